@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tui.callbacks import ErrorReporter, FailureReport
+from tui.callbacks.errors import MESSAGE_LIMIT
+from tui.callbacks.testing import MockCallback
+
+
+def test_each_distinct_failure_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    reporter, listener = ErrorReporter(), MockCallback()
+    reporter.subscribe(listener)
+    for _ in range(3):
+        reporter.report(ValueError("bad"), callback="save", event="stop")
+    listener.assert_called_once()
+    listener.assert_called_with(FailureReport("save", "stop", "ValueError", "bad", 1))
+    [report] = reporter.reports
+    assert str(report) == "callback save failed on stop: ValueError: bad (3 times)"
+    assert caplog.messages == ["callback save failed on stop: ValueError: bad"]
+    assert reporter.total == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "callback", "event"),
+    [
+        (ValueError("worse"), "save", "stop"),
+        (TypeError("bad"), "save", "stop"),
+        (ValueError("bad"), "load", "stop"),
+        (ValueError("bad"), "save", "start"),
+    ],
+)
+def test_name_event_type_and_message_make_it_distinct(error: Exception, callback: str, event: str) -> None:
+    reporter = ErrorReporter()
+    reporter.report(ValueError("bad"), callback="save", event="stop")
+    reporter.report(error, callback=callback, event=event)
+    assert len(reporter.reports) == 2
+
+
+def test_the_log_has_the_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError("bad")
+    except ValueError as error:
+        ErrorReporter().report(error, callback="save")
+    assert "Traceback" in caplog.text
+    assert "callback save failed: ValueError: bad" in caplog.text
+
+
+def test_an_endless_variety_of_errors_is_bounded() -> None:
+    reporter, listener = ErrorReporter(limit=3), MockCallback()
+    reporter.subscribe(listener)
+    for number in range(1000):
+        reporter.report(ValueError(str(number)), callback="save")
+    reporter.report(ValueError("0"), callback="save")
+    assert len(reporter.reports) == listener.call_count == 4
+    assert [report.count for report in reporter.reports] == [2, 1, 1, 997]
+    assert "more than 3 distinct ones" in str(reporter.reports[-1])
+    assert reporter.total == 1001
+
+
+def test_a_long_message_is_cut_and_an_unprintable_one_is_survived() -> None:
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    reporter = ErrorReporter()
+    reporter.report(ValueError("x" * 10_000), callback="save")
+    reporter.report(Unprintable(), callback="save")
+    long, unprintable = reporter.reports
+    assert len(long.message) == MESSAGE_LIMIT + 1
+    assert (unprintable.error, unprintable.message) == ("Unprintable", "(its text cannot be printed)")
+
+
+def test_a_failing_listener_stops_neither_the_others_nor_the_reporter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reporter, after = ErrorReporter(), MockCallback()
+    reporter.subscribe(MockCallback(side_effect=RuntimeError("listener")))
+    reporter.subscribe(after)
+    reporter.report(ValueError("bad"), callback="save")
+    after.assert_called_once()
+    assert "the listener for failing callbacks failed itself" in caplog.text
+
+
+def test_a_listener_that_causes_the_same_failure_again_comes_to_an_end() -> None:
+    reporter = ErrorReporter()
+    reporter.subscribe(lambda _: reporter.report(ValueError("bad"), callback="save"))
+    reporter.report(ValueError("bad"), callback="save")
+    assert reporter.total == 2
+
+
+def test_a_listener_can_leave() -> None:
+    reporter, listener = ErrorReporter(), MockCallback()
+    unsubscribe = reporter.subscribe(listener)
+    unsubscribe()
+    unsubscribe()
+    reporter.report(ValueError("bad"), callback="save")
+    listener.assert_not_called()
+
+
+def test_what_was_cleared_is_told_again() -> None:
+    reporter, listener = ErrorReporter(), MockCallback()
+    reporter.subscribe(listener)
+    reporter.report(ValueError("bad"), callback="save")
+    reporter.clear()
+    assert (reporter.reports, reporter.total) == ((), 0)
+    reporter.report(ValueError("bad"), callback="save")
+    assert listener.call_count == 2
+
+
+def test_failures_of_several_threads_are_all_counted() -> None:
+    reporter, listener = ErrorReporter(), MockCallback()
+    reporter.subscribe(listener)
+
+    def fail() -> None:
+        for _ in range(500):
+            reporter.report(ValueError("bad"), callback="save")
+
+    with ThreadPoolExecutor(4) as pool:
+        for worker in [pool.submit(fail) for _ in range(4)]:
+            worker.result(10)
+    listener.assert_called_once()
+    assert reporter.total == reporter.reports[0].count == 2000

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import weakref
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from tui.callbacks import (
+    Callback,
+    ErrorReporter,
+    callback_name,
+    is_coroutine_callback,
+    maybe_await,
+    safe_callback_execution,
+    spawn,
+)
+from tui.callbacks.execution import run_to_completion
+from tui.callbacks.testing import AsyncMockCallback, MockCallback
+
+
+class Plain:
+    def __call__(self, data: object) -> None: ...
+
+    def method(self, data: object) -> None: ...
+
+
+class Coroutine:
+    async def __call__(self, data: object) -> None: ...
+
+    async def method(self, data: object) -> None: ...
+
+    @staticmethod
+    async def static(data: object) -> None: ...
+
+
+def plain(data: object) -> None: ...
+
+
+async def coroutine(data: object) -> None: ...
+
+
+@pytest.fixture
+def reporter() -> ErrorReporter:
+    return ErrorReporter()
+
+
+async def test_a_plain_callback_is_called_and_a_coroutine_one_awaited(reporter: ErrorReporter) -> None:
+    for callback in (MockCallback(), AsyncMockCallback()):
+        await safe_callback_execution(callback, {"data": 1}, reporter=reporter)
+        callback.assert_called_once()
+        callback.assert_called_with({"data": 1})
+    assert reporter.total == 0
+
+
+async def test_partials_and_functions_that_return_a_coroutine_are_awaited() -> None:
+    callback = AsyncMockCallback()
+
+    def returns_coroutine(data: object) -> Awaitable[object]:
+        result: Awaitable[object] = callback(data)
+        return result
+
+    await safe_callback_execution(functools.partial(callback, "first"), "second")
+    callback.assert_called_with("first", "second")
+    await safe_callback_execution(returns_coroutine, "third")
+    callback.assert_called_with("third")
+
+
+@pytest.mark.parametrize("kind", [MockCallback, AsyncMockCallback])
+async def test_a_failure_is_reported_under_its_context(
+    kind: type[MockCallback], reporter: ErrorReporter
+) -> None:
+    await safe_callback_execution(
+        kind(side_effect=OSError("gone"), name="save"), 1, "export", reporter=reporter
+    )
+    [report] = reporter.reports
+    assert str(report) == "callback save failed on export: OSError: gone"
+
+
+async def test_cancellation_and_interrupts_come_out(reporter: ErrorReporter) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        await safe_callback_execution(MockCallback(side_effect=KeyboardInterrupt), 1, reporter=reporter)
+
+    waits = AsyncMockCallback(side_effect=lambda _: asyncio.Event().wait())
+    task = spawn(safe_callback_execution(waits, 1, reporter=reporter), "waits")
+    assert await waits.was_called()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert reporter.total == 0
+
+
+async def test_maybe_await_takes_values_and_whatever_can_be_awaited() -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(3)
+    assert await maybe_await(1) == 1
+    assert await maybe_await(asyncio.sleep(0, 2)) == 2
+    assert await maybe_await(future) == 3
+
+
+async def test_spawn_keeps_a_task_that_nobody_else_refers_to() -> None:
+    async def wait_for_what_only_the_task_knows() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    task = weakref.ref(spawn(wait_for_what_only_the_task_knows(), "waits"))
+    await asyncio.sleep(0)
+    gc.collect()
+    kept = task()
+    assert kept is not None
+    assert kept.get_name() == "waits"
+    kept.cancel()
+    await asyncio.wait([kept])
+    await asyncio.sleep(0)
+    del kept
+    gc.collect()
+    assert task() is None
+
+
+async def test_spawn_reports_a_failure_and_no_cancellation(reporter: ErrorReporter) -> None:
+    cancelled = spawn(asyncio.Event().wait(), "waits", reporter=reporter)
+    failing = spawn(AsyncMockCallback(side_effect=ValueError("bad"))(), "fails", event="e", reporter=reporter)
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.wait([cancelled, failing])
+    [report] = reporter.reports
+    assert (report.callback, report.event, report.message) == ("fails", "e", "bad")
+
+
+async def test_spawn_takes_any_awaitable() -> None:
+    future = asyncio.get_running_loop().create_future()
+    task = spawn(future, "waits")
+    future.set_result(7)
+    assert await task == 7
+
+
+def test_spawn_without_a_loop_says_so_and_leaves_nothing_behind() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        spawn(coroutine(1), "work")
+    gc.collect()
+
+
+def test_run_to_completion_returns_the_result() -> None:
+    assert run_to_completion(AsyncMockCallback(return_value=7)()) == 7
+
+
+@pytest.mark.parametrize(
+    ("callback", "expected"),
+    [
+        (plain, False),
+        (coroutine, True),
+        (Plain(), False),
+        (Coroutine(), True),
+        (Plain().method, False),
+        (Coroutine().method, True),
+        (Coroutine.static, True),
+        (functools.partial(plain, 1), False),
+        (functools.partial(functools.partial(coroutine)), True),
+        (functools.partial(Coroutine()), True),
+        (print, False),
+        (Plain, False),
+        (lambda data: coroutine(data), False),
+    ],
+)
+def test_coroutine_callbacks_are_told_from_plain_ones(callback: Any, expected: bool) -> None:
+    assert is_coroutine_callback(callback) is expected
+
+
+def test_every_callable_has_a_name() -> None:
+    def inner(data: object) -> None: ...
+
+    names: dict[str, Callback] = {
+        "plain": plain,
+        "inner": inner,
+        "Plain": Plain(),
+        "Plain.method": Plain().method,
+        "Coroutine.static": functools.partial(functools.partial(Coroutine.static)),
+        "list.append": [].append,
+        "print": print,
+        "given": MockCallback(name="given"),
+    }
+    assert {name: callback_name(callback) for name, callback in names.items()} == {
+        name: name for name in names
+    }
+    assert callback_name(lambda data: data).startswith("lambda at test_execution.py:")

@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import asyncio
+import enum
+import functools
+from collections.abc import Awaitable, Generator
+from typing import Any
+
+import pytest
+
+from tui.callbacks import CallbackManager, ErrorReporter
+from tui.callbacks.testing import AsyncMockCallback, MockCallback
+
+
+class Status(enum.Enum):
+    CONNECTED = "connected"
+    CLOSED = "closed"
+
+
+@pytest.fixture
+def reporter() -> ErrorReporter:
+    return ErrorReporter()
+
+
+@pytest.fixture
+def manager(reporter: ErrorReporter) -> CallbackManager:
+    return CallbackManager(reporter)
+
+
+class Later:
+    """Something to await that is no coroutine."""
+
+    def __init__(self, log: list[object]) -> None:
+        self.log = log
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+        self.log.append("awaited")
+
+
+@pytest.mark.parametrize("args", [(), (None,), ("one",), ("old", "new"), (1, 2, 3)])
+async def test_any_number_of_arguments_arrives_in_order_of_registration(
+    manager: CallbackManager, args: tuple[object, ...]
+) -> None:
+    log: list[tuple[str, tuple[object, ...]]] = []
+
+    async def coroutine(*args: object) -> None:
+        log.append(("coroutine", args))
+
+    manager.register_callback("event", lambda *args: log.append(("first", args)))
+    manager.register_callback("event", coroutine)
+    manager.register_callback("event", lambda *args: log.append(("last", args)))
+    await manager.trigger_callbacks("event", *args)
+    assert log == [("first", args), ("coroutine", args), ("last", args)]
+
+    log.clear()
+    manager.trigger("event", *args)
+    await manager.drain()
+    assert log == [("first", args), ("last", args), ("coroutine", args)]
+
+
+async def test_an_event_without_callbacks_is_nothing_special(manager: CallbackManager) -> None:
+    manager.trigger("nobody", 1)
+    await manager.trigger_callbacks("nobody", 1)
+    assert manager.count("nobody") == manager.count() == 0
+
+
+def test_events_may_be_strings_enums_and_types(manager: CallbackManager, reporter: ErrorReporter) -> None:
+    callback = MockCallback(side_effect=ValueError())
+    for event in ("text", Status.CONNECTED, int, (1, 2)):
+        manager.register_callback(event, callback)
+        manager.trigger(event, "data")
+    manager.trigger(Status.CLOSED, "data")
+    assert callback.call_count == 4
+    assert [report.event for report in reporter.reports] == ["text", "connected", "int", "(1, 2)"]
+
+
+def test_one_callback_under_several_events_and_twice_under_one(manager: CallbackManager) -> None:
+    callback = MockCallback()
+    manager.register_callback("a", callback)
+    manager.register_callback("b", callback)
+    second = manager.register_callback("b", callback)
+    manager.trigger("a", 1)
+    assert callback.call_count == 1
+    manager.trigger("b", 1)
+    assert callback.call_count == 3
+    assert (manager.count("a"), manager.count("b"), manager.count()) == (1, 2, 3)
+
+    assert manager.unregister_callback("b", callback)
+    assert second.active, "the oldest one goes first"
+    manager.trigger("b", 1)
+    assert callback.call_count == 4
+
+
+def test_a_bound_method_can_be_unregistered_by_looking_it_up_again(manager: CallbackManager) -> None:
+    log: list[int] = []
+    manager.register_callback("event", log.append)
+    assert manager.unregister_callback("event", log.append)
+    manager.trigger("event", 1)
+    assert not log
+
+
+def test_the_handle_unregisters_once(manager: CallbackManager) -> None:
+    callback = MockCallback()
+    registration = manager.register_callback("event", callback)
+    assert repr(registration) == "<Registration MockCallback on event>"
+    assert registration.unregister() is True
+    assert registration.unregister() is False
+    assert not registration.active
+    assert "unregistered" in repr(registration)
+    manager.trigger("event", 1)
+    callback.assert_not_called()
+
+
+def test_the_handle_is_a_context_manager(manager: CallbackManager) -> None:
+    callback = MockCallback()
+    with manager.register_callback("event", callback) as registration:
+        assert registration.active
+        manager.trigger("event", 1)
+    manager.trigger("event", 2)
+    callback.assert_called_once()
+
+
+def test_clear_takes_out_one_event_or_all(manager: CallbackManager) -> None:
+    callback = MockCallback()
+    first = manager.register_callback("a", callback)
+    second = manager.register_callback("b", callback)
+    manager.clear("a")
+    assert (first.active, second.active, manager.count()) == (False, True, 1)
+    manager.clear()
+    manager.clear("unknown")
+    assert (second.active, manager.count()) == (False, 0)
+    assert second.unregister() is False
+    manager.trigger("b", 1)
+    callback.assert_not_called()
+
+
+async def test_once_is_called_at_the_next_trigger_only(manager: CallbackManager) -> None:
+    plain, coroutine, lasting = MockCallback(), AsyncMockCallback(), MockCallback()
+    manager.register_callback("event", plain, once=True)
+    manager.register_callback("event", coroutine, once=True)
+    manager.register_callback("event", lasting)
+    for number in range(3):
+        await manager.trigger_callbacks("event", number)
+    plain.assert_called_once()
+    coroutine.assert_called_once()
+    coroutine.assert_called_with(0)
+    assert lasting.call_count == 3
+    assert manager.count("event") == 1
+
+
+def test_once_holds_when_the_callback_triggers_its_own_event(manager: CallbackManager) -> None:
+    callback = MockCallback(side_effect=lambda depth: manager.trigger("event", depth + 1))
+    registration = manager.register_callback("event", callback, once=True)
+    manager.trigger("event", 0)
+    callback.assert_called_once()
+    assert not registration.active
+
+
+def test_once_that_two_dispatches_have_taken_up_is_called_by_one(manager: CallbackManager) -> None:
+    callback = MockCallback()
+    call = manager.register_callback("event", callback, once=True).call
+    call("first")
+    call("second")
+    callback.assert_called_once()
+
+
+def test_once_that_was_unregistered_is_never_called(manager: CallbackManager) -> None:
+    callback = MockCallback()
+    manager.register_callback("event", callback, once=True)
+    assert manager.unregister_callback("event", callback)
+    manager.trigger("event", 1)
+    callback.assert_not_called()
+
+
+def test_a_failing_once_callback_is_reported_by_its_own_name(
+    manager: CallbackManager, reporter: ErrorReporter
+) -> None:
+    manager.register_callback("event", MockCallback(side_effect=ValueError(), name="broken"), once=True)
+    manager.trigger("event", 1)
+    assert [report.callback for report in reporter.reports] == ["broken"]
+
+
+@pytest.mark.parametrize("args", [("one",), ("old", "new")])
+async def test_one_failing_callback_does_not_stop_the_others(
+    manager: CallbackManager, reporter: ErrorReporter, args: tuple[object, ...]
+) -> None:
+    siblings = [MockCallback(), AsyncMockCallback(), MockCallback()]
+    manager.register_callback("event", siblings[0])
+    manager.register_callback("event", MockCallback(side_effect=ValueError("plain"), name="plain"))
+    manager.register_callback("event", siblings[1])
+    manager.register_callback("event", AsyncMockCallback(side_effect=KeyError("late"), name="coroutine"))
+    manager.register_callback("event", siblings[2])
+
+    await manager.trigger_callbacks("event", *args)
+    manager.trigger("event", *args)
+    await manager.drain()
+    assert [sibling.call_count for sibling in siblings] == [2, 2, 2]
+    assert [(report.callback, report.event, report.error, report.count) for report in reporter.reports] == [
+        ("plain", "event", "ValueError", 2),
+        ("coroutine", "event", "KeyError", 2),
+    ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("args", [("one",), ("old", "new")])
+def test_what_is_no_error_comes_out(
+    manager: CallbackManager, error: type[BaseException], args: tuple[object, ...]
+) -> None:
+    manager.register_callback("event", MockCallback(side_effect=error))
+    with pytest.raises(error):
+        manager.trigger("event", *args)
+
+
+async def test_the_cancellation_of_the_dispatching_task_comes_out(
+    manager: CallbackManager, reporter: ErrorReporter
+) -> None:
+    inside, follower = AsyncMockCallback(side_effect=lambda _: asyncio.Event().wait()), MockCallback()
+    manager.register_callback("event", inside)
+    manager.register_callback("event", follower)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(manager.trigger_callbacks("event", 1))
+        assert await inside.was_called()
+        task.cancel()
+    assert task.cancelled()
+    follower.assert_not_called()
+    assert reporter.total == 0
+
+
+@pytest.mark.parametrize("args", [("one",), ("old", "new")])
+async def test_awaiting_what_somebody_else_cancelled_is_one_more_failure(
+    manager: CallbackManager, reporter: ErrorReporter, args: tuple[object, ...]
+) -> None:
+    cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    follower = MockCallback()
+    manager.register_callback("event", lambda *_: cancelled)
+    manager.register_callback("event", lambda *_: cancelled.result())
+    manager.register_callback("event", follower)
+    await manager.trigger_callbacks("event", *args)
+    manager.trigger("event", *args)
+    await manager.drain()
+    assert follower.call_count == 2
+    assert reporter.total == 4
+
+
+async def test_whatever_can_be_awaited_is_awaited(manager: CallbackManager) -> None:
+    log: list[object] = []
+
+    class Callable:
+        async def __call__(self, data: object) -> None:
+            log.append("object")
+
+        async def method(self, data: object) -> None:
+            log.append("method")
+
+    async def function(number: int, data: object) -> None:
+        log.append("function")
+
+    def returns_coroutine(data: object) -> Awaitable[None]:
+        return function(2, data)
+
+    ways: list[Any] = [
+        functools.partial(function, 1),
+        functools.partial(Callable()),
+        Callable(),
+        Callable().method,
+        returns_coroutine,
+        lambda data: function(3, data),
+        lambda data: Later(log),
+        lambda data: asyncio.ensure_future(function(4, data)),
+    ]
+    for way in ways:
+        manager.register_callback("event", way)
+    expected = ["function", "object", "object", "method", "function", "function", "awaited", "function"]
+
+    await manager.trigger_callbacks("event", 1)
+    assert log == expected
+    log.clear()
+    manager.trigger("event", 1)
+    await manager.drain()
+    assert sorted(map(str, log)) == sorted(expected)
+    log.clear()
+    ways.pop()  # it needs a loop of its own making
+    manager.clear()
+    for way in ways:
+        manager.register_callback("event", way)
+    await asyncio.to_thread(manager.trigger, "event", 1)
+    assert log == expected[:-1]
+
+
+def test_results_that_cannot_be_awaited_are_ignored(
+    manager: CallbackManager, reporter: ErrorReporter
+) -> None:
+    manager.register_callback("event", MockCallback(return_value=[1, 2, 3]))
+    manager.trigger("event", 1)
+    manager.trigger("event", 1, 2)
+    assert reporter.total == 0
+
+
+class TestChangesDuringDispatch:
+    """A dispatch calls what was registered when it began, less what is unregistered before its turn."""
+
+    @pytest.fixture(params=["trigger", "trigger_callbacks"])
+    def tell(self, request: pytest.FixtureRequest, manager: CallbackManager) -> Any:
+        async def tell(*args: object) -> None:
+            if request.param == "trigger":
+                manager.trigger("event", *args)
+            else:
+                await manager.trigger_callbacks("event", *args)
+
+        return tell
+
+    async def test_what_is_registered_waits_for_the_next(self, manager: CallbackManager, tell: Any) -> None:
+        late = MockCallback()
+        manager.register_callback("event", lambda data: manager.register_callback("event", late), once=True)
+        await tell(1)
+        late.assert_not_called()
+        await tell(2)
+        late.assert_called_once()
+
+    @pytest.mark.parametrize("args", [("one",), ("old", "new")])
+    async def test_what_is_unregistered_is_not_called(
+        self, manager: CallbackManager, tell: Any, args: tuple[object, ...]
+    ) -> None:
+        before, removed, after = MockCallback(), MockCallback(), MockCallback()
+        manager.register_callback("event", before)
+        manager.register_callback("event", lambda *_: registration.unregister())
+        registration = manager.register_callback("event", removed)
+        manager.register_callback("event", after)
+        await tell(*args)
+        assert (before.call_count, removed.call_count, after.call_count) == (1, 0, 1)
+
+    async def test_of_equal_callbacks_the_right_one_is_skipped(
+        self, manager: CallbackManager, tell: Any
+    ) -> None:
+        log: list[str] = []
+        twice = functools.partial(log.append)
+        first = manager.register_callback("event", twice)
+        manager.register_callback("event", lambda data: first.unregister())
+        manager.register_callback("event", twice)
+        await tell("x")
+        assert log == ["x", "x"], "the first had its turn, the second is still registered"
+
+    async def test_a_change_before_the_removal_does_not_hide_it(
+        self, manager: CallbackManager, tell: Any
+    ) -> None:
+        removed, added = MockCallback(), MockCallback()
+
+        def change(data: object) -> None:
+            manager.register_callback("event", added)
+            registration.unregister()
+            manager.register_callback("event", added)
+
+        manager.register_callback("event", change)
+        registration = manager.register_callback("event", removed)
+        await tell(1)
+        removed.assert_not_called()
+        added.assert_not_called()
+
+    async def test_a_callback_may_remove_itself(self, manager: CallbackManager, tell: Any) -> None:
+        after = MockCallback()
+        registration = manager.register_callback("event", lambda data: registration.unregister())
+        manager.register_callback("event", after)
+        await tell(1)
+        await tell(2)
+        assert after.call_count == 2
+        assert manager.count("event") == 1
+
+    async def test_clear_ends_it(self, manager: CallbackManager, tell: Any) -> None:
+        after = MockCallback()
+        manager.register_callback("event", lambda data: manager.clear())
+        manager.register_callback("event", after)
+        await tell(1)
+        after.assert_not_called()
+        assert manager.count() == 0
+
+    async def test_a_nested_dispatch_sees_the_change_and_so_does_the_outer(
+        self, manager: CallbackManager, tell: Any
+    ) -> None:
+        log: list[tuple[str, int]] = []
+
+        def first(depth: int) -> None:
+            log.append(("first", depth))
+            if depth == 0:
+                manager.trigger("event", 1)
+                registration.unregister()
+
+        manager.register_callback("event", first)
+        registration = manager.register_callback("event", lambda depth: log.append(("second", depth)))
+        await tell(0)
+        assert log == [("first", 0), ("first", 1), ("second", 1)]
+
+
+async def test_a_callback_removed_while_it_waits_runs_to_its_end(manager: CallbackManager) -> None:
+    go, ended = asyncio.Event(), MockCallback()
+
+    async def waits(data: object) -> None:
+        await go.wait()
+        ended(data)
+
+    registration = manager.register_callback("event", waits)
+    manager.trigger("event", 1)
+    await asyncio.sleep(0)
+    assert registration.unregister()
+    go.set()
+    await manager.drain()
+    ended.assert_called_once()
+
+
+def test_nothing_is_kept_of_events_whose_callbacks_are_gone(manager: CallbackManager) -> None:
+    for number in range(100):
+        manager.register_callback(number, print).unregister()
+    assert not manager._registrations
+    assert not manager._calls

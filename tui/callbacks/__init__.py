@@ -1,0 +1,56 @@
+"""The callback kit: register, call, chain, trace and test callbacks, plain and coroutine ones alike.
+
+Of the standard library alone; nothing in here knows what the callbacks are for.
+"""
+
+from tui.callbacks.chain import CallbackChain
+from tui.callbacks.errors import ErrorReporter, FailureReport, default_reporter
+from tui.callbacks.execution import (
+    callback_name,
+    is_coroutine_callback,
+    maybe_await,
+    safe_callback_execution,
+    spawn,
+)
+from tui.callbacks.manager import CallbackManager
+from tui.callbacks.registration import Registration
+from tui.callbacks.tracing import (
+    CallbackStats,
+    CallbackTracing,
+    callback_tracing,
+    monitor_callback_performance,
+    trace_callback,
+)
+from tui.callbacks.types import (
+    Callback,
+    CompletionCallback,
+    ErrorCallback,
+    EventCallback,
+    ProgressCallback,
+    StateChangeCallback,
+)
+
+__all__ = [
+    "Callback",
+    "CallbackChain",
+    "CallbackManager",
+    "CallbackStats",
+    "CallbackTracing",
+    "CompletionCallback",
+    "ErrorCallback",
+    "ErrorReporter",
+    "EventCallback",
+    "FailureReport",
+    "ProgressCallback",
+    "Registration",
+    "StateChangeCallback",
+    "callback_name",
+    "callback_tracing",
+    "default_reporter",
+    "is_coroutine_callback",
+    "maybe_await",
+    "monitor_callback_performance",
+    "safe_callback_execution",
+    "spawn",
+    "trace_callback",
+]

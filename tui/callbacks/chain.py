@@ -1,0 +1,110 @@
+"""Callbacks in a row, each given what the one before it returned."""
+
+from __future__ import annotations
+
+import threading
+from inspect import isawaitable, iscoroutine
+from typing import Any
+
+from tui.callbacks.errors import ErrorReporter, default_reporter
+from tui.callbacks.execution import ISOLATED, is_cancellation, is_coroutine_callback, maybe_await
+from tui.callbacks.registration import Registration
+from tui.callbacks.tracing import callback_tracing
+from tui.callbacks.types import Callback
+
+
+class CallbackChain:
+    """Steps that hand a value on.
+
+    A step that fails ends the run: the failure is reported and the last good value is the result. What a step
+    returns is what the next one gets, None included. Steps may be added and removed from any thread; a run
+    under way goes on with the steps it began with, less those that are removed before their turn comes.
+    """
+
+    def __init__(self, name: str = "chain", reporter: ErrorReporter = default_reporter) -> None:
+        self.name = name
+        """Stands for the event in reports and statistics."""
+        self.reporter = reporter
+        self._lock = threading.RLock()
+        self._steps: tuple[Registration, ...] = ()
+        self._plain = True
+        callback_tracing.adopt(self)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``execute`` will do: no step is known to be a coroutine callback."""
+        return self._plain
+
+    def add_callback(self, callback: Callback) -> Registration:
+        """Make ``callback`` the last step."""
+        registration = Registration(self.name, callback, self._remove)
+        with self._lock:
+            self._replace((*self._steps, registration))
+        return registration
+
+    def remove(self, callback: Callback) -> bool:
+        """Take out the first step that is ``callback``; False if there is none."""
+        return any(step.callback == callback and step.unregister() for step in self._steps)
+
+    async def execute_chain(self, initial_data: Any) -> Any:
+        """Run the steps, awaiting what can be awaited, and return the last good value."""
+        result = initial_data
+        for step in self._steps:
+            try:
+                if step.active:
+                    result = await maybe_await(step.call(result))
+            except ISOLATED as error:
+                self._failed(step, error)
+                break
+        return result
+
+    def execute(self, initial_data: Any) -> Any:
+        """Run the steps in this thread, without a loop, and return the last good value.
+
+        A step that wants to be awaited has failed here: ask ``is_plain`` before.
+        """
+        result = initial_data
+        for step in self._steps:
+            try:
+                if step.active:
+                    result = _not_awaitable(step.call(result))
+            except ISOLATED as error:
+                self._failed(step, error)
+                break
+        return result
+
+    def traceable(self) -> list[tuple[str, str]]:
+        """Event and name of each step, for the tracing switch."""
+        return [(step.event, step.name) for step in self._steps]
+
+    def retrace(self) -> None:
+        """Take over how the tracing switch is set."""
+        with self._lock:
+            self._replace(self._steps)
+
+    def _replace(self, steps: tuple[Registration, ...]) -> None:
+        for step in steps:
+            step.prepare()
+        self._steps = steps
+        self._plain = not any(is_coroutine_callback(step.callback) for step in steps)
+
+    def _remove(self, registration: Registration) -> bool:
+        with self._lock:
+            if not registration.active:
+                return False
+            registration.active = False
+            self._replace(tuple(step for step in self._steps if step is not registration))
+            return True
+
+    def _failed(self, step: Registration, error: BaseException) -> None:
+        if is_cancellation(error):
+            raise error
+        self.reporter.report(error, callback=step.name, event=self.name)
+
+
+def _not_awaitable(value: object) -> object:
+    if isawaitable(value):
+        if iscoroutine(value):
+            value.close()
+        raise TypeError("its result has to be awaited, but this run of the chain cannot wait")
+    return value
