@@ -1,0 +1,434 @@
+"""The example session through each end, the two ends in conversation, round trips, and hostile input."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tui.protocols.audiocodes import AUDIOCODES, AudioCodesAgent, AudioCodesCaller
+from tui.protocols.base import (
+    AgentEnd,
+    CallerEnd,
+    CallerSettings,
+    Incoming,
+    Outgoing,
+    ProtocolError,
+    TelephonyEvent,
+    TelephonyEventType,
+)
+from tui.protocols.json_frames import decode_object
+
+T = TelephonyEventType
+CALL = "0d7a2f5e-6a0b-4b51-9f3c-2c1f7e9a4410"
+LINES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "examples" / "audiocodes.jsonl")
+    .read_text(encoding="utf-8")
+    .splitlines()
+]
+FROM_CALLER = [line["message"] for line in LINES if line["dir"] == "c2s"]
+FROM_AGENT = [line["message"] for line in LINES if line["dir"] == "s2c"]
+
+
+def a_caller(**options: Any) -> AudioCodesCaller:
+    ids = itertools.chain([CALL], (f"act-{number}" for number in itertools.count(1)))
+    offer = ("raw/lpcm16", "raw/lpcm16_24", "raw/mulaw")
+    chosen = CallerSettings(agent_name="demo-bot", formats=offer, **options)
+    return AudioCodesCaller(chosen, lambda: next(ids), lambda: "2026-01-15T09:00:00.120Z")
+
+
+def an_agent(**options: Any) -> AudioCodesAgent:
+    return AudioCodesAgent(lambda: "id", lambda: "2026-01-15T09:00:00.120Z", **options)
+
+
+def rules(incoming: Incoming) -> list[str]:
+    return [finding.rule for finding in incoming.findings]
+
+
+class TestTheExampleSession:
+    def test_every_message_of_the_caller_is_understood_by_the_agent(self) -> None:
+        agent = an_agent()
+        received = [agent.receive(json.dumps(message)) for message in FROM_CALLER]
+        assert all(incoming.known for incoming in received)
+        assert [incoming.findings for incoming in received if incoming.findings] == []
+        assert [incoming.replies[0].kind for incoming in received if incoming.replies] == [
+            "session.accepted",
+            "userStream.started",
+            "userStream.stopped",
+            "userStream.started",
+            "userStream.stopped",
+        ]
+
+    def test_the_caller_says_what_the_example_says(self) -> None:
+        """The whole dialogue, each side's messages where the example has them."""
+        caller = a_caller()
+        expected = deque(FROM_CALLER)
+        self._expect(expected, caller.opened())
+        doings = self._doings(caller)
+        for line in LINES:
+            message = line["message"]
+            if line["dir"] == "s2c":
+                incoming = caller.receive(json.dumps(message))
+                assert incoming.known
+                assert incoming.findings == ()
+                self._expect(expected, incoming.replies)
+            elif expected and expected[0] is message:
+                self._expect(expected, doings(message))
+        assert not expected
+
+    @staticmethod
+    def _doings(caller: AudioCodesCaller) -> Callable[[dict[str, Any]], list[Outgoing]]:
+        """What the user or the speaker does where the example has the caller say something by itself."""
+        heard = iter(("play-0", "play-2"))
+
+        def doing(message: dict[str, Any]) -> list[Outgoing]:
+            match message:
+                case {"type": "userStream.start"}:
+                    return caller.start_user_stream()
+                case {"type": "userStream.chunk", "audioChunk": audio}:
+                    return caller.user_audio(base64.b64decode(audio))
+                case {"activities": [{"name": "playFinished"}]}:
+                    return caller.playback_finished(next(heard), heard_ms=60, received_ms=60)
+                case {"activities": [{"name": "DTMF", "value": digits}]}:
+                    caller.playback_finished("play-1", heard_ms=20, received_ms=40)
+                    return caller.dtmf(digits)
+                case _:
+                    return caller.hang_up()
+
+        return doing
+
+    @staticmethod
+    def _expect(expected: deque[dict[str, Any]], frames: Sequence[Outgoing]) -> None:
+        for frame in frames:
+            assert simplified(json.loads(frame.frame)) == simplified(expected.popleft())
+
+
+def simplified(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without what is the example's own: host names, ids and times of activities."""
+    own = {"id", "timestamp", "callerHost", "calleeHost", "callerDisplayName"}
+    return {
+        name: [{k: _simplified(v, own) for k, v in item.items() if k not in own} for item in value]
+        if name == "activities"
+        else value
+        for name, value in message.items()
+    }
+
+
+def _simplified(value: Any, own: set[str]) -> Any:
+    return {k: v for k, v in value.items() if k not in own} if isinstance(value, dict) else value
+
+
+class Line:
+    """The two ends in one memory; everything either says is heard, and answered, at once."""
+
+    def __init__(self, caller: CallerEnd, agent: AgentEnd) -> None:
+        self._ends = {"caller": caller.receive, "agent": agent.receive}
+        self.heard_by: dict[str, list[TelephonyEvent]] = {"caller": [], "agent": []}
+
+    def to_agent(self, frames: Sequence[Outgoing] | None) -> None:
+        self._carry([("agent", frame) for frame in frames or ()])
+
+    def to_caller(self, frames: Sequence[Outgoing]) -> None:
+        self._carry([("caller", frame) for frame in frames])
+
+    def _carry(self, frames: list[tuple[str, Outgoing]]) -> None:
+        under_way = deque(frames)
+        while under_way:
+            listener, frame = under_way.popleft()
+            incoming = self._ends[listener](frame.frame)
+            assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
+            assert incoming.audio_ms == frame.audio_ms
+            self.heard_by[listener] += incoming.events
+            speaker = "caller" if listener == "agent" else "agent"
+            under_way.extend((speaker, reply) for reply in incoming.replies)
+
+    def types_heard_by(self, listener: str) -> list[TelephonyEventType]:
+        return [event.type for event in self.heard_by[listener]]
+
+    def audio_heard_by(self, listener: str) -> bytes:
+        return b"".join(event.audio for event in self.heard_by[listener])
+
+
+class TestAConversation:
+    @pytest.mark.parametrize("play_format", ["raw/lpcm16", "raw/lpcm16_24", "raw/mulaw"])
+    def test_from_the_greeting_to_the_hang_up_with_barge_in(self, play_format: str) -> None:
+        caller, agent = a_caller(), an_agent(play_format=play_format)
+        line = Line(caller, agent)
+        line.to_agent(caller.opened())
+        greeting, question = bytes(range(256)) * 3 + b"!", bytes(640)
+        line.to_caller(agent.say_start("greeting", "Good morning"))
+        line.to_caller(
+            [*agent.say_audio("greeting", greeting[:401]), *agent.say_audio("greeting", greeting[401:])]
+        )
+        line.to_caller(agent.say_stop("greeting"))
+        line.to_agent(caller.start_user_stream())
+        line.to_agent(caller.user_audio(question))
+        line.to_caller(agent.speech_started())
+        line.to_agent(caller.playback_finished("greeting", heard_ms=10, received_ms=30))
+        line.to_caller(
+            [*agent.hypothesis("what"), *agent.speech_stopped(), *agent.recognition("what time", 0.9)]
+        )
+        line.to_agent(caller.dtmf("1#"))
+        line.to_agent(caller.user_text("typed"))
+        line.to_caller(agent.hang_up("done"))
+        line.to_agent(caller.hang_up())
+
+        assert line.audio_heard_by("caller") == greeting
+        assert line.audio_heard_by("agent") == question
+        assert line.types_heard_by("caller") == [
+            T.SESSION_ACCEPTED,
+            T.PLAY_STREAM_START,
+            T.PLAY_STREAM_CHUNK,
+            T.PLAY_STREAM_CHUNK,
+            T.PLAY_STREAM_STOP,
+            T.USER_STREAM_STARTED,
+            T.SPEECH_STARTED,
+            T.CLEAR,
+            T.SPEECH_HYPOTHESIS,
+            T.SPEECH_STOPPED,
+            T.SPEECH_RECOGNITION,
+            T.SPEECH_COMMITTED,
+            T.HANG_UP,
+            T.USER_STREAM_STOPPED,
+        ]
+        assert line.types_heard_by("agent") == [
+            T.SESSION_INITIATE,
+            T.CALL_STARTED,
+            T.USER_STREAM_START,
+            T.USER_STREAM_CHUNK,
+            T.PLAY_FINISHED,
+            T.DTMF,
+            T.USER_TEXT,
+            T.USER_STREAM_STOP,
+            T.SESSION_END,
+        ]
+
+    def test_without_barge_in_the_two_take_turns(self) -> None:
+        caller, agent = a_caller(barge_in=False), an_agent()
+        line = Line(caller, agent)
+        line.to_agent(caller.opened())
+        line.to_agent(caller.start_user_stream())
+        user_may_speak = [caller.user_stream_open]
+        for stream_id in ("a", "b"):
+            line.to_caller(agent.say_start(stream_id))
+            user_may_speak.append(caller.user_stream_open)
+            line.to_caller([*agent.say_audio(stream_id, b"xx"), *agent.say_stop(stream_id)])
+            line.to_agent(caller.playback_finished(stream_id, heard_ms=1, received_ms=1))
+            user_may_speak.append(caller.user_stream_open)
+        assert user_may_speak == [True, False, True, False, True]
+        assert line.types_heard_by("agent").count(T.USER_STREAM_START) == 3
+
+    def test_a_dropped_call_goes_on_with_the_same_agent(self) -> None:
+        caller, agent = a_caller(), an_agent()
+        line = Line(caller, agent)
+        line.to_agent(caller.opened())
+        line.to_agent(caller.start_user_stream())
+        line.to_agent(caller.resumed())
+        assert caller.user_stream_open
+        assert line.types_heard_by("agent")[-2:] == [T.SESSION_RESUME, T.USER_STREAM_START]
+
+    def test_the_probe(self) -> None:
+        caller, agent = a_caller(), an_agent()
+        line = Line(caller, agent)
+        line.to_agent(caller.validate())
+        assert line.heard_by["caller"] == [
+            TelephonyEvent(type=T.CONNECTION_VALIDATED, params={"success": True})
+        ]
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+audio_chunks = st.binary(min_size=1, max_size=200).filter(lambda audio: not audio.startswith(b"RIFF"))
+confidences = st.floats(0, 1)
+
+
+def in_session() -> tuple[AudioCodesCaller, AudioCodesAgent, Line]:
+    caller, agent = a_caller(), an_agent()
+    line = Line(caller, agent)
+    line.to_agent(caller.opened())
+    line.to_agent(caller.start_user_stream())
+    return caller, agent, line
+
+
+def after(line: Line, listener: str, before: int) -> list[TelephonyEvent]:
+    return line.heard_by[listener][before:]
+
+
+@settings(derandomize=True, max_examples=60)
+@given(texts, texts, audio_chunks, confidences)
+def test_what_the_agent_says_arrives(name: str, text: str, audio: bytes, confidence: float) -> None:
+    _, agent, line = in_session()
+    before = len(line.heard_by["caller"])
+    line.to_caller([*agent.hypothesis(text), *agent.recognition(text, confidence)])
+    line.to_caller([*agent.say_start(name, text), *agent.say_audio(name, audio), *agent.say_stop(name)])
+    line.to_caller(agent.activity("transfer", activityParams={"transferTarget": text}))
+    line.to_caller(agent.activity("config", sessionParams={text: confidence}))
+    line.to_caller(agent.hang_up(text))
+    media = agent.play_format
+    assert after(line, "caller", before) == [
+        TelephonyEvent(type=T.SPEECH_HYPOTHESIS, text=text),
+        TelephonyEvent(type=T.SPEECH_RECOGNITION, text=text, confidence=confidence),
+        TelephonyEvent(type=T.SPEECH_COMMITTED),
+        TelephonyEvent(type=T.PLAY_STREAM_START, stream_id=name, text=text, format=media),
+        TelephonyEvent(type=T.PLAY_STREAM_CHUNK, stream_id=name, audio=audio, format=media),
+        TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id=name),
+        TelephonyEvent(type=T.TRANSFER, text=text, params={"transferTarget": text}),
+        TelephonyEvent(type=T.CONFIG, params={text: confidence}),
+        TelephonyEvent(type=T.HANG_UP, reason=text, params={"hangupReason": text}),
+    ]
+
+
+@settings(derandomize=True, max_examples=60)
+@given(texts, st.text("0123456789*#ABCD", min_size=1, max_size=20), audio_chunks)
+def test_what_the_caller_says_arrives(text: str, digits: str, audio: bytes) -> None:
+    caller, agent, line = in_session()
+    before = len(line.heard_by["agent"])
+    caller.receive(json.dumps({"type": "playStream.mark.set", "name": text}))
+    line.to_agent([*caller.user_audio(audio), *caller.dtmf(digits), *caller.user_text(text)])
+    line.to_agent(caller.mark_reached(text))
+    line.to_agent(caller.stop_user_stream())
+    line.to_agent(caller.hang_up(text))
+    assert after(line, "agent", before) == [
+        TelephonyEvent(type=T.USER_STREAM_CHUNK, audio=audio, format=agent.user_format),
+        TelephonyEvent(type=T.DTMF, text=digits),
+        TelephonyEvent(type=T.USER_TEXT, text=text),
+        TelephonyEvent(type=T.MARK_REACHED, text=text),
+        TelephonyEvent(type=T.USER_STREAM_STOP),
+        TelephonyEvent(type=T.SESSION_END, reason=text, code="client-disconnected"),
+    ]
+
+
+def other_messages() -> list[dict[str, Any]]:
+    """What the example has not."""
+    events = [
+        "transfer",
+        "handover",
+        "hangup",
+        "abortPrompts",
+        "sendDtmf",
+        "playUrl",
+        "HANGUP",
+        "noUserInput",
+    ]
+    params = {"transferTarget": "tel:1", "hangupReason": "x", "dtmfDigits": "1"}
+    return [
+        {"type": "session.error", "reason": "no"},
+        {"type": "session.resume", "conversationId": CALL},
+        {"type": "connection.validate"},
+        {"type": "connection.validated", "success": True},
+        {"type": "playStream.mark.set", "name": "half"},
+        {"type": "playStream.mark.reached", "name": "half"},
+        {"type": "userStream.speech.recognition", "text": "hello", "confidence": "0.9", "participantId": "x"},
+        {
+            "type": "activities",
+            "activities": [{"type": "message", "text": "hello", "sessionParams": {"bargeIn": True}}],
+        },
+        *(
+            {"type": "activities", "activities": [{"name": name, "activityParams": params}]}
+            for name in events
+        ),
+    ]
+
+
+MESSAGES = [
+    {**m, "audioChunk": "AAAA"} if "audioChunk" in m else m for m in FROM_CALLER + FROM_AGENT
+] + other_messages()
+NAMES = sorted({name for message in MESSAGES for name in message} | {"text", "name", "participantId", "x"})
+hostile_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=True)
+    | st.sampled_from(
+        ["", "nan", "\ud800", "\udfff\x1b[2J", "=", "UklGRgAAAABXQVZF", "wav/mulaw", "x" * 200, "on"]
+    )
+    | st.text(max_size=8),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def mutated_messages(draw: st.DrawFn) -> str:
+    message = json.loads(json.dumps(draw(st.sampled_from(MESSAGES))))
+    for _ in range(draw(st.integers(0, 3))):
+        _mutate(draw, message)
+    frame = json.dumps(message, ensure_ascii=draw(st.booleans()))
+    match draw(st.sampled_from(["whole", "whole", "cut", "spoilt"])):
+        case "cut":
+            return frame[: draw(st.integers(0, len(frame)))]
+        case "spoilt":
+            at = draw(st.integers(0, len(frame)))
+            return frame[:at] + draw(st.text(max_size=2)) + frame[at + 1 :]
+        case _:
+            return frame
+
+
+def _mutate(draw: st.DrawFn, message: dict[str, Any]) -> None:
+    """Change, add or remove one member, at the top or in the first object below it."""
+    below = [
+        value[0]
+        for value in message.values()
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+    ]
+    place = draw(st.sampled_from([message, *below]))
+    name = draw(st.sampled_from([*place, *NAMES]))
+    if draw(st.booleans()):
+        place[name] = draw(hostile_values)
+    else:
+        place.pop(name, None)
+
+
+def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | bytes) -> None:
+    try:
+        incoming = receive(frame)
+    except ProtocolError:
+        return
+    assert len(incoming.summary) <= 120
+    assert "\n" not in incoming.summary
+    for reply in incoming.replies:
+        assert isinstance(reply.frame, str)
+        assert decode_object(reply.frame)[0]["type"] == reply.kind
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(st.lists(mutated_messages(), min_size=5, max_size=5))
+def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None:
+    caller, agent = a_caller(), an_agent()
+    caller.opened()
+    for frame in ['{"type":"session.accepted","mediaFormat":"raw/lpcm16"}', *frames]:
+        check_incoming(caller.receive, frame)
+        check_incoming(agent.receive, frame)
+        caller.start_user_stream()
+        caller.playback_finished("play-1", heard_ms=0, received_ms=0)
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(
+    st.text(max_size=40)
+    | st.binary(max_size=40)
+    | hostile_values.map(lambda value: json.dumps({"type": value}))
+)
+def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
+    check_incoming(a_caller().receive, frame)
+    check_incoming(an_agent().receive, frame)
+
+
+def test_the_protocol_value() -> None:
+    assert AUDIOCODES.headers("secret") == {"Authorization": "Bearer secret"}
+    assert AUDIOCODES.headers("") == {}
+    caller = AUDIOCODES.caller(CallerSettings(), lambda: "id", lambda: "now")
+    agent = AUDIOCODES.agent(lambda: "id", lambda: "now")
+    line = Line(caller, agent)
+    line.to_agent(caller.opened())
+    assert caller.user_format == agent.user_format == AUDIOCODES.formats["raw/lpcm16"]

@@ -1,0 +1,515 @@
+"""The caller's end of the AudioCodes Bot API: the place of VoiceAI Connect."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Any, ClassVar
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.audiocodes.streams import Replies, Reply, UserStream
+from tui.protocols.audiocodes.wire import (
+    FORMATS,
+    SPEECH,
+    audio_of,
+    best_alternative,
+    checked_formats,
+    each_activity,
+    event_name,
+    is_message,
+    mark_name,
+)
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.json_frames import Members, Message, cut, encode, outgoing, wav_header
+
+_OPTIONS = {"dtmf_event": "DTMF", "play_finished": "on", "language": "en-US"}
+_EVENTS = (
+    "hangup",
+    "transfer",
+    "handover",
+    "abortPrompts",
+    "config",
+    "sendDtmf",
+    "playUrl",
+    "startRecognition",
+    "stopRecognition",
+    "expectAnotherBotMessage",
+    "sendMetaData",
+    "startCallRecording",
+    "stopCallRecording",
+    "pauseCallRecording",
+    "resumeCallRecording",
+    "speakerVerificationCreateSpeaker",
+    "speakerVerificationGetSpeakerStatus",
+    "speakerVerificationDeleteSpeaker",
+    "speakerVerificationEnroll",
+    "speakerVerificationVerify",
+)
+_MAX_MARKS = 1_000
+_MAX_MARK_CHARS = 4_096
+
+
+class _Call(Enum):
+    """How far a call has come, as seen from the caller's end."""
+
+    NEW = auto()
+    INITIATING = auto()
+    ACTIVE = auto()
+    RESUMING = auto()
+    ENDED = auto()
+
+
+class AudioCodesCaller:
+    """The place of VoiceAI Connect in one call.
+
+    Options: ``dtmf_event`` (the event's name, ``DTMF`` by the documentation, ``dtmf`` in some bots),
+    ``play_finished`` (``on`` or ``off``: tell the agent when a reply was heard), ``language`` (of the start
+    activity).
+    """
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        self._settings = settings
+        self._options = _checked_options(settings.options)
+        self._offer = checked_formats(settings.formats)
+        self._new_id = new_id
+        self._utc_now = utc_now
+        self._conversation_id = new_id()
+        self._barge_in = settings.barge_in
+        self._call = _Call.NEW
+        self._user_media = ""
+        self._user_stream = UserStream()
+        self._user_wants_stream = False
+        self._awaits_reply = False
+        self._wav_header_due = False
+        self._replies = Replies()
+        self._marks: deque[tuple[str, Outgoing]] = deque(maxlen=_MAX_MARKS)
+        self._marks_seen = 0
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What `user_audio` carries; None until it is agreed."""
+        return FORMATS.get(self._user_media)
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Whether the agent has acknowledged the user's stream, and it was not closed since."""
+        return self._user_stream.open
+
+    @property
+    def barge_in(self) -> bool:
+        """Whether the user may interrupt; the agent can change it in mid-call."""
+        return self._barge_in
+
+    # What the user does.
+
+    def opened(self) -> list[Outgoing]:
+        """Initiate the session."""
+        self._call = _Call.INITIATING
+        return [
+            self._message(
+                "session.initiate",
+                f"initiate, offering {', '.join(self._offer)}",
+                botName=self._settings.agent_name,
+                caller=self._settings.caller,
+                expectAudioMessages=True,
+                supportedMediaFormats=self._offer,
+            )
+        ]
+
+    def resumed(self) -> list[Outgoing] | None:
+        """Resume the session on a new socket, or initiate it where it never was accepted."""
+        if self._call in (_Call.NEW, _Call.INITIATING):
+            return self.opened()
+        if self._call is _Call.ENDED:
+            return None
+        self._call = _Call.RESUMING
+        self._user_stream = UserStream()
+        self._awaits_reply = False
+        return [self._message("session.resume", "resume")]
+
+    def validate(self) -> list[Outgoing]:
+        """Probe the agent without a call; it answers with CONNECTION_VALIDATED, or not at all (SDK 0.13)."""
+        return [self._message("connection.validate", "validate connection")]
+
+    def start_user_stream(self) -> list[Outgoing]:
+        """The user wants to be heard, as soon as the session and barge-in allow it."""
+        self._user_wants_stream = True
+        self._awaits_reply = False
+        return self._adjust_user_stream()
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """User audio, where the stream is open; each stream of a ``wav/*`` format begins with a header."""
+        media = self.user_format
+        if not (self._user_stream.open and media and audio):
+            return []
+        audio_ms = media.duration_ms(len(audio))
+        if self._wav_header_due:
+            self._wav_header_due = False
+            audio = wav_header(media) + audio
+        summary = f"user audio {audio_ms:.0f} ms"
+        return [self._message("userStream.chunk", summary, audio_ms, audioChunk=audio)]
+
+    def stop_user_stream(self) -> list[Outgoing]:
+        """The user is done."""
+        self._user_wants_stream = False
+        return self._adjust_user_stream()
+
+    def dtmf(self, digits: str) -> list[Outgoing]:
+        """Keys pressed."""
+        if not (self._call is _Call.ACTIVE and digits):
+            return []
+        name = self._options["dtmf_event"]
+        return [self._activity(f"{name} {digits}", type="event", name=name, value=digits)]
+
+    def user_text(self, text: str) -> list[Outgoing]:
+        """A typed turn, as VAIC sends recognised speech when the agent leaves recognition to it."""
+        if not (self._call is _Call.ACTIVE and text):
+            return []
+        return [self._activity(f"message: {text}", type="message", text=text)]
+
+    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Tell the agent, and open the user's stream again where it was withheld for this reply."""
+        self._replies.heard(stream_id)
+        self._awaits_reply = False
+        tells = self._call is _Call.ACTIVE and self._options["play_finished"] == "on"
+        frames = [self._activity("playFinished", type="event", name="playFinished")] if tells else []
+        return frames + self._adjust_user_stream()
+
+    def mark_reached(self, name: str) -> list[Outgoing]:
+        """Answer a mark; nothing for a mark that was never set."""
+        answer = next((mark for mark in self._marks if mark[0] == name), None)
+        if answer is None or self._call is not _Call.ACTIVE:
+            return []
+        self._marks.remove(answer)
+        return [answer[1]]
+
+    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Playback was flushed: the protocol has no word for it, but the reply needs no CLEAR any more."""
+        self._replies.interrupted(stream_id)
+        return []
+
+    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
+        """Close the user's stream and end the session; nothing is sent afterwards."""
+        if self._call in (_Call.NEW, _Call.ENDED):
+            return []
+        self._call = _Call.ENDED
+        end = self._message("session.end", f"end: {reason}", reasonCode="client-disconnected", reason=reason)
+        return [*self._adjust_user_stream(), end]
+
+    # What the agent says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one message of the agent."""
+        message = Message(frame)
+        handler = self._HANDLERS.get(message.kind())
+        self._check_common_members(message)
+        return message.incoming(handler(self, message) if handler else message.unknown())
+
+    def _on_accepted(self, message: Message) -> str:
+        if self._call not in (_Call.INITIATING, _Call.RESUMING):
+            message.find("unexpected-session-accepted", "session.accepted came without a request; ignored.")
+            return "accepted again"
+        media = self._agreed_media(message)
+        if media not in FORMATS:
+            reason = f"the agent accepted the audio format {cut(media, 60)}, which is none of the protocol's"
+            message.event(Type.SESSION_ERROR, reason=reason, code="unknown-format", fatal=True)
+            return f"accepted {media}, an unknown format"
+        self._user_media = media
+        if self._call is _Call.RESUMING:
+            self._close_reply(message, reason="connection lost")
+        else:
+            message.replies.append(self._start_activity())
+        self._call = _Call.ACTIVE
+        message.event(Type.SESSION_ACCEPTED, format=FORMATS[media], text=media)
+        message.replies += self._adjust_user_stream()
+        return f"accepted {media}"
+
+    def _on_error(self, message: Message) -> str:
+        reason = message.text("reason", required=True)
+        if self._call is _Call.RESUMING:
+            message.find(
+                "resume-refused", "The agent cannot resume a session; AudioCodes' SDK 0.13 cannot either."
+            )
+        self._call = _Call.ENDED
+        self._user_stream = UserStream()
+        message.event(Type.SESSION_ERROR, reason=reason, fatal=True)
+        return f"session error: {reason}"
+
+    def _on_end(self, message: Message) -> str:
+        reason = message.text("reason") or message.text("reasonCode")
+        message.find(
+            "session-end-from-agent", "session.end is the caller's message; a hangup activity is due."
+        )
+        message.event(Type.HANG_UP, reason=reason, code=message.text("reasonCode"))
+        return f"session end: {reason}"
+
+    def _on_validated(self, message: Message) -> str:
+        success = message.flag("success")
+        params = {"success": success is not False}
+        message.event(Type.CONNECTION_VALIDATED, params=params)
+        return "connection validated" if params["success"] else "connection not validated"
+
+    def _on_user_stream_started(self, message: Message) -> str:
+        if not self._user_stream.started():
+            message.find("unexpected-user-stream-started", "userStream.started answers no userStream.start.")
+            return "user stream started again"
+        self._wav_header_due = self._user_media.startswith("wav/")
+        message.event(Type.USER_STREAM_STARTED, format=self.user_format)
+        return "user stream started"
+
+    def _on_user_stream_stopped(self, message: Message) -> str:
+        if not self._user_stream.stopped():
+            message.find("unexpected-user-stream-stopped", "userStream.stopped answers no userStream.stop.")
+            return "user stream stopped again"
+        message.event(Type.USER_STREAM_STOPPED)
+        return "user stream stopped"
+
+    def _on_speech(self, message: Message) -> str:
+        meaning, summary = SPEECH[message.kind()]
+        message.event(meaning)
+        if meaning is Type.SPEECH_STARTED:
+            self._yield_to_user(message)
+        return summary
+
+    def _on_hypothesis(self, message: Message) -> str:
+        text, confidence = best_alternative(message)
+        message.event(Type.SPEECH_HYPOTHESIS, text=text, confidence=confidence)
+        self._yield_to_user(message)
+        return f"hypothesis: {text}"
+
+    def _on_recognition(self, message: Message) -> str:
+        text, confidence = best_alternative(message)
+        message.event(Type.SPEECH_RECOGNITION, text=text, confidence=confidence)
+        self._awaits_reply = not self._barge_in
+        message.replies += self._adjust_user_stream()
+        return f"recognition: {text}"
+
+    def _on_play_start(self, message: Message) -> str:
+        stream_id = message.ident("streamId", required=True)
+        self._check_play_start(message, stream_id)
+        self._close_reply(message, reason="overlapped")
+        reply, text = Reply(stream_id, self._play_media(message)), message.text("altText")
+        self._begin_reply(message, reply, text)
+        return f"{stream_id} starts, {reply.media}" + (f": {text}" if text else "")
+
+    def _on_play_chunk(self, message: Message) -> str:
+        reply = self._reply_for_audio(message)
+        audio = audio_of(message, reply.media)
+        if audio:
+            media = FORMATS[reply.media]
+            message.event(Type.PLAY_STREAM_CHUNK, stream_id=reply.stream_id, format=media, audio=audio)
+        return f"agent audio {message.audio_ms:.0f} ms"
+
+    def _on_play_stop(self, message: Message) -> str:
+        reply = self._replies.open
+        stream_id = message.ident("streamId", required=True) or (reply.stream_id if reply else "")
+        if not reply or stream_id != reply.stream_id:
+            message.find("stop-outside-stream", f"playStream.stop for {cut(stream_id)}, which is not open.")
+            return f"{stream_id or 'no stream'} stopped, but was not open"
+        self._close_reply(message)
+        return f"{stream_id} complete"
+
+    def _on_mark(self, message: Message) -> str:
+        self._marks_seen += 1
+        name = mark_name(message) or f"mark {self._marks_seen}"
+        body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
+        answer = outgoing(body, f"mark reached: {name}")
+        if len(answer.frame) > _MAX_MARK_CHARS:
+            message.find(
+                "mark-too-long", f"A mark of more than {_MAX_MARK_CHARS} characters is not answered."
+            )
+            return f"mark too long: {name}"
+        self._marks.append((name, answer))
+        reply = self._replies.latest
+        message.event(Type.MARK, stream_id=reply.stream_id if reply else "", text=name)
+        return f"mark set: {name}"
+
+    def _on_activities(self, message: Message) -> str:
+        return each_activity(message, self._on_activity)
+
+    def _on_activity(self, message: Message, activity: Members) -> str:
+        session = self._apply_session_params(message, activity)
+        if is_message(activity):
+            text = activity.text("text", required=True)
+            message.event(Type.AGENT_TEXT, text=text, params=activity.body)
+            return f"message: {text}"
+        params = activity.inside("activityParams")
+        match event_name(activity, _EVENTS):
+            case "hangup":
+                reason = params.text("hangupReason")
+                message.event(Type.HANG_UP, reason=reason, params=params.body)
+                return f"hangup: {reason}" if reason else "hangup"
+            case "transfer" | "handover" as alias:
+                if alias == "handover":
+                    activity.find("deprecated-handover", "handover is the old name of transfer.")
+                target, reason = params.ident("transferTarget", required=True), params.text("handoverReason")
+                message.event(Type.TRANSFER, text=target, reason=reason, params=params.body)
+                return f"transfer to {target}"
+            case "abortPrompts":
+                self._clear(message, reason="abortPrompts")
+                return "abortPrompts"
+            case "config":
+                return f"config {session}"
+            case "sendDtmf":
+                return f"sendDtmf {params.ident('dtmfDigits', required=True)}"
+            case name:
+                return name or f"unknown activity {activity.body.get('name')}"
+
+    # The user's stream.
+
+    def _adjust_user_stream(self) -> list[Outgoing]:
+        """Start or stop the user's stream, so that it is as the user, the session and barge-in want it."""
+        agent_has_the_word = self._awaits_reply or self._replies.any_unheard
+        withheld = agent_has_the_word and not self._barge_in
+        due = self._call is _Call.ACTIVE and self._user_wants_stream and not withheld
+        kind = self._user_stream.turn(on=due)
+        return [self._message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
+
+    def _apply_session_params(self, message: Message, activity: Members) -> str:
+        if not activity.has("sessionParams"):
+            return ""
+        params = activity.inside("sessionParams")
+        barge_in = params.flag("bargeIn")
+        message.event(Type.CONFIG, params=params.body)
+        if barge_in is not None:
+            self._barge_in = barge_in
+            message.replies += self._adjust_user_stream()
+        return encode(params.body)
+
+    # Replies of the agent.
+
+    def _begin_reply(self, message: Message, reply: Reply, text: str = "") -> None:
+        self._replies.begin(reply)
+        media = FORMATS[reply.media]
+        message.event(Type.PLAY_STREAM_START, stream_id=reply.stream_id, format=media, text=text)
+        message.replies += self._adjust_user_stream()
+
+    def _close_reply(self, message: Message, reason: str = "") -> None:
+        reply = self._replies.close()
+        if reply:
+            message.event(Type.PLAY_STREAM_STOP, stream_id=reply.stream_id, reason=reason)
+
+    def _yield_to_user(self, message: Message) -> None:
+        if self._barge_in and self._replies.any_to_clear:
+            self._clear(message, reason="barge-in")
+
+    def _clear(self, message: Message, reason: str) -> None:
+        message.event(Type.CLEAR, stream_id=self._replies.clear(), reason=reason)
+
+    def _reply_for_audio(self, message: Message) -> Reply:
+        latest, is_open = self._replies.latest, self._replies.open is not None
+        stream_id = message.ident("streamId", required=True) or (latest.stream_id if latest else "")
+        reply = self._replies.named(stream_id)
+        if reply and reply.open:
+            return reply
+        fault = f"Audio for {cut(stream_id)}, which is not open; it is played all the same."
+        message.find("chunk-outside-stream", fault)
+        if reply:
+            return reply
+        stray = Reply(stream_id, latest.media if latest else self._assumed_media)
+        if not is_open:
+            self._begin_reply(message, stray)
+        return stray
+
+    # What is checked.
+
+    def _check_common_members(self, message: Message) -> None:
+        if message.has("participantId"):
+            message.find("deprecated-participant-id", "participantId is the old name of participant.")
+        if message.has("conversationId") and message.body["conversationId"] != self._conversation_id:
+            message.find("foreign-conversation-id", "The conversationId is not the one of this call.")
+
+    def _check_play_start(self, message: Message, stream_id: str) -> None:
+        latest = self._replies.latest
+        if self._call is _Call.INITIATING:
+            message.find("play-before-accepted", "playStream.start came before session.accepted.")
+        if latest and latest.open:
+            text = (
+                f"playStream.start came while {cut(latest.stream_id)} was open, which counts as stopped now."
+            )
+            message.find("overlapping-play-streams", text)
+        elif latest and latest.stream_id == stream_id:
+            message.find("stream-id-reused", f"The streamId {cut(stream_id)} was used before in this call.")
+
+    def _agreed_media(self, message: Message) -> str:
+        media = message.text("mediaFormat").lower()
+        if not media and self._user_media:
+            return self._user_media
+        if not media:
+            text = f"session.accepted names no mediaFormat; {self._offer[0]} is assumed."
+            message.find("missing-member", text)
+            return self._offer[0]
+        self._check_offered(message, media)
+        return media
+
+    def _play_media(self, message: Message) -> str:
+        media = message.text("mediaFormat", required=True).lower()
+        if media in FORMATS:
+            self._check_offered(message, media)
+            return media
+        if media:
+            text = f"{cut(media, 60)} is no format of the protocol; {self._assumed_media} is assumed."
+            message.find("unknown-format", text)
+        return self._assumed_media
+
+    def _check_offered(self, message: Message, media: str) -> None:
+        if media not in self._offer:
+            text = f"{cut(media, 60)} was not offered; the offer was {', '.join(self._offer)}."
+            message.find("format-not-offered", text)
+
+    @property
+    def _assumed_media(self) -> str:
+        return self._user_media or self._offer[0]
+
+    # Messages to the agent.
+
+    def _message(self, kind: str, summary: str, audio_ms: float = 0.0, **members: Any) -> Outgoing:
+        body = {"type": kind, "conversationId": self._conversation_id, **members}
+        return outgoing(body, summary, audio_ms)
+
+    def _activity(self, summary: str, **members: Any) -> Outgoing:
+        activity = {**members, "id": self._new_id(), "timestamp": self._utc_now()}
+        return self._message("activities", summary, activities=[activity])
+
+    def _start_activity(self) -> Outgoing:
+        language, settings = self._options["language"], self._settings
+        parameters = {
+            "vaigConversationId": self._conversation_id,
+            "caller": settings.caller,
+            "callerHost": "localhost",
+            "callerDisplayName": settings.caller,
+            "callee": settings.agent_name,
+            "calleeHost": "localhost",
+            "locale": language,
+            **settings.params,
+        }
+        return self._activity("start", type="event", name="start", language=language, parameters=parameters)
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[AudioCodesCaller, Message], str]]] = {
+        "session.accepted": _on_accepted,
+        "session.error": _on_error,
+        "session.end": _on_end,
+        "connection.validated": _on_validated,
+        "userStream.started": _on_user_stream_started,
+        "userStream.stopped": _on_user_stream_stopped,
+        **dict.fromkeys(SPEECH, _on_speech),
+        "userStream.speech.hypothesis": _on_hypothesis,
+        "userStream.speech.recognition": _on_recognition,
+        "playStream.start": _on_play_start,
+        "playStream.chunk": _on_play_chunk,
+        "playStream.stop": _on_play_stop,
+        "playStream.mark.set": _on_mark,
+        "activities": _on_activities,
+    }
+
+
+def _checked_options(options: Mapping[str, str]) -> Mapping[str, str]:
+    for name in options:
+        if name not in _OPTIONS:
+            raise ValueError(f"AudioCodes has no option {name!r}; known are {', '.join(_OPTIONS)}.")
+    chosen = {**_OPTIONS, **options}
+    if chosen["play_finished"] not in ("on", "off"):
+        raise ValueError(f"The option play_finished is on or off, not {chosen['play_finished']!r}.")
+    return chosen

@@ -1,0 +1,91 @@
+"""What both ends of the AudioCodes Bot API share: formats, names, and how a message is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.json_frames import Members, Message, cut, strip_wav_header
+
+_CODINGS = {
+    "lpcm16": AudioFormat(Encoding.PCM16, 16_000),
+    "lpcm16_24": AudioFormat(Encoding.PCM16, 24_000),
+    "lpcm16_8": AudioFormat(Encoding.PCM16, 8_000),
+    "mulaw": AudioFormat(Encoding.MULAW, 8_000),
+}
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {f"{container}/{name}": coding for container in ("raw", "wav") for name, coding in _CODINGS.items()}
+)
+"""By ``mediaFormat``; ``wav/*`` is the same behind a WAV header."""
+DEFAULT_OFFER = ("raw/lpcm16", "raw/lpcm16_24", "raw/lpcm16_8", "raw/mulaw")
+DEFAULT_FORMAT = "raw/lpcm16"
+"""What every known bot understands."""
+
+_MAX_ACTIVITIES = 100
+SPEECH = {
+    "userStream.speech.started": (Type.SPEECH_STARTED, "user speech started"),
+    "userStream.speech.stopped": (Type.SPEECH_STOPPED, "user speech stopped"),
+    "userStream.speech.committed": (Type.SPEECH_COMMITTED, "user turn committed"),
+}
+"""What the messages without members of their own mean, and how they read in the log."""
+
+
+def audio_of(message: Message, media: str) -> bytes:
+    """The samples of a chunk, without a WAV header; also notes how long they sound."""
+    audio, had_header = strip_wav_header(message.audio("audioChunk"))
+    if had_header and media.startswith("raw/"):
+        message.find("wav-header-in-raw", f"A WAV header stands in audio called {media}; it was taken off.")
+    message.audio_ms = FORMATS[media].duration_ms(len(audio))
+    return audio
+
+
+def best_alternative(message: Message) -> tuple[str, float | None]:
+    """The first alternative; Deepgram's bridge writes its members into the message itself."""
+    if message.has("text") and not message.has("alternatives"):
+        message.find("text-without-alternatives", "The text stands in the message; alternatives are due.")
+        return message.text("text"), message.number("confidence")
+    best = next(iter(message.objects("alternatives", required=True)), None)
+    return (best.text("text", required=True), best.number("confidence")) if best else ("", None)
+
+
+def mark_name(message: Message) -> str:
+    """No field list is published: the first member that could be a name."""
+    return next(filter(None, (message.ident(member) for member in ("name", "mark", "markId", "id"))), "")
+
+
+def each_activity(message: Message, read: Callable[[Message, Members], str]) -> str:
+    """Read the activities in order; their summaries in one line."""
+    activities = message.objects("activities", required=True)
+    if len(activities) > _MAX_ACTIVITIES:
+        text = f"{len(activities)} activities in one message; all but {_MAX_ACTIVITIES} were ignored."
+        message.find("too-many-activities", text)
+    return "; ".join(read(message, activity) for activity in activities[:_MAX_ACTIVITIES]) or "no activity"
+
+
+def is_message(activity: Members) -> bool:
+    """Whether the activity is a text rather than an event."""
+    kind = activity.text("type", required=True).lower()
+    return kind == "message" or (not kind and activity.has("text") and not activity.has("name"))
+
+
+def event_name(activity: Members, known: Sequence[str]) -> str:
+    """The event's name as the documentation spells it; "" for one that is not ``known``."""
+    name = activity.text("name", required=True)
+    if name in known:
+        return name
+    spelt = next((candidate for candidate in known if candidate.lower() == name.lower()), "")
+    if spelt:
+        activity.find("activity-name-case", f"The activity {name} is spelt {spelt} in the documentation.")
+    else:
+        activity.find("unknown-activity", f"{cut(name, 60) or 'A nameless activity'} is not documented.")
+    return spelt
+
+
+def checked_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """The formats asked for, or the recommended offer; `ValueError` for a name the protocol does not have."""
+    for name in names:
+        if name not in FORMATS:
+            raise ValueError(f"AudioCodes knows no audio format {name!r}; known are {', '.join(FORMATS)}.")
+    return tuple(names) or DEFAULT_OFFER

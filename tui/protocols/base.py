@@ -1,0 +1,292 @@
+"""The shape of a wire protocol: two ends, no sockets, no clocks of its own, no globals.
+
+A protocol is one file with a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local
+agent plays) and a `Protocol` value that names them; it is added by one line in `tui.protocols.registry`.
+Frames go in, telephony events and frames to send come out; everything is testable with literals.
+
+Both ends are called from one thread (the engine's or the agent's event loop).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+from typing import Protocol as Shape
+
+import msgspec
+
+from tui.audio.formats import AudioFormat
+
+
+class ProtocolError(Exception):
+    """A frame that cannot be understood at all: not JSON, not an object, no type, binary where text is due.
+
+    ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …), so that each kind is counted.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TelephonyEventType(StrEnum):
+    """What a message can mean to a call, whichever protocol carried it."""
+
+    # from the agent
+    SESSION_ACCEPTED = "session.accepted"
+    SESSION_ERROR = "session.error"
+    HANG_UP = "hang_up"
+    TRANSFER = "transfer"
+    CONFIG = "config"
+    CONNECTION_VALIDATED = "connection.validated"
+    USER_STREAM_STARTED = "user_stream.started"
+    USER_STREAM_STOPPED = "user_stream.stopped"
+    SPEECH_STARTED = "speech.started"
+    SPEECH_STOPPED = "speech.stopped"
+    SPEECH_COMMITTED = "speech.committed"
+    SPEECH_HYPOTHESIS = "speech.hypothesis"
+    SPEECH_RECOGNITION = "speech.recognition"
+    PLAY_STREAM_START = "play_stream.start"
+    PLAY_STREAM_CHUNK = "play_stream.chunk"
+    PLAY_STREAM_STOP = "play_stream.stop"
+    CLEAR = "clear"
+    MARK = "mark"
+    AGENT_TEXT = "agent.text"
+    AGENT_ERROR = "agent.error"
+    # from the caller
+    SESSION_INITIATE = "session.initiate"
+    SESSION_RESUME = "session.resume"
+    SESSION_END = "session.end"
+    CALL_STARTED = "call.started"
+    USER_STREAM_START = "user_stream.start"
+    USER_STREAM_CHUNK = "user_stream.chunk"
+    USER_STREAM_STOP = "user_stream.stop"
+    DTMF = "dtmf"
+    PLAY_FINISHED = "play.finished"
+    MARK_REACHED = "mark.reached"
+    CONNECTION_VALIDATE = "connection.validate"
+    USER_TEXT = "user.text"
+
+
+class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message means. Which fields are set depends on ``type``; the others keep their defaults."""
+
+    type: TelephonyEventType
+    stream_id: str = ""
+    """The play stream (the reply) it belongs to."""
+    format: AudioFormat | None = None
+    """Of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
+    audio: bytes = b""
+    """Audio as on the wire (``format`` of its stream), base64 and WAV header removed."""
+    text: str = ""
+    """Hypothesis, recognition, alternative text, digits, transfer target, mark name: the words of it."""
+    confidence: float | None = None
+    reason: str = ""
+    """Why (errors, hang-ups, clears)."""
+    code: str = ""
+    fatal: bool = False
+    """SESSION_ERROR and AGENT_ERROR: the call cannot go on."""
+    params: Mapping[str, Any] = {}
+    """The message's own members where a handler may want more (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Where the far side strays from its specification: a warning, never fatal."""
+
+    rule: str
+    """Short and stable, e.g. "format-not-offered"."""
+    text: str
+    """One sentence: what was seen, what is due."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One frame to send, and how it reads in the log."""
+
+    frame: str | bytes
+    kind: str
+    """The protocol's own name for the message, e.g. "userStream.chunk"."""
+    summary: str = ""
+    """One line for a person, without base64: "user audio 20 ms"."""
+    audio_ms: float = 0.0
+    """How much audio it carries; 0 for everything else."""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One received frame, understood."""
+
+    kind: str
+    summary: str = ""
+    audio_ms: float = 0.0
+    body: Mapping[str, Any] = {}
+    """The decoded message (what realtime handlers get)."""
+    events: tuple[TelephonyEvent, ...] = ()
+    replies: tuple[Outgoing, ...] = ()
+    """What the protocol itself answers (acknowledgements), to be sent at once, in order."""
+    findings: tuple[Finding, ...] = ()
+    known: bool = True
+    """False for a message type the protocol does not know: logged and counted, never fatal."""
+
+
+class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller's end may be told; each protocol uses what applies to it."""
+
+    formats: tuple[str, ...] = ()
+    """Audio formats to offer, in order of preference, by the protocol's own names; empty: its default."""
+    barge_in: bool = True
+    agent_name: str = "opusagent-tui"
+    caller: str = "+15550100"
+    params: Mapping[str, str] = {}
+    options: Mapping[str, str] = {}
+    """Protocol-specific settings by name; unknown names are refused by the protocol with a `ValueError`."""
+
+
+class CallerEnd(Shape):
+    """The caller's side of one call (AudioCodes: VoiceAI Connect; Twilio: Twilio; OpenAI: the client).
+
+    Made by `Protocol.caller`. Methods that return frames change the state as if they had been sent.
+    """
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What `user_audio` carries; None until it is agreed."""
+        ...
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Whether `user_audio` would be sent now rather than withheld."""
+        ...
+
+    @property
+    def barge_in(self) -> bool:
+        """Whether the user may interrupt: user audio keeps flowing while the agent plays."""
+        ...
+
+    def opened(self) -> list[Outgoing]:
+        """The socket is open: the first messages."""
+        ...
+
+    def resumed(self) -> list[Outgoing] | None:
+        """A new socket after a dropped one: the first messages, or None where the protocol cannot resume."""
+        ...
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one frame. Raises `ProtocolError` and nothing else."""
+        ...
+
+    def start_user_stream(self) -> list[Outgoing]:
+        """The user wants to be heard from now on."""
+        ...
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """User audio in `user_format`; no frames where the stream is not open or is withheld."""
+        ...
+
+    def stop_user_stream(self) -> list[Outgoing]:
+        """The user is done: no audio follows."""
+        ...
+
+    def dtmf(self, digits: str) -> list[Outgoing]:
+        """Keys pressed, ``0-9 * # A-D``."""
+        ...
+
+    def user_text(self, text: str) -> list[Outgoing]:
+        """A typed turn; no frames where the protocol has none."""
+        ...
+
+    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """The last sample of a reply has left the speaker, or was flushed (then heard < received)."""
+        ...
+
+    def mark_reached(self, name: str) -> list[Outgoing]:
+        """The audio before a MARK event has left the speaker, or was flushed."""
+        ...
+
+    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Playback of a reply was flushed after ``heard_ms``."""
+        ...
+
+    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
+        """The last messages before the socket is closed."""
+        ...
+
+
+class AgentEnd(Shape):
+    """The agent's side of one call, for the local agent. Same rules as `CallerEnd`."""
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What the user's audio arrives in; None until it is agreed."""
+        ...
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """What `say_audio` has to be given."""
+        ...
+
+    def opened(self) -> list[Outgoing]:
+        """A caller has connected: messages due before it says anything."""
+        ...
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one frame. Raises `ProtocolError` and nothing else."""
+        ...
+
+    def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
+        """A reply begins."""
+        ...
+
+    def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
+        """Reply audio in `play_format`, any length."""
+        ...
+
+    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+        """The reply is complete (or was cut short)."""
+        ...
+
+    def speech_started(self) -> list[Outgoing]:
+        """The user was heard to begin."""
+        ...
+
+    def speech_stopped(self) -> list[Outgoing]:
+        """The user was heard to end."""
+        ...
+
+    def hypothesis(self, text: str) -> list[Outgoing]:
+        """Partial text of the user's turn."""
+        ...
+
+    def recognition(self, text: str, confidence: float) -> list[Outgoing]:
+        """Final text of the user's turn, handed to the model."""
+        ...
+
+    def hang_up(self, reason: str) -> list[Outgoing]:
+        """The agent ends the call."""
+        ...
+
+    def end(self) -> list[Outgoing]:
+        """The agent shuts down: whatever is polite before the close."""
+        ...
+
+
+NewId = Callable[[], str]
+"""Makes the ids a protocol needs (a UUID, 32 hex digits, …) so that tests can fix them."""
+UtcNow = Callable[[], str]
+"""The wall clock as ISO 8601 with milliseconds and ``Z``, for messages that carry a timestamp."""
+
+
+class Protocol(msgspec.Struct, frozen=True):
+    """One wire protocol: its names and its two ends."""
+
+    name: str
+    """As in ``--protocol NAME``."""
+    title: str
+    """For people: "AudioCodes Bot API"."""
+    path: str
+    """Where the local agent answers it, e.g. "/audiocodes"."""
+    caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
+    agent: Callable[[NewId, UtcNow], AgentEnd]
+    formats: Mapping[str, AudioFormat]
+    """Formats it can carry, by its own names."""
+    headers: Callable[[str], Mapping[str, str]]
+    """From a token to the request headers that carry it."""

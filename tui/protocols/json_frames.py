@@ -1,0 +1,315 @@
+"""What every protocol of JSON text frames needs: frames into objects, members with types, audio in base64.
+
+The far side is not trusted. A frame that cannot be understood at all is a `ProtocolError`; a member of the
+wrong type counts as absent and is a `Finding`.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+import struct
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError, TelephonyEvent, TelephonyEventType
+
+MAX_FRAME_CHARS = 64 * 1024 * 1024
+"""The longest frame that is read: seventeen minutes of 24 kHz PCM in one message."""
+MAX_DEPTH = 64
+"""How deep arrays and objects may nest; no known protocol needs ten."""
+SUMMARY_CHARS = 120
+_MAX_MENDED_CHARS = 1024 * 1024
+
+_Kind = TypeVar("_Kind")
+
+
+def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    """The JSON object a text frame holds, and what had to be mended to read it."""
+    if isinstance(frame, bytes):
+        raise ProtocolError("binary", f"a binary frame of {len(frame)} bytes, where only JSON text is due")
+    if len(frame) > MAX_FRAME_CHARS:
+        raise ProtocolError("too-big", f"a frame of {len(frame)} characters, more than {MAX_FRAME_CHARS}")
+    body, findings = _decode_tolerantly(frame)
+    if not isinstance(body, dict):
+        raise ProtocolError("not-an-object", f"JSON, but {_kind_of(body)} where an object is due")
+    if _is_deeper_than(body, MAX_DEPTH):
+        raise ProtocolError("too-deep", f"JSON nested deeper than {MAX_DEPTH} levels")
+    return body, findings
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """Compact JSON that begins with ``{``, members in the order given; ``bytes`` become padded base64."""
+    return msgspec.json.encode(message).decode()
+
+
+def outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
+    """A message with a ``type`` as the frame to send."""
+    return Outgoing(encode(message), message["type"], cut(summary), audio_ms)
+
+
+def cut(text: str, limit: int = SUMMARY_CHARS) -> str:
+    """One line of at most ``limit`` characters."""
+    shown = text if len(text) <= limit else text[: limit - 1] + "…"
+    return shown.replace("\n", " ")
+
+
+class Members:
+    """Typed access to the members of one JSON object.
+
+    ``null`` is absent. What has the wrong type is absent too, and noted as a finding.
+    """
+
+    def __init__(self, body: Mapping[str, Any], findings: list[Finding], path: str = "") -> None:
+        self.body = body
+        self.findings = findings
+        self._path = path
+
+    def find(self, rule: str, text: str) -> None:
+        """Note that the far side strays from its specification."""
+        self.findings.append(Finding(rule, text))
+
+    def has(self, name: str) -> bool:
+        """Whether the member is there and not null."""
+        return self.body.get(name) is not None
+
+    def text(self, name: str, *, required: bool = False) -> str:
+        """A member that is text; "" when absent."""
+        return self._member(name, str, "text", required=required) or ""
+
+    def ident(self, name: str, *, required: bool = False) -> str:
+        """A member that is text, but in which whole numbers are often sent."""
+        value = self.body.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self._note_type(name, "text")
+            return str(value)
+        return self.text(name, required=required)
+
+    def flag(self, name: str) -> bool | None:
+        """A member that is true or false."""
+        return self._member(name, bool, "true or false")
+
+    def number(self, name: str) -> float | None:
+        """A member that is a number; one written as text is read, and noted."""
+        value = self.body.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if value is not None:
+            self._note_type(name, "a number")
+        return _finite(value) if isinstance(value, str) else None
+
+    def texts(self, name: str, *, required: bool = False) -> list[str]:
+        """A member that is an array of texts; elements of other types are left out, and noted."""
+        values = self._member(name, list, "an array", required=required) or []
+        texts = [value for value in values if isinstance(value, str)]
+        if len(texts) < len(values):
+            self.find("wrong-type-member", f"{self._path}{name} holds something that is not text.")
+        return texts
+
+    def objects(self, name: str, *, required: bool = False) -> list[Members]:
+        """A member that is an array of objects; elements of other types are left out, and noted."""
+        values = self._member(name, list, "an array", required=required) or []
+        objects = [
+            Members(value, self.findings, f"{self._path}{name}[{index}].")
+            for index, value in enumerate(values)
+            if isinstance(value, dict)
+        ]
+        if len(objects) < len(values):
+            self.find("wrong-type-member", f"{self._path}{name} holds something that is not an object.")
+        return objects
+
+    def inside(self, name: str) -> Members:
+        """A member that is an object; an empty one when absent."""
+        value = self._member(name, dict, "an object")
+        return Members(value or {}, self.findings, f"{self._path}{name}.")
+
+    def audio(self, name: str) -> bytes:
+        """A member that is base64; missing padding, line breaks and the URL alphabet are mended and noted."""
+        text = self.text(name, required=True)
+        try:
+            return b64decode(text, validate=True)
+        except ValueError:
+            mended = decode_loose_base64(text)
+        if mended is None:
+            lost = f"{len(text)} characters of audio are lost"
+            self.find("bad-base64", f"{self._path}{name} is not base64; {lost}.")
+            return b""
+        self.find("loose-base64", f"{self._path}{name} is not standard, padded base64; it was mended.")
+        return mended
+
+    def _member(self, name: str, kind: type[_Kind], due: str, *, required: bool = False) -> _Kind | None:
+        value = self.body.get(name)
+        if isinstance(value, kind):
+            return value
+        if value is not None:
+            self._note_type(name, due)
+        elif required:
+            self.find("missing-member", f"{self._path}{name} is missing; {due} is due.")
+        return None
+
+    def _note_type(self, name: str, due: str) -> None:
+        seen = _kind_of(self.body[name])
+        self.find("wrong-type-member", f"{self._path}{name} is {seen}; {due} is due.")
+
+
+class Message(Members):
+    """One received frame while it is being understood: its members, and what it turns out to mean."""
+
+    def __init__(self, frame: str | bytes) -> None:
+        body, findings = decode_object(frame)
+        super().__init__(body, list(findings))
+        self.events: list[TelephonyEvent] = []
+        self.replies: list[Outgoing] = []
+        self.audio_ms = 0.0
+        self.known = True
+
+    def kind(self) -> str:
+        """What the message says it is."""
+        kind = self.body.get("type")
+        if kind is None:
+            raise ProtocolError("no-type", "a message without a type")
+        if not isinstance(kind, str):
+            raise ProtocolError("wrong-type", f"a message whose type is {_kind_of(kind)}, where text is due")
+        return kind
+
+    def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
+        """Note what the message means to the call; the fields are those of `TelephonyEvent`."""
+        self.events.append(TelephonyEvent(type=meaning, **fields))
+
+    def unknown(self) -> str:
+        """Note a type that the protocol does not have; the summary of it."""
+        self.known = False
+        kind = cut(self.kind(), 60)
+        self.find("unknown-type", f"{kind} is no message of this protocol; it was ignored.")
+        return f"unknown message type {kind}"
+
+    def incoming(self, summary: str) -> Incoming:
+        """The message, understood."""
+        return Incoming(
+            kind=cut(self.kind()),
+            summary=cut(summary),
+            audio_ms=self.audio_ms,
+            body=self.body,
+            events=tuple(self.events),
+            replies=tuple(self.replies),
+            findings=tuple(self.findings),
+            known=self.known,
+        )
+
+
+_URL_ALPHABET = str.maketrans({"-": "+", "_": "/", " ": None, "\t": None, "\r": None, "\n": None})
+
+
+def decode_loose_base64(text: str) -> bytes | None:
+    """What base64 of the URL alphabet, without padding or with line breaks means; None if it is none."""
+    bare = text.translate(_URL_ALPHABET).rstrip("=")
+    try:
+        return b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+_WAV_TRAILERS = (b"LIST", b"id3 ", b"cue ")
+
+
+def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
+    """The samples of ``audio``, and whether a WAV header stood before them.
+
+    The header's own length is not believed (streams write 0 or the maximum), except where another part of the
+    file follows the samples.
+    """
+    if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
+        return audio, False
+    at = 12
+    while at + 8 <= len(audio):
+        name, size = struct.unpack_from("<4sI", audio, at)
+        at += 8
+        if name == b"data":
+            end = at + size + size % 2
+            return (audio[at : at + size] if audio[end : end + 4] in _WAV_TRAILERS else audio[at:]), True
+        at += size + size % 2
+    return audio, False
+
+
+def wav_header(coding: AudioFormat) -> bytes:
+    """The header of a WAV stream whose length is not known yet."""
+    unknown = 0xFFFFFFFF
+    tag = {Encoding.PCM16: 1, Encoding.ALAW: 6, Encoding.MULAW: 7}[coding.encoding]
+    width = coding.encoding.sample_bytes
+    described = struct.pack("<HHIIHH", tag, 1, coding.rate, coding.bytes_per_second, width, 8 * width)
+    parts = (b"RIFF", unknown, b"WAVE", b"fmt ", len(described), described, b"data", unknown)
+    return struct.pack("<4sI4s4sI16s4sI", *parts)
+
+
+# Any escape, so that an escaped backslash before "ud800" is not taken for the beginning of one; pairs first.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)", re.DOTALL
+)
+
+
+def _decode_tolerantly(frame: str) -> tuple[Any, tuple[Finding, ...]]:
+    try:
+        return _decode(frame), ()
+    except ProtocolError:
+        if len(frame) > _MAX_MENDED_CHARS:
+            raise
+        mended = _ESCAPE.sub(_replace_lone_surrogate, frame)
+        if mended == frame:
+            raise
+    text = "Half of a surrogate pair (a character cut in two) was replaced."
+    return _decode(mended), (Finding("lone-surrogate", text),)
+
+
+def _decode(frame: str) -> Any:
+    try:
+        return msgspec.json.decode(frame)
+    except msgspec.DecodeError as error:
+        raise ProtocolError("not-json", f"not JSON: {error}") from error
+    except UnicodeError as error:
+        raise ProtocolError("not-utf8", "text that is not valid Unicode") from error
+    except RecursionError as error:
+        raise ProtocolError("too-deep", f"JSON nested deeper than {MAX_DEPTH} levels") from error
+
+
+def _replace_lone_surrogate(escape: re.Match[str]) -> str:
+    is_lone = len(escape[0]) == len(r"\ud800")
+    return r"\ufffd" if is_lone else escape[0]
+
+
+def _is_deeper_than(value: Any, levels: int) -> bool:
+    match value:
+        case dict():
+            return levels == 0 or any(_is_deeper_than(child, levels - 1) for child in value.values())
+        case list():
+            return levels == 0 or any(_is_deeper_than(child, levels - 1) for child in value)
+        case _:
+            return False
+
+
+def _kind_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
