@@ -1,0 +1,185 @@
+"""A call in memory: both ends of AudioCodes, the conversation between them, and a clock moved by hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from tui.agent.conversation import Conversation
+from tui.agent.recogniser import Recogniser
+from tui.agent.settings import AgentSettings
+from tui.assets import Line, caller_lines, prompts
+from tui.audio.formats import AudioFormat, encode
+from tui.audio.resample import LiveResampler
+from tui.audio.wav import read_wav
+from tui.protocols.audiocodes import AudioCodesAgent, AudioCodesCaller
+from tui.protocols.base import AgentEnd, CallerSettings, NewId, Outgoing, TelephonyEvent, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+
+SECOND_OF_SILENCE = bytes(32_000)
+_UTC = "2026-01-01T00:00:00.000Z"
+
+
+@cache
+def recogniser() -> Recogniser:
+    return Recogniser(caller_lines())
+
+
+@cache
+def spoken(name: str, rate: int = 16_000) -> bytes:
+    """A caller line, its second of silence included."""
+    return read_wav(line_named(name).path, rate)
+
+
+@cache
+def prompt(*names: str, rate: int = 16_000) -> bytes:
+    """What the agent says; at another rate than 16 kHz as a live resampler gives it."""
+    resampled = []
+    for name in names:
+        resampler = LiveResampler(16_000, rate)
+        resampled += [resampler.feed(read_wav(prompts()[name].path, 16_000)), resampler.finish()]
+    return b"".join(resampled)
+
+
+def line_named(name: str) -> Line:
+    return next(line for line in caller_lines() if line.name == name)
+
+
+class RecordingAgent(AudioCodesAgent):
+    """Notes which replies were cut short."""
+
+    def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
+        super().__init__(new_id, utc_now)
+        self.interrupted: list[str] = []
+
+    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+        if interrupted:
+            self.interrupted.append(stream_id)
+        return super().say_stop(stream_id, interrupted=interrupted)
+
+
+def conversation(settings: AgentSettings | None = None, agent: AgentEnd | None = None) -> Conversation:
+    agent = agent or AudioCodesAgent(lambda: "activity", lambda: _UTC)
+    return Conversation(agent, settings or AgentSettings(), recogniser())
+
+
+class Call:
+    """One call. It has been answered and, unless ``greeted`` is False, the greeting has been heard."""
+
+    def __init__(
+        self,
+        settings: AgentSettings | None = None,
+        *,
+        offer: Sequence[str] = (),
+        greeted: bool = True,
+        tells_play_finished: bool = True,
+    ) -> None:
+        ids = itertools.count(1)
+        self.agent = RecordingAgent(lambda: "activity", lambda: _UTC)
+        self.caller = AudioCodesCaller(
+            CallerSettings(formats=tuple(offer)), lambda: f"id-{next(ids)}", lambda: _UTC
+        )
+        self.conversation = conversation(settings, self.agent)
+        self.now_ns = 5_000_000_000
+        self.began_ns = self.now_ns
+        self.over_at_ns = self.now_ns
+        """When the conversation last had something to do; its end, where it is over."""
+        self.events: list[tuple[float, TelephonyEvent]] = []
+        """What the caller was told, and how many ms into the call."""
+        self._awaited: set[str] = set()
+        self._tells_play_finished = tells_play_finished
+        self.deliver(self.conversation.opened())
+        self.send(self.caller.opened())
+        self.wait(0)
+        if greeted:
+            self.wait_for_reply()
+            self.events.clear()
+
+    def send(self, frames: Iterable[Outgoing]) -> None:
+        """The caller sends, and gets its answers."""
+        for frame in frames:
+            self.deliver(self.conversation.receive(frame.frame, self.now_ns))
+
+    def deliver(self, frames: Iterable[Outgoing]) -> None:
+        """The agent sends; the caller answers as the protocol says."""
+        for frame in frames:
+            incoming = self.caller.receive(frame.frame)
+            assert incoming.findings == ()
+            self.events += [(self.at_ms, event) for event in incoming.events]
+            self.send(incoming.replies)
+
+    def wait(self, duration_ms: float) -> None:
+        """Time passes, and what falls due is sent at its time."""
+        until_ns = self.now_ns + round(duration_ms * 1e6)
+        while not self.conversation.over:
+            due_ns = self.conversation.next_due_ns
+            if due_ns is None or due_ns > until_ns:
+                break
+            self.now_ns = max(self.now_ns, due_ns)
+            self.deliver(self.conversation.due(self.now_ns))
+            self.over_at_ns = self.now_ns
+        self.now_ns = until_ns
+
+    def wait_for_reply(self, limit_ms: float = 30_000) -> None:
+        """Until one more reply was sent whole, and heard."""
+        until_ns = self.now_ns + limit_ms * 1e6
+        while not (whole := self._sent_whole() - self._awaited):
+            assert self.now_ns < until_ns, "no reply"
+            self.wait(10)
+        self._awaited |= whole
+        for stream_id in whole if self._tells_play_finished else ():
+            self.send(self.caller.playback_finished(stream_id, heard_ms=1, received_ms=1))
+
+    def _sent_whole(self) -> set[str]:
+        return {event.stream_id for event in self.of(Type.PLAY_STREAM_STOP)} - set(self.agent.interrupted)
+
+    def speak(self, pcm: bytes, chunk_ms: int = 20, *, faster: float = 1.0) -> None:
+        """The user speaks, in real time or ``faster``."""
+        if not self.caller.user_stream_open:
+            self.send(self.caller.start_user_stream())
+        audio_format = self.user_format
+        wire = encode(pcm, audio_format)
+        size = audio_format.bytes_per_second * chunk_ms // 1000
+        for at in range(0, len(wire), size):
+            self.wait(chunk_ms / faster)
+            self.send(self.caller.user_audio(wire[at : at + size]))
+
+    @property
+    def at_ms(self) -> float:
+        """How long the call has lasted."""
+        return (self.now_ns - self.began_ns) / 1e6
+
+    @property
+    def user_format(self) -> AudioFormat:
+        assert self.caller.user_format is not None
+        return self.caller.user_format
+
+    def of(self, *types: Type) -> list[TelephonyEvent]:
+        return [event for _, event in self.events if event.type in types]
+
+    def count(self, kind: Type) -> int:
+        return len(self.of(kind))
+
+    def times_ms(self, kind: Type) -> list[float]:
+        return [at_ms for at_ms, event in self.events if event.type is kind]
+
+    def kinds(self) -> list[Type]:
+        """What happened, chunks left out."""
+        return [event.type for _, event in self.events if event.type is not Type.PLAY_STREAM_CHUNK]
+
+    @property
+    def texts(self) -> list[str]:
+        """What was said in each reply."""
+        return [event.text for event in self.of(Type.PLAY_STREAM_START)]
+
+    @property
+    def recognised(self) -> list[str]:
+        return [event.text for event in self.of(Type.SPEECH_RECOGNITION)]
+
+    def audio(self, reply: int = -1) -> bytes:
+        """What came of one reply."""
+        stream_id = self.of(Type.PLAY_STREAM_START)[reply].stream_id
+        return b"".join(
+            event.audio for event in self.of(Type.PLAY_STREAM_CHUNK) if event.stream_id == stream_id
+        )

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tui.agent.process import AgentProcess, _arguments, start_agent
+from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, ReplyMode, parse_pace
+
+
+def test_a_started_agent_answers_and_stops() -> None:
+    with start_agent(AgentSettings(token="secret")) as agent:
+        url = agent.url("/audiocodes")
+        assert url.startswith("ws://127.0.0.1:")
+        with connect(url, additional_headers={"Authorization": "Bearer secret"}):
+            pass
+        with pytest.raises(InvalidStatus):
+            connect(url)
+        assert agent.process.poll() is None
+        assert "secret" not in str(agent.process.args)
+    assert not agent.is_running
+    assert agent.process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_as_it_should(number: signal.Signals) -> None:
+    agent = start_agent(AgentSettings())
+    with connect(agent.url("/audiocodes")) as call:
+        agent.process.send_signal(number)
+        assert agent.process.wait(10) == 0
+        assert list(call) == []
+        assert call.close_code == 1001
+    agent.stop()
+
+
+def test_the_end_of_its_parent_ends_it() -> None:
+    program = (
+        "from tui.agent.process import start_agent\n"
+        "from tui.agent.settings import AgentSettings\n"
+        "import os\n"
+        "agent = start_agent(AgentSettings())\n"
+        "print(agent.url(''), flush=True)\n"
+        "os._exit(1)"
+    )
+    parent = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False)
+    port = int(parent.stdout.rpartition(b":")[2])
+    for _ in range(500):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.01)
+    pytest.fail("the agent outlived its parent")
+
+
+def test_an_agent_that_cannot_listen_says_why() -> None:
+    with start_agent(AgentSettings()) as agent:
+        port = int(agent.url("").rpartition(":")[2])
+        other = start_agent(AgentSettings(port=port))
+        with pytest.raises(AgentError, match=f"cannot listen on 127.0.0.1, port {port}"):
+            other.url("/audiocodes")
+        assert not other.is_running
+
+
+def test_a_program_that_is_no_agent_is_not_waited_for() -> None:
+    silent = AgentProcess(
+        subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+    )
+    with pytest.raises(AgentError, match="did not start"):
+        silent.url("/audiocodes", timeout_s=0.05)
+    assert not silent.is_running
+
+
+def test_an_agent_that_does_not_listen_to_reason_is_killed() -> None:
+    deaf = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('listening on x', flush=True)\n"
+        "time.sleep(60)"
+    )
+    agent = AgentProcess(
+        subprocess.Popen([sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    )
+    assert agent.url("/y") == "x/y"
+    assert agent.stop(timeout_s=0.05) == -signal.SIGKILL
+
+
+def test_all_settings_reach_the_process() -> None:
+    from tui.agent.__main__ import _parser
+
+    settings = AgentSettings(
+        host="::1",
+        port=7,
+        reply=ReplyMode.ECHO,
+        reply_delay_ms=250,
+        pace=EVERYTHING_AT_ONCE,
+        chunk_ms=33.3,
+        silence_ms=700,
+    )
+    options = _parser().parse_args(_arguments(settings))
+    assert (options.host, options.port, options.reply, options.reply_delay) == ("::1", 7, "echo", 0.25)
+    assert (options.pace, options.chunk, options.silence, options.lifeline) == (
+        EVERYTHING_AT_ONCE,
+        33.3,
+        700,
+        True,
+    )
+
+
+def test_impossible_settings_are_one_sentence() -> None:
+    with pytest.raises(AgentError, match="pace 0"):
+        AgentSettings(pace=0)
+    with pytest.raises(AgentError, match="pace nan"):
+        AgentSettings(pace=float("nan"))
+    with pytest.raises(AgentError, match="port 70000"):
+        AgentSettings(port=70_000)
+    with pytest.raises(ValueError, match="neither a factor nor 'all'"):
+        parse_pace("fast")
+    assert "secret" not in repr(AgentSettings(token="secret"))

@@ -1,0 +1,86 @@
+"""``python -m tui.agent``: the local agent as a process.
+
+The first line on stdout is ``listening on ws://HOST:PORT`` or ``failed: SENTENCE``; nothing follows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the agent until it is told to stop; the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        settings = AgentSettings(
+            host=options.host,
+            port=options.port,
+            token=_token(options.token_env),
+            reply=ReplyMode(options.reply),
+            reply_delay_ms=options.reply_delay * 1000,
+            pace=options.pace,
+            chunk_ms=options.chunk,
+            silence_ms=options.silence,
+        )
+        asyncio.run(_serve(settings, sys.stdin.fileno() if options.lifeline else None))
+    except AgentError as error:
+        _tell(f"failed: {error}")
+        return 1
+    return 0
+
+
+async def _serve(settings: AgentSettings, lifeline: int | None) -> None:
+    from tui.agent.server import serve
+
+    await serve(settings, lambda url: _tell(f"listening on {url}"), lifeline=lifeline)
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _token(variable: str) -> str:
+    if variable and not os.environ.get(variable):
+        raise AgentError(f"The environment has no {variable}, which should hold the token.")
+    return os.environ.get(variable, "")
+
+
+def _pace(text: str) -> float:
+    try:
+        return parse_pace(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = AgentSettings()
+    parser = argparse.ArgumentParser(prog="python -m tui.agent", description="The local voice agent.")
+    add = parser.add_argument
+    add("--host", default=default.host, help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=default.port, help="port to listen on (default: any free one)")
+    add("--token-env", metavar="NAME", default="", help="variable that holds the token callers must send")
+    add("--reply", choices=[*ReplyMode], default=default.reply, help="what to answer (default: %(default)s)")
+    add("--reply-delay", metavar="SECONDS", type=float, default=0.0, help="wait before each answer")
+    add("--pace", metavar="N|all", type=_pace, default=default.pace, help="N times faster than real time")
+    add("--chunk", metavar="MS", type=float, default=default.chunk_ms, help="audio in one message")
+    add("--silence", metavar="MS", type=int, default=default.silence_ms, help="silence that ends a turn")
+    add("--lifeline", action="store_true", help="end when stdin does")
+    add(
+        "--log",
+        choices=["debug", "info", "warning", "error"],
+        default="warning",
+        help="what to log on stderr",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

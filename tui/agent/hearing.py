@@ -1,0 +1,114 @@
+"""What the agent hears of one user: where turns begin and end, and what of them it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tui.agent.recogniser import Hypotheses, Match, Recogniser
+from tui.audio.formats import AudioFormat, StreamDecoder
+from tui.audio.pcm import frames_to_ns, ns_to_frames
+from tui.audio.speech import make_detector
+
+_MARGIN_MS = 150
+"""Kept around an utterance: the detector's edges are those of the loud part."""
+_LONGEST_UTTERANCE_S = 120
+"""Of a turn without a pause that takes longer, the end is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegan:
+    """The user has begun to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words so far of a caller line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The user has been silent for long enough."""
+
+    pcm: bytes
+    """What was said, with a little of the quiet around it."""
+    rate: int
+    speech_ms: float
+    match: Match | None
+
+    @property
+    def text(self) -> str:
+        """The words if they are known, else how long it was."""
+        return self.match.line.text if self.match else f"({self.speech_ms / 1000:.1f} s of speech)"
+
+
+Sound: TypeAlias = TurnBegan | Words | TurnEnded
+
+
+class Ear:
+    """Listens to the streams of one user, one after another, in one format.
+
+    Time is counted in samples: audio that arrives faster than it sounds is understood all the same.
+    """
+
+    def __init__(self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int) -> None:
+        self.format = audio_format
+        self._rate = audio_format.rate
+        self._recogniser = recogniser
+        self._silence_ms = silence_ms
+        self._decoder = StreamDecoder(audio_format)
+        self._detector = make_detector(self._rate, silence_ms=silence_ms)
+        self._fed_frames = 0
+        self._kept = bytearray()
+        """The utterance up to now, or the last moments before one."""
+        self._began_frame = 0
+        self._hypotheses: Hypotheses | None = None
+
+    def feed(self, wire: bytes) -> Iterator[Sound]:
+        """What this audio brings to light."""
+        yield from self._listen(self._decoder.feed(wire))
+
+    def end_of_stream(self) -> Iterator[Sound]:
+        """No more audio comes: a turn that is going on ends here."""
+        self._decoder.flush_remainder()
+        # The detector wants its silence; what it hears beyond that covers the tail of its classifier.
+        quiet_ms = self._silence_ms + 500 if self._detector.speaking else 0
+        yield from self._listen(bytes(2 * (self._rate * quiet_ms // 1000)))
+
+    def _listen(self, pcm: bytes) -> Iterator[Sound]:
+        step_bytes = 2 * (self._rate // 10)  # so that several edges in one large chunk each find their audio
+        for at in range(0, len(pcm), step_bytes):
+            yield from self._listen_to_block(pcm[at : at + step_bytes])
+
+    def _listen_to_block(self, pcm: bytes) -> Iterator[Sound]:
+        self._fed_frames += len(pcm) // 2
+        self._kept += pcm
+        self._keep_latest_frames(self._rate * (_LONGEST_UTTERANCE_S if self._hypotheses else 1))
+        for edge in self._detector.feed(pcm, frames_to_ns(self._fed_frames, self._rate)):
+            frame = ns_to_frames(edge.at_ns, self._rate)
+            yield self._begin_turn(frame) if edge.started else self._end_turn(frame)
+        if self._hypotheses and (text := self._hypotheses.feed(self._kept)):
+            yield Words(text)
+
+    def _begin_turn(self, frame: int) -> TurnBegan:
+        self._began_frame = frame
+        self._keep_latest_frames(self._fed_frames - frame + self._margin_frames)
+        self._hypotheses = Hypotheses(self._recogniser, self._rate)
+        return TurnBegan()
+
+    def _end_turn(self, frame: int) -> TurnEnded:
+        self._hypotheses = None
+        surplus_frames = max(self._fed_frames - frame - self._margin_frames, 0)
+        utterance = bytes(self._kept[: len(self._kept) - 2 * surplus_frames])
+        speech_ms = (frame - self._began_frame) * 1000 / self._rate
+        return TurnEnded(utterance, self._rate, speech_ms, self._recogniser.recognise(utterance, self._rate))
+
+    def _keep_latest_frames(self, frames: int) -> None:
+        del self._kept[: max(len(self._kept) - 2 * frames, 0)]
+
+    @property
+    def _margin_frames(self) -> int:
+        return self._rate * _MARGIN_MS // 1000

@@ -1,0 +1,114 @@
+"""The local agent as a process of its own, from the side that starts it. Of the standard library alone."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import IO, Self
+
+from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings
+
+_TOKEN_VARIABLE = "OPUSAGENT_AGENT_TOKEN"
+_READY = "listening on "
+_FAILED = "failed: "
+
+
+class AgentProcess:
+    """A running agent; it ends with `stop`, with ``with``, or with this process, however that goes."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self._base_url = ""
+
+    def wait_until_ready(self, timeout_s: float = 10.0) -> str:
+        """The agent's URL without a path, as soon as it listens. Raises `AgentError`; then it has been stopped."""
+        if not self._base_url:
+            line = self._read_line(timeout_s)
+            if not line.startswith(_READY):
+                self.stop()
+                raise AgentError(line.removeprefix(_FAILED) or "The local agent did not start.")
+            self._base_url = line.removeprefix(_READY)
+        return self._base_url
+
+    def url(self, protocol_path: str, timeout_s: float = 10.0) -> str:
+        """Where it answers the protocol of that path, as soon as it listens. Raises `AgentError`."""
+        return self.wait_until_ready(timeout_s) + protocol_path
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def stop(self, timeout_s: float = 3.0) -> int:
+        """Let it say goodbye to its callers, then terminate it, then kill it; its exit code."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        for harder in (self.process.terminate, self.process.kill):
+            try:
+                self.process.wait(timeout_s)
+                break
+            except subprocess.TimeoutExpired:
+                harder()
+        self.process.stdout.close()
+        return self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _read_line(self, timeout_s: float) -> str:
+        """The first line it prints; what there is of it if it ends, or takes too long."""
+        assert self.process.stdout is not None
+        descriptor = self.process.stdout.fileno()
+        deadline = time.monotonic() + timeout_s
+        line = b""
+        while not line.endswith(b"\n"):
+            left_s = max(deadline - time.monotonic(), 0)
+            readable, _, _ = select.select([descriptor], [], [], left_s)
+            piece = os.read(descriptor, 4096) if readable else b""
+            if not piece:
+                return ""
+            line += piece
+        return line.decode(errors="replace").strip()
+
+
+def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentProcess:
+    """Start it, without waiting for it; what it logs goes to ``log``, or nowhere. Raises `AgentError`."""
+    # The token goes through the environment: arguments are there for everyone to read.
+    token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tui.agent", *_arguments(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if log is None else log,
+            start_new_session=True,
+            env={**os.environ, **token},
+        )
+    except OSError as error:
+        raise AgentError(f"The local agent cannot be started: {error.strerror or error}.") from error
+    return AgentProcess(process)
+
+
+def _arguments(settings: AgentSettings) -> list[str]:
+    pace = "all" if settings.pace == EVERYTHING_AT_ONCE else repr(settings.pace)
+    values = {
+        "--host": settings.host,
+        "--port": settings.port,
+        "--reply": settings.reply,
+        "--reply-delay": settings.reply_delay_ms / 1000,
+        "--pace": pace,
+        "--chunk": settings.chunk_ms,
+        "--silence": settings.silence_ms,
+    }
+    arguments = ["--lifeline", *(f"{name}={value}" for name, value in values.items())]
+    return [*arguments, f"--token-env={_TOKEN_VARIABLE}"] if settings.token else arguments

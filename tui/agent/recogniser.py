@@ -1,0 +1,182 @@
+"""Recognises the program's own caller lines by their sound; everything else it leaves alone.
+
+No speech recognition that works offline and small knows more than a few words, so the local agent does not
+pretend to. Its own lines it finds by normalised correlation: the share of the user's sound that is the line's,
+whatever its gain, after mu-law, resampling and noise. Unrelated speech correlates with less than a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.assets import Line
+from tui.audio.pcm import to_float
+from tui.audio.wav import read_wav
+
+Samples = NDArray[np.float32]
+
+_RATE = 8_000
+"""What every wire format carries."""
+_FILE_RATE = 16_000
+_THRESHOLD = 0.6
+_EARLIEST_START_S = -0.3
+"""A line may have lost its beginning to a late start."""
+_LATEST_START_S = 1.5
+_PARTIAL_FROM_S = 0.6
+_PARTIAL_UNTIL_S = 3.0
+"""What has not been identified by then is not one of the lines."""
+_PARTIAL_STEP_S = 0.2
+_PARTIAL_WINDOW_S = 0.5
+
+
+class Match(NamedTuple):
+    """A caller line that was heard."""
+
+    line: Line
+    confidence: float
+    """0..1: the correlation with the recording."""
+
+
+class Recogniser:
+    """The caller lines, ready to be compared with what a user says. Shared by all calls."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._templates = [_Template(line) for line in lines]
+
+    def recognise(self, pcm: bytes, rate: int) -> Match | None:
+        """The line that is the whole of ``pcm``, which may have up to a second of quiet around it."""
+        heard = _to_8k(to_float(pcm), rate)
+        length_s = len(heard) / _RATE
+        candidates = [
+            template
+            for template in self._templates
+            if _EARLIEST_START_S < length_s - template.length_s < 2 * _LATEST_START_S
+        ]
+        best = max((template.find_in(heard, whole=True) for template in candidates), default=None)
+        if best is None or best.score < _THRESHOLD:
+            return None
+        return Match(best.template.line, round(min(best.score, 1.0), 2))
+
+    def begin(self, pcm: bytes, rate: int) -> Beginning | None:
+        """The line with which ``pcm``, the first seconds of an utterance, begins."""
+        heard = _to_8k(to_float(pcm), rate)
+        best = max((template.find_in(heard) for template in self._templates), default=None)
+        return best if best and best.score >= _THRESHOLD else None
+
+
+class Beginning(NamedTuple):
+    """Where a line was found in an utterance; the better of two is the greater."""
+
+    score: float
+    start_frame: int
+    """Of the line in the utterance, at 8 kHz; below 0 where the line lost its beginning."""
+    template: _Template
+
+    def words_until(self, end_s: float) -> str:
+        """The words of the line that have been spoken ``end_s`` into the utterance."""
+        return self.template.words_until(end_s - self.start_frame / _RATE)
+
+    def goes_on(self, pcm: bytes, rate: int, start_s: float) -> bool:
+        """Whether ``pcm``, which lies ``start_s`` into the utterance, still is the line's sound."""
+        heard = _to_8k(to_float(pcm), rate)
+        start = round(start_s * _RATE) - self.start_frame
+        if start < 0:
+            return False
+        due = self.template.samples[start : start + len(heard)]
+        return _correlation(float(heard[: len(due)] @ due), _energy(heard), _energy(due)) >= _THRESHOLD
+
+
+class Hypotheses:
+    """The words so far of one utterance, in proportion to its sound, as long as it sounds like one of the lines."""
+
+    def __init__(self, recogniser: Recogniser, rate: int) -> None:
+        self._recogniser = recogniser
+        self._rate = rate
+        self._beginning: Beginning | None = None
+        self._looked_at_s = _PARTIAL_FROM_S - _PARTIAL_STEP_S
+        self._words = ""
+
+    def feed(self, utterance: bytes | bytearray) -> str | None:
+        """The words so far if they have grown; ``utterance`` is all that was said up to now."""
+        length_s = len(utterance) / 2 / self._rate
+        if length_s < self._looked_at_s + _PARTIAL_STEP_S:
+            return None
+        self._looked_at_s = length_s
+        if self._beginning is None:
+            if length_s <= _PARTIAL_UNTIL_S:
+                self._beginning = self._recogniser.begin(bytes(utterance), self._rate)
+        else:
+            window_frames = round(_PARTIAL_WINDOW_S * self._rate)
+            latest = bytes(utterance[-2 * window_frames :])
+            if not self._beginning.goes_on(latest, self._rate, length_s - _PARTIAL_WINDOW_S):
+                return None
+        words = self._beginning.words_until(length_s) if self._beginning else ""
+        if len(words) <= len(self._words):
+            return None
+        self._words = words
+        return words
+
+
+class _Template:
+    """One caller line at 8 kHz, without the silence behind it."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        spoken = np.trim_zeros(to_float(read_wav(line.path, _FILE_RATE)), "b")
+        self.samples: Samples = _to_8k(spoken, _FILE_RATE)
+        self.length_s = len(self.samples) / _RATE
+        self._energy_before = np.concatenate([[0.0], np.cumsum(np.square(self.samples, dtype=np.float64))])
+
+    def __lt__(self, other: _Template) -> bool:
+        return self.line.key < other.line.key
+
+    def find_in(self, heard: Samples, *, whole: bool = False) -> Beginning:
+        """Where in ``heard`` the line is most likely to begin; unless ``whole``, it may still be going on."""
+        first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
+        size = _power_of_two(max(len(heard), len(self.samples)) + last)
+        spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(self.samples, size))
+        starts = np.arange(first, min(last, len(heard)))
+        products = np.abs(np.fft.irfft(spectrum, size)[starts])
+        ends = len(self.samples) if whole else np.minimum(len(heard) - starts, len(self.samples))
+        begins = 0 if whole else np.maximum(-starts, 0)
+        energies = self._energy_before[ends] - self._energy_before[begins]
+        norms = np.sqrt(np.maximum(energies, 1e-9) * max(_energy(heard), 1e-9))
+        scores = products / norms
+        best = int(np.argmax(scores))
+        return Beginning(float(scores[best]), int(starts[best]), self)
+
+    def words_until(self, end_s: float) -> str:
+        """The words whose share of the line's length ends before ``end_s``."""
+        text = self.line.text
+        spoken_chars = len(text) * end_s / self.length_s
+        if spoken_chars >= len(text):
+            return text
+        return text[: max(text.rfind(" ", 0, int(max(spoken_chars, 0)) + 1), 0)].rstrip(",.")
+
+
+def _to_8k(samples: Samples, rate: int) -> Samples:
+    """At 8 kHz by way of the spectrum, without a resampler's cost; high-passed at 100 Hz against hum and offset."""
+    if not len(samples):
+        return samples
+    duration_ms = 100 * _power_of_two(-(-len(samples) * 10 // rate))
+    size = rate * duration_ms // 1000
+    spectrum = np.fft.rfft(samples, size)[: 4 * duration_ms + 1]
+    spectrum[: duration_ms // 10] = 0
+    wanted = len(samples) * _RATE // rate
+    return np.fft.irfft(spectrum, 8 * duration_ms)[:wanted].astype(np.float32) * np.float32(_RATE / rate)
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << max(least - 1, 0).bit_length()
+
+
+def _energy(samples: Samples) -> float:
+    return float(samples @ samples)
+
+
+def _correlation(product: float, energy: float, other: float) -> float:
+    return abs(product) / float(np.sqrt(max(energy * other, 1e-12)))

@@ -1,0 +1,108 @@
+"""What the agent says: its prompts as PCM, and one reply while it is being sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from tui.agent.settings import EVERYTHING_AT_ONCE, AgentSettings
+from tui.assets import prompts
+from tui.audio.formats import AudioFormat, encode
+from tui.audio.resample import LiveResampler
+from tui.audio.wav import read_wav
+from tui.protocols.base import AgentEnd, Outgoing
+
+_PROMPT_RATE = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Something to say."""
+
+    text: str
+    pcm: bytes
+    rate: int
+    then_hang_up: bool = False
+
+
+def prompt_answer(rate: int, *names: str) -> Answer:
+    """The prompts of these names one after another, at ``rate``; after ``goodbye`` the agent hangs up."""
+    text = " ".join(prompts()[name].text for name in names)
+    pcm = b"".join(_prompt_pcm(name, rate) for name in names)
+    return Answer(text, pcm, rate, then_hang_up="goodbye" in names)
+
+
+@cache
+def _prompt_pcm(name: str, rate: int) -> bytes:
+    return _at_rate(read_wav(prompts()[name].path, _PROMPT_RATE), _PROMPT_RATE, rate)
+
+
+def _at_rate(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
+    # The best filter takes three times as long, which would be heard as a late answer.
+    resampler = LiveResampler(from_rate, to_rate)
+    return resampler.feed(pcm) + resampler.finish()
+
+
+def load_prompts() -> None:
+    """Read all of them, so that no call finds one missing. Raises `AudioFileError`, `AssetsMissing`."""
+    for name in prompts():
+        _prompt_pcm(name, _PROMPT_RATE)
+
+
+class Reply:
+    """One answer on its way: which frames are due when, and until when it will be heard.
+
+    Chunks are due at their place in the reply divided by the pace, counted from its start, so that a late one
+    delays none of those behind it.
+    """
+
+    def __init__(
+        self,
+        stream_id: str,
+        answer: Answer,
+        play_format: AudioFormat,
+        starts_ns: int,
+        settings: AgentSettings,
+    ) -> None:
+        self.stream_id = stream_id
+        self.then_hang_up = answer.then_hang_up
+        self.started = False
+        """Whether the far side has been told of it."""
+        self.sent = False
+        """Whether all of it was sent."""
+        self.heard_until_ns = starts_ns
+        """When, as far as can be known from here, the last of what was sent will have been heard."""
+        self._text = answer.text
+        self._format = play_format
+        self._audio = encode(_at_rate(answer.pcm, answer.rate, play_format.rate), play_format)
+        self._starts_ns = starts_ns
+        self._pace = settings.pace
+        self._sent_bytes = 0
+        frames = max(round(play_format.rate * settings.chunk_ms / 1000), 1)
+        self._chunk_bytes = frames * play_format.encoding.sample_bytes
+        if settings.pace == EVERYTHING_AT_ONCE:
+            self._chunk_bytes = max(len(self._audio), 1)
+
+    @property
+    def next_due_ns(self) -> int | None:
+        """When the next chunk is due; None when all is sent."""
+        return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._pace)
+
+    def due(self, now_ns: int, agent: AgentEnd) -> list[Outgoing]:
+        """The frames that are due by now, the start and the end of the reply among them."""
+        frames: list[Outgoing] = []
+        while (due_ns := self.next_due_ns) is not None and due_ns <= now_ns:
+            if not self.started:
+                self.started = True
+                frames += agent.say_start(self.stream_id, self._text)
+            chunk = self._audio[self._sent_bytes : self._sent_bytes + self._chunk_bytes]
+            self._sent_bytes += len(chunk)
+            self.heard_until_ns = max(self.heard_until_ns, now_ns) + self._sound_ns(len(chunk), 1.0)
+            frames += agent.say_audio(self.stream_id, chunk)
+            if self._sent_bytes == len(self._audio):
+                self.sent = True
+                frames += agent.say_stop(self.stream_id)
+        return frames
+
+    def _sound_ns(self, size_bytes: int, pace: float) -> int:
+        return round(self._format.duration_ms(size_bytes) * 1e6 / pace)

@@ -1,0 +1,189 @@
+"""The local agent's server: one port, every protocol by its path, a conversation for each caller."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as listen
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from tui.agent.conversation import Conversation
+from tui.agent.recogniser import Recogniser
+from tui.agent.replies import load_prompts
+from tui.agent.settings import AgentError, AgentSettings
+from tui.assets import AssetsMissing, caller_lines
+from tui.audio.wav import AudioFileError
+from tui.protocols.base import Outgoing, Protocol
+from tui.protocols.registry import PROTOCOLS
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_CLOSE_TIMEOUT_S = 2.0
+_GOING_AWAY = 1001
+
+_log = logging.getLogger(__name__)
+_socket_log = logging.getLogger(f"{__name__}.socket")
+_socket_log.setLevel(logging.CRITICAL)  # a port scan is no reason for tracebacks
+
+
+class AgentServer:
+    """Listens between ``async with`` and its end, which also ends all calls.
+
+    Making it raises `AgentError` where the recordings are missing, entering it where the address cannot be had.
+    """
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self.url = ""
+        """``ws://HOST:PORT``, to which a protocol's path is added."""
+        self._settings = settings
+        self._by_path = {protocol.path: protocol for protocol in PROTOCOLS.values()}
+        self._calls: dict[ServerConnection, Conversation] = {}
+        self._server: Server | None = None
+        try:
+            self._recogniser = Recogniser(caller_lines())
+            load_prompts()
+        except (AssetsMissing, AudioFileError) as error:
+            raise AgentError(str(error)) from error
+
+    async def __aenter__(self) -> Self:
+        host, port = self._settings.host, self._settings.port
+        try:
+            self._server = await listen(
+                self._converse,
+                host,
+                port,
+                process_request=self._admit,
+                compression=None,
+                max_size=MAX_MESSAGE_BYTES,
+                close_timeout=_CLOSE_TIMEOUT_S,
+                logger=_socket_log,
+            )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise AgentError(f"The agent cannot listen on {host}, port {port}: {reason}.") from error
+        bound_port = next(iter(self._server.sockets)).getsockname()[1]
+        self.url = f"ws://[{host}]:{bound_port}" if ":" in host else f"ws://{host}:{bound_port}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close(close_connections=False)
+        await asyncio.gather(*(self._end(socket, call) for socket, call in list(self._calls.items())))
+        await self._server.wait_closed()
+
+    async def _end(self, socket: ServerConnection, call: Conversation) -> None:
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):  # a caller that does not read must not hold us up
+                await _send(socket, call.end())
+        await socket.close(_GOING_AWAY, "the agent shuts down")
+
+    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        """None for a caller that may come in, else why not."""
+        given = request.headers.get("Authorization", "")
+        due = f"Bearer {self._settings.token}"
+        if self._settings.token and not hmac.compare_digest(given.encode(), due.encode()):
+            return socket.respond(HTTPStatus.UNAUTHORIZED, "This agent asks for a bearer token.\n")
+        if self._protocol_at(request.path) is None:
+            known = ", ".join(self._by_path)
+            sentence = f"Nothing answers at {request.path[:100]!r}; this agent answers at {known}.\n"
+            return socket.respond(HTTPStatus.NOT_FOUND, sentence)
+        return None
+
+    def _protocol_at(self, target: str) -> Protocol | None:
+        return self._by_path.get(urlsplit(target).path.rstrip("/"))
+
+    async def _converse(self, socket: ServerConnection) -> None:
+        protocol = self._protocol_at(socket.request.path if socket.request else "")
+        assert protocol is not None
+        call = Conversation(protocol.agent(_new_id, _utc_now), self._settings, self._recogniser)
+        self._calls[socket] = call
+        try:
+            await _hold(socket, call)
+        except ConnectionClosed as closed:
+            _log.info("%s: the caller has gone: %s", protocol.name, closed)
+        except Exception:
+            _log.exception("%s: the call failed", protocol.name)
+            raise
+        finally:
+            del self._calls[socket]
+
+
+async def _hold(socket: ServerConnection, call: Conversation) -> None:
+    await _send(socket, call.opened())
+    while not call.over:
+        due_ns = call.next_due_ns
+        try:
+            # The loop's clock is the one of time.monotonic_ns.
+            async with asyncio.timeout_at(None if due_ns is None else due_ns / 1e9):
+                frame = await socket.recv()
+        except TimeoutError:
+            pass
+        else:
+            await _send(socket, call.receive(frame, time.monotonic_ns()))
+        await _send(socket, call.due(time.monotonic_ns()))
+
+
+async def _send(socket: ServerConnection, frames: Iterable[Outgoing]) -> None:
+    for outgoing in frames:
+        _log.debug("%s: %s", outgoing.kind, outgoing.summary)
+        await socket.send(outgoing.frame)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def serve(
+    settings: AgentSettings, on_ready: Callable[[str], None], *, lifeline: int | None = None
+) -> None:
+    """Run the agent until SIGINT or SIGTERM; ``on_ready`` is told its URL (without a path).
+
+    ``lifeline`` is a descriptor (a pipe) whose end of file ends the agent as well. Raises `AgentError`.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+        _watch(lifeline, stop)
+    try:
+        async with AgentServer(settings) as server:
+            on_ready(server.url)
+            await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+
+
+def _watch(lifeline: int, stop: asyncio.Event) -> None:
+    def read() -> None:
+        if not os.read(lifeline, 4096):
+            asyncio.get_running_loop().remove_reader(lifeline)
+            stop.set()
+
+    try:
+        asyncio.get_running_loop().add_reader(lifeline, read)
+    except PermissionError as error:
+        raise AgentError("The lifeline is not a pipe.") from error
