@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure, and CI has to find the same thing twice.
+settings.register_profile(
+    "opusagent", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("opusagent")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the settings of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    for name in ("NO_COLOR", "SSH_CONNECTION", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)

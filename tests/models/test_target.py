@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from tui.models.target import Target, TargetError, check_url, safe_url
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://localhost:8080/bot", "wss://example.test/ws?agent=1", "ws://[::1]:9/x"]
+)
+def test_a_websocket_url_is_taken(url: str) -> None:
+    assert check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("localhost:8080/bot", "write ws://localhost:8080/bot"),
+        ("example.test", "write ws://example.test"),
+        ("https://example.test/x", "starts with wss://"),
+        ("http://example.test/x", "starts with ws://"),
+        ("ws:///path", "names no host"),
+        ("ws://host:port/", "not a URL"),
+        ("", "ws://"),
+    ],
+)
+def test_anything_else_gets_a_sentence_on_what_to_write(url: str, says: str) -> None:
+    with pytest.raises(TargetError, match=says):
+        check_url(url)
+
+
+def test_what_is_shown_of_a_url_holds_no_secret() -> None:
+    url = "wss://me:secret@host.test:9/path?token=secret&agent=secret"
+    assert safe_url(url) == "wss://host.test:9/path?token=…&agent=…"
+    assert "secret" not in Target(url=url).name

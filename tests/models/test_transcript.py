@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from tests.builders import said, started
+from tui.callbacks.testing import MockCallback
+from tui.models import events as e
+from tui.models.events import Speaker
+from tui.models.transcript import Heard, Transcript
+
+AGENT, USER = Speaker.AGENT, Speaker.USER
+
+
+def transcript(*events: e.SessionEvent) -> Transcript:
+    folded = Transcript()
+    for event in events:
+        folded.apply(event)
+    return folded
+
+
+def test_partials_are_replaced_in_place_until_the_final_words() -> None:
+    folded = transcript(said(USER, "what", final=False), said(USER, "what time", final=False))
+    assert [(u.text, u.final) for u in folded.utterances] == [("what time", False)]
+    folded.apply(said(USER, "what time is it"))
+    folded.apply(said(USER, "and where", final=False))
+    assert [(u.text, u.final) for u in folded.utterances] == [("what time is it", True), ("and where", False)]
+
+
+def test_speech_that_starts_anew_leaves_an_unfinished_partial_alone() -> None:
+    started_again = e.UserSpeech(at_ns=0, phase=e.SpeechPhase.STARTED)
+    folded = transcript(said(USER, "well", final=False), started_again, said(USER, "hello"))
+    assert [u.text for u in folded.utterances] == ["well", "hello"]
+
+
+def test_the_agents_words_follow_their_reply_to_the_ear() -> None:
+    folded = transcript(said(AGENT, "Good morning", item="r1"))
+    heard = [folded.utterances[0].heard]
+    for event in (
+        e.PlaybackStarted(at_ns=0, reply="r1"),
+        e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=900),
+    ):
+        folded.apply(event)
+        heard.append(folded.utterances[0].heard)
+    assert heard == [Heard.QUEUED, Heard.SPEAKING, Heard.HEARD]
+
+
+def test_words_cut_off_by_barge_in_are_told_apart() -> None:
+    cut = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=400, unheard_ms=500)
+    assert transcript(said(AGENT, "Good morning", item="r1"), cut).utterances[0].heard is Heard.CUT
+
+
+def test_words_that_come_after_their_sound_know_it() -> None:
+    folded = transcript(e.PlaybackStarted(at_ns=0, reply="r1"), said(AGENT, "late", item="r1"))
+    assert folded.utterances[0].heard is Heard.SPEAKING
+
+
+def test_listeners_hear_from_where_on_it_changed() -> None:
+    folded, callback = Transcript(), MockCallback()
+    folded.add_change_callback(callback)
+    folded.apply(said(AGENT, "one", item="r1"))
+    folded.apply(said(USER, "two"))
+    folded.apply(e.PlaybackStarted(at_ns=0, reply="r1"))
+    assert [args[0] for args, _ in callback.calls] == [0, 1, 0]
+
+
+def test_a_new_session_empties_it() -> None:
+    assert transcript(said(USER, "old"), started()).utterances == []

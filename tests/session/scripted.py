@@ -1,0 +1,127 @@
+"""An agent that does exactly what a test says, on a real loopback port, and the call that is held with it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from websockets.asyncio.server import ServerConnection, serve
+
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.target import Target
+from tui.session import LiveSession
+
+LIMIT_S = 10.0
+E = TypeVar("E", bound=e.SessionEvent)
+ACCEPTED = {"type": "session.accepted", "mediaFormat": "raw/lpcm16"}
+BLOCK = base64.b64encode(bytes(640)).decode()
+
+
+class Peer:
+    """The agent's end of the socket."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self.socket = socket
+        self.heard: list[dict[str, Any]] = []
+
+    async def send(self, *messages: dict[str, Any] | str | bytes) -> None:
+        for message in messages:
+            await self.socket.send(json.dumps(message) if isinstance(message, dict) else message)
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        """Read until a message of that type comes."""
+        while True:
+            message = json.loads(await self.socket.recv())
+            self.heard.append(message)
+            if message["type"] == kind:
+                return dict(message)
+
+    async def accept(self) -> None:
+        await self.until("session.initiate")
+        await self.send(ACCEPTED)
+
+    async def play(self, stream: str, blocks: int, *, stop: bool = True) -> None:
+        await self.send({"type": "playStream.start", "streamId": stream, "mediaFormat": "raw/lpcm16"})
+        for _ in range(blocks):
+            await self.send({"type": "playStream.chunk", "streamId": stream, "audioChunk": BLOCK})
+        if stop:
+            await self.send({"type": "playStream.stop", "streamId": stream})
+
+    async def stay(self) -> None:
+        """Listen until the call is over."""
+        async for message in self.socket:
+            self.heard.append(json.loads(message))
+
+
+class Call:
+    """A running session and what it emitted."""
+
+    def __init__(self, target: Target) -> None:
+        self.events: list[e.SessionEvent] = []
+        self.raw = bytearray()
+        self.audio = AudioManager()
+        self._changed = asyncio.Event()
+        self._target = target
+        self.session: LiveSession
+
+    async def start(self) -> asyncio.Task[None]:
+        await self.audio.configure(input="lines", output="none")
+        self.session = LiveSession(self._target, self.audio, sink=self._take, keep_raw=self._keep)
+        return asyncio.ensure_future(self.session.run())
+
+    def _take(self, event: e.SessionEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    def _keep(self, raw: bytes) -> int:
+        self.raw += raw
+        return len(self.raw) - len(raw)
+
+    async def until(self, kind: type[E], check: Callable[[E], bool] = lambda _: True) -> E:
+        """The first event of a kind that passes, waited for."""
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                for event in self.events:
+                    if isinstance(event, kind) and check(event):
+                        return event
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def until_status(self, status: e.Status) -> e.StatusChanged:
+        return await self.until(e.StatusChanged, lambda event: event.new is status)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def kinds(self, direction: e.Direction) -> list[str]:
+        return [event.kind for event in self.of(e.MessageLogged) if event.direction is direction]
+
+
+@asynccontextmanager
+async def agent(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[str]:
+    """An agent that runs ``script`` with each caller; gives its URL."""
+
+    async def hold(socket: ServerConnection) -> None:
+        await script(Peer(socket))
+
+    async with serve(hold, "127.0.0.1", 0, compression=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"ws://127.0.0.1:{port}/bot"
+
+
+@asynccontextmanager
+async def call(url: str, **options: Any) -> AsyncIterator[Call]:
+    """A call to that URL; hung up at the end if it is still up."""
+    held = Call(Target(url=url, **options))
+    running = await held.start()
+    try:
+        yield held
+    finally:
+        held.session.hang_up()
+        async with asyncio.timeout(LIMIT_S):
+            await running

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+
+from tests.session.scripted import BLOCK, Peer, agent, call
+from tui.models import events as e
+from tui.models.capture import line_of
+from tui.models.events import Direction, Status
+
+
+def statuses(events: list[e.StatusChanged]) -> list[Status]:
+    return [event.new for event in events]
+
+
+async def stays(peer: Peer) -> None:
+    await peer.accept()
+    await peer.stay()
+
+
+async def test_a_call_from_connect_to_hang_up() -> None:
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        await stays(peer)
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        held.session.hang_up()
+        await held.until_status(Status.ENDED)
+    assert statuses(held.of(e.StatusChanged)) == [
+        Status.CONNECTING,
+        Status.INITIATING,
+        Status.ACTIVE,
+        Status.ENDING,
+        Status.ENDED,
+    ]
+    assert [message["type"] for message in peers[0].heard] == [
+        "session.initiate",
+        "activities",
+        "session.end",
+    ]
+    assert isinstance(held.events[0], e.SessionStarted)
+    assert [event.number for event in held.events] == list(range(1, len(held.events) + 1))
+
+
+async def test_raw_messages_are_kept_verbatim_and_events_point_to_them() -> None:
+    odd = '{"type":"session.accepted",   "mediaFormat":"raw/lpcm16", "é":"\\u00e9"}'
+
+    async def script(peer: Peer) -> None:
+        await peer.until("session.initiate")
+        await peer.send(odd)
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+    logged = await held.until(e.MessageLogged, lambda m: m.direction is Direction.RECEIVED)
+    raw = bytes(held.raw[logged.offset : logged.offset + logged.size_bytes])
+    assert raw.decode() == odd
+
+
+async def test_a_reply_is_received_heard_and_acknowledged() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("r1", blocks=10)
+        await peer.until("activities")
+        await peer.until("activities")
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        ended = await held.until(e.PlaybackEnded)
+        finished = await held.until(e.MessageLogged, lambda m: m.summary == "playFinished")
+    received = await held.until(e.ReplyEnded)
+    assert received.received_ms == 200
+    assert (ended.heard_ms, ended.unheard_ms) == (200, 0)
+    assert finished.number > ended.number
+    began = await held.until(e.PlaybackStarted)
+    assert ended.at_ns - began.at_ns >= 199_000_000
+
+
+async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.record(True)
+        chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        await held.session.record(False)
+        # Silence flows on after stop, so that the agent hears the end of the turn.
+        stopped = held.events[-1].number
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > stopped + 2)
+    assert chunk.audio_ms == 20
+    raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
+    assert len(raw["audioChunk"]) == len(BLOCK)
+    assert [event.recording for event in held.of(e.RecordingChanged)][:2] == [True, False]
+
+
+async def test_on_stop_close_ends_the_user_stream() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.until("userStream.stop")
+        await peer.send({"type": "userStream.stopped"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url, stop="close") as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.record(True)
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        await held.session.record(False)
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.stopped")
+
+
+async def test_the_first_word_waits_for_a_slow_user_stream() -> None:
+    """What was captured before userStream.started is sent when it comes, not lost."""
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await asyncio.sleep(0.1)
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.record(True)
+        started = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.started")
+        await held.until(
+            e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > started.number + 3
+        )
+    after = [m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"][:4]
+    assert after[3].at_ns - after[0].at_ns < 15_000_000
+    assert not held.of(e.LossCounted)
+
+
+async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
+    from tui.assets import caller_lines
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    yes = next(line for line in caller_lines() if line.name == "yes")
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.speak(line_of(yes.path, yes.text))
+        await held.until(e.LineChanged, lambda line: line.finished)
+        await held.until(e.RecordingChanged, lambda event: not event.recording)
+        edge = await held.until(e.SpeechEdge, lambda event: not event.started)
+    assert edge.speaker is e.Speaker.USER
+
+
+async def test_barge_in_drops_what_is_queued_and_counts_it() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("r1", blocks=500, stop=False)
+        await asyncio.sleep(0.3)
+        await peer.send({"type": "userStream.speech.started"})
+        await peer.send({"type": "playStream.chunk", "streamId": "r1", "audioChunk": BLOCK})
+        await peer.send({"type": "playStream.stop", "streamId": "r1"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        flushed = await held.until(e.Flushed)
+        ended = await held.until(e.PlaybackEnded)
+        late = await held.until(
+            e.LossCounted, lambda loss: loss.number > ended.number and loss.loss is e.Loss.UNHEARD
+        )
+    assert flushed.reason == "barge-in"
+    assert ended.heard_ms + ended.unheard_ms == 10_000
+    assert 0 < ended.heard_ms < 2_000
+    total = sum(loss.count for loss in held.of(e.LossCounted) if loss.loss is e.Loss.UNHEARD)
+    assert total == ended.unheard_ms + 20
+    assert late.count >= 20
+
+
+async def test_the_users_interrupt_flushes_too() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("r1", blocks=200)
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until(e.PlaybackStarted)
+        await held.session.interrupt()
+        ended = await held.until(e.PlaybackEnded)
+    assert ended.unheard_ms > 0
+
+
+async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("bye", blocks=25)
+        await peer.send({"type": "activities", "activities": [{"type": "event", "name": "hangup"}]})
+        await peer.until("session.end")
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        ended = await held.until_status(Status.ENDED)
+    assert "the agent hung up" in ended.reason
+    heard = await held.until(e.PlaybackEnded)
+    assert (heard.heard_ms, heard.unheard_ms) == (500, 0)
+
+
+async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
+    async with agent(stays) as url, call(url) as held:
+        held.session.send_dtmf("1")
+        await held.until(e.NoticeRaised)
+        await held.until_status(Status.ACTIVE)
+        held.session.send_dtmf("42#")
+        pressed = await held.until(e.MessageLogged, lambda m: "42#" in m.summary)
+    assert pressed.direction is Direction.SENT
+
+
+async def test_mute_sends_silence_in_place_of_the_user() -> None:
+    from tui.assets import caller_lines
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        held.session.set_muted(True)
+        await held.session.speak(line_of(caller_lines()[0].path))
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 60)
+    chunks = [m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"]
+    assert all(
+        json.loads(bytes(held.raw[m.offset : m.offset + m.size_bytes]))["audioChunk"] == BLOCK for m in chunks
+    )
+
+
+# -- when things go wrong --
+
+
+async def test_nobody_there() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with call(f"ws://127.0.0.1:{port}/bot") as held:
+        await held.until_status(Status.ERROR)
+    (error,) = held.of(e.ErrorRaised)
+    assert (error.source, error.code, error.fatal) == ("socket", "unreachable", True)
+    assert "connection refused" in error.message
+
+
+async def test_an_agent_that_never_accepts() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.stay()
+
+    async with agent(script) as url, call(url, accept_timeout_s=0.2) as held:
+        await held.until_status(Status.ERROR)
+    (error,) = held.of(e.ErrorRaised)
+    assert error.code == "not-accepted"
+    assert "it said nothing" in error.message
+
+
+async def test_an_agent_that_speaks_another_protocol() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send("hello there", '{"event":"connected"}', b"\x00\x01")
+        await peer.stay()
+
+    async with agent(script) as url, call(url, accept_timeout_s=0.3) as held:
+        await held.until_status(Status.ERROR)
+    assert [error.code for error in held.of(e.ErrorRaised)][-1] == "not-accepted"
+    assert "3 messages" in held.of(e.ErrorRaised)[-1].message
+    assert [error.source for error in held.of(e.ErrorRaised)][:1] == ["protocol"]
+
+
+async def test_a_refusal_names_its_reason() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.until("session.initiate")
+        await peer.send({"type": "session.error", "reason": "no quota"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        ended = await held.until_status(Status.ERROR)
+    assert ended.reason == "no quota"
+    assert held.of(e.ErrorRaised)[0].message == "no quota"
+
+
+async def test_an_agent_that_dies_in_mid_call() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("activities")
+        peer.socket.transport.abort()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ERROR)
+    (error,) = held.of(e.ErrorRaised)
+    assert error.code == "lost"
+    assert "without a goodbye" in error.message
+
+
+async def test_an_agent_that_closes_politely_ends_the_call() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.socket.close(1000, "bye")
+
+    async with agent(script) as url, call(url) as held:
+        ended = await held.until_status(Status.ENDED)
+    assert "closed with 1000 (bye)" in ended.reason
+
+
+async def test_hanging_up_while_connecting_gives_up_at_once() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        async with call(f"ws://127.0.0.1:{silent.getsockname()[1]}/bot") as held:
+            await held.until_status(Status.CONNECTING)
+            held.session.hang_up()
+            await held.until_status(Status.ENDED)
+
+
+async def test_nonsense_in_mid_call_is_counted_and_the_call_goes_on() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        for _ in range(12):
+            await peer.send("[1, 2")
+        await peer.send({"type": "something.new"}, {"type": "something.new"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until(e.MessageLogged, lambda m: m.kind == "something.new")
+        await held.until(e.LossCounted, lambda loss: loss.loss is e.Loss.UNDECODABLE)
+        assert held.session.state.status is Status.ACTIVE
+    assert held.session.state.metrics.losses["undecodable"] == 12
+    assert [error.count for error in held.of(e.ErrorRaised)] == [1, 10]
+    assert held.session.router.unknown["something.new"] >= 1
+
+
+async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> None:
+    def broken_step(block: bytes) -> bytes:
+        raise RuntimeError("no idea")
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        held.audio.chain.add_callback(broken_step)
+        await held.session.record(True)
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 30)
+    (error,) = held.of(e.ErrorRaised)
+    assert "broken_step" in error.source
+    assert "no idea" in error.message
+
+
+async def test_an_unknown_protocol_or_option_is_a_sentence() -> None:
+    import pytest
+
+    with pytest.raises(ValueError, match="no protocol"):
+        async with call("ws://127.0.0.1:9/", protocol="nonsense"):
+            pass
+    with pytest.raises(ValueError, match="colour"):
+        async with call("ws://127.0.0.1:9/", options={"colour": "red"}):
+            pass

@@ -1,0 +1,175 @@
+"""The headless call, as a script uses it: the real program against the local agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tui.agent.process import AgentProcess, start_agent
+from tui.agent.settings import EVERYTHING_AT_ONCE, AgentSettings
+from tui.assets import caller_lines, prompts
+from tui.audio.wav import read_wav
+
+YES = next(line for line in caller_lines() if line.name == "yes")
+GOODBYE = next(line for line in caller_lines() if line.name == "goodbye")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tui", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    with start_agent(AgentSettings()) as agent:
+        yield agent
+
+
+@pytest.fixture
+def url(agent: AgentProcess) -> str:
+    return agent.url("/audiocodes")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_a_call_is_held_told_and_kept(url: str, tmp_path: Path) -> None:
+    kept = tmp_path / "heard.wav"
+    ran = run("call", url, "--say", str(YES.path), "--output", str(kept), "--max-response-ms", "5000")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for part in ("session.accepted", "recognition: Yes.", "active → ending", "response latency"):
+        assert part in ran.stdout
+    with wave.open(str(kept)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+    heard = read_wav(kept, 16_000)
+    for name in ("greeting", "confirmed"):
+        spoken = np.frombuffer(read_wav(prompts()[name].path, 16_000), "<i2")
+        # Every sample, in order; silence may stand between blocks of a starved machine.
+        assert np.trim_zeros(spoken).tobytes() in heard
+
+
+def test_events_come_as_json_lines_with_the_figures_last(url: str) -> None:
+    ran = run("call", url, "--say", "4", "--json")
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [line["number"] for line in lines[:-1]] == list(range(1, len(lines)))
+    assert lines[0]["event"] == "session"
+    assert {"status", "message", "transcript", "playback_ended"} <= {line["event"] for line in lines}
+    assert lines[-1]["event"] == "metrics"
+    assert len(lines[-1]["response_latencies_ms"]) == 1
+    assert lines[-1]["audio_received_ms"] == lines[-1]["audio_heard_ms"]
+
+
+def test_a_limit_exceeded_is_exit_1(url: str) -> None:
+    ran = run("call", url, "--say", str(YES.path), "--max-response-ms", "1")
+    assert ran.returncode == 1
+    assert "the limit is 1 ms" in ran.stderr
+
+
+def test_the_agents_hang_up_is_a_fine_end(url: str) -> None:
+    ran = run("call", url, "--say", str(GOODBYE.path))
+    assert ran.returncode == 0
+    assert "the agent hung up" in ran.stdout
+
+
+def test_an_agent_that_does_not_answer_is_exit_3(tmp_path: Path, url: str) -> None:
+    silence = tmp_path / "silence.wav"
+    with wave.open(str(silence), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(6_400))
+    ran = run("call", url, "--say", str(silence), "--timeout", "0.5")
+    assert ran.returncode == 3
+    assert "did not answer silence.wav within 0.5 s" in ran.stderr
+
+
+def test_nobody_there_is_exit_4_and_one_sentence() -> None:
+    ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--say", str(YES.path))
+    assert ran.returncode == 4
+    assert "connection refused" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_wrong_path_is_exit_4(agent: AgentProcess) -> None:
+    ran = run("call", agent.url("/nothing"))
+    assert ran.returncode == 4
+    assert "HTTP 404" in ran.stderr
+
+
+def test_a_missing_token_is_exit_4_and_is_sent_when_named() -> None:
+    with start_agent(AgentSettings(token="open sesame")) as guarded:
+        url = guarded.url("/audiocodes")
+        refused = run("call", url)
+        assert refused.returncode == 4
+        assert "HTTP 401" in refused.stderr
+        assert "--token-env" in refused.stderr
+        let_in = run("call", url, "--token-env", "MY_TOKEN", MY_TOKEN="open sesame")
+        assert let_in.returncode == 0
+        assert "sesame" not in let_in.stdout + let_in.stderr
+
+
+def test_everything_in_one_message_is_heard_whole() -> None:
+    with start_agent(AgentSettings(pace=EVERYTHING_AT_ONCE)) as agent:
+        ran = run("call", agent.url("/audiocodes"), "--json")
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    chunks = [line for line in lines if line.get("kind") == "playStream.chunk"]
+    assert len(chunks) == 1
+    assert lines[-1]["audio_heard_ms"] == pytest.approx(chunks[0]["audio_ms"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("call", "localhost:8080"), "write ws://localhost:8080"),
+        (("call", "ws://127.0.0.1:1/", "--token-env", "NO_SUCH"), "NO_SUCH: that variable is not set"),
+        (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as KEY: VALUE"),
+        (("call", "ws://127.0.0.1:1/", "--option", "colour=red"), "colour"),
+        (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "not a WAV file"),
+        (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
+        (("connect", "ws://127.0.0.1:1/"), "needs a terminal"),
+        (("demo", "--pace", "fast"), "neither a factor nor 'all'"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_a_sentence(arguments: tuple[str, ...], says: str) -> None:
+    ran = run(*arguments)
+    assert ran.returncode == 2
+    assert says in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_wav_that_cannot_be_read_is_said_before_anybody_is_called(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"not a wav")
+    ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--say", str(broken))
+    assert ran.returncode == 2
+    assert "broken.wav" in ran.stderr
+
+
+def test_devices_names_what_is_missing_and_what_to_do() -> None:
+    ran = run("devices", OPUSAGENT_TUI_HIDE_PORTAUDIO="1")
+    assert ran.returncode == 4
+    assert "PortAudio" in ran.stderr
+
+
+def test_the_version_and_the_exit_codes_are_told() -> None:
+    from tui import __version__
+
+    assert __version__ in run("--version").stdout
+    assert "3 the agent did not answer" in run("call", "--help").stdout

@@ -1,0 +1,1 @@
+"""Sound: devices, queues, formats, levels, speech detection. Knows nothing of sessions or protocols."""

@@ -1,0 +1,69 @@
+"""From PortAudio's thread to an asyncio loop: blocks of captured audio, in order, none lost unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+
+Block = tuple[int, bytes]
+"""The monotonic instant (ns) at which the callback was entered, and the block's samples."""
+
+
+class CaptureHandoff:
+    """A bounded queue with one producer thread and one consuming loop.
+
+    Appending never waits and never asks for a lock; only a sleeping consumer is woken, since waking is a
+    system call that lets go of the interpreter. When the consumer is two seconds behind, the oldest
+    block goes and is counted.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, block_ms: float = 20, max_ms: float = 2_000
+    ) -> None:
+        self.dropped_blocks = 0
+        self.dropped_frames = 0
+        self._loop = loop
+        self._blocks: deque[Block] = deque()
+        self._max_blocks = max(int(max_ms // block_ms), 1)
+        self._arrived = asyncio.Event()
+        self._asleep = False
+
+    def put(self, at_ns: int, block: bytes) -> None:
+        """Append a block, from PortAudio's thread; ``block`` is a copy of its buffer."""
+        if len(self._blocks) >= self._max_blocks:
+            try:
+                _, oldest = self._blocks.popleft()
+            except IndexError:
+                pass  # the consumer came in between: nothing to drop
+            else:
+                self.dropped_blocks += 1
+                self.dropped_frames += len(oldest) // 2
+        self._blocks.append((at_ns, block))
+        if self._asleep:
+            self._asleep = False
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+                self._loop.call_soon_threadsafe(self._arrived.set)
+
+    def take(self) -> list[Block]:
+        """Everything that waits, oldest first; possibly nothing. From the loop."""
+        taken: list[Block] = []
+        while True:
+            try:
+                taken.append(self._blocks.popleft())
+            except IndexError:
+                return taken
+
+    async def wait(self) -> None:
+        """Until there is something to take. From the loop, by one task."""
+        while not self._blocks:
+            self._arrived.clear()
+            self._asleep = True
+            # A block may have come before the flag was up; then nobody wakes us.
+            if self._blocks:
+                break
+            await self._arrived.wait()
+        self._asleep = False
+
+    def __len__(self) -> int:
+        return len(self._blocks)

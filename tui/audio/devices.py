@@ -1,0 +1,404 @@
+"""Microphones and speakers through PortAudio: the only module that imports sounddevice, and only when asked.
+
+A machine without the library, or without a device, is an ordinary case: `audio_problem` says what is wrong
+and what to do, everything else raises `AudioDeviceError`. PortAudio reads the device list once, when it is
+loaded or told to by `refresh_devices`. Loading takes 150 to 290 ms. Call everything here from one thread at
+a time; only the callbacks run on PortAudio's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
+"""Set to 1, this environment variable makes PortAudio look uninstalled."""
+
+_COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
+_INVALID_RATE = -9997
+_UNAVAILABLE = -9985
+_INSTALL = {
+    "apt-get": "sudo apt-get install libportaudio2",
+    "dnf": "sudo dnf install portaudio",
+    "pacman": "sudo pacman -S portaudio",
+    "zypper": "sudo zypper install portaudio",
+    "apk": "sudo apk add portaudio",
+}
+_REACH_SOUND_SERVER = {
+    "apt-get": "sudo apt-get install libasound2-plugins",
+    "dnf": "sudo dnf install alsa-plugins-pulseaudio",
+    "pacman": "sudo pacman -S alsa-plugins",
+    "zypper": "sudo zypper install alsa-plugins-pulse",
+    "apk": "sudo apk add alsa-plugins-pulse",
+}
+
+
+class AudioDeviceError(Exception):
+    """A device, or sound altogether, cannot be used; the text is for the user: what is wrong, what to do."""
+
+
+Direction = Literal["input", "output"]
+"""Which way sound goes, seen from the program."""
+
+
+class Device(msgspec.Struct, frozen=True):
+    """One device as PortAudio lists it; the index holds until the list is read again."""
+
+    index: int
+    name: str
+    host_api: str
+    input_channels: int
+    output_channels: int
+    default_rate: int
+    is_default_input: bool
+    is_default_output: bool
+
+    def channels(self, direction: Direction) -> int:
+        """How many channels it has that way; 0 when it cannot be used so."""
+        return self.input_channels if direction == "input" else self.output_channels
+
+    def is_default(self, direction: Direction) -> bool:
+        """Whether the system prefers it that way."""
+        return self.is_default_input if direction == "input" else self.is_default_output
+
+    def __str__(self) -> str:
+        return f"{self.index} {self.name} ({self.host_api})"
+
+
+class StreamTimes(Protocol):
+    """PortAudio's times of a block, in seconds of its own clock; only their differences mean anything."""
+
+    @property
+    def inputBufferAdcTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
+    @property
+    def outputBufferDacTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
+    @property
+    def currentTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
+
+
+class StreamFlags(Protocol):
+    """What PortAudio noticed since the block before."""
+
+    @property
+    def input_overflow(self) -> bool:
+        """Captured samples were lost."""
+        ...
+
+    @property
+    def output_underflow(self) -> bool:
+        """A gap was played."""
+        ...
+
+
+class DeviceBuffer(Protocol):
+    """PortAudio's memory, valid during the callback only: ``bytes(buffer)`` and ``buffer[:] = pcm``."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+    def __setitem__(self, key: slice, value: bytes, /) -> None: ...
+
+
+StreamCallback = Callable[[DeviceBuffer, int, StreamTimes, StreamFlags], None]
+"""``(buffer, frames, times, flags)`` on PortAudio's thread. An exception in it ends the stream in silence."""
+Latency = float | Literal["low", "high"]
+"""What to ask for, in seconds or by PortAudio's names; `Stream.latency_s` says what came of it."""
+
+
+class Stream:
+    """An open device: raw 16-bit mono in blocks. Not started yet; use from one thread at a time."""
+
+    def __init__(
+        self,
+        device: Device,
+        rate: int,
+        block_frames: int,
+        on_finished: Callable[[], None],
+        portaudio: Any,
+        open_raw: Callable[..., Any],
+    ) -> None:
+        self.device = device
+        self.rate = rate
+        self.block_frames = block_frames
+        self._on_finished = on_finished
+        self._portaudio = portaudio
+        self._told_to_end = False
+        self._ended_unasked = False
+        self._raw = open_raw(finished_callback=self._finished)
+
+    def _finished(self) -> None:
+        self._ended_unasked = not self._told_to_end
+        self._on_finished()
+
+    @property
+    def vanished(self) -> bool:
+        """It ended without being told to: unplugged, its sound server gone, or its callback raised."""
+        return self._ended_unasked and not self.active
+
+    @property
+    def latency_s(self) -> float:
+        """From the callback to the ear, or from the mouth to the callback, as PortAudio says."""
+        return float(self._raw.latency)
+
+    @property
+    def active(self) -> bool:
+        """Callbacks are due. Stays true while a device stalls."""
+        return bool(self._raw.active)
+
+    def start(self) -> None:
+        """Begin, or begin again after `stop` or `abort`; never after it vanished. Raises `AudioDeviceError`."""
+        if self.vanished:
+            # PortAudio's ALSA part would wait for the lost device for ever.
+            raise AudioDeviceError(f"{self.device.name} has gone: open it again.")
+        self._told_to_end = False
+        self._do("start")
+
+    def stop(self) -> None:
+        """End after what the device holds was played: blocks for as long. Raises `AudioDeviceError`."""
+        self._told_to_end = True
+        self._do("stop")
+
+    def abort(self) -> None:
+        """End now and throw away what the device holds.
+
+        Takes 1 to 3 ms, 25 at worst: call it from a worker, never from the callback.
+        Raises `AudioDeviceError`.
+        """
+        self._told_to_end = True
+        self._do("abort")
+
+    def close(self) -> None:
+        """Give the device back; harmless when repeated, or when the device has gone."""
+        self._told_to_end = True
+        self._raw.close(ignore_errors=True)
+
+    def _do(self, action: str) -> None:
+        try:
+            getattr(self._raw, action)()
+        except self._portaudio.PortAudioError as error:
+            raise AudioDeviceError(f"{self.device.name} does not {action}: {_reason(error)}.") from error
+
+
+def audio_problem() -> str | None:
+    """Why there is no sound, then what to type on this platform; None when there is a device."""
+    try:
+        devices = list_devices()
+    except AudioDeviceError as error:
+        return str(error)
+    return None if devices else _no_device_sentence()
+
+
+def list_devices() -> list[Device]:
+    """Every device PortAudio knows; possibly none. Raises `AudioDeviceError` without the library."""
+    portaudio = _portaudio()
+    try:
+        host_apis = portaudio.query_hostapis()
+        default_input, default_output = portaudio.default.device
+        return [
+            Device(
+                index=index,
+                name=str(entry["name"]),
+                host_api=str(host_apis[entry["hostapi"]]["name"]),
+                input_channels=int(entry["max_input_channels"]),
+                output_channels=int(entry["max_output_channels"]),
+                default_rate=int(entry["default_samplerate"]),
+                is_default_input=index == default_input,
+                is_default_output=index == default_output,
+            )
+            for index, entry in enumerate(portaudio.query_devices())
+        ]
+    except portaudio.PortAudioError as error:
+        raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
+
+
+def refresh_devices() -> None:
+    """Look for devices again. Ends every open stream: close them first. Raises `AudioDeviceError`."""
+    portaudio = _portaudio()
+    try:
+        portaudio._terminate()  # noqa: SLF001  the only way there is
+        portaudio._initialize()  # noqa: SLF001
+    except portaudio.PortAudioError as error:
+        raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
+
+
+def find_device(spec: str, direction: Direction) -> Device:
+    """The device meant by "auto", by an index, or by its name or a part of it (case does not matter).
+
+    Raises `AudioDeviceError`: no sound at all, no match, several matches (named), or the wrong direction.
+    """
+    devices = list_devices()
+    if not devices:
+        raise AudioDeviceError(_no_device_sentence())
+    usable = [device for device in devices if device.channels(direction)]
+    if not usable:
+        raise AudioDeviceError(f"There is no {direction} device among the {len(devices)} sound devices here.")
+    if spec == "auto":
+        return next((device for device in usable if device.is_default(direction)), usable[0])
+    if spec.isdecimal():
+        return _by_index(int(spec), devices, direction)
+    wanted = spec.casefold()
+    matches = [device for device in usable if device.name.casefold() == wanted]
+    matches = matches or [device for device in usable if wanted in device.name.casefold()]
+    if not matches:
+        raise AudioDeviceError(
+            f"No {direction} device has {spec!r} in its name; there are: {_listed(usable)}."
+        )
+    # The same name under several host APIs is one device; PortAudio lists the preferred API first.
+    if len({device.name for device in matches}) > 1:
+        raise AudioDeviceError(f"{spec!r} fits several {direction} devices: {_listed(matches)}.")
+    return matches[0]
+
+
+def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
+    """The rate to open a device at: ``wanted`` where the device, or the system behind it, takes that.
+
+    Else its own rate, or the first common one it takes. Raises `AudioDeviceError` when it takes none.
+    """
+    portaudio = _portaudio()
+    check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings
+    refusal: Exception | None = None
+    for rate in dict.fromkeys((wanted, device.default_rate, *_COMMON_RATES)):
+        try:
+            check(device=device.index, channels=1, dtype="int16", samplerate=rate)
+        except portaudio.PortAudioError as error:
+            refusal = error
+            if _code(error) != _INVALID_RATE:
+                break
+        else:
+            return rate
+    raise AudioDeviceError(_refused(device, wanted, refusal)) from refusal
+
+
+def open_input(
+    device: Device,
+    rate: int,
+    block_frames: int,
+    callback: StreamCallback,
+    on_finished: Callable[[], None],
+    *,
+    latency: Latency = "low",
+) -> Stream:
+    """Open a microphone; ``callback`` gets its blocks once the stream is started.
+
+    ``on_finished`` is called, on PortAudio's thread, whenever the stream ends: stopped, aborted or vanished.
+    Raises `AudioDeviceError`: busy, refused, gone, or not at this rate (see `supported_rate`).
+    """
+    return _open("input", device, rate, block_frames, callback, on_finished, latency)
+
+
+def open_output(
+    device: Device,
+    rate: int,
+    block_frames: int,
+    callback: StreamCallback,
+    on_finished: Callable[[], None],
+    *,
+    latency: Latency = "low",
+) -> Stream:
+    """Open a speaker; ``callback`` has to fill the whole of every block. Else like `open_input`."""
+    return _open("output", device, rate, block_frames, callback, on_finished, latency)
+
+
+def _open(
+    direction: Direction,
+    device: Device,
+    rate: int,
+    block_frames: int,
+    callback: StreamCallback,
+    on_finished: Callable[[], None],
+    latency: Latency,
+) -> Stream:
+    portaudio = _portaudio()
+    stream_type = portaudio.RawInputStream if direction == "input" else portaudio.RawOutputStream
+    open_raw = partial(
+        stream_type,
+        samplerate=rate,
+        blocksize=block_frames,
+        device=device.index,
+        channels=1,
+        dtype="int16",
+        latency=latency,
+        callback=callback,
+    )
+    try:
+        return Stream(device, rate, block_frames, on_finished, portaudio, open_raw)
+    except portaudio.PortAudioError as error:
+        raise AudioDeviceError(_refused(device, rate, error)) from error
+
+
+def _portaudio() -> Any:
+    """The sounddevice module. Raises `AudioDeviceError` with what to install."""
+    if os.environ.get(HIDE_VARIABLE) == "1":
+        raise AudioDeviceError(_no_library_sentence())
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise AudioDeviceError(
+            "The Python package sounddevice is not installed. Run: pip install sounddevice"
+        ) from error
+    except OSError as error:
+        raise AudioDeviceError(_no_library_sentence()) from error
+    return sounddevice
+
+
+def _by_index(index: int, devices: list[Device], direction: Direction) -> Device:
+    if index >= len(devices):
+        raise AudioDeviceError(f"There is no sound device {index}; there are: {_listed(devices)}.")
+    if not devices[index].channels(direction):
+        usable = [device for device in devices if device.channels(direction)]
+        raise AudioDeviceError(
+            f"Sound device {devices[index]} is not an {direction} device; there are: {_listed(usable)}."
+        )
+    return devices[index]
+
+
+def _listed(devices: list[Device]) -> str:
+    return ", ".join(str(device) for device in devices)
+
+
+def _refused(device: Device, rate: int, error: Exception | None) -> str:
+    code = None if error is None else _code(error)
+    if code == _UNAVAILABLE:
+        return f"{device.name} is in use by another program: close that or choose another device."
+    if code == _INVALID_RATE:
+        return f"{device.name} does not work at {rate} Hz."
+    return f"{device.name} cannot be opened: {_reason(error)}."
+
+
+def _code(error: Exception) -> int | None:
+    """PortAudio's number for an error: sounddevice puts it behind the text."""
+    return error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else None
+
+
+def _reason(error: Exception | None) -> str:
+    """PortAudio's own words, without the number behind them."""
+    words = str(error.args[0]) if error is not None and error.args else "PortAudio gives no reason"
+    return words.partition(" [PaErrorCode")[0].rstrip(".")
+
+
+def _platform_command(commands: dict[str, str]) -> str | None:
+    """What to type on a Linux with one of the known package managers."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return next((command for tool, command in commands.items() if shutil.which(tool)), None)
+
+
+def _no_library_sentence() -> str:
+    command = _platform_command(_INSTALL)
+    if command is None and not sys.platform.startswith("linux"):
+        command = "pip install --force-reinstall sounddevice"
+    if command is None:
+        return "PortAudio is not installed. Install libportaudio with the package manager of this system."
+    return f"PortAudio is not installed. Run: {command}"
+
+
+def _no_device_sentence() -> str:
+    command = _platform_command(_REACH_SOUND_SERVER)
+    if command is None:
+        return "There is no sound device. Connect one, and allow this terminal to use it."
+    return f"There is no sound device. To let PortAudio reach PulseAudio or PipeWire, run: {command}"

@@ -1,0 +1,91 @@
+"""Audio formats on the wire, and the way between them and 16-bit PCM.
+
+Inside the program audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format says how it
+looks on a wire and at which rate. Importing this module does not load numpy: the screen's process reads
+formats too.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Encoding(StrEnum):
+    """How one sample is written on the wire."""
+
+    PCM16 = "pcm16"
+    MULAW = "mulaw"
+    ALAW = "alaw"
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes a sample takes on the wire."""
+        return 2 if self is Encoding.PCM16 else 1
+
+
+class AudioFormat(msgspec.Struct, frozen=True):
+    """An encoding and a sample rate in Hz; always mono."""
+
+    encoding: Encoding
+    rate: int
+
+    @property
+    def bytes_per_second(self) -> int:
+        """Bytes a second of audio takes on the wire."""
+        return self.encoding.sample_bytes * self.rate
+
+    def duration_ms(self, size_bytes: int) -> float:
+        """How long ``size_bytes`` of this format sound."""
+        return size_bytes * 1000 / self.bytes_per_second
+
+    def __str__(self) -> str:
+        return f"{self.encoding.value} {self.rate / 1000:g} kHz"
+
+
+def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
+    """From whole samples of PCM, already at the format's rate, to the format's bytes.
+
+    Raises `ValueError` when ``pcm`` ends in half a sample.
+    """
+    if len(pcm) % 2:
+        raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples")
+    if audio_format.encoding is Encoding.PCM16:
+        return pcm
+    from tui.audio import g711
+
+    return g711.encode_mulaw(pcm) if audio_format.encoding is Encoding.MULAW else g711.encode_alaw(pcm)
+
+
+class StreamDecoder:
+    """From one stream's bytes to PCM, whatever the sizes of its chunks; for one thread.
+
+    A chunk of PCM16 may end in the middle of a sample: that byte waits for the next chunk.
+    """
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self.format = audio_format
+        self._odd = b""
+
+    def feed(self, wire: bytes) -> bytes:
+        """The whole samples that ``wire`` completes, as PCM at the format's rate."""
+        if self.format.encoding is Encoding.PCM16:
+            joined = self._odd + wire if self._odd else wire
+            whole_bytes = len(joined) & ~1
+            self._odd = joined[whole_bytes:]
+            return joined[:whole_bytes]
+        from tui.audio import g711
+
+        return g711.decode_mulaw(wire) if self.format.encoding is Encoding.MULAW else g711.decode_alaw(wire)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes (0 or 1) that wait for the other half of their sample."""
+        return len(self._odd)
+
+    def flush_remainder(self) -> int:
+        """The stream is over: forget the half sample, if any, and say how many bytes (0 or 1) that lost."""
+        lost_bytes = len(self._odd)
+        self._odd = b""
+        return lost_bytes

@@ -1,0 +1,110 @@
+"""How loud a block is, and a meter with a falling bar and a held peak.
+
+Levels are in dBFS: 0 is a full-scale square wave, so a full-scale sine has a peak of 0 and an RMS of -3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from tui.audio.pcm import FULL_SCALE, samples_of
+
+FLOOR_DBFS = -90.0
+"""Silence: nothing is reported as quieter (one step of 16 bit is -90.3 dBFS)."""
+FALL_DB_PER_S = 40.0
+"""How fast a meter's bar falls."""
+HOLD_MS = 1_500
+"""How long a peak is held before it falls as the bar does."""
+
+
+class Level(msgspec.Struct, frozen=True):
+    """One block's loudness."""
+
+    peak_dbfs: float
+    rms_dbfs: float
+    clipped_frames: int
+    """Samples at full scale, either way."""
+    is_zero: bool
+    """Every sample is exactly 0: a muted device or a refused permission, not a quiet room."""
+
+
+class MeterReading(msgspec.Struct, frozen=True):
+    """What a level meter shows at one instant."""
+
+    peak_dbfs: float
+    rms_dbfs: float
+    held_peak_dbfs: float
+    clipped_frames: int
+    """Since the meter was made: another device or call gets another meter."""
+
+
+def to_dbfs(amplitude: float) -> float:
+    """From a sample magnitude (0..32768) to dBFS, never below the floor."""
+    return max(FLOOR_DBFS, 20 * math.log10(amplitude / FULL_SCALE)) if amplitude > 0 else FLOOR_DBFS
+
+
+def measure(pcm: bytes) -> Level:
+    """The loudness of a block; an empty one is silence."""
+    if not pcm:
+        return Level(FLOOR_DBFS, FLOOR_DBFS, 0, is_zero=True)
+    samples = samples_of(pcm)
+    highest, lowest = int(samples.max()), int(samples.min())
+    peak = max(highest, -lowest)
+    values = samples.astype(np.float32)
+    rms = math.sqrt(float(np.dot(values, values)) / len(values))
+    clipped_frames = 0
+    if peak >= FULL_SCALE - 1:
+        clipped_frames = int(np.count_nonzero((samples == FULL_SCALE - 1) | (samples == -FULL_SCALE)))
+    return Level(to_dbfs(peak), to_dbfs(rms), clipped_frames, is_zero=peak == 0)
+
+
+class LevelMeter:
+    """Follows a track's level between blocks, so that whoever looks, however rarely, misses no peak.
+
+    Time is passed in, as monotonic ns, and never goes back. For one thread.
+    """
+
+    def __init__(self) -> None:
+        self._peak = _Falling(hold_ms=0)
+        self._rms = _Falling(hold_ms=0)
+        self._held = _Falling(hold_ms=HOLD_MS)
+        self._clipped_frames = 0
+        self._measured = False
+
+    def feed(self, pcm: bytes, at_ns: int) -> Level:
+        """Take a block into account; gives its own level."""
+        level = measure(pcm)
+        self._peak.raise_to(level.peak_dbfs, at_ns)
+        self._rms.raise_to(level.rms_dbfs, at_ns)
+        self._held.raise_to(level.peak_dbfs, at_ns)
+        self._clipped_frames += level.clipped_frames
+        self._measured = True
+        return level
+
+    def read(self, at_ns: int) -> MeterReading | None:
+        """What to show at that instant; None while nothing was measured yet."""
+        if not self._measured:
+            return None
+        return MeterReading(
+            self._peak.at(at_ns), self._rms.at(at_ns), self._held.at(at_ns), self._clipped_frames
+        )
+
+
+class _Falling:
+    """A level that stands for ``hold_ms`` and then falls until something louder comes."""
+
+    def __init__(self, hold_ms: int) -> None:
+        self._hold_ns = hold_ms * 1_000_000
+        self._top_dbfs = FLOOR_DBFS
+        self._since_ns = 0
+
+    def raise_to(self, dbfs: float, at_ns: int) -> None:
+        if dbfs >= self.at(at_ns):
+            self._top_dbfs, self._since_ns = dbfs, at_ns
+
+    def at(self, at_ns: int) -> float:
+        falling_ns = max(at_ns - self._since_ns - self._hold_ns, 0)
+        return max(FLOOR_DBFS, self._top_dbfs - falling_ns * FALL_DB_PER_S / 1e9)

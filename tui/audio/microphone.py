@@ -1,0 +1,105 @@
+"""The microphone of a call: whatever delivers blocks at the pace of time, a device or the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tui.audio import devices
+from tui.audio.clocked import ClockedBlocks
+
+RecordingCallback = Callable[[Any, int, Any, Any], None]
+"""PortAudio's signature: ``(indata, frames, time, status)``."""
+
+
+class Microphone:
+    """Delivers blocks of 16-bit mono samples to a callback: of a device, or of silence.
+
+    The device is open only while the user records; the clock of silence serves when there is no device, when a
+    recorded line is spoken, and when the agent has to hear the silence after the last word.
+    """
+
+    def __init__(
+        self,
+        callback: RecordingCallback,
+        *,
+        rate: int,
+        block_ms: int,
+        spawn: Callable[..., asyncio.Task[None]],
+        device: devices.Device | None = None,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.rate = rate
+        self.device_rate = rate
+        """What the device delivers; the blocks of silence come at `rate`."""
+        self._callback = callback
+        self._block_ms = block_ms
+        self._spawn = spawn
+        self._device = device
+        self._on_lost = on_lost
+        self._stream: devices.Stream | None = None
+        self._clocked: asyncio.Task[None] | None = None
+
+    @property
+    def from_device(self) -> bool:
+        """Whether what is delivered now comes from a device."""
+        return self._stream is not None
+
+    async def start(self, *, silent: bool) -> None:
+        """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence flows."""
+        if silent or self._device is None:
+            await self._close_device()
+            self._start_clock()
+            return
+        if self._stream is not None:
+            return
+        try:
+            self._stream = await asyncio.to_thread(self._open_device, self._device)
+        except devices.AudioDeviceError:
+            self._start_clock()
+            raise
+        self._stop_clock()
+
+    async def stop(self) -> None:
+        """Deliver nothing any more, and give back the device."""
+        self._stop_clock()
+        await self._close_device()
+
+    def _open_device(self, device: devices.Device) -> devices.Stream:
+        self.device_rate = devices.supported_rate(device, "input", self.rate)
+        stream = devices.open_input(
+            device,
+            self.device_rate,
+            self.device_rate * self._block_ms // 1000,
+            self._callback,
+            self._finished,
+            latency="low",
+        )
+        stream.start()
+        return stream
+
+    def _finished(self) -> None:
+        """From PortAudio's thread; a stream that we close finishes too."""
+        if self._stream is not None:
+            self._on_lost()
+
+    async def _close_device(self) -> None:
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            await asyncio.to_thread(stream.close)
+
+    def _start_clock(self) -> None:
+        if self._clocked is None:
+            self._clocked = self._spawn(
+                ClockedBlocks(self._block_ms, self._silence).run(), "microphone clock"
+            )
+
+    def _stop_clock(self) -> None:
+        if self._clocked is not None:
+            self._clocked.cancel()
+            self._clocked = None
+
+    def _silence(self, _due_ns: int) -> None:
+        frames = self.rate * self._block_ms // 1000
+        self._callback(bytes(2 * frames), frames, None, None)

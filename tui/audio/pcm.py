@@ -1,0 +1,53 @@
+"""16-bit PCM as numbers and back: the one place that scales, rounds and clips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FULL_SCALE = 32_768
+"""The magnitude of 0 dBFS."""
+
+
+def samples_of(pcm: bytes) -> NDArray[np.int16]:
+    """A read-only view of whole samples. Raises `ValueError` on half a sample."""
+    return np.frombuffer(pcm, "<i2")
+
+
+def to_float(pcm: bytes) -> NDArray[np.float32]:
+    """Samples in -1..1; exact, and `from_float` brings back the same bytes."""
+    return samples_of(pcm).astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def from_float(values: NDArray[np.floating[Any]]) -> bytes:
+    """Samples of -1..1 as PCM: rounded to the nearest, clipped at full scale, 0 where not a number."""
+    return _to_pcm(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0) * FULL_SCALE)
+
+
+def with_gain(pcm: bytes, start: float, end: float) -> bytes:
+    """PCM times a factor that moves from ``start`` to ``end`` over the block: a change that does not click.
+
+    Gives back ``pcm`` itself when both are 1.
+    """
+    if start == end == 1.0:
+        return pcm
+    samples = samples_of(pcm)
+    gain = np.linspace(start, end, num=len(samples), dtype=np.float32)
+    return _to_pcm(samples * gain)
+
+
+def _to_pcm(scaled: NDArray[np.floating[Any]]) -> bytes:
+    whole: NDArray[np.int16] = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE - 1).astype("<i2")
+    return whole.tobytes()
+
+
+def frames_to_ns(frames: int, rate: int) -> int:
+    """How long ``frames`` last at ``rate`` Hz, in ns."""
+    return frames * 1_000_000_000 // rate
+
+
+def ns_to_frames(duration_ns: int, rate: int) -> int:
+    """How many whole frames at ``rate`` Hz fit in ``duration_ns``."""
+    return duration_ns * rate // 1_000_000_000

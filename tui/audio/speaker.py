@@ -1,0 +1,154 @@
+"""The speaker of a call: whatever pulls blocks from the playback queue at the pace of time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tui.audio import devices
+from tui.audio.clocked import ClockedBlocks
+from tui.audio.endpoints import OutputKind
+from tui.audio.playback import Cut, PlaybackQueue
+from tui.audio.resample import LiveResampler
+from tui.audio.wav import WavWriter
+
+_KEPT_BLOCKS = 64
+
+
+class Speaker:
+    """Plays one `PlaybackQueue` to a device, to a file, or to nobody. Opened and closed on the engine's loop.
+
+    `playback_callback` runs on PortAudio's thread: it copies and returns.
+    """
+
+    def __init__(
+        self,
+        queue: PlaybackQueue,
+        *,
+        block_ms: int,
+        latency: str,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.queue = queue
+        self.underflows = 0
+        """Blocks that PortAudio flagged: it had to play a gap of its own."""
+        self._callback_error: Exception | None = None
+        self._block_ms = block_ms
+        self._latency = latency
+        self._clock_ns = clock_ns
+        self._on_lost = on_lost
+        self._ending_stream = False
+        self._played: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
+        self._stream: devices.Stream | None = None
+        self._resampler: LiveResampler | None = None
+        self._resampled = b""
+        self._clocked: asyncio.Task[None] | None = None
+        self._file: WavWriter | None = None
+
+    @property
+    def latency_ms(self) -> float:
+        """What the device holds, by its own account; 0 without one."""
+        return self._stream.latency_s * 1000 if self._stream else 0.0
+
+    def open_device(self, device: devices.Device) -> None:
+        """Start playing to a device, at the queue's rate where it can. Blocks. Raises `AudioDeviceError`."""
+        rate = devices.supported_rate(device, "output", self.queue.rate)
+        if rate != self.queue.rate:
+            self._resampler = LiveResampler(self.queue.rate, rate)
+        self._stream = devices.open_output(
+            device,
+            rate,
+            rate * self._block_ms // 1000,
+            self._playback_callback,
+            self._finished,
+            latency=_latency(self._latency),
+        )
+        self._stream.start()
+
+    def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
+        """Start playing to a file or to nobody. Raises `AudioFileError`."""
+        if kind is OutputKind.FILE:
+            self._file = WavWriter(path, self.queue.rate)
+        self._clocked = spawn(ClockedBlocks(self._block_ms, self._play_block).run(), "speaker clock")
+
+    async def flush(self) -> list[Cut]:
+        """Silence, now: drops what is queued and what the device holds."""
+        stream = self._stream
+        latency_ms = self.latency_ms if stream else None
+        cuts = self.queue.flush(self._clock_ns(), aborted_latency_ms=latency_ms)
+        if stream and cuts:
+            self._resampled = b""
+            self._ending_stream = True
+            await asyncio.to_thread(_restart, stream)
+            self._ending_stream = False
+        return cuts
+
+    def take_played(self) -> list[bytes]:
+        """The blocks played since the last call, for the meter; of the last second only."""
+        blocks: list[bytes] = []
+        while self._played:
+            blocks.append(self._played.popleft())
+        return blocks
+
+    def take_callback_error(self) -> Exception | None:
+        """What `_playback_callback` failed with since the last call."""
+        error, self._callback_error = self._callback_error, None
+        return error
+
+    async def close(self) -> None:
+        """Stop and give back the device or the file."""
+        if self._clocked:
+            self._clocked.cancel()
+        if self._stream:
+            self._ending_stream = True
+            stream, self._stream = self._stream, None
+            await asyncio.to_thread(stream.close)
+        if self._file:
+            self._file.close()
+
+    def _play_block(self, due_ns: int) -> None:
+        block = self.queue.pull(self.queue.rate * self._block_ms // 1000, due_ns)
+        self._played.append(block)
+        if self._file:
+            self._file.write(block)
+
+    def _playback_callback(self, outdata: Any, frames: int, _time: Any, status: Any) -> None:
+        try:
+            if status and status.output_underflow:
+                self.underflows += 1
+            block = self._pull_resampled(frames) if self._resampler else self._pull(frames)
+            outdata[:] = block
+            self._played.append(block)
+        except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
+            self._callback_error = error
+
+    def _finished(self) -> None:
+        """From PortAudio's thread; a stream that we abort or close finishes too."""
+        if not self._ending_stream:
+            self._on_lost()
+
+    def _pull(self, frames: int) -> bytes:
+        return self.queue.pull(frames, self._clock_ns())
+
+    def _pull_resampled(self, frames: int) -> bytes:
+        assert self._resampler is not None
+        while len(self._resampled) < 2 * frames:
+            block = self._pull(self.queue.rate * self._block_ms // 1000)
+            self._resampled += self._resampler.feed(block)
+        block, self._resampled = self._resampled[: 2 * frames], self._resampled[2 * frames :]
+        return block
+
+
+def _restart(stream: devices.Stream) -> None:
+    stream.abort()
+    stream.start()
+
+
+def _latency(spec: str) -> devices.Latency:
+    if spec == "high":
+        return "high"
+    return "low" if spec in ("auto", "low") else float(spec)

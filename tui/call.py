@@ -1,0 +1,226 @@
+"""A call without a screen and without PortAudio, in one process: for scripts and CI."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.capture import line_of
+from tui.models.describe import UNLISTED, Level, describe
+from tui.models.metrics import SessionMetrics
+from tui.models.target import Target
+from tui.models.text import one_line
+from tui.session import LiveSession
+
+GREETING_TIMEOUT_S = 3.0
+"""How long an agent that does not greet is waited for before the first line."""
+QUIET_S = 0.4
+"""The agent has finished when nothing of it was heard for so long."""
+
+
+class Outcome(IntEnum):
+    """How a call ended, as an exit code. 2 is wrong usage, 130 an interrupt."""
+
+    FINE = 0
+    LIMIT_EXCEEDED = 1
+    USAGE = 2
+    NOT_ANSWERED = 3
+    UNREACHABLE = 4
+    PROTOCOL_ERROR = 5
+    INTERRUPTED = 130
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What to say in a call, and what to expect."""
+
+    say: Sequence[Path]
+    timeout_s: float = 10.0
+    """For each answer, from the end of what was said."""
+    max_response_ms: float | None = None
+
+
+class _Watch:
+    """What the script has to know of the stream of events."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.status = e.Status.IDLE
+        self.speaking = False
+        self.playing: set[str] = set()
+        self.replies_heard = 0
+        self.errors: list[e.ErrorRaised] = []
+
+    def take(self, event: e.SessionEvent) -> None:
+        match event:
+            case e.StatusChanged():
+                self.status = event.new
+            case e.LineChanged():
+                self.speaking = not event.finished
+            case e.ReplyStarted():
+                self.playing.add(event.reply)
+            case e.PlaybackStarted():
+                self.replies_heard += 1
+            case e.PlaybackEnded():
+                self.playing.discard(event.reply)
+            case e.ErrorRaised():
+                self.errors.append(event)
+            case _:
+                return
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition on what was seen; False when it took too long or the call ended first."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    if self.over:
+                        return False
+                    self.changed.clear()
+                    await self.changed.wait()
+        return condition()
+
+    async def until_quiet(self) -> None:
+        """Wait until the agent has said all of what it is saying."""
+        while not self.over:
+            await self.until(lambda: not self.playing, timeout_s=3600)
+            if not await self.until(lambda: bool(self.playing), QUIET_S):
+                return
+
+    @property
+    def over(self) -> bool:
+        return self.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
+
+
+async def call(
+    target: Target,
+    script: Script,
+    *,
+    show: Callable[[e.SessionEvent], None],
+    tell: Callable[[str], None],
+    summary: Callable[[SessionMetrics], None] = lambda _: None,
+) -> Outcome:
+    """Hold the call. ``show`` gets every event, ``tell`` a sentence on what the outcome rests on.
+
+    Raises `ValueError` for settings the protocol does not have.
+    """
+    watch = _Watch()
+
+    def sink(event: e.SessionEvent) -> None:
+        watch.take(event)
+        show(event)
+
+    audio = AudioManager()
+    await audio.configure(input="lines", output=target.output, block_ms=target.block_ms)
+    session = LiveSession(target, audio, sink=sink)
+    interrupted = asyncio.Event()
+
+    def interrupt() -> None:
+        interrupted.set()
+        session.hang_up()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        running = asyncio.ensure_future(session.run())
+        unanswered = await _hold(session, watch, script, tell)
+        session.hang_up()
+        await running
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    summary(session.state.metrics)
+    if interrupted.is_set():
+        return Outcome.INTERRUPTED
+    return _judge(session.state.metrics, watch, script, unanswered, tell)
+
+
+async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Callable[[str], None]) -> bool:
+    """Say what the script says and wait for the answers; whether one was missing."""
+    connect_s = session.target.connect_timeout_s + session.target.accept_timeout_s
+    if not await watch.until(lambda: watch.status is e.Status.ACTIVE, connect_s):
+        return False
+    await watch.until(lambda: watch.replies_heard > 0, GREETING_TIMEOUT_S)
+    await watch.until_quiet()
+    for path in script.say:
+        if watch.over:
+            tell(f"The call was over before {path.name} could be said.")
+            return True
+        heard_before = watch.replies_heard
+        await session.speak(line_of(path))
+        await watch.until(lambda: not watch.speaking, timeout_s=3600)
+        if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
+            if not _failed(watch):
+                tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s.")
+            return True
+        await watch.until_quiet()
+    return False
+
+
+def _failed(watch: _Watch) -> bool:
+    return watch.status is e.Status.ERROR
+
+
+def _judge(
+    metrics: SessionMetrics,
+    watch: _Watch,
+    script: Script,
+    unanswered: bool,
+    tell: Callable[[str], None],
+) -> Outcome:
+    fatal = next((error for error in watch.errors if error.fatal), None)
+    if fatal is not None:
+        tell(" ".join(part for part in (one_line(fatal.message), fatal.hint) if part))
+        early = metrics.started_ns is None
+        unreachable = fatal.source == "socket" or (early and fatal.code == "unknown")
+        return Outcome.UNREACHABLE if unreachable else Outcome.PROTOCOL_ERROR
+    if any(error.source == "audio" for error in watch.errors):
+        tell(one_line(next(error.message for error in watch.errors if error.source == "audio")))
+        return Outcome.USAGE
+    if unanswered:
+        return Outcome.NOT_ANSWERED
+    return _judge_latency(metrics, script, tell)
+
+
+def _judge_latency(metrics: SessionMetrics, script: Script, tell: Callable[[str], None]) -> Outcome:
+    limit_ms = script.max_response_ms
+    if limit_ms is None or not script.say:
+        return Outcome.FINE
+    latencies_ms = metrics.response_latencies_ms
+    if not latencies_ms:
+        tell("No response latency could be measured, so the limit is not shown to hold.")
+        return Outcome.LIMIT_EXCEEDED
+    worst_ms = max(latencies_ms)
+    if worst_ms > limit_ms:
+        tell(f"The slowest response took {worst_ms:.0f} ms; the limit is {limit_ms:g} ms.")
+        return Outcome.LIMIT_EXCEEDED
+    return Outcome.FINE
+
+
+def event_line(event: e.SessionEvent, began_ns: int) -> str | None:
+    """An event as a printed line; None for chunks of audio and for what restates a message."""
+    if isinstance(event, UNLISTED) or (isinstance(event, e.MessageLogged) and event.audio_ms > 0):
+        return None
+    described = describe(event)
+    mark = "" if described.level is Level.PLAIN else f"{described.level} "
+    seconds = (event.at_ns - began_ns) / 1e9
+    return f"{seconds:+9.3f} {described.arrow} {mark}{one_line(described.kind)}  {one_line(described.summary, 160)}"
+
+
+def metrics_line(metrics: SessionMetrics) -> str:
+    """The figures of a call in one line; what was not measured is "–"."""
+    latencies = ", ".join(f"{latency:.0f}" for latency in metrics.response_latencies_ms) or "–"
+    losses = ", ".join(f"{name} {count:g}" for name, count in metrics.losses.items() if count) or "none"
+    return (
+        f"response latency {latencies} ms; sent {metrics.audio_sent_ms / 1000:.1f} s, "
+        f"received {metrics.audio_received_ms / 1000:.1f} s, heard {metrics.audio_heard_ms / 1000:.1f} s; "
+        f"losses {losses}; errors {metrics.errors}, findings {metrics.findings}"
+    )

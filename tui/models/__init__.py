@@ -1,0 +1,1 @@
+"""What is known of a session: the events, and the models that fold them."""

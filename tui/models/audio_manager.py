@@ -1,0 +1,233 @@
+"""AudioManager: everything audio of a call, between the sound devices and the wire.
+
+It lives in the engine and outlives calls: `configure` prepares it for one, `close` gives the devices back. What
+happens to audio comes out of `poll` as events, with the times of the samples concerned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import numpy as np
+
+from tui.audio import endpoints, pcm
+from tui.audio.blocks import Block
+from tui.audio.endpoints import Endpoints, InputKind
+from tui.audio.formats import AudioFormat, encode
+from tui.audio.speaker import Speaker
+from tui.callbacks import CallbackChain
+from tui.models import events as e
+from tui.models.capture import CallerLine, Capture, audio_error
+from tui.models.playback import Cut, Playback
+
+
+class AudioManager:
+    """Capture, playback, volume, mute, levels and losses of one call at a time.
+
+    Everything runs on the engine's loop but `_recording_callback`, which PortAudio's thread calls. `configure`
+    comes first.
+    """
+
+    capture: Capture
+    playback: Playback
+
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self.on_audio_chunk: Callable[[bytes], None] | None = None
+        self._clock_ns = clock_ns
+        self._volume = 1.0
+        self._news: list[e.SessionEvent] = []
+        self._told: dict[e.Loss, float] = {}
+        self._overflows = 0
+        self._capture_error: Exception | None = None
+
+    async def configure(
+        self,
+        *,
+        input: str = "auto",  # noqa: A002 - the option's name
+        output: str = "auto",
+        block_ms: int = 20,
+        latency: str = "auto",
+        lines: list[CallerLine] | None = None,
+    ) -> None:
+        """Get ready for a call: find the devices, without opening them. `poll` tells what is missing."""
+        found = await asyncio.to_thread(endpoints.resolve, input, output)
+        if found.input is InputKind.FILE:
+            lines = [CallerLine(found.input_name, "", input)]
+        self._news, self._told, self._overflows = [], {}, 0
+        self.capture = Capture(
+            found,
+            block_ms=block_ms,
+            lines=lines or [],
+            recording_callback=self._recording_callback,
+            tell=self._news.append,
+            clock_ns=self._clock_ns,
+            on_device_lost=lambda: self._device_lost("microphone"),
+        )
+        self.playback = Playback(
+            found,
+            path=output,
+            block_ms=block_ms,
+            latency=latency,
+            tell=self._news.append,
+            clock_ns=self._clock_ns,
+            on_opened=lambda speaker: self._tell_opened(found, speaker),
+            on_device_lost=lambda: self._device_lost("speaker"),
+        )
+        self.playback.set_volume(self._volume)
+        self.set_audio_chunk_callback(self.capture.hand_off)
+        for message in found.errors:
+            self._news.append(audio_error(self._clock_ns(), "device", message))
+        if found.notice:
+            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=found.notice, hint=found.hint))
+        self._tell_opened(found, None)
+
+    # -- capture --
+
+    @property
+    def chain(self) -> CallbackChain:
+        """What every captured block goes through on its way to the wire; add your own steps."""
+        return self.capture.chain
+
+    def set_audio_chunk_callback(self, callback: Callable[[bytes], None] | None) -> None:
+        """Call ``callback`` with every captured block, on PortAudio's thread: it must copy and return."""
+        self.on_audio_chunk = callback
+
+    def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
+        """Audio recording callback function."""
+        try:
+            if status and status.input_overflow:
+                self._overflows += 1
+            if self.on_audio_chunk:
+                self.on_audio_chunk(pcm_of(indata))
+        except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
+            self._capture_error = error
+
+    def prepare_capture(self, user_format: AudioFormat) -> None:
+        """Capture at the rate of what was agreed with the agent."""
+        self.capture.prepare(user_format)
+
+    async def start_capture(self, *, silent: bool) -> None:
+        """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""
+        await self.capture.start(silent=silent)
+
+    async def stop_capture(self) -> None:
+        """Deliver no more blocks, and give back the microphone."""
+        await self.capture.stop()
+
+    def captured(self) -> AsyncIterator[Block]:
+        """Every captured block with the instant its last sample left the microphone, at the agreed rate."""
+        return self.capture.blocks()
+
+    def encode(self, block: bytes) -> bytes:
+        """A captured block as the agreed format puts it on the wire."""
+        return encode(block, self.capture.format)
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is sent in place of the user."""
+        return self.capture.mute.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self.capture.mute.muted = muted
+
+    # -- playback --
+
+    async def flush(self) -> list[Cut]:
+        """Drop everything that is queued and what the device holds; gives what of it was heard."""
+        return await self.playback.flush()
+
+    @property
+    def volume(self) -> float:
+        """Playback volume, 0..2; samples are bit-exact at 1."""
+        return self._volume
+
+    @volume.setter
+    def volume(self, volume: float) -> None:
+        self._volume = min(max(volume, 0.0), 2.0)
+        self.playback.set_volume(self._volume)
+
+    # -- what happened --
+
+    def poll(self, now_ns: int) -> list[e.SessionEvent]:
+        """What happened to audio since the last call, in order."""
+        self.playback.take_news(now_ns)
+        self._tell_losses(now_ns)
+        self._tell_callback_errors(now_ns)
+        news = list(self._news)
+        del self._news[: len(news)]
+        return news
+
+    def telemetry(self, now_ns: int) -> e.Telemetry:
+        """Levels and queue depth now."""
+        user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
+        stats, per_ms = self.playback.stats, self.playback.frames_per_ms
+        return e.Telemetry(
+            at_ns=now_ns,
+            user_dbfs=user.rms_dbfs if user else None,
+            user_peak_dbfs=user.held_peak_dbfs if user else None,
+            agent_dbfs=agent.rms_dbfs if agent else None,
+            agent_peak_dbfs=agent.held_peak_dbfs if agent else None,
+            queued_ms=stats.queued_frames / per_ms,
+            queued_worst_ms=stats.worst_queued_frames / per_ms,
+            user_clipped=bool(user and user.clipped_frames),
+        )
+
+    async def close(self) -> None:
+        """The call is over: give back what was opened."""
+        await self.capture.stop()
+        await self.playback.close()
+
+    def _tell_opened(self, found: Endpoints, speaker: Speaker | None) -> None:
+        self._news.append(
+            e.AudioOpened(
+                at_ns=self._clock_ns(),
+                capture=found.input_name,
+                playback=found.output_name,
+                capture_rate=self.capture.format.rate,
+                playback_rate=speaker.queue.rate if speaker else 0,
+                latency_ms=speaker.latency_ms if speaker else 0.0,
+            )
+        )
+
+    def _tell_losses(self, now_ns: int) -> None:
+        stats, per_ms = self.playback.stats, self.playback.frames_per_ms
+        speaker = self.playback.speaker
+        counts = {
+            e.Loss.CAPTURE_OVERFLOW: self._overflows,
+            e.Loss.CAPTURE_DROPPED: self.capture.handoff.dropped_blocks,
+            e.Loss.DEVICE_UNDERFLOW: speaker.underflows if speaker else 0,
+            e.Loss.UNHEARD: stats.unheard_frames / per_ms,
+            e.Loss.QUEUE_FULL: stats.dropped_frames / per_ms,
+        }
+        for loss, count in counts.items():
+            if (more := count - self._told.get(loss, 0)) > 0:
+                self._told[loss] = count
+                self._news.append(e.LossCounted(at_ns=now_ns, loss=loss, count=more))
+
+    def _tell_callback_errors(self, now_ns: int) -> None:
+        capture_error, self._capture_error = self._capture_error, None
+        playback_error = self.playback.speaker.take_callback_error() if self.playback.speaker else None
+        for name, error in (("capture", capture_error), ("playback", playback_error)):
+            if error is not None:
+                message = f"The {name} callback failed: {error}"
+                self._news.append(audio_error(now_ns, f"{name}-callback", message))
+
+    def _device_lost(self, what: str) -> None:
+        """From PortAudio's thread, when a stream ended by itself."""
+        message = f"The {what} has gone: its stream ended by itself."
+        self._news.append(audio_error(self._clock_ns(), "device-lost", message))
+
+
+def pcm_of(indata: Any) -> bytes:
+    """What PortAudio delivered as 16-bit PCM: integers bit for bit, floats of -1..1 scaled and clipped."""
+    if not isinstance(indata, np.ndarray):
+        return bytes(indata)
+    if np.issubdtype(indata.dtype, np.floating):
+        return pcm.from_float(indata.reshape(-1))
+    if indata.dtype != np.int16:
+        raise TypeError(f"capture delivers {indata.dtype}; 16-bit integers or floats are expected")
+    return indata.astype("<i2").tobytes()

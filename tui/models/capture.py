@@ -1,0 +1,162 @@
+"""Capture: the call's microphone, from PortAudio's blocks to blocks that are ready to be encoded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+
+from tui.audio.blocks import Block, CaptureHandoff
+from tui.audio.capture_steps import GainStep, LevelStep, LineStep, MuteStep
+from tui.audio.devices import AudioDeviceError
+from tui.audio.endpoints import Endpoints, InputKind
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.microphone import Microphone, RecordingCallback
+from tui.audio.resample import LiveResampler
+from tui.audio.wav import AudioFileError, read_wav
+from tui.callbacks import CallbackChain, spawn
+from tui.models import events as e
+
+DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
+
+
+class CallerLine(msgspec.Struct, frozen=True):
+    """Something recorded to be said on the microphone's path."""
+
+    name: str
+    text: str
+    path: str
+
+
+def line_of(path: str | Path, text: str = "") -> CallerLine:
+    """A WAV file as a line to speak."""
+    return CallerLine(Path(path).name, text, str(path))
+
+
+class Capture:
+    """The microphone, recorded lines in its place, and the capture chain, for one call. On the engine's loop.
+
+    ``recording_callback`` is given to the device; what it delivers comes back through `hand_off`. News goes to
+    ``tell``.
+    """
+
+    def __init__(
+        self,
+        found: Endpoints,
+        *,
+        block_ms: int,
+        lines: list[CallerLine],
+        recording_callback: RecordingCallback,
+        tell: Callable[[e.SessionEvent], None],
+        clock_ns: Callable[[], int],
+        on_device_lost: Callable[[], None],
+    ) -> None:
+        self.format = DEFAULT_FORMAT
+        self.handoff = CaptureHandoff(asyncio.get_running_loop(), block_ms=block_ms)
+        self.gain = GainStep()
+        self.mute = MuteStep()
+        self.level = LevelStep(clock_ns)
+        self._found = found
+        self._block_ms = block_ms
+        self._lines = lines
+        self._next_line = 0
+        self._recording_callback = recording_callback
+        self._tell = tell
+        self._clock_ns = clock_ns
+        self._on_device_lost = on_device_lost
+        self._line = LineStep(self._line_finished)
+        self._spoken: CallerLine | None = None
+        self._microphone: Microphone | None = None
+        self._resampler: LiveResampler | None = None
+        self.chain = CallbackChain("capture")
+        """What every block goes through on its way to the wire; add your own steps."""
+        for step in (self._line, self.gain, self.mute, self.level):
+            self.chain.add_callback(step)
+
+    def prepare(self, user_format: AudioFormat) -> None:
+        """Capture at the rate of what was agreed with the agent."""
+        self.format = user_format
+        self._microphone = Microphone(
+            self._recording_callback,
+            rate=user_format.rate,
+            block_ms=self._block_ms,
+            spawn=spawn,
+            device=self._found.input_device,
+            on_lost=self._on_device_lost,
+        )
+
+    async def start(self, *, silent: bool) -> None:
+        """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""
+        if self._microphone is None:
+            self.prepare(self.format)
+        assert self._microphone is not None
+        if not silent and self._found.input is not InputKind.DEVICE:
+            self._speak_next_line()
+        try:
+            await self._microphone.start(silent=silent)
+        except AudioDeviceError as error:
+            self._tell(audio_error(self._clock_ns(), "device", str(error)))
+        rate = self._microphone.device_rate
+        self._resampler = None if rate == self.format.rate else LiveResampler(rate, self.format.rate)
+
+    async def stop(self) -> None:
+        """Deliver no more blocks, and give back the microphone."""
+        self.stop_speaking()
+        if self._microphone is not None:
+            await self._microphone.stop()
+
+    def hand_off(self, block: bytes) -> None:
+        """From PortAudio's thread to the loop; microseconds, no lock."""
+        self.handoff.put(self._clock_ns(), block)
+
+    async def blocks(self) -> AsyncIterator[Block]:
+        """Every captured block with the instant its last sample left the microphone, at the agreed rate."""
+        while True:
+            await self.handoff.wait()
+            for instant_ns, block in self.handoff.take():
+                yield instant_ns, self._at_agreed_rate(block)
+
+    def speak(self, line: CallerLine) -> None:
+        """Say a recorded line in place of the microphone while blocks are delivered."""
+        try:
+            recorded = read_wav(line.path, self.format.rate)
+        except AudioFileError as error:
+            self._tell(audio_error(self._clock_ns(), "file", str(error)))
+            return
+        self.stop_speaking()
+        self._spoken = line
+        self._line.speak(recorded)
+        self._tell(e.LineChanged(at_ns=self._clock_ns(), name=line.name, text=line.text))
+
+    def stop_speaking(self) -> None:
+        """Break off the recorded line."""
+        self._line.stop()
+        if self._spoken:
+            self._line_finished()
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a recorded line is being spoken."""
+        return self._line.speaking
+
+    def _at_agreed_rate(self, block: bytes) -> bytes:
+        if self._resampler is None or self._microphone is None or not self._microphone.from_device:
+            return block
+        return self._resampler.feed(block)
+
+    def _speak_next_line(self) -> None:
+        if self._lines and not self._line.speaking:
+            self.speak(self._lines[self._next_line % len(self._lines)])
+            self._next_line += 1
+
+    def _line_finished(self) -> None:
+        line, self._spoken = self._spoken, None
+        if line:
+            self._tell(e.LineChanged(at_ns=self._clock_ns(), name=line.name, text=line.text, finished=True))
+
+
+def audio_error(at_ns: int, code: str, message: str) -> e.ErrorRaised:
+    """An error whose source is the audio path."""
+    return e.ErrorRaised(at_ns=at_ns, source="audio", code=code, message=message)

@@ -1,0 +1,105 @@
+"""How an event reads in one line: for the event log, the lines of a headless call, and exports."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from tui.models import events as e
+
+
+class Level(StrEnum):
+    """How much an event wants to be seen; the glyph says it without colour."""
+
+    PLAIN = " "
+    WARNING = "!"
+    ERROR = "✗"
+
+
+UNLISTED = (e.Transcribed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
+"""Events that restate a message, or feed a figure of the strip: models need them, a reader of the log does not."""
+
+
+class Description(NamedTuple):
+    """One line about an event. Texts of the far side are raw: pass them through `visible` before drawing."""
+
+    kind: str
+    summary: str
+    arrow: str = "·"
+    """``→`` sent, ``←`` received, ``·`` our own."""
+    level: Level = Level.PLAIN
+
+
+def describe(event: e.SessionEvent) -> Description:
+    """The line of one event."""
+    match event:
+        case e.MessageLogged():
+            arrow = "→" if event.direction is e.Direction.SENT else "←"
+            level = Level.PLAIN if event.known else Level.WARNING
+            return Description(event.kind, event.summary, arrow, level)
+        case e.ErrorRaised():
+            times = f" (×{event.count})" if event.count > 1 else ""
+            return Description("error", f"{event.source}: {event.message}{times}", level=Level.ERROR)
+        case e.FindingRaised():
+            return Description("finding", f"{event.rule}: {event.text}", level=Level.WARNING)
+        case e.LossCounted():
+            detail = f", {event.detail}" if event.detail else ""
+            quiet = event.loss in (e.Loss.UNHEARD, e.Loss.WITHHELD)
+            return Description(
+                "loss",
+                f"{event.loss.value} {event.count:g}{detail}",
+                level=Level.PLAIN if quiet else Level.WARNING,
+            )
+        case e.NoticeRaised():
+            return Description("notice", event.text, level=Level.WARNING)
+        case _:
+            return Description(*_describe_own(event))
+
+
+def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
+    match event:
+        case e.SessionStarted():
+            return "session", f"{event.protocol} {event.target}"
+        case e.StatusChanged():
+            return "status", f"{event.old} → {event.new}" + (f": {event.reason}" if event.reason else "")
+        case e.AudioOpened():
+            return "audio", f"capture {event.capture}, playback {event.playback}"
+        case e.RecordingChanged():
+            return "record", "recording" if event.recording else "stopped"
+        case e.MutedChanged():
+            return "mute", "muted" if event.muted else "unmuted"
+        case e.VolumeChanged():
+            return "volume", f"{event.volume:.0%}"
+        case e.LineChanged():
+            words = f": {event.text}" if event.text else ""
+            return "caller line", f"{event.name} {'finished' if event.finished else 'begins'}{words}"
+        case e.UserSpeech():
+            return "user speech", f"agent says {event.phase}"
+        case e.SpeechEdge():
+            return "speech", f"{event.speaker} {'begins' if event.started else 'ends'} ({event.method})"
+        case e.Transcribed():
+            return "transcript", f"{event.speaker}: {event.text}" + ("" if event.final else " …")
+        case e.ReplyStarted():
+            return "reply", f"{event.reply} begins, {event.format}"
+        case e.ReplyEnded():
+            return "reply", f"{event.reply} received, {event.received_ms / 1000:.2f} s"
+        case e.PlaybackStarted():
+            return "playback", f"{event.reply} begins"
+        case e.PlaybackEnded():
+            cut = f", {event.unheard_ms / 1000:.2f} s unheard" if event.unheard_ms > 0 else ""
+            return "playback", f"{event.reply} ends, {event.heard_ms / 1000:.2f} s heard{cut}"
+        case e.Flushed():
+            return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unheard"
+        case e.RoundTripMeasured():
+            return "ping", f"round trip {event.round_trip_ms:.1f} ms"
+        case e.ToolChanged():
+            return "tool", _describe_tool(event)
+        case _:
+            return type(event).__name__, ""
+
+
+def _describe_tool(event: e.ToolChanged) -> str:
+    if not event.finished:
+        return f"{event.name}({event.arguments})"
+    took = "" if event.duration_ms is None else f" in {event.duration_ms:.0f} ms"
+    return f"{event.name} → {event.error or event.result}{took}"

@@ -1,0 +1,336 @@
+"""The events of a session: immutable, numbered records with the monotonic time taken at the edge.
+
+They are what the engine emits, what the models fold, what crosses the pipe to the screen (msgpack) and what
+is saved (JSON). ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the
+microphone or the speaker, so it may lie before that of the event with the number below.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Status(StrEnum):
+    """Where a session is in its life."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    INITIATING = "initiating"
+    ACTIVE = "active"
+    RESUMING = "resuming"
+    ENDING = "ending"
+    ENDED = "ended"
+    ERROR = "error"
+
+    @property
+    def live(self) -> bool:
+        """A call is up or on its way up or down."""
+        return self in _LIVE
+
+    def may_become(self, new: Status) -> bool:
+        """Whether the step to ``new`` is a legal one; error is legal from anywhere but itself."""
+        return new in _STEPS[self] or (new is Status.ERROR and self is not Status.ERROR)
+
+
+_LIVE = frozenset({Status.CONNECTING, Status.INITIATING, Status.ACTIVE, Status.RESUMING, Status.ENDING})
+_STEPS: dict[Status, frozenset[Status]] = {
+    Status.IDLE: frozenset({Status.CONNECTING}),
+    Status.CONNECTING: frozenset({Status.INITIATING, Status.ENDING}),
+    Status.INITIATING: frozenset({Status.ACTIVE, Status.ENDING}),
+    Status.ACTIVE: frozenset({Status.RESUMING, Status.ENDING}),
+    Status.RESUMING: frozenset({Status.ACTIVE, Status.ENDING}),
+    Status.ENDING: frozenset({Status.ENDED}),
+    Status.ENDED: frozenset(),
+    Status.ERROR: frozenset(),
+}
+
+
+class Direction(StrEnum):
+    """Which way a message went."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+class Speaker(StrEnum):
+    """Whose words they are."""
+
+    USER = "user"
+    AGENT = "agent"
+
+
+class SpeechPhase(StrEnum):
+    """What the agent says of the user's speech."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    COMMITTED = "committed"
+
+
+class Loss(StrEnum):
+    """The ways audio or messages can be lost, each with a counter on the screen."""
+
+    CAPTURE_OVERFLOW = "capture overflow"
+    """PortAudio lost microphone samples; counted in blocks that carried the flag."""
+    CAPTURE_DROPPED = "capture dropped"
+    """The engine was too late to take blocks; counted in blocks."""
+    UNSENT = "unsent"
+    """User audio that no open user stream took while recording; counted in blocks."""
+    WITHHELD = "withheld"
+    """User audio the protocol holds back (barge-in off, the agent plays); counted in blocks. No fault."""
+    UNDERRUN = "underrun"
+    """Playback had nothing in mid-reply; counted in times, the detail says how long."""
+    DEVICE_UNDERFLOW = "device underflow"
+    """PortAudio played a gap of its own; counted in blocks that carried the flag."""
+    UNHEARD = "unheard"
+    """Agent audio discarded by a flush or after it; counted in milliseconds."""
+    QUEUE_FULL = "queue full"
+    """Agent audio beyond the limit of the playback queue; counted in milliseconds."""
+    UNDECODABLE = "undecodable"
+    """Messages that could not be understood at all."""
+    CALLBACK_FAILED = "callback failed"
+    """Calls of callbacks that raised."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
+    """One record of the stream."""
+
+    number: int = 0
+    """Position in the stream, from 1; given by `emit`."""
+    at_ns: int
+
+
+class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
+    """A call was asked for: what and how. Always the first event."""
+
+    session_id: str
+    started_utc: str
+    target: str
+    """The URL without credentials."""
+    protocol: str
+    title: str = ""
+    """What to call the target: a profile's name, "demo", or the host."""
+
+
+class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):
+    """A step in the session's life."""
+
+    old: Status
+    new: Status
+    reason: str = ""
+
+
+class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
+    """One message on the wire, either way; its raw bytes are in the session file."""
+
+    direction: Direction
+    kind: str
+    """The protocol's own name for it."""
+    summary: str = ""
+    size_bytes: int = 0
+    offset: int = -1
+    """Where the raw message starts in the session file, `size_bytes` long; -1: not kept."""
+    audio_ms: float = 0.0
+    known: bool = True
+
+
+class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
+    """Something failed. Folding it fires the error callbacks."""
+
+    source: str
+    """Who says so: "agent", "socket", "protocol", "audio", "callback NAME", "tool NAME"."""
+    code: str
+    message: str
+    hint: str = ""
+    """What to do about it, where something can be done."""
+    fatal: bool = False
+    about: int = 0
+    """Number of the event it is about; 0: none."""
+    count: int = 1
+    """How many times by now, where repeats are folded into one report."""
+
+
+class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
+    """The agent strays from its protocol's specification: a warning."""
+
+    rule: str
+    text: str
+    about: int = 0
+
+
+class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
+    """Something the user should know that is no error: a fallback, a device, a hint."""
+
+    text: str
+    hint: str = ""
+
+
+class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
+    """Capture or playback is ready (again)."""
+
+    capture: str
+    """Name of the device or file, "caller lines", …"""
+    playback: str
+    capture_rate: int = 0
+    playback_rate: int = 0
+    latency_ms: float = 0.0
+    """What the playback device says it holds; 0 without a device."""
+
+
+class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):
+    """Capture flows to the agent from now on, or no longer."""
+
+    recording: bool
+
+
+class MutedChanged(Event, frozen=True, kw_only=True, gc=False, tag="muted"):
+    """The user is muted (silence is sent), or no longer."""
+
+    muted: bool
+
+
+class VolumeChanged(Event, frozen=True, kw_only=True, gc=False, tag="volume"):
+    """Playback volume, 0..2; 1 leaves samples as they are."""
+
+    volume: float
+
+
+class LineChanged(Event, frozen=True, kw_only=True, gc=False, tag="line"):
+    """A caller line (a recorded sentence) began or finished being spoken."""
+
+    name: str
+    text: str = ""
+    finished: bool = False
+
+
+class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
+    """The agent says that the user's speech began, ended, or was handed to its model."""
+
+    phase: SpeechPhase
+
+
+class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
+    """Speech began or ended on a track, measured here; ``at_ns`` is back-dated to the edge itself."""
+
+    speaker: Speaker
+    started: bool
+    method: str
+    """"silero" or "energy"."""
+
+
+class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
+    """Words: a partial replaces the one before it with the same speaker and item, a final one stays."""
+
+    speaker: Speaker
+    text: str
+    final: bool
+    item: str = ""
+    """The reply (stream id) for the agent's words; empty for the user's current turn."""
+    confidence: float | None = None
+
+
+class ReplyStarted(Event, frozen=True, kw_only=True, gc=False, tag="reply_started"):
+    """The agent began to send a reply."""
+
+    reply: str
+    format: str
+
+
+class ReplyEnded(Event, frozen=True, kw_only=True, gc=False, tag="reply_ended"):
+    """The agent has sent all of a reply; it may be far from heard."""
+
+    reply: str
+    received_ms: float
+
+
+class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_started"):
+    """The first sample of a reply leaves the speaker."""
+
+    reply: str
+
+
+class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
+    """The last sample of a reply that will be heard has left the speaker."""
+
+    reply: str
+    heard_ms: float
+    unheard_ms: float = 0.0
+    """Discarded by a flush; 0 when it was played to its end."""
+
+
+class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
+    """Queued playback was dropped: barge-in, or the user's interrupt key."""
+
+    reason: str
+    unheard_ms: float
+
+
+class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
+    """Something was lost, and how much of it since the last such event."""
+
+    loss: Loss
+    count: float
+    detail: str = ""
+
+
+class RoundTripMeasured(Event, frozen=True, kw_only=True, gc=False, tag="round_trip"):
+    """A websocket ping was answered."""
+
+    round_trip_ms: float
+
+
+class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
+    """A tool call began, or ended with a result or an error."""
+
+    call: str
+    name: str
+    arguments: str = ""
+    result: str = ""
+    error: str = ""
+    finished: bool = False
+    duration_ms: float | None = None
+
+
+SessionEvent = (
+    SessionStarted
+    | StatusChanged
+    | MessageLogged
+    | ErrorRaised
+    | FindingRaised
+    | NoticeRaised
+    | AudioOpened
+    | RecordingChanged
+    | MutedChanged
+    | VolumeChanged
+    | LineChanged
+    | UserSpeech
+    | SpeechEdge
+    | Transcribed
+    | ReplyStarted
+    | ReplyEnded
+    | PlaybackStarted
+    | PlaybackEnded
+    | Flushed
+    | LossCounted
+    | RoundTripMeasured
+    | ToolChanged
+)
+"""Every kind of event, as one type for decoders and `match`."""
+
+
+class Telemetry(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="telemetry"
+):
+    """What is true now and needs no history: latest wins, neither logged nor saved. Levels in dBFS."""
+
+    at_ns: int
+    user_dbfs: float | None = None
+    user_peak_dbfs: float | None = None
+    agent_dbfs: float | None = None
+    agent_peak_dbfs: float | None = None
+    queued_ms: float = 0.0
+    """Agent audio waiting to be played."""
+    queued_worst_ms: float = 0.0
+    user_clipped: bool = False

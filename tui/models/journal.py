@@ -1,0 +1,113 @@
+"""Journal: how anything becomes true of a session. It numbers an event, folds it, and hands it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.session_state import SessionState
+
+Emitted = TypeVar("Emitted", bound=e.SessionEvent)
+
+
+class Journal:
+    """The one way into a session's stream of events. On the loop of the session.
+
+    ``sink`` gets every event in order, after it was folded into ``state``; ``keep_raw`` stores a raw message and
+    returns its offset, -1 when it was not kept.
+    """
+
+    def __init__(
+        self,
+        state: SessionState,
+        *,
+        sink: Callable[[e.SessionEvent], object],
+        keep_raw: Callable[[bytes], int],
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self.state = state
+        self.number = 0
+        """Of the last event."""
+        self._sink = sink
+        self._keep_raw = keep_raw
+        self.clock_ns = clock_ns
+
+    def emit(self, event: Emitted) -> Emitted:
+        """Make something true: number the event, fold it, hand it on."""
+        self.number += 1
+        event = msgspec.structs.replace(event, number=self.number)
+        self.state.apply(event)
+        self._sink(event)
+        return event
+
+    def become(self, new: e.Status, reason: str = "") -> bool:
+        """Take a step of the session's life; an illegal one is refused and reported."""
+        old = self.state.status
+        if not old.may_become(new):
+            message = f"A session that is {old} cannot become {new}."
+            self.error("session", "illegal-transition", message)
+            return False
+        self.emit(e.StatusChanged(at_ns=self.clock_ns(), old=old, new=new, reason=reason))
+        return True
+
+    def message(
+        self,
+        direction: e.Direction,
+        frame: str | bytes,
+        kind: str,
+        summary: str = "",
+        audio_ms: float = 0.0,
+        *,
+        at_ns: int | None = None,
+        known: bool = True,
+    ) -> e.MessageLogged:
+        """Log a message on the wire and keep it verbatim."""
+        raw = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
+        return self.emit(
+            e.MessageLogged(
+                at_ns=self.clock_ns() if at_ns is None else at_ns,
+                direction=direction,
+                kind=kind,
+                summary=summary,
+                size_bytes=len(raw),
+                offset=self._keep_raw(raw),
+                audio_ms=audio_ms,
+                known=known,
+            )
+        )
+
+    def error(
+        self,
+        source: str,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        fatal: bool = False,
+        about: int = 0,
+        count: int = 1,
+    ) -> e.ErrorRaised:
+        """Report that something failed."""
+        return self.emit(
+            e.ErrorRaised(
+                at_ns=self.clock_ns(),
+                source=source,
+                code=code,
+                message=message,
+                hint=hint,
+                fatal=fatal,
+                about=about,
+                count=count,
+            )
+        )
+
+    def notice(self, text: str, hint: str = "") -> None:
+        """Tell the user something that is no error."""
+        self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
+
+    def lost(self, loss: e.Loss, count: float, detail: str = "") -> None:
+        """Count a loss."""
+        self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail))

@@ -1,0 +1,258 @@
+"""Playback: the call's speaker, from chunks on the wire to what was heard of each reply and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from tui.audio.devices import AudioDeviceError
+from tui.audio.endpoints import Endpoints, OutputKind
+from tui.audio.formats import AudioFormat, StreamDecoder
+from tui.audio.levels import LevelMeter, MeterReading
+from tui.audio.playback import Fed, Happening, HappeningKind, PlaybackQueue, PlaybackStats
+from tui.audio.resample import LiveResampler
+from tui.audio.speaker import Speaker
+from tui.audio.wav import AudioFileError
+from tui.callbacks import spawn
+from tui.models import events as e
+from tui.models.capture import DEFAULT_FORMAT, audio_error
+
+_NS_PER_MS = 1_000_000
+_REMEMBERED_REPLIES = 256
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """What a flush did to one reply."""
+
+    reply: str
+    heard_ms: float
+    received_ms: float
+
+    @property
+    def unheard_ms(self) -> float:
+        """Received and never to be heard."""
+        return self.received_ms - self.heard_ms
+
+
+class Playback:
+    """Replies in, sound out, for one call. On the engine's loop; news goes to ``tell``.
+
+    The speaker is opened for the first reply, at its rate; replies at other rates are resampled to it.
+    """
+
+    def __init__(
+        self,
+        found: Endpoints,
+        *,
+        path: str,
+        block_ms: int,
+        latency: str,
+        tell: Callable[[e.SessionEvent], None],
+        clock_ns: Callable[[], int],
+        on_opened: Callable[[Speaker], None],
+        on_device_lost: Callable[[], None],
+    ) -> None:
+        self.queue: PlaybackQueue | None = None
+        self.speaker: Speaker | None = None
+        self._found = found
+        self._path = path
+        self._block_ms = block_ms
+        self._latency = latency
+        self._tell = tell
+        self._clock_ns = clock_ns
+        self._on_opened = on_opened
+        self._on_device_lost = on_device_lost
+        self._volume = 1.0
+        self._opening: asyncio.Task[None] | None = None
+        self._decoders: dict[str, tuple[StreamDecoder, LiveResampler]] = {}
+        self._flushed: deque[str] = deque(maxlen=_REMEMBERED_REPLIES)
+        self._ending: dict[str, tuple[int, float]] = {}
+        self._marks: list[tuple[str, int]] = []
+        self._fed_frames = 0
+        self._meter = LevelMeter()
+        self._stop_draining = False
+
+    def begin(self, reply: str, audio_format: AudioFormat) -> None:
+        """A reply begins; one that was flushed may begin anew."""
+        queue = self._decode(reply, audio_format)
+        queue.begin(reply)
+        if reply in self._flushed:
+            self._flushed.remove(reply)
+
+    def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> float:
+        """Queue a chunk of a reply, as it came on the wire; gives its length in ms.
+
+        A late chunk of a flushed reply is counted as unheard. ``audio_format`` is for a reply nobody began.
+        """
+        if reply not in self._decoders:
+            self._decode(reply, audio_format or DEFAULT_FORMAT)
+            if reply not in self._flushed and self.queue:
+                self.queue.begin(reply)
+        decoder, resampler = self._decoders[reply]
+        samples = decoder.feed(wire)
+        self._feed(reply, resampler.feed(samples))
+        return len(samples) / 2 * 1000 / decoder.format.rate
+
+    def end(self, reply: str) -> None:
+        """All of a reply was received: what is queued still plays."""
+        if reply not in self._decoders or self.queue is None:
+            return
+        decoder, resampler = self._decoders.pop(reply)
+        if decoder.flush_remainder():
+            message = f"Reply {reply} ended in the middle of a sample: one byte is left over."
+            self._tell(audio_error(self._clock_ns(), "odd-byte", message))
+        self._feed(reply, resampler.finish())
+        self.queue.end(reply)
+
+    async def flush(self) -> list[Cut]:
+        """Drop everything that is queued and what the device holds; gives what of it was heard."""
+        if self.queue is None:
+            return []
+        queue, now_ns = self.queue, self._clock_ns()
+        self.take_news(now_ns)
+        cuts = await self.speaker.flush() if self.speaker else queue.flush(now_ns)
+        for cut in cuts:
+            self._flushed.append(cut.reply_id)
+            self._ending.pop(cut.reply_id, None)
+        per_ms = queue.rate / 1000
+        return [
+            Cut(c.reply_id, c.heard_frames / per_ms, (c.heard_frames + c.unheard_frames) / per_ms)
+            for c in cuts
+        ]
+
+    @property
+    def playing(self) -> bool:
+        """Whether agent audio is queued or on its way to the ear."""
+        return bool(self._ending) or self.stats.queued_frames > 0
+
+    async def drained(self) -> None:
+        """Wait until everything queued was heard, or `stop_draining`; gives up when nothing moves."""
+        last_frames, still_blocks = -1, 0
+        while self.playing and not self._stop_draining and still_blocks * self._block_ms < 2000:
+            await asyncio.sleep(self._block_ms / 1000)
+            self.take_news(self._clock_ns())
+            queued_frames = self.stats.queued_frames
+            still_blocks = still_blocks + 1 if queued_frames == last_frames else 0
+            last_frames = queued_frames
+
+    def stop_draining(self) -> None:
+        """Wait no longer for what is queued."""
+        self._stop_draining = True
+
+    def mark(self, name: str) -> None:
+        """Remember a name behind the audio queued so far; `reached_marks` gives it back in time."""
+        self._marks.append((name, self._fed_frames))
+
+    def reached_marks(self) -> list[str]:
+        """The marks before which everything has left the speaker or was dropped, in order."""
+        if not self._marks:
+            return []
+        held_frames = 0
+        if self.speaker and self.queue and self.playing:
+            held_frames = int(self.speaker.latency_ms * self.queue.rate / 1000)
+        out_frames = self._fed_frames - self.stats.queued_frames - held_frames
+        reached = [name for name, frame in self._marks if frame <= out_frames]
+        del self._marks[: len(reached)]
+        return reached
+
+    def set_volume(self, volume: float) -> None:
+        """0..2; samples are bit-exact at 1."""
+        self._volume = volume
+        if self.queue:
+            self.queue.volume = volume
+
+    @property
+    def stats(self) -> PlaybackStats:
+        """Counters and depth of the queue, all zero before the first reply."""
+        return self.queue.stats if self.queue else PlaybackStats(0, 0, 0, 0, 0, 0, 0)
+
+    @property
+    def frames_per_ms(self) -> float:
+        """To put the queue's figures in time."""
+        return self.queue.rate / 1000 if self.queue else 1.0
+
+    def read_level(self, now_ns: int) -> MeterReading | None:
+        """What the agent's meter shows now."""
+        for block in self.speaker.take_played() if self.speaker else []:
+            self._meter.feed(block, now_ns)
+        return self._meter.read(now_ns)
+
+    async def close(self) -> None:
+        """Give back the speaker."""
+        if self._opening:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self.speaker:
+            await self.speaker.close()
+
+    def take_news(self, now_ns: int) -> None:
+        """Tell what happened to replies; an end is told when its last sample has left the speaker."""
+        latency_ns = int(self.speaker.latency_ms * _NS_PER_MS) if self.speaker else 0
+        for happening in self.queue.take_happenings() if self.queue else []:
+            self._take(happening, latency_ns, now_ns)
+        for reply, (due_ns, heard_ms) in list(self._ending.items()):
+            if now_ns >= due_ns:
+                del self._ending[reply]
+                self._tell(e.PlaybackEnded(at_ns=due_ns, reply=reply, heard_ms=heard_ms))
+
+    def _take(self, happening: Happening, latency_ns: int, now_ns: int) -> None:
+        heard_at_ns = happening.at_ns + latency_ns
+        match happening.kind:
+            case HappeningKind.BEGAN:
+                self._tell(e.PlaybackStarted(at_ns=heard_at_ns, reply=happening.reply_id))
+            case HappeningKind.DRAINED:
+                heard_ms = happening.reply_frame / self.frames_per_ms
+                self._ending[happening.reply_id] = (heard_at_ns, heard_ms)
+            case HappeningKind.STARVED:
+                gap_ms = happening.frames / self.frames_per_ms
+                detail = f"{gap_ms:.0f} ms of silence in reply {happening.reply_id}"
+                self._tell(e.LossCounted(at_ns=heard_at_ns, loss=e.Loss.UNDERRUN, count=1, detail=detail))
+            case HappeningKind.FULL:
+                message = "The agent sent more than ten minutes ahead; the rest is dropped."
+                self._tell(audio_error(now_ns, "queue-full", message))
+
+    def _decode(self, reply: str, audio_format: AudioFormat) -> PlaybackQueue:
+        """Get ready to decode a reply; the first one decides the rate that is played."""
+        if self.queue is None:
+            self.queue = PlaybackQueue(audio_format.rate)
+            self.queue.volume = self._volume
+            self._opening = spawn(self._open_speaker(self.queue), "open speaker")
+        resampler = LiveResampler(audio_format.rate, self.queue.rate)
+        self._decoders[reply] = (StreamDecoder(audio_format), resampler)
+        return self.queue
+
+    async def _open_speaker(self, queue: PlaybackQueue) -> None:
+        speaker = Speaker(
+            queue,
+            block_ms=self._block_ms,
+            latency=self._latency,
+            clock_ns=self._clock_ns,
+            on_lost=self._on_device_lost,
+        )
+        kind = self._found.output
+        if self._found.output_device is not None:
+            try:
+                await asyncio.to_thread(speaker.open_device, self._found.output_device)
+            except AudioDeviceError as error:
+                self._tell(audio_error(self._clock_ns(), "device", str(error)))
+                kind = OutputKind.NONE
+        if kind is not OutputKind.DEVICE:
+            try:
+                speaker.start_clocked(kind, self._path, spawn)
+            except AudioFileError as error:
+                self._tell(audio_error(self._clock_ns(), "file", str(error)))
+                speaker.start_clocked(OutputKind.NONE, "", spawn)
+        self.speaker = speaker
+        self._on_opened(speaker)
+
+    def _feed(self, reply: str, samples: bytes) -> None:
+        assert self.queue is not None
+        if not samples:
+            return
+        before_frames = self.stats.queued_frames
+        if self.queue.feed(reply, samples, self._clock_ns()) is Fed.QUEUED:
+            self._fed_frames += len(samples) // 2
+        else:
+            self._fed_frames += max(self.stats.queued_frames - before_frames, 0)

@@ -1,0 +1,142 @@
+"""SessionState: what is true of the session now, folded from its events, with callbacks for who shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from tui.callbacks import CallbackManager, ErrorCallback, Registration, StateChangeCallback
+from tui.models.events import (
+    AudioOpened,
+    ErrorRaised,
+    LineChanged,
+    MutedChanged,
+    NoticeRaised,
+    RecordingChanged,
+    SessionEvent,
+    SessionStarted,
+    Status,
+    StatusChanged,
+    VolumeChanged,
+)
+from tui.models.metrics import MetricsFold, SessionMetrics
+
+
+class SessionError(Exception):
+    """An `ErrorRaised` event as the exception that error callbacks are given."""
+
+    def __init__(self, event: ErrorRaised) -> None:
+        super().__init__(event.message)
+        self.event = event
+
+
+class Area(StrEnum):
+    """What a callback can be registered for."""
+
+    STATUS = "status"
+    METRICS = "metrics"
+    CONTROLS = "controls"
+    ERROR = "error"
+
+
+class SessionState:
+    """Status, controls, metrics and the last error of one session at a time.
+
+    `apply` is the only thing that changes it. A `SessionStarted` event begins a new session: everything but
+    the registered callbacks starts afresh. Callbacks fire during the fold, on the thread that folds.
+    """
+
+    def __init__(self, callbacks: CallbackManager | None = None) -> None:
+        self.callbacks = callbacks or CallbackManager()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.status = Status.IDLE
+        self.reason = ""
+        self.target = ""
+        self.title = ""
+        self.protocol = ""
+        self.session_id = ""
+        self.recording = False
+        self.muted = False
+        self.volume = 1.0
+        self.capture = ""
+        self.playback = ""
+        self.line = ""
+        self.notice: NoticeRaised | None = None
+        self.last_error: ErrorRaised | None = None
+        self.began_ns: int | None = None
+        self._metrics = MetricsFold()
+
+    @property
+    def metrics(self) -> SessionMetrics:
+        """The figures so far."""
+        return self._metrics.metrics
+
+    def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
+        """Call ``callback(old, new)`` at every step of the status."""
+        return self.callbacks.register_callback(Area.STATUS, callback)
+
+    def add_metrics_update_callback(self, callback: Callable[[SessionMetrics], object]) -> Registration:
+        """Call ``callback(metrics)`` whenever a figure changed."""
+        return self.callbacks.register_callback(Area.METRICS, callback)
+
+    def add_controls_change_callback(self, callback: Callable[[SessionState], object]) -> Registration:
+        """Call ``callback(state)`` when recording, mute, volume, devices, notice or spoken line changed."""
+        return self.callbacks.register_callback(Area.CONTROLS, callback)
+
+    def add_error_callback(self, callback: ErrorCallback) -> Registration:
+        """Call ``callback(SessionError, source)`` for every error of the session."""
+        return self.callbacks.register_callback(Area.ERROR, callback)
+
+    def apply(self, event: SessionEvent) -> None:
+        """Fold one event and fire the callbacks of what it changed."""
+        if isinstance(event, SessionStarted):
+            self._begin(event)
+        if self._metrics.apply(event):
+            self.callbacks.trigger(Area.METRICS, self.metrics)
+        match event:
+            case StatusChanged():
+                self.reason = event.reason
+                self._update_status(event.new)
+            case ErrorRaised():
+                self.last_error = event
+                self.callbacks.trigger(Area.ERROR, SessionError(event), event.source)
+            case _:
+                if self._apply_controls(event):
+                    self.callbacks.trigger(Area.CONTROLS, self)
+
+    def _begin(self, event: SessionStarted) -> None:
+        old = self.status
+        self._reset()
+        self.began_ns = event.at_ns
+        self.target, self.title, self.protocol = event.target, event.title, event.protocol
+        self.session_id = event.session_id
+        self.callbacks.trigger(Area.STATUS, old, self.status)
+
+    def _update_status(self, new_status: SessionStatus) -> None:
+        """Update status and trigger callbacks."""
+        old_status, self.status = self.status, new_status
+        self.callbacks.trigger(Area.STATUS, old_status, new_status)
+
+    def _apply_controls(self, event: SessionEvent) -> bool:
+        match event:
+            case RecordingChanged():
+                self.recording = event.recording
+            case MutedChanged():
+                self.muted = event.muted
+            case VolumeChanged():
+                self.volume = event.volume
+            case AudioOpened():
+                self.capture, self.playback = event.capture, event.playback
+            case LineChanged():
+                self.line = "" if event.finished else event.name
+            case NoticeRaised():
+                self.notice = event
+            case _:
+                return False
+        return True
+
+
+SessionStatus = Status
+"""The guide's name for the status."""

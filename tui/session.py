@@ -1,0 +1,526 @@
+"""LiveSession: one call, from connect to hang-up. Knows neither screen nor process.
+
+It checks that a step is legal, emits it, and is the first reader of its own stream: what is true of the call is
+what `SessionState` has folded. Everything here runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tui.audio.speech import SpeechDetector, make_detector
+from tui.callbacks import FailureReport, default_reporter, spawn
+from tui.handlers.event_router import EventRouter
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.capture import CallerLine
+from tui.models.journal import Journal
+from tui.models.playback import Cut
+from tui.models.session_state import SessionState
+from tui.models.target import Target
+from tui.protocols.base import CallerSettings, Outgoing, TelephonyEvent
+from tui.protocols.base import TelephonyEventType as T
+from tui.protocols.registry import protocol_named
+from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
+from tui.websocket.message_handler import MessageHandler, Received
+from tui.websocket.outbox import Outbox
+
+EARLY_AUDIO_BLOCKS = 100
+"""Blocks kept while the user stream is being opened, so that the first word is not lost."""
+WATCH_INTERVAL_S = 0.02
+OURS = "hung up"
+"""The reason of an ending that the user asked for."""
+
+
+class LiveSession:
+    """One call to one target.
+
+    ``audio`` is configured. ``sink`` gets every event in order, ``telemetry`` the latest levels; ``keep_raw``
+    stores a raw message and returns its offset (-1: not kept). `run` holds the call; the commands may be used
+    meanwhile. Raises `ValueError` for a protocol that does not exist or settings it does not have.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        audio: AudioManager,
+        *,
+        sink: Callable[[e.SessionEvent], object],
+        telemetry: Callable[[e.Telemetry], object] = lambda _: None,
+        keep_raw: Callable[[bytes], int] = lambda _: -1,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.target = target
+        self.audio = audio
+        self.state = SessionState()
+        self.session_id = str(uuid.uuid4())
+        self.router = EventRouter()
+        self.journal = Journal(self.state, sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
+        self._telemetry = telemetry
+        self._clock_ns = clock_ns
+        protocol = protocol_named(target.protocol)
+        self._caller = protocol.caller(_settings(target), lambda: str(uuid.uuid4()), _utc_now)
+        self.messages = MessageHandler(self._caller.receive)
+        self._client = WebSocketClient(
+            target.url,
+            headers=(dict(protocol.headers(target.token, target.url)) if target.token else {}) | target.headers,
+            insecure=target.insecure,
+            cacert=target.cacert,
+            clock_ns=clock_ns,
+            on_round_trip=self._measured_round_trip,
+        )
+        self._outbox = Outbox(self._client.send, on_sending=self._log_sent, on_dropped=self._count_unsent)
+        self._detector: SpeechDetector | None = None
+        self._early: deque[bytes] = deque()
+        self._received_ms: dict[str, float] = {}
+        self._line_recording = False
+        self._accepted = asyncio.Event()
+        self._over = asyncio.Event()
+        self._ending = ""
+        self._failure: e.ErrorRaised | None = None
+        self._register_handlers()
+
+    # -- the call --
+
+    async def run(self) -> None:
+        """Hold the call. Returns when it has ended, whichever way; never raises for what the far side does."""
+        loop = asyncio.get_running_loop()
+        unsubscribe = default_reporter.subscribe(
+            lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
+        )
+        self.journal.emit(
+            e.SessionStarted(
+                at_ns=self._clock_ns(),
+                session_id=self.session_id,
+                started_utc=_utc_now(),
+                target=self.target.safe_url,
+                protocol=self.target.protocol,
+                title=self.target.name,
+            )
+        )
+        tasks: list[asyncio.Task[Any]] = []
+        try:
+            self._tell_audio()
+            await self._connect()
+            if not self._over.is_set():
+                tasks = self._start_tasks()
+                self._send(self._caller.opened())
+                await self._over.wait()
+                await self._say_goodbye()
+        except ConnectionFailed as failure:
+            self._fail("socket", failure.code, str(failure), failure.hint)
+        finally:
+            await self._close(tasks)
+            unsubscribe()
+            reason = self._failure.message if self._failure else self._ending
+            self._end(reason)
+
+    async def _connect(self) -> None:
+        """Open the socket, unless the user hangs up first. Raises `ConnectionFailed`."""
+        self.journal.become(e.Status.CONNECTING)
+        opening = asyncio.ensure_future(self._client.open(self.target.connect_timeout_s))
+        giving_up = asyncio.ensure_future(self._over.wait())
+        await asyncio.wait({opening, giving_up}, return_when=asyncio.FIRST_COMPLETED)
+        giving_up.cancel()
+        if opening.done():
+            opening.result()
+            self.journal.become(e.Status.INITIATING)
+        else:
+            opening.cancel()
+
+    def _start_tasks(self) -> list[asyncio.Task[Any]]:
+        return [
+            spawn(self._read(), "session reader"),
+            spawn(self._write(), "session writer"),
+            spawn(self._await_acceptance(), "session acceptance"),
+            spawn(self._pump_capture(), "session capture"),
+            spawn(self._watch(), "session watch"),
+        ]
+
+    async def _read(self) -> None:
+        async for at_ns, frame in self._client.frames():
+            await self.messages.handle_message(frame, at_ns)
+        self._on_socket_closed()
+
+    async def _write(self) -> None:
+        with contextlib.suppress(Closed):
+            await self._outbox.run()
+
+    async def _await_acceptance(self) -> None:
+        try:
+            await asyncio.wait_for(self._accepted.wait(), self.target.accept_timeout_s)
+        except TimeoutError:
+            heard = self.messages.received
+            said = f"it sent {heard} messages, none of them an acceptance" if heard else "it said nothing"
+            self._fail(
+                "agent",
+                "not-accepted",
+                f"The agent did not accept the session within {self.target.accept_timeout_s:g} s: {said}.",
+                f"Does it speak {self.target.protocol}? Choose another with --protocol.",
+            )
+
+    async def _pump_capture(self) -> None:
+        async for instant_ns, block in self.audio.captured():
+            pcm = await self.audio.chain.execute_chain(block)
+            self._detect_speech(pcm, instant_ns)
+            self._send_user_audio(pcm)
+
+    async def _watch(self) -> None:
+        while True:
+            self._tell_audio()
+            self._telemetry(self.audio.telemetry(self._clock_ns()))
+            await asyncio.sleep(WATCH_INTERVAL_S)
+
+    async def _say_goodbye(self) -> None:
+        """Everything polite before the socket closes."""
+        self.journal.become(e.Status.ENDING, self._failure.message if self._failure else self._ending)
+        self._set_recording(False)
+        if self._client.is_open:
+            self._send(self._caller.hang_up())
+            await self._outbox.drained(timeout_s=2.0)
+
+    async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """What the agent said before it hung up is heard to its end; after our own hang-up nothing is."""
+        await self.audio.stop_capture()
+        for task in tasks[:-1]:
+            task.cancel()
+        with contextlib.suppress(OSError):
+            await self._client.close()
+        if self._ending != OURS:
+            await self.audio.playback.drained()
+        for task in tasks:  # the watch among them, which told what was heard meanwhile
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tell_cuts("hang-up", await self.audio.flush())
+        self._tell_audio()
+        await self.audio.close()
+
+    def _end(self, reason: str) -> None:
+        if self._failure:
+            self.journal.become(e.Status.ERROR, reason)
+            return
+        if self.state.status is not e.Status.ENDING:
+            self.journal.become(e.Status.ENDING, reason)
+        self.journal.become(e.Status.ENDED, reason)
+
+    # -- commands --
+
+    async def record(self, on: bool) -> None:
+        """Let capture flow to the agent, or stop it."""
+        if on == self.state.recording:
+            return
+        if on and self.state.status is not e.Status.ACTIVE:
+            self.journal.notice("There is no call to record into.", "Press c to connect.")
+        elif on:
+            self._set_recording(True)
+            self._send(self._caller.start_user_stream())
+            await self.audio.start_capture(silent=self._line_recording)
+        else:
+            self._line_recording = False
+            self._set_recording(False)
+            self.audio.capture.stop_speaking()
+            await self._stop_user_stream()
+
+    async def _stop_user_stream(self) -> None:
+        if self.target.stop == "close":
+            self._send(self._caller.stop_user_stream())
+            await self.audio.stop_capture()
+        else:
+            # While the agent does the turn detection it has to hear the silence after the last word.
+            await self.audio.start_capture(silent=True)
+
+    def set_muted(self, muted: bool) -> None:
+        """Send silence in place of the user, or no longer."""
+        if muted != self.state.muted:
+            self.audio.muted = muted
+            self.journal.emit(e.MutedChanged(at_ns=self._clock_ns(), muted=muted))
+
+    def set_volume(self, volume: float) -> None:
+        """Playback volume, 0..2."""
+        self.audio.volume = volume
+        self.journal.emit(e.VolumeChanged(at_ns=self._clock_ns(), volume=self.audio.volume))
+
+    async def speak(self, line: CallerLine) -> None:
+        """Speak a recorded line on the microphone's path; records for as long as it takes if need be."""
+        if self.state.status is not e.Status.ACTIVE:
+            self.journal.notice("There is no call to speak into.", "Press c to connect.")
+            return
+        if not self.state.recording:
+            self._line_recording = True
+            await self.record(True)
+        self.audio.capture.speak(line)
+
+    def send_dtmf(self, digits: str) -> None:
+        """Press keys."""
+        if self.state.status is e.Status.ACTIVE:
+            self._send(self._caller.dtmf(digits))
+        else:
+            self.journal.notice("There is no call to press keys in.", "Press c to connect.")
+
+    async def interrupt(self, reason: str = "interrupted by the user") -> None:
+        """Flush what is queued for playback."""
+        self._tell_cuts(reason, await self.audio.flush())
+
+    def hang_up(self) -> None:
+        """End the call from our side; when it is ending already, wait for its last words no longer."""
+        self._ending = self._ending or OURS
+        self.audio.playback.stop_draining()
+        self._over.set()
+
+    # -- what the agent says --
+
+    def _register_handlers(self) -> None:
+        self.messages.add_message_handler(self._log_received)
+        self.messages.add_session_handler(self.router.handle_platform_event)
+        self.messages.add_audio_handler(self.router.handle_platform_event)
+        self.messages.add_error_handler(self._report_error)
+        handlers: dict[T, Callable[[TelephonyEvent], object]] = {
+            T.SESSION_ACCEPTED: self._on_accepted,
+            T.HANG_UP: self._on_hang_up,
+            T.TRANSFER: self._on_transfer,
+            T.USER_STREAM_STARTED: self._on_user_stream_started,
+            T.SPEECH_STARTED: lambda _: self._user_speech(e.SpeechPhase.STARTED),
+            T.SPEECH_STOPPED: lambda _: self._user_speech(e.SpeechPhase.STOPPED),
+            T.SPEECH_COMMITTED: lambda _: self._user_speech(e.SpeechPhase.COMMITTED),
+            T.SPEECH_HYPOTHESIS: lambda event: self._transcribed(e.Speaker.USER, event, final=False),
+            T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Speaker.USER, event, final=True),
+            T.PLAY_STREAM_START: self._on_play_start,
+            T.PLAY_STREAM_CHUNK: self._on_play_chunk,
+            T.PLAY_STREAM_STOP: self._on_play_stop,
+            T.CLEAR: lambda event: self.interrupt(event.reason),
+            T.MARK: lambda event: self.audio.playback.mark(event.text),
+            T.AGENT_TEXT: lambda event: self._transcribed(e.Speaker.AGENT, event, final=True),
+        }
+        for event_type, handler in handlers.items():
+            self.router.register_telephony_handler(event_type, handler)
+
+    def _on_accepted(self, event: TelephonyEvent) -> None:
+        self._accepted.set()
+        if self.state.status is e.Status.ACTIVE or not self.journal.become(e.Status.ACTIVE):
+            return
+        user_format = event.format or self._caller.user_format
+        if user_format is not None:
+            self.audio.prepare_capture(user_format)
+            spawn(self._load_detector(user_format.rate), "load speech detector")
+
+    async def _load_detector(self, rate: int) -> None:
+        """Loading the model takes 100 ms, which nothing should wait for."""
+        self._detector = await asyncio.to_thread(make_detector, rate)
+        if self._detector.fallback_reason:
+            self.journal.notice(f"Speech is detected by loudness alone: {self._detector.fallback_reason}")
+
+    def _on_hang_up(self, event: TelephonyEvent) -> None:
+        self._finish(f"the agent hung up{': ' + event.reason if event.reason else ''}")
+
+    def _on_transfer(self, event: TelephonyEvent) -> None:
+        self.journal.notice(f"The agent transfers the call to {event.text}.")
+        self._finish(f"transferred to {event.text}")
+
+    def _finish(self, reason: str) -> None:
+        self._ending = self._ending or reason
+        self._over.set()
+
+    def _on_user_stream_started(self, _: TelephonyEvent) -> None:
+        while self._early and self._caller.user_stream_open:
+            self._send(self._caller.user_audio(self.audio.encode(self._early.popleft())))
+
+    def _on_play_start(self, event: TelephonyEvent) -> None:
+        if event.format is None:
+            return
+        self._received_ms[event.stream_id] = 0.0
+        self.journal.emit(
+            e.ReplyStarted(at_ns=self._clock_ns(), reply=event.stream_id, format=str(event.format))
+        )
+        if event.text:
+            self._transcribed(e.Speaker.AGENT, event, final=True)
+        self.audio.playback.begin(event.stream_id, event.format)
+
+    def _on_play_chunk(self, event: TelephonyEvent) -> None:
+        received_ms = self.audio.playback.play(event.stream_id, event.audio, event.format)
+        self._received_ms[event.stream_id] = self._received_ms.get(event.stream_id, 0.0) + received_ms
+
+    def _on_play_stop(self, event: TelephonyEvent) -> None:
+        received_ms = self._received_ms.pop(event.stream_id, 0.0)
+        self.journal.emit(
+            e.ReplyEnded(at_ns=self._clock_ns(), reply=event.stream_id, received_ms=received_ms)
+        )
+        self.audio.playback.end(event.stream_id)
+
+    def _user_speech(self, phase: e.SpeechPhase) -> None:
+        self.journal.emit(e.UserSpeech(at_ns=self._clock_ns(), phase=phase))
+
+    def _transcribed(self, speaker: e.Speaker, event: TelephonyEvent, *, final: bool) -> None:
+        self.journal.emit(
+            e.Transcribed(
+                at_ns=self._clock_ns(),
+                speaker=speaker,
+                text=event.text,
+                final=final,
+                item=event.stream_id if speaker is e.Speaker.AGENT else "",
+                confidence=event.confidence,
+            )
+        )
+
+    # -- audio --
+
+    def _send_user_audio(self, pcm: bytes) -> None:
+        if self._caller.user_stream_open:
+            self._send(self._caller.user_audio(self.audio.encode(pcm)))
+        elif self.state.recording and not self.audio.playback.playing:
+            self._keep_early(pcm)
+        elif self.state.recording:
+            self.journal.lost(e.Loss.WITHHELD, 1)
+
+    def _keep_early(self, pcm: bytes) -> None:
+        """The user stream is being opened: the first word waits for it."""
+        if len(self._early) >= EARLY_AUDIO_BLOCKS:
+            self._early.popleft()
+            self.journal.lost(e.Loss.UNSENT, 1, "the user stream is not open")
+        self._early.append(pcm)
+
+    def _detect_speech(self, pcm: bytes, end_ns: int) -> None:
+        for edge in self._detector.feed(pcm, end_ns) if self._detector else []:
+            self.journal.emit(
+                e.SpeechEdge(
+                    at_ns=edge.at_ns, speaker=e.Speaker.USER, started=edge.started, method=edge.method
+                )
+            )
+
+    def _tell_audio(self) -> None:
+        """Make true what happened to audio, and tell the agent what it wants to know of it."""
+        for event in self.audio.poll(self._clock_ns()):
+            match self.journal.emit(event):
+                case e.PlaybackEnded() as ended:
+                    self._tell_ended(ended)
+                case e.LineChanged(finished=True) if self._line_recording and not self.audio.capture.speaking:
+                    spawn(self.record(False), "stop after a caller line")
+                case _:
+                    pass
+        for name in self.audio.playback.reached_marks():
+            self._send(self._caller.mark_reached(name))
+
+    def _tell_ended(self, ended: e.PlaybackEnded) -> None:
+        received_ms = ended.heard_ms + ended.unheard_ms
+        self._send(
+            self._caller.playback_finished(ended.reply, heard_ms=ended.heard_ms, received_ms=received_ms)
+        )
+
+    def _tell_cuts(self, reason: str, cuts: list[Cut]) -> None:
+        """Make true what a flush did."""
+        if not cuts:
+            return
+        unheard_ms = sum(cut.unheard_ms for cut in cuts)
+        self.journal.emit(e.Flushed(at_ns=self._clock_ns(), reason=reason, unheard_ms=unheard_ms))
+        for cut in cuts:
+            self._send(
+                self._caller.interrupted(cut.reply, heard_ms=cut.heard_ms, received_ms=cut.received_ms)
+            )
+            ended = e.PlaybackEnded(
+                at_ns=self._clock_ns(), reply=cut.reply, heard_ms=cut.heard_ms, unheard_ms=cut.unheard_ms
+            )
+            self._tell_ended(self.journal.emit(ended))
+
+    # -- what is logged and reported --
+
+    def _send(self, messages: Iterable[Outgoing]) -> None:
+        self._outbox.put(messages)
+
+    def _log_sent(self, message: Outgoing) -> None:
+        self.journal.message(e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms)
+
+    def _count_unsent(self, message: Outgoing) -> None:
+        self.journal.lost(e.Loss.UNSENT, 1, message.kind)
+
+    async def _log_received(self, received: Received) -> None:
+        incoming, at_ns = received.incoming, received.at_ns
+        if incoming is None:
+            kind = f"undecodable ({received.error})"
+            self.journal.message(e.Direction.RECEIVED, received.frame, kind, at_ns=at_ns, known=False)
+            self.journal.lost(e.Loss.UNDECODABLE, 1)
+            return
+        logged = self.journal.message(
+            e.Direction.RECEIVED,
+            received.frame,
+            incoming.kind,
+            incoming.summary,
+            incoming.audio_ms,
+            at_ns=at_ns,
+            known=incoming.known,
+        )
+        for found in incoming.findings:
+            self.journal.emit(
+                e.FindingRaised(at_ns=at_ns, rule=found.rule, text=found.text, about=logged.number)
+            )
+        self._send(incoming.replies)
+        if not incoming.known:
+            await self.router.handle_platform_event({"type": incoming.kind})
+        if incoming.kind in self.router.realtime_handlers:
+            await self.router.handle_realtime_event(incoming.body)
+
+    def _report_error(self, message: Mapping[str, Any]) -> None:
+        """Error handler of the `MessageHandler`: what it reports becomes an event."""
+        error = message["error"]
+        undecodable = message["type"] == "undecodable"
+        raised = self.journal.error(
+            "protocol" if undecodable else "agent",
+            error["code"],
+            error["message"],
+            f"Does it speak {self.target.protocol}?" if undecodable else "",
+            fatal=message["fatal"],
+            about=self.journal.number,
+            count=error.get("count", 1),
+        )
+        if raised.fatal:
+            self._failure = raised
+            self._over.set()
+
+    def _report_callback(self, failure: FailureReport) -> None:
+        self.journal.lost(e.Loss.CALLBACK_FAILED, 1)
+        self.journal.error(f"callback {failure.callback}", "callback-failed", str(failure))
+
+    def _fail(self, source: str, code: str, message: str, hint: str = "") -> None:
+        self._failure = self.journal.error(source, code, message, hint, fatal=True)
+        self._over.set()
+
+    def _on_socket_closed(self) -> None:
+        if self._over.is_set():
+            return
+        how = self._client.close_reason
+        if not self._accepted.is_set():
+            message = f"The agent did not accept the session: the socket was {how}."
+            self._fail("socket", "not-accepted", message, "Is this its address, and is the token right?")
+        elif self._client.lost:
+            self._fail(
+                "socket", "lost", f"The agent is gone: the socket was {how}.", "Press c to call again."
+            )
+        else:
+            self._finish(f"the agent left: {how}")
+
+    def _set_recording(self, recording: bool) -> None:
+        if recording != self.state.recording:
+            self.journal.emit(e.RecordingChanged(at_ns=self._clock_ns(), recording=recording))
+
+    def _measured_round_trip(self, round_trip_ms: float) -> None:
+        self.journal.emit(e.RoundTripMeasured(at_ns=self._clock_ns(), round_trip_ms=round_trip_ms))
+
+
+def _settings(target: Target) -> CallerSettings:
+    return CallerSettings(
+        formats=target.formats,
+        barge_in=target.barge_in,
+        agent_name=target.agent_name,
+        caller=target.caller,
+        params=target.params,
+        options=target.options,
+    )
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""The socket, and what comes through it."""

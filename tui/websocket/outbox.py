@@ -1,0 +1,63 @@
+"""Messages on their way to the socket: nobody who sends ever waits for the far side to read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+from tui.protocols.base import Outgoing
+
+LIMIT_AUDIO_MS = 10_000.0
+"""Audio that waits for a far side that does not read; what is beyond is dropped and counted."""
+
+
+class Outbox:
+    """A queue of messages and the task that sends them in order. For one loop."""
+
+    def __init__(
+        self,
+        send: Callable[[str | bytes], Awaitable[None]],
+        *,
+        on_sending: Callable[[Outgoing], None],
+        on_dropped: Callable[[Outgoing], None],
+    ) -> None:
+        self._send = send
+        self._on_sending = on_sending
+        self._on_dropped = on_dropped
+        self._queue: deque[Outgoing] = deque()
+        self._queued_audio_ms = 0.0
+        self._filled = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def put(self, messages: Iterable[Outgoing]) -> None:
+        """Queue messages; audio beyond the limit is dropped and told to ``on_dropped``."""
+        for message in messages:
+            if message.audio_ms and self._queued_audio_ms >= LIMIT_AUDIO_MS:
+                self._on_dropped(message)
+                continue
+            self._queue.append(message)
+            self._queued_audio_ms += message.audio_ms
+            self._empty.clear()
+            self._filled.set()
+
+    async def run(self) -> None:
+        """Send what is queued, until cancelled. Raises what ``send`` raises."""
+        while True:
+            await self._filled.wait()
+            while self._queue:
+                message = self._queue.popleft()
+                self._queued_audio_ms -= message.audio_ms
+                self._on_sending(message)
+                await self._send(message.frame)
+            self._filled.clear()
+            self._empty.set()
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until everything is sent; False when that took too long."""
+        try:
+            await asyncio.wait_for(self._empty.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
