@@ -70,7 +70,8 @@ class LiveSession:
         self.messages = MessageHandler(self._caller.receive)
         self._client = WebSocketClient(
             target.url,
-            headers=(dict(protocol.headers(target.token, target.url)) if target.token else {}) | target.headers,
+            headers=(dict(protocol.headers(target.token, target.url)) if target.token else {})
+            | target.headers,
             insecure=target.insecure,
             cacert=target.cacert,
             clock_ns=clock_ns,
@@ -95,16 +96,7 @@ class LiveSession:
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
-        self.journal.emit(
-            e.SessionStarted(
-                at_ns=self._clock_ns(),
-                session_id=self.session_id,
-                started_utc=_utc_now(),
-                target=self.target.safe_url,
-                protocol=self.target.protocol,
-                title=self.target.name,
-            )
-        )
+        self.journal.emit(started(self.target, session_id=self.session_id, clock_ns=self._clock_ns))
         tasks: list[asyncio.Task[Any]] = []
         try:
             self._tell_audio()
@@ -509,6 +501,18 @@ class LiveSession:
 
     def _measured_round_trip(self, round_trip_ms: float) -> None:
         self.journal.emit(e.RoundTripMeasured(at_ns=self._clock_ns(), round_trip_ms=round_trip_ms))
+
+
+def started(target: Target, *, session_id: str, clock_ns: Callable[[], int]) -> e.SessionStarted:
+    """The first event of a call to that target."""
+    return e.SessionStarted(
+        at_ns=clock_ns(),
+        session_id=session_id,
+        started_utc=_utc_now(),
+        target=target.safe_url,
+        protocol=target.protocol,
+        title=target.name,
+    )
 
 
 def _settings(target: Target) -> CallerSettings:

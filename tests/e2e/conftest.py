@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.terminal import Terminal, virtual_audio
+
+RATE = 16_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in Path(str(item.fspath)).parts:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment that shows the virtual devices, at the agent's rate."""
+    with virtual_audio(tmp_path_factory.mktemp("va"), RATE) as environment:
+        yield environment
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, sound: dict[str, str]) -> Iterator[Terminal]:
+    """A terminal with the virtual devices, 80x24."""
+    assert shutil.which("tmux"), "these tests need tmux"
+    terminal = Terminal(tmp_path, sound)
+    yield terminal
+    terminal.kill()
+    terminal.wait_until_gone()

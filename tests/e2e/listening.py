@@ -1,0 +1,59 @@
+"""Finding what was played in what was heard, sample by sample."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+
+
+def gaps_in(heard: Samples, played: Samples, rate: int) -> list[int]:
+    """The lengths of silence that was inserted into ``played`` as it was heard, in samples.
+
+    Raises `AssertionError` when a sample of it is missing or changed.
+    """
+    position = _begin(heard, played)
+    done = 0
+    gaps: list[int] = []
+    while done < len(played):
+        same = _common(heard[position:], played[done:])
+        done, position = done + same, position + same
+        if done == len(played):
+            break
+        gap = _silence(heard[position:], played[done:])
+        assert gap, f"sample {done} of {len(played)} ({done / rate:.3f} s) was not heard"
+        gaps.append(gap)
+        position += gap
+    return gaps
+
+
+def _begin(heard: Samples, played: Samples) -> int:
+    """Where it begins, found by its first loud 100 ms."""
+    loud = int(np.argmax(np.abs(played.astype(np.int32)) > 500))
+    probe = played[loud : loud + 320].tobytes()
+    found = heard.tobytes().find(probe)
+    while found % 2 and found >= 0:
+        found = heard.tobytes().find(probe, found + 1)
+    assert found >= 0, "its beginning was not heard"
+    begin = found // 2 - loud
+    # Everything before is quiet, and may lie behind a gap: step back over the quiet beginning itself.
+    assert begin >= 0
+    return begin
+
+
+def _common(a: Samples, b: Samples) -> int:
+    length = min(len(a), len(b))
+    different = np.flatnonzero(a[:length] != b[:length])
+    return int(different[0]) if len(different) else length
+
+
+def _silence(heard: Samples, rest: Samples) -> int:
+    """How many zeros stand in ``heard`` before ``rest`` goes on; 0 when it does not."""
+    nonzero = np.flatnonzero(heard)
+    silent = int(nonzero[0]) if len(nonzero) else len(heard)
+    probe = rest[:320]
+    for length in range(1, silent + 1):
+        if np.array_equal(heard[length : length + len(probe)], probe):
+            return length
+    return 0

@@ -1,0 +1,161 @@
+"""The real program in a real terminal (tmux), on real (virtual) sound devices."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+VIRTUAL_AUDIO = Path(__file__).parent / "virtual-audio"
+PROGRAM = [sys.executable, "-m", "tui"]
+ROOT = Path(__file__).parents[2]
+
+
+class Terminal:
+    """One tmux server with one window, 80x24 unless told otherwise, in which the program runs."""
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], size: tuple[int, int] = (80, 24)
+    ) -> None:
+        self.marker = uuid.uuid4().hex
+        self._socket = folder / "tmux.sock"
+        self._size = size
+        self._environment = {
+            **os.environ,
+            **environment,
+            "OPUSAGENT_E2E": self.marker,
+            "TERM": "xterm-256color",
+            "PYTHONPATH": str(ROOT),
+            "LC_ALL": "C.UTF-8",
+        }
+        self._environment.pop("TMUX", None)
+
+    def run(self, *arguments: str) -> None:
+        """Start the program; its exit code is printed when it ends."""
+        command = shlex.join([*PROGRAM, *arguments]) + '; echo "EXIT $?"; stty -a; sleep 1000'
+        width, height = self._size
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), command)
+
+    def _tmux(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["tmux", "-u", "-S", str(self._socket), *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=self._environment,
+        ).stdout
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._tmux("send-keys", key)
+
+    def text(self) -> str:
+        """What is on the screen now."""
+        return self._tmux("capture-pane", "-p")
+
+    def wait_for(self, *texts: str, limit_s: float = 20) -> str:
+        """Until all of these stand on the screen; gives the screen."""
+        until = time.monotonic() + limit_s
+        while True:
+            screen = self.text()
+            if all(text in screen for text in texts):
+                return screen
+            if time.monotonic() > until:
+                missing = [text for text in texts if text not in screen]
+                raise AssertionError(f"{missing} did not appear within {limit_s:g} s:\n{screen}")
+            time.sleep(0.05)
+
+    def modes(self) -> str:
+        """Whether the terminal is as it was: no alternate screen, no mouse, a cursor."""
+        return self._tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").strip()
+
+    def close_window(self) -> None:
+        """What happens when the user closes the terminal: SIGHUP."""
+        self._tmux("kill-session")
+
+    def processes(self) -> dict[int, str]:
+        """Every process of ours that is alive, with its command line."""
+        found: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            ours = f"OPUSAGENT_E2E={self.marker}".encode() in environment
+            if ours and state != "Z" and command.startswith(f"{sys.executable} -m tui"):
+                found[int(entry.name)] = command.strip()
+        return found
+
+    def process(self, module: str) -> int:
+        """The process that runs ``-m module``."""
+        return next(pid for pid, command in self.processes().items() if f"-m {module} " in command + " ")
+
+    def wait_until_gone(self, limit_s: float = 10) -> None:
+        """Until no process of ours is left."""
+        until = time.monotonic() + limit_s
+        while left := self.processes():
+            if time.monotonic() > until:
+                raise AssertionError(f"still running: {left}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], check=False, capture_output=True)
+
+
+@contextmanager
+def virtual_audio(folder: Path, rate: int) -> Iterator[dict[str, str]]:
+    """A microphone and a speaker of our own; gives the environment that shows them."""
+    settings = {"VIRTUAL_AUDIO_DIR": str(folder), "VIRTUAL_AUDIO_RATE": str(rate)}
+    environment = {**os.environ, **settings}
+    started = subprocess.run(
+        [VIRTUAL_AUDIO / "start"], check=True, capture_output=True, text=True, env=environment
+    )
+    variables: dict[str, str] = {}
+    for line in started.stdout.splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        variables[name] = shlex.split(value)[0]
+    try:
+        yield variables
+    finally:
+        subprocess.run([VIRTUAL_AUDIO / "stop"], check=True, env=environment)
+
+
+@contextmanager
+def recorded_speaker(environment: Mapping[str, str], path: Path, rate: int) -> Iterator[None]:
+    """Record what the speaker plays to a file of raw 16-bit samples."""
+    with path.open("wb") as file:
+        recorder = subprocess.Popen(
+            [
+                "parec",
+                "--device=virtual_speaker.monitor",
+                "--format=s16le",
+                f"--rate={rate}",
+                "--channels=1",
+                "--raw",
+                "--latency-msec=20",
+            ],
+            stdout=file,
+            env={**os.environ, **environment},
+        )
+        try:
+            yield
+        finally:
+            recorder.terminate()
+            recorder.wait(5)
+
+
+def say(environment: Mapping[str, str], path: Path) -> None:
+    """Speak a WAV file into the microphone, to its end."""
+    subprocess.run(
+        ["paplay", "--device=virtual_mic_feed", str(path)], check=True, env={**os.environ, **environment}
+    )

@@ -1,0 +1,112 @@
+"""The whole of it: microphone to speaker, in a terminal, with everything seen and heard."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.conftest import RATE
+from tests.e2e.listening import Samples, gaps_in
+from tests.e2e.terminal import Terminal, recorded_speaker, say
+from tui.assets import caller_lines, prompts
+from tui.audio.wav import read_wav
+
+pytestmark = pytest.mark.timeout(120)
+
+HOURS = caller_lines()[0]
+ONE_BLOCK = RATE * 20 // 1000
+
+
+def samples(path: Path) -> Samples:
+    return np.frombuffer(read_wav(path, RATE), "<i2")
+
+
+def in_order(screen: str, *texts: str) -> bool:
+    return re.search(".*".join(map(re.escape, texts)), screen, re.DOTALL) is not None
+
+
+def test_a_live_call_is_seen_and_heard_whole(
+    terminal: Terminal, sound: dict[str, str], tmp_path: Path
+) -> None:
+    heard_path = tmp_path / "heard.raw"
+    with recorded_speaker(sound, heard_path, RATE):
+        terminal.run("demo", "--latency", "0.1")
+        terminal.wait_for("active", "How can I help you?", limit_s=15)
+        # The log shows the wire in order, with arrival times.
+        screen = terminal.wait_for("playFinished")
+        assert in_order(screen, "session.accepted", "playStream.start", "playStream.stop", "playFinished")
+        assert re.search(r"\+\d+\.\d{3} +← +playStream\.stop", screen)
+
+        terminal.press("r")
+        terminal.wait_for("REC")
+        say(sound, HOURS.path)
+        terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
+        terminal.wait_for("play-2 ends", limit_s=30)
+        assert re.search(r"response \d+ ms", terminal.text())
+
+        # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
+        terminal.press("s")
+        terminal.wait_for("not recording")
+        terminal.press("d")
+        terminal.wait_for("ended", "session.end")
+
+        # The detail of a message shows its JSON, with audio elided to its length.
+        terminal.press("Home", "Enter")
+        terminal.press("Escape", "End")
+        terminal.press("q")
+        terminal.wait_for("EXIT 0")
+    assert terminal.modes() == "0 0 1"
+    assert "-icanon" not in terminal.text()
+    terminal.wait_until_gone()
+
+    heard = np.fromfile(heard_path, "<i2")
+    greeting, answer = samples(prompts()["greeting"].path), samples(prompts()["hours"].path)
+    for played in (greeting, answer):
+        gaps = gaps_in(heard, played, RATE)
+        assert all(gap <= ONE_BLOCK for gap in gaps), f"gaps of {gaps} samples"
+
+
+def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, sound: dict[str, str]) -> None:
+    terminal = Terminal(tmp_path, {"OPUSAGENT_TUI_HIDE_PORTAUDIO": "1"})
+    try:
+        terminal.run("demo")
+        terminal.wait_for("active", "caller lines are the microphone", limit_s=15)
+        terminal.wait_for("play-1 ends")
+        terminal.press("1")
+        terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
+        terminal.wait_for("play-2 ends")
+        terminal.press("9")
+        terminal.wait_for("the agent hung up", limit_s=30)
+        terminal.press("q")
+        terminal.wait_for("EXIT 0")
+        assert terminal.modes() == "0 0 1"
+        terminal.wait_until_gone()
+    finally:
+        terminal.kill()
+
+
+def test_an_agent_that_is_killed_leaves_a_usable_screen(terminal: Terminal) -> None:
+    terminal.run("demo", "--latency", "0.1")
+    terminal.wait_for("active", limit_s=15)
+    os.kill(terminal.process("tui.agent"), signal.SIGKILL)
+    terminal.wait_for("The agent is gone", "error")
+    terminal.press("c")
+    terminal.wait_for("active", "How can I help you?", limit_s=15)
+    terminal.press("q")
+    terminal.wait_for("EXIT 0")
+
+
+def test_an_engine_that_is_killed_can_be_started_again(terminal: Terminal) -> None:
+    terminal.run("demo", "--latency", "0.1")
+    terminal.wait_for("active", limit_s=15)
+    os.kill(terminal.process("tui.engine"), signal.SIGKILL)
+    terminal.wait_for("engine process has ended")
+    terminal.press("c")
+    terminal.wait_for("active", "How can I help you?", limit_s=15)
+    terminal.press("q")
+    terminal.wait_for("EXIT 0")

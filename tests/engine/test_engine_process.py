@@ -1,0 +1,164 @@
+"""The engine as a process, as the screen holds it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tui.agent.process import AgentProcess, start_agent
+from tui.agent.settings import AgentSettings
+from tui.bridge import Bridge
+from tui.engine import wire
+from tui.engine.handle import EngineHandle
+from tui.models import events as e
+from tui.models.events import Status
+from tui.models.target import Target
+
+LIMIT_S = 15
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    with start_agent(AgentSettings()) as agent:
+        yield agent
+
+
+@pytest.fixture
+def bridge() -> Iterator[Bridge]:
+    engine = EngineHandle()
+    bridge = Bridge(engine, time.monotonic_ns)
+    yield bridge
+    bridge.close()
+    engine.stop()
+
+
+def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit, f"it did not come true; status {bridge.state.status}"
+        bridge.tick()
+        time.sleep(0.005)
+
+
+def target(agent: AgentProcess) -> Target:
+    return Target(url=agent.url("/audiocodes"), input="lines", output="none")
+
+
+def call(bridge: Bridge, agent: AgentProcess) -> None:
+    bridge.send(wire.Connect(target=target(agent)))
+    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
+
+
+def handle_of(bridge: Bridge) -> EngineHandle:
+    assert isinstance(bridge.engine, EngineHandle)
+    return bridge.engine
+
+
+def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, agent: AgentProcess) -> None:
+    call(bridge, agent)
+    until(bridge, lambda: any(isinstance(event, e.PlaybackEnded) for event in bridge.log.events))
+    assert [event.number for event in bridge.log.events] == list(range(1, len(bridge.log.events) + 1))
+    accepted = next(
+        event
+        for event in bridge.log.events
+        if isinstance(event, e.MessageLogged) and event.kind == "session.accepted"
+    )
+    raw = bridge.raw_message(accepted)
+    assert raw is not None
+    assert raw.startswith(b'{"type":"session.accepted"')
+    assert bridge.transcript.utterances[0].speaker is e.Speaker.AGENT
+    assert bridge.telemetry.agent_peak_dbfs is not None
+    bridge.send(wire.HangUp())
+    until(bridge, lambda: bridge.state.status is Status.ENDED)
+
+
+def test_a_second_call_starts_afresh(bridge: Bridge, agent: AgentProcess) -> None:
+    call(bridge, agent)
+    first = bridge.state.session_id
+    bridge.send(wire.Connect(target=target(agent)))
+    until(bridge, lambda: bridge.state.session_id not in ("", first))
+    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
+    assert isinstance(bridge.log.events[0], e.SessionStarted)
+    assert bridge.log.events[0].number == 1
+
+
+def test_commands_without_a_call_do_nothing(bridge: Bridge) -> None:
+    for command in (wire.Record(on=True), wire.HangUp(), wire.Interrupt(), wire.SendDtmf(digits="1")):
+        bridge.send(command)
+    until(bridge, lambda: bridge.engine_ready)
+    assert bridge.log.events == []
+    assert bridge.engine.alive
+
+
+def test_the_device_list_names_the_problem_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
+    engine = EngineHandle()
+    bridge = Bridge(engine, time.monotonic_ns)
+    bridge.send(wire.ListDevices())
+    until(bridge, lambda: bridge.devices is not None)
+    assert bridge.devices is not None
+    assert "PortAudio" in bridge.devices.problem
+    engine.stop()
+
+
+def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> None:
+    call(bridge, agent)
+    bridge.send(wire.Pause(paused=True))
+    time.sleep(0.5)
+    bridge.tick()
+    before = len(bridge.log.events)
+    time.sleep(0.3)
+    bridge.tick()
+    assert len(bridge.log.events) == before
+    bridge.send(wire.Pause(paused=False))
+    until(bridge, lambda: len(bridge.log.events) > before + 20)
+    assert [event.number for event in bridge.log.events] == list(range(1, len(bridge.log.events) + 1))
+
+
+def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
+    engine = EngineHandle()
+    bridge = Bridge(engine, time.monotonic_ns)
+    files: list[str] = []
+    bridge.send(wire.Connect(target=target(agent)))
+    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
+    files = [f"/proc/self/fd/{bridge._raw}"]
+    kept = Path(files[0]).resolve()
+    assert kept.exists()
+    engine.stop()
+    bridge.tick()
+    assert not kept.exists()
+    assert not Path(engine.log_path).exists()
+    assert any(
+        isinstance(event, e.MessageLogged) and event.kind == "session.end" for event in bridge.log.events
+    )
+    bridge.close()
+
+
+def test_an_engine_that_dies_is_an_error_on_the_screen(agent: AgentProcess) -> None:
+    engine = EngineHandle()
+    bridge = Bridge(engine, time.monotonic_ns)
+    bridge.send(wire.Connect(target=target(agent)))
+    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
+    os.kill(engine.pid, signal.SIGKILL)
+    until(bridge, lambda: not bridge.engine.alive)
+    bridge.tick()
+    assert bridge.state.status is Status.ERROR
+    assert bridge.state.last_error is not None
+    assert bridge.state.last_error.code == "engine-lost"
+    assert engine.log_path in bridge.state.last_error.hint
+    bridge.send(wire.HangUp())
+    engine.stop()
+    bridge.close()
+
+
+def test_a_protocol_that_does_not_exist_is_said_and_the_engine_stays(bridge: Bridge) -> None:
+    bridge.send(wire.Connect(target=Target(url="ws://127.0.0.1:9/", protocol="smoke-signals")))
+    until(bridge, lambda: bridge.state.last_error is not None)
+    assert bridge.state.last_error is not None
+    assert "smoke-signals" in bridge.state.last_error.message
+    assert bridge.engine.alive

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
+
+
+async def echo(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+@asynccontextmanager
+async def server(
+    handler: object = echo, status: HTTPStatus | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    def refuse(connection: ServerConnection, request: Request) -> Response | None:
+        return connection.respond(status, "No.\n") if status else None
+
+    async with serve(handler, "127.0.0.1", 0, process_request=refuse, ssl=tls) as running:  # type: ignore[arg-type]
+        port = next(iter(running.sockets)).getsockname()[1]
+        yield f"{'wss' if tls else 'ws'}://localhost:{port}/bot?key=secret"
+
+
+async def failure(url: str, **options: object) -> ConnectionFailed:
+    client = WebSocketClient(url, headers={}, **options)  # type: ignore[arg-type]
+    with pytest.raises(ConnectionFailed) as caught:
+        await client.open(0.5)
+    assert "secret" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (HTTPStatus.UNAUTHORIZED, "unauthorised"),
+        (HTTPStatus.FORBIDDEN, "forbidden"),
+        (HTTPStatus.NOT_FOUND, "not-found"),
+        (HTTPStatus.BAD_GATEWAY, "refused"),
+    ],
+)
+async def test_a_refused_upgrade_names_its_status(status: HTTPStatus, code: str) -> None:
+    async with server(status=status) as url:
+        failed = await failure(url)
+    assert failed.code == code
+    assert f"HTTP {status.value}" in str(failed)
+    assert failed.hint
+
+
+async def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert (await failure(f"ws://127.0.0.1:{port}/")).code == "unreachable"
+
+
+async def test_a_server_that_says_nothing() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        assert (await failure(f"ws://127.0.0.1:{silent.getsockname()[1]}/")).code == "timeout"
+
+
+async def test_a_server_that_is_no_websocket() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.test ESMTP\r\n")
+        await writer.drain()
+        writer.close()
+
+    running = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with running:
+        failed = await failure(f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/")
+    assert failed.code == "not-websocket"
+
+
+async def test_a_host_that_does_not_exist() -> None:
+    failed = await failure("ws://no-such-host.invalid/")
+    assert failed.code == "unreachable"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return key, cert
+
+
+async def test_an_untrusted_certificate_and_the_two_ways_to_accept_it(certificate: tuple[Path, Path]) -> None:
+    key, cert = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    async with server(tls=context) as url:
+        failed = await failure(url)
+        assert failed.code == "certificate"
+        assert "--cacert" in failed.hint
+        for options in ({"insecure": True}, {"cacert": str(cert)}):
+            client = WebSocketClient(url, headers={}, **options)
+            await client.open(5)
+            assert client.is_open
+            await client.close()
+        assert (await failure(url.replace("wss", "ws", 1))).code in (
+            "not-websocket",
+            "unreachable",
+            "timeout",
+        )
+        assert (await failure(url, cacert=str(key))).code == "cacert"
+
+
+async def test_frames_come_with_their_arrival_time_until_the_close() -> None:
+    async def bye(connection: ServerConnection) -> None:
+        await connection.send("one")
+        await connection.send(b"two")
+        await connection.close(1000, "bye")
+
+    async with server(bye) as url:
+        client = WebSocketClient(url, headers={}, clock_ns=iter(range(100)).__next__)
+        await client.open(5)
+        frames = [frame async for frame in client.frames()]
+    assert frames == [(0, "one"), (1, b"two")]
+    assert client.close_reason == "closed with 1000 (bye)"
+    assert not client.is_open
+    assert not client.lost
+    with pytest.raises(Closed):
+        await client.send("too late")
+
+
+async def test_round_trips_are_measured() -> None:
+    measured: asyncio.Queue[float] = asyncio.Queue()
+    async with server() as url:
+        client = WebSocketClient(url, headers={}, on_round_trip=measured.put_nowait)
+        await client.open(5)
+        assert 0 < await asyncio.wait_for(measured.get(), 5) < 1000
+        await client.close()
+
+
+async def test_headers_are_sent() -> None:
+    seen: list[str] = []
+
+    async def look(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        seen.append(connection.request.headers["Authorization"])
+
+    async with server(look) as url:
+        client = WebSocketClient(url, headers={"Authorization": "Bearer t"})
+        await client.open(5)
+        async for _ in client.frames():
+            pass
+    assert seen == ["Bearer t"]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from tui.callbacks.testing import AsyncMockCallback, MockCallback
+from tui.protocols.base import Incoming, ProtocolError, TelephonyEvent, TelephonyEventType
+from tui.websocket.message_handler import MessageHandler, Received
+
+ACCEPTED = TelephonyEvent(type=TelephonyEventType.SESSION_ACCEPTED)
+CHUNK = TelephonyEvent(type=TelephonyEventType.PLAY_STREAM_CHUNK, audio=b"\0\0")
+REFUSED = TelephonyEvent(type=TelephonyEventType.SESSION_ERROR, reason="no quota", code="quota", fatal=True)
+
+
+def understands(*events: TelephonyEvent) -> MessageHandler:
+    return MessageHandler(lambda frame: Incoming(kind="k", events=events))
+
+
+def refuses(frame: str | bytes) -> Incoming:
+    raise ProtocolError("not-json", "this is not JSON")
+
+
+async def test_each_handler_gets_its_kind_of_news() -> None:
+    handler = understands(ACCEPTED, CHUNK)
+    message, session, audio = AsyncMockCallback(), MockCallback(), MockCallback()
+    handler.add_message_handler(message)
+    handler.add_session_handler(session)
+    handler.add_audio_handler(audio)
+    await handler.handle_message("frame", 7)
+    (received,), _ = message.calls[0]
+    assert isinstance(received, Received)
+    assert (received.frame, received.at_ns) == ("frame", 7)
+    session.assert_called_with(ACCEPTED)
+    audio.assert_called_with(CHUNK)
+
+
+async def test_an_error_of_the_agent_reaches_error_handlers_and_the_session() -> None:
+    handler = understands(REFUSED)
+    error, session = MockCallback(), MockCallback()
+    handler.add_error_handler(error)
+    handler.add_session_handler(session)
+    await handler.handle_message("frame", 0)
+    error.assert_called_with(
+        {"type": "session.error", "fatal": True, "error": {"code": "quota", "message": "no quota"}}
+    )
+    session.assert_called_once()
+
+
+async def test_the_same_mistake_is_reported_at_1_10_100_with_its_count() -> None:
+    handler, error, message = MessageHandler(refuses), MockCallback(), MockCallback()
+    handler.add_error_handler(error)
+    handler.add_message_handler(message)
+    for _ in range(150):
+        await handler.handle_message("x", 0)
+    assert [args[0]["error"]["count"] for args, _ in error.calls] == [1, 10, 100]
+    assert handler.undecodable == {"not-json": 150}
+    assert message.call_count == handler.received == 150
+
+
+async def test_a_failing_handler_keeps_no_other_from_its_news() -> None:
+    def broken(event: TelephonyEvent) -> None:
+        raise RuntimeError("broken")
+
+    handler, session = understands(ACCEPTED), MockCallback()
+    handler.add_session_handler(broken)
+    handler.add_session_handler(session)
+    await handler.handle_message("frame", 0)
+    session.assert_called_once()
+
+
+async def test_a_removed_handler_hears_nothing_more() -> None:
+    handler, session = understands(ACCEPTED), MockCallback()
+    with handler.add_session_handler(session):
+        await handler.handle_message("frame", 0)
+    await handler.handle_message("frame", 0)
+    session.assert_called_once()

@@ -1,0 +1,157 @@
+"""The only place where engine and screen meet: drain, fold, refresh. Knows no Textual.
+
+The bridge owns the screen's models. `tick` takes what the engine has sent, folds it, and lets each panel that
+a callback marked dirty refresh once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from tui.engine.wire import (
+    Command,
+    DeviceList,
+    EngineReady,
+    EventItem,
+    FrameItem,
+    SessionFile,
+    TelemetryItem,
+)
+from tui.models.event_log import EventLog
+from tui.models.events import ErrorRaised, MessageLogged, SessionEvent, Status, StatusChanged, Telemetry
+from tui.models.session_state import SessionState
+from tui.models.transcript import Transcript
+
+
+class EngineLink(Protocol):
+    """What the bridge needs of the engine; `tui.engine.handle.EngineHandle`, or a list in a test."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine still runs."""
+        ...
+
+    @property
+    def log_path(self) -> str:
+        """Where the engine's own log is, to name it when the engine died."""
+        ...
+
+    def drain(self) -> list[FrameItem]:
+        """What has arrived since the last call; never blocks."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Send a command; never blocks; nothing happens when the engine is gone."""
+        ...
+
+
+class Bridge:
+    """The screen's models, fed from the engine. One thread: the screen's."""
+
+    def __init__(self, engine: EngineLink, clock_ns: Callable[[], int]) -> None:
+        self.engine = engine
+        self.clock_ns = clock_ns
+        self.state = SessionState()
+        self.log = EventLog()
+        self.transcript = Transcript()
+        self.telemetry = Telemetry(at_ns=0)
+        self.devices: DeviceList | None = None
+        self.engine_ready = False
+        self._dirty: dict[Callable[[], None], None] = {}
+        self._raw: int | None = None
+        self._engine_lost = False
+
+    def mark_dirty(self, refresh: Callable[[], None]) -> None:
+        """Have ``refresh`` called once at the end of this tick."""
+        self._dirty[refresh] = None
+
+    def tick(self) -> None:
+        """Drain, fold, refresh. Called by the screen's timer, or by hand in a test."""
+        self.drain()
+        self.refresh()
+
+    def drain(self) -> None:
+        """Fold what has arrived."""
+        for item in self.engine.drain():
+            self._take(item)
+        self._notice_lost_engine()
+
+    def refresh(self) -> None:
+        """Have each dirty panel refresh once; may be done more seldom than `drain`."""
+        dirty, self._dirty = self._dirty, {}
+        for refresh in dirty:
+            refresh()
+
+    def fold(self, event: SessionEvent) -> None:
+        """Fold one event into every model."""
+        self.state.apply(event)
+        self.log.apply(event)
+        self.transcript.apply(event)
+
+    def send(self, command: Command) -> None:
+        """Hand an intent of the user to the engine."""
+        self.engine.send(command)
+
+    def replace_engine(self, engine: EngineLink) -> None:
+        """Go on with a new engine after the old one was lost; the models keep what they know."""
+        self.engine = engine
+        self.engine_ready = self._engine_lost = False
+
+    def raw_message(self, event: MessageLogged) -> bytes | None:
+        """The message as it was on the wire; None when it was not kept or can no longer be read."""
+        if self._raw is None or event.offset < 0:
+            return None
+        try:
+            raw = os.pread(self._raw, event.size_bytes, event.offset)
+        except OSError:
+            return None
+        return raw if len(raw) == event.size_bytes else None
+
+    def close(self) -> None:
+        """Give back the session file."""
+        if self._raw is not None:
+            os.close(self._raw)
+            self._raw = None
+
+    def _take(self, item: FrameItem) -> None:
+        match item:
+            case EventItem():
+                self.fold(item.event)
+            case TelemetryItem():
+                self.telemetry = item.telemetry
+            case SessionFile():
+                self.close()
+                try:
+                    self._raw = os.open(Path(item.path), os.O_RDONLY | os.O_CLOEXEC)
+                except OSError:
+                    self._raw = None
+            case DeviceList():
+                self.devices = item
+            case EngineReady():
+                self.engine_ready = True
+
+    def _notice_lost_engine(self) -> None:
+        if self.engine.alive or self._engine_lost:
+            return
+        self._engine_lost = True
+        number = self.log.events[-1].number if self.log.events else 0
+        self.fold(
+            ErrorRaised(
+                number=number + 1,
+                at_ns=self.clock_ns(),
+                source="engine",
+                code="engine-lost",
+                message="The engine process has ended; the call is over.",
+                hint=f"Press c to start it again and call. Its log: {self.engine.log_path}",
+                fatal=True,
+            )
+        )
+        if self.state.status.live:
+            self.fold(
+                StatusChanged(
+                    number=number + 2, at_ns=self.clock_ns(), old=self.state.status, new=Status.ERROR
+                )
+            )

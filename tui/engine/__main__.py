@@ -1,0 +1,97 @@
+"""The engine process: ``python -m tui.engine``, commands on stdin, frames on stdout, its log on stderr.
+
+End of file on stdin is how it learns that the screen is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+
+import msgspec
+
+from tui.callbacks import safe_callback_execution, spawn
+from tui.engine.engine import Engine
+from tui.engine.wire import Unpacker, commands
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run until the screen is gone."""
+    log_path = sys.argv[1] if len(sys.argv) > 1 else ""
+    stdin, stdout = take_pipes()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The screen's Ctrl+C is no signal of ours; it ends us through the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asyncio.run(serve(stdin, stdout, log_path))
+
+
+def take_pipes() -> tuple[int, int]:
+    """Move the pipes off descriptors 0 and 1, so that a library that prints hits neither pipe nor terminal."""
+    stdin, stdout = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return stdin, stdout
+
+
+async def serve(stdin: int, stdout: int, log_path: str) -> None:
+    """Connect the engine with its pipes."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(stdin, "rb"))
+    transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(stdout, "wb"))
+
+    def write(frame: bytes) -> None:
+        if not transport.is_closing():
+            transport.write(frame)
+
+    engine = Engine(write, transport.get_write_buffer_size, log_path=log_path)
+    loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
+    tune_collector()
+    listener = spawn(_listen(reader, engine), "engine commands")
+    await engine.run()
+    listener.cancel()
+    await _drain(transport)
+
+
+def tune_collector() -> None:
+    """A full collection stops every thread for up to 90 ms, the audio's among them: have none in a call."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(700, 10, 1_000_000)
+
+
+async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:
+    unpacker = Unpacker()
+    while data := await reader.read(65536):
+        unpacker.feed(data)
+        for body in unpacker.bodies():
+            try:
+                received = commands(body)
+            except msgspec.DecodeError:
+                logger.exception("a command that cannot be read")
+                continue
+            for command in received:
+                await safe_callback_execution(engine.handle, command, type(command).__name__)
+    engine.shut_down()
+
+
+async def _drain(transport: asyncio.WriteTransport) -> None:
+    """Let the screen take the last frames, within half a second."""
+    for _ in range(50):
+        if transport.is_closing() or not transport.get_write_buffer_size():
+            break
+        await asyncio.sleep(0.01)
+    transport.close()
+
+
+if __name__ == "__main__":
+    main()

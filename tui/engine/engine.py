@@ -1,0 +1,209 @@
+"""Engine: takes commands, holds one call at a time, sends what happens to the screen in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from tui import assets
+from tui.audio import devices
+from tui.callbacks import spawn
+from tui.engine import wire
+from tui.engine.session_file import SessionFile
+from tui.models.audio_manager import AudioManager
+from tui.models.capture import CallerLine
+from tui.models.events import SessionEvent, Status, Telemetry
+from tui.models.journal import Journal
+from tui.models.session_state import SessionState
+from tui.models.target import Target
+from tui.session import LiveSession, started
+
+logger = logging.getLogger(__name__)
+
+BATCH_INTERVAL_S = 0.02
+TELEMETRY_EVERY_BATCHES = 2
+MAX_HELD_ITEMS = 400_000
+"""Held back for a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
+
+
+class Engine:
+    """The engine process's work, without its pipes: ``write`` takes frames, ``backlog`` tells bytes unread."""
+
+    def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int], *, log_path: str) -> None:
+        self._write = write
+        self._backlog = backlog
+        self._log_path = log_path
+        self._audio = AudioManager()
+        self._session: LiveSession | None = None
+        self._call: asyncio.Task[None] | None = None
+        self._pending: list[wire.FrameItem] = []
+        self._telemetry: Telemetry | None = None
+        self._paused = False
+        self._dropped = 0
+        self._shutdown = asyncio.Event()
+        self._file: SessionFile | None = None
+
+    async def run(self) -> None:
+        """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
+        self._pending.append(wire.EngineReady(pid=os.getpid(), log=self._log_path))
+        flusher = spawn(self._flush_batches(), "engine batches")
+        warmer = spawn(asyncio.to_thread(devices.audio_problem), "load PortAudio")
+        await self._shutdown.wait()
+        await self._end_call()
+        await asyncio.gather(warmer, return_exceptions=True)
+        flusher.cancel()
+        self._paused = False
+        self._flush()
+
+    def shut_down(self) -> None:
+        """The screen is gone, or wants to go."""
+        self._shutdown.set()
+
+    async def handle(self, command: wire.Command) -> None:
+        """Carry out one command. Commands that need a call are ignored without one."""
+        session = self._session
+        match command:
+            case wire.Connect():
+                await self._connect(command)
+            case wire.ListDevices():
+                found = await asyncio.to_thread(list_devices)
+                self._pending.append(found)
+            case wire.Pause():
+                self._paused = command.paused
+            case wire.Shutdown():
+                self.shut_down()
+            case _ if session is not None:
+                await self._handle_in_call(session, command)
+            case _:
+                logger.info("no call for %s", type(command).__name__)
+
+    async def _handle_in_call(self, session: LiveSession, command: wire.Command) -> None:
+        match command:
+            case wire.Record():
+                await session.record(command.on)
+            case wire.SetMuted():
+                session.set_muted(command.muted)
+            case wire.SetVolume():
+                session.set_volume(command.volume)
+            case wire.SpeakLine():
+                await self._speak(session, command.key)
+            case wire.SendDtmf():
+                session.send_dtmf(command.digits)
+            case wire.Interrupt():
+                await session.interrupt()
+            case wire.HangUp():
+                session.hang_up()
+            case _:
+                pass
+
+    async def _speak(self, session: LiveSession, key: str) -> None:
+        for line, recorded in zip(assets.caller_lines(), caller_lines(), strict=True):
+            if line.key == key:
+                await session.speak(recorded)
+
+    async def _connect(self, command: wire.Connect) -> None:
+        await self._end_call()
+        target = command.target
+        await self._audio.configure(
+            input=target.input,
+            output=target.output,
+            block_ms=target.block_ms,
+            latency=target.latency,
+            lines=caller_lines(),
+        )
+        file = SessionFile(on_failure=self._report_unkept)
+        self._file = file
+        self._pending.append(wire.SessionFile(path=str(file.path)))
+        try:
+            self._session = LiveSession(
+                target,
+                self._audio,
+                sink=self._take_event,
+                telemetry=self._take_telemetry,
+                keep_raw=file.append,
+            )
+        except ValueError as error:
+            self._session = None
+            self._report_impossible(target, str(error))
+        else:
+            self._call = spawn(self._session.run(), "call")
+
+    def _report_impossible(self, target: Target, sentence: str) -> None:
+        """A call that cannot even begin is a session of its own: asked for, refused."""
+        journal = Journal(
+            SessionState(), sink=self._take_event, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns
+        )
+        journal.emit(started(target, session_id="", clock_ns=time.monotonic_ns))
+        journal.error("settings", "impossible", sentence, fatal=True)
+        journal.become(Status.ERROR, sentence)
+
+    async def _end_call(self) -> None:
+        if self._session and self._call and not self._call.done():
+            self._session.hang_up()
+            await asyncio.gather(self._call, return_exceptions=True)
+        if self._file:
+            # The screen reads messages of an ended call on: the file goes when the next call, or the end, comes.
+            self._file.close()
+
+    def _report_unkept(self, sentence: str) -> None:
+        logger.error(sentence)
+        if self._session:
+            self._session.journal.error("session file", "unkept", sentence, "The call goes on.")
+
+    def _take_event(self, event: SessionEvent) -> None:
+        if len(self._pending) < MAX_HELD_ITEMS:
+            self._pending.append(wire.EventItem(event=event))
+        else:
+            self._dropped += 1
+
+    def _take_telemetry(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    async def _flush_batches(self) -> None:
+        batch = 0
+        while True:
+            batch += 1
+            if batch % TELEMETRY_EVERY_BATCHES == 0 and self._telemetry:
+                self._pending.append(wire.TelemetryItem(telemetry=self._telemetry))
+                self._telemetry = None
+            self._flush()
+            await asyncio.sleep(BATCH_INTERVAL_S)
+
+    def _flush(self) -> None:
+        if not self._pending or self._paused or self._backlog() > wire.MAX_FRAME_BYTES // 8:
+            return
+        items, self._pending = self._pending, []
+        for start in range(0, len(items), 2_000):
+            self._write(wire.pack(items[start : start + 2_000]))
+        if self._dropped and self._session:
+            dropped, self._dropped = self._dropped, 0
+            message = f"The screen did not read for too long: {dropped} events were not shown."
+            self._session.journal.error("engine", "screen-behind", message)
+
+
+def list_devices() -> wire.DeviceList:
+    """The sound devices as the screen lists them. Blocks while PortAudio loads."""
+    problem = devices.audio_problem() or ""
+    found = [] if problem else devices.list_devices()
+    return wire.DeviceList(
+        devices=tuple(
+            wire.DeviceInfo(
+                index=device.index,
+                name=device.name,
+                inputs=device.channels("input"),
+                outputs=device.channels("output"),
+                default_input=device.is_default("input"),
+                default_output=device.is_default("output"),
+            )
+            for device in found
+        ),
+        problem=problem,
+    )
+
+
+def caller_lines() -> list[CallerLine]:
+    """The recorded lines, in the order of their keys."""
+    return [CallerLine(line.name, line.text, str(line.path)) for line in assets.caller_lines()]

@@ -1,0 +1,112 @@
+"""EngineHandle: the screen's hold on the engine process. Standard library and msgspec; nothing here blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tui.engine.wire import Command, FrameItem, Shutdown, Unpacker, frame_items, pack
+
+GOODBYE_TIMEOUT_S = 3.0
+_READ_BYTES = 1 << 20
+
+
+class EngineHandle:
+    """One engine process. Started before Textual is loaded, so that it is ready when the screen is painted."""
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.gettempdir())
+        log_fd, log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log", dir=folder)
+        self.log_path = log_path
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tui.engine", log_path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log_fd,
+            # In the screen's process group it would be killed with the terminal, before its goodbye.
+            start_new_session=True,
+        )
+        os.close(log_fd)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin = self._process.stdin.fileno()
+        self._stdout = self._process.stdout.fileno()
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stdout, False)
+        self._unpacker = Unpacker()
+        self._unsent = b""
+        self._items: list[FrameItem] = []
+        self._at_end = False
+
+    @property
+    def pid(self) -> int:
+        """Of the engine process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine still runs."""
+        return not self._at_end and self._process.poll() is None
+
+    def drain(self) -> list[FrameItem]:
+        """What has arrived since the last call."""
+        self._exchange()
+        items, self._items = self._items, []
+        return items
+
+    def send(self, command: Command) -> None:
+        """Send a command; what the pipe does not take now goes with the next `drain`."""
+        self._unsent += pack([command])
+        self._write()
+
+    def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
+        """Have the engine end the call on the wire and itself; then insist. Blocks up to ``timeout_s``."""
+        self.send(Shutdown())
+        until = time.monotonic() + timeout_s
+        while self._process.poll() is None and time.monotonic() < until:
+            self._exchange()
+            time.sleep(0.01)
+        self._exchange()
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close() if pipe else None
+        self._process.wait()
+        if self._process.returncode == 0:
+            Path(self.log_path).unlink(missing_ok=True)
+
+    def _exchange(self) -> None:
+        self._write()
+        self._read()
+        for body in self._unpacker.bodies():
+            self._items += frame_items(body)
+
+    def _read(self) -> None:
+        while not self._at_end:
+            try:
+                data = os.read(self._stdout, _READ_BYTES)
+            except BlockingIOError:
+                return
+            self._at_end = not data
+            self._unpacker.feed(data)
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                written = os.write(self._stdin, self._unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent = b""  # the engine is gone; `alive` says so
+                return
+            self._unsent = self._unsent[written:]

@@ -1,0 +1,55 @@
+"""The session file: every raw message once, verbatim; events point into it by offset and length."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+class SessionFile:
+    """Append-only, for one session; removed at the end. On the engine's loop.
+
+    A file that cannot be written ends the keeping, not the call: ``on_failure`` is told once, in a sentence.
+    """
+
+    def __init__(self, on_failure: Callable[[str], object]) -> None:
+        self._on_failure = on_failure
+        self._size_bytes = 0
+        self._fd: int | None = None
+        self.path = Path()
+        try:
+            fd, path = tempfile.mkstemp(prefix="opusagent-tui-", suffix=".messages")
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._fd, self.path = fd, Path(path)
+
+    def append(self, raw: bytes) -> int:
+        """Keep a message; gives its offset, -1 when it could not be kept."""
+        if self._fd is None:
+            return -1
+        offset = self._size_bytes
+        try:
+            written = os.write(self._fd, raw)
+            while written < len(raw):
+                written += os.write(self._fd, raw[written:])
+        except OSError as error:
+            self._fail(error)
+            return -1
+        self._size_bytes += len(raw)
+        return offset
+
+    def close(self) -> None:
+        """Remove the file; whoever has it open can read on."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        self.path.unlink(missing_ok=True) if self.path.name else None
+
+    def _fail(self, error: OSError) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        self._on_failure(f"Messages are no longer kept: {error.strerror or error}.")

@@ -1,0 +1,184 @@
+"""What crosses the pipes between screen and engine: commands down, frames up, and their framing.
+
+A frame is four bytes of length (big-endian) and a msgpack list of items. Secrets travel in `Connect`, on a
+pipe, never in argv.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tui.models.events import SessionEvent, Telemetry
+from tui.models.target import Target
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+
+
+class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
+    pass
+
+
+class Connect(_Item, frozen=True, tag="connect"):
+    """Call the target; a call that is up is ended first."""
+
+    target: Target
+
+
+class Record(_Item, frozen=True, tag="record"):
+    """Start or stop recording."""
+
+    on: bool
+
+
+class SetMuted(_Item, frozen=True, tag="mute"):
+    """Mute or unmute the user."""
+
+    muted: bool
+
+
+class SetVolume(_Item, frozen=True, tag="volume"):
+    """Playback volume, 0..2."""
+
+    volume: float
+
+
+class SpeakLine(_Item, frozen=True, tag="speak"):
+    """Speak a caller line (its key, "1".."9") through the microphone's path."""
+
+    key: str
+
+
+class SendDtmf(_Item, frozen=True, tag="dtmf"):
+    """Press keys."""
+
+    digits: str
+
+
+class Interrupt(_Item, frozen=True, tag="interrupt"):
+    """Flush what is queued for playback."""
+
+
+class HangUp(_Item, frozen=True, tag="hang_up"):
+    """End the call."""
+
+
+class ListDevices(_Item, frozen=True, tag="list_devices"):
+    """Ask for a `DeviceList`."""
+
+
+class Pause(_Item, frozen=True, tag="pause"):
+    """The screen is about to stop reading (ctrl+z), or reads again: hold frames back meanwhile."""
+
+    paused: bool
+
+
+class Shutdown(_Item, frozen=True, tag="shutdown"):
+    """Say goodbye on the wire, close everything, end."""
+
+
+Command = (
+    Connect
+    | Record
+    | SetMuted
+    | SetVolume
+    | SpeakLine
+    | SendDtmf
+    | Interrupt
+    | HangUp
+    | ListDevices
+    | Pause
+    | Shutdown
+)
+
+
+class EngineReady(_Item, frozen=True, tag="ready"):
+    """The engine takes commands."""
+
+    pid: int
+    log: str
+    """Path of its log file."""
+
+
+class SessionFile(_Item, frozen=True, tag="session_file"):
+    """Where the raw messages of the session that begins now are kept."""
+
+    path: str
+
+
+class DeviceInfo(msgspec.Struct, frozen=True):
+    """A sound device as the screen lists it."""
+
+    index: int
+    name: str
+    inputs: int
+    outputs: int
+    default_input: bool
+    default_output: bool
+
+
+class DeviceList(_Item, frozen=True, tag="devices"):
+    """The sound devices, or what is wrong with them."""
+
+    devices: tuple[DeviceInfo, ...]
+    problem: str = ""
+
+
+class EventItem(_Item, frozen=True, tag="event"):
+    """One event of the session."""
+
+    event: SessionEvent
+
+
+class TelemetryItem(_Item, frozen=True, tag="telemetry"):
+    """The newest telemetry."""
+
+    telemetry: Telemetry
+
+
+FrameItem = EngineReady | SessionFile | DeviceList | EventItem | TelemetryItem
+
+_encoder = msgspec.msgpack.Encoder()
+_command_decoder: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[Command])
+_frame_decoder: msgspec.msgpack.Decoder[list[FrameItem]] = msgspec.msgpack.Decoder(list[FrameItem])
+
+
+def pack(items: Iterable[Command | FrameItem]) -> bytes:
+    """One frame with these items."""
+    body = _encoder.encode(list(items))
+    return struct.pack(">I", len(body)) + body
+
+
+class Unpacker:
+    """Frames out of a byte stream that arrives in any pieces."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived."""
+        self._buffer += data
+
+    def bodies(self) -> Iterator[bytes]:
+        """The complete frames, without their length."""
+        while len(self._buffer) >= 4:
+            (length,) = struct.unpack_from(">I", self._buffer)
+            if length > MAX_FRAME_BYTES:
+                raise ValueError(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+            if len(self._buffer) < 4 + length:
+                return
+            body = bytes(self._buffer[4 : 4 + length])
+            del self._buffer[: 4 + length]
+            yield body
+
+
+def commands(body: bytes) -> list[Command]:
+    """The commands of one frame. Raises `msgspec.DecodeError`."""
+    return _command_decoder.decode(body)
+
+
+def frame_items(body: bytes) -> list[FrameItem]:
+    """The items of one frame. Raises `msgspec.DecodeError`."""
+    return _frame_decoder.decode(body)
