@@ -23,7 +23,7 @@ from tui.models.audio_manager import AudioManager
 from tui.models.capture import CallerLine
 from tui.models.journal import Journal
 from tui.models.playback import Cut
-from tui.models.session_state import SessionState
+from tui.models.session_state import Completed, SessionState
 from tui.models.target import Target
 from tui.protocols.base import CallerSettings, Outgoing, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
@@ -269,6 +269,7 @@ class LiveSession:
     # -- what the agent says --
 
     def _register_handlers(self) -> None:
+        self.state.add_completion_callback(self._on_completed)
         self.messages.add_message_handler(self._log_received)
         self.messages.add_session_handler(self.router.handle_platform_event)
         self.messages.add_audio_handler(self.router.handle_platform_event)
@@ -388,21 +389,20 @@ class LiveSession:
     def _tell_audio(self) -> None:
         """Make true what happened to audio, and tell the agent what it wants to know of it."""
         for event in self.audio.poll(self._clock_ns()):
-            match self.journal.emit(event):
-                case e.PlaybackEnded() as ended:
-                    self._tell_ended(ended)
-                case e.LineChanged(finished=True) if self._line_recording and not self.audio.capture.speaking:
-                    spawn(self.record(False), "stop after a caller line")
-                case _:
-                    pass
+            self.journal.emit(event)
         for name in self.audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
-    def _tell_ended(self, ended: e.PlaybackEnded) -> None:
-        received_ms = ended.heard_ms + ended.unheard_ms
-        self._send(
-            self._caller.playback_finished(ended.reply, heard_ms=ended.heard_ms, received_ms=received_ms)
-        )
+    def _on_completed(self, event: Completed) -> None:
+        """Completion callback of the state: the agent is told what was heard, a spoken line ends recording."""
+        match event:
+            case e.PlaybackEnded(reply=reply, heard_ms=heard_ms):
+                received_ms = heard_ms + event.unheard_ms
+                self._send(self._caller.playback_finished(reply, heard_ms=heard_ms, received_ms=received_ms))
+            case e.LineChanged() if self._line_recording and not self.audio.capture.speaking:
+                spawn(self.record(False), "stop after a caller line")
+            case _:
+                pass
 
     def _tell_cuts(self, reason: str, cuts: list[Cut]) -> None:
         """Make true what a flush did."""
@@ -417,7 +417,7 @@ class LiveSession:
             ended = e.PlaybackEnded(
                 at_ns=self._clock_ns(), reply=cut.reply, heard_ms=cut.heard_ms, unheard_ms=cut.unheard_ms
             )
-            self._tell_ended(self.journal.emit(ended))
+            self.journal.emit(ended)
 
     # -- what is logged and reported --
 

@@ -15,8 +15,9 @@ from tui.audio.pcm import with_gain
 class LineStep:
     """Speaks recorded audio in place of the microphone, as long as there is some."""
 
-    def __init__(self, on_finished: Callable[[], object]) -> None:
+    def __init__(self, on_finished: Callable[[], object], on_progress: Callable[[float], object]) -> None:
         self._on_finished = on_finished
+        self._on_progress = on_progress
         self._pcm = b""
         self._position = 0
 
@@ -39,6 +40,7 @@ class LineStep:
             return block
         part = self._pcm[self._position : self._position + len(block)]
         self._position += len(part)
+        self._on_progress(self._position / len(self._pcm))
         if self._position >= len(self._pcm):
             self.stop()
             self._on_finished()

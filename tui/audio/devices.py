@@ -118,22 +118,23 @@ class Stream:
         device: Device,
         rate: int,
         block_frames: int,
-        on_finished: Callable[[], None],
+        on_lost: Callable[[], None],
         portaudio: Any,
         open_raw: Callable[..., Any],
     ) -> None:
         self.device = device
         self.rate = rate
         self.block_frames = block_frames
-        self._on_finished = on_finished
+        self._on_lost = on_lost
         self._portaudio = portaudio
         self._told_to_end = False
         self._ended_unasked = False
         self._raw = open_raw(finished_callback=self._finished)
 
     def _finished(self) -> None:
-        self._ended_unasked = not self._told_to_end
-        self._on_finished()
+        if not self._told_to_end:
+            self._ended_unasked = True
+            self._on_lost()
 
     @property
     def vanished(self) -> bool:
@@ -279,16 +280,16 @@ def open_input(
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    on_finished: Callable[[], None],
+    on_lost: Callable[[], None],
     *,
     latency: Latency = "low",
 ) -> Stream:
     """Open a microphone; ``callback`` gets its blocks once the stream is started.
 
-    ``on_finished`` is called, on PortAudio's thread, whenever the stream ends: stopped, aborted or vanished.
+    ``on_lost`` is called, on PortAudio's thread, when the stream ends without being told to.
     Raises `AudioDeviceError`: busy, refused, gone, or not at this rate (see `supported_rate`).
     """
-    return _open("input", device, rate, block_frames, callback, on_finished, latency)
+    return _open("input", device, rate, block_frames, callback, on_lost, latency)
 
 
 def open_output(
@@ -296,12 +297,12 @@ def open_output(
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    on_finished: Callable[[], None],
+    on_lost: Callable[[], None],
     *,
     latency: Latency = "low",
 ) -> Stream:
     """Open a speaker; ``callback`` has to fill the whole of every block. Else like `open_input`."""
-    return _open("output", device, rate, block_frames, callback, on_finished, latency)
+    return _open("output", device, rate, block_frames, callback, on_lost, latency)
 
 
 def _open(
@@ -310,7 +311,7 @@ def _open(
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    on_finished: Callable[[], None],
+    on_lost: Callable[[], None],
     latency: Latency,
 ) -> Stream:
     portaudio = _portaudio()
@@ -326,7 +327,7 @@ def _open(
         callback=callback,
     )
     try:
-        return Stream(device, rate, block_frames, on_finished, portaudio, open_raw)
+        return Stream(device, rate, block_frames, on_lost, portaudio, open_raw)
     except portaudio.PortAudioError as error:
         raise AudioDeviceError(_refused(device, rate, error)) from error
 

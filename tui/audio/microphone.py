@@ -73,16 +73,11 @@ class Microphone:
             self.device_rate,
             self.device_rate * self._block_ms // 1000,
             self._callback,
-            self._finished,
+            self._on_lost,
             latency="low",
         )
         stream.start()
         return stream
-
-    def _finished(self) -> None:
-        """From PortAudio's thread; a stream that we close finishes too."""
-        if self._stream is not None:
-            self._on_lost()
 
     async def _close_device(self) -> None:
         if self._stream is not None:

@@ -41,7 +41,6 @@ class Speaker:
         self._latency = latency
         self._clock_ns = clock_ns
         self._on_lost = on_lost
-        self._ending_stream = False
         self._played: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
         self._stream: devices.Stream | None = None
         self._resampler: LiveResampler | None = None
@@ -64,7 +63,7 @@ class Speaker:
             rate,
             rate * self._block_ms // 1000,
             self._playback_callback,
-            self._finished,
+            self._on_lost,
             latency=_latency(self._latency),
         )
         self._stream.start()
@@ -82,9 +81,7 @@ class Speaker:
         cuts = self.queue.flush(self._clock_ns(), aborted_latency_ms=latency_ms)
         if stream and cuts:
             self._resampled = b""
-            self._ending_stream = True
             await asyncio.to_thread(_restart, stream)
-            self._ending_stream = False
         return cuts
 
     def take_played(self) -> list[bytes]:
@@ -104,7 +101,6 @@ class Speaker:
         if self._clocked:
             self._clocked.cancel()
         if self._stream:
-            self._ending_stream = True
             stream, self._stream = self._stream, None
             await asyncio.to_thread(stream.close)
         if self._file:
@@ -125,11 +121,6 @@ class Speaker:
             self._played.append(block)
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
-
-    def _finished(self) -> None:
-        """From PortAudio's thread; a stream that we abort or close finishes too."""
-        if not self._ending_stream:
-            self._on_lost()
 
     def _pull(self, frames: int) -> bytes:
         return self.queue.pull(frames, self._clock_ns())

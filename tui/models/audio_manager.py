@@ -42,6 +42,7 @@ class AudioManager:
         self._told: dict[e.Loss, float] = {}
         self._overflows = 0
         self._capture_error: Exception | None = None
+        self._line_progress = 0.0
 
     async def configure(
         self,
@@ -66,6 +67,7 @@ class AudioManager:
             clock_ns=self._clock_ns,
             on_device_lost=lambda: self._device_lost("microphone"),
         )
+        self.capture.add_progress_callback(self._line_progressed)
         self.playback = Playback(
             found,
             path=output,
@@ -121,6 +123,9 @@ class AudioManager:
         """Every captured block with the instant its last sample left the microphone, at the agreed rate."""
         return self.capture.blocks()
 
+    def _line_progressed(self, done: float) -> None:
+        self._line_progress = done
+
     def encode(self, block: bytes) -> bytes:
         """A captured block as the agreed format puts it on the wire."""
         return encode(block, self.capture.format)
@@ -174,6 +179,7 @@ class AudioManager:
             queued_ms=stats.queued_frames / per_ms,
             queued_worst_ms=stats.worst_queued_frames / per_ms,
             user_clipped=bool(user and user.clipped_frames),
+            line_progress=self._line_progress if self.capture.speaking else None,
         )
 
     async def close(self) -> None:

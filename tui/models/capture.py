@@ -16,10 +16,11 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.microphone import Microphone, RecordingCallback
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import AudioFileError, read_wav
-from tui.callbacks import CallbackChain, spawn
+from tui.callbacks import CallbackChain, CallbackManager, ProgressCallback, Registration, spawn
 from tui.models import events as e
 
 DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
+PROGRESS = "line progress"
 
 
 class CallerLine(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ class Capture:
     ) -> None:
         self.format = DEFAULT_FORMAT
         self.handoff = CaptureHandoff(asyncio.get_running_loop(), block_ms=block_ms)
+        self.callbacks = CallbackManager()
         self.gain = GainStep()
         self.mute = MuteStep()
         self.level = LevelStep(clock_ns)
@@ -66,7 +68,7 @@ class Capture:
         self._tell = tell
         self._clock_ns = clock_ns
         self._on_device_lost = on_device_lost
-        self._line = LineStep(self._line_finished)
+        self._line = LineStep(self._line_finished, lambda done: self.callbacks.trigger(PROGRESS, done))
         self._spoken: CallerLine | None = None
         self._microphone: Microphone | None = None
         self._resampler: LiveResampler | None = None
@@ -117,6 +119,10 @@ class Capture:
             await self.handoff.wait()
             for instant_ns, block in self.handoff.take():
                 yield instant_ns, self._at_agreed_rate(block)
+
+    def add_progress_callback(self, callback: ProgressCallback) -> Registration:
+        """Call ``callback(done)`` with 0..1 while a recorded line is being sent, block by block."""
+        return self.callbacks.register_callback(PROGRESS, callback)
 
     def speak(self, line: CallerLine) -> None:
         """Say a recorded line in place of the microphone while blocks are delivered."""

@@ -334,3 +334,5 @@ class Telemetry(
     """Agent audio waiting to be played."""
     queued_worst_ms: float = 0.0
     user_clipped: bool = False
+    line_progress: float | None = None
+    """How far the recorded line that is being spoken has come, 0..1; None while there is none."""

