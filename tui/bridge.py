@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from tui.callbacks import CallbackStats, callback_tracing
 from tui.engine.wire import (
+    CallbackTable,
     Command,
     DeviceList,
     EngineReady,
@@ -19,6 +21,7 @@ from tui.engine.wire import (
     FrameItem,
     SessionFile,
     TelemetryItem,
+    TraceCallbacks,
 )
 from tui.models.event_log import EventLog
 from tui.models.events import ErrorRaised, MessageLogged, SessionEvent, Status, StatusChanged, Telemetry
@@ -59,6 +62,8 @@ class Bridge:
         self.transcript = Transcript()
         self.telemetry = Telemetry(at_ns=0)
         self.devices: DeviceList | None = None
+        self.engine_callbacks: tuple[CallbackStats, ...] = ()
+        """What tracing has measured in the engine; see `trace_callbacks`."""
         self.engine_ready = False
         self._dirty: dict[Callable[[], None], None] = {}
         self._raw: int | None = None
@@ -95,6 +100,21 @@ class Bridge:
         """Hand an intent of the user to the engine."""
         self.engine.send(command)
 
+    def trace_callbacks(self, on: bool) -> None:
+        """Measure every registered callback, here and in the engine, or no longer."""
+        callback_tracing.enable() if on else callback_tracing.disable()
+        self.send(TraceCallbacks(on=on))
+
+    @property
+    def tracing_callbacks(self) -> bool:
+        """Whether callbacks are being measured."""
+        return callback_tracing.enabled
+
+    def callback_stats(self) -> list[tuple[str, CallbackStats]]:
+        """What tracing has measured so far, with the process it was measured in."""
+        here = [("screen", stats) for stats in callback_tracing.snapshot()]
+        return [("engine", stats) for stats in self.engine_callbacks] + here
+
     def replace_engine(self, engine: EngineLink) -> None:
         """Go on with a new engine after the old one was lost; the models keep what they know."""
         self.engine = engine
@@ -130,6 +150,8 @@ class Bridge:
                     self._raw = None
             case DeviceList():
                 self.devices = item
+            case CallbackTable():
+                self.engine_callbacks = item.stats
             case EngineReady():
                 self.engine_ready = True
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from tui.audio.speech import SpeechDetector, make_detector
 from tui.callbacks import FailureReport, default_reporter, spawn
+from tui.handlers.agent_events import AgentEvents
 from tui.handlers.event_router import EventRouter
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -80,7 +81,6 @@ class LiveSession:
         self._outbox = Outbox(self._client.send, on_sending=self._log_sent, on_dropped=self._count_unsent)
         self._detector: SpeechDetector | None = None
         self._early: deque[bytes] = deque()
-        self._received_ms: dict[str, float] = {}
         self._line_recording = False
         self._accepted = asyncio.Event()
         self._over = asyncio.Event()
@@ -266,7 +266,7 @@ class LiveSession:
         self.audio.playback.stop_draining()
         self._over.set()
 
-    # -- what the agent says --
+    # -- what handlers do --
 
     def _register_handlers(self) -> None:
         self.state.add_completion_callback(self._on_completed)
@@ -274,25 +274,14 @@ class LiveSession:
         self.messages.add_session_handler(self.router.handle_platform_event)
         self.messages.add_audio_handler(self.router.handle_platform_event)
         self.messages.add_error_handler(self._report_error)
-        handlers: dict[T, Callable[[TelephonyEvent], object]] = {
-            T.SESSION_ACCEPTED: self._on_accepted,
-            T.HANG_UP: self._on_hang_up,
-            T.TRANSFER: self._on_transfer,
-            T.USER_STREAM_STARTED: self._on_user_stream_started,
-            T.SPEECH_STARTED: lambda _: self._user_speech(e.SpeechPhase.STARTED),
-            T.SPEECH_STOPPED: lambda _: self._user_speech(e.SpeechPhase.STOPPED),
-            T.SPEECH_COMMITTED: lambda _: self._user_speech(e.SpeechPhase.COMMITTED),
-            T.SPEECH_HYPOTHESIS: lambda event: self._transcribed(e.Speaker.USER, event, final=False),
-            T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Speaker.USER, event, final=True),
-            T.PLAY_STREAM_START: self._on_play_start,
-            T.PLAY_STREAM_CHUNK: self._on_play_chunk,
-            T.PLAY_STREAM_STOP: self._on_play_stop,
-            T.CLEAR: lambda event: self.interrupt(event.reason),
-            T.MARK: lambda event: self.audio.playback.mark(event.text),
-            T.AGENT_TEXT: lambda event: self._transcribed(e.Speaker.AGENT, event, final=True),
-        }
-        for event_type, handler in handlers.items():
-            self.router.register_telephony_handler(event_type, handler)
+        AgentEvents(
+            self.journal,
+            self.audio,
+            accepted=self._on_accepted,
+            finish=self._finish,
+            interrupt=self.interrupt,
+        ).register_with(self.router)
+        self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._on_user_stream_started)
 
     def _on_accepted(self, event: TelephonyEvent) -> None:
         self._accepted.set()
@@ -309,13 +298,6 @@ class LiveSession:
         if self._detector.fallback_reason:
             self.journal.notice(f"Speech is detected by loudness alone: {self._detector.fallback_reason}")
 
-    def _on_hang_up(self, event: TelephonyEvent) -> None:
-        self._finish(f"the agent hung up{': ' + event.reason if event.reason else ''}")
-
-    def _on_transfer(self, event: TelephonyEvent) -> None:
-        self.journal.notice(f"The agent transfers the call to {event.text}.")
-        self._finish(f"transferred to {event.text}")
-
     def _finish(self, reason: str) -> None:
         self._ending = self._ending or reason
         self._over.set()
@@ -323,43 +305,6 @@ class LiveSession:
     def _on_user_stream_started(self, _: TelephonyEvent) -> None:
         while self._early and self._caller.user_stream_open:
             self._send(self._caller.user_audio(self.audio.encode(self._early.popleft())))
-
-    def _on_play_start(self, event: TelephonyEvent) -> None:
-        if event.format is None:
-            return
-        self._received_ms[event.stream_id] = 0.0
-        self.journal.emit(
-            e.ReplyStarted(at_ns=self._clock_ns(), reply=event.stream_id, format=str(event.format))
-        )
-        if event.text:
-            self._transcribed(e.Speaker.AGENT, event, final=True)
-        self.audio.playback.begin(event.stream_id, event.format)
-
-    def _on_play_chunk(self, event: TelephonyEvent) -> None:
-        received_ms = self.audio.playback.play(event.stream_id, event.audio, event.format)
-        self._received_ms[event.stream_id] = self._received_ms.get(event.stream_id, 0.0) + received_ms
-
-    def _on_play_stop(self, event: TelephonyEvent) -> None:
-        received_ms = self._received_ms.pop(event.stream_id, 0.0)
-        self.journal.emit(
-            e.ReplyEnded(at_ns=self._clock_ns(), reply=event.stream_id, received_ms=received_ms)
-        )
-        self.audio.playback.end(event.stream_id)
-
-    def _user_speech(self, phase: e.SpeechPhase) -> None:
-        self.journal.emit(e.UserSpeech(at_ns=self._clock_ns(), phase=phase))
-
-    def _transcribed(self, speaker: e.Speaker, event: TelephonyEvent, *, final: bool) -> None:
-        self.journal.emit(
-            e.Transcribed(
-                at_ns=self._clock_ns(),
-                speaker=speaker,
-                text=event.text,
-                final=final,
-                item=event.stream_id if speaker is e.Speaker.AGENT else "",
-                confidence=event.confidence,
-            )
-        )
 
     # -- audio --
 

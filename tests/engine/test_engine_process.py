@@ -162,3 +162,16 @@ def test_a_protocol_that_does_not_exist_is_said_and_the_engine_stays(bridge: Bri
     assert bridge.state.last_error is not None
     assert "smoke-signals" in bridge.state.last_error.message
     assert bridge.engine.alive
+
+
+def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) -> None:
+    bridge.trace_callbacks(True)
+    try:
+        call(bridge, agent)
+        until(bridge, lambda: any(stats.calls for stats in bridge.engine_callbacks))
+        measured = {process for process, stats in bridge.callback_stats()}
+        assert "engine" in measured
+        assert any("_log_received" in stats.name for stats in bridge.engine_callbacks)
+    finally:
+        bridge.trace_callbacks(False)
+    assert not bridge.tracing_callbacks

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tui import assets
 from tui.audio import devices
-from tui.callbacks import spawn
+from tui.callbacks import callback_tracing, spawn
 from tui.engine import wire
 from tui.engine.session_file import SessionFile
 from tui.models.audio_manager import AudioManager
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.02
 TELEMETRY_EVERY_BATCHES = 2
+TABLE_EVERY_BATCHES = 25
 MAX_HELD_ITEMS = 400_000
 """Held back for a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
 
@@ -73,6 +74,8 @@ class Engine:
                 self._pending.append(found)
             case wire.Pause():
                 self._paused = command.paused
+            case wire.TraceCallbacks():
+                callback_tracing.enable() if command.on else callback_tracing.disable()
             case wire.Shutdown():
                 self.shut_down()
             case _ if session is not None:
@@ -166,6 +169,8 @@ class Engine:
         batch = 0
         while True:
             batch += 1
+            if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
+                self._pending.append(wire.CallbackTable(stats=callback_tracing.snapshot()))
             if batch % TELEMETRY_EVERY_BATCHES == 0 and self._telemetry:
                 self._pending.append(wire.TelemetryItem(telemetry=self._telemetry))
                 self._telemetry = None

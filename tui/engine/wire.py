@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from tui.callbacks import CallbackStats
 from tui.models.events import SessionEvent, Telemetry
 from tui.models.target import Target
 
@@ -75,6 +76,12 @@ class Pause(_Item, frozen=True, tag="pause"):
     paused: bool
 
 
+class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
+    """Measure every registered callback from now on, or no longer; a `CallbackTable` follows while it is on."""
+
+    on: bool
+
+
 class Shutdown(_Item, frozen=True, tag="shutdown"):
     """Say goodbye on the wire, close everything, end."""
 
@@ -90,6 +97,7 @@ Command = (
     | HangUp
     | ListDevices
     | Pause
+    | TraceCallbacks
     | Shutdown
 )
 
@@ -126,6 +134,12 @@ class DeviceList(_Item, frozen=True, tag="devices"):
     problem: str = ""
 
 
+class CallbackTable(_Item, frozen=True, tag="callbacks"):
+    """What tracing has measured in the engine so far."""
+
+    stats: tuple[CallbackStats, ...]
+
+
 class EventItem(_Item, frozen=True, tag="event"):
     """One event of the session."""
 
@@ -138,7 +152,7 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
     telemetry: Telemetry
 
 
-FrameItem = EngineReady | SessionFile | DeviceList | EventItem | TelemetryItem
+FrameItem = EngineReady | SessionFile | DeviceList | CallbackTable | EventItem | TelemetryItem
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[Command])

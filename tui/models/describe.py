@@ -92,6 +92,8 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unheard"
         case e.RoundTripMeasured():
             return "ping", f"round trip {event.round_trip_ms:.1f} ms"
+        case e.UsageReported():
+            return "usage", f"{event.what}: " + ", ".join(f"{k} {v:g}" for k, v in event.figures.items())
         case e.ToolChanged():
             return "tool", _describe_tool(event)
         case _:

@@ -293,6 +293,13 @@ class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
     duration_ms: float | None = None
 
 
+class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
+    """What the agent says the session has cost, or what its limits leave."""
+
+    what: str
+    figures: dict[str, float] = {}
+
+
 SessionEvent = (
     SessionStarted
     | StatusChanged
@@ -316,6 +323,7 @@ SessionEvent = (
     | LossCounted
     | RoundTripMeasured
     | ToolChanged
+    | UsageReported
 )
 """Every kind of event, as one type for decoders and `match`."""
 

@@ -1,0 +1,154 @@
+"""The agent's side of function calls: OpenAI Realtime events through an EventRouter, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tui.callbacks import ErrorReporter
+from tui.handlers.event_router import EventRouter
+from tui.handlers.function_handler import FunctionHandler
+from tui.models.events import ToolChanged
+
+HARD_LIMIT_S = 10.0
+
+
+class FakeWebSocket:
+    """Keeps what is sent, in order."""
+
+    def __init__(self) -> None:
+        self.sent: list[Mapping[str, Any]] = []
+        self._changed = asyncio.Event()
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        self.sent.append(message)
+        self._changed.set()
+
+    @property
+    def kinds(self) -> list[str]:
+        return [message["type"] for message in self.sent]
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Decoded outputs by call."""
+        items = [message["item"] for message in self.sent if message["type"] == "conversation.item.create"]
+        assert all(item["type"] == "function_call_output" for item in items)
+        return {item["call_id"]: json.loads(item["output"]) for item in items}
+
+    @property
+    def requests(self) -> int:
+        return self.kinds.count("response.create")
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that was sent makes ``condition`` true."""
+        async with asyncio.timeout(HARD_LIMIT_S):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Agent:
+    """A handler under test, wired as a session does it, and events to drive it with."""
+
+    def __init__(
+        self, hang_up_callback: Callable[[Any], object] | None = None, *, time_limit_s: float = HARD_LIMIT_S
+    ) -> None:
+        self.socket = FakeWebSocket()
+        self.changes: list[ToolChanged] = []
+        self.reporter = ErrorReporter()
+        self.now_ns = 0
+        self.handler = FunctionHandler(
+            self.socket,
+            hang_up_callback,
+            time_limit_s=time_limit_s,
+            on_change=self.changes.append,
+            clock_ns=lambda: self.now_ns,
+            reporter=self.reporter,
+        )
+        self.router = EventRouter()
+        self.handler.register_with(self.router)
+
+    async def says(self, kind: str, **members: Any) -> None:
+        await self.router.handle_realtime_event({"type": kind, "event_id": "event_1", **members})
+
+    async def starts_response(self, response_id: str = "resp_1") -> None:
+        await self.says("response.created", response={"id": response_id, "status": "in_progress"})
+
+    async def ends_response(
+        self, response_id: str = "resp_1", status: str = "completed", output: list[Any] | None = None
+    ) -> None:
+        await self.says("response.done", response={"id": response_id, "status": status, "output": output})
+
+    async def adds_item(self, name: str, call_id: str = "call_1", response_id: str = "resp_1") -> None:
+        item = function_call(name, "", call_id, "in_progress")
+        await self.says("response.output_item.added", response_id=response_id, output_index=0, item=item)
+
+    async def sends_delta(self, delta: str, call_id: str = "call_1", response_id: str = "resp_1") -> None:
+        ids = {"response_id": response_id, "item_id": "item_1", "output_index": 0, "call_id": call_id}
+        await self.says("response.function_call_arguments.delta", delta=delta, **ids)
+
+    async def ends_arguments(self, arguments: str, call_id: str = "call_1", **members: Any) -> None:
+        ids = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "call_id": call_id}
+        await self.says("response.function_call_arguments.done", arguments=arguments, **ids, **members)
+
+    async def ends_item(
+        self,
+        name: str,
+        arguments: str = "{}",
+        call_id: str = "call_1",
+        response_id: str = "resp_1",
+        status: str = "completed",
+    ) -> None:
+        item = function_call(name, arguments, call_id, status)
+        await self.says("response.output_item.done", response_id=response_id, output_index=0, item=item)
+
+    async def idle(self) -> None:
+        """Wait until every call that was begun is answered, and what follows from that is sent."""
+        async with asyncio.timeout(HARD_LIMIT_S):
+            while self.handler._tasks:
+                await asyncio.wait(self.handler._tasks)
+
+    async def until_late(self) -> None:
+        """Wait until a thread came back that nobody waits for any more."""
+        async with asyncio.timeout(HARD_LIMIT_S):
+            while not self.handler.late_results:  # noqa: ASYNC110 - a counter has no event
+                await asyncio.sleep(0)
+
+    async def calls(self, name: str, arguments: str = "{}") -> Any:
+        """A whole response with one call; its output."""
+        await self.starts_response()
+        await self.ends_item(name, arguments)
+        await self.ends_response()
+        await self.idle()
+        return self.socket.outputs["call_1"]
+
+
+def function_call(name: str, arguments: str, call_id: str, status: str) -> dict[str, Any]:
+    return {
+        "id": f"item_{call_id}",
+        "object": "realtime.item",
+        "type": "function_call",
+        "status": status,
+        "name": name,
+        "call_id": call_id,
+        "arguments": arguments,
+    }
+
+
+class Gate:
+    """A function that blocks its thread until the test opens it."""
+
+    def __init__(self, result: object = "late") -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+        self.left = threading.Event()
+        self.result = result
+
+    def __call__(self, arguments: dict[str, Any]) -> object:
+        self.entered.set()
+        assert self.opened.wait(HARD_LIMIT_S)
+        self.left.set()
+        return self.result

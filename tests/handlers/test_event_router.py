@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tui.callbacks import default_reporter
+from tui.callbacks.testing import AsyncMockCallback, MockCallback
+from tui.handlers.event_router import EventRouter
+from tui.protocols.base import TelephonyEvent, TelephonyEventType
+
+HANG_UP = TelephonyEvent(type=TelephonyEventType.HANG_UP, reason="done")
+
+
+@pytest.fixture
+def router() -> EventRouter:
+    default_reporter.clear()
+    return EventRouter()
+
+
+async def test_each_event_goes_to_the_handler_of_its_type(router: EventRouter) -> None:
+    on_hang_up, on_clear, on_created = MockCallback(), MockCallback(), MockCallback()
+    router.register_telephony_handler(TelephonyEventType.HANG_UP, on_hang_up)
+    router.register_telephony_handler(TelephonyEventType.CLEAR, on_clear)
+    router.register_realtime_handler("response.created", on_created)
+    message = {"type": "response.created", "response": {"id": "resp_1"}}
+    await router.handle_platform_event(HANG_UP)
+    await router.handle_realtime_event(message)
+    on_hang_up.assert_called_once()
+    on_hang_up.assert_called_with(HANG_UP)
+    on_created.assert_called_with(message)
+    on_clear.assert_not_called()
+
+
+async def test_a_mapping_with_a_type_is_taken_like_an_event(router: EventRouter) -> None:
+    handler = MockCallback()
+    router.register_telephony_handler(TelephonyEventType.HANG_UP, handler)
+    await router.handle_platform_event({"type": "hang_up"})
+    await router.handle_platform_event({"type": TelephonyEventType.HANG_UP})
+    assert handler.call_count == 2
+    handler.assert_called_with({"type": TelephonyEventType.HANG_UP})
+
+
+async def test_plain_and_coroutine_handlers_have_run_when_the_event_is_handled(router: EventRouter) -> None:
+    for handler in (MockCallback(), AsyncMockCallback()):
+        router.register_telephony_handler(TelephonyEventType.HANG_UP, handler)
+        router.register_realtime_handler("response.done", handler)
+        await router.handle_platform_event(HANG_UP)
+        await router.handle_realtime_event({"type": "response.done"})
+        assert handler.call_count == 2
+
+
+async def test_there_is_one_handler_for_a_type_and_a_later_one_replaces_it(router: EventRouter) -> None:
+    first, second = MockCallback(), MockCallback()
+    for handler in (first, second):
+        router.register_telephony_handler(TelephonyEventType.HANG_UP, handler)
+        router.register_realtime_handler("response.done", handler)
+    await router.handle_platform_event(HANG_UP)
+    await router.handle_realtime_event({"type": "response.done"})
+    first.assert_not_called()
+    assert second.call_count == 2
+
+
+async def test_the_two_kinds_of_event_do_not_meet(router: EventRouter) -> None:
+    telephony, realtime = MockCallback(), MockCallback()
+    router.register_telephony_handler(TelephonyEventType.HANG_UP, telephony)
+    router.register_realtime_handler("hang_up", realtime)
+    await router.handle_platform_event(HANG_UP)
+    telephony.assert_called_once()
+    realtime.assert_not_called()
+
+
+async def test_an_unknown_type_is_counted_each_time_and_logged_once(
+    router: EventRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await router.handle_platform_event({"type": "session.novelty"})
+            await router.handle_realtime_event({"type": "response.novelty"})
+        await router.handle_realtime_event({})
+    assert router.unknown == {"session.novelty": 3, "response.novelty": 3, "": 1}
+    assert len(caplog.records) == 3
+    assert not router.unhandled
+
+
+async def test_a_known_type_without_a_handler_is_counted_apart_and_not_logged(
+    router: EventRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        await router.handle_platform_event(HANG_UP)
+        await router.handle_platform_event({"type": "hang_up"})
+    assert router.unhandled == {"hang_up": 2}
+    assert not router.unknown
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("mock", [MockCallback, AsyncMockCallback])
+async def test_a_failing_handler_is_reported_and_stops_nothing(
+    router: EventRouter, mock: type[MockCallback]
+) -> None:
+    failing, working = mock(side_effect=ValueError("broken"), name="failing"), MockCallback()
+    router.register_telephony_handler(TelephonyEventType.HANG_UP, failing)
+    router.register_realtime_handler("response.created", failing)
+    router.register_realtime_handler("response.done", working)
+    for _ in range(2):
+        await router.handle_platform_event(HANG_UP)
+        await router.handle_realtime_event({"type": "response.created"})
+        await router.handle_realtime_event({"type": "response.done"})
+    assert working.call_count == 2
+    assert [(report.callback, report.event, report.count) for report in default_reporter.reports] == [
+        ("failing", "hang_up event", 2),
+        ("failing", "response.created event", 2),
+    ]

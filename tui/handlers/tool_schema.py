@@ -1,0 +1,144 @@
+"""What a function tells of itself: its description and its parameters, from type hints and docstring."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+_SECTION = re.compile(
+    r"(args|arguments|parameters|returns?|yields?|raises|examples?|notes?):\s*$", re.IGNORECASE
+)
+_ARGS_SECTIONS = ("args", "arguments", "parameters")
+_ENTRY = re.compile(r"\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)")
+
+
+class NotATool(ValueError):
+    """A function that an agent cannot be offered, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a function."""
+
+    name: str
+    hint: Any
+    """Its type, for `msgspec.convert`; anything goes where the function has no hint."""
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What can be said to an agent about a function."""
+
+    description: str
+    parameters: tuple[Parameter, ...]
+    schema: Mapping[str, Any]
+    """JSON schema of the arguments as one object."""
+
+
+def describe(function: Callable[..., Any]) -> Signature:
+    """Read hints and docstring. Raises `NotATool`."""
+    description, texts = parse_docstring(inspect.getdoc(function) or "")
+    signature = inspect.signature(function)
+    parameters = tuple(_parameter(function, parameter) for parameter in signature.parameters.values())
+    properties, definitions = msgspec.json.schema_components(
+        [parameter.hint for parameter in parameters], ref_template="#/$defs/{name}"
+    )
+    described = {
+        parameter.name: {
+            **_description(texts, parameter.name),
+            **schema,
+            **_default(signature, parameter.name),
+        }
+        for parameter, schema in zip(parameters, properties, strict=True)
+    }
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": described,
+        "required": [parameter.name for parameter in parameters if parameter.required],
+        "additionalProperties": False,
+    }
+    return Signature(description, parameters, schema | ({"$defs": definitions} if definitions else {}))
+
+
+def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
+    """The description (what stands before the first section) and the text of each entry under ``Args:``."""
+    section = ""
+    lines: dict[str, list[str]] = {"": []}
+    for line in docstring.splitlines():
+        if heading := _SECTION.match(line):
+            section = heading[1].lower()
+        lines.setdefault(section, []).append("" if heading else line)
+    paragraphs = "\n".join(lines[""]).strip().split("\n\n")
+    description = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return description, _entries([line for name in _ARGS_SECTIONS for line in lines.get(name, [])])
+
+
+def _entries(lines: list[str]) -> dict[str, str]:
+    """``name (type): text`` and the deeper lines that continue it."""
+    filled = [line for line in lines if line.strip()]
+    depth = min((_indentation(line) for line in filled), default=0)
+    entries: dict[str, str] = {}
+    name = ""
+    for line in filled:
+        entry = _ENTRY.match(line.strip()) if _indentation(line) == depth else None
+        if entry:
+            name, entries[entry[1]] = entry[1], entry[2]
+        elif name:
+            entries[name] = f"{entries[name]} {line.strip()}".strip()
+    return entries
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _parameter(function: Callable[..., Any], parameter: inspect.Parameter) -> Parameter:
+    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        raise NotATool(f"parameter {parameter} cannot be given by name")
+    hint = _hint(function, parameter)
+    if parameter.default is None and hint is not Any:
+        optional: Any = typing.Optional
+        hint = optional[hint]
+    return Parameter(parameter.name, hint, required=parameter.default is parameter.empty)
+
+
+def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The hint, evaluated where the function was written, if there is a JSON schema for it."""
+    if parameter.annotation is parameter.empty:
+        return Any
+    holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        hint = typing.get_type_hints(holder, scope, include_extras=True)["hint"]
+        msgspec.json.schema_components([hint])
+    except Exception as error:
+        written = parameter.annotation
+        shown = written if isinstance(written, str) else inspect.formatannotation(written)
+        reason = str(error).splitlines()[-1:] or [type(error).__name__]
+        raise NotATool(
+            f"parameter {parameter.name} has a type that cannot be used, {shown}: {reason[0]}"
+        ) from error
+    return hint
+
+
+def _description(texts: Mapping[str, str], name: str) -> dict[str, str]:
+    return {"description": texts[name]} if texts.get(name) else {}
+
+
+def _default(signature: inspect.Signature, name: str) -> dict[str, Any]:
+    """The default, where JSON has a form for it and it says something."""
+    default = signature.parameters[name].default
+    if default is inspect.Parameter.empty or default is None:
+        return {}
+    try:
+        return {"default": msgspec.to_builtins(default, str_keys=True)}
+    except (TypeError, ValueError, RecursionError):
+        return {}
