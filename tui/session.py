@@ -26,12 +26,12 @@ from tui.models.journal import Journal
 from tui.models.playback import Cut
 from tui.models.session_state import Completed, SessionState
 from tui.models.target import Target
-from tui.protocols.base import CallerSettings, Outgoing, TelephonyEvent
+from tui.protocols.base import CallerSettings, HasInstructions, Outgoing, TelephonyEvent, agent_detects_turns
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import protocol_named
-from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
+from tui.websocket.client import ConnectionFailed, WebSocketClient
+from tui.websocket.connection import Connection
 from tui.websocket.message_handler import MessageHandler, Received
-from tui.websocket.outbox import Outbox
 
 EARLY_AUDIO_BLOCKS = 100
 """Blocks kept while the user stream is being opened, so that the first word is not lost."""
@@ -66,19 +66,15 @@ class LiveSession:
         self.journal = Journal(self.state, sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
         self._telemetry = telemetry
         self._clock_ns = clock_ns
-        protocol = protocol_named(target.protocol)
-        self._caller = protocol.caller(_settings(target), lambda: str(uuid.uuid4()), _utc_now)
+        self._protocol = protocol_named(target.protocol)
+        self._caller = self._protocol.caller(_settings(target), lambda: str(uuid.uuid4()), _utc_now)
         self.messages = MessageHandler(self._caller.receive)
-        self._client = WebSocketClient(
-            target.url,
-            headers=(dict(protocol.headers(target.token, target.url)) if target.token else {})
-            | target.headers,
-            insecure=target.insecure,
-            cacert=target.cacert,
-            clock_ns=clock_ns,
-            on_round_trip=self._measured_round_trip,
+        self._connection = Connection(
+            self._new_client,
+            timeout_s=target.connect_timeout_s,
+            on_sending=self._log_sent,
+            on_dropped=self._count_unsent,
         )
-        self._outbox = Outbox(self._client.send, on_sending=self._log_sent, on_dropped=self._count_unsent)
         self._detector: SpeechDetector | None = None
         self._early: deque[bytes] = deque()
         self._line_recording = False
@@ -103,7 +99,7 @@ class LiveSession:
             await self._connect()
             if not self._over.is_set():
                 tasks = self._start_tasks()
-                self._send(self._caller.opened())
+                await self._initiate()
                 await self._over.wait()
                 await self._say_goodbye()
         except ConnectionFailed as failure:
@@ -117,7 +113,7 @@ class LiveSession:
     async def _connect(self) -> None:
         """Open the socket, unless the user hangs up first. Raises `ConnectionFailed`."""
         self.journal.become(e.Status.CONNECTING)
-        opening = asyncio.ensure_future(self._client.open(self.target.connect_timeout_s))
+        opening = asyncio.ensure_future(self._connection.open())
         giving_up = asyncio.ensure_future(self._over.wait())
         await asyncio.wait({opening, giving_up}, return_when=asyncio.FIRST_COMPLETED)
         giving_up.cancel()
@@ -127,23 +123,56 @@ class LiveSession:
         else:
             opening.cancel()
 
+    def _new_client(self) -> WebSocketClient:
+        target = self.target
+        headers = self._protocol.headers(target.token, target.url) if target.token else {}
+        return WebSocketClient(
+            target.url,
+            headers={**headers, **target.headers},
+            insecure=target.insecure,
+            cacert=target.cacert,
+            clock_ns=self._clock_ns,
+            on_round_trip=self._measured_round_trip,
+        )
+
+    async def _initiate(self) -> None:
+        if notice := self._protocol.url_notice(self.target.url):
+            self.journal.notice(notice)
+        self._send(self._caller.opened())
+        if self._protocol.accepted_on_open:
+            await self.router.handle_platform_event(TelephonyEvent(type=T.SESSION_ACCEPTED))
+
     def _start_tasks(self) -> list[asyncio.Task[Any]]:
         return [
             spawn(self._read(), "session reader"),
-            spawn(self._write(), "session writer"),
+            spawn(self._connection.write(), "session writer"),
             spawn(self._await_acceptance(), "session acceptance"),
             spawn(self._pump_capture(), "session capture"),
             spawn(self._watch(), "session watch"),
         ]
 
     async def _read(self) -> None:
-        async for at_ns, frame in self._client.frames():
-            await self.messages.handle_message(frame, at_ns)
+        await self._connection.read(self.messages.handle_message)
+        while await self._resume():
+            await self._connection.read(self.messages.handle_message)
         self._on_socket_closed()
 
-    async def _write(self) -> None:
-        with contextlib.suppress(Closed):
-            await self._outbox.run()
+    async def _resume(self) -> bool:
+        """Go on with the session on a new socket, where the old one was lost and the protocol can."""
+        if self._over.is_set() or not self._connection.lost or self.state.status is not e.Status.ACTIVE:
+            return False
+        messages = self._caller.resumed()
+        if messages is None:
+            return False
+        self.journal.become(e.Status.RESUMING, "the socket was lost")
+        if not await self._connection.reopen(
+            lambda failure: self.journal.notice(f"No way back yet: {failure}")
+        ):
+            return False
+        self._accepted.clear()
+        spawn(self._await_acceptance(), "session acceptance")
+        self._send(messages)
+        return True
 
     async def _await_acceptance(self) -> None:
         try:
@@ -166,17 +195,24 @@ class LiveSession:
 
     async def _watch(self) -> None:
         while True:
+            await self._end_dry_reply()
             self._tell_audio()
             self._telemetry(self.audio.telemetry(self._clock_ns()))
             await asyncio.sleep(WATCH_INTERVAL_S)
+
+    async def _end_dry_reply(self) -> None:
+        """Where the agent need not say that a reply is complete, it is when nothing of it was left for a while."""
+        after_ms = self._protocol.reply_ends_after_ms
+        if after_ms and (reply := self.audio.playback.ran_dry(after_ms)):
+            await self.router.handle_platform_event(TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id=reply))
 
     async def _say_goodbye(self) -> None:
         """Everything polite before the socket closes."""
         self.journal.become(e.Status.ENDING, self._failure.message if self._failure else self._ending)
         self._set_recording(False)
-        if self._client.is_open:
+        if self._connection.is_open:
             self._send(self._caller.hang_up())
-            await self._outbox.drained(timeout_s=2.0)
+            await self._connection.drained(timeout_s=2.0)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
         """What the agent said before it hung up is heard to its end; after our own hang-up nothing is."""
@@ -184,7 +220,7 @@ class LiveSession:
         for task in tasks[:-1]:
             task.cancel()
         with contextlib.suppress(OSError):
-            await self._client.close()
+            await self._connection.close()
         if self._ending != OURS:
             await self.audio.playback.drained()
         for task in tasks:  # the watch among them, which told what was heard meanwhile
@@ -221,8 +257,10 @@ class LiveSession:
             await self._stop_user_stream()
 
     async def _stop_user_stream(self) -> None:
-        if self.target.stop == "close":
+        closes = self.target.stop == "close" or not agent_detects_turns(self._caller)
+        if closes:
             self._send(self._caller.stop_user_stream())
+        if closes and not self._protocol.continuous:
             await self.audio.stop_capture()
         else:
             # While the agent does the turn detection it has to hear the silence after the last word.
@@ -256,6 +294,25 @@ class LiveSession:
         else:
             self.journal.notice("There is no call to press keys in.", "Press c to connect.")
 
+    def send_text(self, text: str) -> None:
+        """Take a turn in writing."""
+        if self.state.status is not e.Status.ACTIVE:
+            self.journal.notice("There is no call to type into.", "Press c to connect.")
+        elif messages := self._caller.user_text(text):
+            self._send(messages)
+            self.journal.emit(
+                e.Transcribed(at_ns=self._clock_ns(), speaker=e.Speaker.USER, text=text, final=True)
+            )
+        else:
+            self.journal.notice(f"{self._protocol.title} has no typed turns.")
+
+    def send_instructions(self, text: str) -> None:
+        """Tell the agent how to behave from now on."""
+        if isinstance(self._caller, HasInstructions) and self.state.status is e.Status.ACTIVE:
+            self._send(self._caller.update_instructions(text))
+        else:
+            self.journal.notice(f"{self._protocol.title} has no instructions to change in a call.")
+
     async def interrupt(self, reason: str = "interrupted by the user") -> None:
         """Flush what is queued for playback."""
         self._tell_cuts(reason, await self.audio.flush())
@@ -283,14 +340,17 @@ class LiveSession:
         ).register_with(self.router)
         self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._on_user_stream_started)
 
-    def _on_accepted(self, event: TelephonyEvent) -> None:
+    async def _on_accepted(self, event: TelephonyEvent) -> None:
         self._accepted.set()
-        if self.state.status is e.Status.ACTIVE or not self.journal.become(e.Status.ACTIVE):
+        resumed = self.state.status is e.Status.RESUMING
+        if self.state.status is e.Status.ACTIVE or not self.journal.become(e.Status.ACTIVE) or resumed:
             return
         user_format = event.format or self._caller.user_format
         if user_format is not None:
             self.audio.prepare_capture(user_format)
             spawn(self._load_detector(user_format.rate), "load speech detector")
+        if self._protocol.continuous:
+            await self.audio.start_capture(silent=True)
 
     async def _load_detector(self, rate: int) -> None:
         """Loading the model takes 100 ms, which nothing should wait for."""
@@ -367,7 +427,7 @@ class LiveSession:
     # -- what is logged and reported --
 
     def _send(self, messages: Iterable[Outgoing]) -> None:
-        self._outbox.put(messages)
+        self._connection.send(messages)
 
     def _log_sent(self, message: Outgoing) -> None:
         self.journal.message(e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms)
@@ -381,6 +441,7 @@ class LiveSession:
             kind = f"undecodable ({received.error})"
             self.journal.message(e.Direction.RECEIVED, received.frame, kind, at_ns=at_ns, known=False)
             self.journal.lost(e.Loss.UNDECODABLE, 1)
+            self._tell_findings(received, self.journal.number)
             return
         logged = self.journal.message(
             e.Direction.RECEIVED,
@@ -391,15 +452,18 @@ class LiveSession:
             at_ns=at_ns,
             known=incoming.known,
         )
-        for found in incoming.findings:
-            self.journal.emit(
-                e.FindingRaised(at_ns=at_ns, rule=found.rule, text=found.text, about=logged.number)
-            )
+        self._tell_findings(received, logged.number)
         self._send(incoming.replies)
         if not incoming.known:
             await self.router.handle_platform_event({"type": incoming.kind})
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
+
+    def _tell_findings(self, received: Received, about: int) -> None:
+        for found in received.findings:
+            self.journal.emit(
+                e.FindingRaised(at_ns=received.at_ns, rule=found.rule, text=found.text, about=about)
+            )
 
     def _report_error(self, message: Mapping[str, Any]) -> None:
         """Error handler of the `MessageHandler`: what it reports becomes an event."""
@@ -429,11 +493,11 @@ class LiveSession:
     def _on_socket_closed(self) -> None:
         if self._over.is_set():
             return
-        how = self._client.close_reason
-        if not self._accepted.is_set():
+        how = self._connection.close_reason
+        if self.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."
             self._fail("socket", "not-accepted", message, "Is this its address, and is the token right?")
-        elif self._client.lost:
+        elif self._connection.lost:
             self._fail(
                 "socket", "lost", f"The agent is gone: the socket was {how}.", "Press c to call again."
             )

@@ -4,7 +4,9 @@ import asyncio
 import json
 import socket
 
-from tests.session.scripted import BLOCK, Peer, agent, call
+import pytest
+
+from tests.session.scripted import ACCEPTED, BLOCK, Peer, agent, call
 from tui.models import events as e
 from tui.models.capture import line_of
 from tui.models.events import Direction, Status
@@ -290,17 +292,53 @@ async def test_a_refusal_names_its_reason() -> None:
     assert held.of(e.ErrorRaised)[0].message == "no quota"
 
 
-async def test_an_agent_that_dies_in_mid_call() -> None:
+async def test_an_agent_that_dies_in_mid_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.websocket.connection.REOPEN_INTERVAL_S", 0.01)
+    calls = 0
+
     async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("activities")
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await peer.accept()
+            await peer.until("activities")
         peer.socket.transport.abort()
 
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "lost"
-    assert "without a goodbye" in error.message
+    assert "The agent is gone" in error.message
+
+
+async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids: list[str] = []
+
+    async def script(peer: Peer) -> None:
+        if not ids:
+            ids.append((await peer.until("session.initiate"))["conversationId"])
+            await peer.send(ACCEPTED)
+            await peer.until("userStream.start")
+            await peer.send({"type": "userStream.started"})
+            await peer.until("userStream.chunk")
+            peer.socket.transport.abort()
+            return
+        ids.append((await peer.until("session.resume"))["conversationId"])
+        await peer.send({"type": "session.accepted"})
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.until("userStream.chunk")
+        await peer.play("after", blocks=5)
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.record(True)
+        await held.until_status(Status.RESUMING)
+        await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
+        assert held.session.state.status is Status.ACTIVE
+    assert ids[0] == ids[1]
+    assert not held.of(e.ErrorRaised)
 
 
 async def test_an_agent_that_closes_politely_ends_the_call() -> None:
@@ -361,8 +399,6 @@ async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> N
 
 
 async def test_an_unknown_protocol_or_option_is_a_sentence() -> None:
-    import pytest
-
     with pytest.raises(ValueError, match="no protocol"):
         async with call("ws://127.0.0.1:9/", protocol="nonsense"):
             pass

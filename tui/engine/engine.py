@@ -95,6 +95,10 @@ class Engine:
                 await self._speak(session, command.key)
             case wire.SendDtmf():
                 session.send_dtmf(command.digits)
+            case wire.SendText():
+                session.send_text(command.text)
+            case wire.SendInstructions():
+                session.send_instructions(command.text)
             case wire.Interrupt():
                 await session.interrupt()
             case wire.HangUp():

@@ -58,6 +58,18 @@ class SendDtmf(_Item, frozen=True, tag="dtmf"):
     digits: str
 
 
+class SendText(_Item, frozen=True, tag="text"):
+    """Take a turn in writing."""
+
+    text: str
+
+
+class SendInstructions(_Item, frozen=True, tag="instructions"):
+    """Tell the agent how to behave from now on."""
+
+    text: str
+
+
 class Interrupt(_Item, frozen=True, tag="interrupt"):
     """Flush what is queued for playback."""
 
@@ -93,6 +105,8 @@ Command = (
     | SetVolume
     | SpeakLine
     | SendDtmf
+    | SendText
+    | SendInstructions
     | Interrupt
     | HangUp
     | ListDevices

@@ -103,7 +103,9 @@ class AgentEvents:
         self._received_ms[reply] = self._received_ms.get(reply, 0.0) + received_ms
 
     def _play_stop(self, event: TelephonyEvent) -> None:
-        received_ms = self._received_ms.pop(event.stream_id, 0.0)
+        received_ms = self._received_ms.pop(event.stream_id, None)
+        if received_ms is None:
+            return
         self._journal.emit(
             e.ReplyEnded(at_ns=self._journal.clock_ns(), reply=event.stream_id, received_ms=received_ms)
         )

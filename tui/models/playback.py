@@ -107,6 +107,13 @@ class Playback:
         self._feed(reply, resampler.finish())
         self.queue.end(reply)
 
+    def ran_dry(self, after_ms: float) -> str | None:
+        """The reply that has had nothing to play for so long, and has been heard; None while there is none."""
+        if self.queue is None or self.speaker is None or self.queue.playing is None:
+            return None
+        gap_ms = self.stats.gap_frames / self.frames_per_ms
+        return self.queue.playing if gap_ms >= max(after_ms, self.speaker.latency_ms) else None
+
     async def flush(self) -> list[Cut]:
         """Drop everything that is queued and what the device holds; gives what of it was heard."""
         if self.queue is None:

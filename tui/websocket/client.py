@@ -134,7 +134,9 @@ class WebSocketClient:
     @property
     def is_open(self) -> bool:
         """Whether messages can still be sent."""
-        return self._socket is not None and self._socket.close_code is None and self._socket.state is State.OPEN
+        return (
+            self._socket is not None and self._socket.close_code is None and self._socket.state is State.OPEN
+        )
 
     @property
     def close_reason(self) -> str:

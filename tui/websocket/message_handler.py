@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tui.callbacks import CallbackManager, Registration
-from tui.protocols.base import Incoming, ProtocolError, TelephonyEvent, TelephonyEventType
+from tui.protocols.base import Finding, Incoming, ProtocolError, TelephonyEvent, TelephonyEventType
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Received(msgspec.Struct, frozen=True):
     incoming: Incoming | None
     error: str = ""
     """Code of the `ProtocolError`, where there was one."""
+    findings: tuple[Finding, ...] = ()
 
 
 class News(StrEnum):
@@ -86,7 +87,9 @@ class MessageHandler:
         except ProtocolError as error:
             await self._handle_undecodable(frame, at_ns, error)
             return
-        await self.callbacks.trigger_callbacks(News.MESSAGE, Received(frame, at_ns, incoming))
+        await self.callbacks.trigger_callbacks(
+            News.MESSAGE, Received(frame, at_ns, incoming, findings=incoming.findings)
+        )
         for event in incoming.events:
             if event.type in _ERRORS:
                 await self._handle_error_message(
@@ -101,7 +104,9 @@ class MessageHandler:
 
     async def _handle_undecodable(self, frame: str | bytes, at_ns: int, error: ProtocolError) -> None:
         self.undecodable[error.code] += 1
-        await self.callbacks.trigger_callbacks(News.MESSAGE, Received(frame, at_ns, None, error.code))
+        await self.callbacks.trigger_callbacks(
+            News.MESSAGE, Received(frame, at_ns, None, error.code, error.findings)
+        )
         times = self.undecodable[error.code]
         if _is_round(times):
             await self._handle_error_message(

@@ -42,6 +42,15 @@ class Outbox:
             self._empty.clear()
             self._filled.set()
 
+    def clear(self) -> None:
+        """Drop what is queued: its audio is told to ``on_dropped``."""
+        for message in self._queue:
+            if message.audio_ms:
+                self._on_dropped(message)
+        self._queue.clear()
+        self._queued_audio_ms = 0.0
+        self._empty.set()
+
     async def run(self) -> None:
         """Send what is queued, until cancelled. Raises what ``send`` raises."""
         while True:

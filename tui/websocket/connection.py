@@ -1,0 +1,100 @@
+"""Connection: the socket of a session and what waits to be sent on it; a lost socket can be replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+
+from tui.protocols.base import Outgoing
+from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
+from tui.websocket.outbox import Outbox
+
+REOPEN_ATTEMPTS = 3
+REOPEN_INTERVAL_S = 1.0
+"""Of AudioCodes' VoiceAI Connect, whose sessions can be resumed, no figures are documented; these are usual."""
+
+
+class Connection:
+    """One socket at a time, made by ``new_client``. On the session's loop.
+
+    ``on_sending`` is told of every message as it goes out, ``on_dropped`` of audio that never will.
+    """
+
+    def __init__(
+        self,
+        new_client: Callable[[], WebSocketClient],
+        *,
+        timeout_s: float,
+        on_sending: Callable[[Outgoing], None],
+        on_dropped: Callable[[Outgoing], None],
+    ) -> None:
+        self._new_client = new_client
+        self._timeout_s = timeout_s
+        self._client = new_client()
+        self._outbox = Outbox(self._send_frame, on_sending=on_sending, on_dropped=on_dropped)
+        self._reopened = asyncio.Event()
+
+    async def open(self) -> None:
+        """Open the socket. Raises `ConnectionFailed`."""
+        await self._client.open(self._timeout_s)
+
+    async def reopen(self, on_failure: Callable[[ConnectionFailed], object]) -> bool:
+        """Replace a lost socket, in a few attempts; what waited to be sent is dropped. False when all failed."""
+        self._reopened.clear()
+        for attempt in range(REOPEN_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(REOPEN_INTERVAL_S)
+            client = self._new_client()
+            try:
+                await client.open(self._timeout_s)
+            except ConnectionFailed as failure:
+                on_failure(failure)
+                continue
+            self._client = client
+            self._outbox.clear()
+            self._reopened.set()
+            return True
+        return False
+
+    async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
+        """Give every frame with its arrival time to ``handle``, until this socket closes."""
+        async for at_ns, frame in self._client.frames():
+            await handle(frame, at_ns)
+
+    async def write(self) -> None:
+        """Send what is queued, on whichever socket there is, until cancelled."""
+        while True:
+            with contextlib.suppress(Closed):
+                await self._outbox.run()
+            await self._reopened.wait()
+
+    def send(self, messages: Iterable[Outgoing]) -> None:
+        """Queue messages; never waits."""
+        self._outbox.put(messages)
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until everything queued is sent; False when that took too long."""
+        return await self._outbox.drained(timeout_s)
+
+    async def close(self) -> None:
+        """Close politely."""
+        await self._client.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._client.is_open
+
+    @property
+    def lost(self) -> bool:
+        """Whether the socket ended without a close from the far side."""
+        return self._client.lost
+
+    @property
+    def close_reason(self) -> str:
+        """How the socket ended, for a person."""
+        return self._client.close_reason
+
+    async def _send_frame(self, frame: str | bytes) -> None:
+        await self._client.send(frame)
