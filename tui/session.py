@@ -10,15 +10,18 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tui.audio.speech import SpeechDetector, make_detector
+import msgspec
+
 from tui.callbacks import FailureReport, default_reporter, spawn
 from tui.handlers.agent_events import AgentEvents
 from tui.handlers.event_router import EventRouter
+from tui.handlers.function_handler import FunctionHandler
+from tui.handlers.tools_file import Tool
+from tui.handlers.user_audio import UserAudio
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.capture import CallerLine
@@ -26,15 +29,22 @@ from tui.models.journal import Journal
 from tui.models.playback import Cut
 from tui.models.session_state import Completed, SessionState
 from tui.models.target import Target
-from tui.protocols.base import CallerSettings, HasInstructions, Outgoing, TelephonyEvent, agent_detects_turns
+from tui.protocols.base import (
+    CallerSettings,
+    HasInstructions,
+    Incoming,
+    Outgoing,
+    TelephonyEvent,
+    agent_detects_turns,
+)
 from tui.protocols.base import TelephonyEventType as T
+from tui.protocols.json_frames import outgoing
 from tui.protocols.registry import protocol_named
 from tui.websocket.client import ConnectionFailed, WebSocketClient
 from tui.websocket.connection import Connection
-from tui.websocket.message_handler import MessageHandler, Received
+from tui.websocket.message_handler import MessageHandler
+from tui.websocket.message_log import MessageLog
 
-EARLY_AUDIO_BLOCKS = 100
-"""Blocks kept while the user stream is being opened, so that the first word is not lost."""
 WATCH_INTERVAL_S = 0.02
 OURS = "hung up"
 """The reason of an ending that the user asked for."""
@@ -43,9 +53,10 @@ OURS = "hung up"
 class LiveSession:
     """One call to one target.
 
-    ``audio`` is configured. ``sink`` gets every event in order, ``telemetry`` the latest levels; ``keep_raw``
-    stores a raw message and returns its offset (-1: not kept). `run` holds the call; the commands may be used
-    meanwhile. Raises `ValueError` for a protocol that does not exist or settings it does not have.
+    ``audio`` is configured; ``tools`` are what the agent may call. ``sink`` gets every event in order,
+    ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept).
+    `run` holds the call; the commands may be used meanwhile. Raises `ValueError` for a protocol that does not
+    exist or settings it does not have.
     """
 
     def __init__(
@@ -53,6 +64,7 @@ class LiveSession:
         target: Target,
         audio: AudioManager,
         *,
+        tools: Sequence[Tool] = (),
         sink: Callable[[e.SessionEvent], object],
         telemetry: Callable[[e.Telemetry], object] = lambda _: None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
@@ -67,16 +79,30 @@ class LiveSession:
         self._telemetry = telemetry
         self._clock_ns = clock_ns
         self._protocol = protocol_named(target.protocol)
-        self._caller = self._protocol.caller(_settings(target), lambda: str(uuid.uuid4()), _utc_now)
+        self._caller = self._protocol.caller(_settings(target, tools), lambda: str(uuid.uuid4()), _utc_now)
         self.messages = MessageHandler(self._caller.receive)
         self._connection = Connection(
             self._new_client,
             timeout_s=target.connect_timeout_s,
-            on_sending=self._log_sent,
-            on_dropped=self._count_unsent,
+            on_sending=lambda message: self._log.sent(message),
+            on_dropped=lambda message: self._log.dropped(message),
         )
-        self._detector: SpeechDetector | None = None
-        self._early: deque[bytes] = deque()
+        self._log = MessageLog(
+            self.journal,
+            protocol=target.protocol,
+            reply=self._send,
+            route=self._route,
+            on_fatal=self._end_with,
+        )
+        self._user_audio = UserAudio(self.journal, audio, self._caller, self._send)
+        self.functions = FunctionHandler(
+            self,
+            lambda _: self._finish("a tool asked to hang up"),
+            on_change=self.journal.emit,
+            clock_ns=clock_ns,
+        )
+        for tool in tools:
+            self.functions.register_function(tool.name, tool)
         self._line_recording = False
         self._accepted = asyncio.Event()
         self._over = asyncio.Event()
@@ -125,9 +151,10 @@ class LiveSession:
 
     def _new_client(self) -> WebSocketClient:
         target = self.target
-        headers = self._protocol.headers(target.token, target.url) if target.token else {}
+        url = self._protocol.dialled_url(target.url, target.options)
+        headers = self._protocol.headers(target.token, url) if target.token else {}
         return WebSocketClient(
-            target.url,
+            url,
             headers={**headers, **target.headers},
             insecure=target.insecure,
             cacert=target.cacert,
@@ -147,7 +174,7 @@ class LiveSession:
             spawn(self._read(), "session reader"),
             spawn(self._connection.write(), "session writer"),
             spawn(self._await_acceptance(), "session acceptance"),
-            spawn(self._pump_capture(), "session capture"),
+            spawn(self._user_audio.pump(), "session capture"),
             spawn(self._watch(), "session watch"),
         ]
 
@@ -187,18 +214,18 @@ class LiveSession:
                 f"Does it speak {self.target.protocol}? Choose another with --protocol.",
             )
 
-    async def _pump_capture(self) -> None:
-        async for instant_ns, block in self.audio.captured():
-            pcm = await self.audio.chain.execute_chain(block)
-            self._detect_speech(pcm, instant_ns)
-            self._send_user_audio(pcm)
-
     async def _watch(self) -> None:
         while True:
             await self._end_dry_reply()
             self._tell_audio()
+            self._tell_late_results()
             self._telemetry(self.audio.telemetry(self._clock_ns()))
             await asyncio.sleep(WATCH_INTERVAL_S)
+
+    def _tell_late_results(self) -> None:
+        late = self.functions.late_results - int(self.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
+        if late:
+            self.journal.lost(e.Loss.LATE_TOOL_RESULT, late)
 
     async def _end_dry_reply(self) -> None:
         """Where the agent need not say that a reply is complete, it is when nothing of it was left for a while."""
@@ -210,6 +237,7 @@ class LiveSession:
         """Everything polite before the socket closes."""
         self.journal.become(e.Status.ENDING, self._failure.message if self._failure else self._ending)
         self._set_recording(False)
+        await self.functions.close()
         if self._connection.is_open:
             self._send(self._caller.hang_up())
             await self._connection.drained(timeout_s=2.0)
@@ -247,6 +275,7 @@ class LiveSession:
         if on and self.state.status is not e.Status.ACTIVE:
             self.journal.notice("There is no call to record into.", "Press c to connect.")
         elif on:
+            await self._take_the_word()
             self._set_recording(True)
             self._send(self._caller.start_user_stream())
             await self.audio.start_capture(silent=self._line_recording)
@@ -255,6 +284,11 @@ class LiveSession:
             self._set_recording(False)
             self.audio.capture.stop_speaking()
             await self._stop_user_stream()
+
+    async def _take_the_word(self) -> None:
+        """An agent that does not detect turns is not interrupted by speech: taking a turn does it."""
+        if not agent_detects_turns(self._caller) and self.audio.playback.playing:
+            await self.interrupt("the user takes a turn")
 
     async def _stop_user_stream(self) -> None:
         closes = self.target.stop == "close" or not agent_detects_turns(self._caller)
@@ -294,11 +328,13 @@ class LiveSession:
         else:
             self.journal.notice("There is no call to press keys in.", "Press c to connect.")
 
-    def send_text(self, text: str) -> None:
+    async def send_text(self, text: str) -> None:
         """Take a turn in writing."""
         if self.state.status is not e.Status.ACTIVE:
             self.journal.notice("There is no call to type into.", "Press c to connect.")
-        elif messages := self._caller.user_text(text):
+            return
+        await self._take_the_word()
+        if messages := self._caller.user_text(text):
             self._send(messages)
             self.journal.emit(
                 e.Transcribed(at_ns=self._clock_ns(), speaker=e.Speaker.USER, text=text, final=True)
@@ -327,10 +363,9 @@ class LiveSession:
 
     def _register_handlers(self) -> None:
         self.state.add_completion_callback(self._on_completed)
-        self.messages.add_message_handler(self._log_received)
+        self._log.register_with(self.messages)
         self.messages.add_session_handler(self.router.handle_platform_event)
         self.messages.add_audio_handler(self.router.handle_platform_event)
-        self.messages.add_error_handler(self._report_error)
         AgentEvents(
             self.journal,
             self.audio,
@@ -338,7 +373,9 @@ class LiveSession:
             finish=self._finish,
             interrupt=self.interrupt,
         ).register_with(self.router)
-        self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._on_user_stream_started)
+        self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._user_audio.send_early)
+        if self._protocol.realtime_functions:
+            self.functions.register_with(self.router)
 
     async def _on_accepted(self, event: TelephonyEvent) -> None:
         self._accepted.set()
@@ -348,48 +385,15 @@ class LiveSession:
         user_format = event.format or self._caller.user_format
         if user_format is not None:
             self.audio.prepare_capture(user_format)
-            spawn(self._load_detector(user_format.rate), "load speech detector")
+            self._user_audio.begin(user_format.rate)
         if self._protocol.continuous:
             await self.audio.start_capture(silent=True)
-
-    async def _load_detector(self, rate: int) -> None:
-        """Loading the model takes 100 ms, which nothing should wait for."""
-        self._detector = await asyncio.to_thread(make_detector, rate)
-        if self._detector.fallback_reason:
-            self.journal.notice(f"Speech is detected by loudness alone: {self._detector.fallback_reason}")
 
     def _finish(self, reason: str) -> None:
         self._ending = self._ending or reason
         self._over.set()
 
-    def _on_user_stream_started(self, _: TelephonyEvent) -> None:
-        while self._early and self._caller.user_stream_open:
-            self._send(self._caller.user_audio(self.audio.encode(self._early.popleft())))
-
     # -- audio --
-
-    def _send_user_audio(self, pcm: bytes) -> None:
-        if self._caller.user_stream_open:
-            self._send(self._caller.user_audio(self.audio.encode(pcm)))
-        elif self.state.recording and not self.audio.playback.playing:
-            self._keep_early(pcm)
-        elif self.state.recording:
-            self.journal.lost(e.Loss.WITHHELD, 1)
-
-    def _keep_early(self, pcm: bytes) -> None:
-        """The user stream is being opened: the first word waits for it."""
-        if len(self._early) >= EARLY_AUDIO_BLOCKS:
-            self._early.popleft()
-            self.journal.lost(e.Loss.UNSENT, 1, "the user stream is not open")
-        self._early.append(pcm)
-
-    def _detect_speech(self, pcm: bytes, end_ns: int) -> None:
-        for edge in self._detector.feed(pcm, end_ns) if self._detector else []:
-            self.journal.emit(
-                e.SpeechEdge(
-                    at_ns=edge.at_ns, speaker=e.Speaker.USER, started=edge.started, method=edge.method
-                )
-            )
 
     def _tell_audio(self) -> None:
         """Make true what happened to audio, and tell the agent what it wants to know of it."""
@@ -426,68 +430,31 @@ class LiveSession:
 
     # -- what is logged and reported --
 
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message of the protocol's own, as the `FunctionHandler` makes them."""
+        item = message.get("item")
+        about = f": {item['type']}" if isinstance(item, Mapping) and "type" in item else ""
+        self._send([outgoing(message, f"{message['type']}{about}")])
+
     def _send(self, messages: Iterable[Outgoing]) -> None:
         self._connection.send(messages)
 
-    def _log_sent(self, message: Outgoing) -> None:
-        self.journal.message(e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms)
-
-    def _count_unsent(self, message: Outgoing) -> None:
-        self.journal.lost(e.Loss.UNSENT, 1, message.kind)
-
-    async def _log_received(self, received: Received) -> None:
-        incoming, at_ns = received.incoming, received.at_ns
-        if incoming is None:
-            kind = f"undecodable ({received.error})"
-            self.journal.message(e.Direction.RECEIVED, received.frame, kind, at_ns=at_ns, known=False)
-            self.journal.lost(e.Loss.UNDECODABLE, 1)
-            self._tell_findings(received, self.journal.number)
-            return
-        logged = self.journal.message(
-            e.Direction.RECEIVED,
-            received.frame,
-            incoming.kind,
-            incoming.summary,
-            incoming.audio_ms,
-            at_ns=at_ns,
-            known=incoming.known,
-        )
-        self._tell_findings(received, logged.number)
-        self._send(incoming.replies)
+    async def _route(self, incoming: Incoming) -> None:
+        """What the router wants of a message beside its telephony events."""
         if not incoming.known:
             await self.router.handle_platform_event({"type": incoming.kind})
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
-
-    def _tell_findings(self, received: Received, about: int) -> None:
-        for found in received.findings:
-            self.journal.emit(
-                e.FindingRaised(at_ns=received.at_ns, rule=found.rule, text=found.text, about=about)
-            )
-
-    def _report_error(self, message: Mapping[str, Any]) -> None:
-        """Error handler of the `MessageHandler`: what it reports becomes an event."""
-        error = message["error"]
-        undecodable = message["type"] == "undecodable"
-        raised = self.journal.error(
-            "protocol" if undecodable else "agent",
-            error["code"],
-            error["message"],
-            f"Does it speak {self.target.protocol}?" if undecodable else "",
-            fatal=message["fatal"],
-            about=self.journal.number,
-            count=error.get("count", 1),
-        )
-        if raised.fatal:
-            self._failure = raised
-            self._over.set()
 
     def _report_callback(self, failure: FailureReport) -> None:
         self.journal.lost(e.Loss.CALLBACK_FAILED, 1)
         self.journal.error(f"callback {failure.callback}", "callback-failed", str(failure))
 
     def _fail(self, source: str, code: str, message: str, hint: str = "") -> None:
-        self._failure = self.journal.error(source, code, message, hint, fatal=True)
+        self._end_with(self.journal.error(source, code, message, hint, fatal=True))
+
+    def _end_with(self, failure: e.ErrorRaised) -> None:
+        self._failure = self._failure or failure
         self._over.set()
 
     def _on_socket_closed(self) -> None:
@@ -524,14 +491,15 @@ def started(target: Target, *, session_id: str, clock_ns: Callable[[], int]) -> 
     )
 
 
-def _settings(target: Target) -> CallerSettings:
+def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:
+    offered = {"tools": msgspec.json.encode([tool.definition() for tool in tools]).decode()} if tools else {}
     return CallerSettings(
         formats=target.formats,
         barge_in=target.barge_in,
         agent_name=target.agent_name,
         caller=target.caller,
         params=target.params,
-        options=target.options,
+        options={**target.options, **offered},
     )
 
 

@@ -171,7 +171,7 @@ def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) 
         until(bridge, lambda: any(stats.calls for stats in bridge.engine_callbacks))
         measured = {process for process, stats in bridge.callback_stats()}
         assert "engine" in measured
-        assert any("_log_received" in stats.name for stats in bridge.engine_callbacks)
+        assert any("MessageLog.received" in stats.name for stats in bridge.engine_callbacks)
     finally:
         bridge.trace_callbacks(False)
     assert not bridge.tracing_callbacks

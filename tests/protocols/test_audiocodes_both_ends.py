@@ -425,8 +425,8 @@ def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -
 
 
 def test_the_protocol_value() -> None:
-    assert AUDIOCODES.headers("secret") == {"Authorization": "Bearer secret"}
-    assert AUDIOCODES.headers("") == {}
+    assert AUDIOCODES.headers("secret", "wss://bot.example/") == {"Authorization": "Bearer secret"}
+    assert AUDIOCODES.headers("", "wss://bot.example/") == {}
     caller = AUDIOCODES.caller(CallerSettings(), lambda: "id", lambda: "now")
     agent = AUDIOCODES.agent(lambda: "id", lambda: "now")
     line = Line(caller, agent)

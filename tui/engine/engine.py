@@ -13,6 +13,7 @@ from tui.audio import devices
 from tui.callbacks import callback_tracing, spawn
 from tui.engine import wire
 from tui.engine.session_file import SessionFile
+from tui.handlers.tools_file import ToolsFileError, load_tools
 from tui.models.audio_manager import AudioManager
 from tui.models.capture import CallerLine
 from tui.models.events import SessionEvent, Status, Telemetry
@@ -96,7 +97,7 @@ class Engine:
             case wire.SendDtmf():
                 session.send_dtmf(command.digits)
             case wire.SendText():
-                session.send_text(command.text)
+                await session.send_text(command.text)
             case wire.SendInstructions():
                 session.send_instructions(command.text)
             case wire.Interrupt():
@@ -125,14 +126,16 @@ class Engine:
         self._file = file
         self._pending.append(wire.SessionFile(path=str(file.path)))
         try:
+            tools = await asyncio.to_thread(load_tools, target.tools) if target.tools else []
             self._session = LiveSession(
                 target,
                 self._audio,
+                tools=tools,
                 sink=self._take_event,
                 telemetry=self._take_telemetry,
                 keep_raw=file.append,
             )
-        except ValueError as error:
+        except (ValueError, ToolsFileError) as error:
             self._session = None
             self._report_impossible(target, str(error))
         else:

@@ -90,6 +90,8 @@ class Loss(StrEnum):
     """Agent audio beyond the limit of the playback queue; counted in milliseconds."""
     UNDECODABLE = "undecodable"
     """Messages that could not be understood at all."""
+    LATE_TOOL_RESULT = "late tool result"
+    """Results that came after the tool's time limit, and were not sent."""
     CALLBACK_FAILED = "callback failed"
     """Calls of callbacks that raised."""
 

@@ -40,6 +40,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     barge_in: bool = True
     agent_name: str = "opusagent-tui"
     caller: str = "+15550100"
+    tools: str = ""
+    """A Python file whose functions the agent may call."""
     params: dict[str, str] = {}
     options: dict[str, str] = {}
     connect_timeout_s: float = 10.0

@@ -9,9 +9,9 @@ Both ends are called from one thread (the engine's or the agent's event loop).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, runtime_checkable
 from typing import Protocol as Shape
 
 import msgspec
@@ -22,12 +22,14 @@ from tui.audio.formats import AudioFormat
 class ProtocolError(Exception):
     """A frame that cannot be understood at all: not JSON, not an object, no type, binary where text is due.
 
-    ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …), so that each kind is counted.
+    ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …), so that each kind is counted;
+    ``findings`` is what the specification says of such a frame.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(message)
         self.code = code
+        self.findings = findings
 
 
 class TelephonyEventType(StrEnum):
@@ -54,6 +56,10 @@ class TelephonyEventType(StrEnum):
     MARK = "mark"
     AGENT_TEXT = "agent.text"
     AGENT_ERROR = "agent.error"
+    USAGE = "usage"
+    """What it cost, or may still cost: ``text`` says of what, ``params`` holds the figures."""
+    PLAY_STREAM_DISCARDED = "play_stream.discarded"
+    """Audio that came too late, for a reply that was cut off: not to be played, but counted."""
     # from the caller
     SESSION_INITIATE = "session.initiate"
     SESSION_RESUME = "session.resume"
@@ -67,6 +73,14 @@ class TelephonyEventType(StrEnum):
     MARK_REACHED = "mark.reached"
     CONNECTION_VALIDATE = "connection.validate"
     USER_TEXT = "user.text"
+    USER_STREAM_CLEARED = "user_stream.cleared"
+    """What was heard since the last turn is to be forgotten."""
+    RESPONSE_WANTED = "response.wanted"
+    """The caller asks for an answer; ``params`` are its wishes."""
+    RESPONSE_CANCELLED = "response.cancelled"
+    """The caller wants no more of the answer: it was ended on the wire."""
+    TOOL_OUTPUT = "tool.output"
+    """What a tool gave: ``stream_id`` is the call, ``text`` the output."""
 
 
 class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +95,8 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Audio as on the wire (``format`` of its stream), base64 and WAV header removed."""
     text: str = ""
     """Hypothesis, recognition, alternative text, digits, transfer target, mark name: the words of it."""
+    final: bool = True
+    """AGENT_TEXT: False for words of which more will come; the next event of that stream replaces them."""
     confidence: float | None = None
     reason: str = ""
     """Why (errors, hang-ups, clears)."""
@@ -211,6 +227,30 @@ class CallerEnd(Shape):
         ...
 
 
+@runtime_checkable
+class HasInstructions(Shape):
+    """What a `CallerEnd` may be as well: it can tell the agent how to behave, in mid-call too."""
+
+    def update_instructions(self, text: str) -> list[Outgoing]:
+        """What the agent is to do from now on."""
+        ...
+
+
+@runtime_checkable
+class KnowsTurns(Shape):
+    """What a `CallerEnd` may be as well: of a protocol in which the agent need not find out about turns."""
+
+    @property
+    def agent_detects_turns(self) -> bool:
+        """Whether the agent hears when a turn is over; otherwise `stop_user_stream` has to say so."""
+        ...
+
+
+def agent_detects_turns(caller: CallerEnd) -> bool:
+    """Whether the agent hears when a turn is over, which it does unless the protocol says otherwise."""
+    return caller.agent_detects_turns if isinstance(caller, KnowsTurns) else True
+
+
 class AgentEnd(Shape):
     """The agent's side of one call, for the local agent. Same rules as `CallerEnd`."""
 
@@ -269,10 +309,50 @@ class AgentEnd(Shape):
         ...
 
 
+@runtime_checkable
+class RealtimeAgentEnd(AgentEnd, Shape):
+    """What an `AgentEnd` may be as well: the caller decides what the agent does by itself, and brings tools.
+
+    Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered on RESPONSE_WANTED alone.
+    """
+
+    @property
+    def detects_turns(self) -> bool:
+        """Whether the agent finds out when a turn is over; otherwise SPEECH_COMMITTED says so."""
+        ...
+
+    @property
+    def answers_unasked(self) -> bool:
+        """Whether a turn that was heard is answered at once; otherwise on RESPONSE_WANTED."""
+        ...
+
+    @property
+    def yields_to_speech(self) -> bool:
+        """Whether the agent falls silent when the user begins to speak."""
+        ...
+
+    @property
+    def tools(self) -> Sequence[Mapping[str, Any]]:
+        """The functions the caller offers: ``name``, ``description``, ``parameters`` (a JSON schema)."""
+        ...
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
+        """Call one of the tools, in place of an answer; TOOL_OUTPUT and RESPONSE_WANTED follow."""
+        ...
+
+
 NewId = Callable[[], str]
 """Makes the ids a protocol needs (a UUID, 32 hex digits, …) so that tests can fix them."""
 UtcNow = Callable[[], str]
 """The wall clock as ISO 8601 with milliseconds and ``Z``, for messages that carry a timestamp."""
+
+
+def _as_given(url: str, options: Mapping[str, str]) -> str:
+    return url
+
+
+def _nothing_to_say(url: str) -> str:
+    return ""
 
 
 class Protocol(msgspec.Struct, frozen=True):
@@ -288,5 +368,24 @@ class Protocol(msgspec.Struct, frozen=True):
     agent: Callable[[NewId, UtcNow], AgentEnd]
     formats: Mapping[str, AudioFormat]
     """Formats it can carry, by its own names."""
-    headers: Callable[[str], Mapping[str, str]]
-    """From a token to the request headers that carry it."""
+    headers: Callable[[str, str], Mapping[str, str]]
+    """From a token and the URL that is dialled to the request headers that carry, or prove, the token."""
+    dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
+    """From the URL and the options to the URL that is dialled."""
+    realtime_functions: bool = False
+    """The agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
+    url_notice: Callable[[str], str] = _nothing_to_say
+    """From a URL to a sentence on what the protocol does not allow in it; "" where all is well."""
+    accepted_on_open: bool = False
+    """No message accepts a call: it is accepted, in the caller's `user_format`, once `opened` has been sent."""
+    continuous: bool = False
+    """User audio flows from the acceptance to the hang-up, as silence while the user does not record.
+
+    What is not to be sent all the same, the caller's end withholds (``user_stream_open``).
+    """
+    reply_ends_after_ms: float = 0.0
+    """For protocols whose agent need not say that a reply is complete: how long playback has to have run dry.
+
+    Whoever plays then calls `CallerEnd.playback_finished`, before anything else is received; audio that comes
+    later begins another reply. 0: the agent says it.
+    """

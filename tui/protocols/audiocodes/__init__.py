@@ -21,7 +21,7 @@ from tui.protocols.base import Protocol
 __all__ = ["AUDIOCODES", "DEFAULT_FORMAT", "DEFAULT_OFFER", "FORMATS", "AudioCodesAgent", "AudioCodesCaller"]
 
 
-def _headers(token: str) -> Mapping[str, str]:
+def _headers(token: str, url: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

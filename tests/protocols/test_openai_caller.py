@@ -1,0 +1,643 @@
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import (
+    CallerEnd,
+    CallerSettings,
+    HasInstructions,
+    Incoming,
+    Outgoing,
+    ProtocolError,
+    TelephonyEventType,
+    agent_detects_turns,
+)
+from tui.protocols.json_frames import wav_header
+from tui.protocols.openai_realtime import FORMATS, OpenAICaller
+
+T = TelephonyEventType
+PCM_24 = FORMATS["audio/pcm"]
+AUDIO_20_MS = bytes(range(256)) * 3 + bytes(192)
+AUDIO_BASE64 = base64.b64encode(AUDIO_20_MS).decode()
+VAD = {"type": "server_vad", "create_response": True, "interrupt_response": True}
+GA_PCM = {"type": "audio/pcm", "rate": 24000}
+
+
+def a_caller(*, barge_in: bool = True, formats: tuple[str, ...] = (), **options: str) -> OpenAICaller:
+    ids = (f"id-{number}" for number in itertools.count(1))
+    settings = CallerSettings(barge_in=barge_in, formats=formats, options=options)
+    return OpenAICaller(settings, lambda: next(ids), lambda: "2026-01-15T09:00:00.120Z")
+
+
+def ga_session(turn_detection: Any = VAD, media: Any = GA_PCM, **members: Any) -> dict[str, Any]:
+    audio_input = {"format": media, "turn_detection": turn_detection}
+    return {"type": "realtime", **members, "audio": {"input": audio_input, "output": {"format": media}}}
+
+
+def in_session(caller: OpenAICaller | None = None, **session: Any) -> OpenAICaller:
+    caller = caller or a_caller()
+    assert caller.opened() == []
+    say(caller, "session.created", session=ga_session())
+    say(caller, "session.updated", session=ga_session(**session))
+    return caller
+
+
+def in_response(caller: OpenAICaller | None = None) -> OpenAICaller:
+    caller = caller or in_session()
+    begin(caller)
+    return caller
+
+
+def playing(caller: OpenAICaller | None = None) -> OpenAICaller:
+    caller = in_response(caller)
+    delta(caller)
+    return caller
+
+
+def say(caller: OpenAICaller, kind: str, **members: Any) -> Incoming:
+    return caller.receive(json.dumps({"type": kind, "event_id": "e", **members}))
+
+
+def begin(caller: OpenAICaller, response_id: str = "resp-1", **members: Any) -> Incoming:
+    response = {"id": response_id, "conversation_id": "conv", "status": "in_progress", **members}
+    return say(caller, "response.created", response=response)
+
+
+def delta(
+    caller: OpenAICaller, item_id: str = "item-1", response_id: str = "resp-1", **members: Any
+) -> Incoming:
+    place = {"response_id": response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
+    return say(caller, "response.output_audio.delta", **{**place, "delta": AUDIO_BASE64, **members})
+
+
+def words(caller: OpenAICaller, text: str, *, item_id: str = "item-1") -> Incoming:
+    place = {"response_id": "resp-1", "item_id": item_id, "content_index": 0}
+    return say(caller, "response.output_audio_transcript.delta", **place, delta=text)
+
+
+def audio_done(caller: OpenAICaller, item_id: str = "item-1") -> Incoming:
+    return say(caller, "response.output_audio.done", response_id="resp-1", item_id=item_id, content_index=0)
+
+
+def done(
+    caller: OpenAICaller, response_id: str = "resp-1", status: str = "completed", **members: Any
+) -> Incoming:
+    return say(caller, "response.done", response={"id": response_id, "status": status, **members})
+
+
+def speech(caller: OpenAICaller) -> Incoming:
+    return say(caller, "input_audio_buffer.speech_started", audio_start_ms=320, item_id="item-u")
+
+
+def error(caller: OpenAICaller, code: str, event_id: str | None = None) -> Incoming:
+    body = {"type": "invalid_request_error", "code": code, "message": "No.", "event_id": event_id}
+    return say(caller, "error", error=body)
+
+
+def kinds(frames: Sequence[Outgoing] | None) -> list[str]:
+    return [frame.kind for frame in frames or ()]
+
+
+def types(incoming: Incoming) -> list[TelephonyEventType]:
+    return [event.type for event in incoming.events]
+
+
+def rules(incoming: Incoming) -> list[str]:
+    return [finding.rule for finding in incoming.findings]
+
+
+def body(frame: Outgoing) -> Any:
+    return json.loads(frame.frame)
+
+
+class TestTheBeginning:
+    def test_the_update_answers_the_creation(self) -> None:
+        caller = a_caller(
+            instructions="Be brief.", voice="marin", turn_detection="semantic_vad", language="en"
+        )
+        incoming = say(caller, "session.created", session=ga_session(model="gpt-realtime-2"))
+        assert incoming.summary == "session created gpt-realtime-2"
+        assert incoming.events == ()
+        (update,) = incoming.replies
+        assert body(update) == {
+            "type": "session.update",
+            "event_id": "id-1",
+            "session": {
+                "type": "realtime",
+                "instructions": "Be brief.",
+                "output_modalities": ["audio"],
+                "audio": {
+                    "input": {
+                        "format": GA_PCM,
+                        "transcription": {"model": "gpt-4o-mini-transcribe", "language": "en"},
+                        "turn_detection": {
+                            "type": "semantic_vad",
+                            "create_response": True,
+                            "interrupt_response": True,
+                        },
+                    },
+                    "output": {"format": GA_PCM, "voice": "marin"},
+                },
+            },
+        }
+
+    def test_a_session_without_a_type_is_of_the_beta(self) -> None:
+        caller = a_caller(instructions="Be brief.", voice="alloy", turn_detection="off", format="g711_ulaw")
+        incoming = say(caller, "session.created", session={"model": "gpt-4o-realtime-preview"})
+        assert incoming.summary == "session created gpt-4o-realtime-preview (beta)"
+        assert body(incoming.replies[0])["session"] == {
+            "modalities": ["text", "audio"],
+            "instructions": "Be brief.",
+            "voice": "alloy",
+            "input_audio_format": "g711_ulaw",
+            "output_audio_format": "g711_ulaw",
+            "input_audio_transcription": {"model": "gpt-4o-mini-transcribe"},
+            "turn_detection": None,
+        }
+
+    @pytest.mark.parametrize(("dialect", "session"), [("ga", {}), ("beta", {"type": "realtime"})])
+    def test_the_dialect_can_be_fixed(self, dialect: str, session: dict[str, Any]) -> None:
+        (update,) = say(a_caller(dialect=dialect), "session.created", session=session).replies
+        assert ("type" in body(update)["session"]) == (dialect == "ga")
+
+    def test_the_turn_detection_of_the_agent_is_left_alone(self) -> None:
+        (update,) = say(a_caller(), "session.created", session=ga_session()).replies
+        assert "turn_detection" not in body(update)["session"]["audio"]["input"]
+
+    def test_without_barge_in_the_agent_is_not_to_be_interrupted(self) -> None:
+        turn = {"type": "semantic_vad", "eagerness": "low"}
+        (update,) = say(a_caller(barge_in=False), "session.created", session=ga_session(turn)).replies
+        wanted = body(update)["session"]["audio"]["input"]["turn_detection"]
+        assert wanted == {**turn, "interrupt_response": False}
+
+    def test_the_acceptance_has_the_effective_format(self) -> None:
+        caller = a_caller(formats=("audio/pcmu", "audio/pcm"))
+        say(caller, "session.created", session=ga_session())
+        assert caller.user_format is None
+        incoming = say(caller, "session.updated", session=ga_session(media={"type": "audio/pcmu"}))
+        assert types(incoming) == [T.SESSION_ACCEPTED]
+        assert incoming.findings == ()
+        assert incoming.events[0].format == caller.user_format == AudioFormat(Encoding.MULAW, 8_000)
+
+    def test_another_format_than_the_one_asked_for_is_used_and_found_fault_with(self) -> None:
+        caller = a_caller(format="audio/pcma")
+        say(caller, "session.created", session=ga_session())
+        assert rules(say(caller, "session.updated", session=ga_session())) == ["format-not-asked"]
+        assert caller.user_format == PCM_24
+
+    @pytest.mark.parametrize("event_id", ["id-1", None])
+    def test_an_error_that_answers_the_update_is_an_acceptance_too(self, event_id: str | None) -> None:
+        caller = a_caller(format="audio/pcmu")
+        say(caller, "session.created", session=ga_session())
+        incoming = error(caller, "invalid_value", event_id)
+        assert types(incoming) == [T.SESSION_ACCEPTED, T.AGENT_ERROR]
+        assert not incoming.events[1].fatal
+        assert caller.user_format == PCM_24
+
+    def test_an_error_that_answers_something_else_is_no_acceptance(self) -> None:
+        caller = a_caller()
+        say(caller, "session.created", session=ga_session())
+        assert types(error(caller, "invalid_value", "id-9")) == [T.AGENT_ERROR]
+
+    def test_an_agent_that_goes_on_without_an_answer_has_accepted(self) -> None:
+        caller = a_caller()
+        say(caller, "session.created", session=ga_session())
+        incoming = begin(caller)
+        assert types(incoming) == [T.SESSION_ACCEPTED]
+        assert rules(incoming) == ["session-not-updated"]
+
+    def test_the_agent_is_asked_to_greet(self) -> None:
+        caller = a_caller(greet="on")
+        say(caller, "session.created", session=ga_session())
+        assert kinds(say(caller, "session.updated", session=ga_session()).replies) == ["response.create"]
+
+    @pytest.mark.parametrize(
+        ("media", "rule", "rate"),
+        [
+            ({"type": "audio/pcm", "rate": 16000}, "pcm-rate", 16_000),
+            ({"type": "audio/opus"}, "unknown-format", 24_000),
+            (7, "unknown-format", 24_000),
+        ],
+    )
+    def test_strange_formats(self, media: Any, rule: str, rate: int) -> None:
+        caller = a_caller()
+        say(caller, "session.created", session=ga_session())
+        incoming = say(caller, "session.updated", session=ga_session(media=media))
+        assert rule in rules(incoming)
+        assert caller.user_format == AudioFormat(Encoding.PCM16, rate)
+
+    def test_what_comes_before_the_creation_is_found_fault_with_once(self) -> None:
+        caller = a_caller()
+        assert rules(say(caller, "session.updated", session={})) == ["before-session-created"]
+        assert rules(say(caller, "rate_limits.updated", rate_limits=[])) == []
+
+    def test_a_second_creation_is_ignored(self) -> None:
+        incoming = say(in_session(), "session.created", session=ga_session())
+        assert rules(incoming) == ["repeated-session-created"]
+        assert incoming.replies == ()
+
+
+class TestTheOptions:
+    def test_tools_and_further_members(self) -> None:
+        tool = {"type": "function", "name": "hours", "parameters": {"type": "object"}}
+        extra = {"max_output_tokens": 99, "audio": {"output": {"speed": 1.2}}}
+        caller = a_caller(tools=json.dumps([tool]), session=json.dumps(extra), transcription="off")
+        session = body(say(caller, "session.created", session=ga_session()).replies[0])["session"]
+        assert session["tools"] == [tool]
+        assert session["tool_choice"] == "auto"
+        assert session["max_output_tokens"] == 99
+        assert session["audio"]["output"] == {"format": GA_PCM, "speed": 1.2}
+        assert session["audio"]["input"] == {"format": GA_PCM, "transcription": None}
+
+    @pytest.mark.parametrize(
+        ("options", "sentence"),
+        [
+            ({"pitch": "1"}, "OpenAI Realtime has no option 'pitch'; known are model, instructions"),
+            ({"turn_detection": "x"}, "turn_detection is one of on, server_vad, semantic, semantic_vad, off"),
+            ({"greet": "yes"}, "The option greet is one of on, off, not 'yes'."),
+            (
+                {"format": "audio/opus"},
+                "OpenAI Realtime knows no audio format 'audio/opus'; known are audio/pcm",
+            ),
+            ({"tools": "["}, "The option tools is not JSON:"),
+            ({"tools": "{}"}, "The option tools is a JSON array of tool objects."),
+            ({"session": "[]"}, "The option session is a JSON object"),
+        ],
+    )
+    def test_bad_ones_get_a_sentence(self, options: dict[str, str], sentence: str) -> None:
+        with pytest.raises(ValueError, match=sentence.replace("[", "\\[")):
+            OpenAICaller(CallerSettings(options=options), str, str)
+
+    def test_a_bad_format_gets_one_too(self) -> None:
+        with pytest.raises(ValueError, match="raw/lpcm16"):
+            a_caller(formats=("raw/lpcm16",))
+
+
+class TestTheUser:
+    def test_audio_flows_while_the_stream_is_open(self) -> None:
+        caller = in_session()
+        assert caller.user_audio(AUDIO_20_MS) == []
+        assert caller.start_user_stream() == []
+        assert caller.user_stream_open
+        (frame,) = caller.user_audio(AUDIO_20_MS)
+        assert body(frame) == {"type": "input_audio_buffer.append", "audio": AUDIO_BASE64}
+        assert (frame.summary, frame.audio_ms) == ("user audio 20 ms", 20.0)
+        assert caller.stop_user_stream() == []
+        assert not caller.user_stream_open
+
+    def test_without_barge_in_it_waits_for_the_agent(self) -> None:
+        caller = in_session(a_caller(barge_in=False))
+        caller.start_user_stream()
+        playing(caller)
+        assert not caller.user_stream_open
+        caller.playback_finished("item-1", heard_ms=20, received_ms=20)
+        assert caller.user_stream_open
+
+    def test_without_turn_detection_the_end_of_the_stream_asks_for_an_answer(self) -> None:
+        caller = in_session(a_caller(turn_detection="off"), turn_detection=None)
+        assert not agent_detects_turns(caller)
+        caller.start_user_stream()
+        for _ in range(5):
+            caller.user_audio(AUDIO_20_MS)
+        frames = caller.stop_user_stream()
+        assert kinds(frames) == ["input_audio_buffer.commit", "response.create"]
+        assert caller.stop_user_stream() == []
+
+    def test_too_little_for_a_turn_is_cleared(self) -> None:
+        caller = in_session(a_caller(turn_detection="off"), turn_detection=None)
+        caller.start_user_stream()
+        assert caller.stop_user_stream() == []
+        caller.start_user_stream()
+        caller.user_audio(AUDIO_20_MS)
+        (frame,) = caller.stop_user_stream()
+        assert frame.kind == "input_audio_buffer.clear"
+        assert frame.summary == "clear user audio: 20 ms are too little for a turn"
+
+    def test_a_typed_turn(self) -> None:
+        item, ask = in_session().user_text("Hello")
+        assert body(item) == {
+            "type": "conversation.item.create",
+            "event_id": "id-2",
+            "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
+        }
+        assert body(ask) == {"type": "response.create", "event_id": "id-3"}
+
+    def test_while_a_response_is_active_the_question_waits_for_its_end(self) -> None:
+        caller = playing()
+        assert kinds(caller.user_text("Hello")) == ["conversation.item.create", "response.cancel"]
+        assert kinds(caller.user_text("again")) == ["conversation.item.create"]
+        assert types(delta(caller)) == [T.PLAY_STREAM_DISCARDED]
+        assert kinds(done(caller, status="cancelled").replies) == ["response.create"]
+
+    def test_the_question_is_asked_where_there_was_nothing_to_cancel(self) -> None:
+        caller = playing()
+        caller.user_text("Hello")
+        incoming = error(caller, "response_cancel_not_active")
+        assert incoming.events == ()
+        assert kinds(incoming.replies) == ["response.create"]
+
+    def test_instructions_change_in_mid_call(self) -> None:
+        caller = in_session()
+        assert isinstance(caller, HasInstructions)
+        (frame,) = caller.update_instructions("Shout.")
+        assert body(frame)["session"] == {"type": "realtime", "instructions": "Shout."}
+        assert types(say(caller, "session.updated", session=ga_session(instructions="Shout."))) == [T.CONFIG]
+
+    def test_instructions_given_early_go_into_the_first_update(self) -> None:
+        caller = a_caller(instructions="Whisper.")
+        assert caller.update_instructions("Shout.") == []
+        (update,) = say(caller, "session.created", session=ga_session()).replies
+        assert body(update)["session"]["instructions"] == "Shout."
+
+    def test_what_the_protocol_has_no_message_for(self) -> None:
+        caller: CallerEnd = in_session()
+        assert caller.dtmf("1") == caller.mark_reached("x") == caller.hang_up() == []
+        assert caller.resumed() is None
+        assert caller.user_text("Hello") == caller.stop_user_stream() == []
+
+
+class TestTheAgent:
+    def test_a_spoken_answer(self) -> None:
+        caller = in_response()
+        first = delta(caller)
+        assert [(event.type, event.stream_id, event.format) for event in first.events] == [
+            (T.PLAY_STREAM_START, "item-1", PCM_24),
+            (T.PLAY_STREAM_CHUNK, "item-1", PCM_24),
+        ]
+        assert first.events[1].audio == AUDIO_20_MS
+        assert (first.summary, first.audio_ms) == ("agent audio 20 ms", 20.0)
+        assert types(delta(caller)) == [T.PLAY_STREAM_CHUNK]
+        assert types(audio_done(caller)) == [T.PLAY_STREAM_STOP]
+        assert types(done(caller)) == []
+
+    def test_the_response_may_have_a_format_of_its_own(self) -> None:
+        caller = in_session()
+        begin(caller, audio={"output": {"format": {"type": "audio/pcma"}}})
+        assert delta(caller).events[0].format == FORMATS["audio/pcma"]
+
+    def test_words_accumulate_until_they_are_final(self) -> None:
+        caller = in_response()
+        said = [words(caller, "On Monday").events[0], words(caller, " at nine").events[0]]
+        said += say(
+            caller,
+            "response.output_audio_transcript.done",
+            response_id="resp-1",
+            item_id="item-1",
+            transcript="On Monday at nine.",
+        ).events
+        assert [(event.type, event.text, event.final) for event in said] == [
+            (T.AGENT_TEXT, "On Monday", False),
+            (T.AGENT_TEXT, "On Monday at nine", False),
+            (T.AGENT_TEXT, "On Monday at nine.", True),
+        ]
+
+    def test_words_without_an_end_are_final_with_the_response(self) -> None:
+        caller = in_response()
+        words(caller, "On Mon")
+        (event,) = done(caller, status="cancelled").events
+        assert (event.text, event.final) == ("On Mon", True)
+
+    @pytest.mark.parametrize("dialect", ["auto", "ga"])
+    def test_the_names_of_the_beta(self, dialect: str) -> None:
+        caller = a_caller(dialect=dialect)
+        say(caller, "session.created", session={})
+        say(caller, "session.updated", session={"output_audio_format": "g711_alaw", "turn_detection": None})
+        assert not caller.agent_detects_turns
+        begin(caller)
+        place = {"response_id": "resp-1", "item_id": "item-1"}
+        incoming = say(caller, "response.audio.delta", **place, delta=AUDIO_BASE64)
+        assert types(incoming) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+        assert incoming.events[0].format == FORMATS["audio/pcma"]
+        assert rules(incoming) == (["deprecated-name"] if dialect == "ga" else [])
+        assert types(say(caller, "response.audio.done", **place)) == [T.PLAY_STREAM_STOP]
+        assert types(say(caller, "response.audio_transcript.done", **place, transcript="x")) == [T.AGENT_TEXT]
+
+    def test_what_it_heard(self) -> None:
+        caller = in_session()
+        started = speech(caller)
+        assert started.summary == "user speech started at 320 ms"
+        assert types(started) == [T.SPEECH_STARTED]
+        stopped = say(caller, "input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="item-u")
+        assert types(stopped) == [T.SPEECH_STOPPED]
+        assert types(say(caller, "input_audio_buffer.committed", item_id="item-u")) == [T.SPEECH_COMMITTED]
+        kind = "conversation.item.input_audio_transcription"
+        texts = [
+            say(caller, f"{kind}.delta", item_id="item-u", delta=piece).events[0].text
+            for piece in ("when do", " you open")
+        ]
+        assert texts == ["when do", "when do you open"]
+        usage = {"type": "duration", "seconds": 2}
+        final = say(caller, f"{kind}.completed", item_id="item-u", transcript="When?", usage=usage)
+        assert [(event.type, event.text) for event in final.events] == [
+            (T.SPEECH_RECOGNITION, "When?"),
+            (T.USAGE, "transcription"),
+        ]
+        failed = say(caller, f"{kind}.failed", item_id="u2", error={"code": "audio_unintelligible"})
+        assert [(event.type, event.code) for event in failed.events] == [
+            (T.AGENT_ERROR, "audio_unintelligible")
+        ]
+
+    def test_what_it_costs(self) -> None:
+        caller = in_response()
+        (event,) = done(caller, usage={"total_tokens": 9}).events
+        assert (event.type, event.text, event.params) == (T.USAGE, "response", {"total_tokens": 9})
+        limits = [{"name": "requests", "limit": 1000, "remaining": 998}]
+        incoming = say(caller, "rate_limits.updated", rate_limits=limits)
+        assert incoming.summary == "left: requests 998"
+        assert incoming.events[0].params == {"rate_limits": limits}
+
+    @pytest.mark.parametrize(
+        ("status", "details", "code"),
+        [
+            ("failed", {"error": {"type": "server_error", "message": "Sorry."}}, "server_error"),
+            ("failed", {"error": {"code": "insufficient_quota"}}, "insufficient_quota"),
+            ("incomplete", {"reason": "max_output_tokens"}, "response_incomplete"),
+        ],
+    )
+    def test_responses_that_come_to_nothing(self, status: str, details: dict[str, Any], code: str) -> None:
+        (event,) = done(in_response(), status=status, status_details=details).events
+        assert (event.type, event.code) == (T.AGENT_ERROR, code)
+        assert event.fatal == (code == "insufficient_quota")
+
+    @pytest.mark.parametrize(
+        ("code", "fatal"),
+        [
+            ("session_expired", True),
+            ("invalid_api_key", True),
+            ("beta_api_shape_disabled", True),
+            ("x", False),
+        ],
+    )
+    def test_errors(self, code: str, fatal: bool) -> None:
+        (event,) = error(in_session(), code).events
+        assert (event.type, event.code, event.reason, event.fatal) == (T.AGENT_ERROR, code, "No.", fatal)
+
+    def test_a_function_call_is_for_the_handlers(self) -> None:
+        caller = in_response()
+        call = {"type": "function_call", "name": "hours", "call_id": "call-1", "arguments": '{"day":1}'}
+        incoming = say(caller, "response.output_item.done", response_id="resp-1", item=call)
+        assert (incoming.kind, incoming.known) == ("response.output_item.done", True)
+        assert incoming.summary == 'function call hours({"day":1}) done'
+        assert incoming.body["item"] == call
+        assert (incoming.events, incoming.findings, incoming.replies) == ((), (), ())
+        arguments = say(
+            caller, "response.function_call_arguments.done", call_id="call-1", name="hours", arguments="{}"
+        )
+        assert arguments.summary == "call hours({})"
+
+
+class TestBargeIn:
+    def test_speech_clears_and_the_agent_hears_how_much_was_heard(self) -> None:
+        caller = playing()
+        incoming = speech(caller)
+        assert types(incoming) == [T.SPEECH_STARTED, T.CLEAR]
+        assert (incoming.events[1].stream_id, incoming.events[1].reason) == ("item-1", "barge-in")
+        assert incoming.replies == ()
+        (frame,) = caller.interrupted("item-1", heard_ms=7.9, received_ms=20)
+        assert body(frame) == {
+            "type": "conversation.item.truncate",
+            "event_id": "id-2",
+            "item_id": "item-1",
+            "content_index": 0,
+            "audio_end_ms": 7,
+        }
+        assert caller.interrupted("item-1", heard_ms=7, received_ms=20) == []
+        caller.playback_finished("item-1", heard_ms=7.9, received_ms=20)
+        assert types(speech(caller)) == [T.SPEECH_STARTED]
+
+    @pytest.mark.parametrize(
+        ("heard_ms", "received_ms", "end_ms"), [(99, 99, 20), (99, 12.5, 12), (-1, 20, 0)]
+    )
+    def test_never_more_than_was_received(self, heard_ms: float, received_ms: float, end_ms: int) -> None:
+        caller = playing()
+        speech(caller)
+        (frame,) = caller.interrupted("item-1", heard_ms=heard_ms, received_ms=received_ms)
+        assert body(frame)["audio_end_ms"] == end_ms
+
+    def test_an_agent_that_does_not_interrupt_itself_is_cancelled_first(self) -> None:
+        caller = playing(in_session(turn_detection={**VAD, "interrupt_response": False}))
+        (cancel,) = speech(caller).replies
+        assert body(cancel) == {"type": "response.cancel", "event_id": "id-2", "response_id": "resp-1"}
+        assert kinds(caller.interrupted("item-1", heard_ms=7, received_ms=20)) == [
+            "conversation.item.truncate"
+        ]
+
+    def test_the_user_interrupts_by_hand(self) -> None:
+        caller = playing(in_session(turn_detection=None))
+        frames = caller.interrupted("item-1", heard_ms=7, received_ms=20)
+        assert kinds(frames) == ["response.cancel", "conversation.item.truncate"]
+        assert types(delta(caller)) == [T.PLAY_STREAM_DISCARDED]
+
+    def test_a_complete_response_is_truncated_without_being_cancelled(self) -> None:
+        caller = playing()
+        audio_done(caller)
+        done(caller)
+        assert types(speech(caller)) == [T.SPEECH_STARTED, T.CLEAR]
+        assert kinds(caller.interrupted("item-1", heard_ms=7, received_ms=20)) == [
+            "conversation.item.truncate"
+        ]
+
+    def test_what_comes_afterwards_is_logged_and_not_played(self) -> None:
+        caller = playing()
+        speech(caller)
+        late = delta(caller)
+        assert [(e.type, e.stream_id, e.audio) for e in late.events] == [
+            (T.PLAY_STREAM_DISCARDED, "item-1", AUDIO_20_MS)
+        ]
+        assert (late.summary, late.audio_ms) == ("agent audio 20 ms, too late: cut off", 20.0)
+        assert types(audio_done(caller)) == [T.PLAY_STREAM_STOP]
+        begin(caller, "resp-2")
+        assert types(delta(caller, "item-2", "resp-2")) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+
+    def test_a_reply_of_which_nothing_was_played_is_truncated_to_nothing(self) -> None:
+        caller = in_response()
+        assert types(speech(caller)) == [T.SPEECH_STARTED, T.CLEAR]
+        assert types(delta(caller)) == [T.PLAY_STREAM_DISCARDED]
+        (frame,) = done(caller, status="cancelled").replies
+        assert (frame.kind, body(frame)["audio_end_ms"]) == ("conversation.item.truncate", 0)
+
+    def test_nothing_is_cleared_when_nothing_plays(self) -> None:
+        assert types(speech(in_session())) == [T.SPEECH_STARTED]
+        heard = playing()
+        done(heard)
+        heard.playback_finished("item-1", heard_ms=20, received_ms=20)
+        assert types(speech(heard)) == [T.SPEECH_STARTED]
+
+    def test_without_barge_in_nothing_is_cleared(self) -> None:
+        assert types(speech(playing(in_session(a_caller(barge_in=False))))) == [T.SPEECH_STARTED]
+
+    def test_replies_nobody_knows_are_not_truncated(self) -> None:
+        assert in_session().interrupted("item-9", heard_ms=1, received_ms=2) == []
+
+
+class TestFindings:
+    def test_audio_after_done_is_played(self) -> None:
+        caller = playing()
+        audio_done(caller)
+        incoming = delta(caller)
+        assert rules(incoming) == ["audio-after-done"]
+        assert types(incoming) == [T.PLAY_STREAM_CHUNK]
+
+    def test_audio_without_a_response_is_played(self) -> None:
+        incoming = delta(in_session())
+        assert rules(incoming) == ["delta-without-response"]
+        assert types(incoming) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+
+    def test_missing_ids(self) -> None:
+        caller = in_response()
+        incoming = delta(caller, item_id=None, response_id=None)  # type: ignore[arg-type]
+        assert rules(incoming) == ["missing-member", "missing-member"]
+        assert incoming.events[0].stream_id == "resp-1"
+
+    def test_overlapping_replies_and_responses(self) -> None:
+        caller = playing()
+        incoming = delta(caller, "item-2")
+        assert rules(incoming) == ["overlapping-play-streams"]
+        assert types(incoming) == [T.PLAY_STREAM_STOP, T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+        assert rules(begin(caller, "resp-2")) == ["overlapping-responses"]
+        assert rules(begin(caller, "resp-3", conversation_id=None)) == []
+
+    def test_a_response_that_ends_before_its_audio(self) -> None:
+        incoming = done(playing())
+        assert rules(incoming) == ["audio-not-done"]
+        assert types(incoming) == [T.PLAY_STREAM_STOP]
+
+    def test_an_end_without_a_response(self) -> None:
+        assert rules(done(in_session())) == ["done-without-response"]
+
+    def test_a_wav_header_is_taken_off(self) -> None:
+        audio = base64.b64encode(wav_header(PCM_24) + AUDIO_20_MS).decode()
+        incoming = delta(in_response(), delta=audio)
+        assert rules(incoming) == ["wav-header-in-delta"]
+        assert incoming.events[1].audio == AUDIO_20_MS
+
+    def test_unknown_types(self) -> None:
+        incoming = say(in_session(), "response.dream.delta")
+        assert not incoming.known
+        assert rules(incoming) == ["unknown-type"]
+
+    def test_a_missing_event_id_is_found_once(self) -> None:
+        caller = in_session()
+        frame = json.dumps({"type": "conversation.created", "conversation": {"id": "c"}})
+        assert [rules(caller.receive(frame)) for _ in range(2)] == [["missing-event-id"], []]
+
+    def test_what_is_no_message(self) -> None:
+        with pytest.raises(ProtocolError):
+            in_session().receive(b"\x00")
+
+    def test_memory_is_bounded(self) -> None:
+        caller = in_session()
+        for number in range(500):
+            begin(caller, f"resp-{number}")
+            delta(caller, f"item-{number}", f"resp-{number}")
+            words(caller, "x" * 500)
+        assert len(caller._answers._replies) <= 100
+        assert len(caller._answers._responses) <= 100
+        assert all(len(reply.text) <= 20_000 for reply in caller._answers._replies.values())

@@ -1,0 +1,478 @@
+from __future__ import annotations
+
+import base64
+import json
+import math
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.base import TelephonyEventType as T
+from tui.protocols.json_frames import wav_header
+from tui.protocols.pcm import PCM, PcmAgent, PcmCaller
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+PCM_24K = AudioFormat(Encoding.PCM16, 24_000)
+AUDIO = bytes(range(256)) * 2 + bytes(128)
+
+
+def a_caller(formats: tuple[str, ...] = (), **options: str) -> PcmCaller:
+    return PcmCaller(CallerSettings(formats=formats, options=options), lambda: "id", lambda: "now")
+
+
+def in_call(**options: str) -> PcmCaller:
+    caller = a_caller((), **options)
+    caller.opened()
+    return caller
+
+
+def an_agent(**options: Any) -> PcmAgent:
+    return PcmAgent(lambda: "id", lambda: "now", **options)
+
+
+def say(end: PcmCaller | PcmAgent, kind: str, **members: Any) -> Incoming:
+    return end.receive(json.dumps({"type": kind, **members}))
+
+
+def types(incoming: Incoming) -> list[T]:
+    return [event.type for event in incoming.events]
+
+
+def rules(incoming: Incoming) -> list[str]:
+    return [finding.rule for finding in incoming.findings]
+
+
+def frames(outgoing: Sequence[Outgoing]) -> list[str | bytes]:
+    return [frame.frame for frame in outgoing]
+
+
+def floats(count: int) -> bytes:
+    return struct.pack(f"<{count}f", *(0.5 * math.sin(number / 3) for number in range(count)))
+
+
+class TestTheCallersSettings:
+    def test_by_default_nothing_is_said_and_audio_may_flow(self) -> None:
+        caller = a_caller()
+        assert caller.user_audio(AUDIO) == []
+        assert caller.opened() == []
+        assert (caller.user_stream_open, caller.barge_in, caller.user_format) == (True, True, PCM_16K)
+        assert PCM.accepted_on_open
+        assert PCM.continuous
+
+    def test_the_hello(self) -> None:
+        (hello,) = a_caller(hello="on", rate="8000").opened()
+        assert hello.frame == '{"type":"start","sample_rate":8000,"channels":1,"encoding":"pcm_s16le"}'
+        assert (hello.kind, hello.summary) == ("start", "start, pcm16 8 kHz")
+
+    def test_the_rates(self) -> None:
+        caller = in_call(rate="8000")
+        assert caller.user_format == AudioFormat(Encoding.PCM16, 8_000)
+        assert caller.receive(AUDIO).events[0].format == AudioFormat(Encoding.PCM16, 8_000)
+        assert in_call(play_rate="24000").receive(AUDIO).events[0].format == PCM_24K
+        assert a_caller(formats=("pcm_24000", "pcm_8000")).user_format == PCM_24K
+        assert a_caller(formats=("pcm_24000",), rate="16000").user_format == PCM_16K
+
+    @pytest.mark.parametrize(
+        ("formats", "options", "sentence"),
+        [
+            ((), {"x": "1"}, "no option 'x'; known are rate, play_rate, hello, end"),
+            ((), {"rate": "fast"}, "rate is a whole number from 4000 to 192000 .Hz., not 'fast'"),
+            ((), {"play_rate": "3999"}, "play_rate is a whole number"),
+            ((), {"rate": "²"}, "rate is a whole number"),
+            ((), {"rate": "9" * 5_000}, "rate is a whole number"),
+            ((), {"hello": "yes"}, "hello is on or off, not 'yes'"),
+            (("raw/lpcm16",), {}, "no audio format 'raw/lpcm16'; known are pcm_8000, pcm_16000"),
+        ],
+    )
+    def test_wrong_settings_are_a_sentence(
+        self, formats: tuple[str, ...], options: dict[str, str], sentence: str
+    ) -> None:
+        with pytest.raises(ValueError, match=sentence):
+            a_caller(formats, **options)
+
+
+class TestWhatTheCallerSays:
+    @pytest.mark.parametrize("size", [1, 639, 640, 8_001])
+    def test_audio_goes_out_as_it_is(self, size: int) -> None:
+        (frame,) = in_call().user_audio(bytes(size))
+        assert (frame.frame, frame.kind, frame.audio_ms) == (bytes(size), "audio", size / 32)
+        assert in_call().user_audio(b"") == []
+
+    def test_recording_and_stopping_do_not_pause_it(self) -> None:
+        caller = in_call()
+        assert caller.start_user_stream() == caller.stop_user_stream() == []
+        assert caller.user_stream_open
+
+    def test_with_the_option_end_the_agent_is_told_when_the_user_stops(self) -> None:
+        caller = in_call(end="on")
+        open_before = caller.user_stream_open
+        assert caller.user_audio(AUDIO) == caller.stop_user_stream() == caller.start_user_stream() == []
+        open_meanwhile = caller.user_stream_open
+        assert frames(caller.user_audio(AUDIO) + caller.stop_user_stream()) == [AUDIO, '{"type":"end"}']
+        assert (open_before, open_meanwhile, caller.user_stream_open) == (False, True, False)
+        assert caller.stop_user_stream() == caller.hang_up() == []
+
+    def test_who_finds_out_that_a_turn_is_over(self) -> None:
+        assert in_call().agent_detects_turns
+        assert not in_call(end="on").agent_detects_turns
+
+    def test_hanging_up_ends_a_turn_that_is_open(self) -> None:
+        caller = in_call(end="on")
+        caller.start_user_stream()
+        assert frames(caller.hang_up()) == ['{"type":"end"}']
+        caller.start_user_stream()
+        assert caller.user_audio(AUDIO) == in_call().hang_up() == []
+
+    def test_what_there_is_no_word_for(self) -> None:
+        caller = in_call()
+        assert caller.dtmf("1") == caller.user_text("x") == caller.mark_reached("m") == []
+        assert caller.resumed() is None
+
+
+class TestTheAgentsAudio:
+    def test_the_first_frame_begins_a_reply(self) -> None:
+        caller = in_call()
+        incoming = caller.receive(AUDIO)
+        assert incoming.events == (
+            TelephonyEvent(type=T.PLAY_STREAM_START, stream_id="reply-1", format=PCM_16K),
+            TelephonyEvent(type=T.PLAY_STREAM_CHUNK, stream_id="reply-1", format=PCM_16K, audio=AUDIO),
+        )
+        assert (incoming.kind, incoming.summary, incoming.audio_ms) == ("audio", "agent audio 20 ms", 20)
+        assert (incoming.known, incoming.findings) == (True, ())
+        assert types(caller.receive(b"x")) == [T.PLAY_STREAM_CHUNK]
+
+    @pytest.mark.parametrize(
+        "end", [b"", "end", " Stop\n", '{"type":"eos"}', '{"event":"end"}', '{"action":"STOP"}']
+    )
+    def test_it_may_say_that_the_reply_is_complete(self, end: str | bytes) -> None:
+        caller = in_call()
+        assert caller.receive(end).events == ()
+        caller.receive(AUDIO)
+        assert types(caller.receive(end)) == [T.PLAY_STREAM_STOP]
+        assert caller.receive(AUDIO).events[0].stream_id == "reply-2"
+
+    def test_if_it_does_not_the_reply_ends_with_playback(self) -> None:
+        caller = in_call()
+        caller.receive(AUDIO)
+        assert caller.playback_finished("reply-1", heard_ms=20, received_ms=20) == []
+        assert types(caller.receive(AUDIO)) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+        assert caller.interrupted("reply-2", heard_ms=1, received_ms=20) == []
+        assert types(caller.receive(AUDIO)) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+
+    @pytest.mark.parametrize("flush", ['{"type":"interrupt"}', '{"op":"clear"}', "cancel"])
+    def test_it_flushes(self, flush: str) -> None:
+        caller = in_call()
+        assert types(caller.receive(flush)) == [T.CLEAR]
+        caller.receive(AUDIO)
+        assert types(caller.receive(flush)) == [T.CLEAR, T.PLAY_STREAM_STOP]
+
+    @pytest.mark.parametrize("member", ["data", "audio"])
+    def test_audio_as_base64(self, member: str) -> None:
+        incoming = say(in_call(), "audio", **{member: base64.b64encode(AUDIO).decode()})
+        assert types(incoming) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+        assert (incoming.events[1].audio, incoming.audio_ms, incoming.findings) == (AUDIO, 20, ())
+        assert rules(say(in_call(), "audio", **{member: "!"})) == ["bad-base64"]
+
+    def test_a_wav_header_is_taken_off(self) -> None:
+        incoming = in_call().receive(wav_header(PCM_16K) + AUDIO)
+        assert (rules(incoming), incoming.events[1].audio) == (["wav-header"], AUDIO)
+
+    def test_floats_are_told_once(self) -> None:
+        caller = in_call()
+        quiet = bytes(512)
+        assert [rules(caller.receive(audio)) for audio in (quiet, floats(160), floats(160))] == [
+            [],
+            ["float-samples"],
+            [],
+        ]
+
+    @pytest.mark.parametrize("amplitude", [1, 100, 3_000, 16_000, 32_767])
+    def test_integers_are_not_taken_for_floats(self, amplitude: int) -> None:
+        samples = (int(amplitude * math.sin(number / 7)) for number in range(960))
+        assert in_call().receive(struct.pack("<960h", *samples)).findings == ()
+
+
+class TestTheAgentsText:
+    def test_ready_names_the_rates(self) -> None:
+        caller = in_call()
+        caller.receive(AUDIO)
+        incoming = say(caller, "ready", sample_rate=16_000, output_sample_rate=24_000)
+        assert (types(incoming), rules(incoming)) == ([T.CONFIG], [])
+        assert caller.receive(AUDIO).events[0].format == PCM_16K
+        caller.playback_finished("reply-1", heard_ms=0, received_ms=0)
+        assert caller.receive(AUDIO).events[0].format == PCM_24K
+
+    @pytest.mark.parametrize(
+        ("members", "expected"),
+        [
+            ({}, []),
+            ({"sample_rate": 8_000}, ["other-rate"]),
+            ({"input_sample_rate": 8_000}, ["other-rate"]),
+            ({"output_sample_rate": 1}, ["strange-rate"]),
+            ({"output_sample_rate": "24000"}, ["wrong-type-member"]),
+        ],
+    )
+    def test_strange_rates(self, members: dict[str, Any], expected: list[str]) -> None:
+        assert rules(say(in_call(), "ready", **members)) == expected
+
+    @pytest.mark.parametrize(
+        ("members", "meaning"),
+        [
+            ({"role": "user", "final": True}, T.SPEECH_RECOGNITION),
+            ({"role": "user", "final": False}, T.SPEECH_HYPOTHESIS),
+            ({"is_final": False}, T.SPEECH_HYPOTHESIS),
+            ({"partial": True}, T.SPEECH_HYPOTHESIS),
+            ({"partial": False}, T.SPEECH_RECOGNITION),
+            ({}, T.SPEECH_RECOGNITION),
+            ({"role": "Assistant"}, T.AGENT_TEXT),
+            ({"role": "assistant", "final": False}, T.AGENT_TEXT),
+        ],
+    )
+    def test_transcripts(self, members: dict[str, Any], meaning: T) -> None:
+        final = meaning is not T.AGENT_TEXT or "final" not in members
+        expected = (TelephonyEvent(type=meaning, text="hello", final=final),)
+        for body in ({"text": "hello", **members}, {"data": {"text": "hello", **members}}):
+            incoming = say(in_call(), "transcript", **body)
+            assert (incoming.events, incoming.findings) == (expected, ())
+            assert incoming.summary.endswith("hello")
+
+    def test_the_agents_words_belong_to_the_reply_that_is_open(self) -> None:
+        caller = in_call()
+        caller.receive(AUDIO)
+        meanwhile = say(caller, "transcript", role="agent", text="x").events[0].stream_id
+        caller.receive(b"")
+        afterwards = say(caller, "transcript", role="agent", text="x").events[0].stream_id
+        assert (meanwhile, afterwards) == ("reply-1", "")
+
+    def test_errors(self) -> None:
+        incoming = say(in_call(), "error", message="no model", code=7)
+        assert incoming.events == (TelephonyEvent(type=T.AGENT_ERROR, reason="no model", code="7"),)
+        incoming = say(in_call(), "error", error={"text": "x"})
+        assert incoming.events[0].reason == '{"type":"error","error":{"text":"x"}}'
+
+    @pytest.mark.parametrize("frame", ["ping", '{"type":"ping"}'])
+    def test_a_ping_is_answered(self, frame: str) -> None:
+        assert frames(in_call().receive(frame).replies) == ['{"type":"pong"}']
+        assert frames(an_agent().receive(frame).replies) == ['{"type":"pong"}']
+
+    @pytest.mark.parametrize(
+        ("frame", "kind", "summary"),
+        [
+            ('{"type":"Usage","tokens":7}', "usage", 'usage: {"type":"Usage","tokens":7}'),
+            ('{"tokens":7}', "json", 'json: {"tokens":7}'),
+            ('{"type":7}', "json", 'json: {"type":7}'),
+            ("hello\nthere", "text", "hello there"),
+            ("", "text", ""),
+            ("[1]", "text", "[1]"),
+            ("x" * 1_000, "text", "x" * 119 + "…"),
+        ],
+    )
+    def test_everything_else_is_shown(self, frame: str, kind: str, summary: str) -> None:
+        for end in (in_call(), an_agent()):
+            incoming = end.receive(frame)
+            assert (incoming.kind, incoming.summary, incoming.known) == (kind, summary, True)
+            assert (incoming.events, incoming.findings, incoming.replies) == ((), (), ())
+
+    @pytest.mark.parametrize(("frame", "code"), [('{"type"', "not-json"), ("\ud800", "not-utf8")])
+    def test_what_cannot_be_understood(self, frame: str, code: str) -> None:
+        with pytest.raises(ProtocolError) as raised:
+            in_call().receive(frame)
+        assert raised.value.code == code
+
+
+class TestTheAgent:
+    def test_it_announces_its_rates(self) -> None:
+        agent = an_agent(play_rate=24_000)
+        assert frames(agent.opened()) == ['{"type":"ready","sample_rate":16000,"output_sample_rate":24000}']
+        assert (agent.user_format, agent.play_format) == (PCM_16K, PCM_24K)
+
+    def test_the_first_audio_begins_the_call(self) -> None:
+        agent = an_agent()
+        incoming = agent.receive(AUDIO)
+        assert types(incoming) == [
+            T.SESSION_INITIATE,
+            T.CALL_STARTED,
+            T.USER_STREAM_START,
+            T.USER_STREAM_CHUNK,
+        ]
+        assert (incoming.events[3].audio, incoming.audio_ms) == (AUDIO, 20)
+        assert types(agent.receive(AUDIO)) == [T.USER_STREAM_CHUNK]
+
+    def test_a_hello_begins_the_call_and_names_the_rate(self) -> None:
+        agent = an_agent()
+        incoming = say(agent, "start", sample_rate=24_000, channels=1, encoding="pcm_s16le")
+        assert (types(incoming), rules(incoming)) == ([T.SESSION_INITIATE, T.CALL_STARTED], [])
+        assert agent.user_format == PCM_24K
+        assert types(agent.receive(AUDIO)) == [T.USER_STREAM_START, T.USER_STREAM_CHUNK]
+
+    @pytest.mark.parametrize(
+        ("members", "expected"),
+        [
+            ({"channels": 2}, ["other-format"]),
+            ({"encoding": "float32"}, ["other-format"]),
+            ({"sample_rate": 0}, ["strange-rate"]),
+        ],
+    )
+    def test_a_strange_hello(self, members: dict[str, Any], expected: list[str]) -> None:
+        agent = an_agent()
+        assert rules(say(agent, "start", **members)) == expected
+        assert agent.user_format == PCM_16K
+
+    @pytest.mark.parametrize("end", [b"", "end", '{"type":"eos"}'])
+    def test_the_end_of_the_users_turn(self, end: str | bytes) -> None:
+        agent = an_agent()
+        assert agent.receive(end).events == ()
+        agent.receive(AUDIO)
+        assert types(agent.receive(end)) == [T.USER_STREAM_STOP]
+        assert types(agent.receive(AUDIO)) == [T.USER_STREAM_START, T.USER_STREAM_CHUNK]
+
+    def test_a_reply(self) -> None:
+        agent = an_agent()
+        sent = [*agent.say_start("a", "Hi"), *agent.say_audio("a", AUDIO), *agent.say_stop("a")]
+        assert frames(sent) == [
+            '{"type":"transcript","role":"agent","text":"Hi","final":true}',
+            AUDIO,
+            '{"type":"end"}',
+        ]
+        assert agent.say_audio("a", AUDIO) == agent.say_stop("a") == []
+        assert frames(agent.say_stop("a", interrupted=True)) == ['{"type":"interrupt"}']
+        assert agent.say_stop("a", interrupted=True) == []
+
+    def test_an_interrupted_reply(self) -> None:
+        agent = an_agent()
+        agent.say_start("a")
+        assert frames(agent.say_stop("a", interrupted=True)) == ['{"type":"interrupt"}']
+        agent.say_start("b")
+        assert frames(agent.say_start("c")) == ['{"type":"end"}']
+
+    def test_what_the_user_says(self) -> None:
+        agent = an_agent()
+        assert frames([*agent.hypothesis("wh"), *agent.recognition("what", 0.9)]) == [
+            '{"type":"transcript","role":"user","text":"wh","final":false}',
+            '{"type":"transcript","role":"user","text":"what","final":true}',
+        ]
+        assert agent.speech_started() == agent.speech_stopped() == agent.hang_up("bye") == agent.end() == []
+
+
+def carry(receive: Callable[[str | bytes], Incoming], sent: Sequence[Outgoing]) -> list[TelephonyEvent]:
+    events: list[TelephonyEvent] = []
+    for frame in sent:
+        incoming = receive(frame.frame)
+        assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
+        assert incoming.audio_ms == frame.audio_ms
+        events += incoming.events
+    return events
+
+
+def ordinary(audio: bytes) -> bool:
+    """Not so short or odd that it could not be PCM, and no other format."""
+    return not audio.startswith(b"RIFF") and len(audio) % 4 > 0
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+audio_chunks = st.binary(min_size=1, max_size=400).filter(ordinary)
+
+
+@settings(derandomize=True, max_examples=60)
+@given(st.lists(audio_chunks, min_size=1, max_size=4), texts, st.booleans(), st.booleans())
+def test_the_two_ends_hold_a_conversation(
+    chunks: list[bytes], text: str, hello: bool, interrupted: bool
+) -> None:
+    caller, agent = a_caller(hello="on" if hello else "off", end="on"), an_agent(play_rate=24_000)
+    heard = carry(caller.receive, agent.opened())
+    said = carry(agent.receive, caller.opened()) + carry(agent.receive, caller.start_user_stream())
+    for chunk in chunks:
+        said += carry(agent.receive, caller.user_audio(chunk))
+    said += carry(agent.receive, caller.stop_user_stream())
+    heard += carry(caller.receive, [*agent.hypothesis(text), *agent.recognition(text, 1.0)])
+    heard += carry(caller.receive, agent.say_start("answer", text))
+    for chunk in chunks:
+        heard += carry(caller.receive, agent.say_audio("answer", chunk))
+    heard += carry(caller.receive, agent.say_stop("answer", interrupted=interrupted))
+
+    assert [event.type for event in said if event.type is not T.USER_STREAM_CHUNK] == [
+        T.SESSION_INITIATE,
+        T.CALL_STARTED,
+        T.USER_STREAM_START,
+        T.USER_STREAM_STOP,
+    ]
+    assert [event.audio for event in said if event.audio] == chunks
+    assert [event.audio for event in heard if event.audio] == chunks
+    assert {event.format for event in heard if event.audio} == {PCM_24K}
+    assert [(event.type, event.text) for event in heard if event.type is not T.PLAY_STREAM_CHUNK] == [
+        (T.CONFIG, ""),
+        (T.SPEECH_HYPOTHESIS, text),
+        (T.SPEECH_RECOGNITION, text),
+        (T.AGENT_TEXT, text),
+        (T.PLAY_STREAM_START, ""),
+        *([(T.CLEAR, "")] if interrupted else []),
+        (T.PLAY_STREAM_STOP, ""),
+    ]
+
+
+KINDS = ["ready", "transcript", "interrupt", "end", "error", "ping", "audio", "start", "usage"]
+NAMES = [
+    "type",
+    "event",
+    "op",
+    "text",
+    "role",
+    "final",
+    "is_final",
+    "partial",
+    "data",
+    "audio",
+    "message",
+    "code",
+    "sample_rate",
+    "channels",
+    "encoding",
+]
+hostile_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=True)
+    | st.sampled_from(["", "nan", "\ud800", "\x1b[2J", "=", "UklGRgAAAABXQVZF", *KINDS])
+    | st.text(max_size=8),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=3)
+    ),
+    max_leaves=6,
+)
+hostile_messages = st.builds(
+    lambda kind, members: json.dumps({"type": kind, **members}),
+    st.sampled_from(KINDS),
+    st.dictionaries(st.sampled_from(NAMES), hostile_values, max_size=4),
+)
+hostile_frames = st.text(max_size=20) | st.binary(max_size=300) | st.sampled_from(KINDS) | hostile_messages
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(st.lists(hostile_frames, min_size=5, max_size=5))
+def test_whatever_comes_only_a_protocol_error_escapes(hostile: list[str | bytes]) -> None:
+    caller, agent = in_call(), an_agent()
+    for frame in hostile:
+        for receive in (caller.receive, agent.receive):
+            try:
+                incoming = receive(frame)
+            except ProtocolError:
+                continue
+            assert len(incoming.summary) <= 120
+            assert "\n" not in incoming.summary
+            incoming.summary.encode()
+
+
+def test_the_protocol_value() -> None:
+    assert PCM.headers("secret", "wss://bot.example/") == {"Authorization": "Bearer secret"}
+    assert PCM.headers("", "wss://bot.example/") == {}
+    assert PCM.url_notice("wss://bot.example/?x=1") == ""
+    assert PCM.caller(CallerSettings(), lambda: "id", lambda: "now").user_format == PCM_16K
+    assert PCM.agent(lambda: "id", lambda: "now").play_format == PCM_16K
+    assert PCM.formats["pcm_24000"] == PCM_24K

@@ -1,0 +1,465 @@
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.base import TelephonyEventType as T
+from tui.protocols.json_frames import wav_header
+from tui.protocols.twilio import MULAW_8K, TWILIO, TwilioCaller, signature
+
+STREAM = "MZ0123456789abcdef0123456789abcdef"
+ACCOUNT = "AC00000000000000000000000000000001"
+CALL = "CA00000000000000000000000000000002"
+SPEECH = bytes(range(1, 161))
+
+
+def a_caller(**settings: Any) -> TwilioCaller:
+    ids = iter((STREAM[2:], ACCOUNT[2:], CALL[2:]))
+    return TwilioCaller(CallerSettings(**settings), lambda: next(ids), lambda: "now")
+
+
+def in_call(**settings: Any) -> TwilioCaller:
+    caller = a_caller(**settings)
+    caller.opened()
+    return caller
+
+
+def say(caller: TwilioCaller, event: str, **members: Any) -> Incoming:
+    return caller.receive(json.dumps({"event": event, "streamSid": STREAM, **members}))
+
+
+def media(caller: TwilioCaller, audio: bytes = SPEECH) -> Incoming:
+    return say(caller, "media", media={"payload": base64.b64encode(audio).decode()})
+
+
+def mark(caller: TwilioCaller, name: str) -> Incoming:
+    return say(caller, "mark", mark={"name": name})
+
+
+def bodies(frames: list[Outgoing]) -> list[Any]:
+    return [json.loads(frame.frame) for frame in frames]
+
+
+def types(incoming: Incoming) -> list[T]:
+    return [event.type for event in incoming.events]
+
+
+def rules(incoming: Incoming) -> list[str]:
+    return [finding.rule for finding in incoming.findings]
+
+
+class TestTheBeginning:
+    def test_connected_and_start_byte_for_byte(self) -> None:
+        connected, start = a_caller(params={"scenario": "smoke"}).opened()
+        assert connected.frame == '{"event":"connected","protocol":"Call","version":"1.0.0"}'
+        assert start.frame == (
+            f'{{"event":"start","sequenceNumber":"1","streamSid":"{STREAM}","start":{{"streamSid":"{STREAM}",'
+            f'"accountSid":"{ACCOUNT}","callSid":"{CALL}","tracks":["inbound"],'
+            '"customParameters":{"scenario":"smoke"},'
+            '"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}'
+        )
+        assert [connected.kind, start.kind] == ["connected", "start"]
+
+    def test_the_call_is_on_as_soon_as_start_is_sent(self) -> None:
+        caller = a_caller()
+        before = caller.user_stream_open
+        assert caller.user_audio(SPEECH) == caller.dtmf("1") == caller.hang_up() == []
+        caller.opened()
+        assert (before, caller.user_stream_open) == (False, True)
+        assert caller.user_format == AudioFormat(Encoding.MULAW, 8_000)
+        assert TWILIO.accepted_on_open
+        assert TWILIO.continuous
+
+    @pytest.mark.parametrize("made", ["F47AC10B-58CC-4372-A567-0E02B2C3D479", "7", "", "é" * 40])
+    def test_sids_are_lower_case_hex_whatever_the_ids_are(self, made: str) -> None:
+        caller = TwilioCaller(CallerSettings(), lambda: made, lambda: "now")
+        start = bodies(caller.opened())[1]["start"]
+        for name, prefix in (("streamSid", "MZ"), ("accountSid", "AC"), ("callSid", "CA")):
+            digits = start[name].removeprefix(prefix)
+            assert len(digits) == 32
+            assert set(digits) <= set("0123456789abcdef")
+
+    def test_sids_can_be_given(self) -> None:
+        sids = {"account_sid": "AC" + "a" * 32, "call_sid": "CA" + "b" * 32}
+        start = bodies(a_caller(options=sids).opened())[1]["start"]
+        assert (start["accountSid"], start["callSid"]) == tuple(sids.values())
+
+    @pytest.mark.parametrize(
+        ("settings", "sentence"),
+        [
+            ({"options": {"x": "1"}}, "no option 'x'; known are account_sid, call_sid"),
+            ({"options": {"call_sid": "CA1"}}, "call_sid is CA and 32 lower-case hex digits"),
+            ({"options": {"call_sid": ACCOUNT}}, "call_sid is CA and 32"),
+            ({"formats": ("raw/lpcm16",)}, "the only one is audio/x-mulaw"),
+            ({"params": {"a": "x" * 499}}, "'a' is too long for Twilio"),
+        ],
+    )
+    def test_wrong_settings_are_a_sentence(self, settings: dict[str, Any], sentence: str) -> None:
+        with pytest.raises(ValueError, match=sentence):
+            a_caller(**settings)
+
+    def test_what_twilio_could_not_be_told_to_do_is_allowed(self) -> None:
+        assert a_caller(formats=("audio/x-mulaw",), params={"a": "x" * 498}, barge_in=False).barge_in
+
+
+class TestUserAudio:
+    def test_a_frame_byte_for_byte(self) -> None:
+        (frame,) = in_call().user_audio(b"\xff" * 160)
+        assert frame.frame == (
+            f'{{"event":"media","sequenceNumber":"2","streamSid":"{STREAM}","media":{{"track":"inbound",'
+            f'"chunk":"1","timestamp":"0","payload":"{base64.b64encode(bytes([255] * 160)).decode()}"}}}}'
+        )
+        assert (frame.kind, frame.summary, frame.audio_ms) == ("media", "user audio 20 ms", 20)
+
+    @pytest.mark.parametrize("block_bytes", [1, 80, 159, 160, 161, 240, 320, 8_000])
+    def test_blocks_of_any_size_become_frames_of_20_ms(self, block_bytes: int) -> None:
+        caller, audio = in_call(), bytes(range(256)) * 40
+        blocks = [audio[at : at + block_bytes] for at in range(0, len(audio), block_bytes)]
+        sent = bodies([frame for block in blocks for frame in caller.user_audio(block)])
+        frames = [base64.b64decode(message["media"]["payload"]) for message in sent]
+        assert {len(frame) for frame in frames} == {160}
+        assert b"".join(frames) == audio[: len(audio) // 160 * 160]
+
+    def test_numbers_are_text_and_count_each_in_its_own_way(self) -> None:
+        caller = in_call()
+        media(caller)
+        mark(caller, "m")
+        sent = bodies(
+            caller.user_audio(SPEECH * 2)
+            + caller.dtmf("5")
+            + caller.mark_reached("m")
+            + caller.user_audio(SPEECH)
+            + caller.hang_up()
+        )
+        assert [message["sequenceNumber"] for message in sent] == ["2", "3", "4", "5", "6", "7"]
+        counted = [(m["media"]["chunk"], m["media"]["timestamp"]) for m in sent if m["event"] == "media"]
+        assert counted == [("1", "0"), ("2", "20"), ("3", "40")]
+
+    def test_recording_and_stopping_do_not_pause_it(self) -> None:
+        caller = in_call()
+        assert caller.start_user_stream() == caller.stop_user_stream() == caller.user_text("hello") == []
+        assert caller.user_stream_open
+        assert len(caller.user_audio(SPEECH)) == 1
+
+
+class TestKeysAndTheEnd:
+    def test_each_key_is_a_message(self) -> None:
+        first, second = bodies(in_call().dtmf("5#"))
+        assert first == {
+            "event": "dtmf",
+            "sequenceNumber": "2",
+            "streamSid": STREAM,
+            "dtmf": {"track": "inbound_track", "digit": "5"},
+        }
+        assert second["dtmf"] == {"track": "inbound_track", "digit": "#"}
+
+    def test_hanging_up_says_stop_and_nothing_else_ever_again(self) -> None:
+        caller = in_call()
+        mark(caller, "m")
+        (stop,) = bodies(caller.hang_up())
+        assert stop == {
+            "event": "stop",
+            "sequenceNumber": "2",
+            "streamSid": STREAM,
+            "stop": {"accountSid": ACCOUNT, "callSid": CALL},
+        }
+        assert not caller.user_stream_open
+        assert caller.hang_up() == caller.user_audio(SPEECH) == caller.dtmf("1") == []
+        assert caller.mark_reached("m") == []
+
+    def test_a_dropped_stream_cannot_be_resumed(self) -> None:
+        assert in_call().resumed() is None
+
+
+class TestReplies:
+    def test_the_first_audio_begins_a_reply(self) -> None:
+        caller = in_call()
+        incoming = media(caller)
+        assert incoming.events == (
+            TelephonyEvent(type=T.PLAY_STREAM_START, stream_id="reply-1", format=MULAW_8K),
+            TelephonyEvent(type=T.PLAY_STREAM_CHUNK, stream_id="reply-1", format=MULAW_8K, audio=SPEECH),
+        )
+        assert (incoming.kind, incoming.summary, incoming.audio_ms) == ("media", "agent audio 20 ms", 20)
+        assert (incoming.findings, incoming.replies) == ((), ())
+        assert types(media(caller)) == [T.PLAY_STREAM_CHUNK]
+
+    def test_audio_after_playback_ran_dry_is_another_reply(self) -> None:
+        caller = in_call()
+        media(caller)
+        assert caller.playback_finished("reply-1", heard_ms=20, received_ms=20) == []
+        start, chunk = media(caller).events
+        assert (start.type, start.stream_id, chunk.stream_id) == (T.PLAY_STREAM_START, "reply-2", "reply-2")
+        caller.playback_finished("reply-1", heard_ms=20, received_ms=20)
+        assert types(media(caller)) == [T.PLAY_STREAM_CHUNK]
+
+    def test_audio_after_the_user_flushed_is_another_reply(self) -> None:
+        caller = in_call()
+        media(caller)
+        assert caller.interrupted("reply-1", heard_ms=1, received_ms=20) == []
+        assert types(media(caller)) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+
+    @pytest.mark.parametrize("size", [1, 160, 320, 8_000, 240_000])
+    def test_media_of_any_size(self, size: int) -> None:
+        audio = bytes(index % 101 + 1 for index in range(size))
+        incoming = media(in_call(), audio)
+        assert incoming.events[1].audio == audio
+        assert incoming.audio_ms == size / 8
+
+    def test_empty_audio_begins_nothing(self) -> None:
+        assert media(in_call(), b"").events == ()
+
+    def test_a_mark_for_every_message_is_still_one_reply(self) -> None:
+        caller = in_call()
+        events = [
+            event
+            for number in range(150)
+            for event in (*media(caller).events, *mark(caller, f"{number}").events)
+        ]
+        assert [event.type for event in events].count(T.PLAY_STREAM_START) == 1
+        assert {event.stream_id for event in events} == {"reply-1"}
+        assert [event.text for event in events if event.type is T.MARK] == [str(n) for n in range(150)]
+        echoed = [body for number in range(150) for body in bodies(caller.mark_reached(str(number)))]
+        assert [body["mark"]["name"] for body in echoed] == [str(number) for number in range(150)]
+        assert [body["sequenceNumber"] for body in echoed] == [str(number) for number in range(2, 152)]
+
+
+class TestMarksAndClear:
+    def test_a_mark_is_echoed_once_it_is_reached(self) -> None:
+        caller = in_call()
+        media(caller)
+        incoming = mark(caller, "greeting")
+        assert incoming.events == (TelephonyEvent(type=T.MARK, stream_id="reply-1", text="greeting"),)
+        assert (incoming.findings, incoming.replies) == ((), ())
+        (echo,) = caller.mark_reached("greeting")
+        assert echo.frame == (
+            f'{{"event":"mark","sequenceNumber":"2","streamSid":"{STREAM}","mark":{{"name":"greeting"}}}}'
+        )
+        assert caller.mark_reached("greeting") == caller.mark_reached("never set") == []
+
+    def test_marks_of_the_same_name_are_each_echoed(self) -> None:
+        caller = in_call()
+        mark(caller, "m")
+        mark(caller, "m")
+        assert [len(caller.mark_reached("m")) for _ in range(3)] == [1, 1, 0]
+
+    def test_a_mark_with_an_empty_name_is_echoed(self) -> None:
+        caller = in_call()
+        assert types(mark(caller, "")) == [T.MARK]
+        assert bodies(caller.mark_reached(""))[0]["mark"] == {"name": ""}
+
+    def test_clear_ends_the_reply_and_its_marks_are_echoed_behind_it(self) -> None:
+        caller = in_call()
+        media(caller)
+        mark(caller, "a")
+        mark(caller, "b")
+        incoming = say(caller, "clear")
+        assert incoming.events == (
+            TelephonyEvent(type=T.CLEAR, stream_id="reply-1", reason="clear"),
+            TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id="reply-1", reason="clear"),
+        )
+        echoed = bodies(caller.mark_reached("a") + caller.mark_reached("b"))
+        assert [body["mark"]["name"] for body in echoed] == ["a", "b"]
+        assert media(caller).events[0].stream_id == "reply-2"
+
+    def test_clear_when_nothing_plays(self) -> None:
+        caller = in_call()
+        assert say(caller, "clear").events == (TelephonyEvent(type=T.CLEAR, reason="clear"),)
+        media(caller)
+        caller.playback_finished("reply-1", heard_ms=20, received_ms=20)
+        incoming = say(caller, "clear")
+        assert (types(incoming), incoming.findings) == ([T.CLEAR], ())
+
+
+class TestFindings:
+    def test_a_binary_frame_is_warning_31950_once(self) -> None:
+        caller = in_call()
+        told = []
+        for _ in range(3):
+            with pytest.raises(ProtocolError, match="a binary frame of 160 bytes") as raised:
+                caller.receive(SPEECH)
+            assert raised.value.code == "binary"
+            told.append([finding.rule for finding in raised.value.findings])
+        assert told == [["31950"], [], []]
+
+    @pytest.mark.parametrize(
+        ("frame", "code"),
+        [
+            ("hello", "not-json"),
+            ("[]", "not-an-object"),
+            ("{}", "no-event"),
+            ('{"event":null}', "no-event"),
+            ('{"event":1}', "wrong-event"),
+            ('{"type":"text"}', "no-event"),
+            ('{"event":"media","x":' + "[" * 100 + "]" * 100 + "}", "too-deep"),
+        ],
+    )
+    def test_what_is_no_message_is_warning_31951_once(self, frame: str, code: str) -> None:
+        caller = in_call()
+        with pytest.raises(ProtocolError) as raised:
+            caller.receive(frame)
+        assert (raised.value.code, [found.rule for found in raised.value.findings]) == (code, ["31951"])
+        assert rules(say(caller, "hello")) == ["unknown-type"]
+
+    def test_another_protocol_is_recognised_by_its_type(self) -> None:
+        with pytest.raises(ProtocolError, match="it has a type, as in OpenAI's"):
+            in_call().receive('{"type":"session.accepted"}')
+
+    def test_an_unknown_message(self) -> None:
+        incoming = say(in_call(), "hangup")
+        assert (incoming.known, rules(incoming), incoming.events) == (False, ["unknown-type", "31951"], ())
+
+    @pytest.mark.parametrize("event", ["connected", "start", "dtmf", "stop"])
+    def test_twilios_own_messages_mean_nothing_from_a_server(self, event: str) -> None:
+        incoming = say(in_call(), event)
+        assert (incoming.known, incoming.events) == (True, ())
+        assert rules(incoming) == ["twilios-own-message", "31951"]
+        assert ("closing the socket" in incoming.findings[0].text) is (event == "stop")
+
+    @pytest.mark.parametrize(
+        ("stream_sid", "rule"),
+        [
+            ({}, "missing-stream-sid"),
+            ({"streamSid": None}, "missing-stream-sid"),
+            ({"streamSid": "MZ1"}, "wrong-stream-sid"),
+        ],
+    )
+    def test_audio_with_a_missing_or_wrong_stream_sid_is_played(
+        self, stream_sid: dict[str, Any], rule: str
+    ) -> None:
+        caller = in_call()
+        frame = json.dumps({"event": "media", "media": {"payload": "AQID"}, **stream_sid})
+        incoming = caller.receive(frame)
+        assert rules(incoming) == [rule, "31951"]
+        assert incoming.events[1].audio == b"\x01\x02\x03"
+        again = caller.receive(frame)
+        assert (rules(again), len(again.events)) == ([], 1)
+
+    def test_each_extra_member_once(self) -> None:
+        caller = in_call()
+        extra = {"payload": "AQID", "track": "outbound", "chunk": "1"}
+        incoming = say(caller, "media", media=extra, sequenceNumber="1")
+        assert rules(incoming) == ["extra-member"] * 3 + ["31951"]
+        assert [found.text.split()[0] for found in incoming.findings[:3]] == [
+            "sequenceNumber",
+            "track",
+            "chunk",
+        ]
+        assert rules(say(caller, "media", media=extra, sequenceNumber="2")) == []
+        assert rules(say(caller, "clear", clear={})) == ["extra-member"]
+
+    def test_faults_that_are_told_do_not_grow_without_bound(self) -> None:
+        caller = in_call()
+        told = sum(len(say(caller, "clear", **{f"x{number}": 1}).findings) for number in range(2_000))
+        assert told <= 200
+
+    def test_a_wav_header_is_taken_off(self) -> None:
+        incoming = media(in_call(), wav_header(MULAW_8K) + SPEECH)
+        assert rules(incoming) == ["header-in-payload"]
+        assert incoming.events[1].audio == SPEECH
+
+    def test_a_header_of_sun_audio_is_noted(self) -> None:
+        assert rules(media(in_call(), b".snd" + SPEECH)) == ["header-in-payload"]
+
+    @pytest.mark.parametrize("padding", [b"\x00", b"\x80"])
+    def test_padding_that_is_as_loud_as_can_be(self, padding: bytes) -> None:
+        caller = in_call()
+        assert rules(media(caller, SPEECH[:100] + padding * 60)) == ["loud-silence"]
+        assert rules(media(caller, SPEECH[:100] + padding * 60)) == []
+        assert rules(media(in_call(), SPEECH[:100] + b"\xff" * 60)) == []
+
+    def test_marks_that_are_never_sent(self) -> None:
+        caller = in_call()
+        seen = []
+        for number in range(1, 4):
+            seen.append(rules(media(caller)))
+            caller.playback_finished(f"reply-{number}", heard_ms=20, received_ms=20)
+        assert seen == [[], ["no-marks"], []]
+
+    def test_a_server_that_sends_marks_is_not_told_so(self) -> None:
+        caller = in_call()
+        media(caller)
+        mark(caller, "m")
+        caller.playback_finished("reply-1", heard_ms=20, received_ms=20)
+        assert rules(media(caller)) == []
+
+    @pytest.mark.parametrize(
+        ("members", "expected"),
+        [
+            ({}, ["missing-member", "31951"]),
+            ({"media": {}}, ["missing-member", "31951"]),
+            ({"media": {"payload": None}}, ["missing-member", "31951"]),
+            ({"media": []}, ["wrong-type-member", "missing-member", "31951"]),
+            ({"media": {"payload": 1}}, ["wrong-type-member", "31951"]),
+            ({"media": {"payload": "!"}}, ["bad-base64"]),
+        ],
+    )
+    def test_media_without_audio(self, members: dict[str, Any], expected: list[str]) -> None:
+        incoming = say(in_call(), "media", **members)
+        assert (rules(incoming), incoming.events) == (expected, ())
+
+    def test_base64_of_another_alphabet_is_mended(self) -> None:
+        incoming = say(in_call(), "media", media={"payload": "__-A_w"})
+        assert rules(incoming) == ["loose-base64"]
+        assert incoming.events[1].audio == b"\xff\xff\x80\xff"
+
+    @pytest.mark.parametrize(
+        ("members", "expected"),
+        [
+            ({}, ["missing-member", "31951"]),
+            ({"mark": {"name": []}}, ["wrong-type-member", "31951"]),
+        ],
+    )
+    def test_a_mark_without_a_name_is_not_echoed(self, members: dict[str, Any], expected: list[str]) -> None:
+        incoming = say(in_call(), "mark", **members)
+        assert (rules(incoming), incoming.events) == (expected, ())
+
+    def test_a_mark_named_by_a_number_is_echoed_as_text(self) -> None:
+        caller = in_call()
+        assert rules(say(caller, "mark", mark={"name": 7})) == ["wrong-type-member", "31951"]
+        assert bodies(caller.mark_reached("7"))[0]["mark"] == {"name": "7"}
+
+    def test_a_flood_of_marks_is_bounded(self) -> None:
+        caller = in_call()
+        assert rules(mark(caller, "x" * 5_000)) == ["too-many-marks"]
+        answered = [mark(caller, f"{number}").events for number in range(10_001)]
+        assert answered[9_999]
+        assert not answered[10_000]
+
+    @pytest.mark.parametrize("name", ["stream_sid", "stream_id"])
+    def test_the_spelling_of_look_alikes_is_understood(self, name: str) -> None:
+        caller = in_call()
+        frame = json.dumps({"event": "media", name: STREAM, "media": {"payload": "AQID"}})
+        incoming = caller.receive(frame)
+        assert rules(incoming) == ["foreign-spelling", "31951"]
+        assert len(incoming.events) == 2
+        assert rules(caller.receive(frame)) == []
+
+    def test_both_spellings_at_once(self) -> None:
+        incoming = say(in_call(), "clear", stream_sid="MZ9")
+        assert rules(incoming) == ["extra-member", "31951"]
+
+
+class TestTheProtocolValue:
+    def test_the_signature_is_the_one_of_twilios_helper(self) -> None:
+        # base64(HMAC-SHA1) computed with: printf wss://… | openssl dgst -sha1 -hmac 12345 -binary | base64
+        url = "wss://mycompany.com/myapp"
+        assert signature("12345", url) == "J/JKmcbpZKEME3GHV3oonGIlDmM="
+        assert TWILIO.headers("12345", url) == {"X-Twilio-Signature": signature("12345", url)}
+        assert TWILIO.headers("", url) == {}
+
+    def test_a_query_string_is_worth_a_notice(self) -> None:
+        assert "error 31920" in TWILIO.url_notice("wss://bot.example/twilio?x=1")
+        assert TWILIO.url_notice("wss://bot.example/twilio") == ""
+
+    def test_ids_come_from_outside(self) -> None:
+        ids = itertools.count(1)
+        caller = TWILIO.caller(CallerSettings(), lambda: f"{next(ids):032x}", lambda: "now")
+        start = bodies(caller.opened())[1]
+        assert start["streamSid"] == start["start"]["streamSid"] == "MZ" + f"{1:032x}"
+        assert TWILIO.formats == {"audio/x-mulaw": MULAW_8K}

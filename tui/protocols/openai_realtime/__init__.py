@@ -1,0 +1,73 @@
+"""The OpenAI Realtime API over WebSocket (GA, Azure's, and the old beta names on input), both ends.
+
+The caller's end is an ordinary client, the agent's end a server. Facts are from the types of the openai Python
+package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime conversations" and
+Microsoft's pages on realtime audio over websockets. Where they are silent:
+
+* Audio for a response that never began, or for a reply that was complete, is played, and found fault with.
+* An error without an ``event_id`` while ``session.update`` is unanswered is taken for its answer.
+* An answer that is asked for while a response is active is asked for again when that has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from tui.protocols.base import Protocol
+from tui.protocols.openai_realtime.agent import OpenAIAgent
+from tui.protocols.openai_realtime.caller import OpenAICaller
+from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS
+
+__all__ = ["DEFAULT_FORMAT", "FORMATS", "OPENAI_REALTIME", "OpenAIAgent", "OpenAICaller", "connect_url"]
+
+_AZURE_GA_PATH = "/openai/v1/realtime"
+_AZURE_PREVIEW_PATH = "/openai/realtime"
+_JSON_WEB_TOKEN = "eyJ"
+"""How every one of them begins: ``{"`` in base64."""
+
+
+def connect_url(url: str, model: str) -> str:
+    """The URL with the model in its query, unless it names one (or a call to attach to) already."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if not model or {"model", "deployment", "call_id"} & {name for name, _ in query}:
+        return url
+    name = "deployment" if _is_azure(url) and parts.path == _AZURE_PREVIEW_PATH else "model"
+    added = urlencode({name: model})
+    return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+
+
+def _headers(token: str, url: str) -> Mapping[str, str]:
+    if not token:
+        return {}
+    # Azure takes its own keys in a header of their own, and Entra's tokens like everybody else.
+    if _is_azure(url) and not token.startswith(_JSON_WEB_TOKEN):
+        return {"api-key": token}
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _url_notice(url: str) -> str:
+    names = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    if _is_azure(url) and urlsplit(url).path == _AZURE_GA_PATH and "api-version" in names:
+        return f"Azure answers 401 to an api-version at {_AZURE_GA_PATH}: leave it out."
+    return ""
+
+
+def _is_azure(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host.endswith(".azure.com")
+
+
+OPENAI_REALTIME = Protocol(
+    name="openai",
+    title="OpenAI Realtime",
+    path="/v1/realtime",
+    caller=OpenAICaller,
+    agent=OpenAIAgent,
+    formats=FORMATS,
+    headers=_headers,
+    dialled_url=lambda url, options: connect_url(url, options.get("model", "")),
+    realtime_functions=True,
+    url_notice=_url_notice,
+)

@@ -1,0 +1,331 @@
+"""The agent's end of the Realtime API: the place of the model's server. It speaks GA alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, ClassVar
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.json_frames import Message, cut, outgoing, strip_wav_header
+from tui.protocols.openai_realtime.configuration import Configuration
+from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
+from tui.protocols.openai_realtime.refused import Refused
+from tui.protocols.openai_realtime.speaking import Speaking
+from tui.protocols.openai_realtime.wire import MIN_COMMIT_MS, ident, item_summary
+
+_SESSION_S = 3600
+_MAX_APPEND_CHARS = 15 * 1024 * 1024
+_MAX_BUFFER_S = 120
+"""Of a turn that takes longer, the end is kept."""
+
+
+class OpenAIAgent:
+    """The place of the model's server on one socket.
+
+    What the agent hears and says comes from whoever holds this end. A turn that was heard is committed with
+    `speech_stopped`; where the caller has turned turn detection off, with its own ``input_audio_buffer.commit``.
+    """
+
+    def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
+        self._new_id = new_id
+        expires: dict[str, int] = {}
+        with suppress(ValueError):
+            expires["expires_at"] = int(datetime.fromisoformat(utc_now()).timestamp()) + _SESSION_S
+        self._configuration = Configuration(id=f"sess_{new_id()}", **expires)
+        self._items = Items()
+        self._speaking = Speaking(self._event, new_id, self._items, self._configuration)
+        self._received_ms = 0.0
+        self._buffer = bytearray()
+        self._user_speaks = False
+        self._next_item_id = ""
+        self._to_transcribe: Item | None = None
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What the user's audio arrives in; the caller may change it with its first update."""
+        return self._configuration.input_format
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """What `say_audio` has to be given."""
+        return self._configuration.output_format
+
+    @property
+    def detects_turns(self) -> bool:
+        """Whether the caller leaves it to the agent to find out when a turn is over."""
+        return self._configuration.turn_detection is not None
+
+    @property
+    def answers_unasked(self) -> bool:
+        """Whether a turn that was heard is to be answered at once."""
+        return self._configuration.turn_flag("create_response")
+
+    @property
+    def yields_to_speech(self) -> bool:
+        """Whether the agent is to fall silent when the user begins to speak."""
+        return self._configuration.turn_flag("interrupt_response")
+
+    @property
+    def tools(self) -> Sequence[Mapping[str, Any]]:
+        """The functions the caller offers."""
+        return self._configuration.tools
+
+    # What the agent does.
+
+    def opened(self) -> list[Outgoing]:
+        """The session, as it is without an update."""
+        return [self._event("session.created", "session created", session=self._configuration.body)]
+
+    def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
+        """Begin a reply; one that is still open is interrupted before."""
+        return self._speaking.start(stream_id, text)
+
+    def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
+        """Reply audio; nothing for a reply that is not open."""
+        return self._speaking.audio(stream_id, audio)
+
+    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+        """Complete a reply, or cut it short because the user speaks; nothing for one that is not open."""
+        if stream_id != self._speaking.stream_id:
+            return []
+        return self._speaking.stop("turn_detected" if interrupted else "")
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
+        """Call a function of the caller, in place of an answer."""
+        return self._speaking.call_tool(name, arguments)
+
+    def speech_started(self) -> list[Outgoing]:
+        """The user was heard to begin; an answer of which nothing was said yet is given up."""
+        if not self.detects_turns:
+            return []
+        self._user_speaks = True
+        self._next_item_id = f"item_{self._new_id()}"
+        start_ms = max(int(self._received_ms - self._configuration.prefix_padding_ms), 0)
+        members = {"audio_start_ms": start_ms, "item_id": self._next_item_id}
+        unsaid = self.yields_to_speech and self._speaking.stream_id is None
+        return [
+            self._event("input_audio_buffer.speech_started", "user speech started", **members),
+            *(self._speaking.stop("turn_detected") if unsaid else []),
+        ]
+
+    def speech_stopped(self) -> list[Outgoing]:
+        """The user was heard to end: the turn is committed."""
+        if not (self.detects_turns and self._user_speaks):
+            return []
+        members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
+        stopped = self._event("input_audio_buffer.speech_stopped", "user speech stopped", **members)
+        return [stopped, *self._commit()]
+
+    def hypothesis(self, text: str) -> list[Outgoing]:
+        """Nothing: transcription begins when the turn is committed."""
+        return []
+
+    def recognition(self, text: str, confidence: float) -> list[Outgoing]:
+        """The words of the turn committed last, if the caller wants to read them."""
+        item, self._to_transcribe = self._to_transcribe, None
+        if item is None or not self._configuration.transcribes:
+            return []
+        item.body = {**item.body, "content": [{"type": "input_audio", "transcript": text}]}
+        place = {"item_id": item.item_id, "content_index": 0}
+        seconds = item.format.duration_ms(item.audio_bytes) / 1000 if item.format else 0.0
+        usage = {"type": "duration", "seconds": seconds}
+        kind = "conversation.item.input_audio_transcription"
+        return [
+            self._event(f"{kind}.delta", f"hypothesis: {text}", **place, delta=text),
+            self._event(f"{kind}.completed", f"recognition: {text}", **place, transcript=text, usage=usage),
+        ]
+
+    def hang_up(self, reason: str) -> list[Outgoing]:
+        """End what is being said: the protocol has no message for a hang-up, the socket is closed."""
+        return self._speaking.stop("turn_detected")
+
+    def end(self) -> list[Outgoing]:
+        """Shut down."""
+        return self.hang_up("shutting down")
+
+    # What the caller says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one message of the caller; what cannot be done is answered with an error."""
+        message = Message(frame)
+        handler = self._HANDLERS.get(message.kind())
+        if handler is None:
+            summary = message.unknown()
+            text = f"Invalid value: '{cut(message.kind(), 60)}'. Supported are {', '.join(self._HANDLERS)}."
+            message.replies.append(self._error(message, Refused("invalid_value", text, "type")))
+            return message.incoming(summary)
+        try:
+            return message.incoming(handler(self, message))
+        except Refused as refused:
+            message.replies.append(self._error(message, refused))
+            return message.incoming(f"{message.kind()}, refused: {refused}")
+
+    def _on_session_update(self, message: Message) -> str:
+        before = self.user_format
+        self._configuration.update(message.body.get("session"), has_spoken=self._speaking.has_spoken)
+        if self.user_format != before:
+            self._buffer.clear()
+        session = self._configuration.body
+        message.event(Type.CONFIG, format=self.user_format, params=session)
+        message.replies.append(self._event("session.updated", "session updated", session=session))
+        return "session settings"
+
+    def _on_append(self, message: Message) -> str:
+        if len(message.text("audio")) > _MAX_APPEND_CHARS:
+            raise Refused("invalid_value", "More than 15 MiB of audio in one event.", "audio")
+        before = len(message.findings)
+        audio, had_header = strip_wav_header(message.audio("audio"))
+        if not audio and len(message.findings) > before:
+            raise Refused("invalid_value", "Invalid 'audio': base64 is due.", "audio")
+        if had_header:
+            message.find("wav-header-in-append", "A WAV header stands in the audio; it was taken off.")
+        media = self._configuration.input_format
+        message.audio_ms = media.duration_ms(len(audio))
+        self._received_ms += message.audio_ms
+        self._keep(audio, media)
+        if audio:
+            message.event(Type.USER_STREAM_CHUNK, format=media, audio=audio)
+        return f"user audio {message.audio_ms:.0f} ms"
+
+    def _on_commit(self, message: Message) -> str:
+        buffered_ms = self._configuration.input_format.duration_ms(len(self._buffer))
+        if buffered_ms < MIN_COMMIT_MS:
+            text = (
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{MIN_COMMIT_MS:.0f}ms of audio, but buffer only has {buffered_ms:.2f}ms of audio."
+            )
+            raise Refused("input_audio_buffer_commit_empty", text)
+        message.replies += self._commit()
+        message.event(Type.SPEECH_COMMITTED)
+        return f"commit {buffered_ms:.0f} ms of user audio"
+
+    def _on_clear(self, message: Message) -> str:
+        self._buffer.clear()
+        self._user_speaks = False
+        message.event(Type.USER_STREAM_CLEARED)
+        message.replies.append(self._event("input_audio_buffer.cleared", "user audio cleared"))
+        return "clear user audio"
+
+    def _on_item_create(self, message: Message) -> str:
+        members = message.inside("item")
+        item = item_from(members, ident(members, "id") or f"item_{self._new_id()}")
+        previous = self._items.insert(item, ident(message, "previous_item_id"))
+        message.replies += self._item_added(item, previous)
+        if item.body["type"] == "function_call_output":
+            call_id, output = item.body["call_id"], item.body["output"]
+            message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=output)
+        elif item.body.get("role") == "user" and (text := texts_of(item)):
+            message.event(Type.USER_TEXT, text=text)
+        return item_summary(members)
+
+    def _on_item_retrieve(self, message: Message) -> str:
+        item = self._items.find(ident(message, "item_id"), "retrieve")
+        message.replies.append(
+            self._event("conversation.item.retrieved", f"item {item.item_id}", item=item.with_audio())
+        )
+        return f"retrieve {item.item_id}"
+
+    def _on_item_delete(self, message: Message) -> str:
+        item_id = ident(message, "item_id")
+        self._items.delete(item_id)
+        message.replies.append(self._event("conversation.item.deleted", "item deleted", item_id=item_id))
+        return f"delete {item_id}"
+
+    def _on_item_truncate(self, message: Message) -> str:
+        item = self._items.find(ident(message, "item_id"), "truncate")
+        end_ms = message.number("audio_end_ms")
+        if end_ms is None or not end_ms.is_integer():
+            raise Refused(
+                "invalid_type", "Invalid type for 'audio_end_ms': expected an integer.", "audio_end_ms"
+            )
+        if message.number("content_index") != 0:
+            raise Refused("invalid_value", "Invalid value for 'content_index': 0 is due.", "content_index")
+        item.truncate(end_ms)
+        heard = {"item_id": item.item_id, "content_index": 0, "audio_end_ms": int(end_ms)}
+        message.replies.append(self._event("conversation.item.truncated", "item truncated", **heard))
+        return f"heard {end_ms:.0f} ms of {item.item_id}"
+
+    def _on_response_create(self, message: Message) -> str:
+        if active := self._speaking.response_id:
+            text = f"Conversation already has an active response in progress: {active}."
+            raise Refused("conversation_already_has_active_response", text)
+        wishes = message.inside("response").body
+        message.replies += self._speaking.begin(wishes)
+        message.event(Type.RESPONSE_WANTED, params=wishes)
+        return "ask for an answer"
+
+    def _on_response_cancel(self, message: Message) -> str:
+        active = self._speaking.response_id
+        if active is None or ident(message, "response_id") not in ("", active):
+            raise Refused("response_cancel_not_active", "Cancellation failed: no active response found.")
+        message.event(Type.RESPONSE_CANCELLED, stream_id=self._speaking.stream_id or "")
+        message.replies += self._speaking.stop("client_cancelled")
+        return "cancel response"
+
+    def _on_output_clear(self, message: Message) -> str:
+        raise Refused("invalid_value", "output_audio_buffer.clear is for WebRTC and SIP alone.", "type")
+
+    # The user's audio and the conversation.
+
+    def _keep(self, audio: bytes, media: AudioFormat) -> None:
+        waits_for_speech = self.detects_turns and not self._user_speaks
+        kept_ms = self._configuration.prefix_padding_ms if waits_for_speech else _MAX_BUFFER_S * 1000.0
+        # At least what a commit needs: a caller may commit while the agent detects turns.
+        kept_bytes = int(max(kept_ms, MIN_COMMIT_MS) * media.bytes_per_second / 1000) & ~1
+        self._buffer += audio
+        del self._buffer[: max(len(self._buffer) - kept_bytes, 0)]
+
+    def _commit(self) -> list[Outgoing]:
+        item_id = self._next_item_id or f"item_{self._new_id()}"
+        self._next_item_id, self._user_speaks = "", False
+        media = self._configuration.input_format
+        content = [{"type": "input_audio", "transcript": None}]
+        shown = {"object": "realtime.item", "type": "message", "role": "user", "status": "completed"}
+        item = Item({"id": item_id, **shown, "content": content}, media)
+        item.add_audio(bytes(self._buffer))
+        self._speaking.heard_ms += media.duration_ms(len(self._buffer))
+        self._buffer.clear()
+        self._to_transcribe = item
+        members = {"item_id": item_id, "previous_item_id": self._items.last_id}
+        committed = self._event("input_audio_buffer.committed", "user turn committed", **members)
+        return [committed, *self._item_added(item, self._items.add(item))]
+
+    def _item_added(self, item: Item, previous: str | None) -> list[Outgoing]:
+        members = {"previous_item_id": previous, "item": item.body}
+        kinds = ("conversation.item.added", "conversation.item.done")
+        return [
+            self._event(kind, f"{item.body['type']} {kind.rpartition('.')[2]}", **members) for kind in kinds
+        ]
+
+    # Messages to the caller.
+
+    def _event(self, kind: str, summary: str, /, **members: Any) -> Outgoing:
+        return outgoing({"type": kind, "event_id": f"event_{self._new_id()}", **members}, summary)
+
+    def _error(self, message: Message, refused: Refused) -> Outgoing:
+        error = {
+            "type": "invalid_request_error",
+            "code": refused.code,
+            "message": str(refused),
+            "param": refused.param,
+            "event_id": ident(message, "event_id") or None,
+        }
+        return self._event("error", f"error {refused.code}: {refused}", error=error)
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[OpenAIAgent, Message], str]]] = {
+        "session.update": _on_session_update,
+        "input_audio_buffer.append": _on_append,
+        "input_audio_buffer.commit": _on_commit,
+        "input_audio_buffer.clear": _on_clear,
+        "conversation.item.create": _on_item_create,
+        "conversation.item.retrieve": _on_item_retrieve,
+        "conversation.item.delete": _on_item_delete,
+        "conversation.item.truncate": _on_item_truncate,
+        "response.create": _on_response_create,
+        "response.cancel": _on_response_cancel,
+        "output_audio_buffer.clear": _on_output_clear,
+    }

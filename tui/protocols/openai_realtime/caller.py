@@ -1,0 +1,477 @@
+"""The caller's end of the Realtime API: an ordinary client of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Any, ClassVar
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.json_frames import Members, Message, cut, outgoing
+from tui.protocols.openai_realtime.answers import Answers, Reply, Response
+from tui.protocols.openai_realtime.hypotheses import Hypotheses
+from tui.protocols.openai_realtime.options import Wishes
+from tui.protocols.openai_realtime.wire import (
+    FORMATS,
+    GA_NAMES,
+    MIN_COMMIT_MS,
+    SPEECH,
+    WITHOUT_EFFECT,
+    Effective,
+    describe,
+    ident,
+    output_format,
+)
+
+_FATAL = frozenset(
+    {
+        "session_expired",
+        "invalid_api_key",
+        "beta_api_shape_disabled",
+        "insufficient_quota",
+        "model_not_found",
+    }
+)
+_NOTHING_TO_CANCEL = "response_cancel_not_active"
+"""The race after a barge-in: the response ended while the cancellation was on its way."""
+_BEFORE_UPDATED = (
+    "session.created",
+    "session.updated",
+    "error",
+    "conversation.created",
+    "rate_limits.updated",
+)
+
+
+class _Call(Enum):
+    """How far a call has come."""
+
+    OPENING = auto()
+    CONFIGURING = auto()
+    ACTIVE = auto()
+    ENDED = auto()
+
+
+class OpenAICaller:
+    """A client of the Realtime API in one call.
+
+    Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``; default:
+    the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
+    ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the session),
+    ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``) and ``model``
+    (which belongs into the URL: `connect_url`).
+    """
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        self._wishes = Wishes(settings)
+        self._new_id = new_id
+        self._barge_in = settings.barge_in
+        self._call = _Call.OPENING
+        self._beta = self._wishes.dialect == "beta"
+        self._instructions = self._wishes.instructions
+        self._update_id = ""
+        asked_in, asked_out = self._wishes.input_format, self._wishes.output_format
+        self._session = Effective(FORMATS[asked_in], FORMATS[asked_out], {})
+        self._user_format: AudioFormat | None = None
+        self._user_wants_stream = False
+        self._buffered_bytes = 0
+        self._answers = Answers()
+        self._answer_due = False
+        self._hypotheses = Hypotheses()
+        self._noted: set[str] = set()
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What `user_audio` carries; None until the session is agreed."""
+        return self._user_format
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Whether the user records, and need not wait for the agent to finish."""
+        may_speak = self._barge_in or not self._answers.playing
+        return self._call is _Call.ACTIVE and self._user_wants_stream and may_speak
+
+    @property
+    def barge_in(self) -> bool:
+        """Whether the user may interrupt."""
+        return self._barge_in
+
+    @property
+    def agent_detects_turns(self) -> bool:
+        """Whether the agent hears when a turn is over; otherwise `stop_user_stream` asks for the answer."""
+        return self._session.turn_detection is not None
+
+    # What the user does.
+
+    def opened(self) -> list[Outgoing]:
+        """Nothing: the agent speaks first."""
+        return []
+
+    def resumed(self) -> list[Outgoing] | None:
+        """None: a dropped socket loses the conversation."""
+        return None
+
+    def start_user_stream(self) -> list[Outgoing]:
+        """The user wants to be heard; there is no message for it."""
+        self._user_wants_stream = True
+        return []
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """User audio into the agent's input buffer."""
+        if not (self.user_stream_open and self._user_format and audio):
+            return []
+        self._buffered_bytes += len(audio)
+        audio_ms = self._user_format.duration_ms(len(audio))
+        append = {"type": "input_audio_buffer.append", "audio": audio}
+        return [outgoing(append, f"user audio {audio_ms:.0f} ms", audio_ms)]
+
+    def stop_user_stream(self) -> list[Outgoing]:
+        """The user is done: where the agent does not detect turns, this ends one and asks for the answer."""
+        was_wanted, self._user_wants_stream = self._user_wants_stream, False
+        if not was_wanted or self.agent_detects_turns or not self._user_format:
+            return []
+        buffered_ms = self._user_format.duration_ms(self._buffered_bytes)
+        self._buffered_bytes = 0
+        if buffered_ms >= MIN_COMMIT_MS:
+            return [self._message("input_audio_buffer.commit", "commit user audio"), *self._ask()]
+        if not buffered_ms:
+            return []
+        summary = f"clear user audio: {buffered_ms:.0f} ms are too little for a turn"
+        return [self._message("input_audio_buffer.clear", summary)]
+
+    def dtmf(self, digits: str) -> list[Outgoing]:
+        """Nothing: there are no keys on this wire."""
+        return []
+
+    def user_text(self, text: str) -> list[Outgoing]:
+        """A typed turn, and the question for an answer."""
+        if self._call is not _Call.ACTIVE or not text:
+            return []
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        return [self._message("conversation.item.create", f"message: {text}", item=item), *self._ask()]
+
+    def update_instructions(self, text: str) -> list[Outgoing]:
+        """What the agent is to do from now on; before the session exists it is kept for its first update."""
+        self._instructions = text
+        if self._call not in (_Call.CONFIGURING, _Call.ACTIVE):
+            return []
+        return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
+
+    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Nothing is sent: the agent takes all for heard that `interrupted` has not taken back."""
+        if reply := self._answers.reply(stream_id):
+            reply.heard = True
+        return []
+
+    def mark_reached(self, name: str) -> list[Outgoing]:
+        """Nothing: there are no marks on this wire."""
+        return []
+
+    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Cancel the response where the agent goes on with it, and tell how much of the reply was heard."""
+        reply = self._answers.reply(stream_id)
+        if reply is None or self._call is not _Call.ACTIVE:
+            return []
+        reply.cut = True
+        return [*self._cancel(reply.response), *self._truncate(reply, min(heard_ms, received_ms))]
+
+    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
+        """Nothing: closing the socket is the end of the session."""
+        self._call = _Call.ENDED
+        self._user_wants_stream = False
+        return []
+
+    # What the agent says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one message of the agent."""
+        message = Message(frame)
+        kind = GA_NAMES.get(message.kind(), message.kind())
+        handler = self._HANDLERS.get(kind)
+        if handler is None:
+            return message.incoming(message.unknown())
+        self._check_common(message, kind)
+        if self._call is _Call.CONFIGURING and kind not in _BEFORE_UPDATED:
+            message.find("session-not-updated", f"{message.kind()} came before the answer to session.update.")
+            self._accept(message)
+        return message.incoming(handler(self, message))
+
+    def _on_session_created(self, message: Message) -> str:
+        session = message.inside("session")
+        if self._call is not _Call.OPENING:
+            message.find("repeated-session-created", "session.created came again; it was ignored.")
+            return "session created again"
+        if self._wishes.dialect == "auto":
+            self._beta = not session.has("type")
+        self._session.read(session)
+        self._call = _Call.CONFIGURING
+        wanted = self._wishes.session(beta=self._beta, in_force=self._session.turn_detection)
+        if self._instructions:
+            wanted["instructions"] = self._instructions
+        self._update_id = self._new_id()
+        message.replies.append(self._update(wanted, "session settings", self._update_id))
+        return " ".join(filter(None, ("session created", session.text("model"), "(beta)" * self._beta)))
+
+    def _on_session_updated(self, message: Message) -> str:
+        session = message.inside("session")
+        self._session.read(session)
+        if self._call is _Call.CONFIGURING:
+            self._check_formats(message)
+            self._accept(message)
+        else:
+            message.event(Type.CONFIG, params=session.body)
+        return " ".join(filter(None, ("session updated", session.text("instructions"))))
+
+    def _on_error(self, message: Message) -> str:
+        error = message.inside("error")
+        code = error.text("code") or error.text("type", required=True)
+        text = error.text("message", required=True)
+        if code == _NOTHING_TO_CANCEL:
+            self._nothing_is_active(message)
+            return f"nothing to cancel: {text}"
+        fatal = code in _FATAL
+        # Not every server says which message it answers.
+        if (
+            self._call is _Call.CONFIGURING
+            and not fatal
+            and ident(error, "event_id") in ("", self._update_id)
+        ):
+            self._accept(message)
+        message.event(Type.AGENT_ERROR, code=code, reason=text, fatal=fatal)
+        return f"error {code}: {text}"
+
+    def _on_speech(self, message: Message) -> str:
+        meaning = SPEECH[message.kind()]
+        message.event(meaning, params=message.body)
+        match meaning:
+            case Type.SPEECH_STARTED:
+                self._yield_to_user(message)
+                return f"user speech started at {message.number('audio_start_ms') or 0:.0f} ms"
+            case Type.SPEECH_STOPPED:
+                return f"user speech stopped at {message.number('audio_end_ms') or 0:.0f} ms"
+            case _:
+                self._buffered_bytes = 0
+                return "user turn committed"
+
+    def _on_cleared(self, message: Message) -> str:
+        self._buffered_bytes = 0
+        return "user audio cleared"
+
+    def _on_hypothesis(self, message: Message) -> str:
+        delta = message.text("delta")
+        text = self._hypotheses.add(ident(message, "item_id", required=True), delta)
+        message.event(Type.SPEECH_HYPOTHESIS, text=text)
+        return f"hypothesis: {delta}"
+
+    def _on_recognition(self, message: Message) -> str:
+        self._hypotheses.end(ident(message, "item_id", required=True))
+        text = message.text("transcript", required=True)
+        message.event(Type.SPEECH_RECOGNITION, text=text)
+        if message.has("usage"):
+            message.event(Type.USAGE, text="transcription", params=message.inside("usage").body)
+        return f"recognition: {text}"
+
+    def _on_recognition_failed(self, message: Message) -> str:
+        self._hypotheses.end(ident(message, "item_id", required=True))
+        self._tell_error(message, message.inside("error"), "transcription_failed")
+        return "transcription failed"
+
+    def _on_response_created(self, message: Message) -> str:
+        response = message.inside("response")
+        in_conversation = response.has("conversation_id")
+        if in_conversation and self._answers.active:
+            text = "A response began while another was active in the same conversation."
+            message.find("overlapping-responses", text)
+        media = output_format(response) or self._session.output_format
+        self._answers.begin(ident(response, "id", required=True), media)
+        return "response begins"
+
+    def _on_audio_delta(self, message: Message) -> str:
+        return self._answers.play(message, self._session.output_format)
+
+    def _on_audio_done(self, message: Message) -> str:
+        reply = self._answers.reply(ident(message, "item_id", required=True))
+        if reply is None or reply.done:
+            return "agent audio complete again" if reply else "agent audio complete, but none came"
+        self._answers.stop(message, reply)
+        return "agent audio complete"
+
+    def _on_text_delta(self, message: Message) -> str:
+        reply, delta = (
+            self._answers.reply_for(message, self._session.output_format),
+            message.text("delta", required=True),
+        )
+        message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=reply.add_text(delta), final=False)
+        return f"agent: {delta}"
+
+    def _on_text_done(self, message: Message) -> str:
+        reply = self._answers.reply_for(message, self._session.output_format)
+        text = message.text("transcript") or message.text("text") or reply.text
+        reply.text, reply.text_final = "", True
+        message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=text)
+        return f"agent: {text}"
+
+    def _on_response_done(self, message: Message) -> str:
+        body = message.inside("response")
+        status = body.text("status", required=True)
+        response = self._answers.response(ident(body, "id", required=True))
+        if response is None or not response.active:
+            message.find("done-without-response", "response.done is for no response that was active.")
+        if response:
+            response.active = False
+            self._finish(message, response, status)
+        if body.has("usage"):
+            message.event(Type.USAGE, text="response", params=body.inside("usage").body)
+        reason = self._tell_outcome(message, body, status)
+        self._ask_if_due(message)
+        return " ".join(filter(None, ("response", status, reason)))
+
+    def _on_rate_limits(self, message: Message) -> str:
+        limits = message.objects("rate_limits", required=True)
+        message.event(
+            Type.USAGE, text="rate limits", params={"rate_limits": [limit.body for limit in limits]}
+        )
+        left = (f"{limit.text('name')} {limit.number('remaining') or 0:.0f}" for limit in limits[:4])
+        return f"left: {', '.join(left)}"
+
+    def _on_other(self, message: Message) -> str:
+        return describe(message)
+
+    # Responses and replies.
+
+    def _finish(self, message: Message, response: Response, status: str) -> None:
+        for reply in self._answers.replies_of(response):
+            if reply.started and not reply.done and status == "completed":
+                message.find("audio-not-done", f"No audio.done came for {cut(reply.item_id, 60)}.")
+            self._answers.stop(message, reply, reason=status)
+            if not reply.text_final:
+                reply.text_final = True
+                message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=reply.text)
+            if reply.dropped and not reply.started:
+                message.replies += self._truncate(reply, 0.0)
+
+    def _yield_to_user(self, message: Message) -> None:
+        replies = [reply for reply in self._answers.playing if not reply.cut]
+        responses = [response for response in self._answers.active if not response.cut]
+        if not self._barge_in or not (replies or responses):
+            return
+        for response in responses:
+            message.replies += [] if self._session.interrupts else self._cancel(response)
+            response.cut = True
+        for reply in replies:
+            reply.cut = True
+        message.event(Type.CLEAR, stream_id=replies[-1].item_id if replies else "", reason="barge-in")
+
+    def _cancel(self, response: Response) -> list[Outgoing]:
+        if response.cut or not response.active:
+            return []
+        response.cut = True
+        named = {"response_id": response.response_id} if response.response_id else {}
+        return [self._message("response.cancel", "cancel response", **named)]
+
+    def _truncate(self, reply: Reply, heard_ms: float) -> list[Outgoing]:
+        """More than was received is an error there, so the playback's own figures are not enough."""
+        if reply.truncated:
+            return []
+        reply.truncated = True
+        end_ms = max(int(min(heard_ms, reply.received_ms)), 0)
+        place = {"item_id": reply.item_id, "content_index": reply.content_index, "audio_end_ms": end_ms}
+        return [self._message("conversation.item.truncate", f"heard {end_ms} ms", **place)]
+
+    def _tell_outcome(self, message: Message, body: Members, status: str) -> str:
+        details = body.inside("status_details")
+        reason = details.text("reason")
+        if status == "failed":
+            self._tell_error(message, details.inside("error"), "response_failed")
+        elif status == "incomplete":
+            text = f"The response is incomplete: {reason or 'no reason was given'}."
+            message.event(Type.AGENT_ERROR, code="response_incomplete", reason=text)
+        return reason
+
+    @staticmethod
+    def _tell_error(message: Message, error: Members, otherwise: str) -> None:
+        code = error.text("code") or error.text("type") or otherwise
+        text = error.text("message") or f"The agent says {otherwise.replace('_', ' ')}, and no more."
+        message.event(Type.AGENT_ERROR, code=code, reason=text, fatal=code in _FATAL)
+
+    # Asking for answers.
+
+    def _ask(self) -> list[Outgoing]:
+        """Ask now; while another response is active that would be refused, so it waits for its end."""
+        if not self._answers.active:
+            return [self._message("response.create", "ask for an answer")]
+        self._answer_due = True
+        active = self._answers.active if self._barge_in else []
+        return [frame for response in active for frame in self._cancel(response)]
+
+    def _ask_if_due(self, message: Message) -> None:
+        if self._answer_due and not self._answers.active and self._call is _Call.ACTIVE:
+            self._answer_due = False
+            message.replies += self._ask()
+
+    def _nothing_is_active(self, message: Message) -> None:
+        for response in self._answers.active:
+            response.active = not response.cut
+        self._ask_if_due(message)
+
+    # The session.
+
+    def _accept(self, message: Message) -> None:
+        self._call = _Call.ACTIVE
+        self._user_format = self._session.input_format
+        message.event(Type.SESSION_ACCEPTED, format=self._user_format, text=str(self._user_format))
+        if self._wishes.greet:
+            message.replies += self._ask()
+
+    def _update(self, session: dict[str, Any], summary: str, event_id: str) -> Outgoing:
+        required = {} if self._beta else {"type": "realtime"}
+        update = {"type": "session.update", "event_id": event_id, "session": {**required, **session}}
+        return outgoing(update, summary)
+
+    def _message(self, kind: str, summary: str, **members: Any) -> Outgoing:
+        return outgoing({"type": kind, "event_id": self._new_id(), **members}, summary)
+
+    # What is checked.
+
+    def _check_common(self, message: Message, kind: str) -> None:
+        if kind != message.kind() and not self._beta:
+            message.find("deprecated-name", f"{cut(message.kind(), 60)} is the beta's name of {kind}.")
+        if self._call is _Call.OPENING and kind not in ("session.created", "error"):
+            self._note_once(message, "before-session-created", f"{kind} came before session.created.")
+        if not message.has("event_id") and kind != "input_audio_buffer.dtmf_event_received":
+            self._note_once(message, "missing-event-id", "A message has no event_id.")
+
+    def _note_once(self, message: Message, rule: str, text: str) -> None:
+        if rule not in self._noted:
+            self._noted.add(rule)
+            message.find(rule, text)
+
+    def _check_formats(self, message: Message) -> None:
+        asked = FORMATS[self._wishes.input_format], FORMATS[self._wishes.output_format]
+        given = self._session.input_format, self._session.output_format
+        if asked != given:
+            text = f"The session uses {given[0]} in and {given[1]} out; {asked[0]} and {asked[1]} were asked for."
+            message.find("format-not-asked", text)
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[OpenAICaller, Message], str]]] = {
+        **dict.fromkeys(WITHOUT_EFFECT, _on_other),
+        "session.created": _on_session_created,
+        "session.updated": _on_session_updated,
+        "error": _on_error,
+        **dict.fromkeys(SPEECH, _on_speech),
+        "input_audio_buffer.cleared": _on_cleared,
+        "conversation.item.input_audio_transcription.delta": _on_hypothesis,
+        "conversation.item.input_audio_transcription.completed": _on_recognition,
+        "conversation.item.input_audio_transcription.failed": _on_recognition_failed,
+        "response.created": _on_response_created,
+        "response.output_audio.delta": _on_audio_delta,
+        "response.output_audio.done": _on_audio_done,
+        "response.output_audio_transcript.delta": _on_text_delta,
+        "response.output_audio_transcript.done": _on_text_done,
+        "response.output_text.delta": _on_text_delta,
+        "response.output_text.done": _on_text_done,
+        "response.done": _on_response_done,
+        "rate_limits.updated": _on_rate_limits,
+    }

@@ -1,0 +1,226 @@
+"""The session of the agent's end: its defaults, and what ``session.update`` makes of them.
+
+Names and defaults are those of openai 3.54.0, types/realtime/realtime_session_create_request.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.json_frames import cut
+from tui.protocols.openai_realtime.refused import Refused
+from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, format_object
+
+_Object = dict[str, Any]
+_Rule = Callable[[Any, str], Any]
+
+_TURN_DEFAULTS: Mapping[str, _Object] = {
+    "server_vad": {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500},
+    "semantic_vad": {"eagerness": "auto"},
+}
+_FLAGS = {"create_response": True, "interrupt_response": True}
+
+
+def _wrong(path: str, due: str) -> Refused:
+    return Refused("invalid_type", f"Invalid type for '{path}': expected {due}.", path)
+
+
+def _anything(value: Any, path: str) -> Any:
+    return value
+
+
+def _text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(path, "a string")
+    return value
+
+
+def _number(value: Any, path: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(path, "a number")
+    return value
+
+
+def _object_or_null(value: Any, path: str) -> _Object | None:
+    if not (value is None or isinstance(value, dict)):
+        raise _wrong(path, "an object or null")
+    return value
+
+
+def _format(value: Any, path: str) -> _Object:
+    name = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(name, str) or name not in FORMATS:
+        raise Refused(
+            "invalid_value", f"Invalid value for '{path}': one of {', '.join(FORMATS)} is due.", path
+        )
+    if name == DEFAULT_FORMAT and value.get("rate", FORMATS[name].rate) != FORMATS[name].rate:
+        raise Refused("invalid_value", f"Invalid value for '{path}.rate': PCM is 24000 Hz.", f"{path}.rate")
+    return format_object(name)
+
+
+def _turn_detection(value: Any, path: str) -> _Object | None:
+    wanted = _object_or_null(value, path)
+    if wanted is None:
+        return None
+    kind = wanted.get("type", "server_vad")
+    if not isinstance(kind, str) or kind not in _TURN_DEFAULTS:
+        known = ", ".join(_TURN_DEFAULTS)
+        raise Refused(
+            "invalid_value", f"Invalid value for '{path}.type': one of {known} is due.", f"{path}.type"
+        )
+    for flag in _FLAGS:
+        if not isinstance(wanted.get(flag, True), bool):
+            raise _wrong(f"{path}.{flag}", "a boolean")
+    if "prefix_padding_ms" in wanted:
+        _number(wanted["prefix_padding_ms"], f"{path}.prefix_padding_ms")
+    return {"type": kind, **_TURN_DEFAULTS[kind], **_FLAGS, **wanted}
+
+
+def _modalities(value: Any, path: str) -> list[str]:
+    if value not in (["audio"], ["text"]):
+        raise Refused("invalid_value", f"Invalid value for '{path}': ['audio'] or ['text'] is due.", path)
+    return list(value)
+
+
+def _tools(value: Any, path: str) -> list[_Object]:
+    if not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
+        raise _wrong(path, "an array of objects")
+    return value
+
+
+def _kind(value: Any, path: str) -> str:
+    if value != "realtime":
+        raise Refused(
+            "invalid_value", f"Invalid value for '{path}': this agent knows 'realtime' alone.", path
+        )
+    return "realtime"
+
+
+_INPUT: Mapping[str, _Rule] = {
+    "format": _format,
+    "turn_detection": _turn_detection,
+    "transcription": _object_or_null,
+    "noise_reduction": _object_or_null,
+}
+_OUTPUT: Mapping[str, _Rule] = {"format": _format, "voice": _anything, "speed": _number}
+_RULES: Mapping[str, Any] = {
+    "type": _kind,
+    "audio": {"input": _INPUT, "output": _OUTPUT},
+    "instructions": _text,
+    "output_modalities": _modalities,
+    "tools": _tools,
+    **dict.fromkeys(
+        (
+            "include",
+            "max_output_tokens",
+            "model",
+            "parallel_tool_calls",
+            "prompt",
+            "reasoning",
+            "tool_choice",
+            "tracing",
+            "truncation",
+        ),
+        _anything,
+    ),
+}
+
+
+class Configuration:
+    """The session object, and what it means."""
+
+    def __init__(self, **members: Any) -> None:
+        self.body: _Object = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "model": "opusagent-local",
+            **members,
+            "output_modalities": ["audio"],
+            "instructions": "You are the local agent of opusagent-tui.",
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "truncation": "auto",
+            "audio": {
+                "input": {
+                    "format": format_object(DEFAULT_FORMAT),
+                    "transcription": None,
+                    "noise_reduction": None,
+                    "turn_detection": _turn_detection({}, ""),
+                },
+                "output": {"format": format_object(DEFAULT_FORMAT), "voice": "marin", "speed": 1.0},
+            },
+        }
+
+    def update(self, change: Any, *, has_spoken: bool) -> None:
+        """Take over what is present. Raises `Refused`, and nothing has changed then."""
+        if not isinstance(change, dict):
+            raise Refused("missing_required_parameter", "Missing required parameter: 'session'.", "session")
+        if "type" not in change:
+            text = "Missing required parameter: 'session.type'."
+            raise Refused("missing_required_parameter", text, "session.type")
+        body = _merged(self.body, change, _RULES, "session")
+        if body["model"] != self.body["model"]:
+            raise Refused("invalid_value", "The model of a session cannot be changed.", "session.model")
+        if has_spoken and body["audio"]["output"]["voice"] != self.voice:
+            text = "Cannot update a conversation's voice if assistant audio is present."
+            raise Refused("cannot_update_voice", text, "session.audio.output.voice")
+        self.body = body
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """What the user's audio arrives in."""
+        return FORMATS[self.body["audio"]["input"]["format"]["type"]]
+
+    @property
+    def output_format(self) -> AudioFormat:
+        """What replies are sent in."""
+        return FORMATS[self.body["audio"]["output"]["format"]["type"]]
+
+    @property
+    def voice(self) -> Any:
+        """Whatever the caller calls it."""
+        return self.body["audio"]["output"]["voice"]
+
+    @property
+    def turn_detection(self) -> Mapping[str, Any] | None:
+        """None where the caller says when a turn is over."""
+        turn: _Object | None = self.body["audio"]["input"]["turn_detection"]
+        return turn
+
+    def turn_flag(self, name: str) -> bool:
+        """One of the flags of turn detection; False without any."""
+        return self.turn_detection is not None and self.turn_detection[name] is True
+
+    @property
+    def prefix_padding_ms(self) -> float:
+        """How much before the speech belongs to a turn."""
+        padding = (self.turn_detection or {}).get("prefix_padding_ms", 300)
+        return min(max(float(padding), 0.0), 5_000.0)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether the caller wants to read what the user said."""
+        return self.body["audio"]["input"]["transcription"] is not None
+
+    @property
+    def tools(self) -> Sequence[Mapping[str, Any]]:
+        """The functions among the tools."""
+        return [tool for tool in self.body["tools"] if tool.get("type") == "function"]
+
+
+def _merged(old: Any, change: Any, rules: Mapping[str, Any], path: str) -> _Object:
+    if not isinstance(change, dict):
+        raise _wrong(path, "an object")
+    merged: _Object = dict(old)
+    for name, value in change.items():
+        here, rule = f"{path}.{cut(name, 60)}", rules.get(name)
+        if rule is None:
+            raise Refused("unknown_parameter", f"Unknown parameter: '{here}'.", here)
+        if isinstance(rule, Mapping):
+            merged[name] = _merged(merged[name], value, rule, here)
+        else:
+            merged[name] = rule(value, here)
+    return merged

@@ -1,0 +1,167 @@
+"""The conversation of the agent's end: its items in order, and the audio of the latest ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.json_frames import Members, cut
+from tui.protocols.openai_realtime.refused import Refused
+
+_MAX_ITEMS = 1_000
+_MAX_AUDIO_BYTES = 32 * 1024 * 1024
+_ROLES = {"user", "system", "assistant"}
+_MEMBERS = {
+    "message": ("role", "content"),
+    "function_call": ("name", "call_id", "arguments"),
+    "function_call_output": ("call_id", "output"),
+}
+_INPUT_PARTS = ("input_text", "input_audio", "input_image")
+_OUTPUT_PARTS = ("output_text", "output_audio")
+
+Body = dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One item; ``body`` is how events show it, without audio."""
+
+    body: Body
+    format: AudioFormat | None = None
+    audio: bytearray = field(default_factory=bytearray)
+    audio_bytes: int = 0
+    """How much audio it has, or had before it was forgotten."""
+
+    @property
+    def item_id(self) -> str:
+        """Its id."""
+        return str(self.body["id"])
+
+    def add_audio(self, audio: bytes) -> None:
+        """More of it."""
+        self.audio += audio
+        self.audio_bytes += len(audio)
+
+    def with_audio(self) -> Body:
+        """How ``conversation.item.retrieved`` shows it."""
+        if not self.audio:
+            return self.body
+        first, *others = self.body.get("content") or [{"type": "output_audio"}]
+        return {**self.body, "content": [{**first, "audio": bytes(self.audio)}, *others]}
+
+    def truncate(self, end_ms: float) -> None:
+        """Forget what was not heard, and its words. Raises `Refused`."""
+        if self.body.get("role") != "assistant" or self.format is None:
+            text = "Only audio of assistant messages can be truncated."
+            raise Refused("invalid_value", text, "item_id")
+        length_ms = self.format.duration_ms(self.audio_bytes)
+        if not 0 <= end_ms <= length_ms:
+            text = f"Audio content of {math.floor(length_ms)}ms is already shorter than {end_ms:.0f}ms."
+            raise Refused("invalid_value", text, "audio_end_ms")
+        kept_bytes = int(end_ms * self.format.bytes_per_second / 1000)
+        kept_bytes -= kept_bytes % self.format.encoding.sample_bytes
+        del self.audio[kept_bytes:]
+        self.audio_bytes = kept_bytes
+        self.body = {**self.body, "content": [{"type": "output_audio", "transcript": ""}]}
+
+
+class Items:
+    """The items of one conversation, the oldest forgotten beyond a limit."""
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+
+    def find(self, item_id: str, what: str) -> Item:
+        """The item of that id. Raises `Refused`, which names what was to be done."""
+        item = self._named(item_id)
+        if item is None:
+            text = f"Error: cannot {what} the item with id '{cut(item_id, 60)}': it does not exist."
+            raise Refused(f"item_{what}_invalid_item_id", text, "item_id")
+        return item
+
+    def add(self, item: Item) -> str | None:
+        """Put an item behind all others; the id of the one before it."""
+        self._items.append(item)
+        self._forget()
+        return self.before(item)
+
+    def insert(self, item: Item, after: str) -> str | None:
+        """Put an item of the caller's behind another (``root``: first of all; nothing: last).
+
+        Gives the id of the one before it. Raises `Refused`.
+        """
+        if self._named(item.item_id):
+            text = f"Error adding item: an item with id '{cut(item.item_id, 60)}' already exists."
+            raise Refused("item_create_duplicate_item_id", text, "item.id")
+        at = len(self._items) if not after else 0
+        if after not in ("", "root"):
+            at = self._items.index(self.find(after, "follow")) + 1
+        self._items.insert(at, item)
+        self._forget()
+        return self.before(item)
+
+    def before(self, item: Item) -> str | None:
+        """The id of the item before."""
+        at = self._items.index(item) if item in self._items else 0
+        return self._items[at - 1].item_id if at else None
+
+    @property
+    def last_id(self) -> str | None:
+        """The id of the last item."""
+        return self._items[-1].item_id if self._items else None
+
+    def delete(self, item_id: str) -> None:
+        """Forget an item. Raises `Refused`."""
+        self._items.remove(self.find(item_id, "delete"))
+
+    def _named(self, item_id: str) -> Item | None:
+        return next((item for item in reversed(self._items) if item.item_id == item_id), None)
+
+    def _forget(self) -> None:
+        del self._items[:-_MAX_ITEMS]
+        kept_bytes = 0
+        for item in reversed(self._items):
+            kept_bytes += len(item.audio)
+            if kept_bytes > _MAX_AUDIO_BYTES:
+                item.audio.clear()
+
+
+def item_from(members: Members, item_id: str) -> Item:
+    """An item as the caller creates it. Raises `Refused`."""
+    kind = members.text("type")
+    if kind not in _MEMBERS:
+        text = f"Invalid value for 'item.type': one of {', '.join(_MEMBERS)} is due."
+        raise Refused("invalid_value", text, "item.type")
+    shown = {"id": item_id, "object": "realtime.item", "type": kind, "status": "completed"}
+    if kind == "message":
+        _check_message(members)
+        return Item({**shown, **{name: members.body[name] for name in _MEMBERS[kind]}})
+    if not members.text("call_id"):
+        text = "Missing required parameter: 'item.call_id'."
+        raise Refused("missing_required_parameter", text, "item.call_id")
+    return Item({**shown, **{name: members.text(name) for name in _MEMBERS[kind]}})
+
+
+def _check_message(members: Members) -> None:
+    if members.text("role") not in _ROLES:
+        text = "Invalid value for 'item.role': user, system or assistant is due."
+        raise Refused("invalid_value", text, "item.role")
+    content = members.body.get("content")
+    if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
+        text = "Invalid type for 'item.content': expected an array of objects."
+        raise Refused("invalid_type", text, "item.content")
+    due = _OUTPUT_PARTS if members.body["role"] == "assistant" else _INPUT_PARTS
+    for index, part in enumerate(content):
+        if part.get("type") not in due:
+            param = f"item.content[{index}].type"
+            raise Refused(
+                "invalid_value", f"Invalid value for '{param}': one of {', '.join(due)} is due.", param
+            )
+
+
+def texts_of(item: Item) -> str:
+    """The words of a message."""
+    parts = (part.get("text") or part.get("transcript") for part in item.body.get("content", []))
+    return " ".join(part for part in parts if isinstance(part, str))

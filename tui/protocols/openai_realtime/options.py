@@ -1,0 +1,161 @@
+"""What the user wants of a session: `CallerSettings` as a ``session`` object, of GA or of the beta."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tui.protocols.base import CallerSettings
+from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, beta_format, format_named, format_object
+
+_DEFAULTS = {
+    "model": "",
+    "instructions": "",
+    "voice": "",
+    "turn_detection": "",
+    "transcription": "gpt-4o-mini-transcribe",
+    "language": "",
+    "format": "",
+    "output_format": "",
+    "tools": "",
+    "greet": "off",
+    "dialect": "auto",
+    "session": "",
+}
+_CHOICES = {
+    "turn_detection": {
+        "": "",
+        "on": "server_vad",
+        "server_vad": "server_vad",
+        "semantic": "semantic_vad",
+        "semantic_vad": "semantic_vad",
+        "off": "off",
+    },
+    "greet": {"on": "on", "off": "off"},
+    "dialect": {"auto": "auto", "ga": "ga", "beta": "beta"},
+}
+_Object = dict[str, Any]
+
+
+class Wishes:
+    """The options of one call, checked. Raises `ValueError` for what does not exist or cannot be read."""
+
+    def __init__(self, settings: CallerSettings) -> None:
+        self._chosen = {**_DEFAULTS, **settings.options}
+        for name in settings.options:
+            if name not in _DEFAULTS:
+                known = ", ".join(_DEFAULTS)
+                raise ValueError(f"OpenAI Realtime has no option {name!r}; known are {known}.")
+        for name in _CHOICES:
+            self._chosen[name] = _chosen(name, self._chosen[name])
+        self._barge_in = settings.barge_in
+        first = next((format_named(name) for name in settings.formats), DEFAULT_FORMAT)
+        self.input_format = format_named(self._chosen["format"] or first)
+        self.output_format = format_named(self._chosen["output_format"] or self.input_format)
+        self.instructions = self._chosen["instructions"]
+        self._tools = _tools(self._chosen["tools"])
+        self._extra = _extra(self._chosen["session"])
+
+    @property
+    def dialect(self) -> str:
+        """``ga``, ``beta``, or ``auto``: as the agent shows."""
+        return self._chosen["dialect"]
+
+    @property
+    def greet(self) -> bool:
+        """Whether the agent is asked to speak first."""
+        return self._chosen["greet"] == "on"
+
+    def session(self, *, beta: bool, in_force: Mapping[str, Any] | None) -> _Object:
+        """The object for ``session.update``; ``in_force`` is the agent's own turn detection."""
+        plain = self._beta(in_force) if beta else self._ga(in_force)
+        return _merged(plain, self._extra)
+
+    def _ga(self, in_force: Mapping[str, Any] | None) -> _Object:
+        audio_input = {
+            "format": format_object(self.input_format),
+            "transcription": self._transcription(),
+            **self._turn_detection(in_force),
+        }
+        audio_output = {"format": format_object(self.output_format), **self._text("voice")}
+        return {
+            "type": "realtime",
+            **({"instructions": self.instructions} if self.instructions else {}),
+            "output_modalities": ["audio"],
+            **self._tool_members(),
+            "audio": {"input": audio_input, "output": audio_output},
+        }
+
+    def _beta(self, in_force: Mapping[str, Any] | None) -> _Object:
+        return {
+            "modalities": ["text", "audio"],
+            **({"instructions": self.instructions} if self.instructions else {}),
+            **self._text("voice"),
+            "input_audio_format": beta_format(self.input_format),
+            "output_audio_format": beta_format(self.output_format),
+            "input_audio_transcription": self._transcription(),
+            **self._turn_detection(in_force),
+            **self._tool_members(),
+        }
+
+    def _text(self, name: str) -> _Object:
+        return {name: self._chosen[name]} if self._chosen[name] else {}
+
+    def _tool_members(self) -> _Object:
+        return {"tools": self._tools, "tool_choice": "auto"} if self._tools else {}
+
+    def _transcription(self) -> _Object | None:
+        model = self._chosen["transcription"]
+        return None if model in ("", "off") else {"model": model, **self._text("language")}
+
+    def _turn_detection(self, in_force: Mapping[str, Any] | None) -> _Object:
+        kind = self._chosen["turn_detection"]
+        if kind == "off":
+            return {"turn_detection": None}
+        if kind:
+            turn = {"type": kind, "create_response": True, "interrupt_response": self._barge_in}
+            return {"turn_detection": turn}
+        if self._barge_in or in_force is None:
+            return {}
+        return {"turn_detection": {**in_force, "interrupt_response": False}}
+
+
+def _chosen(name: str, value: str) -> str:
+    try:
+        return _CHOICES[name][value]
+    except KeyError:
+        known = ", ".join(filter(None, _CHOICES[name]))
+        raise ValueError(f"The option {name} is one of {known}, not {value!r}.") from None
+
+
+def _tools(text: str) -> list[_Object]:
+    tools = _read("tools", text, [])
+    if not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
+        raise ValueError("The option tools is a JSON array of tool objects.")
+    return tools
+
+
+def _extra(text: str) -> _Object:
+    extra = _read("session", text, {})
+    if not isinstance(extra, dict):
+        raise ValueError("The option session is a JSON object with members for session.update.")
+    return extra
+
+
+def _read(name: str, text: str, default: Any) -> Any:
+    try:
+        return msgspec.json.decode(text) if text.strip() else default
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"The option {name} is not JSON: {error}.") from None
+
+
+def _merged(plain: _Object, extra: Mapping[str, Any]) -> _Object:
+    merged = dict(plain)
+    for name, change in extra.items():
+        value, before = change, merged.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = _merged(before, value)
+        merged[name] = value
+    return merged

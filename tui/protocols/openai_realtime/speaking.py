@@ -1,0 +1,261 @@
+"""What the agent's end says: one response at a time, in the documented order of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from typing import Protocol as Shape
+
+import msgspec
+from msgspec.structs import replace
+
+from tui.protocols.base import NewId, Outgoing
+from tui.protocols.openai_realtime.configuration import Configuration
+from tui.protocols.openai_realtime.items import Body, Item, Items
+
+_ARGUMENTS_CHARS = 20
+"""How much of a function call's arguments one delta carries: more than one, so that callers join them."""
+_REQUESTS, _TOKENS = 1_000, 40_000
+_USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
+
+
+class MakeEvent(Shape):
+    """Makes an event of the agent, with an id of its own."""
+
+    def __call__(self, kind: str, summary: str, /, **members: Any) -> Outgoing:
+        """The event."""
+        ...
+
+
+@dataclass(slots=True)
+class _Response:
+    response_id: str
+    asked: Mapping[str, Any]
+    """What the caller wants of this one."""
+    is_text: bool
+    """It is written rather than spoken."""
+    stream_id: str | None = None
+    item: Item | None = None
+    text: str = ""
+    output: list[Body] = field(default_factory=list)
+
+    @property
+    def place(self) -> Body:
+        """The ids that its events carry."""
+        item_id = self.item.item_id if self.item else ""
+        return {"response_id": self.response_id, "item_id": item_id, "output_index": 0}
+
+    @property
+    def part_place(self) -> Body:
+        """The same, for events of its only content."""
+        return {**self.place, "content_index": 0}
+
+    @property
+    def words(self) -> str:
+        """What the events with its words are called."""
+        return "response.output_text" if self.is_text else "response.output_audio_transcript"
+
+    def part(self, text: str) -> Body:
+        """Its only content."""
+        return {"type": "text", "text": text} if self.is_text else {"type": "audio", "transcript": text}
+
+
+class Speaking:
+    """The response that is being made, if any."""
+
+    def __init__(self, event: MakeEvent, new_id: NewId, items: Items, configuration: Configuration) -> None:
+        self.has_spoken = False
+        self.heard_ms = 0.0
+        """How much user audio the model was given."""
+        self.conversation_id = f"conv_{new_id()}"
+        self._event = event
+        self._new_id = new_id
+        self._items = items
+        self._configuration = configuration
+        self._response: _Response | None = None
+        self._made = 0
+        self._words_chars = 0
+
+    @property
+    def response_id(self) -> str | None:
+        """The response that is being made."""
+        return self._response.response_id if self._response else None
+
+    @property
+    def stream_id(self) -> str | None:
+        """What is being said."""
+        return self._response.stream_id if self._response else None
+
+    def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
+        """A response begins; what it says comes later."""
+        self._response = response = _Response(f"resp_{self._new_id()}", asked, self._wants_text(asked))
+        self._made += 1
+        return [self._event("response.created", "response begins", response=self._body(response))]
+
+    def start(self, stream_id: str, text: str) -> list[Outgoing]:
+        """Begin to say something, in the response that was asked for if there is one."""
+        frames = self.stop("turn_detected") if self.stream_id is not None else []
+        frames += [] if self._response else self.begin({})
+        response = self._response
+        assert response is not None
+        shown = {"type": "message", "role": "assistant", "content": []}
+        frames += self._add_item(response, f"item_{self._new_id()}", shown)
+        response.stream_id, response.text = stream_id, text
+        part = response.part("")
+        frames.append(
+            self._event("response.content_part.added", "part begins", **response.part_place, part=part)
+        )
+        if text:
+            kind = f"{response.words}.delta"
+            frames.append(self._event(kind, f"agent: {text}", **response.part_place, delta=text))
+        return frames
+
+    def audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
+        """Audio of what is being said; nothing in a response of text, or when something else is said."""
+        response = self._response
+        if not audio or response is None or response.stream_id != stream_id or response.is_text:
+            return []
+        assert response.item is not None
+        self.has_spoken = True
+        response.item.format = media = self._configuration.output_format
+        response.item.add_audio(audio)
+        audio_ms = media.duration_ms(len(audio))
+        summary = f"agent audio {audio_ms:.0f} ms"
+        delta = self._event("response.output_audio.delta", summary, **response.part_place, delta=audio)
+        return [replace(delta, audio_ms=audio_ms)]
+
+    def stop(self, interrupted: str = "") -> list[Outgoing]:
+        """The response is complete, or ``interrupted`` for a reason the protocol knows."""
+        response, self._response = self._response, None
+        if response is None:
+            return []
+        frames = [] if response.item is None else self._stop_item(response, interrupted)
+        return frames + self._end(response, interrupted)
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
+        """A function call in place of words, in the response that was asked for if there is one."""
+        frames = self.stop("turn_detected") if self.stream_id is not None else []
+        frames += [] if self._response else self.begin({})
+        response, self._response = self._response, None
+        assert response is not None
+        text, call_id = msgspec.json.encode(arguments).decode(), f"call_{self._new_id()}"
+        shown = {"type": "function_call", "name": name, "call_id": call_id, "arguments": ""}
+        frames += self._add_item(response, f"item_{self._new_id()}", shown)
+        place, kind = {**response.place, "call_id": call_id}, "response.function_call_arguments"
+        for at in range(0, len(text), _ARGUMENTS_CHARS):
+            piece = text[at : at + _ARGUMENTS_CHARS]
+            frames.append(self._event(f"{kind}.delta", f"arguments {piece}", **place, delta=piece))
+        summary = f"call {name}({text})"
+        frames.append(self._event(f"{kind}.done", summary, **place, name=name, arguments=text))
+        frames += self._item_done(response, summary, status="completed", arguments=text)
+        response.text = text
+        return frames + self._end(response, "")
+
+    # The parts of a response.
+
+    def _add_item(self, response: _Response, item_id: str, members: Body) -> list[Outgoing]:
+        shown = {"id": item_id, "object": "realtime.item", "status": "in_progress", **members}
+        response.item = Item(shown)
+        previous = self._items.add(response.item)
+        index = {"response_id": response.response_id, "output_index": 0}
+        return [
+            self._event("response.output_item.added", f"{members['type']} begins", **index, item=shown),
+            self._event(
+                "conversation.item.added",
+                f"{members['type']} added",
+                previous_item_id=previous,
+                item=shown,
+            ),
+        ]
+
+    def _stop_item(self, response: _Response, interrupted: str) -> list[Outgoing]:
+        text, place = response.text, response.part_place
+        words, is_text = f"{response.words}.done", response.is_text
+        said = {"text" if is_text else "transcript": text}
+        frames = [] if is_text else [self._event("response.output_audio.done", "audio complete", **place)]
+        frames.append(self._event(words, f"agent: {text}", **place, **said))
+        part = response.part(text)
+        frames.append(self._event("response.content_part.done", "part complete", **place, part=part))
+        status = "incomplete" if interrupted else "completed"
+        content = [{"type": f"output_{part['type']}", **said}]
+        return frames + self._item_done(response, f"message {status}", status=status, content=content)
+
+    def _item_done(self, response: _Response, summary: str, **members: Any) -> list[Outgoing]:
+        item = response.item
+        assert item is not None
+        item.body = {**item.body, **members}
+        response.output.append(item.body)
+        place = {"response_id": response.response_id, "output_index": 0}
+        done = self._event("response.output_item.done", summary, **place, item=item.body)
+        if item.body["status"] == "incomplete":
+            return [done]
+        previous = self._items.before(item)
+        kind = "conversation.item.done"
+        return [self._event(kind, summary, previous_item_id=previous, item=item.body), done]
+
+    def _end(self, response: _Response, interrupted: str) -> list[Outgoing]:
+        status = "cancelled" if interrupted else "completed"
+        usage = self._usage(response)
+        details = {"type": status, **({"reason": interrupted} if interrupted else {})}
+        body = {**self._body(response), "status": status, "status_details": details, "usage": usage}
+        limits = [
+            _limit("requests", _REQUESTS, self._made % _REQUESTS, 0.06),
+            _limit("tokens", _TOKENS, usage["total_tokens"] % _TOKENS, 1.2),
+        ]
+        summary = " ".join(filter(None, ("response", status, interrupted)))
+        return [
+            self._event("response.done", summary, response=body),
+            self._event("rate_limits.updated", "rate limits", rate_limits=limits),
+        ]
+
+    def _body(self, response: _Response) -> Body:
+        session, asked = self._configuration.body, response.asked
+        metadata = asked.get("metadata")
+        output = session["audio"]["output"]
+        return {
+            "id": response.response_id,
+            "object": "realtime.response",
+            "status": "in_progress",
+            "status_details": None,
+            "output": response.output,
+            "conversation_id": None if asked.get("conversation") == "none" else self.conversation_id,
+            "output_modalities": ["text" if response.is_text else "audio"],
+            "max_output_tokens": session["max_output_tokens"],
+            "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
+            "metadata": metadata if isinstance(metadata, dict) else None,
+            "usage": None,
+        }
+
+    def _wants_text(self, asked: Mapping[str, Any]) -> bool:
+        modalities = asked.get("output_modalities")
+        if not isinstance(modalities, list):
+            modalities = self._configuration.body["output_modalities"]
+        return bool(modalities == ["text"])
+
+    def _usage(self, response: _Response) -> Body:
+        """Made up, but in proportion: more talk costs more."""
+        item = response.item
+        said_ms = item.format.duration_ms(item.audio_bytes) if item and item.format else 0.0
+        context_chars = len(self._configuration.body["instructions"]) + self._words_chars
+        self._words_chars += len(response.text)
+        text_in, audio_in = context_chars // _CHARS_PER_TOKEN, int(self.heard_ms / _USER_MS_PER_TOKEN)
+        text_out, audio_out = len(response.text) // _CHARS_PER_TOKEN, int(said_ms / _AGENT_MS_PER_TOKEN)
+        cached = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
+        return {
+            "total_tokens": text_in + audio_in + text_out + audio_out,
+            "input_tokens": text_in + audio_in,
+            "output_tokens": text_out + audio_out,
+            "input_token_details": {
+                "text_tokens": text_in,
+                "audio_tokens": audio_in,
+                "image_tokens": 0,
+                "cached_tokens": 0,
+                "cached_tokens_details": cached,
+            },
+            "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
+        }
+
+
+def _limit(name: str, limit: int, used: int, reset_seconds: float) -> Body:
+    return {"name": name, "limit": limit, "remaining": limit - used, "reset_seconds": reset_seconds}

@@ -1,0 +1,185 @@
+"""What both ends of the Realtime API share: formats, names, sessions, and how a message reads in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.json_frames import Members, Message, cut
+
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        "audio/pcm": AudioFormat(Encoding.PCM16, 24_000),
+        "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
+        "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
+    }
+)
+"""By the GA name."""
+DEFAULT_FORMAT = "audio/pcm"
+BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+GA_NAMES = {
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "transcription_session.created": "session.created",
+    "transcription_session.updated": "session.updated",
+}
+"""What the beta called otherwise. Its ``conversation.item.created`` is GA as well."""
+SPEECH = {
+    "input_audio_buffer.speech_started": Type.SPEECH_STARTED,
+    "input_audio_buffer.speech_stopped": Type.SPEECH_STOPPED,
+    "input_audio_buffer.committed": Type.SPEECH_COMMITTED,
+}
+WITHOUT_EFFECT = (
+    "conversation.created",
+    "conversation.item.added",
+    "conversation.item.created",
+    "conversation.item.done",
+    "conversation.item.retrieved",
+    "conversation.item.deleted",
+    "conversation.item.truncated",
+    "conversation.item.input_audio_transcription.segment",
+    "input_audio_buffer.timeout_triggered",
+    "input_audio_buffer.dtmf_event_received",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.content_part.added",
+    "response.content_part.done",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+    "response.mcp_call.in_progress",
+    "response.mcp_call.completed",
+    "response.mcp_call.failed",
+    "mcp_list_tools.in_progress",
+    "mcp_list_tools.completed",
+    "mcp_list_tools.failed",
+    "output_audio_buffer.started",
+    "output_audio_buffer.stopped",
+    "output_audio_buffer.cleared",
+)
+"""What the agent says that changes nothing here; handlers of tools read some of it."""
+MIN_COMMIT_MS = 100.0
+"""Less than that in the input buffer counts as nothing."""
+_MAX_ID_CHARS = 256
+
+
+def ident(members: Members, name: str, *, required: bool = False) -> str:
+    """An id of the far side, at a length that can be kept and sent back."""
+    return members.ident(name, required=required)[:_MAX_ID_CHARS]
+
+
+def format_object(name: str) -> dict[str, Any]:
+    """A format as GA writes it; only PCM has a rate."""
+    return {"type": name, "rate": FORMATS[name].rate} if name == "audio/pcm" else {"type": name}
+
+
+def beta_format(name: str) -> str:
+    """A format as the beta writes it."""
+    return next(beta for beta, ga in BETA_FORMATS.items() if ga == name)
+
+
+def format_named(name: str) -> str:
+    """The GA name of a format that may be called by its beta name; `ValueError` for others."""
+    ga_name = BETA_FORMATS.get(name, name)
+    if ga_name not in FORMATS:
+        known = ", ".join((*FORMATS, *BETA_FORMATS))
+        raise ValueError(f"OpenAI Realtime knows no audio format {name!r}; known are {known}.")
+    return ga_name
+
+
+@dataclass(slots=True)
+class Effective:
+    """What is in force in a session."""
+
+    input_format: AudioFormat
+    output_format: AudioFormat
+    turn_detection: Mapping[str, Any] | None
+    """None: the agent does not detect turns."""
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the agent ends its response by itself when the user begins to speak."""
+        return self.turn_detection is not None and self.turn_detection.get("interrupt_response") is not False
+
+    def read(self, session: Members) -> None:
+        """Take over what a session object says, in the shape of GA or of the beta."""
+        audio_input = session.inside("audio").inside("input")
+        self.input_format = self._format(audio_input, session, "input") or self.input_format
+        self.output_format = output_format(session) or self.output_format
+        for place in (session, audio_input):
+            if "turn_detection" in place.body:
+                self.turn_detection = place.inside("turn_detection").body if _is_on(place) else None
+
+    @staticmethod
+    def _format(audio: Members, session: Members, direction: str) -> AudioFormat | None:
+        return read_format(audio, "format") or read_format(session, f"{direction}_audio_format")
+
+
+def _is_on(place: Members) -> bool:
+    # gpt-realtime has no {"type": "none"}, but servers modelled on it do.
+    value = place.body["turn_detection"]
+    return value is not None and not (isinstance(value, dict) and value.get("type") == "none")
+
+
+def output_format(owner: Members) -> AudioFormat | None:
+    """The output format a session or a response states."""
+    output = owner.inside("audio").inside("output") if owner.has("audio") else owner
+    return read_format(output, "format") or read_format(owner, "output_audio_format")
+
+
+def read_format(members: Members, name: str) -> AudioFormat | None:
+    """The format a member states; None when it is absent, or unknown, which is noted."""
+    match members.body.get(name):
+        case None:
+            return None
+        case {"type": "audio/pcm", "rate": int(rate)} if rate != FORMATS["audio/pcm"].rate and rate > 0:
+            members.find("pcm-rate", f"{name} is PCM at {rate} Hz; only 24000 Hz is specified.")
+            return AudioFormat(Encoding.PCM16, rate) if 8_000 <= rate <= 192_000 else None
+        case {"type": str(stated)} | str(stated) if (ga_name := BETA_FORMATS.get(stated, stated)) in FORMATS:
+            return FORMATS[ga_name]
+        case stated:
+            text = f"{name} {cut(str(stated)[:60])} is no format of the protocol."
+            members.find("unknown-format", text)
+            return None
+
+
+def item_summary(item: Members) -> str:
+    """An item of the conversation in a few words."""
+    match item.text("type"):
+        case "message":
+            return " ".join(filter(None, (f"{item.text('role')} message", _first_words(item))))
+        case "function_call":
+            return f"function call {item.text('name')}({item.text('arguments')})"
+        case "function_call_output":
+            return f"function result {item.text('output')}"
+        case kind:
+            return kind or "nameless item"
+
+
+def _first_words(item: Members) -> str:
+    for part in item.objects("content")[:1]:
+        words = part.text("text") or part.text("transcript")
+        return f"“{words}”" if words else ""
+    return ""
+
+
+def describe(message: Message) -> str:
+    """The summary of a message that has no effect by itself."""
+    kind = message.kind()
+    if message.has("item"):
+        return f"{item_summary(message.inside('item'))} {kind.rpartition('.')[2]}"
+    if kind == "response.function_call_arguments.done":
+        return f"call {message.text('name')}({message.text('arguments')})"
+    if kind == "response.function_call_arguments.delta":
+        return f"arguments {message.text('delta')}"
+    subject, _, what = kind.rpartition(".")
+    return f"{subject.rpartition('.')[2].replace('_', ' ')} {what.replace('_', ' ')}"

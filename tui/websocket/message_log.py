@@ -1,0 +1,87 @@
+"""MessageLog: every message becomes an event, and so do the findings and errors that come with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from tui.models import events as e
+from tui.models.journal import Journal
+from tui.protocols.base import Incoming, Outgoing
+from tui.websocket.message_handler import MessageHandler, Received
+
+
+class MessageLog:
+    """What a session's `MessageHandler` and `Connection` tell of messages, emitted. On the session's loop.
+
+    ``reply`` sends what the protocol itself answers, right after the message it answers is logged; ``route`` is
+    then given the message; ``on_fatal`` an error that ends the session.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        protocol: str,
+        reply: Callable[[Iterable[Outgoing]], None],
+        route: Callable[[Incoming], Awaitable[None]],
+        on_fatal: Callable[[e.ErrorRaised], object],
+    ) -> None:
+        self._journal = journal
+        self._protocol = protocol
+        self._reply = reply
+        self._route = route
+        self._on_fatal = on_fatal
+
+    def register_with(self, messages: MessageHandler) -> None:
+        """Hear of every message and every error."""
+        messages.add_message_handler(self.received)
+        messages.add_error_handler(self.report_error)
+
+    def sent(self, message: Outgoing) -> None:
+        """A message goes out."""
+        self._journal.message(
+            e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms
+        )
+
+    def dropped(self, message: Outgoing) -> None:
+        """User audio that never goes out."""
+        self._journal.lost(e.Loss.UNSENT, 1, message.kind)
+
+    async def received(self, received: Received) -> None:
+        """A message has come; understood or not."""
+        incoming = received.incoming
+        logged = self._journal.message(
+            e.Direction.RECEIVED,
+            received.frame,
+            incoming.kind if incoming else f"undecodable ({received.error})",
+            incoming.summary if incoming else "",
+            incoming.audio_ms if incoming else 0.0,
+            at_ns=received.at_ns,
+            known=incoming is not None and incoming.known,
+        )
+        if incoming is None:
+            self._journal.lost(e.Loss.UNDECODABLE, 1)
+        for found in received.findings:
+            self._journal.emit(
+                e.FindingRaised(at_ns=received.at_ns, rule=found.rule, text=found.text, about=logged.number)
+            )
+        if incoming is not None:
+            self._reply(incoming.replies)
+            await self._route(incoming)
+
+    def report_error(self, message: Mapping[str, Any]) -> None:
+        """Error handler of the `MessageHandler`: what it reports becomes an event."""
+        error = message["error"]
+        undecodable = message["type"] == "undecodable"
+        raised = self._journal.error(
+            "protocol" if undecodable else "agent",
+            error["code"],
+            error["message"],
+            f"Does it speak {self._protocol}?" if undecodable else "",
+            fatal=message["fatal"],
+            about=self._journal.number,
+            count=error.get("count", 1),
+        )
+        if raised.fatal:
+            self._on_fatal(raised)
