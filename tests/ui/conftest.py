@@ -1,0 +1,146 @@
+"""A screen without a terminal, an engine or a clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tests.ui.fakes import FakeClock, FakeEngine, Script
+from tui.app import OpusAgentApp
+from tui.bridge import Bridge
+from tui.engine.wire import Command, FrameItem
+from tui.models.target import Target
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+_HOPS = 3
+TARGET = Target(url="ws://127.0.0.1:38211/audiocodes", title="demo")
+
+
+@pytest.fixture(autouse=True, scope="package")
+def rare_collections() -> Iterator[None]:
+    """A hundred applications are a hundred thousand objects: looking through them all the time took a third."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 1000)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Stage:
+    """The running application and what it is connected to."""
+
+    def __init__(self, app: OpusAgentApp, engine: FakeEngine, clock: FakeClock, pilot: Pilot[int]) -> None:
+        self.app, self.engine, self.clock, self.pilot = app, engine, clock, pilot
+        self.session = app.session
+        self.bridge = app.bridge
+
+    async def play(self, items: Sequence[FrameItem]) -> None:
+        """Have the engine say this, and the screen draw it."""
+        self.engine.frames += items
+        await self.tick()
+
+    async def tick(self) -> None:
+        self.app.tick()
+        await self.settle()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys as the terminal would; unlike the pilot, without waiting for an idle processor."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await self.settle()
+        await self.tick()
+
+    async def settle(self) -> None:
+        """Let a message travel from the application to a widget and back up."""
+        for _ in range(_HOPS):
+            await self.pilot._wait_for_screen()
+        await self.until(self._laid_out)
+
+    def _laid_out(self) -> bool:
+        widgets = self.app.screen.walk_children(Widget, with_self=True)
+        return not any(widget._layout_required for widget in widgets)
+
+    def top(self) -> Screen[object]:
+        """The screen on top, asked anew each time: a type checker believes that `app.screen` stays."""
+        return self.app.screen
+
+    def focused(self) -> Widget | None:
+        """Where keys go."""
+        return self.app.focused
+
+    @property
+    def number(self) -> int:
+        """Of the event under the log's cursor."""
+        row = self.session.log_pane.row
+        assert row is not None
+        return self.bridge.log.event(row).number
+
+    async def until(self, condition: Callable[[], object], limit_s: float = 10) -> None:
+        """Let messages be handled until the condition holds."""
+        give_up = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < give_up, "it did not come to pass"
+            await self.pilot._wait_for_screen()
+            await asyncio.sleep(0.001)
+
+    def sent(self) -> list[Command]:
+        """What the engine was told since the last time this was asked."""
+        sent, self.engine.sent = self.engine.sent, []
+        return sent
+
+    def text(self) -> str:
+        """The whole screen as it reads."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips[: self.app.size.height]) + "\n"
+
+
+Staging = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture
+def stage() -> Staging:
+    """``async with stage(size=(80, 24)) as s:``."""
+
+    @asynccontextmanager
+    async def run(
+        size: tuple[int, int] = (80, 24), *, target: Target | None = TARGET, **options: object
+    ) -> AsyncIterator[Stage]:
+        engine, clock = FakeEngine(), FakeClock()
+        app = OpusAgentApp(Bridge(engine, clock), target=target, auto_tick=False, **options)  # type: ignore[arg-type]
+        async with app.run_test(size=size) as pilot:
+            it = Stage(app, engine, clock, pilot)
+            await it.tick()
+            yield it
+        app.bridge.close()
+
+    return run
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path / "session.raw")
+
+
+def check_snapshot(name: str, text: str) -> None:
+    """Compare with the file; ``UPDATE_SNAPSHOTS=1`` writes it (then look at it)."""
+    path = SNAPSHOTS / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")

@@ -1,0 +1,276 @@
+"""An engine made of lists, and a call to show."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tui.engine.wire import (
+    Command,
+    DeviceInfo,
+    DeviceList,
+    EngineReady,
+    EventItem,
+    FrameItem,
+    SessionFile,
+    TelemetryItem,
+)
+from tui.models import events as e
+
+START_NS = 1_000_000_000_000
+MS = 1_000_000
+
+
+class FakeEngine:
+    """An `EngineLink`: what is put into `frames` arrives at the next tick, what is sent is in `sent`."""
+
+    def __init__(self) -> None:
+        self.frames: list[FrameItem] = []
+        self.sent: list[Command] = []
+        self.alive = True
+        self.log_path = "/tmp/engine.log"
+
+    def drain(self) -> list[FrameItem]:
+        frames, self.frames = self.frames, []
+        return frames
+
+    def send(self, command: Command) -> None:
+        self.sent.append(command)
+
+
+class FakeClock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now_ns: int = START_NS) -> None:
+        self.now_ns = now_ns
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+class Script:
+    """Writes events in order, with numbers and times, and the raw messages into a session file."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.items: list[FrameItem] = []
+        self._number = 0
+        self._now_ns = START_NS
+        self._offset = 0
+        if path is not None:
+            path.write_bytes(b"")
+            self.items.append(SessionFile(path=str(path)))
+
+    def after(self, ms: float) -> Script:
+        self._now_ns += int(ms * MS)
+        return self
+
+    def add(self, event_type: type[e.Event], /, **fields: object) -> Script:
+        self._number += 1
+        event = event_type(number=self._number, at_ns=self._now_ns, **fields)
+        self.items.append(EventItem(event=event))  # type: ignore[arg-type]
+        return self
+
+    def started(self, title: str = "demo", target: str = "ws://127.0.0.1:38211/audiocodes") -> Script:
+        return self.add(
+            e.SessionStarted,
+            session_id="1f0c",
+            started_utc="2025-01-01T00:00:00Z",
+            target=target,
+            protocol="audiocodes",
+            title=title,
+        )
+
+    def status(self, old: e.Status, new: e.Status, reason: str = "") -> Script:
+        return self.add(e.StatusChanged, old=old, new=new, reason=reason)
+
+    def message(
+        self,
+        kind: str,
+        body: dict[str, object] | bytes,
+        summary: str = "",
+        *,
+        sent: bool = False,
+        audio_ms: float = 0.0,
+        known: bool = True,
+    ) -> Script:
+        raw = body if isinstance(body, bytes) else json.dumps({"type": kind} | body).encode()
+        offset = -1
+        if self.path is not None:
+            offset = self._offset
+            with self.path.open("ab") as file:
+                file.write(raw)
+            self._offset += len(raw)
+        return self.add(
+            e.MessageLogged,
+            direction=e.Direction.SENT if sent else e.Direction.RECEIVED,
+            kind=kind,
+            summary=summary or kind,
+            size_bytes=len(raw),
+            offset=offset,
+            audio_ms=audio_ms,
+            known=known,
+        )
+
+    def take(self) -> list[FrameItem]:
+        items, self.items = self.items, []
+        return items
+
+
+def to_active(script: Script) -> Script:
+    """A call from nothing to active."""
+    s = e.Status
+    script.started()
+    script.status(s.IDLE, s.CONNECTING).after(12).status(s.CONNECTING, s.INITIATING)
+    initiate = {
+        "conversationId": "4c1c",
+        "expectAudioMessages": True,
+        "supportedMediaFormats": ["raw/lpcm16"],
+    }
+    script.message("session.initiate", initiate, "caller +15550100, raw/lpcm16", sent=True)
+    script.after(8).message("session.accepted", {"mediaFormat": "raw/lpcm16"}, "raw/lpcm16")
+    script.add(e.AudioOpened, capture="caller lines", playback="USB Headset", playback_rate=48000)
+    return script.status(s.INITIATING, s.ACTIVE)
+
+
+def a_call(script: Script) -> Script:
+    """A short conversation with everything in it that a panel can show."""
+    to_active(script)
+    chunk = base64.b64encode(bytes(642)).decode()
+    script.after(3).message(
+        "activities", {"activities": [{"type": "event", "name": "start"}]}, "start", sent=True
+    )
+    script.after(60).message(
+        "playStream.start", {"streamId": "1", "mediaFormat": "raw/lpcm16"}, "stream 1, raw/lpcm16"
+    )
+    script.add(e.ReplyStarted, reply="1", format="raw/lpcm16")
+    for _ in range(24):
+        script.after(20).message("playStream.chunk", {"audioChunk": chunk}, "agent audio 20 ms", audio_ms=20)
+    script.add(e.PlaybackStarted, reply="1")
+    script.add(
+        e.Transcribed,
+        speaker=e.Speaker.AGENT,
+        text="Good morning, Riverside Clinic. How can I help you today?",
+        final=True,
+        item="1",
+    )
+    script.message("playStream.stop", {"streamId": "1"}, "stream 1")
+    script.after(2100).add(e.PlaybackEnded, reply="1", heard_ms=2480)
+    script.after(300).add(e.RecordingChanged, recording=True)
+    script.message("userStream.start", {}, "user stream", sent=True)
+    script.after(9).message("userStream.started", {}, "user stream")
+    for _ in range(60):
+        script.after(20).message(
+            "userStream.chunk", {"audioChunk": chunk}, "user audio 20 ms", sent=True, audio_ms=20
+        )
+    script.message("userStream.speech.started", {}, "speech started")
+    script.add(e.UserSpeech, phase=e.SpeechPhase.STARTED)
+    script.add(e.Transcribed, speaker=e.Speaker.USER, text="I'd like to", final=False)
+    script.message("userStream.speech.hypothesis", {"alternatives": [{"text": "I'd like to"}]}, "I'd like to")
+    for _ in range(40):
+        script.after(20).message(
+            "userStream.chunk", {"audioChunk": chunk}, "user audio 20 ms", sent=True, audio_ms=20
+        )
+    script.add(e.SpeechEdge, speaker=e.Speaker.USER, started=False, method="silero")
+    script.message(
+        "userStream.speech.recognition",
+        {"alternatives": [{"text": "I'd like to book an appointment for Thursday.", "confidence": 0.93}]},
+        "I'd like to book an appointment for Thursday.",
+    )
+    script.add(
+        e.Transcribed,
+        speaker=e.Speaker.USER,
+        text="I'd like to book an appointment for Thursday.",
+        final=True,
+    )
+    script.after(480).message(
+        "playStream.start", {"streamId": "2", "mediaFormat": "raw/lpcm16"}, "stream 2, raw/lpcm16"
+    )
+    script.add(e.PlaybackStarted, reply="2")
+    script.add(
+        e.Transcribed,
+        speaker=e.Speaker.AGENT,
+        text="Certainly. On Thursday there is a free slot at half past nine and another one at two in the afternoon.",
+        final=True,
+        item="2",
+    )
+    for _ in range(80):
+        script.message("playStream.chunk", {"audioChunk": chunk}, "agent audio 20 ms", audio_ms=20)
+    script.after(900).add(e.Flushed, reason="barge-in", unheard_ms=640)
+    script.add(e.PlaybackEnded, reply="2", heard_ms=960, unheard_ms=640)
+    script.add(e.LossCounted, loss=e.Loss.UNHEARD, count=640, detail="barge-in")
+    script.after(40).message("agent.mood", {"mood": "patient"}, "unknown message", known=False)
+    script.add(
+        e.FindingRaised,
+        rule="format-not-offered",
+        text="The agent plays raw/lpcm16_24, which was not offered.",
+    )
+    script.after(200).add(e.Transcribed, speaker=e.Speaker.USER, text="Half past", final=False)
+    return script.add(e.RoundTripMeasured, round_trip_ms=0.42)
+
+
+def telemetry(
+    user: float | None, agent: float | None, *, queued_ms: float = 0.0, clipped: bool = False
+) -> TelemetryItem:
+    return TelemetryItem(
+        telemetry=e.Telemetry(
+            at_ns=START_NS,
+            user_dbfs=user,
+            user_peak_dbfs=user and user + 6,
+            agent_dbfs=agent,
+            agent_peak_dbfs=agent and agent + 5,
+            queued_ms=queued_ms,
+            user_clipped=clipped,
+        )
+    )
+
+
+def devices(problem: str = "") -> DeviceList:
+    if problem:
+        return DeviceList(devices=(), problem=problem)
+    return DeviceList(
+        devices=(
+            DeviceInfo(0, "Built-in Microphone", 2, 0, default_input=True, default_output=False),
+            DeviceInfo(1, "Jabra [/b] Evolve", 1, 2, default_input=False, default_output=True),
+            DeviceInfo(2, "HDMI", 0, 2, default_input=False, default_output=False),
+            DeviceInfo(3, "HDMI", 0, 8, default_input=False, default_output=False),
+        )
+    )
+
+
+def ready() -> EngineReady:
+    return EngineReady(pid=1, log="/tmp/engine.log")
+
+
+NASTY: tuple[str, ...] = (
+    "[/foo]",
+    "[bold red]x[/] [@click=app.quit]y[/]",
+    "\x1b[31mred\x1b]0;title\x07\x1b[2J",
+    "\x9b31m\x85\x90q\x9c",
+    "\u202eevil\u2066\u200b\u200d\ufeff",
+    "漢字かな交じり文🎉👨‍👩‍👧",
+    "é\u0301\u0301\u0301",
+    "a\r\nb\tc\x00\x7f",
+    "\ud800 alone",
+    "",
+    " ",
+    "x" * 1_000_000,
+    "ab " * 350_000,
+)
+
+
+def nasty_events(text: str) -> Iterator[tuple[type[e.Event], dict[str, object]]]:
+    """Every text of every event is this one."""
+    yield e.StatusChanged, {"old": e.Status.ACTIVE, "new": e.Status.ACTIVE, "reason": text}
+    yield e.MessageLogged, {"direction": e.Direction.RECEIVED, "kind": text, "summary": text}
+    yield e.ErrorRaised, {"source": text, "code": text, "message": text, "hint": text}
+    yield e.FindingRaised, {"rule": text, "text": text}
+    yield e.NoticeRaised, {"text": text, "hint": text}
+    yield e.AudioOpened, {"capture": text, "playback": text}
+    yield e.LineChanged, {"name": text, "text": text}
+    yield e.Transcribed, {"speaker": e.Speaker.AGENT, "text": text, "final": True, "item": text}
+    yield e.Transcribed, {"speaker": e.Speaker.USER, "text": text, "final": False}
+    yield e.LossCounted, {"loss": e.Loss.UNDERRUN, "count": 1, "detail": text}
+    yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "result": text, "finished": True}

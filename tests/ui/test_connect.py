@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import devices
+from tui.engine.wire import Connect, ListDevices
+from tui.models.target import Target
+from tui.screens.connect import ConnectScreen
+
+RECENT = [
+    Target(url="wss://bot.example.com/v1?key=abc", token_env="BOT_TOKEN", input="line.wav"),
+    Target(url="ws://localhost:8000/ws", protocol="twilio", title="staging", headers={"X": "1"}),
+]
+DEMO = Target(url="ws://127.0.0.1:1/demo", title="demo")
+
+
+def form(s: Stage) -> ConnectScreen:
+    assert isinstance(s.app.screen, ConnectScreen)
+    return s.app.screen
+
+
+def called(s: Stage) -> list[Target]:
+    return [command.target for command in s.engine.sent if isinstance(command, Connect)]
+
+
+async def test_shown_without_a_target_and_asks_for_devices(stage: Staging) -> None:
+    async with stage(target=None) as s:
+        assert isinstance(s.top(), ConnectScreen)
+        assert s.sent() == [ListDevices()]
+
+
+async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:
+    async with stage(target=None, protocols=("audiocodes", "twilio")) as s:
+        await s.play([devices()])
+        form(s).protocol.choose("twilio")
+        form(s).capture.choose("Built-in Microphone")
+        form(s).playback.choose("3")
+        await s.press(*"ws://h:1/x", "enter")
+        assert called(s) == [
+            Target(url="ws://h:1/x", protocol="twilio", input="Built-in Microphone", output="3")
+        ]
+        assert s.top() is s.session
+
+
+async def test_a_bad_url_is_a_sentence_under_the_field(stage: Staging) -> None:
+    async with stage(target=None) as s:
+        await s.press(*"https://x", "enter")
+        assert "a voice agent's websocket starts with wss://" in " ".join(s.text().split())
+        assert called(s) == []
+        assert s.app.focused is form(s).url
+
+
+async def test_demo_is_on_top_and_starts_the_local_agent(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT, demo=lambda: DEMO) as s:
+        await s.pilot.press("enter")
+        await s.until(lambda: called(s))
+        assert called(s) == [DEMO]
+        assert s.top() is s.session
+
+
+async def test_a_demo_that_does_not_start_says_why(stage: Staging) -> None:
+    def fail() -> Target:
+        raise OSError("no port is free [/x]")
+
+    async with stage(target=None, demo=fail) as s:
+        await s.pilot.press("ctrl+d")
+        await s.until(lambda: "no port is free [/x]" in s.text())
+        assert isinstance(s.top(), ConnectScreen)
+
+
+async def test_a_recent_target_is_called_with_all_its_settings(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT, protocols=("audiocodes", "twilio")) as s:
+        await s.press("down", "enter")
+        assert called(s) == [RECENT[1]]
+
+
+async def test_a_token_comes_from_the_environment(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        await s.press("enter")
+        assert "BOT_TOKEN is not set" in s.text()
+        monkeypatch.setenv("BOT_TOKEN", "hunter2")
+        await s.press("enter")
+        (target,) = called(s)
+        assert (target.token, target.token_env, target.input) == ("hunter2", "BOT_TOKEN", "line.wav")
+        assert "hunter2" not in s.text()
+
+
+async def test_secrets_in_a_url_are_not_listed(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        assert "bot.example.com/v1?key=…" in s.text()
+
+
+async def test_what_is_wrong_with_sound_is_said(stage: Staging) -> None:
+    async with stage(target=None) as s:
+        await s.play([devices("PortAudio is missing: install libportaudio2.")])
+        assert "PortAudio is missing: install libportaudio2." in s.text()
+
+
+async def test_buttons_and_esc(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        await s.pilot.click("#call")
+        assert "BOT_TOKEN is not set" in s.text() or called(s) == []
+        await s.pilot.click("#back")
+        await s.settle()
+        assert s.top() is s.session
+        await s.press("n", "escape")
+        assert s.top() is s.session
+
+
+async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT, protocols=("audiocodes", "twilio")) as s:
+        await s.press("down", "enter", "n")
+        assert form(s)._recent[0] == RECENT[1]

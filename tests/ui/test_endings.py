@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ui.conftest import TARGET, Staging
+from tests.ui.fakes import FakeClock, FakeEngine
+from tui.app import CRASHED, OpusAgentApp, crash_report
+from tui.bridge import Bridge
+from tui.engine.wire import Pause
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_quitting_returns_nothing_wrong(stage: Staging, key: str) -> None:
+    async with stage() as s:
+        await s.pilot.press(key)
+    assert s.app.return_code == 0
+    assert s.app.return_value == 0
+
+
+async def test_ctrl_c_quits_from_a_field_and_q_is_a_letter_there(stage: Staging) -> None:
+    async with stage(target=None) as s:
+        await s.press("q")
+        assert s.app.return_code is None
+        await s.pilot.press("ctrl+c")
+    assert s.app.return_code == 0
+
+
+async def test_suspending_pauses_honestly(stage: Staging) -> None:
+    async with stage() as s:
+        s.sent()
+        s.app.app_suspend_signal.publish(s.app)
+        assert s.sent() == [Pause(paused=True)], "before the process is stopped"
+        s.app.app_resume_signal.publish(s.app)
+        assert s.sent() == [Pause(paused=False)]
+
+
+async def test_a_crash_is_one_sentence_without_local_variables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "crash.log"
+    engine = FakeEngine()
+    app = OpusAgentApp(Bridge(engine, FakeClock()), target=TARGET, crash_log=log, auto_tick=False)
+
+    def fail() -> None:
+        local_secret = "hunter2"
+        raise RuntimeError(f"boom {len(local_secret)}")
+
+    async def crash() -> None:
+        async with app.run_test() as pilot:
+            app.call_later(fail)
+            await pilot.pause()
+
+    with pytest.raises(RuntimeError, match="boom"):
+        await crash()
+    assert app.return_code == CRASHED
+    assert app.crash_report.startswith("opusagent-tui stopped because of an error of its own (RuntimeError).")
+    assert str(log) in app.crash_report
+    assert "boom" in log.read_text()
+    assert "local_secret = " not in capsys.readouterr().err
+
+
+def test_a_log_that_cannot_be_written_leaves_the_sentence(tmp_path: Path) -> None:
+    report = crash_report(ValueError("x"), tmp_path / "missing" / "crash.log")
+    assert report == "opusagent-tui stopped because of an error of its own (ValueError)."
+
+
+def test_the_screen_loads_nothing_that_belongs_to_the_engine() -> None:
+    code = (
+        "import sys, tui.app; "
+        "print([m for m in ('numpy', 'sounddevice', 'websockets', 'samplerate') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

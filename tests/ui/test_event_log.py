@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, a_call, to_active
+from tui.models import events as e
+
+
+def pings(script: Script, count: int) -> Script:
+    for number in range(count):
+        script.after(100).message("ping", {}, f"round trip {number}.0 ms")
+    return script
+
+
+def log_lines(s: Stage) -> list[str]:
+    lines = s.text().splitlines()
+    top = s.session.log_pane.region.y + 1
+    width = s.session.log_pane.region.width - 1
+    return [line[:width].rstrip() for line in lines[top : s.session.log_pane.region.bottom] if line.strip()]
+
+
+async def test_a_row_says_when_which_way_what_and_how_large(stage: Staging, script: Script) -> None:
+    async with stage((100, 28)) as s:
+        await s.play(to_active(script).take())
+        line = next(line for line in log_lines(s) if "session.initiate" in line)
+        assert line.split() == [
+            "+0.012",
+            "→",
+            "session.initiate",
+            "caller",
+            "+15550100,",
+            "raw/lpcm16",
+            "124",
+        ]
+        assert any("+0.020 ←   session.accepted" in line for line in log_lines(s))
+
+
+async def test_a_run_of_audio_is_one_growing_row(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
+        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+        assert "2 × audio, 0.04 s" in log_lines(s)[-1]
+        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+        assert "3 × audio, 0.06 s" in log_lines(s)[-1]
+
+
+async def test_unknown_and_error_rows_have_a_glyph(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).message("agent.mood", {}, known=False)
+        await s.play(script.add(e.ErrorRaised, source="x", code="y", message="z").take())
+        assert any("← ! agent.mood" in line for line in log_lines(s))
+        assert any("· ✗ error" in line for line in log_lines(s))
+
+
+async def test_follows_at_the_bottom_only(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 100).take())
+        log = s.session.log_pane
+        assert log.following
+        assert "round trip 99.0 ms" in log_lines(s)[-1]
+        await s.press("up", "up")
+        before = log_lines(s)
+        await s.play(pings(script, 23).take())
+        assert log_lines(s) == before, "nothing under the reader's eyes moves"
+        assert "+23 new, F follows" in s.text()
+        await s.press("F")
+        assert log.following
+        assert "new" not in s.text().splitlines()[log.region.y]
+        assert "round trip 22.0 ms" in log_lines(s)[-1]
+
+
+async def test_end_follows_and_the_wheel_leaves_the_bottom(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 100).take())
+        log = s.session.log_pane
+        log.scroll_to(y=10, animate=False)
+        await s.play(pings(script, 3).take())
+        assert (log.following, log.unseen, log.scroll_offset.y) == (False, 3, 10)
+        log.scroll_to(y=log.max_scroll_y, animate=False)
+        assert (log.following, log.unseen) == (True, 0)
+        await s.press("home")
+        assert "F follows" in s.text()
+        await s.press("end")
+        assert "F follows" not in s.text()
+
+
+async def test_cursor_keys_and_pages(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 100).take())
+        log = s.session.log_pane
+        last = s.number
+        await s.press("up", "up", "down")
+        assert s.number == last - 1
+        await s.press("home")
+        assert s.number == 1
+        page = log.scrollable_content_region.height - 1
+        await s.press("pagedown", "pagedown", "pageup")
+        assert s.number == 1 + page
+        await s.press("home", "up")
+        assert s.number == 1
+        assert log_lines(s)[0].startswith("▌")
+
+
+async def test_a_click_selects_and_a_double_click_opens(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        log = s.session.log_pane
+        await s.pilot.click(log, offset=(20, 4))
+        assert log.row is s.bridge.log.rows[3]
+        assert not s.session.detail_open
+        await s.pilot.click(log, offset=(20, 4), times=2)
+        await s.until(lambda: s.session.detail_open)
+        assert "→ sent session.initiate" in s.text()
+
+
+async def test_a_click_on_the_title_follows(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 100).take())
+        await s.press("home")
+        await s.pilot.click(s.session.log_pane, offset=(5, 0))
+        assert s.session.log_pane.following
+
+
+async def test_a_click_beside_the_rows_is_harmless(stage: Staging) -> None:
+    async with stage() as s:
+        await s.pilot.click(s.session.log_pane, offset=(20, 5))
+        await s.press("up", "down", "home", "end", "pageup", "enter", "F", "e")
+        assert not s.session.detail_open
+
+
+async def test_a_new_session_starts_afresh(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 100).take())
+        await s.press("home", "enter")
+        await s.play(to_active(Script()).take())
+        assert s.session.log_pane.following
+        assert not s.session.detail_open
+        assert "round trip" not in s.text()
+        assert len(s.bridge.log) == s.session.log_pane.virtual_size.height
+
+
+async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await s.press("enter")
+        assert any(line.startswith("▌") for line in log_lines(s))

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from textual.command import CommandPalette
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, a_call, to_active
+from tui.engine.wire import HangUp
+from tui.screens.actions import APP, SESSION
+from tui.screens.help import HelpScreen
+from tui.screens.palette import ActionCommands
+
+
+async def help_text(s: Stage) -> str:
+    await s.pilot.resize_terminal(100, 74)
+    await s.press("question_mark")
+    assert isinstance(s.app.screen, HelpScreen)
+    return s.text()
+
+
+async def test_help_lists_every_binding(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        active = s.session.active_bindings
+        text = " ".join((await help_text(s)).replace("│", " ").split())
+        for key, entry in active.items():
+            if entry.binding.system:
+                continue
+            assert s.app.get_key_display(entry.binding) in text, key
+            assert (entry.binding.tooltip or entry.binding.description) in text, key
+
+
+async def test_help_is_about_where_it_was_asked(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        text = await help_text(s)
+        assert "Row up" in text
+        assert "Jump to the last error's event in the log. (not now)" in text
+        await s.press("escape", "tab", "question_mark")
+        assert "First words" in s.text()
+        assert "Row up" not in s.text()
+
+
+async def test_every_action_has_an_id_of_its_own_and_a_tooltip() -> None:
+    actions = [*SESSION, *APP]
+    assert len({action.id for action in actions}) == len(actions)
+    assert all(action.tooltip.endswith((".", "here")) for action in actions)
+
+
+async def palette_names(s: Stage) -> list[str]:
+    provider = ActionCommands(s.app.screen)
+    return [str(hit.prompt) async for hit in provider.discover()]
+
+
+async def test_the_palette_lists_what_applies_now(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        idle = " ".join(await palette_names(s))
+        assert "Call" in idle
+        assert "Hang up" not in idle
+        await s.play(to_active(script).take())
+        active = " ".join(await palette_names(s))
+        assert "Hang up" in active
+        assert "Say line 9" in active
+        assert "Show error" not in active
+
+
+async def test_a_command_of_the_palette_does_what_the_key_does(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.sent()
+        await s.press("ctrl+p")
+        assert isinstance(s.app.screen, CommandPalette)
+        await s.press(*"hang")
+        await s.until(lambda: "End the call." in s.text())
+        await s.pilot.press("down", "enter")
+        await s.until(lambda: s.engine.sent)
+        assert s.sent() == [HangUp()]
+
+
+async def test_every_theme_draws(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await s.press("enter")
+        for theme in ("opus-light", "ansi-dark", "ansi-light", "opus-dark"):
+            s.app.theme = theme
+            await s.tick()
+            assert "active" in s.text()
+
+
+async def test_no_color_means_the_terminals_colours(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with stage() as s:
+        assert s.app.theme == "ansi-dark"

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from rich.cells import cell_len
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import NASTY, Script, nasty_events, to_active
+from tui.models import events as e
+from tui.models.target import Target
+
+CONTROL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def check(s: Stage) -> None:
+    text = s.text()
+    assert not CONTROL.search(text)
+    assert all(cell_len(line) <= s.app.size.width for line in text.splitlines())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
+async def test_every_panel_takes_anything(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(to_active(script).take())
+        for text in NASTY:
+            for kind, fields in nasty_events(text):
+                script.add(kind, **fields)
+            await s.play(script.take())
+            check(s)
+
+
+async def test_every_event_can_be_opened(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for text in NASTY:
+            for kind, fields in nasty_events(text):
+                script.add(kind, **fields)
+        await s.play(script.take())
+        await s.press("enter")
+        for row in range(len(s.bridge.log)):
+            s.session.log_pane.move_to(row)
+            s.session.detail.show(s.bridge.log.rows[row], at_once=True)
+            if row % 7 == 0:
+                await s.tick()
+                check(s)
+
+
+async def test_nasty_messages_in_the_detail(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        for text in NASTY:
+            script.message(text[:50] or "x", {text: text, "list": [text]}, text)
+            script.message("raw", text.encode("utf-8", "surrogatepass"), text)
+            await s.play(script.take())
+            for key in ("F", "enter", "v", "up", "enter", "v"):
+                await s.press(key)
+                check(s)
+
+
+async def test_nasty_sessions_and_errors(stage: Staging) -> None:
+    async with stage() as s:
+        for text in NASTY:
+            script = Script().started(title=text, target=text)
+            script.add(e.ErrorRaised, source=text, code=text, message=text, hint=text)
+            await s.play(script.take())
+            check(s)
+
+
+async def test_nasty_recent_targets(stage: Staging) -> None:
+    recent = [Target(url=f"ws://host/{text[:2000]}", title=text) for text in NASTY]
+    async with stage(target=None, recent=recent) as s:
+        check(s)
+        for _ in NASTY:
+            await s.press("down")
+            check(s)
+
+
+async def test_negative_and_missing_values(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).after(-500)
+        script.add(e.PlaybackEnded, reply="", heard_ms=-1, unheard_ms=-5).add(
+            e.RoundTripMeasured, round_trip_ms=-3
+        )
+        script.add(e.LossCounted, loss=e.Loss.UNDERRUN, count=-2).message("x", b"", audio_ms=-1)
+        await s.play(script.take())
+        await s.press("enter")
+        check(s)

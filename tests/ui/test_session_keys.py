@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.conftest import TARGET, Staging
+from tests.ui.fakes import FakeEngine, Script, to_active
+from tui.engine.wire import (
+    Command,
+    Connect,
+    HangUp,
+    Interrupt,
+    Record,
+    SendDtmf,
+    SetMuted,
+    SetVolume,
+    SpeakLine,
+)
+from tui.models import events as e
+from tui.screens.connect import ConnectScreen
+from tui.screens.keypad import KeypadScreen
+
+ACTIVE = [
+    ("r", Record(on=True)),
+    ("space", Record(on=True)),
+    ("m", SetMuted(muted=True)),
+    ("i", Interrupt()),
+    ("d", HangUp()),
+    ("plus", SetVolume(volume=1.1)),
+    ("equals_sign", SetVolume(volume=1.1)),
+    ("minus", SetVolume(volume=0.9)),
+    *((key, SpeakLine(key=key)) for key in "123456789"),
+]
+
+
+async def test_calls_its_target_at_the_start(stage: Staging) -> None:
+    async with stage() as s:
+        assert s.sent() == [Connect(target=TARGET)]
+
+
+async def test_a_key_sends_its_command_in_a_call(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.sent()
+        for key, command in ACTIVE:
+            await s.press(key)
+            assert s.sent() == [command], key
+
+
+async def test_keys_for_a_call_do_nothing_without_one(stage: Staging) -> None:
+    async with stage() as s:
+        s.sent()
+        await s.press("r", "s", "space", "m", "i", "d", "plus", "minus", "1", "9", "k")
+        assert s.sent() == []
+        assert s.top() is s.session
+
+
+async def test_record_and_stop_follow_what_the_engine_says(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).add(e.RecordingChanged, recording=True).take())
+        s.sent()
+        await s.press("r", "s", "space")
+        assert s.sent() == [Record(on=False), Record(on=False)]
+        await s.play(script.add(e.MutedChanged, muted=True).add(e.VolumeChanged, volume=2.0).take())
+        await s.press("m", "plus")
+        assert s.sent() == [SetMuted(muted=False), SetVolume(volume=2.0)]
+
+
+async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.sent()
+        await s.press("k")
+        assert isinstance(s.top(), KeypadScreen)
+        await s.press("4", "asterisk", "number_sign")
+        await s.pilot.click("#keys Button:first-of-type")
+        assert s.sent() == [SendDtmf(digits=key) for key in "4*#1"]
+        assert "4*#1" in s.text()
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+async def test_c_calls_again_when_the_call_is_over(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.sent()
+        await s.press("c")
+        assert s.sent() == []
+        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+        await s.press("c")
+        assert s.sent() == [Connect(target=TARGET)]
+
+
+async def test_c_starts_a_lost_engine_again(stage: Staging, script: Script) -> None:
+    fresh = FakeEngine()
+    async with stage(start_engine=lambda: fresh) as s:
+        await s.play(to_active(script).take())
+        s.engine.alive = False
+        await s.tick()
+        assert "✗ error" in s.text()
+        assert "The engine process has ended" in s.text()
+        await s.press("c")
+        assert fresh.sent == [Connect(target=TARGET)]
+        assert len(s.bridge.log) > 5, "what was seen stays"
+
+
+async def test_an_engine_that_cannot_be_started_is_a_sentence(stage: Staging, script: Script) -> None:
+    def fail() -> FakeEngine:
+        raise OSError("no memory [/x]")
+
+    async with stage(start_engine=fail) as s:
+        s.engine.alive = False
+        await s.tick()
+        await s.press("c")
+        assert s.top() is s.session
+
+
+async def test_n_chooses_another_target(stage: Staging) -> None:
+    async with stage() as s:
+        await s.press("n")
+        assert isinstance(s.top(), ConnectScreen)
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+@pytest.mark.parametrize(("name", "command"), [("Record", Record(on=True)), ("Hang up", HangUp())])
+async def test_the_key_bar_can_be_clicked(
+    stage: Staging, script: Script, name: str, command: Command
+) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.sent()
+        await s.until(lambda: "Record" in s.text())
+        bar = s.text().splitlines()[-1]
+        await s.pilot.click(offset=(bar.index(name), 23))
+        await s.until(lambda: s.engine.sent)
+        assert s.sent() == [command]
+
+
+async def test_tab_goes_round_the_panes(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        assert s.focused() is s.session.log_pane
+        await s.press("tab")
+        assert s.focused() is s.session.transcript
+        await s.press("shift+tab", "enter", "tab")
+        assert s.focused() is s.session.detail
+        await s.press("escape")
+        assert s.focused() is s.session.log_pane

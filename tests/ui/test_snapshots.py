@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.conftest import Staging, check_snapshot
+from tests.ui.fakes import MS, Script, a_call, devices, telemetry
+from tui.models import events as e
+from tui.models.target import Target
+
+SIZES = [(80, 24), (160, 50)]
+RECENT = [
+    Target(url="wss://bot.example.com/v1/voice?key=abc"),
+    Target(url="ws://localhost:8000/ws", protocol="twilio", title="staging"),
+]
+
+
+def with_error(script: Script) -> Script:
+    script.after(100).add(
+        e.ErrorRaised,
+        source="agent",
+        code="session.error",
+        message="media format raw/lpcm16_24 is not supported",
+        hint="Offer another format with --format.",
+    )
+    script.add(
+        e.NoticeRaised,
+        text="No PortAudio: recorded caller lines are the microphone.",
+        hint="Install libportaudio2.",
+    )
+    return script.add(e.LineChanged, name="3")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_session(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        s.clock.now_ns += 83_000 * MS
+        await s.play([*a_call(script).take(), telemetry(-23, -14, queued_ms=1240)])
+        check_snapshot(f"session-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_session_with_error_and_detail(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        s.clock.now_ns += 83_000 * MS
+        await s.play(with_error(a_call(script)).take())
+        s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
+        await s.press("enter")
+        check_snapshot(f"detail-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_connect(stage: Staging, size: tuple[int, int]) -> None:
+    async with stage(size, target=None, recent=RECENT, demo=lambda: Target(url="ws://x")) as s:
+        await s.play([devices()])
+        check_snapshot(f"connect-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize(("key", "name"), [("question_mark", "help"), ("k", "keypad")])
+async def test_modal(stage: Staging, script: Script, key: str, name: str) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        await s.press(key)
+        check_snapshot(f"{name}-80x24", s.text())

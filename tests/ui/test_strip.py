@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from tests.ui.conftest import Staging
+from tests.ui.fakes import MS, Script, telemetry, to_active
+from tui.models import events as e
+from tui.models.events import Loss, Status
+from tui.widgets.strip import STATUS_LOOKS
+
+WALK = [
+    Status.CONNECTING,
+    Status.INITIATING,
+    Status.ACTIVE,
+    Status.RESUMING,
+    Status.ACTIVE,
+    Status.ENDING,
+    Status.ENDED,
+]
+
+
+async def test_follows_the_status_through_every_state(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        assert "○ idle" in s.text()
+        await s.play(script.started().take())
+        old = Status.IDLE
+        for new in WALK:
+            await s.play(script.status(old, new).take())
+            assert f"{STATUS_LOOKS[new][0]} {new.value}  demo" in s.text().splitlines()[0]
+            old = new
+        await s.play(script.status(Status.ENDED, Status.ERROR, "the agent hung up").take())
+        assert "✗ error  demo  audiocodes  the agent hung up" in s.text().splitlines()[0]
+
+
+def test_every_status_has_a_glyph_of_its_own() -> None:
+    assert len({glyph for glyph, _ in STATUS_LOOKS.values()}) == len(Status)
+
+
+async def test_what_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        assert "–:––" in s.text().splitlines()[0]
+        await s.play(to_active(script).take())
+        assert "response –" in s.text()
+        assert "greeting –" in s.text()
+        assert "ping –" in s.text()
+        assert "– dB" in s.text()
+
+
+async def test_the_clock_goes_on_without_events(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.clock.now_ns += 3_725_000 * MS
+        await s.tick()
+        assert s.text().splitlines()[0].endswith("1:02:04")
+
+
+async def test_indicators_are_words(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        assert "not recording" in s.text()
+        script.add(e.RecordingChanged, recording=True).add(e.MutedChanged, muted=True)
+        script.add(e.VolumeChanged, volume=0.5).add(e.LineChanged, name="3")
+        await s.play(script.take())
+        first, second = s.text().splitlines()[:2]
+        assert "volume 50%  ▲ MUTED  ◉ REC" in first
+        assert "▶ line 3" in second
+        await s.play(script.add(e.LineChanged, name="3", finished=True).take())
+        assert "line 3" not in s.text().splitlines()[1]
+
+
+async def test_no_loss_is_silent(stage: Staging) -> None:
+    async with stage() as s:
+        for loss in Loss:
+            script = to_active(Script())
+            await s.play(script.take())
+            assert "loss 0" in s.text()
+            await s.play(script.add(e.LossCounted, loss=loss, count=300).take())
+            line = s.text().splitlines()[1]
+            assert "loss 0" not in line
+            assert "0.3 s" in line or "300" in line
+
+
+async def test_what_is_queued_is_shown(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play([*to_active(script).take(), telemetry(None, None, queued_ms=1500)])
+        assert "queued 1.5 s" in s.text()

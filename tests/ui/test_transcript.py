@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, to_active
+from tui.models import events as e
+from tui.models.events import Speaker
+
+
+def lines(s: Stage) -> list[str]:
+    region = s.session.transcript.region
+    rows = s.text().splitlines()[region.y + 1 : region.bottom]
+    return [row[: region.width - 1].strip() for row in rows if row.strip()]
+
+
+def said(script: Script, text: str, *, final: bool = True, speaker: Speaker = Speaker.USER) -> Script:
+    return script.add(e.Transcribed, speaker=speaker, text=text, final=final)
+
+
+async def test_a_partial_is_rewritten_in_place(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(said(to_active(script), "I'd", final=False).take())
+        assert lines(s) == ["+0.020 user  I'd …"]
+        await s.play(said(script, "I'd like tea.").take())
+        assert lines(s) == ["+0.020 user  I'd like tea."]
+
+
+async def test_how_far_words_were_heard_is_a_word(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).add(e.Transcribed, speaker=Speaker.AGENT, text="Hello.", final=True, item="1")
+        await s.play(script.take())
+        assert lines(s) == ["+0.020 agent Hello.  [queued]"]
+        await s.play(script.add(e.PlaybackStarted, reply="1").take())
+        assert lines(s) == ["+0.020 agent Hello.  [speaking]"]
+        await s.play(script.add(e.PlaybackEnded, reply="1", heard_ms=10, unheard_ms=5).take())
+        assert lines(s) == ["+0.020 agent Hello.  [cut\u00a0off]"]
+
+
+async def test_long_words_wrap_and_follow_the_width(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(said(to_active(script), "word " * 30).take())
+        narrow = len(lines(s))
+        await s.pilot.resize_terminal(110, 24)
+        await s.settle()
+        assert 1 < len(lines(s)) < narrow
+
+
+async def test_stays_where_it_is_read(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for number in range(60):
+            said(script, f"sentence {number}")
+        await s.play(script.take())
+        assert lines(s)[-1].endswith("sentence 59")
+        await s.press("tab", "up")
+        before = lines(s)
+        await s.play(said(said(script, "one more"), "and another").take())
+        assert lines(s) == before
+        assert "Transcript · +2 new, F follows" in s.text()
+        await s.press("end")
+        assert lines(s)[-1].endswith("and another")
+
+
+async def test_thousands_of_utterances_cost_only_what_changes(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for number in range(5000):
+            said(script, f"sentence {number}")
+        await s.play(script.take())
+        wrapped = s.session.transcript._wrapped
+        first, last = wrapped[0], wrapped[-1]
+        await s.play(said(script, "the last", final=False).take())
+        assert wrapped[0] is first
+        assert wrapped[-2] is last
+        assert lines(s)[-1].endswith("the last …")

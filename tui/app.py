@@ -1,0 +1,265 @@
+"""The Textual application: themes, the tick, exit paths. No session logic."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from rich.console import RenderableType
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.timer import Timer
+
+from tui.bridge import Bridge, EngineLink
+from tui.engine.wire import Connect, Pause
+from tui.models.target import Target
+from tui.models.text import one_line
+from tui.screens.actions import APP, bindings
+from tui.screens.connect import ConnectScreen
+from tui.screens.help import HelpScreen
+from tui.screens.palette import ActionCommands
+from tui.screens.session import SessionScreen
+from tui.screens.themes import ANSI, DARK, LIGHT
+
+TICKS_PER_S = 20
+TICKS_PER_REFRESH = 2
+"""Levels are drawn every tick, everything else at half the rate."""
+CRASHED = 70
+TERMINAL_LOST = 129
+_SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
+_START_FAILURES = (OSError, RuntimeError, ValueError)
+
+
+class OpusAgentApp(App[int]):
+    """The screen of `opusagent-tui`."""
+
+    TITLE = "opusagent-tui"
+    ENABLE_COMMAND_PALETTE = True
+    ALLOW_SELECT = False
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
+    BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
+        (0, "-tiny"),
+        (60, "-narrow"),
+        (120, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-low"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        *,
+        target: Target | None = None,
+        recent: Sequence[Target] = (),
+        protocols: Sequence[str] = ("audiocodes",),
+        start_engine: Callable[[], EngineLink] | None = None,
+        demo: Callable[[], Target] | None = None,
+        on_call: Callable[[Target], None] | None = None,
+        crash_log: Path | None = None,
+        auto_tick: bool = True,
+    ) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.target = target
+        self.session = SessionScreen(bridge)
+        self.crash_report = ""
+        """The sentence about a crash; empty without one."""
+        self._recent = list(recent)
+        self._protocols = tuple(protocols)
+        self._start_engine = start_engine
+        self._demo = demo
+        self._on_call = on_call
+        self._crash_log = crash_log
+        self._auto_tick = auto_tick
+        self._ticks = 0
+        self._timer: Timer | None = None
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = ANSI if self.no_color else DARK.name
+        self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        """Show the session, and call if it is known whom."""
+        # At once: by the next turn of the loop the process is stopped.
+        self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
+        self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
+        if not self.is_headless:
+            self._listen_to_signals()
+        self.push_screen(self.session)
+        if self._auto_tick:
+            rate = TICKS_PER_S / (2 if "SSH_CONNECTION" in os.environ else 1)
+            self._timer = self.set_interval(1 / rate, self.tick)
+        if self.target is None:
+            self.choose_target()
+        else:
+            self.call(self.target)
+
+    # the tick
+
+    def tick(self) -> None:
+        """Take what the engine sent; draw levels now and the rest every other time."""
+        self._ticks += 1
+        with self.batch_update():
+            self.bridge.drain()
+            if self._ticks % TICKS_PER_REFRESH == 0 or not self._auto_tick:
+                self.bridge.refresh()
+            screen = self.screen
+            if isinstance(screen, SessionScreen | ConnectScreen):
+                screen.poll()
+
+    # calling
+
+    def call(self, target: Target) -> None:
+        """Call it, with a new engine if the old one was lost."""
+        self.target = target
+        self.session.can_call = True
+        if not self.bridge.engine.alive and not self._restart_engine():
+            return
+        self.bridge.send(Connect(target=target))
+        if self._on_call is not None:
+            self._on_call(target)
+
+    @on(SessionScreen.CallWanted)
+    def call_again(self) -> None:
+        """Call the same target once more."""
+        if self.target is not None:
+            self.call(self.target)
+
+    @on(SessionScreen.TargetWanted)
+    def choose_target(self) -> None:
+        """Show the connect screen."""
+        self.push_screen(
+            ConnectScreen(self.bridge, recent=self._recent, protocols=self._protocols, demo=self._demo),
+            self._target_chosen,
+        )
+
+    def _target_chosen(self, target: Target | None) -> None:
+        if target is not None:
+            self._recent = [target, *(known for known in self._recent if known.url != target.url)]
+            self.call(target)
+
+    def _restart_engine(self) -> bool:
+        if self._start_engine is None:
+            self.notify("The engine has ended. Start the program again.", severity="error", markup=False)
+            return False
+        try:
+            self.bridge.replace_engine(self._start_engine())
+        except _START_FAILURES as error:
+            reason = one_line(f"The engine could not be started: {error}", 300)
+            self.notify(reason, severity="error", markup=False)
+            return False
+        return True
+
+    def _pause(self, *, paused: bool) -> None:
+        self.bridge.send(Pause(paused=paused))
+
+    # screens for everybody
+
+    def action_help(self) -> None:
+        """What the keys do here."""
+        if not isinstance(self.screen, HelpScreen):
+            active = self.screen.active_bindings
+            shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
+            self.push_screen(HelpScreen(active, shown))
+
+    # endings: all of them come here
+
+    def leave(self, code: int = 0) -> None:
+        """End with this exit code; whoever started the screen says goodbye on the wire."""
+        self.exit(code, return_code=code)
+
+    async def action_quit(self) -> None:
+        """The keys."""
+        self.leave()
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number, code in _SIGNALS.items():
+            loop.add_signal_handler(number, self.leave, code)
+
+        threading.excepthook = partial(self._thread_failed, loop, threading.excepthook)
+
+    def _thread_failed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        otherwise: Callable[[threading.ExceptHookArgs], object],
+        failure: threading.ExceptHookArgs,
+    ) -> None:
+        """The terminal can go away without a signal; the thread that writes to it is the first to know."""
+        if isinstance(failure.exc_value, OSError):
+            loop.call_soon_threadsafe(self.leave, TERMINAL_LOST)
+        else:
+            otherwise(failure)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """Textual's last resort, which would print local variables: keep the reason, leave.
+
+        Without an exception at hand it is the thread that reads the terminal that has failed.
+        """
+        error = sys.exception() or self._exception
+        if error is None:
+            self.leave(TERMINAL_LOST)
+        else:
+            self._crashed(error)
+
+    def _fatal_error(self) -> None:
+        self._crashed(sys.exception() or self._exception)
+
+    def _crashed(self, error: BaseException | None) -> None:
+        if not self.crash_report:
+            self.crash_report = crash_report(error, self._crash_log)
+        self._return_code = CRASHED
+        self._close_messages_no_wait()
+
+
+def crash_report(error: BaseException | None, log: Path | None) -> str:
+    """Write what happened to the log, without local variables, and say in one sentence where it is."""
+    name = "an unknown reason" if error is None else type(error).__name__
+    sentence = f"opusagent-tui stopped because of an error of its own ({name})."
+    if log is None or error is None:
+        return sentence
+    try:
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return sentence
+    return f"{sentence} The details are in {log}"
+
+
+def run_app(
+    bridge: Bridge,
+    *,
+    target: Target | None = None,
+    recent: Sequence[Target] = (),
+    protocols: Sequence[str] = ("audiocodes",),
+    start_engine: Callable[[], EngineLink] | None = None,
+    demo: Callable[[], Target] | None = None,
+    on_call: Callable[[Target], None] | None = None,
+    crash_log: Path | None = None,
+) -> int:
+    """Run the screen until it ends, and return the exit code. The caller ends the engine."""
+    app = OpusAgentApp(
+        bridge,
+        target=target,
+        recent=recent,
+        protocols=protocols,
+        start_engine=start_engine,
+        demo=demo,
+        on_call=on_call,
+        crash_log=crash_log,
+    )
+    app.run()
+    if app.crash_report:
+        sys.stderr.write(app.crash_report + "\n")
+        return CRASHED
+    return app.return_code or 0

@@ -1,0 +1,1 @@
+"""The screens: what is laid out where, and which keys mean what."""

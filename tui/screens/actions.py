@@ -1,0 +1,143 @@
+"""The one registry of actions: keys, footer, help and palette are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something the user can do."""
+
+    id: str
+    """Stable: what a keymap in the settings names."""
+    keys: str
+    name: str
+    """In the footer and the palette: one or two words."""
+    tooltip: str
+    """In the help, the palette and beside the mouse: a sentence."""
+    call: str = ""
+    """Textual's action; the id unless said otherwise."""
+    show: bool = False
+    """In the footer."""
+    key_display: str | None = None
+    palette: bool = True
+    priority: bool = False
+
+    @property
+    def action(self) -> str:
+        """What Textual is to run."""
+        return self.call or self.id
+
+
+SESSION: Sequence[Action] = (
+    Action(
+        "record", "r", "Record", "Record: what the microphone hears goes to the agent from now on.", show=True
+    ),
+    Action("stop", "s", "Stop", "Stop recording; the call goes on.", show=True),
+    Action("toggle", "space", "Record or stop", "Start or stop recording.", "toggle_record"),
+    Action("mute", "m", "Mute", "Mute or unmute: silence is sent instead of the microphone.", show=True),
+    Action("hang_up", "d", "Hang up", "End the call.", show=True),
+    Action(
+        "interrupt", "i", "Flush", "Interrupt: drop the agent's audio that is still to be played.", show=True
+    ),
+    Action("keypad", "k", "DTMF", "Open the keypad and press DTMF keys.", show=True),
+    *(
+        Action(
+            f"say_{key}",
+            key,
+            "Say" if key == "1" else f"Say line {key}",
+            "Speak a recorded caller line as if into the microphone.",
+            f"say('{key}')",
+            show=key == "1",
+            key_display="1-9",
+        )
+        for key in "123456789"
+    ),
+    Action(
+        "call", "c", "Call", "Call again; starts the engine again if it was lost.", "call_again", show=True
+    ),
+    Action("new", "n", "New", "Choose another target.", "new_target", show=True),
+    Action(
+        "louder", "plus,equals_sign", "Louder", "Playback volume up by 10 %.", "volume(0.1)", key_display="+"
+    ),
+    Action("quieter", "minus", "Quieter", "Playback volume down by 10 %.", "volume(-0.1)", key_display="-"),
+    Action(
+        "open",
+        "enter",
+        "Open",
+        "Show the selected event in detail (a double click does too).",
+        "open_event",
+        show=True,
+        key_display="⏎",
+    ),
+    Action("raw", "v", "Raw", "In the detail: the message as it came, or pretty.", "toggle_raw"),
+    Action(
+        "close",
+        "escape",
+        "Close",
+        "Close the detail; then dismiss the error; then the notice.",
+        "close",
+        key_display="esc",
+    ),
+    Action("follow", "F", "Follow", "Go to the end of log and transcript and follow."),
+    Action("error", "e", "Show error", "Jump to the last error's event in the log.", "jump_to_error"),
+)
+
+APP: Sequence[Action] = (
+    Action("help", "question_mark,f1", "Help", "Every key that works here.", show=True, key_display="?"),
+    Action(
+        "palette",
+        "ctrl+p",
+        "All",
+        "Search everything that can be done now.",
+        "command_palette",
+        show=True,
+        key_display="^p",
+        palette=False,
+        priority=True,
+    ),
+    Action("theme", "t", "Theme", "Choose colours: dark, light, the terminal's own.", "change_theme"),
+    Action(
+        "suspend",
+        "ctrl+z",
+        "Suspend",
+        "Back to the shell; fg returns. The call goes on.",
+        "suspend_process",
+        key_display="^z",
+        priority=True,
+    ),
+    Action("quit", "q", "Quit", "End the call and leave.", "quit", show=True),
+    Action(
+        "quit_now",
+        "ctrl+c,ctrl+q",
+        "Quit",
+        "End the call and leave, from anywhere.",
+        "quit",
+        key_display="^c",
+        palette=False,
+        priority=True,
+    ),
+    Action("next_pane", "tab", "Next pane", "Go to the next pane.", "focus_next", palette=False),
+    Action("previous_pane", "shift+tab", "Previous pane", "Go back a pane.", "focus_previous", palette=False),
+)
+
+
+def bindings(actions: Iterable[Action]) -> list[BindingType]:
+    """The actions as Textual's bindings."""
+    return [
+        Binding(
+            action.keys,
+            action.action,
+            action.name,
+            show=action.show,
+            key_display=action.key_display,
+            priority=action.priority,
+            tooltip=action.tooltip,
+            id=action.id,
+        )
+        for action in actions
+    ]

@@ -1,0 +1,74 @@
+"""The keypad: DTMF keys by keyboard and by mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Grid, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from tui.screens.actions import Action, bindings
+
+KEYS = "123456789*0#"
+_NAMES = {"*": "asterisk", "#": "number_sign"}
+_SHOWN = 22
+
+KEYPAD = (
+    *(
+        Action(
+            f"dtmf_{_NAMES.get(key, key)}",
+            _NAMES.get(key, key),
+            f"Press {key}",
+            f"Send the DTMF key {key}.",
+            f"press('{key}')",
+            key_display=key,
+        )
+        for key in KEYS
+    ),
+    Action("keypad_close", "escape,k", "Close", "Back to the session.", "close", key_display="esc"),
+)
+
+
+class KeypadScreen(ModalScreen[None], inherit_bindings=False):
+    """Twelve keys; each is sent when it is pressed."""
+
+    CSS_PATH = "keypad.tcss"
+    TITLE = "Keypad"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = bindings(KEYPAD)
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        super().__init__()
+        self._send = send
+        self._digits = ""
+        self._pressed = Static("–", id="pressed", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """As on a telephone."""
+        with Vertical(id="keypad") as box:
+            box.border_title = "Keypad"
+            yield self._pressed
+            with Grid(id="keys"):
+                for key in KEYS:
+                    yield Button(key, name=key, compact=True)
+            yield Static("esc closes", id="hint", markup=False)
+
+    @on(Button.Pressed)
+    def press_button(self, event: Button.Pressed) -> None:
+        """By mouse, or with tab and enter."""
+        self.action_press(event.button.name or "")
+
+    def action_press(self, key: str) -> None:
+        """Send it, and show what was sent so far."""
+        self._digits += key
+        self._pressed.update(self._digits[-_SHOWN:], layout=False)
+        self._send(key)
+
+    def action_close(self) -> None:
+        """Done."""
+        self.dismiss()

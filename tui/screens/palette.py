@@ -1,0 +1,55 @@
+"""The command palette lists what the registry knows and what applies now, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from textual.app import App
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from tui.screens.actions import APP, SESSION, Action
+from tui.screens.session import SessionScreen
+
+
+class ActionCommands(Provider):
+    """The actions of the screen below and of the program."""
+
+    async def discover(self) -> Hits:
+        """Everything that applies."""
+        for action in self._applying():
+            yield DiscoveryHit(_title(action), partial(self._run, action), help=action.tooltip)
+
+    async def search(self, query: str) -> Hits:
+        """What applies and matches."""
+        matcher = self.matcher(query)
+        for action in self._applying():
+            score = matcher.match(action.name) or 0.1 * (query.casefold() in action.tooltip.casefold())
+            if score > 0:
+                yield Hit(score, _title(action), partial(self._run, action), help=action.tooltip)
+
+    def _applying(self) -> Iterator[Action]:
+        here = SESSION if isinstance(self.screen, SessionScreen) else ()
+        for action in (*here, *APP):
+            owner = self.app if action in APP else self.screen
+            name = action.action.partition("(")[0]
+            if action.palette and owner.check_action(name, ()) is True:
+                yield action
+
+    async def _run(self, action: Action) -> None:
+        owner: App[object] | object = self.app if action in APP else self.screen
+        if isinstance(owner, App):
+            await owner.run_action(action.action)
+        else:
+            await self.screen.run_action(action.action)
+
+
+def _title(action: Action) -> Content:
+    name = "Say line 1" if action.id == "say_1" else action.name
+    key = action.keys.partition(",")[0] if action.id.startswith("say_") else _key(action)
+    return Content.assemble(name, (f"  {key}", "$foreground-muted"))
+
+
+def _key(action: Action) -> str:
+    return action.key_display or action.keys.partition(",")[0]

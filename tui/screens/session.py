@@ -1,0 +1,251 @@
+"""The session screen: strip, meters, event log, transcript, detail. Draws models, sends intents."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.engine.wire import HangUp, Interrupt, Record, SendDtmf, SetMuted, SetVolume, SpeakLine
+from tui.models.events import Status
+from tui.screens.actions import SESSION, bindings
+from tui.screens.keypad import KeypadScreen
+from tui.widgets.banner import ErrorBanner, NoticeLine
+from tui.widgets.detail import DetailPane
+from tui.widgets.event_log import EventLogPane
+from tui.widgets.keys import KeyBar
+from tui.widgets.meters import Meters
+from tui.widgets.strip import SessionStrip
+from tui.widgets.transcript import TranscriptPane
+
+TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
+MAX_VOLUME = 2.0
+
+
+class SessionScreen(Screen[None], inherit_bindings=False):
+    """One call at a time, seen and steered."""
+
+    CSS_PATH = "session.tcss"
+    TITLE = "Session"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SESSION)
+
+    class CallWanted(Message):
+        """Call the target (again)."""
+
+    class TargetWanted(Message):
+        """Choose another target."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.can_call = False
+        """Whether there is a target to call; the app's business."""
+        self.strip = SessionStrip(bridge, id="strip")
+        self.meters = Meters(id="meters")
+        self.banner = ErrorBanner(bridge, id="banner")
+        self.notice = NoticeLine(bridge, id="notice")
+        self.log_pane = EventLogPane(bridge, id="log")
+        self.transcript = TranscriptPane(bridge, id="transcript")
+        self.detail = DetailPane(bridge, id="detail")
+        self._registrations: tuple[Registration, ...] = ()
+        self._offered: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(TOO_SMALL, id="too-small", markup=False)
+        with Vertical(id="body"):
+            yield self.strip
+            yield self.meters
+            yield self.banner
+            yield self.notice
+            with Vertical(id="panes"):
+                yield self.log_pane
+                with Vertical(id="side"):
+                    yield self.transcript
+                    yield self.detail
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Listen for what changes which keys apply."""
+        state = self.bridge.state
+        self._registrations = (
+            state.add_status_change_callback(self._changed),
+            state.add_controls_change_callback(self._changed),
+            state.add_error_callback(self._changed),
+            self.bridge.log.add_clear_callback(self.close_detail),
+        )
+        self.log_pane.focus()
+
+    def on_unmount(self) -> None:
+        """Stop listening."""
+        for registration in self._registrations:
+            registration.unregister()
+
+    def poll(self) -> None:
+        """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
+        self.meters.poll(self.bridge.telemetry, self.bridge.clock_ns())
+        self.strip.poll()
+
+    def offer_actions(self) -> None:
+        """Have footer and help show what applies now, if that has changed."""
+        state = self.bridge.state
+        log_empty = not self.bridge.log.rows
+        offered = (
+            state.status,
+            state.recording,
+            self.can_call,
+            self.detail_open,
+            state.last_error,
+            log_empty,
+        )
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """True: applies. None: not now, which the footer leaves out and the help says."""
+        state = self.bridge.state
+        talking = state.status in (Status.ACTIVE, Status.RESUMING)
+        match action:
+            case "record":
+                applies = talking and not state.recording
+            case "stop":
+                applies = state.recording
+            case "toggle_record" | "keypad" | "say" | "interrupt":
+                applies = talking
+            case "mute" | "volume":
+                applies = state.status.live
+            case "hang_up":
+                applies = state.status.live and state.status is not Status.ENDING
+            case "call_again":
+                applies = self.can_call and not state.status.live
+            case "new_target":
+                applies = not state.status.live
+            case "open_event":
+                applies = bool(self.bridge.log.rows)
+            case "toggle_raw":
+                applies = self.detail_open
+            case "jump_to_error":
+                applies = state.last_error is not None
+            case _:
+                applies = True
+        return applies or None
+
+    # what the keys do
+
+    def action_record(self) -> None:
+        """Start recording."""
+        self.bridge.send(Record(on=True))
+
+    def action_stop(self) -> None:
+        """Stop recording."""
+        self.bridge.send(Record(on=False))
+
+    def action_toggle_record(self) -> None:
+        """Start or stop recording."""
+        self.bridge.send(Record(on=not self.bridge.state.recording))
+
+    def action_mute(self) -> None:
+        """Mute or unmute."""
+        self.bridge.send(SetMuted(muted=not self.bridge.state.muted))
+
+    def action_volume(self, step: float) -> None:
+        """Louder or quieter."""
+        volume = round(self.bridge.state.volume + step, 2)
+        self.bridge.send(SetVolume(volume=min(max(volume, 0.0), MAX_VOLUME)))
+
+    def action_say(self, key: str) -> None:
+        """Speak a caller line."""
+        self.bridge.send(SpeakLine(key=key))
+
+    def action_interrupt(self) -> None:
+        """Flush playback."""
+        self.bridge.send(Interrupt())
+
+    def action_hang_up(self) -> None:
+        """End the call."""
+        self.bridge.send(HangUp())
+
+    def action_keypad(self) -> None:
+        """Open the keypad."""
+        self.app.push_screen(KeypadScreen(lambda digit: self.bridge.send(SendDtmf(digits=digit))))
+
+    def action_call_again(self) -> None:
+        """Call."""
+        self.post_message(self.CallWanted())
+
+    def action_new_target(self) -> None:
+        """Choose."""
+        self.post_message(self.TargetWanted())
+
+    # reading
+
+    @property
+    def detail_open(self) -> bool:
+        """Whether an event is shown in detail."""
+        return self.has_class("-detail")
+
+    @on(EventLogPane.Opened)
+    def action_open_event(self) -> None:
+        """Show the log's row in detail; what is read no longer moves."""
+        row = self.log_pane.row
+        if row is None:
+            return
+        self.log_pane.hold()
+        self.add_class("-detail")
+        self.detail.show(row, at_once=True)
+        self.offer_actions()
+
+    @on(EventLogPane.Highlighted)
+    def show_highlighted(self) -> None:
+        """The detail goes along with the cursor."""
+        row = self.log_pane.row
+        if self.detail_open and row is not None:
+            self.detail.show(row, at_once=False)
+
+    def close_detail(self) -> None:
+        """Give the transcript its place back."""
+        if self.detail_open:
+            self.remove_class("-detail")
+            self.detail.forget()
+            self.log_pane.focus()
+            self.offer_actions()
+
+    def action_close(self) -> None:
+        """Close one thing: the detail, the error, the notice."""
+        if self.detail_open:
+            self.close_detail()
+        elif self.banner.error is not None:
+            self.banner.dismiss()
+            self.offer_actions()
+        else:
+            self.notice.dismiss()
+
+    def action_toggle_raw(self) -> None:
+        """Raw or pretty."""
+        self.detail.toggle_raw()
+
+    def action_follow(self) -> None:
+        """Follow log and transcript."""
+        self.log_pane.follow()
+        self.transcript.follow()
+
+    @on(ErrorBanner.Clicked)
+    def action_jump_to_error(self) -> None:
+        """Show the last error's event."""
+        error = self.bridge.state.last_error
+        row = None if error is None else self.bridge.log.row_of(error.number)
+        if row is not None:
+            self.log_pane.focus()
+            self.log_pane.move_to(row, centre=True)
+
+    def _changed(self, *_: object) -> None:
+        self.bridge.mark_dirty(self.offer_actions)

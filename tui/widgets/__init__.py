@@ -1,0 +1,1 @@
+"""The panels: each draws a model and sends intents up as messages."""

@@ -1,0 +1,129 @@
+"""What wants to be read at once: the last error, and notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.models.events import ErrorRaised, NoticeRaised
+from tui.models.text import one_line
+from tui.widgets.panel import ModelPanel
+from tui.widgets.strip import Group, spread
+
+
+class ErrorBanner(Static, ModelPanel):
+    """Names the last error and what to do about it; hidden without one and when dismissed."""
+
+    DEFAULT_CSS = """
+    ErrorBanner {
+        display: none; height: 2; padding: 0 1; text-wrap: nowrap;
+        background: $error-muted; color: $foreground;
+        &:ansi { background: ansi_default; }
+        &:hover { background: $error 60%; }
+    }
+    """
+
+    class Clicked(Message):
+        """The error's event is to be shown."""
+
+    def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(markup=False, id=id)
+        self.bridge = bridge
+        self._dismissed: ErrorRaised | None = None
+        self.tooltip = "Show the error's event in the log (e)"
+
+    @property
+    def error(self) -> ErrorRaised | None:
+        """The error on show."""
+        error = self.bridge.state.last_error
+        return None if error is self._dismissed else error
+
+    def listen(self) -> Iterable[Registration]:
+        """Errors, and the status: a new session has none."""
+        yield self.bridge.state.add_error_callback(self.changed)
+        yield self.bridge.state.add_status_change_callback(self.changed)
+
+    def dismiss(self) -> None:
+        """Hide this error; the next one is shown again."""
+        self._dismissed = self.bridge.state.last_error
+        self.refresh_from_model()
+
+    def refresh_from_model(self) -> None:
+        """Show or hide."""
+        error = self.error
+        self.display = error is not None
+        if error is None:
+            return
+        width = self.content_size.width or self.screen.size.width - 2
+        count = max(self.bridge.state.metrics.errors, error.count)
+        keys = "e shows it · esc dismisses"
+        if count > 1:
+            keys = f"{count} errors · {keys}"
+        head = f"✗ {one_line(error.source, 40)}: "
+        message = one_line(error.message, max(width - len(head) - 2, 10))
+        first = Content.assemble((head, "bold $text-error"), (message, "bold $foreground"))
+        hint = one_line(error.hint, max(width - len(keys) - 6, 10)) if error.hint else ""
+        second = spread([Group([(f"  {hint}", "")])], [Group([(keys, "")])], width)
+        self.update(Content("\n").join((first, second)), layout=False)
+
+    def on_resize(self) -> None:
+        """Cut the texts anew."""
+        self.refresh_from_model()
+
+    def on_click(self) -> None:
+        """Like the key."""
+        self.post_message(self.Clicked())
+
+
+class NoticeLine(Static, ModelPanel):
+    """The last notice, in one line; hidden without one and when dismissed."""
+
+    DEFAULT_CSS = """
+    NoticeLine { display: none; height: 1; padding: 0 1; text-wrap: nowrap; background: $surface; }
+    """
+
+    def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(markup=False, id=id)
+        self.bridge = bridge
+        self._dismissed: NoticeRaised | None = None
+
+    @property
+    def notice(self) -> NoticeRaised | None:
+        """The notice on show."""
+        notice = self.bridge.state.notice
+        return None if notice is self._dismissed else notice
+
+    def listen(self) -> Iterable[Registration]:
+        """Notices are part of the controls; a new session has none."""
+        yield self.bridge.state.add_controls_change_callback(self.changed)
+        yield self.bridge.state.add_status_change_callback(self.changed)
+
+    def dismiss(self) -> None:
+        """Hide this notice."""
+        self._dismissed = self.bridge.state.notice
+        self.refresh_from_model()
+
+    def refresh_from_model(self) -> None:
+        """Show or hide."""
+        notice = self.notice
+        self.display = notice is not None
+        if notice is None:
+            return
+        width = self.content_size.width or self.screen.size.width - 2
+        text = f"{notice.text} {notice.hint}".strip()
+        self.tooltip = Content(one_line(text, 400))
+        line = Content.assemble(("! ", "bold $text-warning"), one_line(text, max(width - 2, 10)))
+        self.update(line, layout=False)
+
+    def on_resize(self) -> None:
+        """Cut the text anew."""
+        self.refresh_from_model()
+
+    def on_click(self) -> None:
+        """A click dismisses, as esc does."""
+        self.dismiss()

@@ -1,0 +1,41 @@
+"""Choice: one of some names; what is not among them (a file, a device that is not there) can still be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.content import Content
+from textual.widgets import Select
+
+from tui.models.text import one_line
+
+_SHOWN = 60
+
+
+class Choice(Select[str]):
+    """A `Select` of strings that always has a value."""
+
+    def __init__(self, names: Iterable[str], *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        self._offered = {name: name for name in names}
+        super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
+
+    @property
+    def chosen(self) -> str:
+        """The value."""
+        return self.value if isinstance(self.value, str) else next(iter(self._offered))
+
+    def offer(self, labels: dict[str, str]) -> None:
+        """Offer these values, each with its label; what was chosen stays chosen."""
+        chosen, self._offered = self.chosen, dict(labels)
+        self.set_options(self._prompts())
+        self.choose(chosen)
+
+    def choose(self, value: str) -> None:
+        """Choose a value, offered or not."""
+        if value not in self._offered:
+            self._offered[value] = value
+            self.set_options(self._prompts())
+        self.value = value
+
+    def _prompts(self) -> list[tuple[Content, str]]:
+        return [(Content(one_line(label, _SHOWN)), value) for value, label in self._offered.items()]

@@ -1,0 +1,94 @@
+"""KeyBar: the keys that do something now, in one line; a click is as good as the key."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import App
+from textual.binding import ActiveBinding
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+_GAP = 2
+
+
+class KeyBar(Static):
+    """What the screen binds from the left, what the program binds from the right."""
+
+    DEFAULT_CSS = """
+    KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(markup=False, id=id)
+        self._places: list[tuple[range, ActiveBinding]] = []
+
+    def on_mount(self) -> None:
+        """Be told when other keys apply."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def on_unmount(self) -> None:
+        """No longer."""
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def on_resize(self) -> None:
+        """Show as many as fit."""
+        self._show()
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked."""
+        entry = self._at(event)
+        if entry is not None:
+            self.app.simulate_key(entry.binding.key)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Say what the key under the mouse does."""
+        entry = self._at(event)
+        self.tooltip = None if entry is None else Content(entry.binding.tooltip)
+
+    def _at(self, event: events.MouseEvent) -> ActiveBinding | None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return None
+        return next((entry for place, entry in self._places if offset.x in place), None)
+
+    def _bindings_changed(self, screen: Screen[object]) -> None:
+        if self.is_attached and screen is self.screen and self.app.app_focus:
+            self._show()
+
+    def _show(self) -> None:
+        shown = list(
+            {
+                entry.binding.action: entry
+                for entry in reversed(self.screen.active_bindings.values())
+                if entry.binding.show and entry.enabled
+            }.values()
+        )[::-1]
+        left = [entry for entry in shown if not isinstance(entry.node, App)]
+        right = [entry for entry in shown if isinstance(entry.node, App)]
+        width = self.content_size.width
+        while left and self._cells(left) + _GAP + self._cells(right) > width:
+            left.pop()
+        parts: list[tuple[str, str]] = []
+        self._places = []
+        self._add(left, parts)
+        gap = max(width - self._cells(left) - self._cells(right), 0)
+        parts.append((" " * gap, ""))
+        self._add(right, parts, self._cells(left) + gap)
+        self.update(Content.assemble(*parts), layout=False)
+
+    def _add(self, entries: list[ActiveBinding], parts: list[tuple[str, str]], start: int = 0) -> None:
+        for number, entry in enumerate(entries):
+            if number:
+                parts.append((" " * _GAP, ""))
+                start += _GAP
+            key, name = self.app.get_key_display(entry.binding), entry.binding.description
+            parts += [(key, "bold $footer-key-foreground"), (f" {name}", "$footer-description-foreground")]
+            cells = cell_len(key) + 1 + cell_len(name)
+            self._places.append((range(start, start + cells), entry))
+            start += cells
+
+    def _cells(self, entries: list[ActiveBinding]) -> int:
+        keys = (f"{self.app.get_key_display(e.binding)} {e.binding.description}" for e in entries)
+        return sum(cell_len(key) for key in keys) + _GAP * max(len(entries) - 1, 0)

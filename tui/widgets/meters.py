@@ -1,0 +1,152 @@
+"""Level meters in dBFS with peak hold, drawn in eighths of a cell. They are polled; they listen to nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.models.events import Telemetry
+from tui.widgets.lines import line_of
+
+FLOOR_DBFS = -60.0
+"""The empty end of the scale; the full one is 0."""
+HOLD_NS = 1_500_000_000
+FALL_DB_PER_S = 20.0
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
+"""Up to -18, to -6, to 0 dBFS."""
+_LABEL_CELLS, _VALUE_CELLS = 6, 8
+
+
+class LevelMeter(Widget):
+    """One track: name, bar with peak, value."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "meter--label",
+        "meter--value",
+        "meter--low",
+        "meter--mid",
+        "meter--high",
+        "meter--peak",
+        "meter--empty",
+        "meter--clip",
+    }
+    DEFAULT_CSS = """
+    LevelMeter {
+        height: 1;
+        width: 1fr;
+        .meter--label { color: $foreground-muted; }
+        .meter--value { color: $foreground; }
+        .meter--low { color: $success; background: $surface; }
+        .meter--mid { color: $warning; background: $surface; }
+        .meter--high { color: $error; background: $surface; }
+        .meter--peak { color: $foreground; background: $surface; }
+        .meter--empty { color: $foreground-muted; background: $surface; }
+        .meter--clip { color: $text-error; text-style: bold; }
+    }
+    """
+
+    def __init__(self, label: str, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._label = label
+        self._level: float | None = None
+        self._peak: float | None = None
+        self._peak_at_ns = 0
+        self._clipped = False
+        self._shown: tuple[object, ...] = ()
+
+    def update_level(
+        self, level: float | None, peak: float | None, now_ns: int, *, clipped: bool = False
+    ) -> None:
+        """Take a new level; drawn only when it looks different."""
+        self._level = None if level is None else max(level, -200.0)
+        self._hold(peak if peak is not None else level, now_ns)
+        self._clipped = clipped
+        cells = self._bar_cells()
+        looks = (_eighths(self._level, cells), _eighths(self._peak, cells) // 8, self._value(), clipped)
+        if looks != self._shown:
+            self._shown = looks
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The meter is one line."""
+        style = self.get_component_rich_style
+        cells = self._bar_cells()
+        full = _eighths(self._level, cells)
+        peak_cell = min(_eighths(self._peak, cells) // 8, cells - 1)
+        bar = []
+        for cell in range(cells):
+            eighths = min(max(full - 8 * cell, 0), 8)
+            if cell == peak_cell and self._peak is not None and self._peak > FLOOR_DBFS and eighths < 8:
+                bar.append(("│", style("meter--peak")))
+            elif eighths:
+                zone = next(name for end, name in _ZONES if (cell + 0.5) / cells < end)
+                bar.append((_EIGHTHS[eighths], style(zone)))
+            else:
+                bar.append(("·" if cell % 10 == 9 else " ", style("meter--empty")))
+        value_style = style("meter--clip" if self._clipped else "meter--value")
+        return line_of(
+            (self._label.ljust(_LABEL_CELLS), style("meter--label")),
+            *bar,
+            (self._value().rjust(_VALUE_CELLS), value_style),
+        )
+
+    def _bar_cells(self) -> int:
+        return max(self.size.width - _LABEL_CELLS - _VALUE_CELLS, 1)
+
+    def _value(self) -> str:
+        if self._clipped:
+            return "CLIP"
+        if self._level is None:
+            return "– dB"
+        return "-∞ dB" if self._level < -99 else f"{self._level:.0f} dB"
+
+    def _hold(self, peak: float | None, now_ns: int) -> None:
+        if peak is None:
+            self._peak = None
+            return
+        held = self._peak
+        if held is not None and now_ns - self._peak_at_ns > HOLD_NS:
+            held -= FALL_DB_PER_S * (now_ns - self._peak_at_ns - HOLD_NS) / 1e9
+        if held is None or peak >= held:
+            self._peak, self._peak_at_ns = peak, now_ns
+        elif held != self._peak:
+            self._peak, self._peak_at_ns = held, now_ns - HOLD_NS
+
+
+def _eighths(dbfs: float | None, cells: int) -> int:
+    """How far a level fills the bar."""
+    if dbfs is None or math.isnan(dbfs):
+        return 0
+    share = 1 - max(min(dbfs, 0.0), FLOOR_DBFS) / FLOOR_DBFS
+    return round(share * cells * 8)
+
+
+class Meters(Horizontal):
+    """User and agent, side by side."""
+
+    DEFAULT_CSS = """
+    Meters { height: 1; padding: 0 1; LevelMeter { margin: 0 2 0 0; } }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.user = LevelMeter("user")
+        self.agent = LevelMeter("agent")
+
+    def compose(self) -> ComposeResult:
+        """The two."""
+        yield self.user
+        yield self.agent
+
+    def poll(self, telemetry: Telemetry, now_ns: int) -> None:
+        """Show the newest levels."""
+        t = telemetry
+        self.user.update_level(t.user_dbfs, t.user_peak_dbfs, now_ns, clipped=t.user_clipped)
+        self.agent.update_level(t.agent_dbfs, t.agent_peak_dbfs, now_ns)

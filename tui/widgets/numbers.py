@@ -1,0 +1,33 @@
+"""How figures read on the screen. What could not be measured is a dash, never 0."""
+
+from __future__ import annotations
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    if value is None:
+        return "–"
+    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration as on a clock."""
+    if seconds is None:
+        return "–:––"
+    minutes, rest = divmod(max(int(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def since(at_ns: int, start_ns: int) -> str:
+    """A time since the session's start, as in the log."""
+    return f"{(at_ns - start_ns) / 1e9:+.3f}"
+
+
+def size(count: int) -> str:
+    """A number of bytes in at most five characters; nothing for none."""
+    if count <= 0:
+        return ""
+    if count < 10_000:
+        return str(count)
+    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"

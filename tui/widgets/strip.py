@@ -1,0 +1,200 @@
+"""SessionStrip: what is true of the session now, in two lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.models.events import Loss, Status
+from tui.models.metrics import SessionMetrics
+from tui.models.session_state import SessionState
+from tui.models.text import one_line
+from tui.widgets import numbers
+from tui.widgets.panel import ModelPanel
+
+Part = tuple[str, str]
+"""A text and its style."""
+
+STATUS_LOOKS: dict[Status, Part] = {
+    Status.IDLE: ("○", "$foreground-muted"),
+    Status.CONNECTING: ("◌", "$text-warning"),
+    Status.INITIATING: ("◍", "$text-warning"),
+    Status.ACTIVE: ("●", "bold $text-success"),
+    Status.RESUMING: ("↻", "bold $text-warning"),
+    Status.ENDING: ("◑", "$text-warning"),
+    Status.ENDED: ("■", "$foreground-muted"),
+    Status.ERROR: ("✗", "bold $text-error"),
+}
+_GOOD_MS, _SLOW_MS = 800, 1500
+_LOSS_NAMES = {
+    Loss.CAPTURE_OVERFLOW: "overflow",
+    Loss.CAPTURE_DROPPED: "dropped",
+    Loss.DEVICE_UNDERFLOW: "underflow",
+    Loss.CALLBACK_FAILED: "callbacks",
+}
+"""Shorter than the value of the enum, where that is long."""
+_IN_MS = frozenset({Loss.UNHEARD, Loss.QUEUE_FULL})
+_MEANT = frozenset({Loss.UNHEARD, Loss.WITHHELD})
+_GAP = 2
+_MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
+
+
+class SessionStrip(Static, ModelPanel):
+    """Bound to the status, controls and metrics callbacks of the session's state; the clock is polled."""
+
+    DEFAULT_CSS = """
+    SessionStrip { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; }
+    """
+
+    def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(markup=False, id=id)
+        self.bridge = bridge
+        self._shown: Content | None = None
+
+    def listen(self) -> Iterable[Registration]:
+        """Status, controls, metrics."""
+        state = self.bridge.state
+        yield state.add_status_change_callback(self.changed)
+        yield state.add_controls_change_callback(self.changed)
+        yield state.add_metrics_update_callback(self.changed)
+
+    def refresh_from_model(self) -> None:
+        """Draw again if it reads differently."""
+        width = self.content_size.width
+        state = self.bridge.state
+        now_ns = self.bridge.clock_ns()
+        queued_ms = self.bridge.telemetry.queued_ms if state.status.live else 0.0
+        content = Content("\n").join(
+            (
+                spread(_who(state), _controls(state, now_ns), width),
+                spread(_figures(state.metrics), _doing(state, queued_ms), width),
+            )
+        )
+        if self._shown is None or content != self._shown or content.spans != self._shown.spans:
+            self._shown = content
+            self.update(content, layout=False)
+
+    def poll(self) -> None:
+        """Time goes on without events."""
+        self.refresh_from_model()
+
+    def on_resize(self) -> None:
+        """What fits is another matter now."""
+        self.refresh_from_model()
+
+
+class Group(NamedTuple):
+    """Texts that stay together."""
+
+    parts: Sequence[Part]
+    rank: int = 0
+    """Where there is no room for all, the highest goes first; 0 stays."""
+
+
+def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
+    """Groups from the left and from the right edge, as many as there is room for."""
+    kept, ends = list(left), list(right)
+    while _cells(kept) + _cells(ends) + _GAP > width:
+        last = max((*kept, *ends), key=lambda group: group.rank)
+        if last.rank == 0:
+            break
+        (kept if last in kept else ends).remove(last)
+    gap = max(width - _cells(kept) - _cells(ends), 0)
+    return Content.assemble(*_joined(kept), " " * gap, *_joined(ends))
+
+
+def _joined(groups: Sequence[Group]) -> list[Part]:
+    parts: list[Part] = []
+    for group in groups:
+        if parts:
+            parts.append((" " * _GAP, ""))
+        parts += group.parts
+    return parts
+
+
+def _cells(groups: Sequence[Group]) -> int:
+    return sum(cell_len(text) for text, _ in _joined(groups))
+
+
+def _who(state: SessionState) -> list[Group]:
+    glyph, style = STATUS_LOOKS[state.status]
+    groups = [Group([(f"{glyph} {state.status.value}", style)])]
+    if not state.protocol:
+        return [*groups, Group([("no session: c calls, n chooses whom", _MUTED)], 1)]
+    groups.append(Group([(one_line(state.title or state.target, 40), "bold $foreground")]))
+    groups.append(Group([(one_line(state.protocol, 20), "$primary")], 2))
+    if state.reason:
+        groups.append(Group([(one_line(state.reason, 60), _PLAIN)], 1))
+    if state.title and state.target:
+        groups.append(Group([(one_line(state.target, 80), _MUTED)], 5))
+    return groups
+
+
+def _controls(state: SessionState, now_ns: int) -> list[Group]:
+    groups: list[Group] = []
+    if state.capture or state.playback:
+        devices = f"{one_line(state.capture, 24)} → agent → {one_line(state.playback, 24)}"
+        groups.append(Group([(devices, _MUTED)], 6))
+    if state.volume != 1.0:
+        groups.append(Group([("volume ", _MUTED), (f"{state.volume:.0%}", _PLAIN)], 3))
+    if state.muted:
+        groups.append(Group([("▲ MUTED", _WARN)]))
+    if state.recording:
+        groups.append(Group([("◉ REC", "bold $text-error")]))
+    elif state.status.live:
+        groups.append(Group([("□ not recording", _MUTED)], 4))
+    groups.append(Group([(numbers.clock(state.metrics.duration_s(now_ns)), "bold $foreground")]))
+    return groups
+
+
+def _figures(metrics: SessionMetrics) -> list[Group]:
+    strays = metrics.findings + metrics.unknown_messages
+    return [
+        _latency("response", metrics.response_latency_ms, 0, judged=True),
+        Group([("loss ", _MUTED), *_losses(metrics)]),
+        *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
+        *([_count("findings", strays, 2, _WARN)] if strays else ()),
+        _latency("greeting", metrics.greeting_latency_ms, 5),
+        _latency("ping", metrics.round_trip_ms, 4),
+        *([_count("flushed", metrics.interruptions, 6)] if metrics.interruptions else ()),
+        _count("received", metrics.messages_received, 7),
+        _count("sent", metrics.messages_sent, 8),
+    ]
+
+
+def _count(name: str, value: int, rank: int, style: str = _PLAIN) -> Group:
+    return Group([(f"{name} ", _MUTED), (f"{value:,}", style)], rank)
+
+
+def _latency(name: str, value: float | None, rank: int, *, judged: bool = False) -> Group:
+    style = _PLAIN
+    if judged and value is not None:
+        good, slow = value <= _GOOD_MS, value <= _SLOW_MS
+        style = "bold $text-success" if good else _WARN if slow else "bold $text-error"
+    return Group([(f"{name} ", _MUTED), (numbers.milliseconds(value), style)], rank)
+
+
+def _losses(metrics: SessionMetrics) -> list[Part]:
+    parts: list[Part] = []
+    for loss in Loss:
+        amount = metrics.losses.get(loss.value, 0)
+        if amount:
+            name = _LOSS_NAMES.get(loss, loss.value)
+            text = f"{amount / 1000:.1f} s" if loss in _IN_MS else f"{amount:g}"
+            parts.append((f"{', ' if parts else ''}{name} {text}", _PLAIN if loss in _MEANT else _WARN))
+    return parts or [("0", _PLAIN)]
+
+
+def _doing(state: SessionState, queued_ms: float) -> list[Group]:
+    groups: list[Group] = []
+    if queued_ms >= 50:
+        groups.append(Group([("queued ", _MUTED), (f"{queued_ms / 1000:.1f} s", _PLAIN)], 3))
+    if state.line:
+        groups.append(Group([(f"▶ line {one_line(state.line, 24)}", "bold $secondary")], 1))
+    return groups
