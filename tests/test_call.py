@@ -173,3 +173,16 @@ def test_the_version_and_the_exit_codes_are_told() -> None:
 
     assert __version__ in run("--version").stdout
     assert "3 the agent did not answer" in run("call", "--help").stdout
+
+
+def test_check_probes_without_a_call(url: str) -> None:
+    ran = run("check", url)
+    assert ran.returncode == 0
+    assert "opened in" in ran.stdout
+    assert "connection.validated after" in ran.stdout
+
+
+def test_check_says_what_is_wrong() -> None:
+    ran = run("check", f"ws://127.0.0.1:{free_port()}/bot")
+    assert ran.returncode == 4
+    assert "connection refused" in ran.stdout

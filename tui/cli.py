@@ -198,6 +198,22 @@ def call(
     sys.exit(outcome)
 
 
+@cli.command(epilog=EXIT_CODES)
+@click.argument("url")
+@_target_options
+def check(url: str, **options: Any) -> None:
+    """Probe the voice agent at URL without a call."""
+    import asyncio
+
+    from tui.check import check as probe
+
+    target = _target(url, input_="lines", output="none", latency="auto", **options)
+    try:
+        sys.exit(asyncio.run(probe(target, click.echo)))
+    except ValueError as error:
+        raise Sentence(str(error)) from error
+
+
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="0: any free one.")

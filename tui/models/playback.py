@@ -157,13 +157,17 @@ class Playback:
         """The marks before which everything has left the speaker or was dropped, in order."""
         if not self._marks:
             return []
-        held_frames = 0
-        if self.speaker and self.queue and self.playing:
-            held_frames = int(self.speaker.latency_ms * self.queue.rate / 1000)
-        out_frames = self._fed_frames - self.stats.queued_frames - held_frames
+        out_frames = self._fed_frames - self.stats.queued_frames - self._held_frames()
         reached = [name for name, frame in self._marks if frame <= out_frames]
         del self._marks[: len(reached)]
         return reached
+
+    def _held_frames(self) -> int:
+        """Handed to the device and not heard yet: its latency and the block it plays, less the silence since."""
+        if self.speaker is None or self.queue is None or not (self._ending or self.queue.playing):
+            return 0
+        held_ms = self.speaker.latency_ms + self._block_ms
+        return max(int(held_ms * self.frames_per_ms) - self.stats.gap_frames, 0)
 
     def set_volume(self, volume: float) -> None:
         """0..2; samples are bit-exact at 1."""

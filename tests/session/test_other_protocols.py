@@ -1,0 +1,285 @@
+"""What the session does for protocols that flow all the time, end replies by silence, or call functions."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.session.scripted import Call, Peer, agent
+from tui.handlers.tools_file import load_tools
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.events import Direction, Status
+from tui.models.target import Target
+from tui.session import LiveSession
+
+MULAW_20_MS = base64.b64encode(b"\xff" * 160).decode()
+
+
+class Twilio:
+    """The agent's side of a Twilio stream."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.sid = ""
+        self.heard: list[dict[str, Any]] = []
+
+    async def until(self, event: str) -> dict[str, Any]:
+        while True:
+            message: dict[str, Any] = json.loads(await self.peer.socket.recv())
+            self.heard.append(message)
+            if message["event"] == event:
+                if event == "start":
+                    self.sid = message["streamSid"]
+                return message
+
+    async def media(self, count: int) -> None:
+        for _ in range(count):
+            await self.peer.send({"event": "media", "streamSid": self.sid, "media": {"payload": MULAW_20_MS}})
+
+    async def mark(self, name: str) -> None:
+        await self.peer.send({"event": "mark", "streamSid": self.sid, "mark": {"name": name}})
+
+
+async def wait_for(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in a script, not in an event
+            await asyncio.sleep(0.005)
+
+
+async def start(url: str, **options: Any) -> tuple[Call, asyncio.Task[None]]:
+    held = Call(Target(url=url, **options))
+    return held, await held.start()
+
+
+async def end(held: Call, running: asyncio.Task[None]) -> None:
+    held.session.hang_up()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_a_twilio_stream_is_accepted_at_once_and_never_silent() -> None:
+    counted: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        twilio = Twilio(peer)
+        await twilio.until("start")
+        for _ in range(10):
+            await twilio.until("media")
+        counted.extend(int(m["media"]["timestamp"]) for m in twilio.heard if m["event"] == "media")
+        await twilio.until("stop")
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="twilio")
+        await held.until_status(Status.ACTIVE)
+        await wait_for(lambda: len(counted) >= 10)
+        await end(held, running)
+    assert counted == list(range(0, 200, 20))
+    assert held.of(e.StatusChanged)[-1].new is Status.ENDED
+
+
+async def test_twilio_marks_come_back_when_the_audio_before_them_was_heard_and_clear_at_once() -> None:
+    echoed: list[tuple[str, float]] = []
+
+    async def script(peer: Peer) -> None:
+        loop = asyncio.get_running_loop()
+        twilio = Twilio(peer)
+        await twilio.until("start")
+        began_s = loop.time()
+        await twilio.media(25)
+        await twilio.mark("half a second")
+        await twilio.until("mark")
+        echoed.append(("half a second", loop.time() - began_s))
+        await twilio.media(500)
+        await twilio.mark("ten seconds")
+        await peer.send({"event": "clear", "streamSid": twilio.sid})
+        echoed.append(((await twilio.until("mark"))["mark"]["name"], loop.time() - began_s))
+        await twilio.until("stop")
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="twilio")
+        await held.until(e.Flushed)
+        await wait_for(lambda: len(echoed) >= 2)
+        await end(held, running)
+    assert [name for name, _ in echoed] == ["half a second", "ten seconds"]
+    assert 0.5 <= echoed[0][1] < 2
+    assert echoed[1][1] - echoed[0][1] < 1
+
+
+async def test_a_reply_nobody_ends_is_over_when_it_ran_dry() -> None:
+    async def script(peer: Peer) -> None:
+        twilio = Twilio(peer)
+        await twilio.until("start")
+        await twilio.media(10)
+        await twilio.until("stop")
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="twilio")
+        ended = await held.until(e.PlaybackEnded)
+        complete = await held.until(e.ReplyEnded)
+        await end(held, running)
+    assert (ended.heard_ms, complete.received_ms) == (200, 200)
+    assert not held.of(e.LossCounted)
+
+
+async def test_plain_pcm_is_heard() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(bytes(3_200))
+        async for _ in peer.socket:
+            pass
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="pcm")
+        assert (await held.until(e.PlaybackEnded)).heard_ms == 100
+        await end(held, running)
+
+
+SESSION = {
+    "type": "realtime",
+    "audio": {
+        "input": {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": {"type": "server_vad"}},
+        "output": {"format": {"type": "audio/pcm", "rate": 24000}},
+    },
+}
+CALL = {
+    "type": "function_call",
+    "id": "i1",
+    "call_id": "c1",
+    "name": "opening_hours",
+    "arguments": '{"day":"Sunday"}',
+}
+
+MANUAL_INPUT = {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": None}
+TOOLS = '''
+def opening_hours(day: str) -> dict:
+    """When the shop is open."""
+    return {"open": day != "Sunday"}
+'''
+
+
+class OpenAI:
+    """The server's side of a Realtime session."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.heard: list[dict[str, Any]] = []
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        while True:
+            message: dict[str, Any] = json.loads(await self.peer.socket.recv())
+            self.heard.append(message)
+            if message["type"] == kind:
+                return message
+
+    async def open(self, session: dict[str, Any] = SESSION) -> dict[str, Any]:
+        await self.peer.send({"type": "session.created", "event_id": "e0", "session": session})
+        update = await self.until("session.update")
+        await self.peer.send({"type": "session.updated", "event_id": "e1", "session": session})
+        return update
+
+    async def stay(self) -> None:
+        async for frame in self.peer.socket:
+            self.heard.append(json.loads(frame))
+
+
+async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
+    tools_file = tmp_path / "tools.py"
+    tools_file.write_text(TOOLS)
+    answers: list[dict[str, Any]] = []
+    offered: list[Any] = []
+
+    async def script(peer: Peer) -> None:
+        openai = OpenAI(peer)
+        offered.extend((await openai.open())["session"]["tools"])
+        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+        await peer.send(
+            {"type": "response.created", "event_id": "e2", "response": response},
+            {
+                "type": "response.output_item.done",
+                "event_id": "e3",
+                "response_id": "r1",
+                "output_index": 0,
+                "item": CALL,
+            },
+            {
+                "type": "response.done",
+                "event_id": "e4",
+                "response": {**response, "status": "completed", "output": [CALL]},
+            },
+        )
+        answers.append(await openai.until("conversation.item.create"))
+        answers.append(await openai.until("response.create"))
+        await openai.stay()
+
+    async with agent(script) as url:
+        held = Call(Target(url=url, protocol="openai"))
+        await held.audio.configure(input="lines", output="none")
+        held.session = LiveSession(
+            Target(url=url, protocol="openai"), held.audio, tools=load_tools(tools_file), sink=held._take
+        )
+        running = asyncio.ensure_future(held.session.run())
+        done = await held.until(e.ToolChanged, lambda tool: tool.finished)
+        await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
+        await end(held, running)
+    assert offered[0]["name"] == "opening_hours"
+    assert (done.name, done.error) == ("opening_hours", "")
+    assert answers[0]["item"]["call_id"] == "c1"
+    assert json.loads(answers[0]["item"]["output"]) == {"open": False}
+
+
+async def test_without_turn_detection_stop_commits_and_asks() -> None:
+    heard: list[OpenAI] = []
+    manual = {"type": "realtime", "audio": {"input": MANUAL_INPUT}}
+
+    async def script(peer: Peer) -> None:
+        openai = OpenAI(peer)
+        heard.append(openai)
+        await openai.open(manual)
+        await openai.until("response.create")
+        await openai.stay()
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="openai", options={"turn_detection": "off"})
+        await held.until_status(Status.ACTIVE)
+        await held.session.record(True)
+        await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and len(held.kinds(Direction.SENT)) > 15)
+        await held.session.record(False)
+        await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
+        await end(held, running)
+    kinds = [message["type"] for message in heard[0].heard]
+    assert kinds[-2:] == ["input_audio_buffer.commit", "response.create"]
+
+
+async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
+    async def script(peer: Peer) -> None:
+        openai = OpenAI(peer)
+        await openai.open()
+        await openai.stay()
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="openai")
+        await held.until_status(Status.ACTIVE)
+        await held.session.send_text("What time is it?")
+        held.session.send_instructions("Answer in rhyme.")
+        typed = await held.until(e.Transcribed)
+        await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
+        await wait_for(lambda: held.kinds(Direction.SENT).count("session.update") == 2)
+        await end(held, running)
+    assert typed.text == "What time is it?"
+    sent = [m for m in held.of(e.MessageLogged) if m.kind == "session.update"]
+    raw = bytes(held.raw[sent[1].offset : sent[1].offset + sent[1].size_bytes])
+    assert json.loads(raw)["session"]["instructions"] == "Answer in rhyme."
+
+
+async def test_audiocodes_has_no_tools_and_says_so(tmp_path: Path) -> None:
+    tools_file = tmp_path / "tools.py"
+    tools_file.write_text("def f() -> int:\n    return 1\n")
+    with pytest.raises(ValueError, match="tools"):
+        LiveSession(
+            Target(url="ws://127.0.0.1:1/"), AudioManager(), tools=load_tools(tools_file), sink=lambda _: None
+        )
