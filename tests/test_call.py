@@ -7,12 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentSettings
@@ -140,7 +142,7 @@ def test_everything_in_one_message_is_heard_whole() -> None:
         (("call", "localhost:8080"), "write ws://localhost:8080"),
         (("call", "ws://127.0.0.1:1/", "--token-env", "NO_SUCH"), "NO_SUCH: that variable is not set"),
         (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as KEY: VALUE"),
-        (("call", "ws://127.0.0.1:1/", "--option", "colour=red"), "colour"),
+        (("call", "ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"), "colour"),
         (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "not a WAV file"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
         (("connect", "ws://127.0.0.1:1/"), "needs a terminal"),
@@ -183,6 +185,20 @@ def test_check_probes_without_a_call(url: str) -> None:
 
 
 def test_check_says_what_is_wrong() -> None:
-    ran = run("check", f"ws://127.0.0.1:{free_port()}/bot")
+    for protocol in ("auto", "audiocodes"):
+        ran = run("check", f"ws://127.0.0.1:{free_port()}/bot", "--protocol", protocol)
+        assert ran.returncode == 4
+        assert "connection refused" in ran.stdout + ran.stderr
+
+
+def test_a_protocol_that_nothing_tells_has_to_be_named() -> None:
+    def listen(socket: ServerConnection) -> None:
+        for _ in socket:
+            pass
+
+    with serve(listen, "127.0.0.1", 0) as silent:
+        threading.Thread(target=silent.serve_forever, daemon=True).start()
+        ran = run("call", f"ws://127.0.0.1:{silent.socket.getsockname()[1]}/")
+        silent.shutdown()
     assert ran.returncode == 4
-    assert "connection refused" in ran.stdout
+    assert "name it with --protocol" in ran.stderr

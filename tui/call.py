@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from tui.dialling import settle
+from tui.handlers.tools_file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.capture import line_of
@@ -103,6 +105,7 @@ async def call(
     target: Target,
     script: Script,
     *,
+    tools: Sequence[Tool] = (),
     show: Callable[[e.SessionEvent], None],
     tell: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
@@ -117,9 +120,10 @@ async def call(
         watch.take(event)
         show(event)
 
+    target, notes = msgspec.structs.astuple(await settle(target))
     audio = AudioManager()
     await audio.configure(input="lines", output=target.output, block_ms=target.block_ms)
-    session = LiveSession(target, audio, sink=sink)
+    session = LiveSession(target, audio, tools=tools, notes=notes, sink=sink)
     interrupted = asyncio.Event()
 
     def interrupt() -> None:
@@ -205,14 +209,41 @@ def _judge_latency(metrics: SessionMetrics, script: Script, tell: Callable[[str]
     return Outcome.FINE
 
 
-def event_line(event: e.SessionEvent, began_ns: int) -> str | None:
-    """An event as a printed line; None for chunks of audio and for what restates a message."""
-    if isinstance(event, UNLISTED) or (isinstance(event, e.MessageLogged) and event.audio_ms > 0):
-        return None
+class Printer:
+    """Prints a call: events as lines for people, or every event as JSON for machines."""
+
+    def __init__(self, echo: Callable[[str], object], *, as_json: bool) -> None:
+        self._echo = echo
+        self._as_json = as_json
+        self._began_ns: int | None = None
+
+    def show(self, event: e.SessionEvent) -> None:
+        """Print an event; for people, chunks of audio and what restates a message are left out."""
+        if self._as_json:
+            self._echo(msgspec.json.encode(event).decode())
+            return
+        if self._began_ns is None:
+            self._began_ns = event.at_ns
+        if not isinstance(event, UNLISTED) and not (
+            isinstance(event, e.MessageLogged) and event.audio_ms > 0
+        ):
+            self._echo(event_line(event, self._began_ns))
+
+    def summary(self, metrics: SessionMetrics) -> None:
+        """Print the figures of the call."""
+        if self._as_json:
+            self._echo(msgspec.json.encode({"event": "metrics", **msgspec.to_builtins(metrics)}).decode())
+        else:
+            self._echo(metrics_line(metrics))
+
+
+def event_line(event: e.SessionEvent, began_ns: int) -> str:
+    """An event as a printed line."""
     described = describe(event)
     mark = "" if described.level is Level.PLAIN else f"{described.level} "
     seconds = (event.at_ns - began_ns) / 1e9
-    return f"{seconds:+9.3f} {described.arrow} {mark}{one_line(described.kind)}  {one_line(described.summary, 160)}"
+    words = f"{one_line(described.kind)}  {one_line(described.summary, 160)}"
+    return f"{seconds:+9.3f} {described.arrow} {mark}{words}"
 
 
 def metrics_line(metrics: SessionMetrics) -> str:

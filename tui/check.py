@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 
 from tui.call import Outcome
+from tui.dialling import settle
 from tui.models.target import Target
 from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
 from tui.protocols.registry import protocol_named
@@ -17,6 +18,10 @@ from tui.websocket.message_handler import MessageHandler
 
 async def check(target: Target, tell: Callable[[str], None]) -> Outcome:
     """Open the socket, ask for validation where the protocol can, close; each step told in a sentence."""
+    dialled = await settle(target)
+    target = dialled.target
+    for note in dialled.notes:
+        tell(note)
     protocol = protocol_named(target.protocol)
     caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")
     client = WebSocketClient(

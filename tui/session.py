@@ -53,7 +53,8 @@ OURS = "hung up"
 class LiveSession:
     """One call to one target.
 
-    ``audio`` is configured; ``tools`` are what the agent may call. ``sink`` gets every event in order,
+    ``audio`` is configured; ``tools`` are what the agent may call, ``notes`` what
+    there is to tell of the target. ``sink`` gets every event in order,
     ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept).
     `run` holds the call; the commands may be used meanwhile. Raises `ValueError` for a protocol that does not
     exist or settings it does not have.
@@ -65,6 +66,7 @@ class LiveSession:
         audio: AudioManager,
         *,
         tools: Sequence[Tool] = (),
+        notes: Sequence[str] = (),
         sink: Callable[[e.SessionEvent], object],
         telemetry: Callable[[e.Telemetry], object] = lambda _: None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
@@ -76,6 +78,7 @@ class LiveSession:
         self.session_id = str(uuid.uuid4())
         self.router = EventRouter()
         self.journal = Journal(self.state, sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
+        self._notes = notes
         self._telemetry = telemetry
         self._clock_ns = clock_ns
         self._protocol = protocol_named(target.protocol)
@@ -119,6 +122,8 @@ class LiveSession:
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
         self.journal.emit(started(self.target, session_id=self.session_id, clock_ns=self._clock_ns))
+        for note in self._notes:
+            self.journal.notice(note)
         tasks: list[asyncio.Task[Any]] = []
         try:
             self._tell_audio()
@@ -219,6 +224,7 @@ class LiveSession:
             await self._end_dry_reply()
             self._tell_audio()
             self._tell_late_results()
+            self._log.tell_counts()
             self._telemetry(self.audio.telemetry(self._clock_ns()))
             await asyncio.sleep(WATCH_INTERVAL_S)
 
@@ -256,6 +262,7 @@ class LiveSession:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tell_cuts("hang-up", await self.audio.flush())
         self._tell_audio()
+        self._log.tell_counts(at_the_end=True)
         await self.audio.close()
 
     def _end(self, reason: str) -> None:

@@ -231,3 +231,8 @@ def test_an_unknown_type_is_noted_and_cut() -> None:
     assert len(incoming.kind) == 120
     assert len(incoming.summary) < 120
     assert [finding.rule for finding in incoming.findings] == ["unknown-type"]
+
+
+def test_an_integer_beyond_every_float_is_no_number() -> None:
+    message = Message('{"type":"x","n":1' + "0" * 400 + "}")
+    assert message.number("n") is None

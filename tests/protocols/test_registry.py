@@ -1,19 +1,251 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+
 import pytest
 
-from tui.protocols.registry import PROTOCOLS, protocol_named
+from tui.protocols import registry
+from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol, TelephonyEvent, no_agent
+from tui.protocols.base import TelephonyEventType as T
+from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, by_path, names, protocol_named
+
+EXAMPLE = Path(__file__).parent / "mine.py"
+README = Path(registry.__file__).parent / "README.md"
+
+WHOLE = """
+from tui.protocols.base import Protocol
+from tui.protocols.defaults import AgentDefaults, CallerDefaults
+
+class Caller(CallerDefaults):
+    user_format = user_stream_open = user_audio = receive = None
+
+def protocol(**changed):
+    plain = dict(name="mine", title="Mine", path="/mine", caller=Caller, formats={}, headers=lambda token, url: {})
+    return Protocol(**{**plain, **changed})
+"""
+
+Write = Callable[[str], str]
 
 
-def test_every_protocol_is_found_by_its_name() -> None:
-    assert [protocol_named(name) for name in PROTOCOLS] == list(PROTOCOLS.values())
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(source: str) -> str:
+        path = tmp_path / "mine.py"
+        path.write_text(source, encoding="utf-8")
+        return str(path)
+
+    return write
 
 
-def test_an_unknown_name_is_a_sentence_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"There is no protocol 'sip'; known are .*audiocodes"):
-        protocol_named("sip")
+def sentence_for(name_or_path: str) -> str:
+    with pytest.raises(ProtocolUnavailable) as caught:
+        protocol_named(name_or_path)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
 
 
-def test_every_protocol_has_a_path_and_a_title_of_its_own() -> None:
-    assert len({protocol.path for protocol in PROTOCOLS.values()}) == len(PROTOCOLS)
-    assert all(protocol.title and protocol.path.startswith("/") for protocol in PROTOCOLS.values())
+class TestTheProgramsOwn:
+    def test_every_one_is_found_by_its_name(self) -> None:
+        assert [protocol_named(name).name for name in BUILT_IN] == list(BUILT_IN)
+
+    def test_listing_them_loads_none(self) -> None:
+        code = (
+            "import sys; from tui.protocols.registry import names; assert len(names()) >= 5; "
+            "print(*{'msgspec', 'numpy', 'websockets', 'tui.protocols.base'} & set(sys.modules))"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30
+        )
+        assert ran.stdout.strip() == ""
+
+    def test_an_unknown_name_is_a_sentence_with_the_known_ones(self) -> None:
+        sentence = sentence_for("sip")
+        assert sentence.startswith(
+            "There is no protocol 'sip'; known are audiocodes, twilio, openai, pcm, elevenlabs"
+        )
+        assert issubclass(ProtocolUnavailable, ValueError)
+
+    def test_each_has_a_path_of_its_own_where_the_local_agent_answers_it(self) -> None:
+        assert list(by_path()) == [
+            "/audiocodes",
+            "/twilio",
+            "/v1/realtime",
+            "/pcm",
+            "/v1/convai/conversation",
+        ]
+
+    def test_one_without_an_agents_end_the_local_agent_does_not_answer(
+        self, write: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        protocol = protocol_named(write(WHOLE + "MINE = protocol()"))
+        assert protocol.agent is no_agent
+        with pytest.raises(NotImplementedError):
+            protocol.agent(str, str)
+        monkeypatch.setattr(registry, "protocol_named", lambda name: protocol)
+        assert by_path() == {}
+
+
+class TestASingleFile:
+    @pytest.mark.parametrize(
+        ("source", "sentence"),
+        [
+            ("x = (", ", line 1: '(' was never closed."),
+            ("x = '\0'", "source code string cannot contain null bytes."),
+            ("\n\nimport nothing_of_that_name\n", "line 3: ModuleNotFoundError: No module named 'nothing"),
+            ("def f():\n    raise KeyError('x\\ny')\nf()", "line 2: KeyError: 'x\\ny'."),
+            ("raise SystemExit('enough')", "line 1: SystemExit: enough."),
+            ("x = 1", " has no Protocol in it; one is due, at the top level, as in NAME = Protocol(…)."),
+            (WHOLE + "A = protocol()\nB = protocol(name='b')", " has 2 Protocols in it (b, mine); one is due"),
+            (WHOLE + "A = Protocol(name='mine')", "TypeError: Missing required argument 'title'."),
+            (WHOLE + "A = protocol(name='')", " is no complete protocol: its name is '', where text is due."),
+            (WHOLE + "A = protocol(title=7)", " is no complete protocol: its title is 7, where text is due."),
+            (WHOLE + "A = protocol(path='x')", ": its path 'x' does not begin with /."),
+            (WHOLE + "A = protocol(formats={'x': 1})", ": its formats are no mapping from names to AudioFormat."),
+            (WHOLE + "A = protocol(caller=None)", ": its caller cannot be called."),
+            (WHOLE + "A = protocol(agent=None)", ": its agent cannot be called."),
+            (WHOLE + "A = protocol(caller=CallerDefaults)", " has no user_format, user_stream_open, receive, "),
+            (WHOLE + "A = protocol(agent=AgentDefaults)", " has no user_format, play_format, receive, say_audio."),
+        ],
+    )  # fmt: skip
+    def test_what_is_wrong_with_it_is_a_sentence(self, write: Write, source: str, sentence: str) -> None:
+        path = write(source)
+        told = sentence_for(path)
+        assert told.startswith(path)
+        assert sentence in told
+
+    def test_it_may_be_missing(self, tmp_path: Path) -> None:
+        assert sentence_for(str(tmp_path / "no.py")).endswith(
+            "no.py cannot be read: No such file or directory."
+        )
+        (tmp_path / "folder.py").mkdir()
+        assert sentence_for(str(tmp_path / "folder.py")).endswith("folder.py cannot be read: Is a directory.")
+
+    def test_a_protocol_under_two_names_is_one(self, write: Write) -> None:
+        assert protocol_named(write(WHOLE + "A = B = protocol()")).title == "Mine"
+
+    def test_an_end_may_be_made_by_a_function(self, write: Write) -> None:
+        assert callable(protocol_named(write(WHOLE + "A = protocol(caller=lambda *_: Caller())")).caller)
+
+    def test_it_is_read_anew_each_time_and_leaves_nothing_behind(self, write: Write, tmp_path: Path) -> None:
+        assert protocol_named(write(WHOLE + "A = protocol(title='1')")).title == "1"
+        assert protocol_named(write(WHOLE + "A = protocol(title='2')")).title == "2"
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+    def test_home_is_understood(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(Path(write(WHOLE + "A = protocol()")).parent))
+        assert protocol_named("~/mine.py").name == "mine"
+
+
+class TestInstalledPackages:
+    @pytest.fixture(autouse=True)
+    def _installed(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = Path(write("")).parent
+        (folder / "acme_voice.py").write_text(WHOLE + "ACME = protocol(name='acme')\nLIMIT = 7")
+        (folder / "acme_broken.py").write_text("1 / 0")
+        monkeypatch.syspath_prepend(folder)
+        found = EntryPoints(
+            EntryPoint(name, value, registry.ENTRY_POINTS)
+            for name, value in {
+                "acme": "acme_voice:ACME",
+                "twilio": "acme_voice:ACME",
+                "broken": "acme_broken:ACME",
+                "gone": "acme_voice:GONE",
+                "number": "acme_voice:LIMIT",
+            }.items()
+        )
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found.select(group=group))
+
+    def test_they_are_named_after_the_programs_own_and_found(self) -> None:
+        assert names() == (*BUILT_IN, "acme", "broken", "gone", "number")
+        assert protocol_named("acme").name == "acme"
+
+    def test_they_cannot_replace_one_of_the_programs_own(self) -> None:
+        assert protocol_named("twilio").title == "Twilio Media Streams"
+
+    @pytest.mark.parametrize(
+        ("name", "sentence"),
+        [
+            ("broken", "(acme_broken:ACME) cannot be loaded: ZeroDivisionError: division by zero."),
+            ("gone", "(acme_voice:GONE) cannot be loaded: AttributeError: module 'acme_voice'"),
+            ("number", "(acme_voice:LIMIT) is int, not a Protocol."),
+        ],
+    )  # fmt: skip
+    def test_a_broken_one_is_told_when_it_is_asked_for(self, name: str, sentence: str) -> None:
+        assert sentence_for(name).startswith(f"The protocol {name!r} {sentence}")
+        assert protocol_named("acme").name == "acme"
+
+
+class TestTheExampleOfThePage:
+    def test_the_page_shows_the_file_that_is_tested(self) -> None:
+        blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+        assert blocks == [EXAMPLE.read_text(encoding="utf-8")]
+
+    def test_the_page_names_what_there_is(self) -> None:
+        page = README.read_text(encoding="utf-8")
+        assert f'"{registry.ENTRY_POINTS}"' in page
+        assert f'"elevenlabs": "{BUILT_IN["elevenlabs"]}"' in page
+        links = re.findall(r"\]\((?!http)(.*?)\)", page)
+        assert links
+        assert all((README.parent / link).exists() for link in links)
+
+    def test_its_ends_hold_a_call(self) -> None:
+        mine = protocol_named(str(EXAMPLE))
+        call = _Call(mine)
+        call.to_agent(call.caller.opened())
+        assert call.caller.user_format == call.agent.user_format == mine.formats["pcm_16000"]
+        call.to_agent(call.caller.user_audio(b"\1\2" * 160))
+        for name in ("one", "two"):
+            call.to_caller(call.agent.say_start(name, "words"))
+            call.to_caller(call.agent.say_audio(name, b"\3\4" * 160))
+            call.to_caller(call.agent.say_stop(name, interrupted=name == "two"))
+        call.to_agent(call.caller.hang_up())
+
+        assert [event.type for event in call.heard_by_agent] == [
+            T.SESSION_INITIATE,
+            T.CALL_STARTED,
+            T.USER_STREAM_CHUNK,
+        ]
+        assert [(event.type, event.stream_id) for event in call.heard_by_caller] == [
+            (T.SESSION_ACCEPTED, ""),
+            (T.PLAY_STREAM_START, "reply-1"),
+            (T.PLAY_STREAM_CHUNK, "reply-1"),
+            (T.PLAY_STREAM_STOP, "reply-1"),
+            (T.PLAY_STREAM_START, "reply-2"),
+            (T.PLAY_STREAM_CHUNK, "reply-2"),
+            (T.CLEAR, "reply-2"),
+            (T.PLAY_STREAM_STOP, "reply-2"),
+        ]
+
+
+class _Call:
+    """The two ends of a protocol in one memory."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.caller = protocol.caller(CallerSettings(), lambda: "id", lambda: "now")
+        self.agent = protocol.agent(lambda: "id", lambda: "now")
+        self.heard_by_agent: list[TelephonyEvent] = []
+        self.heard_by_caller: list[TelephonyEvent] = []
+
+    def to_agent(self, frames: Sequence[Outgoing]) -> None:
+        for frame in frames:
+            incoming = self._understood(self.agent.receive(frame.frame))
+            self.heard_by_agent += incoming.events
+            self.to_caller(incoming.replies)
+
+    def to_caller(self, frames: Sequence[Outgoing]) -> None:
+        for frame in frames:
+            incoming = self._understood(self.caller.receive(frame.frame))
+            self.heard_by_caller += incoming.events
+            self.to_agent(incoming.replies)
+
+    @staticmethod
+    def _understood(incoming: Incoming) -> Incoming:
+        assert (incoming.known, incoming.findings) == (True, ())
+        return incoming

@@ -16,7 +16,7 @@ from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
 from tui.session import LiveSession
 
-LIMIT_S = 10.0
+LIMIT_S = 20.0
 E = TypeVar("E", bound=e.SessionEvent)
 ACCEPTED = {"type": "session.accepted", "mediaFormat": "raw/lpcm16"}
 BLOCK = base64.b64encode(bytes(640)).decode()
@@ -84,11 +84,13 @@ class Call:
 
     async def until(self, kind: type[E], check: Callable[[E], bool] = lambda _: True) -> E:
         """The first event of a kind that passes, waited for."""
+        seen = 0
         async with asyncio.timeout(LIMIT_S):
             while True:
-                for event in self.events:
+                for event in self.events[seen:]:
                     if isinstance(event, kind) and check(event):
                         return event
+                seen = len(self.events)
                 self._changed.clear()
                 await self._changed.wait()
 

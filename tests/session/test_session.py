@@ -374,6 +374,7 @@ async def test_nonsense_in_mid_call_is_counted_and_the_call_goes_on() -> None:
         await held.until(e.LossCounted, lambda loss: loss.loss is e.Loss.UNDECODABLE)
         assert held.session.state.status is Status.ACTIVE
     assert held.session.state.metrics.losses["undecodable"] == 12
+    assert [finding.rule for finding in held.of(e.FindingRaised)].count("unknown-type") <= 2
     assert [error.count for error in held.of(e.ErrorRaised)] == [1, 10]
     assert held.session.router.unknown["something.new"] >= 1
 

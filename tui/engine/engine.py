@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tui import assets
 from tui.audio import devices
 from tui.callbacks import callback_tracing, spawn
+from tui.dialling import settle
 from tui.engine import wire
 from tui.engine.session_file import SessionFile
 from tui.handlers.tools_file import ToolsFileError, load_tools
@@ -126,11 +127,13 @@ class Engine:
         self._file = file
         self._pending.append(wire.SessionFile(path=str(file.path)))
         try:
+            dialled = await settle(target)
             tools = await asyncio.to_thread(load_tools, target.tools) if target.tools else []
             self._session = LiveSession(
-                target,
+                dialled.target,
                 self._audio,
                 tools=tools,
+                notes=dialled.notes,
                 sink=self._take_event,
                 telemetry=self._take_telemetry,
                 keep_raw=file.append,

@@ -1,7 +1,7 @@
 """EventLog: every event of the session, and the rows it is shown as.
 
-A run of audio chunks that nothing but audio interrupts is one row per direction, with count and length, so
-that a call reads as its messages and not as fifty chunks a second. An event that restates a message has no row.
+A run of audio chunks, of deltas, or of messages nobody knows is one row per kind until something else comes,
+so that a call reads as its messages and not as fifty chunks a second. An event that restates a message has no row.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from tui.callbacks import CallbackManager, Registration
 from tui.models.describe import UNLISTED, describe
 from tui.models.events import Direction, MessageLogged, SessionEvent, SessionStarted
 
+RUNS = ("chunk", "delta", "append", "media", "hypothesis", "audio")
+"""Ends of the names of messages of which many follow each other, in any protocol."""
 APPENDED = "appended"
 CLEARED = "cleared"
 
@@ -58,7 +60,7 @@ class EventLog:
             self.callbacks.trigger(CLEARED)
         index = len(self.events)
         self.events.append(event)
-        if isinstance(event, MessageLogged) and event.audio_ms > 0:
+        if isinstance(event, MessageLogged) and _comes_in_runs(event):
             self._extend_run(event, index)
         elif not isinstance(event, UNLISTED):
             self._runs.clear()
@@ -93,7 +95,9 @@ class EventLog:
         """The one line of a row."""
         if row.count == 1:
             return describe(self.events[row.last]).summary
-        return f"{row.count} × audio, {row.audio_ms / 1000:.2f} s"
+        if row.audio_ms:
+            return f"{row.count} × audio, {row.audio_ms / 1000:.2f} s"
+        return f"{describe(self.events[row.last]).summary} (×{row.count})"
 
     def _extend_run(self, event: MessageLogged, index: int) -> None:
         key = (event.direction, event.kind)
@@ -112,6 +116,10 @@ class EventLog:
             return None
         index = number - self.events[0].number
         return index if index < len(self.events) else None
+
+
+def _comes_in_runs(event: MessageLogged) -> bool:
+    return event.audio_ms > 0 or not event.known or event.kind.endswith(RUNS)
 
 
 def _same_run(a: SessionEvent, b: SessionEvent) -> bool:

@@ -160,6 +160,9 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
     rule: str
     text: str
     about: int = 0
+    """Number of the message it was first seen in since it was last told."""
+    count: int = 1
+    """How many times by now; told at most once a second."""
 
 
 class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):

@@ -78,6 +78,7 @@ class MetricsFold:
 
     def __init__(self) -> None:
         self.metrics = SessionMetrics()
+        self._findings: dict[str, int] = {}
         self._user_ended_ns: int | None = None
         self._agent_began_ns: int | None = None
 
@@ -94,7 +95,8 @@ class MetricsFold:
             case ErrorRaised():
                 m.errors += 1
             case FindingRaised():
-                m.findings += 1
+                self._findings[event.rule] = event.count
+                m.findings = sum(self._findings.values())
             case LossCounted():
                 m.losses[event.loss.value] = m.losses.get(event.loss.value, 0) + event.count
             case Flushed():

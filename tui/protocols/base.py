@@ -237,6 +237,15 @@ class HasInstructions(Shape):
 
 
 @runtime_checkable
+class CanValidate(CallerEnd, Shape):
+    """What a `CallerEnd` may be as well: it can ask whether the agent is well, without a call."""
+
+    def validate(self) -> list[Outgoing]:
+        """Ask; CONNECTION_VALIDATED answers, with ``success`` in its ``params``."""
+        ...
+
+
+@runtime_checkable
 class KnowsTurns(Shape):
     """What a `CallerEnd` may be as well: of a protocol in which the agent need not find out about turns."""
 
@@ -351,6 +360,11 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
     return url
 
 
+def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
+    """In place of the agent's end that a protocol does not have."""
+    raise NotImplementedError("this protocol has no agent's end")
+
+
 def _nothing_to_say(url: str) -> str:
     return ""
 
@@ -365,11 +379,12 @@ class Protocol(msgspec.Struct, frozen=True):
     path: str
     """Where the local agent answers it, e.g. "/audiocodes"."""
     caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
-    agent: Callable[[NewId, UtcNow], AgentEnd]
     formats: Mapping[str, AudioFormat]
     """Formats it can carry, by its own names."""
     headers: Callable[[str, str], Mapping[str, str]]
     """From a token and the URL that is dialled to the request headers that carry, or prove, the token."""
+    agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
+    """Left out where there is no agent's end: the local agent does not answer such a protocol."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
     """From the URL and the options to the URL that is dialled."""
     realtime_functions: bool = False

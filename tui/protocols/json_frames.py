@@ -98,7 +98,7 @@ class Members:
         """A member that is a number; one written as text is read, and noted."""
         value = self.body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            return _finite(value)
         if value is not None:
             self._note_type(name, "a number")
         return _finite(value) if isinstance(value, str) else None
@@ -307,9 +307,9 @@ def _kind_of(value: Any) -> str:
             return "an object"
 
 
-def _finite(text: str) -> float | None:
+def _finite(value: str | float) -> float | None:
     try:
-        value = float(text)
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):  # JSON knows integers of any length
         return None
-    return value if math.isfinite(value) else None
+    return number if math.isfinite(number) else None

@@ -1,22 +1,177 @@
-"""The wire protocols this program speaks."""
+"""The wire protocols this program speaks: its own, those of installed packages, and single files.
+
+Importing this module loads none of them, and nothing but the standard library.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING
 
-from tui.protocols.audiocodes import AUDIOCODES
-from tui.protocols.base import Protocol
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
-_ALL = (AUDIOCODES,)
+    from tui.protocols.base import Protocol
 
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
-"""By name, in the order they are offered."""
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "audiocodes": "tui.protocols.audiocodes:AUDIOCODES",
+        "twilio": "tui.protocols.twilio:TWILIO",
+        "openai": "tui.protocols.openai_realtime:OPENAI_REALTIME",
+        "pcm": "tui.protocols.pcm:PCM",
+        "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
+    }
+)
+"""Where each protocol of this program is, by name, in the order they are offered."""
+ENTRY_POINTS = "opusagent_tui.protocols"
+"""The group of entry points by which packages bring protocols of their own."""
 
 
-def protocol_named(name: str) -> Protocol:
-    """The protocol of that name; `ValueError` with the known names otherwise."""
+class ProtocolUnavailable(ValueError):
+    """A protocol that does not exist or cannot be used, in one sentence that says why."""
+
+
+def names() -> tuple[str, ...]:
+    """The protocols that can be named: those of this program, then those of installed packages.
+
+    None is loaded: that one of a package is broken shows when it is asked for.
+    """
+    return (*BUILT_IN, *_installed())
+
+
+def protocol_named(name_or_path: str) -> Protocol:
+    """The protocol of that name, or of that file, if it ends in ``.py``. Raises `ProtocolUnavailable`.
+
+    A file is run anew each time. A package cannot replace a protocol of this program.
+    """
+    if name_or_path.endswith(".py"):
+        return _from_file(Path(name_or_path).expanduser())
+    if location := BUILT_IN.get(name_or_path):
+        module, _, constant = location.partition(":")
+        return _checked(getattr(import_module(module), constant), location)
+    if entry_point := _installed().get(name_or_path):
+        return _from_package(entry_point)
+    raise ProtocolUnavailable(
+        f"There is no protocol {name_or_path!r}; known are {', '.join(names())}, "
+        "and a file of your own whose name ends in .py."
+    )
+
+
+def by_path() -> Mapping[str, Protocol]:
+    """The protocols of this program that a local agent can answer, by the path where it does."""
+    from tui.protocols.base import no_agent
+
+    protocols = [protocol_named(name) for name in BUILT_IN]
+    return {protocol.path: protocol for protocol in protocols if protocol.agent is not no_agent}
+
+
+# Where they come from.
+
+
+def _installed() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # 20 ms
+
+    found = entry_points(group=ENTRY_POINTS)
+    return {entry_point.name: entry_point for entry_point in found if entry_point.name not in BUILT_IN}
+
+
+def _from_package(entry_point: EntryPoint) -> Protocol:
+    package = f" of the package {entry_point.dist.name}" if entry_point.dist else ""
+    where = f"The protocol {entry_point.name!r}{package} ({entry_point.value})"
     try:
-        return PROTOCOLS[name]
-    except KeyError:
-        raise ValueError(f"There is no protocol {name!r}; known are {', '.join(PROTOCOLS)}.") from None
+        value = entry_point.load()
+    except (Exception, SystemExit) as error:
+        raise ProtocolUnavailable(f"{where} cannot be loaded: {_told(error)}.") from error
+    return _checked(value, where)
+
+
+def _from_file(path: Path) -> Protocol:
+    from tui.protocols.base import Protocol
+
+    found = {id(value): value for value in vars(_run(path)).values() if isinstance(value, Protocol)}
+    if len(found) != 1:
+        named = ", ".join(sorted(str(protocol.name) for protocol in found.values()))
+        count = f"has {len(found)} Protocols in it ({named})" if found else "has no Protocol in it"
+        raise ProtocolUnavailable(f"{path} {count}; one is due, at the top level, as in NAME = Protocol(…).")
+    return _checked(found.popitem()[1], str(path))
+
+
+def _run(path: Path) -> ModuleType:
+    """Run the file as a module of its own, without writing compiled code beside it."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise ProtocolUnavailable(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        code = compile(source, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{path}, line {line}" if line else str(path)
+        raise ProtocolUnavailable(f"{where}: {getattr(error, 'msg', error)}.") from error
+    module = ModuleType(f"protocol file {path.resolve()}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses and hints look up names
+    try:
+        exec(code, vars(module))
+    except (Exception, SystemExit) as error:
+        import traceback
+
+        del sys.modules[module.__name__]
+        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == str(path)]
+        raise ProtocolUnavailable(f"{path}, line {lines[-1]}: {_told(error)}.") from error
+    return module
+
+
+def _told(error: BaseException) -> str:
+    """What the error says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+
+
+# What is checked of them.
+
+
+def _checked(value: object, where: str) -> Protocol:
+    from tui.protocols.base import Protocol
+
+    if not isinstance(value, Protocol):
+        raise ProtocolUnavailable(f"{where} is {type(value).__name__}, not a Protocol.")
+    fault = next(_faults(value), "")
+    if fault:
+        raise ProtocolUnavailable(f"{where} is no complete protocol: {fault}.")
+    return value
+
+
+def _faults(protocol: Protocol) -> Iterator[str]:
+    from tui.audio.formats import AudioFormat
+    from tui.protocols.base import AgentEnd, CallerEnd, no_agent
+
+    # A struct does not check what it is made of.
+    for member in ("name", "title", "path"):
+        value: object = getattr(protocol, member)
+        if not (isinstance(value, str) and value):
+            yield f"its {member} is {value!r}, where text is due"
+        elif member == "path" and not value.startswith("/"):
+            yield f"its path {value!r} does not begin with /"
+    formats: object = protocol.formats
+    if not (
+        isinstance(formats, Mapping) and all(isinstance(known, AudioFormat) for known in formats.values())
+    ):
+        yield "its formats are no mapping from names to AudioFormat"
+    for member in ("caller", "agent", "headers", "url_notice"):
+        if not callable(getattr(protocol, member)):
+            yield f"its {member} cannot be called"
+    yield from _missing(protocol.caller, CallerEnd)
+    if protocol.agent is not no_agent:
+        yield from _missing(protocol.agent, AgentEnd)
+
+
+def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:
+    """What a class lacks of the shape; what a function will make shows in the call."""
+    due = (name for name in vars(shape) if not name.startswith("_"))
+    lacks = [name for name in due if not hasattr(end, name)] if isinstance(end, type) else []
+    if lacks:
+        yield f"{end.__name__} has no {', '.join(lacks)}"

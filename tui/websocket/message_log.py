@@ -7,7 +7,8 @@ from typing import Any
 
 from tui.models import events as e
 from tui.models.journal import Journal
-from tui.protocols.base import Incoming, Outgoing
+from tui.models.tally import Tally
+from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
 
 
@@ -32,6 +33,9 @@ class MessageLog:
         self._reply = reply
         self._route = route
         self._on_fatal = on_fatal
+        self._tally: Tally[str] = Tally()
+        self._findings: dict[str, Finding] = {}
+        self._undecodable = 0
 
     def register_with(self, messages: MessageHandler) -> None:
         """Hear of every message and every error."""
@@ -61,14 +65,29 @@ class MessageLog:
             known=incoming is not None and incoming.known,
         )
         if incoming is None:
-            self._journal.lost(e.Loss.UNDECODABLE, 1)
+            self._undecodable += 1
         for found in received.findings:
-            self._journal.emit(
-                e.FindingRaised(at_ns=received.at_ns, rule=found.rule, text=found.text, about=logged.number)
-            )
+            self._findings[found.rule] = found
+            if (count := self._tally.add(found.rule, received.at_ns)) is not None:
+                self._tell_finding(found, count, logged.number)
         if incoming is not None:
             self._reply(incoming.replies)
             await self._route(incoming)
+
+    def tell_counts(self, *, at_the_end: bool = False) -> None:
+        """Tell what came too often to be told one by one. Called every now and then, and at the end."""
+        for rule, count in self._tally.untold(self._journal.clock_ns(), all_of_them=at_the_end):
+            self._tell_finding(self._findings[rule], count, 0)
+        if self._undecodable:
+            count, self._undecodable = self._undecodable, 0
+            self._journal.lost(e.Loss.UNDECODABLE, count)
+
+    def _tell_finding(self, found: Finding, count: int, about: int) -> None:
+        self._journal.emit(
+            e.FindingRaised(
+                at_ns=self._journal.clock_ns(), rule=found.rule, text=found.text, about=about, count=count
+            )
+        )
 
     def report_error(self, message: Mapping[str, Any]) -> None:
         """Error handler of the `MessageHandler`: what it reports becomes an event."""

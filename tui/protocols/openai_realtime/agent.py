@@ -51,8 +51,8 @@ class OpenAIAgent:
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given."""
-        return self._configuration.output_format
+        """What `say_audio` has to be given: a response keeps what it began in; None where it is written."""
+        return self._speaking.format
 
     @property
     def detects_turns(self) -> bool:

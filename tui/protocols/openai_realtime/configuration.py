@@ -207,7 +207,9 @@ class Configuration:
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions among the tools."""
+        """The functions among the tools, unless none is to be called."""
+        if self.body["tool_choice"] == "none":
+            return []
         return [tool for tool in self.body["tools"] if tool.get("type") == "function"]
 
 

@@ -10,6 +10,7 @@ from typing import Protocol as Shape
 import msgspec
 from msgspec.structs import replace
 
+from tui.audio.formats import AudioFormat
 from tui.protocols.base import NewId, Outgoing
 from tui.protocols.openai_realtime.configuration import Configuration
 from tui.protocols.openai_realtime.items import Body, Item, Items
@@ -33,12 +34,17 @@ class _Response:
     response_id: str
     asked: Mapping[str, Any]
     """What the caller wants of this one."""
-    is_text: bool
-    """It is written rather than spoken."""
+    format: AudioFormat | None
+    """What it is spoken in, to its end; None where it is written."""
     stream_id: str | None = None
     item: Item | None = None
     text: str = ""
     output: list[Body] = field(default_factory=list)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is written rather than spoken."""
+        return self.format is None
 
     @property
     def place(self) -> Body:
@@ -87,9 +93,14 @@ class Speaking:
         """What is being said."""
         return self._response.stream_id if self._response else None
 
+    @property
+    def format(self) -> AudioFormat | None:
+        """What is spoken in, now or next; None where it is written."""
+        return self._response.format if self._response else self._format_for({})
+
     def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
         """A response begins; what it says comes later."""
-        self._response = response = _Response(f"resp_{self._new_id()}", asked, self._wants_text(asked))
+        self._response = response = _Response(f"resp_{self._new_id()}", asked, self._format_for(asked))
         self._made += 1
         return [self._event("response.created", "response begins", response=self._body(response))]
 
@@ -114,11 +125,11 @@ class Speaking:
     def audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
         """Audio of what is being said; nothing in a response of text, or when something else is said."""
         response = self._response
-        if not audio or response is None or response.stream_id != stream_id or response.is_text:
+        if not audio or response is None or response.stream_id != stream_id or response.format is None:
             return []
         assert response.item is not None
         self.has_spoken = True
-        response.item.format = media = self._configuration.output_format
+        response.item.format = media = response.format
         response.item.add_audio(audio)
         audio_ms = media.duration_ms(len(audio))
         summary = f"agent audio {audio_ms:.0f} ms"
@@ -227,11 +238,11 @@ class Speaking:
             "usage": None,
         }
 
-    def _wants_text(self, asked: Mapping[str, Any]) -> bool:
+    def _format_for(self, asked: Mapping[str, Any]) -> AudioFormat | None:
         modalities = asked.get("output_modalities")
         if not isinstance(modalities, list):
             modalities = self._configuration.body["output_modalities"]
-        return bool(modalities == ["text"])
+        return None if modalities == ["text"] else self._configuration.output_format
 
     def _usage(self, response: _Response) -> Body:
         """Made up, but in proportion: more talk costs more."""

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tui.protocols.detect import LISTEN_MS, from_first_frame, from_url
+from tui.protocols.registry import BUILT_IN, by_path
+
+
+@pytest.mark.parametrize(
+    ("url", "protocol"),
+    [
+        ("wss://api.openai.com/v1/realtime?model=gpt-realtime", "openai"),
+        ("wss://API.OpenAI.com/v1/realtime/", "openai"),
+        ("wss://my.openai.azure.com/openai/v1/realtime?model=x", "openai"),
+        ("wss://my.openai.azure.com/openai/realtime?api-version=1&deployment=x", "openai"),
+        ("ws://localhost:8000/v1/realtime", "openai"),
+        ("ws://localhost:8000/openai", "openai"),
+        ("wss://api.elevenlabs.io/v1/convai/conversation?agent_id=x", "elevenlabs"),
+        ("wss://api.eu.residency.elevenlabs.io/v1/convai/conversation", "elevenlabs"),
+        ("ws://127.0.0.1:1/v1/convai/conversation", "elevenlabs"),
+        ("wss://bot.example/twilio-agent", "twilio"),
+        ("wss://bot.example/v2/twilio/stream", "twilio"),
+        ("wss://bot.example/media-stream", "twilio"),
+        ("https://bot.example/incoming-call", "twilio"),
+        ("http://localhost:5050/voice?x=1", "twilio"),
+        ("ws://localhost:8000/ws/telephony", "audiocodes"),
+        ("ws://localhost:8000/AudioCodes", "audiocodes"),
+        ("wss://bot.example/pcm/", "pcm"),
+    ],
+)
+def test_a_url_tells_the_protocol_and_the_guess_why(url: str, protocol: str) -> None:
+    guess = from_url(url)
+    assert guess
+    assert guess.protocol == protocol
+    assert guess.why.endswith(".")
+    assert "?" not in guess.why
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://localhost:8765/",
+        "wss://bot.example/ws",
+        "wss://pcm.example/",
+        "wss://bot.example/?protocol=twilio",
+        "wss://api.openai.com/v1/live/sessions",
+        "wss://api.elevenlabs.io/v1/text-to-speech/x/stream-input",
+        "wss://speech.azure.com/other",
+        "wss://notopenai.com/x",
+        "wss://[half/realtime",
+        "",
+        "x",
+    ],
+)
+def test_a_url_that_tells_nothing(url: str) -> None:
+    assert from_url(url) is None
+
+
+def test_the_paths_of_the_local_agent_tell_their_protocols() -> None:
+    for path, protocol in by_path().items():
+        guess = from_url(f"ws://127.0.0.1:4000{path}")
+        assert guess
+        assert guess.protocol == protocol.name
+
+
+@pytest.mark.parametrize(
+    ("frame", "protocol"),
+    [
+        ('{"type":"session.created","event_id":"e","session":{}}', "openai"),
+        ('{"type":"conversation_initiation_metadata"}', "elevenlabs"),
+        ('{"type":"playStream.start","streamId":"1"}', "audiocodes"),
+        ('{"event":"media","streamSid":null,"media":{"payload":""}}', "twilio"),
+        ('{"type":"ready","output_sample_rate":24000}', "pcm"),
+        (b"\x01\x02", "pcm"),
+    ],
+)
+def test_the_first_message_tells_the_protocol(frame: str | bytes, protocol: str) -> None:
+    guess = from_first_frame(frame)
+    assert guess
+    assert guess.protocol == protocol
+    assert guess.why.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        b"",
+        b' {"setupComplete":{}}',
+        "hello",
+        "[]",
+        '{"type":"ready"}',
+        '{"type":["session.created"]}',
+        '{"type":"session.started"}',
+        '{"type":"Welcome","request_id":"x"}',
+        '{"event":7}',
+        "[" * 100_000,
+    ],
+)
+def test_a_first_message_that_tells_nothing(frame: str | bytes) -> None:
+    assert from_first_frame(frame) is None
+
+
+def test_of_the_programs_protocols_what_the_agent_says_on_opening_tells_which() -> None:
+    spoke_first = {}
+    for protocol in by_path().values():
+        frames = protocol.agent(lambda: "id", lambda: "now").opened()
+        for frame in frames[:1]:
+            guess = from_first_frame(frame.frame)
+            assert guess
+            spoke_first[protocol.name] = guess.protocol
+    assert spoke_first == {"openai": "openai", "pcm": "pcm"}
+    assert LISTEN_MS == 300
+
+
+@settings(derandomize=True, max_examples=500, deadline=None)
+@given(
+    st.text(max_size=60)
+    | st.from_regex(r"(ws|https?)://[a-z\[\]:@.%]{0,20}/[\w/%?#-]{0,20}")
+    | st.dictionaries(st.sampled_from(["type", "event", "sample_rate"]), st.text() | st.integers()).map(
+        json.dumps
+    )
+)
+def test_whatever_is_asked_the_guess_is_one_of_the_programs_protocols_or_none(text: str) -> None:
+    for guess in (from_url(text), from_first_frame(text), from_first_frame(text.encode(errors="replace"))):
+        assert guess is None or guess.protocol in BUILT_IN

@@ -1,0 +1,60 @@
+"""The far side is not trusted: nothing it sends ends the call, blocks it, or grows without bound."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+
+import pytest
+
+from tests.session.scripted import Peer, agent, call
+from tui.models import events as e
+from tui.models.event_log import EventLog
+from tui.models.events import Status
+
+FLOOD = 20_000
+SECOND = base64.b64encode(bytes(32_000)).decode()
+
+
+@pytest.mark.parametrize(
+    "message", ['{"type":"what.is.this"}', "[1", '{"type":"playStream.chunk","audioChunk":"!"}']
+)
+async def test_a_flood_is_told_in_a_few_events_and_the_call_goes_on(message: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        for _ in range(FLOOD):
+            await peer.socket.send(message)
+        await peer.play("after", blocks=5)
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        began_s = time.monotonic()
+        async with asyncio.timeout(30):
+            await held.until(e.PlaybackStarted, lambda event: event.reply == "after")
+        took_s = time.monotonic() - began_s
+        assert held.session.state.status is Status.ACTIVE
+    assert held.session.state.metrics.messages_received > FLOOD
+    told = [x for x in held.events if isinstance(x, e.ErrorRaised | e.FindingRaised | e.LossCounted)]
+    assert len(told) < 20 + 10 * took_s
+    log = EventLog()
+    for event in held.events:
+        log.apply(event)
+    assert len(log.rows) < 200 + 20 * took_s
+
+
+async def test_ten_minutes_in_one_second_are_taken_whole() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        start = {"type": "playStream.start", "streamId": "long", "mediaFormat": "raw/lpcm16"}
+        await peer.send(
+            start, *[{"type": "playStream.chunk", "streamId": "long", "audioChunk": SECOND}] * 600
+        )
+        await peer.send({"type": "playStream.stop", "streamId": "long"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until(e.ReplyEnded)
+        await held.session.interrupt()
+    assert held.session.state.metrics.audio_received_ms == 600_000
+    assert not [x for x in held.of(e.LossCounted) if x.loss is e.Loss.QUEUE_FULL]

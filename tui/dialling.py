@@ -1,0 +1,96 @@
+"""From what the user asked for to what can be dialled: the protocol guessed, a TwiML webhook asked."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tui.models.target import Target
+from tui.protocols import detect, twiml
+from tui.websocket.client import ConnectionFailed, WebSocketClient
+
+AUTO = "auto"
+
+
+class DiallingError(ValueError):
+    """The target cannot be dialled, as a sentence that says what to do."""
+
+
+class Dialled(msgspec.Struct, frozen=True):
+    """A target whose protocol and URL are known, and what to tell the user of how that came about."""
+
+    target: Target
+    notes: tuple[str, ...] = ()
+
+
+async def settle(target: Target) -> Dialled:
+    """Find out what is still open. Raises `DiallingError`; what can only be found by calling is left to the call."""
+    notes: list[str] = []
+    if target.protocol == AUTO:
+        guess = detect.from_url(target.url) or await _listen(target)
+        notes.append(f"{guess.why} Speaking {guess.protocol}.")
+        target = msgspec.structs.replace(target, protocol=guess.protocol)
+    if urlsplit(target.url).scheme in ("http", "https"):
+        target, more = await _ask_webhook(target)
+        notes += more
+    return Dialled(target, tuple(notes))
+
+
+async def _listen(target: Target) -> detect.Guess:
+    """Open the socket for a moment: some agents speak first."""
+    bearer = {"Authorization": f"Bearer {target.token}"} if target.token else {}
+    client = WebSocketClient(
+        target.url, headers={**bearer, **target.headers}, insecure=target.insecure, cacert=target.cacert
+    )
+    try:
+        await client.open(target.connect_timeout_s)
+    except ConnectionFailed as failure:
+        raise DiallingError(f"{failure} {failure.hint}".strip()) from failure
+    try:
+        async with asyncio.timeout(detect.LISTEN_MS / 1000):
+            async for _, frame in client.frames():
+                if guess := detect.from_first_frame(frame):
+                    return guess
+    except TimeoutError:
+        pass
+    finally:
+        await client.close()
+    raise DiallingError(
+        f"Neither the URL nor the first {detect.LISTEN_MS} ms tell which protocol {target.safe_url} speaks: "
+        "name it with --protocol."
+    )
+
+
+async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
+    if target.protocol != "twilio":
+        raise DiallingError(
+            f"{target.safe_url} is a web address. Only Twilio's agents have one, for their TwiML (--protocol twilio);"
+            " any other starts with ws:// or wss://."
+        )
+    options = {
+        "account_sid": f"AC{secrets.token_hex(16)}",
+        "call_sid": f"CA{secrets.token_hex(16)}",
+        **target.options,
+    }
+    fields = twiml.call_fields(
+        account_sid=options["account_sid"],
+        call_sid=options["call_sid"],
+        caller=target.caller,
+        called=target.agent_name,
+    )
+    context = None
+    if target.insecure or target.cacert:
+        context = ssl.create_default_context(cafile=target.cacert or None)
+        if target.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        stream = await asyncio.to_thread(twiml.fetch_twiml, target.url, target.token, fields, context=context)
+    except (twiml.TwimlError, OSError) as error:
+        raise DiallingError(str(error)) from error
+    notes = [f"The webhook names the stream {stream.url}.", *stream.notes]
+    params = {**stream.parameters, **target.params}
+    return msgspec.structs.replace(target, url=stream.url, params=params, options=options), notes

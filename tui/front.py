@@ -1,0 +1,92 @@
+"""The screen with what it needs beside it: an engine process, and the local agent when it is wanted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tui.agent.process import AgentProcess, start_agent
+from tui.agent.settings import AgentSettings
+from tui.engine.handle import EngineHandle
+from tui.models.target import Target
+
+DEMO = "demo"
+"""Title of the local agent as a target."""
+
+
+class LocalAgent:
+    """The local agent of this run: started when it is first wanted, and again when it has died."""
+
+    def __init__(self, settings: AgentSettings, options: dict[str, Any]) -> None:
+        self._settings = settings
+        self._options = options
+        self._process: AgentProcess | None = None
+
+    def start(self) -> AgentProcess:
+        """Start it, without waiting for it. Raises `AgentError`."""
+        if self._process is None or not self._process.is_running:
+            self._process = start_agent(self._settings)
+        return self._process
+
+    def target(self) -> Target:
+        """It as a target. Blocks until it listens. Raises `RuntimeError` with a sentence."""
+        from tui.agent.settings import AgentError
+        from tui.protocols.registry import protocol_named
+
+        protocol = protocol_named(self._options.get("protocol", "audiocodes"))
+        try:
+            url = self.start().url(protocol.path)
+        except AgentError as error:
+            raise RuntimeError(str(error)) from error
+        return Target(**{**self._options, "url": url, "protocol": protocol.name, "title": DEMO})
+
+    def stop(self) -> None:
+        """Let it say goodbye, and end it."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def run_screen(
+    target: Target | None, local: LocalAgent, *, start_demo: bool = False, trace_callbacks: bool = False
+) -> int:
+    """Run the screen until it ends; engine and agent end with it. The exit code."""
+    engines = [EngineHandle()]
+    if start_demo:
+        local.start()
+    try:
+        # Textual takes longest to load: engine and agent come up meanwhile.
+        from tui.app import run_app
+        from tui.bridge import Bridge
+        from tui.config import recent_targets, remember_target
+        from tui.options import AUTO
+        from tui.protocols.registry import names
+
+        def new_engine() -> EngineHandle:
+            engines.append(EngineHandle())
+            return engines[-1]
+
+        def remember(called: Target) -> None:
+            if called.title != DEMO:
+                remember_target(called)
+
+        bridge = Bridge(engines[0], time.monotonic_ns)
+        try:
+            return run_app(
+                bridge,
+                target=local.target() if start_demo else target,
+                recent=recent_targets(),
+                protocols=(AUTO, *names()),
+                start_engine=new_engine,
+                demo=local.target,
+                on_call=remember,
+                crash_log=Path(engines[0].log_path),
+                target_is_demo=start_demo,
+                trace_callbacks=trace_callbacks,
+            )
+        finally:
+            bridge.close()
+    finally:
+        for engine in engines:
+            engine.stop()
+        local.stop()

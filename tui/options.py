@@ -1,0 +1,215 @@
+"""Options that several commands share, and what they become: a `Target`, the settings of the local agent."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from tui.protocols.registry import BUILT_IN
+
+if TYPE_CHECKING:
+    from tui.agent.settings import AgentSettings
+    from tui.models.target import Target
+
+AUTO = "auto"
+LOCAL_PROTOCOLS = tuple(BUILT_IN)
+"""What the local agent answers."""
+
+Command = Callable[..., Any]
+
+
+class Sentence(click.ClickException):
+    """What went wrong, as one sentence, with its exit code."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """On stderr, as it is."""
+        click.echo(self.message, err=True)
+        sys.exit(self.code)
+
+
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """`click.option`, with its default shown where there is one."""
+    settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
+    return click.option(*names, **settings)
+
+
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: Command) -> Command:
+        for each in reversed(options):
+            command = each(command)
+        return command
+
+    return decorate
+
+
+# fmt: off
+audio_options = together(
+    option("--input", "input_", default="auto", metavar="DEVICE|WAV|lines",
+           help="Microphone: auto, a device (index or part of its name), a WAV file, or the recorded lines."),
+    option("--output", default="auto", metavar="DEVICE|WAV|none",
+           help="Speaker: auto, a device, a WAV file to write, or none."),
+    option("--latency", default="auto", metavar="auto|low|SECONDS",
+           help="Of the speaker; 0.1 is safe on a busy machine."),
+)
+trace_option = option("--trace-callbacks", is_flag=True,
+                      help="Measure every registered callback; the key T shows them.")
+tools_option = option("--tools", type=click.Path(exists=True, dir_okay=False), metavar="FILE.py",
+                      help="Python file whose functions the agent may call (OpenAI Realtime).")
+target_options = together(
+    option("--protocol", default=AUTO, metavar="NAME|FILE.py",
+           help="audiocodes, twilio, openai, pcm, elevenlabs, one of an installed package, a file of your own,"
+                " or auto: guessed, and said why."),
+    option("--token-env", metavar="NAME", help="Variable that holds the agent's token."),
+    option("--header", "headers", multiple=True, metavar="'K: V'", help="Extra request header."),
+    option("--insecure", is_flag=True, help="Accept any TLS certificate."),
+    option("--cacert", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+           help="PEM file with the certificate authority to trust."),
+    option("--format", "formats", multiple=True, metavar="NAME",
+           help="Audio format to offer, by the protocol's name; repeat in order of preference."),
+    option("--barge-in/--no-barge-in", default=True, help="May the user interrupt the agent?"),
+    option("--block", "block_ms", type=click.IntRange(10, 250), default=20, metavar="MS",
+           help="Audio in one message of ours."),
+    option("--on-stop", type=click.Choice(["silence", "close"]), default="silence",
+           help="After stop: let silence flow, or close the user stream."),
+    option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the protocol."),
+    option("--param", "params", multiple=True, metavar="KEY=VALUE",
+           help="Custom parameter of the call (Twilio, ElevenLabs)."),
+    option("--accept-timeout", type=click.FloatRange(min=0.1), default=5.0, metavar="S",
+           help="How long the agent may take to accept the session."),
+)
+behaviour_options = together(
+    option("--reply", type=click.Choice(["prompts", "echo"]), default="prompts",
+           help="Answer with recorded prompts, or with the user's own words."),
+    option("--reply-delay", type=click.FloatRange(min=0), default=0.0, metavar="S",
+           help="The agent waits before each answer."),
+    option("--pace", default="1", metavar="N|all",
+           help="How fast the agent sends: real time, N times faster, all in one message."),
+)
+script_options = together(
+    option("--say", multiple=True, type=click.Path(path_type=Path), metavar="WAV",
+           help="What to say, turn by turn: a WAV file, or the number of a caller line (1 to 9)."),
+    option("--output", default="none", metavar="WAV", help="Keep what the agent says, as it was heard."),
+    option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line."),
+    option("--max-response-ms", type=click.FloatRange(min=0), metavar="MS",
+           help="Exit with 1 when a response took longer."),
+    option("--timeout", type=click.FloatRange(min=0.1), default=10.0, metavar="S",
+           help="How long the agent may take to answer."),
+)
+agent_options = together(
+    option("--host", default="127.0.0.1", help="Address to listen on."),
+    option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="0: any free one."),
+    option("--token-env", metavar="NAME", help="Variable with a token that callers must send."),
+    option("--chunk", "chunk_ms", type=click.FloatRange(1, 60_000), default=20.0, metavar="MS",
+           help="Audio in one message."),
+    option("--silence", "silence_ms", type=click.IntRange(100, 10_000), default=400, metavar="MS",
+           help="Silence that ends the user's turn."),
+)
+# fmt: on
+
+
+def make_target(
+    url: str,
+    *,
+    protocol: str = AUTO,
+    token_env: str | None = None,
+    headers: Sequence[str] = (),
+    options: Sequence[str] = (),
+    params: Sequence[str] = (),
+    formats: Sequence[str] = (),
+    input_: str = "auto",
+    latency: str = "auto",
+    cacert: str | None = None,
+    tools: str | None = None,
+    on_stop: str = "silence",
+    accept_timeout: float = 5.0,
+    **rest: Any,
+) -> Target:
+    """The target that options describe. Raises `Sentence`."""
+    from tui.models.target import Target, TargetError, check_url
+
+    try:
+        if not (url.startswith(("http://", "https://")) and protocol in (AUTO, "twilio")):
+            check_url(url)
+    except TargetError as error:
+        raise Sentence(str(error)) from error
+    _check_protocol(protocol)
+    _check_latency(latency)
+    return Target(
+        url=url,
+        protocol=protocol,
+        token=token_of(token_env),
+        token_env=token_env or "",
+        headers=dict(_pair(header, ":", "--header") for header in headers),
+        options=dict(_pair(pair, "=", "--option") for pair in options),
+        params=dict(_pair(pair, "=", "--param") for pair in params),
+        formats=tuple(formats),
+        cacert=cacert or "",
+        tools=tools or "",
+        input=input_,
+        latency=latency,
+        stop=on_stop,
+        accept_timeout_s=accept_timeout,
+        **rest,
+    )
+
+
+def make_agent_settings(
+    *, pace: str = "1", reply: str = "prompts", reply_delay: float = 0.0, **settings: Any
+) -> AgentSettings:
+    """The settings of the local agent that options describe. Raises `Sentence`."""
+    from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
+
+    try:
+        return AgentSettings(
+            pace=parse_pace(pace), reply=ReplyMode(reply), reply_delay_ms=reply_delay * 1000, **settings
+        )
+    except (AgentError, ValueError) as error:
+        raise Sentence(str(error)) from error
+
+
+def token_of(variable: str | None) -> str:
+    """The token that a variable holds; "" where none is named. Raises `Sentence`."""
+    if variable is None:
+        return ""
+    token = os.environ.get(variable, "")
+    if not token:
+        raise Sentence(f"--token-env {variable}: that variable is not set; export it with the agent's token.")
+    return token
+
+
+def _check_protocol(protocol: str) -> None:
+    """A name that does not exist is wrong usage; a file is read where it is used."""
+    from tui.protocols.registry import names
+
+    if protocol != AUTO and not protocol.endswith(".py") and protocol not in names():
+        known = ", ".join((AUTO, *names()))
+        raise Sentence(f"--protocol {protocol}: there is no such protocol; known are {known}, or a FILE.py.")
+
+
+def _check_latency(latency: str) -> None:
+    if latency in ("auto", "low", "high"):
+        return
+    try:
+        float(latency)
+    except ValueError:
+        raise Sentence(f"--latency {latency}: give auto, low, high or seconds.") from None
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    key, found, value = text.partition(separator)
+    if not found or not key.strip():
+        raise Sentence(f"{option} {key!r}: write it as KEY{separator} VALUE.")
+    return key.strip(), value.strip()

@@ -1,0 +1,502 @@
+"""ElevenLabs Agents over WebSocket, both ends: the proof that a protocol is one file.
+
+Facts are from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/agent.asyncapi.yaml), its client
+(packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0 (conversational_ai/conversation.py)
+and its page "Client events". Where they are silent:
+
+* Nothing says where a reply begins or ends: it begins with its first audio, and ends when it has run dry
+  (`tui.protocols.implied_replies`), with an interruption, or with the words of the next. Words are sent with the
+  first audio: those that come before it belong to the reply that it begins.
+* User audio flows from the acceptance to the hang-up, as the SDKs send it: the agent finds turns by the silence.
+* An interruption without an ``event_id`` is taken to mean all audio so far.
+* What the user flushes by hand ElevenLabs has no word for: audio that comes afterwards is played, as a new reply.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, Protocol, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults, CallerDefaults
+from tui.protocols.implied_replies import ENDS_AFTER_MS, ImpliedReplies
+from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+
+DEFAULT_FORMAT = "pcm_16000"
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        DEFAULT_FORMAT: AudioFormat(Encoding.PCM16, 16_000),
+        "pcm_8000": AudioFormat(Encoding.PCM16, 8_000),
+        "pcm_22050": AudioFormat(Encoding.PCM16, 22_050),
+        "pcm_24000": AudioFormat(Encoding.PCM16, 24_000),
+        "pcm_44100": AudioFormat(Encoding.PCM16, 44_100),
+        "pcm_48000": AudioFormat(Encoding.PCM16, 48_000),
+        "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
+    }
+)
+"""By ElevenLabs' names. The agent's own settings choose among them, for each direction."""
+
+_INITIATION = "conversation_initiation_client_data"
+_METADATA = "conversation_initiation_metadata"
+_OVERRIDES: Mapping[str, tuple[str, ...]] = {
+    "first_message": ("agent", "first_message"),
+    "language": ("agent", "language"),
+    "prompt": ("agent", "prompt", "prompt"),
+    "voice_id": ("tts", "voice_id"),
+}
+"""Where each option stands in ``conversation_config_override``."""
+
+
+class _ElevenLabsMessage(Message):
+    """A message; the user's audio is the one that does not say what it is."""
+
+    def kind(self) -> str:
+        """What the message says it is."""
+        return "user_audio_chunk" if "user_audio_chunk" in self.body else super().kind()
+
+
+def _event_id(members: Members) -> int | None:
+    """The whole number that orders the agent's events."""
+    value = members.body.get("event_id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    rule = "missing-member" if value is None else "wrong-type-member"
+    members.find(rule, "event_id is missing or no whole number, which orders the agent's events.")
+    return None
+
+
+def _audio_chunk(message: Mapping[str, Any], kind: str, whose: str, audio_ms: float) -> Outgoing:
+    return Outgoing(encode(message), kind, f"{whose} audio {audio_ms:.0f} ms", audio_ms)
+
+
+# The caller's end.
+
+
+class ElevenLabsCaller(CallerDefaults):
+    """A client of one agent in one call.
+
+    ``settings.params`` become dynamic variables. Options, which the agent's settings have to allow:
+    ``first_message``, ``language``, ``prompt``, ``voice_id``.
+    """
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        _check_settings(settings)
+        self._initiation = _initiation(settings)
+        self._barge_in = settings.barge_in
+        self._in_call = False
+        self._user_format: AudioFormat | None = None
+        self._play_format = FORMATS[DEFAULT_FORMAT]
+        self._replies = ImpliedReplies()
+        self._unheard: set[str] = set()
+        self._worded = ""
+        """The newest reply whose words are known."""
+        self._last_audio_id = -math.inf
+        self._cut_off = (-math.inf, "")
+        """Up to which audio, and in which reply, the agent was interrupted."""
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What `user_audio` carries; None before the agent has said so."""
+        return self._user_format
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Always in a call, unless the user has to wait for a reply to be heard."""
+        return self._user_format is not None and self._in_call and (self._barge_in or not self._unheard)
+
+    @property
+    def barge_in(self) -> bool:
+        """Whether the user may interrupt."""
+        return self._barge_in
+
+    # What the user does.
+
+    def opened(self) -> list[Outgoing]:
+        """What this call wants of the agent; the agent answers with the formats."""
+        self._in_call = True
+        return [outgoing(self._initiation, "initiate")]
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """User audio, in a message as long as it is."""
+        if not (self.user_stream_open and self._user_format and audio):
+            return []
+        audio_ms = self._user_format.duration_ms(len(audio))
+        return [_audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
+
+    def user_text(self, text: str) -> list[Outgoing]:
+        """A typed turn."""
+        if not (self._in_call and text):
+            return []
+        return [outgoing({"type": "user_message", "text": text}, f"message: {text}")]
+
+    def tool_result(self, call_id: str, result: str, *, is_error: bool = False) -> list[Outgoing]:
+        """What the tool of a ``client_tool_call`` gave."""
+        if not self._in_call:
+            return []
+        answer = {
+            "type": "client_tool_result",
+            "tool_call_id": call_id,
+            "result": result,
+            "is_error": is_error,
+        }
+        return [outgoing(answer, f"tool {'error' if is_error else 'result'}: {result}")]
+
+    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Nothing is told; audio that comes from now on is another reply."""
+        self._replies.finished(stream_id)
+        self._unheard.discard(stream_id)
+        return []
+
+    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Nothing is told; audio that comes from now on is another reply."""
+        return self.playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
+
+    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
+        """Nothing: the call ends with the socket."""
+        self._in_call = False
+        return []
+
+    # What the agent says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one message of the agent."""
+        message = _ElevenLabsMessage(frame)
+        handler = self._HANDLERS.get(message.kind())
+        return message.incoming(handler(self, message) if handler else message.unknown())
+
+    def _on_metadata(self, message: Message) -> str:
+        if self._user_format is not None:
+            message.find("repeated-metadata", f"{_METADATA} came in mid-call; it was ignored.")
+            return "accepted again"
+        event = message.inside("conversation_initiation_metadata_event")
+        conversation_id = event.text("conversation_id", required=True)
+        heard, said = _media(event, "user_input_audio_format"), _media(event, "agent_output_audio_format")
+        for media in (heard, said):
+            if media not in FORMATS:
+                text = (
+                    f"the agent uses the audio format {cut(media, 60)}; a PCM or mu-law one is to be chosen"
+                )
+                message.event(Type.SESSION_ERROR, reason=text, code="unknown-format", fatal=True)
+                return text
+        self._user_format, self._play_format = FORMATS[heard], FORMATS[said]
+        message.event(Type.SESSION_ACCEPTED, format=self._user_format, text=heard)
+        return f"accepted {heard}, sends {said}, {conversation_id}"
+
+    def _on_audio(self, message: Message) -> str:
+        event = message.inside("audio_event")
+        audio, event_id = event.audio("audio_base_64"), _event_id(event)
+        message.audio_ms = self._play_format.duration_ms(len(audio))
+        if self._user_format is None:
+            message.find(
+                "audio-before-metadata", f"audio came before {_METADATA}; it is played all the same."
+            )
+        late = event_id is not None and event_id <= self._cut_off[0]
+        if event_id is not None:
+            self._last_audio_id = max(self._last_audio_id, event_id)
+        if audio and late:
+            reply, coding = self._cut_off[1], self._play_format
+            message.event(Type.PLAY_STREAM_DISCARDED, stream_id=reply, format=coding, audio=audio)
+        elif audio:
+            message.events += self._replies.audio(audio, self._play_format)
+            self._unheard.add(self._replies.stream_id)
+        return f"agent audio {message.audio_ms:.0f} ms{', too late' if late else ''}"
+
+    def _on_interruption(self, message: Message) -> str:
+        event_id = _event_id(message.inside("interruption_event"))
+        upto_id = self._last_audio_id if event_id is None else event_id
+        self._cut_off = (max(upto_id, self._cut_off[0]), self._replies.stream_id)
+        self._unheard.clear()
+        message.events += self._replies.clear("interruption")
+        return "interruption" if event_id is None else f"interruption, up to {event_id}"
+
+    def _on_agent_response(self, message: Message) -> str:
+        text = message.inside("agent_response_event").text("agent_response", required=True)
+        replies = self._replies
+        if replies.open and self._worded == replies.stream_id:
+            message.events += replies.stop("the next reply begins")
+        elif self._worded == self._next_reply:
+            replies.begun += 1  # of words that never were spoken, as all are in a conversation of text
+        self._worded = replies.stream_id if replies.open else self._next_reply
+        message.event(Type.AGENT_TEXT, text=text, stream_id=self._worded)
+        return f"agent: {text}"
+
+    def _on_correction(self, message: Message) -> str:
+        event = message.inside("agent_response_correction_event")
+        text = event.text("corrected_agent_response", required=True)
+        message.event(Type.AGENT_TEXT, text=text, stream_id=self._worded)
+        return f"agent, up to the interruption: {text}"
+
+    def _on_user_transcript(self, message: Message) -> str:
+        text = message.inside("user_transcription_event").text("user_transcript", required=True)
+        message.event(Type.SPEECH_RECOGNITION, text=text)
+        return f"user: {text}"
+
+    def _on_tentative_transcript(self, message: Message) -> str:
+        text = message.inside("tentative_user_transcription_event").text("user_transcript", required=True)
+        message.event(Type.SPEECH_HYPOTHESIS, text=text)
+        return f"user, so far: {text}"
+
+    def _on_tool_call(self, message: Message) -> str:
+        call = message.inside("client_tool_call")
+        name, _ = call.text("tool_name", required=True), call.ident("tool_call_id", required=True)
+        return f"tool call: {cut(name, 60)} {encode(call.inside('parameters').body)}"
+
+    def _on_ping(self, message: Message) -> str:
+        event_id = _event_id(message.inside("ping_event"))
+        if event_id is not None:
+            message.replies.append(outgoing({"type": "pong", "event_id": event_id}, "pong"))
+        return "ping"
+
+    def _on_error(self, message: Message) -> str:
+        event = message.inside("error_event")
+        code, told = event.body.get("code"), ("message", "reason", "debug_message", "error_type")
+        reason = next(filter(None, map(event.text, told)), "an error without a message")
+        # It is sent just before the close.
+        known_code = str(code) if isinstance(code, str | int) else ""
+        message.event(Type.AGENT_ERROR, reason=reason, code=cut(known_code, 60), fatal=True)
+        return f"error: {reason}"
+
+    def _on_news(self, message: Message) -> str:
+        """What is of interest to people only."""
+        payload = next((value for value in message.body.values() if isinstance(value, dict)), {})
+        return f"{message.kind()}: {encode(payload)}" if payload else message.kind()
+
+    @property
+    def _next_reply(self) -> str:
+        return f"reply-{self._replies.begun + 1}"
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsCaller, Message], str]]] = {
+        _METADATA: _on_metadata,
+        "audio": _on_audio,
+        "interruption": _on_interruption,
+        "agent_response": _on_agent_response,
+        "agent_response_correction": _on_correction,
+        "user_transcript": _on_user_transcript,
+        "tentative_user_transcript": _on_tentative_transcript,
+        "client_tool_call": _on_tool_call,
+        "ping": _on_ping,
+        "error": _on_error,
+        **dict.fromkeys(
+            (
+                "agent_chat_response_part",
+                "agent_tool_request",
+                "agent_tool_response",
+                "agent_typing",
+                "asr_initiation_metadata",
+                "context_usage",
+                "external_agent_connected",
+                "external_agent_disconnected",
+                "guardrail_triggered",
+                "mcp_connection_status",
+                "mcp_tool_call",
+                "rich_content",
+                "vad_score",
+            ),
+            _on_news,
+        ),
+    }
+
+
+def _media(event: Members, name: str) -> str:
+    media = event.text(name).lower()
+    if not media:
+        event.find("missing-member", f"{name} is missing; {DEFAULT_FORMAT} is assumed.")
+    return media or DEFAULT_FORMAT
+
+
+def _check_settings(settings: CallerSettings) -> None:
+    for name in settings.options:
+        if name not in _OVERRIDES:
+            raise ValueError(f"ElevenLabs has no option {name!r}; known are {', '.join(_OVERRIDES)}.")
+    if settings.formats:
+        raise ValueError(
+            "An ElevenLabs agent chooses the audio formats, in its own settings: leave --format out."
+        )
+
+
+def _initiation(settings: CallerSettings) -> Mapping[str, Any]:
+    override: dict[str, Any] = {}
+    for name, value in settings.options.items():
+        *outer, last = _OVERRIDES[name]
+        place = override
+        for member in outer:
+            place = place.setdefault(member, {})
+        place[last] = value
+    wishes = {"conversation_config_override": override, "dynamic_variables": dict(settings.params)}
+    return {"type": _INITIATION, **{name: wish for name, wish in wishes.items() if wish}}
+
+
+# The agent's end.
+
+
+class ElevenLabsAgent(AgentDefaults):
+    """The place of ElevenLabs on one socket: says its words with its audio, and pings once."""
+
+    def __init__(self, new_id: NewId, utc_now: UtcNow, *, media: str = DEFAULT_FORMAT) -> None:
+        self._conversation_id = f"conv_{new_id()}"
+        self._media = media
+        self._initiated = False
+        self._event_id = 0
+        self._open_stream_id: str | None = None
+        self._last_stream_id: str | None = None
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What the user's audio arrives in; None before the call is initiated."""
+        return FORMATS[self._media] if self._initiated else None
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """What `say_audio` has to be given: the same."""
+        return self.user_format
+
+    # What the agent does.
+
+    def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
+        """Begin a reply: its words."""
+        if not self._initiated:
+            return []
+        self._open_stream_id = self._last_stream_id = stream_id
+        return [self._event("agent_response", f"agent: {text}", agent_response=text)] if text else []
+
+    def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
+        """Reply audio in one message; nothing for a reply that is not open."""
+        if not (stream_id == self._open_stream_id and audio):
+            return []
+        audio_ms = FORMATS[self._media].duration_ms(len(audio))
+        event = {"audio_base_64": audio, "event_id": self._next_event_id()}
+        return [_audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
+
+    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+        """Nothing for a complete reply; an interruption of all audio so far for one that is cut short."""
+        if stream_id == self._open_stream_id:
+            self._open_stream_id = None
+        if not (interrupted and stream_id == self._last_stream_id):
+            return []
+        self._last_stream_id = None
+        last = {"type": "interruption", "interruption_event": {"event_id": self._event_id}}
+        return [outgoing(last, f"interruption, up to {self._event_id}")]
+
+    def hypothesis(self, text: str) -> list[Outgoing]:
+        """Partial text of the user's turn."""
+        event = {"user_transcript": text, "event_id": self._next_event_id()}
+        words = {"type": "tentative_user_transcript", "tentative_user_transcription_event": event}
+        return [outgoing(words, f"user, so far: {text}")]
+
+    def recognition(self, text: str, confidence: float) -> list[Outgoing]:
+        """Final text of the user's turn."""
+        event = {"user_transcript": text, "event_id": self._next_event_id()}
+        return [outgoing({"type": "user_transcript", "user_transcription_event": event}, f"user: {text}")]
+
+    def hang_up(self, reason: str) -> list[Outgoing]:
+        """Nothing: the call ends with the socket."""
+        self._open_stream_id = self._last_stream_id = None
+        return []
+
+    # What the caller says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one message of the caller."""
+        message = _ElevenLabsMessage(frame)
+        handler = self._HANDLERS.get(message.kind())
+        if handler and not self._initiated and message.kind() != _INITIATION:
+            message.find("message-before-initiation", f"{message.kind()} came before {_INITIATION}.")
+        return message.incoming(handler(self, message) if handler else message.unknown())
+
+    def _on_initiation(self, message: Message) -> str:
+        if self._initiated:
+            message.find("repeated-initiation", f"{_INITIATION} came in mid-call; it was ignored.")
+            return "initiate again"
+        self._initiated = True
+        formats = {"agent_output_audio_format": self._media, "user_input_audio_format": self._media}
+        event = {"conversation_id": self._conversation_id, **formats}
+        metadata = {"type": _METADATA, "conversation_initiation_metadata_event": event}
+        message.event(Type.SESSION_INITIATE, format=self.user_format, params=message.body)
+        message.event(Type.CALL_STARTED, params=message.inside("dynamic_variables").body)
+        message.replies.append(outgoing(metadata, f"accepted {self._media}"))
+        message.replies.append(self._event("ping", "ping", ping_ms=None))
+        return "initiate"
+
+    def _on_user_audio(self, message: Message) -> str:
+        coding, audio = FORMATS[self._media], message.audio("user_audio_chunk")
+        message.audio_ms = coding.duration_ms(len(audio))
+        if audio and self._initiated:
+            message.event(Type.USER_STREAM_CHUNK, format=coding, audio=audio)
+        return f"user audio {message.audio_ms:.0f} ms"
+
+    def _on_user_message(self, message: Message) -> str:
+        text = message.text("text", required=True)
+        message.event(Type.USER_TEXT, text=text)
+        return f"message: {text}"
+
+    def _on_tool_result(self, message: Message) -> str:
+        call_id, result = message.ident("tool_call_id", required=True), message.text("result", required=True)
+        message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=result)
+        return f"tool result: {result}"
+
+    def _on_pong(self, message: Message) -> str:
+        _event_id(message)
+        return "pong"
+
+    def _on_news(self, message: Message) -> str:
+        text = message.body.get("text")
+        return f"{message.kind()}: {text}" if isinstance(text, str) else message.kind()
+
+    def _event(self, kind: str, summary: str, **members: Any) -> Outgoing:
+        event = {**members, "event_id": self._next_event_id()}
+        return outgoing({"type": kind, f"{kind}_event": event}, summary)
+
+    def _next_event_id(self) -> int:
+        self._event_id += 1
+        return self._event_id
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsAgent, Message], str]]] = {
+        _INITIATION: _on_initiation,
+        "user_audio_chunk": _on_user_audio,
+        "user_message": _on_user_message,
+        "client_tool_result": _on_tool_result,
+        "pong": _on_pong,
+        **dict.fromkeys(
+            (
+                "contextual_update",
+                "feedback",
+                "mcp_tool_approval_result",
+                "multimodal_message",
+                "user_activity",
+            ),
+            _on_news,
+        ),
+    }
+
+
+# The protocol.
+
+
+def _headers(token: str, url: str) -> Mapping[str, str]:
+    return {"xi-api-key": token} if token else {}
+
+
+def _url_notice(url: str) -> str:
+    parts = urlsplit(url)
+    if not (parts.hostname or "").endswith("elevenlabs.io") or parse_qs(parts.query).get("agent_id"):
+        return ""
+    return "ElevenLabs asks for the agent in the URL: end it in ?agent_id=ID."
+
+
+ELEVENLABS = Protocol(
+    name="elevenlabs",
+    title="ElevenLabs Agents",
+    path="/v1/convai/conversation",
+    caller=ElevenLabsCaller,
+    agent=ElevenLabsAgent,
+    formats=FORMATS,
+    headers=_headers,
+    url_notice=_url_notice,
+    continuous=True,
+    reply_ends_after_ms=ENDS_AFTER_MS,
+)

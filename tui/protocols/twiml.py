@@ -1,0 +1,299 @@
+"""TwiML: where Twilio learns which websocket to dial, and what to tell it.
+
+Facts are from Twilio's pages "TwiML Voice: Stream", "Security", those of the errors 11200, 11750, 31408 and 31941,
+and from the request validators of twilio-python 9.13 and of twilio-node 5.8.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NoReturn
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit, urlunsplit
+from xml.etree import ElementTree
+
+from tui.protocols.json_frames import cut
+from tui.protocols.twilio import signature
+
+MAX_BYTES = 64 * 1024
+"""Longer documents Twilio refuses (error 11750)."""
+TIMEOUT_S = 15.0
+"""How long Twilio waits for a document."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_NOT_OF_A_URL = re.compile("[^!-~]")
+_HINTS = {
+    HTTPStatus.UNAUTHORIZED: "it asks for a user and a password, which go into the URL: https://USER:PASSWORD@…",
+    HTTPStatus.FORBIDDEN: "where it checks Twilio's signature, the account's auth token is due as the token",
+    HTTPStatus.NOT_FOUND: "is the path right?",
+    HTTPStatus.METHOD_NOT_ALLOWED: "it has to take POST, as Twilio sends it",
+}
+
+
+class TwimlError(ValueError):
+    """Why there is no stream to be had, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwimlStream:
+    """What ``<Connect><Stream>`` says."""
+
+    url: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What becomes the stream's custom parameters."""
+    notes: tuple[str, ...] = ()
+    """What else the user may want to know of the document, in sentences."""
+
+
+# What a document says.
+
+
+def parse_twiml(document: str | bytes) -> TwimlStream:
+    """The first bidirectional stream of a document. Raises `TwimlError`."""
+    root = _read(document)
+    if root.tag != "Response":
+        raise TwimlError(f"This is no TwiML: it begins with {_shown(root)}, where <Response> is due.")
+    skipped: list[ElementTree.Element] = []
+    for verb in root:
+        stream = verb.find("Stream") if verb.tag == "Connect" else None
+        if stream is not None:
+            parameters = dict(_parameters(stream))
+            return TwimlStream(_url_of(stream), parameters, tuple(_notes(stream, skipped)))
+        skipped.append(verb)
+    raise TwimlError(_why_no_stream(root))
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Refuses declarations of the document's own, and with them the entities that could be declared."""
+
+    def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
+        """Called at the beginning of one, before anything in it is read."""
+        raise TwimlError("The TwiML has a DOCTYPE, which Twilio's never has; it was not read.")
+
+
+def _read(document: str | bytes) -> ElementTree.Element:
+    if len(document) > MAX_BYTES:
+        raise TwimlError(
+            f"The TwiML is longer than {MAX_BYTES // 1024} kB, which Twilio refuses (error 11750)."
+        )
+    if not document.strip():
+        raise TwimlError("The TwiML is empty.")
+    parser = ElementTree.XMLParser(target=_Builder())
+    try:
+        parser.feed(document)
+        root: ElementTree.Element = parser.close()
+    except TwimlError:
+        raise
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise TwimlError(f"The TwiML is not XML: {error}.") from error
+    return root
+
+
+def _why_no_stream(root: ElementTree.Element) -> str:
+    if not len(root):
+        return "The TwiML has no verbs in it: Twilio would hang up."
+    if root.find("Start/Stream") is not None:
+        return (
+            "The TwiML has its <Stream> in <Start>, which lets an agent listen but not answer; "
+            "<Connect><Stream> is due."
+        )
+    connect = root.find("Connect")
+    if connect is not None:
+        inside = ", ".join(map(_shown, connect)) or "nothing"
+        return f"The TwiML has {inside} in <Connect>; only <Stream> can be spoken to."
+    redirect = root.find("Redirect")
+    if redirect is not None:
+        return "The TwiML sends Twilio to another document, with <Redirect>; name the address of that one."
+    return f"The TwiML has no <Connect><Stream>, only {', '.join(map(_shown, root[:5]))}."
+
+
+def _url_of(stream: ElementTree.Element) -> str:
+    url = stream.get("url", "").strip()
+    if not url:
+        raise TwimlError("The <Stream> of the TwiML has no url.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise TwimlError(f"The url of the <Stream> is no URL: {error}.") from error
+    if parts.scheme in ("http", "https"):
+        raise TwimlError(
+            f"The url of the <Stream>, {_without_secrets(url)}, is a web address; wss:// is due."
+        )
+    if not parts.scheme or (parts.scheme in ("ws", "wss") and not parts.hostname):
+        raise TwimlError(
+            f"The url of the <Stream>, {_without_secrets(url)}, names no host: it has to be absolute."
+        )
+    if parts.scheme not in ("ws", "wss"):
+        raise TwimlError(f"The url of the <Stream> begins with {cut(parts.scheme, 20)}:; wss:// is due.")
+    return url
+
+
+def _parameters(stream: ElementTree.Element) -> Iterator[tuple[str, str]]:
+    for parameter in stream.iterfind("Parameter"):
+        if name := parameter.get("name"):
+            yield name, parameter.get("value", "")
+
+
+def _notes(stream: ElementTree.Element, skipped: list[ElementTree.Element]) -> Iterator[str]:
+    if skipped:
+        verbs = ", ".join(map(_shown, skipped[:5]))
+        yield f"What comes before <Connect> in the TwiML is left out: {verbs}."
+    if urlsplit(stream.get("url", "").strip()).scheme == "ws":
+        yield "The url of the <Stream> begins with ws://; Twilio itself dials wss:// alone."
+    if stream.get("track", "inbound_track") != "inbound_track":
+        yield "The track of a <Stream> in <Connect> can only be inbound_track (error 31941)."
+    if any(not parameter.get("name") for parameter in stream.iterfind("Parameter")):
+        yield "A <Parameter> has no name; it was left out."
+
+
+def _shown(element: ElementTree.Element) -> str:
+    return f"<{cut(element.tag, 40)}>"
+
+
+# How it is asked for.
+
+
+def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) -> dict[str, str]:
+    """What Twilio posts of an incoming call; the SIDs are to be those of the stream."""
+    return {
+        "AccountSid": account_sid,
+        "ApiVersion": "2010-04-01",
+        "CallSid": call_sid,
+        "CallStatus": "ringing",
+        "Called": called,
+        "Caller": caller,
+        "Direction": "inbound",
+        "From": caller,
+        "To": called,
+    }
+
+
+def form_signature(token: str, url: str, fields: Mapping[str, str]) -> str:
+    """What proves that Twilio posts: of the URL as configured, and of each field's name and value, by name."""
+    return signature(token, url + "".join(name + fields[name] for name in sorted(fields)))
+
+
+def fetch_twiml(
+    url: str,
+    token: str = "",
+    fields: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    context: ssl.SSLContext | None = None,
+) -> TwimlStream:
+    """Post an incoming call to the user's webhook, as Twilio does, and read the answer. Blocks.
+
+    ``token`` is the account's auth token, which signs the request; ``fields`` are what `call_fields` makes.
+    A user and a password in the URL are sent at once, where Twilio waits to be asked. A redirection is not
+    followed. Raises `TwimlError`.
+    """
+    fields = fields or {}
+    where = _without_secrets(url)
+    try:
+        request = _request(url, token, fields)
+        return parse_twiml(_ask(request, where, timeout_s, context))
+    except urllib.error.HTTPError as error:
+        with error:
+            raise TwimlError(_refusal(where, error)) from error
+    except urllib.error.URLError as error:
+        raise TwimlError(f"{where} cannot be reached: {_reason(error.reason)}.") from error
+    except TimeoutError as error:
+        raise TwimlError(f"{where} did not answer within {timeout_s:g} s.") from error
+    except UnicodeError as error:
+        raise TwimlError(f"{where} cannot be reached: its host is no name.") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise TwimlError(f"{where} did not answer in HTTP: {_reason(error)}.") from error
+
+
+def _request(url: str, token: str, fields: Mapping[str, str]) -> urllib.request.Request:
+    parts = _web_address(url)
+    headers = {"Accept": "text/xml, application/xml", "User-Agent": "TwilioProxy/1.1"}
+    if token:
+        headers["X-Twilio-Signature"] = form_signature(token, url, fields)
+    if parts.username is not None:
+        user_and_password = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {b64encode(user_and_password.encode()).decode()}"
+    host = parts.netloc.rpartition("@")[2]
+    return urllib.request.Request(
+        urlunsplit(parts._replace(netloc=host, fragment="")),
+        urlencode(fields).encode(),
+        headers,
+        method="POST",
+    )
+
+
+def _web_address(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise TwimlError(f"The address of the webhook is no URL: {error}.") from error
+    if _NOT_OF_A_URL.search(url):
+        raise TwimlError("The address of the webhook has a space in it, or letters that a URL spells as %XX.")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise TwimlError("The address of a webhook begins with http:// or https:// and names a host.")
+    return parts
+
+
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Not followed: the signature is for one URL, and a POST would become a GET."""
+
+
+def _ask(
+    request: urllib.request.Request, where: str, timeout_s: float, context: ssl.SSLContext | None
+) -> bytes:
+    deadline = time.monotonic() + timeout_s
+    handlers = [_NoRedirection(), urllib.request.HTTPSHandler(context=context)]
+    if request.host.rpartition(":")[0] in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
+    body = b""
+    with opener.open(request, timeout=timeout_s) as response:
+        while len(body) <= MAX_BYTES and (piece := response.read1(MAX_BYTES)):
+            body += piece
+            if time.monotonic() > deadline:
+                raise TwimlError(f"{where} did not answer within {timeout_s:g} s.")
+    return body
+
+
+def _refusal(where: str, error: urllib.error.HTTPError) -> str:
+    status = (
+        f"{error.code} {HTTPStatus(error.code).phrase}" if error.code in set(HTTPStatus) else str(error.code)
+    )
+    if 300 <= error.code < 400:
+        target = _without_secrets(error.headers.get("Location", ""))
+        return f"{where} answered {status}, to {target or 'nowhere'}; name the address that answers itself."
+    hint = _HINTS.get(HTTPStatus(error.code)) if error.code in set(HTTPStatus) else None
+    return f"{where} answered {status}, where TwiML is due{': ' + hint if hint else ''}."
+
+
+def _reason(error: object) -> str:
+    """The system's words for it, without its numbers."""
+    match error:
+        case TimeoutError():
+            return "it did not answer in time"
+        case ssl.SSLCertVerificationError(verify_message=str() as told):
+            return f"its certificate is not trusted ({told})"
+        case OSError(strerror=str() as told):
+            return told
+        case _:
+            return cut(str(error)) or type(error).__name__
+
+
+def _without_secrets(url: str) -> str:
+    """The address as it may be shown: scheme, host and path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(unreadable address)"
+    return cut(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
