@@ -1,9 +1,9 @@
-"""A call in memory: both ends of AudioCodes, the conversation between them, and a clock moved by hand."""
+"""A call in memory: both ends of a protocol, the conversation between them, and a clock moved by hand."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from tui.agent.conversation import Conversation
@@ -13,8 +13,8 @@ from tui.assets import Line, caller_lines, prompts
 from tui.audio.formats import AudioFormat, encode
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import read_wav
-from tui.protocols.audiocodes import AudioCodesAgent, AudioCodesCaller
-from tui.protocols.base import AgentEnd, CallerSettings, NewId, Outgoing, TelephonyEvent, UtcNow
+from tui.protocols.audiocodes import AUDIOCODES
+from tui.protocols.base import AgentEnd, CallerSettings, Outgoing, Protocol, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as Type
 
 SECOND_OF_SILENCE = bytes(32_000)
@@ -46,40 +46,34 @@ def line_named(name: str) -> Line:
     return next(line for line in caller_lines() if line.name == name)
 
 
-class RecordingAgent(AudioCodesAgent):
-    """Notes which replies were cut short."""
-
-    def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
-        super().__init__(new_id, utc_now)
-        self.interrupted: list[str] = []
-
-    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        if interrupted:
-            self.interrupted.append(stream_id)
-        return super().say_stop(stream_id, interrupted=interrupted)
-
-
 def conversation(settings: AgentSettings | None = None, agent: AgentEnd | None = None) -> Conversation:
-    agent = agent or AudioCodesAgent(lambda: "activity", lambda: _UTC)
+    agent = agent or AUDIOCODES.agent(lambda: "activity", lambda: _UTC)
     return Conversation(agent, settings or AgentSettings(), recogniser())
 
 
 class Call:
-    """One call. It has been answered and, unless ``greeted`` is False, the greeting has been heard."""
+    """One call. It has been answered and, unless ``greeted`` is False, the greeting has been heard.
+
+    The caller does what a session does: it flushes when it is told to, and says what it has heard when it is
+    asked to `wait_for_reply`, unless it does not ``tell_play_finished``.
+    """
 
     def __init__(
         self,
         settings: AgentSettings | None = None,
         *,
+        protocol: Protocol = AUDIOCODES,
+        agent: AgentEnd | None = None,
         offer: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
+        barge_in: bool = True,
         greeted: bool = True,
         tells_play_finished: bool = True,
     ) -> None:
         ids = itertools.count(1)
-        self.agent = RecordingAgent(lambda: "activity", lambda: _UTC)
-        self.caller = AudioCodesCaller(
-            CallerSettings(formats=tuple(offer)), lambda: f"id-{next(ids)}", lambda: _UTC
-        )
+        wishes = CallerSettings(formats=tuple(offer), barge_in=barge_in, options=options or {})
+        self.agent = agent or protocol.agent(lambda: f"agents-{next(ids)}", lambda: _UTC)
+        self.caller = protocol.caller(wishes, lambda: f"id-{next(ids)}", lambda: _UTC)
         self.conversation = conversation(settings, self.agent)
         self.now_ns = 5_000_000_000
         self.began_ns = self.now_ns
@@ -87,14 +81,34 @@ class Call:
         """When the conversation last had something to do; its end, where it is over."""
         self.events: list[tuple[float, TelephonyEvent]] = []
         """What the caller was told, and how many ms into the call."""
-        self._awaited: set[str] = set()
+        self.received: list[Outgoing] = []
+        """The frames of it."""
+        self.cut_short: list[str] = []
+        """The replies the agent did not say to their end."""
+        self._whole: list[str] = []
+        self._awaited = 0
+        self._unheard_ms: dict[str, float] = {}
+        self._marks: list[str] = []
         self._tells_play_finished = tells_play_finished
+        self._note_stops()
         self.deliver(self.conversation.opened())
         self.send(self.caller.opened())
         self.wait(0)
+        if protocol.continuous:
+            silence = encode(bytes(2 * (self.user_format.rate // 50)), self.user_format)
+            self.send(self.caller.user_audio(silence))
         if greeted:
             self.wait_for_reply()
             self.events.clear()
+
+    def _note_stops(self) -> None:
+        say_stop = self.agent.say_stop
+
+        def noted(stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+            (self.cut_short if interrupted else self._whole).append(stream_id)
+            return say_stop(stream_id, interrupted=interrupted)
+
+        self.agent.say_stop = noted  # type: ignore[method-assign]  # whichever class it is of
 
     def send(self, frames: Iterable[Outgoing]) -> None:
         """The caller sends, and gets its answers."""
@@ -104,10 +118,39 @@ class Call:
     def deliver(self, frames: Iterable[Outgoing]) -> None:
         """The agent sends; the caller answers as the protocol says."""
         for frame in frames:
+            self.received.append(frame)
             incoming = self.caller.receive(frame.frame)
             assert incoming.findings == ()
             self.events += [(self.at_ms, event) for event in incoming.events]
             self.send(incoming.replies)
+            for event in incoming.events:
+                self._play(event)
+
+    def _play(self, event: TelephonyEvent) -> None:
+        match event.type:
+            case Type.PLAY_STREAM_START:
+                self._unheard_ms[event.stream_id] = 0.0
+            case Type.PLAY_STREAM_CHUNK:
+                assert event.format is not None
+                self._unheard_ms[event.stream_id] += event.format.duration_ms(len(event.audio))
+            case Type.MARK:
+                self._marks.append(event.text)
+            case Type.CLEAR:
+                for stream_id, received_ms in self._unheard_ms.items():
+                    self.send(self.caller.interrupted(stream_id, heard_ms=20, received_ms=received_ms))
+                self.hear_all()
+            case _:
+                pass
+
+    def hear_all(self) -> None:
+        """What was received has been heard, or flushed."""
+        unheard_ms, self._unheard_ms = self._unheard_ms, {}
+        for stream_id, received_ms in unheard_ms.items():
+            heard_ms = {"heard_ms": received_ms, "received_ms": received_ms}
+            self.send(self.caller.playback_finished(stream_id, **heard_ms))
+        marks, self._marks = self._marks, []
+        for name in marks:
+            self.send(self.caller.mark_reached(name))
 
     def wait(self, duration_ms: float) -> None:
         """Time passes, and what falls due is sent at its time."""
@@ -124,15 +167,16 @@ class Call:
     def wait_for_reply(self, limit_ms: float = 30_000) -> None:
         """Until one more reply was sent whole, and heard."""
         until_ns = self.now_ns + limit_ms * 1e6
-        while not (whole := self._sent_whole() - self._awaited):
+        while len(self._whole) == self._awaited:
             assert self.now_ns < until_ns, "no reply"
             self.wait(10)
-        self._awaited |= whole
-        for stream_id in whole if self._tells_play_finished else ():
-            self.send(self.caller.playback_finished(stream_id, heard_ms=1, received_ms=1))
+        self._awaited = len(self._whole)
+        if self._tells_play_finished:
+            self.hear_all()
 
-    def _sent_whole(self) -> set[str]:
-        return {event.stream_id for event in self.of(Type.PLAY_STREAM_STOP)} - set(self.agent.interrupted)
+    def say(self, name: str) -> None:
+        """The user speaks a caller line, and is silent for a second."""
+        self.speak(spoken(name, self.user_format.rate))
 
     def speak(self, pcm: bytes, chunk_ms: int = 20, *, faster: float = 1.0) -> None:
         """The user speaks, in real time or ``faster``."""
@@ -171,7 +215,8 @@ class Call:
     @property
     def texts(self) -> list[str]:
         """What was said in each reply."""
-        return [event.text for event in self.of(Type.PLAY_STREAM_START)]
+        words = self.of(Type.PLAY_STREAM_START, Type.AGENT_TEXT)
+        return [event.text for event in words if event.text and event.final]
 
     @property
     def recognised(self) -> list[str]:

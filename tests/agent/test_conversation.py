@@ -139,7 +139,7 @@ def test_yields_to_speech_while_it_is_sending() -> None:
     sent_before = call.count(Type.PLAY_STREAM_CHUNK)
     call.speak(spoken("interrupt")[:9_600])
     assert call.kinds()[-3:] == [Type.SPEECH_STARTED, Type.CLEAR, Type.PLAY_STREAM_STOP]
-    assert call.agent.interrupted == ["play-2"]
+    assert call.cut_short == ["play-2"]
     assert call.count(Type.PLAY_STREAM_CHUNK) <= sent_before + 10
     assert len(call.audio()) < len(prompt("workshop")) / 2
     call.speak(spoken("interrupt")[9_600:])
@@ -153,7 +153,7 @@ def test_yields_to_speech_while_what_it_sent_is_still_being_heard() -> None:
     call.speak(spoken("services"))
     call.speak(spoken("interrupt"))
     assert Type.CLEAR in call.kinds()
-    assert call.agent.interrupted == ["play-2"]
+    assert call.cut_short == ["play-2"]
 
 
 def test_speech_after_the_answer_was_heard_cuts_nothing() -> None:
@@ -162,7 +162,7 @@ def test_speech_after_the_answer_was_heard_cuts_nothing() -> None:
     call.wait_for_reply()
     call.wait(500)
     call.speak(spoken("hold"))
-    assert call.agent.interrupted == []
+    assert call.cut_short == []
 
 
 def test_says_each_digit() -> None:
@@ -190,7 +190,7 @@ def test_a_digit_cuts_the_answer_that_is_being_said() -> None:
     call.wait(500)
     call.send(call.caller.dtmf("1"))
     call.wait_for_reply()
-    assert call.agent.interrupted == ["play-1"]
+    assert call.cut_short == ["play-1"]
     assert call.audio() == prompt("dtmf-1")
 
 

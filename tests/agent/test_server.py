@@ -5,79 +5,28 @@ from __future__ import annotations
 import asyncio
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import tui.agent.server
 from tests.agent.calls import SECOND_OF_SILENCE, prompt, spoken
+from tests.agent.sockets import LIMIT_S, Caller, answered, calling
 from tui.agent.server import AgentServer
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, ReplyMode
 from tui.assets import caller_lines, prompts
-from tui.protocols.audiocodes import AudioCodesCaller
-from tui.protocols.base import CallerSettings, Outgoing, TelephonyEvent
+from tui.protocols.base import Protocol
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.registry import by_path
 
 _FAST = AgentSettings(pace=100)
-_LIMIT_S = 10
-
-
-class Caller:
-    """A caller on a real socket."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.end = AudioCodesCaller(CallerSettings(), lambda: "id", lambda: "2026-01-01T00:00:00.000Z")
-        self.events: list[TelephonyEvent] = []
-
-    async def send(self, frames: list[Outgoing]) -> None:
-        for frame in frames:
-            await self.socket.send(frame.frame)
-
-    async def until(self, kind: Type) -> TelephonyEvent:
-        """Listen until this has happened."""
-        async with asyncio.timeout(_LIMIT_S):
-            while True:
-                incoming = self.end.receive(await self.socket.recv())
-                self.events += incoming.events
-                await self.send(list(incoming.replies))
-                found = next((event for event in incoming.events if event.type is kind), None)
-                if found:
-                    return found
-
-    async def speak(self, pcm: bytes) -> None:
-        if not self.end.user_stream_open:
-            await self.send(self.end.start_user_stream())
-            await self.until(Type.USER_STREAM_STARTED)
-        for at in range(0, len(pcm), 6_400):
-            await self.send(self.end.user_audio(pcm[at : at + 6_400]))
-
-    def take_chunks(self) -> list[bytes]:
-        chunks = [event.audio for event in self.events if event.type is Type.PLAY_STREAM_CHUNK]
-        self.events.clear()
-        return chunks
-
-
-@asynccontextmanager
-async def answered(server: AgentServer, *, greeted: bool = True) -> AsyncIterator[Caller]:
-    # A bounded queue that nobody reads would hold up the close at the end of a test.
-    async with connect(f"{server.url}/audiocodes", compression=None, max_size=None, max_queue=None) as socket:
-        caller = Caller(socket)
-        await caller.send(caller.end.opened())
-        if greeted:
-            await caller.until(Type.PLAY_STREAM_STOP)
-            await caller.send(caller.end.playback_finished("play-1", heard_ms=1, received_ms=1))
-            caller.events.clear()
-        yield caller
 
 
 async def test_the_greeting_arrives_whole() -> None:
-    async with AgentServer(_FAST) as server, answered(server, greeted=False) as caller:
+    async with AgentServer(_FAST) as server, calling(server) as caller:
         start = await caller.until(Type.PLAY_STREAM_START)
         await caller.until(Type.PLAY_STREAM_STOP)
         assert start.text == prompts()["greeting"].text
@@ -111,7 +60,7 @@ async def test_everything_at_once_is_one_large_message() -> None:
 
 
 async def test_speech_stops_what_is_being_said() -> None:
-    async with AgentServer(AgentSettings()) as server, answered(server, greeted=False) as caller:
+    async with AgentServer(AgentSettings()) as server, calling(server) as caller:
         await caller.until(Type.PLAY_STREAM_CHUNK)
         await caller.speak(spoken("interrupt"))
         await caller.until(Type.SPEECH_STARTED)
@@ -143,35 +92,113 @@ async def test_calls_do_not_hear_each_other() -> None:
         assert (await other.until(Type.SPEECH_RECOGNITION)).text == "Please hold on for a moment."
 
 
+async def hold_a_conversation(server: AgentServer, protocol: Protocol) -> None:
+    async with calling(server, protocol, token="secret") as caller:
+        await caller.hear("greeting")
+        await caller.say("number")
+        await caller.hear("order")
+        await caller.say("services")
+        await caller.until(Type.PLAY_STREAM_CHUNK)
+        await caller.say("interrupt")
+        await caller.be_interrupted()
+        await caller.hear("listening")
+        if keys := caller.end.dtmf("7"):
+            await caller.send(keys)
+            await caller.hear("dtmf-7")
+        await caller.say("goodbye")
+        await caller.hear("goodbye")
+        if protocol.name == "audiocodes":
+            await caller.until(Type.HANG_UP)
+            await caller.send(caller.end.hang_up())
+        async with asyncio.timeout(LIMIT_S):
+            await caller.socket.wait_closed()
+        assert caller.socket.close_code == 1000
+
+
+async def test_all_protocols_are_spoken_on_one_port_at_the_same_time() -> None:
+    protocols = list(by_path().values())
+    assert {"audiocodes", "twilio", "openai", "pcm", "elevenlabs"} == {each.name for each in protocols}
+    async with AgentServer(AgentSettings(pace=100, token="secret")) as server, asyncio.TaskGroup() as calls:
+        for protocol in protocols:
+            calls.create_task(hold_a_conversation(server, protocol), name=protocol.name)
+
+
 async def test_an_unknown_path_is_404_and_names_the_known_ones() -> None:
     async with AgentServer(AgentSettings()) as server:
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"{server.url}/nowhere")
         assert refused.value.response.status_code == 404
-        assert b"/audiocodes" in refused.value.response.body
+        body = refused.value.response.body
+        assert b"/audiocodes, /twilio, /v1/realtime, /pcm, /v1/convai/conversation." in body
 
 
-async def test_query_and_trailing_slash_are_no_other_path() -> None:
-    async with AgentServer(AgentSettings()) as server, connect(f"{server.url}/audiocodes/?bot=1"):
+@pytest.mark.parametrize("path", ["/audiocodes/?bot=1", "/v1/realtime?model=gpt-realtime", "/pcm?"])
+async def test_query_and_trailing_slash_are_no_other_path(path: str) -> None:
+    async with AgentServer(AgentSettings()) as server, connect(f"{server.url}{path}"):
         pass
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wröng"}, {"Authorization": "secret"}])
-async def test_without_the_token_it_is_401(headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("path", by_path())
+async def test_without_a_token_it_is_401_where_one_is_asked_for(path: str) -> None:
     async with AgentServer(AgentSettings(token="secret")) as server:
         with pytest.raises(InvalidStatus) as refused:
-            await connect(f"{server.url}/audiocodes", additional_headers=headers)
+            await connect(f"{server.url}{path}")
         assert refused.value.response.status_code == 401
         assert b"secret" not in refused.value.response.body
 
 
-async def test_with_the_token_the_call_is_taken() -> None:
-    headers = {"Authorization": "Bearer secret"}
-    async with (
-        AgentServer(AgentSettings(token="secret")) as server,
-        connect(f"{server.url}/audiocodes", additional_headers=headers),
-    ):
-        pass
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/audiocodes", {"Authorization": "Bearer wröng"}),
+        ("/audiocodes", {"Authorization": "secret"}),
+        ("/pcm", {"Authorization": ""}),
+        ("/twilio", {"X-Twilio-Signature": "secret"}),
+        ("/twilio", {"Authorization": "Bearer secret"}),
+        ("/v1/realtime", {"api-key": "secret"}),  # which is Azure's, and this is another host
+        ("/v1/convai/conversation", {"xi-api-key": "wrong"}),
+    ],
+)
+async def test_another_token_or_header_is_401(path: str, headers: dict[str, str]) -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        with pytest.raises(InvalidStatus, match="401"):
+            await connect(f"{server.url}{path}", additional_headers=headers)
+
+
+async def test_a_header_that_comes_twice_is_no_token() -> None:
+    headers = [("Authorization", "Bearer secret"), ("Authorization", "Bearer other")]
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        with pytest.raises(InvalidStatus, match="401"):
+            await connect(f"{server.url}/pcm", additional_headers=headers)
+
+
+@pytest.mark.parametrize("path", ["/twilio", "/twilio?a=1", "/v1/realtime?model=x"])
+async def test_with_the_token_for_the_url_that_was_dialled_the_call_is_taken(path: str) -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        protocol = by_path()[path.partition("?")[0]]
+        headers = protocol.headers("secret", f"{server.url}{path}")
+        async with connect(f"{server.url}{path}", additional_headers=headers):
+            pass
+
+
+async def test_a_signature_of_another_url_is_none() -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        headers = by_path()["/twilio"].headers("secret", f"{server.url}/twilio")
+        with pytest.raises(InvalidStatus, match="401"):
+            await connect(f"{server.url}/twilio?a=1", additional_headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("wss://agent.example.org/twilio", "/twilio"), ("wss://x.openai.azure.com/v1/realtime", "/v1/realtime")],
+)
+async def test_a_tunnel_in_between_changes_nothing(url: str, path: str) -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        headers = by_path()[path].headers("secret", url)
+        port = int(server.url.rpartition(":")[2])
+        plain = url.replace("wss:", "ws:")
+        async with connect(plain, additional_headers=headers, host="127.0.0.1", port=port):
+            pass
 
 
 async def test_shutting_down_says_goodbye_before_it_closes() -> None:
@@ -188,10 +215,10 @@ async def test_shutting_down_says_goodbye_before_it_closes() -> None:
 
 async def test_a_caller_that_vanishes_leaves_nothing_behind() -> None:
     async with AgentServer(AgentSettings()) as server:
-        async with answered(server, greeted=False) as caller:
+        async with calling(server) as caller:
             await caller.until(Type.PLAY_STREAM_CHUNK)
             caller.socket.transport.abort()
-        for _ in range(100 * _LIMIT_S):
+        for _ in range(100 * LIMIT_S):
             if not server._calls:
                 return
             await asyncio.sleep(0.01)
@@ -221,7 +248,7 @@ async def test_a_browser_is_told_what_this_is_without_noise_in_the_log(
 
         def visit() -> int:
             try:
-                with urllib.request.urlopen(url, timeout=_LIMIT_S) as response:
+                with urllib.request.urlopen(url, timeout=LIMIT_S) as response:
                     return int(response.status)
             except urllib.error.HTTPError as error:
                 error.close()

@@ -2,6 +2,10 @@
 
 No sockets and no clock: frames and the time go in, frames to send come out. Whoever drives it sends what
 `opened`, `receive` and `due` give, and calls `due` again at `next_due_ns`.
+
+Where the caller decides what the agent does by itself (`RealtimeAgentEnd`), typed text, tool outputs, and turns
+that are not to be answered unasked, or not in the middle of a reply, wait until the caller asks for an answer.
+Asked with nothing to answer, the agent greets if it has said nothing yet, else it tells the user to go ahead.
 """
 
 from __future__ import annotations
@@ -9,22 +13,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from tui.agent.answers import Answers, Response, ToolCall
 from tui.agent.hearing import Ear, Sound, TurnBegan, TurnEnded, Words
 from tui.agent.recogniser import Recogniser
-from tui.agent.replies import Answer, Reply, prompt_answer
-from tui.agent.settings import AgentSettings, ReplyMode
-from tui.assets import caller_lines, prompts
-from tui.protocols.base import AgentEnd, Outgoing, ProtocolError, TelephonyEvent
+from tui.agent.settings import AgentSettings
+from tui.agent.speaking import Mouth
+from tui.protocols.base import AgentEnd, Outgoing, ProtocolError, RealtimeAgentEnd, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as Type
 
 _log = logging.getLogger(__name__)
 
-_PLAYOUT_MARGIN_NS = 200_000_000
-"""A caller's speaker runs behind what has been sent."""
-_HANG_UP_MARGIN_NS = 1_000_000_000
-"""How much longer than the goodbye sounds a caller has to say that it was heard."""
 _GOODBYE_TIMEOUT_NS = 3_000_000_000
-"""How long a caller has to leave after the agent has hung up."""
+"""How long a caller has to leave after it was told that the agent has hung up."""
 
 
 class Conversation:
@@ -34,13 +34,16 @@ class Conversation:
         self.over = False
         """Nothing more will be said or heard: the socket can be closed."""
         self._agent = agent
+        self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
         self._settings = settings
         self._recogniser = recogniser
+        self._answers = Answers(agent, settings)
+        self._mouth = Mouth(agent, settings)
         self._ear: Ear | None = None
-        self._reply: Reply | None = None
-        self._replies_begun = 0
-        self._replies_heard = 0
         self._greeted = False
+        self._kept: Response | None = None
+        """What to answer when the caller asks for it."""
+        self._called: ToolCall | None = None
         self._leaves_at_ns: int | None = None
 
     @property
@@ -48,10 +51,7 @@ class Conversation:
         """When `due` has something to do, unless a frame comes before; None: not before a frame comes."""
         if self._ear is None and self._agent.user_format is not None:
             return 0
-        reply = self._reply
-        if self._leaves_at_ns is not None or reply is None:
-            return self._leaves_at_ns
-        return reply.next_due_ns if not reply.sent or not reply.then_hang_up else self._hang_up_ns(reply)
+        return self._mouth.next_due_ns if self._leaves_at_ns is None else self._leaves_at_ns
 
     def opened(self) -> list[Outgoing]:
         """The caller has connected."""
@@ -73,20 +73,12 @@ class Conversation:
 
     def due(self, now_ns: int) -> list[Outgoing]:
         """What is to be sent by now."""
-        user_format = self._agent.user_format
-        if self._ear is None and user_format is not None:
-            # Loading the detector takes a while: here it delays neither the caller's first answer nor any audio.
-            self._ear = Ear(user_format, self._recogniser, self._settings.silence_ms)
+        self._make_ear()
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
             return []
-        reply = self._reply
-        if reply is None:
-            return []
-        frames = reply.due(now_ns, self._agent)
-        if reply.sent and reply.then_hang_up and now_ns >= self._hang_up_ns(reply):
-            frames += self._hang_up(now_ns)
-        return frames
+        frames = self._mouth.due(now_ns)
+        return frames + self._hang_up(now_ns) if self._mouth.goodbye_heard(now_ns) else frames
 
     def end(self) -> list[Outgoing]:
         """The agent shuts down."""
@@ -95,9 +87,13 @@ class Conversation:
 
     def _take(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
         match event.type:
-            case Type.CALL_STARTED:
-                return self._greet(now_ns)
-            case Type.USER_STREAM_START:
+            case Type.SESSION_END:
+                self.over = True
+            case Type.SESSION_ERROR if event.fatal:
+                self.over = True
+            case _ if self._leaves_at_ns is not None:
+                pass
+            case Type.CALL_STARTED | Type.USER_STREAM_START:
                 # Some callers never say that the call has started.
                 return self._greet(now_ns)
             case Type.SESSION_RESUME:
@@ -106,24 +102,39 @@ class Conversation:
                 return self._hear(ear.feed(event.audio), now_ns)
             case Type.USER_STREAM_STOP if self._ear:
                 return self._hear(self._ear.end_of_stream(), now_ns)
-            case Type.DTMF:
-                return self._answer_keys(event.text, now_ns)
+            case Type.USER_STREAM_CLEARED:
+                self._ear = None
+            case Type.SPEECH_COMMITTED if self._ear:
+                return self._keep_turn(self._ear.commit())
+            case Type.DTMF if keys := self._answers.to_keys(event.text):
+                return self._mouth.say(keys, now_ns)
             case Type.USER_TEXT:
-                return self._answer_text(event.text, now_ns)
-            case Type.PLAY_FINISHED:
-                return self._play_finished(now_ns)
-            case Type.SESSION_END:
-                self.over = True
-            case Type.SESSION_ERROR if event.fatal:
-                self.over = True
+                text = self._answers.to_text(event.text)
+                return self._answer(text, now_ns, unasked=self._wishes is None)
+            case Type.TOOL_OUTPUT if self._wishes:
+                self._kept = self._answers.to_tool_output(self._called, event.text)
+            case Type.RESPONSE_WANTED:
+                return self._answer_as_asked(now_ns)
+            case Type.RESPONSE_CANCELLED:
+                self._mouth.drop()
+            case Type.PLAY_FINISHED if self._mouth.reply_heard():
+                return self._hang_up(now_ns)
             case _:
                 pass
         return []
+
+    def _make_ear(self) -> None:
+        """Loading its detector takes a while, which must not fall between two chunks of a reply."""
+        user_format = self._agent.user_format
+        if self._ear is None and user_format is not None:
+            self._ear = Ear(user_format, self._recogniser, self._settings.silence_ms)
 
     def _ear_for(self, event: TelephonyEvent) -> Ear | None:
         audio_format = event.format or self._agent.user_format
         if audio_format and (self._ear is None or self._ear.format != audio_format):
             self._ear = Ear(audio_format, self._recogniser, self._settings.silence_ms)
+        if self._ear:
+            self._ear.ends_turns = self._wishes is None or self._wishes.detects_turns
         return self._ear
 
     def _hear(self, sounds: Iterable[Sound], now_ns: int) -> list[Outgoing]:
@@ -131,78 +142,67 @@ class Conversation:
         for sound in sounds:
             match sound:
                 case TurnBegan():
-                    frames += self._agent.speech_started() + self._yield_the_word(now_ns)
+                    frames += self._agent.speech_started()
+                    frames += self._mouth.yield_the_word(now_ns) if self._yields_to_speech else []
                 case Words(text):
                     frames += self._agent.hypothesis(text)
-                case TurnEnded(match=match):
-                    confidence = match.confidence if match else 0.0
-                    frames += self._agent.speech_stopped() + self._agent.recognition(sound.text, confidence)
-                    frames += self._say(self._answer_to(sound), now_ns, self._settings.reply_delay_ms)
+                case TurnEnded():
+                    frames += self._agent.speech_stopped() + self._recognition(sound)
+                    unasked = self._answers_unasked
+                    frames += self._answer(self._answers.to_turn(sound), now_ns, unasked=unasked)
         return frames
 
-    def _answer_to(self, turn: TurnEnded) -> Answer:
-        answer = turn.match.line.answer if turn.match else "fallback"
-        if self._settings.reply is ReplyMode.ECHO and answer != "goodbye":
-            return Answer(turn.text, turn.pcm, turn.rate)
-        return self._prompt(answer)
+    def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
+        """The caller says that a turn is over; when it is to be answered, it will say, too."""
+        if turn.pcm:
+            self._kept = self._answers.to_turn(turn)
+        return self._recognition(turn)
 
-    def _answer_text(self, text: str, now_ns: int) -> list[Outgoing]:
-        said = text.strip().casefold()
-        answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
-        return self._say(self._prompt(next(answers, "fallback")), now_ns, self._settings.reply_delay_ms)
+    def _recognition(self, turn: TurnEnded) -> list[Outgoing]:
+        return self._agent.recognition(turn.text, turn.match.confidence if turn.match else 0.0)
 
-    def _answer_keys(self, digits: str, now_ns: int) -> list[Outgoing]:
-        names = [f"dtmf-{digit}" for digit in digits.upper() if f"dtmf-{digit}" in prompts()]
-        if not names:
-            return []
-        if "dtmf-#" in names:
-            names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
-        return self._say(self._prompt(*names), now_ns)
+    @property
+    def _yields_to_speech(self) -> bool:
+        return self._wishes is None or self._wishes.yields_to_speech
+
+    @property
+    def _answers_unasked(self) -> bool:
+        may_speak = self._yields_to_speech or not self._mouth.busy
+        return self._wishes is None or (self._wishes.answers_unasked and may_speak)
 
     def _greet(self, now_ns: int) -> list[Outgoing]:
         if self._greeted:
             return []
         self._greeted = True
-        return self._say(self._prompt("greeting"), now_ns)
+        self._make_ear()
+        return self._mouth.say(self._answers.prompt("greeting"), now_ns)
 
-    def _prompt(self, *names: str) -> Answer:
-        play_format = self._agent.play_format
-        return prompt_answer(play_format.rate if play_format else 16_000, *names)
+    def _answer_as_asked(self, now_ns: int) -> list[Outgoing]:
+        if self._kept:
+            return self._answer(self._kept, now_ns)
+        if self._mouth.busy:  # with an answer that was planned unasked
+            return []
+        if not self._greeted:
+            return self._greet(now_ns)
+        return self._answer(self._answers.prompt("listening"), now_ns)
 
-    def _say(self, answer: Answer, now_ns: int, delay_ms: float = 0.0) -> list[Outgoing]:
-        play_format = self._agent.play_format
-        if play_format is None or self._leaves_at_ns is not None:
+    def _answer(self, answer: Response, now_ns: int, *, unasked: bool = True) -> list[Outgoing]:
+        """Answer at once or, if not ``unasked``, when the caller asks for it."""
+        if not unasked:
+            self._kept = answer
             return []
-        frames = self._yield_the_word(now_ns)
-        self._replies_begun += 1
-        starts_ns = now_ns + round(delay_ms * 1e6)
-        self._reply = Reply(f"play-{self._replies_begun}", answer, play_format, starts_ns, self._settings)
-        return frames + self._reply.due(now_ns, self._agent)
-
-    def _yield_the_word(self, now_ns: int) -> list[Outgoing]:
-        """The user takes it: stop what is being said, and what is still to be heard of it."""
-        reply, self._reply = self._reply, None
-        if reply is None:
-            return []
-        if not reply.started:
-            self._replies_begun -= 1
-            return []
-        if reply.sent and now_ns > reply.heard_until_ns + _PLAYOUT_MARGIN_NS:
-            return []
-        return self._agent.say_stop(reply.stream_id, interrupted=True)
-
-    def _play_finished(self, now_ns: int) -> list[Outgoing]:
-        self._replies_heard += 1
-        reply = self._reply
-        if reply is None or not reply.sent or self._replies_heard < self._replies_begun:
-            return []
-        self._reply = None
-        return self._hang_up(now_ns) if reply.then_hang_up else []
-
-    def _hang_up_ns(self, reply: Reply) -> int:
-        return reply.heard_until_ns + _HANG_UP_MARGIN_NS
+        self._kept = None
+        self._greeted = True
+        if not isinstance(answer, ToolCall):
+            return self._mouth.say(answer, now_ns, self._settings.reply_delay_ms)
+        assert self._wishes is not None
+        self._called = answer
+        frames = self._mouth.yield_the_word(now_ns)
+        return frames + self._wishes.call_tool(answer.name, answer.arguments)
 
     def _hang_up(self, now_ns: int) -> list[Outgoing]:
-        self._reply = None
+        self._mouth.drop()
         self._leaves_at_ns = now_ns + _GOODBYE_TIMEOUT_NS
-        return self._agent.hang_up("the agent said goodbye")
+        frames = self._agent.hang_up("the agent said goodbye")
+        self.over = not frames  # a caller that cannot be told cannot leave by itself
+        return frames

@@ -54,6 +54,9 @@ class Ear:
     Time is counted in samples: audio that arrives faster than it sounds is understood all the same.
     """
 
+    ends_turns = True
+    """Whether a pause ends a turn; otherwise the user does, with `commit`."""
+
     def __init__(self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int) -> None:
         self.format = audio_format
         self._rate = audio_format.rate
@@ -65,6 +68,7 @@ class Ear:
         self._kept = bytearray()
         """The utterance up to now, or the last moments before one."""
         self._began_frame = 0
+        self._ended_frame = 0
         self._hypotheses: Hypotheses | None = None
 
     def feed(self, wire: bytes) -> Iterator[Sound]:
@@ -77,6 +81,17 @@ class Ear:
         # The detector wants its silence; what it hears beyond that covers the tail of its classifier.
         quiet_ms = self._silence_ms + 500 if self._detector.speaking else 0
         yield from self._listen(bytes(2 * (self._rate * quiet_ms // 1000)))
+        if self._in_turn:
+            yield self._end_turn(self._ended_frame)
+
+    def commit(self) -> TurnEnded:
+        """The user says that the turn is over: what was said in it, pauses included; possibly nothing."""
+        turns = [sound for sound in self.end_of_stream() if isinstance(sound, TurnEnded)]
+        return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
+
+    @property
+    def _in_turn(self) -> bool:
+        return self._hypotheses is not None
 
     def _listen(self, pcm: bytes) -> Iterator[Sound]:
         step_bytes = 2 * (self._rate // 10)  # so that several edges in one large chunk each find their audio
@@ -89,7 +104,12 @@ class Ear:
         self._keep_latest_frames(self._rate * (_LONGEST_UTTERANCE_S if self._hypotheses else 1))
         for edge in self._detector.feed(pcm, frames_to_ns(self._fed_frames, self._rate)):
             frame = ns_to_frames(edge.at_ns, self._rate)
-            yield self._begin_turn(frame) if edge.started else self._end_turn(frame)
+            if edge.started and not self._in_turn:
+                yield self._begin_turn(frame)
+            elif not edge.started:
+                self._ended_frame = frame
+                if self.ends_turns:
+                    yield self._end_turn(frame)
         if self._hypotheses and (text := self._hypotheses.feed(self._kept)):
             yield Words(text)
 

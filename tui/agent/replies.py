@@ -60,7 +60,6 @@ class Reply:
         self,
         stream_id: str,
         answer: Answer,
-        play_format: AudioFormat,
         starts_ns: int,
         settings: AgentSettings,
     ) -> None:
@@ -72,29 +71,25 @@ class Reply:
         """Whether all of it was sent."""
         self.heard_until_ns = starts_ns
         """When, as far as can be known from here, the last of what was sent will have been heard."""
-        self._text = answer.text
-        self._format = play_format
-        self._audio = encode(_at_rate(answer.pcm, answer.rate, play_format.rate), play_format)
+        self._answer = answer
+        self._settings = settings
         self._starts_ns = starts_ns
-        self._pace = settings.pace
+        self._format: AudioFormat | None = None
+        self._audio = b""
+        self._chunk_bytes = 1
         self._sent_bytes = 0
-        frames = max(round(play_format.rate * settings.chunk_ms / 1000), 1)
-        self._chunk_bytes = frames * play_format.encoding.sample_bytes
-        if settings.pace == EVERYTHING_AT_ONCE:
-            self._chunk_bytes = max(len(self._audio), 1)
 
     @property
     def next_due_ns(self) -> int | None:
         """When the next chunk is due; None when all is sent."""
-        return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._pace)
+        return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._settings.pace)
 
     def due(self, now_ns: int, agent: AgentEnd) -> list[Outgoing]:
         """The frames that are due by now, the start and the end of the reply among them."""
         frames: list[Outgoing] = []
         while (due_ns := self.next_due_ns) is not None and due_ns <= now_ns:
             if not self.started:
-                self.started = True
-                frames += agent.say_start(self.stream_id, self._text)
+                frames += self._start(agent)
             chunk = self._audio[self._sent_bytes : self._sent_bytes + self._chunk_bytes]
             self._sent_bytes += len(chunk)
             self.heard_until_ns = max(self.heard_until_ns, now_ns) + self._sound_ns(len(chunk), 1.0)
@@ -104,5 +99,19 @@ class Reply:
                 frames += agent.say_stop(self.stream_id)
         return frames
 
+    def _start(self, agent: AgentEnd) -> list[Outgoing]:
+        """Encode it only now: until it begins, the format may change."""
+        self.started = True
+        frames = agent.say_start(self.stream_id, self._answer.text)
+        self._format = media = agent.play_format
+        if media is None:  # it is written, not spoken
+            return frames
+        self._audio = encode(_at_rate(self._answer.pcm, self._answer.rate, media.rate), media)
+        chunk_frames = max(round(media.rate * self._settings.chunk_ms / 1000), 1)
+        self._chunk_bytes = chunk_frames * media.encoding.sample_bytes
+        if self._settings.pace == EVERYTHING_AT_ONCE:
+            self._chunk_bytes = max(len(self._audio), 1)
+        return frames
+
     def _sound_ns(self, size_bytes: int, pace: float) -> int:
-        return round(self._format.duration_ms(size_bytes) * 1e6 / pace)
+        return round(self._format.duration_ms(size_bytes) * 1e6 / pace) if self._format else 0

@@ -10,12 +10,11 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
@@ -29,7 +28,7 @@ from tui.agent.settings import AgentError, AgentSettings
 from tui.assets import AssetsMissing, caller_lines
 from tui.audio.wav import AudioFileError
 from tui.protocols.base import Outgoing, Protocol
-from tui.protocols.registry import PROTOCOLS
+from tui.protocols.registry import by_path
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _CLOSE_TIMEOUT_S = 2.0
@@ -50,7 +49,7 @@ class AgentServer:
         self.url = ""
         """``ws://HOST:PORT``, to which a protocol's path is added."""
         self._settings = settings
-        self._by_path = {protocol.path: protocol for protocol in PROTOCOLS.values()}
+        self._protocols = by_path()
         self._calls: dict[ServerConnection, Conversation] = {}
         self._server: Server | None = None
         try:
@@ -95,18 +94,18 @@ class AgentServer:
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """None for a caller that may come in, else why not."""
-        given = request.headers.get("Authorization", "")
-        due = f"Bearer {self._settings.token}"
-        if self._settings.token and not hmac.compare_digest(given.encode(), due.encode()):
-            return socket.respond(HTTPStatus.UNAUTHORIZED, "This agent asks for a bearer token.\n")
-        if self._protocol_at(request.path) is None:
-            known = ", ".join(self._by_path)
+        protocol = self._protocol_at(request.path)
+        if protocol is None:
+            known = ", ".join(self._protocols)
             sentence = f"Nothing answers at {request.path[:100]!r}; this agent answers at {known}.\n"
             return socket.respond(HTTPStatus.NOT_FOUND, sentence)
+        if self._settings.token and not _proves(request, protocol, self._settings.token):
+            sentence = f"This agent asks for a token, in the way of {protocol.title}.\n"
+            return socket.respond(HTTPStatus.UNAUTHORIZED, sentence)
         return None
 
     def _protocol_at(self, target: str) -> Protocol | None:
-        return self._by_path.get(urlsplit(target).path.rstrip("/"))
+        return self._protocols.get(target.partition("?")[0].rstrip("/"))
 
     async def _converse(self, socket: ServerConnection) -> None:
         protocol = self._protocol_at(socket.request.path if socket.request else "")
@@ -122,6 +121,23 @@ class AgentServer:
             raise
         finally:
             del self._calls[socket]
+
+
+def _proves(request: Request, protocol: Protocol, token: str) -> bool:
+    """Whether the request carries, or proves, the token as that protocol's callers do."""
+    host = _header(request, "Host")
+    # A proof may be made of the URL that was dialled, of which a proxy in between may have taken the TLS.
+    urls = (f"{scheme}://{host}{request.path}" for scheme in ("ws", "wss"))
+    return any(_has_all(request, protocol.headers(token, url)) for url in urls)
+
+
+def _has_all(request: Request, due: Mapping[str, str]) -> bool:
+    given = ((_header(request, name), value) for name, value in due.items())
+    return bool(due) and all(hmac.compare_digest(seen.encode(), value.encode()) for seen, value in given)
+
+
+def _header(request: Request, name: str) -> str:
+    return ", ".join(request.headers.get_all(name))
 
 
 async def _hold(socket: ServerConnection, call: Conversation) -> None:

@@ -31,7 +31,7 @@ class AgentSettings:
     port: int = 0
     """0: any free port."""
     token: str = field(default="", repr=False)
-    """Callers must send it as a bearer token; empty: anyone may call."""
+    """Callers must send or prove it, in the way of their protocol; empty: anyone may call."""
     reply: ReplyMode = ReplyMode.PROMPTS
     reply_delay_ms: float = 0.0
     """From the moment in which the end of the user's speech is noticed to the first audio of the answer."""

@@ -1,0 +1,133 @@
+"""A caller of any protocol on a real socket; everything it does, it does as fast as it can."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.agent.calls import prompt, spoken
+from tui.agent.server import AgentServer
+from tui.audio.formats import encode
+from tui.protocols.audiocodes import AUDIOCODES
+from tui.protocols.base import CallerSettings, Outgoing, Protocol, TelephonyEvent
+from tui.protocols.base import TelephonyEventType as Type
+
+LIMIT_S = 10
+_UTC = "2026-01-01T00:00:00.000Z"
+_ENDS = {"twilio": Type.MARK, "elevenlabs": None}
+"""What tells that a reply is complete, where it is not PLAY_STREAM_STOP."""
+
+
+class Caller:
+    """A caller on a real socket."""
+
+    def __init__(self, socket: ClientConnection, protocol: Protocol = AUDIOCODES) -> None:
+        self.socket = socket
+        self.protocol = protocol
+        settings = CallerSettings(options={"greet": "on"} if protocol.name == "openai" else {})
+        self.end = protocol.caller(settings, lambda: str(uuid4()), lambda: _UTC)
+        self.events: list[TelephonyEvent] = []
+
+    async def send(self, frames: Iterable[Outgoing]) -> None:
+        for frame in frames:
+            await self.socket.send(frame.frame)
+
+    async def call(self) -> None:
+        """Until the user could speak."""
+        await self.send(self.end.opened())
+        if not self.protocol.accepted_on_open:
+            await self.until(Type.SESSION_ACCEPTED)
+        if self.protocol.continuous:
+            await self.send_audio(bytes(640))
+
+    async def until(self, kind: Type) -> TelephonyEvent:
+        """Listen until this has happened."""
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                incoming = self.end.receive(await self.socket.recv())
+                assert incoming.findings == ()
+                self.events += incoming.events
+                await self.send(incoming.replies)
+                found = next((event for event in incoming.events if event.type is kind), None)
+                if found:
+                    return found
+
+    async def speak(self, pcm: bytes) -> None:
+        if not self.end.user_stream_open:
+            await self.send(self.end.start_user_stream())
+            if self.protocol is AUDIOCODES:
+                await self.until(Type.USER_STREAM_STARTED)
+        await self.send_audio(pcm)
+
+    async def send_audio(self, pcm: bytes) -> None:
+        assert self.end.user_format is not None
+        wire = encode(pcm, self.end.user_format)
+        for at in range(0, len(wire), 6_400):
+            await self.send(self.end.user_audio(wire[at : at + 6_400]))
+
+    async def say(self, name: str) -> None:
+        """The caller line of that name."""
+        assert self.end.user_format is not None
+        await self.speak(spoken(name, self.end.user_format.rate))
+
+    async def hear(self, *names: str) -> None:
+        """A reply of these prompts, to its end and nothing else."""
+        chunk = await self.until(Type.PLAY_STREAM_CHUNK)
+        assert chunk.format is not None
+        due = encode(prompt(*names, rate=chunk.format.rate), chunk.format)
+        while sum(map(len, self._chunks())) < len(due):
+            await self.until(Type.PLAY_STREAM_CHUNK)
+        assert b"".join(self._chunks()) == due
+        end = _ENDS.get(self.protocol.name, Type.PLAY_STREAM_STOP)
+        last = await self.until(end) if end else chunk
+        self.events.clear()
+        await self.send(self.end.playback_finished(chunk.stream_id, heard_ms=1, received_ms=1))
+        await self.send(self.end.mark_reached(last.text))
+
+    async def be_interrupted(self) -> None:
+        """The agent takes back what it is saying."""
+        cleared = await self.until(Type.CLEAR)
+        marks = [event.text for event in self.events if event.type is Type.MARK]
+        self.events.clear()
+        await self.send(self.end.interrupted(cleared.stream_id, heard_ms=20, received_ms=40))
+        await self.send(self.end.playback_finished(cleared.stream_id, heard_ms=20, received_ms=40))
+        for name in marks:
+            await self.send(self.end.mark_reached(name))
+
+    def take_chunks(self) -> list[bytes]:
+        chunks = self._chunks()
+        self.events.clear()
+        return chunks
+
+    def _chunks(self) -> list[bytes]:
+        return [event.audio for event in self.events if event.type is Type.PLAY_STREAM_CHUNK]
+
+
+@asynccontextmanager
+async def calling(
+    server: AgentServer, protocol: Protocol = AUDIOCODES, *, token: str = "", path: str = ""
+) -> AsyncIterator[Caller]:
+    url = f"{server.url}{path or protocol.path}"
+    # A bounded queue that nobody reads would hold up the close at the end of a test.
+    async with connect(
+        url,
+        additional_headers=protocol.headers(token, url),
+        compression=None,
+        max_size=None,
+        max_queue=None,
+    ) as socket:
+        caller = Caller(socket, protocol)
+        await caller.call()
+        yield caller
+
+
+@asynccontextmanager
+async def answered(server: AgentServer) -> AsyncIterator[Caller]:
+    """An AudioCodes call in which the greeting was heard."""
+    async with calling(server) as caller:
+        await caller.hear("greeting")
+        yield caller

@@ -1,0 +1,292 @@
+"""The `openai` package's realtime client in conversation with the local agent, as their users would hold it.
+
+Each event is checked against the package's types, strays included: its own parser takes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import pytest
+from openai import AsyncOpenAI
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from openai.types.realtime import (
+    ConversationItemDeletedEvent,
+    ConversationItemTruncatedEvent,
+    InputAudioBufferClearedEvent,
+    RateLimitsUpdatedEvent,
+    RealtimeErrorEvent,
+    RealtimeServerEvent,
+    ResponseAudioDeltaEvent,
+    ResponseCreatedEvent,
+    ResponseDoneEvent,
+    ResponseFunctionCallArgumentsDoneEvent,
+    SessionCreatedEvent,
+    SessionUpdatedEvent,
+)
+from openai.types.realtime import ConversationItemInputAudioTranscriptionCompletedEvent as Transcribed
+from openai.types.realtime.realtime_server_event import ConversationItemRetrieved
+from openai.types.realtime.session_update_event_param import Session
+from websockets.exceptions import ConnectionClosedOK
+
+from tests.agent.calls import prompt, spoken
+from tests.protocols.openai_types import assert_server_event
+from tui.agent.server import AgentServer
+from tui.agent.settings import AgentSettings
+from tui.assets import prompts
+from tui.protocols.base import Outgoing
+
+Event = TypeVar("Event")
+
+_LIMIT_S = 10
+_RATE = 24_000
+_SETTINGS = AgentSettings(pace=10, token="secret")
+"""The longest answer then takes almost a second: time enough to cut it short."""
+_SESSION: Session = {
+    "type": "realtime",
+    "instructions": "Be brief.",
+    "output_modalities": ["audio"],
+    "tools": [
+        {
+            "type": "function",
+            "name": "opening_hours",
+            "description": "When a customer may come.",
+            "parameters": {
+                "type": "object",
+                "properties": {"day": {"type": "string", "enum": ["today", "monday"]}},
+                "required": ["day"],
+            },
+        }
+    ],
+    "tool_choice": "auto",
+    "audio": {
+        "input": {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "transcription": {"model": "gpt-4o-mini-transcribe"},
+            "turn_detection": {"type": "server_vad"},
+        },
+        "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin"},
+    },
+}
+
+
+class Talk:
+    """One connection, and what has come over it since the last thing that was awaited."""
+
+    def __init__(self, connection: AsyncRealtimeConnection) -> None:
+        self.to = connection
+        self.kinds: list[str] = []
+        self.audio = b""
+        self.transcripts: list[str] = []
+
+    async def until(self, kind: type[Event]) -> Event:
+        """The next event of that class of the package's."""
+        self.kinds, self.audio, self.transcripts = [], b"", []
+        async with asyncio.timeout(_LIMIT_S):
+            while True:
+                event = await self._next()
+                if isinstance(event, kind):
+                    return event
+
+    async def _next(self) -> RealtimeServerEvent:
+        data = await self.to.recv_bytes()
+        assert_server_event(Outgoing(data.decode(), json.loads(data)["type"]))
+        event = self.to.parse_event(data)
+        self.kinds.append(event.type)
+        match event.type:
+            case "response.output_audio.delta":
+                self.audio += b64decode(event.delta)
+            case "response.output_audio_transcript.done":
+                self.transcripts.append(event.transcript)
+            case "conversation.item.input_audio_transcription.completed":
+                self.transcripts.append(event.transcript)
+        return event
+
+    async def speak(self, name: str) -> None:
+        """A caller line, and a second of silence."""
+        pcm = spoken(name, _RATE)
+        for at in range(0, len(pcm), 4_800):
+            await self.to.input_audio_buffer.append(audio=b64encode(pcm[at : at + 4_800]).decode())
+
+    async def write(self, text: str) -> None:
+        """A typed turn, and the question for an answer."""
+        content = {"type": "input_text", "text": text}
+        item: Any = {"type": "message", "role": "user", "content": [content]}
+        await self.to.conversation.item.create(item=item)
+        await self.to.response.create()
+
+    async def refused(self) -> str | None:
+        """The code of the error that is due."""
+        return (await self.until(RealtimeErrorEvent)).error.code
+
+
+@asynccontextmanager
+async def talking() -> AsyncIterator[Talk]:
+    """A session that has been agreed."""
+    async with AgentServer(_SETTINGS) as server:
+        url = f"{server.url}/v1"
+        async with (
+            AsyncOpenAI(
+                api_key="secret", base_url=url.replace("ws:", "http:"), websocket_base_url=url
+            ) as client,
+            client.realtime.connect(model="gpt-realtime") as connection,
+        ):
+            talk = Talk(connection)
+            await talk.until(SessionCreatedEvent)
+            await talk.to.session.update(session=_SESSION)
+            updated = (await talk.until(SessionUpdatedEvent)).session
+            assert updated.type == "realtime"
+            assert [tool.type for tool in updated.tools or []] == ["function"]
+            yield talk
+
+
+def answer(name: str) -> bytes:
+    return prompt(name, rate=_RATE)
+
+
+async def test_a_whole_conversation() -> None:
+    async with talking() as talk:
+        await talk.to.response.create()
+        await talk.until(ResponseDoneEvent)
+        assert talk.transcripts == [prompts()["greeting"].text]
+        assert talk.audio == answer("greeting")
+
+        await talk.speak("number")
+        await talk.until(ResponseDoneEvent)
+        assert talk.transcripts == [
+            "The order number is four seven one, two nine zero, five.",
+            prompts()["order"].text,
+        ]
+        assert talk.audio == answer("order")
+        assert [kind for kind in talk.kinds if not kind.endswith(".delta")] == [
+            "rate_limits.updated",  # of the greeting
+            "input_audio_buffer.speech_started",
+            "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.done",
+            "conversation.item.input_audio_transcription.completed",
+            "response.created",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.content_part.added",
+            "response.output_audio.done",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+        ]
+
+        await talk.speak("goodbye")
+        await talk.until(ResponseDoneEvent)
+        assert talk.audio == answer("goodbye")
+        await talk.until(RateLimitsUpdatedEvent)
+        with pytest.raises(ConnectionClosedOK):
+            await talk.to.recv()
+
+
+async def test_a_tool_is_called_and_its_output_is_answered() -> None:
+    async with talking() as talk:
+        await talk.speak("hours")
+        call = await talk.until(ResponseFunctionCallArgumentsDoneEvent)
+        assert (call.name, json.loads(call.arguments)) == ("opening_hours", {"day": "today"})
+        assert "response.function_call_arguments.delta" in talk.kinds
+        done = await talk.until(ResponseDoneEvent)
+        (item,) = done.response.output or []
+        assert item.type == "function_call"
+        assert item.call_id == call.call_id
+
+        output: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "nine to six"}
+        await talk.to.conversation.item.create(item=output)
+        await talk.to.response.create()
+        await talk.until(ResponseDoneEvent)
+        assert talk.transcripts == [prompts()["hours"].text + " nine to six"]
+        assert talk.audio == answer("hours")
+
+
+async def test_an_answer_is_cancelled_truncated_retrieved_and_deleted() -> None:
+    async with talking() as talk:
+        await talk.write("Could you tell me everything about your workshop?")
+        delta = await talk.until(ResponseAudioDeltaEvent)
+
+        await talk.to.response.cancel(response_id=delta.response_id)
+        done = await talk.until(ResponseDoneEvent)
+        assert done.response.status == "cancelled"
+        assert done.response.status_details
+        assert done.response.status_details.reason == "client_cancelled"
+
+        await talk.to.conversation.item.truncate(item_id=delta.item_id, content_index=0, audio_end_ms=10)
+        truncated = await talk.until(ConversationItemTruncatedEvent)
+        assert truncated.audio_end_ms == 10
+
+        await talk.to.conversation.item.retrieve(item_id=delta.item_id)
+        retrieved = await talk.until(ConversationItemRetrieved)
+        assert retrieved.item.type == "message"
+        assert retrieved.item.role == "assistant"
+        (part,) = retrieved.item.content
+        assert part.audio
+        assert b64decode(part.audio) == answer("workshop")[:480]
+
+        await talk.to.conversation.item.delete(item_id=delta.item_id)
+        await talk.until(ConversationItemDeletedEvent)
+        await talk.to.conversation.item.retrieve(item_id=delta.item_id)
+        assert await talk.refused() == "item_retrieve_invalid_item_id"
+
+
+async def test_speech_interrupts_an_answer() -> None:
+    async with talking() as talk:
+        await talk.write("nothing in particular")
+        created = await talk.until(ResponseCreatedEvent)
+        await talk.until(ResponseAudioDeltaEvent)
+        await talk.speak("interrupt")
+        done = await talk.until(ResponseDoneEvent)
+        assert done.response.id == created.response.id
+        assert done.response.status == "cancelled"
+        assert done.response.status_details
+        assert done.response.status_details.reason == "turn_detected"
+        await talk.until(ResponseDoneEvent)
+        assert talk.audio == answer("listening")
+
+
+async def test_what_cannot_be_done_is_an_error_and_no_more() -> None:
+    async with talking() as talk:
+        await talk.to.response.cancel()
+        assert await talk.refused() == "response_cancel_not_active"
+        await talk.to.input_audio_buffer.clear()
+        await talk.until(InputAudioBufferClearedEvent)
+        await talk.to.input_audio_buffer.commit(event_id="mine")
+        error = await talk.until(RealtimeErrorEvent)
+        assert (error.error.code, error.error.event_id) == ("input_audio_buffer_commit_empty", "mine")
+        await talk.write("Yes.")
+        await talk.to.response.create()
+        assert await talk.refused() == "conversation_already_has_active_response"
+        await talk.until(ResponseDoneEvent)
+
+
+async def test_push_to_talk() -> None:
+    async with talking() as talk:
+        off: Any = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+        await talk.to.session.update(session=off)
+        await talk.until(SessionUpdatedEvent)
+        await talk.speak("yes")
+        await talk.to.input_audio_buffer.commit()
+        transcript = await talk.until(Transcribed)
+        assert transcript.transcript == "Yes."
+        await talk.to.response.create()
+        await talk.until(ResponseDoneEvent)
+        assert talk.audio == answer("confirmed")
+
+
+async def test_a_client_that_leaves_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tui.agent")
+    async with talking() as talk:
+        await talk.to.response.create()
+        await talk.until(ResponseAudioDeltaEvent)
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []

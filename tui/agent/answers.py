@@ -1,0 +1,81 @@
+"""What the agent answers: its prompts, the user's own words, or a call of one of the caller's functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from tui.agent.hearing import TurnEnded
+from tui.agent.replies import Answer, prompt_answer
+from tui.agent.settings import AgentSettings, ReplyMode
+from tui.agent.tools import arguments_for, fitting_tool
+from tui.assets import caller_lines, prompts
+from tui.protocols.base import AgentEnd, RealtimeAgentEnd
+from tui.protocols.json_frames import cut
+
+_FALLBACK = "fallback"
+_AFTER_TOOL = "confirmed"
+"""What is said after a tool was called for words that have no answer of their own."""
+_UNSPOKEN_RATE = 16_000
+_MAX_OUTPUT_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function to be called in place of an answer."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    prompt: str
+    """What to say when its output has come."""
+
+
+Response: TypeAlias = Answer | ToolCall
+
+
+class Answers:
+    """What to answer in one call."""
+
+    def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
+        self._agent = agent
+        self._echoes = settings.reply is ReplyMode.ECHO
+
+    def prompt(self, *names: str) -> Answer:
+        """The prompts of these names."""
+        play_format = self._agent.play_format
+        return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
+
+    def to_turn(self, turn: TurnEnded) -> Response:
+        """To what was heard."""
+        line = turn.match.line if turn.match else None
+        answer = line.answer if line else _FALLBACK
+        if self._echoes and answer != "goodbye":
+            return Answer(turn.text, turn.pcm, turn.rate)
+        return self._to_words(line.text if line else "", answer)
+
+    def to_text(self, text: str) -> Response:
+        """To what was typed."""
+        said = text.strip().casefold()
+        answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
+        return self._to_words(text, next(answers, _FALLBACK))
+
+    def to_keys(self, digits: str) -> Answer | None:
+        """To keys of a keypad; None where it knows none of them."""
+        names = [f"dtmf-{digit}" for digit in digits.upper() if f"dtmf-{digit}" in prompts()]
+        if "dtmf-#" in names:
+            names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
+        return self.prompt(*names) if names else None
+
+    def to_tool_output(self, call: ToolCall | None, output: str) -> Answer:
+        """To what the function gave that was called last: the words that are due, then the output, unspoken."""
+        answer = self.prompt(call.prompt if call else _AFTER_TOOL)
+        return replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}")
+
+    def _to_words(self, words: str, answer: str) -> Response:
+        offered = self._agent.tools if isinstance(self._agent, RealtimeAgentEnd) else ()
+        tool = fitting_tool(offered, words)
+        if tool is None:
+            return self.prompt(answer)
+        after = _AFTER_TOOL if answer == _FALLBACK else answer
+        return ToolCall(tool["name"], arguments_for(tool), after)

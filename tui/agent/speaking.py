@@ -1,0 +1,83 @@
+"""What the agent says in one call: one reply after another, and the word it yields."""
+
+from __future__ import annotations
+
+from tui.agent.replies import Answer, Reply
+from tui.agent.settings import AgentSettings
+from tui.protocols.base import AgentEnd, Outgoing
+
+_PLAYOUT_MARGIN_NS = 200_000_000
+"""A caller's speaker runs behind what has been sent."""
+_GOODBYE_MARGIN_NS = 1_000_000_000
+"""How much longer than the goodbye sounds a caller has to say that it was heard."""
+
+
+class Mouth:
+    """Says one thing at a time: what is said next ends what is being said."""
+
+    def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
+        self._agent = agent
+        self._settings = settings
+        self._reply: Reply | None = None
+        self._begun = 0
+        self._heard = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something that was not said yet, or not to its end."""
+        return self._reply is not None and not self._reply.sent
+
+    @property
+    def next_due_ns(self) -> int | None:
+        """When `due` has something to send, or the goodbye counts as heard."""
+        return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
+
+    def say(self, answer: Answer, now_ns: int, delay_ms: float = 0.0) -> list[Outgoing]:
+        """Begin to say something, now or after a while; nothing before the call is agreed."""
+        if self._agent.user_format is None:
+            return []
+        frames = self.yield_the_word(now_ns)
+        self._begun += 1
+        starts_ns = now_ns + round(delay_ms * 1e6)
+        self._reply = Reply(f"play-{self._begun}", answer, starts_ns, self._settings)
+        return frames + self.due(now_ns)
+
+    def due(self, now_ns: int) -> list[Outgoing]:
+        """What is to be sent by now."""
+        return self._reply.due(now_ns, self._agent) if self._reply else []
+
+    def yield_the_word(self, now_ns: int) -> list[Outgoing]:
+        """The user takes it: stop what is being said, and what is still to be heard of it."""
+        reply = self.drop()
+        if reply is None or (reply.sent and now_ns > reply.heard_until_ns + _PLAYOUT_MARGIN_NS):
+            return []
+        return self._agent.say_stop(reply.stream_id, interrupted=True)
+
+    def drop(self) -> Reply | None:
+        """Forget what is being said, which the caller knows; the reply, if the caller was told of one."""
+        reply, self._reply = self._reply, None
+        if reply and not reply.started:
+            self._begun -= 1
+            return None
+        return reply
+
+    def reply_heard(self) -> bool:
+        """The caller says that one more reply was heard; whether that was the goodbye."""
+        self._heard += 1
+        reply = self._reply
+        if reply is None or not reply.sent or self._heard < self._begun:
+            return False
+        self._reply = None
+        return reply.then_hang_up
+
+    def goodbye_heard(self, now_ns: int) -> bool:
+        """Whether the goodbye must have been heard by now, although the caller has not said so."""
+        heard_ns = self._goodbye_heard_ns
+        return heard_ns is not None and now_ns >= heard_ns
+
+    @property
+    def _goodbye_heard_ns(self) -> int | None:
+        reply = self._reply
+        if reply is None or not (reply.sent and reply.then_hang_up):
+            return None
+        return reply.heard_until_ns + _GOODBYE_MARGIN_NS

@@ -1,0 +1,88 @@
+"""Which of a caller's functions the agent calls, and with what. There is no model behind it, only words.
+
+A function fits when the user said a word of its name or, failing that, of its description. Its arguments are
+made from its JSON schema: what is required and what has a value stated there. A value is the first of
+``const``, ``default``, ``examples`` and ``enum`` that is stated, else the least of its type: "" for text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Tool = Mapping[str, Any]
+
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SAYS_NOTHING = """
+about been could does from have hello into like more please should since some than that their them then there they
+this very well were what when where which will with would your
+"""
+_LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array": [], "null": None}
+
+
+def fitting_tool(tools: Iterable[Tool], said: str) -> Tool | None:
+    """The one that shares most words with what the user said; None where none shares any."""
+    words = _words(said)
+    named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
+    shared = [(_shared(tool, words), tool) for tool in named]
+    best = max(shared, key=lambda pair: pair[0], default=None)
+    return best[1] if best and any(best[0]) else None
+
+
+def arguments_for(tool: Tool) -> dict[str, Any]:
+    """Arguments that its schema allows."""
+    arguments = _example({"type": "object", **_object(tool, "parameters")})
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _shared(tool: Tool, words: set[str]) -> tuple[int, int]:
+    """How many of the words are in its name, and in its description."""
+    description = tool.get("description")
+    known = _words(description) if isinstance(description, str) else set()
+    return len(words & _words(_CAMEL_CASE.sub(" ", tool["name"]))), len(words & known)
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text.replace("_", " "))} - set(_SAYS_NOTHING.split())
+
+
+def _example(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return ""
+    if stated := _stated(schema):
+        return stated[0]
+    for union in ("anyOf", "oneOf", "allOf"):
+        if (choices := schema.get(union)) and isinstance(choices, list):
+            return _example(choices[0])
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next(iter(kind), None)
+    if kind == "object":
+        return _example_object(schema)
+    least = schema.get("minimum")
+    if kind in ("integer", "number") and isinstance(least, int | float):
+        return least
+    return _LEAST.get(kind, "") if isinstance(kind, str) else ""
+
+
+def _example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
+    required = schema.get("required")
+    due = required if isinstance(required, list) else []
+    members = _object(schema, "properties").items()
+    return {name: _example(member) for name, member in members if name in due or _stated(member)}
+
+
+def _stated(schema: Any) -> list[Any]:
+    """The values that it states, the best first."""
+    if not isinstance(schema, dict):
+        return []
+    values = [schema[name] for name in ("const", "default") if name in schema]
+    lists = (schema.get(name) for name in ("examples", "enum"))
+    return values + [value for stated in lists if isinstance(stated, list) for value in stated]
+
+
+def _object(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = members.get(name)
+    return value if isinstance(value, dict) else {}
