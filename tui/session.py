@@ -53,9 +53,9 @@ OURS = "hung up"
 class LiveSession:
     """One call to one target.
 
-    ``audio`` is configured; ``tools`` are what the agent may call, ``notes`` what
-    there is to tell of the target. ``sink`` gets every event in order,
-    ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept).
+    ``audio`` is configured; ``tools`` are what the agent may call, ``notes`` what there is to tell of the
+    target. ``sink`` gets every event in order, ``telemetry`` the latest levels; ``keep_raw`` stores a raw message
+    and returns its offset (-1: not kept).
     `run` holds the call; the commands may be used meanwhile. Raises `ValueError` for a protocol that does not
     exist or settings it does not have.
     """
@@ -210,6 +210,8 @@ class LiveSession:
         try:
             await asyncio.wait_for(self._accepted.wait(), self.target.accept_timeout_s)
         except TimeoutError:
+            if self._over.is_set():
+                return
             heard = self.messages.received
             said = f"it sent {heard} messages, none of them an acceptance" if heard else "it said nothing"
             self._fail(
@@ -425,7 +427,8 @@ class LiveSession:
         if not cuts:
             return
         unheard_ms = sum(cut.unheard_ms for cut in cuts)
-        self.journal.emit(e.Flushed(at_ns=self._clock_ns(), reason=reason, unheard_ms=unheard_ms))
+        if unheard_ms:
+            self.journal.emit(e.Flushed(at_ns=self._clock_ns(), reason=reason, unheard_ms=unheard_ms))
         for cut in cuts:
             self._send(
                 self._caller.interrupted(cut.reply, heard_ms=cut.heard_ms, received_ms=cut.received_ms)
