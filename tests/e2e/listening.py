@@ -57,3 +57,17 @@ def _silence(heard: Samples, rest: Samples) -> int:
         if np.array_equal(heard[length : length + len(probe)], probe):
             return length
     return 0
+
+
+def likeness(heard: Samples, played: Samples) -> float:
+    """How much of ``played`` is in ``heard``: the best normalised correlation over all positions, 0..1.
+
+    For audio that went through a codec or another rate, where samples cannot be equal.
+    """
+    a, b = heard.astype(np.float64), played.astype(np.float64)
+    size = 1 << (len(a) + len(b)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[: len(a) - len(b)]
+    energy = np.cumsum(np.concatenate([[0.0], a * a]))
+    windows = energy[len(b) : len(b) + len(correlation)] - energy[: len(correlation)]
+    scale = np.sqrt(np.maximum(windows, 1.0) * np.dot(b, b))
+    return float(np.max(correlation / scale))

@@ -61,7 +61,7 @@ def witness() -> Iterator[Witness]:
 def test_a_signal_ends_the_call_and_restores_the_terminal(
     terminal: Terminal, witness: Witness, number: int, code: int
 ) -> None:
-    terminal.run("connect", witness.url, "--output", "none")
+    terminal.run("connect", witness.url, "--protocol", "audiocodes", "--output", "none")
     terminal.wait_for("active", limit_s=15)
     os.kill(terminal.process("tui"), number)
     assert witness.until("session.end")["reasonCode"] == "client-disconnected"
@@ -72,7 +72,7 @@ def test_a_signal_ends_the_call_and_restores_the_terminal(
 
 
 def test_closing_the_window_ends_the_call(terminal: Terminal, witness: Witness) -> None:
-    terminal.run("connect", witness.url, "--output", "none")
+    terminal.run("connect", witness.url, "--protocol", "audiocodes", "--output", "none")
     terminal.wait_for("active", limit_s=15)
     terminal.close_window()
     witness.until("session.end")
@@ -81,7 +81,7 @@ def test_closing_the_window_ends_the_call(terminal: Terminal, witness: Witness) 
 
 
 def test_even_a_killed_screen_leaves_no_call_behind(terminal: Terminal, witness: Witness) -> None:
-    terminal.run("connect", witness.url, "--output", "none")
+    terminal.run("connect", witness.url, "--protocol", "audiocodes", "--output", "none")
     terminal.wait_for("active", limit_s=15)
     os.kill(terminal.process("tui"), signal.SIGKILL)
     witness.until("session.end")

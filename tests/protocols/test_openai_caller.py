@@ -451,7 +451,7 @@ class TestTheAgent:
         limits = [{"name": "requests", "limit": 1000, "remaining": 998}]
         incoming = say(caller, "rate_limits.updated", rate_limits=limits)
         assert incoming.summary == "left: requests 998"
-        assert incoming.events[0].params == {"rate_limits": limits}
+        assert incoming.events[0].params == {"requests": 998}
 
     @pytest.mark.parametrize(
         ("status", "details", "code"),

@@ -330,11 +330,9 @@ class OpenAICaller:
 
     def _on_rate_limits(self, message: Message) -> str:
         limits = message.objects("rate_limits", required=True)
-        message.event(
-            Type.USAGE, text="rate limits", params={"rate_limits": [limit.body for limit in limits]}
-        )
-        left = (f"{limit.text('name')} {limit.number('remaining') or 0:.0f}" for limit in limits[:4])
-        return f"left: {', '.join(left)}"
+        left = {limit.text("name") or "?": limit.number("remaining") or 0.0 for limit in limits[:4]}
+        message.event(Type.USAGE, text="rate limits", params=left)
+        return f"left: {', '.join(f'{name} {count:.0f}' for name, count in left.items())}"
 
     def _on_other(self, message: Message) -> str:
         return describe(message)

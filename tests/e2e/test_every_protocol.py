@@ -1,0 +1,49 @@
+"""A live call of each protocol on the sound devices: both sides are heard, one barge-in, a clean end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.conftest import RATE
+from tests.e2e.listening import Samples, likeness
+from tests.e2e.terminal import Terminal, recorded_speaker, say
+from tui.assets import caller_lines, prompts
+from tui.audio.wav import read_wav
+
+pytestmark = pytest.mark.timeout(120)
+
+LINES = {line.name: line for line in caller_lines()}
+
+
+def samples(path: Path) -> Samples:
+    return np.frombuffer(read_wav(path, RATE), "<i2")
+
+
+@pytest.mark.parametrize("protocol", ["twilio", "openai", "pcm", "elevenlabs"])
+def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], tmp_path: Path) -> None:
+    heard_path = tmp_path / "heard.raw"
+    with recorded_speaker(sound, heard_path, RATE):
+        terminal.run("demo", "--protocol", protocol, "--latency", "0.1")
+        terminal.wait_for("active", protocol, limit_s=15)
+        if protocol != "openai":  # whose agents do not speak unasked
+            terminal.wait_for("playback", "ends")
+        terminal.press("r")
+        terminal.wait_for("REC")
+        say(sound, LINES["services"].path)
+        # The answer is long: speak into it.
+        terminal.wait_for("queued", limit_s=20)
+        say(sound, LINES["interrupt"].path)
+        terminal.wait_for("unheard", limit_s=20)
+        terminal.press("d")
+        terminal.wait_for("ended")
+        terminal.press("q")
+        terminal.wait_for("EXIT 0")
+    terminal.wait_until_gone()
+    heard = np.fromfile(heard_path, "<i2")
+    beginning = samples(prompts()["workshop"].path)[: RATE // 2]
+    assert likeness(heard, beginning) > 0.8
+    if protocol != "openai":
+        assert likeness(heard, samples(prompts()["greeting"].path)) > 0.8
