@@ -11,13 +11,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import ClassVar
 
+import msgspec
 from rich.console import RenderableType
-from textual import on
+from textual import on, work
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.screen import Screen
 from textual.timer import Timer
 
 from tui.bridge import Bridge, EngineLink
@@ -25,6 +28,7 @@ from tui.engine.wire import Connect, Pause
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.screens.actions import APP, bindings
+from tui.screens.callbacks import CallbacksScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
@@ -60,12 +64,14 @@ class OpusAgentApp(App[int]):
         bridge: Bridge,
         *,
         target: Target | None = None,
+        target_is_demo: bool = False,
         recent: Sequence[Target] = (),
         protocols: Sequence[str] = ("audiocodes",),
         start_engine: Callable[[], EngineLink] | None = None,
         demo: Callable[[], Target] | None = None,
         on_call: Callable[[Target], None] | None = None,
         crash_log: Path | None = None,
+        trace_callbacks: bool = False,
         auto_tick: bool = True,
     ) -> None:
         super().__init__()
@@ -78,8 +84,13 @@ class OpusAgentApp(App[int]):
         self._protocols = tuple(protocols)
         self._start_engine = start_engine
         self._demo = demo
+        self._demo_lock = threading.Lock()
+        self._demo_urls = {target.url} if target is not None and target_is_demo else set()
+        """Where demos were; a local agent that was started anew is somewhere else."""
         self._on_call = on_call
         self._crash_log = crash_log
+        self._trace_callbacks = trace_callbacks
+        self._suspended = False
         self._auto_tick = auto_tick
         self._ticks = 0
         self._timer: Timer | None = None
@@ -96,6 +107,8 @@ class OpusAgentApp(App[int]):
         if not self.is_headless:
             self._listen_to_signals()
         self.push_screen(self.session)
+        if self._trace_callbacks:
+            self.bridge.trace_callbacks(True)
         if self._auto_tick:
             rate = TICKS_PER_S / (2 if "SSH_CONNECTION" in os.environ else 1)
             self._timer = self.set_interval(1 / rate, self.tick)
@@ -111,11 +124,18 @@ class OpusAgentApp(App[int]):
         self._ticks += 1
         with self.batch_update():
             self.bridge.drain()
-            if self._ticks % TICKS_PER_REFRESH == 0 or not self._auto_tick:
+            refreshing = self._ticks % TICKS_PER_REFRESH == 0 or not self._auto_tick
+            if refreshing:
                 self.bridge.refresh()
-            screen = self.screen
-            if isinstance(screen, SessionScreen | ConnectScreen):
+            self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
+
+    def _poll(self, screens: Sequence[Screen[object]]) -> None:
+        """Poll what is seen of these, from the top down: below a full screen nothing is."""
+        for screen in reversed(screens):
+            if isinstance(screen, SessionScreen | ConnectScreen | CallbacksScreen):
                 screen.poll()
+            if not screen.is_modal:
+                break
 
     # calling
 
@@ -123,6 +143,7 @@ class OpusAgentApp(App[int]):
         """Call it, with a new engine if the old one was lost."""
         self.target = target
         self.session.can_call = True
+        self.session.instructions = target.options.get("instructions", "")
         if not self.bridge.engine.alive and not self._restart_engine():
             return
         self.bridge.send(Connect(target=target))
@@ -132,21 +153,50 @@ class OpusAgentApp(App[int]):
     @on(SessionScreen.CallWanted)
     def call_again(self) -> None:
         """Call the same target once more."""
-        if self.target is not None:
+        if self.target is None:
+            return
+        if self.target.url in self._demo_urls:
+            self.call_demo_again(self.target)
+        else:
             self.call(self.target)
+
+    @work(exclusive=True, group="demo", description="start the local agent again if it is gone")
+    async def call_demo_again(self, target: Target) -> None:
+        """Call the local agent with the same settings, wherever it is now."""
+        try:
+            fresh = await asyncio.to_thread(self._start_demo)
+        except _START_FAILURES as error:
+            reason = one_line(f"The local agent did not start: {error}", 300)
+            self.notify(reason, severity="error", markup=False)
+        else:
+            self.call(msgspec.structs.replace(target, url=fresh.url))
+
+    def _start_demo(self) -> Target:
+        """Where the local agent is; starts it if need be. Raises one of `_START_FAILURES`. On any thread."""
+        assert self._demo is not None
+        with self._demo_lock:
+            target = self._demo()
+            self._demo_urls.add(target.url)
+            return target
 
     @on(SessionScreen.TargetWanted)
     def choose_target(self) -> None:
         """Show the connect screen."""
         self.push_screen(
-            ConnectScreen(self.bridge, recent=self._recent, protocols=self._protocols, demo=self._demo),
+            ConnectScreen(
+                self.bridge,
+                recent=self._recent,
+                protocols=self._protocols,
+                demo=None if self._demo is None else self._start_demo,
+            ),
             self._target_chosen,
         )
 
     def _target_chosen(self, target: Target | None) -> None:
         if target is not None:
             self._recent = [target, *(known for known in self._recent if known.url != target.url)]
-            self.call(target)
+            self.target = target
+            self.call_again()
 
     def _restart_engine(self) -> bool:
         if self._start_engine is None:
@@ -161,6 +211,7 @@ class OpusAgentApp(App[int]):
         return True
 
     def _pause(self, *, paused: bool) -> None:
+        self._suspended = paused
         self.bridge.send(Pause(paused=paused))
 
     # screens for everybody
@@ -171,6 +222,11 @@ class OpusAgentApp(App[int]):
             active = self.screen.active_bindings
             shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
             self.push_screen(HelpScreen(active, shown))
+
+    def action_callbacks(self) -> None:
+        """What callbacks do and how long they take."""
+        if not isinstance(self.screen, CallbacksScreen):
+            self.push_screen(CallbacksScreen(self.bridge))
 
     # endings: all of them come here
 
@@ -186,6 +242,14 @@ class OpusAgentApp(App[int]):
         loop = asyncio.get_running_loop()
         for number, code in _SIGNALS.items():
             loop.add_signal_handler(number, self.leave, code)
+        resume = signal.getsignal(signal.SIGCONT)
+
+        def continued(number: int, frame: FrameType | None) -> None:
+            """A terminal that closes sends SIGCONT too: Textual would start to paint anew, and hang."""
+            if self._suspended and callable(resume):
+                resume(number, frame)
+
+        signal.signal(signal.SIGCONT, continued)
 
         threading.excepthook = partial(self._thread_failed, loop, threading.excepthook)
 
@@ -240,23 +304,31 @@ def run_app(
     bridge: Bridge,
     *,
     target: Target | None = None,
+    target_is_demo: bool = False,
     recent: Sequence[Target] = (),
     protocols: Sequence[str] = ("audiocodes",),
     start_engine: Callable[[], EngineLink] | None = None,
     demo: Callable[[], Target] | None = None,
     on_call: Callable[[Target], None] | None = None,
     crash_log: Path | None = None,
+    trace_callbacks: bool = False,
 ) -> int:
-    """Run the screen until it ends, and return the exit code. The caller ends the engine."""
+    """Run the screen until it ends, and return the exit code. The caller ends the engine.
+
+    ``demo`` tells where the local agent is, starting it if need be; ``target_is_demo`` says that ``target`` came
+    from it. ``trace_callbacks`` has every callback measured from the start, in both processes.
+    """
     app = OpusAgentApp(
         bridge,
         target=target,
+        target_is_demo=target_is_demo,
         recent=recent,
         protocols=protocols,
         start_engine=start_engine,
         demo=demo,
         on_call=on_call,
         crash_log=crash_log,
+        trace_callbacks=trace_callbacks,
     )
     app.run()
     if app.crash_report:

@@ -119,16 +119,19 @@ class Bridge:
         """Go on with a new engine after the old one was lost; the models keep what they know."""
         self.engine = engine
         self.engine_ready = self._engine_lost = False
+        if self.tracing_callbacks:
+            self.trace_callbacks(True)
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
         """The message as it was on the wire; None when it was not kept or can no longer be read."""
         if self._raw is None or event.offset < 0:
             return None
+        kept_bytes = event.kept_bytes or event.size_bytes
         try:
-            raw = os.pread(self._raw, event.size_bytes, event.offset)
+            raw = os.pread(self._raw, kept_bytes, event.offset)
         except OSError:
             return None
-        return raw if len(raw) == event.size_bytes else None
+        return raw if len(raw) == kept_bytes else None
 
     def close(self) -> None:
         """Give back the session file."""

@@ -11,7 +11,7 @@ from tests.e2e.conftest import RATE
 from tests.e2e.listening import Samples, likeness
 from tests.e2e.terminal import Terminal, recorded_speaker, say
 from tui.assets import caller_lines, prompts
-from tui.audio.wav import read_wav
+from tui.audio.wav import WavWriter, read_wav
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -22,6 +22,13 @@ def samples(path: Path) -> Samples:
     return np.frombuffer(read_wav(path, RATE), "<i2")
 
 
+def after_a_pause(line: Path, path: Path) -> Path:
+    """A line with a second and a half of silence before it, so that the agent gets to say something."""
+    with WavWriter(path, RATE) as file:
+        file.write(bytes(3 * RATE) + read_wav(line, RATE))
+    return path
+
+
 @pytest.mark.parametrize("protocol", ["twilio", "openai", "pcm", "elevenlabs"])
 def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], tmp_path: Path) -> None:
     heard_path = tmp_path / "heard.raw"
@@ -29,13 +36,13 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
         terminal.run("demo", "--protocol", protocol, "--latency", "0.1")
         terminal.wait_for("active", protocol, limit_s=15)
         if protocol != "openai":  # whose agents do not speak unasked
-            terminal.wait_for("playback", "ends")
+            terminal.wait_for("s heard")
         terminal.press("r")
         terminal.wait_for("REC")
         say(sound, LINES["services"].path)
         # The answer is long: speak into it.
         terminal.wait_for("queued", limit_s=20)
-        say(sound, LINES["interrupt"].path)
+        say(sound, after_a_pause(LINES["interrupt"].path, tmp_path / "interrupt.wav"))
         terminal.wait_for("unheard", limit_s=20)
         terminal.press("d")
         terminal.wait_for("ended")

@@ -8,7 +8,7 @@ from tests.builders import error, message, started, status
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.events import Status
-from tui.models.session_state import SessionError, SessionState
+from tui.models.session_state import MAX_USAGE_FIGURES, RATE_LIMITS, SessionError, SessionState
 
 LIFE = [Status.IDLE, Status.CONNECTING, Status.INITIATING, Status.ACTIVE, Status.ENDING, Status.ENDED]
 
@@ -84,3 +84,31 @@ def test_a_failing_listener_keeps_nobody_from_hearing() -> None:
     state.add_status_change_callback(callback)
     state.apply(status(Status.IDLE, Status.CONNECTING))
     callback.assert_called_once()
+
+
+def usage(what: str, **figures: float) -> e.UsageReported:
+    return e.UsageReported(at_ns=0, what=what, figures=figures)
+
+
+def test_what_was_used_adds_up_and_what_is_left_is_the_latest() -> None:
+    state, controls = SessionState(), MockCallback()
+    state.add_controls_change_callback(controls)
+    assert state.usage == {}
+    for event in (
+        usage("response", total_tokens=1000),
+        usage("transcription", total_tokens=34),
+        usage(RATE_LIMITS, tokens=40_000),
+        usage(RATE_LIMITS, tokens=39_000),
+    ):
+        state.apply(event)
+    assert state.usage == {"total_tokens": 1034, "tokens left": 39_000}
+    assert controls.call_count == 4
+    state.apply(started())
+    assert state.usage == {}
+
+
+def test_an_agent_cannot_fill_memory_with_figures() -> None:
+    state = SessionState()
+    for number in range(1000):
+        state.apply(usage("response", **{f"figure {number}": 1}))
+    assert len(state.usage) == MAX_USAGE_FIGURES

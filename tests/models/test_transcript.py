@@ -4,7 +4,7 @@ from tests.builders import said, started
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.events import Speaker
-from tui.models.transcript import Heard, Transcript
+from tui.models.transcript import Heard, ToolUse, Transcript
 
 AGENT, USER = Speaker.AGENT, Speaker.USER
 
@@ -62,4 +62,35 @@ def test_listeners_hear_from_where_on_it_changed() -> None:
 
 
 def test_a_new_session_empties_it() -> None:
-    assert transcript(said(USER, "old"), started()).utterances == []
+    call = e.ToolChanged(at_ns=0, call="c1", name="hours")
+    assert transcript(said(USER, "old"), call, started()).entries == []
+
+
+def test_the_agents_partials_without_an_item_are_replaced_too() -> None:
+    folded = transcript(
+        said(AGENT, "Let", final=False), said(USER, "hm", final=False), said(AGENT, "Let me.")
+    )
+    assert [(u.speaker, u.text, u.final) for u in folded.utterances] == [
+        (AGENT, "Let me.", True),
+        (USER, "hm", False),
+    ]
+
+
+def tool(call: str, name: str = "hours", *, finished: bool = False) -> e.ToolChanged:
+    return e.ToolChanged(at_ns=int(finished), call=call, name=name, finished=finished)
+
+
+def test_a_tool_call_is_one_entry_where_it_began() -> None:
+    folded = transcript(tool("c1"), said(USER, "hello"), tool("c2"), tool("c1", finished=True))
+    uses = [entry for entry in folded.entries if isinstance(entry, ToolUse)]
+    assert folded.entries[0] is uses[0]
+    assert [(use.event.call, use.event.finished, use.at_ns) for use in uses] == [
+        ("c1", True, 0),
+        ("c2", False, 0),
+    ]
+    assert [u.text for u in folded.utterances] == ["hello"]
+
+
+def test_calls_without_an_id_follow_each_other() -> None:
+    folded = transcript(tool(""), tool("", finished=True), tool(""), tool("", finished=True))
+    assert [isinstance(entry, ToolUse) and entry.event.finished for entry in folded.entries] == [True, True]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
@@ -19,6 +20,7 @@ from textual.widget import Widget
 from tests.ui.fakes import FakeClock, FakeEngine, Script
 from tui.app import OpusAgentApp
 from tui.bridge import Bridge
+from tui.callbacks import callback_tracing
 from tui.engine.wire import Command, FrameItem
 from tui.models.target import Target
 
@@ -34,6 +36,14 @@ def rare_collections() -> Iterator[None]:
     gc.set_threshold(200_000, 50, 1000)
     yield
     gc.set_threshold(*before)
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """For tests that switch tracing on: off again, and forgotten, when they end."""
+    yield
+    callback_tracing.disable()
+    callback_tracing.reset()
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +72,8 @@ class Stage:
     async def press(self, *keys: str) -> None:
         """Press keys as the terminal would; unlike the pilot, without waiting for an idle processor."""
         for key in keys:
-            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            character = " " if key == "space" else key if len(key) == 1 else None
+            self.app.post_message(events.Key(key, character))
             await self.settle()
         await self.tick()
 
@@ -106,6 +117,7 @@ class Stage:
 
     def text(self) -> str:
         """The whole screen as it reads."""
+        visible_screen_stack.set(self.app._background_screens)
         strips = self.app.screen._compositor.render_strips()
         return "\n".join(strip.text.rstrip() for strip in strips[: self.app.size.height]) + "\n"
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from tui.callbacks import CallbackStats
 from tui.engine.wire import (
+    CallbackTable,
     Command,
     DeviceInfo,
     DeviceList,
@@ -211,8 +214,74 @@ def a_call(script: Script) -> Script:
     return script.add(e.RoundTripMeasured, round_trip_ms=0.42)
 
 
+def with_tools(script: Script) -> Script:
+    """Three tool calls, one that failed and one under way, and what the agent says of its cost."""
+    call = partial(script.add, e.ToolChanged)
+    call(call="c1", name="opening_hours", arguments='{"day": "Thursday"}')
+    script.after(12)
+    call(
+        call="c1",
+        name="opening_hours",
+        arguments='{"day": "Thursday"}',
+        result='{"opens": "9:00", "closes": "17:30"}',
+        finished=True,
+        duration_ms=12.3,
+    )
+    call(call="c2", name="book", arguments='{"day": "Sunday"}')
+    script.after(300)
+    call(
+        call="c2",
+        name="book",
+        arguments='{"day": "Sunday"}',
+        error="closed on Sundays",
+        finished=True,
+        duration_ms=300.0,
+    )
+    call(call="c3", name="find_slot", arguments='{"week": 32}')
+    script.add(e.UsageReported, what="response", figures={"total_tokens": 1234, "input_tokens": 1000})
+    script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210, "requests": 99})
+    return script.add(e.LineChanged, name="hours")
+
+
+def measured(count: int = 40) -> CallbackTable:
+    """What an engine could have measured: some slow, some failing, some not called, some gone."""
+    return CallbackTable(stats=tuple(_stats(number) for number in range(count)))
+
+
+def _stats(number: int) -> CallbackStats:
+    names = (
+        "UserAudio._take_chunk",
+        "AgentEvents._play_chunk",
+        "FunctionHandler.handle_function_call",
+        "limit",
+    )
+    places = ("capture chunk", "play_stream.chunk", "function call", "user step")
+    event, name = places[number % 4], f"{names[number % 4]}_{number}"
+    if number % 10 == 3:
+        return CallbackStats(event, name, 1)
+    time_ms = 0.004 * (number + 1) ** 2
+    errors = 3 if number % 9 == 5 else 0
+    return CallbackStats(
+        event,
+        name,
+        registered=1 if number % 7 else 0,
+        calls=12 * (number + 1) ** 2,
+        errors=errors,
+        last_error="ValueError: [/b] no such day" if errors else None,
+        mean_ms=time_ms * 0.9,
+        p50_ms=time_ms * 0.7,
+        p99_ms=time_ms * 1.5,
+        max_ms=time_ms * 9,
+    )
+
+
 def telemetry(
-    user: float | None, agent: float | None, *, queued_ms: float = 0.0, clipped: bool = False
+    user: float | None,
+    agent: float | None,
+    *,
+    queued_ms: float = 0.0,
+    clipped: bool = False,
+    line_progress: float | None = None,
 ) -> TelemetryItem:
     return TelemetryItem(
         telemetry=e.Telemetry(
@@ -223,6 +292,7 @@ def telemetry(
             agent_peak_dbfs=agent and agent + 5,
             queued_ms=queued_ms,
             user_clipped=clipped,
+            line_progress=line_progress,
         )
     )
 
@@ -274,3 +344,5 @@ def nasty_events(text: str) -> Iterator[tuple[type[e.Event], dict[str, object]]]
     yield e.Transcribed, {"speaker": e.Speaker.USER, "text": text, "final": False}
     yield e.LossCounted, {"loss": e.Loss.UNDERRUN, "count": 1, "detail": text}
     yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "result": text, "finished": True}
+    yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "error": text, "finished": True}
+    yield e.UsageReported, {"what": text, "figures": {text: 1e300}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeEngine, Script, to_active
@@ -16,6 +17,7 @@ from tui.engine.wire import (
     SpeakLine,
 )
 from tui.models import events as e
+from tui.models.target import Target
 from tui.screens.connect import ConnectScreen
 from tui.screens.keypad import KeypadScreen
 
@@ -101,6 +103,45 @@ async def test_c_starts_a_lost_engine_again(stage: Staging, script: Script) -> N
         await s.press("c")
         assert fresh.sent == [Connect(target=TARGET)]
         assert len(s.bridge.log) > 5, "what was seen stays"
+
+
+async def test_c_after_a_demo_asks_where_the_local_agent_is_now(stage: Staging, script: Script) -> None:
+    demo = Target(url="ws://127.0.0.1:1/audiocodes", title="demo", output="none")
+    fresh = Target(url="ws://127.0.0.1:2/audiocodes", title="demo")
+    async with stage(target=demo, target_is_demo=True, demo=lambda: fresh) as s:
+        assert s.sent() == [Connect(target=demo)], "the first time it is known already"
+        await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ERROR).take())
+        for _ in range(2):
+            await s.press("c")
+            await s.until(lambda: s.engine.sent)
+            assert s.sent() == [Connect(target=replace(demo, url=fresh.url))]
+
+
+async def test_a_demo_chosen_on_the_connect_screen_is_known_as_one(stage: Staging, script: Script) -> None:
+    urls = iter(["ws://127.0.0.1:1/x", "ws://127.0.0.1:1/x", "ws://127.0.0.1:2/x"])
+    async with stage(target=None, demo=lambda: Target(url=next(urls))) as s:
+        await s.press("enter")
+        await s.until(lambda: Connect(target=Target(url="ws://127.0.0.1:1/x")) in s.engine.sent)
+        await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+        s.sent()
+        await s.press("c")
+        await s.until(lambda: s.engine.sent)
+        assert s.sent() == [Connect(target=Target(url="ws://127.0.0.1:2/x"))]
+
+
+async def test_a_local_agent_that_cannot_be_started_again_is_a_sentence(stage: Staging) -> None:
+    def fail() -> Target:
+        raise RuntimeError("no port [/x]")
+
+    async with stage(target_is_demo=True, demo=fail) as s:
+        s.sent()
+        await s.press("c")
+        await s.until(lambda: len(s.app._notifications))
+        assert [toast.message for toast in s.app._notifications] == [
+            "The local agent did not start: no port [/x]"
+        ]
+        assert s.sent() == []
+        assert s.top() is s.session
 
 
 async def test_an_engine_that_cannot_be_started_is_a_sentence(stage: Staging, script: Script) -> None:

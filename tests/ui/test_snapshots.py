@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from tests.ui.conftest import Staging, check_snapshot
-from tests.ui.fakes import MS, Script, a_call, devices, telemetry
+from tests.ui.fakes import MS, Script, a_call, devices, measured, telemetry, with_tools
 from tui.models import events as e
 from tui.models.target import Target
 
 SIZES = [(80, 24), (160, 50)]
+MORE_SIZES = [(60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
 RECENT = [
     Target(url="wss://bot.example.com/v1/voice?key=abc"),
     Target(url="ws://localhost:8000/ws", protocol="twilio", title="staging"),
@@ -30,7 +31,7 @@ def with_error(script: Script) -> Script:
     return script.add(e.LineChanged, name="3")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", MORE_SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_session(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.clock.now_ns += 83_000 * MS
@@ -55,7 +56,27 @@ async def test_connect(stage: Staging, size: tuple[int, int]) -> None:
         check_snapshot(f"connect-{size[0]}x{size[1]}", s.text())
 
 
-@pytest.mark.parametrize(("key", "name"), [("question_mark", "help"), ("k", "keypad")])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_session_with_tools(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        s.clock.now_ns += 83_000 * MS
+        await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, line_progress=0.45)])
+        check_snapshot(f"tools-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize("size", MORE_SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        s.bridge.trace_callbacks(True)
+        await s.play([measured()])
+        await s.press("T", "down", "down")
+        check_snapshot(f"callbacks-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("question_mark", "help"), ("k", "keypad"), ("w", "write"), ("I", "instructions")]
+)
 async def test_modal(stage: Staging, script: Script, key: str, name: str) -> None:
     async with stage((80, 24)) as s:
         await s.play(a_call(script).take())

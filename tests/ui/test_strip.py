@@ -61,9 +61,47 @@ async def test_indicators_are_words(stage: Staging, script: Script) -> None:
         await s.play(script.take())
         first, second = s.text().splitlines()[:2]
         assert "volume 50%  ▲ MUTED  ◉ REC" in first
-        assert "▶ line 3" in second
+        assert second.endswith("▶ 3")
         await s.play(script.add(e.LineChanged, name="3", finished=True).take())
-        assert "line 3" not in s.text().splitlines()[1]
+        assert "▶" not in s.text().splitlines()[1]
+
+
+async def test_how_far_a_line_has_come(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).add(e.LineChanged, name="hours")
+        await s.play([*script.take(), telemetry(None, None, line_progress=0.45)])
+        assert s.text().splitlines()[1].endswith("▶ hours 45%")
+        await s.play([telemetry(None, None, line_progress=7.0)])
+        assert s.text().splitlines()[1].endswith("▶ hours 100%")
+
+
+async def test_usage_is_shown_once_it_was_reported(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(to_active(script).take())
+        assert "tokens" not in s.text().splitlines()[1]
+        for total in (1000, 234):
+            script.add(e.UsageReported, what="response", figures={"total_tokens": total})
+        script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210})
+        await s.play(script.take())
+        assert "tokens 1,234  tokens left 38k" in s.text().splitlines()[1]
+
+
+async def test_what_does_not_fit_goes_by_its_rank(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).add(e.RoundTripMeasured, round_trip_ms=1.5)
+        script.add(e.FindingRaised, rule="r", text="t").add(e.LineChanged, name="hours")
+        script.add(e.UsageReported, what="response", figures={"total_tokens": 1234})
+        script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210})
+        await s.play(script.take())
+        line = s.text().splitlines()[1]
+        assert "findings 1  tokens 1,234" in line
+        assert "greeting" not in line
+        await s.pilot.resize_terminal(60, 20)
+        await s.tick()
+        line = s.text().splitlines()[1]
+        assert "response –  loss 0  findings 1" in line
+        assert line.endswith("▶ hours")
+        assert "tokens left" not in line
 
 
 async def test_no_loss_is_silent(stage: Staging) -> None:

@@ -35,6 +35,49 @@ async def test_how_far_words_were_heard_is_a_word(stage: Staging, script: Script
         assert lines(s) == ["+0.020 agent Hello.  [cut\u00a0off]"]
 
 
+async def test_the_agents_partial_is_rewritten_in_place_with_and_without_an_item(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        to_active(script)
+        for item in ("7", ""):
+            for words in ("Let", "Let me see"):
+                script.add(e.Transcribed, speaker=Speaker.AGENT, text=words, final=False, item=item)
+        await s.play(script.take())
+        assert lines(s) == ["+0.020 agent Let me see …  [queued]", "+0.020 agent Let me see …"]
+        script.add(e.Transcribed, speaker=Speaker.AGENT, text="Let me see.", final=True)
+        await s.play(script.take())
+        assert lines(s)[1:] == ["+0.020 agent Let me see."]
+
+
+async def test_a_tool_call_is_one_entry_from_its_start_to_its_end(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        call = {"call": "c1", "name": "hours", "arguments": '{"day":"Thu"}'}
+        await s.play(to_active(script).add(e.ToolChanged, **call).take())
+        assert lines(s) == ['+0.020 tool  hours({"day":"Thu"})  [running]']
+        said(script, "Hello?")
+        script.add(e.ToolChanged, **call, result='"9 to 5"', finished=True, duration_ms=12.3)
+        await s.play(script.take())
+        assert lines(s) == [
+            '+0.020 tool  hours({"day":"Thu"}) → result: "9 to 5"  [12\u00a0ms]',
+            "+0.020 user  Hello?",
+        ]
+
+
+async def test_a_tool_that_failed_says_so_by_a_word(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).add(e.ToolChanged, call="c1", name="book", error="closed", finished=True)
+        await s.play(script.take())
+        assert lines(s) == ["+0.020 tool  book() → error: closed  [–]"]
+
+
+async def test_long_tool_calls_are_cut(stage: Staging, script: Script) -> None:
+    async with stage((80, 40)) as s:
+        long = {"name": "n" * 500, "arguments": "a" * 5000, "result": "r" * 5000}
+        await s.play(to_active(script).add(e.ToolChanged, call="c1", **long, finished=True).take())
+        assert len(lines(s)) < 8
+
+
 async def test_long_words_wrap_and_follow_the_width(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(said(to_active(script), "word " * 30).take())

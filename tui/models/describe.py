@@ -41,7 +41,8 @@ def describe(event: e.SessionEvent) -> Description:
             times = f" (×{event.count})" if event.count > 1 else ""
             return Description("error", f"{event.source}: {event.message}{times}", level=Level.ERROR)
         case e.FindingRaised():
-            return Description("finding", f"{event.rule}: {event.text}", level=Level.WARNING)
+            times = f" (×{event.count})" if event.count > 1 else ""
+            return Description("finding", f"{event.rule}: {event.text}{times}", level=Level.WARNING)
         case e.LossCounted():
             detail = f", {event.detail}" if event.detail else ""
             quiet = event.loss in (e.Loss.UNHEARD, e.Loss.WITHHELD)
@@ -52,6 +53,10 @@ def describe(event: e.SessionEvent) -> Description:
             )
         case e.NoticeRaised():
             return Description("notice", event.text, level=Level.WARNING)
+        case e.ToolChanged():
+            return Description(
+                "tool", _describe_tool(event), level=Level.WARNING if event.error else Level.PLAIN
+            )
         case _:
             return Description(*_describe_own(event))
 
@@ -93,9 +98,7 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
         case e.RoundTripMeasured():
             return "ping", f"round trip {event.round_trip_ms:.1f} ms"
         case e.UsageReported():
-            return "usage", f"{event.what}: " + ", ".join(f"{k} {v:g}" for k, v in event.figures.items())
-        case e.ToolChanged():
-            return "tool", _describe_tool(event)
+            return "usage", f"{event.what}: " + ", ".join(f"{k} {v:,.10g}" for k, v in event.figures.items())
         case _:
             return type(event).__name__, ""
 
@@ -104,4 +107,5 @@ def _describe_tool(event: e.ToolChanged) -> str:
     if not event.finished:
         return f"{event.name}({event.arguments})"
     took = "" if event.duration_ms is None else f" in {event.duration_ms:.0f} ms"
-    return f"{event.name} → {event.error or event.result}{took}"
+    outcome = f"error: {event.error}" if event.error else event.result
+    return f"{event.name} → {outcome}{took}"

@@ -25,9 +25,15 @@ from tui.models.events import (
     Status,
     StatusChanged,
     ToolChanged,
+    UsageReported,
     VolumeChanged,
 )
 from tui.models.metrics import MetricsFold, SessionMetrics
+
+RATE_LIMITS = "rate limits"
+"""The `UsageReported` that tells what is left, by the name of the limit, and not what was used."""
+MAX_USAGE_FIGURES = 64
+"""Kept of what an agent reports, whatever it calls them."""
 
 
 class SessionError(Exception):
@@ -79,6 +85,8 @@ class SessionState:
         self.notice: NoticeRaised | None = None
         self.last_error: ErrorRaised | None = None
         self.began_ns: int | None = None
+        self.usage: dict[str, float] = {}
+        """What the session has used so far (``total_tokens``), and what is left (``tokens left``)."""
         self._metrics = MetricsFold()
 
     @property
@@ -95,7 +103,7 @@ class SessionState:
         return self.callbacks.register_callback(Area.METRICS, callback)
 
     def add_controls_change_callback(self, callback: Callable[[SessionState], object]) -> Registration:
-        """Call ``callback(state)`` when recording, mute, volume, devices, notice or spoken line changed."""
+        """Call ``callback(state)`` when recording, mute, volume, devices, notice, spoken line or usage changed."""
         return self.callbacks.register_callback(Area.CONTROLS, callback)
 
     def add_error_callback(self, callback: ErrorCallback) -> Registration:
@@ -155,9 +163,17 @@ class SessionState:
                 self.line = "" if event.finished else event.name
             case NoticeRaised():
                 self.notice = event
+            case UsageReported():
+                self._count_usage(event)
             case _:
                 return False
         return True
+
+    def _count_usage(self, event: UsageReported) -> None:
+        for figure, value in event.figures.items():
+            name = f"{figure} left" if event.what == RATE_LIMITS else figure
+            if name in self.usage or len(self.usage) < MAX_USAGE_FIGURES:
+                self.usage[name] = value if event.what == RATE_LIMITS else self.usage.get(name, 0) + value
 
 
 SessionStatus = Status

@@ -1,4 +1,4 @@
-"""Transcript: who said what, partials replaced in place, and how much of the agent's words was heard."""
+"""Transcript: who said what, partials replaced in place, how much of it was heard, and the tools called between."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tui.models.events import (
     SessionStarted,
     Speaker,
     SpeechPhase,
+    ToolChanged,
     Transcribed,
     UserSpeech,
 )
@@ -40,38 +41,58 @@ class Utterance(msgspec.Struct):
     heard: Heard = Heard.HEARD
 
 
+class ToolUse(msgspec.Struct):
+    """One call of a tool; what is known of it is rewritten in place."""
+
+    at_ns: int
+    """When it began."""
+    event: ToolChanged
+    """The newest of the call."""
+
+
+Entry = Utterance | ToolUse
+"""What the transcript is made of."""
 CHANGED = "changed"
 
 
 class Transcript:
-    """Folds events into utterances, in the order in which they began. One thread."""
+    """Folds events into entries, in the order in which they began. One thread."""
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
         self.callbacks = callbacks or CallbackManager()
-        self.utterances: list[Utterance] = []
-        self._open_user: Utterance | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.entries: list[Entry] = []
+        self._open: dict[Speaker, Utterance] = {}
+        """Partials that belong to no item."""
         self._replies: dict[str, Utterance] = {}
         self._playing: dict[str, Heard] = {}
+        self._tools: dict[tuple[str, str], ToolUse] = {}
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        """The words, without the tools."""
+        return [entry for entry in self.entries if isinstance(entry, Utterance)]
 
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
-        """Call ``callback(index)`` with the first utterance that changed; any after it may have too."""
+        """Call ``callback(index)`` with the first entry that changed; any after it may have too."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
         """Fold one event and fire the change callbacks if it concerned the transcript."""
         match event:
             case SessionStarted():
-                self.utterances.clear()
-                self._replies.clear()
-                self._playing.clear()
-                self._open_user = None
+                self._begin()
                 self.callbacks.trigger(CHANGED, 0)
-            case Transcribed(speaker=Speaker.USER):
-                self._changed(self._user_words(event))
-            case Transcribed(speaker=Speaker.AGENT):
-                self._changed(self._agent_words(event))
+            case Transcribed(speaker=Speaker.AGENT) if event.item:
+                self._changed(self._reply_words(event))
+            case Transcribed():
+                self._changed(self._words(event))
             case UserSpeech(phase=SpeechPhase.STARTED):
-                self._open_user = None
+                self._open.pop(Speaker.USER, None)
+            case ToolChanged():
+                self._changed(self._tool_use(event))
             case PlaybackStarted():
                 self._mark_heard(event.reply, Heard.SPEAKING)
             case PlaybackEnded():
@@ -79,25 +100,36 @@ class Transcript:
             case _:
                 pass
 
-    def _user_words(self, event: Transcribed) -> Utterance:
-        said = self._open_user
+    def _words(self, event: Transcribed) -> Utterance:
+        said = self._open.pop(event.speaker, None)
         if said is None:
-            said = Utterance(Speaker.USER, event.text, event.final, event.at_ns)
-            self.utterances.append(said)
+            said = Utterance(event.speaker, event.text, event.final, event.at_ns)
+            self.entries.append(said)
         said.text, said.final = event.text, event.final
-        self._open_user = None if event.final else said
+        if not event.final:
+            self._open[event.speaker] = said
         return said
 
-    def _agent_words(self, event: Transcribed) -> Utterance:
-        said = self._replies.get(event.item) if event.item else None
+    def _reply_words(self, event: Transcribed) -> Utterance:
+        said = self._replies.get(event.item)
         if said is None:
-            heard = self._playing.get(event.item, Heard.QUEUED) if event.item else Heard.HEARD
+            heard = self._playing.get(event.item, Heard.QUEUED)
             said = Utterance(Speaker.AGENT, event.text, event.final, event.at_ns, event.item, heard)
-            self.utterances.append(said)
-            if event.item:
-                self._replies[event.item] = said
+            self.entries.append(said)
+            self._replies[event.item] = said
         said.text, said.final = event.text, event.final
         return said
+
+    def _tool_use(self, event: ToolChanged) -> ToolUse:
+        key = event.call, event.name
+        used = self._tools.get(key)
+        if used is None:
+            used = self._tools[key] = ToolUse(event.at_ns, event)
+            self.entries.append(used)
+        used.event = event
+        if event.finished and not event.call:
+            del self._tools[key]
+        return used
 
     def _mark_heard(self, reply: str, heard: Heard) -> None:
         self._playing[reply] = heard
@@ -106,8 +138,8 @@ class Transcript:
             said.heard = heard
             self._changed(said)
 
-    def _changed(self, said: Utterance) -> None:
-        index = len(self.utterances) - 1
-        while self.utterances[index] is not said:
+    def _changed(self, entry: Entry) -> None:
+        index = len(self.entries) - 1
+        while self.entries[index] is not entry:
             index -= 1
         self.callbacks.trigger(CHANGED, index)

@@ -57,6 +57,14 @@ SESSION: Sequence[Action] = (
         )
         for key in "123456789"
     ),
+    Action("write", "w", "Write", "Write what you would say, and send it as your turn.", show=True),
+    Action(
+        "instructions",
+        "I",
+        "Instructions",
+        "Write anew how the agent is to behave, and send it in mid-call.",
+        show=True,
+    ),
     Action(
         "call", "c", "Call", "Call again; starts the engine again if it was lost.", "call_again", show=True
     ),
@@ -87,6 +95,36 @@ SESSION: Sequence[Action] = (
     Action("error", "e", "Show error", "Jump to the last error's event in the log.", "jump_to_error"),
 )
 
+CALLBACKS: Sequence[Action] = (
+    Action(
+        "trace",
+        "space",
+        "Trace",
+        "Start or stop measuring every callback, here and in the engine.",
+        show=True,
+    ),
+    Action(
+        "sort_next",
+        "right",
+        "Sort",
+        "Sort by the next column (a click on its title does too).",
+        "sort_by(1)",
+        show=True,
+        key_display="→",
+    ),
+    Action("sort_previous", "left", "Sort", "Sort by the column before.", "sort_by(-1)", key_display="←"),
+    Action(
+        "callbacks_close",
+        "escape,T",
+        "Back",
+        "Back to where you were; measuring goes on.",
+        "close",
+        show=True,
+        key_display="esc",
+    ),
+    Action("reverse", "r", "Reverse", "Sort the other way round.", show=True),
+)
+
 APP: Sequence[Action] = (
     Action("help", "question_mark,f1", "Help", "Every key that works here.", show=True, key_display="?"),
     Action(
@@ -101,6 +139,12 @@ APP: Sequence[Action] = (
         priority=True,
     ),
     Action("theme", "t", "Theme", "Choose colours: dark, light, the terminal's own.", "change_theme"),
+    Action(
+        "callbacks",
+        "T",
+        "Callbacks",
+        "Every callback: calls, errors, and how long it takes; the switch for it.",
+    ),
     Action(
         "suspend",
         "ctrl+z",

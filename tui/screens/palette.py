@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from tui.screens.actions import APP, SESSION, Action
+from tui.screens.actions import APP, CALLBACKS, SESSION, Action
+from tui.screens.callbacks import CallbacksScreen
 from tui.screens.session import SessionScreen
 
 
@@ -30,7 +31,12 @@ class ActionCommands(Provider):
                 yield Hit(score, _title(action), partial(self._run, action), help=action.tooltip)
 
     def _applying(self) -> Iterator[Action]:
-        here = SESSION if isinstance(self.screen, SessionScreen) else ()
+        here: Sequence[Action] = ()
+        match self.screen:
+            case SessionScreen():
+                here = SESSION
+            case CallbacksScreen():
+                here = CALLBACKS
         for action in (*here, *APP):
             owner = self.app if action in APP else self.screen
             name = action.action.partition("(")[0]

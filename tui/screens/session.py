@@ -14,7 +14,17 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.engine.wire import HangUp, Interrupt, Record, SendDtmf, SetMuted, SetVolume, SpeakLine
+from tui.engine.wire import (
+    HangUp,
+    Interrupt,
+    Record,
+    SendDtmf,
+    SendInstructions,
+    SendText,
+    SetMuted,
+    SetVolume,
+    SpeakLine,
+)
 from tui.models.events import Status
 from tui.screens.actions import SESSION, bindings
 from tui.screens.keypad import KeypadScreen
@@ -25,6 +35,7 @@ from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
 from tui.widgets.strip import SessionStrip
 from tui.widgets.transcript import TranscriptPane
+from tui.widgets.writing import WriteLine
 
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
 MAX_VOLUME = 2.0
@@ -48,6 +59,8 @@ class SessionScreen(Screen[None], inherit_bindings=False):
         self.bridge = bridge
         self.can_call = False
         """Whether there is a target to call; the app's business."""
+        self.instructions = ""
+        """What the agent was last told to do in this call; the app says with what it begins."""
         self.strip = SessionStrip(bridge, id="strip")
         self.meters = Meters(id="meters")
         self.banner = ErrorBanner(bridge, id="banner")
@@ -55,6 +68,7 @@ class SessionScreen(Screen[None], inherit_bindings=False):
         self.log_pane = EventLogPane(bridge, id="log")
         self.transcript = TranscriptPane(bridge, id="transcript")
         self.detail = DetailPane(bridge, id="detail")
+        self.write_line = WriteLine(id="write")
         self._registrations: tuple[Registration, ...] = ()
         self._offered: tuple[object, ...] = ()
 
@@ -72,6 +86,7 @@ class SessionScreen(Screen[None], inherit_bindings=False):
                     yield self.transcript
                     yield self.detail
         yield KeyBar()
+        yield self.write_line
 
     def on_mount(self) -> None:
         """Listen for what changes which keys apply."""
@@ -121,6 +136,8 @@ class SessionScreen(Screen[None], inherit_bindings=False):
                 applies = state.recording
             case "toggle_record" | "keypad" | "say" | "interrupt":
                 applies = talking
+            case "write" | "instructions":
+                applies = state.status is Status.ACTIVE
             case "mute" | "volume":
                 applies = state.status.live
             case "hang_up":
@@ -178,6 +195,26 @@ class SessionScreen(Screen[None], inherit_bindings=False):
         """Open the keypad."""
         self.app.push_screen(KeypadScreen(lambda digit: self.bridge.send(SendDtmf(digits=digit))))
 
+    def action_write(self) -> None:
+        """Open the line for a typed turn."""
+        self.write_line.open()
+
+    @on(WriteLine.Written)
+    def _send_text(self, event: WriteLine.Written) -> None:
+        self.bridge.send(SendText(text=event.text))
+
+    def action_instructions(self) -> None:
+        """Open the editor."""
+        # The editor costs 12 ms to load, which the start of the program does without.
+        from tui.screens.instructions import InstructionsScreen
+
+        self.app.push_screen(InstructionsScreen(self.instructions), self._send_instructions)
+
+    def _send_instructions(self, text: str | None) -> None:
+        if text is not None:
+            self.instructions = text
+            self.bridge.send(SendInstructions(text=text))
+
     def action_call_again(self) -> None:
         """Call."""
         self.post_message(self.CallWanted())
@@ -220,8 +257,10 @@ class SessionScreen(Screen[None], inherit_bindings=False):
             self.offer_actions()
 
     def action_close(self) -> None:
-        """Close one thing: the detail, the error, the notice."""
-        if self.detail_open:
+        """Close one thing: the line to write in, the detail, the error, the notice."""
+        if self.write_line.is_open:
+            self.write_line.action_close()
+        elif self.detail_open:
             self.close_detail()
         elif self.banner.error is not None:
             self.banner.dismiss()

@@ -10,6 +10,15 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
 
 
+def count(value: float) -> str:
+    """How many, exact while that is short."""
+    if not abs(value) >= 10_000:
+        return f"{value:,.0f}"
+    if abs(value) < 1e9:
+        return f"{value / 1000:.0f}k" if abs(value) < 1e6 else f"{value / 1e6:.1f}M"
+    return f"{value:.1e}"
+
+
 def clock(seconds: float | None) -> str:
     """A duration as on a clock."""
     if seconds is None:

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import Loss, Status
+from tui.models.events import Loss, Status, Telemetry
 from tui.models.metrics import SessionMetrics
 from tui.models.session_state import SessionState
 from tui.models.text import one_line
@@ -42,6 +42,7 @@ _LOSS_NAMES = {
 _IN_MS = frozenset({Loss.UNHEARD, Loss.QUEUE_FULL})
 _MEANT = frozenset({Loss.UNHEARD, Loss.WITHHELD})
 _GAP = 2
+_NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
 
 
@@ -69,11 +70,11 @@ class SessionStrip(Static, ModelPanel):
         width = self.content_size.width
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
-        queued_ms = self.bridge.telemetry.queued_ms if state.status.live else 0.0
+        telemetry = self.bridge.telemetry if state.status.live else _NOTHING
         content = Content("\n").join(
             (
                 spread(_who(state), _controls(state, now_ns), width),
-                spread(_figures(state.metrics), _doing(state, queued_ms), width),
+                spread([*_figures(state.metrics), *_usage(state.usage)], _doing(state, telemetry), width),
             )
         )
         if self._shown is None or content != self._shown or content.spans != self._shown.spans:
@@ -160,11 +161,21 @@ def _figures(metrics: SessionMetrics) -> list[Group]:
         Group([("loss ", _MUTED), *_losses(metrics)]),
         *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
         *([_count("findings", strays, 2, _WARN)] if strays else ()),
-        _latency("greeting", metrics.greeting_latency_ms, 5),
-        _latency("ping", metrics.round_trip_ms, 4),
-        *([_count("flushed", metrics.interruptions, 6)] if metrics.interruptions else ()),
-        _count("received", metrics.messages_received, 7),
-        _count("sent", metrics.messages_sent, 8),
+        _latency("greeting", metrics.greeting_latency_ms, 7),
+        _latency("ping", metrics.round_trip_ms, 6),
+        *([_count("flushed", metrics.interruptions, 8)] if metrics.interruptions else ()),
+        _count("received", metrics.messages_received, 9),
+        _count("sent", metrics.messages_sent, 10),
+    ]
+
+
+def _usage(usage: dict[str, float]) -> list[Group]:
+    """What the agent has told of tokens; nothing where it tells nothing."""
+    names = (("tokens", "total_tokens", 4), ("tokens left", "tokens left", 5))
+    return [
+        Group([(f"{name} ", _MUTED), (numbers.count(usage[figure]), _PLAIN)], rank)
+        for name, figure, rank in names
+        if figure in usage
     ]
 
 
@@ -191,10 +202,12 @@ def _losses(metrics: SessionMetrics) -> list[Part]:
     return parts or [("0", _PLAIN)]
 
 
-def _doing(state: SessionState, queued_ms: float) -> list[Group]:
+def _doing(state: SessionState, telemetry: Telemetry) -> list[Group]:
     groups: list[Group] = []
-    if queued_ms >= 50:
-        groups.append(Group([("queued ", _MUTED), (f"{queued_ms / 1000:.1f} s", _PLAIN)], 3))
+    if telemetry.queued_ms >= 50:
+        groups.append(Group([("queued ", _MUTED), (f"{telemetry.queued_ms / 1000:.1f} s", _PLAIN)], 3))
     if state.line:
-        groups.append(Group([(f"▶ line {one_line(state.line, 24)}", "bold $secondary")], 1))
+        progress = telemetry.line_progress
+        how_far = "" if progress is None else f" {min(max(progress, 0.0), 1.0):.0%}"
+        groups.append(Group([(f"▶ {one_line(state.line, 24)}{how_far}", "bold $secondary")], 1))
     return groups

@@ -1,4 +1,4 @@
-"""TranscriptPane: who said what; a partial is dimmed and rewritten in place, cut-off words say so."""
+"""TranscriptPane: who said what, and which tools were called; what is not final yet is rewritten in place."""
 
 from __future__ import annotations
 
@@ -11,42 +11,48 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import Speaker
-from tui.models.text import visible
-from tui.models.transcript import Heard, Utterance
+from tui.models.events import Speaker, ToolChanged
+from tui.models.text import one_line, visible
+from tui.models.transcript import Entry, Heard, ToolUse, Utterance
 from tui.widgets import numbers
 from tui.widgets.lines import FollowView, line_of
 from tui.widgets.wrap import wrap
 
 MAX_CHARACTERS = 4000
 """Of one utterance that are drawn; how long it really is stands behind them."""
+MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
+"""Characters of a tool call that are drawn; its event in the log has all of them."""
 _HEAD_CELLS = 16
 
 
 class TranscriptPane(FollowView, inherit_bindings=False):
-    """Time, speaker and words. Wraps an utterance when it changes and draws it when it is seen."""
+    """Time, speaker and words. Wraps an entry when it changes and draws it when it is seen."""
 
     TITLE = "Transcript"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "transcript--time",
         "transcript--user",
         "transcript--agent",
+        "transcript--tool",
         "transcript--words",
         "transcript--partial",
         "transcript--queued",
         "transcript--mark",
         "transcript--cut",
+        "transcript--failed",
     }
     DEFAULT_CSS = """
     TranscriptPane {
         .transcript--time { color: $foreground-muted; }
         .transcript--user { color: $secondary; text-style: bold; }
         .transcript--agent { color: $primary; text-style: bold; }
+        .transcript--tool { color: $accent; text-style: bold; }
         .transcript--words { color: $foreground; }
         .transcript--partial { color: $foreground-muted; text-style: italic; }
         .transcript--queued { color: $foreground-muted; }
         .transcript--mark { color: $primary; }
         .transcript--cut { color: $text-warning; }
+        .transcript--failed { color: $text-error; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -75,18 +81,18 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         width = self.line_width - _HEAD_CELLS
         if width != self._wrapped_at:
             self._wrapped_at, self._stale_from = width, 0
-        utterances = self.bridge.transcript.utterances
-        first = min(self._stale_from, len(self._wrapped), len(utterances))
+        entries = self.bridge.transcript.entries
+        first = min(self._stale_from, len(self._wrapped), len(entries))
         lines = self._starts[first] if first < len(self._starts) else self._end()
         del self._wrapped[first:], self._starts[first:]
-        for said in utterances[first:]:
-            text = wrap(words_of(said), width)
+        for entry in entries[first:]:
+            text = wrap(words_of(entry), width)
             self._starts.append(lines)
             self._wrapped.append(text)
             lines += len(text)
-        self._stale_from = len(utterances)
+        self._stale_from = len(entries)
         self.forget_lines()
-        self.grow(lines, len(utterances))
+        self.grow(lines, len(entries))
 
     def on_resize(self) -> None:
         """The same words on longer or shorter lines."""
@@ -98,21 +104,21 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return index
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One line of an utterance; its first also says when and who."""
+        """One line of an entry; its first also says when and who."""
         which = bisect_right(self._starts, index) - 1
-        said = self.bridge.transcript.utterances[which]
+        entry = self.bridge.transcript.entries[which]
         line = index - self._starts[which]
-        time, who = "", ""
+        time, who = "", _who(entry)
         if line == 0:
-            time, who = numbers.since(said.at_ns, self._start_ns()), said.speaker.value
+            time = numbers.since(entry.at_ns, self._start_ns())
         words, mark = self._wrapped[which][line], ""
-        if line == len(self._wrapped[which]) - 1 and _mark(said):
-            words, mark = words.removesuffix(_mark(said)), _mark(said)
+        if line == len(self._wrapped[which]) - 1 and _mark(entry):
+            words, mark = words.removesuffix(_mark(entry)), _mark(entry)
         return line_of(
             (f"{time:>9} ", self.component("transcript--time")),
-            (f"{who:<5} ", self.component(f"transcript--{said.speaker.value}")),
-            (words, self.component(_look(said))),
-            (mark, self.component(_mark_look(said))),
+            (f"{'' if line else who:<5} ", self.component(f"transcript--{who}")),
+            (words, self.component(_look(entry))),
+            (mark, self.component(_mark_look(entry))),
         )
 
     def _changed_from(self, index: int) -> None:
@@ -125,32 +131,57 @@ class TranscriptPane(FollowView, inherit_bindings=False):
     def _start_ns(self) -> int:
         began = self.bridge.state.began_ns
         if began is None:
-            return self.bridge.transcript.utterances[0].at_ns
+            return self.bridge.transcript.entries[0].at_ns
         return began
 
 
-def words_of(said: Utterance) -> str:
-    """An utterance's words with what is to be known of them."""
+def words_of(entry: Entry) -> str:
+    """An entry's words with what is to be known of them."""
+    text = _call(entry.event) if isinstance(entry, ToolUse) else _words(entry)
+    return f"{text}  {_mark(entry)}" if _mark(entry) else text
+
+
+def _words(said: Utterance) -> str:
     text = visible(said.text[:MAX_CHARACTERS]).expandtabs(4)
     if len(said.text) > MAX_CHARACTERS:
         text += f"… ({len(said.text):,} characters)"
-    if not said.final:
-        text += " …"
-    return f"{text}  {_mark(said)}" if _mark(said) else text
+    return text if said.final else f"{text} …"
 
 
-def _mark(said: Utterance) -> str:
-    """How far the words were heard, unless they were; kept together by no-break spaces."""
-    if said.speaker is Speaker.USER or said.heard is Heard.HEARD:
-        return ""
-    return f"[{said.heard.value}]".replace(" ", "\u00a0")
+def _call(event: ToolChanged) -> str:
+    call = f"{one_line(event.name, MAX_ARGUMENTS)}({one_line(event.arguments, MAX_ARGUMENTS)})"
+    if not event.finished:
+        return call
+    outcome = f"error: {event.error}" if event.error else f"result: {event.result}"
+    return f"{call} → {one_line(outcome, MAX_OUTCOME)}"
 
 
-def _mark_look(said: Utterance) -> str:
-    return "transcript--cut" if said.heard is Heard.CUT else "transcript--mark"
+def _who(entry: Entry) -> str:
+    return "tool" if isinstance(entry, ToolUse) else entry.speaker.value
 
 
-def _look(said: Utterance) -> str:
-    if not said.final:
-        return "transcript--partial"
-    return "transcript--queued" if said.heard is Heard.QUEUED else "transcript--words"
+def _mark(entry: Entry) -> str:
+    """How far words were heard, unless they were; how long a tool took. Kept together by no-break spaces."""
+    match entry:
+        case ToolUse(event=event):
+            mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"
+        case Utterance(speaker=Speaker.USER) | Utterance(heard=Heard.HEARD):
+            return ""
+        case _:
+            mark = entry.heard.value
+    return f"[{mark}]".replace(" ", "\u00a0")
+
+
+def _mark_look(entry: Entry) -> str:
+    cut = isinstance(entry, Utterance) and entry.heard is Heard.CUT
+    return "transcript--cut" if cut else "transcript--mark"
+
+
+def _look(entry: Entry) -> str:
+    match entry:
+        case ToolUse(event=event):
+            return "transcript--failed" if event.error else "transcript--words"
+        case Utterance(final=False):
+            return "transcript--partial"
+        case _:
+            return "transcript--queued" if entry.heard is Heard.QUEUED else "transcript--words"

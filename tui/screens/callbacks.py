@@ -1,0 +1,140 @@
+"""The Callbacks screen: every callback of both processes, and what tracing has measured of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui.bridge import Bridge
+from tui.models.text import one_line
+from tui.screens.actions import CALLBACKS, bindings
+from tui.screens.session import TOO_SMALL
+from tui.widgets.callback_rows import FIGURES, LAST_ERROR, SLOW_MS, CallbackRows, Column, Row
+from tui.widgets.callback_table import CallbackHeader, CallbackTable, table_places
+from tui.widgets.keys import KeyBar
+
+REFRESH_NS = 500_000_000
+"""The engine sends its table as often."""
+_OFF = (
+    "space switches it on, here and in the engine (--trace-callbacks: from the start). Off, it costs nothing."
+)
+
+
+class CallbacksScreen(Screen[None], inherit_bindings=False):
+    """A table to sort, and the switch. Opening it switches nothing on."""
+
+    CSS_PATH = "callbacks.tcss"
+    TITLE = "Callbacks"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(CALLBACKS)
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.rows = CallbackRows()
+        self.table = CallbackTable(self.rows, id="table")
+        self.header = CallbackHeader(self.rows, id="header")
+        self._status = Static(id="status", markup=False)
+        self._detail = Static(id="detail", markup=False)
+        self._refreshed_ns: int | None = None
+        self._said: Content | None = None
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(TOO_SMALL, id="too-small", markup=False)
+        with Vertical(id="body"):
+            yield self._status
+            yield self.header
+            yield self.table
+            yield self._detail
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.table.focus()
+        self.refresh_rows()
+
+    def poll(self) -> None:
+        """Take over what was measured, twice a second. Called every tick while this screen is shown."""
+        now_ns = self.bridge.clock_ns()
+        if self._refreshed_ns is None or now_ns - self._refreshed_ns >= REFRESH_NS:
+            self._refreshed_ns = now_ns
+            self.refresh_rows()
+
+    def refresh_rows(self) -> None:
+        """Take over what was measured."""
+        self.table.take(self.bridge.callback_stats())
+        self._say_status()
+
+    # what the keys do
+
+    def action_trace(self) -> None:
+        """Measure, or no longer."""
+        self.bridge.trace_callbacks(not self.bridge.tracing_callbacks)
+        self.refresh_rows()
+
+    def action_sort_by(self, step: int) -> None:
+        """Sort by the next column, or by the one before."""
+        columns = [place.column for place in table_places(self.size.width)]
+        at = columns.index(self.rows.column) if self.rows.column in columns else 0
+        self._sort_by(columns[(at + step) % len(columns)])
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._sort_by(self.rows.column)
+
+    def action_close(self) -> None:
+        """Back to the screen below; what is measured goes on."""
+        self.dismiss()
+
+    @on(CallbackHeader.Chosen)
+    def _sort_by_chosen(self, event: CallbackHeader.Chosen) -> None:
+        self._sort_by(event.column)
+
+    def _sort_by(self, column: Column) -> None:
+        self.table.sort(column)
+        self.header.refresh()
+
+    @on(CallbackTable.Highlighted)
+    def _say_detail(self) -> None:
+        row = self.rows.current
+        self._detail.update(Content() if row is None else self._full(row), layout=False)
+
+    def _full(self, row: Row) -> Content:
+        """The row under the cursor with what there was no room for."""
+        shown = {place.column for place in table_places(self.size.width)}
+        names = " · ".join(one_line(name, 100) for name in row.key)
+        times = "no longer registered" if not row.stats.registered else f"registered ×{row.stats.registered}"
+        error = "no error" if row.stats.last_error is None else f"last error: {LAST_ERROR.text(row)}"
+        hidden = [f"{column.title} {column.text(row)}" for column in FIGURES if column not in shown]
+        return Content("\n").join(
+            (
+                Content.assemble((names, "bold $foreground"), (f" · {times}", "$foreground-muted")),
+                Content.assemble(
+                    (error, "$text-error" if row.stats.errors else "$foreground-muted"),
+                    (f" · {' · '.join(hidden)} ms" if hidden else "", "$foreground-muted"),
+                ),
+            )
+        )
+
+    def _say_status(self) -> None:
+        rows = self.rows.rows
+        slow, failing = sum(row.slow for row in rows), sum(row.stats.errors > 0 for row in rows)
+        parts = [f"{len(rows):,} callbacks"]
+        if slow:
+            parts.append(f"! {slow:,} slow (p99 over {SLOW_MS:g} ms)")
+        if failing:
+            parts.append(f"✗ {failing:,} failing")
+        head = ("● tracing is on", "bold $text-success")
+        if not self.bridge.tracing_callbacks:
+            head, parts = ("○ tracing is off", "bold $text-warning"), [*parts, _OFF]
+        text = Content.assemble(head, (f"  {' · '.join(parts)}", "$foreground"))
+        if text != self._said:
+            self._said = text
+            self._status.update(text)

@@ -1,0 +1,55 @@
+"""The editor for the agent's instructions."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static, TextArea
+
+from tui.screens.actions import Action, bindings
+from tui.widgets.writing import harmless
+
+INSTRUCTIONS = (
+    Action("instructions_send", "ctrl+s", "Send", "Send the instructions.", "send", key_display="^s"),
+    Action("instructions_close", "escape", "Close", "Close without sending.", "close", key_display="esc"),
+)
+
+
+class InstructionsArea(TextArea):
+    """Several lines."""
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default().stop()
+        await super()._on_paste(events.Paste(harmless(event.text)))
+
+
+class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
+    """Ends with what is to be sent, or None."""
+
+    CSS_PATH = "instructions.tcss"
+    TITLE = "Instructions"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(INSTRUCTIONS)
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.area = InstructionsArea(harmless(text), compact=True, id="area")
+
+    def compose(self) -> ComposeResult:
+        """A box over the session."""
+        with Vertical(id="instructions") as box:
+            box.border_title = "Instructions"
+            yield self.area
+            yield Static("^s sends · esc closes", id="hint", markup=False)
+
+    def action_send(self) -> None:
+        """Done: as written, but for blanks at the ends."""
+        self.dismiss(self.area.text.strip())
+
+    def action_close(self) -> None:
+        """Never mind."""
+        self.dismiss(None)

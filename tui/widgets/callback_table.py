@@ -1,0 +1,190 @@
+"""CallbackTable: what each callback does and how long it takes, with a header that can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.callbacks import CallbackStats
+from tui.widgets.callback_rows import CALLBACK, ERRORS, MAX, P99, CallbackRows, Column, Place, Row, places
+from tui.widgets.lines import LineView, line_of
+from tui.widgets.wrap import fit
+
+_MARK_CELLS = 1
+_SLOW = "! slow "
+
+
+class CallbackHeader(Widget):
+    """The titles of the columns; the one that is sorted by says which way."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"callback-header--title", "callback-header--sorted"}
+    DEFAULT_CSS = """
+    CallbackHeader {
+        height: 1;
+        background: $panel;
+        .callback-header--title { color: $foreground-muted; background: $panel; }
+        .callback-header--sorted { color: $primary; background: $panel; text-style: bold; }
+    }
+    """
+
+    class Chosen(Message):
+        """A column is to be sorted by."""
+
+        def __init__(self, column: Column) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(self, rows: CallbackRows, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._rows = rows
+        self.tooltip = "Click a title to sort by it, and again for the other way round"
+
+    def render_line(self, y: int) -> Strip:
+        """Above the table's columns."""
+        title, chosen = (
+            self.get_component_rich_style(f"callback-header--{name}") for name in ("title", "sorted")
+        )
+        parts = [(" " * _MARK_CELLS, title)]
+        for place in self._places():
+            here = place.column is self._rows.column
+            text = place.column.title + (("▼" if self._rows.descending else "▲") if here else "")
+            parts.append((_cell(text, place), chosen if here else title))
+        return line_of(*parts).adjust_cell_length(self.size.width, title)
+
+    def on_click(self, event: events.Click) -> None:
+        """Sort by what was clicked."""
+        end = _MARK_CELLS
+        for place in self._places():
+            end += place.cells
+            if event.x < end:
+                self.post_message(self.Chosen(place.column))
+                break
+
+    def _places(self) -> list[Place]:
+        return table_places(self.size.width)
+
+
+class CallbackTable(LineView, inherit_bindings=False):
+    """The rows, of which only those on the screen are drawn."""
+
+    TITLE = "Callbacks"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "callback-table--text",
+        "callback-table--quiet",
+        "callback-table--slow",
+        "callback-table--failed",
+        "callback-table--cursor",
+    }
+    DEFAULT_CSS = """
+    CallbackTable {
+        border: none;
+        &:focus { border: none; }
+        .callback-table--text { color: $foreground; }
+        .callback-table--quiet { color: $foreground-muted; }
+        .callback-table--slow { color: $text-warning; text-style: bold; }
+        .callback-table--failed { color: $text-error; text-style: bold; }
+        .callback-table--cursor {
+            color: $block-cursor-foreground; background: $block-cursor-background; text-style: none;
+        }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor(-1)", "Row up", show=False, id="callbacks.up"),
+        Binding("down", "cursor(1)", "Row down", show=False, id="callbacks.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="callbacks.page_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="callbacks.page_down"),
+        Binding("home", "first", "First row", show=False, id="callbacks.first"),
+        Binding("end", "last", "Last row", show=False, id="callbacks.last"),
+    ]
+
+    class Highlighted(Message):
+        """Another row, or another content of it, is under the cursor."""
+
+    def __init__(self, rows: CallbackRows, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._rows = rows
+
+    def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
+        """Show what was measured by now."""
+        self._rows.take(stats)
+        self._changed()
+
+    def sort(self, column: Column) -> None:
+        """Order by a column; the cursor's row stays in sight."""
+        self._rows.sort(column)
+        self._changed()
+        self.show_line(self._rows.cursor)
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on a row."""
+        self._rows.move_to(index)
+        self._changed()
+        self.show_line(self._rows.cursor)
+
+    def action_cursor(self, rows: int) -> None:
+        """Up and down."""
+        self.move_to(self._rows.cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        """Page up and down."""
+        self.move_to(self._rows.cursor + pages * max(self.scrollable_content_region.height - 1, 1))
+
+    def action_first(self) -> None:
+        """Home."""
+        self.move_to(0)
+
+    def action_last(self) -> None:
+        """End."""
+        self.move_to(len(self._rows.rows) - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select a row."""
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.y + self.scroll_offset.y < len(self._rows.rows):
+            self.move_to(offset.y + self.scroll_offset.y)
+
+    def line_key(self, index: int) -> Hashable:
+        """A row looks the same wherever it stands."""
+        return self._rows.rows[index], index == self._rows.cursor
+
+    def draw_line(self, index: int, width: int) -> Strip:
+        """One callback."""
+        row, at_cursor = self._rows.rows[index], index == self._rows.cursor
+        highlight = "callback-table--cursor" if at_cursor else ""
+        parts = [("▌" if at_cursor else " ", self.component("callback-table--quiet", highlight))]
+        for place in table_places(width + self.scrollbar_size_vertical):
+            text = (_SLOW if row.slow and place.column is CALLBACK else "") + place.column.text(row)
+            look = _look(row, place.column)
+            parts.append((_cell(text, place), self.component(f"callback-table--{look}", highlight)))
+        return line_of(*parts)
+
+    def _changed(self) -> None:
+        self.set_lines(len(self._rows.rows))
+        self.refresh()
+        self.post_message(self.Highlighted())
+
+
+def table_places(width: int) -> list[Place]:
+    """The columns of header and table alike, beside the cursor's mark and the scrollbar."""
+    return places(width - _MARK_CELLS - 1)
+
+
+def _cell(text: str, place: Place) -> str:
+    if place.column.is_text:
+        return fit(text, place.cells - 1) + " "
+    return " " * (place.cells - 1 - cell_len(text)) + text + " "
+
+
+def _look(row: Row, column: Column) -> str:
+    if column is ERRORS and row.stats.errors:
+        return "failed"
+    if row.slow and column in (CALLBACK, P99, MAX):
+        return "slow"
+    return "text" if row.stats.calls and row.stats.registered else "quiet"

@@ -1,0 +1,100 @@
+"""Fields to write in. A paste may hold anything: what would steer the terminal is left out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui.models.text import visible
+
+MAX_CHARACTERS = 10_000
+
+
+def harmless(text: str) -> str:
+    """The text without what `visible` would have to make visible."""
+    return text if visible(text) == text else "".join(char for char in text if visible(char) == char)
+
+
+class TextLine(Input):
+    """One line; a paste of several becomes one, cut at the limit."""
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default().stop()
+        line = harmless(" ".join(event.text.split()))
+        room = len(line) if self.max_length is None else self.max_length - len(self.value)
+        self.replace(line[: max(room, 0)], *self.selection)
+
+
+class WriteLine(Horizontal):
+    """The line for typed turns: sends what is entered and stays for the next one; an empty one closes it.
+
+    No screen of its own: what is behind a modal screen is painted whole for every change of it, at twice the cost.
+    """
+
+    TITLE = "Write"
+    DEFAULT_CSS = """
+    WriteLine {
+        display: none; height: 1; padding: 0 1; background: $panel;
+        Static { width: 7; color: $primary; text-style: bold; }
+        Input { width: 1fr; background: $panel; background-tint: transparent; }
+        &.-open { display: block; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Close the line", show=False, id="write.close"),
+    ]
+
+    class Written(Message):
+        """A turn to be sent."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.line = TextLine(
+            placeholder="What would you say? enter sends, esc closes",
+            max_length=MAX_CHARACTERS,
+            select_on_focus=False,
+            compact=True,
+        )
+        self._came_from: Widget | None = None
+
+    def compose(self) -> ComposeResult:
+        """Its name and the field."""
+        yield Static("Write", markup=False)
+        yield self.line
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is shown."""
+        return self.has_class("-open")
+
+    def open(self) -> None:
+        """Take what is typed from now on."""
+        if not self.is_open:
+            self._came_from = self.screen.focused
+        self.add_class("-open")
+        self.line.focus()
+
+    def action_close(self) -> None:
+        """Give the keys back."""
+        self.remove_class("-open")
+        self.screen.set_focus(self._came_from)
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        text = self.line.value.strip()
+        self.line.clear()
+        if text:
+            self.post_message(self.Written(text))
+        else:
+            self.action_close()
