@@ -346,7 +346,9 @@ class LiveSession:
         if messages := self._caller.user_text(text):
             self._send(messages)
             self.journal.emit(
-                e.Transcribed(at_ns=self._clock_ns(), speaker=e.Speaker.USER, text=text, final=True)
+                e.Transcribed(
+                    at_ns=self._clock_ns(), speaker=e.Speaker.USER, text=text, final=True, typed=True
+                )
             )
         else:
             self.journal.notice(f"{self._protocol.title} has no typed turns.")

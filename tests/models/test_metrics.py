@@ -95,3 +95,11 @@ def test_errors_findings_and_interruptions_are_counted() -> None:
     finding = e.FindingRaised(at_ns=0, rule="r", text="t")
     metrics = fold(error(), error(), finding, e.Flushed(at_ns=0, reason="barge-in", unheard_ms=5))
     assert (metrics.errors, metrics.findings, metrics.interruptions) == (2, 1, 1)
+
+
+def test_a_typed_turn_is_answered_and_its_answer_is_no_greeting() -> None:
+    active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
+    typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Speaker.USER, text="hi", final=True, typed=True)
+    metrics = fold(active, typed, heard(1700))
+    assert metrics.greeting_latency_ms is None
+    assert metrics.response_latencies_ms == [700]

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.session.scripted import Peer, agent, call
+from tui.engine import wire
 from tui.models import events as e
 from tui.models.event_log import EventLog
 from tui.models.events import Status
@@ -58,3 +59,19 @@ async def test_ten_minutes_in_one_second_are_taken_whole() -> None:
         await held.session.interrupt()
     assert held.session.state.metrics.audio_received_ms == 600_000
     assert not [x for x in held.of(e.LossCounted) if x.loss is e.Loss.QUEUE_FULL]
+
+
+async def test_figures_beyond_every_float_are_left_out() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send({"type": "session.created", "session": {"type": "realtime"}})
+        await peer.until("session.update")
+        await peer.send({"type": "session.updated", "session": {"type": "realtime"}})
+        usage = '{"type":"response.done","response":{"id":"r","status":"completed","usage":{"total":1%s}}}'
+        await peer.send(usage % ("0" * 30), usage % ("0" * 400))
+        await peer.stay()
+
+    async with agent(script) as url, call(url, protocol="openai") as held:
+        reported = await held.until(e.UsageReported)
+        await held.until(e.MessageLogged, lambda m: m.number > reported.number and m.kind == "response.done")
+    for event in held.events:
+        assert wire.frame_items(wire.pack([wire.EventItem(event=event)])[4:])

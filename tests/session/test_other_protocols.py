@@ -270,7 +270,7 @@ async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
         await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
         await wait_for(lambda: held.kinds(Direction.SENT).count("session.update") == 2)
         await end(held, running)
-    assert typed.text == "What time is it?"
+    assert (typed.text, typed.typed) == ("What time is it?", True)
     sent = [m for m in held.of(e.MessageLogged) if m.kind == "session.update"]
     raw = bytes(held.raw[sent[1].offset : sent[1].offset + sent[1].size_bytes])
     assert json.loads(raw)["session"]["instructions"] == "Answer in rhyme."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -117,9 +118,17 @@ class AgentEvents:
             self._journal.lost(e.Loss.UNHEARD, late_ms, f"late, of reply {event.stream_id}")
 
     def _usage(self, event: TelephonyEvent) -> None:
-        figures = {name: value for name, value in event.params.items() if _is_figure(value)}
+        figures = {
+            name: figure for name, value in event.params.items() if (figure := _figure(value)) is not None
+        }
         self._journal.emit(e.UsageReported(at_ns=self._journal.clock_ns(), what=event.text, figures=figures))
 
 
-def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _figure(value: Any) -> float | None:
+    """A number that can be shown and sent on; the far side may send integers beyond every float."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None

@@ -134,6 +134,8 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     size_bytes: int = 0
     offset: int = -1
     """Where the raw message starts in the session file, `size_bytes` long; -1: not kept."""
+    kept_bytes: int = 0
+    """How long it is there, where secrets or audio were taken out of it; 0: `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
 
@@ -234,6 +236,8 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     item: str = ""
     """The reply (stream id) for the agent's words; empty for the user's current turn."""
     confidence: float | None = None
+    typed: bool = False
+    """The user wrote it: the turn ends here, and no speech goes before."""
 
 
 class ReplyStarted(Event, frozen=True, kw_only=True, gc=False, tag="reply_started"):

@@ -24,6 +24,7 @@ from tui.models.events import (
     SpeechEdge,
     Status,
     StatusChanged,
+    Transcribed,
 )
 
 _NS_PER_MS = 1_000_000
@@ -54,7 +55,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     greeting_latency_ms: float | None = None
     """Session active to the first sample of the agent at the speaker."""
     response_latencies_ms: list[float] = []
-    """Per answered turn: end of user speech at the microphone to first agent sample at the speaker."""
+    """Per answered turn: end of user speech at the microphone (or of a typed turn) to first agent sample at the
+    speaker."""
 
     @property
     def response_latency_ms(self) -> float | None:
@@ -109,6 +111,9 @@ class MetricsFold:
                 m.audio_heard_ms += event.heard_ms
             case SpeechEdge(speaker=Speaker.USER):
                 self._user_edge(event)
+            case Transcribed(typed=True):
+                self._user_ended_ns = event.at_ns
+                self._agent_began_ns = self._agent_began_ns or 0
             case _:
                 return False
         return True
