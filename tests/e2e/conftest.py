@@ -25,10 +25,16 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, sound: dict[str, str]) -> Iterator[Terminal]:
-    """A terminal with the virtual devices, 80x24."""
+def size() -> tuple[int, int]:
+    """Of the terminal; a test may have another."""
+    return (80, 24)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, sound: dict[str, str], size: tuple[int, int]) -> Iterator[Terminal]:
+    """A terminal with the virtual devices."""
     assert shutil.which("tmux"), "these tests need tmux"
-    terminal = Terminal(tmp_path, sound)
+    terminal = Terminal(tmp_path, sound, size)
     yield terminal
     terminal.kill()
     terminal.wait_until_gone()

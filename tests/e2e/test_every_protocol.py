@@ -29,6 +29,7 @@ def after_a_pause(line: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("size", [(160, 50)])
 @pytest.mark.parametrize("protocol", ["twilio", "openai", "pcm", "elevenlabs"])
 def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], tmp_path: Path) -> None:
     heard_path = tmp_path / "heard.raw"
