@@ -22,6 +22,12 @@ def samples(path: Path) -> Samples:
     return np.frombuffer(read_wav(path, RATE), "<i2")
 
 
+def is_heard(heard: Samples, played: Samples) -> bool:
+    """Most of its fifths of a second are; between them a starved machine may have put silence."""
+    pieces = [played[start : start + RATE // 5] for start in range(0, len(played) - RATE // 5, RATE // 5)]
+    return sum(likeness(heard, piece) > 0.85 for piece in pieces) >= 0.7 * len(pieces)
+
+
 def after_a_pause(line: Path, path: Path) -> Path:
     """A line with a second and a half of silence before it, so that the agent gets to say something."""
     with WavWriter(path, RATE) as file:
@@ -51,7 +57,6 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
         terminal.wait_for("EXIT 0")
     terminal.wait_until_gone()
     heard = np.fromfile(heard_path, "<i2")
-    beginning = samples(prompts()["workshop"].path)[: RATE // 2]
-    assert likeness(heard, beginning) > 0.8
+    assert is_heard(heard, samples(prompts()["workshop"].path)[:RATE])
     if protocol != "openai":
-        assert likeness(heard, samples(prompts()["greeting"].path)) > 0.8
+        assert is_heard(heard, samples(prompts()["greeting"].path))
