@@ -33,6 +33,8 @@ class Microphone:
         self.rate = rate
         self.device_rate = rate
         """What the device delivers; the blocks of silence come at `rate`."""
+        self.block_due_ns: int | None = None
+        """When the block that is being delivered was due; None when a device, not the clock, delivers it."""
         self._callback = callback
         self._block_ms = block_ms
         self._spawn = spawn
@@ -95,6 +97,8 @@ class Microphone:
             self._clocked.cancel()
             self._clocked = None
 
-    def _silence(self, _due_ns: int) -> None:
+    def _silence(self, due_ns: int) -> None:
         frames = self.rate * self._block_ms // 1000
+        self.block_due_ns = due_ns
         self._callback(bytes(2 * frames), frames, None, None)
+        self.block_due_ns = None

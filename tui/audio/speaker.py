@@ -21,7 +21,9 @@ _KEPT_BLOCKS = 64
 class Speaker:
     """Plays one `PlaybackQueue` to a device, to a file, or to nobody. Opened and closed on the engine's loop.
 
-    `playback_callback` runs on PortAudio's thread: it copies and returns.
+    `playback_callback` runs on PortAudio's thread: it copies and returns. ``on_heard`` is given every block with
+    the instant at which its first sample leaves the speaker, on the thread that plays; ``on_cut`` the instant
+    behind which nothing of that will be heard after all.
     """
 
     def __init__(
@@ -32,6 +34,8 @@ class Speaker:
         latency: str,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         on_lost: Callable[[], None] = lambda: None,
+        on_heard: Callable[[int, bytes], None] = lambda _at_ns, _block: None,
+        on_cut: Callable[[int], None] = lambda _at_ns: None,
     ) -> None:
         self.queue = queue
         self.underflows = 0
@@ -41,6 +45,9 @@ class Speaker:
         self._latency = latency
         self._clock_ns = clock_ns
         self._on_lost = on_lost
+        self._on_heard = on_heard
+        self._on_cut = on_cut
+        self._latency_ns = 0
         self._played: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
         self._stream: devices.Stream | None = None
         self._resampler: LiveResampler | None = None
@@ -66,6 +73,7 @@ class Speaker:
             self._on_lost,
             latency=_latency(self._latency),
         )
+        self._latency_ns = int(self.latency_ms * 1_000_000)
         self._stream.start()
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
@@ -76,10 +84,11 @@ class Speaker:
 
     async def flush(self) -> list[Cut]:
         """Silence, now: drops what is queued and what the device holds."""
-        stream = self._stream
+        stream, now_ns = self._stream, self._clock_ns()
         latency_ms = self.latency_ms if stream else None
-        cuts = self.queue.flush(self._clock_ns(), aborted_latency_ms=latency_ms)
+        cuts = self.queue.flush(now_ns, aborted_latency_ms=latency_ms)
         if stream and cuts:
+            self._on_cut(now_ns)
             self._resampled = b""
             await asyncio.to_thread(_restart, stream)
         return cuts
@@ -109,6 +118,7 @@ class Speaker:
     def _play_block(self, due_ns: int) -> None:
         block = self.queue.pull(self.queue.rate * self._block_ms // 1000, due_ns)
         self._played.append(block)
+        self._on_heard(due_ns, block)
         if self._file:
             self._file.write(block)
 
@@ -123,7 +133,10 @@ class Speaker:
             self._callback_error = error
 
     def _pull(self, frames: int) -> bytes:
-        return self.queue.pull(frames, self._clock_ns())
+        now_ns = self._clock_ns()
+        block = self.queue.pull(frames, now_ns)
+        self._on_heard(now_ns + self._latency_ns, block)
+        return block
 
     def _pull_resampled(self, frames: int) -> bytes:
         assert self._resampler is not None

@@ -21,6 +21,8 @@ from tui.models.events import SessionEvent, Status, Telemetry
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.models.target import Target
+from tui.saving.record import SavingError
+from tui.saving.writer import SessionWriter
 from tui.session import LiveSession, started
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Engine:
         self._dropped = 0
         self._shutdown = asyncio.Event()
         self._file: SessionFile | None = None
+        self._writer: SessionWriter | None = None
 
     async def run(self) -> None:
         """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
@@ -116,6 +119,9 @@ class Engine:
     async def _connect(self, command: wire.Connect) -> None:
         await self._end_call()
         target = command.target
+        unsaved = await self._start_saving(target)
+        writer = self._writer
+        self._audio.tracks = writer.tracks if writer else None
         await self._audio.configure(
             input=target.input,
             output=target.output,
@@ -123,8 +129,8 @@ class Engine:
             latency=target.latency,
             lines=caller_lines(),
         )
-        file = SessionFile(on_failure=self._report_unkept)
-        self._file = file
+        file = writer or SessionFile(on_failure=self._report_unkept)
+        self._file = file if isinstance(file, SessionFile) else None
         self._pending.append(wire.SessionFile(path=str(file.path)))
         try:
             dialled = await settle(target)
@@ -141,8 +147,29 @@ class Engine:
         except (ValueError, ToolsFileError) as error:
             self._session = None
             self._report_impossible(target, str(error))
+            await writer.close() if writer else None
         else:
-            self._call = spawn(self._session.run(), "call")
+            self._call = spawn(self._hold(self._session, writer), "call")
+            if unsaved:
+                # Behind the first step of the call, which begins the session that the error is one of.
+                asyncio.get_running_loop().call_soon(self._report_unkept, unsaved)
+
+    async def _start_saving(self, target: Target) -> str:
+        """Begin to save the call that is about to begin, if it is to be; gives why that is impossible."""
+        self._writer = None
+        if target.save:
+            try:
+                self._writer = await SessionWriter.start(target, self._report_unkept)
+            except SavingError as error:
+                return f"The session is not saved: {error}."
+        return ""
+
+    async def _hold(self, session: LiveSession, writer: SessionWriter | None) -> None:
+        try:
+            await session.run()
+        finally:
+            if writer:
+                await writer.close()
 
     def _report_impossible(self, target: Target, sentence: str) -> None:
         """A call that cannot even begin is a session of its own: asked for, refused."""
@@ -157,6 +184,8 @@ class Engine:
         if self._session and self._call and not self._call.done():
             self._session.hang_up()
             await asyncio.gather(self._call, return_exceptions=True)
+        if self._writer:
+            await self._writer.close()
         if self._file:
             # The screen reads messages of an ended call on: the file goes when the next call, or the end, comes.
             self._file.close()
@@ -167,6 +196,8 @@ class Engine:
             self._session.journal.error("session file", "unkept", sentence, "The call goes on.")
 
     def _take_event(self, event: SessionEvent) -> None:
+        if self._writer:
+            event = self._writer.take(event)
         if len(self._pending) < MAX_HELD_ITEMS:
             self._pending.append(wire.EventItem(event=event))
         else:

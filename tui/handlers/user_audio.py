@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from tui.audio.blocks import Block
 from tui.audio.speech import SpeechDetector, make_detector
 from tui.callbacks import spawn
 from tui.models import events as e
@@ -31,7 +32,7 @@ class UserAudio:
         self._audio = audio
         self._caller = caller
         self._send = send
-        self._early: deque[bytes] = deque()
+        self._early: deque[Block] = deque()
         self._detector: SpeechDetector | None = None
 
     def begin(self, rate: int) -> None:
@@ -43,29 +44,35 @@ class UserAudio:
         async for instant_ns, block in self._audio.captured():
             pcm = await self._audio.chain.execute_chain(block)
             self._detect_speech(pcm, instant_ns)
-            self._send_block(pcm)
+            self._send_block(instant_ns, pcm)
 
     def send_early(self, _: object = None) -> None:
         """The user stream is open: send what has waited for it."""
         while self._early and self._caller.user_stream_open:
-            self._send(self._caller.user_audio(self._audio.encode(self._early.popleft())))
+            self._send_now(*self._early.popleft())
 
-    def _send_block(self, pcm: bytes) -> None:
+    def _send_block(self, instant_ns: int, pcm: bytes) -> None:
         if self._caller.user_stream_open:
             self.send_early()
-            self._send(self._caller.user_audio(self._audio.encode(pcm)))
+            self._send_now(instant_ns, pcm)
         elif not self._journal.state.recording:
             self._early.clear()
+            self._audio.tell_sent(instant_ns, pcm, sent=False)
         elif self._audio.playback.playing:
             self._journal.lost(e.Loss.WITHHELD, 1)
+            self._audio.tell_sent(instant_ns, pcm, sent=False)
         else:
-            self._keep_early(pcm)
+            self._keep_early(instant_ns, pcm)
 
-    def _keep_early(self, pcm: bytes) -> None:
+    def _send_now(self, instant_ns: int, pcm: bytes) -> None:
+        self._send(self._caller.user_audio(self._audio.encode(pcm)))
+        self._audio.tell_sent(instant_ns, pcm)
+
+    def _keep_early(self, instant_ns: int, pcm: bytes) -> None:
         if len(self._early) >= EARLY_BLOCKS:
             self._early.popleft()
             self._journal.lost(e.Loss.UNSENT, 1, "the user stream is not open")
-        self._early.append(pcm)
+        self._early.append((instant_ns, pcm))
 
     async def _load_detector(self, rate: int) -> None:
         """Loading the model takes 100 ms, which nothing should wait for."""

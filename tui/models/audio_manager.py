@@ -22,6 +22,7 @@ from tui.callbacks import CallbackChain
 from tui.models import events as e
 from tui.models.capture import CallerLine, Capture, audio_error
 from tui.models.playback import Cut, Playback
+from tui.models.track_sink import TrackSink
 
 
 class AudioManager:
@@ -36,6 +37,8 @@ class AudioManager:
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.on_audio_chunk: Callable[[bytes], None] | None = None
+        self.tracks: TrackSink | None = None
+        """Who keeps what is sent and heard; set before `configure`."""
         self._clock_ns = clock_ns
         self._volume = 1.0
         self._news: list[e.SessionEvent] = []
@@ -77,6 +80,7 @@ class AudioManager:
             clock_ns=self._clock_ns,
             on_opened=lambda speaker: self._tell_opened(found, speaker),
             on_device_lost=lambda: self._device_lost("speaker"),
+            tracks=self.tracks,
         )
         self.playback.set_volume(self._volume)
         self.set_audio_chunk_callback(self.capture.hand_off)
@@ -110,6 +114,8 @@ class AudioManager:
     def prepare_capture(self, user_format: AudioFormat) -> None:
         """Capture at the rate of what was agreed with the agent."""
         self.capture.prepare(user_format)
+        if self.tracks:
+            self.tracks.user_format(user_format)
 
     async def start_capture(self, *, silent: bool) -> None:
         """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""
@@ -129,6 +135,11 @@ class AudioManager:
     def encode(self, block: bytes) -> bytes:
         """A captured block as the agreed format puts it on the wire."""
         return encode(block, self.capture.format)
+
+    def tell_sent(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
+        """A captured block, behind the chain, went to the agent or did not."""
+        if self.tracks:
+            self.tracks.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
     @property
     def muted(self) -> bool:

@@ -111,7 +111,8 @@ class Capture:
 
     def hand_off(self, block: bytes) -> None:
         """From PortAudio's thread to the loop; microseconds, no lock."""
-        self.handoff.put(self._clock_ns(), block)
+        due_ns = self._microphone.block_due_ns if self._microphone else None
+        self.handoff.put(self._clock_ns() if due_ns is None else due_ns, block)
 
     async def blocks(self) -> AsyncIterator[Block]:
         """Every captured block with the instant its last sample left the microphone, at the agreed rate."""

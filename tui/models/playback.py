@@ -19,6 +19,7 @@ from tui.audio.wav import AudioFileError
 from tui.callbacks import spawn
 from tui.models import events as e
 from tui.models.capture import DEFAULT_FORMAT, audio_error
+from tui.models.track_sink import TrackSink
 
 _NS_PER_MS = 1_000_000
 _REMEMBERED_REPLIES = 256
@@ -54,6 +55,7 @@ class Playback:
         clock_ns: Callable[[], int],
         on_opened: Callable[[Speaker], None],
         on_device_lost: Callable[[], None],
+        tracks: TrackSink | None = None,
     ) -> None:
         self.queue: PlaybackQueue | None = None
         self.speaker: Speaker | None = None
@@ -65,6 +67,7 @@ class Playback:
         self._clock_ns = clock_ns
         self._on_opened = on_opened
         self._on_device_lost = on_device_lost
+        self._tracks = tracks
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._decoders: dict[str, tuple[StreamDecoder, LiveResampler]] = {}
@@ -241,6 +244,8 @@ class Playback:
             latency=self._latency,
             clock_ns=self._clock_ns,
             on_lost=self._on_device_lost,
+            on_heard=self._tell_heard,
+            on_cut=self._tell_cut,
         )
         kind = self._found.output
         if self._found.output_device is not None:
@@ -257,6 +262,14 @@ class Playback:
                 speaker.start_clocked(OutputKind.NONE, "", spawn)
         self.speaker = speaker
         self._on_opened(speaker)
+
+    def _tell_heard(self, start_ns: int, block: bytes) -> None:
+        if self._tracks and self.queue:
+            self._tracks.agent_heard(start_ns, block, self.queue.rate)
+
+    def _tell_cut(self, at_ns: int) -> None:
+        if self._tracks:
+            self._tracks.agent_cut(at_ns)
 
     def _feed(self, reply: str, samples: bytes) -> None:
         assert self.queue is not None

@@ -46,6 +46,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
     connect_timeout_s: float = 10.0
     accept_timeout_s: float = 5.0
+    save: str = ""
+    """The folder in which the session gets one of its own; empty: it is not saved."""
+    save_audio: bool = True
+    """Whether the two tracks, and the audio in messages, are saved too."""
+    redact: tuple[str, ...] = ()
+    """Names of JSON fields whose values are not saved."""
 
     @property
     def safe_url(self) -> str:

@@ -1,0 +1,74 @@
+"""Any events at all, and a session of them on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+from hypothesis import strategies as st
+
+from tests.builders import MS, message, numbered, said, started, status
+from tui.models import events as e
+from tui.models.target import Target
+from tui.saving.writer import SessionWriter
+
+
+def _values(annotation: Any) -> st.SearchStrategy[Any]:
+    if annotation is float:
+        return st.floats(allow_nan=False, allow_infinity=False)
+    if annotation is int:
+        return st.integers(-(2**63), 2**63 - 1)
+    if annotation == dict[str, float]:
+        return st.dictionaries(st.text(), _values(float), max_size=3)
+    if annotation == float | None:
+        return st.none() | _values(float)
+    return st.from_type(annotation)
+
+
+def _events_of(kind: type[e.SessionEvent]) -> st.SearchStrategy[e.SessionEvent]:
+    fields = {field.name: _values(field.type) for field in msgspec.structs.fields(kind)}
+    # Where a message is kept belongs to the writer.
+    return st.builds(kind, **{**fields, **({"offset": st.just(-1)} if kind is e.MessageLogged else {})})
+
+
+any_event = st.one_of([_events_of(kind) for kind in get_args(e.SessionEvent)])
+"""Of any kind, with any values."""
+
+
+def a_session() -> list[e.SessionEvent]:
+    """A short one, from beginning to end."""
+    s = e.Status
+    return numbered(
+        [
+            started(),
+            status(s.IDLE, s.CONNECTING, 10),
+            status(s.CONNECTING, s.INITIATING, 20),
+            status(s.INITIATING, s.ACTIVE, 1000),
+            message(at_ms=1000),
+            said(e.Speaker.AGENT, "Hello.", at_ms=1100),
+            status(s.ACTIVE, s.ENDING, 5000, "hung up"),
+            status(s.ENDING, s.ENDED, 6000, "hung up"),
+        ]
+    )
+
+
+async def write(
+    parent: Path, events: Sequence[e.SessionEvent | bytes], problems: list[str] | None = None, **options: Any
+) -> Path:
+    """Save events and raw messages as they come in a call; gives the session's folder."""
+    target = Target(**{"url": "ws://127.0.0.1:9/x", "title": "test", "save": str(parent), **options})
+    writer = await SessionWriter.start(
+        target, (problems if problems is not None else []).append, clock_ns=lambda: 10_000 * MS
+    )
+    for event in events:
+        writer.append(event) if isinstance(event, bytes) else writer.take(event)
+    await writer.close()
+    return writer.folder
+
+
+def write_now(parent: Path, events: Sequence[e.SessionEvent | bytes], **options: Any) -> Path:
+    """`write` without a loop around it."""
+    return asyncio.run(write(parent, events, **options))

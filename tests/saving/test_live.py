@@ -1,0 +1,239 @@
+"""Calls on the virtual endpoints, saved: what is on disk is what was sent and heard, when it was."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.saving.saved_calls import RATE, found_at, only_session, play_pcm, saved_call, tracks_of
+from tests.session.scripted import Peer, agent
+from tui.assets import caller_lines, prompts
+from tui.audio.wav import read_wav
+from tui.bridge import Bridge
+from tui.engine.saved_engine import SavedEngine
+from tui.models import events as e
+from tui.models.capture import line_of
+from tui.models.events import Status
+from tui.models.metrics import SessionMetrics
+from tui.saving.record import Outcome
+from tui.saving.remeasure import remeasure, speech_edges
+
+BLOCK_NS = 20_000_000
+E = TypeVar("E", bound=e.SessionEvent)
+LINE = next(line for line in caller_lines() if line.name == "yes")
+PROMPT = prompts()["confirmed"]
+
+
+async def answers(peer: Peer) -> None:
+    """Greets, opens the user stream, listens; answers a while after the user has spoken."""
+    prompt = read_wav(PROMPT.path, RATE)
+    await peer.accept()
+    await play_pcm(peer, "greeting", prompt)
+    await peer.until("userStream.start")
+    await peer.send({"type": "userStream.started"})
+    await peer.until("activities")
+    await asyncio.sleep(1.2)
+    await play_pcm(peer, "answer", prompt[: RATE * 2])
+    await peer.stay()
+
+
+class Conversation(NamedTuple):
+    """A call as it was live, and where it was saved."""
+
+    folder: Path
+    events: list[e.SessionEvent]
+    metrics: SessionMetrics
+    worst_lag_ms: float
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def converse(folder: Path) -> Conversation:
+    """A greeting, a caller line, an answer to it."""
+    async with agent(answers) as url, saved_call(url, folder) as held:
+        await held.until(e.PlaybackEnded)
+        await held.session.record(True)
+        # The live detector has to know what silence sounds like here; in the recording it always does.
+        await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and m.direction is e.Direction.SENT)
+        await asyncio.sleep(0.5)
+        await held.session.speak(line_of(LINE.path, LINE.text))
+        await held.until(e.SpeechEdge, lambda edge: not edge.started)
+        held.session.send_dtmf("1")
+        await held.until(e.PlaybackEnded, lambda ended: ended.reply == "answer")
+    assert not held.problems
+    return Conversation(folder, held.events, held.session.state.metrics, held.worst_lag_ms)
+
+
+@pytest.fixture(scope="module")
+def conversation(tmp_path_factory: pytest.TempPathFactory) -> Conversation:
+    """Held once: it takes six seconds."""
+    return asyncio.run(converse(tmp_path_factory.mktemp("conversation")))
+
+
+def test_both_tracks_hold_every_sample_at_its_instant(conversation: Conversation) -> None:
+    line = np.frombuffer(read_wav(LINE.path, RATE), "<i2")
+    prompt = np.frombuffer(read_wav(PROMPT.path, RATE), "<i2")
+    with only_session(conversation.folder) as saved:
+        assert saved.audio is not None
+        assert saved.audio.rate == RATE
+        assert saved.audio.starts_ns == conversation.events[0].at_ns
+        user, heard = tracks_of(saved)
+        line_ns = saved.audio.ns_at(found_at(user, line))
+        prompt_ns = saved.audio.ns_at(found_at(heard, prompt))
+        answer_ns = saved.audio.ns_at(found_at(heard[RATE * 3 :], prompt[:RATE]) + RATE * 3)
+        told_ns = conversation.of(e.LineChanged)[0].at_ns
+        began_ns = [event.at_ns for event in conversation.of(e.PlaybackStarted)]
+        assert abs(prompt_ns - began_ns[0]) < 200_000
+        assert abs(answer_ns - began_ns[1]) < 200_000
+        # The line begins with the block that is captured next; a late loop makes that one an old one.
+        assert abs(line_ns - told_ns) <= BLOCK_NS + conversation.worst_lag_ms * 1_000_000
+        assert np.count_nonzero(heard) == np.count_nonzero(prompt) + np.count_nonzero(prompt[:RATE])
+        assert np.count_nonzero(user) == np.count_nonzero(line)
+        # Silence to the end of the call.
+        assert 0 <= saved.audio.ns_at(saved.audio.frames) - conversation.events[-1].at_ns < 2e9
+
+
+def test_the_figures_of_the_call_and_of_its_recording_agree(conversation: Conversation) -> None:
+    live = conversation.metrics
+    with only_session(conversation.folder) as saved:
+        assert list(saved.events()) == conversation.events
+        assert saved.record.metrics == live
+        again = remeasure(saved)
+        (before_ms,), (after_ms,) = live.response_latencies_ms, again.response_latencies_ms
+        assert abs(before_ms - after_ms) <= 20
+        assert msgspec.structs.replace(again, response_latencies_ms=[before_ms]) == live
+
+
+def test_the_edges_of_speech_are_found_again(conversation: Conversation) -> None:
+    live = conversation.of(e.SpeechEdge)
+    with only_session(conversation.folder) as saved:
+        edges = speech_edges(saved)
+    assert edges is not None
+    user = [edge for edge in edges if edge.speaker is e.Speaker.USER]
+    assert [edge.started for edge in user] == [edge.started for edge in live] == [True, False]
+    assert all(abs(a.at_ns - b.at_ns) <= BLOCK_NS for a, b in zip(user, live, strict=True))
+    agent_began = [edge.at_ns for edge in edges if edge.speaker is e.Speaker.AGENT and edge.started]
+    for edge_ns, began in zip(agent_began, conversation.of(e.PlaybackStarted), strict=True):
+        assert abs(edge_ns - began.at_ns) <= BLOCK_NS
+
+
+async def test_what_is_flushed_is_not_on_the_track(tmp_path: Path) -> None:
+    tone = np.full(RATE * 10, 1_000, "<i2").tobytes()
+
+    async def talks(peer: Peer) -> None:
+        await peer.accept()
+        await play_pcm(peer, "long", tone)
+        await peer.stay()
+
+    async with agent(talks) as url, saved_call(url, tmp_path) as held:
+        await held.until(e.PlaybackStarted)
+        await asyncio.sleep(0.4)
+        await held.session.interrupt()
+        ended = await held.until(e.PlaybackEnded)
+    assert ended.unheard_ms > 5_000
+    with only_session(tmp_path) as saved:
+        _, heard = tracks_of(saved)
+        assert np.count_nonzero(heard) == round(ended.heard_ms * RATE / 1000)
+        assert saved.audio is not None
+        last_ns = saved.audio.ns_at(int(np.flatnonzero(heard)[-1]))
+        flushed = held.of(e.Flushed)[0]
+        assert last_ns <= flushed.at_ns + BLOCK_NS + held.worst_lag_ms * 1_000_000
+
+
+async def test_a_muted_user_and_one_who_does_not_record_are_silent(tmp_path: Path) -> None:
+    async with agent(answers) as url, saved_call(url, tmp_path) as held:
+        await held.until_status(Status.ACTIVE)
+        held.session.set_muted(True)
+        await held.session.speak(line_of(LINE.path))
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 60)
+    with only_session(tmp_path) as saved:
+        user, _ = tracks_of(saved)
+        assert len(user) > RATE // 2
+        assert not user.any()
+
+
+async def test_the_first_word_is_saved_when_it_was_said(tmp_path: Path) -> None:
+    """Blocks that wait for the user stream are sent later, and lie where they were captured."""
+
+    async def slow(peer: Peer) -> None:
+        await asyncio.sleep(0.1)  # a block that begins before the session does would be cut
+        await peer.accept()
+        await peer.until("userStream.start")
+        await asyncio.sleep(0.3)
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    async with agent(slow) as url, saved_call(url, tmp_path) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.speak(line_of(LINE.path))
+        told = await held.until(e.LineChanged)
+        await held.until(e.LineChanged, lambda line: line.finished)
+    with only_session(tmp_path) as saved:
+        assert saved.audio is not None
+        user, _ = tracks_of(saved)
+        line = np.trim_zeros(np.frombuffer(read_wav(LINE.path, RATE), "<i2"), "b")
+        began_ns = saved.audio.ns_at(found_at(user, line))
+        assert abs(began_ns - told.at_ns) <= BLOCK_NS + held.worst_lag_ms * 1_000_000
+
+
+async def test_without_audio_the_call_is_the_same_and_its_audio_nowhere(tmp_path: Path) -> None:
+    async with agent(answers) as url, saved_call(url, tmp_path, save_audio=False) as held:
+        await held.until(e.PlaybackEnded)
+    with only_session(tmp_path) as saved:
+        assert saved.audio is None
+        assert not saved.problems
+        chunks = [
+            event
+            for event in saved.events()
+            if isinstance(event, e.MessageLogged) and event.kind == "playStream.chunk"
+        ]
+        assert chunks
+        assert all(b"characters)" in (saved.raw_message(chunk) or b"") for chunk in chunks)
+        assert saved.messages_path.stat().st_size < 10_000
+        assert remeasure(saved) == held.session.state.metrics
+
+
+def test_the_screen_opens_a_saved_session_through_its_bridge(conversation: Conversation) -> None:
+    events = conversation.events
+    with only_session(conversation.folder) as saved:
+        engine = SavedEngine(saved)
+        bridge = Bridge(engine, engine.now_ns)
+        while not engine.finished:
+            bridge.tick()
+        assert bridge.log.events == events
+        assert bridge.state.status is Status.ENDED
+        assert bridge.clock_ns() == max(event.at_ns for event in events)
+        accepted = next(
+            event for event in conversation.of(e.MessageLogged) if event.kind == "session.accepted"
+        )
+        raw = bridge.raw_message(accepted)
+        assert raw is not None
+        assert b"session.accepted" in raw
+        bridge.close()
+        assert saved.outcome == Outcome.ENDED
+
+
+def test_a_saved_session_goes_by_at_any_speed(conversation: Conversation) -> None:
+    events = conversation.events
+    now_ns = 0
+    with only_session(conversation.folder) as saved:
+        engine = SavedEngine(saved, speed=8, clock_ns=lambda: now_ns)
+        bridge = Bridge(engine, engine.now_ns)
+        bridge.tick()
+        assert 0 < len(bridge.log.events) < len(events)
+        middle_ns = (events[0].at_ns + events[-1].at_ns) // 2
+        now_ns = (middle_ns - events[0].at_ns) // 8
+        bridge.tick()
+        assert bridge.clock_ns() == events[0].at_ns + now_ns * 8
+        assert all(event.at_ns <= middle_ns for event in bridge.log.events)
+        assert bridge.state.status is Status.ACTIVE
+        now_ns = 10**12
+        bridge.tick()
+        assert bridge.log.events == events
+        bridge.close()

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from tui.saving.placing import LOOK_AHEAD_NS, TrackPlacer
+
+RATE = 16_000
+BLOCK = 320
+BLOCK_NS = 20_000_000
+ORIGIN_NS = 5_000_000_000
+
+
+def loud(blocks: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    return (np.arange(blocks * BLOCK) % 9_000 + 1_000).astype("<i2")
+
+
+class Laid:
+    """A track, block by block, and where its samples came to lie."""
+
+    def __init__(self, rate: int = RATE) -> None:
+        self.placer = TrackPlacer(RATE, ORIGIN_NS)
+        self.rate = rate
+        self.track = np.zeros(RATE * 120, "<i2")
+
+    def feed(self, start_ns: int, pcm: bytes) -> None:
+        self.placer.feed(start_ns, pcm, self.rate)
+        self.put(self.placer.settle(start_ns))
+
+    def finish(self) -> None:
+        self.put(self.placer.finish())
+
+    def put(self, placed: object) -> None:
+        for frame, pcm in placed:  # type: ignore[attr-defined]
+            samples = np.frombuffer(pcm, "<i2")
+            assert not self.track[frame : frame + len(samples)].any(), "two blocks lie on each other"
+            self.track[frame : frame + len(samples)] = samples
+
+
+def blocks_of(samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> list[bytes]:
+    return [samples[at : at + BLOCK].tobytes() for at in range(0, len(samples), BLOCK)]
+
+
+def test_blocks_lie_where_their_instants_say() -> None:
+    laid, sound = Laid(), loud(50)
+    for index, block in enumerate(blocks_of(sound)):
+        laid.feed(ORIGIN_NS + 1_000_000_000 + index * BLOCK_NS, block)
+    laid.finish()
+    assert np.array_equal(laid.track[RATE : RATE + len(sound)], sound)
+    assert not laid.track[:RATE].any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_jitter_leaves_samples_together_and_in_time(seed: int) -> None:
+    """Callbacks come late, some in bursts; the track is cut nowhere and off by less than a block."""
+    laid, sound, rng = Laid(), loud(400), random.Random(seed)
+    now_ns = 0
+    for index, block in enumerate(blocks_of(sound)):
+        due_ns = ORIGIN_NS + BLOCK_NS * 10 + index * BLOCK_NS
+        late_ns = rng.choice([0, 300_000, 2_000_000, 15_000_000, 90_000_000 if index % 50 == 3 else 0])
+        now_ns = max(now_ns, due_ns + late_ns)
+        laid.feed(now_ns, block)
+    laid.finish()
+    first = int(np.flatnonzero(laid.track)[0])
+    assert abs(first - 10 * BLOCK) < BLOCK
+    assert np.array_equal(laid.track[first : first + len(sound)], sound)
+
+
+def test_a_gap_stays_a_gap_of_its_length() -> None:
+    laid, sound = Laid(), loud(100)
+    for index, block in enumerate(blocks_of(sound)):
+        gap_ns = 370_000_000 if index >= 50 else 0
+        laid.feed(ORIGIN_NS + index * BLOCK_NS + gap_ns, block)
+    laid.finish()
+    half = 50 * BLOCK
+    behind = half + RATE * 370 // 1000
+    assert np.array_equal(laid.track[:half], sound[:half])
+    assert not laid.track[half:behind].any()
+    assert np.array_equal(laid.track[behind : behind + half], sound[half:])
+
+
+@pytest.mark.parametrize("parts_per_million", [-3000, 3000])
+def test_drift_is_put_right_in_silence_and_never_inside_a_word(parts_per_million: int) -> None:
+    """A minute on a bad clock: 180 ms off without correction, less than 30 ms with it."""
+    laid = Laid()
+    word, pause = loud(40), np.zeros(10 * BLOCK, "<i2")
+    sound = np.concatenate([np.concatenate([word, pause])] * 60)
+    block_ns = BLOCK_NS * (1 + parts_per_million / 1e6)
+    for index, block in enumerate(blocks_of(sound)):
+        laid.feed(ORIGIN_NS + BLOCK_NS + round(index * block_ns), block)
+    laid.finish()
+    track = laid.track.tobytes()
+    at = 0
+    for number in range(60):
+        at = track.find(word.tobytes(), at)
+        assert at >= 0, f"word {number} is cut"
+        wanted_ns = BLOCK_NS + number * 50 * block_ns
+        assert abs(at / 2 / RATE * 1e9 - wanted_ns) < 30_000_000
+        at += 2
+
+
+def test_a_primed_device_takes_two_blocks_at_once_and_is_placed_by_its_pace() -> None:
+    laid, sound = Laid(), loud(60)
+    for index, block in enumerate(blocks_of(sound)):
+        laid.feed(ORIGIN_NS + BLOCK_NS * 5 + max(index - 1, 0) * BLOCK_NS, block)
+    laid.finish()
+    first = int(np.flatnonzero(laid.track)[0])
+    assert first == 4 * BLOCK
+    assert np.array_equal(laid.track[first : first + len(sound)], sound)
+
+
+def test_another_rate_is_resampled_and_stays_in_time() -> None:
+    laid = Laid(rate=8_000)
+    seconds = np.arange(8_000 * 4) / 8_000
+    sound = (8_000 * np.sin(2 * np.pi * 440 * seconds)).astype("<i2")
+    for index in range(200):
+        laid.feed(ORIGIN_NS + index * BLOCK_NS, sound[index * 160 : (index + 1) * 160].tobytes())
+    laid.finish()
+    wanted = 8_000 * np.sin(2 * np.pi * 440 * np.arange(RATE * 4) / RATE)
+    assert np.abs(laid.track[RATE : 3 * RATE] - wanted[RATE : 3 * RATE]).max() < 80
+
+
+def test_what_was_cut_makes_room_for_what_comes_next() -> None:
+    laid = Laid()
+    for index, block in enumerate(blocks_of(loud(20))):
+        laid.feed(ORIGIN_NS + index * BLOCK_NS + 130_000_000, block)
+    laid.finish()
+    frame = laid.placer.cut(ORIGIN_NS + 300_000_000)
+    assert frame == RATE * 3 // 10
+    laid.track[frame:] = 0
+    again = loud(5)
+    for index, block in enumerate(blocks_of(again)):
+        laid.feed(ORIGIN_NS + 310_000_000 + index * BLOCK_NS, block)
+    laid.finish()
+    at = RATE * 31 // 100
+    assert np.array_equal(laid.track[at : at + len(again)], again)
+
+
+def test_late_news_is_placed_where_it_belongs() -> None:
+    """The first word waits for the user stream, and is told a second later."""
+    laid, sound = Laid(), loud(10)
+    laid.placer.feed(ORIGIN_NS, bytes(2 * BLOCK), RATE)
+    laid.put(laid.placer.settle(ORIGIN_NS + 2_000_000_000))
+    for index, block in enumerate(blocks_of(sound)):
+        laid.placer.feed(ORIGIN_NS + 500_000_000 + index * BLOCK_NS, block, RATE)
+    laid.put(laid.placer.settle(ORIGIN_NS + 1_500_000_000 + LOOK_AHEAD_NS))
+    assert np.array_equal(laid.track[RATE // 2 : RATE // 2 + len(sound)], sound)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import asyncio
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import message, numbered, said, started
+from tests.saving.events import a_session, any_event, write, write_now
+from tui.models import events as e
+from tui.models.target import Target
+from tui.saving import stereo
+from tui.saving import writer as writer_module
+from tui.saving.folder_writer import FolderWriter
+from tui.saving.folders import new_session_folder, safe_title
+from tui.saving.reading import open_session
+from tui.saving.record import Outcome, SavingError, SessionRecord
+from tui.saving.redaction import Redactor
+from tui.saving.writer import TOO_SLOW, SessionWriter
+
+LIMIT_S = 10.0
+
+
+@settings(max_examples=30)
+@given(st.lists(any_event, max_size=20))
+def test_events_come_back_as_they_were(events: list[e.SessionEvent]) -> None:
+    events = numbered(events)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = open_session(write_now(Path(folder), events))
+        assert list(saved.written_events()) == events
+        assert not saved.problems
+        saved.close()
+
+
+async def test_each_event_points_to_its_message(tmp_path: Path) -> None:
+    messages = [b'{"a":1}', b"", b"\xff\x00binary", '{"é":"ü"}'.encode(), b"x" * 1_000_000]
+    target = Target(url="ws://x/", save=str(tmp_path))
+    writer = await SessionWriter.start(target, pytest.fail)
+    for raw in messages:
+        event = msgspec.structs.replace(message(size_bytes=len(raw)), offset=writer.append(raw))
+        assert writer.take(event) == event
+    await writer.close()
+    with open_session(writer.folder) as saved:
+        logged = [event for event in saved.written_events() if isinstance(event, e.MessageLogged)]
+        assert [saved.raw_message(event) for event in logged] == messages
+        assert saved.messages_path.read_bytes() == b"".join(messages)
+
+
+async def test_offsets_hold_where_secrets_and_audio_are_taken_out(tmp_path: Path) -> None:
+    messages = [
+        b'{"key":"open-sesame"}',
+        bytes(640),
+        b'{"audio":"' + b"A" * 200 + b'"}',
+        b'{"pin":1234}',
+        b"{}",
+    ]
+    target = Target(url="ws://x/", save=str(tmp_path), token="open-sesame", redact=("pin",), save_audio=False)
+    writer = await SessionWriter.start(target, pytest.fail)
+    assert writer.tracks is None
+    taken: list[e.SessionEvent] = []
+    for raw in messages:
+        event = msgspec.structs.replace(message(size_bytes=len(raw)), offset=writer.append(raw))
+        taken.append(writer.take(event))
+    writer.take(said(e.Speaker.AGENT, "the word is open-sesame"))
+    await writer.close()
+    with open_session(writer.folder) as saved:
+        logged = [event for event in saved.written_events() if isinstance(event, e.MessageLogged)]
+        assert logged == taken
+        assert [event.size_bytes for event in logged] == [len(raw) for raw in messages]
+        assert [saved.raw_message(event) for event in logged] == [
+            b'{"key":"[redacted]"}',
+            None,
+            b'{"audio":"(200 characters)"}',
+            b'{"pin":"[redacted]"}',
+            b"{}",
+        ]
+    everything = b"".join(path.read_bytes() for path in writer.folder.iterdir())
+    assert b"open-sesame" not in everything
+    assert not (writer.folder / "audio.wav").exists()
+
+
+def test_the_record_tells_what_was_called_and_how_it_ended(tmp_path: Path) -> None:
+    events = a_session()
+    opened = e.AudioOpened(at_ns=1, capture="mic", playback="speaker", latency_ms=40)
+    reply = e.ReplyStarted(at_ns=1, reply="r", format="pcm16 16 kHz")
+    folder = write_now(
+        tmp_path,
+        [*events[:4], opened, reply, *events[4:]],
+        url="wss://me:hidden-password@host/x?key=hidden-key",
+        token="hidden-token",
+        headers={"X-Key": "hidden-header"},
+        params={"to": "hidden-token"},
+    )
+    with open_session(folder) as saved:
+        record = saved.record
+    assert (record.schema, record.title, record.protocol) == (1, "test", "audiocodes")
+    assert record.target["url"] == "wss://host/x?key=…"
+    assert (record.target["token"], record.target["headers"]) == ("…", {"X-Key": "…"})
+    assert record.target["params"] == {"to": "[redacted]"}
+    assert (record.outcome, record.reason) == (Outcome.ENDED, "hung up")
+    assert (record.devices.capture, record.devices.playback, record.devices.latency_ms) == (
+        "mic",
+        "speaker",
+        40,
+    )
+    assert record.formats.agent == "pcm16 16 kHz"
+    assert record.started_utc == "2026-01-15T09:00:00.000Z"
+    assert record.metrics is not None
+    assert (record.metrics.started_ns, record.metrics.ended_ns) == (1_000_000_000, 6_000_000_000)
+    assert "hidden" not in (folder / "session.json").read_text()
+
+
+def test_only_the_owner_may_look(tmp_path: Path) -> None:
+    folder = write_now(tmp_path / "new" / "sessions", [*a_session(), b"raw"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    assert {path.name for path in folder.iterdir()} == {"session.json", "events.jsonl", "messages.bin"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("demo", "demo"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("..", "session"),
+        ("", "session"),
+        (".hidden", "hidden"),
+        ("a b\0c\nd/e\\f", "a-b-c-d-e-f"),
+        ("\x1b[31mred", "31mred"),
+        ("Büro 3", "Büro-3"),
+        ("\ud800x", "x"),
+        ("x" * 300, "x" * 60),
+        ("host:8080", "host-8080"),
+    ],
+)
+def test_a_title_is_no_path(tmp_path: Path, title: str, name: str) -> None:
+    assert safe_title(title) == name
+    now = datetime(2026, 11, 22, 7, 41, 25, tzinfo=UTC)
+    folder = new_session_folder(tmp_path, title, now)
+    assert folder == tmp_path / f"2026-11-22T07-41-25Z {name}"
+    assert new_session_folder(tmp_path, title, now).name == f"2026-11-22T07-41-25Z {name} 2"
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SavingError, match="file cannot be written: "):
+        write_now(tmp_path / "file", [])
+
+
+def test_what_utf_8_cannot_write_is_written_as_a_question(tmp_path: Path) -> None:
+    folder = write_now(tmp_path, numbered([said(e.Speaker.AGENT, "a\ud800b")]))
+    with open_session(folder) as saved:
+        (event,) = saved.written_events()
+    assert isinstance(event, e.Transcribed)
+    assert event.text == "a?b"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit
+        await asyncio.sleep(0.005)
+
+
+class StuckFiles(FolderWriter):
+    """A disk that takes nothing until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, SessionRecord(), Redactor(), began_ns=0)
+        self.let_go = threading.Event()
+
+    def flush(self, now_ns: int) -> str:
+        assert self.let_go.wait(LIMIT_S)
+        return super().flush(now_ns)
+
+
+async def test_a_disk_that_hangs_holds_nothing_up_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "MAX_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(writer_module, "MAX_WAITING_BLOCKS", 10)
+    files, problems = StuckFiles(tmp_path), list[str]()
+    writer = SessionWriter(
+        tmp_path, files, Redactor(), problems.append, save_audio=True, clock_ns=time.monotonic_ns
+    )
+    writer._thread.start()
+    began_s = time.monotonic()
+    offsets = [writer.append(bytes(1000)) for _ in range(50)]
+    for _ in range(50):
+        writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
+    writer.take(started())
+    assert time.monotonic() - began_s < 1
+    kept = [offset for offset in offsets if offset >= 0]
+    assert kept == [1000 * index for index in range(len(kept))]
+    assert 10 <= len(kept) < 50
+    await until(lambda: bool(problems))
+    files.let_go.set()
+    await writer.close()
+    assert problems == [TOO_SLOW]
+    assert (tmp_path / "messages.bin").stat().st_size == 1000 * len(kept)
+    with open_session(tmp_path) as saved:
+        assert saved.record.unsaved >= 80
+
+
+class FullFiles(FolderWriter):
+    """A disk that is full when the second event comes."""
+
+    def flush(self, now_ns: int) -> str:
+        if len(self._lines) > 1:
+            self._events.append([self._lines[0], self._lines[1][:9]])
+            raise OSError(28, "No space left on device")
+        return super().flush(now_ns)
+
+
+async def test_a_full_disk_ends_the_saving_with_a_sentence(tmp_path: Path) -> None:
+    files, problems = FullFiles(tmp_path, SessionRecord(), Redactor(), began_ns=0), list[str]()
+    writer = SessionWriter(
+        tmp_path, files, Redactor(), problems.append, save_audio=True, clock_ns=time.monotonic_ns
+    )
+    for event in a_session():
+        writer.take(event)
+    writer._thread.start()
+    await until(lambda: bool(problems))
+    assert problems == ["The session is no longer saved: No space left on device."]
+    assert writer.append(b"x") == -1
+    event = message()
+    assert writer.take(event) is event
+    writer.user_sent(0, bytes(640), 16_000)
+    await writer.close()
+    with open_session(tmp_path) as saved:
+        assert saved.record.problem == "No space left on device"
+        assert next(saved.written_events()) == a_session()[0]
+
+
+async def test_a_problem_of_the_tracks_ends_the_tracks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stereo, "_MAX_FRAMES", 1000)
+    problems: list[str] = []
+    target = Target(url="ws://x/", save=str(tmp_path))
+    writer = await SessionWriter.start(target, problems.append)
+    writer.take(started())
+    writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
+    await until(lambda: bool(problems))
+    assert problems == ["The tracks are no longer saved: a WAV file ends at 4 GB."]
+    writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
+    writer.take(said(e.Speaker.USER, "still here"))
+    await writer.close()
+    with open_session(writer.folder) as saved:
+        assert len(list(saved.written_events())) == 2
+
+
+async def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
+    folder = await write(tmp_path, a_session())
+    assert folder.exists()

@@ -1,0 +1,171 @@
+"""FolderWriter: what one session leaves on disk, written piece by piece. For one thread; it may block."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from tui.audio.formats import AudioFormat
+from tui.config import write_atomically
+from tui.models import events as e
+from tui.models.metrics import MetricsFold
+from tui.saving.record import (
+    AUDIO_FILE,
+    EVENTS_FILE,
+    MESSAGES_FILE,
+    RECORD_FILE,
+    Devices,
+    Outcome,
+    SessionRecord,
+    encoded,
+)
+from tui.saving.redaction import Redactor
+from tui.saving.stereo import TracksFull
+from tui.saving.tracks import TrackItem, TracksWriter
+
+
+class FolderWriter:
+    """The files of one session in a folder that exists. Everything raises `OSError`."""
+
+    def __init__(self, folder: Path, record: SessionRecord, redactor: Redactor, *, began_ns: int) -> None:
+        self.record = record
+        self._folder = folder
+        self._redactor = redactor
+        self._began_ns = began_ns
+        self._fold = MetricsFold()
+        self._lines: list[bytes] = []
+        self._messages: list[bytes] = []
+        self._events = _AppendedFile(folder / EVENTS_FILE)
+        self._raw = _AppendedFile(folder / MESSAGES_FILE)
+        self._tracks: TracksWriter | None = None
+        self._written_record = b""
+        # Whoever reads learns from the lock whether the session still runs; it goes with the process.
+        self._events.lock()
+        self._write_record()
+
+    def message(self, raw: bytes) -> None:
+        """A raw message, as it is to be kept."""
+        self._messages.append(raw)
+
+    def event(self, event: e.SessionEvent) -> None:
+        """The next event."""
+        self._fold.apply(event)
+        self._note(event)
+        self._lines.append(encoded_event(self._redactor.event(event)))
+
+    def audio(self, item: TrackItem) -> None:
+        """The next piece of a track."""
+        if isinstance(item, AudioFormat):
+            self.record.formats.user = str(item)
+        if self._tracks is None:
+            origin_ns = self._began_ns if self.record.started_ns is None else self.record.started_ns
+            self._tracks = TracksWriter(self._folder / AUDIO_FILE, origin_ns)
+        with contextlib.suppress(TracksFull):  # `flush` meets it again
+            self._tracks.take(item)
+
+    def flush(self, now_ns: int) -> str:
+        """Hand everything to the operating system; gives a sentence when only the tracks must end, else "" ."""
+        # A message before the event that points to it.
+        self._raw.append(self._messages)
+        self._events.append(self._lines)
+        problem = ""
+        if self._tracks and not self._tracks.closed:
+            try:
+                self._tracks.settle(now_ns)
+            except TracksFull as full:
+                self._tracks.abandon()
+                problem = f"The tracks are no longer saved: {full.strerror}."
+            self.record.audio_rate = self._tracks.rate
+            self.record.audio_starts_ns = self._tracks.origin_ns
+        self._write_record()
+        return problem
+
+    def close(self, now_ns: int, *, problem: str = "") -> None:
+        """Write the end and close the files; as far as that can be done where ``problem`` says why it ends."""
+        record = self.record
+        record.problem = problem
+        record.metrics = self._fold.metrics
+        record.ended_utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        with contextlib.ExitStack() as stack:
+            if problem:
+                stack.enter_context(contextlib.suppress(OSError))
+            stack.callback(self._raw.close)
+            stack.callback(self._events.close)
+            stack.callback(self._write_record)
+            if self._tracks:
+                stack.callback(self._close_tracks, self._tracks, now_ns)
+
+    def _close_tracks(self, tracks: TracksWriter, now_ns: int) -> None:
+        with contextlib.suppress(TracksFull):
+            tracks.close(now_ns)
+
+    def _note(self, event: e.SessionEvent) -> None:
+        """What ``session.json`` tells of the events."""
+        record = self.record
+        match event:
+            case e.SessionStarted():
+                record.session_id, record.protocol = event.session_id, event.protocol
+                record.started_utc, record.started_ns = event.started_utc, event.at_ns
+            case e.AudioOpened():
+                record.devices = Devices(event.capture, event.playback, event.latency_ms)
+            case e.ReplyStarted() if not record.formats.agent:
+                record.formats.agent = event.format
+            case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR):
+                ended = event.new is e.Status.ENDED
+                record.outcome = Outcome.ENDED if ended else Outcome.ERROR
+                record.reason = self._redactor.text(event.reason)
+
+    def _write_record(self) -> None:
+        content = encoded(self.record)
+        if content != self._written_record:
+            write_atomically(self._folder / RECORD_FILE, content)
+            self._written_record = content
+
+
+class _AppendedFile:
+    """A file that only grows, by whole pieces."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._whole_bytes = 0
+
+    def lock(self) -> None:
+        """Hold it as one's own until it is closed, where the file system knows how to."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def append(self, pieces: list[bytes]) -> None:
+        """Write the pieces and forget them."""
+        rest = memoryview(b"".join(pieces))
+        total_bytes = len(rest)
+        pieces.clear()
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        self._whole_bytes += total_bytes
+
+    def close(self) -> None:
+        """Close it, without what a full disk took only a part of."""
+        with contextlib.suppress(OSError):
+            if os.fstat(self._fd).st_size > self._whole_bytes:
+                os.ftruncate(self._fd, self._whole_bytes)
+        os.close(self._fd)
+
+
+def encoded_event(event: e.SessionEvent) -> bytes:
+    """One line of ``events.jsonl``, as ``opusagent-tui call --json`` prints it."""
+    try:
+        return msgspec.json.encode(event) + b"\n"
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON can carry and UTF-8 cannot.
+        texts = {name: getattr(event, name) for name in event.__struct_fields__}
+        writable = {
+            name: text.encode("utf-8", "replace").decode()
+            for name, text in texts.items()
+            if type(text) is str
+        }
+        return msgspec.json.encode(msgspec.structs.replace(event, **writable)) + b"\n"

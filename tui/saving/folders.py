@@ -1,0 +1,82 @@
+"""Where saved sessions are, and what the folder of one is called."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from tui.saving.record import EVENTS_FILE, RECORD_FILE, SavingError
+
+NAME_TIME = "%Y-%m-%dT%H-%M-%SZ"
+"""How the name of a session's folder begins, in UTC."""
+_UNSAFE = re.compile(r"[^\w.-]+")
+_TITLE_LENGTH = 60
+_SAME_SECOND = 100
+
+
+def default_folder() -> Path:
+    """Where sessions are saved unless another folder is named; it need not exist."""
+    return user_data_path("opusagent-tui") / "sessions"
+
+
+def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
+    """Make the folder of a session that begins now (UTC), for its owner alone. Raises `SavingError`."""
+    name = f"{now.strftime(NAME_TIME)} {safe_title(title)}"
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in range(1, _SAME_SECOND):
+            folder = parent / (name if number == 1 else f"{name} {number}")
+            try:
+                folder.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        raise SavingError(f"{parent} cannot be written: {error.strerror or error}") from error
+    raise SavingError(f"{parent} has {_SAME_SECOND} sessions of this second already")
+
+
+def safe_title(title: str) -> str:
+    """A title as the name of a folder: no separators, no blanks, nothing hidden, not too long."""
+    return _UNSAFE.sub("-", title)[:_TITLE_LENGTH].strip("-.") or "session"
+
+
+def session_folders(parent: Path) -> Iterator[Path]:
+    """The folders in ``parent`` that hold a session, oldest name first; links are not followed."""
+    try:
+        entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False) and is_session(path):
+            yield path
+
+
+def is_session(folder: Path) -> bool:
+    """Whether a folder holds what a session leaves."""
+    return any(is_file(folder / name) for name in (RECORD_FILE, EVENTS_FILE))
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read a file that is one: a shared session may hold links and worse. Raises `OSError`."""
+    # Without O_NONBLOCK a pipe would keep us waiting for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path.name} is not a file")
+    return descriptor
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False

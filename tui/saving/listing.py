@@ -1,0 +1,213 @@
+"""The sessions in a folder: listed, filtered, added up, deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from tui.models.metrics import SessionMetrics
+from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
+from tui.saving.reading import is_running, outcome_of, read_record_file
+from tui.saving.record import AUDIO_FILE, EVENTS_FILE, Outcome, SavedSessionError, SessionRecord
+
+_TAIL_BYTES = 64 * 1024
+_ERROR_TAG = b'"event":"error"'
+
+
+class SessionSummary(msgspec.Struct, frozen=True):
+    """A saved session as a list shows it. What is not known is None."""
+
+    folder: Path
+    title: str
+    target: str
+    """The URL without credentials."""
+    protocol: str
+    started: datetime | None
+    outcome: str
+    """One of `tui.saving.record.Outcome`."""
+    reason: str
+    duration_s: float | None
+    """From the acceptance to the end; of one that was cut off, from its first event to its last."""
+    errors: int | None
+    response_latencies_ms: list[float]
+    size_bytes: int
+    has_audio: bool
+    problem: str = ""
+    """Why less is known of it than should be."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return self.folder.name
+
+
+def list_sessions(
+    parent: Path,
+    *,
+    target: str | None = None,
+    since: datetime | None = None,
+    errors: bool | None = None,
+    min_duration_s: float | None = None,
+) -> list[SessionSummary]:
+    """The sessions in a folder, newest first; those that cannot be read too, with their problem.
+
+    ``target`` is a part of title, URL or protocol, whatever the case; ``since`` an instant with its zone;
+    ``errors`` whether there must or must not be any. A folder that does not exist has none.
+    """
+    summaries = sorted(map(summarise, session_folders(parent)), key=_age_key)
+    wanted = [
+        summary
+        for summary in summaries
+        if (target is None or _is_about(summary, target))
+        and (since is None or (summary.started is not None and summary.started >= since))
+        and (errors is None or (summary.errors is not None and (summary.errors > 0) == errors))
+        and (min_duration_s is None or (summary.duration_s or 0.0) >= min_duration_s)
+    ]
+    return wanted[::-1]
+
+
+def summarise(folder: Path) -> SessionSummary:
+    """One session. Raises nothing."""
+    problem = ""
+    try:
+        record = msgspec.json.decode(read_record_file(folder), type=SessionRecord)
+    except (OSError, ValueError, RecursionError) as error:
+        record = SessionRecord(title=folder.name)
+        problem = f"session.json cannot be read: {error}"
+    metrics = record.metrics
+    errors: int | None
+    if metrics is None:
+        duration_s, errors = _seconds_of_events(folder, record), _count_errors(folder)
+    else:
+        duration_s, errors = metrics.duration_s(metrics.ended_ns or 0), metrics.errors
+    return SessionSummary(
+        folder=folder,
+        title=record.title,
+        target=str(record.target.get("url", "")),
+        protocol=record.protocol,
+        started=_instant(record.started_utc) or _instant_in_name(folder.name),
+        outcome=outcome_of(record, running=record.outcome == Outcome.RUNNING and is_running(folder)),
+        reason=record.problem or record.reason,
+        duration_s=duration_s,
+        errors=errors,
+        response_latencies_ms=(metrics or SessionMetrics()).response_latencies_ms,
+        size_bytes=_size_bytes(folder),
+        has_audio=is_file(folder / AUDIO_FILE),
+        problem=problem,
+    )
+
+
+def total_size(parent: Path) -> int:
+    """What all sessions in a folder take, in bytes."""
+    return sum(_size_bytes(folder) for folder in session_folders(parent))
+
+
+def delete_session(folder: Path) -> None:
+    """Delete a session and everything in its folder; links go, what they point to stays.
+
+    Raises `SavedSessionError`: no session, one that still runs, or not allowed.
+    """
+    if folder.is_symlink() or not folder.is_dir() or not is_session(folder):
+        raise SavedSessionError(f"{folder} is not a saved session; nothing is deleted.")
+    if is_running(folder):
+        raise SavedSessionError(f"{folder.name} is still being saved: end its call first.")
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise SavedSessionError(f"{folder} cannot be deleted: {error.strerror or error}.") from error
+
+
+def prune(
+    parent: Path,
+    *,
+    keep_days: float | None = None,
+    keep_count: int | None = None,
+    now: datetime | None = None,
+) -> list[Path]:
+    """Delete what is older than so many days, and all but the newest so many; gives what is gone.
+
+    One that runs stays, and so does one whose age is not known unless it is among too many.
+    Raises `SavedSessionError`.
+    """
+    newest_first = list_sessions(parent)
+    oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
+    gone: list[Path] = []
+    for index, summary in enumerate(newest_first):
+        too_old = oldest is not None and summary.started is not None and summary.started < oldest
+        too_many = keep_count is not None and index >= keep_count
+        if (too_old or too_many) and summary.outcome != Outcome.RUNNING:
+            delete_session(summary.folder)
+            gone.append(summary.folder)
+    return gone
+
+
+def _age_key(summary: SessionSummary) -> tuple[datetime, str]:
+    return (summary.started or datetime.min.replace(tzinfo=UTC), summary.name)
+
+
+def _is_about(summary: SessionSummary, target: str) -> bool:
+    wanted = target.casefold()
+    return any(wanted in text.casefold() for text in (summary.title, summary.target, summary.protocol))
+
+
+def _instant(utc: str) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(utc)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _instant_in_name(name: str) -> datetime | None:
+    try:
+        return datetime.strptime(name.partition(" ")[0], NAME_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _size_bytes(folder: Path) -> int:
+    """Of its files as they are on the disk: a track of silence takes next to nothing."""
+    size_bytes = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                status = Path(root, name).lstat()
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                size_bytes += status.st_blocks * 512
+    return size_bytes
+
+
+def _seconds_of_events(folder: Path, record: SessionRecord) -> float | None:
+    """From the first event to the last whole one, by the end of the file."""
+
+    class Instant(msgspec.Struct):
+        at_ns: int
+
+    try:
+        with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
+            lines = file.read().splitlines(keepends=True)
+    except OSError:
+        return None
+    for line in reversed(lines):
+        if record.started_ns is not None and line.endswith(b"\n"):
+            try:
+                return (msgspec.json.decode(line, type=Instant).at_ns - record.started_ns) / 1e9
+            except ValueError:
+                continue
+    return None
+
+
+def _count_errors(folder: Path) -> int | None:
+    try:
+        with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:
+            return sum(_ERROR_TAG in line for line in file)
+    except OSError:
+        return None

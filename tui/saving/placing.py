@@ -1,0 +1,126 @@
+"""Where on the session's clock the samples of a track belong: blocks with jittery instants in, positions out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from tui.audio.pcm import frames_to_ns, samples_of
+from tui.audio.resample import LiveResampler
+
+LOOK_AHEAD_NS = 300_000_000
+"""Blocks wait so long to be placed: a callback that comes late is told from a gap by those that follow it."""
+_TOLERANCE_NS = 10_000_000
+_PATIENCE_NS = 60_000_000
+"""Off by more than this there was a gap, which is put right at once; drift waits for silence."""
+_QUIET = 200
+"""Peak of a block (-44 dBFS) in which nobody hears samples come or go."""
+
+
+class Placed(NamedTuple):
+    """Samples and the frame of the track at which they begin."""
+
+    frame: int
+    pcm: bytes
+
+
+class _Waiting(NamedTuple):
+    start_ns: int
+    ideal_ns: int
+    """When it would begin if nothing but the count of samples told the time."""
+    late_ns: int
+    """How much later its instant was than that."""
+    first: bool
+    """A stream begins with it: the count of samples starts anew."""
+    pcm: bytes
+
+
+class TrackPlacer:
+    """One track at ``rate`` whose first frame is at ``origin_ns``. One thread; blocks come in their order.
+
+    Samples that follow each other stay together: their time is their count, tied to the clock by the earliest
+    of the instants around them, as callbacks come late but never early.
+    """
+
+    def __init__(self, rate: int, origin_ns: int) -> None:
+        self.rate = rate
+        self._origin_ns = origin_ns
+        self._waiting: deque[_Waiting] = deque()
+        self._resampler = LiveResampler(rate, rate)
+        self._run_began_ns: int | None = None
+        self._fed_frames = 0
+        self._given_frames = 0
+        self._next_frame = 0
+
+    def feed(self, start_ns: int, pcm: bytes, rate: int) -> None:
+        """A block whose first sample belongs to that instant, as far as is known."""
+        if rate != self._resampler.from_rate:
+            self._resampler = LiveResampler(rate, self.rate)
+            self._run_began_ns = None
+        first = self._run_began_ns is None
+        if self._run_began_ns is None:
+            self._run_began_ns, self._fed_frames, self._given_frames = start_ns, 0, 0
+        late_ns = start_ns - self._run_began_ns - frames_to_ns(self._fed_frames, rate)
+        ideal_ns = self._run_began_ns + frames_to_ns(self._given_frames, self.rate)
+        out = self._resampler.feed(pcm)
+        self._waiting.append(_Waiting(start_ns, ideal_ns, late_ns, first, out))
+        self._fed_frames += len(pcm) // 2
+        self._given_frames += len(out) // 2
+
+    def settle(self, now_ns: int) -> Iterator[Placed]:
+        """Place the blocks that have waited long enough."""
+        while self._waiting and self._waiting[0].start_ns <= now_ns - LOOK_AHEAD_NS:
+            yield self._place_next()
+
+    def finish(self) -> Iterator[Placed]:
+        """Place every block, as the stream they came from has ended; what is fed next begins anew."""
+        while self._waiting:
+            yield self._place_next()
+        if tail := self._resampler.finish():
+            yield Placed(self._next_frame, tail)
+        self._run_began_ns = None
+
+    def cut(self, at_ns: int) -> int:
+        """What was placed behind that instant was never heard; gives its frame. `finish` comes before."""
+        frame = max(self.frame_at(at_ns), 0)
+        self._next_frame = min(self._next_frame, frame)
+        return frame
+
+    def frame_at(self, at_ns: int) -> int:
+        """The frame that belongs to an instant."""
+        return round((at_ns - self._origin_ns) * self.rate / 1_000_000_000)
+
+    def _place_next(self) -> Placed:
+        late_ns = self._lateness_ns()
+        block = self._waiting.popleft()
+        if not block.pcm:
+            return Placed(self._next_frame, b"")
+        wanted_frame = self.frame_at(block.ideal_ns + late_ns)
+        off_ns = abs(frames_to_ns(wanted_frame - self._next_frame, self.rate))
+        peak = _peak(block.pcm)
+        drifted = off_ns > _TOLERANCE_NS and peak < _QUIET
+        correct = block.first or peak == 0 or drifted or off_ns > _PATIENCE_NS
+        frame, pcm = (wanted_frame if correct else self._next_frame), block.pcm
+        if frame < self._next_frame:
+            pcm = pcm[2 * (self._next_frame - frame) :]
+            frame = self._next_frame
+        self._next_frame = frame + len(pcm) // 2
+        return Placed(frame, pcm)
+
+    def _lateness_ns(self) -> int:
+        """The least among the next block and those that followed it in its stream."""
+        least_ns = self._waiting[0].late_ns
+        for block in islice(self._waiting, 1, None):
+            if block.first:
+                break
+            least_ns = min(least_ns, block.late_ns)
+        return least_ns
+
+
+def _peak(pcm: bytes) -> int:
+    if pcm.count(0) == len(pcm):
+        return 0
+    samples = samples_of(pcm)
+    return max(int(samples.max()), -int(samples.min()))

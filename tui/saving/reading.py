@@ -1,0 +1,282 @@
+"""A saved session, read back: what can be read is given, what cannot is named. Loads no numpy."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.target import safe_url
+from tui.models.text import one_line
+from tui.saving.folders import is_session, open_regular
+from tui.saving.record import (
+    AUDIO_FILE,
+    EVENTS_FILE,
+    MESSAGES_FILE,
+    RECORD_FILE,
+    SCHEMA,
+    Outcome,
+    SavedSessionError,
+    SessionRecord,
+)
+from tui.saving.saved_audio import SavedAudio
+
+_MAX_RECORD_BYTES = 16 * 1024 * 1024
+_MAX_LINE_BYTES = 64 * 1024 * 1024
+_MAX_PROBLEMS = 20
+
+_events: msgspec.json.Decoder[e.SessionEvent] = msgspec.json.Decoder(e.SessionEvent)
+
+
+class SavedSession:
+    """A session on disk, opened by `open_session`. For one thread; `close` it, or use ``with``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+        """What could not be read, in sentences; grows while events are read."""
+        self.running = _is_locked(folder / EVENTS_FILE)
+        """Whether it is being written by a session that goes on."""
+        self.record = self._read_record()
+        self.audio = self._open_audio()
+        self._messages = self._open(MESSAGES_FILE)
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: one of `Outcome`."""
+        return outcome_of(self.record, running=self.running)
+
+    @property
+    def messages_path(self) -> Path:
+        """Of the raw messages, which events point into."""
+        return self.folder / MESSAGES_FILE
+
+    def written_events(self) -> Iterator[e.SessionEvent]:
+        """Every event as it is on disk, in order, read as it is asked for."""
+        descriptor = self._open(EVENTS_FILE, "the events are missing")
+        if descriptor is None:
+            return
+        expected = 1
+        with os.fdopen(descriptor, "rb") as file:
+            for line_number, line in enumerate(_lines(file), 1):
+                event = self._decode(line_number, line)
+                if event is None:
+                    continue
+                if event.number > expected:
+                    missing = f"{expected} to {event.number - 1}" if event.number - 1 > expected else expected
+                    self._name(f"{EVENTS_FILE}: events {missing} are missing.")
+                expected = event.number + 1
+                yield event
+
+    def events(self) -> Iterator[e.SessionEvent]:
+        """Every event; one that was cut off gets its end, as an error, behind the last that was saved."""
+        status, last = e.Status.IDLE, None
+        for event in self.written_events():
+            last = event
+            if isinstance(event, e.StatusChanged):
+                status = event.new
+            elif isinstance(event, e.SessionStarted):
+                status = e.Status.IDLE
+            yield event
+        if last is not None and not self.running and status not in (e.Status.ENDED, e.Status.ERROR):
+            yield from _end_of_what_was_cut_off(last, status, self.record.problem)
+
+    def raw_message(self, event: e.MessageLogged) -> bytes | None:
+        """The message as it was kept; None when it was not, or can no longer be read."""
+        if self._messages is None or event.offset < 0:
+            return None
+        kept_bytes = event.kept_bytes or event.size_bytes
+        try:
+            raw = os.pread(self._messages, kept_bytes, event.offset)
+        except (OSError, OverflowError, ValueError):
+            return None
+        return raw if len(raw) == kept_bytes else None
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._messages is not None:
+            os.close(self._messages)
+            self._messages = None
+        if self.audio:
+            self.audio.close()
+            self.audio = None
+
+    def __enter__(self) -> SavedSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_record(self) -> SessionRecord:
+        try:
+            return self._decode_record(read_record_file(self.folder))
+        except FileNotFoundError:
+            self._name(f"{RECORD_FILE} is missing: what it would say is taken from the events.")
+        except (OSError, ValueError, RecursionError) as error:
+            self._name(f"{RECORD_FILE} cannot be read: {_reason(error)}.")
+        return self._record_from_events()
+
+    def _decode_record(self, content: bytes) -> SessionRecord:
+        schema = schema_of(content)
+        if schema > SCHEMA:
+            self._name(
+                f"The session was saved by a newer version (schema {schema}, this program reads {SCHEMA}): "
+                "what it does not know is left out."
+            )
+        return msgspec.json.decode(content, type=SessionRecord)
+
+    def _record_from_events(self) -> SessionRecord:
+        record = SessionRecord()
+        named = len(self.problems)
+        for event in self.written_events():
+            if isinstance(event, e.SessionStarted):
+                record = SessionRecord(
+                    program="",
+                    session_id=event.session_id,
+                    title=event.title,
+                    target={"url": safe_url(event.target)},
+                    protocol=event.protocol,
+                    started_utc=event.started_utc,
+                    started_ns=event.at_ns,
+                    audio_starts_ns=event.at_ns,
+                )
+                break
+        del self.problems[named:]  # whoever reads the events names them
+        return record
+
+    def _open_audio(self) -> SavedAudio | None:
+        record = self.record
+        if record.audio_rate is None and not (self.folder / AUDIO_FILE).exists():
+            return None
+        descriptor = self._open(AUDIO_FILE, "the tracks are missing")
+        if descriptor is None:
+            return None
+        starts_ns = record.started_ns if record.audio_starts_ns is None else record.audio_starts_ns
+        file = os.fdopen(descriptor, "rb")
+        try:
+            return SavedAudio(file, starts_ns or 0)
+        except (OSError, EOFError, wave.Error) as error:
+            file.close()
+            self._name(f"{AUDIO_FILE} cannot be read: {_reason(error) or 'it ends too soon'}.")
+            return None
+
+    def _open(self, name: str, missing: str = "") -> int | None:
+        """A descriptor to read a file of the session; a problem is named, once."""
+        try:
+            return open_regular(self.folder / name)
+        except FileNotFoundError:
+            self._name(f"There is no {name}: {missing or 'no message can be shown as it was'}.")
+        except OSError as error:
+            self._name(f"{name} cannot be read: {_reason(error)}.")
+        return None
+
+    def _decode(self, line_number: int, line: bytes) -> e.SessionEvent | None:
+        try:
+            event = _events.decode(line)
+        except (ValueError, RecursionError) as error:
+            cut = not line.endswith(b"\n")
+            what = "is cut short" if cut else f"is no event: {one_line(_reason(error), 120)}"
+            self._name(f"{EVENTS_FILE} line {line_number} {what}.")
+            return None
+        return event
+
+    def _name(self, problem: str) -> None:
+        if problem in self.problems:
+            return
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(problem)
+        elif len(self.problems) == _MAX_PROBLEMS:
+            self.problems.append("There is more that cannot be read.")
+
+
+def open_session(path: str | Path) -> SavedSession:
+    """Open a session by its folder or one of its files. Raises `SavedSessionError`."""
+    path = Path(path)
+    folder = path.parent if path.name in (RECORD_FILE, EVENTS_FILE, MESSAGES_FILE, AUDIO_FILE) else path
+    if not folder.exists():
+        raise SavedSessionError(f"There is no {path}.")
+    if not folder.is_dir() or not is_session(folder):
+        raise SavedSessionError(
+            f"{path} is not a saved session: there is neither {RECORD_FILE} nor {EVENTS_FILE} in it."
+        )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise SavedSessionError(f"{folder} may not be read.")
+    return SavedSession(folder)
+
+
+def read_record_file(folder: Path) -> bytes:
+    """The content of ``session.json``. Raises `OSError`."""
+    with os.fdopen(open_regular(folder / RECORD_FILE), "rb") as file:
+        return file.read(_MAX_RECORD_BYTES)
+
+
+def schema_of(content: bytes) -> int:
+    """The schema a ``session.json`` declares; 0 when it declares none. Raises `ValueError`."""
+
+    class Declared(msgspec.Struct):
+        schema: int = 0
+
+    return msgspec.json.decode(content, type=Declared).schema
+
+
+def outcome_of(record: SessionRecord, *, running: bool) -> str:
+    """How a session ended: "running" is believed only while somebody writes there."""
+    return Outcome.CUT_OFF if record.outcome == Outcome.RUNNING and not running else record.outcome
+
+
+def is_running(folder: Path) -> bool:
+    """Whether the session in that folder is being written now."""
+    return _is_locked(folder / EVENTS_FILE)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = open_regular(path)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines, with their end; one that is far too long comes cut, its rest is left out."""
+    while line := file.readline(_MAX_LINE_BYTES):
+        rest = line
+        while len(rest) == _MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(_MAX_LINE_BYTES)
+        yield line
+
+
+def _end_of_what_was_cut_off(
+    last: e.SessionEvent, status: e.Status, problem: str
+) -> Iterator[e.SessionEvent]:
+    why = f": {problem}" if problem else ""
+    message = f"The session was cut off here: its end was not saved{why}."
+    yield e.ErrorRaised(
+        number=last.number + 1,
+        at_ns=last.at_ns,
+        source="saved session",
+        code="cut-off",
+        message=message,
+        fatal=True,
+    )
+    yield e.StatusChanged(
+        number=last.number + 2, at_ns=last.at_ns, old=status, new=e.Status.ERROR, reason=message
+    )
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

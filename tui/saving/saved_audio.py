@@ -1,0 +1,49 @@
+"""SavedAudio: the two tracks of a saved session, read by stretches. Loads no numpy."""
+
+from __future__ import annotations
+
+import wave
+from array import array
+from typing import IO, NamedTuple
+
+
+class TrackPair(NamedTuple):
+    """The same stretch of both tracks, 16-bit mono PCM."""
+
+    user: bytes
+    agent: bytes
+
+
+class SavedAudio:
+    """``audio.wav``: the user as sent on the left, the agent as heard on the right. For one thread."""
+
+    def __init__(self, file: IO[bytes], starts_ns: int) -> None:
+        """Raises `wave.Error`, `EOFError` or `OSError` where that is no such file."""
+        self._file = file
+        self._wave = wave.open(file)  # noqa: SIM115 - open for as long as this object
+        if (self._wave.getnchannels(), self._wave.getsampwidth()) != (2, 2):
+            raise wave.Error("it is not 16-bit stereo")
+        self.rate: int = self._wave.getframerate()
+        self.frames: int = self._wave.getnframes()
+        self.starts_ns = starts_ns
+        """The instant of the first sample, on the clock of the events."""
+
+    def read(self, first_frame: int, frames: int) -> TrackPair:
+        """That stretch, as far as it is there."""
+        self._wave.setpos(min(max(first_frame, 0), self.frames))
+        content = self._wave.readframes(frames)
+        both = array("h", content[: len(content) // 4 * 4])
+        return TrackPair(both[0::2].tobytes(), both[1::2].tobytes())
+
+    def frame_at(self, at_ns: int) -> int:
+        """The frame that belongs to an instant; may lie outside."""
+        return (at_ns - self.starts_ns) * self.rate // 1_000_000_000
+
+    def ns_at(self, frame: int) -> int:
+        """The instant of a frame."""
+        return self.starts_ns + frame * 1_000_000_000 // self.rate
+
+    def close(self) -> None:
+        """Close the file."""
+        self._wave.close()
+        self._file.close()

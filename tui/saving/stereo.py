@@ -1,0 +1,104 @@
+"""The two tracks of a session in one WAV file that is whole after every `extend`, whatever becomes of us."""
+
+from __future__ import annotations
+
+import os
+import struct
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.audio.pcm import samples_of
+
+HEADER_BYTES = 44
+_FRAME_BYTES = 4
+_MAX_FRAMES = (0xFFFF_FFFF - 36) // _FRAME_BYTES
+
+
+class Channel(IntEnum):
+    """Which track is which."""
+
+    USER = 0
+    AGENT = 1
+
+
+class TracksFull(OSError):
+    """A WAV file ends at 4 GB."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "a WAV file ends at 4 GB")
+
+
+class StereoFile:
+    """16-bit stereo PCM; samples may come in any order, what nobody wrote is silence.
+
+    For one thread; every write goes to the operating system at once. Everything raises `OSError`.
+    """
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self.rate = rate
+        self.frames = 0
+        """As the header says."""
+        self._written_frames = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._write_header(0)
+
+    def put(self, channel: Channel, frame: int, pcm: bytes) -> None:
+        """Write samples of one track from that frame on; those before the beginning are left out."""
+        if frame < 0:
+            pcm, frame = pcm[-2 * frame :], 0
+        if pcm.count(0) == len(pcm) and frame >= self._written_frames:
+            return  # beyond the end silence needs no writing
+        if pcm:
+            frames = self._read(frame, len(pcm) // 2)
+            frames[:, channel] = samples_of(pcm)
+            self._write(frame, frames)
+
+    def clear(self, channel: Channel, frame: int) -> None:
+        """Make one track silent from that frame on."""
+        frame = max(frame, 0)
+        if (count := self._written_frames - frame) > 0:
+            frames = self._read(frame, count)
+            frames[:, channel] = 0
+            self._write(frame, frames)
+
+    def extend(self, frames: int) -> None:
+        """Have the file last at least so long, silent where nothing was written, and say so in its header."""
+        if frames > _MAX_FRAMES:
+            raise TracksFull
+        if frames > self._written_frames:
+            os.ftruncate(self._fd, HEADER_BYTES + frames * _FRAME_BYTES)
+            self._written_frames = frames
+        if self._written_frames > self.frames:
+            # The header last: it never promises what is not there yet.
+            self._write_header(self._written_frames)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def _read(self, frame: int, count: int) -> NDArray[np.int16]:
+        there = os.pread(self._fd, count * _FRAME_BYTES, HEADER_BYTES + frame * _FRAME_BYTES)
+        return np.frombuffer(there.ljust(count * _FRAME_BYTES, b"\0"), "<i2").reshape(-1, 2).copy()
+
+    def _write(self, frame: int, frames: NDArray[np.int16]) -> None:
+        if frame + len(frames) > _MAX_FRAMES:
+            raise TracksFull
+        _write_all(self._fd, frames.tobytes(), HEADER_BYTES + frame * _FRAME_BYTES)
+        self._written_frames = max(self._written_frames, frame + len(frames))
+
+    def _write_header(self, frames: int) -> None:
+        data_bytes = frames * _FRAME_BYTES
+        riff = struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, self.rate, self.rate * _FRAME_BYTES, 4, 16)
+        _write_all(self._fd, riff + form + struct.pack("<4sI", b"data", data_bytes), 0)
+        self.frames = frames
+
+
+def _write_all(descriptor: int, content: bytes, offset: int) -> None:
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written

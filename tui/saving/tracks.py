@@ -1,0 +1,117 @@
+"""The tracks of a session on their way to ``audio.wav``: what is told from other threads, placed and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tui.audio.formats import AudioFormat
+from tui.audio.pcm import frames_to_ns
+from tui.saving.placing import LOOK_AHEAD_NS, Placed, TrackPlacer
+from tui.saving.stereo import Channel, StereoFile
+
+
+class UserSent(NamedTuple):
+    """A block of the user as sent."""
+
+    end_ns: int
+    pcm: bytes
+    rate: int
+
+
+class AgentHeard(NamedTuple):
+    """A block of the agent as heard."""
+
+    start_ns: int
+    pcm: bytes
+    rate: int
+
+
+class AgentCut(NamedTuple):
+    """Nothing told for later than this is heard."""
+
+    at_ns: int
+
+
+TrackItem = UserSent | AgentHeard | AgentCut | AudioFormat
+"""What is told of the tracks, in order; the format is that of user audio."""
+
+
+class TracksWriter:
+    """``audio.wav``, made when the rate of user audio is known, or with the first block. For one thread.
+
+    Both tracks have the rate of user audio, so that the user is there bit for bit; an agent at another rate is
+    resampled. Everything raises `OSError`.
+    """
+
+    def __init__(self, path: Path, origin_ns: int) -> None:
+        self.origin_ns = origin_ns
+        self.rate: int | None = None
+        """Of both tracks; None while there is no file."""
+        self.closed = False
+        self._path = path
+        self._file: StereoFile | None = None
+        self._placers: dict[Channel, TrackPlacer] = {}
+
+    def take(self, item: TrackItem) -> None:
+        """Take what was told."""
+        if self.closed:
+            return
+        match item:
+            case AudioFormat():
+                self._opened(item.rate)
+            case UserSent(end_ns, pcm, rate):
+                self._opened(rate)
+                start_ns = end_ns - frames_to_ns(len(pcm) // 2, rate)
+                self._placers[Channel.USER].feed(start_ns, pcm, rate)
+            case AgentHeard(start_ns, pcm, rate):
+                self._opened(rate)
+                self._placers[Channel.AGENT].feed(start_ns, pcm, rate)
+            case AgentCut(at_ns):
+                self._cut(at_ns)
+
+    def settle(self, now_ns: int) -> None:
+        """Write what has found its place; until shortly before now there is sound or silence."""
+        if self._file is None:
+            return
+        for channel, placer in self._placers.items():
+            self._put(channel, placer.settle(now_ns))
+        self._file.extend(self._placers[Channel.USER].frame_at(now_ns - LOOK_AHEAD_NS))
+
+    def close(self, now_ns: int) -> None:
+        """Write the rest and close the file."""
+        if self._file is None:
+            return
+        try:
+            for channel, placer in self._placers.items():
+                self._put(channel, placer.finish())
+            self._file.extend(self._placers[Channel.USER].frame_at(now_ns))
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file as it is; nothing is taken any more."""
+        self.closed = True
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def _opened(self, rate: int) -> StereoFile:
+        if self._file is None:
+            self._file = StereoFile(self._path, rate)
+            self.rate = rate
+            self._placers = {channel: TrackPlacer(rate, self.origin_ns) for channel in Channel}
+        return self._file
+
+    def _cut(self, at_ns: int) -> None:
+        if self._file is None:
+            return
+        placer = self._placers[Channel.AGENT]
+        self._put(Channel.AGENT, placer.finish())
+        self._file.clear(Channel.AGENT, placer.cut(at_ns))
+
+    def _put(self, channel: Channel, placed: Iterable[Placed]) -> None:
+        assert self._file is not None
+        for frame, pcm in placed:
+            self._file.put(channel, frame, pcm)
