@@ -72,6 +72,8 @@ class OpusAgentApp(App[int]):
         on_call: Callable[[Target], None] | None = None,
         crash_log: Path | None = None,
         trace_callbacks: bool = False,
+        replay: bool = False,
+        save: str = "",
         auto_tick: bool = True,
     ) -> None:
         super().__init__()
@@ -90,6 +92,8 @@ class OpusAgentApp(App[int]):
         self._on_call = on_call
         self._crash_log = crash_log
         self._trace_callbacks = trace_callbacks
+        self._replay = replay
+        self._save = save
         self._suspended = False
         self._auto_tick = auto_tick
         self._ticks = 0
@@ -112,10 +116,10 @@ class OpusAgentApp(App[int]):
         if self._auto_tick:
             rate = TICKS_PER_S / (2 if "SSH_CONNECTION" in os.environ else 1)
             self._timer = self.set_interval(1 / rate, self.tick)
-        if self.target is None:
-            self.choose_target()
-        else:
+        if self.target is not None:
             self.call(self.target)
+        elif not self._replay:
+            self.choose_target()
 
     # the tick
 
@@ -194,6 +198,7 @@ class OpusAgentApp(App[int]):
 
     def _target_chosen(self, target: Target | None) -> None:
         if target is not None:
+            target = msgspec.structs.replace(target, save=target.save or self._save)
             self._recent = [target, *(known for known in self._recent if known.url != target.url)]
             self.target = target
             self.call_again()
@@ -312,6 +317,8 @@ def run_app(
     on_call: Callable[[Target], None] | None = None,
     crash_log: Path | None = None,
     trace_callbacks: bool = False,
+    replay: bool = False,
+    save: str = "",
 ) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
@@ -329,6 +336,8 @@ def run_app(
         on_call=on_call,
         crash_log=crash_log,
         trace_callbacks=trace_callbacks,
+        replay=replay,
+        save=save,
     )
     app.run()
     if app.crash_report:

@@ -20,6 +20,7 @@ from tui.models.describe import UNLISTED, Level, describe
 from tui.models.metrics import SessionMetrics
 from tui.models.target import Target
 from tui.models.text import one_line
+from tui.saving.writer import SessionWriter
 from tui.session import LiveSession
 
 GREETING_TIMEOUT_S = 3.0
@@ -122,8 +123,22 @@ async def call(
 
     target, notes = msgspec.structs.astuple(await settle(target))
     audio = AudioManager()
+
+    def report_unkept(sentence: str) -> None:
+        session.journal.error("session file", "unkept", sentence, "The call goes on.")
+
+    writer = await SessionWriter.start(target, report_unkept) if target.save else None
+    if writer is not None:
+        audio.tracks = writer.tracks
     await audio.configure(input="lines", output=target.output, block_ms=target.block_ms)
-    session = LiveSession(target, audio, tools=tools, notes=notes, sink=sink)
+    session = LiveSession(
+        target,
+        audio,
+        tools=tools,
+        notes=notes,
+        sink=lambda event: sink(writer.take(event) if writer else event),
+        keep_raw=writer.append if writer else lambda _: -1,
+    )
     interrupted = asyncio.Event()
 
     def interrupt() -> None:
@@ -138,6 +153,8 @@ async def call(
         unanswered = await _hold(session, watch, script, tell)
         session.hang_up()
         await running
+        if writer is not None:
+            await writer.close()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

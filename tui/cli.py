@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +16,19 @@ from tui.options import (
     agent_options,
     audio_options,
     behaviour_options,
+    check_terminal,
     make_agent_settings,
     make_target,
     option,
+    save_options,
+    saving,
     script_options,
     target_options,
     token_of,
     tools_option,
     trace_option,
 )
+from tui.saved_cli import metrics, open_session, sessions
 
 EXIT_CODES = """\b
 Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answer;
@@ -46,10 +49,12 @@ def cli(context: click.Context) -> None:
     sound card.
     """
     if context.invoked_subcommand is None:
-        _check_terminal()
+        check_terminal()
         from tui.front import LocalAgent, run_screen
+        from tui.saving.folders import default_folder
 
-        sys.exit(run_screen(None, LocalAgent(make_agent_settings(), {})))
+        local = LocalAgent(make_agent_settings(), {"save": str(default_folder())})
+        sys.exit(run_screen(None, local, save=str(default_folder())))
 
 
 @cli.command(epilog=EXIT_CODES)
@@ -57,14 +62,16 @@ def cli(context: click.Context) -> None:
 @target_options
 @tools_option
 @audio_options
+@save_options
 @trace_option
 def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
     """Call the voice agent at URL (ws:// or wss://, or the address of a TwiML webhook)."""
     target = make_target(url, **options)
-    _check_terminal()
+    check_terminal()
     from tui.front import LocalAgent, run_screen
 
-    sys.exit(run_screen(target, LocalAgent(make_agent_settings(), {}), trace_callbacks=trace_callbacks))
+    local = LocalAgent(make_agent_settings(), {"save": target.save})
+    sys.exit(run_screen(target, local, save=target.save, trace_callbacks=trace_callbacks))
 
 
 @cli.command(epilog=EXIT_CODES)
@@ -77,18 +84,30 @@ def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
 @behaviour_options
 @tools_option
 @audio_options
+@save_options
 @trace_option
 def demo(
-    input_: str, reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **options: Any
+    input_: str,
+    reply: str,
+    reply_delay: float,
+    pace: str,
+    trace_callbacks: bool,
+    save: str | None,
+    no_save: bool,
+    no_audio: bool,
+    redact: Sequence[str],
+    **options: Any,
 ) -> None:
     """Start the local agent and call it."""
     settings = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
-    _check_terminal()
+    check_terminal()
     from tui.front import LocalAgent, run_screen
 
     chosen = {name: value for name, value in options.items() if value is not None}
-    local = LocalAgent(settings, {"input": input_, **chosen})
-    sys.exit(run_screen(None, local, start_demo=True, trace_callbacks=trace_callbacks))
+    kept = saving(save=save, no_save=no_save, no_audio=no_audio, redact=redact)
+    local = LocalAgent(settings, {"input": input_, **kept, **chosen})
+    place = kept.get("save", "")
+    sys.exit(run_screen(None, local, save=place, start_demo=True, trace_callbacks=trace_callbacks))
 
 
 @cli.command(epilog=EXIT_CODES)
@@ -96,6 +115,7 @@ def demo(
 @script_options
 @tools_option
 @target_options
+@save_options
 def call(
     url: str,
     say: Sequence[Path],
@@ -155,6 +175,11 @@ def check(url: str, **options: Any) -> None:
         raise Sentence(str(error)) from error
 
 
+cli.add_command(sessions)
+cli.add_command(open_session)
+cli.add_command(metrics)
+
+
 @cli.command()
 @agent_options
 @behaviour_options
@@ -204,11 +229,6 @@ def main() -> NoReturn:
     """Run a command and exit with its code."""
     cli(prog_name="opusagent-tui")
     sys.exit(0)
-
-
-def _check_terminal() -> None:
-    if not sys.stdout.isatty() or os.environ.get("TERM", "") in ("", "dumb"):
-        raise Sentence("This needs a terminal; `opusagent-tui call URL --say FILE.wav` does without one.")
 
 
 def _line_or_file(path: Path) -> Path:

@@ -48,9 +48,17 @@ class LocalAgent:
 
 
 def run_screen(
-    target: Target | None, local: LocalAgent, *, start_demo: bool = False, trace_callbacks: bool = False
+    target: Target | None,
+    local: LocalAgent,
+    *,
+    save: str,
+    start_demo: bool = False,
+    trace_callbacks: bool = False,
 ) -> int:
-    """Run the screen until it ends; engine and agent end with it. The exit code."""
+    """Run the screen until it ends; engine and agent end with it. The exit code.
+
+    ``save`` is where sessions with targets chosen on the screen are kept; "" keeps nothing.
+    """
     engines = [EngineHandle()]
     if start_demo:
         local.start()
@@ -83,6 +91,7 @@ def run_screen(
                 crash_log=Path(engines[0].log_path),
                 target_is_demo=start_demo,
                 trace_callbacks=trace_callbacks,
+                save=save,
             )
         finally:
             bridge.close()
@@ -90,3 +99,20 @@ def run_screen(
         for engine in engines:
             engine.stop()
         local.stop()
+
+
+def open_screen(path: Path, speed: float | None) -> int:
+    """Show a saved session until the user leaves. The exit code. Raises `SavedSessionError`."""
+    from tui.app import run_app
+    from tui.bridge import Bridge
+    from tui.engine.saved_engine import SavedEngine
+    from tui.saving.reading import open_session
+
+    saved = open_session(path)
+    engine = SavedEngine(saved, speed=speed)
+    bridge = Bridge(engine, engine.now_ns)
+    try:
+        return run_app(bridge, replay=True)
+    finally:
+        bridge.close()
+        saved.close()

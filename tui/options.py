@@ -90,6 +90,12 @@ target_options = together(
     option("--accept-timeout", type=click.FloatRange(min=0.1), default=5.0, metavar="S",
            help="How long the agent may take to accept the session."),
 )
+save_options = together(
+    option("--save", metavar="DIR", help="Where sessions are kept; default: the user's data directory."),
+    option("--no-save", is_flag=True, help="Keep nothing of the session."),
+    option("--no-audio", is_flag=True, help="Keep neither audio tracks nor audio in messages."),
+    option("--redact", multiple=True, metavar="FIELD", help="JSON field whose value is not to be kept; repeat."),
+)
 behaviour_options = together(
     option("--reply", type=click.Choice(["prompts", "echo"]), default="prompts",
            help="Answer with recorded prompts, or with the user's own words."),
@@ -135,6 +141,10 @@ def make_target(
     tools: str | None = None,
     on_stop: str = "silence",
     accept_timeout: float = 5.0,
+    save: str | None = None,
+    no_save: bool = True,
+    no_audio: bool = False,
+    redact: Sequence[str] = (),
     **rest: Any,
 ) -> Target:
     """The target that options describe. Raises `Sentence`."""
@@ -162,8 +172,18 @@ def make_target(
         latency=latency,
         stop=on_stop,
         accept_timeout_s=accept_timeout,
+        **saving(save=save, no_save=no_save, no_audio=no_audio, redact=redact),
         **rest,
     )
+
+
+def saving(*, save: str | None, no_save: bool, no_audio: bool, redact: Sequence[str]) -> dict[str, Any]:
+    """What of a target says how its session is kept."""
+    if no_save:
+        return {}
+    from tui.saving.folders import default_folder
+
+    return {"save": save or str(default_folder()), "save_audio": not no_audio, "redact": tuple(redact)}
 
 
 def make_agent_settings(
@@ -178,6 +198,12 @@ def make_agent_settings(
         )
     except (AgentError, ValueError) as error:
         raise Sentence(str(error)) from error
+
+
+def check_terminal() -> None:
+    """A screen needs one. Raises `Sentence`."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "") in ("", "dumb"):
+        raise Sentence("This needs a terminal; `opusagent-tui call URL --say FILE.wav` does without one.")
 
 
 def token_of(variable: str | None) -> str:

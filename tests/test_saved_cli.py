@@ -1,0 +1,87 @@
+"""Saved sessions on the command line, made by a real call."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tui.agent.process import start_agent
+from tui.agent.settings import AgentSettings
+
+
+def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tui", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, "XDG_DATA_HOME": str(home), "CALL_TOKEN": "open-sesame"},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with one call of one turn in it, held with a token."""
+    home = tmp_path_factory.mktemp("data")
+    with start_agent(AgentSettings(token="open-sesame")) as agent:
+        ran = run("call", agent.url("/audiocodes"), "--say", "4", "--token-env", "CALL_TOKEN", home=home)
+        assert ran.returncode == 0, ran.stderr
+        ran = run("call", agent.url("/audiocodes"), "--no-save", "--token-env", "CALL_TOKEN", home=home)
+        assert ran.returncode == 0, ran.stderr
+    return home
+
+
+def folders(home: Path) -> list[Path]:
+    return sorted((home / "opusagent-tui" / "sessions").iterdir())
+
+
+def test_a_call_is_saved_for_its_owner_alone_unless_told_not_to(home: Path) -> None:
+    (folder,) = folders(home)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name for path in folder.iterdir()} == {
+        "session.json",
+        "events.jsonl",
+        "messages.bin",
+        "audio.wav",
+    }
+    for path in folder.iterdir():
+        assert b"open-sesame" not in path.read_bytes()
+
+
+def test_sessions_are_listed_and_filtered(home: Path) -> None:
+    (folder,) = folders(home)
+    assert folder.name in run("sessions", home=home).stdout
+    assert "1 sessions" in run("sessions", "--no-errors", "--target", "127.0.0.1", home=home).stdout
+    assert "0 sessions" in run("sessions", "--min-duration", "3600", home=home).stdout
+
+
+def test_a_session_is_measured_again(home: Path) -> None:
+    (folder,) = folders(home)
+    ran = run("metrics", folder.name, "--json", home=home)
+    figures = json.loads(ran.stdout)
+    live = json.loads((folder / "session.json").read_text())["metrics"]
+    assert figures["messages_received"] == live["messages_received"]
+    assert figures["response_latencies_ms"][0] == pytest.approx(live["response_latencies_ms"][0], abs=20)
+
+
+def test_what_is_no_session_gets_a_sentence(home: Path, tmp_path: Path) -> None:
+    for command in ("metrics", "open"):
+        ran = run(command, str(tmp_path), home=home)
+        assert ran.returncode == 2
+        assert "Traceback" not in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+
+
+def test_sessions_are_deleted_and_pruned(home: Path, tmp_path: Path) -> None:
+    (folder,) = folders(home)
+    assert run("sessions", "prune", home=home).returncode == 2
+    assert run("sessions", "prune", "--keep-count", "1", home=home).stdout == ""
+    assert f"deleted {folder.name}" in run("sessions", "delete", folder.name, home=home).stdout
+    assert folders(home) == []
+    assert run("sessions", "delete", "nothing", home=home).returncode == 2
