@@ -1,0 +1,49 @@
+"""TurnIndex: which turn an event belongs to.
+
+A turn begins with user speech, told by the agent or measured here, once the agent has answered what was said
+before; speech that goes on, or is told twice, begins none. Turn 0 is what comes before: the greeting.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+
+from tui.models.events import (
+    PlaybackStarted,
+    ReplyStarted,
+    SessionEvent,
+    Speaker,
+    SpeechEdge,
+    SpeechPhase,
+    UserSpeech,
+)
+
+
+class TurnIndex:
+    """Folds events, by their position in the log, into the positions at which turns begin."""
+
+    def __init__(self) -> None:
+        self.starts = array("I")
+        """Where turn 1, 2, … begins; what is folded later never changes it."""
+        self._answered = True
+
+    def apply(self, index: int, event: SessionEvent) -> None:
+        """Fold the event at this position."""
+        match event:
+            case UserSpeech(phase=SpeechPhase.STARTED) | SpeechEdge(speaker=Speaker.USER, started=True):
+                if self._answered:
+                    self.starts.append(index)
+                    self._answered = False
+            case ReplyStarted() | PlaybackStarted() | SpeechEdge(speaker=Speaker.AGENT, started=True):
+                self._answered = True
+
+    def turn_of(self, index: int) -> int:
+        """The turn of the event at this position; 0 before the first."""
+        return bisect_right(self.starts, index)
+
+    def start_of(self, turn: int) -> int | None:
+        """The position at which a turn begins; None when there is no such turn."""
+        if turn == 0:
+            return 0
+        return self.starts[turn - 1] if 0 < turn <= len(self.starts) else None
