@@ -30,6 +30,7 @@ from tui.protocols.base import (
     UtcNow,
 )
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults, CallerDefaults
 from tui.protocols.implied_replies import ENDS_AFTER_MS, ImpliedReplies
 from tui.protocols.json_frames import (
     Members,
@@ -128,7 +129,7 @@ def _rate_in(members: Members, *names: str) -> int | None:
 # The caller's end.
 
 
-class PcmCaller:
+class PcmCaller(CallerDefaults):
     """The client in one call.
 
     Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
@@ -162,11 +163,6 @@ class PcmCaller:
         return self._in_call and (self._user_speaks or not self._says_end)
 
     @property
-    def barge_in(self) -> bool:
-        """Always: whether to yield is for the agent to decide."""
-        return True
-
-    @property
     def agent_detects_turns(self) -> bool:
         """Whether the agent hears the end of a turn by itself, rather than being told."""
         return not self._says_end
@@ -180,10 +176,6 @@ class PcmCaller:
             return []
         audio = {"sample_rate": self._user_format.rate, "channels": 1, "encoding": "pcm_s16le"}
         return [outgoing({"type": "start", **audio}, f"start, {self._user_format}")]
-
-    def resumed(self) -> list[Outgoing] | None:
-        """There is nothing to resume by."""
-        return None
 
     def start_user_stream(self) -> list[Outgoing]:
         """Nothing: the audio itself says so."""
@@ -201,21 +193,9 @@ class PcmCaller:
         was_open, self._user_speaks = self.user_stream_open, False
         return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
 
-    def dtmf(self, digits: str) -> list[Outgoing]:
-        """Nothing: there is no common word for it."""
-        return []
-
-    def user_text(self, text: str) -> list[Outgoing]:
-        """Nothing: there is no common word for it."""
-        return []
-
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Nothing is told; audio that comes from now on is another reply."""
         self._replies.finished(stream_id)
-        return []
-
-    def mark_reached(self, name: str) -> list[Outgoing]:
-        """Nothing: there are no marks."""
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
@@ -358,7 +338,7 @@ def _switch(options: Mapping[str, str], name: str) -> bool:
 # The agent's end.
 
 
-class PcmAgent:
+class PcmAgent(AgentDefaults):
     """The server on one socket: announces its rates, ends its replies, says its words as transcripts."""
 
     def __init__(
@@ -410,14 +390,6 @@ class PcmAgent:
             return [outgoing({"type": "interrupt"}, "interrupt")]
         return [outgoing({"type": "end"}, "end")] if was_open else []
 
-    def speech_started(self) -> list[Outgoing]:
-        """Nothing: there is no common word for it."""
-        return []
-
-    def speech_stopped(self) -> list[Outgoing]:
-        """Nothing: there is no common word for it."""
-        return []
-
     def hypothesis(self, text: str) -> list[Outgoing]:
         """Partial text of the user's turn."""
         return [_transcript("user", text, final=False)]
@@ -430,10 +402,6 @@ class PcmAgent:
         """Nothing: the call ends with the socket."""
         self._open_stream_id = self._last_stream_id = None
         return []
-
-    def end(self) -> list[Outgoing]:
-        """Nothing, as for hanging up."""
-        return self.hang_up("shutting down")
 
     # What the caller says.
 

@@ -35,6 +35,7 @@ from tui.protocols.base import (
     UtcNow,
 )
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults, CallerDefaults
 from tui.protocols.implied_replies import ENDS_AFTER_MS, ImpliedReplies
 from tui.protocols.json_frames import Members, Message, cut, encode, strip_wav_header
 
@@ -138,7 +139,7 @@ def _outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -
 # The caller's end.
 
 
-class TwilioCaller:
+class TwilioCaller(CallerDefaults):
     """The place of Twilio in one call.
 
     ``settings.params`` become the stream's custom parameters. Options: ``account_sid``, ``call_sid`` (34
@@ -170,11 +171,6 @@ class TwilioCaller:
         """Whether a call is on: its audio never pauses."""
         return self._in_call
 
-    @property
-    def barge_in(self) -> bool:
-        """Always: whether to yield is for the server to decide."""
-        return True
-
     # What the user does.
 
     def opened(self) -> list[Outgoing]:
@@ -191,14 +187,6 @@ class TwilioCaller:
         }
         return [_outgoing(connected, "connected"), self._message("start", "start, mu-law 8 kHz", start)]
 
-    def resumed(self) -> list[Outgoing] | None:
-        """A dropped socket ends a stream; a new call gets new SIDs."""
-        return None
-
-    def start_user_stream(self) -> list[Outgoing]:
-        """Nothing: audio flows already."""
-        return []
-
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """User audio, in frames of 20 ms; what is left over waits for the next call."""
         if not self._in_call:
@@ -208,20 +196,12 @@ class TwilioCaller:
         self._rest = audio[whole_bytes:]
         return [self._media(audio[at : at + FRAME_BYTES]) for at in range(0, whole_bytes, FRAME_BYTES)]
 
-    def stop_user_stream(self) -> list[Outgoing]:
-        """Nothing: silence has to follow."""
-        return []
-
     def dtmf(self, digits: str) -> list[Outgoing]:
         """Keys pressed, a message each."""
         if not self._in_call:
             return []
         pressed = [{"track": "inbound_track", "digit": digit} for digit in digits]
         return [self._message("dtmf", f"dtmf {key['digit']}", key) for key in pressed]
-
-    def user_text(self, text: str) -> list[Outgoing]:
-        """Nothing: a phone has no keyboard."""
-        return []
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Nothing is told; audio that comes from now on is another reply."""
@@ -427,7 +407,7 @@ def _new_sid(prefix: str, new_id: NewId) -> str:
 # The agent's end.
 
 
-class TwilioAgent:
+class TwilioAgent(AgentDefaults):
     """The place of the server on one socket. Its replies end in a mark, whose echo is PLAY_FINISHED."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -450,10 +430,6 @@ class TwilioAgent:
         return self._format
 
     # What the agent does.
-
-    def opened(self) -> list[Outgoing]:
-        """Nothing: Twilio speaks first."""
-        return []
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
         """Begin a reply: nothing tells Twilio so, but one that is still open ends here."""
@@ -481,30 +457,10 @@ class TwilioAgent:
             frames.append(self._message("clear", "clear"))
         return frames
 
-    def speech_started(self) -> list[Outgoing]:
-        """Nothing: Twilio is told neither of speech nor of words."""
-        return []
-
-    def speech_stopped(self) -> list[Outgoing]:
-        """Nothing."""
-        return []
-
-    def hypothesis(self, text: str) -> list[Outgoing]:
-        """Nothing."""
-        return []
-
-    def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Nothing."""
-        return []
-
     def hang_up(self, reason: str) -> list[Outgoing]:
         """Nothing: a server hangs up by closing the socket."""
         self._open_stream_id = None
         return []
-
-    def end(self) -> list[Outgoing]:
-        """Nothing, as for hanging up."""
-        return self.hang_up("shutting down")
 
     # What Twilio says.
 
