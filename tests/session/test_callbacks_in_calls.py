@@ -1,0 +1,94 @@
+"""Callbacks that misbehave during a live call: not a sample is lost either way."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.session.scripted import Call, Peer, agent, call
+from tui.assets import caller_lines
+from tui.audio.wav import read_wav
+from tui.callbacks import Registration
+from tui.models import events as e
+from tui.models.capture import line_of
+from tui.models.events import Status
+from tui.websocket.message_handler import Received
+
+YES = next(line for line in caller_lines() if line.name == "yes")
+ANSWER = read_wav(YES.path, 16_000)
+
+
+def raises(held: Call) -> None:
+    def callback(_: Received) -> None:
+        raise RuntimeError("broken")
+
+    held.session.messages.add_message_handler(callback)
+
+
+def blocks_for_a_second(held: Call) -> None:
+    def callback(_: Received) -> None:
+        registration.unregister()
+        time.sleep(1)
+
+    registration = held.session.messages.add_message_handler(callback)
+
+
+def is_removed_while_running(held: Call) -> None:
+    registrations: list[Registration] = []
+
+    async def callback(_: Received) -> None:
+        registrations.pop().unregister()
+
+    registrations.append(held.session.messages.add_message_handler(callback))
+
+
+def blocks_in_the_capture_chain(held: Call) -> None:
+    def step(block: bytes) -> bytes:
+        registration.unregister()
+        time.sleep(1)
+        return block
+
+    registration = held.audio.chain.add_callback(step)
+
+
+@pytest.mark.parametrize(
+    "misbehave", [raises, blocks_for_a_second, is_removed_while_running, blocks_in_the_capture_chain]
+)
+async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
+    heard_by_agent = bytearray()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        start = {"type": "playStream.start", "streamId": "answer", "mediaFormat": "raw/lpcm16"}
+        chunks = [ANSWER[at : at + 640] for at in range(0, len(ANSWER), 640)]
+        await peer.send(start, *[chunk("answer", samples) for samples in chunks])
+        await peer.send({"type": "playStream.stop", "streamId": "answer"})
+        async for frame in peer.socket:
+            message: dict[str, Any] = json.loads(frame)
+            heard_by_agent.extend(base64.b64decode(message.get("audioChunk", "")))
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        misbehave(held)
+        await held.session.speak(line_of(YES.path))
+        ended = await held.until(e.PlaybackEnded)
+        await held.until(e.LineChanged, lambda line: line.finished)
+    assert ended.heard_ms == len(ANSWER) / 32
+    assert ended.unheard_ms == 0
+    assert ANSWER in bytes(heard_by_agent)
+    assert {loss.loss for loss in held.of(e.LossCounted)} <= {e.Loss.CALLBACK_FAILED}
+
+
+def chunk(stream: str, samples: bytes) -> dict[str, Any]:
+    return {
+        "type": "playStream.chunk",
+        "streamId": stream,
+        "audioChunk": base64.b64encode(samples).decode(),
+    }
