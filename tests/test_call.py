@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def test_everything_in_one_message_is_heard_whole() -> None:
     [
         (("call", "localhost:8080"), "write ws://localhost:8080"),
         (("call", "ws://127.0.0.1:1/", "--token-env", "NO_SUCH"), "NO_SUCH: that variable is not set"),
-        (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as KEY: VALUE"),
+        (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as 'KEY: VALUE'"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"), "colour"),
         (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "not a WAV file"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
@@ -202,3 +203,52 @@ def test_a_protocol_that_nothing_tells_has_to_be_named() -> None:
         silent.shutdown()
     assert ran.returncode == 4
     assert "name it with --protocol" in ran.stderr
+
+
+def test_a_reply_that_never_ends_does_not_hold_the_call_up_for_ever() -> None:
+    def never_ends(socket: ServerConnection) -> None:
+        for frame in socket:
+            if json.loads(frame)["type"] == "session.initiate":
+                socket.send('{"type":"session.accepted","mediaFormat":"raw/lpcm16"}')
+                socket.send('{"type":"playStream.start","streamId":"a","mediaFormat":"raw/lpcm16"}')
+
+    with serve(never_ends, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        ran = run("call", url, "--protocol", "audiocodes", "--timeout", "0.5")
+        server.shutdown()
+    assert ran.returncode == 5
+    assert "never said that they were complete" in ran.stderr
+
+
+def test_an_interrupted_call_says_goodbye_and_exits_130(url: str) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tui", "call", url, "--say", "8"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if b"session.accepted" in line:
+            running.send_signal(signal.SIGINT)
+    assert running.stderr is not None
+    said = running.stderr.read().decode()
+    assert running.wait(10) == 130
+    assert "did not answer" not in said
+    running.stdout.close()
+    running.stderr.close()
+
+
+def test_a_reader_that_has_seen_enough_is_no_limit_exceeded(url: str) -> None:
+    command = f"{sys.executable} -m tui call {url} --json | head -1; exit ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=50, check=False)
+    assert ran.returncode == 141
+    assert "Traceback" not in ran.stderr
+    assert len(ran.stdout.splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written_is_said_before_anybody_is_called(tmp_path: Path) -> None:
+    output = str(tmp_path / "nowhere" / "x.wav")
+    ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--output", output)
+    assert ran.returncode == 2
+    assert "cannot be written" in ran.stderr

@@ -60,6 +60,10 @@ class _Watch:
         self.playing: set[str] = set()
         self.replies_heard = 0
         self.errors: list[e.ErrorRaised] = []
+        self.last_audio_s = 0.0
+        self.ended = False
+        self.unfinished = 0
+        """Replies that the agent began and never ended."""
 
     def take(self, event: e.SessionEvent) -> None:
         match event:
@@ -69,10 +73,15 @@ class _Watch:
                 self.speaking = not event.finished
             case e.ReplyStarted():
                 self.playing.add(event.reply)
+                self.last_audio_s = asyncio.get_running_loop().time()
+            case e.MessageLogged(direction=e.Direction.RECEIVED) if event.audio_ms > 0:
+                self.last_audio_s = asyncio.get_running_loop().time()
+                return
             case e.PlaybackStarted():
                 self.replies_heard += 1
             case e.PlaybackEnded():
                 self.playing.discard(event.reply)
+                self.last_audio_s = asyncio.get_running_loop().time()
             case e.ErrorRaised():
                 self.errors.append(event)
             case _:
@@ -90,16 +99,24 @@ class _Watch:
                     await self.changed.wait()
         return condition()
 
-    async def until_quiet(self) -> None:
-        """Wait until the agent has said all of what it is saying."""
+    async def until_quiet(self, timeout_s: float) -> None:
+        """Wait until the agent has said all of what it is saying, or nothing of it has come for so long."""
         while not self.over:
-            await self.until(lambda: not self.playing, timeout_s=3600)
+            while not await self.until(lambda: not self.playing, QUIET_S) and not self.over:
+                if asyncio.get_running_loop().time() - self.last_audio_s > timeout_s:
+                    self.playing.clear()
+                    self.unfinished += 1
             if not await self.until(lambda: bool(self.playing), QUIET_S):
                 return
 
+    def end(self) -> None:
+        """The session has returned, however."""
+        self.ended = True
+        self.changed.set()
+
     @property
     def over(self) -> bool:
-        return self.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
+        return self.ended or self.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
 
 
 async def call(
@@ -150,6 +167,7 @@ async def call(
         loop.add_signal_handler(number, interrupt)
     try:
         running = asyncio.ensure_future(session.run())
+        running.add_done_callback(lambda _: watch.end())
         unanswered = await _hold(session, watch, script, tell)
         session.hang_up()
         await running
@@ -170,7 +188,7 @@ async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Calla
     if not await watch.until(lambda: watch.status is e.Status.ACTIVE, connect_s):
         return False
     await watch.until(lambda: watch.replies_heard > 0, GREETING_TIMEOUT_S)
-    await watch.until_quiet()
+    await watch.until_quiet(script.timeout_s)
     for path in script.say:
         if watch.over:
             tell(f"The call was over before {path.name} could be said.")
@@ -179,15 +197,11 @@ async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Calla
         await session.speak(line_of(path))
         await watch.until(lambda: not watch.speaking, timeout_s=3600)
         if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
-            if not _failed(watch):
+            if not watch.over:
                 tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s.")
             return True
-        await watch.until_quiet()
+        await watch.until_quiet(script.timeout_s)
     return False
-
-
-def _failed(watch: _Watch) -> bool:
-    return watch.status is e.Status.ERROR
 
 
 def _judge(
@@ -199,7 +213,8 @@ def _judge(
 ) -> Outcome:
     fatal = next((error for error in watch.errors if error.fatal), None)
     if fatal is not None:
-        tell(" ".join(part for part in (one_line(fatal.message), fatal.hint) if part))
+        hint = "" if fatal.hint.startswith("Press") else fatal.hint
+        tell(" ".join(part for part in (one_line(fatal.message), hint) if part))
         early = metrics.started_ns is None
         unreachable = fatal.source == "socket" or (early and fatal.code == "unknown")
         return Outcome.UNREACHABLE if unreachable else Outcome.PROTOCOL_ERROR
@@ -208,6 +223,9 @@ def _judge(
         return Outcome.USAGE
     if unanswered:
         return Outcome.NOT_ANSWERED
+    if watch.unfinished:
+        tell(f"The agent began {watch.unfinished} replies and never said that they were complete.")
+        return Outcome.PROTOCOL_ERROR
     return _judge_latency(metrics, script, tell)
 
 
@@ -265,10 +283,12 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 
 def metrics_line(metrics: SessionMetrics) -> str:
     """The figures of a call in one line; what was not measured is "–"."""
-    latencies = ", ".join(f"{latency:.0f}" for latency in metrics.response_latencies_ms) or "–"
-    losses = ", ".join(f"{name} {count:g}" for name, count in metrics.losses.items() if count) or "none"
+    latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
+    losses = ", ".join(
+        f"{name} {count:g} {e.Loss(name).unit}".rstrip() for name, count in metrics.losses.items() if count
+    )
     return (
-        f"response latency {latencies} ms; sent {metrics.audio_sent_ms / 1000:.1f} s, "
+        f"response latency {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, heard {metrics.audio_heard_ms / 1000:.1f} s; "
-        f"losses {losses}; errors {metrics.errors}, findings {metrics.findings}"
+        f"losses {losses or 'none'}; errors {metrics.errors}, findings {metrics.findings}"
     )

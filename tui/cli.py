@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,8 +136,8 @@ def call(
     from tui.handlers.tools_file import ToolsFileError, load_tools
 
     target = make_target(url, input_="lines", **options)
-    if target.output != "none" and not target.output.lower().endswith(".wav"):
-        raise Sentence(f"--output {target.output} is not a WAV file: name one that ends in .wav.")
+    _check_output(target.output)
+    logging.getLogger().addHandler(logging.NullHandler())  # what it would say stands in the printed events
     script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms)
     printer = headless.Printer(click.echo, as_json=as_json)
     try:
@@ -150,6 +152,10 @@ def call(
             summary=printer.summary,
         )
         sys.exit(asyncio.run(held))
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python would complain about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except DiallingError as error:
         raise Sentence(str(error), headless.Outcome.UNREACHABLE) from error
     except (AudioFileError, ToolsFileError, ValueError) as error:
@@ -227,8 +233,23 @@ def devices() -> None:
 
 def main() -> NoReturn:
     """Run a command and exit with its code."""
-    cli(prog_name="opusagent-tui")
+    try:
+        cli.main(prog_name="opusagent-tui", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def _check_output(output: str) -> None:
+    if output == "none":
+        return
+    if not output.lower().endswith(".wav"):
+        raise Sentence(f"--output {output} is not a WAV file: name one that ends in .wav.")
+    if not os.access(Path(output).resolve().parent, os.W_OK):
+        raise Sentence(f"--output {output} cannot be written: there is no such folder, or it is not yours.")
 
 
 def _line_or_file(path: Path) -> Path:

@@ -236,6 +236,7 @@ def _check_latency(latency: str) -> None:
 
 def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
     key, found, value = text.partition(separator)
+    example = "'KEY: VALUE'" if separator == ":" else "KEY=VALUE"
     if not found or not key.strip():
-        raise Sentence(f"{option} {key!r}: write it as KEY{separator} VALUE.")
+        raise Sentence(f"{option} {key!r}: write it as {example}.")
     return key.strip(), value.strip()

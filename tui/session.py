@@ -197,14 +197,17 @@ class LiveSession:
         if messages is None:
             return False
         self.journal.become(e.Status.RESUMING, "the socket was lost")
-        if not await self._connection.reopen(
-            lambda failure: self.journal.notice(f"No way back yet: {failure}")
-        ):
+        if not await self._connection.reopen(self._tell_no_way_back):
             return False
         self._accepted.clear()
         spawn(self._await_acceptance(), "session acceptance")
         self._send(messages)
         return True
+
+    def _tell_no_way_back(self, failure: ConnectionFailed) -> None:
+        text = f"No way back yet: {failure}"
+        if self.state.notice is None or self.state.notice.text != text:
+            self.journal.notice(text)
 
     async def _await_acceptance(self) -> None:
         try:
@@ -213,7 +216,8 @@ class LiveSession:
             if self._over.is_set():
                 return
             heard = self.messages.received
-            said = f"it sent {heard} messages, none of them an acceptance" if heard else "it said nothing"
+            sent = "one message, and it was no" if heard == 1 else f"{heard} messages, none of them an"
+            said = f"it sent {sent} acceptance" if heard else "it said nothing"
             self._fail(
                 "agent",
                 "not-accepted",
@@ -263,7 +267,7 @@ class LiveSession:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tell_cuts("hang-up", await self.audio.flush())
-        self._tell_audio()
+        self._tell_audio(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
         await self.audio.close()
 
@@ -332,10 +336,12 @@ class LiveSession:
 
     def send_dtmf(self, digits: str) -> None:
         """Press keys."""
-        if self.state.status is e.Status.ACTIVE:
-            self._send(self._caller.dtmf(digits))
-        else:
+        if self.state.status is not e.Status.ACTIVE:
             self.journal.notice("There is no call to press keys in.", "Press c to connect.")
+        elif messages := self._caller.dtmf(digits):
+            self._send(messages)
+        else:
+            self.journal.notice(f"{self._protocol.title} has no way to press keys.")
 
     async def send_text(self, text: str) -> None:
         """Take a turn in writing."""
@@ -406,9 +412,9 @@ class LiveSession:
 
     # -- audio --
 
-    def _tell_audio(self) -> None:
+    def _tell_audio(self, *, at_the_end: bool = False) -> None:
         """Make true what happened to audio, and tell the agent what it wants to know of it."""
-        for event in self.audio.poll(self._clock_ns()):
+        for event in self.audio.poll(self._clock_ns(), at_the_end=at_the_end):
             self.journal.emit(event)
         for name in self.audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))

@@ -46,7 +46,7 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.wait_for("REC")
         say(sound, HOURS.path)
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
-        terminal.wait_for("play-2 ends", limit_s=30)
+        terminal.wait_for("s heard: play-2", limit_s=30)
         assert re.search(r"response \d+ ms", terminal.text())
 
         # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
@@ -76,10 +76,10 @@ def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, s
     try:
         terminal.run("demo")
         terminal.wait_for("active", "caller lines are the microphone", limit_s=15)
-        terminal.wait_for("play-1 ends")
+        terminal.wait_for("s heard: play-1")
         terminal.press("1")
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
-        terminal.wait_for("play-2 ends")
+        terminal.wait_for("s heard: play-2")
         terminal.press("9")
         terminal.wait_for("the agent hung up", limit_s=30)
         terminal.press("q")

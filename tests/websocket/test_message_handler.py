@@ -71,3 +71,15 @@ async def test_a_removed_handler_hears_nothing_more() -> None:
         await handler.handle_message("frame", 0)
     await handler.handle_message("frame", 0)
     session.assert_called_once()
+
+
+async def test_a_protocol_that_raises_what_it_must_not_is_named_with_its_line() -> None:
+    def broken(frame: str | bytes) -> Incoming:
+        raise ZeroDivisionError("division by zero")
+
+    handler, error = MessageHandler(broken), MockCallback()
+    handler.add_error_handler(error)
+    await handler.handle_message("x", 0)
+    (message,), _ = error.calls[0]
+    assert message["fatal"]
+    assert "test_message_handler.py, line" in message["error"]["message"]

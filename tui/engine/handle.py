@@ -82,8 +82,9 @@ class EngineHandle:
             with contextlib.suppress(OSError):
                 pipe.close() if pipe else None
         self._process.wait()
-        if self._process.returncode == 0:
-            Path(self.log_path).unlink(missing_ok=True)
+        log = Path(self.log_path)
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
 
     def _exchange(self) -> None:
         self._write()

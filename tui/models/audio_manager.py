@@ -24,6 +24,8 @@ from tui.models.capture import CallerLine, Capture, audio_error
 from tui.models.playback import Cut, Playback
 from tui.models.track_sink import TrackSink
 
+_TELL_INTERVAL_NS = 1_000_000_000
+
 
 class AudioManager:
     """Capture, playback, volume, mute, levels and losses of one call at a time.
@@ -42,7 +44,7 @@ class AudioManager:
         self._clock_ns = clock_ns
         self._volume = 1.0
         self._news: list[e.SessionEvent] = []
-        self._told: dict[e.Loss, float] = {}
+        self._told: dict[e.Loss, tuple[float, int]] = {}
         self._overflows = 0
         self._capture_error: Exception | None = None
         self._line_progress = 0.0
@@ -168,10 +170,10 @@ class AudioManager:
 
     # -- what happened --
 
-    def poll(self, now_ns: int) -> list[e.SessionEvent]:
-        """What happened to audio since the last call, in order."""
+    def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
+        """What happened to audio since the last call, in order; losses that go on are told once a second."""
         self.playback.take_news(now_ns)
-        self._tell_losses(now_ns)
+        self._tell_losses(now_ns, at_the_end=at_the_end)
         self._tell_callback_errors(now_ns)
         news = list(self._news)
         del self._news[: len(news)]
@@ -210,7 +212,7 @@ class AudioManager:
             )
         )
 
-    def _tell_losses(self, now_ns: int) -> None:
+    def _tell_losses(self, now_ns: int, *, at_the_end: bool) -> None:
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
         speaker = self.playback.speaker
         counts = {
@@ -221,9 +223,10 @@ class AudioManager:
             e.Loss.QUEUE_FULL: stats.dropped_frames / per_ms,
         }
         for loss, count in counts.items():
-            if (more := count - self._told.get(loss, 0)) > 0:
-                self._told[loss] = count
-                self._news.append(e.LossCounted(at_ns=now_ns, loss=loss, count=more))
+            told, told_ns = self._told.get(loss, (0, now_ns - _TELL_INTERVAL_NS))
+            if count > told and (now_ns - told_ns >= _TELL_INTERVAL_NS or at_the_end):
+                self._told[loss] = (count, now_ns)
+                self._news.append(e.LossCounted(at_ns=now_ns, loss=loss, count=count - told))
 
     def _tell_callback_errors(self, now_ns: int) -> None:
         capture_error, self._capture_error = self._capture_error, None

@@ -45,11 +45,10 @@ def describe(event: e.SessionEvent) -> Description:
             return Description("finding", f"{event.rule}: {event.text}{times}", level=Level.WARNING)
         case e.LossCounted():
             detail = f", {event.detail}" if event.detail else ""
-            quiet = event.loss in (e.Loss.UNHEARD, e.Loss.WITHHELD)
             return Description(
                 "loss",
-                f"{event.loss.value} {event.count:g}{detail}",
-                level=Level.PLAIN if quiet else Level.WARNING,
+                f"{event.loss.value} {event.count:g} {event.loss.unit}".rstrip() + detail,
+                level=Level.WARNING if event.loss.is_fault else Level.PLAIN,
             )
         case e.NoticeRaised():
             return Description("notice", event.text, level=Level.WARNING)
@@ -89,10 +88,10 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
         case e.ReplyEnded():
             return "reply", f"{event.reply} received, {event.received_ms / 1000:.2f} s"
         case e.PlaybackStarted():
-            return "playback", f"{event.reply} begins"
+            return "playback", f"begins: {event.reply}"
         case e.PlaybackEnded():
             cut = f", {event.unheard_ms / 1000:.2f} s unheard" if event.unheard_ms > 0 else ""
-            return "playback", f"{event.reply} ends, {event.heard_ms / 1000:.2f} s heard{cut}"
+            return "playback", f"ends, {event.heard_ms / 1000:.2f} s heard{cut}: {event.reply}"
         case e.Flushed():
             return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unheard"
         case e.RoundTripMeasured():

@@ -95,6 +95,16 @@ class Loss(StrEnum):
     CALLBACK_FAILED = "callback failed"
     """Calls of callbacks that raised."""
 
+    @property
+    def unit(self) -> str:
+        """What its amounts are."""
+        return "ms" if self in (Loss.UNHEARD, Loss.QUEUE_FULL) else ""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it was lost against everybody's will."""
+        return self not in (Loss.UNHEARD, Loss.WITHHELD)
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
     """One record of the stream."""

@@ -28,8 +28,6 @@ from tui.models.events import (
 )
 
 _NS_PER_MS = 1_000_000
-NO_FAULT = frozenset({Loss.UNHEARD.value, Loss.WITHHELD.value})
-"""Losses that were asked for."""
 
 
 class SessionMetrics(msgspec.Struct, omit_defaults=True):
@@ -66,7 +64,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     @property
     def lost(self) -> bool:
         """Whether anything at all was lost that the user did not ask to drop."""
-        return any(amount for loss, amount in self.losses.items() if loss not in NO_FAULT)
+        return any(amount for loss, amount in self.losses.items() if Loss(loss).is_fault)
 
     def duration_s(self, now_ns: int) -> float | None:
         """How long the call has been (or was) active."""

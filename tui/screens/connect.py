@@ -135,7 +135,7 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
     def poll(self) -> None:
         """Take the devices when they have come."""
         devices = self.bridge.devices
-        if devices is None or devices is self._devices:
+        if devices is None or devices is self._devices or not self._ready():
             return
         self._devices = devices
         self.capture.offer(_labels([device for device in devices.devices if device.inputs]))
@@ -143,6 +143,10 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
             {**_labels([device for device in devices.devices if device.outputs]), "none": "none"}
         )
         _say(self.audio_problem, devices.problem)
+
+    def _ready(self) -> bool:
+        """Whether the fields can take their values: a tick may come before they are mounted."""
+        return self.is_mounted and self.capture.is_mounted and self.playback.is_mounted
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """There may be no demo."""

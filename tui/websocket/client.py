@@ -94,6 +94,10 @@ class WebSocketClient:
                 "tls", f"{where} does not speak TLS: {error.reason}.", "Is it ws:// rather than wss://?"
             ) from error
         except OSError as error:
+            if self.url.startswith("wss:") and not _os_reason(error):
+                raise ConnectionFailed(
+                    "tls", f"{where} does not speak TLS.", "Is it ws:// rather than wss://?"
+                ) from error
             raise ConnectionFailed(
                 "unreachable",
                 f"{where} cannot be reached: {_os_reason(error)}.",

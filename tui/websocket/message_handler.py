@@ -7,9 +7,11 @@ events (the router), errors (whoever reports them).
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -87,6 +89,10 @@ class MessageHandler:
         except ProtocolError as error:
             await self._handle_undecodable(frame, at_ns, error)
             return
+        except Exception as error:
+            logger.exception("the protocol failed")
+            await self._handle_error_message(_broken_protocol(error))
+            return
         await self.callbacks.trigger_callbacks(
             News.MESSAGE, Received(frame, at_ns, incoming, findings=incoming.findings)
         )
@@ -122,6 +128,14 @@ class MessageHandler:
         error = message.get("error") or {}
         logger.warning("error received: %s - %s", error.get("code", "unknown"), error.get("message", ""))
         await self.callbacks.trigger_callbacks(News.ERROR, message)
+
+
+def _broken_protocol(error: Exception) -> dict[str, Any]:
+    """What to say of a protocol that raises what it must not: where, and what."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}, line {where.lineno}"
+    message = f"The protocol itself is broken: {place}: {type(error).__name__}: {error}"
+    return {"type": "broken-protocol", "fatal": True, "error": {"code": "broken", "message": message}}
 
 
 def _is_round(times: int) -> bool:

@@ -11,6 +11,8 @@ from tui.models.tally import Tally
 from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
 
+_OF_THE_AGENT = ("session.error", "agent.error")
+
 
 class MessageLog:
     """What a session's `MessageHandler` and `Connection` tell of messages, emitted. On the session's loop.
@@ -94,7 +96,7 @@ class MessageLog:
         error = message["error"]
         undecodable = message["type"] == "undecodable"
         raised = self._journal.error(
-            "protocol" if undecodable else "agent",
+            "agent" if message["type"] in _OF_THE_AGENT else "protocol",
             error["code"],
             error["message"],
             f"Does it speak {self._protocol}?" if undecodable else "",
