@@ -30,6 +30,7 @@ from tui.models.text import one_line
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.connect import ConnectScreen
+from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
 from tui.screens.session import SessionScreen
@@ -76,7 +77,9 @@ class OpusAgentApp(App[int]):
         save: str = "",
         auto_tick: bool = True,
     ) -> None:
-        super().__init__()
+        # Textual chooses its filter for NO_COLOR here, before it knows the theme; the wrong one paints
+        # black on black.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.bridge = bridge
         self.target = target
         self.session = SessionScreen(bridge)
@@ -92,7 +95,7 @@ class OpusAgentApp(App[int]):
         self._on_call = on_call
         self._crash_log = crash_log
         self._trace_callbacks = trace_callbacks
-        self._replay = replay
+        self._replay = self.session.replay = replay
         self._save = save
         self._suspended = False
         self._auto_tick = auto_tick
@@ -136,7 +139,7 @@ class OpusAgentApp(App[int]):
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
         """Poll what is seen of these, from the top down: below a full screen nothing is."""
         for screen in reversed(screens):
-            if isinstance(screen, SessionScreen | ConnectScreen | CallbacksScreen):
+            if isinstance(screen, SessionScreen | ConnectScreen | CallbacksScreen | ExportScreen):
                 screen.poll()
             if not screen.is_modal:
                 break
@@ -199,7 +202,8 @@ class OpusAgentApp(App[int]):
     def _target_chosen(self, target: Target | None) -> None:
         if target is not None:
             target = msgspec.structs.replace(target, save=target.save or self._save)
-            self._recent = [target, *(known for known in self._recent if known.url != target.url)]
+            if target.url not in self._demo_urls:
+                self._recent = [target, *(known for known in self._recent if known.url != target.url)]
             self.target = target
             self.call_again()
 

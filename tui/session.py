@@ -319,9 +319,9 @@ class LiveSession:
             self.audio.muted = muted
             self.journal.emit(e.MutedChanged(at_ns=self._clock_ns(), muted=muted))
 
-    def set_volume(self, volume: float) -> None:
-        """Playback volume, 0..2."""
-        self.audio.volume = volume
+    def change_volume(self, by: float) -> None:
+        """Playback louder or quieter, within 0..2; each press of a key counts, however fast they come."""
+        self.audio.volume = round(self.audio.volume + by, 2)
         self.journal.emit(e.VolumeChanged(at_ns=self._clock_ns(), volume=self.audio.volume))
 
     async def speak(self, line: CallerLine) -> None:

@@ -406,3 +406,15 @@ async def test_an_unknown_protocol_or_option_is_a_sentence() -> None:
     with pytest.raises(ValueError, match="colour"):
         async with call("ws://127.0.0.1:9/", options={"colour": "red"}):
             pass
+
+
+async def test_every_press_of_the_volume_key_counts() -> None:
+    async with agent(stays) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        for _ in range(5):
+            held.session.change_volume(0.1)
+        for _ in range(20):
+            held.session.change_volume(0.1)
+    volumes = [event.volume for event in held.of(e.VolumeChanged)]
+    assert volumes[:5] == [1.1, 1.2, 1.3, 1.4, 1.5]
+    assert volumes[-1] == 2.0

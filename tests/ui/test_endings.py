@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual.filter import Monochrome, NoColor
 
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeClock, FakeEngine
@@ -75,3 +76,10 @@ def test_the_screen_loads_nothing_that_belongs_to_the_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_no_color_leaves_the_terminals_own_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = OpusAgentApp(Bridge(FakeEngine(), lambda: 0), auto_tick=False)
+    assert any(isinstance(each, NoColor) for each in app._filters)
+    assert not any(isinstance(each, Monochrome) for each in app._filters)

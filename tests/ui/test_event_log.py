@@ -24,6 +24,7 @@ async def test_a_row_says_when_which_way_what_and_how_large(stage: Staging, scri
         line = next(line for line in log_lines(s) if "session.initiate" in line)
         assert line.split() == [
             "+0.012",
+            "Δ0.000",
             "→",
             "session.initiate",
             "caller",
@@ -31,7 +32,7 @@ async def test_a_row_says_when_which_way_what_and_how_large(stage: Staging, scri
             "raw/lpcm16",
             "124",
         ]
-        assert any("+0.020 ←   session.accepted" in line for line in log_lines(s))
+        assert any("+0.020   Δ0.008 ←   session.accepted" in line for line in log_lines(s))
 
 
 async def test_a_run_of_audio_is_one_growing_row(stage: Staging, script: Script) -> None:
@@ -105,7 +106,7 @@ async def test_a_click_selects_and_a_double_click_opens(stage: Staging, script: 
         await s.play(to_active(script).take())
         log = s.session.log_pane
         await s.pilot.click(log, offset=(20, 4))
-        assert log.row is s.bridge.log.rows[3]
+        assert log.row == s.bridge.log.rows[3]
         assert not s.session.detail_open
         await s.pilot.click(log, offset=(20, 4), times=2)
         await s.until(lambda: s.session.detail_open)

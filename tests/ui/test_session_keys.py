@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeEngine, Script, to_active
 from tui.engine.wire import (
+    ChangeVolume,
     Command,
     Connect,
     HangUp,
@@ -13,7 +14,6 @@ from tui.engine.wire import (
     Record,
     SendDtmf,
     SetMuted,
-    SetVolume,
     SpeakLine,
 )
 from tui.models import events as e
@@ -27,9 +27,9 @@ ACTIVE = [
     ("m", SetMuted(muted=True)),
     ("i", Interrupt()),
     ("d", HangUp()),
-    ("plus", SetVolume(volume=1.1)),
-    ("equals_sign", SetVolume(volume=1.1)),
-    ("minus", SetVolume(volume=0.9)),
+    ("plus", ChangeVolume(by=0.1)),
+    ("equals_sign", ChangeVolume(by=0.1)),
+    ("minus", ChangeVolume(by=-0.1)),
     *((key, SpeakLine(key=key)) for key in "123456789"),
 ]
 
@@ -64,7 +64,7 @@ async def test_record_and_stop_follow_what_the_engine_says(stage: Staging, scrip
         assert s.sent() == [Record(on=False), Record(on=False)]
         await s.play(script.add(e.MutedChanged, muted=True).add(e.VolumeChanged, volume=2.0).take())
         await s.press("m", "plus")
-        assert s.sent() == [SetMuted(muted=False), SetVolume(volume=2.0)]
+        assert s.sent() == [SetMuted(muted=False), ChangeVolume(by=0.1)]
 
 
 async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(stage: Staging, script: Script) -> None:

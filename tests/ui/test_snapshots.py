@@ -6,6 +6,7 @@ from tests.ui.conftest import Staging, check_snapshot
 from tests.ui.fakes import MS, Script, a_call, devices, measured, telemetry, with_tools
 from tui.models import events as e
 from tui.models.target import Target
+from tui.screens.export import ExportScreen
 
 SIZES = [(80, 24), (160, 50)]
 MORE_SIZES = [(60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
@@ -75,10 +76,41 @@ async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("question_mark", "help"), ("k", "keypad"), ("w", "write"), ("I", "instructions")]
+    ("key", "name"),
+    [
+        ("question_mark", "help"),
+        ("k", "keypad"),
+        ("w", "write"),
+        ("I", "instructions"),
+        ("f", "filter"),
+        ("f2", "filter-help"),
+        ("g", "go-to"),
+    ],
 )
 async def test_modal(stage: Staging, script: Script, key: str, name: str) -> None:
     async with stage((80, 24)) as s:
         await s.play(a_call(script).take())
         await s.press(key)
         check_snapshot(f"{name}-80x24", s.text())
+
+
+async def test_export(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        await s.press("x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        screen.path.value = "/tmp/events.jsonl"
+        await s.press("tab")
+        check_snapshot("export-80x24", s.text())
+
+
+async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(a_call(script).take())
+        s.session._filter("kind:stream and not kind:speech")
+        s.session.log_pane.move_to(1)
+        await s.press("b", "right", "down")
+        s.session._highlight("audio 20")
+        await s.tick()
+        check_snapshot("filtered-120x40", s.text())

@@ -94,8 +94,8 @@ class Engine:
                 await session.record(command.on)
             case wire.SetMuted():
                 session.set_muted(command.muted)
-            case wire.SetVolume():
-                session.set_volume(command.volume)
+            case wire.ChangeVolume():
+                session.change_volume(command.by)
             case wire.SpeakLine():
                 await self._speak(session, command.key)
             case wire.SendDtmf():

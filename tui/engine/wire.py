@@ -40,10 +40,10 @@ class SetMuted(_Item, frozen=True, tag="mute"):
     muted: bool
 
 
-class SetVolume(_Item, frozen=True, tag="volume"):
-    """Playback volume, 0..2."""
+class ChangeVolume(_Item, frozen=True, tag="volume"):
+    """Playback louder or quieter by so much; 1 is the volume that leaves samples as they are."""
 
-    volume: float
+    by: float
 
 
 class SpeakLine(_Item, frozen=True, tag="speak"):
@@ -102,7 +102,7 @@ Command = (
     Connect
     | Record
     | SetMuted
-    | SetVolume
+    | ChangeVolume
     | SpeakLine
     | SendDtmf
     | SendText

@@ -33,7 +33,74 @@ class Action:
         return self.call or self.id
 
 
+SEARCHING: Sequence[Action] = (
+    Action("next_match", "n", "Next", "While searching: go to the next match.", "find_next('n')", show=True),
+    Action(
+        "previous_match",
+        "N",
+        "Previous",
+        "While searching: go to the match before.",
+        "find_next('N')",
+        show=True,
+        key_display="N",
+    ),
+)
+"""Before the session's own: while something is searched for, ``n`` is not the connect screen."""
+
+LOG: Sequence[Action] = (
+    Action("filter", "f", "Filter", "Show only some events; F1 there explains how.", "filter_log", show=True),
+    Action("filter_help", "f2", "Filter help", "How filters are written.", "filter_help", key_display="f2"),
+    Action(
+        "search",
+        "slash",
+        "Search",
+        "Search in the lines of the log, then in its messages.",
+        "search_log",
+        show=True,
+        key_display="/",
+    ),
+    Action("export", "x", "Export", "Write events to a file: shown, marked or all.", show=True),
+    Action("mark", "b", "Mark", "Mark the event, or no longer."),
+    Action(
+        "next_mark", "right_square_bracket", "Next mark", "Go to the next mark.", "jump_mark", key_display="]"
+    ),
+    Action(
+        "previous_mark",
+        "left_square_bracket",
+        "Previous mark",
+        "Go to the mark before.",
+        "jump_mark(False)",
+        key_display="[",
+    ),
+    Action("note", "a", "Note", "Write a note on the event."),
+    Action("next_error", "E", "Next error", "Go to the next error.", "jump('error')"),
+    Action(
+        "next_turn",
+        "right_curly_bracket",
+        "Next turn",
+        "Go to the next turn.",
+        "jump('turn')",
+        key_display="}",
+    ),
+    Action(
+        "previous_turn",
+        "left_curly_bracket",
+        "Previous turn",
+        "Go to the turn before.",
+        "jump('turn', False)",
+        key_display="{",
+    ),
+    Action("go_to", "g", "Go to", "Go to a time or an event's number."),
+    Action(
+        "pair", "o", "Other end", "Go to what belongs to the event: a call's result, a start's stop.", "pair"
+    ),
+    Action("open_run", "right", "Open run", "Show every message of a run.", "run(True)", key_display="→"),
+    Action("close_run", "left", "Close run", "Make one line of a run again.", "run(False)", key_display="←"),
+    Action("times", "z", "Times", "Times of day, or since the session's start."),
+)
+
 SESSION: Sequence[Action] = (
+    *SEARCHING,
     Action(
         "record", "r", "Record", "Record: what the microphone hears goes to the agent from now on.", show=True
     ),
@@ -87,12 +154,13 @@ SESSION: Sequence[Action] = (
         "close",
         "escape",
         "Close",
-        "Close the detail; then dismiss the error; then the notice.",
+        "Close the detail; then end the search, dismiss the error, then the notice.",
         "close",
         key_display="esc",
     ),
     Action("follow", "F", "Follow", "Go to the end of log and transcript and follow."),
     Action("error", "e", "Show error", "Jump to the last error's event in the log.", "jump_to_error"),
+    *LOG,
 )
 
 CALLBACKS: Sequence[Action] = (

@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.engine.wire import (
+    ChangeVolume,
     HangUp,
     Interrupt,
     Record,
@@ -22,12 +22,12 @@ from tui.engine.wire import (
     SendInstructions,
     SendText,
     SetMuted,
-    SetVolume,
     SpeakLine,
 )
 from tui.models.events import Status
 from tui.screens.actions import SESSION, bindings
 from tui.screens.keypad import KeypadScreen
+from tui.screens.log_screen import LogScreen
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
@@ -38,10 +38,9 @@ from tui.widgets.transcript import TranscriptPane
 from tui.widgets.writing import WriteLine
 
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
-MAX_VOLUME = 2.0
 
 
-class SessionScreen(Screen[None], inherit_bindings=False):
+class SessionScreen(LogScreen, inherit_bindings=False):
     """One call at a time, seen and steered."""
 
     CSS_PATH = "session.tcss"
@@ -55,17 +54,17 @@ class SessionScreen(Screen[None], inherit_bindings=False):
         """Choose another target."""
 
     def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
-        self.bridge = bridge
+        super().__init__(bridge)
         self.can_call = False
         """Whether there is a target to call; the app's business."""
+        self.replay = False
+        """A saved session is shown: nobody can be called from here."""
         self.instructions = ""
         """What the agent was last told to do in this call; the app says with what it begins."""
         self.strip = SessionStrip(bridge, id="strip")
         self.meters = Meters(id="meters")
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")
-        self.log_pane = EventLogPane(bridge, id="log")
         self.transcript = TranscriptPane(bridge, id="transcript")
         self.detail = DetailPane(bridge, id="detail")
         self.write_line = WriteLine(id="write")
@@ -108,6 +107,7 @@ class SessionScreen(Screen[None], inherit_bindings=False):
         """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
         self.meters.poll(self.bridge.telemetry, self.bridge.clock_ns())
         self.strip.poll()
+        self.search_on()
 
     def offer_actions(self) -> None:
         """Have footer and help show what applies now, if that has changed."""
@@ -120,6 +120,8 @@ class SessionScreen(Screen[None], inherit_bindings=False):
             self.detail_open,
             state.last_error,
             log_empty,
+            self.searching,
+            self.log_pane.view.marks.numbers[:1],
         )
         if offered != self._offered:
             self._offered = offered
@@ -142,6 +144,8 @@ class SessionScreen(Screen[None], inherit_bindings=False):
                 applies = state.status.live
             case "hang_up":
                 applies = state.status.live and state.status is not Status.ENDING
+            case "call_again" | "new_target" if self.replay:
+                return False
             case "call_again":
                 applies = self.can_call and not state.status.live
             case "new_target":
@@ -153,7 +157,7 @@ class SessionScreen(Screen[None], inherit_bindings=False):
             case "jump_to_error":
                 applies = state.last_error is not None
             case _:
-                applies = True
+                return self.check_log_action(action, parameters)
         return applies or None
 
     # what the keys do
@@ -176,8 +180,7 @@ class SessionScreen(Screen[None], inherit_bindings=False):
 
     def action_volume(self, step: float) -> None:
         """Louder or quieter."""
-        volume = round(self.bridge.state.volume + step, 2)
-        self.bridge.send(SetVolume(volume=min(max(volume, 0.0), MAX_VOLUME)))
+        self.bridge.send(ChangeVolume(by=step))
 
     def action_say(self, key: str) -> None:
         """Speak a caller line."""
@@ -257,11 +260,16 @@ class SessionScreen(Screen[None], inherit_bindings=False):
             self.offer_actions()
 
     def action_close(self) -> None:
-        """Close one thing: the line to write in, the detail, the error, the notice."""
-        if self.write_line.is_open:
+        """Close one thing: the line to write in, the detail, the search, the error, the notice."""
+        if self.prompt.is_open:
+            self.prompt.action_close()
+        elif self.write_line.is_open:
             self.write_line.action_close()
         elif self.detail_open:
             self.close_detail()
+        elif self.searching:
+            self.log_pane.set_pattern(None)
+            self.offer_actions()
         elif self.banner.error is not None:
             self.banner.dismiss()
             self.offer_actions()
@@ -281,10 +289,9 @@ class SessionScreen(Screen[None], inherit_bindings=False):
     def action_jump_to_error(self) -> None:
         """Show the last error's event."""
         error = self.bridge.state.last_error
-        row = None if error is None else self.bridge.log.row_of(error.number)
-        if row is not None:
+        if error is not None:
             self.log_pane.focus()
-            self.log_pane.move_to(row, centre=True)
+            self.show_event(error.number)
 
     def _changed(self, *_: object) -> None:
         self.bridge.mark_dirty(self.offer_actions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.content import Content
 from textual.widgets import Select
@@ -15,8 +15,14 @@ _SHOWN = 60
 class Choice(Select[str]):
     """A `Select` of strings that always has a value."""
 
-    def __init__(self, names: Iterable[str], *, id: str) -> None:  # noqa: A002 - Textual's name for it
-        self._offered = {name: name for name in names}
+    def __init__(
+        self,
+        names: Iterable[str] | Mapping[str, str],
+        *,
+        id: str,  # noqa: A002 - Textual's name for it
+    ) -> None:
+        """Of names that stand for themselves, or each with its label."""
+        self._offered = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
 
     @property

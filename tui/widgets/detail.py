@@ -76,7 +76,7 @@ class DetailPane(LineView, inherit_bindings=False):
     def show(self, row: Row, *, at_once: bool) -> None:
         """Show a row: its header now, its message now or when the cursor has rested."""
         event = self.bridge.log.event(row)
-        if event is self._event and self._rest is None:
+        if event == self._event and self._rest is None:
             return
         self._event = event
         self._head = self._header(event, row)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from textual import events
@@ -12,20 +13,23 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.describe import Level, describe
 from tui.models.event_log import Row
+from tui.models.event_patterns import Pattern
+from tui.models.event_terms import Everything, Filter
+from tui.models.event_view import EventView, Line
 from tui.models.text import one_line
-from tui.widgets import numbers
+from tui.widgets.event_lines import look_at, pieces
 from tui.widgets.lines import FollowView, line_of
-from tui.widgets.wrap import fit
 
-_TIME_CELLS, _SIZE_CELLS = 10, 5
-_ARROW_STYLES = {"→": "event-log--sent", "←": "event-log--received"}
-_LEVEL_STYLES = {Level.WARNING: "event-log--warning", Level.ERROR: "event-log--error"}
+FILTER_BUDGET_MS = 20.0
+"""Of a tick, for judging older events by a new filter."""
 
 
 class EventLogPane(FollowView, inherit_bindings=False):
-    """Time, direction, level, kind, summary and size of each row; the cursor's row can be opened."""
+    """Time, direction, level, kind, summary and size of each line that the filter lets through.
+
+    The view below may gain lines anywhere; cursor and top of the screen stay with the events they are on.
+    """
 
     TITLE = "Events"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -38,6 +42,8 @@ class EventLogPane(FollowView, inherit_bindings=False):
         "event-log--quiet",
         "event-log--warning",
         "event-log--error",
+        "event-log--marked",
+        "event-log--match",
         "event-log--cursor",
         "event-log--cursor-blurred",
     }
@@ -52,6 +58,8 @@ class EventLogPane(FollowView, inherit_bindings=False):
         .event-log--quiet { color: $foreground-muted; }
         .event-log--warning { color: $text-warning; }
         .event-log--error { color: $text-error; text-style: bold; }
+        .event-log--marked { color: $accent; text-style: bold; }
+        .event-log--match { text-style: reverse bold; }
         .event-log--cursor {
             color: $block-cursor-foreground; background: $block-cursor-background; text-style: none;
         }
@@ -83,54 +91,170 @@ class EventLogPane(FollowView, inherit_bindings=False):
         """The cursor's row is to be shown in detail."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
+        self.view = EventView(bridge.log)
         super().__init__(id=id)
         self.bridge = bridge
+        self.pattern: Pattern | None = None
+        """What is searched for, and highlighted."""
+        self.remark = ""
+        """What the title says of the last search or jump."""
+        self.absolute = False
+        """Times of day instead of times since the session's start."""
         self._cursor = 0
         self._cursor_follows = True
+        self._anchor: Line | None = None
+        """Where the cursor wants to be while a filter is still finding rows."""
+
+    @property
+    def cursor(self) -> int:
+        """The line with the cursor."""
+        return self._cursor
+
+    @property
+    def line(self) -> Line | None:
+        """What the cursor is on."""
+        return self._line_at(self._cursor)
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor."""
-        rows = self.bridge.log.rows
-        return rows[self._cursor] if self._cursor < len(rows) else None
+        """The row under the cursor; for an event of an opened run, one of that event alone."""
+        line, log = self.line, self.bridge.log
+        if line is None:
+            return None
+        if not line.member:
+            return log.rows[line.row]
+        index = line.event
+        return Row(line.row, index, index, 1, log.events.audio_ms[index], log.events.sizes[index])
+
+    @property
+    def unseen(self) -> int:
+        """Rows that have come since the bottom was left."""
+        return self.view.unseen
+
+    @property
+    def filtered(self) -> bool:
+        """Whether there is a filter."""
+        return not isinstance(self.view.filter, Everything)
 
     def listen(self) -> Iterable[Registration]:
         """Appended and cleared."""
         yield self.bridge.log.add_append_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self._cleared)
 
+    def on_unmount(self) -> None:
+        """Give the view back, too."""
+        super().on_unmount()
+        self.view.close()
+
     def refresh_from_model(self) -> None:
-        """New rows, and runs that have grown."""
-        rows = len(self.bridge.log)
-        self.grow(rows, rows)
+        """New rows, runs that have grown, and what the filter has found since."""
+        with self.in_place():
+            self.view.update()
+            if self.view.progress < 1:
+                self.view.step(FILTER_BUDGET_MS)
+        if self.view.progress < 1:
+            self.changed()
+        else:
+            self._anchor = None
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Change the view inside: what is under the cursor and under the reader's eyes stays where it is."""
+        cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
+        yield
+        lines = len(self.view)
+        self.grow(lines, len(self.view.rows))
         if self.following and self._cursor_follows:
-            self._place_cursor(max(rows - 1, 0))
+            self._place_cursor(max(lines - 1, 0))
+            return
+        if not self.following and top is not None:
+            with self._moving_ourselves():
+                self.scroll_to(y=self.view.position(top), animate=False)
+        if cursor is not None:
+            index = max(min(self.view.position(cursor), lines - 1), 0)
+            now = self._line_at(index)
+            if now is not None and (now.row, now.first) == (cursor.row, cursor.first):
+                self._cursor = index  # a run that grows while it is read is not shown anew
+            else:
+                self._place_cursor(index)
+            if self._anchor is not None:
+                self._show_cursor(centre=True)
+
+    def set_filter(self, wanted: Filter) -> None:
+        """Show only what this lets through."""
+        anchor = None if self.following and self._cursor_follows else self._anchor or self.line
+        self.view.set_filter(wanted)
+        self._anchor = anchor
+        self.forget_lines()
+        self.refresh_from_model()
+
+    def set_pattern(self, pattern: Pattern | None) -> None:
+        """Highlight this."""
+        self.pattern = pattern
+        self.say("")
+        self.refresh()
+
+    def say(self, remark: str) -> None:
+        """Tell it in the title, until the next one."""
+        self.remark = remark
+        self._update_title()
+
+    def toggle_times(self) -> None:
+        """Times of day, or since the session's start."""
+        self.absolute = not self.absolute
+        self.refresh()
+
+    def open_run(self, *, open_: bool) -> None:
+        """Show the events of the cursor's run below it, or no longer."""
+        line = self.line
+        if line is None or (self.view.opened(line.row) is not None) is open_:
+            return
+        self.hold()
+        with self.in_place():
+            self.view.toggle_run(line.row)
+
+    def toggle_mark(self) -> bool:
+        """Mark the cursor's line, or no longer; whether it is marked now."""
+        line, marked = self.line, False
+        if line is not None:
+            with self.in_place():
+                marked = self.view.toggle_mark(line)
+        return marked
+
+    def annotate(self, line: Line, text: str) -> None:
+        """Write a note on a line."""
+        with self.in_place():
+            self.view.annotate(line, text)
 
     def move_to(self, index: int, *, centre: bool = False) -> None:
-        """Put the cursor on a row, and the row where it can be seen."""
-        last = len(self.bridge.log) - 1
+        """Put the cursor on a line, and the line where it can be seen."""
+        last = len(self.view) - 1
         if last < 0:
             return
         index = min(max(index, 0), last)
+        self._anchor = None
         self._cursor_follows = index == last
         self._place_cursor(index)
         if index == last:
             self.follow()
         else:
-            with self._moving_ourselves():
-                self.show_line(index, centre=centre)
+            self._show_cursor(centre=centre)
             self.hold()
 
     def follow(self) -> None:
         """Go to the end and stay there, with the cursor."""
-        self._cursor_follows = True
+        self._cursor_follows, self._anchor = True, None
         super().follow()
-        self._place_cursor(max(len(self.bridge.log) - 1, 0))
+        self._place_cursor(max(len(self.view) - 1, 0))
 
     def hold(self) -> None:
         """Stop following; the cursor stays where it is."""
         self._cursor_follows = False
         super().hold()
+
+    def following_changed(self) -> None:
+        """The view counts what comes meanwhile."""
+        self.view.follow() if self.following else self.view.hold()
 
     def action_cursor(self, rows: int) -> None:
         """Up and down."""
@@ -147,7 +271,7 @@ class EventLogPane(FollowView, inherit_bindings=False):
     def on_click(self, event: events.Click) -> None:
         """Select a row; a double click opens it."""
         offset = event.get_content_offset(self)
-        if offset is None or offset.y + self.scroll_offset.y >= len(self.bridge.log):
+        if offset is None or offset.y + self.scroll_offset.y >= len(self.view):
             return
         if event.chain == 1:
             self.move_to(offset.y + self.scroll_offset.y)
@@ -157,47 +281,46 @@ class EventLogPane(FollowView, inherit_bindings=False):
     def on_resize(self) -> None:
         """Keep the cursor in sight while a row is being read."""
         if not self.following:
-            with self._moving_ourselves():
-                self.show_line(self._cursor)
+            self._show_cursor()
 
     def title_parts(self) -> list[str]:
-        """How many events there are."""
+        """How many events there are, what is shown of them, and what was found."""
         count = len(self.bridge.log.events)
-        return [self.TITLE, f"{count:,}"] if count else [self.TITLE]
+        parts = [self.TITLE, f"{count:,}"] if count else [self.TITLE]
+        if self.filtered:
+            shown = len(self.view.rows)
+            share = f", {self.view.progress:.0%} searched" if self.view.progress < 1 else ""
+            parts[1:] = [f"{shown:,} row{'' if shown == 1 else 's'} of {count:,}{share}"]
+        parts += filter(None, (self.remark, self.bridge.log.limit_notice))
+        if self.pattern is not None:
+            parts.append(f"search {one_line(str(self.pattern), 30)}")
+        if self.filtered:
+            parts.append(f"filter {one_line(str(self.view.filter), 60)}")
+        return parts
 
     def line_key(self, index: int) -> Hashable:
-        """A run grows in place."""
-        row = self.bridge.log.rows[index]
-        return index, row.last, self._highlight(index)
+        """All that a line shows: runs grow, and lines move when others come in above."""
+        return look_at(self.view, index, self.absolute, self.pattern, self._highlight(index))
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One row."""
-        log, row = self.bridge.log, self.bridge.log.rows[index]
-        what = describe(log.event(row))
+        """One line."""
         highlight = self._highlight(index)
-        level = _LEVEL_STYLES.get(what.level)
-        own = what.arrow not in _ARROW_STYLES
-        kind_style = level or ("event-log--own" if own else "event-log--kind")
-        text_style = level or ("event-log--quiet" if row.count > 1 else "event-log--summary")
-
-        kind_cells = 18 if width < 90 else 28
-        summary_cells = max(width - _TIME_CELLS - kind_cells - _SIZE_CELLS - 9, 8)
-        time = numbers.since(log.events[row.first].at_ns, log.events[0].at_ns)
-        cells = (
-            ("▌" if highlight else " ", "event-log--time"),
-            (time.rjust(_TIME_CELLS), "event-log--time"),
-            (f" {what.arrow} ", _ARROW_STYLES.get(what.arrow, "event-log--own")),
-            (f"{what.level.value} ", level or "event-log--own"),
-            (fit(one_line(what.kind, 80), kind_cells, keep_end=True) + " ", kind_style),
-            (fit(one_line(log.summary(row), summary_cells), summary_cells) + " ", text_style),
-            (numbers.size(row.size_bytes).rjust(_SIZE_CELLS), "event-log--time"),
+        look = look_at(self.view, index, self.absolute, self.pattern, highlight)
+        return line_of(
+            *((text, self.component(name, highlight)) for text, name in pieces(self.view, look, width))
         )
-        return line_of(*((text, self.component(name, highlight)) for text, name in cells))
 
     def _highlight(self, index: int) -> str:
         if index != self._cursor:
             return ""
         return "event-log--cursor" if self.has_focus else "event-log--cursor-blurred"
+
+    def _line_at(self, position: int) -> Line | None:
+        return self.view.line(position) if 0 <= position < len(self.view) else None
+
+    def _show_cursor(self, *, centre: bool = False) -> None:
+        with self._moving_ourselves():
+            self.show_line(self._cursor, centre=centre)
 
     def _place_cursor(self, index: int) -> None:
         if index != self._cursor:
@@ -208,5 +331,6 @@ class EventLogPane(FollowView, inherit_bindings=False):
 
     def _cleared(self) -> None:
         self.forget_lines()
-        self._cursor, self._cursor_follows, self.following = 0, True, True
+        self._cursor, self._cursor_follows, self._anchor, self.remark = 0, True, None, ""
+        self.following = True
         self.changed()

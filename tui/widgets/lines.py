@@ -15,6 +15,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
+from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -128,11 +129,23 @@ class FollowView(LineView, ModelPanel):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.following = True
-        """At the bottom, and staying there."""
+        self._following = True
         self._items = 0
         self._seen = 0
         self._moving = False
+
+    @property
+    def following(self) -> bool:
+        """At the bottom, and staying there."""
+        return self._following
+
+    @following.setter
+    def following(self, following: bool) -> None:
+        self._following = following
+        self.following_changed()
+
+    def following_changed(self) -> None:
+        """Override to have the model know."""
 
     @property
     def unseen(self) -> int:
@@ -193,11 +206,11 @@ class FollowView(LineView, ModelPanel):
     def _update_title(self) -> None:
         parts = self.title_parts()
         if not self.following:
-            parts.append(f"+{self.unseen:,} new, F follows" if self.unseen else "F follows")
+            parts.insert(2, f"+{self.unseen:,} new, F follows" if self.unseen else "F follows")
         title = " · ".join(parts)
         if title != self._shown_title:
             self._shown_title = title
-            self.border_title = title
+            self.border_title = Content(title)
 
     _shown_title = ""
 

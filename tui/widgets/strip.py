@@ -39,8 +39,6 @@ _LOSS_NAMES = {
     Loss.CALLBACK_FAILED: "callbacks",
 }
 """Shorter than the value of the enum, where that is long."""
-_IN_MS = frozenset({Loss.UNHEARD, Loss.QUEUE_FULL})
-_MEANT = frozenset({Loss.UNHEARD, Loss.WITHHELD})
 _GAP = 2
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
@@ -159,6 +157,7 @@ def _figures(metrics: SessionMetrics) -> list[Group]:
     return [
         _latency("response", metrics.response_latency_ms, 0, judged=True),
         Group([("loss ", _MUTED), *_losses(metrics)]),
+        *_asked_for(metrics),
         *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
         *([_count("findings", strays, 2, _WARN)] if strays else ()),
         _latency("greeting", metrics.greeting_latency_ms, 7),
@@ -191,14 +190,26 @@ def _latency(name: str, value: float | None, rank: int, *, judged: bool = False)
     return Group([(f"{name} ", _MUTED), (numbers.milliseconds(value), style)], rank)
 
 
+def _asked_for(metrics: SessionMetrics) -> list[Group]:
+    """What was dropped on purpose: no loss, and still told."""
+    return [
+        Group([(f"{loss.value} ", _MUTED), (_amount(loss, amount), _PLAIN)], 3)
+        for loss in Loss
+        if not loss.is_fault and (amount := metrics.losses.get(loss.value, 0))
+    ]
+
+
+def _amount(loss: Loss, amount: float) -> str:
+    return f"{amount / 1000:.1f} s" if loss.unit == "ms" else f"{amount:g}"
+
+
 def _losses(metrics: SessionMetrics) -> list[Part]:
     parts: list[Part] = []
     for loss in Loss:
         amount = metrics.losses.get(loss.value, 0)
-        if amount:
+        if amount and loss.is_fault:
             name = _LOSS_NAMES.get(loss, loss.value)
-            text = f"{amount / 1000:.1f} s" if loss in _IN_MS else f"{amount:g}"
-            parts.append((f"{', ' if parts else ''}{name} {text}", _PLAIN if loss in _MEANT else _WARN))
+            parts.append((f"{', ' if parts else ''}{name} {_amount(loss, amount)}", _WARN))
     return parts or [("0", _PLAIN)]
 
 

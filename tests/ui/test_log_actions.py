@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual import events
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import NASTY, Script, a_call, to_active, with_tools
+from tests.ui.test_event_log import log_lines, pings
+from tests.ui.test_nasty import check
+from tui.models import events as e
+from tui.screens.connect import ConnectScreen
+from tui.screens.export import ExportScreen
+from tui.screens.filter_help import FilterHelpScreen
+from tui.screens.help import HelpScreen
+from tui.screens.palette import ActionCommands
+
+
+def title(s: Stage) -> str:
+    return s.text().splitlines()[s.session.log_pane.region.y]
+
+
+async def ask(s: Stage, key: str, answer: str, *keys: str) -> None:
+    """Press a key, paste an answer in place of what stands there, press more keys."""
+    await s.press(key)
+    s.session.prompt.line.select_all()
+    s.app.post_message(events.Paste(answer))
+    await s.settle()
+    await s.press(*keys)
+
+
+async def clear(s: Stage, key: str) -> None:
+    """Answer with nothing."""
+    await s.press(key)
+    s.session.prompt.line.value = ""
+    await s.press("enter")
+
+
+def kinds(s: Stage) -> set[str]:
+    log, view = s.bridge.log, s.session.log_pane.view
+    return {log.events.shapes[log.events.shape_ids[view.line(n).event]].kind for n in range(len(view))}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_a_filter_shows_what_it_lets_through_while_it_is_written(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await ask(s, "f", "kind:chunk")
+        assert kinds(s) == {"playStream.chunk", "userStream.chunk"}
+        assert "4 rows of" in title(s)
+        await s.press("enter")
+        assert s.focused() is s.session.log_pane
+        await s.play(script.message("userStream.chunk", {}, audio_ms=20).message("other", {}).take())
+        assert "5 rows of" in title(s)
+        await clear(s, "f")
+        assert len(s.session.log_pane.view) == len(s.bridge.log)
+        assert "filter" not in title(s)
+
+
+async def test_a_filter_that_cannot_be_read_says_where_and_stays_open(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await ask(s, "f", "chunk (", "enter")
+        assert s.session.prompt.is_open
+        assert "Column 8:" in s.text()
+        await s.press("escape")
+        assert not s.session.log_pane.filtered, "as it was before"
+        assert "Column" not in s.text()
+
+
+async def test_tab_completes_a_filter(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await ask(s, "f", "kind:plays", "tab")
+        line = s.session.prompt.line
+        assert line.value == "kind:playStream.chunk"
+        assert "tab: kind:playStream.chunk" in s.text()
+        assert kinds(s) == {"playStream.chunk"}
+        await s.press("tab")
+        assert line.value == "kind:playStream.start"
+        await s.press("tab", "tab")
+        assert line.value == "kind:plays", "and round again"
+
+
+async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script) -> None:
+    async with stage((80, 40)) as s:
+        await s.play(a_call(script).take())
+        await ask(s, "f", "kind:", "f1")
+        assert isinstance(s.top(), FilterHelpScreen)
+        assert "more than" not in s.text()
+        assert "messages by size in bytes" in s.text()
+        await s.press("escape")
+        assert s.session.prompt.line.value == "kind:"
+        await s.press("escape", "f2")
+        assert isinstance(s.top(), FilterHelpScreen)
+
+
+async def test_what_is_read_stays_in_sight_when_a_filter_comes_and_goes(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 100).take())
+        await s.press("home", *["pagedown"] * 3)
+        number = s.number
+        await ask(s, "f", '"trip"', "enter")
+        assert s.number == number
+        await clear(s, "f")
+        assert s.number == number
+        assert any(line.startswith("▌") for line in log_lines(s))
+
+
+async def test_a_long_filter_is_applied_in_slices(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 300).take())
+        view = s.session.log_pane.view
+        view._slice, ticks = 50, iter(range(10_000))
+        view._clock = lambda: float(next(ticks))
+        s.session.log_pane.hold()
+        await s.session.action_filter_log()
+        assert s.session._filter("ping") == ""
+        assert 0 < view.progress < 1
+        assert "%" in title(s)
+        while view.progress < 1:
+            await s.tick()
+        await s.tick()
+        assert "300 rows" in title(s)
+
+
+async def test_a_run_opens_and_closes(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
+        await s.play(script.after(20).message("playStream.chunk", {}, audio_ms=20).take())
+        assert "▸ playStream.chunk" in log_lines(s)[-1]
+        await s.press("right")
+        assert "▾ playStream.chunk" in log_lines(s)[-3]
+        assert "└ playStream.chunk" in log_lines(s)[-1]
+        await s.press("down", "enter")
+        assert "in a row" not in s.text(), "the detail is of this one message"
+        await s.press("escape", "left")
+        assert "▸ playStream.chunk" in log_lines(s)[-1]
+
+
+async def test_what_is_read_of_a_run_stays_while_it_grows(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 50).message("playStream.chunk", {"n": 1}, audio_ms=20).take())
+        await s.press("enter")
+        assert '"n": 1' in s.text()
+        await s.play(script.after(20).message("playStream.chunk", {"n": 2}, audio_ms=20).take())
+        assert s.session.detail._rest is None
+        assert '"n": 1' in s.text()
+        assert "2 × audio" in s.text()
+
+
+async def test_marks_are_seen_jumped_between_and_taken_away(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 50).take())
+        await s.press("home", "b", "down", "down", "b", "end")
+        await s.press("right_square_bracket")
+        assert s.number == 1
+        assert "wrapped" in title(s)
+        assert "◆" in log_lines(s)[0]
+        await s.press("right_square_bracket")
+        third = s.number
+        await s.press("left_square_bracket", "b", "right_square_bracket")
+        assert s.number == third
+        assert len(s.session.log_pane.view.marks) == 1
+
+
+async def test_a_note_is_in_the_line(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 5).take())
+        await ask(s, "a", "[/b] late", "enter")
+        assert "✎ [/b] late · round" in log_lines(s)[-1]
+        await clear(s, "a")
+        assert "✎" not in log_lines(s)[-1]
+
+
+async def test_jumps_to_errors_turns_times_and_numbers(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).after(50).add(e.ErrorRaised, source="x", code="y", message="z").take())
+        error = s.number
+        await s.press("home", "E")
+        assert s.number == error
+        await s.press("left_curly_bracket")
+        assert "turn 1" in title(s)
+        await s.press("g", "#", "4", "enter")
+        assert s.number == 4
+        await ask(s, "g", "2.9", "enter")
+        assert "+2.9" in next(line for line in log_lines(s) if line.startswith("▌"))
+        await ask(s, "g", "soon", "enter")
+        assert "Write seconds" in s.text()
+
+
+async def test_the_other_end_of_a_pair(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(with_tools(a_call(script)).take())
+        await s.press("home")
+        await ask(s, "f", "session.", "enter")
+        number = s.number
+        await s.press("o")
+        assert s.number != number
+        await s.press("o")
+        assert s.number == number
+        await ask(s, "f", "initiate", "enter", "o")
+        assert "hidden by the filter" in title(s)
+
+
+async def test_a_search_highlights_and_goes_on_and_wraps(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 30).take())
+        await s.press("home")
+        await ask(s, "slash", "TRIP 1", "enter")
+        first = s.number
+        await s.press("n")
+        assert s.number == first + 9, "1, then 10"
+        assert "n Next" in s.text().splitlines()[-1]
+        await s.press("N", "N")
+        assert "wrapped" in title(s)
+        style = s.session.log_pane.get_component_rich_style("event-log--match")
+        strip = s.session.log_pane.render_line(s.session.log_pane.cursor - s.session.log_pane.scroll_offset.y)
+        assert "trip 1" in [part.text for part in strip if part.style and part.style.reverse == style.reverse]
+        await s.press("escape")
+        assert not s.session.searching
+
+
+async def test_a_search_goes_on_in_the_messages_and_says_when_nothing_is_there(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        to_active(script).message("hidden", {"deep": "treasure"}, "nothing")
+        await s.play(pings(script, 30).take())
+        await ask(s, "slash", "treasure", "enter")
+        await s.until(lambda: "in the message" in title(s))
+        assert "hidden" in next(line for line in log_lines(s) if line.startswith("▌"))
+        await ask(s, "slash", "zzz", "enter")
+        assert "no match" in title(s)
+        await ask(s, "slash", "/(/", "enter")
+        assert "Column" in s.text()
+
+
+async def test_n_is_the_connect_screen_when_nothing_is_searched_for(stage: Staging, script: Script) -> None:
+    async with stage(target=None) as s:
+        s.app.pop_screen()
+        await s.settle()
+        await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+        await ask(s, "slash", "status", "enter", "n")
+        assert s.top() is s.session
+        await s.press("escape", "n")
+        assert isinstance(s.top(), ConnectScreen)
+
+
+async def test_a_replay_cannot_call(stage: Staging, script: Script) -> None:
+    async with stage((200, 60), target=None, replay=True) as s:
+        await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+        await s.press("n", "c")
+        assert s.top() is s.session
+        assert "n New" not in s.text()
+        assert "c Call" not in s.text()
+        offered = [str(hit.prompt) async for hit in ActionCommands(s.session).discover()]
+        assert not {"New  n", "Call  c"} & set(offered)
+        await s.press("question_mark")
+        assert isinstance(s.top(), HelpScreen)
+        assert "another target" not in s.text()
+
+
+async def test_times_of_day(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await s.press("home", "z")
+        assert ":00:00.0" in log_lines(s)[0]
+        await s.press("z")
+        assert "+0.000" in log_lines(s)[0]
+
+
+async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, script: Script) -> None:
+    async with stage((200, 60)) as s:
+        await s.play(to_active(script).take())
+        assert any("Δ0.012" in line for line in log_lines(s))
+
+
+async def test_export_writes_what_is_shown_and_says_how_much(
+    stage: Staging, script: Script, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    async with stage() as s:
+        await s.play(pings(to_active(script), 20).take())
+        await ask(s, "f", "ping", "enter", "x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        screen.path.value = str(path)
+        await s.press("enter")
+        await s.until(lambda: s.top() is s.session)
+        assert any(notice.message.startswith("20 events") for notice in s.app._notifications)
+        assert len([json.loads(line) for line in path.read_text().splitlines()]) == 20
+
+
+async def test_an_export_that_cannot_be_says_why_and_stays_open(
+    stage: Staging, script: Script, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("mine")
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await s.press("x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        for name, reason in (
+            (str(path), "exists already"),
+            ("", "Write the name"),
+            ("~nobody-of-this-name/x", "cannot be the name"),
+            (str(tmp_path / "no" / "x.csv"), "cannot be written"),
+        ):
+            screen.path.value = name
+            await s.press("enter")
+            assert reason in s.text()
+        assert path.read_text() == "mine"
+        screen.path.value = str(tmp_path / "all.csv")
+        screen.format.choose("csv")
+        screen.what.choose("all")
+        await s.press("enter")
+        await s.until(lambda: s.top() is s.session)
+        assert len((tmp_path / "all.csv").read_text().splitlines()) == len(s.bridge.log.events) + 1
+
+
+async def test_an_export_that_is_given_up_leaves_nothing(
+    stage: Staging, script: Script, tmp_path: Path
+) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await s.press("x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        screen.path.value = str(tmp_path / "out.jsonl")
+        before = names(tmp_path)
+        screen.action_export()
+        assert names(tmp_path) != before, "it is under way"
+        screen.action_close()
+        await s.until(lambda: names(tmp_path) == before)
+
+
+async def test_the_format_gives_the_file_its_ending(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await s.press("x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        screen.format.choose("txt")
+        await s.settle()
+        assert screen.path.value.endswith("/events.txt")
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+@pytest.mark.parametrize("key", ["f", "slash", "a"])
+async def test_nasty_texts_in_every_question(stage: Staging, script: Script, key: str) -> None:
+    async with stage() as s:
+        to_active(script)
+        for text in NASTY:
+            script.message(text[:50] or "x", {}, text)
+        await s.play(script.take())
+        for text in NASTY[1:9]:
+            await s.press(key)
+            s.app.post_message(events.Paste(text[:500]))
+            await s.settle()
+            check(s)
+            await s.press("tab", "enter")
+            check(s)
+            if s.session.prompt.is_open:
+                await s.press("escape")
+
+
+async def test_none_of_it_minds_an_empty_log(stage: Staging) -> None:
+    async with stage() as s:
+        keys = ["f", "slash", "N", "x", "b", "a", "E", "g", "o", "right", "left", "z"]
+        await s.press(*keys, "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
+        assert s.top() is s.session
+        assert not s.session.prompt.is_open

@@ -1,0 +1,163 @@
+"""The export: what, in which format, where to; then its progress, and what was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Select, Static
+
+from tui.bridge import Bridge
+from tui.models.event_view import EventView
+from tui.models.export import Export, ExportError, ExportFormat, Selection, everything, marked
+from tui.models.text import one_line
+from tui.screens.actions import Action, bindings
+from tui.widgets.choice import Choice
+from tui.widgets.writing import TextLine
+
+EXPORT = (
+    Action("export_start", "ctrl+s", "Export", "Write the file.", "export", key_display="^s"),
+    Action("export_close", "escape", "Close", "Close; an export under way is given up.", "close"),
+)
+BUDGET_MS = 20.0
+"""Of a tick."""
+_FORMATS = {
+    ExportFormat.JSONL.value: "JSON Lines, for programs",
+    ExportFormat.CSV.value: "CSV, for a spreadsheet",
+    ExportFormat.TEXT.value: "Text, to read",
+}
+_BAR_CELLS = 30
+
+
+class ExportScreen(ModalScreen[None], inherit_bindings=False):
+    """A form; `poll` it while it is shown."""
+
+    CSS_PATH = "export.tcss"
+    TITLE = "Export"
+    AUTO_FOCUS = "#path"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(EXPORT)
+
+    def __init__(self, bridge: Bridge, view: EventView, folder: Path) -> None:
+        super().__init__()
+        self.bridge, self.view = bridge, view
+        filtered = bool(str(view.filter))
+        what = {
+            "shown": f"What the filter shows: {view.filter}" if filtered else "What the log shows",
+            "marked": f"What is marked ({len(view.marks):,})",
+            "all": f"Everything ({len(bridge.log.events):,} events)",
+        }
+        self.what = Choice(what, id="what")
+        self.format = Choice(_FORMATS, id="format")
+        self.path = TextLine(str(folder / "events.jsonl"), id="path", compact=True, select_on_focus=False)
+        self.raw = Choice({"no": "Without the raw messages", "yes": "With the raw messages"}, id="raw")
+        self.existing = Choice(
+            {"keep": "An existing file stays", "replace": "An existing file is replaced"}, id="existing"
+        )
+        self.told = Static(id="told", markup=False)
+        self._export: Export | None = None
+        self._progress = 0.0
+
+    def compose(self) -> ComposeResult:
+        """The form."""
+        with Vertical(id="export") as box:
+            box.border_title = "Export events"
+            for label, field in (
+                ("What", self.what),
+                ("Format", self.format),
+                ("", self.raw),
+                ("File", self.path),
+                ("", self.existing),
+            ):
+                with Horizontal(classes="field"):
+                    yield Label(label)
+                    yield field
+            yield self.told
+            with Horizontal(id="buttons"):
+                yield Button("Export", id="start", variant="primary", compact=True)
+                yield Button("Close", id="close", compact=True)
+
+    def on_mount(self) -> None:
+        """Write on at the end of the name."""
+        self.path.cursor_position = len(self.path.value)
+
+    def on_unmount(self) -> None:
+        """Leave no half a file."""
+        if self._export is not None:
+            self._export.cancel()
+
+    def poll(self) -> None:
+        """Write on. Called every tick."""
+        export = self._export
+        if export is None:
+            return
+        try:
+            report = export.step(BUDGET_MS)
+        except ExportError as error:
+            self._export = None
+            self._tell(str(error))
+            return
+        if report is None:
+            self._tell(f"{'█' * round(self._progress * _BAR_CELLS):<{_BAR_CELLS}} {self._progress:.0%}")
+        else:
+            self._export = None
+            self.app.notify(one_line(f"{report}: {report.path}", 400), title="Exported", markup=False)
+            self.dismiss()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#start")
+    def action_export(self) -> None:
+        """Begin."""
+        if self._export is not None:
+            return
+        if not self.path.value.strip():
+            self._tell("Write the name of a file.")
+            return
+        try:
+            self._export = Export(
+                self.bridge.log,
+                self._selection(),
+                Path(self.path.value.strip()).expanduser(),
+                ExportFormat(self.format.chosen),
+                marks=self.view.marks,
+                raw=self.bridge.raw_message if self.raw.chosen == "yes" else None,
+                overwrite=self.existing.chosen == "replace",
+            )
+        except ExportError as error:
+            self._tell(str(error))
+        except (ValueError, RuntimeError) as error:  # a name with a null character; no such user behind ~
+            self._tell(f"This cannot be the name of a file: {error}.")
+        else:
+            self._export.add_progress_callback(self._progressed)
+
+    @on(Button.Pressed, "#close")
+    def action_close(self) -> None:
+        """Give up what is under way, and say so."""
+        if self._export is not None:
+            self.app.notify("The export was stopped; nothing was written.", markup=False)
+        self.dismiss()
+
+    @on(Select.Changed, "#format")
+    def _end_name(self) -> None:
+        path = Path(self.path.value)
+        if path.suffix.lstrip(".") in _FORMATS and path.suffix != f".{self.format.chosen}":
+            self.path.value = str(path.with_suffix(f".{self.format.chosen}"))
+
+    def _selection(self) -> Selection:
+        match self.what.chosen:
+            case "shown":
+                return self.view.select
+            case "marked":
+                return marked(self.bridge.log, self.view.marks)
+            case _:
+                return everything
+
+    def _progressed(self, fraction: float) -> None:
+        self._progress = fraction
+
+    def _tell(self, text: str) -> None:
+        self.told.update(one_line(text, 400))

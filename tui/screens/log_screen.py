@@ -1,0 +1,272 @@
+"""LogScreen: what can be done with the event log: filter, search, marks, notes, jumps, runs, export."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from textual.screen import Screen
+
+from tui.bridge import Bridge
+from tui.models.event_completion import completions
+from tui.models.event_fields import FilterError
+from tui.models.event_filter import parse
+from tui.models.event_pairs import Pairs
+from tui.models.event_search import (
+    ERRORS,
+    MARKED,
+    RawSearch,
+    at_number,
+    at_time,
+    find,
+    next_turn,
+    search_pattern,
+)
+from tui.models.event_terms import Filter, Text
+from tui.models.event_view import Line
+from tui.screens.export import ExportScreen
+from tui.screens.filter_help import FilterHelpScreen
+from tui.widgets.event_log import EventLogPane
+from tui.widgets.prompt import PromptLine, Question
+
+RAW_BUDGET_MS = 20.0
+"""Of a tick, for searching in raw messages."""
+
+
+class LogScreen(Screen[None]):
+    """The log's part of the session screen."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.log_pane = EventLogPane(bridge, id="log")
+        self.prompt = PromptLine(id="prompt")
+        self._pairs = Pairs(bridge.log, bridge.raw_message)
+        self._raw_search: RawSearch | None = None
+
+    @property
+    def searching(self) -> bool:
+        """Whether something is searched for, and ``n`` finds the next."""
+        return self.log_pane.pattern is not None
+
+    def check_log_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """True: applies. None: not now. False: another action has the key."""
+        empty = not self.bridge.log.rows
+        match action:
+            case "find_next":
+                return self.searching or (None if "N" in map(str, parameters) else False)
+            case "filter_log" | "search_log" | "go_to" | "export" | "jump" | "pair" | "mark" | "note" | "run":
+                return None if empty else True
+            case "jump_mark":
+                return True if self.log_pane.view.marks.numbers else None
+            case _:
+                return True
+
+    def offer_actions(self) -> None:
+        """Have footer and help show what applies now, if that has changed."""
+        raise NotImplementedError
+
+    async def _ask(self, question: Question, value: str = "") -> None:
+        # Many sessions never ask; mounted from the start its five widgets would delay the first picture.
+        if not self.prompt.is_attached:
+            await self.mount(self.prompt)
+        self.prompt.ask(question, value)
+
+    # filter
+
+    async def action_filter_log(self) -> None:
+        """Show only some events."""
+        before = self.log_pane.view.filter
+        question = Question(
+            "Filter",
+            "kind:chunk size > 2k · enter keeps, tab completes, F1 explains",
+            self._filter,
+            self._filter,
+            partial(self._restore_filter, before),
+            lambda text: completions(text, self.bridge.log.kinds()),
+            self.action_filter_help,
+        )
+        await self._ask(question, str(before))
+
+    def _filter(self, text: str) -> str:
+        try:
+            wanted = parse(text)
+        except FilterError as error:
+            return str(error)
+        if wanted != self.log_pane.view.filter:
+            self.log_pane.set_filter(wanted)
+            self.offer_actions()
+        return ""
+
+    def _restore_filter(self, before: Filter) -> None:
+        if before != self.log_pane.view.filter:
+            self.log_pane.set_filter(before)
+            self.offer_actions()
+
+    def action_filter_help(self) -> None:
+        """The page that explains filters."""
+        self.app.push_screen(FilterHelpScreen())
+
+    # search
+
+    async def action_search_log(self) -> None:
+        """Search."""
+        pane = self.log_pane
+        question = Question(
+            "Search",
+            'words, "words" or /regex/ · enter finds, n and N go on, empty ends',
+            self._search,
+            self._highlight,
+            partial(pane.set_pattern, pane.pattern),
+        )
+        await self._ask(question)
+
+    def _highlight(self, text: str) -> str:
+        try:
+            self.log_pane.set_pattern(search_pattern(text) if text.strip() else None)
+        except FilterError as error:
+            return str(error)
+        return ""
+
+    def _search(self, text: str) -> str:
+        problem = self._highlight(text)
+        self._raw_search = None
+        if not problem and self.searching:
+            self.action_find_next("n")
+        self.offer_actions()
+        return problem
+
+    def action_find_next(self, key: str) -> None:
+        """The next match, or with ``N`` the one before; what is in no line is looked for in the messages."""
+        pane, forward = self.log_pane, key == "n"
+        if pane.pattern is None:
+            return
+        if not self._jump(Text(pane.pattern), forward=forward, what=""):
+            self._raw_search = RawSearch(
+                pane.view, pane.pattern, pane.cursor, self.bridge.raw_message, forward=forward
+            )
+            self.search_on()
+
+    def search_on(self) -> None:
+        """Search on in the raw messages, a slice at each tick."""
+        search = self._raw_search
+        if search is None:
+            return
+        progress = search.step(RAW_BUDGET_MS)
+        if not search.done:
+            self.log_pane.say(f"searching the messages, {progress:.0%}")
+            return
+        self._raw_search = None
+        if search.found is None:
+            self.log_pane.say("no match")
+        else:
+            self.log_pane.move_to(search.found.position, centre=True)
+            self.log_pane.say("in the message" + (" · wrapped" if search.found.wrapped else ""))
+
+    # jumps
+
+    def _jump(self, wanted: Filter, *, forward: bool, what: str) -> bool:
+        """To the next match; ``what`` there is none of. Says so, and whether it wrapped."""
+        pane = self.log_pane
+        self._raw_search = None
+        found = find(pane.view, wanted, pane.cursor, forward=forward)
+        if found is not None:
+            pane.move_to(found.position, centre=True)
+        pane.say(f"no {what}" if found is None and what else "wrapped" if found and found.wrapped else "")
+        return found is not None
+
+    def action_jump(self, what: str, forward: bool = True) -> None:
+        """To the next error, or to a turn."""
+        pane = self.log_pane
+        if what == "error":
+            self._jump(ERRORS, forward=forward, what="error")
+        elif len(pane.view):
+            target = next_turn(pane.view, pane.cursor, forward=forward)
+            if target is None:
+                pane.say("no turn after this" if forward else "no turn before this")
+            else:
+                pane.move_to(target, centre=True)
+                turn = self.bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)
+                pane.say(f"turn {turn}")
+
+    def action_jump_mark(self, forward: bool = True) -> None:
+        """To the next mark."""
+        self._jump(MARKED, forward=forward, what="mark")
+
+    async def action_go_to(self) -> None:
+        """To a time or a number."""
+        hint = "12.5 or 1:30 since the session's start, or #123 for an event"
+        await self._ask(Question("Go to", hint, self._go_to))
+
+    def _go_to(self, text: str) -> str:
+        view = self.log_pane.view
+        if not text or not len(view):
+            return ""
+        try:
+            if text.startswith("#"):
+                target = at_number(view, int(text[1:]))
+            else:
+                minutes, _, seconds = text.rpartition(":")
+                target = at_time(view, float(seconds) + 60 * (int(minutes) if minutes else 0))
+        except (ValueError, OverflowError):
+            return "Write seconds (12.5), minutes and seconds (1:30), or # and an event's number (#123)."
+        self.log_pane.move_to(target, centre=True)
+        return ""
+
+    def action_pair(self) -> None:
+        """To what belongs to this event."""
+        pane, line = self.log_pane, self.log_pane.line
+        if line is None:
+            return
+        partner = self._pairs.partner(self.bridge.log.events.numbers[line.event])
+        if partner is None:
+            pane.say("nothing belongs to this event")
+        else:
+            self.show_event(partner)
+
+    def show_event(self, number: int) -> None:
+        """Put the cursor on an event's line, or on the nearest one, and say what hides it."""
+        view, row = self.log_pane.view, self.bridge.log.row_of(number)
+        if row is None:
+            return
+        shown = view.shows(row)
+        position = view.position_of_event(number) if shown else None
+        self.log_pane.move_to(view.position_of(row) if position is None else position, centre=True)
+        self.log_pane.say("" if shown else f"event {number:,} is hidden by the filter")
+
+    # marks, notes, runs, times
+
+    def action_mark(self) -> None:
+        """Mark, or no longer."""
+        self.log_pane.toggle_mark()
+        self.offer_actions()
+
+    async def action_note(self) -> None:
+        """Write a note on the event."""
+        line, view = self.log_pane.line, self.log_pane.view
+        if line is None:
+            return
+        self.log_pane.hold()
+        before = view.marks.notes.get(view.number(line), "")
+        await self._ask(
+            Question("Note", "enter keeps it, empty takes it away", partial(self._note, line)), before
+        )
+
+    def _note(self, line: Line, text: str) -> str:
+        if line.event < len(self.bridge.log.events):
+            self.log_pane.annotate(line, text)
+        return ""
+
+    def action_run(self, open_: bool) -> None:
+        """Open or close a run."""
+        self.log_pane.open_run(open_=open_)
+
+    def action_times(self) -> None:
+        """Times of day, or since the start."""
+        self.log_pane.toggle_times()
+
+    # export
+
+    def action_export(self) -> None:
+        """Choose what, and where to."""
+        self.app.push_screen(ExportScreen(self.bridge, self.log_pane.view, Path.cwd()))

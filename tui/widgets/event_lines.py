@@ -1,0 +1,126 @@
+"""EventLine: one line of the event log, as pieces of text and the style each of them is drawn in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tui.models.describe import Level, describe
+from tui.models.event_patterns import Pattern, Span
+from tui.models.event_view import EventView, Line
+from tui.models.events import SessionStarted
+from tui.models.text import one_line
+from tui.widgets import numbers
+from tui.widgets.wrap import fit
+
+WIDE = 90
+"""From here on there is room for the time since the line above, and for long kinds."""
+
+_TIME_CELLS, _DELTA_CELLS, _SIZE_CELLS = 10, 9, 5
+_ARROW_STYLES = {"→": "event-log--sent", "←": "event-log--received"}
+_LEVEL_STYLES = {Level.WARNING: "event-log--warning", Level.ERROR: "event-log--error"}
+Pieces = list[tuple[str, str]]
+
+
+class Look(NamedTuple):
+    """What the look of a line depends on, beside its place and the width: all of it is in the cache's key."""
+
+    line: Line
+    marked: bool
+    note: str
+    opened: bool
+    delta_ns: int | None
+    absolute: bool
+    pattern: Pattern | None
+    highlight: str
+
+
+def look_at(view: EventView, position: int, absolute: bool, pattern: Pattern | None, highlight: str) -> Look:
+    """What is to be drawn in a line of the view."""
+    line = view.line(position)
+    return Look(
+        line,
+        bool(view.marks_in(line)),
+        view.marks.notes.get(view.number(line), "") if view.marks.notes else "",
+        view.opened(line.row) is not None,
+        view.delta_ns(position),
+        absolute,
+        pattern,
+        highlight,
+    )
+
+
+def pieces(view: EventView, look: Look, width: int) -> Pieces:
+    """A line from left to right."""
+    log, line = view.log, look.line
+    what = describe(log.events[line.event])
+    row = log.rows[line.row]
+    is_run = row.count > 1 and not line.member
+    level = _LEVEL_STYLES.get(what.level)
+    own = what.arrow not in _ARROW_STYLES
+    kind_style = level or ("event-log--own" if own else "event-log--kind")
+    text_style = level or ("event-log--quiet" if row.count > 1 else "event-log--summary")
+    wide = width >= WIDE
+    kind_cells = 28 if wide else 18
+    delta_cells = _DELTA_CELLS if wide else 0
+    summary_cells = max(width - _TIME_CELLS - delta_cells - kind_cells - _SIZE_CELLS - 9, 8)
+
+    glyph = what.level.value
+    if is_run and not glyph.strip():
+        glyph = "▾" if look.opened else "▸"
+    kind = ("└ " if line.member else "") + one_line(what.kind, 80)
+    summary = log.events.texts[line.event] if line.member else log.summary(row)
+    if look.note:
+        summary = f"✎ {look.note} · {summary}"
+    summary = one_line(summary, summary_cells)
+    size_bytes = log.events.sizes[line.event] if line.member else row.size_bytes
+    time = _time(view, line, look.absolute)
+    if look.marked:
+        time = f"◆{time.rjust(_TIME_CELLS - 1)}"
+    parts: Pieces = [("▌" if look.highlight else " ", "event-log--time")]
+    parts.append((time.rjust(_TIME_CELLS), "event-log--marked" if look.marked else "event-log--time"))
+    if wide:
+        parts.append((_delta(look.delta_ns).rjust(_DELTA_CELLS), "event-log--own"))
+    parts += [
+        (f" {what.arrow} ", _ARROW_STYLES.get(what.arrow, "event-log--own")),
+        (f"{glyph} ", level or "event-log--own"),
+    ]
+    for text, cells, keep_end, style in (
+        (kind, kind_cells, True, kind_style),
+        (summary, summary_cells, False, text_style),
+    ):
+        fitted = fit(text, cells, keep_end=keep_end)
+        parts += _highlighted(fitted, style, [] if look.pattern is None else look.pattern.spans(fitted))
+        parts.append((" ", style))
+    parts.append((numbers.size(size_bytes).rjust(_SIZE_CELLS), "event-log--time"))
+    return parts
+
+
+def _highlighted(text: str, style: str, spans: list[Span]) -> Pieces:
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [(text[at:start], style), (text[start:end], "event-log--match")]
+        at = end
+    return [*parts, (text[at:], style)]
+
+
+def _time(view: EventView, line: Line, absolute: bool) -> str:
+    events = view.log.events
+    at_ns, start_ns = events.at_ns[line.first], events.at_ns[0]
+    begin = events[0] if absolute else None
+    if isinstance(begin, SessionStarted):
+        try:
+            moment = datetime.fromisoformat(begin.started_utc).astimezone()
+            moment += timedelta(microseconds=(at_ns - start_ns) // 1000)
+            return f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}"
+        except (ValueError, OverflowError, OSError):
+            pass  # a session of an unknown time still has its seconds
+    return numbers.since(at_ns, start_ns)
+
+
+def _delta(delta_ns: int | None) -> str:
+    """The time since the line above, in at most eight characters."""
+    if delta_ns is None:
+        return ""
+    seconds = delta_ns / 1e9
+    return f"Δ{seconds:.3f}" if abs(seconds) < 1000 else f"Δ{seconds:.0f}"

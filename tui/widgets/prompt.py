@@ -1,0 +1,168 @@
+"""PromptLine: one question at a time in the footer's place: a filter, a search, a time, a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui.models.text import one_line
+from tui.widgets.writing import TextLine
+
+MAX_CHARACTERS = 2000
+_MAX_MESSAGE = 400
+_SHOWN_COMPLETIONS = 8
+
+
+def _nothing(_: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and what becomes of the answer. Each function returns what is wrong with it, or nothing."""
+
+    label: str
+    hint: str
+    """While nothing is written."""
+    entered: Callable[[str], str]
+    edited: Callable[[str], str] = _nothing
+    """Called at every change."""
+    left: Callable[[], None] | None = None
+    """Called when it is closed without an answer."""
+    complete: Callable[[str], Iterable[str]] | None = None
+    """How the text before the cursor may go on."""
+    explain: Callable[[], None] | None = None
+    """F1."""
+
+
+class PromptLine(Vertical):
+    """The question, the line for the answer, and above it what is wrong with it."""
+
+    TITLE = "Question"
+    DEFAULT_CSS = """
+    PromptLine {
+        display: none; height: auto; padding: 0 1; background: $panel;
+        .message { display: none; height: auto; max-height: 3; color: $text-warning; }
+        .asked { height: 1; }
+        .label { width: auto; color: $primary; text-style: bold; padding: 0 1 0 0; }
+        Input { width: 1fr; background: $panel; background-tint: transparent; }
+        &.-open { display: block; }
+        &.-told .message { display: block; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Close the line", show=False, id="prompt.close"),
+        Binding("tab", "complete", "Complete", show=False, id="prompt.complete"),
+        Binding("f1", "explain", "Explain", show=False, id="prompt.explain"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.line = TextLine(max_length=MAX_CHARACTERS, select_on_focus=False, compact=True)
+        self.message = Static(classes="message", markup=False)
+        self._label = Static(classes="label", markup=False)
+        self._question: Question | None = None
+        self._came_from: Widget | None = None
+        self._offered: list[str] = []
+        self._tried = 0
+
+    def compose(self) -> ComposeResult:
+        """The message above, the line below."""
+        yield self.message
+        with Horizontal(classes="asked"):
+            yield self._label
+            yield self.line
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is shown."""
+        return self._question is not None
+
+    def ask(self, question: Question, value: str = "") -> None:
+        """Open for this question, with an answer to begin with."""
+        if not self.is_open:
+            self._came_from = self.screen.focused
+        self._question = question
+        self._label.update(question.label)
+        with self.line.prevent(Input.Changed):
+            self.line.value = value
+        self.line.cursor_position = len(value)
+        self.line.placeholder = question.hint
+        self.tell("")
+        self.add_class("-open")
+        self.line.focus()
+
+    def tell(self, message: str) -> None:
+        """Show this above the line; nothing: no longer."""
+        self.message.update(one_line(message, _MAX_MESSAGE))
+        self.set_class(bool(message), "-told")
+
+    def action_close(self) -> None:
+        """Leave things as they were."""
+        question = self._question
+        self._shut()
+        if question is not None and question.left is not None:
+            question.left()
+
+    def action_complete(self) -> None:
+        """Put in the likeliest way to go on; pressed again, the next one."""
+        question = self._question
+        if question is None or question.complete is None:
+            return
+        at = self.line.cursor_position
+        if not self._offered:
+            before = self.line.value[:at]
+            self._offered, self._tried = [*question.complete(before), before], 0
+            if len(self._offered) == 1:
+                self._offered = []
+                return
+        else:
+            self._tried = (self._tried + 1) % len(self._offered)
+        offered, chosen = self._offered, self._offered[self._tried]
+        rest = self.line.value[at:]
+        with self.line.prevent(Input.Changed):
+            self.line.value = chosen + rest
+        self.line.cursor_position = len(chosen)
+        problem = question.edited(self.line.value)
+        self._offered = offered
+        shown = [one_line(text, 40) for text in offered[:-1]]
+        start = min(self._tried, len(shown) - 1) // _SHOWN_COMPLETIONS * _SHOWN_COMPLETIONS
+        self.tell(problem or "tab: " + "  ".join(shown[start : start + _SHOWN_COMPLETIONS]))
+
+    def action_explain(self) -> None:
+        """The help page of this question."""
+        if self._question is not None and self._question.explain is not None:
+            self._question.explain()
+
+    @on(Input.Changed)
+    def _edited(self, event: Input.Changed) -> None:
+        event.stop()
+        self._offered = []
+        if self._question is not None:
+            self.tell(self._question.edited(event.value))
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._question is None:
+            return
+        problem = self._question.entered(self.line.value.strip())
+        if problem:
+            self.tell(problem)
+        else:
+            self._shut()
+
+    def _shut(self) -> None:
+        self._question = None
+        self._offered = []
+        self.remove_class("-open")
+        if self.line.has_focus:
+            self.screen.set_focus(self._came_from)
