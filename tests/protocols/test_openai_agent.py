@@ -489,3 +489,9 @@ class TestTheConversation:
         assert code(tell(an_agent(), "output_audio_buffer.clear")) == "invalid_value"
         with pytest.raises(ProtocolError):
             an_agent().receive("{")
+
+
+def test_a_padding_beyond_every_float_is_a_long_padding() -> None:
+    agent = an_agent(**turn({"type": "server_vad", "prefix_padding_ms": 10**400}))
+    append(agent, times=2)
+    assert agent.detects_turns

@@ -198,7 +198,7 @@ class Configuration:
     def prefix_padding_ms(self) -> float:
         """How much before the speech belongs to a turn."""
         padding = (self.turn_detection or {}).get("prefix_padding_ms", 300)
-        return min(max(float(padding), 0.0), 5_000.0)
+        return float(min(max(padding, 0), 5_000))
 
     @property
     def transcribes(self) -> bool:
