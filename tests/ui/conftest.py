@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -39,8 +40,9 @@ def rare_collections() -> Iterator[None]:
 
 
 @pytest.fixture
-def untraced() -> Iterator[None]:
-    """For tests that switch tracing on: off again, and forgotten, when they end."""
+def untraced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For tests that switch tracing on: without what earlier tests left alive, and off again when they end."""
+    monkeypatch.setattr(callback_tracing, "_owners", weakref.WeakSet())
     yield
     callback_tracing.disable()
     callback_tracing.reset()
