@@ -175,3 +175,11 @@ def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) 
     finally:
         bridge.trace_callbacks(False)
     assert not bridge.tracing_callbacks
+
+
+def test_a_log_with_something_in_it_outlives_the_engine() -> None:
+    engine = EngineHandle()
+    Path(engine.log_path).write_text("a traceback")
+    engine.stop()
+    assert Path(engine.log_path).read_text() == "a traceback"
+    Path(engine.log_path).unlink()

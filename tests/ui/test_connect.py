@@ -112,3 +112,14 @@ async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Sta
     async with stage(target=None, recent=RECENT, protocols=("audiocodes", "twilio")) as s:
         await s.press("down", "enter", "n")
         assert form(s)._recent[0] == RECENT[1]
+
+
+async def test_devices_that_are_known_before_the_form_is_built_wait_for_it(stage: Staging) -> None:
+    async with stage() as s:
+        await s.play([devices()])
+        screen = ConnectScreen(s.bridge, recent=[], protocols=["audiocodes"], demo=None)
+        screen.poll()
+        await s.app.push_screen(screen)
+        await s.tick()
+        screen.capture.choose("0")
+        assert screen.capture.chosen == "0"
