@@ -12,7 +12,7 @@ from tui.dialling import settle
 from tui.models.target import Target
 from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
 from tui.protocols.registry import protocol_named
-from tui.websocket.client import ConnectionFailed, WebSocketClient
+from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
 from tui.websocket.message_handler import MessageHandler
 
 
@@ -24,12 +24,7 @@ async def check(target: Target, tell: Callable[[str], None]) -> Outcome:
         tell(note)
     protocol = protocol_named(target.protocol)
     caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")
-    client = WebSocketClient(
-        target.url,
-        headers={**(protocol.headers(target.token, target.url) if target.token else {}), **target.headers},
-        insecure=target.insecure,
-        cacert=target.cacert,
-    )
+    client = client_of(target, protocol)
     began_ns = time.monotonic_ns()
     try:
         await client.open(target.connect_timeout_s)

@@ -40,7 +40,7 @@ from tui.protocols.base import (
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
 from tui.protocols.registry import protocol_named
-from tui.websocket.client import ConnectionFailed, WebSocketClient
+from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
 from tui.websocket.connection import Connection
 from tui.websocket.message_handler import MessageHandler
 from tui.websocket.message_log import MessageLog
@@ -155,16 +155,8 @@ class LiveSession:
             opening.cancel()
 
     def _new_client(self) -> WebSocketClient:
-        target = self.target
-        url = self._protocol.dialled_url(target.url, target.options)
-        headers = self._protocol.headers(target.token, url) if target.token else {}
-        return WebSocketClient(
-            url,
-            headers={**headers, **target.headers},
-            insecure=target.insecure,
-            cacert=target.cacert,
-            clock_ns=self._clock_ns,
-            on_round_trip=self._measured_round_trip,
+        return client_of(
+            self.target, self._protocol, clock_ns=self._clock_ns, on_round_trip=self._measured_round_trip
         )
 
     async def _initiate(self) -> None:

@@ -16,7 +16,8 @@ from websockets.protocol import State
 
 from tui import __version__
 from tui.callbacks import spawn
-from tui.models.target import safe_url
+from tui.models.target import Target, safe_url
+from tui.protocols.base import Protocol
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Minutes of audio in one message are normal; the library's 1 MiB would close the call."""
@@ -182,6 +183,26 @@ class WebSocketClient:
                 await (await self._socket.ping())
                 self._on_round_trip((self._clock_ns() - began_ns) / 1e6)
                 await asyncio.sleep(ROUND_TRIP_INTERVAL_S)
+
+
+def client_of(
+    target: Target,
+    protocol: Protocol,
+    *,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+    on_round_trip: Callable[[float], None] | None = None,
+) -> WebSocketClient:
+    """The socket for a target: the URL as the protocol dials it, with the headers that carry its token."""
+    url = protocol.dialled_url(target.url, target.options)
+    headers = protocol.headers(target.token, url) if target.token else {}
+    return WebSocketClient(
+        url,
+        headers={**headers, **target.headers},
+        insecure=target.insecure,
+        cacert=target.cacert,
+        clock_ns=clock_ns,
+        on_round_trip=on_round_trip,
+    )
 
 
 def _is_loopback(url: str) -> bool:
