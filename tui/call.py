@@ -171,9 +171,9 @@ async def call(
         unanswered = await _hold(session, watch, script, tell)
         session.hang_up()
         await running
+    finally:
         if writer is not None:
             await writer.close()
-    finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     summary(session.state.metrics)
