@@ -78,6 +78,31 @@ class HangUp(_Item, frozen=True, tag="hang_up"):
     """End the call."""
 
 
+class SwitchDevice(_Item, frozen=True, tag="switch_device"):
+    """Go on with another microphone or speaker, in mid-call: ``auto``, an index, or part of a name."""
+
+    direction: str
+    """"input" or "output"."""
+    device: str
+
+
+class PlayAudio(_Item, frozen=True, tag="play_audio"):
+    """Play a stretch of sound through the speaker, outside any call; whatever such plays already is stopped.
+
+    A file of one or two channels; empty ``path`` only stops. ``PlayingAudio`` tells how far it is.
+    """
+
+    path: str = ""
+    wire: bytes = b""
+    """In place of a file: samples as they were on the wire, in ``format``."""
+    format: str = ""
+    """Name of the `tui.audio.formats.AudioFormat` of ``wire``."""
+    start_ms: float = 0.0
+    end_ms: float | None = None
+    speed: float = 1.0
+    output: str = "auto"
+
+
 class ListDevices(_Item, frozen=True, tag="list_devices"):
     """Ask for a `DeviceList`."""
 
@@ -109,6 +134,8 @@ Command = (
     | SendInstructions
     | Interrupt
     | HangUp
+    | SwitchDevice
+    | PlayAudio
     | ListDevices
     | Pause
     | TraceCallbacks
@@ -148,6 +175,15 @@ class DeviceList(_Item, frozen=True, tag="devices"):
     problem: str = ""
 
 
+class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
+    """How far `PlayAudio` is: what leaves the speaker now, on the file's own clock."""
+
+    at_ms: float
+    playing: bool
+    problem: str = ""
+    """One sentence where it could not be played."""
+
+
 class CallbackTable(_Item, frozen=True, tag="callbacks"):
     """What tracing has measured in the engine so far."""
 
@@ -166,7 +202,7 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
     telemetry: Telemetry
 
 
-FrameItem = EngineReady | SessionFile | DeviceList | CallbackTable | EventItem | TelemetryItem
+FrameItem = EngineReady | SessionFile | DeviceList | PlayingAudio | CallbackTable | EventItem | TelemetryItem
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[Command])

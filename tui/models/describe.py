@@ -50,6 +50,11 @@ def describe(event: e.SessionEvent) -> Description:
                 f"{event.loss.value} {event.count:g} {event.loss.unit}".rstrip() + detail,
                 level=Level.WARNING if event.loss.is_fault else Level.PLAIN,
             )
+        case e.ConditionChanged():
+            level = Level.WARNING if event.active else Level.PLAIN
+            return Description("condition", event.text or _describe_condition(event), level=level)
+        case e.LatenessSeen():
+            return Description("late", f"{event.what} was {event.late_ms:.0f} ms late", level=Level.WARNING)
         case e.NoticeRaised():
             return Description("notice", event.text, level=Level.WARNING)
         case e.ToolChanged():
@@ -94,12 +99,18 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return "playback", f"ends, {event.heard_ms / 1000:.2f} s heard{cut}: {event.reply}"
         case e.Flushed():
             return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unheard"
+        case e.LatencyReported():
+            return "latency", f"agent reports {event.name} {event.reported_ms:.0f} ms"
         case e.RoundTripMeasured():
             return "ping", f"round trip {event.round_trip_ms:.1f} ms"
         case e.UsageReported():
             return "usage", f"{event.what}: " + ", ".join(f"{k} {v:,.10g}" for k, v in event.figures.items())
         case _:
             return type(event).__name__, ""
+
+
+def _describe_condition(event: e.ConditionChanged) -> str:
+    return f"{event.path}: {event.condition}" + ("" if event.active else " is over")
 
 
 def _describe_tool(event: e.ToolChanged) -> str:

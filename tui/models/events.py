@@ -106,6 +106,27 @@ class Loss(StrEnum):
         return self not in (Loss.UNHEARD, Loss.WITHHELD)
 
 
+class Condition(StrEnum):
+    """What can be the matter with audio; each is told when it begins and, where it can end, when it is over."""
+
+    STALLED = "stalled"
+    """The device's callbacks stopped."""
+    VANISHED = "vanished"
+    """The device, or the sound server, is gone; it is looked for again."""
+    ONLY_ZEROS = "only zeros"
+    """Nothing but exact zeros came from the microphone since it was opened: muted, or refused."""
+    ECHO = "echo"
+    """The agent is hearing itself: what is played comes back on the microphone."""
+    CLIPPED_START = "clipped start"
+    """A reply starts above the noise floor in its first block: the first word may be cut."""
+    CLIPPED_END = "clipped end"
+    """A reply that was played to its end ends above the noise floor: the last word may be cut."""
+    SPEECH_BEFORE_RECORDING = "speech before recording"
+    """The user was speaking already when recording opened: the first word may be cut."""
+    ARRIVAL_STALL = "arrival stall"
+    """Agent audio did not come for longer than what was queued could bridge."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
     """One record of the stream."""
 
@@ -235,6 +256,12 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     started: bool
     method: str
     """"silero" or "energy"."""
+    captured_ns: int | None = None
+    """User: when the block with the edge's sample came out of the device's callback."""
+    sent_ns: int | None = None
+    """User: when that block was given to the socket; None when it was not sent."""
+    late_ms: float = 0.0
+    """How long the edge had been known when it was told beyond what its proof takes."""
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
@@ -268,6 +295,10 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
     """The first sample of a reply leaves the speaker."""
 
     reply: str
+    arrived_ns: int | None = None
+    """When its first byte of audio arrived."""
+    handed_ns: int | None = None
+    """When its first sample was handed to the device."""
 
 
 class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
@@ -284,6 +315,12 @@ class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
 
     reason: str
     unheard_ms: float
+    by_agent: bool = False
+    """The agent asked for it; otherwise the user did."""
+    asked_ns: int | None = None
+    """When it was asked for: the arrival of the agent's message, or the key."""
+    silent_ns: int | None = None
+    """When the speaker was silent."""
 
 
 class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
@@ -292,6 +329,39 @@ class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
     loss: Loss
     count: float
     detail: str = ""
+
+
+class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="condition"):
+    """Something is the matter with audio, or no longer. Folding it shows or clears a warning."""
+
+    condition: Condition
+    path: str
+    """"capture" or "playback"."""
+    active: bool = True
+    """False: it is over. Conditions of one moment (a clipped word) are never over."""
+    text: str = ""
+    """One sentence: what, where, with figures."""
+    hint: str = ""
+    reply: str = ""
+    """The reply concerned, where it is one."""
+
+
+class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
+    """The program itself was late: figures taken around this instant cannot be vouched for."""
+
+    what: str
+    """"loop", "sending" or "callback"."""
+    late_ms: float
+    since_ns: int
+    """The lateness lies between this and ``at_ns``."""
+
+
+class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
+    """A latency figure that the agent itself reports, under its own name."""
+
+    name: str
+    reported_ms: float
+    reply: str = ""
 
 
 class RoundTripMeasured(Event, frozen=True, kw_only=True, gc=False, tag="round_trip"):
@@ -340,6 +410,9 @@ SessionEvent = (
     | PlaybackEnded
     | Flushed
     | LossCounted
+    | ConditionChanged
+    | LatenessSeen
+    | LatencyReported
     | RoundTripMeasured
     | ToolChanged
     | UsageReported
@@ -361,5 +434,30 @@ class Telemetry(
     """Agent audio waiting to be played."""
     queued_worst_ms: float = 0.0
     user_clipped: bool = False
+    prebuffer_ms: float | None = None
+    """How much of a reply is waited for before it plays; adapts to how agent audio arrives."""
+    output_latency_ms: float | None = None
+    """What the playback device holds, by its own account."""
+    arrival_jitter_ms: float | None = None
+    """95th percentile of how much later than real time chunks of the running reply came, last 10 s."""
+    delivery_ratio: float | None = None
+    """Agent audio received over the time it took to come, of the running reply: 1 is real time."""
+    user_dc: float | None = None
+    """Mean of the microphone's samples, -1..1."""
+    user_is_zero: bool = False
+    callback_load: float | None = None
+    """Worst share of a block's length spent in an audio callback, last second; 1 is all of it."""
+    drift_ppm: float | None = None
+    """Capture clock against playback clock, parts per million."""
+    echo_delay_ms: float | None = None
+    echo_db: float | None = None
+    """Level of what comes back of the agent on the microphone, relative to what was played."""
+    loop_lag_ms: float | None = None
+    """Worst lateness of the engine's event loop, last second."""
+    send_late_ms: float | None = None
+    """Worst time from a capture callback to the socket, last second."""
+    send_p50_ms: float | None = None
+    """Median of the same, since recording began."""
+    send_p99_ms: float | None = None
     line_progress: float | None = None
     """How far the recorded line that is being spoken has come, 0..1; None while there is none."""

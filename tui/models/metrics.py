@@ -26,8 +26,16 @@ from tui.models.events import (
     StatusChanged,
     Transcribed,
 )
+from tui.models.turns import BargeIn, Turn
 
 _NS_PER_MS = 1_000_000
+
+
+class DeadAir(msgspec.Struct, frozen=True):
+    """Nobody was heard."""
+
+    at_ns: int
+    length_ms: float
 
 
 class SessionMetrics(msgspec.Struct, omit_defaults=True):
@@ -55,6 +63,16 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     response_latencies_ms: list[float] = []
     """Per answered turn: end of user speech at the microphone (or of a typed turn) to first agent sample at the
     speaker."""
+
+    turns: list[Turn] = []
+    """Turn 0 (the greeting), 1, 2, … with everything measured of each."""
+    barge_ins: list[BargeIn] = []
+    user_talk_ms: float | None = None
+    agent_talk_ms: float | None = None
+    overlap_ms: float | None = None
+    """How long both were heard at once."""
+    dead_air: list[DeadAir] = []
+    """Where for more than two seconds nobody was heard."""
 
     @property
     def response_latency_ms(self) -> float | None:

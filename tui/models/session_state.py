@@ -14,6 +14,8 @@ from tui.callbacks import (
 )
 from tui.models.events import (
     AudioOpened,
+    Condition,
+    ConditionChanged,
     ErrorRaised,
     LineChanged,
     MutedChanged,
@@ -83,6 +85,8 @@ class SessionState:
         self.playback = ""
         self.line = ""
         self.notice: NoticeRaised | None = None
+        self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
+        """What is the matter with audio now, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
         self.began_ns: int | None = None
         self.usage: dict[str, float] = {}
@@ -163,11 +167,19 @@ class SessionState:
                 self.line = "" if event.finished else event.name
             case NoticeRaised():
                 self.notice = event
+            case ConditionChanged():
+                self._apply_condition(event)
             case UsageReported():
                 self._count_usage(event)
             case _:
                 return False
         return True
+
+    def _apply_condition(self, event: ConditionChanged) -> None:
+        if event.active:
+            self.conditions[event.path, event.condition] = event
+        else:
+            self.conditions.pop((event.path, event.condition), None)
 
     def _count_usage(self, event: UsageReported) -> None:
         for figure, value in event.figures.items():

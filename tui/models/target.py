@@ -34,6 +34,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     latency: str = "auto"
     """Of the playback device: ``auto``, ``low``, or seconds."""
     block_ms: int = 20
+    """What one audio callback carries: 20, or 10."""
+    echo: str = "none"
+    """Against the agent hearing itself: ``none``, ``gate`` (half-duplex), ``cancel`` (an extra)."""
+    fade_ms: int = 0
+    """Fade playback out on a flush instead of cutting it; costs the device's latency."""
     stop: str = "silence"
     """What stopping means on the wire: ``silence`` keeps flowing, or ``close`` the user stream."""
     formats: tuple[str, ...] = ()
