@@ -18,7 +18,7 @@ def user_edge(at_ms: float, *, begins: bool) -> e.SpeechEdge:
 
 
 def heard(at_ms: float) -> e.PlaybackStarted:
-    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply="r")
+    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply=f"r{at_ms}")
 
 
 def test_nothing_measured_is_none_and_not_zero() -> None:

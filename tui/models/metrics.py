@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
+from tui.models.barge_in_fold import BargeInFold
 from tui.models.events import (
+    ConditionChanged,
     Direction,
     ErrorRaised,
     FindingRaised,
     Flushed,
+    LatencyReported,
     Loss,
     LossCounted,
     MessageLogged,
@@ -24,18 +27,16 @@ from tui.models.events import (
     SpeechEdge,
     Status,
     StatusChanged,
+    ToolChanged,
     Transcribed,
+    UserSpeech,
 )
-from tui.models.turns import BargeIn, Turn
+from tui.models.talk_fold import TalkFold
+from tui.models.turn_fold import TurnFold
+from tui.models.turns import BargeIn, DeadAir, Percentiles, Turn, percentiles_of
 
-_NS_PER_MS = 1_000_000
-
-
-class DeadAir(msgspec.Struct, frozen=True):
-    """Nobody was heard."""
-
-    at_ns: int
-    length_ms: float
+TOLD_OF_TURNS = (SpeechEdge, PlaybackStarted, Transcribed, UserSpeech, ToolChanged, LatencyReported)
+"""Events that change figures of a turn, beside those that are counted."""
 
 
 class SessionMetrics(msgspec.Struct, omit_defaults=True):
@@ -57,13 +58,9 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     interruptions: int = 0
     losses: dict[str, float] = {}
     """Loss name to amount, in the unit `tui.models.events.Loss` states."""
+    conditions: dict[str, int] = {}
+    """`tui.models.events.Condition` to how often it arose."""
     round_trip_ms: float | None = None
-    greeting_latency_ms: float | None = None
-    """Session active to the first sample of the agent at the speaker."""
-    response_latencies_ms: list[float] = []
-    """Per answered turn: end of user speech at the microphone (or of a typed turn) to first agent sample at the
-    speaker."""
-
     turns: list[Turn] = []
     """Turn 0 (the greeting), 1, 2, … with everything measured of each."""
     barge_ins: list[BargeIn] = []
@@ -75,9 +72,25 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     """Where for more than two seconds nobody was heard."""
 
     @property
+    def greeting_latency_ms(self) -> float | None:
+        """Session active to the agent's first audible sample at the speaker."""
+        return self.turns[0].response_latency_ms if self.turns and self.turns[0].number == 0 else None
+
+    @property
+    def response_latencies_ms(self) -> list[float]:
+        """Of the answered turns, in order; without the greeting."""
+        measured = (turn.response_latency_ms for turn in self.turns if turn.number)
+        return [latency_ms for latency_ms in measured if latency_ms is not None]
+
+    @property
     def response_latency_ms(self) -> float | None:
         """Of the last answered turn."""
-        return self.response_latencies_ms[-1] if self.response_latencies_ms else None
+        measured = (turn.response_latency_ms for turn in reversed(self.turns) if turn.number)
+        return next((latency_ms for latency_ms in measured if latency_ms is not None), None)
+
+    def percentiles(self) -> Percentiles:
+        """Of the response latencies."""
+        return percentiles_of(self.response_latencies_ms)
 
     @property
     def lost(self) -> bool:
@@ -97,11 +110,24 @@ class MetricsFold:
     def __init__(self) -> None:
         self.metrics = SessionMetrics()
         self._findings: dict[str, int] = {}
-        self._user_ended_ns: int | None = None
-        self._agent_began_ns: int | None = None
+        self._turns = TurnFold(self.metrics.turns)
+        self._barge_ins = BargeInFold(self.metrics.barge_ins)
+        self._talk = TalkFold()
 
     def apply(self, event: SessionEvent) -> bool:
         """Fold one event; True when a figure changed."""
+        counted = self._count(event)
+        if isinstance(event, MessageLogged) and event.audio_ms:
+            return True  # most events of a call are these, and nothing else is in them
+        self._turns.apply(event)
+        turn = self._turns.current
+        told = self._barge_ins.apply(event, turn.number if turn else 0)
+        if self._talk.apply(event):
+            self._tell_talk()
+            told = True
+        return counted or told or isinstance(event, TOLD_OF_TURNS)
+
+    def _count(self, event: SessionEvent) -> bool:
         m = self.metrics
         match event:
             case MessageLogged():
@@ -117,19 +143,14 @@ class MetricsFold:
                 m.findings = sum(self._findings.values())
             case LossCounted():
                 m.losses[event.loss.value] = m.losses.get(event.loss.value, 0) + event.count
+            case ConditionChanged(active=True):
+                m.conditions[event.condition.value] = m.conditions.get(event.condition.value, 0) + 1
             case Flushed():
                 m.interruptions += 1
             case RoundTripMeasured():
                 m.round_trip_ms = event.round_trip_ms
-            case PlaybackStarted():
-                self._agent_began(event.at_ns)
             case PlaybackEnded():
                 m.audio_heard_ms += event.heard_ms
-            case SpeechEdge(speaker=Speaker.USER):
-                self._user_edge(event)
-            case Transcribed(typed=True):
-                self._user_ended_ns = event.at_ns
-                self._agent_began_ns = self._agent_began_ns or 0
             case _:
                 return False
         return True
@@ -146,20 +167,8 @@ class MetricsFold:
             m.audio_received_ms += event.audio_ms
             m.unknown_messages += not event.known
 
-    def _agent_began(self, at_ns: int) -> None:
-        m = self.metrics
-        if self._agent_began_ns is None and m.started_ns is not None and self._user_ended_ns is None:
-            m.greeting_latency_ms = (at_ns - m.started_ns) / _NS_PER_MS
-        self._agent_began_ns = at_ns
-        self._measure_response()
-
-    def _user_edge(self, edge: SpeechEdge) -> None:
-        self._user_ended_ns = None if edge.started else edge.at_ns
-        self._measure_response()
-
-    def _measure_response(self) -> None:
-        """The edge is reported after the silence that proves it, so the answer may be folded before it."""
-        user, agent = self._user_ended_ns, self._agent_began_ns
-        if user is not None and agent is not None and agent >= user:
-            self.metrics.response_latencies_ms.append((agent - user) / _NS_PER_MS)
-            self._user_ended_ns = None
+    def _tell_talk(self) -> None:
+        m, talk = self.metrics, self._talk
+        m.user_talk_ms = talk.talk_ms.get(Speaker.USER)
+        m.agent_talk_ms = talk.talk_ms.get(Speaker.AGENT)
+        m.overlap_ms, m.dead_air = talk.overlap_ms, talk.dead_air

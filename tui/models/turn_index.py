@@ -1,7 +1,8 @@
-"""TurnIndex: which turn an event belongs to.
+"""Which turn an event belongs to, and where turns begin.
 
-A turn begins with user speech, told by the agent or measured here, once the agent has answered what was said
-before; speech that goes on, or is told twice, begins none. Turn 0 is what comes before: the greeting.
+A turn begins with user speech, told by the agent or measured here, or with typed words, once the agent has
+answered what was said before; speech that goes on, or is told twice, begins none. Turn 0 is what comes before:
+the greeting.
 """
 
 from __future__ import annotations
@@ -16,8 +17,30 @@ from tui.models.events import (
     Speaker,
     SpeechEdge,
     SpeechPhase,
+    Transcribed,
     UserSpeech,
 )
+
+
+class TurnBoundary:
+    """Tells with which events turns begin."""
+
+    def __init__(self) -> None:
+        self._answered = True
+
+    def begins(self, event: SessionEvent) -> bool:
+        """Whether a turn begins with this event, which is the next one of the session."""
+        match event:
+            case (
+                UserSpeech(phase=SpeechPhase.STARTED)
+                | SpeechEdge(speaker=Speaker.USER, started=True)
+                | Transcribed(typed=True)
+            ):
+                begins, self._answered = self._answered, False
+                return begins
+            case ReplyStarted() | PlaybackStarted() | SpeechEdge(speaker=Speaker.AGENT, started=True):
+                self._answered = True
+        return False
 
 
 class TurnIndex:
@@ -26,17 +49,12 @@ class TurnIndex:
     def __init__(self) -> None:
         self.starts = array("I")
         """Where turn 1, 2, … begins; what is folded later never changes it."""
-        self._answered = True
+        self._boundary = TurnBoundary()
 
     def apply(self, index: int, event: SessionEvent) -> None:
         """Fold the event at this position."""
-        match event:
-            case UserSpeech(phase=SpeechPhase.STARTED) | SpeechEdge(speaker=Speaker.USER, started=True):
-                if self._answered:
-                    self.starts.append(index)
-                    self._answered = False
-            case ReplyStarted() | PlaybackStarted() | SpeechEdge(speaker=Speaker.AGENT, started=True):
-                self._answered = True
+        if self._boundary.begins(event):
+            self.starts.append(index)
 
     def turn_of(self, index: int) -> int:
         """The turn of the event at this position; 0 before the first."""

@@ -7,6 +7,8 @@ measured is None, and `Turn.unmeasured` says why; a figure that the program was 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -113,6 +115,13 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     unheard_ms: float = 0.0
 
 
+class DeadAir(msgspec.Struct, frozen=True):
+    """Nobody was heard for more than two seconds."""
+
+    at_ns: int
+    length_ms: float
+
+
 class Percentiles(msgspec.Struct, frozen=True):
     """Of the response latencies; a percentile of fewer than 20 turns is None, the worst is not."""
 
@@ -120,3 +129,17 @@ class Percentiles(msgspec.Struct, frozen=True):
     worst_ms: float | None
     p50_ms: float | None
     p95_ms: float | None
+
+
+LEAST_TURNS = 20
+"""Fewer say nothing about a percentile."""
+
+
+def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
+    """By nearest rank: every percentile is a latency that was measured."""
+    ordered = sorted(latencies_ms)
+    worst_ms = ordered[-1] if ordered else None
+    if len(ordered) < LEAST_TURNS:
+        return Percentiles(len(ordered), worst_ms, None, None)
+    p50_ms, p95_ms = (ordered[math.ceil(len(ordered) * share) - 1] for share in (0.5, 0.95))
+    return Percentiles(len(ordered), worst_ms, p50_ms, p95_ms)
