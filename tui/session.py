@@ -20,6 +20,7 @@ from tui.callbacks import FailureReport, default_reporter, spawn
 from tui.handlers.agent_events import AgentEvents
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
+from tui.handlers.self_check import SEND_LIMIT_MS, SelfCheck
 from tui.handlers.tools_file import Tool
 from tui.handlers.user_audio import UserAudio
 from tui.models import events as e
@@ -89,6 +90,7 @@ class LiveSession:
             timeout_s=target.connect_timeout_s,
             on_sending=lambda message: self._log.sent(message),
             on_dropped=lambda message: self._log.dropped(message),
+            on_sent=lambda message: self._user_audio.sent(message),
         )
         self._log = MessageLog(
             self.journal,
@@ -106,6 +108,7 @@ class LiveSession:
         )
         for tool in tools:
             self.functions.register_function(tool.name, tool)
+        self._self_check = SelfCheck(self.journal.emit, clock_ns)
         self._line_recording = False
         self._accepted = asyncio.Event()
         self._over = asyncio.Event()
@@ -172,6 +175,7 @@ class LiveSession:
             spawn(self._connection.write(), "session writer"),
             spawn(self._await_acceptance(), "session acceptance"),
             spawn(self._user_audio.pump(), "session capture"),
+            spawn(self._self_check.run(), "session self-check"),
             spawn(self._watch(), "session watch"),
         ]
 
@@ -223,8 +227,21 @@ class LiveSession:
             self._tell_audio()
             self._tell_late_results()
             self._log.tell_counts()
-            self._telemetry(self.audio.telemetry(self._clock_ns()))
+            self._telemetry(self._health(self._clock_ns()))
             await asyncio.sleep(WATCH_INTERVAL_S)
+
+    def _health(self, now_ns: int) -> e.Telemetry:
+        """The levels of audio, and how late the program itself is."""
+        pace = self._user_audio.pace
+        send_late_ms = pace.worst_ms(now_ns)
+        self._self_check.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
+        return msgspec.structs.replace(
+            self.audio.telemetry(now_ns),
+            loop_lag_ms=self._self_check.loop_lag_ms(now_ns),
+            send_late_ms=send_late_ms,
+            send_p50_ms=pace.percentile_ms(0.5),
+            send_p99_ms=pace.percentile_ms(0.99),
+        )
 
     def _tell_late_results(self) -> None:
         late = self.functions.late_results - int(self.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
@@ -258,7 +275,8 @@ class LiveSession:
         for task in tasks:  # the watch among them, which told what was heard meanwhile
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._tell_cuts("hang-up", await self.audio.flush())
+        self._tell_cuts("hang-up", await self.audio.flush(), self._clock_ns())
+        self._user_audio.finish()
         self._tell_audio(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
         await self.audio.close()
@@ -358,9 +376,10 @@ class LiveSession:
         else:
             self.journal.notice(f"{self._protocol.title} has no instructions to change in a call.")
 
-    async def interrupt(self, reason: str = "interrupted by the user") -> None:
+    async def interrupt(self, reason: str = "interrupted by the user", by_agent: bool = False) -> None:
         """Flush what is queued for playback."""
-        self._tell_cuts(reason, await self.audio.flush())
+        asked_ns = self._clock_ns()
+        self._tell_cuts(reason, await self.audio.flush(), asked_ns, by_agent=by_agent)
 
     def hang_up(self) -> None:
         """End the call from our side; when it is ending already, wait for its last words no longer."""
@@ -422,13 +441,22 @@ class LiveSession:
             case _:
                 pass
 
-    def _tell_cuts(self, reason: str, cuts: list[Cut]) -> None:
+    def _tell_cuts(self, reason: str, cuts: list[Cut], asked_ns: int, *, by_agent: bool = False) -> None:
         """Make true what a flush did."""
         if not cuts:
             return
         unheard_ms = sum(cut.unheard_ms for cut in cuts)
         if unheard_ms:
-            self.journal.emit(e.Flushed(at_ns=self._clock_ns(), reason=reason, unheard_ms=unheard_ms))
+            self.journal.emit(
+                e.Flushed(
+                    at_ns=self._clock_ns(),
+                    reason=reason,
+                    unheard_ms=unheard_ms,
+                    by_agent=by_agent,
+                    asked_ns=asked_ns,
+                    silent_ns=self.audio.playback.silent_ns,
+                )
+            )
         for cut in cuts:
             self._send(
                 self._caller.interrupted(cut.reply, heard_ms=cut.heard_ms, received_ms=cut.received_ms)

@@ -75,7 +75,7 @@ async def test_overflow_and_late_blocks_are_counted() -> None:
 async def first_blocks(audio: AudioManager, count: int) -> list[bytes]:
     blocks: list[bytes] = []
     async with asyncio.timeout(10):
-        async for _, block in audio.captured():
+        async for _, _, block in audio.captured():
             blocks.append(await audio.chain.execute_chain(block))
             if len(blocks) == count:
                 break

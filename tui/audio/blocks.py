@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from typing import NamedTuple
 
 Block = tuple[int, bytes]
 """The monotonic instant (ns) at which the callback was entered, and the block's samples."""
+
+
+class Captured(NamedTuple):
+    """A captured block on its way to the wire."""
+
+    end_ns: int
+    """When its last sample left the microphone."""
+    captured_ns: int
+    """When the device's callback delivered it."""
+    pcm: bytes
 
 
 class CaptureHandoff:

@@ -11,11 +11,12 @@ from typing import Any
 from tui.audio import devices
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.endpoints import OutputKind
+from tui.audio.instants import BlockInstants
 from tui.audio.playback import Cut, PlaybackQueue
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 
-_KEPT_BLOCKS = 64
+_KEPT_BLOCKS = 500
 
 
 class Speaker:
@@ -48,7 +49,9 @@ class Speaker:
         self._on_heard = on_heard
         self._on_cut = on_cut
         self._latency_ns = 0
-        self._played: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
+        self._instants = BlockInstants(queue.rate)
+        self._pulled_frames = 0
+        self._played: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
         self._stream: devices.Stream | None = None
         self._resampler: LiveResampler | None = None
         self._resampled = b""
@@ -82,23 +85,41 @@ class Speaker:
             self._file = WavWriter(path, self.queue.rate)
         self._clocked = spawn(ClockedBlocks(self._block_ms, self._play_block).run(), "speaker clock")
 
-    async def flush(self) -> list[Cut]:
-        """Silence, now: drops what is queued and what the device holds."""
+    def heard_at_ns(self, stream_frame: int) -> int | None:
+        """When a frame of the queue's stream leaves the speaker, by the last callbacks; None before the first."""
+        due_ns = self._instants.at(stream_frame)
+        return None if due_ns is None else due_ns + self._latency_ns
+
+    async def flush(self) -> tuple[list[Cut], int]:
+        """Silence, now: drops what is queued and what the device holds; gives since when it is silent too."""
         stream, now_ns = self._stream, self._clock_ns()
         latency_ms = self.latency_ms if stream else None
         cuts = self.queue.flush(now_ns, aborted_latency_ms=latency_ms)
         if stream and cuts:
             self._on_cut(now_ns)
             self._resampled = b""
-            await asyncio.to_thread(_restart, stream)
-        return cuts
+            self._played.clear()
+            return cuts, await asyncio.to_thread(self._restart, stream)
+        return cuts, now_ns
 
-    def take_played(self) -> list[bytes]:
-        """The blocks played since the last call, for the meter; of the last second only."""
-        blocks: list[bytes] = []
+    def _restart(self, stream: devices.Stream) -> int:
+        """Throw away what the device holds; gives when that was done."""
+        stream.abort()
+        silent_ns = self._clock_ns()
+        stream.start()
+        return silent_ns
+
+    def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
+        """The blocks heard to their end since the last call, with the instants at which they began."""
+        heard: list[tuple[int, bytes]] = []
         while self._played:
-            blocks.append(self._played.popleft())
-        return blocks
+            frame, block = self._played[0]
+            start_ns = self.heard_at_ns(frame)
+            if start_ns is None or start_ns + self._block_ms * 1_000_000 > now_ns:
+                break
+            self._played.popleft()
+            heard.append((start_ns, block))
+        return heard
 
     def take_callback_error(self) -> Exception | None:
         """What `_playback_callback` failed with since the last call."""
@@ -116,9 +137,7 @@ class Speaker:
             self._file.close()
 
     def _play_block(self, due_ns: int) -> None:
-        block = self.queue.pull(self.queue.rate * self._block_ms // 1000, due_ns)
-        self._played.append(block)
-        self._on_heard(due_ns, block)
+        block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)
         if self._file:
             self._file.write(block)
 
@@ -126,30 +145,28 @@ class Speaker:
         try:
             if status and status.output_underflow:
                 self.underflows += 1
-            block = self._pull_resampled(frames) if self._resampler else self._pull(frames)
-            outdata[:] = block
-            self._played.append(block)
+            now_ns = self._clock_ns()
+            outdata[:] = (
+                self._pull_resampled(frames, now_ns) if self._resampler else self._pull(frames, now_ns)
+            )
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
 
-    def _pull(self, frames: int) -> bytes:
-        now_ns = self._clock_ns()
+    def _pull(self, frames: int, now_ns: int) -> bytes:
+        self._instants.feed(now_ns, self._pulled_frames)
         block = self.queue.pull(frames, now_ns)
+        self._played.append((self._pulled_frames, block))
+        self._pulled_frames += frames
         self._on_heard(now_ns + self._latency_ns, block)
         return block
 
-    def _pull_resampled(self, frames: int) -> bytes:
+    def _pull_resampled(self, frames: int, now_ns: int) -> bytes:
         assert self._resampler is not None
         while len(self._resampled) < 2 * frames:
-            block = self._pull(self.queue.rate * self._block_ms // 1000)
+            block = self._pull(self.queue.rate * self._block_ms // 1000, now_ns)
             self._resampled += self._resampler.feed(block)
         block, self._resampled = self._resampled[: 2 * frames], self._resampled[2 * frames :]
         return block
-
-
-def _restart(stream: devices.Stream) -> None:
-    stream.abort()
-    stream.start()
 
 
 def _latency(spec: str) -> devices.Latency:

@@ -34,6 +34,8 @@ _ONSET_PAUSE_BLOCKS = 3
 _ENERGY_ONSET_BLOCKS = 4
 _ENERGY_JOIN_BLOCKS = 20
 """A loud block so soon after speech belongs to it, however short (the release of a final stop)."""
+_SLACK_MS = 100
+"""More silence than is asked for: windows end where they end."""
 _SILERO_RATE = 16_000
 _SILERO_WINDOW_FRAMES = 512
 _SILERO_THRESHOLD = 0.5
@@ -152,6 +154,12 @@ class SpeechDetector:
                 at_ns = end_ns - frames_to_ns(self._fed_frames - frame, self.rate)
                 edges.append(SpeechEdge(self.speaking, at_ns, self.method))
         return edges
+
+    def finish(self, end_ns: int) -> list[SpeechEdge]:
+        """The track is over, at ``end_ns``: the end of what was being said, if anything was."""
+        silence_ms = self.silence_ms + _SLACK_MS
+        silence = bytes(2 * (self.rate * silence_ms // 1000))
+        return self.feed(silence, end_ns + silence_ms * 1_000_000) if self.speaking else []
 
     def _judge(self, window: Window) -> int | None:
         """The frame of the edge that this window brings to light, if any."""

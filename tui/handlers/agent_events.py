@@ -18,7 +18,7 @@ class AgentEvents:
     """From telephony events to audio, transcript and the session's life. On the session's loop.
 
     ``accepted``, ``finish`` and ``interrupt`` are the session's: a call begins, a call is over (with the
-    reason), playback is flushed (with the reason).
+    reason), playback is flushed (with the reason, and whether the agent asked for it).
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class AgentEvents:
         *,
         accepted: Callable[[TelephonyEvent], object],
         finish: Callable[[str], object],
-        interrupt: Callable[[str], object],
+        interrupt: Callable[[str, bool], object],
     ) -> None:
         self._journal = journal
         self._audio = audio
@@ -56,7 +56,7 @@ class AgentEvents:
             T.PLAY_STREAM_CHUNK: self._play_chunk,
             T.PLAY_STREAM_STOP: self._play_stop,
             T.PLAY_STREAM_DISCARDED: self._discarded,
-            T.CLEAR: lambda event: self._interrupt(event.reason),
+            T.CLEAR: lambda event: self._interrupt(event.reason, True),
             T.MARK: lambda event: self._audio.playback.mark(event.text),
             T.AGENT_TEXT: lambda event: self._transcribed(e.Speaker.AGENT, event, final=event.final),
             T.USAGE: self._usage,

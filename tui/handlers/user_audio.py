@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from tui.audio.blocks import Block
-from tui.audio.speech import SpeechDetector, make_detector
+from tui.audio.blocks import Captured
+from tui.audio.speech import SpeechDetector, SpeechEdge, make_detector
 from tui.callbacks import spawn
+from tui.handlers.send_pace import SendPace
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
@@ -32,8 +33,10 @@ class UserAudio:
         self._audio = audio
         self._caller = caller
         self._send = send
-        self._early: deque[Block] = deque()
+        self.pace = SendPace()
+        self._early: deque[Captured] = deque()
         self._detector: SpeechDetector | None = None
+        self._ended_ns = 0
 
     def begin(self, rate: int) -> None:
         """The agent has accepted user audio at that rate: get ready to detect speech in it."""
@@ -41,38 +44,45 @@ class UserAudio:
 
     async def pump(self) -> None:
         """Send what is captured, until cancelled."""
-        async for instant_ns, block in self._audio.captured():
-            pcm = await self._audio.chain.execute_chain(block)
-            self._detect_speech(pcm, instant_ns)
-            self._send_block(instant_ns, pcm)
+        async for block in self._audio.captured():
+            block = block._replace(pcm=await self._audio.chain.execute_chain(block.pcm))
+            self._send_block(block)
+            self._detect_speech(block)
 
     def send_early(self, _: object = None) -> None:
         """The user stream is open: send what has waited for it."""
         while self._early and self._caller.user_stream_open:
-            self._send_now(*self._early.popleft())
+            self._send_now(self._early.popleft())
 
-    def _send_block(self, instant_ns: int, pcm: bytes) -> None:
+    def sent(self, message: Outgoing) -> None:
+        """A message was written to the socket."""
+        if message.audio_ms:
+            self.pace.sent(message, self._journal.clock_ns())
+
+    def _send_block(self, block: Captured) -> None:
         if self._caller.user_stream_open:
             self.send_early()
-            self._send_now(instant_ns, pcm)
+            self._send_now(block)
         elif not self._journal.state.recording:
             self._early.clear()
-            self._audio.tell_sent(instant_ns, pcm, sent=False)
+            self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
         elif self._audio.playback.playing:
             self._journal.lost(e.Loss.WITHHELD, 1)
-            self._audio.tell_sent(instant_ns, pcm, sent=False)
+            self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
         else:
-            self._keep_early(instant_ns, pcm)
+            self._keep_early(block)
 
-    def _send_now(self, instant_ns: int, pcm: bytes) -> None:
-        self._send(self._caller.user_audio(self._audio.encode(pcm)))
-        self._audio.tell_sent(instant_ns, pcm)
+    def _send_now(self, block: Captured) -> None:
+        messages = list(self._caller.user_audio(self._audio.encode(block.pcm)))
+        self.pace.gave(block, messages)
+        self._send(messages)
+        self._audio.tell_sent(block.end_ns, block.pcm)
 
-    def _keep_early(self, instant_ns: int, pcm: bytes) -> None:
+    def _keep_early(self, block: Captured) -> None:
         if len(self._early) >= EARLY_BLOCKS:
             self._early.popleft()
             self._journal.lost(e.Loss.UNSENT, 1, "the user stream is not open")
-        self._early.append((instant_ns, pcm))
+        self._early.append(block)
 
     async def _load_detector(self, rate: int) -> None:
         """Loading the model takes 100 ms, which nothing should wait for."""
@@ -80,10 +90,26 @@ class UserAudio:
         if self._detector.fallback_reason:
             self._journal.notice(f"Speech is detected by loudness alone: {self._detector.fallback_reason}")
 
-    def _detect_speech(self, pcm: bytes, end_ns: int) -> None:
-        for edge in self._detector.feed(pcm, end_ns) if self._detector else []:
+    def finish(self) -> None:
+        """No more is captured: tell the end of what was being said, if anything was."""
+        if self._detector:
+            self._tell_edges(self._detector.finish(self._ended_ns))
+
+    def _detect_speech(self, block: Captured) -> None:
+        self._ended_ns = block.end_ns
+        if self._detector:
+            self._tell_edges(self._detector.feed(block.pcm, block.end_ns))
+
+    def _tell_edges(self, edges: Iterable[SpeechEdge]) -> None:
+        for edge in edges:
+            captured_ns, sent_ns = self.pace.of(edge.at_ns)
             self._journal.emit(
                 e.SpeechEdge(
-                    at_ns=edge.at_ns, speaker=e.Speaker.USER, started=edge.started, method=edge.method
+                    at_ns=edge.at_ns,
+                    speaker=e.Speaker.USER,
+                    started=edge.started,
+                    method=edge.method,
+                    captured_ns=captured_ns,
+                    sent_ns=sent_ns,
                 )
             )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tui.audio import endpoints, pcm
-from tui.audio.blocks import Block
+from tui.audio.blocks import Captured
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, encode
 from tui.audio.speaker import Speaker
@@ -127,8 +127,8 @@ class AudioManager:
         """Deliver no more blocks, and give back the microphone."""
         await self.capture.stop()
 
-    def captured(self) -> AsyncIterator[Block]:
-        """Every captured block with the instant its last sample left the microphone, at the agreed rate."""
+    def captured(self) -> AsyncIterator[Captured]:
+        """Every captured block, at the agreed rate."""
         return self.capture.blocks()
 
     def _line_progressed(self, done: float) -> None:
@@ -173,6 +173,8 @@ class AudioManager:
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """What happened to audio since the last call, in order; losses that go on are told once a second."""
         self.playback.take_news(now_ns)
+        if at_the_end:
+            self.playback.finish_listening()
         self._tell_losses(now_ns, at_the_end=at_the_end)
         self._tell_callback_errors(now_ns)
         news = list(self._news)
@@ -192,6 +194,10 @@ class AudioManager:
             queued_ms=stats.queued_frames / per_ms,
             queued_worst_ms=stats.worst_queued_frames / per_ms,
             user_clipped=bool(user and user.clipped_frames),
+            prebuffer_ms=self.playback.queue.target_ms if self.playback.queue else None,
+            output_latency_ms=self.playback.speaker.latency_ms if self.playback.speaker else None,
+            arrival_jitter_ms=self.playback.arrivals.jitter_ms,
+            delivery_ratio=self.playback.arrivals.delivery_ratio,
             line_progress=self._line_progress if self.capture.speaking else None,
         )
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from tui.audio.blocks import Block, CaptureHandoff
+from tui.audio.blocks import Captured, CaptureHandoff
 from tui.audio.capture_steps import GainStep, LevelStep, LineStep, MuteStep
 from tui.audio.devices import AudioDeviceError
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.instants import BlockInstants
 from tui.audio.microphone import Microphone, RecordingCallback
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import AudioFileError, read_wav
@@ -72,6 +73,8 @@ class Capture:
         self._spoken: CallerLine | None = None
         self._microphone: Microphone | None = None
         self._resampler: LiveResampler | None = None
+        self._instants: BlockInstants | None = None
+        self._instants_dropped = self._counted_frames = 0
         self.chain = CallbackChain("capture")
         """What every block goes through on its way to the wire; add your own steps."""
         for step in (self._line, self.gain, self.mute, self.level):
@@ -100,6 +103,7 @@ class Capture:
             await self._microphone.start(silent=silent)
         except AudioDeviceError as error:
             self._tell(audio_error(self._clock_ns(), "device", str(error)))
+        self._instants = None
         rate = self._microphone.device_rate
         self._resampler = None if rate == self.format.rate else LiveResampler(rate, self.format.rate)
 
@@ -114,12 +118,24 @@ class Capture:
         due_ns = self._microphone.block_due_ns if self._microphone else None
         self.handoff.put(self._clock_ns() if due_ns is None else due_ns, block)
 
-    async def blocks(self) -> AsyncIterator[Block]:
-        """Every captured block with the instant its last sample left the microphone, at the agreed rate."""
+    async def blocks(self) -> AsyncIterator[Captured]:
+        """Every captured block, at the agreed rate."""
         while True:
             await self.handoff.wait()
-            for instant_ns, block in self.handoff.take():
-                yield instant_ns, self._at_agreed_rate(block)
+            for captured_ns, block in self.handoff.take():
+                yield Captured(self._end_ns(captured_ns, block), captured_ns, self._at_agreed_rate(block))
+
+    def _end_ns(self, captured_ns: int, block: bytes) -> int:
+        """When the last sample left the microphone: by the count of samples, where none was lost."""
+        rate = self._microphone.device_rate if self._microphone else self.format.rate
+        dropped_blocks = self.handoff.dropped_blocks
+        if self._instants is None or self._instants.rate != rate or dropped_blocks != self._instants_dropped:
+            self._instants, self._counted_frames = BlockInstants(rate), 0
+            self._instants_dropped = dropped_blocks
+        self._instants.feed(captured_ns, self._counted_frames)
+        end_ns = self._instants.at(self._counted_frames)
+        self._counted_frames += len(block) // 2
+        return captured_ns if end_ns is None else end_ns
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
         """Call ``callback(done)`` with 0..1 while a recorded line is being sent, block by block."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tui.audio.arrivals import Arrivals
 from tui.audio.devices import AudioDeviceError
 from tui.audio.endpoints import Endpoints, OutputKind
 from tui.audio.formats import AudioFormat, StreamDecoder
@@ -19,6 +20,7 @@ from tui.audio.wav import AudioFileError
 from tui.callbacks import spawn
 from tui.models import events as e
 from tui.models.capture import DEFAULT_FORMAT, audio_error
+from tui.models.heard_speech import HeardSpeech
 from tui.models.track_sink import TrackSink
 
 _NS_PER_MS = 1_000_000
@@ -77,6 +79,11 @@ class Playback:
         self._fed_frames = 0
         self._meter = LevelMeter()
         self._stop_draining = False
+        self._arrived_ns: dict[str, int] = {}
+        self.arrivals = Arrivals()
+        self.silent_ns: int | None = None
+        """Since when the speaker is silent after the last flush."""
+        self._speech: HeardSpeech | None = None
 
     def begin(self, reply: str, audio_format: AudioFormat) -> None:
         """A reply begins; one that was flushed may begin anew."""
@@ -96,8 +103,14 @@ class Playback:
                 self.queue.begin(reply)
         decoder, resampler = self._decoders[reply]
         samples = decoder.feed(wire)
+        audio_ms = len(samples) / 2 * 1000 / decoder.format.rate
+        now_ns = self._clock_ns()
+        self._arrived_ns.setdefault(reply, now_ns)
+        self.arrivals.feed(reply, now_ns, audio_ms)
+        if self.queue:
+            self.queue.target_ms = self.arrivals.target_ms
         self._feed(reply, resampler.feed(samples))
-        return len(samples) / 2 * 1000 / decoder.format.rate
+        return audio_ms
 
     def end(self, reply: str) -> None:
         """All of a reply was received: what is queued still plays."""
@@ -123,7 +136,10 @@ class Playback:
             return []
         queue, now_ns = self.queue, self._clock_ns()
         self.take_news(now_ns)
-        cuts = await self.speaker.flush() if self.speaker else queue.flush(now_ns)
+        if self.speaker:
+            cuts, self.silent_ns = await self.speaker.flush()
+        else:
+            cuts, self.silent_ns = queue.flush(now_ns), now_ns
         for cut in cuts:
             self._flushed.append(cut.reply_id)
             self._ending.pop(cut.reply_id, None)
@@ -190,8 +206,6 @@ class Playback:
 
     def read_level(self, now_ns: int) -> MeterReading | None:
         """What the agent's meter shows now."""
-        for block in self.speaker.take_played() if self.speaker else []:
-            self._meter.feed(block, now_ns)
         return self._meter.read(now_ns)
 
     async def close(self) -> None:
@@ -203,19 +217,41 @@ class Playback:
 
     def take_news(self, now_ns: int) -> None:
         """Tell what happened to replies; an end is told when its last sample has left the speaker."""
-        latency_ns = int(self.speaker.latency_ms * _NS_PER_MS) if self.speaker else 0
         for happening in self.queue.take_happenings() if self.queue else []:
-            self._take(happening, latency_ns, now_ns)
+            self._take(happening, now_ns)
+        self._listen(now_ns)
         for reply, (due_ns, heard_ms) in list(self._ending.items()):
             if now_ns >= due_ns:
                 del self._ending[reply]
                 self._tell(e.PlaybackEnded(at_ns=due_ns, reply=reply, heard_ms=heard_ms))
 
-    def _take(self, happening: Happening, latency_ns: int, now_ns: int) -> None:
-        heard_at_ns = happening.at_ns + latency_ns
+    def finish_listening(self) -> None:
+        """Nothing more will be heard: tell what ends with it."""
+        for edge in self._speech.finish() if self._speech else []:
+            self._tell(edge)
+
+    def _listen(self, now_ns: int) -> None:
+        """Measure level and speech of what was heard."""
+        if self._speech is None or self.speaker is None:
+            return
+        for start_ns, block in self.speaker.take_heard(now_ns):
+            self._meter.feed(block, now_ns)
+            for edge in self._speech.feed(start_ns, block):
+                self._tell(edge)
+
+    def _take(self, happening: Happening, now_ns: int) -> None:
+        heard_at_ns = self.speaker.heard_at_ns(happening.stream_frame) if self.speaker else None
+        heard_at_ns = happening.at_ns if heard_at_ns is None else heard_at_ns
         match happening.kind:
             case HappeningKind.BEGAN:
-                self._tell(e.PlaybackStarted(at_ns=heard_at_ns, reply=happening.reply_id))
+                self._tell(
+                    e.PlaybackStarted(
+                        at_ns=heard_at_ns,
+                        reply=happening.reply_id,
+                        arrived_ns=self._arrived_ns.pop(happening.reply_id, None),
+                        handed_ns=happening.at_ns,
+                    )
+                )
             case HappeningKind.DRAINED:
                 heard_ms = happening.reply_frame / self.frames_per_ms
                 self._ending[happening.reply_id] = (heard_at_ns, heard_ms)
@@ -232,6 +268,7 @@ class Playback:
         if self.queue is None:
             self.queue = PlaybackQueue(audio_format.rate)
             self.queue.volume = self._volume
+            self._speech = HeardSpeech(audio_format.rate)
             self._opening = spawn(self._open_speaker(self.queue), "open speaker")
         resampler = LiveResampler(audio_format.rate, self.queue.rate)
         self._decoders[reply] = (StreamDecoder(audio_format), resampler)

@@ -16,7 +16,7 @@ from tui.models.turns import LatencyParts, Turn
 
 NS_PER_MS = 1_000_000
 EARLY_NS = 40_000_000
-"""An audible sample may be dated so long before the first sample of its reply: what the detectors allow."""
+"""So far a detector may date an audible sample before the first one of its reply; it cannot have been."""
 _EXCERPT_CHARS = 2_000
 _KEPT_LATENESSES = 32
 
@@ -175,7 +175,7 @@ class TurnFold:
         if not edge.started:
             measured.turn.agent_ended_ns = edge.at_ns
         elif measured.audible_ns is None and edge.at_ns >= measured.playing.at_ns - EARLY_NS:
-            measured.audible_ns = edge.at_ns
+            measured.audible_ns = max(edge.at_ns, measured.playing.at_ns)
             self._measure(measured)
 
     def _playback_ended(self, event: e.PlaybackEnded) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from tui.audio.speech import SpeechDetector, make_detector
+from tui.audio.speech import SpeechEdge, make_detector
 from tui.models import events as e
 from tui.models.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import SavedSession
 
 _CHUNK_MS = 1000
+_PROOF_NS = 200_000_000
+"""An edge is told so long after it, as in a call: behind the events of what it belongs to."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:
@@ -36,7 +38,7 @@ def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
         if isinstance(event, e.SpeechEdge):
             continue
         newest_ns = max(newest_ns, event.at_ns)
-        while at_edge < len(edges) and edges[at_edge].at_ns <= newest_ns:
+        while at_edge < len(edges) and edges[at_edge].at_ns + _PROOF_NS <= newest_ns:
             yield edges[at_edge]
             at_edge += 1
         yield event
@@ -55,17 +57,14 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
         pair = audio.read(first_frame, chunk_frames)
         end_ns = audio.ns_at(first_frame + len(pair.user) // 2)
         for speaker, pcm in ((e.Speaker.USER, pair.user), (e.Speaker.AGENT, pair.agent)):
-            found[speaker] += _edges(detectors[speaker], speaker, pcm, end_ns)
+            found[speaker] += _told(detectors[speaker].feed(pcm, end_ns), speaker)
     for speaker, detector in detectors.items():
-        # Speech at the very end is proven by the silence that would follow.
-        silence_ms = detector.silence_ms + 100
-        end_ns = audio.ns_at(audio.frames) + silence_ms * 1_000_000
-        found[speaker] += _edges(detector, speaker, bytes(2 * (audio.rate * silence_ms // 1000)), end_ns)
+        found[speaker] += _told(detector.finish(audio.ns_at(audio.frames)), speaker)
     return list(heapq.merge(*found.values(), key=lambda edge: edge.at_ns))
 
 
-def _edges(detector: SpeechDetector, speaker: e.Speaker, pcm: bytes, end_ns: int) -> list[e.SpeechEdge]:
+def _told(edges: Iterable[SpeechEdge], speaker: e.Speaker) -> list[e.SpeechEdge]:
     return [
         e.SpeechEdge(at_ns=edge.at_ns, speaker=speaker, started=edge.started, method=edge.method)
-        for edge in detector.feed(pcm, end_ns)
+        for edge in edges
     ]

@@ -18,7 +18,8 @@ REOPEN_INTERVAL_S = 1.0
 class Connection:
     """One socket at a time, made by ``new_client``. On the session's loop.
 
-    ``on_sending`` is told of every message as it goes out, ``on_dropped`` of audio that never will.
+    ``on_sending`` is told of every message as it goes out, ``on_sent`` when it was written, ``on_dropped`` of audio
+    that never will be.
     """
 
     def __init__(
@@ -28,11 +29,12 @@ class Connection:
         timeout_s: float,
         on_sending: Callable[[Outgoing], None],
         on_dropped: Callable[[Outgoing], None],
+        on_sent: Callable[[Outgoing], None],
     ) -> None:
         self._new_client = new_client
         self._timeout_s = timeout_s
         self._client = new_client()
-        self._outbox = Outbox(self._send_frame, on_sending=on_sending, on_dropped=on_dropped)
+        self._outbox = Outbox(self._send_frame, on_sending=on_sending, on_dropped=on_dropped, on_sent=on_sent)
         self._reopened = asyncio.Event()
 
     async def open(self) -> None:

@@ -21,10 +21,12 @@ class Outbox:
         *,
         on_sending: Callable[[Outgoing], None],
         on_dropped: Callable[[Outgoing], None],
+        on_sent: Callable[[Outgoing], None] = lambda _: None,
     ) -> None:
         self._send = send
         self._on_sending = on_sending
         self._on_dropped = on_dropped
+        self._on_sent = on_sent
         self._queue: deque[Outgoing] = deque()
         self._queued_audio_ms = 0.0
         self._filled = asyncio.Event()
@@ -60,6 +62,7 @@ class Outbox:
                 self._queued_audio_ms -= message.audio_ms
                 self._on_sending(message)
                 await self._send(message.frame)
+                self._on_sent(message)
             self._filled.clear()
             self._empty.set()
 

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from tui.audio.arrivals import FIRST_TARGET_MS, LEAST_TARGET_MS, MOST_TARGET_MS, Arrivals
+
+MS = 1_000_000
+
+
+def arrived(*at_ms: float, audio_ms: float = 20) -> Arrivals:
+    arrivals = Arrivals()
+    for at in at_ms:
+        arrivals.feed("r", int(at * MS), audio_ms)
+    return arrivals
+
+
+def test_too_few_chunks_tell_nothing() -> None:
+    arrivals = arrived(0, 20)
+    assert arrivals.jitter_ms is None
+    assert arrivals.target_ms == FIRST_TARGET_MS
+    assert Arrivals().delivery_ratio is None
+
+
+def test_a_reply_sent_at_once_needs_no_waiting() -> None:
+    arrivals = arrived(*range(50))
+    assert arrivals.jitter_ms == 0
+    assert arrivals.target_ms == LEAST_TARGET_MS
+    assert arrivals.delivery_ratio == 20
+
+
+def test_chunks_that_come_late_are_waited_for() -> None:
+    steady = [20 * n for n in range(40)]
+    assert arrived(*steady).target_ms == LEAST_TARGET_MS
+    held_up = arrived(*[at + (150 if n % 5 == 4 else 0) for n, at in enumerate(steady)])
+    assert held_up.jitter_ms == 150
+    assert held_up.target_ms == 170
+    assert (
+        arrived(*[at + (900 if n % 5 == 4 else 0) for n, at in enumerate(steady)]).target_ms == MOST_TARGET_MS
+    )
+
+
+def test_each_reply_is_measured_from_its_own_first_chunk() -> None:
+    arrivals = arrived(*[20 * n for n in range(30)])
+    arrivals.feed("next", 5000 * MS, 20)
+    assert arrivals.jitter_ms == 0
+
+
+def test_what_is_longer_ago_than_ten_seconds_is_forgotten() -> None:
+    arrivals = arrived(*[170 * n for n in range(30)])
+    assert (arrivals.jitter_ms or 0) > 1000
+    for n in range(30):
+        arrivals.feed("later", (60_000 + 20 * n) * MS, 20)
+    assert arrivals.jitter_ms == 0

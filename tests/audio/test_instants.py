@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.audio.instants import BlockInstants
+
+MS = 1_000_000
+RATE, BLOCK = 16_000, 320
+
+
+def test_nothing_is_known_before_the_first_callback() -> None:
+    assert BlockInstants(RATE).at(0) is None
+
+
+@given(st.lists(st.integers(0, 15), min_size=60, max_size=300))
+def test_late_callbacks_do_not_move_a_sample(late_ms: list[int]) -> None:
+    instants = BlockInstants(RATE)
+    for index, late in enumerate([0, *late_ms]):
+        instants.feed((1000 + 20 * index + late) * MS, BLOCK * index)
+    earliest = min([0, *late_ms][-100:])
+    assert instants.at(BLOCK * len(late_ms)) == (1000 + 20 * len(late_ms) + earliest) * MS
+
+
+def test_blocks_taken_in_one_burst_are_dated_by_the_steady_ones_that_follow() -> None:
+    instants = BlockInstants(RATE)
+    for index in range(5):
+        instants.feed(1000 * MS, BLOCK * index)
+    for index in range(5, 20):
+        instants.feed((1000 + 20 * (index - 4)) * MS, BLOCK * index)
+    assert instants.at(0) == (1000 - 80) * MS
+    assert instants.at(BLOCK * 10) == (1000 + 120) * MS
+
+
+def test_a_stall_starts_anew() -> None:
+    instants = BlockInstants(RATE)
+    instants.feed(1000 * MS, 0)
+    instants.feed(4000 * MS, BLOCK)
+    assert instants.at(BLOCK) == 4000 * MS
+
+
+def test_a_clock_that_drifts_is_followed() -> None:
+    instants = BlockInstants(RATE)
+    for index in range(3000):  # a device 100 ppm slow, for a minute
+        instants.feed(int((20 * index * 1.0001) * MS), BLOCK * index)
+    at_ns = instants.at(BLOCK * 2999)
+    assert at_ns is not None
+    assert abs(at_ns - 20 * 2999 * 1.0001 * MS) < 0.3 * MS

@@ -1,0 +1,49 @@
+"""SelfCheck: the program watches its own lateness, and says which stretch of time it cannot vouch for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from tui.models import events as e
+
+WAKE_INTERVAL_S = 0.02
+LOOP_LIMIT_MS = 30.0
+"""Arrival times are taken by the loop: later than this they are off by more than a block."""
+SEND_LIMIT_MS = 50.0
+_SECOND_NS = 1_000_000_000
+_NS_PER_MS = 1_000_000
+
+
+class SelfCheck:
+    """Measures how late the loop wakes. ``emit`` is told, at most once a second, what was later than it may be."""
+
+    def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
+        self._emit = emit
+        self._clock_ns = clock_ns
+        self._lags: deque[tuple[int, float]] = deque()
+        self._told_ns: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Watch the loop this runs on, until cancelled."""
+        while True:
+            due_ns = self._clock_ns() + int(WAKE_INTERVAL_S * 1e9)
+            await asyncio.sleep(WAKE_INTERVAL_S)
+            now_ns = self._clock_ns()
+            lag_ms = max(now_ns - due_ns, 0) / _NS_PER_MS
+            self._lags.append((now_ns, lag_ms))
+            self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
+
+    def judge(self, what: str, late_ms: float, limit_ms: float, now_ns: int) -> None:
+        """Tell of a lateness that is beyond its limit."""
+        if late_ms > limit_ms and now_ns - self._told_ns.get(what, now_ns - _SECOND_NS) >= _SECOND_NS:
+            self._told_ns[what] = now_ns
+            since_ns = now_ns - int(late_ms * _NS_PER_MS)
+            self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
+
+    def loop_lag_ms(self, now_ns: int) -> float | None:
+        """The worst of the last second; None before the first."""
+        while self._lags and self._lags[0][0] < now_ns - _SECOND_NS:
+            self._lags.popleft()
+        return max((lag_ms for _, lag_ms in self._lags), default=None)

@@ -1,0 +1,72 @@
+"""SendPace: how long captured blocks take from the device's callback to the socket, and which went when."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tui.audio.blocks import Captured
+from tui.protocols.base import Outgoing
+
+_KEPT_BLOCKS = 200
+_STEP_MS = 0.05
+_STEPS = 2_000
+_SECOND_NS = 1_000_000_000
+
+
+class _Sent:
+    """One block on its way."""
+
+    def __init__(self, block: Captured, last_message: Outgoing | None) -> None:
+        self.end_ns = block.end_ns
+        self.captured_ns = block.captured_ns
+        self.last_message = last_message
+        self.sent_ns: int | None = None
+
+
+class SendPace:
+    """Told of every block that is given to the wire and of every message that went. For one loop."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
+        self._counts = [0] * (_STEPS + 1)
+        self._count = 0
+        self._recent: deque[tuple[int, float]] = deque()
+
+    def gave(self, block: Captured, messages: list[Outgoing]) -> None:
+        """A block was made into these messages, which wait to be sent."""
+        self._blocks.append(_Sent(block, messages[-1] if messages else None))
+
+    def sent(self, message: Outgoing, now_ns: int) -> None:
+        """A message was written to the socket."""
+        for block in reversed(self._blocks):
+            if block.last_message is message:
+                block.last_message, block.sent_ns = None, now_ns
+                self._took((now_ns - block.captured_ns) / 1e6, now_ns)
+                return
+
+    def of(self, at_ns: int) -> tuple[int | None, int | None]:
+        """When the block with the sample of that instant was captured, and when it was sent."""
+        for block in self._blocks:
+            if block.end_ns >= at_ns:
+                return block.captured_ns, block.sent_ns
+        return None, None
+
+    def worst_ms(self, now_ns: int) -> float | None:
+        """The longest of the last second; None without any."""
+        while self._recent and self._recent[0][0] < now_ns - _SECOND_NS:
+            self._recent.popleft()
+        return max((took_ms for _, took_ms in self._recent), default=None)
+
+    def percentile_ms(self, share: float) -> float | None:
+        """Of the whole call, to 0.05 ms, nothing above 100; None without any."""
+        wanted, counted = share * self._count, 0
+        for step, count in enumerate(self._counts):
+            counted += count
+            if self._count and counted >= wanted:
+                return (step + 1) * _STEP_MS
+        return None
+
+    def _took(self, took_ms: float, now_ns: int) -> None:
+        self._counts[min(int(took_ms / _STEP_MS), _STEPS)] += 1
+        self._count += 1
+        self._recent.append((now_ns, took_ms))
