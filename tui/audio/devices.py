@@ -118,14 +118,12 @@ class Stream:
         device: Device,
         rate: int,
         block_frames: int,
-        on_lost: Callable[[], None],
         portaudio: Any,
         open_raw: Callable[..., Any],
     ) -> None:
         self.device = device
         self.rate = rate
         self.block_frames = block_frames
-        self._on_lost = on_lost
         self._portaudio = portaudio
         self._told_to_end = False
         self._ended_unasked = False
@@ -134,7 +132,6 @@ class Stream:
     def _finished(self) -> None:
         if not self._told_to_end:
             self._ended_unasked = True
-            self._on_lost()
 
     @property
     def vanished(self) -> bool:
@@ -280,16 +277,14 @@ def open_input(
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    on_lost: Callable[[], None],
     *,
     latency: Latency = "low",
 ) -> Stream:
     """Open a microphone; ``callback`` gets its blocks once the stream is started.
 
-    ``on_lost`` is called, on PortAudio's thread, when the stream ends without being told to.
     Raises `AudioDeviceError`: busy, refused, gone, or not at this rate (see `supported_rate`).
     """
-    return _open("input", device, rate, block_frames, callback, on_lost, latency)
+    return _open("input", device, rate, block_frames, callback, latency)
 
 
 def open_output(
@@ -297,12 +292,11 @@ def open_output(
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    on_lost: Callable[[], None],
     *,
     latency: Latency = "low",
 ) -> Stream:
     """Open a speaker; ``callback`` has to fill the whole of every block. Else like `open_input`."""
-    return _open("output", device, rate, block_frames, callback, on_lost, latency)
+    return _open("output", device, rate, block_frames, callback, latency)
 
 
 def _open(
@@ -311,7 +305,6 @@ def _open(
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    on_lost: Callable[[], None],
     latency: Latency,
 ) -> Stream:
     portaudio = _portaudio()
@@ -327,7 +320,7 @@ def _open(
         callback=callback,
     )
     try:
-        return Stream(device, rate, block_frames, on_lost, portaudio, open_raw)
+        return Stream(device, rate, block_frames, portaudio, open_raw)
     except portaudio.PortAudioError as error:
         raise AudioDeviceError(_refused(device, rate, error)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,18 +29,19 @@ class Microphone:
         block_ms: int,
         spawn: Callable[..., asyncio.Task[None]],
         device: devices.Device | None = None,
-        on_lost: Callable[[], None] = lambda: None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.rate = rate
         self.device_rate = rate
         """What the device delivers; the blocks of silence come at `rate`."""
         self.block_due_ns: int | None = None
         """When the block that is being delivered was due; None when a device, not the clock, delivers it."""
+        self.device = device
         self._callback = callback
         self._block_ms = block_ms
         self._spawn = spawn
-        self._device = device
-        self._on_lost = on_lost
+        self._clock_ns = clock_ns
+        self._callback_ns: int | None = None
         self._stream: devices.Stream | None = None
         self._clocked: asyncio.Task[None] | None = None
 
@@ -50,21 +52,45 @@ class Microphone:
 
     async def start(self, *, silent: bool) -> None:
         """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence flows."""
-        if silent or self._device is None:
+        if silent or self.device is None:
+            self._callback_ns = None
             await self._close_device()
             self._start_clock()
             return
         if self._stream is not None:
             return
         try:
-            self._stream = await asyncio.to_thread(self._open_device, self._device)
+            self._stream = await asyncio.to_thread(self._open_device, self.device)
         except devices.AudioDeviceError:
             self._start_clock()
             raise
         self._stop_clock()
 
+    @property
+    def callback_ns(self) -> int | None:
+        """When the device last delivered, or was opened first; None while it is not to deliver."""
+        return self._callback_ns
+
+    @property
+    def vanished(self) -> bool:
+        """Whether a device is to deliver whose stream ended by itself, or could not be opened again."""
+        return self._callback_ns is not None and (self._stream is None or self._stream.vanished)
+
+    async def drop(self) -> None:
+        """Give back the device for a while: silence is delivered meanwhile."""
+        await self._close_device()
+        self._start_clock()
+
+    async def reopen(self, device: devices.Device) -> None:
+        """Deliver from this device, if one is to deliver at all. Raises `AudioDeviceError`; then silence flows."""
+        self.device = device
+        if self._callback_ns is not None:
+            await self._close_device()
+            await self.start(silent=False)
+
     async def stop(self) -> None:
         """Deliver nothing any more, and give back the device."""
+        self._callback_ns = None
         self._stop_clock()
         await self._close_device()
 
@@ -74,12 +100,16 @@ class Microphone:
             device,
             self.device_rate,
             self.device_rate * self._block_ms // 1000,
-            self._callback,
-            self._on_lost,
+            self._deliver,
             latency="low",
         )
+        self._callback_ns = self._callback_ns or self._clock_ns()
         stream.start()
         return stream
+
+    def _deliver(self, indata: Any, frames: int, times: Any, status: Any) -> None:
+        self._callback_ns = self._clock_ns()
+        self._callback(indata, frames, times, status)
 
     async def _close_device(self) -> None:
         if self._stream is not None:

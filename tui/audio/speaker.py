@@ -34,7 +34,6 @@ class Speaker:
         block_ms: int,
         latency: str,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        on_lost: Callable[[], None] = lambda: None,
         on_heard: Callable[[int, bytes], None] = lambda _at_ns, _block: None,
         on_cut: Callable[[int], None] = lambda _at_ns: None,
     ) -> None:
@@ -43,9 +42,11 @@ class Speaker:
         """Blocks that PortAudio flagged: it had to play a gap of its own."""
         self._callback_error: Exception | None = None
         self._block_ms = block_ms
-        self._latency = latency
+        self.latency = latency
+        """As the options have it; holds from the next opening."""
         self._clock_ns = clock_ns
-        self._on_lost = on_lost
+        self.device: devices.Device | None = None
+        self._callback_ns: int | None = None
         self._on_heard = on_heard
         self._on_cut = on_cut
         self._latency_ns = 0
@@ -73,11 +74,34 @@ class Speaker:
             rate,
             rate * self._block_ms // 1000,
             self._playback_callback,
-            self._on_lost,
-            latency=_latency(self._latency),
+            latency=_latency(self.latency),
         )
+        self.device = device
         self._latency_ns = int(self.latency_ms * 1_000_000)
+        self._callback_ns = self._callback_ns or self._clock_ns()
         self._stream.start()
+
+    @property
+    def callback_ns(self) -> int | None:
+        """When the device last took a block, or was opened first; None while none is to."""
+        return self._callback_ns
+
+    @property
+    def vanished(self) -> bool:
+        """Whether a device is to play whose stream ended by itself, or could not be opened again."""
+        return self._callback_ns is not None and (self._stream is None or self._stream.vanished)
+
+    async def drop(self) -> None:
+        """Give back the device for a while: what is queued waits."""
+        if self._stream:
+            stream, self._stream = self._stream, None
+            await asyncio.to_thread(stream.close)
+
+    async def reopen(self, device: devices.Device) -> None:
+        """Play on through this device. Raises `AudioDeviceError`; then nothing plays."""
+        await self.drop()
+        self._resampler, self._resampled = None, b""
+        await asyncio.to_thread(self.open_device, device)
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
         """Start playing to a file or to nobody. Raises `AudioFileError`."""
@@ -130,9 +154,8 @@ class Speaker:
         """Stop and give back the device or the file."""
         if self._clocked:
             self._clocked.cancel()
-        if self._stream:
-            stream, self._stream = self._stream, None
-            await asyncio.to_thread(stream.close)
+        self._callback_ns = None
+        await self.drop()
         if self._file:
             self._file.close()
 
@@ -145,7 +168,7 @@ class Speaker:
         try:
             if status and status.output_underflow:
                 self.underflows += 1
-            now_ns = self._clock_ns()
+            now_ns = self._callback_ns = self._clock_ns()
             outdata[:] = (
                 self._pull_resampled(frames, now_ns) if self._resampler else self._pull(frames, now_ns)
             )

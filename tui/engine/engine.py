@@ -108,6 +108,8 @@ class Engine:
                 await session.interrupt()
             case wire.HangUp():
                 session.hang_up()
+            case wire.SwitchDevice():
+                await self._audio.switch(command.direction, command.device)
             case _:
                 pass
 

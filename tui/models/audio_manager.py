@@ -17,10 +17,10 @@ from tui.audio import endpoints, pcm
 from tui.audio.blocks import Captured
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, encode
-from tui.audio.speaker import Speaker
 from tui.callbacks import CallbackChain
 from tui.models import events as e
 from tui.models.capture import CallerLine, Capture, audio_error
+from tui.models.device_care import Caredfor, DeviceCare
 from tui.models.playback import Cut, Playback
 from tui.models.track_sink import TrackSink
 
@@ -36,6 +36,8 @@ class AudioManager:
 
     capture: Capture
     playback: Playback
+    _found: Endpoints
+    _care: DeviceCare
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.on_audio_chunk: Callable[[bytes], None] | None = None
@@ -62,7 +64,11 @@ class AudioManager:
         found = await asyncio.to_thread(endpoints.resolve, input, output)
         if found.input is InputKind.FILE:
             lines = [CallerLine(found.input_name, "", input)]
+        self._found = found
         self._news, self._told, self._overflows = [], {}, 0
+        self._care = DeviceCare(
+            block_ms=block_ms, tell=self._news.append, opened=self._tell_opened, clock_ns=self._clock_ns
+        )
         self.capture = Capture(
             found,
             block_ms=block_ms,
@@ -70,7 +76,6 @@ class AudioManager:
             recording_callback=self._recording_callback,
             tell=self._news.append,
             clock_ns=self._clock_ns,
-            on_device_lost=lambda: self._device_lost("microphone"),
         )
         self.capture.add_progress_callback(self._line_progressed)
         self.playback = Playback(
@@ -80,8 +85,7 @@ class AudioManager:
             latency=latency,
             tell=self._news.append,
             clock_ns=self._clock_ns,
-            on_opened=lambda speaker: self._tell_opened(found, speaker),
-            on_device_lost=lambda: self._device_lost("speaker"),
+            on_opened=lambda _: self._tell_opened(),
             tracks=self.tracks,
         )
         self.playback.set_volume(self._volume)
@@ -90,7 +94,7 @@ class AudioManager:
             self._news.append(audio_error(self._clock_ns(), "device", message))
         if found.notice:
             self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=found.notice, hint=found.hint))
-        self._tell_opened(found, None)
+        self._tell_opened()
 
     # -- capture --
 
@@ -172,6 +176,7 @@ class AudioManager:
 
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """What happened to audio since the last call, in order; losses that go on are told once a second."""
+        self._care.poll(self._cared(), now_ns)
         self.playback.take_news(now_ns)
         if at_the_end:
             self.playback.finish_listening()
@@ -203,15 +208,34 @@ class AudioManager:
 
     async def close(self) -> None:
         """The call is over: give back what was opened."""
+        self._care.close()
         await self.capture.stop()
         await self.playback.close()
 
-    def _tell_opened(self, found: Endpoints, speaker: Speaker | None) -> None:
+    async def switch(self, direction: str, spec: str) -> None:
+        """Use another microphone ("input") or speaker ("output") from now on; `poll` tells what came of it."""
+        path = "capture" if direction == "input" else "playback"
+        cared = self._cared()
+        if path in cared:
+            await self._care.switch(path, cared[path], spec)
+        else:
+            message = f"There is no {direction} to switch yet: it is opened with the first sound."
+            self._news.append(audio_error(self._clock_ns(), "device", message))
+
+    def _cared(self) -> dict[str, Caredfor]:
+        microphone, speaker = self.capture.microphone, self.playback.speaker
+        return {
+            **({"capture": microphone} if microphone else {}),
+            **({"playback": speaker} if speaker else {}),
+        }
+
+    def _tell_opened(self) -> None:
+        found, speaker, microphone = self._found, self.playback.speaker, self.capture.microphone
         self._news.append(
             e.AudioOpened(
                 at_ns=self._clock_ns(),
-                capture=found.input_name,
-                playback=found.output_name,
+                capture=microphone.device.name if microphone and microphone.device else found.input_name,
+                playback=speaker.device.name if speaker and speaker.device else found.output_name,
                 capture_rate=self.capture.format.rate,
                 playback_rate=speaker.queue.rate if speaker else 0,
                 latency_ms=speaker.latency_ms if speaker else 0.0,
@@ -241,11 +265,6 @@ class AudioManager:
             if error is not None:
                 message = f"The {name} callback failed: {error}"
                 self._news.append(audio_error(now_ns, f"{name}-callback", message))
-
-    def _device_lost(self, what: str) -> None:
-        """From PortAudio's thread, when a stream ended by itself."""
-        message = f"The {what} has gone: its stream ended by itself."
-        self._news.append(audio_error(self._clock_ns(), "device-lost", message))
 
 
 def pcm_of(indata: Any) -> bytes:

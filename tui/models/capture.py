@@ -53,7 +53,6 @@ class Capture:
         recording_callback: RecordingCallback,
         tell: Callable[[e.SessionEvent], None],
         clock_ns: Callable[[], int],
-        on_device_lost: Callable[[], None],
     ) -> None:
         self.format = DEFAULT_FORMAT
         self.handoff = CaptureHandoff(asyncio.get_running_loop(), block_ms=block_ms)
@@ -68,7 +67,6 @@ class Capture:
         self._recording_callback = recording_callback
         self._tell = tell
         self._clock_ns = clock_ns
-        self._on_device_lost = on_device_lost
         self._line = LineStep(self._line_finished, lambda done: self.callbacks.trigger(PROGRESS, done))
         self._spoken: CallerLine | None = None
         self._microphone: Microphone | None = None
@@ -89,8 +87,13 @@ class Capture:
             block_ms=self._block_ms,
             spawn=spawn,
             device=self._found.input_device,
-            on_lost=self._on_device_lost,
+            clock_ns=self._clock_ns,
         )
+
+    @property
+    def microphone(self) -> Microphone | None:
+        """What delivers; None before the first opening."""
+        return self._microphone
 
     async def start(self, *, silent: bool) -> None:
         """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""

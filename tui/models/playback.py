@@ -56,7 +56,6 @@ class Playback:
         tell: Callable[[e.SessionEvent], None],
         clock_ns: Callable[[], int],
         on_opened: Callable[[Speaker], None],
-        on_device_lost: Callable[[], None],
         tracks: TrackSink | None = None,
     ) -> None:
         self.queue: PlaybackQueue | None = None
@@ -68,7 +67,6 @@ class Playback:
         self._tell = tell
         self._clock_ns = clock_ns
         self._on_opened = on_opened
-        self._on_device_lost = on_device_lost
         self._tracks = tracks
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
@@ -280,7 +278,6 @@ class Playback:
             block_ms=self._block_ms,
             latency=self._latency,
             clock_ns=self._clock_ns,
-            on_lost=self._on_device_lost,
             on_heard=self._tell_heard,
             on_cut=self._tell_cut,
         )

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tui.audio.watchdog import Health, Watchdog
+
+MS = 1_000_000
+
+
+def test_half_a_second_without_a_callback_is_a_stall_and_the_next_one_ends_it() -> None:
+    dog = Watchdog(20)
+    assert not dog.look(1000 * MS, 990 * MS, vanished=False)
+    assert not dog.look(1489 * MS, 990 * MS, vanished=False)
+    assert dog.look(1490 * MS, 990 * MS, vanished=False)
+    assert (dog.health, dog.since_ns) == (Health.STALLED, 990 * MS)
+    assert not dog.look(1600 * MS, 990 * MS, vanished=False)
+    assert dog.look(1700 * MS, 1699 * MS, vanished=False)
+    assert dog.health is Health.WORKS
+
+
+def test_long_blocks_are_given_ten_of_them() -> None:
+    dog = Watchdog(100)
+    assert not dog.look(990 * MS, 0, vanished=False)
+    assert dog.look(1000 * MS, 0, vanished=False)
+
+
+def test_a_stalled_device_can_turn_out_to_have_gone() -> None:
+    dog = Watchdog(20)
+    dog.look(600 * MS, 0, vanished=False)
+    assert dog.look(700 * MS, 0, vanished=True)
+    assert (dog.health, dog.since_ns) == (Health.VANISHED, 0)
+
+
+def test_it_is_opened_anew_after_growing_pauses() -> None:
+    dog = Watchdog(20)
+    assert not dog.retry_due(0)
+    dog.look(1000 * MS, 900 * MS, vanished=True)
+    tried = [now for now in range(1000, 40_000, 10) if dog.retry_due(now * MS)]
+    assert tried[0] == 1500
+    assert [b - a for a, b in pairwise(tried)] == [1000, 2000, 4000, 8000, 8000, 8000]

@@ -1,0 +1,162 @@
+"""DeviceCare: keeps the devices of a call at work, through stalls, lost servers and changes of mind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from tui.audio import devices
+from tui.audio.devices import AudioDeviceError, Device
+from tui.audio.watchdog import Health, Watchdog
+from tui.callbacks import spawn
+from tui.models import events as e
+from tui.models.capture import audio_error
+
+_CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
+_NAMES = {"capture": "microphone", "playback": "speaker"}
+_HINTS = {
+    Health.STALLED: "It is opened again until it goes on. Suspended, unplugged, or held by another program?",
+    Health.VANISHED: "It is looked for by its name until it is back.",
+}
+_STEP_S, _PATIENCE_STEPS = 0.02, 25
+
+
+class Caredfor(Protocol):
+    """A microphone or a speaker that can be a device."""
+
+    @property
+    def device(self) -> Device | None:
+        """The device it is to use; None: it has none."""
+        ...
+
+    @property
+    def callback_ns(self) -> int | None:
+        """When its stream last called back, or was opened; None while no stream is open."""
+        ...
+
+    @property
+    def vanished(self) -> bool:
+        """Whether its stream ended by itself."""
+        ...
+
+    async def drop(self) -> None:
+        """Give back the stream; sound waits, or is silence, meanwhile."""
+        ...
+
+    async def reopen(self, device: Device) -> None:
+        """Go on with this device. Raises `AudioDeviceError`; then there is no stream."""
+        ...
+
+
+class DeviceCare:
+    """Watches, reopens and switches. On the engine's loop; news goes to ``tell``, ``opened`` is told of success."""
+
+    def __init__(
+        self,
+        *,
+        block_ms: int,
+        tell: Callable[[e.SessionEvent], None],
+        opened: Callable[[], None],
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._dogs = {path: Watchdog(block_ms) for path in _NAMES}
+        self._tell = tell
+        self._opened = opened
+        self._clock_ns = clock_ns
+        self._lock = asyncio.Lock()
+        self._recovering: set[str] = set()
+        self._closed = False
+
+    def poll(self, cared: dict[str, Caredfor], now_ns: int) -> None:
+        """Look after whatever of capture and playback is open now."""
+        for path, one in cared.items():
+            dog, callback_ns = self._dogs[path], one.callback_ns
+            if callback_ns is None or path in self._recovering:
+                continue
+            before = dog.health
+            if dog.look(now_ns, callback_ns, vanished=one.vanished):
+                self._tell_change(path, one, before, dog, now_ns)
+            if dog.retry_due(now_ns):
+                self._recovering.add(path)
+                spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
+
+    async def switch(self, path: str, one: Caredfor, spec: str) -> None:
+        """Use another device, found as the options find it; where that fails all stays as it was."""
+        direction: devices.Direction = "input" if path == "capture" else "output"
+        async with self._lock:
+            before = one.device
+            try:
+                device = await asyncio.to_thread(devices.find_device, spec, direction)
+                await one.reopen(device)
+            except AudioDeviceError as error:
+                self._tell(audio_error(self._clock_ns(), "device", str(error)))
+                if before is not None and before != one.device:
+                    await one.reopen(before)
+                return
+            self._opened()
+
+    def close(self) -> None:
+        """The call is over: look for nothing any more."""
+        self._closed = True
+
+    async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
+        """Open the device again. One that vanished can only be found with every stream closed."""
+        try:
+            async with self._lock:
+                if self._closed:
+                    return
+                vanished = self._dogs[path].health is Health.VANISHED
+                concerned = [one for one in cared.values() if one.callback_ns is not None]
+                if vanished:
+                    for one in concerned:
+                        await one.drop()
+                    await asyncio.to_thread(devices.refresh_devices)
+                for one in concerned if vanished else [cared[path]]:
+                    if one.device is not None and not self._closed:
+                        await one.reopen(await asyncio.to_thread(_again, one.device))
+                await self._called_back(cared[path])
+                self._opened()
+        except AudioDeviceError:
+            pass  # it is told already that the device has gone; the next attempt comes
+        finally:
+            self._recovering.discard(path)
+
+    async def _called_back(self, one: Caredfor) -> None:
+        """Wait a moment for the first block, so that a device is not said to stall that has just begun."""
+        before_ns = one.callback_ns
+        for _ in range(_PATIENCE_STEPS):
+            if one.callback_ns != before_ns:
+                return
+            await asyncio.sleep(_STEP_S)
+
+    def _tell_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
+        name = f"The {_NAMES[path]} ({one.device.name if one.device else 'none'})"
+        away_s = (now_ns - dog.since_ns) / 1e9
+        if before is not Health.WORKS:
+            text = f"{name} works again after {away_s:.1f} s."
+            self._tell(
+                e.ConditionChanged(
+                    at_ns=now_ns, condition=_CONDITIONS[before], path=path, active=False, text=text
+                )
+            )
+        if dog.health is not Health.WORKS:
+            what = "has gone" if dog.health is Health.VANISHED else "has stalled"
+            self._tell(
+                e.ConditionChanged(
+                    at_ns=now_ns,
+                    condition=_CONDITIONS[dog.health],
+                    path=path,
+                    text=f"{name} {what}: no sound passed for {away_s:.1f} s.",
+                    hint=_HINTS[dog.health],
+                )
+            )
+
+
+def _again(device: Device) -> Device:
+    """The device of that name and direction as it is listed now. Raises `AudioDeviceError`."""
+    direction: devices.Direction = "input" if device.input_channels else "output"
+    listed = [other for other in devices.list_devices() if other.name == device.name]
+    if not listed:
+        raise AudioDeviceError(f"{device.name} is not there.")
+    return next((other for other in listed if other.channels(direction)), listed[0])
