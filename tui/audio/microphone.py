@@ -42,6 +42,7 @@ class Microphone:
         self._spawn = spawn
         self._clock_ns = clock_ns
         self._callback_ns: int | None = None
+        self._busy_ns = 0
         self._stream: devices.Stream | None = None
         self._clocked: asyncio.Task[None] | None = None
 
@@ -76,6 +77,11 @@ class Microphone:
         """Whether a device is to deliver whose stream ended by itself, or could not be opened again."""
         return self._callback_ns is not None and (self._stream is None or self._stream.vanished)
 
+    def take_busy_ns(self) -> int:
+        """The longest that the device's callback took since the last call."""
+        busy_ns, self._busy_ns = self._busy_ns, 0
+        return busy_ns
+
     async def drop(self) -> None:
         """Give back the device for a while: silence is delivered meanwhile."""
         await self._close_device()
@@ -108,8 +114,9 @@ class Microphone:
         return stream
 
     def _deliver(self, indata: Any, frames: int, times: Any, status: Any) -> None:
-        self._callback_ns = self._clock_ns()
+        began_ns = self._callback_ns = self._clock_ns()
         self._callback(indata, frames, times, status)
+        self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     async def _close_device(self) -> None:
         if self._stream is not None:

@@ -47,6 +47,7 @@ class Speaker:
         self._clock_ns = clock_ns
         self.device: devices.Device | None = None
         self._callback_ns: int | None = None
+        self._busy_ns = 0
         self._on_heard = on_heard
         self._on_cut = on_cut
         self._latency_ns = 0
@@ -90,6 +91,11 @@ class Speaker:
     def vanished(self) -> bool:
         """Whether a device is to play whose stream ended by itself, or could not be opened again."""
         return self._callback_ns is not None and (self._stream is None or self._stream.vanished)
+
+    def take_busy_ns(self) -> int:
+        """The longest that the device's callback took since the last call."""
+        busy_ns, self._busy_ns = self._busy_ns, 0
+        return busy_ns
 
     async def drop(self) -> None:
         """Give back the device for a while: what is queued waits."""
@@ -172,6 +178,7 @@ class Speaker:
             outdata[:] = (
                 self._pull_resampled(frames, now_ns) if self._resampler else self._pull(frames, now_ns)
             )
+            self._busy_ns = max(self._busy_ns, self._clock_ns() - now_ns)
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
 

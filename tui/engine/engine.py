@@ -129,6 +129,7 @@ class Engine:
             output=target.output,
             block_ms=target.block_ms,
             latency=target.latency,
+            echo=target.echo,
             lines=caller_lines(),
         )
         file = writer or SessionFile(on_failure=self._report_unkept)

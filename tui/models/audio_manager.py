@@ -15,9 +15,11 @@ import numpy as np
 
 from tui.audio import endpoints, pcm
 from tui.audio.blocks import Captured
+from tui.audio.echo import EchoGate
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, encode
-from tui.callbacks import CallbackChain
+from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
+from tui.callbacks import CallbackChain, spawn
 from tui.models import events as e
 from tui.models.capture import CallerLine, Capture, audio_error
 from tui.models.device_care import Caredfor, DeviceCare
@@ -38,6 +40,7 @@ class AudioManager:
     playback: Playback
     _found: Endpoints
     _care: DeviceCare
+    _load: CallbackLoad
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.on_audio_chunk: Callable[[bytes], None] | None = None
@@ -58,6 +61,7 @@ class AudioManager:
         output: str = "auto",
         block_ms: int = 20,
         latency: str = "auto",
+        echo: str = "none",
         lines: list[CallerLine] | None = None,
     ) -> None:
         """Get ready for a call: find the devices, without opening them. `poll` tells what is missing."""
@@ -66,6 +70,7 @@ class AudioManager:
             lines = [CallerLine(found.input_name, "", input)]
         self._found = found
         self._news, self._told, self._overflows = [], {}, 0
+        self._load = CallbackLoad(block_ms)
         self._care = DeviceCare(
             block_ms=block_ms, tell=self._news.append, opened=self._tell_opened, clock_ns=self._clock_ns
         )
@@ -86,8 +91,16 @@ class AudioManager:
             tell=self._news.append,
             clock_ns=self._clock_ns,
             on_opened=lambda _: self._tell_opened(),
+            on_played=self.capture.echo.played,
             tracks=self.tracks,
         )
+        self._steps_of_latency = AutoLatency() if latency == "auto" else None
+        if echo == "gate":
+            self.capture.chain.add_callback(
+                EchoGate(self._agent_dbfs, self._hold_back, clock_ns=self._clock_ns)
+            )
+            text = "The microphone is shut while the agent is heard (--echo gate): it cannot be interrupted by voice."
+            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=text))
         self.playback.set_volume(self._volume)
         self.set_audio_chunk_callback(self.capture.hand_off)
         for message in found.errors:
@@ -177,6 +190,8 @@ class AudioManager:
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """What happened to audio since the last call, in order; losses that go on are told once a second."""
         self._care.poll(self._cared(), now_ns)
+        self.capture.echo.poll(now_ns)
+        self._step_latency(now_ns)
         self.playback.take_news(now_ns)
         if at_the_end:
             self.playback.finish_listening()
@@ -190,6 +205,7 @@ class AudioManager:
         """Levels and queue depth now."""
         user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
+        echo = self.capture.echo.echo
         return e.Telemetry(
             at_ns=now_ns,
             user_dbfs=user.rms_dbfs if user else None,
@@ -203,6 +219,11 @@ class AudioManager:
             output_latency_ms=self.playback.speaker.latency_ms if self.playback.speaker else None,
             arrival_jitter_ms=self.playback.arrivals.jitter_ms,
             delivery_ratio=self.playback.arrivals.delivery_ratio,
+            user_dc=self.capture.health.dc,
+            user_is_zero=self.capture.health.is_zero,
+            echo_delay_ms=echo.delay_ms if echo else None,
+            echo_db=echo.gain_db if echo else None,
+            callback_load=self._load.worst(now_ns, [one.take_busy_ns() for one in self._cared().values()]),
             line_progress=self._line_progress if self.capture.speaking else None,
         )
 
@@ -211,6 +232,25 @@ class AudioManager:
         self._care.close()
         await self.capture.stop()
         await self.playback.close()
+
+    def _agent_dbfs(self) -> float | None:
+        level = self.playback.read_level(self._clock_ns())
+        return level.rms_dbfs if level else None
+
+    def _hold_back(self) -> None:
+        self._news.append(e.LossCounted(at_ns=self._clock_ns(), loss=e.Loss.WITHHELD, count=1))
+
+    def _step_latency(self, now_ns: int) -> None:
+        """With ``--latency auto``, ask the device for more where little does not do."""
+        speaker = self.playback.speaker
+        if self._steps_of_latency is None or speaker is None or speaker.device is None:
+            return
+        if self._steps_of_latency.look(now_ns, speaker.underflows):
+            self._steps_of_latency = None
+            speaker.latency = SAFE_LATENCY
+            text = f"The speaker had gaps at low latency: it holds {SAFE_LATENCY} s from now on (--latency auto)."
+            self._news.append(e.NoticeRaised(at_ns=now_ns, text=text))
+            spawn(self._care.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, direction: str, spec: str) -> None:
         """Use another microphone ("input") or speaker ("output") from now on; `poll` tells what came of it."""

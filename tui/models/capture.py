@@ -19,6 +19,8 @@ from tui.audio.resample import LiveResampler
 from tui.audio.wav import AudioFileError, read_wav
 from tui.callbacks import CallbackChain, CallbackManager, ProgressCallback, Registration, spawn
 from tui.models import events as e
+from tui.models.capture_health import CaptureHealth
+from tui.models.echo_watch import EchoWatch
 
 DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 PROGRESS = "line progress"
@@ -60,6 +62,8 @@ class Capture:
         self.gain = GainStep()
         self.mute = MuteStep()
         self.level = LevelStep(clock_ns)
+        self.health = CaptureHealth()
+        self.echo = EchoWatch(tell)
         self._found = found
         self._block_ms = block_ms
         self._lines = lines
@@ -102,11 +106,14 @@ class Capture:
         assert self._microphone is not None
         if not silent and self._found.input is not InputKind.DEVICE:
             self._speak_next_line()
+        was_open = self._microphone.from_device
         try:
             await self._microphone.start(silent=silent)
         except AudioDeviceError as error:
             self._tell(audio_error(self._clock_ns(), "device", str(error)))
         self._instants = None
+        if self._microphone.from_device and not was_open:
+            self.health.opened()
         rate = self._microphone.device_rate
         self._resampler = None if rate == self.format.rate else LiveResampler(rate, self.format.rate)
 
@@ -126,7 +133,27 @@ class Capture:
         while True:
             await self.handoff.wait()
             for captured_ns, block in self.handoff.take():
-                yield Captured(self._end_ns(captured_ns, block), captured_ns, self._at_agreed_rate(block))
+                end_ns = self._end_ns(captured_ns, block)
+                self._look_at(end_ns, block)
+                yield Captured(end_ns, captured_ns, self._at_agreed_rate(block))
+
+    def _look_at(self, end_ns: int, block: bytes) -> None:
+        """Judge what a device delivers, before anything is done to it."""
+        if self._microphone is None or not self._microphone.from_device:
+            return
+        rate = self._microphone.device_rate
+        self.echo.captured(end_ns, block, rate)
+        for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
+            self._tell(
+                e.ConditionChanged(
+                    at_ns=end_ns,
+                    condition=verdict.condition,
+                    path="capture",
+                    active=verdict.active,
+                    text=verdict.text,
+                    hint=verdict.hint,
+                )
+            )
 
     def _end_ns(self, captured_ns: int, block: bytes) -> int:
         """When the last sample left the microphone: by the count of samples, where none was lost."""

@@ -44,6 +44,10 @@ class Caredfor(Protocol):
         """Give back the stream; sound waits, or is silence, meanwhile."""
         ...
 
+    def take_busy_ns(self) -> int:
+        """The longest that its callback took since the last call."""
+        ...
+
     async def reopen(self, device: Device) -> None:
         """Go on with this device. Raises `AudioDeviceError`; then there is no stream."""
         ...
@@ -96,6 +100,17 @@ class DeviceCare:
                 return
             self._opened()
 
+    async def open_again(self, one: Caredfor) -> None:
+        """Open the same device once more, with the settings it has now."""
+        async with self._lock:
+            if one.device is not None and not self._closed:
+                try:
+                    await one.reopen(one.device)
+                except AudioDeviceError as error:
+                    self._tell(audio_error(self._clock_ns(), "device", str(error)))
+                else:
+                    self._opened()
+
     def close(self) -> None:
         """The call is over: look for nothing any more."""
         self._closed = True
@@ -104,9 +119,9 @@ class DeviceCare:
         """Open the device again. One that vanished can only be found with every stream closed."""
         try:
             async with self._lock:
-                if self._closed:
-                    return
                 vanished = self._dogs[path].health is Health.VANISHED
+                if self._closed or (vanished and not cared[path].vanished):
+                    return  # it came back with the other one
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
                 if vanished:
                     for one in concerned:

@@ -1,0 +1,82 @@
+"""CaptureHealth: what a microphone delivers, judged as it comes: nothing, too early, or off centre."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from tui.audio.levels import measure
+from tui.audio.pcm import FULL_SCALE, samples_of
+from tui.models.events import Condition
+
+ZEROS_MS = 1_000.0
+_OPENING_MS = 40.0
+_LOUD_DBFS = -35.0
+_DC_SHARE = 0.02
+_ZERO_HINTS = {
+    "darwin": "Allow this terminal the microphone: System Settings, Privacy & Security, Microphone; then restart it.",
+    "linux": "Is it muted? pactl set-source-mute @DEFAULT_SOURCE@ 0, or wpctl set-mute @DEFAULT_AUDIO_SOURCE@ 0.",
+}
+
+
+class Verdict(NamedTuple):
+    """Something is the matter with what is captured, or no longer."""
+
+    condition: Condition
+    active: bool
+    text: str
+    hint: str = ""
+
+
+class CaptureHealth:
+    """Judges the blocks of one opening of a microphone after the other. For one thread."""
+
+    def __init__(self) -> None:
+        self.dc: float | None = None
+        """Mean of the samples of about the last second, -1..1."""
+        self.is_zero = False
+        """Whether the last block was nothing but zeros."""
+        self.opened()
+
+    def opened(self) -> None:
+        """The microphone was opened: what follows is its first sound."""
+        self._zeros_ms: float | None = 0.0
+        self._told_zeros = False
+        self._opening_ms = 0.0
+
+    def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
+        """Take a block as it came from the device."""
+        samples = samples_of(pcm)
+        if not len(samples):
+            return []
+        mean = float(samples.mean()) / FULL_SCALE
+        self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
+        self.is_zero = not samples.any()
+        return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]
+
+    def _judge_zeros(self, block_ms: float) -> list[Verdict]:
+        if self._zeros_ms is None:
+            return []
+        if not self.is_zero:
+            self._zeros_ms = None
+            text = "The microphone delivers sound."
+            return [Verdict(Condition.ONLY_ZEROS, False, text)] if self._told_zeros else []
+        self._zeros_ms += block_ms
+        if self._zeros_ms < ZEROS_MS or self._told_zeros:
+            return []
+        self._told_zeros = True
+        text = "Nothing but exact zeros has come from the microphone since it was opened: muted, or refused."
+        return [Verdict(Condition.ONLY_ZEROS, True, text, _ZERO_HINTS.get(sys.platform, ""))]
+
+    def _judge_opening(self, pcm: bytes, block_ms: float) -> list[Verdict]:
+        if self._opening_ms >= _OPENING_MS:
+            return []
+        self._opening_ms += block_ms
+        rms_dbfs = measure(pcm).rms_dbfs
+        if rms_dbfs <= _LOUD_DBFS:
+            return []
+        self._opening_ms = _OPENING_MS
+        text = (
+            f"Sound was running already as recording opened ({rms_dbfs:.0f} dB): the first word may be cut."
+        )
+        return [Verdict(Condition.SPEECH_BEFORE_RECORDING, True, text)]

@@ -1,0 +1,98 @@
+"""EchoWatch: notices that the agent is hearing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tui.audio.echo import Echo, Track, find_echo
+from tui.callbacks import spawn
+from tui.models import events as e
+
+INTERVAL_NS = 1_000_000_000
+_SAME_DELAY_MS = 20.0
+_GONE_AFTER = 4
+"""Looks in a row, with the agent speaking, that find nothing."""
+
+
+class EchoWatch:
+    """Compares the microphone with what was played, once a second. On the engine's loop; news goes to ``tell``."""
+
+    def __init__(self, tell: Callable[[e.SessionEvent], None]) -> None:
+        self.echo: Echo | None = None
+        """What was found last, while it lasts."""
+        self._tell = tell
+        self._captured: Track | None = None
+        self._played: Track | None = None
+        self._last_played_ns = 0
+        self._looked_ns = 0
+        self._before: Echo | None = None
+        self._missed = 0
+        self._looking = False
+
+    def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
+        """A block as it came from the microphone."""
+        if self._captured is None or self._captured.full_rate != rate:
+            self._captured = Track(rate)
+        self._captured.feed(end_ns, pcm)
+
+    def played(self, end_ns: int, pcm: bytes, rate: int) -> None:
+        """A block that has left the speaker."""
+        if self._played is None or self._played.full_rate != rate:
+            self._played = Track(rate)
+        if any(pcm):
+            self._last_played_ns = end_ns
+        self._played.feed(end_ns, pcm)
+
+    def poll(self, now_ns: int) -> None:
+        """Look, if it is time to and the agent was heard of late."""
+        if self._looking or now_ns - self._looked_ns < INTERVAL_NS:
+            return
+        self._looked_ns = now_ns
+        if now_ns - self._last_played_ns < 2 * INTERVAL_NS and self._captured and self._played:
+            self._looking = True
+            spawn(self._look(self._captured, self._played, now_ns), "look for echo")
+
+    async def _look(self, captured: Track, played: Track, now_ns: int) -> None:
+        # Both tracks are complete until a little while ago.
+        until_ns = now_ns - INTERVAL_NS // 5
+        tracks = captured.until(until_ns), played.until(until_ns)
+        try:
+            self._judge(await asyncio.to_thread(find_echo, *tracks, captured.rate), now_ns)
+        finally:
+            self._looking = False
+
+    def _judge(self, found: Echo | None, now_ns: int) -> None:
+        """Speech is like speech by chance now and then, but not twice at one delay."""
+        before, self._before = self._before, found
+        if found is not None:
+            self._missed = 0
+            if before is not None and abs(found.delay_ms - before.delay_ms) <= _SAME_DELAY_MS:
+                if self.echo is None:
+                    self._told(found, now_ns)
+                self.echo = found
+        elif self.echo is not None:
+            self._missed += 1
+            if self._missed >= _GONE_AFTER:
+                self.echo = None
+                self._tell(
+                    e.ConditionChanged(
+                        at_ns=now_ns,
+                        condition=e.Condition.ECHO,
+                        path="capture",
+                        active=False,
+                        text="The agent hears itself no longer.",
+                    )
+                )
+
+    def _told(self, found: Echo, now_ns: int) -> None:
+        self._tell(
+            e.ConditionChanged(
+                at_ns=now_ns,
+                condition=e.Condition.ECHO,
+                path="capture",
+                text=f"The agent is hearing itself: what is played comes back after {found.delay_ms:.0f} ms "
+                f"at {found.gain_db:.0f} dB.",
+                hint="Use headphones, or --echo gate.",
+            )
+        )
