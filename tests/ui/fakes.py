@@ -60,19 +60,19 @@ class Script:
         self.path = path
         self.items: list[FrameItem] = []
         self._number = 0
-        self._now_ns = START_NS
+        self.now_ns = START_NS
         self._offset = 0
         if path is not None:
             path.write_bytes(b"")
             self.items.append(SessionFile(path=str(path)))
 
     def after(self, ms: float) -> Script:
-        self._now_ns += int(ms * MS)
+        self.now_ns += int(ms * MS)
         return self
 
     def add(self, event_type: type[e.Event], /, **fields: object) -> Script:
         self._number += 1
-        event = event_type(number=self._number, at_ns=self._now_ns, **fields)
+        event = event_type(number=self._number, at_ns=self.now_ns, **fields)
         self.items.append(EventItem(event=event))  # type: ignore[arg-type]
         return self
 

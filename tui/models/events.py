@@ -126,6 +126,11 @@ class Condition(StrEnum):
     ARRIVAL_STALL = "arrival stall"
     """Agent audio did not come for longer than what was queued could bridge."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it can end; a clipped word cannot."""
+        return self not in (Condition.CLIPPED_START, Condition.CLIPPED_END, Condition.SPEECH_BEFORE_RECORDING)
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
     """One record of the stream."""

@@ -176,7 +176,7 @@ class SessionState:
         return True
 
     def _apply_condition(self, event: ConditionChanged) -> None:
-        if event.active:
+        if event.active and event.condition.lasts:
             self.conditions[event.path, event.condition] = event
         else:
             self.conditions.pop((event.path, event.condition), None)

@@ -161,6 +161,23 @@ SESSION: Sequence[Action] = (
     Action("follow", "F", "Follow", "Go to the end of log and transcript and follow."),
     Action("error", "e", "Show error", "Jump to the last error's event in the log.", "jump_to_error"),
     *LOG,
+    Action(
+        "turns",
+        "u",
+        "Turns",
+        "Turns with the parts of their latency, in the transcript's place.",
+        "side('turns')",
+        show=True,
+    ),
+    Action(
+        "health",
+        "h",
+        "Health",
+        "Audio and time in figures, in the transcript's place.",
+        "side('health')",
+        show=True,
+    ),
+    Action("turn_of_event", "U", "Turn of event", "Go from the event to its turn."),
 )
 
 CALLBACKS: Sequence[Action] = (

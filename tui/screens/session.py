@@ -31,10 +31,12 @@ from tui.screens.log_screen import LogScreen
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
+from tui.widgets.health import HealthPane
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
 from tui.widgets.strip import SessionStrip
 from tui.widgets.transcript import TranscriptPane
+from tui.widgets.turns import TurnsPane
 from tui.widgets.writing import WriteLine
 
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
@@ -66,6 +68,8 @@ class SessionScreen(LogScreen, inherit_bindings=False):
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")
         self.transcript = TranscriptPane(bridge, id="transcript")
+        self.turns = TurnsPane(bridge, id="turns")
+        self.health = HealthPane(bridge, id="health")
         self.detail = DetailPane(bridge, id="detail")
         self.write_line = WriteLine(id="write")
         self._registrations: tuple[Registration, ...] = ()
@@ -83,6 +87,8 @@ class SessionScreen(LogScreen, inherit_bindings=False):
                 yield self.log_pane
                 with Vertical(id="side"):
                     yield self.transcript
+                    yield self.turns
+                    yield self.health
                     yield self.detail
         yield KeyBar()
         yield self.write_line
@@ -107,6 +113,7 @@ class SessionScreen(LogScreen, inherit_bindings=False):
         """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
         self.meters.poll(self.bridge.telemetry, self.bridge.clock_ns())
         self.strip.poll()
+        self.health.poll()
         self.search_on()
 
     def offer_actions(self) -> None:
@@ -156,6 +163,8 @@ class SessionScreen(LogScreen, inherit_bindings=False):
                 applies = self.detail_open
             case "jump_to_error":
                 applies = state.last_error is not None
+            case "turn_of_event":
+                applies = bool(self.bridge.log.rows and self.turns.turns)
             case _:
                 return self.check_log_action(action, parameters)
         return applies or None
@@ -258,6 +267,32 @@ class SessionScreen(LogScreen, inherit_bindings=False):
             self.detail.forget()
             self.log_pane.focus()
             self.offer_actions()
+
+    # the side: transcript, turns or health
+
+    def action_side(self, name: str) -> None:
+        """Show turns or health in the transcript's place, or the transcript again."""
+        shown = not self.has_class(f"-{name}")
+        for other in ("turns", "health"):
+            self.set_class(shown and other == name, f"-{other}")
+        self.close_detail()
+        (self.query_one(f"#{name}") if shown else self.log_pane).focus()
+
+    @on(TurnsPane.Chosen)
+    def show_turn(self, event: TurnsPane.Chosen) -> None:
+        """The events of a turn, in the log."""
+        self.log_pane.focus()
+        self.show_event(event.turn.first_event)
+
+    def action_turn_of_event(self) -> None:
+        """From the log's row to its turn."""
+        line = self.log_pane.line
+        if line is None:
+            return
+        if not self.has_class("-turns"):
+            self.action_side("turns")
+        self.turns.focus()
+        self.turns.go_to(self.bridge.log.turns.turn_of(line.event))
 
     def action_close(self) -> None:
         """Close one thing: the line to write in, the detail, the search, the error, the notice."""

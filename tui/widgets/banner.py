@@ -10,10 +10,13 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import ErrorRaised, NoticeRaised
+from tui.models.events import ConditionChanged, ErrorRaised, NoticeRaised
 from tui.models.text import one_line
 from tui.widgets.panel import ModelPanel
 from tui.widgets.strip import Group, spread
+
+Told = ConditionChanged | NoticeRaised
+_REMEMBERED = 20
 
 
 class ErrorBanner(Static, ModelPanel):
@@ -81,7 +84,7 @@ class ErrorBanner(Static, ModelPanel):
 
 
 class NoticeLine(Static, ModelPanel):
-    """The last notice, in one line; hidden without one and when dismissed."""
+    """What is the matter with audio now, else the last notice, in one line; hidden without and when dismissed."""
 
     DEFAULT_CSS = """
     NoticeLine { display: none; height: 1; padding: 0 1; text-wrap: nowrap; background: $surface; }
@@ -90,13 +93,15 @@ class NoticeLine(Static, ModelPanel):
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(markup=False, id=id)
         self.bridge = bridge
-        self._dismissed: NoticeRaised | None = None
+        self._dismissed: list[Told] = []
 
     @property
-    def notice(self) -> NoticeRaised | None:
-        """The notice on show."""
-        notice = self.bridge.state.notice
-        return None if notice is self._dismissed else notice
+    def notice(self) -> Told | None:
+        """The condition or notice on show."""
+        state = self.bridge.state
+        conditions = reversed(state.conditions.values()) if state.status.live else ()
+        told: list[Told] = [*conditions, *([state.notice] if state.notice else [])]
+        return next((one for one in told if not any(one is other for other in self._dismissed)), None)
 
     def listen(self) -> Iterable[Registration]:
         """Notices are part of the controls; a new session has none."""
@@ -104,8 +109,9 @@ class NoticeLine(Static, ModelPanel):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hide this notice."""
-        self._dismissed = self.bridge.state.notice
+        """Hide what is on show."""
+        if self.notice is not None:
+            self._dismissed = [*self._dismissed[-_REMEMBERED:], self.notice]
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:

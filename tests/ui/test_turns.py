@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.fakes import MS, Script, to_active
+from tui.models import events as e
+from tui.models.events import Speaker, Telemetry
+from tui.models.turns import LatencyParts
+from tui.widgets.turns import bar_of
+
+USER, AGENT = Speaker.USER, Speaker.AGENT
+
+
+def exchange(script: Script, number: int, *, latency_ms: int, answered: bool = True) -> Script:
+    """The user speaks for a second; the agent answers for two."""
+    reply = f"reply-{number}"
+    script.after(3000).add(e.SpeechEdge, speaker=USER, started=True, method="silero")
+    end_ns = script.now_ns + 1000 * MS
+    script.after(1000)
+    script.add(
+        e.SpeechEdge,
+        speaker=USER,
+        started=False,
+        method="silero",
+        captured_ns=end_ns + 20 * MS,
+        sent_ns=end_ns + 21 * MS,
+    )
+    script.add(e.Transcribed, speaker=USER, text=f"Question [b]{number}[/b]?", final=True)
+    if not answered:
+        return script
+    script.add(e.ReplyStarted, reply=reply, format="pcm16 16000")
+    script.after(latency_ms)
+    script.add(
+        e.PlaybackStarted,
+        reply=reply,
+        arrived_ns=script.now_ns - 120 * MS,
+        handed_ns=script.now_ns - 40 * MS,
+    )
+    script.after(2000)
+    return script.add(e.PlaybackEnded, reply=reply, heard_ms=2000, unheard_ms=500 if number == 3 else 0)
+
+
+def conversation(script: Script) -> Script:
+    to_active(script)
+    script.add(e.RoundTripMeasured, round_trip_ms=24.0)
+    for number, latency_ms in enumerate((420, 1180, 640, 2300), 1):
+        exchange(script, number, latency_ms=latency_ms)
+        if number == 2:
+            script.add(e.ToolChanged, call="c", name="weather")
+    return exchange(script, 5, latency_ms=0, answered=False)
+
+
+def rows(s: Stage) -> list[str]:
+    region = s.session.turns.region
+    lines = s.text().splitlines()[region.y : region.bottom]
+    return [line[region.x : region.right].strip(" │╭╰╮╯─") for line in lines]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_turns(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(conversation(script).take())
+        await s.press("u")
+        check_snapshot(f"turns-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_health(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        conversation(script).add(e.LossCounted, loss=e.Loss.UNDERRUN, count=2)
+        stalled(script)
+        await s.play(script.take())
+        s.bridge.telemetry = Telemetry(
+            at_ns=0, user_dbfs=-32, user_peak_dbfs=-12, user_dc=0.001, send_p50_ms=0.45, send_p99_ms=2.1,
+            loop_lag_ms=44, callback_load=0.012, prebuffer_ms=80, output_latency_ms=40,
+        )  # fmt: skip
+        await s.press("h")
+        check_snapshot(f"health-{size[0]}x{size[1]}", s.text())
+
+
+def stalled(script: Script, *, active: bool = True) -> Script:
+    return script.add(
+        e.ConditionChanged,
+        condition=e.Condition.STALLED,
+        path="capture",
+        active=active,
+        text="The microphone (USB [x]) has stalled." if active else "The microphone works again.",
+    )
+
+
+async def test_a_condition_is_on_the_screen_while_it_lasts(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(stalled(to_active(script)).take())
+        assert "! The microphone (USB [x]) has stalled." in s.text()
+        await s.press("escape")
+        assert "! The microphone" not in s.text().split("╭")[0].split("Events")[0]
+        await s.play(stalled(script, active=False).take())
+        await s.play(stalled(script).take())
+        assert s.session.notice.display
+        await s.play(stalled(script, active=False).take())
+        assert not s.session.notice.display
+
+
+async def test_enter_goes_to_the_turns_events_and_back(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(conversation(script).take())
+        await s.press("u", "up", "up", "enter")
+        third = s.bridge.state.metrics.turns[3]
+        assert s.session.log_pane.has_focus
+        assert s.number == third.first_event
+        await s.press("U")
+        assert s.session.turns.has_focus
+        assert s.session.turns.turns[s.session.turns.cursor] is third
+
+
+async def test_the_same_key_brings_the_transcript_back(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(conversation(script).take())
+        for key in ("u", "h"):
+            await s.press(key)
+            assert not s.session.transcript.display
+            await s.press(key)
+            assert s.session.transcript.display
+        await s.press("u", "h")
+        assert s.session.health.display
+        assert not s.session.turns.display
+
+
+async def test_a_turn_without_a_latency_says_why_and_a_doubted_one_is_marked(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((160, 40)) as s:
+        conversation(script)
+        script.add(e.LatenessSeen, what="the event loop", late_ms=90, since_ns=0)
+        script.add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ENDED)
+        await s.play(script.take())
+        await s.press("u")
+        assert any("the agent did not answer" in row for row in rows(s))
+        assert any("2300 ms?" in row for row in rows(s))
+
+
+async def test_thousands_of_turns_draw_what_is_seen(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for number in range(2000):
+            exchange(script, number + 10, latency_ms=500)
+        await s.play(script.take())
+        await s.press("u")
+        title = rows(s)[0]
+        assert "2,000" in title
+        assert "p50 500 ms" in title
+        assert "2000 " in rows(s)[-1]
+
+
+def test_the_bar_is_as_long_as_the_latency_and_tells_its_parts_apart() -> None:
+    parts = LatencyParts(capture_ms=100, agent_ms=400, prebuffer_ms=300, device_ms=200)
+    assert bar_of(parts, 1000, 1000, 10) == "·████▒▒▒▓▓"
+    assert bar_of(parts, 1000, 2000, 10) == "██▒▒▓     "
+    assert bar_of(LatencyParts(), 500, 1000, 10) == "█████     "
+    assert bar_of(LatencyParts(agent_ms=5000), 5000, 1000, 10) == "█████████›"

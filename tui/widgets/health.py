@@ -1,0 +1,180 @@
+"""HealthPane: everything that can go wrong with sound and time, in figures, whether it did or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.models.events import Loss, Telemetry
+from tui.models.metrics import SessionMetrics
+from tui.models.session_state import SessionState
+from tui.models.text import one_line
+from tui.widgets import numbers
+from tui.widgets.lines import LineView, line_of
+from tui.widgets.panel import ModelPanel
+from tui.widgets.wrap import fit
+
+_NAME_CELLS = 22
+_LAG_MS, _SEND_MS, _LOAD = 30.0, 50.0, 0.5
+_NOTHING = Telemetry(at_ns=0)
+
+
+class Figure(NamedTuple):
+    """One line: a heading where there is no value."""
+
+    name: str
+    value: str = ""
+    warns: bool = False
+
+
+class HealthPane(LineView, ModelPanel, inherit_bindings=False):
+    """Conditions first, then capture, playback, the wire, losses and the program itself."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "health--name",
+        "health--value",
+        "health--heading",
+        "health--warn",
+    }
+    DEFAULT_CSS = """
+    HealthPane {
+        .health--name { color: $foreground-muted; }
+        .health--value { color: $foreground; }
+        .health--heading { color: $primary; text-style: bold; }
+        .health--warn { color: $text-warning; text-style: bold; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "Line up", show=False, id="health.up"),
+        Binding("down", "scroll_down", "Line down", show=False, id="health.down"),
+        Binding("pageup", "page_up", "Page up", show=False, id="health.page_up"),
+        Binding("pagedown", "page_down", "Page down", show=False, id="health.page_down"),
+    ]
+
+    def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.bridge = bridge
+        self.border_title = "Health"
+        self.figures: list[Figure] = []
+
+    def listen(self) -> Iterable[Registration]:
+        """Conditions are part of the controls."""
+        yield self.bridge.state.add_controls_change_callback(self.changed)
+        yield self.bridge.state.add_status_change_callback(self.changed)
+
+    def refresh_from_model(self) -> None:
+        """Draw again if it reads differently."""
+        state = self.bridge.state
+        figures = figures_of(state, self.bridge.telemetry if state.status.live else _NOTHING)
+        if figures != self.figures:
+            self.figures = figures
+            self.forget_lines()
+            self.set_lines(len(figures))
+            self.refresh()
+
+    def poll(self) -> None:
+        """Telemetry comes without events."""
+        if self.display:
+            self.refresh_from_model()
+
+    def draw_line(self, index: int, width: int) -> Strip:
+        """A figure, or a heading."""
+        figure = self.figures[index]
+        if not figure.value:
+            look = "health--warn" if figure.warns else "health--heading"
+            return line_of((fit(figure.name, width), self.component(look)))
+        value = ("! " if figure.warns else "") + figure.value
+        return line_of(
+            (f"  {figure.name:<{_NAME_CELLS}}", self.component("health--name")),
+            (
+                fit(value, max(width - _NAME_CELLS - 2, 0)),
+                self.component("health--warn" if figure.warns else "health--value"),
+            ),
+        )
+
+
+def figures_of(state: SessionState, telemetry: Telemetry) -> list[Figure]:
+    """What the pane shows."""
+    return [
+        *_conditions(state),
+        *_capture(telemetry),
+        *_playback(telemetry),
+        *_wire(state.metrics, telemetry),
+        *_losses(state.metrics),
+    ]
+
+
+def _conditions(state: SessionState) -> list[Figure]:
+    lines: list[Figure] = []
+    for condition in state.conditions.values():
+        lines.append(Figure(f"! {one_line(condition.text or condition.condition.value, 300)}", warns=True))
+        if condition.hint:
+            lines.append(Figure(f"  {one_line(condition.hint, 300)}"))
+    return lines
+
+
+def _capture(t: Telemetry) -> list[Figure]:
+    return [
+        Figure("Capture"),
+        Figure("level", _level(t.user_dbfs, t.user_peak_dbfs)),
+        Figure("clipping", "clipped" if t.user_clipped else "none", warns=t.user_clipped),
+        Figure("silence", "exact zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
+        Figure(
+            "DC offset", "–" if t.user_dc is None else f"{t.user_dc:+.2%}", warns=abs(t.user_dc or 0) > 0.05
+        ),
+        Figure("echo", _echo(t), warns=t.echo_db is not None),
+    ]
+
+
+def _playback(t: Telemetry) -> list[Figure]:
+    return [
+        Figure("Playback"),
+        Figure("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
+        Figure("queued now, worst", f"{t.queued_ms / 1000:.2f} s, {t.queued_worst_ms / 1000:.2f} s"),
+        Figure("prebuffer", numbers.milliseconds(t.prebuffer_ms)),
+        Figure("device holds", numbers.milliseconds(t.output_latency_ms)),
+        Figure("arrival jitter p95", numbers.milliseconds(t.arrival_jitter_ms)),
+        Figure("delivery", "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"),
+    ]
+
+
+def _wire(m: SessionMetrics, t: Telemetry) -> list[Figure]:
+    load = t.callback_load
+    return [
+        Figure("This program"),
+        Figure("callback to socket", f"p50 {_exact(t.send_p50_ms)}, p99 {_exact(t.send_p99_ms)}"),
+        Figure("worst of last second", _exact(t.send_late_ms), warns=(t.send_late_ms or 0) > _SEND_MS),
+        Figure("event loop lag", _exact(t.loop_lag_ms), warns=(t.loop_lag_ms or 0) > _LAG_MS),
+        Figure("callback load", "–" if load is None else f"{load:.1%}", warns=(load or 0) > _LOAD),
+        Figure("websocket round trip", numbers.milliseconds(m.round_trip_ms)),
+    ]
+
+
+def _losses(m: SessionMetrics) -> list[Figure]:
+    lines = [Figure("Lost so far")]
+    for loss in Loss:
+        amount = m.losses.get(loss.value, 0)
+        unit = f" {loss.unit}" if loss.unit else ""
+        lines.append(Figure(loss.value, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
+    return lines
+
+
+def _level(rms_dbfs: float | None, peak_dbfs: float | None) -> str:
+    if rms_dbfs is None or peak_dbfs is None:
+        return "–"
+    return f"{rms_dbfs:.0f} dB, peak {peak_dbfs:.0f} dB"
+
+
+def _echo(t: Telemetry) -> str:
+    if t.echo_db is None or t.echo_delay_ms is None:
+        return "none found"
+    return f"{t.echo_db:.0f} dB after {t.echo_delay_ms:.0f} ms"
+
+
+def _exact(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} ms" if value < 10 else f"{value:.0f} ms"
