@@ -19,7 +19,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 SCREEN = """
-import tui.app, tui.bridge, tui.config, tui.engine.handle, tui.agent.process, tui.agent.settings, tui.assets
+import tui.app, tui.bridge, tui.remembered, tui.engine.handle, tui.agent.process, tui.agent.settings, tui.assets
 """
 HELP = """
 from click.testing import CliRunner

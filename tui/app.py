@@ -27,6 +27,7 @@ from tui.bridge import Bridge, EngineLink
 from tui.engine.wire import Connect, Pause
 from tui.models.target import Target
 from tui.models.text import one_line
+from tui.remembered import Layout, ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.connect import ConnectScreen
@@ -66,6 +67,7 @@ class OpusAgentApp(App[int]):
         *,
         target: Target | None = None,
         target_is_demo: bool = False,
+        memory: ScreenMemory | None = None,
         recent: Sequence[Target] = (),
         protocols: Sequence[str] = ("audiocodes",),
         start_engine: Callable[[], EngineLink] | None = None,
@@ -82,6 +84,8 @@ class OpusAgentApp(App[int]):
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.bridge = bridge
         self.target = target
+        self.memory = memory or ScreenMemory()
+        """How the screen was left the last time, and is left this time."""
         self.session = SessionScreen(bridge)
         self.crash_report = ""
         """The sentence about a crash; empty without one."""
@@ -103,7 +107,9 @@ class OpusAgentApp(App[int]):
         self._timer: Timer | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = ANSI if self.no_color else DARK.name
+        known = self.memory.theme in self.available_themes
+        self._shown_theme = ANSI if self.no_color else self.memory.theme if known else DARK.name
+        self.theme = self._shown_theme
         self.animation_level = "none"
 
     def on_mount(self) -> None:
@@ -123,6 +129,18 @@ class OpusAgentApp(App[int]):
             self.call(self.target)
         elif not self._replay:
             self.choose_target()
+
+    # what is remembered
+
+    def remember_layout(self, layout: Layout) -> None:
+        """Have the next run begin with these panes."""
+        self.memory = msgspec.structs.replace(self.memory, layout=layout)
+
+    def watch_theme(self, theme: str) -> None:
+        """Have the next run begin with these colours, if they are another choice than those it began with."""
+        if theme != self._shown_theme:
+            self._shown_theme = theme
+            self.memory = msgspec.structs.replace(self.memory, theme=theme)
 
     # the tick
 
@@ -314,6 +332,8 @@ def run_app(
     *,
     target: Target | None = None,
     target_is_demo: bool = False,
+    memory: ScreenMemory | None = None,
+    on_leave: Callable[[ScreenMemory], None] | None = None,
     recent: Sequence[Target] = (),
     protocols: Sequence[str] = ("audiocodes",),
     start_engine: Callable[[], EngineLink] | None = None,
@@ -333,6 +353,7 @@ def run_app(
         bridge,
         target=target,
         target_is_demo=target_is_demo,
+        memory=memory,
         recent=recent,
         protocols=protocols,
         start_engine=start_engine,
@@ -344,6 +365,8 @@ def run_app(
         save=save,
     )
     app.run()
+    if on_leave is not None and app.memory != (memory or ScreenMemory()):
+        on_leave(app.memory)
     if app.crash_report:
         sys.stderr.write(app.crash_report + "\n")
         return CRASHED

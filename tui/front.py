@@ -66,9 +66,9 @@ def run_screen(
         # Textual takes longest to load: engine and agent come up meanwhile.
         from tui.app import run_app
         from tui.bridge import Bridge
-        from tui.config import recent_targets, remember_target
         from tui.options import AUTO
         from tui.protocols.registry import names
+        from tui.remembered import recent_targets, remember_screen, remember_target, screen_memory
 
         def new_engine() -> EngineHandle:
             engines.append(EngineHandle())
@@ -83,6 +83,8 @@ def run_screen(
             return run_app(
                 bridge,
                 target=local.target() if start_demo else target,
+                memory=screen_memory(),
+                on_leave=remember_screen,
                 recent=recent_targets(),
                 protocols=(AUTO, *names()),
                 start_engine=new_engine,
@@ -106,13 +108,14 @@ def open_screen(path: Path, speed: float | None) -> int:
     from tui.app import run_app
     from tui.bridge import Bridge
     from tui.engine.saved_engine import SavedEngine
+    from tui.remembered import remember_screen, screen_memory
     from tui.saving.reading import open_session
 
     saved = open_session(path)
     engine = SavedEngine(saved, speed=speed)
     bridge = Bridge(engine, engine.now_ns)
     try:
-        return run_app(bridge, replay=True)
+        return run_app(bridge, memory=screen_memory(), on_leave=remember_screen, replay=True)
     finally:
         bridge.close()
         saved.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tui.audio.formats import AudioFormat
-from tui.config import write_atomically
+from tui.files import write_atomically
 from tui.models import events as e
 from tui.models.metrics import MetricsFold
 from tui.saving.record import (
