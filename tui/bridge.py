@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from tui.callbacks import CallbackStats, callback_tracing
 from tui.engine.wire import (
     CallbackTable,
@@ -19,6 +21,8 @@ from tui.engine.wire import (
     EngineReady,
     EventItem,
     FrameItem,
+    PlayAudio,
+    PlayingAudio,
     SessionFile,
     TelemetryItem,
     TraceCallbacks,
@@ -61,6 +65,8 @@ class Bridge:
         self.log = EventLog()
         self.transcript = Transcript()
         self.telemetry = Telemetry(at_ns=0)
+        self.playing: PlayingAudio | None = None
+        """How far what `play` was given last is; None until the engine says."""
         self.devices: DeviceList | None = None
         self.engine_callbacks: tuple[CallbackStats, ...] = ()
         """What tracing has measured in the engine; see `trace_callbacks`."""
@@ -68,6 +74,7 @@ class Bridge:
         self._dirty: dict[Callable[[], None], None] = {}
         self._raw: int | None = None
         self._engine_lost = False
+        self._clips = 0
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
         """Have ``refresh`` called once at the end of this tick."""
@@ -99,6 +106,16 @@ class Bridge:
     def send(self, command: Command) -> None:
         """Hand an intent of the user to the engine."""
         self.engine.send(command)
+
+    def play(self, audio: PlayAudio) -> int:
+        """Play this in place of whatever plays; gives the number that `playing` has while it does.
+
+        Without a path and wire it only stops.
+        """
+        self._clips += 1
+        self.playing = None
+        self.send(msgspec.structs.replace(audio, clip=self._clips))
+        return self._clips
 
     def trace_callbacks(self, on: bool) -> None:
         """Measure every registered callback, here and in the engine, or no longer."""
@@ -155,6 +172,9 @@ class Bridge:
                 self.devices = item
             case CallbackTable():
                 self.engine_callbacks = item.stats
+            case PlayingAudio():
+                if item.clip == self._clips:
+                    self.playing = item
             case EngineReady():
                 self.engine_ready = True
 

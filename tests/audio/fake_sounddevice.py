@@ -63,6 +63,7 @@ class FakeStream:
 
     def close(self, ignore_errors: bool = True) -> None:
         self.calls.append("close")
+        self.active = False
 
 
 class FakeDefaults:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -19,6 +21,10 @@ import msgspec
 
 HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
 """Set to 1, this environment variable makes PortAudio look uninstalled."""
+
+_stream_list_lock = threading.RLock()
+"""Opening and closing change a list that PortAudio shares between streams and does not guard."""
+_open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
 _INVALID_RATE = -9997
@@ -127,7 +133,9 @@ class Stream:
         self._portaudio = portaudio
         self._told_to_end = False
         self._ended_unasked = False
-        self._raw = open_raw(finished_callback=self._finished)
+        with _stream_list_lock:
+            self._raw = open_raw(finished_callback=self._finished)
+            _open_streams.add(self)
 
     def _finished(self) -> None:
         if not self._told_to_end:
@@ -173,7 +181,14 @@ class Stream:
     def close(self) -> None:
         """Give the device back; harmless when repeated, or when the device has gone."""
         self._told_to_end = True
-        self._raw.close(ignore_errors=True)
+        with _stream_list_lock:
+            self._raw.close(ignore_errors=True)
+            _open_streams.discard(self)
+
+    def take_away(self) -> None:
+        """Close it under whoever holds it: to them it has vanished."""
+        self.close()
+        self._ended_unasked = True
 
     def _do(self, action: str) -> None:
         try:
@@ -215,13 +230,17 @@ def list_devices() -> list[Device]:
 
 
 def refresh_devices() -> None:
-    """Look for devices again. Ends every open stream: close them first. Raises `AudioDeviceError`."""
+    """Look for devices again. Closes every open stream. Raises `AudioDeviceError`."""
     portaudio = _portaudio()
-    try:
-        portaudio._terminate()  # noqa: SLF001  the only way there is
-        portaudio._initialize()  # noqa: SLF001
-    except portaudio.PortAudioError as error:
-        raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
+    with _stream_list_lock:
+        # PortAudio would free their memory under the hands of whoever holds them.
+        for stream in list(_open_streams):
+            stream.take_away()
+        try:
+            portaudio._terminate()  # noqa: SLF001  the only way there is
+            portaudio._initialize()  # noqa: SLF001
+        except portaudio.PortAudioError as error:
+            raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
 
 
 def find_device(spec: str, direction: Direction) -> Device:

@@ -6,6 +6,7 @@ extensible header, which many editors write, before Python 3.12.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tui.audio.resample import resample_floats
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _RATES = range(1_000, 768_001)
 _HEADER_BYTES = 44
+_MAX_FORMAT_BYTES = 1024
 _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
 
 
@@ -37,51 +39,108 @@ class _Header(NamedTuple):
     sample_bits: int
 
 
-def read_wav(path: str | Path, rate: int) -> bytes:
-    """The whole file as mono PCM at ``rate`` Hz, channels mixed down.
+class WavFile:
+    """A WAV file to be read by stretches. For one thread at a time; `close` it, or use ``with``.
 
     Reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, plain or with the extensible header. A file
-    that was cut off gives what is there. 16-bit mono at ``rate`` comes back bit for bit.
+    that was cut off gives what is there; one that still grows is as long as it was on opening.
 
     Raises `AudioFileError`: missing, unreadable, not a WAV, unsupported, or without a sample in it.
     """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise AudioFileError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise AudioFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    header, data = _take_apart(path, content)
-    values = _to_values(path, header, data)
-    if not len(values):
-        raise AudioFileError(f"{path} is a WAV file without a single sample in it.")
-    mono = values.reshape(-1, header.channels).mean(axis=1) if header.channels > 1 else values
-    # Float files may hold anything; one infinite sample would spread over the whole filter.
-    bounded = np.clip(np.nan_to_num(mono, nan=0.0), -1.0, 1.0).astype(np.float32)
-    return from_float(resample_floats(bounded, header.rate, rate))
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise AudioFileError(f"There is no file {path}.") from error
+        except OSError as error:
+            raise AudioFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+        try:
+            self._header, self._data_at, data_bytes = self._take_apart()
+            self._frame_bytes = self._header.channels * max(self._header.sample_bits // 8, 1)
+            self.frames = data_bytes // self._frame_bytes
+            """Samples a channel."""
+            if not self.frames:
+                raise AudioFileError(f"{path} is a WAV file without a single sample in it.")
+            self.read(0, 1)
+        except AudioFileError:
+            self.close()
+            raise
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        return self._header.rate
+
+    @property
+    def channels(self) -> int:
+        """How many sound at once."""
+        return self._header.channels
+
+    def read(self, first_frame: int, frames: int) -> NDArray[np.float32] | NDArray[np.float64]:
+        """That stretch, as far as it is there: values in -1..1, one row a frame, one column a channel.
+
+        Float files may hold anything: what is beyond full scale is clipped, what is no number is 0.
+        """
+        first_frame = min(max(first_frame, 0), self.frames)
+        wanted_bytes = min(frames, self.frames - first_frame) * self._frame_bytes
+        data = self._read_at(self._data_at + first_frame * self._frame_bytes, wanted_bytes)
+        values = _to_values(self.path, self._header, data[: len(data) - len(data) % self._frame_bytes])
+        if self._header.tag == _FLOAT:
+            values = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)
+        return values.reshape(-1, self._header.channels)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take_apart(self) -> tuple[_Header, int, int]:
+        """The format, and where the samples begin and how many bytes of them there are."""
+        riff = self._read_at(0, 12)
+        if not riff:
+            raise AudioFileError(f"{self.path} is empty.")
+        if riff[:4] != b"RIFF" or riff[8:12] != b"WAVE":
+            raise AudioFileError(f"{self.path} is not a WAV file.")
+        header: _Header | None = None
+        at = 12
+        while len(chunk := self._read_at(at, 8)) == 8:
+            name, size_bytes = struct.unpack("<4sI", chunk)
+            if name == b"fmt ":
+                header = _read_header(self.path, self._read_at(at + 8, min(size_bytes, _MAX_FORMAT_BYTES)))
+            elif name == b"data":
+                if header is None:
+                    break
+                there_bytes = os.fstat(self._descriptor).st_size - at - 8
+                # Streamed files declare 0 or the largest size there is: what follows is the data.
+                return header, at + 8, min(size_bytes or there_bytes, there_bytes)
+            at += 8 + size_bytes + size_bytes % 2
+        raise AudioFileError(f"{self.path} is not a whole WAV file: its format or its data is missing.")
+
+    def _read_at(self, offset_bytes: int, size_bytes: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, size_bytes, offset_bytes)
+        except OSError as error:
+            raise AudioFileError(f"{self.path} cannot be read: {error.strerror or error}.") from error
 
 
-def _take_apart(path: Path, content: bytes) -> tuple[_Header, bytes]:
-    """The format and the raw data of a RIFF file."""
-    if not content:
-        raise AudioFileError(f"{path} is empty.")
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        raise AudioFileError(f"{path} is not a WAV file.")
-    header: _Header | None = None
-    at = 12
-    while at + 8 <= len(content):
-        name, size_bytes = struct.unpack_from("<4sI", content, at)
-        body = content[at + 8 : at + 8 + size_bytes]
-        if name == b"fmt ":
-            header = _read_header(path, body)
-        elif name == b"data":
-            if header is None:
-                break
-            # Streamed files declare 0 or the largest size there is: what follows is the data.
-            return header, content[at + 8 :] if size_bytes == 0 else body
-        at += 8 + size_bytes + size_bytes % 2
-    raise AudioFileError(f"{path} is not a whole WAV file: its format or its data is missing.")
+def read_wav(path: str | Path, rate: int) -> bytes:
+    """The whole file as mono PCM at ``rate`` Hz, channels mixed down.
+
+    Reads what `WavFile` does. 16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
+    """
+    with WavFile(path) as file:
+        values = file.read(0, file.frames)
+        mono = values.mean(axis=1) if file.channels > 1 else values[:, 0]
+        return from_float(resample_floats(mono.astype(np.float32), file.rate, rate))
 
 
 def _read_header(path: Path, body: bytes) -> _Header:
@@ -96,9 +155,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] | NDArray[np.float32]:
-    """Interleaved samples in -1..1, whole frames only."""
-    frame_bytes = header.channels * max(header.sample_bits // 8, 1)
-    data = data[: len(data) - len(data) % frame_bytes]
+    """Interleaved samples in -1..1, of whole frames."""
     match header.tag, header.sample_bits:
         case 1, 8:
             return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128

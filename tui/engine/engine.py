@@ -13,6 +13,7 @@ from tui.audio import devices
 from tui.callbacks import callback_tracing, spawn
 from tui.dialling import settle
 from tui.engine import wire
+from tui.engine.clip_player import ClipPlayer
 from tui.engine.session_file import SessionFile
 from tui.handlers.tools_file import ToolsFileError, load_tools
 from tui.models.audio_manager import AudioManager
@@ -42,10 +43,12 @@ class Engine:
         self._backlog = backlog
         self._log_path = log_path
         self._audio = AudioManager()
+        self._clips = ClipPlayer(self._take_playing)
         self._session: LiveSession | None = None
         self._call: asyncio.Task[None] | None = None
         self._pending: list[wire.FrameItem] = []
         self._telemetry: Telemetry | None = None
+        self._playing: wire.PlayingAudio | None = None
         self._paused = False
         self._dropped = 0
         self._shutdown = asyncio.Event()
@@ -59,6 +62,7 @@ class Engine:
         warmer = spawn(asyncio.to_thread(devices.audio_problem), "load PortAudio")
         await self._shutdown.wait()
         await self._end_call()
+        await self._clips.close()
         await asyncio.gather(warmer, return_exceptions=True)
         flusher.cancel()
         self._paused = False
@@ -77,6 +81,8 @@ class Engine:
             case wire.ListDevices():
                 found = await asyncio.to_thread(list_devices)
                 self._pending.append(found)
+            case wire.PlayAudio():
+                self._clips.play(command)
             case wire.Pause():
                 self._paused = command.paused
             case wire.TraceCallbacks():
@@ -209,6 +215,9 @@ class Engine:
     def _take_telemetry(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
 
+    def _take_playing(self, playing: wire.PlayingAudio) -> None:
+        self._playing = playing
+
     async def _flush_batches(self) -> None:
         batch = 0
         while True:
@@ -218,6 +227,9 @@ class Engine:
             if batch % TELEMETRY_EVERY_BATCHES == 0 and self._telemetry:
                 self._pending.append(wire.TelemetryItem(telemetry=self._telemetry))
                 self._telemetry = None
+            if self._playing:
+                self._pending.append(self._playing)
+                self._playing = None
             self._flush()
             await asyncio.sleep(BATCH_INTERVAL_S)
 

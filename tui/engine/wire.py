@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from tui.audio.formats import AudioFormat
 from tui.callbacks import CallbackStats
 from tui.models.events import SessionEvent, Telemetry
 from tui.models.target import Target
@@ -87,20 +88,25 @@ class SwitchDevice(_Item, frozen=True, tag="switch_device"):
 
 
 class PlayAudio(_Item, frozen=True, tag="play_audio"):
-    """Play a stretch of sound through the speaker, outside any call; whatever such plays already is stopped.
+    """Play a stretch of sound through the speaker, beside any call; whatever such plays already is stopped.
 
-    A file of one or two channels; empty ``path`` only stops. ``PlayingAudio`` tells how far it is.
+    A WAV file; without ``path`` and ``wire`` it only stops. ``PlayingAudio`` tells how far it is.
     """
 
+    clip: int = 0
+    """Comes back in ``PlayingAudio``, so that whoever asked knows its own; `tui.bridge.Bridge.play` counts."""
     path: str = ""
+    track: int | None = None
+    """Which of the file's tracks (0: user, 1: agent); None: all of them, heard together."""
     wire: bytes = b""
     """In place of a file: samples as they were on the wire, in ``format``."""
-    format: str = ""
-    """Name of the `tui.audio.formats.AudioFormat` of ``wire``."""
+    format: AudioFormat | None = None
     start_ms: float = 0.0
     end_ms: float | None = None
     speed: float = 1.0
+    """0.25 to 4; other than 1 it changes the pitch too."""
     output: str = "auto"
+    """As the option of that name; a file there is taken for ``auto``."""
 
 
 class ListDevices(_Item, frozen=True, tag="list_devices"):
@@ -176,8 +182,10 @@ class DeviceList(_Item, frozen=True, tag="devices"):
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
-    """How far `PlayAudio` is: what leaves the speaker now, on the file's own clock."""
+    """How far `PlayAudio` is: what leaves the speaker now, on the file's own clock. Latest wins."""
 
+    clip: int
+    """Of the `PlayAudio`."""
     at_ms: float
     playing: bool
     problem: str = ""

@@ -1,0 +1,166 @@
+"""The clip player on a speaker that the test drives block by block."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, device, unavailable
+from tests.audio.signals import tone
+from tui.audio import devices
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import WavWriter
+from tui.engine.clip_player import ClipPlayer
+from tui.engine.wire import PlayAudio, PlayingAudio
+
+RATE = 16_000
+BLOCK_NS = 20_000_000
+PCM = AudioFormat(Encoding.PCM16, RATE)
+SOUND = tone(RATE, 1.0)
+LIMIT_S = 10
+
+
+class Desk:
+    """A clip player, what it tells, and its speaker."""
+
+    def __init__(self, portaudio: FakeSoundDevice) -> None:
+        self.portaudio = portaudio
+        self.now_ns = 1_000_000_000
+        self.told: list[PlayingAudio] = []
+        self.player = ClipPlayer(self.told.append, clock_ns=lambda: self.now_ns)
+        self.heard = b""
+
+    def block(self) -> None:
+        """20 ms of the newest stream go by."""
+        self.now_ns += BLOCK_NS
+        stream = self.portaudio.streams[-1] if self.portaudio.streams else None
+        if stream is not None and stream.active:
+            out = bytearray(RATE * 2 // 50)
+            stream.arguments["callback"](memoryview(out), RATE // 50, None, None)
+            self.heard += bytes(out)
+
+    async def until(self, condition: Callable[[], bool], *, blocks: bool = True) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while not condition():
+                if blocks:
+                    self.block()
+                await asyncio.sleep(0.002)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.told) and not self.told[-1].playing
+
+
+@pytest.fixture
+def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    fake = FakeSoundDevice(device("Desk", 0, 2), defaults=(-1, 0))
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return fake
+
+
+def drive(portaudio: FakeSoundDevice, story: Callable[[Desk], Coroutine[Any, Any, None]]) -> Desk:
+    async def told() -> Desk:
+        desk = Desk(portaudio)
+        try:
+            await story(desk)
+        finally:
+            await desk.player.close()
+        return desk
+
+    return asyncio.run(told())
+
+
+def test_a_clip_is_heard_whole_and_the_playhead_goes_along(portaudio: FakeSoundDevice) -> None:
+    async def story(desk: Desk) -> None:
+        desk.player.play(PlayAudio(clip=4, wire=SOUND, format=PCM, start_ms=200, end_ms=700))
+        await desk.until(lambda: desk.ended)
+
+    desk = drive(portaudio, story)
+    assert desk.heard.strip(b"\0") in SOUND[6_400:22_400]
+    assert len(desk.heard.strip(b"\0")) > 15_900
+    reached = [playing.at_ms for playing in desk.told]
+    assert reached == sorted(reached)
+    assert (reached[0], reached[-1]) == (200, 700)
+    assert {playing.clip for playing in desk.told} == {4}
+    assert portaudio.streams[-1].calls[-1] == "close"
+
+
+def test_the_newest_clip_wins_on_the_same_stream(portaudio: FakeSoundDevice, tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    with WavWriter(path, RATE) as file:
+        file.write(tone(RATE, 30))
+
+    async def story(desk: Desk) -> None:
+        desk.player.play(PlayAudio(clip=1, path=str(path)))
+        await desk.until(lambda: any(playing.at_ms > 100 for playing in desk.told))
+        desk.player.play(PlayAudio(clip=2, path=str(path), start_ms=20_000))
+        await desk.until(lambda: desk.told[-1].clip == 2 and desk.told[-1].at_ms > 20_100)
+        desk.player.play(PlayAudio(clip=3))
+        await desk.until(lambda: desk.ended)
+
+    desk = drive(portaudio, story)
+    assert desk.told[-1].clip == 3
+    assert not any(playing.clip == 2 and playing.at_ms < 20_000 for playing in desk.told)
+    assert len(portaudio.streams) == 1
+    assert portaudio.streams[0].calls.count("abort") == 2
+
+
+@pytest.mark.parametrize("output", ["none", "auto"])
+def test_what_cannot_be_read_is_said(portaudio: FakeSoundDevice, output: str) -> None:
+    async def story(desk: Desk) -> None:
+        desk.player.play(PlayAudio(path="/nowhere/audio.wav", output=output))
+        await desk.until(lambda: desk.ended)
+
+    assert drive(portaudio, story).told[-1].problem == "There is no file /nowhere/audio.wav."
+
+
+def test_a_machine_without_sound_says_so(portaudio: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(devices.HIDE_VARIABLE, "1")
+
+    async def story(desk: Desk) -> None:
+        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+        await desk.until(lambda: desk.ended)
+
+    assert "PortAudio is not installed" in drive(portaudio, story).told[-1].problem
+
+
+def test_a_device_that_is_taken_goes_or_hangs_ends_the_clip_with_a_sentence(
+    portaudio: FakeSoundDevice,
+) -> None:
+    async def story(desk: Desk) -> None:
+        portaudio.refuse = lambda rate: unavailable()
+        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+        await desk.until(lambda: desk.ended)
+        assert "in use by another program" in desk.told[-1].problem
+
+        portaudio.refuse = lambda rate: None
+        happenings: list[tuple[Callable[[], None], str]] = [
+            (lambda: portaudio.streams[-1].end(), "Desk has gone"),
+            (lambda: setattr(desk, "now_ns", desk.now_ns + 3_000_000_000), "Desk takes no sound"),
+            (devices.refresh_devices, "Desk has gone"),
+        ]
+        for happens, sentence in happenings:
+            desk.told.clear()
+            desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+            await desk.until(lambda: bool(desk.told))
+            happens()
+            await desk.until(lambda: desk.ended, blocks=False)
+            assert sentence in desk.told[-1].problem
+
+    drive(portaudio, story)
+
+
+def test_played_to_nobody_it_takes_its_time(portaudio: FakeSoundDevice) -> None:
+    async def story(desk: Desk) -> None:
+        desk.player = ClipPlayer(desk.told.append)
+        desk.player.play(PlayAudio(wire=SOUND, format=PCM, start_ms=800, output="none"))
+        await desk.until(lambda: desk.ended)
+
+    assert drive(portaudio, story).told[-1].at_ms == 1_000
+    assert portaudio.streams == []

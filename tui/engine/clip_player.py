@@ -1,0 +1,158 @@
+"""ClipPlayer: carries out `PlayAudio`: recorded sound through a speaker of its own, beside any call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from tui.audio import devices
+from tui.audio.clip import Clip, wav_clip, wire_clip
+from tui.audio.devices import AudioDeviceError
+from tui.audio.endpoints import OutputKind
+from tui.audio.load import SAFE_LATENCY
+from tui.audio.playback import PlaybackQueue
+from tui.audio.speaker import Speaker
+from tui.audio.wav import AudioFileError
+from tui.callbacks import spawn
+from tui.engine.wire import PlayAudio, PlayingAudio
+
+AHEAD_MS = 500
+POLL_S = 0.02
+STALLED_NS = 2_000_000_000
+IDLE_S = 3.0
+"""So long the speaker stays open behind a clip, so that seeking does not open it anew each time."""
+
+
+class ClipPlayer:
+    """Plays one clip at a time; the newest wins. Everything here runs on the engine's loop.
+
+    ``tell`` is given how far it is every 20 ms, and a last time, not ``playing``, at the end. A call that is up
+    keeps its own stream: the sound system mixes both.
+    """
+
+    def __init__(
+        self, tell: Callable[[PlayingAudio], None], *, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._tell = tell
+        self._clock_ns = clock_ns
+        self._wanted: PlayAudio | None = None
+        self._asked = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._speaker: Speaker | None = None
+        self._output = ""
+        self._plays = 0
+
+    def play(self, command: PlayAudio) -> None:
+        """Play this instead of whatever plays; one without path and wire only stops."""
+        self._wanted = command
+        self._asked.set()
+        if self._running is None or self._running.done():
+            self._running = spawn(self._serve(), "clip player")
+
+    async def close(self) -> None:
+        """Stop, and give back the speaker."""
+        if self._running:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self._close_speaker()
+
+    async def _serve(self) -> None:
+        while True:
+            wanted, self._wanted = self._wanted, None
+            self._asked.clear()
+            if wanted is not None:
+                await self._play(wanted)
+                continue
+            try:
+                await asyncio.wait_for(self._asked.wait(), IDLE_S)
+            except TimeoutError:
+                await self._close_speaker()
+                if self._wanted is None:
+                    return
+
+    async def _play(self, command: PlayAudio) -> None:
+        at_ms, problem = command.start_ms, ""
+        try:
+            clip = await asyncio.to_thread(_open_clip, command)
+            if clip is not None:
+                try:
+                    speaker = await self._speaker_for(clip.rate, command.output)
+                    at_ms = await self._play_clip(clip, speaker, command)
+                finally:
+                    clip.close()
+        except (AudioFileError, AudioDeviceError) as error:
+            problem = str(error)
+            await self._close_speaker()
+        if self._wanted is None:
+            self._tell(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
+
+    async def _play_clip(self, clip: Clip, speaker: Speaker, command: PlayAudio) -> float:
+        """Play to the end, or until something else is asked for; gives where in the recording that was, in ms."""
+        queue, fed_frames = speaker.queue, 0
+        self._plays += 1
+        reply = str(self._plays)
+        queue.begin(reply)
+        at_end = False
+        while True:
+            while not at_end and queue.stats.queued_frames * 1000 < AHEAD_MS * clip.rate:
+                piece = await asyncio.to_thread(clip.next_piece)
+                if piece is None:
+                    at_end = True
+                    queue.end(reply)
+                else:
+                    queue.feed(reply, piece, self._clock_ns())
+                    fed_frames += len(piece) // 2
+            self._check(speaker)
+            heard_frames = queue.position(reply, self._clock_ns(), speaker.latency_ms) or 0
+            at_ms = clip.ms_at(heard_frames)
+            if self._wanted is not None:
+                await speaker.flush()
+                return at_ms
+            if at_end and heard_frames >= fed_frames:
+                return at_ms
+            self._tell(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=True))
+            await asyncio.sleep(POLL_S)
+
+    async def _speaker_for(self, rate: int, output: str) -> Speaker:
+        """The speaker that is open, or another if it is another that is meant. Raises `AudioDeviceError`."""
+        # What a call is recorded into is no place for a clip.
+        output = "auto" if output.lower().endswith(".wav") else output
+        speaker = self._speaker
+        if speaker and not speaker.vanished and (speaker.queue.rate, self._output) == (rate, output):
+            return speaker
+        await self._close_speaker()
+        speaker = Speaker(PlaybackQueue(rate), block_ms=20, latency=SAFE_LATENCY, clock_ns=self._clock_ns)
+        if output == "none":
+            speaker.start_clocked(OutputKind.NONE, "", spawn)
+        else:
+            device = await asyncio.to_thread(devices.find_device, output, "output")
+            await asyncio.to_thread(speaker.open_device, device)
+        self._speaker, self._output = speaker, output
+        return speaker
+
+    def _check(self, speaker: Speaker) -> None:
+        """Raises `AudioDeviceError` when nothing comes out of it any more."""
+        speaker.queue.take_happenings()
+        name = speaker.device.name if speaker.device else "The speaker"
+        if error := speaker.take_callback_error():
+            raise AudioDeviceError(f"The playback callback failed: {error}")
+        if speaker.vanished:
+            raise AudioDeviceError(f"{name} has gone: connect it again, or choose another.")
+        if speaker.callback_ns is not None and self._clock_ns() - speaker.callback_ns > STALLED_NS:
+            raise AudioDeviceError(f"{name} takes no sound: it is suspended, or its sound server hangs.")
+
+    async def _close_speaker(self) -> None:
+        speaker, self._speaker = self._speaker, None
+        if speaker:
+            await speaker.close()
+
+
+def _open_clip(command: PlayAudio) -> Clip | None:
+    """What the command names; None when it only stops. Raises `AudioFileError`."""
+    start_ms, end_ms, speed = command.start_ms, command.end_ms, command.speed
+    if command.path:
+        return wav_clip(command.path, track=command.track, start_ms=start_ms, end_ms=end_ms, speed=speed)
+    if command.wire and command.format is not None:
+        return wire_clip(command.wire, command.format, start_ms=start_ms, end_ms=end_ms, speed=speed)
+    return None
