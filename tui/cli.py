@@ -18,6 +18,8 @@ from tui.options import (
     agent_options,
     audio_options,
     behaviour_options,
+    block_option,
+    check_audio,
     check_terminal,
     make_agent_settings,
     make_target,
@@ -62,6 +64,7 @@ def cli(context: click.Context) -> None:
 @cli.command(epilog=EXIT_CODES)
 @click.argument("url")
 @target_options
+@block_option
 @tools_option
 @audio_options
 @save_options
@@ -86,10 +89,14 @@ def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
 @behaviour_options
 @tools_option
 @audio_options
+@block_option
 @save_options
 @trace_option
 def demo(
     input_: str,
+    latency: str,
+    echo: str,
+    block_ms: int,
     reply: str,
     reply_delay: float,
     pace: str,
@@ -102,9 +109,11 @@ def demo(
 ) -> None:
     """Start the local agent and call it."""
     settings = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
+    check_audio(latency=latency, echo=echo, block_ms=block_ms)
     check_terminal()
     from tui.front import LocalAgent, run_screen
 
+    options |= {"latency": latency, "echo": echo, "block_ms": block_ms}
     chosen = {name: value for name, value in options.items() if value is not None}
     kept = saving(save=save, no_save=no_save, no_audio=no_audio, redact=redact)
     local = LocalAgent(settings, {"input": input_, **kept, **chosen})
@@ -117,6 +126,7 @@ def demo(
 @script_options
 @tools_option
 @target_options
+@block_option
 @save_options
 def call(
     url: str,

@@ -20,6 +20,9 @@ AUTO = "auto"
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """What the local agent answers."""
 
+MAX_LATENCY_S = 2
+"""A speaker that holds more is of no use in a call."""
+
 Command = Callable[..., Any]
 
 
@@ -63,7 +66,13 @@ audio_options = together(
            help="Speaker: auto, a device, a WAV file to write, or none."),
     option("--latency", default="auto", metavar="auto|low|SECONDS",
            help="Of the speaker; 0.1 is safe on a busy machine."),
+    option("--echo", type=click.Choice(["none", "gate", "cancel"]), default="none",
+           help="Against the agent hearing itself: shut the microphone while it speaks, or cancel (an extra)."),
+    option("--fade", "fade_ms", type=click.IntRange(0, 500), default=0, metavar="MS",
+           help="Fade the agent out on a barge-in; what the speaker holds (--latency) is then heard as well."),
 )
+block_option = option("--block", "block_ms", type=click.IntRange(10, 250), default=20, metavar="MS",
+                      help="Sound in one block of the devices, and in one message of ours: 20, or 10.")
 trace_option = option("--trace-callbacks", is_flag=True,
                       help="Measure every registered callback; the key T shows them.")
 tools_option = option("--tools", type=click.Path(exists=True, dir_okay=False), metavar="FILE.py",
@@ -80,8 +89,6 @@ target_options = together(
     option("--format", "formats", multiple=True, metavar="NAME",
            help="Audio format to offer, by the protocol's name; repeat in order of preference."),
     option("--barge-in/--no-barge-in", default=True, help="May the user interrupt the agent?"),
-    option("--block", "block_ms", type=click.IntRange(10, 250), default=20, metavar="MS",
-           help="Audio in one message of ours."),
     option("--on-stop", type=click.Choice(["silence", "close"]), default="silence",
            help="After stop: let silence flow, or close the user stream."),
     option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the protocol."),
@@ -137,6 +144,8 @@ def make_target(
     formats: Sequence[str] = (),
     input_: str = "auto",
     latency: str = "auto",
+    echo: str = "none",
+    block_ms: int = 20,
     cacert: str | None = None,
     tools: str | None = None,
     on_stop: str = "silence",
@@ -156,7 +165,7 @@ def make_target(
     except TargetError as error:
         raise Sentence(str(error)) from error
     _check_protocol(protocol)
-    _check_latency(latency)
+    check_audio(latency=latency, echo=echo, block_ms=block_ms)
     return Target(
         url=url,
         protocol=protocol,
@@ -170,6 +179,8 @@ def make_target(
         tools=tools or "",
         input=input_,
         latency=latency,
+        echo=echo,
+        block_ms=block_ms,
         stop=on_stop,
         accept_timeout_s=accept_timeout,
         **saving(save=save, no_save=no_save, no_audio=no_audio, redact=redact),
@@ -225,13 +236,24 @@ def _check_protocol(protocol: str) -> None:
         raise Sentence(f"--protocol {protocol}: there is no such protocol; known are {known}, or a FILE.py.")
 
 
-def _check_latency(latency: str) -> None:
-    if latency in ("auto", "low", "high"):
-        return
-    try:
-        float(latency)
-    except ValueError:
-        raise Sentence(f"--latency {latency}: give auto, low, high or seconds.") from None
+def check_audio(*, latency: str, echo: str, block_ms: int) -> None:
+    """Whether sound can be had that way. Raises `Sentence`."""
+    if latency not in ("auto", "low", "high"):
+        try:
+            usable = 0 < float(latency) <= MAX_LATENCY_S
+        except ValueError:
+            usable = False
+        if not usable:
+            raise Sentence(f"--latency {latency}: give auto, low, high, or seconds up to {MAX_LATENCY_S}.")
+    if echo == "cancel":
+        from tui.audio.webrtc import FRAME_MS, missing
+
+        if sentence := missing():
+            raise Sentence(sentence)
+        if block_ms % FRAME_MS:
+            raise Sentence(
+                f"--echo cancel works on blocks of whole {FRAME_MS} ms: --block {block_ms} is none."
+            )
 
 
 def _pair(text: str, separator: str, option: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tui.assets import caller_lines, prompts
-from tui.audio.echo import SPAN_MS, Echo, EchoGate, Track, find_echo
+from tui.audio.echo import SPAN_MS, Echo, Track, find_echo
 from tui.audio.pcm import from_float, to_float
 from tui.audio.wav import read_wav
 
@@ -59,18 +59,3 @@ def test_silence_and_noise_are_no_echo() -> None:
     assert echo_of(noise, PLAYED) is None
     assert echo_of(silence, PLAYED) is None
     assert echo_of(PLAYED, silence) is None
-
-
-def test_the_gate_is_shut_while_the_agent_is_heard_and_a_little_after() -> None:
-    now_ns, level = 0, -60.0
-    held: list[str] = []
-    gate = EchoGate(lambda: level, lambda: held.append("block"), clock_ns=lambda: now_ns)
-    block = b"\1\0" * 320
-    assert gate(block) == block
-    level = -20.0
-    assert gate(block) == bytes(640)
-    level, now_ns = -60.0, 200 * MS
-    assert gate(block) == bytes(640)
-    now_ns = 260 * MS
-    assert gate(block) == block
-    assert len(held) == 2

@@ -339,3 +339,32 @@ def test_a_feeding_and_a_pulling_thread_lose_nothing(queue: PlaybackQueue) -> No
         heard += [value for value in samples_of(queue.pull(BLOCK, 10**12)).tolist() if value]
     feeder.join()
     assert heard == numbers(1, total)
+
+
+def test_a_flush_may_fade_out_what_plays_and_counts_that_as_heard(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    queue.feed("a", np.full(5 * TARGET, 10_000, "<i2").tobytes(), 0)
+    speaker.play(2)
+    (cut,) = queue.flush(speaker.now_ns, fade_frames=BLOCK + 40)
+    assert (cut.heard_frames, cut.unheard_frames) == (3 * BLOCK + 40, 5 * TARGET - 3 * BLOCK - 40)
+    faded = speaker.play(3)
+    assert faded[0] == 10_000
+    assert faded == sorted(faded, reverse=True)
+    assert not any(faded[BLOCK + 40 :])
+    assert queue.position("a", speaker.now_ns, 0) == 3 * BLOCK + 40
+
+
+def test_a_fade_of_a_reply_that_has_not_begun_is_silence(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, BLOCK), 0)
+    (cut,) = queue.flush(0, fade_frames=BLOCK)
+    assert (cut.heard_frames, cut.unheard_frames) == (0, BLOCK)
+    assert not any(speaker.play(2))
+
+
+def test_the_next_reply_follows_a_fade(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", np.full(TARGET, 10_000, "<i2").tobytes(), 0)
+    speaker.play(1)
+    queue.flush(speaker.now_ns, fade_frames=40)
+    queue.feed("b", ramp(1, TARGET), speaker.now_ns)
+    assert speaker.play(1)[40:] == numbers(1, BLOCK - 40)

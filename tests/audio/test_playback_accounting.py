@@ -24,6 +24,7 @@ STEPS = st.lists(
         st.tuples(st.just("pull"), st.integers(0, 400)),
         st.tuples(st.just("wait"), st.integers(0, 200)),
         st.tuples(st.just("flush"), st.none() | st.integers(0, 150)),
+        st.tuples(st.just("fade"), st.integers(0, 300)),
     ),
     max_size=40,
 )
@@ -43,6 +44,9 @@ class Account:
         self.late_frames = 0
         self.cut_frames = 0
         self.aborted_frames = 0
+        self.faded_frames = 0
+        self.fading_frames = 0
+        """Still to come of a fade; what it sounds like has not the values that were fed."""
         self.decoders: dict[str, StreamDecoder] = {}
 
     def feed(self, reply: str, frames: int) -> None:
@@ -70,7 +74,9 @@ class Account:
     def pull(self, frames: int) -> None:
         block = self.queue.pull(frames, self.now_ns)
         assert len(block) == 2 * frames
-        self.heard += [value for value in samples_of(block).tolist() if value]
+        faded = min(frames, self.fading_frames)
+        self.fading_frames -= faded
+        self.heard += [value for value in samples_of(block)[faded:].tolist() if value]
         self.now_ns += frames * 1_000_000_000 // RATE
 
     def flush(self, aborted_latency_ms: int | None) -> list[Cut]:
@@ -82,25 +88,39 @@ class Account:
             in_device = cut.handed_frames - cut.heard_frames
             self.aborted_frames += in_device
             self.cut_frames += cut.unheard_frames - in_device
+        self._take_out_flushed()
+        return cuts
+
+    def fade(self, frames: int) -> None:
+        before_frames = self.queue.stats.queued_frames
+        cuts = self.queue.flush(self.now_ns, fade_frames=frames)
+        assert all(cut.heard_frames == cut.handed_frames for cut in cuts)
+        unheard_frames = sum(cut.unheard_frames for cut in cuts)
+        faded_frames = before_frames - self.queue.stats.queued_frames - unheard_frames
+        assert 0 <= faded_frames <= frames
+        self.cut_frames += unheard_frames
+        self.faded_frames += faded_frames
+        self.fading_frames += faded_frames
+        self._take_out_flushed()
+
+    def _take_out_flushed(self) -> None:
         heard = set(self.heard)
         for values in self.accepted.values():
             values[:] = [value for value in values if value in heard]
-        return cuts
 
     def check(self) -> None:
         stats = self.queue.stats
         assert stats.unheard_frames == self.cut_frames + self.late_frames + self.aborted_frames
-        assert (
-            len(self.heard) + self.cut_frames + self.late_frames + stats.dropped_frames + stats.queued_frames
-            == self.fed
-        )
+        played_frames = len(self.heard) + self.faded_frames
+        lost_frames = self.cut_frames + self.late_frames + stats.dropped_frames
+        assert played_frames + lost_frames + stats.queued_frames == self.fed
         assert stats.queued_frames <= stats.worst_queued_frames <= MAX_FRAMES
         for reply, values in self.accepted.items():
             wanted = set(values)
             out = [value for value in self.heard if value in wanted]
             assert out == values[: len(out)], "in order, without a hole"
             position = self.queue.position(reply, self.now_ns, 30)
-            assert position is None or 0 <= position <= len(values)
+            assert position is None or 0 <= position <= len(values) + self.faded_frames
 
 
 @given(STEPS)
@@ -122,6 +142,8 @@ def test_every_sample_is_heard_in_order_or_counted(steps: list[tuple[str | int |
             case "flush", latency_ms:
                 assert latency_ms is None or isinstance(latency_ms, int)
                 account.flush(latency_ms)
+            case "fade", int(frames):
+                account.fade(frames)
         account.check()
     for reply in "abc":
         account.queue.end(reply)

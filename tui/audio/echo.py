@@ -1,15 +1,13 @@
-"""Echo: whether what is played comes back on the microphone, and a gate that keeps it from the wire."""
+"""Echo: whether what is played comes back on the microphone."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.audio.levels import measure
 from tui.audio.pcm import to_float
 
 SPAN_MS = 3_000
@@ -19,8 +17,6 @@ LONGEST_MS = 600
 _LEAST_LIKENESS = 0.25
 """Of the microphone to what was played, 0..1; two voices are up to 0.19 alike (measured on all prompts)."""
 _LEAST_PLAYED_RMS = 0.003
-_GATE_DBFS = -50.0
-_HANG_OVER_NS = 250_000_000
 _RATE = 4_000
 """What is compared is thinned out to this: speech has most of its strength below 2 kHz."""
 
@@ -84,35 +80,3 @@ def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int
         return None
     gain_db = 20 * float(np.log10(abs(float(lags[lag])) / energy))
     return Echo(lag * 1000 / rate, gain_db, min(likeness, 1.0))
-
-
-class EchoGate:
-    """A step of the capture chain: silence while the agent is heard, and a little after. Half-duplex.
-
-    ``agent_dbfs`` tells how loud the speaker is now; ``on_held`` is called for every block kept back that had
-    sound in it.
-    """
-
-    def __init__(
-        self,
-        agent_dbfs: Callable[[], float | None],
-        on_held: Callable[[], object],
-        *,
-        clock_ns: Callable[[], int],
-    ) -> None:
-        self._agent_dbfs = agent_dbfs
-        self._on_held = on_held
-        self._clock_ns = clock_ns
-        self._open_ns = 0
-
-    def __call__(self, block: bytes) -> bytes:
-        """The block, or silence."""
-        now_ns = self._clock_ns()
-        level = self._agent_dbfs()
-        if level is not None and level > _GATE_DBFS:
-            self._open_ns = now_ns + _HANG_OVER_NS
-        if now_ns >= self._open_ns:
-            return block
-        if not measure(block).is_zero:
-            self._on_held()
-        return bytes(len(block))

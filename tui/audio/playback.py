@@ -113,6 +113,8 @@ class PlaybackQueue:
         self._happenings: deque[Happening] = deque()
         self._underruns = self._starved_frames = self._unheard_frames = self._dropped_frames = 0
         self._queued_frames = self._worst_queued_frames = 0
+        self._fading = b""
+        """The end of what was flushed, which still goes out."""
 
     # what the agent sends
 
@@ -160,14 +162,18 @@ class PlaybackQueue:
             if reply.started and not reply.queued_frames:
                 self._drained(reply)
 
-    def flush(self, at_ns: int, *, aborted_latency_ms: float | None = None) -> list[Cut]:
+    def flush(
+        self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0
+    ) -> list[Cut]:
         """Drop everything queued, and whatever still arrives for the replies begun so far.
 
         Give ``aborted_latency_ms``, the device's latency, when the device's own buffer is thrown away too:
-        what it held then counts as unheard, also of a reply that was drained a moment ago.
+        what it held then counts as unheard, also of a reply that was drained a moment ago. Else the reply that
+        plays may end in a fade: its next ``fade_frames`` still go out, and count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:
+            self._fading += self._fade_out(fade_frames)
             for reply in self._known.values():
                 heard_frames = reply.handed_frames
                 if aborted_latency_ms is not None:
@@ -195,6 +201,10 @@ class PlaybackQueue:
         filled = 0
         with self._lock:
             stream_frame = self._pulled_frames
+            if self._fading:
+                parts.append(self._fading[: 2 * frames])
+                self._fading = self._fading[2 * frames :]
+                filled = len(parts[0]) // 2
             while filled < frames:
                 offset_ns = frames_to_ns(filled, self.rate)
                 reply = self._next(at_ns + offset_ns, stream_frame + filled)
@@ -256,6 +266,18 @@ class PlaybackQueue:
             )
 
     # with the lock held
+
+    def _fade_out(self, frames: int) -> bytes:
+        """The next samples of the reply that plays, taken out of the queue and faded to silence."""
+        reply, parts = self._current, list[memoryview]()
+        if reply is None or not reply.started:
+            return b""
+        first_frame, taken = self._pulled_frames + len(self._fading) // 2, 0
+        while taken < frames and reply.queued_frames:
+            parts.append(reply.take(frames - taken, first_frame + taken))
+            taken += len(parts[-1]) // 2
+        self._queued_frames -= taken
+        return with_gain(b"".join(parts), 1.0, 0.0)
 
     def _begin(self, reply_id: str) -> Reply:
         reply = self._known.get(reply_id)

@@ -33,6 +33,7 @@ class Speaker:
         *,
         block_ms: int,
         latency: str,
+        fade_ms: int = 0,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         on_heard: Callable[[int, bytes], None] = lambda _at_ns, _block: None,
         on_cut: Callable[[int], None] = lambda _at_ns: None,
@@ -42,6 +43,7 @@ class Speaker:
         """Blocks that PortAudio flagged: it had to play a gap of its own."""
         self._callback_error: Exception | None = None
         self._block_ms = block_ms
+        self._fade_ms = fade_ms
         self.latency = latency
         """As the options have it; holds from the next opening."""
         self._clock_ns = clock_ns
@@ -121,8 +123,16 @@ class Speaker:
         return None if due_ns is None else due_ns + self._latency_ns
 
     async def flush(self) -> tuple[list[Cut], int]:
-        """Silence, now: drops what is queued and what the device holds; gives since when it is silent too."""
+        """Silence, now: drops what is queued and what the device holds; gives since when it is silent too.
+
+        With a fade the device plays what it holds, and the fade behind it.
+        """
         stream, now_ns = self._stream, self._clock_ns()
+        if self._fade_ms:
+            fade_frames = self.queue.rate * self._fade_ms // 1000
+            cuts = self.queue.flush(now_ns, fade_frames=fade_frames)
+            silent_ns = self.heard_at_ns(self._pulled_frames + fade_frames)
+            return cuts, now_ns if silent_ns is None else silent_ns
         latency_ms = self.latency_ms if stream else None
         cuts = self.queue.flush(now_ns, aborted_latency_ms=latency_ms)
         if stream and cuts:

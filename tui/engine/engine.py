@@ -136,6 +136,7 @@ class Engine:
             block_ms=target.block_ms,
             latency=target.latency,
             echo=target.echo,
+            fade_ms=target.fade_ms,
             lines=caller_lines(),
         )
         file = writer or SessionFile(on_failure=self._report_unkept)

@@ -15,10 +15,12 @@ import numpy as np
 
 from tui.audio import endpoints, pcm
 from tui.audio.blocks import Captured
-from tui.audio.echo import EchoGate
+from tui.audio.cancel import EchoCanceller
+from tui.audio.echo_guard import EchoGate, EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, encode
 from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
+from tui.audio.webrtc import EchoUnavailable, make_processor
 from tui.callbacks import CallbackChain, spawn
 from tui.models import events as e
 from tui.models.capture import CallerLine, Capture, audio_error
@@ -62,6 +64,7 @@ class AudioManager:
         block_ms: int = 20,
         latency: str = "auto",
         echo: str = "none",
+        fade_ms: int = 0,
         lines: list[CallerLine] | None = None,
     ) -> None:
         """Get ready for a call: find the devices, without opening them. `poll` tells what is missing."""
@@ -70,6 +73,7 @@ class AudioManager:
             lines = [CallerLine(found.input_name, "", input)]
         self._found = found
         self._news, self._told, self._overflows = [], {}, 0
+        guard = await self._make_guard(echo)
         self._load = CallbackLoad(block_ms)
         self._care = DeviceCare(
             block_ms=block_ms, tell=self._news.append, opened=self._tell_opened, clock_ns=self._clock_ns
@@ -81,6 +85,7 @@ class AudioManager:
             recording_callback=self._recording_callback,
             tell=self._news.append,
             clock_ns=self._clock_ns,
+            guard=guard,
         )
         self.capture.add_progress_callback(self._line_progressed)
         self.playback = Playback(
@@ -88,19 +93,14 @@ class AudioManager:
             path=output,
             block_ms=block_ms,
             latency=latency,
+            fade_ms=fade_ms,
             tell=self._news.append,
             clock_ns=self._clock_ns,
             on_opened=lambda _: self._tell_opened(),
-            on_played=self.capture.echo.played,
-            tracks=self.tracks,
+            on_played=self.capture.played,
+            tracks=[track for track in (self.tracks, guard) if track],
         )
         self._steps_of_latency = AutoLatency() if latency == "auto" else None
-        if echo == "gate":
-            self.capture.chain.add_callback(
-                EchoGate(self._agent_dbfs, self._hold_back, clock_ns=self._clock_ns)
-            )
-            text = "The microphone is shut while the agent is heard (--echo gate): it cannot be interrupted by voice."
-            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=text))
         self.playback.set_volume(self._volume)
         self.set_audio_chunk_callback(self.capture.hand_off)
         for message in found.errors:
@@ -108,6 +108,19 @@ class AudioManager:
         if found.notice:
             self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=found.notice, hint=found.hint))
         self._tell_opened()
+
+    async def _make_guard(self, echo: str) -> EchoGuard | None:
+        """What keeps the agent from hearing itself; where that cannot be had the call goes on without."""
+        if echo == "gate":
+            text = "The microphone is shut while the agent is heard (--echo gate): it cannot be interrupted by voice."
+            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=text))
+            return EchoGate()
+        if echo == "cancel":
+            try:
+                return EchoCanceller(await asyncio.to_thread(make_processor))
+            except EchoUnavailable as error:
+                self._news.append(audio_error(self._clock_ns(), "echo", str(error)))
+        return None
 
     # -- capture --
 
@@ -190,7 +203,7 @@ class AudioManager:
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """What happened to audio since the last call, in order; losses that go on are told once a second."""
         self._care.poll(self._cared(), now_ns)
-        self.capture.echo.poll(now_ns)
+        self.capture.poll(now_ns)
         self._step_latency(now_ns)
         self.playback.take_news(now_ns)
         if at_the_end:
@@ -205,7 +218,7 @@ class AudioManager:
         """Levels and queue depth now."""
         user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
-        echo = self.capture.echo.echo
+        echo = self.capture.raw_echo.echo
         return e.Telemetry(
             at_ns=now_ns,
             user_dbfs=user.rms_dbfs if user else None,
@@ -232,13 +245,6 @@ class AudioManager:
         self._care.close()
         await self.capture.stop()
         await self.playback.close()
-
-    def _agent_dbfs(self) -> float | None:
-        level = self.playback.read_level(self._clock_ns())
-        return level.rms_dbfs if level else None
-
-    def _hold_back(self) -> None:
-        self._news.append(e.LossCounted(at_ns=self._clock_ns(), loss=e.Loss.WITHHELD, count=1))
 
     def _step_latency(self, now_ns: int) -> None:
         """With ``--latency auto``, ask the device for more where little does not do."""
@@ -289,6 +295,7 @@ class AudioManager:
             e.Loss.CAPTURE_OVERFLOW: self._overflows,
             e.Loss.CAPTURE_DROPPED: self.capture.handoff.dropped_blocks,
             e.Loss.DEVICE_UNDERFLOW: speaker.underflows if speaker else 0,
+            e.Loss.WITHHELD: self.capture.guard.held_blocks if self.capture.guard else 0,
             e.Loss.UNHEARD: stats.unheard_frames / per_ms,
             e.Loss.QUEUE_FULL: stats.dropped_frames / per_ms,
         }

@@ -11,6 +11,7 @@ import msgspec
 from tui.audio.blocks import Captured, CaptureHandoff
 from tui.audio.capture_steps import GainStep, LevelStep, LineStep, MuteStep
 from tui.audio.devices import AudioDeviceError
+from tui.audio.echo_guard import EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.instants import BlockInstants
@@ -24,6 +25,8 @@ from tui.models.echo_watch import EchoWatch
 
 DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 PROGRESS = "line progress"
+_ECHO_HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
+_GUARDED_HINT = "It comes through all the same: use headphones, or turn the speaker down."
 
 
 class CallerLine(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class Capture:
         recording_callback: RecordingCallback,
         tell: Callable[[e.SessionEvent], None],
         clock_ns: Callable[[], int],
+        guard: EchoGuard | None = None,
     ) -> None:
         self.format = DEFAULT_FORMAT
         self.handoff = CaptureHandoff(asyncio.get_running_loop(), block_ms=block_ms)
@@ -63,7 +67,13 @@ class Capture:
         self.mute = MuteStep()
         self.level = LevelStep(clock_ns)
         self.health = CaptureHealth()
-        self.echo = EchoWatch(tell)
+        self.guard = guard
+        """Keeps the agent from hearing itself; None: nothing does."""
+        self.echo = EchoWatch(tell, _GUARDED_HINT if guard else _ECHO_HINT)
+        """What comes back of the agent in what it is to get."""
+        self.raw_echo = EchoWatch(lambda _: None) if guard else self.echo
+        """The same on the microphone, before the guard."""
+        self._guard_failed = False
         self._found = found
         self._block_ms = block_ms
         self._lines = lines
@@ -134,15 +144,36 @@ class Capture:
             await self.handoff.wait()
             for captured_ns, block in self.handoff.take():
                 end_ns = self._end_ns(captured_ns, block)
-                self._look_at(end_ns, block)
+                if self._microphone and self._microphone.from_device:
+                    self._judge(end_ns, block, self._microphone.device_rate)
+                    block = self._guarded(end_ns, block, self._microphone.device_rate)
                 yield Captured(end_ns, captured_ns, self._at_agreed_rate(block))
 
-    def _look_at(self, end_ns: int, block: bytes) -> None:
-        """Judge what a device delivers, before anything is done to it."""
-        if self._microphone is None or not self._microphone.from_device:
-            return
-        rate = self._microphone.device_rate
+    def _guarded(self, end_ns: int, block: bytes, rate: int) -> bytes:
+        """A block of the device without what the guard takes out of it."""
+        if self.guard is not None:
+            self.raw_echo.captured(end_ns, block, rate)
+            block = self.guard.clean(end_ns, self._clock_ns(), block, rate)
+            if self.guard.failure and not self._guard_failed:
+                self._guard_failed = True
+                self._tell(audio_error(self._clock_ns(), "echo", self.guard.failure))
         self.echo.captured(end_ns, block, rate)
+        return block
+
+    def played(self, end_ns: int, block: bytes, rate: int) -> None:
+        """A block that has left the speaker: what may come back."""
+        self.echo.played(end_ns, block, rate)
+        if self.raw_echo is not self.echo:
+            self.raw_echo.played(end_ns, block, rate)
+
+    def poll(self, now_ns: int) -> None:
+        """Look for what comes back."""
+        self.echo.poll(now_ns)
+        if self.raw_echo is not self.echo:
+            self.raw_echo.poll(now_ns)
+
+    def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
+        """Judge what a device delivers, before anything is done to it."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._tell(
                 e.ConditionChanged(

@@ -16,12 +16,16 @@ _GONE_AFTER = 4
 
 
 class EchoWatch:
-    """Compares the microphone with what was played, once a second. On the engine's loop; news goes to ``tell``."""
+    """Compares the microphone with what was played, once a second. On the engine's loop; news goes to ``tell``.
 
-    def __init__(self, tell: Callable[[e.SessionEvent], None]) -> None:
+    ``hint`` is what to do about an echo.
+    """
+
+    def __init__(self, tell: Callable[[e.SessionEvent], None], hint: str = "") -> None:
         self.echo: Echo | None = None
         """What was found last, while it lasts."""
         self._tell = tell
+        self._hint = hint
         self._captured: Track | None = None
         self._played: Track | None = None
         self._last_played_ns = 0
@@ -93,6 +97,6 @@ class EchoWatch:
                 path="capture",
                 text=f"The agent is hearing itself: what is played comes back after {found.delay_ms:.0f} ms "
                 f"at {found.gain_db:.0f} dB.",
-                hint="Use headphones, or --echo gate.",
+                hint=self._hint,
             )
         )

@@ -79,7 +79,7 @@ class Loss(StrEnum):
     UNSENT = "unsent"
     """User audio that no open user stream took while recording; counted in blocks."""
     WITHHELD = "withheld"
-    """User audio the protocol holds back (barge-in off, the agent plays); counted in blocks. No fault."""
+    """User audio held back on purpose while the agent plays (barge-in off, --echo gate); in blocks. No fault."""
     UNDERRUN = "underrun"
     """Playback had nothing in mid-reply; counted in times, the detail says how long."""
     DEVICE_UNDERFLOW = "device underflow"

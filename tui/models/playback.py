@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tui.callbacks import spawn
 from tui.models import events as e
 from tui.models.capture import DEFAULT_FORMAT, audio_error
 from tui.models.heard_speech import HeardSpeech
-from tui.models.track_sink import TrackSink
+from tui.models.track_sink import AgentTrack
 
 _NS_PER_MS = 1_000_000
 _REMEMBERED_REPLIES = 256
@@ -57,11 +57,12 @@ class Playback:
         path: str,
         block_ms: int,
         latency: str,
+        fade_ms: int = 0,
         tell: Callable[[e.SessionEvent], None],
         clock_ns: Callable[[], int],
         on_opened: Callable[[Speaker], None],
         on_played: Callable[[int, bytes, int], None],
-        tracks: TrackSink | None = None,
+        tracks: Sequence[AgentTrack] = (),
     ) -> None:
         self.queue: PlaybackQueue | None = None
         self.speaker: Speaker | None = None
@@ -69,6 +70,7 @@ class Playback:
         self._path = path
         self._block_ms = block_ms
         self._latency = latency
+        self._fade_ms = fade_ms
         self._tell = tell
         self._clock_ns = clock_ns
         self._on_opened = on_opened
@@ -306,6 +308,7 @@ class Playback:
             queue,
             block_ms=self._block_ms,
             latency=self._latency,
+            fade_ms=self._fade_ms,
             clock_ns=self._clock_ns,
             on_heard=self._tell_heard,
             on_cut=self._tell_cut,
@@ -327,12 +330,13 @@ class Playback:
         self._on_opened(speaker)
 
     def _tell_heard(self, start_ns: int, block: bytes) -> None:
-        if self._tracks and self.queue:
-            self._tracks.agent_heard(start_ns, block, self.queue.rate)
+        if self.queue:
+            for track in self._tracks:
+                track.agent_heard(start_ns, block, self.queue.rate)
 
     def _tell_cut(self, at_ns: int) -> None:
-        if self._tracks:
-            self._tracks.agent_cut(at_ns)
+        for track in self._tracks:
+            track.agent_cut(at_ns)
 
     def _feed(self, reply: str, samples: bytes) -> None:
         assert self.queue is not None

@@ -1,4 +1,4 @@
-"""TrackSink: who keeps the two tracks of a call, the user as sent and the agent as heard."""
+"""Who is told of the two tracks of a call, the user as sent and the agent as heard."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ from typing import Protocol
 from tui.audio.formats import AudioFormat
 
 
-class TrackSink(Protocol):
-    """Takes both tracks as they happen. Every method may be called from any thread, and returns at once."""
-
-    def user_format(self, audio_format: AudioFormat) -> None:
-        """What was agreed for user audio; before the first `user_sent`."""
-        ...
-
-    def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """A captured block, silent where it was not sent; its last sample left the microphone at that instant."""
-        ...
+class AgentTrack(Protocol):
+    """Is told what is heard of the agent. Every method may be called from any thread, and returns at once."""
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
         """A block whose first sample leaves the speaker at that instant, silence included."""
@@ -24,4 +16,16 @@ class TrackSink(Protocol):
 
     def agent_cut(self, at_ns: int) -> None:
         """Of what was told to be heard nothing is, from that instant on."""
+        ...
+
+
+class TrackSink(AgentTrack, Protocol):
+    """Keeps both tracks as they happen."""
+
+    def user_format(self, audio_format: AudioFormat) -> None:
+        """What was agreed for user audio; before the first `user_sent`."""
+        ...
+
+    def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
+        """A captured block, silent where it was not sent; its last sample left the microphone at that instant."""
         ...

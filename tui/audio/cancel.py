@@ -1,0 +1,50 @@
+"""EchoCanceller: takes what is played out of what is captured, so that both may speak at once."""
+
+from __future__ import annotations
+
+from tui.audio.echo_guard import PlayedAhead
+from tui.audio.webrtc import FRAME_MS, Processor
+
+_LEAD_NS = 40_000_000
+"""So long before it is heard a block is shown to the processor: an echo must never come before its cause, and
+what a flush throws away was never played."""
+_MAX_DELAY_MS = 500
+
+
+class EchoCanceller(PlayedAhead):
+    """An `EchoGuard` that lets both speak at once. Blocks are whole multiples of 10 ms."""
+
+    held_blocks = 0
+
+    def __init__(self, processor: Processor) -> None:
+        super().__init__()
+        self.failure = ""
+        self._processor = processor
+        self._rendered_end_ns: int | None = None
+
+    def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
+        """See `EchoGuard`. Once the processor refuses, blocks pass as they are and `failure` says why."""
+        if self.failure:
+            return pcm
+        try:
+            self._render_until(now_ns + _LEAD_NS)
+            if self._rendered_end_ns is not None:
+                delay_ms = (self._rendered_end_ns - end_ns) // 1_000_000
+                self._processor.set_delay(min(max(delay_ms, 0), _MAX_DELAY_MS))
+            cleaned = b"".join(self._processor.captured(frame, rate) for frame in _frames(pcm, rate))
+            return cleaned[: len(pcm)]
+        except RuntimeError as error:
+            self.failure = f"Echo is cancelled no longer, at {rate} Hz: {error}."
+            return pcm
+
+    def _render_until(self, until_ns: int) -> None:
+        for played in self.take(until_ns):
+            for frame in _frames(played.pcm, played.rate):
+                self._processor.rendered(frame, played.rate)
+            self._rendered_end_ns = played.end_ns
+
+
+def _frames(pcm: bytes, rate: int) -> list[bytes]:
+    """Cut into 10 ms; what is left at the end is filled up with silence, which whole blocks never need."""
+    size = 2 * (rate * FRAME_MS // 1000)
+    return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

@@ -1,0 +1,97 @@
+"""What keeps the agent from hearing itself: told of what is played, it cleans what is captured."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from tui.audio.levels import measure
+from tui.audio.pcm import frames_to_ns
+
+GATE_DBFS = -50.0
+HANG_OVER_NS = 250_000_000
+_KEPT_BLOCKS = 500
+
+
+class EchoGuard(Protocol):
+    """`agent_heard` and `agent_cut` come from any thread and return at once; `clean` runs on the engine's loop."""
+
+    @property
+    def failure(self) -> str:
+        """Why it does nothing any more, as a sentence; empty while it works."""
+        ...
+
+    @property
+    def held_blocks(self) -> int:
+        """Captured blocks with sound in them that became silence."""
+        ...
+
+    def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
+        """A block whose first sample leaves the speaker at that instant, silence included."""
+        ...
+
+    def agent_cut(self, at_ns: int) -> None:
+        """Of what was told to be heard nothing is, from that instant on."""
+        ...
+
+    def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
+        """A captured block, whose last sample left the microphone at ``end_ns``, as the agent is to have it."""
+        ...
+
+
+class Played(NamedTuple):
+    """A block on its way to the ear."""
+
+    start_ns: int
+    pcm: bytes
+    rate: int
+
+    @property
+    def end_ns(self) -> int:
+        """When its last sample leaves the speaker."""
+        return self.start_ns + frames_to_ns(len(self.pcm) // 2, self.rate)
+
+
+class PlayedAhead:
+    """Blocks that were handed to the device, until somebody wants to know of them. One thread each way."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)
+
+    def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
+        """See `EchoGuard`."""
+        self._blocks.append(Played(start_ns, pcm, rate))
+
+    def agent_cut(self, at_ns: int) -> None:
+        """See `EchoGuard`."""
+        kept = [block for block in self._blocks if block.start_ns < at_ns]
+        self._blocks.clear()
+        self._blocks.extend(kept)
+
+    def take(self, until_ns: int) -> Iterator[Played]:
+        """Those heard by that instant, in order, each once."""
+        while self._blocks and self._blocks[0].start_ns <= until_ns:
+            yield self._blocks.popleft()
+
+
+class EchoGate(PlayedAhead):
+    """Half-duplex: silence while the agent is heard, and a little after."""
+
+    failure = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held_blocks = 0
+        self._shut_until_ns = 0
+
+    def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
+        """See `EchoGuard`."""
+        del now_ns
+        for played in self.take(end_ns - 1):
+            if measure(played.pcm).rms_dbfs > GATE_DBFS:
+                self._shut_until_ns = played.end_ns + HANG_OVER_NS
+        if end_ns - frames_to_ns(len(pcm) // 2, rate) >= self._shut_until_ns:
+            return pcm
+        self.held_blocks += any(pcm)
+        return bytes(len(pcm))
