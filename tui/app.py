@@ -54,6 +54,7 @@ class OpusAgentApp(App[int]):
     ALLOW_SELECT = False
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
+    CSS_PATH = "screens/session.tcss"
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),
@@ -66,7 +67,7 @@ class OpusAgentApp(App[int]):
         bridge: Bridge,
         *,
         target: Target | None = None,
-        target_is_demo: bool = False,
+        call_demo: bool = False,
         memory: ScreenMemory | None = None,
         recent: Sequence[Target] = (),
         protocols: Sequence[str] = ("audiocodes",),
@@ -94,7 +95,8 @@ class OpusAgentApp(App[int]):
         self._start_engine = start_engine
         self._demo = demo
         self._demo_lock = threading.Lock()
-        self._demo_urls = {target.url} if target is not None and target_is_demo else set()
+        self._demo_first = call_demo
+        self._demo_urls: set[str] = set()
         """Where demos were; a local agent that was started anew is somewhere else."""
         self._on_call = on_call
         self._crash_log = crash_log
@@ -112,20 +114,28 @@ class OpusAgentApp(App[int]):
         self.theme = self._shown_theme
         self.animation_level = "none"
 
+    def get_default_screen(self) -> SessionScreen:
+        """The session, laid out for this terminal from the start: its first picture is styled only once."""
+        width, height = self.size
+        for cells, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
+            self.session.add_class([name for least, name in breakpoints if cells >= least][-1])
+        return self.session
+
     def on_mount(self) -> None:
-        """Show the session, and call if it is known whom."""
+        """Call if it is known whom; else ask."""
         # At once: by the next turn of the loop the process is stopped.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
         if not self.is_headless:
             self._listen_to_signals()
-        self.push_screen(self.session)
         if self._trace_callbacks:
             self.bridge.trace_callbacks(True)
         if self._auto_tick:
             rate = TICKS_PER_S / (2 if "SSH_CONNECTION" in os.environ else 1)
             self._timer = self.set_interval(1 / rate, self.tick)
-        if self.target is not None:
+        if self._demo_first:
+            self.call_demo(self.target)
+        elif self.target is not None:
             self.call(self.target)
         elif not self._replay:
             self.choose_target()
@@ -181,20 +191,20 @@ class OpusAgentApp(App[int]):
         if self.target is None:
             return
         if self.target.url in self._demo_urls:
-            self.call_demo_again(self.target)
+            self.call_demo(self.target)
         else:
             self.call(self.target)
 
-    @work(exclusive=True, group="demo", description="start the local agent again if it is gone")
-    async def call_demo_again(self, target: Target) -> None:
-        """Call the local agent with the same settings, wherever it is now."""
+    @work(exclusive=True, group="demo", description="start the local agent if it is not there")
+    async def call_demo(self, before: Target | None) -> None:
+        """Call the local agent wherever it is now, with the settings of the call before if there was one."""
         try:
             fresh = await asyncio.to_thread(self._start_demo)
         except _START_FAILURES as error:
             reason = one_line(f"The local agent did not start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
         else:
-            self.call(msgspec.structs.replace(target, url=fresh.url))
+            self.call(fresh if before is None else msgspec.structs.replace(before, url=fresh.url))
 
     def _start_demo(self) -> Target:
         """Where the local agent is; starts it if need be. Raises one of `_START_FAILURES`. On any thread."""
@@ -331,7 +341,7 @@ def run_app(
     bridge: Bridge,
     *,
     target: Target | None = None,
-    target_is_demo: bool = False,
+    call_demo: bool = False,
     memory: ScreenMemory | None = None,
     on_leave: Callable[[ScreenMemory], None] | None = None,
     recent: Sequence[Target] = (),
@@ -346,13 +356,13 @@ def run_app(
 ) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
-    ``demo`` tells where the local agent is, starting it if need be; ``target_is_demo`` says that ``target`` came
-    from it. ``trace_callbacks`` has every callback measured from the start, in both processes.
+    ``demo`` tells where the local agent is, starting it if need be; ``call_demo`` calls it at once.
+    ``trace_callbacks`` has every callback measured from the start, in both processes.
     """
     app = OpusAgentApp(
         bridge,
         target=target,
-        target_is_demo=target_is_demo,
+        call_demo=call_demo,
         memory=memory,
         recent=recent,
         protocols=protocols,

@@ -82,7 +82,7 @@ def run_screen(
         try:
             return run_app(
                 bridge,
-                target=local.target() if start_demo else target,
+                target=target,
                 memory=screen_memory(),
                 on_leave=remember_screen,
                 recent=recent_targets(),
@@ -91,7 +91,7 @@ def run_screen(
                 demo=local.target,
                 on_call=remember,
                 crash_log=Path(engines[0].log_path),
-                target_is_demo=start_demo,
+                call_demo=start_demo,
                 trace_callbacks=trace_callbacks,
                 save=save,
             )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeEngine, Script, to_active
@@ -106,15 +105,18 @@ async def test_c_starts_a_lost_engine_again(stage: Staging, script: Script) -> N
 
 
 async def test_c_after_a_demo_asks_where_the_local_agent_is_now(stage: Staging, script: Script) -> None:
-    demo = Target(url="ws://127.0.0.1:1/audiocodes", title="demo", output="none")
-    fresh = Target(url="ws://127.0.0.1:2/audiocodes", title="demo")
-    async with stage(target=demo, target_is_demo=True, demo=lambda: fresh) as s:
-        assert s.sent() == [Connect(target=demo)], "the first time it is known already"
+    demos = [
+        Target(url=f"ws://127.0.0.1:{port}/audiocodes", title="demo", output="none") for port in (1, 2, 2)
+    ]
+    places = iter(demos)
+    async with stage(target=None, call_demo=True, demo=lambda: next(places)) as s:
+        await s.until(lambda: s.engine.sent)
+        assert s.sent() == [Connect(target=demos[0])], "it is called as soon as it is there"
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ERROR).take())
-        for _ in range(2):
+        for demo in demos[1:]:
             await s.press("c")
             await s.until(lambda: s.engine.sent)
-            assert s.sent() == [Connect(target=replace(demo, url=fresh.url))]
+            assert s.sent() == [Connect(target=demo)]
 
 
 async def test_a_demo_chosen_on_the_connect_screen_is_known_as_one(stage: Staging, script: Script) -> None:
@@ -129,13 +131,11 @@ async def test_a_demo_chosen_on_the_connect_screen_is_known_as_one(stage: Stagin
         assert s.sent() == [Connect(target=Target(url="ws://127.0.0.1:2/x"))]
 
 
-async def test_a_local_agent_that_cannot_be_started_again_is_a_sentence(stage: Staging) -> None:
+async def test_a_local_agent_that_cannot_be_started_is_a_sentence(stage: Staging) -> None:
     def fail() -> Target:
         raise RuntimeError("no port [/x]")
 
-    async with stage(target_is_demo=True, demo=fail) as s:
-        s.sent()
-        await s.press("c")
+    async with stage(target=None, call_demo=True, demo=fail) as s:
         await s.until(lambda: len(s.app._notifications))
         assert [toast.message for toast in s.app._notifications] == [
             "The local agent did not start: no port [/x]"

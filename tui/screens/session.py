@@ -45,7 +45,6 @@ TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes
 class SessionScreen(LogScreen, inherit_bindings=False):
     """One call at a time, seen and steered."""
 
-    CSS_PATH = "session.tcss"
     TITLE = "Session"
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSION)
 

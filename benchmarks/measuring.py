@@ -1,0 +1,78 @@
+"""What benchmarks have in common: times, what a process costs, whether the host took time away, verdicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+MAX_STEAL = 0.01
+"""Share of the processors' time that the host may keep from us in a run that is to be judged."""
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One line of a table."""
+
+    what: str
+    value: str
+    bound: str = ""
+    holds: bool | None = None
+    """Whether the value keeps to the bound; None where there is none."""
+
+    def row(self, steal: float) -> str:
+        """As Markdown; a run that the host has disturbed is not judged."""
+        verdict = "" if self.holds is None else "holds" if self.holds else "**missed**"
+        if verdict and steal > MAX_STEAL:
+            verdict = f"not judged: the host stole {steal:.1%}"
+        return f"| {self.what} | {self.value} | {self.bound} | {verdict} |"
+
+
+class Steal:
+    """What share of the processors' time the host has kept for itself since this was made."""
+
+    def __init__(self) -> None:
+        self._began = self._read()
+
+    @property
+    def share(self) -> float:
+        """0..1."""
+        stolen, total = (now - then for now, then in zip(self._read(), self._began, strict=True))
+        return stolen / total if total else 0.0
+
+    @staticmethod
+    def _read() -> tuple[int, int]:
+        jiffies = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return jiffies[7], sum(jiffies)
+
+
+def processor_s(pid: int) -> float:
+    """Processor time a process has taken so far, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def resident_bytes(pid: int | str = "self") -> int:
+    """Memory a process holds."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("no VmRSS: this benchmark needs Linux")
+
+
+def best(work: Callable[[], object], rounds: int) -> float:
+    """Seconds of the fastest round: the machine's speed wanders, and only ever to the worse."""
+    times = []
+    for _ in range(rounds):
+        began = perf_counter()
+        work()
+        times.append(perf_counter() - began)
+    return min(times)
+
+
+def megabytes(size_bytes: float) -> str:
+    """As people say it."""
+    return f"{size_bytes / 1e6:.0f} MB"
