@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from platformdirs import user_state_path
 
+from tui.models.layout import Layout
 from tui.models.target import Target
 from tui.remembered import (
-    Layout,
     ScreenMemory,
     recent_targets,
     remember_screen,
@@ -21,7 +21,7 @@ def state_folder() -> Path:
 
 
 def test_the_screen_is_found_as_it_was_left() -> None:
-    left = ScreenMemory("opus-light", Layout("health", 30))
+    left = ScreenMemory("opus-light", Layout(("health",), 0.3))
     remember_screen(left)
     assert screen_memory() == left
     assert state_folder().stat().st_mode & 0o777 == 0o700
@@ -48,8 +48,8 @@ def test_a_file_that_cannot_be_read_is_none(content: bytes) -> None:
 
 def test_what_a_newer_program_remembers_is_passed_over() -> None:
     state_folder().mkdir(parents=True)
-    (state_folder() / "screen.json").write_text('{"layout": {"side": "turns", "colour": 1}, "new": []}')
-    assert screen_memory().layout.side == "turns"
+    (state_folder() / "screen.json").write_text('{"layout": {"panes": ["turns"], "colour": 1}, "new": []}')
+    assert screen_memory().layout.panes == ("turns",)
 
 
 def test_a_folder_that_cannot_be_made_stops_nothing() -> None:

@@ -27,7 +27,7 @@ from tui.bridge import Bridge, EngineLink
 from tui.engine.wire import Connect, Pause
 from tui.models.target import Target
 from tui.models.text import one_line
-from tui.remembered import Layout, ScreenMemory
+from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.connect import ConnectScreen
@@ -87,7 +87,7 @@ class OpusAgentApp(App[int]):
         self.target = target
         self.memory = memory or ScreenMemory()
         """How the screen was left the last time, and is left this time."""
-        self.session = SessionScreen(bridge)
+        self.session = SessionScreen(bridge, self.memory.layout)
         self.crash_report = ""
         """The sentence about a crash; empty without one."""
         self._recent = list(recent)
@@ -142,9 +142,10 @@ class OpusAgentApp(App[int]):
 
     # what is remembered
 
-    def remember_layout(self, layout: Layout) -> None:
+    @on(SessionScreen.LayoutChanged)
+    def remember_layout(self, event: SessionScreen.LayoutChanged) -> None:
         """Have the next run begin with these panes."""
-        self.memory = msgspec.structs.replace(self.memory, layout=layout)
+        self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
     def watch_theme(self, theme: str) -> None:
         """Have the next run begin with these colours, if they are another choice than those it began with."""

@@ -9,28 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
 from platformdirs import user_state_path
 
 from tui.files import private_folder, write_atomically
+from tui.models.layout import Layout
 from tui.models.target import Target
 
 RECENT_LIMIT = 9
 _RECENT_FILE, _SCREEN_FILE = "recent.json", "screen.json"
 
-Percent = Annotated[int, msgspec.Meta(ge=5, le=95)]
 T = TypeVar("T")
-
-
-class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which panes are shown and how large they are. A field of another version is passed over."""
-
-    side: str = "transcript"
-    """The pane beside (or below) the log, by its name on the screen."""
-    side_share_percent: Percent = 50
-    """Of the height or width that log and side have together."""
 
 
 class ScreenMemory(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.ui.conftest import Staging
-from tui.remembered import Layout, ScreenMemory
+from tui.models.layout import Layout
+from tui.remembered import ScreenMemory
 
 
 async def test_a_theme_that_was_chosen_is_there_the_next_time(stage: Staging) -> None:
@@ -32,6 +33,12 @@ async def test_no_color_is_not_remembered_as_a_choice(
 
 
 async def test_a_layout_is_kept_beside_the_theme(stage: Staging) -> None:
-    async with stage(memory=ScreenMemory("opus-light")) as s:
-        s.app.remember_layout(Layout("turns", 40))
-        assert s.app.memory == ScreenMemory("opus-light", Layout("turns", 40))
+    layout = Layout(panes=("health",), log_share_beside=0.3, weights={"health": 2.0})
+    async with stage((120, 40), memory=ScreenMemory("opus-light", layout)) as s:
+        assert s.session.panes.shown == ["transcript", "health"]
+        assert s.session.log_pane.region.width == 36
+        assert s.session.health.region.height > 1.8 * s.session.transcript.region.height
+        await s.press("u", "enter", "escape", "less_than_sign")
+        left = s.app.memory
+    expected = Layout(("turns", "health", "transcript"), 0.35, 0.6, {"health": 2.0})
+    assert left == ScreenMemory("opus-light", expected)

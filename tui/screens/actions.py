@@ -99,6 +99,31 @@ LOG: Sequence[Action] = (
     Action("times", "z", "Times", "Times of day, or since the session's start."),
 )
 
+PANES: Sequence[Action] = (
+    Action("pane_log", "l", "Log", "Go to the event log.", "pane('log')"),
+    Action(
+        "pane_transcript",
+        "t",
+        "Transcript",
+        "Go to the transcript; from there, back to the log.",
+        "pane('transcript')",
+    ),
+    Action(
+        "pane_turns",
+        "u",
+        "Turns",
+        "Go to the turns with the parts of their latency; from there, back to the log.",
+        "pane('turns')",
+    ),
+    Action(
+        "pane_health",
+        "h",
+        "Health",
+        "Go to audio and time in figures; from there, back to the log.",
+        "pane('health')",
+    ),
+)
+
 SESSION: Sequence[Action] = (
     *SEARCHING,
     Action(
@@ -161,23 +186,40 @@ SESSION: Sequence[Action] = (
     Action("follow", "F", "Follow", "Go to the end of log and transcript and follow."),
     Action("error", "e", "Show error", "Jump to the last error's event in the log.", "jump_to_error"),
     *LOG,
-    Action(
-        "turns",
-        "u",
-        "Turns",
-        "Turns with the parts of their latency, in the transcript's place.",
-        "side('turns')",
-        show=True,
-    ),
-    Action(
-        "health",
-        "h",
-        "Health",
-        "Audio and time in figures, in the transcript's place.",
-        "side('health')",
-        show=True,
-    ),
+    *PANES,
     Action("turn_of_event", "U", "Turn of event", "Go from the event to its turn."),
+    Action(
+        "wider",
+        "greater_than_sign",
+        "Larger",
+        "Give the log, or the side, more of the screen (dragging the edge between them does too).",
+        "resize(0.05)",
+        key_display=">",
+    ),
+    Action(
+        "narrower",
+        "less_than_sign",
+        "Smaller",
+        "Give the log, or the side, less of the screen.",
+        "resize(-0.05)",
+        key_display="<",
+    ),
+    Action(
+        "higher",
+        "right_parenthesis",
+        "Higher",
+        "Make a pane higher than those it is stacked with (dragging its title does too).",
+        "resize_height(1.25)",
+        key_display=")",
+    ),
+    Action(
+        "lower",
+        "left_parenthesis",
+        "Lower",
+        "Make a pane lower than those it is stacked with.",
+        "resize_height(0.8)",
+        key_display="(",
+    ),
 )
 
 CALLBACKS: Sequence[Action] = (
@@ -223,7 +265,7 @@ APP: Sequence[Action] = (
         palette=False,
         priority=True,
     ),
-    Action("theme", "t", "Theme", "Choose colours: dark, light, the terminal's own.", "change_theme"),
+    Action("theme", "f3", "Theme", "Choose colours: dark, light, the terminal's own.", "change_theme"),
     Action(
         "callbacks",
         "T",
@@ -253,6 +295,10 @@ APP: Sequence[Action] = (
     Action("next_pane", "tab", "Next pane", "Go to the next pane.", "focus_next", palette=False),
     Action("previous_pane", "shift+tab", "Previous pane", "Go back a pane.", "focus_previous", palette=False),
 )
+
+TABS: Sequence[Action] = (*PANES, *(action for action in APP if action.id == "callbacks"))
+"""The line of tabs is made from them. The callbacks have a screen of their own: nine columns, and keys (space,
+r) that in a pane would take those of the call."""
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:

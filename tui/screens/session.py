@@ -1,4 +1,4 @@
-"""The session screen: strip, meters, event log, transcript, detail. Draws models, sends intents."""
+"""The session screen: strip, meters, panes, footer. Draws models, sends intents."""
 
 from __future__ import annotations
 
@@ -25,24 +25,20 @@ from tui.engine.wire import (
     SpeakLine,
 )
 from tui.models.events import Status
+from tui.models.layout import Layout
 from tui.screens.actions import SESSION, bindings
 from tui.screens.keypad import KeypadScreen
-from tui.screens.log_screen import LogScreen
+from tui.screens.pane_screen import PaneScreen
 from tui.widgets.banner import ErrorBanner, NoticeLine
-from tui.widgets.detail import DetailPane
-from tui.widgets.event_log import EventLogPane
-from tui.widgets.health import HealthPane
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
 from tui.widgets.strip import SessionStrip
-from tui.widgets.transcript import TranscriptPane
-from tui.widgets.turns import TurnsPane
 from tui.widgets.writing import WriteLine
 
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
 
 
-class SessionScreen(LogScreen, inherit_bindings=False):
+class SessionScreen(PaneScreen, inherit_bindings=False):
     """One call at a time, seen and steered."""
 
     TITLE = "Session"
@@ -54,8 +50,8 @@ class SessionScreen(LogScreen, inherit_bindings=False):
     class TargetWanted(Message):
         """Choose another target."""
 
-    def __init__(self, bridge: Bridge) -> None:
-        super().__init__(bridge)
+    def __init__(self, bridge: Bridge, layout: Layout | None = None) -> None:
+        super().__init__(bridge, layout or Layout())
         self.can_call = False
         """Whether there is a target to call; the app's business."""
         self.replay = False
@@ -66,10 +62,6 @@ class SessionScreen(LogScreen, inherit_bindings=False):
         self.meters = Meters(id="meters")
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")
-        self.transcript = TranscriptPane(bridge, id="transcript")
-        self.turns = TurnsPane(bridge, id="turns")
-        self.health = HealthPane(bridge, id="health")
-        self.detail = DetailPane(bridge, id="detail")
         self.write_line = WriteLine(id="write")
         self._registrations: tuple[Registration, ...] = ()
         self._offered: tuple[object, ...] = ()
@@ -82,13 +74,7 @@ class SessionScreen(LogScreen, inherit_bindings=False):
             yield self.meters
             yield self.banner
             yield self.notice
-            with Vertical(id="panes"):
-                yield self.log_pane
-                with Vertical(id="side"):
-                    yield self.transcript
-                    yield self.turns
-                    yield self.health
-                    yield self.detail
+            yield from self.compose_panes()
         yield KeyBar()
         yield self.write_line
 
@@ -124,6 +110,7 @@ class SessionScreen(LogScreen, inherit_bindings=False):
             state.recording,
             self.can_call,
             self.detail_open,
+            self.panes.stacked,
             state.last_error,
             log_empty,
             self.searching,
@@ -160,6 +147,8 @@ class SessionScreen(LogScreen, inherit_bindings=False):
                 applies = bool(self.bridge.log.rows)
             case "toggle_raw":
                 applies = self.detail_open
+            case "resize_height":
+                applies = self.panes.stacked
             case "jump_to_error":
                 applies = state.last_error is not None
             case "turn_of_event":
@@ -234,65 +223,6 @@ class SessionScreen(LogScreen, inherit_bindings=False):
         """Choose."""
         self.post_message(self.TargetWanted())
 
-    # reading
-
-    @property
-    def detail_open(self) -> bool:
-        """Whether an event is shown in detail."""
-        return self.has_class("-detail")
-
-    @on(EventLogPane.Opened)
-    def action_open_event(self) -> None:
-        """Show the log's row in detail; what is read no longer moves."""
-        row = self.log_pane.row
-        if row is None:
-            return
-        self.log_pane.hold()
-        self.add_class("-detail")
-        self.detail.show(row, at_once=True)
-        self.offer_actions()
-
-    @on(EventLogPane.Highlighted)
-    def show_highlighted(self) -> None:
-        """The detail goes along with the cursor."""
-        row = self.log_pane.row
-        if self.detail_open and row is not None:
-            self.detail.show(row, at_once=False)
-
-    def close_detail(self) -> None:
-        """Give the transcript its place back."""
-        if self.detail_open:
-            self.remove_class("-detail")
-            self.detail.forget()
-            self.log_pane.focus()
-            self.offer_actions()
-
-    # the side: transcript, turns or health
-
-    def action_side(self, name: str) -> None:
-        """Show turns or health in the transcript's place, or the transcript again."""
-        shown = not self.has_class(f"-{name}")
-        for other in ("turns", "health"):
-            self.set_class(shown and other == name, f"-{other}")
-        self.close_detail()
-        (self.query_one(f"#{name}") if shown else self.log_pane).focus()
-
-    @on(TurnsPane.Chosen)
-    def show_turn(self, event: TurnsPane.Chosen) -> None:
-        """The events of a turn, in the log."""
-        self.log_pane.focus()
-        self.show_event(event.turn.first_event)
-
-    def action_turn_of_event(self) -> None:
-        """From the log's row to its turn."""
-        line = self.log_pane.line
-        if line is None:
-            return
-        if not self.has_class("-turns"):
-            self.action_side("turns")
-        self.turns.focus()
-        self.turns.go_to(self.bridge.log.turns.turn_of(line.event))
-
     def action_close(self) -> None:
         """Close one thing: the line to write in, the detail, the search, the error, the notice."""
         if self.prompt.is_open:
@@ -309,15 +239,6 @@ class SessionScreen(LogScreen, inherit_bindings=False):
             self.offer_actions()
         else:
             self.notice.dismiss()
-
-    def action_toggle_raw(self) -> None:
-        """Raw or pretty."""
-        self.detail.toggle_raw()
-
-    def action_follow(self) -> None:
-        """Follow log and transcript."""
-        self.log_pane.follow()
-        self.transcript.follow()
 
     @on(ErrorBanner.Clicked)
     def action_jump_to_error(self) -> None:

@@ -79,7 +79,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
     def poll(self) -> None:
         """Telemetry comes without events."""
-        if self.display:
+        if not self._asleep:
             self.refresh_from_model()
 
     def draw_line(self, index: int, width: int) -> Strip:

@@ -18,6 +18,8 @@ class ModelPanel(Widget):
     """
 
     bridge: Bridge
+    _asleep = False
+    _stale = False
 
     def listen(self) -> Iterable[Registration]:
         """Register `changed` with what this panel shows."""
@@ -25,6 +27,17 @@ class ModelPanel(Widget):
 
     def refresh_from_model(self) -> None:
         """Take over what the model says now."""
+
+    def sleep(self) -> None:
+        """It is hidden: what changes is taken over when it is woken, not before."""
+        self._asleep = True
+
+    def wake(self) -> None:
+        """It is seen again."""
+        self._asleep = False
+        if self._stale:
+            self._stale = False
+            self.refresh_from_model()
 
     def changed(self, *_: object) -> None:
         """The callback for every model: this panel is due at the end of the tick."""
@@ -41,5 +54,7 @@ class ModelPanel(Widget):
             registration.unregister()
 
     def _refresh_if_mounted(self) -> None:
-        if self.is_attached:
+        if self._asleep:
+            self._stale = True
+        elif self.is_attached:
             self.refresh_from_model()

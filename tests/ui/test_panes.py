@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import pytest
+from textual import events
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, a_call, to_active
+from tui.models import events as e
+from tui.screens.callbacks import CallbacksScreen
+
+SHOWN = {
+    (60, 20): ["transcript"],
+    (80, 24): ["transcript"],
+    (80, 60): ["transcript", "turns"],
+    (120, 30): ["transcript"],
+    (120, 40): ["transcript", "turns"],
+    (160, 50): ["transcript", "turns"],
+    (200, 60): ["transcript", "turns", "health"],
+}
+
+
+async def mouse(s: Stage, kind: type[events.MouseEvent], x: int, y: int, button: int = 1) -> None:
+    s.app.post_message(kind(None, x, y, 0, 0, button, False, False, False, x, y))
+    await s.tick()
+
+
+async def drag(s: Stage, start: tuple[int, int], end: tuple[int, int]) -> None:
+    await mouse(s, events.MouseDown, *start)
+    await mouse(s, events.MouseMove, *end)
+    await mouse(s, events.MouseUp, *end)
+
+
+def tabs_line(s: Stage) -> str:
+    return s.text().splitlines()[3]
+
+
+@pytest.mark.parametrize(("size", "shown"), SHOWN.items(), ids=str)
+async def test_a_larger_screen_shows_more_panes(
+    stage: Staging, size: tuple[int, int], shown: list[str]
+) -> None:
+    async with stage(size) as s:
+        assert s.session.panes.shown == shown
+        assert all(s.session.panes.panes[name].size.height >= 4 for name in shown)
+
+
+async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        for key, name in (("t", "transcript"), ("u", "turns"), ("h", "health")):
+            await s.press(key)
+            assert s.focused() is s.session.panes.panes[name], key
+            assert s.session.panes.shown == [name]
+        await s.press("h")
+        assert s.focused() is s.session.log_pane
+        assert s.session.panes.shown == ["turns"]
+        await s.press("t", "l")
+        assert s.focused() is s.session.log_pane
+        assert s.session.panes.shown == ["transcript"], "the key of the log leaves the others where they are"
+
+
+async def test_the_tabs_say_what_is_seen_and_who_has_the_keys(stage: Staging) -> None:
+    async with stage() as s:
+        assert tabs_line(s).split() == [
+            "▸l",
+            "Log",
+            "▪t",
+            "Transcript",
+            "u",
+            "Turns",
+            "h",
+            "Health",
+            "T",
+            "Callbacks",
+        ]
+        await s.press("u")
+        assert "▪l Log  t Transcript ▸u Turns" in tabs_line(s)
+
+
+async def test_the_tabs_can_be_clicked(stage: Staging) -> None:
+    async with stage() as s:
+        await s.pilot.click(offset=(tabs_line(s).index("Health"), 3))
+        await s.until(lambda: s.focused() is s.session.health)
+        assert s.session.panes.shown == ["health"]
+        await s.pilot.click(offset=(tabs_line(s).index("Callbacks"), 3))
+        await s.until(lambda: isinstance(s.top(), CallbacksScreen))
+
+
+async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.press("u")
+        to_active(script).add(e.Transcribed, speaker=e.Speaker.AGENT, text="hidden words", final=True)
+        await s.play(script.take())
+        assert s.session.transcript.virtual_size.height == 0, "nothing was wrapped"
+        await s.press("t")
+        assert s.session.transcript.virtual_size.height == 1
+        assert "hidden words" in s.text()
+
+
+async def test_keys_share_the_screen_otherwise(stage: Staging) -> None:
+    async with stage((120, 40)) as s:
+        before = s.session.log_pane.size.width
+        await s.press("greater_than_sign")
+        assert s.session.log_pane.size.width > before
+        await s.press("less_than_sign", "less_than_sign")
+        assert s.session.log_pane.size.width < before
+        await s.press("t", "greater_than_sign")
+        assert s.session.log_pane.size.width < before - 6, "the pane with the keys grows"
+        height = s.session.transcript.size.height
+        await s.press("right_parenthesis")
+        assert s.session.transcript.size.height > height
+        await s.press("left_parenthesis", "left_parenthesis")
+        assert s.session.transcript.size.height < height
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+async def test_the_edge_of_the_log_can_be_dragged(stage: Staging, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        side = s.session.panes.side.region
+        beside = size[0] >= 120
+        start = (side.x, side.y + 5) if beside else (30, side.y)
+        end = (side.x - 10, side.y + 5) if beside else (30, side.y - 4)
+        await drag(s, start, end)
+        moved = s.session.panes.side.region
+        assert (moved.x, moved.y) == ((side.x - 10, side.y) if beside else (side.x, side.y - 4))
+        await mouse(s, events.MouseMove, 1, 8)
+        assert s.session.panes.side.region == moved, "it was let go"
+        await drag(s, (moved.x, moved.y + 5) if beside else (30, moved.y), (0, 0))
+        assert s.session.log_pane.size.width > 10
+        assert s.session.log_pane.size.height > 1
+
+
+async def test_the_edge_between_stacked_panes_can_be_dragged(stage: Staging) -> None:
+    async with stage((120, 40)) as s:
+        before = s.session.turns.region
+        await drag(s, (before.x + 20, before.y), (before.x + 20, before.y + 5))
+        assert s.session.turns.region.y == before.y + 5
+        assert s.session.turns.region.bottom == before.bottom

@@ -1,0 +1,226 @@
+"""Panes: the event log and, beside or below it, as many side panes as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from enum import Enum
+
+from msgspec.structs import replace
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.message import Message
+from textual.widget import Widget
+
+from tui.models.layout import Arrangement, Layout, share_of, weight_of
+from tui.widgets.panel import ModelPanel
+
+BESIDE_CELLS = 120
+"""From this width on the side panes stand beside the log."""
+PANE_LINES = 16
+"""A further side pane is shown where each still has as many."""
+_MOST_PANES = 3
+_LOG_SHARE_BESIDES_DETAIL = 0.5
+"""At most, of the height: what was opened is to be read."""
+
+
+class Edge(Enum):
+    """What can be dragged with the mouse."""
+
+    LOG = "between the log and the side"
+    PANE = "between two side panes"
+
+
+class Panes(Container):
+    """Arranges; what is in the panes is their own business. The children of the side keep their order."""
+
+    DEFAULT_CSS = """
+    Panes {
+        height: 1fr;
+        layout: vertical;
+        &.-beside { layout: horizontal; }
+        #side { width: 1fr; height: 1fr; }
+    }
+    """
+
+    class Changed(Message):
+        """Other panes are shown, or their sizes changed."""
+
+    def __init__(
+        self,
+        log: Widget,
+        side: Sequence[Widget],
+        layout: Layout,
+        *,
+        transient: Collection[str] = (),
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.log_pane, self.panes = log, {str(pane.id): pane for pane in side}
+        self.side = Vertical(*side, id="side")
+        self._kept = layout
+        self._arrangement = Arrangement(tuple(self.panes), transient, layout.panes)
+        self._grabbed: tuple[Edge, str] | None = None
+        self._beside = False
+
+    def compose(self) -> ComposeResult:
+        """The log and the side."""
+        yield self.log_pane
+        yield self.side
+
+    def on_mount(self) -> None:
+        """Nothing that does not fit is ever laid out."""
+        self._settle()
+
+    @property
+    def shown(self) -> list[str]:
+        """The side panes that are seen, from top to bottom."""
+        return self._arrangement.shown
+
+    def has(self, widget: Widget) -> bool:
+        """Whether this is one of the panes."""
+        return widget is self.log_pane or widget in self.panes.values()
+
+    @property
+    def stacked(self) -> bool:
+        """Whether there is more than one of them."""
+        return len(self.shown) > 1
+
+    @property
+    def layout_now(self) -> Layout:
+        """What to remember."""
+        return replace(self._kept, panes=self._arrangement.lasting)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size has room for more panes, or for fewer, or has them elsewhere."""
+        width, height = event.size
+        beside = width >= BESIDE_CELLS
+        room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1
+        room = min(max(room, 1), _MOST_PANES)
+        if (beside, room) != (self._beside, self._arrangement.room):
+            self._beside = beside
+            self.set_class(beside, "-beside")
+            self._arrangement.make_room(room)
+            self._settle()
+
+    def visit(self, name: str) -> None:
+        """Go to a pane, showing it; from there, back to the log, putting it away."""
+        pane = self.panes.get(name, self.log_pane)
+        if pane is self.log_pane:
+            self.log_pane.focus()
+        elif pane.has_focus:
+            self.put_away(name)
+        else:
+            self.bring(name)
+            pane.focus()
+
+    def bring(self, name: str) -> None:
+        """Show a side pane."""
+        self._arrangement.bring(name)
+        self._settle()
+
+    def put_away(self, name: str) -> None:
+        """Hide a side pane; the one before it comes back."""
+        had_focus = self.panes[name].has_focus
+        self._arrangement.put_away(name)
+        self._settle()
+        if had_focus:
+            self.log_pane.focus()
+
+    def resize(self, by: float) -> None:
+        """Give more of the room to where the focus is: the log, or the side. ``by``: a share of all."""
+        in_side = self.screen.focused in self.panes.values()
+        self._share(self._log_share + (-by if in_side else by))
+
+    def resize_height(self, factor: float) -> None:
+        """Make the focused one of stacked panes higher or lower."""
+        name = next((name for name in self.shown if self.panes[name].has_focus), None)
+        if name is not None:
+            self._weigh({name: self._weight(name) * factor})
+
+    # the mouse: an edge is grabbed when the mouse goes down on it, and dragged only when it then moves, so that
+    # a click on a title stays one
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Perhaps the beginning of a drag."""
+        self._grabbed = self._edge_at(event.screen_x, event.screen_y)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag."""
+        if self._grabbed is None or not event.button:
+            return
+        self.capture_mouse()
+        edge, name = self._grabbed
+        if edge is Edge.LOG:
+            at, length = (
+                (event.screen_x - self.region.x, self.region.width)
+                if self._beside
+                else (event.screen_y - self.region.y, self.region.height)
+            )
+            self._share((at + 0.5) / max(length, 1))
+        else:
+            self._drag_pane(name, event.screen_y)
+
+    def on_mouse_up(self) -> None:
+        """Let go."""
+        self._grabbed = None
+        self.release_mouse()
+
+    def _edge_at(self, x: int, y: int) -> tuple[Edge, str] | None:
+        log, side = self.log_pane.region, self.side.region
+        on_log_edge = x in (log.right - 1, side.x) if self._beside else y == side.y
+        if on_log_edge:
+            return Edge.LOG, ""
+        below = self.shown[1:]
+        return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
+
+    def _drag_pane(self, name: str, y: int) -> None:
+        """Put the upper edge of a pane there, at the cost of the one above it."""
+        above = self.shown[self.shown.index(name) - 1]
+        top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
+        share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)
+        both = self._weight(above) + self._weight(name)
+        self._weigh({above: both * share, name: both * (1 - share)})
+
+    # arranging
+
+    @property
+    def _log_share(self) -> float:
+        if self._beside:
+            return self._kept.log_share_beside
+        below = self._kept.log_share_below
+        return min(below, _LOG_SHARE_BESIDES_DETAIL) if self._arrangement.has_transient else below
+
+    def _weight(self, name: str) -> float:
+        return self._kept.weights.get(name, 1.0)
+
+    def _share(self, wanted: float) -> None:
+        share = share_of(wanted)
+        if self._beside:
+            self._kept = replace(self._kept, log_share_beside=share)
+        else:
+            self._kept = replace(self._kept, log_share_below=share)
+        self._settle()
+
+    def _weigh(self, weights: dict[str, float]) -> None:
+        kept = {name: weight_of(weight) for name, weight in weights.items()}
+        self._kept = replace(self._kept, weights=self._kept.weights | kept)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Have everything on the screen as the layout says."""
+        for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
+            part.styles.width = _part(share) if self._beside else "1fr"
+            part.styles.height = "1fr" if self._beside else _part(share)
+        shown = self.shown
+        for name, pane in self.panes.items():
+            pane.styles.height = _part(self._weight(name))
+            pane.display = name in shown
+            if isinstance(pane, ModelPanel):
+                pane.wake() if pane.display else pane.sleep()
+        self.post_message(self.Changed())
+
+
+def _part(share: float) -> str:
+    """In whole thousandths: Textual counts in fractions, and what a float falls short of costs a cell."""
+    return f"{max(round(share * 1000), 1)}fr"

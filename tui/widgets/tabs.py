@@ -1,0 +1,83 @@
+"""PaneTabs: the panes with their keys in one line; a click is as good as the key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+
+class Tab(NamedTuple):
+    """One pane in the line."""
+
+    name: str
+    key: str
+    title: str
+
+
+class PaneTabs(Static):
+    """Which panes there are, which are shown (▪) and which has the keys (▸)."""
+
+    DEFAULT_CSS = """
+    PaneTabs { height: 1; width: 1fr; background: $surface; text-wrap: nowrap; }
+    """
+
+    class Chosen(Message):
+        """A pane is to be gone to."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(markup=False, id=id)
+        self._tabs: Sequence[Tab] = ()
+        self._shown: Collection[str] = ()
+        self._focused = ""
+        self._places: list[tuple[range, str]] = []
+
+    def show_tabs(self, tabs: Sequence[Tab], shown: Collection[str], focused: str) -> None:
+        """Take over what there is now."""
+        if (tabs, shown, focused) != (self._tabs, self._shown, self._focused):
+            self._tabs, self._shown, self._focused = tabs, shown, focused
+            self._draw()
+
+    def on_resize(self) -> None:
+        """Other names fit."""
+        self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to what was clicked."""
+        name = next((name for place, name in self._places if event.x in place), None)
+        if name is not None:
+            self.post_message(self.Chosen(name))
+
+    def _draw(self) -> None:
+        tabs = list(self._tabs)
+        while tabs and sum(map(_cells, tabs)) > self.size.width:
+            tabs.pop()
+        self._places, parts, start = [], [], 0
+        for tab in tabs:
+            parts += self._parts(tab)
+            self._places.append((range(start, start + _cells(tab)), tab.name))
+            start += _cells(tab)
+        self.update(Content.assemble(*parts), layout=False)
+
+    def _parts(self, tab: Tab) -> list[tuple[str, str]]:
+        if tab.name == self._focused:
+            return [(f"▸{tab.key} {tab.title} ", "bold $block-cursor-foreground on $block-cursor-background")]
+        seen = tab.name in self._shown
+        return [
+            ("▪" if seen else " ", "$primary"),
+            (tab.key, "bold $footer-key-foreground"),
+            (f" {tab.title} ", "bold $foreground" if seen else "$foreground-muted"),
+        ]
+
+
+def _cells(tab: Tab) -> int:
+    return cell_len(tab.key) + cell_len(tab.title) + 3
