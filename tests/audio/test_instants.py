@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.audio.instants import BlockInstants
+from tui.audio.instants import BlockInstants, SoundInstants
 
 MS = 1_000_000
 RATE, BLOCK = 16_000, 320
@@ -46,3 +46,28 @@ def test_a_clock_that_drifts_is_followed() -> None:
     at_ns = instants.at(BLOCK * 2999)
     assert at_ns is not None
     assert abs(at_ns - 20 * 2999 * 1.0001 * MS) < 0.3 * MS
+
+
+def test_blocks_taken_in_pairs_are_heard_one_after_the_other() -> None:
+    instants = SoundInstants(RATE)
+    for pair in range(20):
+        callback_ns = (1000 + 40 * pair) * MS
+        for index, lead_ms in ((2 * pair, 125), (2 * pair + 1, 145)):
+            instants.feed(callback_ns + lead_ms * MS, BLOCK * index)
+    assert instants.at(BLOCK * 30) == (1000 + 125 + 20 * 30) * MS
+
+
+def test_a_few_wrong_leads_move_nothing() -> None:
+    instants = SoundInstants(RATE)
+    for index in range(50):
+        instants.feed((1045 + 20 * index + (30 if index % 10 == 0 else 0)) * MS, BLOCK * index)
+    assert instants.at(BLOCK * 50) == (1045 + 20 * 50) * MS
+
+
+def test_what_is_heard_after_a_restart_says_nothing_of_what_was_before() -> None:
+    instants = SoundInstants(RATE)
+    instants.feed(1045 * MS, 0)
+    instants.restart()
+    assert instants.at(BLOCK) is None
+    instants.feed(1200 * MS, BLOCK)
+    assert instants.at(2 * BLOCK) == 1220 * MS

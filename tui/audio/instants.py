@@ -1,12 +1,18 @@
 """When a sample passes a device, from the instants of its callbacks.
 
-Callbacks come late, never early, and at a stream's start several in a burst; the times that PortAudio puts on a
-block wander over 24 ms. The minimum of the callbacks' instants, over the last two seconds and set against the
-count of samples, stays within 0.3 ms (measured).
+Capture: callbacks come late, never early, and the times that PortAudio puts on a block wander over 24 ms. The
+minimum of the callbacks' instants, over the last two seconds and set against the count of samples, stays within
+0.3 ms (measured).
+
+Playback: a device with much latency takes its blocks in pairs, the second one a block too early, and after a
+start holds another amount than it says it will; but the lead that PortAudio gives with each callback follows
+that: its median was within 0.2 ms of the recorded device in most runs, and within 6 ms in all (measured), where
+callback plus stated latency was 5 to 25 ms early.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 
 from tui.audio.pcm import frames_to_ns
@@ -14,6 +20,8 @@ from tui.audio.pcm import frames_to_ns
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
 """Callbacks so far apart belong to two streams: what was known of the first says nothing of the second."""
+_BLOCKS = 50
+"""Of which the median is taken: a second, mostly."""
 
 
 class BlockInstants:
@@ -43,3 +51,24 @@ class BlockInstants:
             return self._offsets[0][1] + frames_to_ns(frame, self.rate)
         except IndexError:
             return None
+
+
+class SoundInstants:
+    """Ties the frames of a playback stream to the instants at which they are heard. One thread feeds; any may ask."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._offsets: deque[int] = deque(maxlen=_BLOCKS)
+
+    def feed(self, heard_ns: int, frame: int) -> None:
+        """The block that begins with ``frame`` is heard from that instant on, says its callback."""
+        self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
+
+    def restart(self) -> None:
+        """What follows does not follow the blocks before without a gap: the device stopped, or ran empty."""
+        self._offsets.clear()
+
+    def at(self, frame: int) -> int | None:
+        """When that frame is heard; None before the first block."""
+        offsets = list(self._offsets)
+        return int(statistics.median_low(offsets)) + frames_to_ns(frame, self.rate) if offsets else None

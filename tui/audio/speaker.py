@@ -11,12 +11,13 @@ from typing import Any
 from tui.audio import devices
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.endpoints import OutputKind
-from tui.audio.instants import BlockInstants
+from tui.audio.instants import SoundInstants
 from tui.audio.playback import Cut, PlaybackQueue
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 
 _KEPT_BLOCKS = 500
+_MOST_LEAD_S = 2.0
 
 
 class Speaker:
@@ -52,8 +53,9 @@ class Speaker:
         self._busy_ns = 0
         self._on_heard = on_heard
         self._on_cut = on_cut
-        self._latency_ns = 0
-        self._instants = BlockInstants(queue.rate)
+        self._lead_ns = 0
+        """How long after the last callback the first sample it handed over is heard."""
+        self._instants = SoundInstants(queue.rate)
         self._pulled_frames = 0
         self._played: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
         self._stream: devices.Stream | None = None
@@ -80,7 +82,7 @@ class Speaker:
             latency=_latency(self.latency),
         )
         self.device = device
-        self._latency_ns = int(self.latency_ms * 1_000_000)
+        self._instants.restart()
         self._callback_ns = self._callback_ns or self._clock_ns()
         self._stream.start()
 
@@ -119,8 +121,7 @@ class Speaker:
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
         """When a frame of the queue's stream leaves the speaker, by the last callbacks; None before the first."""
-        due_ns = self._instants.at(stream_frame)
-        return None if due_ns is None else due_ns + self._latency_ns
+        return self._instants.at(stream_frame)
 
     async def flush(self) -> tuple[list[Cut], int]:
         """Silence, now: drops what is queued and what the device holds; gives since when it is silent too.
@@ -133,7 +134,7 @@ class Speaker:
             cuts = self.queue.flush(now_ns, fade_frames=fade_frames)
             silent_ns = self.heard_at_ns(self._pulled_frames + fade_frames)
             return cuts, now_ns if silent_ns is None else silent_ns
-        latency_ms = self.latency_ms if stream else None
+        latency_ms = self._lead_ns / 1_000_000 if stream else None
         cuts = self.queue.flush(now_ns, aborted_latency_ms=latency_ms)
         if stream and cuts:
             self._on_cut(now_ns)
@@ -146,6 +147,7 @@ class Speaker:
         """Throw away what the device holds; gives when that was done."""
         stream.abort()
         silent_ns = self._clock_ns()
+        self._instants.restart()
         stream.start()
         return silent_ns
 
@@ -180,11 +182,13 @@ class Speaker:
         if self._file:
             self._file.write(block)
 
-    def _playback_callback(self, outdata: Any, frames: int, _time: Any, status: Any) -> None:
+    def _playback_callback(self, outdata: Any, frames: int, time: Any, status: Any) -> None:
         try:
             if status and status.output_underflow:
                 self.underflows += 1
+                self._instants.restart()
             now_ns = self._callback_ns = self._clock_ns()
+            self._lead_ns = _lead_ns(time, self.latency_ms)
             outdata[:] = (
                 self._pull_resampled(frames, now_ns) if self._resampler else self._pull(frames, now_ns)
             )
@@ -192,21 +196,30 @@ class Speaker:
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
 
-    def _pull(self, frames: int, now_ns: int) -> bytes:
-        self._instants.feed(now_ns, self._pulled_frames)
+    def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
+        """A block of the queue, which waits so long behind what was pulled before."""
+        heard_ns = now_ns + self._lead_ns + waits_ns
+        self._instants.feed(heard_ns, self._pulled_frames)
         block = self.queue.pull(frames, now_ns)
         self._played.append((self._pulled_frames, block))
         self._pulled_frames += frames
-        self._on_heard(now_ns + self._latency_ns, block)
+        self._on_heard(heard_ns, block)
         return block
 
     def _pull_resampled(self, frames: int, now_ns: int) -> bytes:
         assert self._resampler is not None
         while len(self._resampled) < 2 * frames:
-            block = self._pull(self.queue.rate * self._block_ms // 1000, now_ns)
+            waits_ns = len(self._resampled) // 2 * self._block_ms * 1_000_000 // frames
+            block = self._pull(self.queue.rate * self._block_ms // 1000, now_ns, waits_ns)
             self._resampled += self._resampler.feed(block)
         block, self._resampled = self._resampled[: 2 * frames], self._resampled[2 * frames :]
         return block
+
+
+def _lead_ns(time: Any, latency_ms: float) -> int:
+    """What PortAudio says of this callback; where that makes no sense, as on some hosts, what the stream says."""
+    lead_s = time.outputBufferDacTime - time.currentTime
+    return round((lead_s if 0 < lead_s < _MOST_LEAD_S else latency_ms / 1000) * 1e9)
 
 
 def _latency(spec: str) -> devices.Latency:
