@@ -184,3 +184,14 @@ def test_the_models_of_the_log_do_without_numpy_and_textual() -> None:
     modules = [module.__name__ for module in (event_log, event_pairs, event_search, export)]
     code = f"import sys, {', '.join(modules)}; sys.exit(bool({{'numpy', 'textual'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_event_is_kept_as_it_came() -> None:
+    shortened = e.MessageLogged(
+        number=2, at_ns=5, direction=e.Direction.SENT, kind="k", size_bytes=900, offset=7, kept_bytes=90
+    )
+    whole = e.MessageLogged(number=3, at_ns=6, direction=e.Direction.SENT, kind="k", size_bytes=9, offset=97)
+    log = EventLog()
+    for event in (started(), shortened, whole):
+        log.apply(event)
+    assert list(log.events)[1:] == [shortened, whole]

@@ -116,5 +116,6 @@ MINE = Protocol(
     caller=MyCaller,
     agent=MyAgent,
     formats={"pcm_16000": PCM_16K},
+    audio_members=("audio",),
     headers=lambda token, url: {"Authorization": f"Bearer {token}"},
 )

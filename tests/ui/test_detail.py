@@ -15,7 +15,8 @@ async def open_number(s: Stage, number: int) -> None:
 
 
 def shown(s: Stage) -> str:
-    return "\n".join(line.text for line in s.session.detail._drawn)
+    detail = s.session.detail
+    return "\n".join(detail.draw_line(index, 200).text for index in range(detail.virtual_size.height))
 
 
 async def test_enter_shows_json_with_audio_cut_to_its_length(stage: Staging, script: Script) -> None:
@@ -24,8 +25,8 @@ async def test_enter_shows_json_with_audio_cut_to_its_length(stage: Staging, scr
         await s.play(to_active(script).message("userStream.chunk", {"audioChunk": chunk}, audio_ms=20).take())
         await s.press("enter")
         text = s.text()
-        assert f'"audioChunk": "{"A" * 24}… (856 characters)"' in text
-        assert '"type": "userStream.chunk"' in text
+        assert f'audioChunk: "{"A" * 24}… (856 characters)"' in text
+        assert 'type: "userStream.chunk"' in text
         assert "20 ms of audio" in text
         assert "A" * 30 not in text
 
@@ -54,7 +55,7 @@ async def test_goes_along_with_the_cursor_after_a_rest(stage: Staging, script: S
         await open_number(s, 4)
         await s.press("down")
         assert "← received session.accepted" in shown(s), "the header at once"
-        await s.until(lambda: '"mediaFormat": "raw/lpcm16"' in shown(s))
+        await s.until(lambda: 'mediaFormat: "raw/lpcm16"' in shown(s))
         assert "session.initiate" not in shown(s)
 
 
@@ -81,7 +82,7 @@ async def test_v_shows_it_raw(stage: Staging, script: Script) -> None:
         await s.press("v")
         assert '{"type": "session.accepted", "mediaFormat": "raw/lpcm16"}' in s.text()
         await s.press("v")
-        assert '  "mediaFormat": "raw/lpcm16"' in s.text()
+        assert '  mediaFormat: "raw/lpcm16"' in s.text()
 
 
 async def test_a_run_shows_its_newest(stage: Staging, script: Script) -> None:
@@ -92,7 +93,7 @@ async def test_a_run_shows_its_newest(stage: Staging, script: Script) -> None:
         await s.play(script.take())
         await s.press("enter")
         assert "the newest of 3 in a row, 0.06 s" in s.text()
-        assert '"n": 2' in s.text()
+        assert "n: 2" in s.text()
 
 
 async def test_other_events_show_their_fields(stage: Staging, script: Script) -> None:
@@ -101,10 +102,10 @@ async def test_other_events_show_their_fields(stage: Staging, script: Script) ->
         await s.play(script.take())
         await s.press("enter")
         for field in (
-            "source        audio",
-            "code          busy",
-            "message       taken",
-            "hint          free it",
+            'source: "audio"',
+            'code: "busy"',
+            'message: "taken"',
+            'hint: "free it"',
         ):
             assert field in s.text()
 
@@ -126,11 +127,137 @@ async def test_what_is_read_does_not_move_when_more_comes(stage: Staging, script
         assert "+1 new" in s.text()
 
 
-async def test_a_megabyte_is_shown_in_part(stage: Staging, script: Script) -> None:
-    body: dict[str, object] = {"list": list(range(200_000)), "text": "y" * 300_000}
+# the tree
+
+
+async def opened(s: Stage, script: Script, body: dict[str, object] | bytes, audio_ms: float = 0) -> None:
+    """A message in the detail, with the keys there."""
+    await s.play(to_active(script).message("big", body, audio_ms=audio_ms).take())
+    await s.press("enter")
+    s.session.detail.focus()
+    await s.tick()
+
+
+def content(s: Stage) -> list[str]:
+    """What is shown below the header."""
+    return shown(s).split("\n\n", 1)[1].splitlines()
+
+
+async def test_the_tree_opens_and_closes_by_keys(stage: Staging, script: Script) -> None:
     async with stage() as s:
-        await s.play(to_active(script).message("big", body).take())
+        await opened(s, script, {"a": {"b": [1, 2]}, "c": "x"})
+        assert [line.rstrip() for line in content(s)] == [
+            '  type: "big"',
+            "▾ a: {1}",
+            "  ▾ b: [2]",
+            "      0: 1",
+            "      1: 2",
+            '  c: "x"',
+        ]
+        await s.press("down", "left")
+        assert content(s)[1:] == ["▸ a: {1} b", '  c: "x"']
+        await s.press("left")
+        assert content(s)[1] == "▸ a: {1} b", "at the top there is nothing to close"
+        await s.press("right", "right", "right")
+        assert s.session.detail.copied_path() == ("path", "$.a.b")
+        await s.press("down", "left")
+        assert s.session.detail.copied_path() == ("path", "$.a.b"), "out of an element, to the array"
         await s.press("enter")
-        assert len(s.session.detail._drawn) < 2100
+        assert content(s)[2] == "  ▸ b: [2] 1, 2"
+        await s.press("home", "up", "end")
+        assert s.session.detail.copied_path() == ("path", "$.c")
+
+
+async def test_the_tree_opens_and_closes_by_mouse(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await opened(s, script, {"a": {"b": [1, 2]}})
+        detail = s.session.detail
+        row = next(n for n in range(detail.virtual_size.height) if "▾ a" in detail.draw_line(n, 60).text)
+        detail.scroll_to(y=0, animate=False)
+        y = row - detail.scroll_offset.y + 1
+        await s.pilot.click(detail, offset=(8, y))
+        assert "▾ a" in shown(s)
+        assert detail.copied_path() == ("path", "$.a")
+        await s.pilot.click(detail, offset=(0, y))
+        assert "▸ a" in shown(s)
+        await s.pilot.click(detail, offset=(8, y), times=2)
+        assert "▾ a" in shown(s)
+
+
+async def test_a_megabyte_opens_at_once_and_line_by_line(stage: Staging, script: Script) -> None:
+    body: dict[str, object] = {"list": list(range(100_000)), "text": "y" * 1_000_000}
+    async with stage() as s:
+        await opened(s, script, body)
+        assert content(s)[1:] == [
+            "▸ list: [100,000] 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
+            f'▸ text: "{"y" * 24}… (1,000,000 characters)"',
+        ]
+        await s.press("down", "right", "end", "right")
+        assert s.session.detail.virtual_size.height > 100_000 + 1_000_000 / 80
+        assert "▾ text: 1,000,000 characters" in s.text()
+        await s.press("end")
+        assert s.text().count("y" * 70) > 5
+        assert s.session.detail.copied_value() == ("value of $.text", "y" * 1_000_000)
+        s.session.detail._move_to(99_999)
+        await s.tick()
+        assert "    99998: 99998" in s.text()
+        await s.press("left", "left")
+        assert s.session.detail.copied_path() == ("path", "$.list")
+
+
+async def test_what_was_opened_stays_open_at_another_width(stage: Staging, script: Script) -> None:
+    async with stage((160, 50)) as s:
+        await opened(s, script, {"a": {"b": 1}, "text": "word " * 300})
+        await s.press("end", "right", "home", "down", "left")
+        before = len(content(s))
+        await s.pilot.resize_terminal(80, 50)
+        await s.tick()
+        assert "▸ a: {1} b" in shown(s)
+        assert len(content(s)) != before
+        assert all(len(line) <= 80 for line in content(s))
+        assert " ".join(" ".join(content(s)[3:]).split()) == ("word " * 300).strip()
+
+
+async def test_raw_is_all_of_it_as_it_came_to_the_edge_of_the_pane(stage: Staging, script: Script) -> None:
+    raw = (
+        b'{"type": "big",  "list": ['
+        + b", ".join(b"%d" % n for n in range(400))
+        + b'], "e": "\xc3\xa9\xe6\xbc\xa2"}'
+    )
+    async with stage() as s:
+        await opened(s, script, raw)
         await s.press("v")
-        assert len(s.session.detail._drawn) < 2100
+        lines = content(s)
+        assert "".join(line.rstrip("\n") for line in lines) == raw.decode()
+        assert {len(line) for line in lines[:-1]} == {s.session.detail.line_width}
+
+
+async def test_bytes_are_shown_in_hex(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await opened(s, script, b"RIFF\x00\x01\xff" + bytes(16))
+        assert "00000000  52 49 46 46 00 01 ff 00 00 00 00 00 00 00 00 00  RIFF············" in s.text()
+        assert s.session.detail.copied_path() is None
+
+
+async def test_audio_is_described(stage: Staging, script: Script) -> None:
+    loud = base64.b64encode(b"\xff\x7f" * 160 + bytes(320)).decode()
+    async with stage() as s:
+        await opened(s, script, {"audioChunk": loud}, audio_ms=20)
+        assert "audio: pcm16 16 kHz · 20 ms · peak 0.0 dBFS, RMS -3.0" in s.text()
+        assert "clipped, 160 samples" in s.text()
+        await s.play(script.message("quiet", {"audioChunk": "A" * 856}, audio_ms=20).take())
+        await s.play(script.message("quiet", {"audioChunk": "A" * 856}, audio_ms=20).take())
+        await s.press("escape", "F", "enter")
+        assert "peak -90.0 dBFS, RMS -90.0 · not clipped" in shown(s)
+        assert "p plays the run, 0.04 s" in " ".join(shown(s).split())
+        await s.play(script.message("lost", {"audioChunk": "(856 characters)"}, audio_ms=20).take())
+        await s.press("escape", "F", "enter")
+        assert "audio: not kept" in shown(s)
+
+
+async def test_what_could_not_be_measured_of_an_event_is_a_dash(stage: Staging, script: Script) -> None:
+    async with stage((160, 50)) as s:
+        to_active(script).add(e.PlaybackStarted, reply="1")
+        await s.play(script.take())
+        await s.press("enter")
+        assert "arrived_ns: –" in s.text()

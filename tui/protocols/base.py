@@ -387,6 +387,8 @@ class Protocol(msgspec.Struct, frozen=True):
     """Left out where there is no agent's end: the local agent does not answer such a protocol."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
     """From the URL and the options to the URL that is dialled."""
+    audio_members: tuple[str, ...] = ()
+    """Where a JSON message carries audio as base64, for whoever looks at messages later: "media.payload"."""
     realtime_functions: bool = False
     """The agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     url_notice: Callable[[str], str] = _nothing_to_say

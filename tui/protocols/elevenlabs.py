@@ -495,6 +495,7 @@ ELEVENLABS = Protocol(
     caller=ElevenLabsCaller,
     agent=ElevenLabsAgent,
     formats=FORMATS,
+    audio_members=("audio_event.audio_base_64", "user_audio_chunk"),
     headers=_headers,
     url_notice=_url_notice,
     continuous=True,

@@ -497,6 +497,7 @@ PCM = Protocol(
     caller=PcmCaller,
     agent=PcmAgent,
     formats=FORMATS,
+    audio_members=("audio", "data"),
     headers=_headers,
     accepted_on_open=True,
     continuous=True,

@@ -634,6 +634,7 @@ TWILIO = Protocol(
     caller=TwilioCaller,
     agent=TwilioAgent,
     formats=FORMATS,
+    audio_members=("media.payload",),
     headers=_headers,
     url_notice=_url_notice,
     accepted_on_open=True,

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
 import msgspec
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.timer import Timer
 
 from tui.bridge import Bridge
-from tui.models.describe import describe
+from tui.models.event_audio import EventAudio
+from tui.models.event_json import JsonObject, as_json, decode_json, from_builtins, path_text
 from tui.models.event_log import Row
+from tui.models.event_tree import EventTree
 from tui.models.events import MessageLogged, SessionEvent
-from tui.models.text import one_line, visible
-from tui.widgets import numbers
+from tui.widgets import detail_head
 from tui.widgets.lines import LineView, line_of
-from tui.widgets.pretty import MAX_RAW, pretty, raw_lines
+from tui.widgets.raw_lines import raw_lines
+from tui.widgets.tree_lines import tree_of, tree_pieces
 from tui.widgets.wrap import wrap
 
 REST_S = 0.15
 """How long the cursor has to rest on a row before its message is decoded."""
 
-_LABEL_CELLS = 14
-_KEY = re.compile(r'(\s*)("(?:[^"\\]|\\.)*")(: )')
+_NOT_KEPT = "The message itself was not kept, or can no longer be read."
 
 
-class _Line(NamedTuple):
+class Copied(NamedTuple):
+    """Something to copy: as it is, not as it is shown."""
+
+    what: str
     text: str
-    style: str = "detail--text"
-    json: bool = False
 
 
 class DetailPane(LineView, inherit_bindings=False):
-    """Header and pretty JSON of a message, or the fields of any other event."""
+    """What an event is, and its content: a message as a tree of JSON or as it came, the fields of other events."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "detail--title",
@@ -43,6 +47,8 @@ class DetailPane(LineView, inherit_bindings=False):
         "detail--key",
         "detail--string",
         "detail--value",
+        "detail--cursor",
+        "detail--cursor-blurred",
     }
     DEFAULT_CSS = """
     DetailPane {
@@ -52,39 +58,63 @@ class DetailPane(LineView, inherit_bindings=False):
         .detail--key { color: $primary; }
         .detail--string { color: $success; }
         .detail--value { color: $warning; }
+        .detail--cursor {
+            color: $block-cursor-foreground; background: $block-cursor-background; text-style: none;
+        }
+        .detail--cursor-blurred { background: $surface-lighten-2; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll_up", "Line up", show=False, id="detail.up"),
-        Binding("down", "scroll_down", "Line down", show=False, id="detail.down"),
-        Binding("pageup", "page_up", "Page up", show=False, id="detail.page_up"),
-        Binding("pagedown", "page_down", "Page down", show=False, id="detail.page_down"),
-        Binding("home", "scroll_home", "To the top", show=False, id="detail.top"),
-        Binding("end", "scroll_end", "To the bottom", show=False, id="detail.bottom"),
+        Binding("up", "cursor(-1)", "Line up", show=False, id="detail.up"),
+        Binding("down", "cursor(1)", "Line down", show=False, id="detail.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="detail.page_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="detail.page_down"),
+        Binding("home", "edge(False)", "To the top", show=False, id="detail.top"),
+        Binding("end", "edge(True)", "To the bottom", show=False, id="detail.bottom"),
+        Binding("enter", "toggle_value", "Open or close the value", show=False, id="detail.toggle"),
+        Binding("right", "inwards", "Open the value, then go into it", show=False, id="detail.in"),
+        Binding("left", "outwards", "Close the value, or go to what it is in", show=False, id="detail.out"),
     ]
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.bridge = bridge
         self.raw = False
+        self.audio = EventAudio(bridge.log, bridge.raw_message)
+        self._row: Row | None = None
         self._event: SessionEvent | None = None
-        self._head: list[_Line] = []
-        self._body: list[_Line] = []
-        self._drawn: list[_Line] = []
+        self._message: bytes | None = None
+        """As it was on the wire; None while it is not read, or was not kept."""
+        self._content: object = None
+        """What a tree is made of: JSON, or a message that is none, as bytes."""
+        self._tree: EventTree | None = None
+        self._touched = False
+        """The reader has opened or closed something in the tree."""
+        self._about: list[tuple[str, str]] = []
+        """Lines above the content, before they are wrapped: text and style."""
+        self._head: list[tuple[str, str]] = []
+        self._lines: Sequence[str] = ()
+        """The content, where it is not a tree."""
+        self._cursor = 0
         self._rest: Timer | None = None
+
+    # what is shown
 
     def show(self, row: Row, *, at_once: bool) -> None:
         """Show a row: its header now, its message now or when the cursor has rested."""
         event = self.bridge.log.event(row)
         if event == self._event and self._rest is None:
             return
-        self._event = event
-        self._head = self._header(event, row)
+        self._row, self._event = row, event
+        self._message, self._content, self._tree, self._lines = None, None, None, ()
+        self._about = [
+            (detail_head.title(self.bridge.log, row), "detail--title"),
+            *((text, "detail--label") for text in detail_head.facts(self.bridge.log, row)),
+        ]
         self._stop_rest()
         if at_once or not isinstance(event, MessageLogged):
             self._decode()
         else:
-            self._body = []
             self._rest = self.set_timer(REST_S, self._rested)
             self._lay_out()
         self.scroll_to(y=0, animate=False)
@@ -92,15 +122,55 @@ class DetailPane(LineView, inherit_bindings=False):
     def forget(self) -> None:
         """Show nothing."""
         self._stop_rest()
-        self._event, self._head, self._body = None, [], []
+        self._row = self._event = self._message = self._content = self._tree = None
+        self._about, self._lines = [], ()
         self._lay_out()
 
     def toggle_raw(self) -> None:
-        """Pretty or as it came."""
+        """As a tree, or as it came."""
         self.raw = not self.raw
         if self._event is not None and self._rest is None:
-            self._decode()
+            self._lay_content()
         self.scroll_to(y=0, animate=False)
+
+    @property
+    def row(self) -> Row | None:
+        """What is shown."""
+        return self._row
+
+    # what can be copied
+
+    def copied_value(self) -> Copied | None:
+        """The value under the cursor: of a text its characters, of everything else JSON."""
+        line = self._tree.line(self._cursor) if self._tree else None
+        if line is None:
+            return self.copied_event()
+        text = line.value if type(line.value) is str else as_json(line.value)
+        return Copied(f"value of {path_text(line.path)}", text)
+
+    def copied_path(self) -> Copied | None:
+        """The path of the value under the cursor."""
+        if self._tree is None:
+            return None
+        return Copied("path", path_text(self._tree.line(self._cursor).path))
+
+    def copied_event(self) -> Copied | None:
+        """The message as it came, bytes that are no text in base64; another event as JSON."""
+        self._read_now()
+        if self._event is None:
+            return None
+        if not isinstance(self._event, MessageLogged):
+            return Copied("event", msgspec.json.encode(self._event).decode())
+        if self._message is None:
+            return None
+        try:
+            return Copied("message", self._message.decode())
+        except UnicodeDecodeError:
+            from base64 import b64encode
+
+            return Copied("message, in base64,", b64encode(self._message).decode())
+
+    # drawing
 
     def on_mount(self) -> None:
         """Say what is in here."""
@@ -111,31 +181,56 @@ class DetailPane(LineView, inherit_bindings=False):
         self._stop_rest()
 
     def on_resize(self) -> None:
-        """The same lines, wrapped anew."""
-        self._lay_out()
+        """The same content at another width, with the same of it open."""
+        if self._tree is not None and self._touched:
+            self._tree.reflow()
+            self._move_to(self._cursor)
+            self._lay_out()
+        else:
+            self._lay_content()
+
+    def line_key(self, index: int) -> Hashable:
+        """All that the look of a line depends on, as long as the content stays."""
+        return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One line, JSON with its key and value told apart."""
-        line = self._drawn[index]
-        if line.style == "detail--field":
-            label, value = line.text[:_LABEL_CELLS], line.text[_LABEL_CELLS:]
-            return line_of((label, self.component("detail--label")), (value, self.component("detail--text")))
-        match = _KEY.match(line.text) if line.json else None
-        if match is None:
-            style = _value_style(line.text) if line.json else line.style
-            return line_of((line.text, self.component(style)))
-        indent, key, colon = match.groups()
-        value = line.text[match.end() :]
-        return line_of(
-            (indent, self.component("detail--text")),
-            (key, self.component("detail--key")),
-            (colon, self.component("detail--label")),
-            (value, self.component(_value_style(value))),
-        )
+        """One line of the header or of the content."""
+        highlight = self._highlight(index)
+        if index < len(self._head):
+            text, style = self._head[index]
+            return line_of((text, self.component(style)))
+        index -= len(self._head)
+        if self._tree is None:
+            return line_of((self._lines[index], self.component("detail--text")))
+        none = "null" if isinstance(self._event, MessageLogged) else "–"
+        pieces = tree_pieces(self._tree.line(index), width, none=none)
+        return line_of(*((text, self.component(style, highlight)) for text, style in pieces))
+
+    def _highlight(self, index: int) -> str:
+        if self._tree is None or index != len(self._head) + self._cursor:
+            return ""
+        return "detail--cursor" if self.has_focus else "detail--cursor-blurred"
+
+    def _lay_out(self) -> None:
+        width = self.line_width
+        self._head = [(piece, style) for text, style in self._about for piece in wrap(text, width)]
+        if self._head:
+            self._head.append(("", "detail--text"))
+        self.set_lines(len(self._head) + (len(self._lines) if self._tree is None else len(self._tree)))
+        self.forget_lines()
+        self.border_title = "Detail · raw, v for the tree" if self.raw else "Detail · v for raw"
+        self.refresh()
+
+    # reading
 
     def _rested(self) -> None:
         self._rest = None
         self._decode()
+
+    def _read_now(self) -> None:
+        if self._rest is not None:
+            self._stop_rest()
+            self._decode()
 
     def _stop_rest(self) -> None:
         if self._rest is not None:
@@ -143,75 +238,110 @@ class DetailPane(LineView, inherit_bindings=False):
             self._rest = None
 
     def _decode(self) -> None:
-        if isinstance(self._event, MessageLogged):
-            self._body = self._message(self._event)
-        elif self._event is not None:
-            self._body = _fields(self._event)
+        event, row = self._event, self._row
+        if event is None or row is None:
+            return
+        if not isinstance(event, MessageLogged):
+            self._content = _fields(event)
+        else:
+            self._message = self._content = self.bridge.raw_message(event)
+            if self._message is not None:
+                if event.audio_ms > 0:
+                    line = detail_head.audio_line(self.audio.of(row.last), row)
+                    self._about.append((line, "detail--label"))
+                with suppress(ValueError):  # audio, or text that is no JSON
+                    self._content = decode_json(self._message)
+        self._lay_content()
+
+    def _lay_content(self) -> None:
+        """A tree where the content is JSON and wanted as such, otherwise lines."""
+        is_message = isinstance(self._event, MessageLogged)
+        self._tree, self._lines, self._cursor, self._touched = None, (), 0, False
+        if self._event is None or self._rest is not None:
+            pass
+        elif is_message and self._message is None:
+            self._lines = wrap(_NOT_KEPT, self.line_width)
+        elif is_message and self._message is not None and (self.raw or self._content is self._message):
+            self._lines = raw_lines(self._message, self.line_width)
+        else:
+            self._tree = tree_of(self._content, lambda: self.line_width)
         self._lay_out()
 
-    def _message(self, event: MessageLogged) -> list[_Line]:
-        raw = self.bridge.raw_message(event)
-        if raw is None:
-            return [_Line("The message itself was not kept, or can no longer be read.", "detail--label")]
-        if self.raw:
-            return [_Line(text) for text in raw_lines(raw)]
-        return [_Line(text, json=True) for text in pretty(raw)]
+    # keys and mouse
 
-    def _header(self, event: SessionEvent, row: Row) -> list[_Line]:
-        what = describe(event)
-        facts = [f"#{event.number}", f"{numbers.since(event.at_ns, self.bridge.log.events[0].at_ns)} s"]
-        title = one_line(what.kind, 80)
-        if isinstance(event, MessageLogged):
-            title = f"{what.arrow} {event.direction.value} {title}"
-            facts.append(f"{event.size_bytes:,} bytes")
-            if event.audio_ms:
-                facts.append(f"{event.audio_ms:g} ms of audio")
-            if not event.known:
-                facts.append("unknown to the protocol")
-        lines = [_Line(title, "detail--title"), _Line(" · ".join(facts), "detail--label")]
-        if row.count > 1:
-            run = (
-                f"the newest of {row.count:,} in a row, {row.audio_ms / 1000:.2f} s, {row.size_bytes:,} bytes"
-            )
-            lines.append(_Line(run, "detail--label"))
-        return [*lines, _Line("")]
+    def action_cursor(self, lines: int) -> None:
+        """Up and down; from the first line on to the header."""
+        if self._tree is None or (self._cursor + lines < 0):
+            self.scroll_relative(y=lines, animate=False)
+        else:
+            self._move_to(self._cursor + lines)
 
-    def _lay_out(self) -> None:
-        width = self.line_width
-        self._drawn = [piece for line in (*self._head, *self._body) for piece in _wrapped(line, width)]
-        self.set_lines(len(self._drawn))
-        self.forget_lines()
-        self.border_title = "Detail · raw, v for JSON" if self.raw else "Detail · v for raw"
-        self.refresh()
+    def action_page(self, pages: int) -> None:
+        """Page up and down."""
+        height = max(self.scrollable_content_region.height - 1, 1)
+        if self._tree is None:
+            self.scroll_relative(y=pages * height, animate=False)
+        else:
+            self._move_to(self._cursor + pages * height)
+
+    def action_edge(self, last: bool) -> None:
+        """Home and end."""
+        if self._tree is not None:
+            self._move_to(len(self._tree) - 1 if last else 0)
+        if not last:
+            self.scroll_to(y=0, animate=False)
+        elif self._tree is None:
+            self.scroll_end(animate=False)
+
+    def action_toggle_value(self) -> None:
+        """Open or close."""
+        if self._tree is not None:
+            line = self._tree.line(self._cursor)
+            if line.opened is None and line.text is not None:
+                self._move_to(self._tree.parent(self._cursor))
+            if self._tree.toggle(self._cursor):
+                self._touched = True
+                self._lay_out()
+
+    def action_inwards(self) -> None:
+        """Open, or go to the first of what is open."""
+        if self._tree is not None:
+            opened = self._tree.line(self._cursor).opened
+            if opened:
+                self._move_to(self._cursor + 1)
+            elif opened is False:
+                self.action_toggle_value()
+
+    def action_outwards(self) -> None:
+        """Close, or go to what this is in."""
+        if self._tree is not None:
+            if self._tree.line(self._cursor).opened:
+                self.action_toggle_value()
+            else:
+                self._move_to(self._tree.parent(self._cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor there; on the mark in front of a value, or twice: open or close it."""
+        offset = event.get_content_offset(self)
+        if offset is None or self._tree is None:
+            return
+        index = offset.y + self.scroll_offset.y - len(self._head)
+        if not 0 <= index < len(self._tree):
+            return
+        self._move_to(index)
+        marker, _ = tree_pieces(self._tree.line(index), self.line_width)[0]
+        if event.chain == 2 or len(marker) - 2 <= offset.x < len(marker):
+            self.action_toggle_value()
+
+    def _move_to(self, cursor: int) -> None:
+        assert self._tree is not None
+        before, self._cursor = self._cursor, min(max(cursor, 0), len(self._tree) - 1)
+        self.refresh_line(len(self._head) + before)
+        self.refresh_line(len(self._head) + self._cursor)
+        self.show_line(len(self._head) + self._cursor)
 
 
-def _fields(event: SessionEvent) -> list[_Line]:
-    lines = []
-    for field in msgspec.structs.fields(event):
-        if field.name in ("number", "at_ns"):
-            continue
-        value = visible(str(getattr(event, field.name))[:MAX_RAW]).expandtabs(4)
-        first, *rest = value.split("\n")
-        lines.append(_Line(f"{field.name:<{_LABEL_CELLS}}{first}", "detail--field"))
-        lines += [_Line(" " * _LABEL_CELLS + text) for text in rest]
-    return lines
-
-
-def _wrapped(line: _Line, width: int) -> list[_Line]:
-    indent = len(line.text) - len(line.text.lstrip(" "))
-    if len(line.text) <= width // 2 or width <= indent + 8:
-        return [line]
-    first, *rest = wrap(line.text, width)
-    if not rest:
-        return [line]
-    hanging = " " * (_LABEL_CELLS if line.style == "detail--field" else indent + 2)
-    more = wrap(" ".join(rest), width - len(hanging))
-    style = "detail--string" if line.json else "detail--text"
-    return [line._replace(text=first), *(_Line(hanging + text, style) for text in more)]
-
-
-def _value_style(value: str) -> str:
-    start = value.lstrip()[:1]
-    if start == '"':
-        return "detail--string"
-    return "detail--text" if start in "{}[]…" else "detail--value"
+def _fields(event: SessionEvent) -> JsonObject:
+    """What there is to know of an event that is no message."""
+    names = (field.name for field in msgspec.structs.fields(event) if field.name not in ("number", "at_ns"))
+    return JsonObject((name, from_builtins(msgspec.to_builtins(getattr(event, name)))) for name in names)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import overload
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 _WORDS = re.compile(r" *[^ ]+| +")
 """A no-break space does not part words."""
+_WRAPPED_CHARS = 4_000
+"""Longer texts are no longer measured character by character."""
 
 
 def fit(text: str, cells: int, *, keep_end: bool = False) -> str:
@@ -51,3 +57,47 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
         lines += full
         used = cell_len(line)
     return [*lines, line]
+
+
+def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
+    """The lines of a text of any length: long ones are broken where they end, and made when they are asked for."""
+    width = max(width, 2)
+    if len(text) > _WRAPPED_CHARS:
+        return _Broken(text, width)
+    if between_words:
+        return wrap(text, width)
+    return [line for paragraph in text.split("\n") for line in chop_cells(paragraph, width) or [""]]
+
+
+class _Broken(Sequence[str]):
+    """Lines of a fixed number of characters: as many as fit, were they all as wide as the widest can be."""
+
+    def __init__(self, text: str, width: int) -> None:
+        self._paragraphs = text.split("\n")
+        self._width = width
+        self._ends = list(
+            accumulate(-(-len(text) // self._characters(text)) or 1 for text in self._paragraphs)
+        )
+
+    def _characters(self, paragraph: str) -> int:
+        return self._width if paragraph.isascii() else self._width // 2
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        place = bisect_right(self._ends, index)
+        paragraph = self._paragraphs[place]
+        characters = self._characters(paragraph)
+        at = (index - (self._ends[place - 1] if place else 0)) * characters
+        return paragraph[at : at + characters]

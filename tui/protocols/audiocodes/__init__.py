@@ -32,5 +32,6 @@ AUDIOCODES = Protocol(
     caller=AudioCodesCaller,
     agent=AudioCodesAgent,
     formats=FORMATS,
+    audio_members=("audioChunk",),
     headers=_headers,
 )

@@ -66,6 +66,7 @@ OPENAI_REALTIME = Protocol(
     caller=OpenAICaller,
     agent=OpenAIAgent,
     formats=FORMATS,
+    audio_members=("delta", "audio"),
     headers=_headers,
     dialled_url=lambda url, options: connect_url(url, options.get("model", "")),
     realtime_functions=True,

@@ -1,0 +1,43 @@
+"""Where audio stands in a message: a binary frame is audio as a whole, in JSON a member holds it as base64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tui.protocols.json_frames import decode_loose_base64, strip_wav_header
+
+
+def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
+    """The samples in a frame that carries audio, as on the wire, without a WAV header; None when there are none.
+
+    ``members`` are a protocol's `audio_members`: paths as in ``media.payload``, of which the first that is there
+    counts.
+    """
+    if frame[:1] != b"{":
+        return strip_wav_header(frame)[0] or None if _is_binary(frame) else None
+    try:
+        body: Any = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return strip_wav_header(frame)[0] or None if _is_binary(frame) else None
+    for path in members:
+        value = body
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str) and value:
+            audio = decode_loose_base64(value)
+            return strip_wav_header(audio)[0] if audio else None
+    return None
+
+
+def _is_binary(frame: bytes) -> bool:
+    """Samples are hardly ever text; what is told of them elsewhere (``audio elided``) is."""
+    if b"\0" in frame:
+        return True
+    try:
+        frame.decode()
+    except UnicodeDecodeError:
+        return True
+    return False

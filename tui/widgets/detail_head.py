@@ -1,0 +1,58 @@
+"""What stands above an event's content in the detail: what it is, when, how large, and what its audio is like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tui.models.describe import describe
+from tui.models.event_audio import MAX_PLAYED_S, Sound
+from tui.models.event_log import EventLog, Row
+from tui.models.events import MessageLogged
+from tui.models.text import one_line
+from tui.widgets import numbers
+
+
+def title(log: EventLog, row: Row) -> str:
+    """Direction and kind."""
+    event = log.event(row)
+    what = describe(event)
+    kind = one_line(what.kind, 80)
+    return f"{what.arrow} {event.direction.value} {kind}" if isinstance(event, MessageLogged) else kind
+
+
+def facts(log: EventLog, row: Row) -> Iterator[str]:
+    """Number, time and size; and of what run it is."""
+    event = log.event(row)
+    parts = [f"#{event.number}", f"{numbers.since(event.at_ns, log.events[0].at_ns)} s"]
+    if isinstance(event, MessageLogged):
+        parts.append(f"{event.size_bytes:,} bytes")
+        if event.audio_ms:
+            parts.append(f"{event.audio_ms:g} ms of audio")
+        if not event.known:
+            parts.append("unknown to the protocol")
+    yield " · ".join(parts)
+    if row.count > 1:
+        yield f"the newest of {row.count:,} in a row, {row.audio_ms / 1000:.2f} s, {row.size_bytes:,} bytes"
+
+
+def audio_line(sound: Sound | None, row: Row) -> str:
+    """Format, level, whether it is clipped, and the key that plays it."""
+    if sound is None:
+        return "audio: not kept, or not where this protocol has it"
+    parts = [f"audio: {sound.format}", f"{sound.ms:g} ms"]
+    level = sound.loudness()
+    if level is not None:
+        parts.append(f"peak {level.peak_dbfs:z.1f} dBFS, RMS {level.rms_dbfs:z.1f}")
+        clipped = level.clipped_samples
+        parts.append(f"✗ clipped, {clipped:,} samples" if clipped else "not clipped")
+        measured_ms = level.measured_samples * 1000 / sound.format.rate
+        if measured_ms < sound.ms - 1:
+            parts.append(f"level of its first {measured_ms / 1000:g} s")
+    seconds = row.audio_ms / 1000
+    if row.count == 1:
+        parts.append("p plays it")
+    elif seconds <= MAX_PLAYED_S:
+        parts.append(f"p plays the run, {seconds:.2f} s")
+    else:
+        parts.append(f"p plays the first {MAX_PLAYED_S} s of the run")
+    return " · ".join(parts)

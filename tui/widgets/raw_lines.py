@@ -1,0 +1,53 @@
+"""A message as it came: its text broken where a line ends, its bytes in hex where they are no text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+from tui.models.text import visible
+from tui.widgets.wrap import broken
+
+MAX_RAW = 2_000_000
+"""Of a larger message only the beginning is shown; a copy of it has it all."""
+
+
+def raw_lines(raw: bytes, width: int) -> Sequence[str]:
+    """The lines of a message, made when they are asked for."""
+    shown = raw[:MAX_RAW]
+    if b"\0" in shown:
+        return _HexLines(raw, width)
+    text, more = shown.decode("utf-8", "backslashreplace"), ""
+    if len(raw) > MAX_RAW:
+        more = f"\n… ({len(raw):,} bytes, the first {MAX_RAW:,} are shown)"
+    return broken(visible(text).expandtabs(4) + more, width, between_words=False)
+
+
+class _HexLines(Sequence[str]):
+    """Where it is, what it is in hex, and what of it are characters."""
+
+    def __init__(self, raw: bytes, width: int) -> None:
+        self._raw = raw
+        self._bytes = 16 if width >= len(_hex_line(bytes(16), 0, 16)) else 8
+
+    def __len__(self) -> int:
+        return max(-(-len(self._raw) // self._bytes), 1)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return _hex_line(self._raw, index * self._bytes, self._bytes)
+
+
+def _hex_line(raw: bytes, at: int, count: int) -> str:
+    piece = raw[at : at + count]
+    characters = "".join(chr(code) if 0x20 <= code < 0x7F else "·" for code in piece)
+    return f"{at:08x}  {piece.hex(' '):<{3 * count - 1}}  {characters}"

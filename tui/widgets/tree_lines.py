@@ -1,0 +1,130 @@
+"""How JSON looks: a line of an `EventTree` as pieces of text and the style each of them is drawn in.
+
+Every text of it was sent by somebody: it is made visible here, and cut to what can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from rich.cells import cell_len
+
+from tui.models.event_json import JsonNumber, JsonObject, Path, child_at, shown_key
+from tui.models.event_tree import EventTree, TreeLine
+from tui.models.text import one_line, visible
+from tui.widgets.wrap import broken, fit
+
+MAX_STRING = 200
+"""Characters of a text that are shown before it is opened."""
+KEPT_OF_STRING = 24
+"""Of a longer one: mostly it is audio."""
+OPENED_TEXT = 1_000
+"""Shorter texts that do not fit in a line are open from the start."""
+_MAX_KEY = 40
+_PREVIEWED = 12
+_NOISE = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
+_STEP = 2
+
+Pieces = list[tuple[str, str]]
+
+
+def tree_of(value: object, width: Callable[[], int]) -> EventTree:
+    """A tree for lines as wide as ``width`` says at the time, with what is short in it open."""
+
+    def fits(path: Path, text: str) -> bool:
+        return _fits(text, width() - _before_value(path, width()))
+
+    def break_text(path: Path, text: str) -> Sequence[str]:
+        return broken(visible(text).expandtabs(4), width() - _indent(max(len(path), 1), width()) - _STEP)
+
+    tree = EventTree(value, fits, break_text)
+    tree.open_some(_is_read_at_once)
+    return tree
+
+
+def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
+    """A line from left to right; ``none`` is what stands for null."""
+    indent = " " * _indent(line.depth, width)
+    if line.text is not None:
+        return [(f"{indent}  {line.text}", "detail--string")]
+    name = _name(line.path)
+    left = width - cell_len(name) - len(indent) - _STEP
+    text, style = _value(line, left, none)
+    marker = {None: "  ", True: "▾ ", False: "▸ "}[line.opened]
+    return [(indent + marker, "detail--label"), (name, "detail--key"), (text, style)]
+
+
+def quoted(text: str) -> str:
+    """A text as JSON writes it, made visible."""
+    return visible(json.dumps(text, ensure_ascii=False))
+
+
+def cut_text(text: str, cells: int) -> str:
+    """A text as JSON writes it, cut to its beginning and its length where it does not fit."""
+    if _fits(text, cells):
+        return quoted(text)
+    length = f"… ({len(text):,} characters)"
+    kept = KEPT_OF_STRING if len(text) > MAX_STRING else len(text)
+    room = max(min(kept + 1, cells - len(length) - 1), 4)
+    return f'{fit(quoted(text[:kept])[:-1], room).rstrip("…").rstrip()}{length}"'
+
+
+def _value(line: TreeLine, cells: int, none: str) -> tuple[str, str]:
+    match line.value:
+        case JsonObject() | list() if not line.value:
+            return "{}" if isinstance(line.value, JsonObject) else "[]", "detail--text"
+        case JsonObject():
+            names = "" if line.opened else ", ".join(shown_key(name) for name, _ in line.value[:_PREVIEWED])
+            return _preview(f"{{{len(line.value):,}}}", names, cells), "detail--label"
+        case list():
+            return _preview(
+                f"[{len(line.value):,}]", "" if line.opened else _elements(line.value), cells
+            ), "detail--label"
+        case JsonNumber():
+            return one_line(line.value, max(cells, 8)), "detail--value"
+        case str():
+            if line.opened:
+                return f"{len(line.value):,} characters", "detail--label"
+            return cut_text(line.value, cells), "detail--string"
+        case None:
+            return none, "detail--value"
+        case _:
+            return json.dumps(line.value), "detail--value"
+
+
+def _elements(values: Sequence[object]) -> str:
+    """The first elements, where they are no more than numbers and words."""
+    first = [child_at(values, place)[1] for place in range(min(len(values), _PREVIEWED))]
+    if any(isinstance(value, JsonObject | list) for value in first):
+        return ""
+    return ", ".join(
+        value if isinstance(value, JsonNumber) else json.dumps(value, ensure_ascii=False)[:80]
+        for value in first
+    )
+
+
+def _preview(count: str, inside: str, cells: int) -> str:
+    return one_line(f"{count} {inside}", max(cells, 8)).rstrip()
+
+
+def _name(path: Path) -> str:
+    return f"{one_line(shown_key(path[-1]), _MAX_KEY)}: " if path else ""
+
+
+def _before_value(path: Path, width: int) -> int:
+    return _indent(max(len(path) - 1, 0), width) + _STEP + cell_len(_name(path))
+
+
+def _indent(depth: int, width: int) -> int:
+    """However deep it is, half of the line is left to be read."""
+    return min(_STEP * depth, width // 2)
+
+
+def _fits(text: str, cells: int) -> bool:
+    return len(text) <= min(MAX_STRING, max(cells, 0)) and cell_len(quoted(text)) <= cells
+
+
+def _is_read_at_once(value: object) -> bool:
+    return type(value) is not str or (len(value) <= OPENED_TEXT and not _NOISE.fullmatch(value))
