@@ -15,6 +15,8 @@ from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, ses
 from tui.saving.reading import is_running, outcome_of, read_record_file
 from tui.saving.record import AUDIO_FILE, EVENTS_FILE, Outcome, SavedSessionError, SessionRecord
 
+LATEST = "latest"
+"""Instead of a name: the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
 
@@ -69,6 +71,34 @@ def list_sessions(
         and (min_duration_s is None or (summary.duration_s or 0.0) >= min_duration_s)
     ]
     return wanted[::-1]
+
+
+def find_session(parent: Path, path: Path) -> Path:
+    """The session that a path names, or in ``parent`` its name, the beginning of it, its title, or ``latest``.
+
+    What is no session comes back as it is where it exists. Raises `SavedSessionError`.
+    """
+    if path.exists():
+        return path
+    if path.parent != Path():
+        parent = path.parent.expanduser()
+    names = [folder.name for folder in session_folders(parent)]
+    if path.name == LATEST:
+        newest = list_sessions(parent)
+        if not newest:
+            raise SavedSessionError(f"There is no session in {parent}.")
+        return newest[0].folder
+    found = [name for name in names if name == path.name] or [
+        name for name in names if name.startswith(path.name) or name.partition(" ")[2] == path.name
+    ]
+    if len(found) > 1:
+        some = ", ".join(f"“{name}”" for name in found[-3:])
+        raise SavedSessionError(
+            f"{path.name} may be any of {len(found)} sessions in {parent} ({some}); say more of its name."
+        )
+    if not found:
+        raise SavedSessionError(f"There is no session {path.name} in {parent}; `opusagent-tui sessions` lists them.")
+    return parent / found[0]
 
 
 def summarise(folder: Path) -> SessionSummary:

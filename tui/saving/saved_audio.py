@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from array import array
 from typing import IO, NamedTuple
@@ -34,6 +35,15 @@ class SavedAudio:
         content = self._wave.readframes(frames)
         both = array("h", content[: len(content) // 4 * 4])
         return TrackPair(both[0::2].tobytes(), both[1::2].tobytes())
+
+    def wav(self) -> bytes:
+        """Both tracks as a WAV file of nothing else."""
+        self._wave.rewind()
+        content = io.BytesIO()
+        with wave.open(content, "wb") as file:
+            file.setparams((2, 2, self.rate, self.frames, "NONE", ""))
+            file.writeframes(self._wave.readframes(self.frames))
+        return content.getvalue()
 
     def frame_at(self, at_ns: int) -> int:
         """The frame that belongs to an instant; may lie outside."""

@@ -1,0 +1,203 @@
+"""What a report tells of a saved session: its events folded into the same models as on the screen."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.describe import Level, describe
+from tui.models.event_log import EventLog, Row
+from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.models.text import one_line, visible
+from tui.models.transcript import ToolUse, Transcript, Utterance
+from tui.saving.folder_writer import encoded_event
+from tui.saving.reading import SavedSession
+from tui.saving.record import SessionRecord
+from tui.saving.redaction import without_audio
+from tui.saving.remeasure import remeasured_events
+
+_MOST_RAW_CHARS = 16_000
+"""Of one message, and of all of them: a report is to be sent to somebody."""
+_MOST_RAW_CHARS_IN_ALL = 8_000_000
+_SUMMARY_CHARS = 400
+
+
+class EventRow(msgspec.Struct, array_like=True, frozen=True):
+    """A row of the event log, as the page gets it. Every text is safe to be shown."""
+
+    seconds: float
+    number: int
+    arrow: str
+    level: str
+    kind: str
+    summary: str
+    detail: str
+    """The message as it was on the wire, or the event."""
+
+
+class Mark(msgspec.Struct, array_like=True, frozen=True):
+    """Something to be seen at its place in time."""
+
+    seconds: float
+    until_s: float | None
+    look: str
+    """"tool", "error", "finding", "barge-in", "loss", "condition"."""
+    text: str
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """An entry of the transcript at the instant from which it was heard."""
+
+    seconds: float
+    entry: Utterance | ToolUse
+
+
+class Content(msgspec.Struct):
+    """All of a report but the sound. Seconds count from the first event, as in the event log."""
+
+    record: SessionRecord
+    outcome: str
+    metrics: SessionMetrics
+    """Measured again from events and tracks."""
+    began_ns: int
+    ended_ns: int
+    problems: list[str]
+    rows: list[EventRow]
+    marks: list[Mark]
+    transcript: list[Spoken]
+    losses: list[e.LossCounted]
+    conditions: list[e.ConditionChanged]
+
+    def seconds(self, at_ns: int) -> float:
+        """An instant of the session."""
+        return (at_ns - self.began_ns) / 1e9
+
+
+def read_content(saved: SavedSession) -> Content:
+    """Read a session and measure it again."""
+    log, transcript, placed, fold = EventLog(), Transcript(), _Placed(), MetricsFold()
+    for event in saved.events():
+        log.apply(event)
+        transcript.apply(event)
+    for event in remeasured_events(saved):
+        placed.apply(event)
+        fold.apply(event)
+    began_ns = log.events.at_ns[0] if len(log.events) else 0
+    content = Content(
+        record=saved.record,
+        outcome=saved.outcome,
+        metrics=fold.metrics,
+        began_ns=began_ns,
+        ended_ns=max(log.events.at_ns, default=began_ns),
+        problems=[*saved.problems, *([log.limit_notice] if log.left_out else [])],
+        rows=list(_rows(log, saved)),
+        marks=[],
+        transcript=[],
+        losses=placed.losses,
+        conditions=placed.conditions,
+    )
+    content.marks = sorted(_marks(placed, content), key=lambda mark: mark.seconds)
+    spoken = (Spoken(content.seconds(placed.heard_ns(entry)), entry) for entry in transcript.entries)
+    content.transcript = sorted(spoken, key=lambda each: each.seconds)
+    return content
+
+
+class _Placed:
+    """What of the events has a place on the timeline."""
+
+    def __init__(self) -> None:
+        self.marked: list[e.SessionEvent] = []
+        self.losses: list[e.LossCounted] = []
+        self.conditions: list[e.ConditionChanged] = []
+        self._onsets_ns: list[int] = []
+        self._played_ns: dict[str, int] = {}
+
+    def apply(self, event: e.SessionEvent) -> None:
+        match event:
+            case e.SpeechEdge(speaker=e.Speaker.USER, started=True):
+                self._onsets_ns.append(event.at_ns)
+            case e.PlaybackStarted():
+                self._played_ns.setdefault(event.reply, event.at_ns)
+            case e.LossCounted():
+                self.losses.append(event)
+                if event.loss.is_fault:
+                    self.marked.append(event)
+            case e.ConditionChanged():
+                self.conditions.append(event)
+                self.marked.append(event)
+            case e.ErrorRaised() | e.FindingRaised() | e.ToolChanged():
+                self.marked.append(event)
+
+    def heard_ns(self, entry: Utterance | ToolUse) -> int:
+        """Since when it was heard: words are told before (the agent's) or after (the user's)."""
+        if isinstance(entry, ToolUse):
+            return entry.at_ns
+        if entry.speaker is e.Speaker.AGENT:
+            return self._played_ns.get(entry.item, entry.at_ns)
+        before = bisect_right(self._onsets_ns, entry.at_ns)
+        return self._onsets_ns[before - 1] if before else entry.at_ns
+
+
+def _marks(placed: _Placed, content: Content) -> Iterator[Mark]:
+    open_tools: dict[tuple[str, str], e.ToolChanged] = {}
+    for event in placed.marked:
+        at_s = content.seconds(event.at_ns)
+        text = one_line(describe(event).summary, _SUMMARY_CHARS)
+        match event:
+            case e.ToolChanged(finished=False):
+                open_tools[event.call, event.name] = event
+            case e.ToolChanged():
+                began = open_tools.pop((event.call, event.name), event)
+                yield Mark(content.seconds(began.at_ns), at_s, "tool", text)
+            case e.ErrorRaised():
+                yield Mark(at_s, None, "error", text)
+            case e.FindingRaised():
+                yield Mark(at_s, None, "finding", text)
+            case e.LossCounted():
+                yield Mark(at_s, None, "loss", text)
+            case e.ConditionChanged(active=True):
+                yield Mark(at_s, None, "condition", text)
+    for began in open_tools.values():
+        text = one_line(describe(began).summary, _SUMMARY_CHARS)
+        yield Mark(content.seconds(began.at_ns), None, "tool", f"{text} never ended")
+    for barge_in in content.metrics.barge_ins:
+        if barge_in.at_ns is not None:
+            silence = "" if barge_in.silence_ms is None else f", silence after {barge_in.silence_ms:.0f} ms"
+            yield Mark(
+                content.seconds(barge_in.at_ns), None, "barge-in", f"barge-in {barge_in.kind}{silence}"
+            )
+
+
+def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:
+    left_chars = _MOST_RAW_CHARS_IN_ALL
+    for row in log.rows:
+        shape = log.events.shape(row.last)
+        arrow = "·" if shape.direction is None else "→" if shape.direction is e.Direction.SENT else "←"
+        detail = _detail(log, row, saved) if left_chars > 0 else ""
+        left_chars -= len(detail)
+        yield EventRow(
+            seconds=round(log.seconds(row.first), 6),
+            number=log.events.numbers[row.first],
+            arrow=arrow,
+            level="" if shape.level is Level.PLAIN else shape.level.value,
+            kind=one_line(shape.kind, 80),
+            summary=one_line(log.summary(row), _SUMMARY_CHARS),
+            detail=detail,
+        )
+
+
+def _detail(log: EventLog, row: Row, saved: SavedSession) -> str:
+    """What can be told of a row beside its line; nothing of a run."""
+    if row.count > 1:
+        return ""
+    event = log.event(row)
+    raw = encoded_event(event)
+    if isinstance(event, e.MessageLogged):
+        kept = saved.raw_message(event)
+        raw = (without_audio(kept) if kept else None) or b""
+    text = raw[: 4 * _MOST_RAW_CHARS].decode("utf-8", "replace").strip()
+    cut = "…" if len(text) > _MOST_RAW_CHARS else ""
+    return visible(text[:_MOST_RAW_CHARS]) + cut

@@ -1,0 +1,109 @@
+"""The page: its static parts, its data and its sound in one file that asks nobody for anything."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+
+import msgspec
+
+from tui.models.text import one_line, visible
+from tui.models.turns import Turn
+from tui.report import sections
+from tui.report.content import Content, EventRow, Mark, read_content
+from tui.report.markup import text
+from tui.report.peaks import bin_ms, track_peaks
+from tui.saving.reading import SavedSession
+from tui.saving.saved_audio import SavedAudio
+
+_MOST_WORDS_CHARS = 400
+
+
+class PageTurn(msgspec.Struct, array_like=True, frozen=True):
+    """A turn on the timeline."""
+
+    number: int
+    began_s: float | None
+    user_ended_s: float | None
+    agent_began_s: float | None
+    agent_ended_s: float | None
+    user_text: str
+    agent_text: str
+
+
+class PageData(msgspec.Struct):
+    """What the page's script draws. Instants in seconds from the first event."""
+
+    length_s: float
+    turns: list[PageTurn]
+    marks: list[Mark]
+    rows: list[EventRow]
+    starts_s: float = 0.0
+    """Of the first sample."""
+    bin_s: float | None = None
+    """Of one pair of peaks; None without tracks."""
+    user: str = ""
+    """Peaks: signed bytes in base64, least and greatest by turns."""
+    agent: str = ""
+    sound: str = "audio/wav"
+
+
+def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
+    """The report of a session as a page of HTML. ``with_audio``: whether it can be heard; it is drawn anyway."""
+    content = read_content(saved)
+    sound = packed(saved.audio.wav()) if with_audio and saved.audio else ""
+    style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
+    values = {
+        "title": text(one_line(f"{content.record.title or 'Session'} {content.record.started_utc}", 200)),
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+        "style": style,
+        "script": script,
+        "header": sections.header(content),
+        "figures": sections.figures(content),
+        "turns": sections.turns_table(content),
+        "transcript": sections.transcript(content),
+        "troubles": sections.troubles(content),
+        "data": packed(msgspec.json.encode(_data(content, saved.audio))),
+        "sound": sound,
+    }
+    page = re.sub(r"\$([a-z_]+)", lambda match: values[match[1]], _part("page.html"))
+    return page.encode()
+
+
+def packed(content: bytes) -> str:
+    """Deflated, in base64: there is nothing in it that HTML could take for its own."""
+    return b64encode(zlib.compress(content, 9)).decode()
+
+
+def _data(content: Content, audio: SavedAudio | None) -> PageData:
+    turns = [_turn(content, turn) for turn in content.metrics.turns]
+    length_s = content.seconds(content.ended_ns)
+    data = PageData(length_s=length_s, turns=turns, marks=content.marks, rows=content.rows)
+    if audio:
+        user, agent = track_peaks(audio)
+        data.starts_s = content.seconds(audio.starts_ns)
+        data.length_s = max(length_s, content.seconds(audio.ns_at(audio.frames)))
+        data.bin_s = bin_ms(audio) / 1000
+        data.user, data.agent = (b64encode(peaks.tobytes()).decode() for peaks in (user, agent))
+    return data
+
+
+def _turn(content: Content, turn: Turn) -> PageTurn:
+    instants = (turn.began_ns, turn.user_ended_ns, turn.agent_began_ns, turn.agent_ended_ns)
+    began, user_ended, agent_began, agent_ended = (
+        None if at_ns is None else content.seconds(at_ns) for at_ns in instants
+    )
+    words = (visible(words).replace("\n", " ")[:_MOST_WORDS_CHARS] for words in (turn.user_text, turn.agent_text))
+    return PageTurn(turn.number, began, user_ended, agent_began, agent_ended, *words)
+
+
+def _part(name: str) -> str:
+    return files("tui.report").joinpath(name).read_text("utf-8")
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"

@@ -1,0 +1,314 @@
+"""The parts of a report that can be read without any script: figures, turns, transcript, what went wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tui.models import events as e
+from tui.models.describe import describe
+from tui.models.text import one_line
+from tui.models.transcript import Heard, ToolUse
+from tui.models.turns import LEAST_TURNS, BargeIn, LatencyParts, Turn
+from tui.report.content import Content, Spoken
+from tui.report.markup import Child, Markup, element, together
+from tui.saving.record import Outcome
+from tui.widgets import numbers
+
+PARTS = [name.removesuffix("_ms").replace("_", " ") for name in LatencyParts.__struct_fields__]
+"""As `LatencyParts.known` names them."""
+_UNKNOWN = "not told apart"
+_BAR_UNITS = 1000
+_MOST_LOSSES = 200
+
+
+def header(content: Content) -> Markup:
+    """What was called, when, and how it ended."""
+    record = content.record
+    good = content.outcome == Outcome.ENDED
+    facts = [
+        ("Called", str(record.target.get("url", "")) or "–"),
+        ("Protocol", record.protocol or "–"),
+        ("Began", element("time", record.started_utc or "–", datetime=record.started_utc or None)),
+        ("Length", numbers.clock(content.seconds(content.ended_ns))),
+        ("Microphone", record.devices.capture or "–"),
+        ("Speaker", record.devices.playback or "–"),
+        ("Format", " · ".join(filter(None, (record.formats.user, record.formats.agent))) or "–"),
+        ("Saved by", record.program or "–"),
+    ]
+    return element(
+        "header",
+        element(
+            "div",
+            element("h1", one_line(record.title or "Session", 120)),
+            element("span", content.outcome, class_="outcome good" if good else "outcome bad"),
+            class_="title",
+        ),
+        element("p", record.reason, class_="reason") if record.reason else None,
+        element("dl", *(_pair(name, value) for name, value in facts), class_="facts"),
+        *(element("p", f"! {problem}", class_="problem") for problem in content.problems),
+    )
+
+
+def figures(content: Content) -> Markup:
+    """The figures of the whole session; what could not be measured is a dash."""
+    m = content.metrics
+    of = m.percentiles()
+    withheld = f"from {LEAST_TURNS} turns on" if of.p50_ms is None else f"of {of.count} turns"
+    answered = sum(turn.response_latency_ms is not None for turn in m.turns if turn.number)
+    turns = sum(turn.number > 0 for turn in m.turns)
+    kinds = Counter(barge_in.kind.value for barge_in in m.barge_ins)
+    faults = [f"{e.Loss(name).value} {amount:,.0f}" for name, amount in m.losses.items() if amount]
+    tiles = [
+        _tile("Response p50", numbers.milliseconds(of.p50_ms), withheld),
+        _tile("Response p95", numbers.milliseconds(of.p95_ms), withheld),
+        _tile("Worst response", numbers.milliseconds(of.worst_ms), f"of {of.count} turns"),
+        _tile("Greeting", numbers.milliseconds(m.greeting_latency_ms), "after the session was active"),
+        _tile("Turns", str(turns), f"{answered} with a measured response"),
+        _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
+        _tile("Errors", str(m.errors), f"findings {m.findings}", warns=m.errors > 0),
+        _tile("Lost", "something" if m.lost else "nothing", ", ".join(faults), warns=m.lost),
+        _tile("Talk", _seconds(m.user_talk_ms), f"agent {_seconds(m.agent_talk_ms)}"),
+        _tile("Both at once", _seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
+        _tile("Round trip", numbers.milliseconds(m.round_trip_ms), "of the last websocket ping"),
+        _tile(
+            "Messages",
+            f"{m.messages_sent + m.messages_received:,}",
+            f"{m.messages_sent:,} sent, {m.messages_received:,} received",
+        ),
+    ]
+    return _section("figures", "Figures", element("div", *tiles, class_="tiles"))
+
+
+def turns_table(content: Content) -> Markup:
+    """Every turn with where its milliseconds went."""
+    m = content.metrics
+    longest_ms = max((turn.response_latency_ms or 0.0 for turn in m.turns), default=0.0)
+    barge_ins: dict[int, list[BargeIn]] = {}
+    for barge_in in m.barge_ins:
+        barge_ins.setdefault(barge_in.turn, []).append(barge_in)
+    rows = [_turn_row(content, turn, longest_ms, barge_ins.get(turn.number, [])) for turn in m.turns]
+    legend = element("ul", *(_legend(name) for name in (*PARTS, _UNKNOWN)), class_="legend")
+    heads = ("Turn", "Words", "User", "Response", f"Where the time went, {longest_ms:,.0f} ms wide", "Heard")
+    if not rows:
+        return _section("turns", "Turns", element("p", "There were none.", class_="none"))
+    return _section("turns", "Turns", legend, _table(heads, rows, class_="turns"))
+
+
+def transcript(content: Content) -> Markup:
+    """Who said what, and the tools called between."""
+    entries = [_entry(spoken) for spoken in content.transcript]
+    if not entries:
+        return _section("transcript", "Transcript", element("p", "There are no words.", class_="none"))
+    return _section("transcript", "Transcript", element("ol", *entries, class_="transcript"))
+
+
+def troubles(content: Content) -> Markup:
+    """Barge-ins, losses, conditions of audio and dead air, where there are any."""
+    m = content.metrics
+    barge_ins = [
+        (
+            _at(content, barge_in.at_ns),
+            barge_in.kind.value,
+            numbers.milliseconds(barge_in.signal_ms),
+            numbers.milliseconds(barge_in.stop_ms),
+            numbers.milliseconds(barge_in.silence_ms),
+            numbers.milliseconds(barge_in.talk_over_ms),
+            _seconds(barge_in.unheard_ms),
+        )
+        for barge_in in m.barge_ins
+    ]
+    losses = [(_at(content, loss.at_ns), describe(loss).summary) for loss in content.losses[:_MOST_LOSSES]]
+    conditions = [
+        (_at(content, each.at_ns), each.path, describe(each).summary, each.hint)
+        for each in content.conditions[:_MOST_LOSSES]
+    ]
+    dead_air = [(_at(content, each.at_ns), _seconds(each.length_ms)) for each in m.dead_air]
+    barge_in_heads = (
+        "At",
+        "Kind",
+        "Agent's signal after",
+        "Signal to silence",
+        "Silence after",
+        "Both heard",
+        "Unheard",
+    )
+    return together(
+        _listed("barge-ins", "Barge-ins", barge_in_heads, barge_ins),
+        _listed("losses", "Losses", ("At", "What"), losses, len(content.losses)),
+        _listed(
+            "conditions",
+            "Conditions of audio",
+            ("At", "Path", "What", "What to do"),
+            conditions,
+            len(content.conditions),
+        ),
+        _listed("dead-air", "Dead air", ("At", "Length"), dead_air),
+    )
+
+
+def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequence[BargeIn]) -> Markup:
+    began_ns = turn.began_ns if turn.began_ns is not None else turn.agent_began_ns
+    notes = [
+        *(["greeting"] if turn.number == 0 else []),
+        *(["typed"] if turn.typed else []),
+        *(["cut off"] if turn.interrupted else []),
+        *(f"barge-in {barge_in.kind}" for barge_in in barge_ins),
+        *(f"tool {one_line(name, 60)}" for name in turn.tools),
+    ]
+    words = [
+        element("p", element("span", "user", class_="who user"), turn.user_text) if turn.user_text else None,
+        element("p", element("span", "agent", class_="who agent"), turn.agent_text)
+        if turn.agent_text
+        else None,
+        element("p", *(element("span", note, class_="note") for note in notes)) if notes else None,
+        element("p", f"! {turn.doubt}", class_="doubt") if turn.doubt else None,
+    ]
+    return element(
+        "tr",
+        element("th", _seek(content, began_ns, str(turn.number)), scope="row"),
+        element("td", *words, class_="words"),
+        element("td", _seconds(turn.user_speech_ms), class_="figure"),
+        element("td", numbers.milliseconds(turn.response_latency_ms), class_="figure strong"),
+        element("td", _bar(turn, longest_ms), class_="bar"),
+        element("td", _seconds(turn.agent_speech_ms), class_="figure"),
+    )
+
+
+def _bar(turn: Turn, longest_ms: float) -> Markup:
+    if turn.response_latency_ms is None:
+        return element("span", turn.unmeasured or "not measured", class_="none")
+    parts = _all_parts(turn.parts, turn.response_latency_ms)
+    said = ", ".join(f"{name} {numbers.milliseconds(length_ms)}" for name, length_ms in parts)
+    scale = _BAR_UNITS / max(longest_ms, 1.0)
+    rects, at_ms = [], 0.0
+    for name, length_ms in parts:
+        rects.append(
+            element(
+                "rect",
+                x=f"{at_ms * scale:.1f}",
+                y="0",
+                width=f"{max(length_ms, 0.0) * scale:.1f}",
+                height="10",
+                class_=_part_class(name),
+            )
+        )
+        at_ms += max(length_ms, 0.0)
+    picture = element(
+        "svg",
+        element("title", said),
+        *rects,
+        viewBox=f"0 0 {_BAR_UNITS} 10",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=said,
+    )
+    return together(picture, element("span", said.replace(", ", " · "), class_="parts"))
+
+
+def _all_parts(parts: LatencyParts, latency_ms: float) -> list[tuple[str, float]]:
+    """The parts that are known, and the rest."""
+    known = parts.known()
+    rest_ms = latency_ms - sum(length_ms for _, length_ms in known)
+    return [*known, (_UNKNOWN, rest_ms)] if rest_ms >= 1.0 else known
+
+
+def _entry(spoken: Spoken) -> Markup:
+    entry = spoken.entry
+    at = _seek_s(spoken.seconds)
+    if isinstance(entry, ToolUse):
+        failed = bool(entry.event.error)
+        return element(
+            "li",
+            at,
+            element("span", "tool", class_="who tool"),
+            element(
+                "p",
+                element("code", one_line(f"{entry.event.name}({entry.event.arguments})", 400)),
+                " ",
+                element("span", _tool_outcome(entry.event), class_="doubt" if failed else "muted"),
+            ),
+            data_at=f"{spoken.seconds:.3f}",
+        )
+    fate = "" if entry.heard is Heard.HEARD else f" ({entry.heard.value})"
+    return element(
+        "li",
+        at,
+        element("span", entry.speaker.value, class_=f"who {entry.speaker.value}"),
+        element("p", entry.text, element("span", fate, class_="muted") if fate else None),
+        data_at=f"{spoken.seconds:.3f}",
+    )
+
+
+def _tool_outcome(event: e.ToolChanged) -> str:
+    if not event.finished:
+        return "never ended"
+    took = "" if event.duration_ms is None else f" in {numbers.milliseconds(event.duration_ms)}"
+    return one_line(f"✗ {event.error}{took}" if event.error else f"→ {event.result}{took}", 400)
+
+
+def _listed(
+    name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[Child]], count: int = 0
+) -> Markup:
+    if not rows:
+        return Markup()
+    more = element("p", f"{count - len(rows):,} more are in the event list.") if count > len(rows) else None
+    cells = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
+    return _section(name, title, _table(heads, cells), more)
+
+
+def _section(name: str, title: str, *children: Child) -> Markup:
+    return element("section", element("h2", title), *children, id=name, aria_label=title)
+
+
+def _table(heads: Iterable[str], rows: Iterable[Markup], class_: str | None = None) -> Markup:
+    head = element("thead", element("tr", *(element("th", name, scope="col") for name in heads)))
+    table = element("table", head, element("tbody", *rows), class_=class_)
+    return element("div", table, class_="scroll", tabindex="0")
+
+
+def _tile(name: str, value: str, note: str, *, warns: bool = False) -> Markup:
+    return element(
+        "div",
+        element("span", name, class_="name"),
+        element("strong", ("! " if warns else "") + value),
+        element("span", note, class_="note"),
+        class_="tile warns" if warns else "tile",
+    )
+
+
+def _pair(name: str, value: Child) -> Markup:
+    return element("div", element("dt", name), element("dd", value))
+
+
+def _legend(name: str) -> Markup:
+    swatch = element(
+        "svg",
+        element("rect", x="0", y="0", width="10", height="10", class_=_part_class(name)),
+        viewBox="0 0 10 10",
+        aria_hidden="true",
+    )
+    return element("li", swatch, name)
+
+
+def _part_class(name: str) -> str:
+    return f"part-{name.replace(' ', '-')}"
+
+
+def _at(content: Content, at_ns: int | None) -> Markup:
+    return Markup("–") if at_ns is None else _seek_s(content.seconds(at_ns))
+
+
+def _seek(content: Content, at_ns: int | None, label: str) -> Markup:
+    if at_ns is None:
+        return element("span", label)
+    at_s = content.seconds(at_ns)
+    return element("button", label, type="button", data_seek=f"{at_s:.3f}", title=f"go to {at_s:.3f} s")
+
+
+def _seek_s(at_s: float) -> Markup:
+    return element("button", f"{at_s:.1f} s", type="button", data_seek=f"{at_s:.3f}", class_="at")
+
+
+def _seconds(length_ms: float | None) -> str:
+    return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
