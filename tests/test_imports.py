@@ -36,9 +36,10 @@ assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
         ("import tui.call", {"textual", "sounddevice"}),
         ("import tui.engine.engine, tui.engine.__main__", {"textual", "sounddevice"}),
         ("import tui.agent.server", {"textual", "sounddevice"}),
+        ("import tui.report.page", {"textual", "sounddevice", "websockets"}),
         ("import tui.callbacks", {"textual", "numpy", "msgspec", "rich", "websockets"}),
     ],
-    ids=["screen", "help", "headless call", "engine", "agent", "callback kit"],
+    ids=["screen", "help", "headless call", "engine", "agent", "report", "callback kit"],
 )
 def test_is_loaded_only_where_it_is_needed(code: str, never: set[str]) -> None:
     assert not loaded_by(code) & never

@@ -17,6 +17,7 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.capture import line_of
 from tui.models.describe import UNLISTED, Level, describe
+from tui.models.json_text import json_of
 from tui.models.metrics import SessionMetrics
 from tui.models.target import Target
 from tui.models.text import one_line
@@ -255,7 +256,7 @@ class Printer:
     def show(self, event: e.SessionEvent) -> None:
         """Print an event; for people, chunks of audio and what restates a message are left out."""
         if self._as_json:
-            self._echo(msgspec.json.encode(event).decode())
+            self._echo(json_of(event).decode())
             return
         if self._began_ns is None:
             self._began_ns = event.at_ns
@@ -267,7 +268,7 @@ class Printer:
     def summary(self, metrics: SessionMetrics) -> None:
         """Print the figures of the call."""
         if self._as_json:
-            self._echo(msgspec.json.encode({"event": "metrics", **msgspec.to_builtins(metrics)}).decode())
+            self._echo(json_of({"event": "metrics", **msgspec.to_builtins(metrics)}).decode())
         else:
             self._echo(metrics_line(metrics))
 

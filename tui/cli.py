@@ -32,7 +32,7 @@ from tui.options import (
     tools_option,
     trace_option,
 )
-from tui.saved_cli import metrics, open_session, sessions
+from tui.saved_cli import metrics, open_session, report, sessions
 
 EXIT_CODES = """\b
 Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answer;
@@ -194,6 +194,7 @@ def check(url: str, **options: Any) -> None:
 cli.add_command(sessions)
 cli.add_command(open_session)
 cli.add_command(metrics)
+cli.add_command(report)
 
 
 @cli.command()

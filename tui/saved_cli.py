@@ -1,8 +1,10 @@
-"""Commands for sessions that were saved: list, delete, open, measure again."""
+"""Commands for sessions that were saved: list, delete, open, measure again, report."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -84,46 +86,88 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
 
 
 @click.command("open")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("session", type=click.Path(path_type=Path))
 @option(
     "--speed",
     type=click.FloatRange(min=0.1),
     metavar="N",
     help="Replay N times as fast; else at once.",
 )
-def open_session(path: Path, speed: float | None) -> None:
-    """Open a saved session in the screen: its folder, or its name in the list."""
+def open_session(session: Path, speed: float | None) -> None:
+    """Open a saved session in the screen.
+
+    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    """
     from tui.front import open_screen
-    from tui.saving.record import SavedSessionError
 
     check_terminal()
-    try:
-        sys.exit(open_screen(_session(path), speed))
-    except SavedSessionError as error:
-        raise Sentence(str(error)) from error
+    with _sentences():
+        sys.exit(open_screen(_session(session), speed))
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("session", type=click.Path(path_type=Path))
 @option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
-def metrics(path: Path, as_json: bool) -> None:
-    """Measure a saved session again, from its events and its audio."""
-    import msgspec
+def metrics(session: Path, as_json: bool) -> None:
+    """Measure a saved session again, from its events and its audio.
 
+    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    """
     from tui.call import metrics_line
+    from tui.models.json_text import json_of
     from tui.saving.reading import open_session as open_saved
-    from tui.saving.record import SavedSessionError
     from tui.saving.remeasure import remeasure
 
-    try:
-        saved = open_saved(_session(path))
+    with _sentences(), open_saved(_session(session)) as saved:
         figures = remeasure(saved)
+        _tell(saved.problems)
+    click.echo(json_of(figures).decode() if as_json else metrics_line(figures))
+
+
+@click.command()
+@click.argument("session", type=click.Path(path_type=Path))
+@option("-o", "--output", metavar="FILE", help="Default: beside the session; - is standard output.")
+@option("--no-audio", is_flag=True, help="Draw the sound, but leave it out.")
+def report(session: Path, output: str | None, no_audio: bool) -> None:
+    """Make one page of HTML of a saved session, to send or to keep: it needs no network and no program.
+
+    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    """
+    from tui.files import write_atomically
+    from tui.report.page import render
+    from tui.saving.reading import open_session as open_saved
+
+    with _sentences(), open_saved(_session(session)) as saved:
+        page = render(saved, with_audio=not no_audio)
+        _tell(saved.problems)
+        beside = saved.folder.resolve().with_name(f"{saved.folder.resolve().name}.html")
+    if output == "-":
+        sys.stdout.buffer.write(page)
+        return
+    path = Path(output).expanduser() if output else beside
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise Sentence(f"{path} cannot be written: {error.strerror or error}.") from error
+    click.echo(f"{path}  {_size(len(page)).strip()}")
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What is wrong with a saved session as a sentence."""
+    from tui.saving.record import SavedSessionError
+
+    try:
+        yield
     except SavedSessionError as error:
         raise Sentence(str(error)) from error
-    for problem in saved.problems:
-        click.echo(str(problem), err=True)
-    click.echo(msgspec.json.encode(figures).decode() if as_json else metrics_line(figures))
-    saved.close()
+
+
+def _tell(problems: Sequence[str]) -> None:
+    from tui.models.text import one_line
+
+    for problem in problems:
+        click.echo(one_line(problem), err=True)
 
 
 def _parent(save: str | None) -> Path:
@@ -132,9 +176,11 @@ def _parent(save: str | None) -> Path:
     return Path(save) if save else default_folder()
 
 
-def _session(path: Path) -> Path:
-    """A path as it is, or a name in the default folder."""
-    return path if path.exists() else _parent(None) / path.name
+def _session(named: Path) -> Path:
+    """The folder of the session that an argument names. Raises `SavedSessionError`."""
+    from tui.saving.listing import find_session
+
+    return find_session(_parent(None), named)
 
 
 def _size(size_bytes: int) -> str:

@@ -10,10 +10,10 @@ import msgspec
 from tui.models import events as e
 from tui.models.describe import Level, describe
 from tui.models.event_log import EventLog, Row
+from tui.models.json_text import json_of
 from tui.models.metrics import MetricsFold, SessionMetrics
 from tui.models.text import one_line, visible
 from tui.models.transcript import ToolUse, Transcript, Utterance
-from tui.saving.folder_writer import encoded_event
 from tui.saving.reading import SavedSession
 from tui.saving.record import SessionRecord
 from tui.saving.redaction import without_audio
@@ -194,7 +194,7 @@ def _detail(log: EventLog, row: Row, saved: SavedSession) -> str:
     if row.count > 1:
         return ""
     event = log.event(row)
-    raw = encoded_event(event)
+    raw = json_of(event)
     if isinstance(event, e.MessageLogged):
         kept = saved.raw_message(event)
         raw = (without_audio(kept) if kept else None) or b""

@@ -14,17 +14,16 @@ class Markup(str):
 
 
 Child = Markup | str | None
-_EMPTY = frozenset({"meta", "link", "rect", "input", "line"})
 
 
 def element(name: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """One element. Underscores in names of attributes are dashes, one at the end is left out.
+    """One element that has an end. Underscores in names of attributes are dashes, one at the end is left out.
 
     An attribute that is None or False is left out, one that is True has no value.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     content = "".join(map(text, children))
-    return Markup(f"<{name}{written}>" if name in _EMPTY else f"<{name}{written}>{content}</{name}>")
+    return Markup(f"<{name}{written}>{content}</{name}>")
 
 
 def together(*children: Child) -> Markup:

@@ -301,17 +301,19 @@
     }
 
     drawMarks() {
-      const pen = this.pen, [top, height] = LANES.marks;
+      const pen = this.pen, [top] = LANES.marks, free = [-Infinity, -Infinity];
       for (const [seconds, until, look] of this.data.marks) {
         if ((until ?? seconds) < this.from || seconds > this.to) continue;
-        const x = this.x(seconds);
+        const x = this.x(seconds), line = x - free[0] >= 14 ? 0 : 1, middle = top + 8 + 16 * line;
+        free[line] = x;
         pen.fillStyle = this.ink(INKS[look]);
         pen.globalAlpha = 0.3;
         pen.fillRect(x, LANES.user[0], 1, top - LANES.user[0]);
-        if (until !== null) pen.fillRect(x, top + height / 2 - 3, Math.max(this.x(until) - x, 2), 6);
+        if (until !== null) pen.fillRect(x, middle - 3, Math.max(this.x(until) - x, 2), 6);
         pen.globalAlpha = 1;
         pen.font = "bold 14px system-ui, sans-serif";
-        pen.fillText(GLYPHS[look], x - pen.measureText(GLYPHS[look]).width / 2, top + height / 2);
+        const half = pen.measureText(GLYPHS[look]).width / 2;
+        pen.fillText(GLYPHS[look], clamp(x, half + 1, this.width - half - 1) - half, middle);
       }
       pen.font = "12px system-ui, sans-serif";
       for (const track of ["user", "agent"]) {
@@ -431,7 +433,7 @@
       element.setAttribute("aria-selected", String(index === this.chosen));
       element.setAttribute("aria-posinset", place + 1);
       element.setAttribute("aria-setsize", this.matches.length);
-      const cells = { time: `+${row[SECONDS].toFixed(3)}`, arrow: row[ARROW], level: row[LEVEL], kind: row[KIND], summary: row[SUMMARY] };
+      const cells = { time: (row[SECONDS] < 0 ? "" : "+") + row[SECONDS].toFixed(3), arrow: row[ARROW], level: row[LEVEL], kind: row[KIND], summary: row[SUMMARY] };
       for (const [name, text] of Object.entries(cells)) {
         const cell = document.createElement("span");
         cell.className = name;

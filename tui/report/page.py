@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import msgspec
 
+from tui.models.json_text import json_of
 from tui.models.text import one_line, visible
 from tui.models.turns import Turn
 from tui.report import sections
@@ -53,8 +54,12 @@ class PageData(msgspec.Struct):
 
 def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
     """The report of a session as a page of HTML. ``with_audio``: whether it can be heard; it is drawn anyway."""
-    content = read_content(saved)
-    sound = packed(saved.audio.wav()) if with_audio and saved.audio else ""
+    return page_of(read_content(saved), saved.audio, with_audio=with_audio)
+
+
+def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = True) -> bytes:
+    """The page of what was read of a session; see `render`."""
+    sound = packed(audio.wav()) if with_audio and audio else ""
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {
         "title": text(one_line(f"{content.record.title or 'Session'} {content.record.started_utc}", 200)),
@@ -67,7 +72,7 @@ def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
         "turns": sections.turns_table(content),
         "transcript": sections.transcript(content),
         "troubles": sections.troubles(content),
-        "data": packed(msgspec.json.encode(_data(content, saved.audio))),
+        "data": packed(json_of(_data(content, audio))),
         "sound": sound,
     }
     page = re.sub(r"\$([a-z_]+)", lambda match: values[match[1]], _part("page.html"))
@@ -97,7 +102,9 @@ def _turn(content: Content, turn: Turn) -> PageTurn:
     began, user_ended, agent_began, agent_ended = (
         None if at_ns is None else content.seconds(at_ns) for at_ns in instants
     )
-    words = (visible(words).replace("\n", " ")[:_MOST_WORDS_CHARS] for words in (turn.user_text, turn.agent_text))
+    words = (
+        visible(words).replace("\n", " ")[:_MOST_WORDS_CHARS] for words in (turn.user_text, turn.agent_text)
+    )
     return PageTurn(turn.number, began, user_ended, agent_began, agent_ended, *words)
 
 

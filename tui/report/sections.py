@@ -54,7 +54,8 @@ def figures(content: Content) -> Markup:
     """The figures of the whole session; what could not be measured is a dash."""
     m = content.metrics
     of = m.percentiles()
-    withheld = f"from {LEAST_TURNS} turns on" if of.p50_ms is None else f"of {of.count} turns"
+    of_turns = f"of {of.count} turn" + ("" if of.count == 1 else "s")
+    withheld = f"from {LEAST_TURNS} turns on" if of.p50_ms is None else of_turns
     answered = sum(turn.response_latency_ms is not None for turn in m.turns if turn.number)
     turns = sum(turn.number > 0 for turn in m.turns)
     kinds = Counter(barge_in.kind.value for barge_in in m.barge_ins)
@@ -62,12 +63,12 @@ def figures(content: Content) -> Markup:
     tiles = [
         _tile("Response p50", numbers.milliseconds(of.p50_ms), withheld),
         _tile("Response p95", numbers.milliseconds(of.p95_ms), withheld),
-        _tile("Worst response", numbers.milliseconds(of.worst_ms), f"of {of.count} turns"),
+        _tile("Worst response", numbers.milliseconds(of.worst_ms), of_turns),
         _tile("Greeting", numbers.milliseconds(m.greeting_latency_ms), "after the session was active"),
         _tile("Turns", str(turns), f"{answered} with a measured response"),
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
         _tile("Errors", str(m.errors), f"findings {m.findings}", warns=m.errors > 0),
-        _tile("Lost", "something" if m.lost else "nothing", ", ".join(faults), warns=m.lost),
+        _tile("Kinds of loss", str(len(faults)), ", ".join(faults), warns=m.lost),
         _tile("Talk", _seconds(m.user_talk_ms), f"agent {_seconds(m.agent_talk_ms)}"),
         _tile("Both at once", _seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
         _tile("Round trip", numbers.milliseconds(m.round_trip_ms), "of the last websocket ping"),

@@ -8,11 +8,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from tui.audio.formats import AudioFormat
 from tui.files import write_atomically
 from tui.models import events as e
+from tui.models.json_text import json_of
 from tui.models.metrics import MetricsFold
 from tui.saving.record import (
     AUDIO_FILE,
@@ -56,7 +55,7 @@ class FolderWriter:
         """The next event."""
         self._fold.apply(event)
         self._note(event)
-        self._lines.append(encoded_event(self._redactor.event(event)))
+        self._lines.append(json_of(self._redactor.event(event)) + b"\n")
 
     def audio(self, item: TrackItem) -> None:
         """The next piece of a track."""
@@ -154,18 +153,3 @@ class _AppendedFile:
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)
         os.close(self._fd)
-
-
-def encoded_event(event: e.SessionEvent) -> bytes:
-    """One line of ``events.jsonl``, as ``opusagent-tui call --json`` prints it."""
-    try:
-        return msgspec.json.encode(event) + b"\n"
-    except UnicodeEncodeError:
-        # A lone surrogate, which JSON can carry and UTF-8 cannot.
-        texts = {name: getattr(event, name) for name in event.__struct_fields__}
-        writable = {
-            name: text.encode("utf-8", "replace").decode()
-            for name, text in texts.items()
-            if type(text) is str
-        }
-        return msgspec.json.encode(msgspec.structs.replace(event, **writable)) + b"\n"

@@ -76,7 +76,7 @@ def list_sessions(
 def find_session(parent: Path, path: Path) -> Path:
     """The session that a path names, or in ``parent`` its name, the beginning of it, its title, or ``latest``.
 
-    What is no session comes back as it is where it exists. Raises `SavedSessionError`.
+    A title, and ``latest``, is the newest one. What exists comes back as it is. Raises `SavedSessionError`.
     """
     if path.exists():
         return path
@@ -88,16 +88,17 @@ def find_session(parent: Path, path: Path) -> Path:
         if not newest:
             raise SavedSessionError(f"There is no session in {parent}.")
         return newest[0].folder
-    found = [name for name in names if name == path.name] or [
-        name for name in names if name.startswith(path.name) or name.partition(" ")[2] == path.name
-    ]
+    titled = [name for name in names if name.partition(" ")[2] == path.name]
+    found = titled[-1:] or [name for name in names if name.startswith(path.name)]
     if len(found) > 1:
         some = ", ".join(f"“{name}”" for name in found[-3:])
         raise SavedSessionError(
             f"{path.name} may be any of {len(found)} sessions in {parent} ({some}); say more of its name."
         )
     if not found:
-        raise SavedSessionError(f"There is no session {path.name} in {parent}; `opusagent-tui sessions` lists them.")
+        raise SavedSessionError(
+            f"There is no session {path.name} in {parent}; `opusagent-tui sessions` lists them."
+        )
     return parent / found[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tui import __version__
+from tui.models.json_text import json_of
 from tui.models.metrics import SessionMetrics
 from tui.models.target import Target
 
@@ -100,4 +101,4 @@ def target_without_secrets(target: Target) -> dict[str, Any]:
 
 def encoded(record: SessionRecord) -> bytes:
     """The content of ``session.json``, laid out to be read."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    return msgspec.json.format(json_of(record), indent=2) + b"\n"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from tui.audio.speech import SpeechEdge, make_detector
 from tui.models import events as e
@@ -11,6 +14,8 @@ from tui.models.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import SavedSession
 
 _CHUNK_MS = 1000
+_SAME_NS = 300_000_000
+"""Two detectors that found an edge within this speak of the same one."""
 _PROOF_NS = 200_000_000
 """An edge is told so long after it, as in a call: behind the events of what it belongs to."""
 
@@ -26,23 +31,26 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
     """The events of a session with the edges of speech found again in its tracks, at the instants they have.
 
-    Without tracks the events are those that were saved. The edges have no number of their own.
+    Without tracks the events are those that were saved. An edge has the number of the event it follows.
     """
     edges = speech_edges(saved)
     if edges is None:
         yield from saved.events()
         return
-    at_edge = 0
-    newest_ns = 0
+    edges = _with_their_way(edges, [event for event in saved.events() if isinstance(event, e.SpeechEdge)])
+    at_edge = number = newest_ns = 0
     for event in saved.events():
         if isinstance(event, e.SpeechEdge):
             continue
         newest_ns = max(newest_ns, event.at_ns)
-        while at_edge < len(edges) and edges[at_edge].at_ns + _PROOF_NS <= newest_ns:
-            yield edges[at_edge]
+        ends = isinstance(event, e.StatusChanged) and event.new in (e.Status.ENDED, e.Status.ERROR)
+        while at_edge < len(edges) and (ends or edges[at_edge].at_ns + _PROOF_NS <= newest_ns):
+            yield msgspec.structs.replace(edges[at_edge], number=number)
             at_edge += 1
+        number = event.number
         yield event
-    yield from edges[at_edge:]
+    for edge in edges[at_edge:]:
+        yield msgspec.structs.replace(edge, number=number)
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
@@ -61,6 +69,37 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
     for speaker, detector in detectors.items():
         found[speaker] += _told(detector.finish(audio.ns_at(audio.frames)), speaker)
     return list(heapq.merge(*found.values(), key=lambda edge: edge.at_ns))
+
+
+def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
+    """The edges of the user with how long their sample took to the socket, as was measured in the call."""
+    ways = {
+        started: sorted(
+            (edge for edge in live if edge.started is started and edge.captured_ns is not None),
+            key=_at_ns,
+        )
+        for started in (True, False)
+    }
+    return [
+        _on_the_way_of(edge, ways[edge.started]) if edge.speaker is e.Speaker.USER else edge for edge in edges
+    ]
+
+
+def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.SpeechEdge:
+    place = bisect_left(ways, edge.at_ns, key=_at_ns)
+    near = [way for way in ways[max(place - 1, 0) : place + 1] if abs(way.at_ns - edge.at_ns) <= _SAME_NS]
+    if not near:
+        return edge
+    way = min(near, key=lambda way: abs(way.at_ns - edge.at_ns))
+    moved_ns = edge.at_ns - way.at_ns
+    captured_ns, sent_ns = (
+        None if at_ns is None else at_ns + moved_ns for at_ns in (way.captured_ns, way.sent_ns)
+    )
+    return msgspec.structs.replace(edge, captured_ns=captured_ns, sent_ns=sent_ns)
+
+
+def _at_ns(edge: e.SpeechEdge) -> int:
+    return edge.at_ns
 
 
 def _told(edges: Iterable[SpeechEdge], speaker: e.Speaker) -> list[e.SpeechEdge]:

@@ -1,0 +1,160 @@
+"""The report without a browser: what stands in it for everyone, script or not."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import zlib
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS, save_call
+from tui.models.text import visible
+from tui.models.turns import LEAST_TURNS, LatencyParts, Turn
+from tui.report.content import read_content
+from tui.report.page import page_of, render
+from tui.report.peaks import FINEST_MS, track_peaks
+from tui.saving.reading import SavedSession, open_session
+from tui.saving.remeasure import remeasure
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_call(tmp_path_factory.mktemp("sessions"))
+
+
+@pytest.fixture
+def saved(folder: Path) -> Iterator[SavedSession]:
+    with open_session(folder) as saved:
+        yield saved
+
+
+class Elements(HTMLParser):
+    """The elements of a page and the texts outside scripts and styles."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.packed: dict[str, str] = {}
+        self._inside = ""
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag if tag in ("script", "style") else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.packed[self.elements[-1][1].get("id") or "script"] = data
+        elif not self._inside:
+            self.texts.append(data)
+
+    def data(self) -> Any:
+        return msgspec.json.decode(zlib.decompress(base64.b64decode(self.packed["data"])))
+
+
+def words_of(page: bytes) -> str:
+    return " ".join(" ".join(Elements(page).texts).split())
+
+
+def test_it_says_what_was_called_and_how_it_went(saved: SavedSession) -> None:
+    words = words_of(render(saved))
+    for said in ("demo", "ended", "ws://127.0.0.1:9/audiocodes", "Hello.", "We are open.", "underrun 1"):
+        assert said in words
+    turn = remeasure(saved).turns[1]
+    assert f"{turn.response_latency_ms:.0f} ms" in words
+    assert f"from {LEAST_TURNS} turns on" in words
+
+
+def test_nothing_in_it_points_outside(saved: SavedSession) -> None:
+    page = Elements(render(saved))
+    for tag, attributes in page.elements:
+        assert "src" not in attributes, tag
+        assert attributes.get("href", "data:,") == "data:,", tag
+    policy = next(each["content"] for _, each in page.elements if "http-equiv" in each)
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert not re.search(r"https?:|//\w", policy)
+
+
+def test_hostile_texts_are_texts(saved: SavedSession) -> None:
+    page = render(saved)
+    assert [tag for tag, _ in Elements(page).elements].count("script") == 3
+    assert visible(HOSTILE[:-1]) in words_of(page)
+    for control in ("\x1b", "\u202e"):
+        assert control.encode() not in page
+
+
+def test_the_sound_is_in_it_sample_by_sample(saved: SavedSession, folder: Path) -> None:
+    sound = zlib.decompress(base64.b64decode(Elements(render(saved)).packed["sound"]))
+    assert sound == (folder / "audio.wav").read_bytes()
+
+
+def test_without_audio_it_is_drawn_and_not_heard(saved: SavedSession) -> None:
+    page = Elements(render(saved, with_audio=False))
+    assert page.packed.get("sound", "") == ""
+    assert page.data()["user"]
+
+
+def test_a_session_without_tracks_has_its_report(folder: Path, tmp_path: Path) -> None:
+    silent = shutil.copytree(folder, tmp_path / "silent")
+    (silent / "audio.wav").unlink()
+    with open_session(silent) as saved:
+        page = Elements(render(saved))
+    assert page.data()["bin_s"] is None
+    assert "audio.wav" in " ".join(page.texts)
+
+
+def test_peaks_are_where_the_sound_is(saved: SavedSession) -> None:
+    assert saved.audio
+    user, agent = track_peaks(saved.audio)
+    loud_user, loud_agent = (np.flatnonzero(np.abs(each.astype(int)).max(axis=1)) for each in (user, agent))
+    assert abs(loud_user[0] * FINEST_MS - QUESTION_MS) < 200
+    assert abs(loud_agent[0] * FINEST_MS - GREETING_MS) < 100
+    assert not set(loud_agent) & set(range(QUESTION_MS // FINEST_MS, ANSWER_MS // FINEST_MS - 5))
+
+
+def test_percentiles_are_told_from_enough_turns_on(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.turns = [
+        Turn(number=n, response_latency_ms=100.0 + n, parts=LatencyParts(agent_ms=60.0)) for n in range(1, 25)
+    ]
+    words = words_of(page_of(content, None))
+    assert "112 ms" in words
+    assert "123 ms" in words
+    assert "not told apart 41 ms" in words
+
+
+def test_what_was_not_measured_is_a_dash(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.turns = [Turn(number=1, unmeasured="the agent did not answer")]
+    words = words_of(page_of(content, None))
+    assert "Worst response –" in words
+    assert "the agent did not answer" in words
+
+
+def test_what_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    with (broken / "events.jsonl").open("ab") as file:
+        file.write(b'{"event":"sta')
+    with open_session(broken) as saved:
+        assert "is cut short" in words_of(render(saved))
+
+
+def test_the_events_are_the_rows_of_the_log(saved: SavedSession) -> None:
+    rows = Elements(render(saved)).data()["rows"]
+    assert ["userStream.chunk", "40 × audio, 0.80 s, 50/s"] in [row[4:6] for row in rows]
+    hello = next(row for row in rows if row[4] == "hello")
+    assert '"type": "hello"' in hello[6]

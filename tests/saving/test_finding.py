@@ -1,0 +1,53 @@
+"""Sessions are named as people name things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui.saving.listing import find_session
+from tui.saving.record import SavedSessionError
+
+NAMES = ["2026-11-22T07-41-25Z demo", "2026-11-22T09-00-00Z demo", "2026-11-23T07-41-25Z agent.example.com"]
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "events.jsonl").write_text("")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (NAMES[0], NAMES[0]),
+        ("2026-11-22T07", NAMES[0]),
+        ("2026-11-23", NAMES[2]),
+        ("demo", NAMES[1]),
+        ("latest", NAMES[2]),
+    ],
+)
+def test_by_name_beginning_title_or_age(parent: Path, said: str, found: str) -> None:
+    assert find_session(parent, Path(said)) == parent / found
+    assert find_session(Path("/nowhere"), parent / said) == parent / found
+
+
+def test_a_path_is_itself(parent: Path) -> None:
+    assert find_session(Path("/nowhere"), parent / NAMES[0]) == parent / NAMES[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [("2026-11-22", "may be any of 2 sessions"), ("other", "There is no session other in")],
+)
+def test_what_is_not_one_session_gets_a_sentence(parent: Path, said: str, sentence: str) -> None:
+    with pytest.raises(SavedSessionError, match=sentence):
+        find_session(parent, Path(said))
+
+
+def test_none_is_the_latest_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SavedSessionError, match="There is no session in"):
+        find_session(tmp_path, Path("latest"))

@@ -1,0 +1,27 @@
+"""JSON of what may hold any text at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+def json_of(value: object) -> bytes:
+    """A value as one line of JSON; a lone surrogate, which JSON can carry and UTF-8 cannot, becomes "?"."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_writable(msgspec.to_builtins(value)))
+
+
+def _writable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_writable(key): _writable(each) for key, each in value.items()}
+        case list():
+            return [_writable(each) for each in value]
+        case _:
+            return value
