@@ -37,6 +37,7 @@ from tui.protocols.base import (
     Outgoing,
     TelephonyEvent,
     agent_detects_turns,
+    foreseen_play_format,
 )
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
@@ -414,6 +415,8 @@ class LiveSession:
         if user_format is not None:
             self.audio.prepare_capture(user_format)
             self._user_audio.begin(user_format.rate)
+        if play_format := foreseen_play_format(self._caller, user_format):
+            self.audio.prepare_playback(play_format)
         if self._protocol.continuous:
             await self.audio.start_capture(silent=True)
 

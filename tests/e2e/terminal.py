@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -55,19 +56,22 @@ class Terminal:
         for key in keys:
             self._tmux("send-keys", key)
 
+    def type(self, text: str) -> None:
+        self._tmux("send-keys", "-l", text)
+
     def text(self) -> str:
         """What is on the screen now."""
         return self._tmux("capture-pane", "-p")
 
-    def wait_for(self, *texts: str, limit_s: float = 20) -> str:
+    def wait_for(self, *texts: str | re.Pattern[str], limit_s: float = 20) -> str:
         """Until all of these stand on the screen; gives the screen."""
         until = time.monotonic() + limit_s
         while True:
             screen = self.text()
-            if all(text in screen for text in texts):
+            missing = [text for text in texts if not _stands(text, screen)]
+            if not missing:
                 return screen
             if time.monotonic() > until:
-                missing = [text for text in texts if text not in screen]
                 raise AssertionError(f"{missing} did not appear within {limit_s:g} s:\n{screen}")
             time.sleep(0.05)
 
@@ -110,6 +114,10 @@ class Terminal:
 
     def kill(self) -> None:
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], check=False, capture_output=True)
+
+
+def _stands(text: str | re.Pattern[str], screen: str) -> bool:
+    return text in screen if isinstance(text, str) else text.search(screen) is not None
 
 
 @contextmanager

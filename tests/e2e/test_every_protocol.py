@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tui.audio.wav import WavWriter, read_wav
 
 pytestmark = pytest.mark.timeout(120)
 
+RESPONSE = re.compile(r"response \d+ ms")
 LINES = {line.name: line for line in caller_lines()}
 
 
@@ -48,7 +50,7 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
         terminal.wait_for("REC")
         say(sound, LINES["services"].path)
         # The answer is long: speak into it.
-        terminal.wait_for("queued", limit_s=20)
+        terminal.wait_for(RESPONSE, limit_s=20)
         say(sound, after_a_pause(LINES["interrupt"].path, tmp_path / "interrupt.wav"))
         terminal.wait_for("unheard", limit_s=20)
         terminal.press("d")

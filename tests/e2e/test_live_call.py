@@ -38,16 +38,25 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.run("demo", "--latency", "0.1")
         terminal.wait_for("active", "How can I help you?", limit_s=15)
         # The log shows the wire in order, with arrival times.
-        screen = terminal.wait_for("playFinished")
+        terminal.wait_for("playFinished")
+        terminal.press("f")
+        terminal.wait_for("\n Filter")
+        terminal.type("not dir:own")
+        terminal.press("Enter")
+        screen = terminal.wait_for("session.accepted", "playFinished")
         assert in_order(screen, "session.accepted", "playStream.start", "playStream.stop", "playFinished")
         assert re.search(r"\+\d+\.\d{3} +← +playStream\.stop", screen)
+        terminal.press("f")
+        terminal.wait_for("\n Filter")
+        terminal.press("C-u", "Enter")
+        terminal.wait_for("r Record")
 
         terminal.press("r")
         terminal.wait_for("REC")
         say(sound, HOURS.path)
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
         terminal.wait_for("s heard: play-2", limit_s=30)
-        assert re.search(r"response \d+ ms", terminal.text())
+        terminal.wait_for(re.compile(r"response \d+ ms"))
 
         # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
         terminal.press("s")

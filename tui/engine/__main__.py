@@ -14,6 +14,7 @@ import sys
 
 import msgspec
 
+from tui.audio.speech import load_detector
 from tui.callbacks import safe_callback_execution, spawn
 from tui.engine.engine import Engine
 from tui.engine.wire import Unpacker, commands
@@ -29,6 +30,7 @@ def main() -> None:
     # The screen's Ctrl+C is no signal of ours; it ends us through the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    load_detector()
     asyncio.run(serve(stdin, stdout, log_path))
 
 

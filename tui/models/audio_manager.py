@@ -149,6 +149,10 @@ class AudioManager:
         if self.tracks:
             self.tracks.user_format(user_format)
 
+    def prepare_playback(self, play_format: AudioFormat) -> None:
+        """Be ready for replies in the format that is expected of them; others play all the same."""
+        self.playback.prepare(play_format)
+
     async def start_capture(self, *, silent: bool) -> None:
         """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""
         await self.capture.start(silent=silent)

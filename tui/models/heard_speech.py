@@ -15,6 +15,8 @@ _REST_MS = 1_000
 _BEFORE_MS = 300
 """Of silence before a sound, so that the step back to an onset never reaches behind what was left out."""
 _WAITING_BLOCKS = 250
+_AT_ONCE_BLOCKS = 3
+"""Detected in at a time: what has waited for the detector must not hold up the loop."""
 
 
 class HeardSpeech:
@@ -33,7 +35,10 @@ class HeardSpeech:
 
     def finish(self) -> list[e.SpeechEdge]:
         """Nothing more is heard: the end of what was being said, if anything was."""
-        return [*self._detect(), *_told(self._detector.finish(self._end_ns) if self._detector else [])]
+        return [
+            *self._detect(len(self._waiting)),
+            *_told(self._detector.finish(self._end_ns) if self._detector else []),
+        ]
 
     def feed(self, start_ns: int, block: bytes) -> list[e.SpeechEdge]:
         """The edges that a block brings to light, whose first sample left the speaker at that instant."""
@@ -47,13 +52,13 @@ class HeardSpeech:
             self._waiting.append((start_ns - _BEFORE_MS * 1_000_000, before))
         self._waiting.append((start_ns, block))
         self._silent_ms = self._silent_ms + len(block) / 2 * 1000 / self.rate if silent else 0.0
-        return self._detect()
+        return self._detect(_AT_ONCE_BLOCKS)
 
-    def _detect(self) -> list[e.SpeechEdge]:
+    def _detect(self, most_blocks: int) -> list[e.SpeechEdge]:
         if self._detector is None:
             return []
         found: list[e.SpeechEdge] = []
-        while self._waiting:
+        for _ in range(min(most_blocks, len(self._waiting))):
             start_ns, block = self._waiting.popleft()
             self._end_ns = start_ns + frames_to_ns(len(block) // 2, self.rate)
             found += _told(self._detector.feed(block, self._end_ns))

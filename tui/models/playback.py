@@ -47,7 +47,8 @@ class Cut(msgspec.Struct, frozen=True):
 class Playback:
     """Replies in, sound out, for one call. On the engine's loop; news goes to ``tell``.
 
-    The speaker is opened for the first reply, at its rate; replies at other rates are resampled to it.
+    A device is opened before the first reply where its rate is foreseen, everything else for it, at its rate;
+    later replies at other rates are resampled to that.
     """
 
     def __init__(
@@ -92,6 +93,14 @@ class Playback:
         self.silent_ns: int | None = None
         """Since when the speaker is silent after the last flush."""
         self._speech: HeardSpeech | None = None
+
+    def prepare(self, audio_format: AudioFormat) -> None:
+        """Open a device for replies in this format, before the first one.
+
+        A device takes its first blocks in one burst, which would empty the queue of what the reply begins with.
+        """
+        if self.queue is None and self._found.output is OutputKind.DEVICE:
+            self._open(audio_format.rate)
 
     def begin(self, reply: str, audio_format: AudioFormat) -> None:
         """A reply begins; one that was flushed may begin anew."""
@@ -294,16 +303,29 @@ class Playback:
 
     def _decode(self, reply: str, audio_format: AudioFormat) -> PlaybackQueue:
         """Get ready to decode a reply; the first one decides the rate that is played."""
-        if self.queue is None:
-            self.queue = PlaybackQueue(audio_format.rate)
-            self.queue.volume = self._volume
-            self._speech = HeardSpeech(audio_format.rate)
-            self._opening = spawn(self._open_speaker(self.queue), "open speaker")
-        resampler = LiveResampler(audio_format.rate, self.queue.rate)
+        if self.queue is None or (
+            audio_format.rate != self.queue.rate and not self._decoders and not self._fed_frames
+        ):
+            queue = self._open(audio_format.rate)
+        else:
+            queue = self.queue
+        resampler = LiveResampler(audio_format.rate, queue.rate)
         self._decoders[reply] = (StreamDecoder(audio_format), resampler)
-        return self.queue
+        return queue
 
-    async def _open_speaker(self, queue: PlaybackQueue) -> None:
+    def _open(self, rate: int) -> PlaybackQueue:
+        """A queue at this rate, and a speaker that will pull from it; one opened at another rate is given back."""
+        queue = self.queue = PlaybackQueue(rate)
+        queue.volume = self._volume
+        self._speech = HeardSpeech(rate)
+        self._opening = spawn(self._open_speaker(queue, self._opening), "open speaker")
+        return queue
+
+    async def _open_speaker(self, queue: PlaybackQueue, earlier: asyncio.Task[None] | None) -> None:
+        if earlier:
+            await earlier
+        if self.speaker:
+            await self.speaker.close()
         speaker = Speaker(
             queue,
             block_ms=self._block_ms,

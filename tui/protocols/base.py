@@ -260,6 +260,21 @@ def agent_detects_turns(caller: CallerEnd) -> bool:
     return caller.agent_detects_turns if isinstance(caller, KnowsTurns) else True
 
 
+@runtime_checkable
+class KnowsPlayFormat(Shape):
+    """What a `CallerEnd` may be as well: of a protocol whose replies may come at another rate than user audio."""
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """What replies are expected in; None until it is known."""
+        ...
+
+
+def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
+    """What the first reply is likely to come in: the user's format, unless the protocol knows better."""
+    return caller.play_format if isinstance(caller, KnowsPlayFormat) else user_format
+
+
 class AgentEnd(Shape):
     """The agent's side of one call, for the local agent. Same rules as `CallerEnd`."""
 

@@ -105,6 +105,11 @@ class ElevenLabsCaller(CallerDefaults):
         return self._user_format
 
     @property
+    def play_format(self) -> AudioFormat | None:
+        """What replies are expected in."""
+        return self._play_format
+
+    @property
     def user_stream_open(self) -> bool:
         """Always in a call, unless the user has to wait for a reply to be heard."""
         return self._user_format is not None and self._in_call and (self._barge_in or not self._unheard)

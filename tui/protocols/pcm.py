@@ -158,6 +158,11 @@ class PcmCaller(CallerDefaults):
         return self._user_format
 
     @property
+    def play_format(self) -> AudioFormat | None:
+        """What replies are expected in."""
+        return self._play_format
+
+    @property
     def user_stream_open(self) -> bool:
         """Whether audio may flow: always in a call, unless the agent is told when the user stops."""
         return self._in_call and (self._user_speaks or not self._says_end)

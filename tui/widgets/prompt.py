@@ -98,7 +98,7 @@ class PromptLine(Vertical):
         self.line.placeholder = question.hint
         self.tell("")
         self.add_class("-open")
-        self.line.focus()
+        self.screen.set_focus(self.line)
 
     def tell(self, message: str) -> None:
         """Show this above the line; nothing: no longer."""

@@ -83,7 +83,7 @@ class WriteLine(Horizontal):
         if not self.is_open:
             self._came_from = self.screen.focused
         self.add_class("-open")
-        self.line.focus()
+        self.screen.set_focus(self.line)
 
     def action_close(self) -> None:
         """Give the keys back."""

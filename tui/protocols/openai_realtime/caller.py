@@ -88,6 +88,11 @@ class OpenAICaller:
         return self._user_format
 
     @property
+    def play_format(self) -> AudioFormat | None:
+        """What replies are expected in."""
+        return self._session.output_format
+
+    @property
     def user_stream_open(self) -> bool:
         """Whether the user records, and need not wait for the agent to finish."""
         may_speak = self._barge_in or not self._answers.playing

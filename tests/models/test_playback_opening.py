@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, device
+from tui.audio import devices
+from tui.audio.formats import AudioFormat, Encoding
+from tui.models.audio_manager import AudioManager
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+PCM_24K = AudioFormat(Encoding.PCM16, 24_000)
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    module = FakeSoundDevice(device("Headset", 1, 2), defaults=(0, 0))
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    return module
+
+
+async def opened(audio: AudioManager) -> None:
+    assert audio.playback._opening
+    await audio.playback._opening
+
+
+async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundDevice) -> None:
+    audio = AudioManager()
+    await audio.configure(input="lines")
+    audio.prepare_playback(PCM_24K)
+    await opened(audio)
+    (stream,) = desk.streams
+    assert stream.arguments["samplerate"] == 24_000
+    # The burst in which a device takes its first blocks must not empty the queue of a reply that begins.
+    out = bytearray(960)
+    stream.arguments["callback"](out, 480, None, None)
+    audio.playback.begin("a", PCM_24K)
+    audio.playback.play("a", b"\1\0" * 4800)
+    stream.arguments["callback"](out, 480, None, None)
+    assert bytes(out) == b"\1\0" * 480
+    await audio.close()
+
+
+async def test_a_first_reply_at_another_rate_opens_the_speaker_anew(desk: FakeSoundDevice) -> None:
+    audio = AudioManager()
+    await audio.configure(input="lines")
+    audio.prepare_playback(PCM_24K)
+    audio.playback.begin("a", PCM_16K)
+    await opened(audio)
+    foreseen, real = desk.streams
+    assert foreseen.calls[-1] == "close"
+    assert real.arguments["samplerate"] == 16_000
+    audio.playback.play("a", b"\1\0" * 3200)
+    # Later ones are resampled: the speaker is not opened in the middle of what is heard.
+    audio.playback.begin("b", PCM_24K)
+    await opened(audio)
+    assert len(desk.streams) == 2
+    await audio.close()
