@@ -49,7 +49,7 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.press("f")
         terminal.wait_for("\n Filter")
         terminal.press("C-u", "Enter")
-        terminal.wait_for("r Record")
+        terminal.wait_for(re.compile(r"Events · [0-9,]+ *─"))
 
         terminal.press("r")
         terminal.wait_for("REC")
