@@ -31,6 +31,7 @@ from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.connect import ConnectScreen
+from tui.screens.devices import DevicesScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
@@ -168,7 +169,7 @@ class OpusAgentApp(App[int]):
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
         """Poll what is seen of these, from the top down: below a full screen nothing is."""
         for screen in reversed(screens):
-            if isinstance(screen, SessionScreen | ConnectScreen | CallbacksScreen | ExportScreen):
+            if isinstance(screen, _POLLED):
                 screen.poll()
             if not screen.is_modal:
                 break
@@ -265,6 +266,25 @@ class OpusAgentApp(App[int]):
         """What callbacks do and how long they take."""
         if not isinstance(self.screen, CallbacksScreen):
             self.push_screen(CallbacksScreen(self.bridge))
+
+    def action_devices(self) -> None:
+        """Which there are, which are used."""
+        if not isinstance(self.screen, DevicesScreen):
+            self.push_screen(DevicesScreen(self.bridge, self.target))
+
+    @on(DevicesScreen.Chosen)
+    def use_device(self, event: DevicesScreen.Chosen) -> None:
+        """From now on, and in the next call of the same target."""
+        if self.bridge.state.status.live:
+            self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
+        if self.target is not None:
+            self.target = msgspec.structs.replace(self.target, **{event.direction: event.spec})
+            if self._on_call is not None:
+                self._on_call(self.target)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A saved session uses no microphone."""
+        return not (action == "devices" and self._replay)
 
     # endings: all of them come here
 

@@ -37,6 +37,9 @@ class Microphone:
         self.block_due_ns: int | None = None
         """When the block that is being delivered was due; None when a device, not the clock, delivers it."""
         self.device = device
+        self.openings = 0
+        """How often a device was opened: what follows each time is another stream."""
+        self._wanted = False
         self._callback = callback
         self._block_ms = block_ms
         self._spawn = spawn
@@ -53,6 +56,7 @@ class Microphone:
 
     async def start(self, *, silent: bool) -> None:
         """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence flows."""
+        self._wanted = not silent
         if silent or self.device is None:
             self._callback_ns = None
             await self._close_device()
@@ -90,12 +94,13 @@ class Microphone:
     async def reopen(self, device: devices.Device) -> None:
         """Deliver from this device, if one is to deliver at all. Raises `AudioDeviceError`; then silence flows."""
         self.device = device
-        if self._callback_ns is not None:
+        if self._wanted:
             await self._close_device()
             await self.start(silent=False)
 
     async def stop(self) -> None:
         """Deliver nothing any more, and give back the device."""
+        self._wanted = False
         self._callback_ns = None
         self._stop_clock()
         await self._close_device()
@@ -110,6 +115,7 @@ class Microphone:
             latency="low",
         )
         self._callback_ns = self._callback_ns or self._clock_ns()
+        self.openings += 1
         stream.start()
         return stream
 

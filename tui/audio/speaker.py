@@ -108,10 +108,11 @@ class Speaker:
             await asyncio.to_thread(stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Play on through this device. Raises `AudioDeviceError`; then nothing plays."""
+        """Play on through this device; a file ends. Raises `AudioDeviceError`; then nothing plays, but a clock."""
         await self.drop()
         self._resampler, self._resampled = None, b""
         await asyncio.to_thread(self.open_device, device)
+        self._stop_clock()
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
         """Start playing to a file or to nobody. Raises `AudioFileError`."""
@@ -170,12 +171,17 @@ class Speaker:
 
     async def close(self) -> None:
         """Stop and give back the device or the file."""
-        if self._clocked:
-            self._clocked.cancel()
         self._callback_ns = None
         await self.drop()
+        self._stop_clock()
+
+    def _stop_clock(self) -> None:
+        if self._clocked:
+            self._clocked.cancel()
+            self._clocked = None
         if self._file:
             self._file.close()
+            self._file = None
 
     def _play_block(self, due_ns: int) -> None:
         block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)

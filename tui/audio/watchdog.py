@@ -10,6 +10,8 @@ from enum import StrEnum
 
 LEAST_STALL_MS = 500.0
 STALL_BLOCKS = 10
+BLIND_MS = 200.0
+"""Looks farther apart tell nothing of the device: the program itself was late, or stopped."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 
 
@@ -30,14 +32,23 @@ class Watchdog:
         self.health = Health.WORKS
         self.since_ns = 0
         """When the device was last known to work; of use while it does not."""
+        self._looked_ns: int | None = None
+        self._saw_ns = 0
+        """Since when looks have come without a pause."""
         self._limit_ns = int(max(LEAST_STALL_MS, STALL_BLOCKS * block_ms) * 1_000_000)
         self._retry_ns = 0
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
         """Judge by the last callback, or the opening where there was none; True when the health changed."""
+        if self._looked_ns is not None and now_ns - self._looked_ns > BLIND_MS * 1_000_000:
+            self._saw_ns = now_ns
+        self._looked_ns = now_ns
         if vanished:
             health = Health.VANISHED
+        elif self.health is Health.WORKS:
+            silent_ns = now_ns - max(callback_ns, self._saw_ns)
+            health = Health.STALLED if silent_ns >= self._limit_ns else Health.WORKS
         else:
             health = Health.STALLED if now_ns - callback_ns >= self._limit_ns else Health.WORKS
         if health is self.health:

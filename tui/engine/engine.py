@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 from tui import assets
 from tui.audio import devices
+from tui.audio.devices import AudioDeviceError
 from tui.callbacks import callback_tracing, spawn
 from tui.dialling import settle
 from tui.engine import wire
@@ -79,6 +81,8 @@ class Engine:
             case wire.Connect():
                 await self._connect(command)
             case wire.ListDevices():
+                if command.anew:
+                    await self._look_again()
                 found = await asyncio.to_thread(list_devices)
                 self._pending.append(found)
             case wire.PlayAudio():
@@ -118,6 +122,14 @@ class Engine:
                 await self._audio.switch(command.direction, command.device)
             case _:
                 pass
+
+    async def _look_again(self) -> None:
+        """Have PortAudio list the devices anew, whoever uses some."""
+        if self._call is not None and not self._call.done():
+            await self._audio.look_again()
+            return
+        with contextlib.suppress(AudioDeviceError):  # the list that follows says what is wrong
+            await asyncio.to_thread(devices.refresh_devices)
 
     async def _speak(self, session: LiveSession, key: str) -> None:
         for line, recorded in zip(assets.caller_lines(), caller_lines(), strict=True):

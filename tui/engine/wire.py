@@ -112,6 +112,9 @@ class PlayAudio(_Item, frozen=True, tag="play_audio"):
 class ListDevices(_Item, frozen=True, tag="list_devices"):
     """Ask for a `DeviceList`."""
 
+    anew: bool = False
+    """Look for devices that came or went: what is open is closed for that, and opened again."""
+
 
 class Pause(_Item, frozen=True, tag="pause"):
     """The screen is about to stop reading (ctrl+z), or reads again: hold frames back meanwhile."""
@@ -179,6 +182,11 @@ class DeviceList(_Item, frozen=True, tag="devices"):
 
     devices: tuple[DeviceInfo, ...]
     problem: str = ""
+
+    def spec_of(self, device: DeviceInfo) -> str:
+        """What to ask for it by: its name, which holds the next time; an index only for names that come twice."""
+        alone = sum(other.name == device.name for other in self.devices) == 1
+        return device.name if alone else str(device.index)
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):

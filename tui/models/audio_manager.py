@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tui.audio import endpoints, pcm
+from tui.audio import devices, endpoints, pcm
 from tui.audio.blocks import Captured
 from tui.audio.cancel import EchoCanceller
+from tui.audio.devices import AudioDeviceError
 from tui.audio.echo_guard import EchoGate, EchoGuard
-from tui.audio.endpoints import Endpoints, InputKind
+from tui.audio.endpoints import InputKind
 from tui.audio.formats import AudioFormat, encode
 from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
 from tui.audio.webrtc import EchoUnavailable, make_processor
@@ -40,7 +41,6 @@ class AudioManager:
 
     capture: Capture
     playback: Playback
-    _found: Endpoints
     _care: DeviceCare
     _load: CallbackLoad
 
@@ -71,7 +71,6 @@ class AudioManager:
         found = await asyncio.to_thread(endpoints.resolve, input, output)
         if found.input is InputKind.FILE:
             lines = [CallerLine(found.input_name, "", input)]
-        self._found = found
         self._news, self._told, self._overflows = [], {}, 0
         guard = await self._make_guard(echo)
         self._load = CallbackLoad(block_ms)
@@ -263,14 +262,29 @@ class AudioManager:
             spawn(self._care.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, direction: str, spec: str) -> None:
-        """Use another microphone ("input") or speaker ("output") from now on; `poll` tells what came of it."""
-        path = "capture" if direction == "input" else "playback"
-        cared = self._cared()
-        if path in cared:
-            await self._care.switch(path, cared[path], spec)
+        """Use another microphone ("input") or speaker ("output") from now on; `poll` tells what came of it.
+
+        ``spec`` is as in the options: "auto", an index, or a part of the name.
+        """
+        way: devices.Direction = "input" if direction == "input" else "output"
+        try:
+            device = await asyncio.to_thread(devices.find_device, spec, way)
+        except AudioDeviceError as error:
+            self._news.append(audio_error(self._clock_ns(), "device", str(error)))
+            return
+        if way == "input":
+            self.capture.choose(device)
         else:
-            message = f"There is no {direction} to switch yet: it is opened with the first sound."
-            self._news.append(audio_error(self._clock_ns(), "device", message))
+            await self.playback.choose(device)
+        path = "capture" if way == "input" else "playback"
+        if one := self._cared().get(path):
+            await self._care.switch(one, device)
+        else:
+            self._tell_opened()
+
+    async def look_again(self) -> None:
+        """Have PortAudio list the devices anew; in a call sound pauses for a moment."""
+        await self._care.look_again(self._cared())
 
     def _cared(self) -> dict[str, Caredfor]:
         microphone, speaker = self.capture.microphone, self.playback.speaker
@@ -280,12 +294,12 @@ class AudioManager:
         }
 
     def _tell_opened(self) -> None:
-        found, speaker, microphone = self._found, self.playback.speaker, self.capture.microphone
+        speaker, microphone = self.playback.speaker, self.capture.microphone
         self._news.append(
             e.AudioOpened(
                 at_ns=self._clock_ns(),
-                capture=microphone.device.name if microphone and microphone.device else found.input_name,
-                playback=speaker.device.name if speaker and speaker.device else found.output_name,
+                capture=microphone.device.name if microphone and microphone.device else self.capture.name,
+                playback=speaker.device.name if speaker and speaker.device else self.playback.name,
                 capture_rate=self.capture.format.rate,
                 playback_rate=speaker.queue.rate if speaker else 0,
                 latency_ms=speaker.latency_ms if speaker else 0.0,

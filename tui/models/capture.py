@@ -10,7 +10,7 @@ import msgspec
 
 from tui.audio.blocks import Captured, CaptureHandoff
 from tui.audio.capture_steps import GainStep, LevelStep, LineStep, MuteStep
-from tui.audio.devices import AudioDeviceError
+from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.echo_guard import EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, Encoding
@@ -86,7 +86,7 @@ class Capture:
         self._microphone: Microphone | None = None
         self._resampler: LiveResampler | None = None
         self._instants: BlockInstants | None = None
-        self._instants_dropped = self._counted_frames = 0
+        self._instants_dropped = self._counted_frames = self._openings = 0
         self.chain = CallbackChain("capture")
         """What every block goes through on its way to the wire; add your own steps."""
         for step in (self._line, self.gain, self.mute, self.level):
@@ -105,6 +105,11 @@ class Capture:
         )
 
     @property
+    def name(self) -> str:
+        """Of what is captured from, before it is opened."""
+        return self._found.input_name
+
+    @property
     def microphone(self) -> Microphone | None:
         """What delivers; None before the first opening."""
         return self._microphone
@@ -116,16 +121,18 @@ class Capture:
         assert self._microphone is not None
         if not silent and self._found.input is not InputKind.DEVICE:
             self._speak_next_line()
-        was_open = self._microphone.from_device
         try:
             await self._microphone.start(silent=silent)
         except AudioDeviceError as error:
             self._tell(audio_error(self._clock_ns(), "device", str(error)))
         self._instants = None
-        if self._microphone.from_device and not was_open:
-            self.health.opened()
-        rate = self._microphone.device_rate
-        self._resampler = None if rate == self.format.rate else LiveResampler(rate, self.format.rate)
+
+    def choose(self, device: Device) -> None:
+        """Use this microphone, which is opened when it is wanted first."""
+        self._found = msgspec.structs.replace(
+            self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
+        )
+        self.stop_speaking()
 
     async def stop(self) -> None:
         """Deliver no more blocks, and give back the microphone."""
@@ -143,11 +150,19 @@ class Capture:
         while True:
             await self.handoff.wait()
             for captured_ns, block in self.handoff.take():
+                self._notice_opening()
                 end_ns = self._end_ns(captured_ns, block)
                 if self._microphone and self._microphone.from_device:
                     self._judge(end_ns, block, self._microphone.device_rate)
                     block = self._guarded(end_ns, block, self._microphone.device_rate)
                 yield Captured(end_ns, captured_ns, self._at_agreed_rate(block))
+
+    def _notice_opening(self) -> None:
+        """What comes from a device that was opened anew goes on from nothing."""
+        if self._microphone and self._microphone.openings != self._openings:
+            self._openings = self._microphone.openings
+            self._instants = self._resampler = None
+            self.health.opened()
 
     def _guarded(self, end_ns: int, block: bytes, rate: int) -> bytes:
         """A block of the device without what the guard takes out of it."""
@@ -226,8 +241,11 @@ class Capture:
         return self._line.speaking
 
     def _at_agreed_rate(self, block: bytes) -> bytes:
-        if self._resampler is None or self._microphone is None or not self._microphone.from_device:
+        if self._microphone is None or not self._microphone.from_device:
             return block
+        rate = self._microphone.device_rate
+        if self._resampler is None or self._resampler.from_rate != rate:
+            self._resampler = LiveResampler(rate, self.format.rate)
         return self._resampler.feed(block)
 
     def _speak_next_line(self) -> None:

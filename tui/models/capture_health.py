@@ -36,12 +36,12 @@ class CaptureHealth:
         """Mean of the samples of about the last second, -1..1."""
         self.is_zero = False
         """Whether the last block was nothing but zeros."""
+        self._told_zeros = False
         self.opened()
 
     def opened(self) -> None:
         """The microphone was opened: what follows is its first sound."""
         self._zeros_ms: float | None = 0.0
-        self._told_zeros = False
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
@@ -59,8 +59,8 @@ class CaptureHealth:
             return []
         if not self.is_zero:
             self._zeros_ms = None
-            text = "The microphone delivers sound."
-            return [Verdict(Condition.ONLY_ZEROS, False, text)] if self._told_zeros else []
+            told, self._told_zeros = self._told_zeros, False
+            return [Verdict(Condition.ONLY_ZEROS, False, "The microphone delivers sound.")] if told else []
         self._zeros_ms += block_ms
         if self._zeros_ms < ZEROS_MS or self._told_zeros:
             return []

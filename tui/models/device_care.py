@@ -85,20 +85,26 @@ class DeviceCare:
                 self._recovering.add(path)
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
 
-    async def switch(self, path: str, one: Caredfor, spec: str) -> None:
-        """Use another device, found as the options find it; where that fails all stays as it was."""
-        direction: devices.Direction = "input" if path == "capture" else "output"
+    async def switch(self, one: Caredfor, device: Device) -> None:
+        """Use another device; where that fails all stays as it was."""
         async with self._lock:
             before = one.device
             try:
-                device = await asyncio.to_thread(devices.find_device, spec, direction)
                 await one.reopen(device)
             except AudioDeviceError as error:
                 self._tell(audio_error(self._clock_ns(), "device", str(error)))
-                if before is not None and before != one.device:
-                    await one.reopen(before)
-                return
+                if before is not None:
+                    await self._try_again(one, before)
             self._opened()
+
+    async def look_again(self, cared: dict[str, Caredfor]) -> None:
+        """Have PortAudio list the devices anew: what is open is closed for that, and opened again."""
+        async with self._lock:
+            concerned = [one for one in cared.values() if one.callback_ns is not None]
+            await self._list_anew(concerned)
+            for one in concerned:
+                if one.device is not None and not self._closed:
+                    await self._try_again(one, one.device)
 
     async def open_again(self, one: Caredfor) -> None:
         """Open the same device once more, with the settings it has now."""
@@ -124,9 +130,7 @@ class DeviceCare:
                     return  # it came back with the other one
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
                 if vanished:
-                    for one in concerned:
-                        await one.drop()
-                    await asyncio.to_thread(devices.refresh_devices)
+                    await self._list_anew(concerned)
                 for one in concerned if vanished else [cared[path]]:
                     if one.device is not None and not self._closed:
                         await one.reopen(await asyncio.to_thread(_again, one.device))
@@ -136,6 +140,18 @@ class DeviceCare:
             pass  # it is told already that the device has gone; the next attempt comes
         finally:
             self._recovering.discard(path)
+
+    async def _list_anew(self, concerned: list[Caredfor]) -> None:
+        for one in concerned:
+            await one.drop()
+        await asyncio.to_thread(devices.refresh_devices)
+
+    async def _try_again(self, one: Caredfor, device: Device) -> None:
+        """Open it again; where that fails the watchdog goes on trying."""
+        try:
+            await one.reopen(await asyncio.to_thread(_again, device))
+        except AudioDeviceError as error:
+            self._tell(audio_error(self._clock_ns(), "device", str(error)))
 
     async def _called_back(self, one: Caredfor) -> None:
         """Wait a moment for the first block, so that a device is not said to stall that has just begun."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tui.audio.arrivals import Arrivals
-from tui.audio.devices import AudioDeviceError
+from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.endpoints import Endpoints, OutputKind
 from tui.audio.formats import AudioFormat, StreamDecoder
 from tui.audio.levels import LevelMeter, MeterReading, measure
@@ -222,6 +222,19 @@ class Playback:
             return 0
         held_ms = self.speaker.latency_ms + self._block_ms
         return max(int(held_ms * self.frames_per_ms) - self.stats.gap_frames, 0)
+
+    @property
+    def name(self) -> str:
+        """Of what is played to, before it is opened."""
+        return self._found.output_name
+
+    async def choose(self, device: Device) -> None:
+        """Use this speaker, which is opened with the first sound; `speaker` is there where it came already."""
+        if self._opening:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        self._found = msgspec.structs.replace(
+            self._found, output=OutputKind.DEVICE, output_name=device.name, output_device=device
+        )
 
     def set_volume(self, volume: float) -> None:
         """0..2; samples are bit-exact at 1."""

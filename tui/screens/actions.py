@@ -273,6 +273,12 @@ APP: Sequence[Action] = (
         "Every callback: calls, errors, and how long it takes; the switch for it.",
     ),
     Action(
+        "devices",
+        "D",
+        "Devices",
+        "Microphones and speakers: what is in use, and another one, also in mid-call.",
+    ),
+    Action(
         "suspend",
         "ctrl+z",
         "Suspend",

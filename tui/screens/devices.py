@@ -1,0 +1,146 @@
+"""The devices screen: microphones and speakers, which of them are in use, and another one, also in mid-call."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui.bridge import Bridge
+from tui.engine.wire import DeviceInfo, DeviceList, ListDevices
+from tui.models.target import Target
+from tui.models.text import one_line
+from tui.screens.actions import Action, bindings
+
+DEVICES = (
+    Action("devices_anew", "r", "Look again", "Look for devices that came or went.", "look_again"),
+    Action("devices_close", "escape,D", "Close", "Back to the session.", "close", key_display="esc"),
+)
+HINT = "⏎ uses it · tab other list · r looks again (sound pauses for a moment) · esc closes"
+_LISTS = {"input": "Microphone", "output": "Speaker"}
+
+
+class DevicesScreen(ModalScreen[None], inherit_bindings=False):
+    """Two lists; `poll` it while it is shown. ``target`` is who is called, whose devices are marked."""
+
+    CSS_PATH = "devices.tcss"
+    TITLE = "Devices"
+    AUTO_FOCUS = "#input"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(DEVICES)
+
+    class Chosen(Message):
+        """A device is to be used, now and in the next call."""
+
+        def __init__(self, direction: str, spec: str) -> None:
+            super().__init__()
+            self.direction, self.spec = direction, spec
+
+    def __init__(self, bridge: Bridge, target: Target | None) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self._specs = {"input": target.input, "output": target.output} if target else {}
+        self._lists = {direction: OptionList(id=direction, markup=False) for direction in _LISTS}
+        self._told = Static(id="told", markup=False)
+        self._shown: tuple[object, ...] = ()
+        self._error = bridge.state.last_error
+        """What had failed before; only what fails from now on is told here."""
+
+    def compose(self) -> ComposeResult:
+        """Side by side."""
+        with Vertical(id="devices") as box:
+            box.border_title = "Devices"
+            with Horizontal(id="lists"):
+                for direction, title in _LISTS.items():
+                    self._lists[direction].border_title = title
+                    yield self._lists[direction]
+            yield self._told
+            yield Static(HINT, id="hint", markup=False)
+
+    def on_mount(self) -> None:
+        """Ask for them."""
+        self.bridge.send(ListDevices())
+        self.poll()
+
+    def poll(self) -> None:
+        """Show what there is, if that has changed. Called every tick."""
+        state, listed = self.bridge.state, self.bridge.devices
+        error = state.last_error if state.last_error is not self._error else None
+        shown = (listed, state.status.live, state.capture, state.playback, error, tuple(self._specs.values()))
+        if shown == self._shown or not self.is_mounted:
+            return
+        self._shown = shown
+        if listed is None:
+            self._tell("Looking for devices …")
+            return
+        for direction, options in self._lists.items():
+            self._fill(options, direction, listed)
+        self._tell(error.message if error else listed.problem)
+
+    def _fill(self, options: OptionList, direction: str, listed: DeviceList) -> None:
+        usable = [device for device in listed.devices if _channels(device, direction)]
+        under_cursor = options.highlighted_option
+        if under_cursor is not None:
+            wanted = [listed.spec_of(device) == under_cursor.id for device in usable]
+        else:
+            wanted = [self._used(device, direction, listed) for device in usable]
+        options.set_options(
+            Option(self._line(device, direction, listed), id=listed.spec_of(device)) for device in usable
+        )
+        if usable:
+            options.highlighted = wanted.index(True) if any(wanted) else 0
+
+    def _line(self, device: DeviceInfo, direction: str, listed: DeviceList) -> Content:
+        used = self._used(device, direction, listed)
+        default = device.default_input if direction == "input" else device.default_output
+        word = "  in use" if self.bridge.state.status.live else "  next call"
+        return Content.assemble(
+            ("● " if used else "  ", "$text-success"),
+            (one_line(device.name, 60), "bold" if used else ""),
+            (word if used else "", "$text-success"),
+            ("  default" if default else "", "$foreground-muted"),
+        )
+
+    def _used(self, device: DeviceInfo, direction: str, listed: DeviceList) -> bool:
+        """In a call, the one in use; else the one that the next call would use."""
+        state = self.bridge.state
+        if state.status.live:
+            return device.name == (state.capture if direction == "input" else state.playback)
+        spec = self._specs.get(direction, "auto")
+        if spec == "auto":
+            return device.default_input if direction == "input" else device.default_output
+        return spec in (listed.spec_of(device), device.name, str(device.index))
+
+    def _tell(self, sentence: str) -> None:
+        self._told.update(one_line(sentence, 400))
+        self._told.display = bool(sentence)
+
+    # what the keys do
+
+    @on(OptionList.OptionSelected)
+    def choose(self, event: OptionList.OptionSelected) -> None:
+        """Use the device under the cursor, or under the mouse."""
+        direction, spec = event.option_list.id or "", event.option.id or ""
+        self._error = self.bridge.state.last_error
+        self._specs[direction] = spec
+        self.post_message(self.Chosen(direction, spec))
+
+    def action_look_again(self) -> None:
+        """Look for devices that came or went."""
+        self._error = self.bridge.state.last_error
+        self.bridge.send(ListDevices(anew=True))
+
+    def action_close(self) -> None:
+        """Done."""
+        self.dismiss()
+
+
+def _channels(device: DeviceInfo, direction: str) -> int:
+    return device.inputs if direction == "input" else device.outputs
