@@ -24,7 +24,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tui.bridge import Bridge, EngineLink
-from tui.engine.wire import Connect, Pause
+from tui.engine.wire import Connect, Pause, SwitchDevice
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.remembered import ScreenMemory
@@ -45,6 +45,7 @@ CRASHED = 70
 TERMINAL_LOST = 129
 _SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
 _START_FAILURES = (OSError, RuntimeError, ValueError)
+_POLLED = SessionScreen | ConnectScreen | CallbacksScreen | DevicesScreen | ExportScreen
 
 
 class OpusAgentApp(App[int]):

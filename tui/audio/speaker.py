@@ -62,6 +62,7 @@ class Speaker:
         self._resampler: LiveResampler | None = None
         self._resampled = b""
         self._clocked: asyncio.Task[None] | None = None
+        self._spawn: Callable[..., asyncio.Task[None]] | None = None
         self._file: WavWriter | None = None
 
     @property
@@ -108,16 +109,26 @@ class Speaker:
             await asyncio.to_thread(stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Play on through this device; a file ends. Raises `AudioDeviceError`; then nothing plays, but a clock."""
+        """Play on through this device; a file ends with it.
+
+        Raises `AudioDeviceError`; then nothing plays, or as before nobody listens.
+        """
         await self.drop()
-        self._resampler, self._resampled = None, b""
-        await asyncio.to_thread(self.open_device, device)
+        spawn = self._spawn if self._clocked else None
         self._stop_clock()
+        self._resampler, self._resampled = None, b""
+        try:
+            await asyncio.to_thread(self.open_device, device)
+        except devices.AudioDeviceError:
+            if spawn:
+                self.start_clocked(OutputKind.NONE, "", spawn)
+            raise
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
         """Start playing to a file or to nobody. Raises `AudioFileError`."""
         if kind is OutputKind.FILE:
             self._file = WavWriter(path, self.queue.rate)
+        self._spawn = spawn
         self._clocked = spawn(ClockedBlocks(self._block_ms, self._play_block).run(), "speaker clock")
 
     def heard_at_ns(self, stream_frame: int) -> int | None:

@@ -74,6 +74,8 @@ class DeviceCare:
 
     def poll(self, cared: dict[str, Caredfor], now_ns: int) -> None:
         """Look after whatever of capture and playback is open now."""
+        if self._lock.locked():
+            return  # what is closed just now was closed here
         for path, one in cared.items():
             dog, callback_ns = self._dogs[path], one.callback_ns
             if callback_ns is None or path in self._recovering:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -21,6 +21,7 @@ from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
 
 DEVICES = (
+    Action("devices_other", "tab,shift+tab", "Other list", "Microphones or speakers.", "app.focus_next"),
     Action("devices_anew", "r", "Look again", "Look for devices that came or went.", "look_again"),
     Action("devices_close", "escape,D", "Close", "Back to the session.", "close", key_display="esc"),
 )
@@ -54,13 +55,12 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         """What had failed before; only what fails from now on is told here."""
 
     def compose(self) -> ComposeResult:
-        """Side by side."""
+        """One below the other: names are long."""
         with Vertical(id="devices") as box:
             box.border_title = "Devices"
-            with Horizontal(id="lists"):
-                for direction, title in _LISTS.items():
-                    self._lists[direction].border_title = title
-                    yield self._lists[direction]
+            for direction, title in _LISTS.items():
+                self._lists[direction].border_title = title
+                yield self._lists[direction]
             yield self._told
             yield Static(HINT, id="hint", markup=False)
 
@@ -105,7 +105,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             ("● " if used else "  ", "$text-success"),
             (one_line(device.name, 60), "bold" if used else ""),
             (word if used else "", "$text-success"),
-            ("  default" if default else "", "$foreground-muted"),
+            ("  system default" if default else "", "$foreground-muted"),
         )
 
     def _used(self, device: DeviceInfo, direction: str, listed: DeviceList) -> bool:

@@ -1,0 +1,174 @@
+"""Devices are switched before the first sound, in mid-call and from none; listed anew without dropping the call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device
+from tui.audio import devices
+from tui.audio.formats import AudioFormat, Encoding
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+TIMES: Any = SimpleNamespace(currentTime=0.0, outputBufferDacTime=0.04, inputBufferAdcTime=0.0)
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    sound = FakeSoundDevice(
+        device("Desk", 2, 2), device("Headset", 1, 2), device("Deaf", 0, 2), defaults=(0, 0)
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", sound)
+    return sound
+
+
+async def ready(**options: str) -> AudioManager:
+    audio = AudioManager()
+    await audio.configure(**options)  # type: ignore[arg-type]
+    audio.prepare_capture(PCM_16K)
+    return audio
+
+
+async def speak(audio: AudioManager) -> None:
+    """Have a reply open the speaker."""
+    audio.playback.begin("a", PCM_16K)
+    audio.playback.play("a", bytes(3200))
+    async with asyncio.timeout(5):
+        while audio.playback.speaker is None:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+
+
+def names(events: list[e.SessionEvent]) -> list[tuple[str, str]]:
+    return [(event.capture, event.playback) for event in events if isinstance(event, e.AudioOpened)]
+
+
+def errors(events: list[e.SessionEvent]) -> list[str]:
+    return [event.message for event in events if isinstance(event, e.ErrorRaised)]
+
+
+def poll(audio: AudioManager) -> list[e.SessionEvent]:
+    return audio.poll(time.monotonic_ns())
+
+
+def open_on(sound: FakeSoundDevice) -> list[tuple[str, int]]:
+    """Which way and on which device streams are open."""
+    return [
+        (str(stream.arguments["kind"]), int(stream.arguments["device"]))
+        for stream in sound.streams
+        if "close" not in stream.calls
+    ]
+
+
+def deliver(stream: FakeStream, pcm: bytes) -> None:
+    stream.arguments["callback"](pcm, len(pcm) // 2, TIMES, None)
+
+
+async def test_what_is_chosen_before_the_first_sound_is_opened_with_it(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.switch("input", "Headset")
+    await audio.switch("output", "Headset")
+    assert names(poll(audio))[-1] == ("Headset", "Headset")
+    assert sound.streams == []
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    assert open_on(sound) == [("input", 1), ("output", 1)]
+    await audio.close()
+
+
+async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    await audio.switch("input", "1")
+    await audio.switch("output", "Headset")
+    assert open_on(sound) == [("input", 1), ("output", 1)]
+    assert names(poll(audio))[-1] == ("Headset", "Headset")
+    await audio.close()
+    assert open_on(sound) == []
+
+
+async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(sound: FakeSoundDevice) -> None:
+    audio = await ready(input="lines", output="none")
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    assert open_on(sound) == []
+    await audio.switch("input", "Desk")
+    await audio.switch("output", "Desk")
+    assert open_on(sound) == [("input", 0), ("output", 0)]
+    speaker = audio.playback.speaker
+    assert speaker is not None
+    pulled = speaker._pulled_frames
+    await asyncio.sleep(0.05)
+    assert speaker._pulled_frames == pulled, "the clock of nobody's speaker does not go on beside the device"
+    await audio.close()
+
+
+async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    await audio.switch("output", "Deaf and dumb")
+    await audio.switch("input", "Deaf")
+    assert len(errors(poll(audio))) == 2
+    busy = iter([None, PortAudioError("Device unavailable", -9985)])
+    sound.refuse = lambda rate: next(busy, None)
+    await audio.switch("output", "Headset")
+    assert errors(poll(audio)) == [
+        "Headset is in use by another program: close that or choose another device."
+    ]
+    assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
+    await audio.close()
+
+
+async def test_looking_for_devices_anew_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    before = list(sound.streams)
+    poll(audio)
+    looking = asyncio.ensure_future(audio.look_again())
+    events: list[e.SessionEvent] = []
+    while not looking.done():
+        events += poll(audio)
+        await asyncio.sleep(0)
+    events += poll(audio)
+    assert sound.refreshed
+    assert not [event for event in events if isinstance(event, e.ConditionChanged | e.ErrorRaised)]
+    assert all("close" in stream.calls for stream in before)
+    assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
+    await audio.close()
+
+
+async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_opened_anew(
+    sound: FakeSoundDevice,
+) -> None:
+    audio = await ready()
+    captured = audio.captured()
+    told: list[bool] = []
+
+    async def hear(pcm: bytes, blocks: int) -> None:
+        for _ in range(blocks):
+            deliver(sound.streams[-1], pcm)
+            await anext(captured)
+        events = poll(audio)
+        told.extend(
+            event.active
+            for event in events
+            if isinstance(event, e.ConditionChanged) and event.condition is e.Condition.ONLY_ZEROS
+        )
+
+    await audio.start_capture(silent=False)
+    await hear(bytes(640), 60)
+    await audio.stop_capture()
+    await audio.start_capture(silent=False)
+    await hear(b"\5\0" * 320, 2)
+    assert told == [True, False]
+    await audio.close()

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, devices
+from tui.engine.wire import Connect, ListDevices, SwitchDevice
+from tui.models import events as e
+from tui.screens.devices import DevicesScreen
+
+
+def line(s: Stage, word: str) -> str:
+    return next(line for line in s.text().splitlines() if word in line)
+
+
+async def test_devices_are_listed_and_those_in_use_are_marked(stage: Staging, script: Script) -> None:
+    script.started().status(e.Status.IDLE, e.Status.ACTIVE)
+    script.add(e.AudioOpened, capture="Jabra [/b] Evolve", playback="HDMI")
+    async with stage() as s:
+        await s.play(script.items)
+        s.sent()
+        await s.press("D")
+        assert s.sent() == [ListDevices()]
+        assert "Looking for devices" in s.text()
+        await s.play([devices()])
+        assert "● Jabra [/b] Evolve  in use" in line(s, "Jabra [/b] Evolve  in use")
+        assert line(s, "Built-in").split("│")[2].strip() == "Built-in Microphone  system default"
+        assert s.text().count("● HDMI  in use") == 2, "what has one name cannot be told apart"
+        await s.press("r")
+        assert s.sent() == [ListDevices(anew=True)]
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+async def test_a_device_is_switched_to_in_mid_call_and_used_in_the_next(
+    stage: Staging, script: Script
+) -> None:
+    script.started().status(e.Status.IDLE, e.Status.ACTIVE)
+    script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
+    async with stage() as s:
+        await s.play([*script.items, devices()])
+        await s.press("D")
+        await s.press("down", "enter", "tab", "end", "enter")
+        assert [command for command in s.sent() if isinstance(command, SwitchDevice)] == [
+            SwitchDevice(direction="input", device="Jabra [/b] Evolve"),
+            SwitchDevice(direction="output", device="3"),
+        ]
+        said = Script()
+        said._number, said.now_ns = 100, script.now_ns
+        said.add(e.AudioOpened, capture="Jabra [/b] Evolve", playback="HDMI")
+        await s.play(said.items)
+        assert "● Jabra [/b] Evolve  in use" in s.text()
+        said = Script()
+        said._number, said.now_ns = 200, script.now_ns
+        said.status(e.Status.ACTIVE, e.Status.ENDED)
+        await s.play(said.items)
+        await s.press("escape", "c")
+        (connect,) = [command for command in s.sent() if isinstance(command, Connect)]
+        assert (connect.target.input, connect.target.output) == ("Jabra [/b] Evolve", "3")
+
+
+async def test_a_device_that_cannot_be_had_is_said_where_it_was_chosen(
+    stage: Staging, script: Script
+) -> None:
+    script.started().status(e.Status.IDLE, e.Status.ACTIVE)
+    script.add(e.ErrorRaised, source="audio", code="device", message="Something before.")
+    async with stage() as s:
+        await s.play([*script.items, devices()])
+        await s.press("D")
+        assert "Something before." not in s.text().partition("Microphone")[2]
+        await s.press("enter")
+        said = Script()
+        said._number, said.now_ns = 100, script.now_ns
+        said.add(e.ErrorRaised, source="audio", code="device", message="HDMI is in use by another program.")
+        await s.play(said.items)
+        assert "HDMI is in use by another program." in s.text().partition("Microphone")[2]
+
+
+async def test_without_devices_the_screen_says_why(stage: Staging) -> None:
+    async with stage() as s:
+        await s.play([devices("PortAudio is not installed. Run: apt install libportaudio2")])
+        await s.press("D")
+        assert isinstance(s.top(), DevicesScreen)
+        assert "apt install libportaudio2" in s.text()
