@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ BLOCK_NS = 20_000_000
 PCM = AudioFormat(Encoding.PCM16, RATE)
 SOUND = tone(RATE, 1.0)
 LIMIT_S = 10
+TIMES = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.04)
 
 
 class Desk:
@@ -41,7 +43,7 @@ class Desk:
         stream = self.portaudio.streams[-1] if self.portaudio.streams else None
         if stream is not None and stream.active:
             out = bytearray(RATE * 2 // 50)
-            stream.arguments["callback"](memoryview(out), RATE // 50, None, None)
+            stream.arguments["callback"](memoryview(out), RATE // 50, TIMES, None)
             self.heard += bytes(out)
 
     async def until(self, condition: Callable[[], bool], *, blocks: bool = True) -> None:
