@@ -18,7 +18,7 @@ Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of the panes between runs. A field of another version is passed over."""
 
-    panes: tuple[str, ...] = ()
+    panes: tuple[str, ...] = ("transcript", "turns", "health")
     """Names of the side panes, the one asked for last first; those not named come after them."""
     log_share_beside: Share = 0.55
     """Of the width, where the side panes are beside the log."""

@@ -48,6 +48,8 @@ class ToolUse(msgspec.Struct):
     """When it began."""
     event: ToolChanged
     """The newest of the call."""
+    number: int = 0
+    """Of the event with which it began."""
 
 
 Entry = Utterance | ToolUse
@@ -68,7 +70,10 @@ class Transcript:
         """Partials that belong to no item."""
         self._replies: dict[str, Utterance] = {}
         self._playing: dict[str, Heard] = {}
+        self.tools: list[ToolUse] = []
+        """Those among the entries."""
         self._tools: dict[tuple[str, str], ToolUse] = {}
+        """By call and name."""
 
     @property
     def utterances(self) -> list[Utterance]:
@@ -124,8 +129,9 @@ class Transcript:
         key = event.call, event.name
         used = self._tools.get(key)
         if used is None:
-            used = self._tools[key] = ToolUse(event.at_ns, event)
+            used = self._tools[key] = ToolUse(event.at_ns, event, event.number)
             self.entries.append(used)
+            self.tools.append(used)
         used.event = event
         if event.finished and not event.call:
             del self._tools[key]

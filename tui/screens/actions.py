@@ -116,6 +116,13 @@ PANES: Sequence[Action] = (
         "pane('turns')",
     ),
     Action(
+        "pane_tools",
+        "j",
+        "Tools",
+        "Go to the tool calls; from there, back to the log.",
+        "pane('tools')",
+    ),
+    Action(
         "pane_health",
         "h",
         "Health",

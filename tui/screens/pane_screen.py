@@ -15,7 +15,9 @@ from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.health import HealthPane
 from tui.widgets.panes import Panes
+from tui.widgets.rows import RowsView
 from tui.widgets.tabs import PaneTabs, Tab
+from tui.widgets.tools import ToolsPane
 from tui.widgets.transcript import TranscriptPane
 from tui.widgets.turns import TurnsPane
 
@@ -34,11 +36,12 @@ class PaneScreen(LogScreen):
         super().__init__(bridge)
         self.transcript = TranscriptPane(bridge, id="transcript")
         self.turns = TurnsPane(bridge, id="turns")
+        self.tools = ToolsPane(bridge, id="tools")
         self.health = HealthPane(bridge, id="health")
         self.detail = DetailPane(bridge, id="detail")
         self.panes = Panes(
             self.log_pane,
-            (self.transcript, self.turns, self.health, self.detail),
+            (self.transcript, self.turns, self.tools, self.health, self.detail),
             layout,
             transient={"detail"},
             id="panes",
@@ -138,11 +141,11 @@ class PaneScreen(LogScreen):
 
     # from one pane to another
 
-    @on(TurnsPane.Chosen)
-    def show_turn(self, event: TurnsPane.Chosen) -> None:
-        """The events of a turn, in the log."""
+    @on(RowsView.Chosen)
+    def show_row(self, event: RowsView.Chosen) -> None:
+        """The events of a turn or a tool call, in the log."""
         self.log_pane.focus()
-        self.show_event(event.turn.first_event)
+        self.show_event(event.event_number)
 
     def action_turn_of_event(self) -> None:
         """From the log's row to its turn."""
@@ -151,7 +154,7 @@ class PaneScreen(LogScreen):
             return
         self.panes.bring("turns")
         self.turns.focus()
-        self.turns.go_to(self.bridge.log.turns.turn_of(line.event))
+        self.turns.go_to_turn(self.bridge.log.turns.turn_of(line.event))
 
     def action_follow(self) -> None:
         """Follow log and transcript."""

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.fakes import Script, a_call, to_active, with_tools
+from tui.models import events as e
+from tui.widgets.rows import laid_out
+
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+
+
+def rows(s: Stage) -> list[str]:
+    region = s.session.tools.region
+    lines = s.text().splitlines()[region.y : region.bottom]
+    return [line[region.x : region.right].strip(" │╭╰╮╯─") for line in lines]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_tools(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(with_tools(a_call(script)).take())
+        await s.press("j", "up")
+        check_snapshot(f"tools-pane-{size[0]}x{size[1]}", s.text())
+
+
+async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.press("j")
+        assert "none was called yet" in rows(s)[0]
+        to_active(script).add(e.ToolChanged, call="c", name="book", arguments='{"day": 1}')
+        await s.play(script.take())
+        assert '▶ running          –  book({"day": 1})' in rows(s)[2]
+        assert "1 running" in rows(s)[0]
+        script.add(
+            e.ToolChanged,
+            call="c",
+            name="book",
+            arguments='{"day": 1}',
+            error="no [/x]",
+            finished=True,
+            duration_ms=31,
+        )
+        await s.play(script.take())
+        assert '✗ failed       31 ms  book({"day": 1}) → no [/x]' in rows(s)[2]
+        assert "1 failed" in rows(s)[0]
+
+
+async def test_a_call_without_an_answer_says_so_when_the_session_is_over(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        to_active(script).add(e.ToolChanged, call="c", name="book")
+        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+        await s.press("j")
+        assert "~ no result" in rows(s)[2]
+
+
+async def test_enter_goes_to_where_the_call_began(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(with_tools(a_call(script)).take())
+        await s.press("j", "home", "enter")
+        assert s.session.log_pane.has_focus
+        assert s.number == s.bridge.transcript.tools[0].number
+        event = s.bridge.log.event(s.session.log_pane.row)  # type: ignore[arg-type]  # there is one
+        assert isinstance(event, e.ToolChanged)
+        assert not event.finished
+
+
+async def test_the_foot_tells_the_row_in_full(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(with_tools(a_call(script)).take())
+        await s.press("j", "home")
+        assert rows(s)[-3:] == [
+            "opening_hours  ✓ done in 12 ms  call c1",
+            'arguments: {"day": "Thursday"}',
+            'result: {"opens": "9:00", "closes": "17:30"}',
+        ]
+
+
+async def test_thousands_of_calls_draw_what_is_seen(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for number in range(3000):
+            script.add(e.ToolChanged, call=str(number), name=f"tool_{number}", result="r", finished=True)
+        await s.press("j")
+        await s.play(script.take())
+        assert "tool_2999" in rows(s)[4]
+        await s.press("home")
+        assert "tool_0()" in rows(s)[2]
+        await s.press("pagedown", "down")
+        assert s.session.tools.cursor in (3, 4)
+
+
+def test_pieces_stay_together_and_only_what_is_too_long_is_wrapped() -> None:
+    lines = laid_out([("one", "a"), ("two", "b"), ("three four five", "c"), ("\n", ""), ("six", "d")], 9)
+    assert [[text for text, _ in line] for line in lines] == [
+        ["one", "  two"],
+        ["three"],
+        ["four five"],
+        ["six"],
+    ]

@@ -1,0 +1,233 @@
+"""RowsView: rows with a cursor, below a head line that stays, above a foot that tells the cursor's row in full."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.widgets.lines import FollowView, line_of
+from tui.widgets.wrap import fit, wrap
+
+FOOT_LINES = 4
+LEAST_ROWS = 3
+"""What the foot leaves, in a pane that has the keys."""
+AMPLE_ROWS = 8
+"""What it leaves in one that has not."""
+_GAP = "  "
+
+Piece = tuple[str, str]
+"""A text, and the component class of its style."""
+
+
+class RowsView(FollowView, inherit_bindings=False):
+    """Head and foot are drawn by the view itself and do not scroll. `enter` or a click chooses a row."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "rows--plain",
+        "rows--muted",
+        "rows--heading",
+        "rows--good",
+        "rows--slow",
+        "rows--bad",
+        "rows--bar",
+        "rows--cursor",
+        "rows--foot",
+    }
+    DEFAULT_CSS = """
+    RowsView {
+        .rows--plain { color: $foreground; }
+        .rows--muted { color: $foreground-muted; }
+        .rows--heading { color: $primary; text-style: bold; }
+        .rows--good { color: $text-success; text-style: bold; }
+        .rows--slow { color: $text-warning; text-style: bold; }
+        .rows--bad { color: $text-error; text-style: bold; }
+        .rows--bar { color: $primary; }
+        .rows--cursor { background: $surface-lighten-2; }
+        .rows--foot { background: $surface; }
+        &:focus .rows--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Row up", show=False, id="rows.up"),
+        Binding("down", "move(1)", "Row down", show=False, id="rows.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="rows.page_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="rows.page_down"),
+        Binding("home", "move(-1000000000)", "First row", show=False, id="rows.first"),
+        Binding("end", "follow_end", "Last row, and follow", show=False, id="rows.last"),
+        Binding("enter", "choose", "Show the row's events in the log", show=False, id="rows.choose"),
+    ]
+
+    class Chosen(Message):
+        """The events of a row are to be shown, from the one with this number."""
+
+        def __init__(self, event_number: int) -> None:
+            super().__init__()
+            self.event_number = event_number
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.cursor = 0
+
+    # what a subclass says
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many rows there are."""
+
+    @abstractmethod
+    def event_of(self, index: int) -> int:
+        """Number of the event a row begins with."""
+
+    @abstractmethod
+    def head(self, width: int) -> str:
+        """What stands above the rows."""
+
+    @abstractmethod
+    def row(self, index: int, width: int) -> Sequence[Piece]:
+        """A row."""
+
+    @abstractmethod
+    def row_key(self, index: int) -> Hashable:
+        """What the look of a row depends on."""
+
+    @abstractmethod
+    def in_full(self, index: int) -> Sequence[Piece]:
+        """Everything that is to be known of a row; pieces stay together where they can."""
+
+    # drawing
+
+    @property
+    def foot_lines(self) -> int:
+        """Lines of the foot: as far as there is room, or where there is plenty."""
+        room = self.scrollable_content_region.height - 1
+        if self.has_focus:
+            return min(max(room - LEAST_ROWS, 0), FOOT_LINES)
+        return FOOT_LINES if room - FOOT_LINES >= AMPLE_ROWS else 0
+
+    def refresh_from_model(self) -> None:
+        """Take over how many rows there are; each draws itself anew when it changed."""
+        count = self.count()
+        if self.following or self.cursor >= count:
+            self.cursor = max(count - 1, 0)
+        self.grow(1 + count + self.foot_lines, count)
+
+    def render_line(self, y: int) -> Strip:
+        """The head, a row that has been scrolled to, or a line of the foot."""
+        width, foot_at = self._width, self.scrollable_content_region.height - self.foot_lines
+        if y == 0:
+            pieces: Sequence[Piece] = [(fit(self.head(width), width), "rows--muted")]
+            return self._drawn(pieces, "")
+        if y >= foot_at:
+            return self._drawn(self._foot_line(y - foot_at, width), "rows--foot")
+        index = self.scroll_offset.y + y - 1
+        if index >= self.count():
+            return Strip.blank(width, self.rich_style)
+        at_cursor = index == self.cursor
+        key = index, at_cursor, self.has_focus, self.row_key(index)
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = self._drawn(
+                self.row(index, width), "rows--cursor" if at_cursor else ""
+            )
+        return strip
+
+    def _drawn(self, pieces: Sequence[Piece], highlight: str) -> Strip:
+        strip = line_of(*((text, self.component(style, highlight)) for text, style in pieces))
+        return strip.adjust_cell_length(self._width, self.component("rows--plain", highlight))
+
+    def _foot_line(self, line: int, width: int) -> Sequence[Piece]:
+        if self.cursor >= self.count():
+            return []
+        lines = laid_out(self.in_full(self.cursor), width)
+        if line == self.foot_lines - 1 and len(lines) > line + 1:
+            return [(fit("".join(text for text, _ in lines[line]), width - 2) + " …", "rows--muted")]
+        return lines[line] if line < len(lines) else []
+
+    # the cursor
+
+    def go_to(self, index: int) -> None:
+        """Put the cursor on a row, and the row where it can be seen."""
+        count = self.count()
+        self.cursor = min(max(index, 0), max(count - 1, 0))
+        self.hold()
+        rows = self.scrollable_content_region.height - 1 - self.foot_lines
+        top = self.scroll_offset.y
+        if not top <= self.cursor < top + rows:
+            target = self.cursor if self.cursor < top else self.cursor - rows + 1
+            self.scroll_to(y=target, animate=False)
+        self.refresh()
+
+    def action_move(self, by: int) -> None:
+        """Up or down."""
+        self.go_to(self.cursor + by)
+
+    def action_page(self, pages: int) -> None:
+        """Page up and down."""
+        self.go_to(self.cursor + pages * max(self.scrollable_content_region.height - 2 - self.foot_lines, 1))
+
+    def action_choose(self) -> None:
+        """The row under the cursor."""
+        if self.cursor < self.count():
+            self.post_message(self.Chosen(self.event_of(self.cursor)))
+
+    def follow(self) -> None:
+        """Go to the last row and stay there, with the cursor."""
+        self.cursor = max(self.count() - 1, 0)
+        super().follow()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects a row; a double click chooses it."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            super().on_click(event)
+            return
+        index = offset.y + self.scroll_offset.y - 1
+        in_rows = 0 < offset.y < self.scrollable_content_region.height - self.foot_lines
+        if in_rows and index < self.count():
+            self.go_to(index)
+            if event.chain > 1:
+                self.action_choose()
+
+    def on_resize(self) -> None:
+        """The foot may fit now, or no longer."""
+        self._foot_changed()
+
+    def on_focus(self) -> None:
+        """The foot is wanted."""
+        self._foot_changed()
+
+    def on_blur(self) -> None:
+        """The foot has to be worth its room again."""
+        self._foot_changed()
+
+    def _foot_changed(self) -> None:
+        self.refresh_from_model()
+        if not self.following:
+            self.go_to(self.cursor)
+
+
+def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
+    """Pieces on lines; one that is longer than a line is wrapped. A newline as a piece ends the line."""
+    lines: list[list[Piece]] = [[]]
+    used = 0
+    for text, style in pieces:
+        if text == "\n":
+            lines.append([])
+            used = 0
+            continue
+        gap = _GAP if lines[-1] else ""
+        if lines[-1] and used + len(gap) + cell_len(text) > width:
+            lines.append([])
+            gap, used = "", 0
+        first, *rest = wrap(text, max(width, 1))
+        lines[-1].append((gap + first, style))
+        lines += [[(line, style)] for line in rest]
+        used = cell_len(rest[-1]) if rest else used + len(gap) + cell_len(first)
+    return lines
