@@ -9,6 +9,10 @@ import json
 import re
 from collections.abc import Sequence
 
+import msgspec
+
+from tui.models.events import MessageLogged, SessionEvent
+
 Key = str | int
 """The name of a member, or the place of an element."""
 Path = tuple[Key, ...]
@@ -17,9 +21,17 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class JsonNumber(str):
-    """A number, as it was written."""
+    """A number, as it was written; not equal to a text of the same characters."""
 
     __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JsonNumber) and str(self) == str(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 class JsonObject(tuple[tuple[str, object], ...]):
@@ -90,6 +102,23 @@ def from_builtins(value: object) -> object:
             return JsonNumber(json.dumps(value))
         case _:
             return str(value)
+
+
+def content_of(event: SessionEvent, raw: bytes | None) -> object:
+    """What is in an event: the JSON of a message, or else its text (hex, where it is none); fields of another event.
+
+    None for a message that was not kept.
+    """
+    if not isinstance(event, MessageLogged):
+        names = (field.name for field in msgspec.structs.fields(event))
+        values = ((name, getattr(event, name)) for name in names if name not in ("number", "at_ns"))
+        return JsonObject((name, from_builtins(msgspec.to_builtins(value))) for name, value in values)
+    if raw is None:
+        return None
+    try:
+        return decode_json(raw)
+    except ValueError:
+        return raw.hex(" ") if b"\0" in raw else raw.decode("utf-8", "backslashreplace")
 
 
 def children_of(value: object) -> Sequence[object]:

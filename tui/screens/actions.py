@@ -131,6 +131,55 @@ PANES: Sequence[Action] = (
     ),
 )
 
+READING: Sequence[Action] = (
+    Action(
+        "copy_value",
+        "y",
+        "Copy value",
+        "Copy the value under the detail's cursor, as it is; without a detail, the message.",
+    ),
+    Action("copy_path", "Y", "Copy path", "Copy where that value is in the message, as in $.session.voice."),
+    Action("copy_message", "C", "Copy message", "Copy the whole message, as it came."),
+    Action(
+        "play_audio",
+        "p",
+        "Play",
+        "Play the audio of the message, or of the whole run; stop it.",
+        "play_event",
+    ),
+    Action(
+        "compare",
+        "D",
+        "Compare",
+        "Compare two marked events, or the marked one and this.",
+        "compare_events",
+    ),
+)
+
+COMPARE: Sequence[Action] = (
+    Action("next_difference", "n", "Next", "Go to the next difference.", "difference", show=True),
+    Action(
+        "previous_difference",
+        "N",
+        "Previous",
+        "Go to the difference before.",
+        "difference(False)",
+        show=True,
+        key_display="N",
+    ),
+    Action("differences", "a", "All or differences", "Show everything, or only what differs.", show=True),
+    Action(
+        "compare_copy_value",
+        "y",
+        "Copy value",
+        "Copy the value under the cursor, as it is: the right one where there are two.",
+        "copy_value",
+        show=True,
+    ),
+    Action("compare_copy_path", "Y", "Copy path", "Copy where that value is.", "copy_path", show=True),
+    Action("compare_close", "escape,D", "Back", "Back to the log.", "close", show=True, key_display="esc"),
+)
+
 SESSION: Sequence[Action] = (
     *SEARCHING,
     Action(
@@ -193,6 +242,7 @@ SESSION: Sequence[Action] = (
     Action("follow", "F", "Follow", "Go to the end of log and transcript and follow."),
     Action("error", "e", "Show error", "Jump to the last error's event in the log.", "jump_to_error"),
     *LOG,
+    *READING,
     *PANES,
     Action("turn_of_event", "U", "Turn of event", "Go from the event to its turn."),
     Action(

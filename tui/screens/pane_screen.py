@@ -115,11 +115,14 @@ class PaneScreen(LogScreen):
 
     @on(EventLogPane.Opened)
     def action_open_event(self) -> None:
-        """Show the log's row in detail; what is read no longer moves."""
+        """Show the log's row in detail, or go there if it is; what is read no longer moves."""
         row = self.log_pane.row
         if row is None:
             return
         self.log_pane.hold()
+        if self.detail_open and self.detail.shows(row):
+            self.detail.focus()
+            return
         self.panes.bring("detail")
         self.detail.show(row, at_once=True)
 

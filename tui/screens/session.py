@@ -28,7 +28,7 @@ from tui.models.events import Status
 from tui.models.layout import Layout
 from tui.screens.actions import SESSION, bindings
 from tui.screens.keypad import KeypadScreen
-from tui.screens.pane_screen import PaneScreen
+from tui.screens.reading_screen import ReadingScreen
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
@@ -38,7 +38,7 @@ from tui.widgets.writing import WriteLine
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
 
 
-class SessionScreen(PaneScreen, inherit_bindings=False):
+class SessionScreen(ReadingScreen, inherit_bindings=False):
     """One call at a time, seen and steered."""
 
     TITLE = "Session"
@@ -100,6 +100,7 @@ class SessionScreen(PaneScreen, inherit_bindings=False):
         self.strip.poll()
         self.health.poll()
         self.search_on()
+        self.hear_on()
 
     def offer_actions(self) -> None:
         """Have footer and help show what applies now, if that has changed."""

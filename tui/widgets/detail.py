@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Hashable, Sequence
-from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ from textual.timer import Timer
 
 from tui.bridge import Bridge
 from tui.models.event_audio import EventAudio
-from tui.models.event_json import JsonObject, as_json, decode_json, from_builtins, path_text
+from tui.models.event_json import as_json, children_of, content_of, path_text
 from tui.models.event_log import Row
 from tui.models.event_tree import EventTree
 from tui.models.events import MessageLogged, SessionEvent
@@ -81,12 +81,13 @@ class DetailPane(LineView, inherit_bindings=False):
         self.bridge = bridge
         self.raw = False
         self.audio = EventAudio(bridge.log, bridge.raw_message)
-        self._row: Row | None = None
+        self.row: Row | None = None
+        """What is shown."""
         self._event: SessionEvent | None = None
         self._message: bytes | None = None
         """As it was on the wire; None while it is not read, or was not kept."""
         self._content: object = None
-        """What a tree is made of: JSON, or a message that is none, as bytes."""
+        """What a tree is made of."""
         self._tree: EventTree | None = None
         self._touched = False
         """The reader has opened or closed something in the tree."""
@@ -102,10 +103,10 @@ class DetailPane(LineView, inherit_bindings=False):
 
     def show(self, row: Row, *, at_once: bool) -> None:
         """Show a row: its header now, its message now or when the cursor has rested."""
-        event = self.bridge.log.event(row)
-        if event == self._event and self._rest is None:
+        if self.shows(row):
             return
-        self._row, self._event = row, event
+        event = self.bridge.log.event(row)
+        self.row, self._event = row, event
         self._message, self._content, self._tree, self._lines = None, None, None, ()
         self._about = [
             (detail_head.title(self.bridge.log, row), "detail--title"),
@@ -122,7 +123,7 @@ class DetailPane(LineView, inherit_bindings=False):
     def forget(self) -> None:
         """Show nothing."""
         self._stop_rest()
-        self._row = self._event = self._message = self._content = self._tree = None
+        self.row = self._event = self._message = self._content = self._tree = None
         self._about, self._lines = [], ()
         self._lay_out()
 
@@ -133,42 +134,40 @@ class DetailPane(LineView, inherit_bindings=False):
             self._lay_content()
         self.scroll_to(y=0, animate=False)
 
-    @property
-    def row(self) -> Row | None:
-        """What is shown."""
-        return self._row
+    def shows(self, row: Row) -> bool:
+        """Whether this row is shown already, and read."""
+        return self._rest is None and self.bridge.log.event(row) == self._event
 
     # what can be copied
 
     def copied_value(self) -> Copied | None:
         """The value under the cursor: of a text its characters, of everything else JSON."""
-        line = self._tree.line(self._cursor) if self._tree else None
-        if line is None:
-            return self.copied_event()
+        self._read_now()
+        if self._tree is None:
+            return None if self.row is None else self.copied_event(self.row)
+        line = self._tree.line(self._cursor)
         text = line.value if type(line.value) is str else as_json(line.value)
         return Copied(f"value of {path_text(line.path)}", text)
 
     def copied_path(self) -> Copied | None:
         """The path of the value under the cursor."""
+        self._read_now()
         if self._tree is None:
             return None
         return Copied("path", path_text(self._tree.line(self._cursor).path))
 
-    def copied_event(self) -> Copied | None:
-        """The message as it came, bytes that are no text in base64; another event as JSON."""
-        self._read_now()
-        if self._event is None:
-            return None
-        if not isinstance(self._event, MessageLogged):
-            return Copied("event", msgspec.json.encode(self._event).decode())
-        if self._message is None:
+    def copied_event(self, row: Row) -> Copied | None:
+        """A message as it came, bytes that are no text in base64; another event as JSON; None if it was not kept."""
+        event = self.bridge.log.event(row)
+        if not isinstance(event, MessageLogged):
+            return Copied("event", msgspec.json.encode(event).decode())
+        raw = self.bridge.raw_message(event)
+        if raw is None:
             return None
         try:
-            return Copied("message", self._message.decode())
+            return Copied("message", raw.decode())
         except UnicodeDecodeError:
-            from base64 import b64encode
-
-            return Copied("message, in base64,", b64encode(self._message).decode())
+            return Copied("message, in base64", b64encode(raw).decode())
 
     # drawing
 
@@ -238,19 +237,15 @@ class DetailPane(LineView, inherit_bindings=False):
             self._rest = None
 
     def _decode(self) -> None:
-        event, row = self._event, self._row
+        event, row = self._event, self.row
         if event is None or row is None:
             return
-        if not isinstance(event, MessageLogged):
-            self._content = _fields(event)
-        else:
-            self._message = self._content = self.bridge.raw_message(event)
-            if self._message is not None:
-                if event.audio_ms > 0:
-                    line = detail_head.audio_line(self.audio.of(row.last), row)
-                    self._about.append((line, "detail--label"))
-                with suppress(ValueError):  # audio, or text that is no JSON
-                    self._content = decode_json(self._message)
+        if isinstance(event, MessageLogged):
+            self._message = self.bridge.raw_message(event)
+            if event.audio_ms > 0 and self._message is not None:
+                line = detail_head.audio_line(self.audio.of(row.last), row)
+                self._about.append((line, "detail--label"))
+        self._content = content_of(event, self._message)
         self._lay_content()
 
     def _lay_content(self) -> None:
@@ -261,7 +256,7 @@ class DetailPane(LineView, inherit_bindings=False):
             pass
         elif is_message and self._message is None:
             self._lines = wrap(_NOT_KEPT, self.line_width)
-        elif is_message and self._message is not None and (self.raw or self._content is self._message):
+        elif self._message is not None and (self.raw or not children_of(self._content)):
             self._lines = raw_lines(self._message, self.line_width)
         else:
             self._tree = tree_of(self._content, lambda: self.line_width)
@@ -339,9 +334,3 @@ class DetailPane(LineView, inherit_bindings=False):
         self.refresh_line(len(self._head) + before)
         self.refresh_line(len(self._head) + self._cursor)
         self.show_line(len(self._head) + self._cursor)
-
-
-def _fields(event: SessionEvent) -> JsonObject:
-    """What there is to know of an event that is no message."""
-    names = (field.name for field in msgspec.structs.fields(event) if field.name not in ("number", "at_ns"))
-    return JsonObject((name, from_builtins(msgspec.to_builtins(getattr(event, name)))) for name in names)

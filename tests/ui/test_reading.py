@@ -1,0 +1,290 @@
+"""Copying, hearing and comparing the event that is read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import NASTY, Script, a_call, to_active
+from tests.ui.test_nasty import check
+from tui.audio.formats import AudioFormat, Encoding
+from tui.engine.wire import PlayAudio, PlayingAudio
+from tui.models import events as e
+from tui.screens.clipboard import TERMINALS_TAKE_BYTES, clipboard_tool
+from tui.screens.compare import CompareScreen
+
+
+@pytest.fixture(autouse=True)
+def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's clipboard is written to by tests."""
+    for name in ("WAYLAND_DISPLAY", "DISPLAY", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def told(s: Stage) -> str:
+    return " ".join(notice.message for notice in s.app._notifications)
+
+
+async def read(s: Stage, script: Script, body: dict[str, object] | bytes, *keys: str) -> None:
+    await s.play(to_active(script).message("big", body).take())
+    await s.press("enter", "enter", *keys)
+
+
+# copy
+
+
+async def test_value_path_and_message_are_copied(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await read(s, script, {"session": {"voice": "ash", "speed": 1.50}}, "down", "down")
+        assert s.focused() is s.session.detail
+        await s.press("Y")
+        assert s.app.clipboard == "$.session.voice"
+        await s.press("y")
+        assert s.app.clipboard == "ash"
+        assert "Copied the value of $.session.voice: 3 characters." in told(s)
+        await s.press("up", "y")
+        assert s.app.clipboard == '{"voice": "ash", "speed": 1.5}'
+        await s.press("C")
+        assert s.app.clipboard == json.dumps({"type": "big", "session": {"voice": "ash", "speed": 1.50}})
+
+
+async def test_what_is_copied_is_what_was_sent_and_what_is_shown_is_harmless(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        for text in NASTY:
+            await s.play(script.message("nasty", {"text": text}).take())
+            await s.press("escape", "F", "enter", "enter", "end")
+            line = s.session.detail._tree
+            assert line is not None
+            while s.session.detail.copied_path() != ("path", "$.text"):
+                await s.press("left")
+            await s.press("y")
+            assert s.app.clipboard == text.encode("utf-8", "replace").decode()
+            check(s)
+            await s.press("C")
+            check(s)
+
+
+async def test_without_a_detail_the_message_is_copied(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("x", {"a": 1}).take())
+        await s.press("y")
+        assert s.app.clipboard == '{"type": "x", "a": 1}'
+        await s.press("Y")
+        assert s.app.clipboard == '{"type": "x", "a": 1}', "there is no path, and the key does nothing"
+
+
+async def test_bytes_and_other_events_are_copied_as_text(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await read(s, script, b"\x00\xff\x01", "Y", "C")
+        assert "no path here" in told(s)
+        assert base64.b64decode(s.app.clipboard) == b"\x00\xff\x01"
+        assert "in base64: 4 characters" in told(s)
+        await s.play(script.add(e.NoticeRaised, text="late").take())
+        await s.press("escape", "F", "C")
+        assert json.loads(s.app.clipboard)["text"] == "late"
+
+
+async def test_a_message_that_was_not_kept_is_not_copied(stage: Staging) -> None:
+    async with stage() as s:
+        await s.play(to_active(Script()).message("x", {}).take())
+        await s.press("C")
+        assert "nothing was copied" in told(s)
+        assert s.app.clipboard == ""
+
+
+async def test_what_terminals_do_not_take_is_said(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await read(s, script, {"text": "x" * TERMINALS_TAKE_BYTES}, "C")
+        assert "no more than 75 kB" in told(s)
+
+
+async def test_the_systems_tool_gets_it_too(
+    stage: Staging, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool, got = tmp_path / "xclip", tmp_path / "got"
+    tool.write_text(f'#!/bin/sh\ncat > {got}.part && echo "$@" >> {got}.part && mv {got}.part {got}\n')
+    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DISPLAY", ":9")
+    monkeypatch.setattr("sys.platform", "linux")
+    async with stage() as s:
+        await read(s, script, {"text": "é"}, "down", "y")
+        assert s.app.clipboard == "é", "the terminal has it as well"
+        await s.until(got.exists)
+        assert got.read_text(encoding="utf-8") == "é-selection clipboard\n"
+
+
+def test_a_tool_is_used_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("wl-copy", "xsel", "tmux"):
+        (tmp_path / name).touch(0o755)
+    path = {"PATH": str(tmp_path)}
+    assert clipboard_tool(path) == ()
+    assert clipboard_tool({**path, "DISPLAY": ":0"})[0] == "xsel"
+    assert clipboard_tool({**path, "DISPLAY": ":0", "WAYLAND_DISPLAY": "w"}) == ("wl-copy",)
+    assert clipboard_tool({**path, "TMUX": "/tmp/x"}) == ("tmux", "load-buffer", "-w", "-")
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert clipboard_tool({}) == ("pbcopy",)
+
+
+# hear
+
+
+def chunk(byte: int) -> dict[str, object]:
+    return {"audioChunk": base64.b64encode(bytes([byte, 1]) * 320).decode()}
+
+
+async def test_a_run_is_played_as_one_piece_and_stopped(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for byte in (1, 2, 3):
+            script.message("playStream.chunk", chunk(byte), audio_ms=20)
+        await s.play(script.take())
+        s.sent()
+        await s.press("p")
+        (command,) = s.sent()
+        assert isinstance(command, PlayAudio)
+        assert command.wire == bytes([1, 1]) * 320 + bytes([2, 1]) * 320 + bytes([3, 1]) * 320
+        assert command.format == AudioFormat(Encoding.PCM16, 16_000)
+        await s.play([PlayingAudio(clip=command.clip, at_ms=40, playing=True)])
+        assert "▶ 0.0 of 0.1 s, p stops" in s.text()
+        await s.press("p")
+        assert [isinstance(stop, PlayAudio) and not stop.wire for stop in s.sent()] == [True]
+        assert "▶ 0" not in s.text()
+
+
+async def test_one_message_of_an_opened_run_is_played_alone(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script)
+        for byte in (1, 2):
+            script.message("playStream.chunk", chunk(byte), audio_ms=20)
+        await s.play(script.take())
+        await s.press("right", "down", "enter", "p")
+        command = next(command for command in s.sent() if isinstance(command, PlayAudio))
+        assert command.wire == bytes([1, 1]) * 320
+        await s.play([PlayingAudio(clip=command.clip, at_ms=20, playing=False)])
+        await s.press("p")
+        assert any(isinstance(again, PlayAudio) and again.wire for again in s.sent()), (
+            "it had ended: once more"
+        )
+
+
+async def test_what_cannot_be_played_says_why(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("mark", {}).take())
+        s.sent()
+        await s.press("p")
+        assert s.sent() == []
+        assert "no audio in this event" in told(s)
+        await s.play(script.message("playStream.chunk", chunk(1), audio_ms=20).take())
+        await s.press("F", "p")
+        command = next(command for command in s.sent() if isinstance(command, PlayAudio))
+        problem = "The speaker has gone: connect it again, or choose another."
+        await s.play([PlayingAudio(clip=command.clip, at_ms=0, playing=False, problem=problem)])
+        assert problem in told(s)
+
+
+# compare
+
+
+async def compare_screen(s: Stage) -> CompareScreen:
+    await s.press("D")
+    screen = s.top()
+    assert isinstance(screen, CompareScreen)
+    await s.tick()
+    return screen
+
+
+def two_updates(script: Script) -> Script:
+    instructions = "You are a clerk of a clinic and answer briefly. " * 4
+    session = {"voice": "ash", "speed": 1.0, "old": True, "instructions": instructions}
+    other = {"voice": "coral", "speed": 1.0, "new": [1, 2], "instructions": instructions + "Be kind."}
+    to_active(script).after(100).message("session.update", {"session": session}, sent=True)
+    return script.after(250).message("session.update", {"session": other}, sent=True)
+
+
+async def test_marked_events_are_compared(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(two_updates(script).take())
+        await s.press("b", "up", "b", "home")
+        await compare_screen(s)
+        text = s.text()
+        assert "3 changed" not in text
+        assert "Compare · 2 changed, 1 only left, 1 only right" in text
+        lines = [line.rstrip(" ▁▂▃▄▅▆▇█") for line in text.splitlines()]
+        assert '-   voice: "ash"' in lines
+        assert '+   voice: "coral"' in lines
+        assert "Δ 0.250 s" in text
+        assert "Be kind." in text, "a long text is shown where it differs"
+
+
+async def test_side_by_side_where_there_is_room(stage: Staging, script: Script) -> None:
+    async with stage((160, 50)) as s:
+        await s.play(two_updates(script).take())
+        await s.press("up", "b", "down")
+        screen = await compare_screen(s)
+        line = next(line for line in s.text().splitlines() if "voice" in line)
+        assert '"ash"' in line
+        assert '"coral"' in line
+        await s.press("n")
+        assert "changed  $.session.voice" in s.text()
+        await s.press("n", "Y")
+        assert s.app.clipboard == "$.session.old"
+        await s.press("y")
+        assert s.app.clipboard == "true"
+        await s.press("N", "y")
+        assert s.app.clipboard == "coral"
+        await s.press("a")
+        assert "speed" not in s.text()
+        assert screen.view.row is not None
+        assert screen.view.row.path == ("session", "voice")
+        await s.press("end", "n")
+        assert "no other difference" in told(s)
+        await s.pilot.resize_terminal(80, 24)
+        await s.tick()
+        assert any(line.startswith('-   voice: "ash"') for line in s.text().splitlines())
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+async def test_without_a_mark_it_says_how(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(two_updates(script).take())
+        await s.press("D")
+        assert s.top() is s.session
+        assert "Mark an event (b)" in told(s)
+        await s.press("b", "D")
+        assert s.top() is s.session, "with itself it is not compared"
+
+
+async def test_of_many_marks_the_one_before_is_compared_with(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await s.press("home", "b", "down", "b", "down", "down", "b", "end")
+        await compare_screen(s)
+        assert "- #4 " in s.text().splitlines()[0]
+
+
+async def test_nasty_messages_are_compared(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("nasty", {"same": 1}).take())
+        await s.press("b")
+        for number, text in enumerate(NASTY):
+            if number % 2:
+                script.message("raw", text.encode("utf-8", "surrogatepass"), text)
+            else:
+                script.message(text[:50] or "x", {text: text, "same": [text]}, text)
+            await s.play(script.take())
+            await s.press("F")
+            await compare_screen(s)
+            check(s)
+            await s.press("escape")

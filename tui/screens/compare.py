@@ -1,0 +1,114 @@
+"""The Compare screen: how two events differ."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui.bridge import Bridge
+from tui.models.describe import describe
+from tui.models.event_diff import Difference, compare
+from tui.models.event_json import content_of, path_text
+from tui.models.events import MessageLogged, SessionEvent
+from tui.models.text import one_line
+from tui.screens.actions import COMPARE, bindings
+from tui.screens.clipboard import copy
+from tui.screens.session import TOO_SMALL
+from tui.widgets import numbers
+from tui.widgets.compare import CompareView
+from tui.widgets.keys import KeyBar
+
+
+class CompareScreen(Screen[None], inherit_bindings=False):
+    """Two events; the older on the left, or above."""
+
+    CSS_PATH = "compare.tcss"
+    TITLE = "Compare"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMPARE)
+
+    def __init__(self, bridge: Bridge, left: int, right: int) -> None:
+        """Indexes of the two events in the log."""
+        super().__init__()
+        events, start_ns = bridge.log.events, bridge.log.events.at_ns[0]
+        one, other = events[left], events[right]
+        contents = [
+            content_of(event, bridge.raw_message(event) if isinstance(event, MessageLogged) else None)
+            for event in (one, other)
+        ]
+        self.comparison = compare(*contents)
+        self._heads = [
+            f"- {_head(one, start_ns)}",
+            f"+ {_head(other, start_ns)} · Δ {(other.at_ns - one.at_ns) / 1e9:.3f} s",
+        ]
+        self.view = CompareView(self.comparison, id="compare")
+        self._head = Static(id="head", markup=False)
+        self._path = Static(id="path", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Static(TOO_SMALL, id="too-small", markup=False)
+        with Vertical(id="body"):
+            yield self._head
+            yield self.view
+            yield self._path
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Go to the first difference."""
+        self._head.update("\n".join(self._heads))
+        self.view.border_title = f"Compare · {self.comparison}"
+        self.view.focus()
+
+    @on(CompareView.Moved)
+    def show_path(self) -> None:
+        """Where the cursor is."""
+        row = self.view.row
+        told = "" if row is None else f"{_TOLD[row.difference]}  {path_text(row.path)}"
+        self._path.update(one_line(told, 400))
+
+    def action_differences(self) -> None:
+        """Everything, or only what differs."""
+        self.view.show_all(differences_only=not self.view.differences_only)
+
+    def action_difference(self, forward: bool = True) -> None:
+        """The next difference."""
+        if not self.view.go_to_difference(forward=forward):
+            self.notify("There is no other difference that way.", markup=False)
+
+    def action_copy_value(self) -> None:
+        """The value under the cursor."""
+        copied = self.view.copied()
+        if copied is not None:
+            copy(self.app, *copied)
+
+    def action_copy_path(self) -> None:
+        """Its path."""
+        row = self.view.row
+        if row is not None:
+            copy(self.app, "path", path_text(row.path))
+
+    def action_close(self) -> None:
+        """Back to the log."""
+        self.dismiss()
+
+
+_TOLD = {
+    Difference.SAME: "the same",
+    Difference.ADDED: "only right",
+    Difference.REMOVED: "only left",
+    Difference.CHANGED: "changed",
+}
+
+
+def _head(event: SessionEvent, start_ns: int) -> str:
+    what = describe(event)
+    when = numbers.since(event.at_ns, start_ns)
+    return (
+        f"#{event.number} {when} {what.arrow} {one_line(what.kind, 60)} {one_line(what.summary, 80)}".rstrip()
+    )

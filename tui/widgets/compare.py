@@ -1,0 +1,221 @@
+"""CompareView: two events beside each other where there is room for both, one above the other where there is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from typing import ClassVar, NamedTuple
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.models.event_diff import Comparison, Difference, DiffRow, Missing
+from tui.models.event_json import JsonNumber, JsonObject, as_json, path_text, shown_key
+from tui.models.text import one_line
+from tui.widgets.lines import LineView, line_of
+from tui.widgets.tree_lines import cut_text, quoted
+from tui.widgets.wrap import fit
+
+SIDE_BY_SIDE = 100
+"""From this width on."""
+_BEFORE_DIFFERENCE = 10
+"""Characters of two texts that are alike and shown before what is not."""
+_STYLES = {
+    Difference.SAME: "compare--same",
+    Difference.ADDED: "compare--added",
+    Difference.REMOVED: "compare--removed",
+    Difference.CHANGED: "compare--changed",
+}
+
+
+class _Line(NamedTuple):
+    row: DiffRow
+    right: bool | None = None
+    """Above each other: the left value or the right one; None: both, or what is alike."""
+
+
+class CompareView(LineView, inherit_bindings=False):
+    """The rows of a comparison, with a cursor."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*_STYLES.values(), "compare--cursor"}
+    DEFAULT_CSS = """
+    CompareView {
+        .compare--same { color: $foreground-muted; }
+        .compare--added { color: $text-success; }
+        .compare--removed { color: $text-error; }
+        .compare--changed { color: $text-warning; }
+        .compare--cursor {
+            color: $block-cursor-foreground; background: $block-cursor-background; text-style: none;
+        }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor(-1)", "Line up", show=False, id="compare.up"),
+        Binding("down", "cursor(1)", "Line down", show=False, id="compare.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="compare.page_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="compare.page_down"),
+        Binding("home", "edge(False)", "To the top", show=False, id="compare.top"),
+        Binding("end", "edge(True)", "To the bottom", show=False, id="compare.bottom"),
+    ]
+
+    class Moved(Message):
+        """The cursor is elsewhere, or other rows are shown."""
+
+    def __init__(self, comparison: Comparison, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.comparison = comparison
+        self.differences_only = False
+        self._lines: list[_Line] = []
+        self._cursor = 0
+
+    @property
+    def row(self) -> DiffRow | None:
+        """The row under the cursor."""
+        return self._lines[self._cursor].row if self._lines else None
+
+    def show_all(self, *, differences_only: bool) -> None:
+        """Everything, or only what is not the same; the cursor stays as near as can be."""
+        row, self.differences_only = self.row, differences_only
+        self._lay_out()
+        if row in (rows := [line.row for line in self._lines]):
+            self._move_to(rows.index(row))
+
+    def go_to_difference(self, *, forward: bool) -> bool:
+        """The next one, or the one before; whether there is one."""
+        here = self.row
+        lines = range(self._cursor + 1, len(self._lines)) if forward else range(self._cursor - 1, -1, -1)
+        for index in lines:
+            row = self._lines[index].row
+            if row.difference is not Difference.SAME and not row.inside and row is not here:
+                self._move_to(index)
+                return True
+        return False
+
+    def copied(self) -> tuple[str, str] | None:
+        """What the value under the cursor is called, and all of it: the right one where there are two."""
+        row = self.row
+        if row is None:
+            return None
+        left = self._lines[self._cursor].right is False or isinstance(row.right, Missing)
+        value = row.left if left else row.right
+        side = "left" if left else "right"
+        return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
+
+    def on_resize(self) -> None:
+        """Beside or above each other."""
+        self.show_all(differences_only=self.differences_only)
+
+    def line_key(self, index: int) -> Hashable:
+        """All that the look of a line depends on."""
+        return index, index == self._cursor
+
+    def draw_line(self, index: int, width: int) -> Strip:
+        """Both values of a row, or one of them."""
+        line = self._lines[index]
+        style = self.component(
+            _STYLES[line.row.difference], "compare--cursor" if index == self._cursor else ""
+        )
+        if not self._beside:
+            glyph = {None: line.row.difference.value, False: "-", True: "+"}[line.right]
+            side = _side(line.row, width - 2, right=self._right(line))
+            return line_of((f"{glyph} {side}", style))
+        half = (width - 5) // 2
+        left = fit(_side(line.row, half, right=False), half)
+        right = fit(_side(line.row, half, right=True), half)
+        return line_of((f"{line.row.difference.value} {left} │ {right}", style))
+
+    def _right(self, line: _Line) -> bool:
+        return isinstance(line.row.left, Missing) if line.right is None else line.right
+
+    @property
+    def _beside(self) -> bool:
+        return self.line_width >= SIDE_BY_SIDE
+
+    def _lay_out(self) -> None:
+        self._lines = []
+        for row in self.comparison.rows:
+            if self.differences_only and row.difference is Difference.SAME:
+                continue
+            if row.difference is Difference.CHANGED and not row.inside and not self._beside:
+                self._lines += [_Line(row, False), _Line(row, True)]
+            else:
+                self._lines.append(_Line(row))
+        self._cursor = max(min(self._cursor, len(self._lines) - 1), 0)
+        self.set_lines(len(self._lines))
+        self.forget_lines()
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def action_cursor(self, lines: int) -> None:
+        """Up and down."""
+        self._move_to(self._cursor + lines)
+
+    def action_page(self, pages: int) -> None:
+        """Page up and down."""
+        self._move_to(self._cursor + pages * max(self.scrollable_content_region.height - 1, 1))
+
+    def action_edge(self, last: bool) -> None:
+        """Home and end."""
+        self._move_to(len(self._lines) - 1 if last else 0)
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor there."""
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.y + self.scroll_offset.y < len(self._lines):
+            self._move_to(offset.y + self.scroll_offset.y)
+
+    def _move_to(self, cursor: int) -> None:
+        before, self._cursor = self._cursor, max(min(cursor, len(self._lines) - 1), 0)
+        self.refresh_line(before)
+        self.refresh_line(self._cursor)
+        self.show_line(self._cursor)
+        self.post_message(self.Moved())
+
+
+def _side(row: DiffRow, cells: int, *, right: bool) -> str:
+    """One value with its name; nothing where there is none."""
+    value, other = (row.right, row.left) if right else (row.left, row.right)
+    if isinstance(value, Missing):
+        return ""
+    indent = " " * min(2 * max(len(row.path) - 1, 0), cells // 2)
+    if row.alike:
+        last = int(row.path[-1]) + row.alike - 1
+        return f"{indent}{row.path[-1]}–{last}: {row.alike:,} alike"
+    name = f"{indent}{one_line(shown_key(row.path[-1]), 40)}: " if row.path else ""
+    return name + _shown(value, other, max(cells - len(name), 8))
+
+
+def _shown(value: object, other: object, cells: int) -> str:
+    match value:
+        case JsonObject():
+            return f"{{{len(value):,}}}" if value else "{}"
+        case list():
+            return f"[{len(value):,}]" if value else "[]"
+        case JsonNumber():
+            return one_line(value, cells)
+        case str():
+            return _text(value, other, cells)
+        case _:
+            return json.dumps(value)
+
+
+def _alike_until(text: str, other: str) -> int:
+    """How many characters two texts begin with that are the same; by halving, as they may be long."""
+    low, high = 0, min(len(text), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if text[:middle] == other[:middle] else (low, middle - 1)
+    return low
+
+
+def _text(text: str, other: object, cells: int) -> str:
+    """A text; of a long one that differs late from the other, the part where it does."""
+    if type(other) is str and other != text and len(text) > cells - 2:
+        alike = _alike_until(text, other)
+        if alike > _BEFORE_DIFFERENCE:
+            at = f"character {alike + 1:,}: …"
+            part = text[alike - _BEFORE_DIFFERENCE : alike + cells]
+            return one_line(at + quoted(part)[1:-1], cells)
+    return cut_text(text, cells)
