@@ -27,6 +27,7 @@ def test_how_long_it_took() -> None:
     pace = SendPace()
     assert pace.percentile_ms(0.5) is None
     assert pace.worst_ms(0) is None
+    assert pace.measured(0) is None
     for index in range(100):
         sent = message()
         pace.gave(Captured(index, index * MS, b""), [sent])
@@ -34,6 +35,9 @@ def test_how_long_it_took() -> None:
     assert abs((pace.percentile_ms(0.5) or 0) - 0.5) <= 0.1
     assert abs((pace.percentile_ms(0.99) or 0) - 0.5) <= 0.1
     assert pace.worst_ms(140 * MS) == 40
+    whole = pace.measured(5 * MS)
+    assert whole is not None
+    assert (whole.blocks, whole.worst_ms) == (100, 40)
     assert pace.worst_ms(2000 * MS) is None
 
 

@@ -29,6 +29,12 @@ def test_nothing_measured_is_none_and_not_zero() -> None:
     assert metrics.duration_s(5) is None
 
 
+def test_how_sending_went_is_known_at_the_end() -> None:
+    assert fold(started()).send_p50_ms is None
+    metrics = fold(e.SendingMeasured(at_ns=9, blocks=500, p50_ms=0.4, p99_ms=2.5, worst_ms=31))
+    assert (metrics.send_p50_ms, metrics.send_p99_ms, metrics.send_worst_ms) == (0.4, 2.5, 31)
+
+
 def test_messages_are_counted_by_direction() -> None:
     metrics = fold(message(), message("x", known=False), chunk(Direction.SENT), chunk(Direction.RECEIVED))
     assert (metrics.messages_sent, metrics.messages_received) == (1, 3)

@@ -101,6 +101,8 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
     raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
     assert len(raw["audioChunk"]) == len(BLOCK)
     assert [event.recording for event in held.of(e.RecordingChanged)][:2] == [True, False]
+    (sending,) = held.of(e.SendingMeasured)
+    assert 0 < sending.blocks <= len([m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"])
 
 
 async def test_on_stop_close_ends_the_user_stream() -> None:

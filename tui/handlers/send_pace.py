@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from tui.audio.blocks import Captured
+from tui.models import events as e
 from tui.protocols.base import Outgoing
 
 _KEPT_BLOCKS = 200
@@ -30,6 +31,7 @@ class SendPace:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
         self._counts = [0] * (_STEPS + 1)
         self._count = 0
+        self._worst_ms = 0.0
         self._recent: deque[tuple[int, float]] = deque()
 
     def gave(self, block: Captured, messages: list[Outgoing]) -> None:
@@ -57,6 +59,15 @@ class SendPace:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
 
+    def measured(self, now_ns: int) -> e.SendingMeasured | None:
+        """All of the call in one event; None where nothing was sent."""
+        p50_ms, p99_ms = self.percentile_ms(0.5), self.percentile_ms(0.99)
+        if p50_ms is None or p99_ms is None:
+            return None
+        return e.SendingMeasured(
+            at_ns=now_ns, blocks=self._count, p50_ms=p50_ms, p99_ms=p99_ms, worst_ms=self._worst_ms
+        )
+
     def percentile_ms(self, share: float) -> float | None:
         """Of the whole call, to 0.05 ms, nothing above 100; None without any."""
         wanted, counted = share * self._count, 0
@@ -69,4 +80,5 @@ class SendPace:
     def _took(self, took_ms: float, now_ns: int) -> None:
         self._counts[min(int(took_ms / _STEP_MS), _STEPS)] += 1
         self._count += 1
+        self._worst_ms = max(self._worst_ms, took_ms)
         self._recent.append((now_ns, took_ms))

@@ -91,9 +91,11 @@ class UserAudio:
             self._journal.notice(f"Speech is detected by loudness alone: {self._detector.fallback_reason}")
 
     def finish(self) -> None:
-        """No more is captured: tell the end of what was being said, if anything was."""
+        """No more is captured: tell the end of what was being said, if anything was, and how sending went."""
         if self._detector:
             self._tell_edges(self._detector.finish(self._ended_ns))
+        if measured := self.pace.measured(self._journal.clock_ns()):
+            self._journal.emit(measured)
 
     def _detect_speech(self, block: Captured) -> None:
         self._ended_ns = block.end_ns

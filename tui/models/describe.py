@@ -101,6 +101,9 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unheard"
         case e.LatencyReported():
             return "latency", f"agent reports {event.name} {event.reported_ms:.0f} ms"
+        case e.SendingMeasured():
+            took = f"p50 {event.p50_ms:.2f} ms, p99 {event.p99_ms:.2f} ms, worst {event.worst_ms:.0f} ms"
+            return "sending", f"callback to socket {took}"
         case e.RoundTripMeasured():
             return "ping", f"round trip {event.round_trip_ms:.1f} ms"
         case e.UsageReported():

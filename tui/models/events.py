@@ -369,6 +369,15 @@ class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_r
     reply: str = ""
 
 
+class SendingMeasured(Event, frozen=True, kw_only=True, gc=False, tag="sending"):
+    """How long blocks took from the capture callback to the socket, over the whole call; told at its end."""
+
+    blocks: int
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+
+
 class RoundTripMeasured(Event, frozen=True, kw_only=True, gc=False, tag="round_trip"):
     """A websocket ping was answered."""
 
@@ -418,6 +427,7 @@ SessionEvent = (
     | ConditionChanged
     | LatenessSeen
     | LatencyReported
+    | SendingMeasured
     | RoundTripMeasured
     | ToolChanged
     | UsageReported

@@ -22,6 +22,7 @@ from tui.models.events import (
     PlaybackEnded,
     PlaybackStarted,
     RoundTripMeasured,
+    SendingMeasured,
     SessionEvent,
     Speaker,
     SpeechEdge,
@@ -61,6 +62,10 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     conditions: dict[str, int] = {}
     """`tui.models.events.Condition` to how often it arose."""
     round_trip_ms: float | None = None
+    send_p50_ms: float | None = None
+    """Capture callback → socket, of all blocks; known when the call is over."""
+    send_p99_ms: float | None = None
+    send_worst_ms: float | None = None
     turns: list[Turn] = []
     """Turn 0 (the greeting), 1, 2, … with everything measured of each."""
     barge_ins: list[BargeIn] = []
@@ -149,6 +154,9 @@ class MetricsFold:
                 m.interruptions += 1
             case RoundTripMeasured():
                 m.round_trip_ms = event.round_trip_ms
+            case SendingMeasured():
+                m.send_p50_ms, m.send_p99_ms = event.p50_ms, event.p99_ms
+                m.send_worst_ms = event.worst_ms
             case PlaybackEnded():
                 m.audio_heard_ms += event.heard_ms
             case _:
