@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from typing import cast
 
 import pytest
 
 from tests.session.scripted import ACCEPTED, BLOCK, Peer, agent, call
+from tui.audio.speech import SpeechDetector, SpeechEdge
 from tui.models import events as e
 from tui.models.capture import line_of
 from tui.models.events import Direction, Status
@@ -103,6 +105,34 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
     assert [event.recording for event in held.of(e.RecordingChanged)][:2] == [True, False]
     (sending,) = held.of(e.SendingMeasured)
     assert 0 < sending.blocks <= len([m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"])
+
+
+async def test_a_block_is_sent_before_speech_is_looked_for_in_it() -> None:
+    class Watching:
+        def feed(self, pcm: bytes, end_ns: int) -> list[SpeechEdge]:
+            sent.append(user_audio.pace.of(end_ns)[1] is not None)
+            return []
+
+        def finish(self, end_ns: int) -> list[SpeechEdge]:
+            return []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    sent: list[bool] = []
+    async with agent(script) as url, call(url) as held:
+        user_audio = held.session._user_audio
+        await held.until_status(Status.ACTIVE)
+        await held.session.record(True)
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        user_audio._detector = cast("SpeechDetector", Watching())
+        chunks = held.events[-1].number
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > chunks + 5)
+    assert len(sent) > 3
+    assert all(sent)
 
 
 async def test_on_stop_close_ends_the_user_stream() -> None:

@@ -47,6 +47,7 @@ class UserAudio:
         async for block in self._audio.captured():
             block = block._replace(pcm=await self._audio.chain.execute_chain(block.pcm))
             self._send_block(block)
+            await asyncio.sleep(0)  # the socket's writer goes first: what is learned of the block can wait
             self._detect_speech(block)
 
     def send_early(self, _: object = None) -> None:
