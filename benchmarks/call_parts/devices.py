@@ -1,0 +1,160 @@
+"""A microphone and a speaker that are the two channels of one sink, so that one recording holds both, aligned.
+
+A private PulseAudio with one two-channel null sink: left is remapped to the sink ``virtual_speaker``, right to the
+sink ``virtual_mic_feed``, and the right channel of the monitor is the source ``virtual_mic``. Whatever is recorded
+of the monitor has both devices on one clock, sample for sample.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 16_000
+Samples = NDArray[np.int16]
+
+_SERVER = """\
+.fail
+load-module module-native-protocol-unix socket={folder}/pulse.sock auth-anonymous=1 auth-cookie-enabled=0
+load-module module-null-sink sink_name=duplex rate={rate} channels=2 format=s16le channel_map=front-left,front-right \
+norewinds=1
+load-module module-remap-sink sink_name=virtual_speaker master=duplex rate={rate} channels=1 format=s16le \
+channel_map=mono master_channel_map=front-left remix=no
+load-module module-remap-sink sink_name=virtual_mic_feed master=duplex rate={rate} channels=1 format=s16le \
+channel_map=mono master_channel_map=front-right remix=no
+load-module module-remap-source source_name=virtual_mic master=duplex.monitor rate={rate} channels=1 format=s16le \
+channel_map=mono master_channel_map=front-right remix=no
+set-default-sink virtual_speaker
+set-default-source virtual_mic
+"""
+
+_ALSA = """\
+pcm.virtual_mic     {{ type asym capture.pcm  {{ type pulse server "{server}" device "virtual_mic" }} }}
+pcm.virtual_speaker {{ type asym playback.pcm {{ type pulse server "{server}" device "virtual_speaker" }} }}
+pcm.!default {{
+  type asym
+  capture.pcm  {{ type pulse server "{server}" device "virtual_mic" }}
+  playback.pcm {{ type pulse server "{server}" device "virtual_speaker" }}
+}}
+ctl.!default {{ type pulse server "{server}" }}
+"""
+
+
+@contextmanager
+def devices() -> Iterator[dict[str, str]]:
+    """Start the sound server in a folder of its own; gives the environment that shows its devices."""
+    with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
+        folder = Path(name)
+        server = f"unix:{folder}/pulse.sock"
+        (folder / "server.pa").write_text(_SERVER.format(folder=folder, rate=RATE))
+        (folder / "asound.conf").write_text(_ALSA.format(server=server))
+        shown = {
+            "PULSE_SERVER": server,
+            "PULSE_COOKIE": f"{folder}/cookie",
+            "ALSA_CONFIG_PATH": f"{folder}/asound.conf",
+        }
+        own = {
+            "PULSE_RUNTIME_PATH": f"{folder}/run",
+            "PULSE_STATE_PATH": f"{folder}/state",
+            "DBUS_SESSION_BUS_ADDRESS": "",
+        }
+        command = ["pulseaudio", "-n", "-F", f"{folder}/server.pa", "--daemonize=no", "--use-pid-file=no"]
+        command += ["--exit-idle-time=-1", "--realtime=yes", "--high-priority=yes", "--log-target=stderr"]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, env={**os.environ, **shown, **own}, stdout=log, stderr=log)
+        try:
+            _wait_until_up(shown, folder / "log")
+            yield shown
+        finally:
+            process.terminate()
+            process.wait(5)
+
+
+def _wait_until_up(environment: Mapping[str, str], log: Path) -> None:
+    for _ in range(100):
+        asked = subprocess.run(["pactl", "info"], env={**os.environ, **environment}, capture_output=True)
+        if asked.returncode == 0:
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the sound server did not come up:\n{log.read_text(errors='replace')}")
+
+
+class Tracks:
+    """What both devices had, sample for sample, and the monotonic instant at which each frame was due."""
+
+    def __init__(self, speaker: Samples, microphone: Samples, origin_ns: int) -> None:
+        self.speaker = speaker
+        self.microphone = microphone
+        self.origin_ns = origin_ns
+        """When frame 0 was due; good to a block of the recorder (5 ms). Differences within tracks are exact."""
+
+    def ns_of(self, frame: float) -> int:
+        """When a frame was due."""
+        return self.origin_ns + round(frame * 1e9 / RATE)
+
+    def frame_of(self, at_ns: int) -> int:
+        """The frame that was due then."""
+        return round((at_ns - self.origin_ns) * RATE / 1e9)
+
+
+class Recorder:
+    """Records both devices between ``with`` and its end; `tracks` gives them afterwards."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+        self._chunks: list[tuple[int, bytes]] = []
+
+    def __enter__(self) -> Recorder:
+        command = ["parec", "--device=duplex.monitor", "--format=s16le", f"--rate={RATE}", "--channels=2"]
+        command += ["--channel-map=front-left,front-right", "--raw", "--latency-msec=5"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self._environment
+        )
+        self._thread = threading.Thread(target=self._read, name="recorder")
+        self._thread.start()
+        while not self._chunks:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(5)
+        self._thread.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        while chunk := os.read(descriptor, 1 << 16):
+            self._chunks.append((time.monotonic_ns(), chunk))
+
+    def tracks(self) -> Tracks:
+        """Everything that was recorded."""
+        frames, origins = 0, []
+        for arrived_ns, chunk in self._chunks:
+            # A chunk is handed on when its first frame is due: never before, often later.
+            origins.append(arrived_ns - round(frames * 1e9 / RATE))
+            frames += len(chunk) // 4
+        both = np.frombuffer(b"".join(chunk for _, chunk in self._chunks), "<i2")
+        both = both[: len(both) // 2 * 2].reshape(-1, 2)
+        return Tracks(both[:, 0].copy(), both[:, 1].copy(), min(origins))
+
+
+def speak(environment: Mapping[str, str], samples: Samples) -> subprocess.Popen[bytes]:
+    """Begin to play samples into the microphone, to their end."""
+    command = ["pacat", "--playback", "--device=virtual_mic_feed", "--format=s16le", f"--rate={RATE}"]
+    command += ["--channels=1", "--raw", "--latency-msec=500"]
+    with tempfile.TemporaryFile() as file:
+        file.write(samples.astype("<i2").tobytes())
+        file.seek(0)
+        return subprocess.Popen(
+            command, stdin=file, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
+        )

@@ -1,0 +1,75 @@
+"""The real program in a real terminal, in a call with an agent; and what it says of that call afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tests.e2e.terminal import ROOT, Terminal
+from tui.models.events import SessionEvent
+from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.saving.reading import open_session
+
+SIZE = (160, 50)
+
+
+class Held:
+    """A call that is being held, or was."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.events: list[SessionEvent] = []
+        """What the program saved, once the call is over."""
+        self.measured_again = SessionMetrics()
+        """What ``opusagent-tui metrics DIR --json`` says, once the call is over."""
+
+    def record(self) -> None:
+        """Let the microphone flow to the agent."""
+        self.terminal.press("r")
+        self.terminal.wait_for("REC")
+        time.sleep(0.5)
+
+    def shown(self) -> SessionMetrics:
+        """The figures as the screen had them at the end: the events folded as they came."""
+        fold = MetricsFold()
+        for event in self.events:
+            fold.apply(event)
+        return fold.metrics
+
+    def read(self, session: Path) -> None:
+        """Take from the saved session what it says."""
+        with open_session(session) as saved:
+            self.events = list(saved.events())
+        command = [sys.executable, "-m", "tui", "metrics", str(session), "--json"]
+        done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+        self.measured_again = msgspec.json.decode(done.stdout, type=SessionMetrics)
+
+
+@contextmanager
+def call(environment: Mapping[str, str], url: str, latency: str = "auto") -> Iterator[Held]:
+    """Hold a call with the agent at ``url``, the log followed; hangs up, quits and reads the session at the end."""
+    with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
+        folder, sessions = Path(name), Path(name) / "sessions"
+        own = {f"XDG_{kind}_HOME": f"{name}/{kind.lower()}" for kind in ("CONFIG", "STATE", "DATA", "CACHE")}
+        terminal = Terminal(folder, {**environment, **own}, SIZE)
+        held = Held(terminal)
+        try:
+            terminal.run("connect", url, "--protocol", "pcm", "--latency", latency, "--save", str(sessions))
+            terminal.wait_for("active", limit_s=30)
+            yield held
+            terminal.press("d")
+            terminal.wait_for("ended", limit_s=30)
+            terminal.press("q")
+            terminal.wait_for("EXIT 0", limit_s=30)
+            terminal.wait_until_gone()
+            (session,) = sessions.iterdir()
+            held.read(session)
+        finally:
+            terminal.kill()

@@ -1,0 +1,109 @@
+"""What was really heard, and when: found in the recorded tracks by correlation, or sample by sample."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.call_parts.devices import RATE, Samples
+
+AUDIBLE_RMS = 32.8
+"""-60 dBFS: a millisecond above it is heard."""
+_MS = RATE // 1000
+LIKE_ENOUGH = 0.9
+
+
+def audible(samples: Samples) -> tuple[int, int]:
+    """The first audible frame and the one behind the last, to a millisecond."""
+    whole = samples[: len(samples) // _MS * _MS].astype(np.float64).reshape(-1, _MS)
+    loud = np.flatnonzero(np.sqrt(np.mean(whole * whole, axis=1)) > AUDIBLE_RMS)
+    return int(loud[0]) * _MS, (int(loud[-1]) + 1) * _MS
+
+
+def find(track: Samples, probe: Samples, start: int = 0, end: int | None = None) -> int | None:
+    """Where ``probe`` begins in ``track[start:end]``, by normalised correlation; None where it is not in it."""
+    a, b = track[max(start, 0) : end].astype(np.float64), probe.astype(np.float64)
+    if len(a) < len(b):
+        return None
+    size = 1 << (len(a) + len(b)).bit_length()
+    lags = len(a) - len(b) + 1
+    correlation = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[:lags]
+    energy = np.concatenate([[0.0], np.cumsum(a * a)])
+    windows = energy[len(b) :][:lags] - energy[:lags]
+    likeness = correlation / np.sqrt(np.maximum(windows, 1.0) * np.dot(b, b))
+    best = int(np.argmax(likeness))
+    return max(start, 0) + best if likeness[best] >= LIKE_ENOUGH else None
+
+
+def silent_from(track: Samples, start: int, least_frames: int = 60 * _MS) -> int | None:
+    """The first frame from ``start`` on with which so much digital silence begins; None without any."""
+    nonzero = np.flatnonzero(track[start:]) + start
+    if not len(nonzero) or nonzero[0] - start > least_frames:
+        return start
+    gaps = np.flatnonzero(np.diff(nonzero) > least_frames)
+    return int(nonzero[gaps[0] if len(gaps) else -1]) + 1
+
+
+class Account(NamedTuple):
+    """What became of samples that were sent, by a comparison one by one."""
+
+    sent: int
+    lost: int
+    """Not found where they were due; a changed sample is a lost one."""
+    gaps: int
+    """Stretches of silence that were put between them."""
+    gap_frames: int
+
+
+def account(sent: Samples, heard: Samples) -> Account:
+    """Follow ``sent``, in which no sample is zero and any hundred are unlike all others, through ``heard``."""
+    position, done, lost, gaps, gap_frames = int(np.argmax(heard != 0)), 0, 0, 0, 0
+    while done < len(sent):
+        same = _common(heard[position:], sent[done:])
+        position, done = position + same, done + same
+        if done == len(sent):
+            break
+        silence = _zeros(heard[position:])
+        if silence:
+            gaps, gap_frames, position = gaps + 1, gap_frames + silence, position + silence
+            if position == len(heard):
+                lost += len(sent) - done
+                break
+            continue
+        skipped = _resume(heard[position:], sent[done:])
+        if skipped is None:
+            lost += len(sent) - done
+            break
+        lost, done = lost + skipped, done + skipped
+    return Account(len(sent), lost, gaps, gap_frames)
+
+
+def _common(a: Samples, b: Samples) -> int:
+    """How many samples at the beginning are the same."""
+    length = min(len(a), len(b))
+    for start in range(0, length, 1 << 16):
+        stop = min(start + (1 << 16), length)
+        different = np.flatnonzero(a[start:stop] != b[start:stop])
+        if len(different):
+            return start + int(different[0])
+    return length
+
+
+def _zeros(heard: Samples) -> int:
+    ends = np.flatnonzero(heard[: 1 << 16])
+    if len(ends):
+        return int(ends[0])
+    rest = np.flatnonzero(heard)
+    return int(rest[0]) if len(rest) else len(heard)
+
+
+def _resume(heard: Samples, sent: Samples) -> int | None:
+    """How many of ``sent`` are missing before it goes on as ``heard`` does; None where it does not."""
+    probe, data = heard[:100].tobytes(), sent[: 60 * RATE].tobytes()
+    if len(probe) < 200:
+        return None
+    found = data.find(probe)
+    while found % 2 and found >= 0:
+        found = data.find(probe, found + 1)
+    return found // 2 if found >= 0 else None

@@ -1,0 +1,313 @@
+"""Response and barge-in latencies: what the program says against what the two tracks say."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.call_parts.agent import Agent, Call
+from benchmarks.call_parts.devices import RATE, Recorder, Samples, Tracks, speak
+from benchmarks.call_parts.program import Held, call
+from benchmarks.call_parts.result import judged, percentile
+from benchmarks.call_parts.truth import audible, find, silent_from
+from benchmarks.measuring import Measured
+from tui.assets import caller_lines, prompts
+from tui.audio.wav import read_wav
+from tui.models.metrics import SessionMetrics
+from tui.models.turns import BargeIn, BargeInKind, Turn
+
+TURNS_A_CALL = 25
+ONE_BLOCK_MS = 20.0
+_QUIET_MS, _LOUD = 150, 300
+_PAUSE_S, _PLAYBACK_S = 0.8, 0.25
+_PROBE_FRAMES = RATE * 3 // 10
+_SAME_NS = 400_000_000
+_WORDS = (
+    ("yes", 0, 344),
+    ("goodbye", 0, 708),
+    ("goodbye", 887, 1482),
+    ("goodbye", 1648, 2394),
+    ("hours", 0, 431),
+)
+
+
+class Step(NamedTuple):
+    """One turn: what the user says, and what the agent then does."""
+
+    words: Samples
+    reply: Samples
+    delay_ms: float
+    """Of the agent: last loud block received → reply."""
+    pace: float
+    barges_in: bool
+    """The words are spoken into the reply before."""
+    reaction_ms: float
+    """Of the agent: first loud block received → interrupt."""
+
+
+def plan(turns: int, dice: random.Random) -> list[Step]:
+    """A call's turns; every fourth is a barge-in on a reply that is long enough for it."""
+    lines = {line.name: _samples(line.path) for line in caller_lines()}
+    words = [lines[name][first * RATE // 1000 : last * RATE // 1000] for name, first, last in _WORDS]
+    replies = [_samples(prompt.path) for name, prompt in prompts().items() if name.startswith("dtmf-")]
+    long_reply = _samples(prompts()["workshop"].path)[: 5 * RATE]
+    steps: list[Step] = []
+    for number in range(turns):
+        before_barge_in = number % 4 == 2 and number + 1 < turns
+        reply = long_reply if before_barge_in else replies[number % len(replies)]
+        silence = np.zeros(dice.choice([0, 60, 140]) * RATE // 1000, np.int16)
+        steps.append(
+            Step(
+                words[number % len(words)],
+                _never_zero(np.concatenate([silence, reply]), number),
+                dice.uniform(200, 1200),
+                dice.choice([1.0, 3.0, 20.0]),
+                number % 4 == 3,
+                dice.uniform(0, 150),
+            )
+        )
+    return steps
+
+
+def _samples(path: object) -> Samples:
+    return np.frombuffer(read_wav(str(path), RATE), "<i2")
+
+
+def _never_zero(samples: Samples, seed: int) -> Samples:
+    """With a hiss of one or two steps in it, far below what is heard, so that digital silence is something else."""
+    hiss = np.random.default_rng(seed).choice(np.array([-2, -1, 1, 2], np.int16), len(samples))
+    return np.where(np.abs(samples) <= 2, hiss, samples).astype(np.int16)
+
+
+def spoken(steps: Sequence[Step]) -> tuple[Samples, list[int]]:
+    """The user's track of a call, and where each step's words begin in it."""
+    parts, starts, length = [np.zeros(RATE // 2, np.int16)], [], RATE // 2
+    for number, step in enumerate(steps):
+        starts.append(length)
+        follows = steps[number + 1] if number + 1 < len(steps) else None
+        if follows and follows.barges_in:
+            wait_s = step.delay_ms / 1000 + _PLAYBACK_S + 1.0
+        else:
+            wait_s = step.delay_ms / 1000 + len(step.reply) / RATE + _PLAYBACK_S + _PAUSE_S
+        parts += [step.words, np.zeros(int(wait_s * RATE), np.int16)]
+        length += len(step.words) + int(wait_s * RATE)
+    return np.concatenate(parts), starts
+
+
+class Answering:
+    """The agent's script: hears by loudness, answers each step after its delay, yields after its reaction."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.interrupted_ns: dict[int, int] = {}
+        """Step → when its words made the agent send an interrupt."""
+        self._steps = steps
+        self._step = -1
+        self._speaking = False
+        self._loud_ns = 0
+        self._reply: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, call: Call) -> None:
+        """Answer until the caller has gone."""
+        call.listen(lambda at_ns, audio: self._hear(call, at_ns, audio))
+        await asyncio.Event().wait()
+
+    def _hear(self, call: Call, at_ns: int, audio: bytes) -> None:
+        loud = bool(np.abs(np.frombuffer(audio, "<i2").astype(np.int32)).max(initial=0) > _LOUD)
+        if loud:
+            self._loud_ns = at_ns
+            if not self._speaking:
+                self._speaking, self._step = True, self._step + 1
+                if self._step < len(self._steps) and self._steps[self._step].barges_in:
+                    self._spawn(self._yield(call, self._step))
+        elif self._speaking and at_ns - self._loud_ns >= _QUIET_MS * 1_000_000:
+            self._speaking = False
+            if self._step < len(self._steps):
+                waited_ms = (at_ns - self._loud_ns) / 1e6
+                self._reply = self._spawn(self._answer(call, self._steps[self._step], waited_ms))
+
+    def _spawn(self, work: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _answer(self, call: Call, step: Step, waited_ms: float) -> None:
+        await asyncio.sleep(max(step.delay_ms - waited_ms, 0) / 1000)
+        await call.say(step.reply, pace=step.pace)
+        await call.tell(type="end")
+
+    async def _yield(self, call: Call, number: int) -> None:
+        await asyncio.sleep(self._steps[number].reaction_ms / 1000)
+        if self._reply:
+            self._reply.cancel()
+        self.interrupted_ns[number] = await call.tell(type="interrupt")
+
+
+class Truth(NamedTuple):
+    """One step as the tracks have it, in frames; None where it is not to be found."""
+
+    began: int
+    ended: int
+    """The user's first audible frame, and the one behind the last."""
+    answered: int | None
+    """The first audible frame of the reply."""
+    silent: int | None
+    """A barge-in: since when the speaker was silent."""
+
+
+def truths(steps: Sequence[Step], starts: Sequence[int], tracks: Tracks) -> list[Truth | None]:
+    """Find every step in the tracks; None for words that the microphone did not have whole."""
+    found: list[Truth | None] = []
+    origin = find(tracks.microphone, steps[0].words, 0, 30 * RATE)
+    for step, start in zip(steps, starts, strict=True):
+        due = start - starts[0] + (origin or 0)
+        at = find(tracks.microphone, step.words, due - RATE // 2, due + len(step.words) + RATE // 2)
+        if origin is None or at is None:
+            found.append(None)
+            continue
+        first, last = audible(step.words)
+        loud = audible(step.reply)[0]
+        probe = step.reply[loud : loud + _PROBE_FRAMES]
+        heard = find(tracks.speaker, probe, at + last, at + last + 3 * RATE)
+        silent = silent_from(tracks.speaker, at + first) if step.barges_in else None
+        found.append(Truth(at + first, at + last, heard, silent))
+    return found
+
+
+class Errors:
+    """Differences between what the program says and what is true, in ms; and what it did not say."""
+
+    def __init__(self) -> None:
+        self.ms: list[float] = []
+        self.doubted = 0
+        self.missing: list[str] = []
+
+    def add(self, said_ms: float | None, true_ms: float, why_not: str) -> None:
+        """One figure."""
+        if said_ms is None:
+            self.missing.append(why_not)
+        else:
+            self.ms.append(said_ms - true_ms)
+
+    def row(self, what: str) -> Measured:
+        """The worst of them, and their spread; a missing figure misses the bound."""
+        if not self.ms:
+            return judged(what, None, ONE_BLOCK_MS)
+        spread = f"{min(self.ms):+.1f} to {max(self.ms):+.1f}, median {percentile(self.ms, 0.5):+.1f}"
+        told = f"of {len(self.ms)}: {spread}"
+        told += f"; {self.doubted} marked as doubtful" if self.doubted else ""
+        row = judged(what, max(map(abs, self.ms)), ONE_BLOCK_MS, told=told)
+        if not self.missing:
+            return row
+        return Measured(row.what, f"{row.value}; {len(self.missing)} missing", row.bound, False)
+
+
+class Comparison:
+    """Collects what calls showed."""
+
+    def __init__(self) -> None:
+        self.responses, self.again, self.silences, self.signals = (Errors() for _ in range(4))
+        self.untrue = 0
+        """Steps that the tracks themselves do not have whole."""
+        self.lines: list[str] = []
+
+    def add(
+        self,
+        steps: Sequence[Step],
+        found: Sequence[Truth | None],
+        tracks: Tracks,
+        agent: Answering,
+        held: Held,
+    ) -> None:
+        """One call."""
+        shown, again = held.shown(), held.measured_again
+        for number, (step, true) in enumerate(zip(steps, found, strict=True)):
+            if true is None or true.answered is None:
+                self.untrue += 1
+                self.lines.append(
+                    f"{number:3} {'words' if true is None else 'reply'} not found on the tracks"
+                )
+                continue
+            true_ms = (true.answered - true.ended) * 1000 / RATE
+            turn = _turn_at(shown, tracks.ns_of(true.ended))
+            self.responses.add(_said(turn), true_ms, _why(turn))
+            self.responses.doubted += bool(turn and turn.doubt)
+            self.again.add(_said(_turn_at(again, tracks.ns_of(true.ended))), true_ms, "")
+            if step.barges_in and true.silent is not None and number in agent.interrupted_ns:
+                self._add_barge_in(_barge_in_at(shown, tracks.ns_of(true.began)), true, tracks, agent, number)
+            said = _said(turn)
+            error = f"{said - true_ms:+.1f}" if said is not None else _why(turn)
+            parts = ", ".join(f"{name} {ms:.0f}" for name, ms in turn.parts.known()) if turn else ""
+            ends = _off_ms(turn.user_ended_ns if turn else None, tracks.ns_of(true.ended))
+            begins = _off_ms(turn.agent_began_ns if turn else None, tracks.ns_of(true.answered))
+            self.lines.append(
+                f"{number:3} true {true_ms:7.1f} ms, error {error} ({ends} → {begins}); {parts}"
+            )
+
+    def _add_barge_in(
+        self, said: BargeIn | None, true: Truth, tracks: Tracks, agent: Answering, number: int
+    ) -> None:
+        assert true.silent is not None
+        why = "not told" if said is None else str(said.kind)
+        silence_ms = (true.silent - true.began) * 1000 / RATE
+        signal_ms = (agent.interrupted_ns[number] - tracks.ns_of(true.began)) / 1e6
+        self.silences.add(said.silence_ms if said else None, silence_ms, why)
+        self.signals.add(said.signal_ms if said else None, signal_ms, why)
+        self.lines.append(f"    barge-in true signal {signal_ms:.1f}, silence {silence_ms:.1f}; said {said}")
+
+    def rows(self) -> list[Measured]:
+        """For the table."""
+        rows = [
+            self.responses.row("response latency on the screen, worst error"),
+            self.again.row("the same, measured again from the saved session"),
+            self.silences.row("barge-in: user's onset to silence, worst error"),
+            self.signals.row("barge-in: user's onset to the agent's signal, worst error"),
+        ]
+        if self.untrue:
+            rows.append(Measured("turns that are not whole on the tracks", str(self.untrue), "0", False))
+        return rows
+
+
+def _turn_at(metrics: SessionMetrics, ended_ns: int) -> Turn | None:
+    near = [
+        turn for turn in metrics.turns if turn.user_ended_ns and abs(turn.user_ended_ns - ended_ns) < _SAME_NS
+    ]
+    return min(near, key=lambda turn: abs((turn.user_ended_ns or 0) - ended_ns), default=None)
+
+
+def _barge_in_at(metrics: SessionMetrics, began_ns: int) -> BargeIn | None:
+    near = [each for each in metrics.barge_ins if each.at_ns and abs(each.at_ns - began_ns) < _SAME_NS]
+    return min(near, key=lambda each: each.kind is not BargeInKind.YIELDED, default=None)
+
+
+def _said(turn: Turn | None) -> float | None:
+    return turn.response_latency_ms if turn else None
+
+
+def _off_ms(said_ns: int | None, true_ns: int) -> str:
+    return "–" if said_ns is None else f"{(said_ns - true_ns) / 1e6:+.1f}"
+
+
+def _why(turn: Turn | None) -> str:
+    return turn.unmeasured if turn else "no such turn"
+
+
+def measure(environment: Mapping[str, str], turns: int, *, seed: int = 1) -> tuple[list[Measured], list[str]]:
+    """Hold calls of up to `TURNS_A_CALL` turns; gives rows for the table and a line for each turn."""
+    comparison = Comparison()
+    dice = random.Random(seed)
+    for first in range(0, turns, TURNS_A_CALL):
+        steps = plan(min(TURNS_A_CALL, turns - first), dice)
+        user, starts = spoken(steps)
+        script = Answering(steps)
+        with Agent(script) as agent, Recorder(environment) as recorder, call(environment, agent.url) as held:
+            held.record()
+            speak(environment, user).wait()
+        tracks = recorder.tracks()
+        comparison.add(steps, truths(steps, starts, tracks), tracks, script, held)
+    return comparison.rows(), comparison.lines
