@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from tests.ui.conftest import Stage, Staging
+import pytest
+
+from tests.ui.conftest import Stage, Staging, check_snapshot
 from tests.ui.fakes import Script, devices
 from tui.engine.wire import Connect, ListDevices, SwitchDevice
 from tui.models import events as e
@@ -80,3 +82,13 @@ async def test_without_devices_the_screen_says_why(stage: Staging) -> None:
         await s.press("D")
         assert isinstance(s.top(), DevicesScreen)
         assert "apt install libportaudio2" in s.text()
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=lambda s: f"{s[0]}x{s[1]}")
+async def test_how_it_looks(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    script.started().status(e.Status.IDLE, e.Status.ACTIVE)
+    script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
+    async with stage(size) as s:
+        await s.play([*script.items, devices()])
+        await s.press("D")
+        check_snapshot(f"devices-{size[0]}x{size[1]}", s.text())

@@ -17,6 +17,7 @@ from tui.audio import devices, endpoints, pcm
 from tui.audio.blocks import Captured
 from tui.audio.cancel import EchoCanceller
 from tui.audio.devices import AudioDeviceError
+from tui.audio.drift import DriftMeter
 from tui.audio.echo_guard import EchoGate, EchoGuard
 from tui.audio.endpoints import InputKind
 from tui.audio.formats import AudioFormat, encode
@@ -43,6 +44,7 @@ class AudioManager:
     playback: Playback
     _care: DeviceCare
     _load: CallbackLoad
+    _drift: DriftMeter
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.on_audio_chunk: Callable[[bytes], None] | None = None
@@ -74,6 +76,7 @@ class AudioManager:
         self._news, self._told, self._overflows = [], {}, 0
         guard = await self._make_guard(echo)
         self._load = CallbackLoad(block_ms)
+        self._drift = DriftMeter()
         self._care = DeviceCare(
             block_ms=block_ms, tell=self._news.append, opened=self._tell_opened, clock_ns=self._clock_ns
         )
@@ -208,6 +211,9 @@ class AudioManager:
         self._care.poll(self._cared(), now_ns)
         self.capture.poll(now_ns)
         self._step_latency(now_ns)
+        speaker = self.playback.speaker
+        played_ns = speaker.heard_at_ns(0) if speaker and speaker.device else None
+        self._drift.feed(now_ns, self.capture.clock_start_ns, played_ns)
         self.playback.take_news(now_ns)
         if at_the_end:
             self.playback.finish_listening()
@@ -239,6 +245,7 @@ class AudioManager:
             user_is_zero=self.capture.health.is_zero,
             echo_delay_ms=echo.delay_ms if echo else None,
             echo_db=echo.gain_db if echo else None,
+            drift_ppm=self._drift.ppm,
             callback_load=self._load.worst(now_ns, [one.take_busy_ns() for one in self._cared().values()]),
             line_progress=self._line_progress if self.capture.speaking else None,
         )

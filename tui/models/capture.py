@@ -105,6 +105,13 @@ class Capture:
         )
 
     @property
+    def clock_start_ns(self) -> int | None:
+        """When frame 0 of the device's stream passed it, as it looks now; None without a device."""
+        if self._instants is None or self._microphone is None or not self._microphone.from_device:
+            return None
+        return self._instants.at(0)
+
+    @property
     def name(self) -> str:
         """Of what is captured from, before it is opened."""
         return self._found.input_name

@@ -174,13 +174,15 @@ class DeviceCare:
                 )
             )
         if dog.health is not Health.WORKS:
-            what = "has gone" if dog.health is Health.VANISHED else "has stalled"
+            what = f"has stalled: no sound passed for {away_s:.1f} s."
+            if dog.health is Health.VANISHED:
+                what = "has gone."
             self._tell(
                 e.ConditionChanged(
                     at_ns=now_ns,
                     condition=_CONDITIONS[dog.health],
                     path=path,
-                    text=f"{name} {what}: no sound passed for {away_s:.1f} s.",
+                    text=f"{name} {what}",
                     hint=_HINTS[dog.health],
                 )
             )

@@ -20,6 +20,7 @@ from tui.audio.speaker import Speaker
 from tui.audio.wav import AudioFileError
 from tui.callbacks import spawn
 from tui.models import events as e
+from tui.models.arrival_watch import ArrivalWatch
 from tui.models.capture import DEFAULT_FORMAT, audio_error
 from tui.models.heard_speech import HeardSpeech
 from tui.models.track_sink import AgentTrack
@@ -90,6 +91,7 @@ class Playback:
         self._edges: dict[str, bytes] = {}
         """The last samples of replies that still come."""
         self.arrivals = Arrivals()
+        self._arrival_watch = ArrivalWatch(tell)
         self.silent_ns: int | None = None
         """Since when the speaker is silent after the last flush."""
         self._speech: HeardSpeech | None = None
@@ -268,6 +270,9 @@ class Playback:
         for happening in self.queue.take_happenings() if self.queue else []:
             self._take(happening, now_ns)
         self._listen(now_ns)
+        if self.queue:
+            gap_ms = self.stats.gap_frames / self.frames_per_ms
+            self._arrival_watch.poll(now_ns, self.queue.playing, gap_ms)
         for reply, (due_ns, heard_ms) in list(self._ending.items()):
             if now_ns >= due_ns:
                 del self._ending[reply]

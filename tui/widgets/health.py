@@ -128,6 +128,7 @@ def _capture(t: Telemetry) -> list[Figure]:
             "DC offset", "–" if t.user_dc is None else f"{t.user_dc:+.2%}", warns=abs(t.user_dc or 0) > 0.05
         ),
         Figure("echo", _echo(t), warns=t.echo_db is not None),
+        Figure("clock", "–" if t.drift_ppm is None else f"{t.drift_ppm:+.0f} ppm against playback"),
     ]
 
 
