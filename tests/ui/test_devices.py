@@ -19,7 +19,7 @@ async def test_devices_are_listed_and_those_in_use_are_marked(stage: Staging, sc
     async with stage() as s:
         await s.play(script.items)
         s.sent()
-        await s.press("D")
+        await s.press("A")
         assert s.sent() == [ListDevices()]
         assert "Looking for devices" in s.text()
         await s.play([devices()])
@@ -39,7 +39,7 @@ async def test_a_device_is_switched_to_in_mid_call_and_used_in_the_next(
     script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
     async with stage() as s:
         await s.play([*script.items, devices()])
-        await s.press("D")
+        await s.press("A")
         await s.press("down", "enter", "tab", "end", "enter")
         assert [command for command in s.sent() if isinstance(command, SwitchDevice)] == [
             SwitchDevice(direction="input", device="Jabra [/b] Evolve"),
@@ -66,7 +66,7 @@ async def test_a_device_that_cannot_be_had_is_said_where_it_was_chosen(
     script.add(e.ErrorRaised, source="audio", code="device", message="Something before.")
     async with stage() as s:
         await s.play([*script.items, devices()])
-        await s.press("D")
+        await s.press("A")
         assert "Something before." not in s.text().partition("Microphone")[2]
         await s.press("enter")
         said = Script()
@@ -79,7 +79,7 @@ async def test_a_device_that_cannot_be_had_is_said_where_it_was_chosen(
 async def test_without_devices_the_screen_says_why(stage: Staging) -> None:
     async with stage() as s:
         await s.play([devices("PortAudio is not installed. Run: apt install libportaudio2")])
-        await s.press("D")
+        await s.press("A")
         assert isinstance(s.top(), DevicesScreen)
         assert "apt install libportaudio2" in s.text()
 
@@ -90,5 +90,5 @@ async def test_how_it_looks(stage: Staging, script: Script, size: tuple[int, int
     script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
     async with stage(size) as s:
         await s.play([*script.items, devices()])
-        await s.press("D")
+        await s.press("A")
         check_snapshot(f"devices-{size[0]}x{size[1]}", s.text())

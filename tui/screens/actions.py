@@ -331,7 +331,7 @@ APP: Sequence[Action] = (
     ),
     Action(
         "devices",
-        "D",
+        "A",
         "Devices",
         "Microphones and speakers: what is in use, and another one, also in mid-call.",
     ),

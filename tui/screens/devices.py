@@ -23,7 +23,7 @@ from tui.screens.actions import Action, bindings
 DEVICES = (
     Action("devices_other", "tab,shift+tab", "Other list", "Microphones or speakers.", "app.focus_next"),
     Action("devices_anew", "r", "Look again", "Look for devices that came or went.", "look_again"),
-    Action("devices_close", "escape,D", "Close", "Back to the session.", "close", key_display="esc"),
+    Action("devices_close", "escape,A", "Close", "Back to the session.", "close", key_display="esc"),
 )
 HINT = "⏎ uses it · tab other list · r looks again (sound pauses for a moment) · esc closes"
 _LISTS = {"input": "Microphone", "output": "Speaker"}
