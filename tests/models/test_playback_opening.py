@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,8 @@ from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models.audio_manager import AudioManager
 
+TIMES = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.04)
+"""PortAudio's, for a callback."""
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 PCM_24K = AudioFormat(Encoding.PCM16, 24_000)
 
@@ -35,10 +38,10 @@ async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundD
     assert stream.arguments["samplerate"] == 24_000
     # The burst in which a device takes its first blocks must not empty the queue of a reply that begins.
     out = bytearray(960)
-    stream.arguments["callback"](out, 480, None, None)
+    stream.arguments["callback"](out, 480, TIMES, None)
     audio.playback.begin("a", PCM_24K)
     audio.playback.play("a", b"\1\0" * 4800)
-    stream.arguments["callback"](out, 480, None, None)
+    stream.arguments["callback"](out, 480, TIMES, None)
     assert bytes(out) == b"\1\0" * 480
     await audio.close()
 

@@ -129,9 +129,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it() -> None:
         await held.session.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
         user_audio._detector = cast("SpeechDetector", Watching())
-        chunks = held.events[-1].number
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > chunks + 5)
-    assert len(sent) > 3
+        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and len(sent) >= 4)
     assert all(sent)
 
 
