@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tui.cli import cli
-from tui.options import make_target
+from tui.models.target import Target
 
 URL = "ws://127.0.0.1:9/agent"
 
@@ -44,6 +44,9 @@ def test_cancelling_without_its_package_says_what_to_type(monkeypatch: pytest.Mo
     assert "pip install livekit" in result.output
 
 
-def test_options_of_sound_reach_the_target() -> None:
-    target = make_target(URL, echo="gate", fade_ms=8, block_ms=10, latency="0.1")
+def test_options_of_sound_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[Target] = []
+    monkeypatch.setattr("tui.cli._show_screen", lambda target, **_: targets.append(target))
+    ran("connect", URL, "--echo", "gate", "--fade", "8", "--block", "10", "--latency", "0.1")
+    (target,) = targets
     assert (target.echo, target.fade_ms, target.block_ms, target.latency) == ("gate", 8, 10, "0.1")

@@ -15,6 +15,8 @@ from tui.remembered import (
     screen_memory,
 )
 
+BASE = Target(url="", save="/kept", echo="gate")
+
 
 def state_folder() -> Path:
     return user_state_path("opusagent-tui")
@@ -43,7 +45,7 @@ def test_a_file_that_cannot_be_read_is_none(content: bytes) -> None:
     for name in ("screen.json", "recent.json"):
         (state_folder() / name).write_bytes(content)
     assert screen_memory() == ScreenMemory()
-    assert recent_targets() == []
+    assert recent_targets(BASE) == []
 
 
 def test_what_a_newer_program_remembers_is_passed_over() -> None:
@@ -65,7 +67,7 @@ def test_targets_are_remembered_newest_first_without_their_secrets(monkeypatch: 
     remember_target(Target(url="ws://user:pw@h/x?key=abc", headers={"X": "hunter3"}))
     remember_target(Target(url="ws://other", token="hunter2", token_env="BOT_TOKEN"))
     remember_target(Target(url="ws://user:pw@h/x?key=abc"))
-    assert [target.url for target in recent_targets()] == ["ws://h/x?key=…", "ws://other"]
-    assert recent_targets()[1].token == "hunter2"
+    assert [target.url for target in recent_targets(BASE)] == ["ws://h/x?key=…", "ws://other"]
+    assert recent_targets(BASE)[1].token == "hunter2"
     kept = (state_folder() / "recent.json").read_text()
     assert not any(secret in kept for secret in ("hunter", "pw", "abc"))

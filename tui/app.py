@@ -24,6 +24,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tui.bridge import Bridge, EngineLink
+from tui.config.model import Settings
+from tui.config.targets import Listed
 from tui.engine.wire import Connect, Pause, SwitchDevice
 from tui.models.target import Target
 from tui.models.text import one_line
@@ -71,6 +73,9 @@ class OpusAgentApp(App[int]):
         target: Target | None = None,
         call_demo: bool = False,
         memory: ScreenMemory | None = None,
+        settings: Settings | None = None,
+        base: Target | None = None,
+        profiles: Sequence[Listed] = (),
         recent: Sequence[Target] = (),
         protocols: Sequence[str] = ("audiocodes",),
         start_engine: Callable[[], EngineLink] | None = None,
@@ -79,7 +84,6 @@ class OpusAgentApp(App[int]):
         crash_log: Path | None = None,
         trace_callbacks: bool = False,
         replay: bool = False,
-        save: str = "",
         auto_tick: bool = True,
     ) -> None:
         # Textual chooses its filter for NO_COLOR here, before it knows the theme; the wrong one paints
@@ -89,9 +93,12 @@ class OpusAgentApp(App[int]):
         self.target = target
         self.memory = memory or ScreenMemory()
         """How the screen was left the last time, and is left this time."""
-        self.session = SessionScreen(bridge, self.memory.layout)
+        self.settings = settings or Settings()
+        self.session = SessionScreen(bridge, self.memory.layout, self.settings.thresholds)
         self.crash_report = ""
         """The sentence about a crash; empty without one."""
+        self._base = base or Target(url="")
+        self._profiles = tuple(profiles)
         self._recent = list(recent)
         self._protocols = tuple(protocols)
         self._start_engine = start_engine
@@ -104,15 +111,13 @@ class OpusAgentApp(App[int]):
         self._crash_log = crash_log
         self._trace_callbacks = trace_callbacks
         self._replay = self.session.replay = replay
-        self._save = save
         self._suspended = False
         self._auto_tick = auto_tick
         self._ticks = 0
         self._timer: Timer | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        known = self.memory.theme in self.available_themes
-        self._shown_theme = ANSI if self.no_color else self.memory.theme if known else DARK.name
+        self._shown_theme = self._first_theme()
         self.theme = self._shown_theme
         self.animation_level = "none"
 
@@ -128,12 +133,18 @@ class OpusAgentApp(App[int]):
         # At once: by the next turn of the loop the process is stopped.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
+        if self.settings.keys:
+            # Importing it loads every screen.
+            from tui.screens.keymap import keymap_of
+
+            self.set_keymap(keymap_of(self.settings.keys))
         if not self.is_headless:
             self._listen_to_signals()
         if self._trace_callbacks:
             self.bridge.trace_callbacks(True)
         if self._auto_tick:
-            rate = TICKS_PER_S / (2 if "SSH_CONNECTION" in os.environ else 1)
+            over_ssh = "SSH_CONNECTION" in os.environ
+            rate = self.settings.screen.refresh_per_s or (TICKS_PER_S // 2 if over_ssh else TICKS_PER_S)
             self._timer = self.set_interval(1 / rate, self.tick)
         if self._demo_first:
             self.call_demo(self.target)
@@ -141,6 +152,13 @@ class OpusAgentApp(App[int]):
             self.call(self.target)
         elif not self._replay:
             self.choose_target()
+
+    def _first_theme(self) -> str:
+        """The terminal's own colours where it is to have none; what is set, then what was chosen last."""
+        if self.no_color:
+            return ANSI
+        wanted = (self.settings.screen.theme, self.memory.theme, DARK.name)
+        return next(name for name in wanted if name in self.available_themes)
 
     # what is remembered
 
@@ -223,6 +241,8 @@ class OpusAgentApp(App[int]):
         self.push_screen(
             ConnectScreen(
                 self.bridge,
+                base=self._base,
+                profiles=self._profiles,
                 recent=self._recent,
                 protocols=self._protocols,
                 demo=None if self._demo is None else self._start_demo,
@@ -232,8 +252,8 @@ class OpusAgentApp(App[int]):
 
     def _target_chosen(self, target: Target | None) -> None:
         if target is not None:
-            target = msgspec.structs.replace(target, save=target.save or self._save)
-            if target.url not in self._demo_urls:
+            listed = target.title in {profile.target.title for profile in self._profiles}
+            if target.url not in self._demo_urls and not listed:
                 self._recent = [target, *(known for known in self._recent if known.url != target.url)]
             self.target = target
             self.call_again()
@@ -366,6 +386,9 @@ def run_app(
     call_demo: bool = False,
     memory: ScreenMemory | None = None,
     on_leave: Callable[[ScreenMemory], None] | None = None,
+    settings: Settings | None = None,
+    base: Target | None = None,
+    profiles: Sequence[Listed] = (),
     recent: Sequence[Target] = (),
     protocols: Sequence[str] = ("audiocodes",),
     start_engine: Callable[[], EngineLink] | None = None,
@@ -374,7 +397,6 @@ def run_app(
     crash_log: Path | None = None,
     trace_callbacks: bool = False,
     replay: bool = False,
-    save: str = "",
 ) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
@@ -386,6 +408,9 @@ def run_app(
         target=target,
         call_demo=call_demo,
         memory=memory,
+        settings=settings,
+        base=base,
+        profiles=profiles,
         recent=recent,
         protocols=protocols,
         start_engine=start_engine,
@@ -394,7 +419,6 @@ def run_app(
         crash_log=crash_log,
         trace_callbacks=trace_callbacks,
         replay=replay,
-        save=save,
     )
     app.run()
     if on_leave is not None and app.memory != (memory or ScreenMemory()):

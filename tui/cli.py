@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tui import __version__
+from tui import __version__, given
+from tui.given import config_option
 from tui.options import (
     LOCAL_PROTOCOLS,
     Sentence,
@@ -19,13 +20,10 @@ from tui.options import (
     audio_options,
     behaviour_options,
     block_option,
-    check_audio,
     check_terminal,
     make_agent_settings,
-    make_target,
     option,
     save_options,
-    saving,
     script_options,
     target_options,
     token_of,
@@ -33,6 +31,11 @@ from tui.options import (
     trace_option,
 )
 from tui.saved_cli import metrics, open_session, report, sessions
+
+if TYPE_CHECKING:
+    from tui.agent.settings import AgentSettings
+    from tui.config.model import TargetSettings
+    from tui.models.target import Target
 
 EXIT_CODES = """\b
 Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answer;
@@ -45,6 +48,7 @@ Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answe
     epilog=EXIT_CODES,
 )
 @click.version_option(__version__, prog_name="opusagent-tui")
+@config_option
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Talk to a voice agent from the terminal, see every message, know how long each turn took.
@@ -53,30 +57,27 @@ def cli(context: click.Context) -> None:
     sound card.
     """
     if context.invoked_subcommand is None:
-        check_terminal()
-        from tui.front import LocalAgent, run_screen
-        from tui.saving.folders import default_folder
-
-        local = LocalAgent(make_agent_settings(), {"save": str(default_folder())})
-        sys.exit(run_screen(None, local, save=str(default_folder())))
+        _show_screen(None)
 
 
 @cli.command(epilog=EXIT_CODES)
-@click.argument("url")
+@click.argument("url", metavar="URL|PROFILE")
 @target_options
 @block_option
 @tools_option
 @audio_options
 @save_options
 @trace_option
+@config_option
 def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
-    """Call the voice agent at URL (ws:// or wss://, or the address of a TwiML webhook)."""
-    target = make_target(url, **options)
-    check_terminal()
-    from tui.front import LocalAgent, run_screen
+    """Call a voice agent.
 
-    local = LocalAgent(make_agent_settings(), {"save": target.save})
-    sys.exit(run_screen(target, local, save=target.save, trace_callbacks=trace_callbacks))
+    URL is that of its websocket (ws:// or wss://) or of its TwiML webhook, PROFILE a name in the settings file;
+    an option here goes before what its profile says.
+    """
+    flags = given.flags(options)
+    target = given.target(url, flags)
+    _show_screen(target, flags=flags, trace_callbacks=trace_callbacks)
 
 
 @cli.command(epilog=EXIT_CODES)
@@ -92,60 +93,44 @@ def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
 @block_option
 @save_options
 @trace_option
-def demo(
-    input_: str,
-    latency: str,
-    echo: str,
-    block_ms: int,
-    reply: str,
-    reply_delay: float,
-    pace: str,
-    trace_callbacks: bool,
-    save: str | None,
-    no_save: bool,
-    no_audio: bool,
-    redact: Sequence[str],
-    **options: Any,
-) -> None:
+@config_option
+def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **options: Any) -> None:
     """Start the local agent and call it."""
-    settings = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
-    check_audio(latency=latency, echo=echo, block_ms=block_ms)
-    check_terminal()
-    from tui.front import LocalAgent, run_screen
-
-    options |= {"latency": latency, "echo": echo, "block_ms": block_ms}
-    chosen = {name: value for name, value in options.items() if value is not None}
-    kept = saving(save=save, no_save=no_save, no_audio=no_audio, redact=redact)
-    local = LocalAgent(settings, {"input": input_, **kept, **chosen})
-    place = kept.get("save", "")
-    sys.exit(run_screen(None, local, save=place, start_demo=True, trace_callbacks=trace_callbacks))
+    agent = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
+    _show_screen(
+        None, flags=given.flags(options), agent=agent, start_demo=True, trace_callbacks=trace_callbacks
+    )
 
 
 @cli.command(epilog=EXIT_CODES)
-@click.argument("url")
+@click.argument("url", metavar="URL|PROFILE")
 @script_options
 @tools_option
 @target_options
 @block_option
 @save_options
+@config_option
 def call(
     url: str,
     say: Sequence[Path],
     as_json: bool,
     max_response_ms: float | None,
     timeout: float,
-    tools: str | None,
     **options: Any,
 ) -> None:
     """Hold a call without a screen: say files, print what happens, judge the answers."""
     import asyncio
 
+    import msgspec
+
     from tui import call as headless
     from tui.audio.wav import AudioFileError, read_wav
+    from tui.config.targets import SOUND
     from tui.dialling import DiallingError
     from tui.handlers.tools_file import ToolsFileError, load_tools
 
-    target = make_target(url, input_="lines", **options)
+    flags = msgspec.structs.replace(given.flags(options), input="lines", output=options["output"])
+    target = given.target(url, flags, ignoring=SOUND)
     _check_output(target.output)
     logging.getLogger().addHandler(logging.NullHandler())  # what it would say stands in the printed events
     script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms)
@@ -156,7 +141,7 @@ def call(
         held = headless.call(
             target,
             script,
-            tools=load_tools(tools) if tools else [],
+            tools=load_tools(target.tools) if target.tools else [],
             show=printer.show,
             tell=lambda text: click.echo(text, err=True),
             summary=printer.summary,
@@ -173,16 +158,18 @@ def call(
 
 
 @cli.command(epilog=EXIT_CODES)
-@click.argument("url")
+@click.argument("url", metavar="URL|PROFILE")
 @target_options
+@config_option
 def check(url: str, **options: Any) -> None:
-    """Probe the voice agent at URL without a call."""
+    """Probe a voice agent without a call."""
     import asyncio
 
     from tui import check as probe
+    from tui.config.targets import FOR_EVERYBODY
     from tui.dialling import DiallingError
 
-    target = make_target(url, **options)
+    target = given.target(url, given.flags(options), ignoring=FOR_EVERYBODY)
     try:
         sys.exit(asyncio.run(probe.check(target, click.echo)))
     except DiallingError as error:
@@ -252,6 +239,34 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def _show_screen(
+    target: Target | None,
+    *,
+    flags: TargetSettings | None = None,
+    agent: AgentSettings | None = None,
+    start_demo: bool = False,
+    trace_callbacks: bool = False,
+) -> NoReturn:
+    """Run the screen, and exit with its code. Raises `Sentence`."""
+    in_force = given.settings()
+    with given.sentences():
+        from tui.config.targets import address_book
+
+        book = address_book(in_force, flags, for_demo=start_demo)
+        check_terminal()
+        from tui.front import run_screen
+
+        code = run_screen(
+            target,
+            book,
+            in_force,
+            agent=agent,
+            start_demo=start_demo,
+            trace_callbacks=trace_callbacks,
+        )
+    sys.exit(code)
 
 
 def _check_output(output: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
+from tui.config.reading import SettingsInForce
+from tui.config.targets import AUTO, AddressBook
 from tui.engine.handle import EngineHandle
 from tui.models.target import Target
 
@@ -18,9 +21,9 @@ DEMO = "demo"
 class LocalAgent:
     """The local agent of this run: started when it is first wanted, and again when it has died."""
 
-    def __init__(self, settings: AgentSettings, options: dict[str, Any]) -> None:
+    def __init__(self, settings: AgentSettings, base: Target) -> None:
         self._settings = settings
-        self._options = options
+        self._base = base
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
@@ -34,12 +37,13 @@ class LocalAgent:
         from tui.agent.settings import AgentError
         from tui.protocols.registry import protocol_named
 
-        protocol = protocol_named(self._options.get("protocol", "audiocodes"))
+        named = self._base.protocol
+        protocol = protocol_named("audiocodes" if named == AUTO else named)
         try:
             url = self.start().url(protocol.path)
         except AgentError as error:
             raise RuntimeError(str(error)) from error
-        return Target(**{**self._options, "url": url, "protocol": protocol.name, "title": DEMO})
+        return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO)
 
     def stop(self) -> None:
         """Let it say goodbye, and end it."""
@@ -49,16 +53,15 @@ class LocalAgent:
 
 def run_screen(
     target: Target | None,
-    local: LocalAgent,
+    book: AddressBook,
+    in_force: SettingsInForce,
     *,
-    save: str,
+    agent: AgentSettings | None = None,
     start_demo: bool = False,
     trace_callbacks: bool = False,
 ) -> int:
-    """Run the screen until it ends; engine and agent end with it. The exit code.
-
-    ``save`` is where sessions with targets chosen on the screen are kept; "" keeps nothing.
-    """
+    """Run the screen until it ends; engine and agent end with it. The exit code. Raises `SettingsError`."""
+    local = LocalAgent(agent or AgentSettings(), book.demo)
     engines = [EngineHandle()]
     if start_demo:
         local.start()
@@ -66,16 +69,18 @@ def run_screen(
         # Textual takes longest to load: engine and agent come up meanwhile.
         from tui.app import run_app
         from tui.bridge import Bridge
-        from tui.options import AUTO
         from tui.protocols.registry import names
         from tui.remembered import recent_targets, remember_screen, remember_target, screen_memory
+        from tui.screens.settings import check_screen
+
+        check_screen(in_force)
 
         def new_engine() -> EngineHandle:
             engines.append(EngineHandle())
             return engines[-1]
 
         def remember(called: Target) -> None:
-            if called.title != DEMO:
+            if called.title != DEMO and called.title not in in_force.settings.profiles:
                 remember_target(called)
 
         bridge = Bridge(engines[0], time.monotonic_ns)
@@ -85,7 +90,10 @@ def run_screen(
                 target=target,
                 memory=screen_memory(),
                 on_leave=remember_screen,
-                recent=recent_targets(),
+                settings=in_force.settings,
+                base=book.base,
+                profiles=book.profiles,
+                recent=recent_targets(book.base),
                 protocols=(AUTO, *names()),
                 start_engine=new_engine,
                 demo=local.target,
@@ -93,7 +101,6 @@ def run_screen(
                 crash_log=Path(engines[0].log_path),
                 call_demo=start_demo,
                 trace_callbacks=trace_callbacks,
-                save=save,
             )
         finally:
             bridge.close()

@@ -1,10 +1,10 @@
-"""Options that several commands share, and what they become: a `Target`, the settings of the local agent."""
+"""Options that several commands share; what they become for a target is told in `tui.given`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,14 +14,10 @@ from tui.protocols.registry import BUILT_IN
 
 if TYPE_CHECKING:
     from tui.agent.settings import AgentSettings
-    from tui.models.target import Target
 
 AUTO = "auto"
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """What the local agent answers."""
-
-MAX_LATENCY_S = 2
-"""A speaker that holds more is of no use in a call."""
 
 Command = Callable[..., Any]
 
@@ -133,70 +129,6 @@ agent_options = together(
 # fmt: on
 
 
-def make_target(
-    url: str,
-    *,
-    protocol: str = AUTO,
-    token_env: str | None = None,
-    headers: Sequence[str] = (),
-    options: Sequence[str] = (),
-    params: Sequence[str] = (),
-    formats: Sequence[str] = (),
-    input_: str = "auto",
-    latency: str = "auto",
-    echo: str = "none",
-    block_ms: int = 20,
-    cacert: str | None = None,
-    tools: str | None = None,
-    on_stop: str = "silence",
-    accept_timeout: float = 5.0,
-    save: str | None = None,
-    no_save: bool = True,
-    no_audio: bool = False,
-    redact: Sequence[str] = (),
-    **rest: Any,
-) -> Target:
-    """The target that options describe. Raises `Sentence`."""
-    from tui.models.target import Target, TargetError, check_url
-
-    try:
-        if not (url.startswith(("http://", "https://")) and protocol in (AUTO, "twilio")):
-            check_url(url)
-    except TargetError as error:
-        raise Sentence(str(error)) from error
-    _check_protocol(protocol)
-    check_audio(latency=latency, echo=echo, block_ms=block_ms)
-    return Target(
-        url=url,
-        protocol=protocol,
-        token=token_of(token_env),
-        token_env=token_env or "",
-        headers=dict(_pair(header, ":", "--header") for header in headers),
-        options=dict(_pair(pair, "=", "--option") for pair in options),
-        params=dict(_pair(pair, "=", "--param") for pair in params),
-        formats=tuple(formats),
-        cacert=cacert or "",
-        tools=tools or "",
-        input=input_,
-        latency=latency,
-        echo=echo,
-        block_ms=block_ms,
-        stop=on_stop,
-        accept_timeout_s=accept_timeout,
-        **saving(save=save, no_save=no_save, no_audio=no_audio, redact=redact),
-        **rest,
-    )
-
-
-def saving(*, save: str | None, no_save: bool, no_audio: bool, redact: Sequence[str]) -> dict[str, Any]:
-    """What of a target says how its session is kept."""
-    if no_save:
-        return {}
-    from tui.saving.folders import default_folder
-
-    return {"save": save or str(default_folder()), "save_audio": not no_audio, "redact": tuple(redact)}
-
-
 def make_agent_settings(
     *, pace: str = "1", reply: str = "prompts", reply_delay: float = 0.0, **settings: Any
 ) -> AgentSettings:
@@ -225,40 +157,3 @@ def token_of(variable: str | None) -> str:
     if not token:
         raise Sentence(f"--token-env {variable}: that variable is not set; export it with the agent's token.")
     return token
-
-
-def _check_protocol(protocol: str) -> None:
-    """A name that does not exist is wrong usage; a file is read where it is used."""
-    from tui.protocols.registry import names
-
-    if protocol != AUTO and not protocol.endswith(".py") and protocol not in names():
-        known = ", ".join((AUTO, *names()))
-        raise Sentence(f"--protocol {protocol}: there is no such protocol; known are {known}, or a FILE.py.")
-
-
-def check_audio(*, latency: str, echo: str, block_ms: int) -> None:
-    """Whether sound can be had that way. Raises `Sentence`."""
-    if latency not in ("auto", "low", "high"):
-        try:
-            usable = 0 < float(latency) <= MAX_LATENCY_S
-        except ValueError:
-            usable = False
-        if not usable:
-            raise Sentence(f"--latency {latency}: give auto, low, high, or seconds up to {MAX_LATENCY_S}.")
-    if echo == "cancel":
-        from tui.audio.webrtc import FRAME_MS, missing
-
-        if sentence := missing():
-            raise Sentence(sentence)
-        if block_ms % FRAME_MS:
-            raise Sentence(
-                f"--echo cancel works on blocks of whole {FRAME_MS} ms: --block {block_ms} is none."
-            )
-
-
-def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
-    key, found, value = text.partition(separator)
-    example = "'KEY: VALUE'" if separator == ":" else "KEY=VALUE"
-    if not found or not key.strip():
-        raise Sentence(f"{option} {key!r}: write it as {example}.")
-    return key.strip(), value.strip()

@@ -42,9 +42,10 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     input: str = "auto"
     output: str = "auto"
 
-    def target(self) -> Target:
-        """To be called again, with the token that the environment has now."""
-        return Target(
+    def target(self, base: Target) -> Target:
+        """To be called again as ``base`` says, with the token that the environment has now."""
+        return msgspec.structs.replace(
+            base,
             url=self.url,
             protocol=self.protocol,
             token=os.environ.get(self.token_env, ""),
@@ -54,9 +55,9 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
-def recent_targets() -> list[Target]:
-    """The targets called last, newest first."""
-    return [recent.target() for recent in _recent()]
+def recent_targets(base: Target) -> list[Target]:
+    """The targets called last, newest first; what is not remembered of them is as ``base`` says."""
+    return [recent.target(base) for recent in _recent()]
 
 
 def remember_target(target: Target) -> None:

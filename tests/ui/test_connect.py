@@ -4,6 +4,7 @@ import pytest
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import devices
+from tui.config.targets import Listed
 from tui.engine.wire import Connect, ListDevices
 from tui.models.target import Target
 from tui.screens.connect import ConnectScreen
@@ -111,15 +112,58 @@ async def test_buttons_and_esc(stage: Staging) -> None:
 async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Staging) -> None:
     async with stage(target=None, recent=RECENT, protocols=("audiocodes", "twilio")) as s:
         await s.press("down", "enter", "n")
-        assert form(s)._recent[0] == RECENT[1]
+        assert form(s)._listed[0].target == RECENT[1]
 
 
 async def test_devices_that_are_known_before_the_form_is_built_wait_for_it(stage: Staging) -> None:
     async with stage() as s:
         await s.play([devices()])
-        screen = ConnectScreen(s.bridge, recent=[], protocols=["audiocodes"], demo=None)
+        screen = ConnectScreen(s.bridge, base=Target(url=""), recent=[], protocols=["audiocodes"], demo=None)
         screen.poll()
         await s.app.push_screen(screen)
         await s.tick()
         screen.capture.choose("0")
         assert screen.capture.chosen == "0"
+
+
+PROFILES = [
+    Listed(
+        Target(url="wss://h/x?key=k3y", title="staging", protocol="twilio", headers={"A": "b"}, save="/kept")
+    ),
+    Listed(Target(url="ws://h", title="broken"), "config.toml: [profiles.broken] needs a token."),
+]
+
+
+async def test_profiles_are_listed_before_recent_targets_and_called_whole(stage: Staging) -> None:
+    base = Target(url="", save="/all")
+    async with stage(target=None, base=base, profiles=PROFILES, recent=RECENT) as s:
+        assert s.text().index("staging") < s.text().index("broken") < s.text().index("bot.example.com")
+        assert "k3y" not in s.text()
+        await s.press("enter")
+        assert called(s) == [PROFILES[0].target]
+        assert s.app._recent == RECENT
+
+
+async def test_a_profile_that_cannot_be_called_says_why(stage: Staging) -> None:
+    async with stage(target=None, profiles=PROFILES) as s:
+        await s.press("down")
+        assert "needs a token." in s.text()
+        await s.press("enter")
+        assert called(s) == []
+        assert "needs a token." in s.text()
+
+
+async def test_a_url_that_is_typed_is_called_as_the_settings_say(stage: Staging) -> None:
+    base = Target(url="", protocol="twilio", input="USB", save="/kept", redact=("ssn",))
+    async with stage(target=None, base=base, protocols=("audiocodes", "twilio")) as s:
+        await s.press(*"ws://h:1/x", "enter")
+        assert called(s) == [
+            Target(url="ws://h:1/x", protocol="twilio", input="USB", save="/kept", redact=("ssn",))
+        ]
+
+
+async def test_a_secret_that_was_not_remembered_has_to_be_written_again(stage: Staging) -> None:
+    async with stage(target=None, recent=[Target(url="ws://h/x?key=…")]) as s:
+        await s.press("enter")
+        assert "not remembered: write it again" in " ".join(s.text().split())
+        assert called(s) == []

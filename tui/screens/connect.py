@@ -18,8 +18,9 @@ from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.bridge import Bridge
+from tui.config.targets import Listed, url_problem
 from tui.engine.wire import DeviceInfo, DeviceList, ListDevices
-from tui.models.target import Target, TargetError, check_url
+from tui.models.target import Target
 from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
 from tui.screens.session import TOO_SMALL
@@ -52,6 +53,7 @@ DEMO = "demo — the local agent: no account, no key, no network"
 _DEMO_ID = "demo"
 _TYPED = r"[!-~\u00a1-\u1fff\u3000-\ud7ff]*"
 """No blanks and nothing that steers a terminal: a paste may hold anything."""
+_FORGOTTEN = "What stands behind … was a secret and is not remembered: write it again."
 _FAILURES = (OSError, RuntimeError, ValueError)
 
 
@@ -67,15 +69,19 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         self,
         bridge: Bridge,
         *,
+        base: Target,
+        profiles: Sequence[Listed] = (),
         recent: Sequence[Target],
         protocols: Sequence[str],
         demo: Callable[[], Target] | None,
     ) -> None:
+        """``base`` is what a target begins with whose URL is typed."""
         super().__init__()
         self.bridge = bridge
-        self._recent = list(recent)
+        self._listed = [*profiles, *(Listed(target) for target in recent)]
         self._demo = demo
-        self._filled: Target | None = None
+        self._filled = Listed(base)
+        self._base = base
         self._devices: DeviceList | None = None
         self.targets = OptionList(id="targets", markup=False)
         self.url = Input(placeholder="ws://localhost:8000/…", restrict=_TYPED, id="url", compact=True)
@@ -89,12 +95,12 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         self.call_problem = Static(classes="problem", id="call-problem", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Demo and recent targets, then the form."""
+        """Demo, profiles and recent targets, then the form."""
         yield Static(TOO_SMALL, id="too-small", markup=False)
         with Vertical(id="form"):
             heading = Content.assemble(("opusagent-tui", "bold $primary"), "  Whom shall we call?")
             yield Static(heading, id="heading")
-            self.targets.border_title = "Demo and recent targets"
+            self.targets.border_title = "Demo, profiles, recent targets"
             yield self.targets
             with Horizontal(classes="field"):
                 yield Label("URL")
@@ -123,8 +129,9 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         """Ask for the devices, offer the targets."""
         if self._demo is not None:
             self.targets.add_option(Option(Content(DEMO), id=_DEMO_ID))
-        for number, target in enumerate(self._recent):
-            self.targets.add_option(Option(_line_of(target), id=str(number)))
+        for number, listed in enumerate(self._listed):
+            self.targets.add_option(Option(_line_of(listed.target), id=str(number)))
+        self._show(self._filled)
         if self.targets.option_count:
             self.targets.highlighted = 0
         else:
@@ -154,16 +161,20 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
 
     @on(OptionList.OptionHighlighted, "#targets")
     def fill(self, event: OptionList.OptionHighlighted) -> None:
-        """Show a recent target in the form, to call it or to change it first."""
-        target = self._target_of(event.option)
-        if target is None:
-            return
-        self._filled = target
-        self.url.value = one_line(target.url)
+        """Show a listed target in the form, to call it or to change it first."""
+        listed = self._listed_as(event.option)
+        if listed is not None:
+            self._filled = listed
+            self._show(listed)
+
+    def _show(self, listed: Listed) -> None:
+        target = listed.target
+        self.url.value = one_line(target.safe_url)
         self.token_env.value = one_line(target.token_env)
         self.protocol.choose(target.protocol)
         self.capture.choose(target.input)
         self.playback.choose(target.output)
+        _say(self.call_problem, listed.problem)
 
     @on(OptionList.OptionSelected, "#targets")
     def select(self, event: OptionList.OptionSelected) -> None:
@@ -190,10 +201,18 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         """Call what the form says, or say what is wrong with it."""
         for problem in (self.url_problem, self.token_problem, self.call_problem):
             _say(problem, "")
-        try:
-            url = check_url(self.url.value.strip())
-        except TargetError as error:
-            _say(self.url_problem, str(error))
+        url, filled = self.url.value.strip(), self._filled
+        if url and url == filled.target.safe_url:
+            if filled.problem:
+                _say(self.call_problem, filled.problem)
+                return
+            known, url = filled.target, filled.target.url
+            sentence = _FORGOTTEN if "=…" in url else ""
+        else:
+            known = self._base
+            sentence = url_problem(url, self.protocol.chosen)
+        if sentence:
+            _say(self.url_problem, sentence)
             self.url.focus()
             return
         variable = self.token_env.value.strip().removeprefix("$")
@@ -202,7 +221,6 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
             _say(self.token_problem, f"{variable} is not set in the environment this program was started in.")
             self.token_env.focus()
             return
-        known = self._filled if self._filled is not None and self._filled.url == url else Target(url=url)
         self.dismiss(
             msgspec.structs.replace(
                 known,
@@ -233,8 +251,8 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         """Nobody."""
         self.dismiss(None)
 
-    def _target_of(self, option: Option) -> Target | None:
-        return None if option.id in (None, _DEMO_ID) else self._recent[int(option.id or 0)]
+    def _listed_as(self, option: Option) -> Listed | None:
+        return None if option.id in (None, _DEMO_ID) else self._listed[int(option.id or 0)]
 
 
 def _line_of(target: Target) -> Content:

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.screens.actions import Action, bindings
+from tui.widgets.keys import in_order
 
 CLOSING = "Everything can also be reached by mouse: the footer's keys, titles and rows, and ^p for the rest."
 HELP = (Action("help_close", "escape,q,question_mark", "Close", "Close the help.", "close"),)
@@ -62,7 +63,7 @@ def help_table(active: dict[str, ActiveBinding], key_display: dict[str, str]) ->
 
 def _by_owner(active: Iterable[ActiveBinding]) -> dict[str, list[ActiveBinding]]:
     owners: dict[str, list[ActiveBinding]] = {}
-    for entry in active:
+    for entry in in_order(active):
         if entry.binding.description and not entry.binding.system:
             owners.setdefault(_owner_name(entry.node), []).append(entry)
     return owners

@@ -19,16 +19,17 @@ class ActionCommands(Provider):
 
     async def discover(self) -> Hits:
         """Everything that applies."""
+        keys = self._keys()
         for action in self._applying():
-            yield DiscoveryHit(_title(action), partial(self._run, action), help=action.tooltip)
+            yield DiscoveryHit(_title(action, keys), partial(self._run, action), help=action.tooltip)
 
     async def search(self, query: str) -> Hits:
         """What applies and matches."""
-        matcher = self.matcher(query)
+        matcher, keys = self.matcher(query), self._keys()
         for action in self._applying():
             score = matcher.match(action.name) or 0.1 * (query.casefold() in action.tooltip.casefold())
             if score > 0:
-                yield Hit(score, _title(action), partial(self._run, action), help=action.tooltip)
+                yield Hit(score, _title(action, keys), partial(self._run, action), help=action.tooltip)
 
     def _applying(self) -> Iterator[Action]:
         here: Sequence[Action] = ()
@@ -43,6 +44,13 @@ class ActionCommands(Provider):
             if action.palette and owner.check_action(name, ()) is True:
                 yield action
 
+    def _keys(self) -> dict[str, str]:
+        """What each action is on now, by its id."""
+        return {
+            entry.binding.id or "": self.app.get_key_display(entry.binding)
+            for entry in reversed(self.screen.active_bindings.values())
+        }
+
     async def _run(self, action: Action) -> None:
         owner: App[object] | object = self.app if action in APP else self.screen
         if isinstance(owner, App):
@@ -51,11 +59,9 @@ class ActionCommands(Provider):
             await self.screen.run_action(action.action)
 
 
-def _title(action: Action) -> Content:
+def _title(action: Action, keys: dict[str, str]) -> Content:
     name = "Say line 1" if action.id == "say_1" else action.name
-    key = action.keys.partition(",")[0] if action.id.startswith("say_") else _key(action)
+    key = keys.get(action.id, "")
+    if key == "1-9":
+        key = action.keys
     return Content.assemble(name, (f"  {key}", "$foreground-muted"))
-
-
-def _key(action: Action) -> str:
-    return action.key_display or action.keys.partition(",")[0]

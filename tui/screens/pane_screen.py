@@ -8,6 +8,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 
 from tui.bridge import Bridge
+from tui.config.model import Thresholds
 from tui.models.layout import Layout
 from tui.screens.actions import TABS
 from tui.screens.log_screen import LogScreen
@@ -32,10 +33,10 @@ class PaneScreen(LogScreen):
             super().__init__()
             self.layout = layout
 
-    def __init__(self, bridge: Bridge, layout: Layout) -> None:
+    def __init__(self, bridge: Bridge, layout: Layout, thresholds: Thresholds) -> None:
         super().__init__(bridge)
         self.transcript = TranscriptPane(bridge, id="transcript")
-        self.turns = TurnsPane(bridge, id="turns")
+        self.turns = TurnsPane(bridge, thresholds, id="turns")
         self.tools = ToolsPane(bridge, id="tools")
         self.health = HealthPane(bridge, id="health")
         self.detail = DetailPane(bridge, id="detail")

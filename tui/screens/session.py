@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
+from tui.config.model import Thresholds
 from tui.engine.wire import (
     ChangeVolume,
     HangUp,
@@ -50,15 +51,18 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
     class TargetWanted(Message):
         """Choose another target."""
 
-    def __init__(self, bridge: Bridge, layout: Layout | None = None) -> None:
-        super().__init__(bridge, layout or Layout())
+    def __init__(
+        self, bridge: Bridge, layout: Layout | None = None, thresholds: Thresholds | None = None
+    ) -> None:
+        thresholds = thresholds or Thresholds()
+        super().__init__(bridge, layout or Layout(), thresholds)
         self.can_call = False
         """Whether there is a target to call; the app's business."""
         self.replay = False
         """A saved session is shown: nobody can be called from here."""
         self.instructions = ""
         """What the agent was last told to do in this call; the app says with what it begins."""
-        self.strip = SessionStrip(bridge, id="strip")
+        self.strip = SessionStrip(bridge, thresholds, id="strip")
         self.meters = Meters(id="meters")
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")

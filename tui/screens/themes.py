@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
+
+from tui.config.strict import SettingsError, did_you_mean, quoted
 
 DARK = Theme(
     name="opus-dark",
@@ -67,3 +69,11 @@ LIGHT = Theme(
     },
 )
 ANSI = "ansi-dark"
+
+
+def check_theme(name: str | None) -> None:
+    """Whether there are such colours. Raises `SettingsError`."""
+    known = [DARK.name, LIGHT.name, *BUILTIN_THEMES]
+    if name is not None and name not in known:
+        near = did_you_mean(name, known)
+        raise SettingsError(f"[screen] theme = {quoted(name)}: there is no such theme{near}")

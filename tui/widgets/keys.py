@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.cells import cell_len
 from textual import events
 from textual.app import App
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
 _GAP = 2
+
+
+def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
+    """As they were declared, owner by owner: a key that the user gave does not send its action to the end."""
+    found = list(entries)
+    owners = list(dict.fromkeys(entry.node for entry in found))
+    places = {
+        (node, binding.id): number
+        for node in owners
+        for number, binding in enumerate(type(node).BINDINGS)
+        if isinstance(binding, Binding)
+    }
+    return sorted(
+        found, key=lambda entry: (owners.index(entry.node), places.get((entry.node, entry.binding.id), -1))
+    )
 
 
 class KeyBar(Static):
@@ -61,7 +78,7 @@ class KeyBar(Static):
         shown = list(
             {
                 entry.binding.action: entry
-                for entry in reversed(self.screen.active_bindings.values())
+                for entry in reversed(in_order(self.screen.active_bindings.values()))
                 if entry.binding.show and entry.enabled
             }.values()
         )[::-1]

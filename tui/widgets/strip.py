@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
+from tui.config.model import Thresholds
 from tui.models.events import Loss, Status, Telemetry
 from tui.models.metrics import SessionMetrics
 from tui.models.session_state import SessionState
@@ -31,7 +32,6 @@ STATUS_LOOKS: dict[Status, Part] = {
     Status.ENDED: ("■", "$foreground-muted"),
     Status.ERROR: ("✗", "bold $text-error"),
 }
-_GOOD_MS, _SLOW_MS = 800, 1500
 _LOSS_NAMES = {
     Loss.CAPTURE_OVERFLOW: "overflow",
     Loss.CAPTURE_DROPPED: "dropped",
@@ -42,6 +42,8 @@ _LOSS_NAMES = {
 _GAP = 2
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
+_JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error"}
+_THRESHOLDS = Thresholds()
 
 
 class SessionStrip(Static, ModelPanel):
@@ -51,9 +53,16 @@ class SessionStrip(Static, ModelPanel):
     SessionStrip { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; }
     """
 
-    def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        bridge: Bridge,
+        thresholds: Thresholds = _THRESHOLDS,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+    ) -> None:
         super().__init__(markup=False, id=id)
         self.bridge = bridge
+        self.thresholds = thresholds
         self._shown: Content | None = None
 
     def listen(self) -> Iterable[Registration]:
@@ -69,10 +78,11 @@ class SessionStrip(Static, ModelPanel):
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
         telemetry = self.bridge.telemetry if state.status.live else _NOTHING
+        figures = [*_figures(state.metrics, self.thresholds), *_usage(state.usage)]
         content = Content("\n").join(
             (
                 spread(_who(state), _controls(state, now_ns), width),
-                spread([*_figures(state.metrics), *_usage(state.usage)], _doing(state, telemetry), width),
+                spread(figures, _doing(state, telemetry), width),
             )
         )
         if self._shown is None or content != self._shown or content.spans != self._shown.spans:
@@ -152,10 +162,10 @@ def _controls(state: SessionState, now_ns: int) -> list[Group]:
     return groups
 
 
-def _figures(metrics: SessionMetrics) -> list[Group]:
+def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
     strays = metrics.findings + metrics.unknown_messages
     return [
-        _latency("response", metrics.response_latency_ms, 0, judged=True),
+        _latency("response", metrics.response_latency_ms, 0, thresholds),
         Group([("loss ", _MUTED), *_losses(metrics)]),
         *_asked_for(metrics),
         *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
@@ -182,11 +192,8 @@ def _count(name: str, value: int, rank: int, style: str = _PLAIN) -> Group:
     return Group([(f"{name} ", _MUTED), (f"{value:,}", style)], rank)
 
 
-def _latency(name: str, value: float | None, rank: int, *, judged: bool = False) -> Group:
-    style = _PLAIN
-    if judged and value is not None:
-        good, slow = value <= _GOOD_MS, value <= _SLOW_MS
-        style = "bold $text-success" if good else _WARN if slow else "bold $text-error"
+def _latency(name: str, value: float | None, rank: int, judge: Thresholds | None = None) -> Group:
+    style = _PLAIN if judge is None or value is None else _JUDGED[judge.judge(value)]
     return Group([(f"{name} ", _MUTED), (numbers.milliseconds(value), style)], rank)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
+from tui.config.model import Thresholds
 from tui.models.text import one_line
 from tui.models.turns import BargeIn, Percentiles, Turn
 from tui.widgets import numbers
@@ -13,11 +14,10 @@ from tui.widgets.rows import Piece, RowsView
 from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full
 from tui.widgets.wrap import fit
 
-GOOD_MS, SLOW_MS = 800, 1500
-"""A response is good up to the first, slow beyond the second."""
 JUDGED = {"good": "✓", "slow": "~", "bad": "✗"}
 """Told apart without colour, too."""
 _MOST_BAR_CELLS = 24
+_THRESHOLDS = Thresholds()
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
 _HEAD_CELLS = 23
 
@@ -30,14 +30,13 @@ class TurnsPane(RowsView):
     def __init__(
         self,
         bridge: Bridge,
+        thresholds: Thresholds = _THRESHOLDS,
         *,
-        good_ms: float = GOOD_MS,
-        slow_ms: float = SLOW_MS,
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:
         super().__init__(id=id)
         self.bridge = bridge
-        self.good_ms, self.slow_ms = good_ms, slow_ms
+        self.thresholds = thresholds
 
     @property
     def turns(self) -> list[Turn]:
@@ -70,7 +69,8 @@ class TurnsPane(RowsView):
 
     def head(self, width: int) -> str:
         """What the glyphs mean."""
-        return f"{LEGEND}   ✓ ≤ {self.good_ms:g} ms  ~ ≤ {self.slow_ms:g}  ✗ above"
+        good_ms, slow_ms = self.thresholds.good_ms, self.thresholds.slow_ms
+        return f"{LEGEND}   ✓ ≤ {good_ms:g} ms  ~ ≤ {slow_ms:g}  ✗ above"
 
     def row_key(self, index: int) -> Hashable:
         """What of a turn is drawn."""
@@ -100,7 +100,7 @@ class TurnsPane(RowsView):
         bar_cells = min(max(width // 4, 8), _MOST_BAR_CELLS)
         return [
             *head,
-            (bar_of(turn.parts, turn.response_latency_ms, self.slow_ms, bar_cells), "rows--bar"),
+            (bar_of(turn.parts, turn.response_latency_ms, self.thresholds.slow_ms, bar_cells), "rows--bar"),
             (f" {_seconds(turn.agent_speech_ms):>6} ", "rows--plain"),
             (fit(self._words(turn), max(width - _HEAD_CELLS - bar_cells - 8, 0)), "rows--muted"),
         ]
@@ -118,8 +118,7 @@ class TurnsPane(RowsView):
     def _judged(self, turn: Turn) -> Piece:
         if turn.response_latency_ms is None:
             return " ", "rows--muted"
-        good, slow = turn.response_latency_ms <= self.good_ms, turn.response_latency_ms <= self.slow_ms
-        word = "good" if good else "slow" if slow else "bad"
+        word = self.thresholds.judge(turn.response_latency_ms)
         return JUDGED[word], f"rows--{word}"
 
     def _barge_ins(self, turn: Turn) -> list[BargeIn]:

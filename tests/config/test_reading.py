@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.config.model import Profile, Settings, TargetSettings, Thresholds
+from tui.config.reading import read_settings, settings_path
+from tui.config.strict import SettingsError
+
+URL = 'url = "ws://h:1/x"'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def problem(file: Path, text: str | bytes) -> str:
+    """The sentence about a file, without its path, which it has to begin with."""
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingsError) as raised:
+        read_settings(str(file))
+    sentence = str(raised.value)
+    assert sentence.startswith(str(file))
+    assert len(sentence.splitlines()) == 1
+    return sentence.removeprefix(str(file)).removeprefix(": ").strip()
+
+
+def test_without_a_file_everything_is_as_it_is_by_default() -> None:
+    in_force = read_settings()
+    assert in_force.settings == Settings()
+    assert not in_force.found
+    assert in_force.path.name == "config.toml"
+
+
+def test_everything_is_read_as_it_is_written(file: Path) -> None:
+    file.write_text(
+        """
+        [thresholds]
+        good_ms = 500
+        [screen]
+        theme = "opus-light"
+        [sessions]
+        keep_days = 30
+        folder = "kept"
+        [target]
+        input = 3
+        latency = 0.1
+        [profiles.staging]
+        url = "wss://h/x"
+        tools = "~/tools.py"
+        protocol = "./mine.py"
+        options = {rate = 16000, vad = false}
+        redact = ["ssn"]
+        [keys]
+        filter = "ctrl+f"
+        mark = ["m", "f3"]
+        """
+    )
+    in_force = read_settings(str(file))
+    settings = in_force.settings
+    assert settings.thresholds == Thresholds(good_ms=500)
+    assert settings.screen.theme == "opus-light"
+    assert (settings.sessions.keep_days, settings.sessions.folder) == (30, str(file.parent / "kept"))
+    assert settings.target == TargetSettings(input=3, latency=0.1)
+    assert settings.profiles["staging"] == Profile(
+        url="wss://h/x",
+        tools=str(Path("~/tools.py").expanduser()),
+        protocol=str(file.parent / "mine.py"),
+        options={"rate": 16000, "vad": False},
+        redact=("ssn",),
+    )
+    assert settings.keys == {"filter": ("ctrl+f",), "mark": ("m", "f3")}
+    assert {"thresholds.good_ms", "profiles.staging.url", "keys.mark"} <= in_force.written
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[threshold]", 'there is no section "threshold"; did you mean "thresholds"?'),
+        ("good_ms = 3", 'there is no section "good_ms".'),
+        ("thresholds = 3", "[thresholds] should be a table of settings."),
+        ("[thresholds]\ngodo_ms = 3", '[thresholds] has no setting "godo_ms"; did you mean "good_ms"?'),
+        ("[thresholds]\nxyz = 3", '[thresholds] has no setting "xyz".'),
+        (
+            '[thresholds]\ngood_ms = "fast"',
+            "[thresholds] good_ms should be a number above 0 and at most 600000.",
+        ),
+        ("[thresholds]\ngood_ms = true", "[thresholds] good_ms should be a number"),
+        ("[thresholds]\ngood_ms = nan", "[thresholds] good_ms should be a number"),
+        ("[thresholds]\ngood_ms = 2000", "[thresholds] slow_ms (1500) has to be at least good_ms (2000)."),
+        ("[sessions]\nkeep_days = inf", "[sessions] keep_days should be a number above 0 and at most 36500."),
+        ("[sessions]\nkeep_count = 0", "[sessions] keep_count should be a whole number of at least 1."),
+        ('[sessions]\naudio = "yes"', "[sessions] audio should be true or false."),
+        ('[sessions]\nredact = "ssn"', "[sessions] redact should be a list of texts."),
+        ("[profiles.a]\nprotocol = 'x'", "[profiles.a] needs url."),
+        ("[profiles]\nurl = 'x'", "[profiles.url] should be a table of settings."),
+        (f"[profiles.a]\n{URL}\nprotocl = ''", 'has no setting "protocl"; did you mean "protocol"?'),
+        (
+            f"[profiles.a]\n{URL}\nlatency = 3",
+            '[profiles.a] latency should be one of "auto", "high", "low", or',
+        ),
+        (
+            f"[profiles.a]\n{URL}\nblock_ms = 5",
+            "[profiles.a] block_ms should be a whole number from 10 to 250.",
+        ),
+        (f"[profiles.a]\n{URL}\nheaders = {{A = 1}}", "[profiles.a] headers should be a table of texts."),
+        (f"[profiles.a]\n{URL}\nurl = 'again'", "is not TOML: Cannot overwrite a value"),
+        (f"[profiles.'a b']\n{URL}", '[profiles."a b"] cannot be typed as a name'),
+        ("[keys]\nfilter = 3", '[keys] "filter" should be a key like "ctrl+f", or a list of keys.'),
+        ("[keys]\nfilter = []", '[keys] "filter" should be a key'),
+        ("['[/x]\\u001b[2J']", "there is no section"),
+        ("a = ", "is not TOML:"),
+        (b"a = '\xff'", "is not UTF-8 at byte 5: save it as UTF-8."),
+        ("a = " + "[" * 10_000, "is not TOML:"),
+        ("a = " + "9" * 5_000, "is not TOML:"),
+        ("#" * 1_000_001, "is larger than a settings file can be (1 MB)."),
+    ],
+)
+def test_what_cannot_be_is_a_sentence_that_names_file_and_key(
+    file: Path, text: str | bytes, sentence: str
+) -> None:
+    assert sentence in problem(file, text)
+
+
+def test_no_value_is_told_for_it_may_be_a_secret(file: Path) -> None:
+    told = problem(file, f"[profiles.a]\n{URL}\nheaders = {{Authorization = ['hunter2']}}")
+    assert "hunter2" not in told
+
+
+def test_what_steers_a_terminal_is_made_visible(file: Path) -> None:
+    assert "\x1b" not in problem(file, '["\\u001b[2J"]')
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(file: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such settings file"):
+        read_settings(str(file))
+    file.mkdir()
+    with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+        read_settings(str(file))
+
+
+TOML = st.text(alphabet="[]{}=.,'\"\n #abcgood_msthreholdpfiuk0123\\u", max_size=80)
+
+
+@given(st.one_of(st.binary(max_size=80), TOML.map(str.encode)))
+def test_whatever_the_file_holds_is_read_or_told(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(content)
+    with contextlib.suppress(SettingsError):
+        read_settings(str(file))
+
+
+def test_the_flag_goes_before_the_variable_and_that_before_the_users_own(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = settings_path()
+    monkeypatch.setenv("OPUSAGENT_TUI_CONFIG", "/elsewhere.toml")
+    assert settings_path() == Path("/elsewhere.toml") != own
+    assert settings_path(str(file)) == file
+
+
+def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("[thresholds]\ngood_ms = 500\nslow_ms = 900\n[sessions]\nredact = ['a']")
+    for name, value in {
+        "THRESHOLDS_GOOD_MS": "600",
+        "SESSIONS_REDACT": "b, c",
+        "SESSIONS_SAVE": "false",
+        "SCREEN_THEME": "",
+        "TARGET_LATENCY": "0.2",
+        "TARGET_SAVE": "false",
+        "TARGET_INPUT": "3",
+    }.items():
+        monkeypatch.setenv(f"OPUSAGENT_TUI_{name}", value)
+    in_force = read_settings(str(file))
+    assert in_force.settings.thresholds == Thresholds(good_ms=600, slow_ms=900)
+    assert (in_force.settings.sessions.redact, in_force.settings.sessions.save) == (("b", "c"), False)
+    assert in_force.settings.screen.theme is None
+    assert in_force.environment == TargetSettings(latency=0.2, save=False, input="3")
+    assert in_force.variables["thresholds.good_ms"] == "OPUSAGENT_TUI_THRESHOLDS_GOOD_MS"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("OPUSAGENT_TUI_THRESHOLDS_GOOD_MS", "fast", "$OPUSAGENT_TUI_THRESHOLDS_GOOD_MS should be a number"),
+        ("OPUSAGENT_TUI_THRESHOLDS_GOOD_MS", "2000", "slow_ms (1500) has to be at least good_ms (2000)"),
+        ("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "1.5", "should be a whole number of at least 1"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    assert sentence in str(raised.value)
+
+
+def test_every_setting_has_a_type_that_can_be_told() -> None:
+    from tui.config.strict import in_words
+
+    for section in msgspec.structs.fields(Settings):
+        kind = section.type
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            for field in msgspec.structs.fields(kind):
+                assert "something else" not in in_words(field.type), field.name

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui.config.model import TargetSettings
+from tui.config.reading import SettingsInForce, read_settings
+from tui.config.strict import SettingsError
+from tui.config.targets import (
+    SOUND,
+    address_book,
+    make_target,
+)
+from tui.models.target import Target
+from tui.saving.folders import default_folder
+
+FILE = """
+[sessions]
+redact = ["ssn"]
+[target]
+input = "USB"
+latency = 0.1
+token_env = "ANY_TOKEN"
+[profiles.staging]
+url = "wss://h/x?key=${KEY}"
+protocol = "twilio"
+token_env = "STAGING_TOKEN"
+headers = {Authorization = "Basic ${KEY}", X = "costs $5"}
+options = {rate = 16000, vad = false}
+on_stop = "close"
+audio = false
+redact = ["phone"]
+input = 2
+[profiles.plain]
+url = "ws://h:1"
+save = "kept"
+"""
+
+
+@pytest.fixture
+def in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettingsInForce:
+    for name, value in {"KEY": "k3y", "STAGING_TOKEN": "hunter2", "ANY_TOKEN": "hunter3"}.items():
+        monkeypatch.setenv(name, value)
+    return read(tmp_path, FILE)
+
+
+def read(folder: Path, text: str) -> SettingsInForce:
+    file = folder / "config.toml"
+    file.write_text(text)
+    return read_settings(str(file))
+
+
+def test_a_profile_is_a_target_by_its_name(in_force: SettingsInForce) -> None:
+    assert make_target("staging", in_force) == Target(
+        url="wss://h/x?key=k3y",
+        title="staging",
+        protocol="twilio",
+        token="hunter2",
+        token_env="STAGING_TOKEN",
+        headers={"Authorization": "Basic k3y", "X": "costs $5"},
+        options={"rate": "16000", "vad": "false"},
+        stop="close",
+        input="2",
+        latency="0.1",
+        save=str(default_folder()),
+        save_audio=False,
+        redact=("ssn", "phone"),
+    )
+
+
+def test_a_url_is_called_as_the_settings_say_of_every_target(in_force: SettingsInForce) -> None:
+    target = make_target("ws://other", in_force)
+    assert (target.title, target.protocol, target.token) == ("", "auto", "hunter3")
+    assert (target.input, target.redact) == ("USB", ("ssn",))
+
+
+def test_flag_before_environment_before_profile_before_what_goes_for_all(
+    tmp_path: Path, in_force: SettingsInForce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert make_target("plain", in_force).input == "USB"
+    assert make_target("staging", in_force).input == "2"
+    monkeypatch.setenv("OPUSAGENT_TUI_TARGET_INPUT", "line.wav")
+    in_force = read(tmp_path, FILE)
+    assert make_target("staging", in_force).input == "line.wav"
+    assert make_target("staging", in_force, TargetSettings(input="lines")).input == "lines"
+
+
+def test_flags_add_to_tables_and_to_what_is_redacted(in_force: SettingsInForce) -> None:
+    flags = TargetSettings(options={"rate": "8000", "new": "1"}, redact=("card",))
+    target = make_target("staging", in_force, flags)
+    assert target.options == {"rate": "8000", "vad": "false", "new": "1"}
+    assert target.redact == ("ssn", "phone", "card")
+
+
+def test_where_sessions_are_kept(tmp_path: Path, in_force: SettingsInForce) -> None:
+    assert make_target("plain", in_force).save == str(tmp_path / "kept")
+    assert make_target("plain", in_force, TargetSettings(save=False)).save == ""
+    assert make_target("plain", in_force, TargetSettings(save="/d")).save == "/d"
+    elsewhere = read(tmp_path, "[sessions]\nfolder = 'all'")
+    assert make_target("ws://h", elsewhere).save == str(tmp_path / "all")
+    nowhere = read(tmp_path, "[sessions]\nsave = false")
+    assert make_target("ws://h", nowhere).save == ""
+
+
+def test_a_call_without_a_screen_takes_no_sound_from_a_profile(in_force: SettingsInForce) -> None:
+    target = make_target("staging", in_force, TargetSettings(output="x.wav"), ignoring=SOUND)
+    assert (target.input, target.output, target.latency, target.title) == ("auto", "x.wav", "auto", "staging")
+
+
+def test_secrets_of_one_call_go_to_nobody_else(in_force: SettingsInForce) -> None:
+    flags = TargetSettings(
+        headers={"A": "secret"}, token_env="KEY", options={"a": "b"}, input="mic", save=False
+    )
+    book = address_book(in_force, flags)
+    base, demo, staging = book.base, book.demo, book.profiles[0].target
+    assert (base.url, base.token, base.headers, base.options) == ("", "hunter3", {}, {})
+    assert (demo.token, demo.headers, demo.options) == ("", {}, {})
+    assert (staging.token, "A" in staging.headers) == ("hunter2", False)
+    assert [(each.input, each.save) for each in (base, demo, staging)] == [("mic", "")] * 3
+    own = address_book(in_force, TargetSettings(protocol="openai"), for_demo=True).demo
+    assert (own.protocol, own.input, own.redact) == ("openai", "USB", ("ssn",))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("stagin", '"stagin" is neither a URL, which begins with ws:// or wss://, nor a profile in '),
+        ("stagin", '; did you mean "staging"?'),
+        ("none", " (there are staging, plain)."),
+        (
+            "localhost:8000/x",
+            "localhost:8000/x has no ws:// or wss:// in front: write ws://localhost:8000/x.",
+        ),
+        ("ftp://h", "has no ws:// or wss:// in front"),
+    ],
+)
+def test_what_is_neither_url_nor_profile_is_said(in_force: SettingsInForce, name: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        make_target(name, in_force)
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ('protocol = "twilo"', "[profiles.a] protocol=twilo: there is no such protocol; known are auto,"),
+        ('token_env = "MISSING"', "[profiles.a] token_env=MISSING: that variable is not set; export it"),
+        ('headers = {A = "${MISSING}"}', '[profiles.a] headers "A": the variable MISSING is not set.'),
+        ('cacert = "gone.pem"', "gone.pem: there is no such file."),
+        ('tools = "gone.py"', "gone.py: there is no such file."),
+    ],
+)
+def test_what_cannot_be_used_is_said_with_file_and_key(tmp_path: Path, setting: str, sentence: str) -> None:
+    in_force = read(tmp_path, f'[profiles.a]\nurl = "ws://h"\n{setting}')
+    with pytest.raises(SettingsError) as raised:
+        make_target("a", in_force)
+    assert sentence in str(raised.value)
+    assert str(in_force.path) in str(raised.value)
+    (listed,) = address_book(in_force).profiles
+    assert (listed.target.title, listed.problem) == ("a", str(raised.value))
+
+
+def test_a_flag_is_called_as_it_is_typed(in_force: SettingsInForce) -> None:
+    with pytest.raises(SettingsError, match=r"^--token-env NOPE: that variable is not set"):
+        make_target("staging", in_force, TargetSettings(token_env="NOPE"))
+
+
+def test_a_url_of_a_profile_that_cannot_be_called_names_it(tmp_path: Path) -> None:
+    in_force = read(tmp_path, '[profiles.a]\nurl = "localhost"')
+    with pytest.raises(SettingsError, match=r"\[profiles.a\] url: localhost has no ws://"):
+        make_target("a", in_force)
+    hook = read(tmp_path, '[profiles.a]\nurl = "https://h/twiml"')
+    assert make_target("a", hook).url == "https://h/twiml"

@@ -1,0 +1,1 @@
+"""What the user decides: the settings file, the environment, profiles. What is kept unasked: `tui.remembered`."""

@@ -1,0 +1,196 @@
+"""Reading the settings: where the file is, what it says, what the environment says instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from platformdirs import user_config_path
+
+from tui.config.model import (
+    Profile,
+    ScreenSettings,
+    SessionsSettings,
+    Settings,
+    TargetSettings,
+    Thresholds,
+)
+from tui.config.strict import SettingsError, did_you_mean, quoted, to_struct, to_value
+
+FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
+"""Names the file to read instead of the user's own."""
+_PREFIX = "OPUSAGENT_TUI"
+_MAX_BYTES = 1_000_000
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "thresholds": Thresholds,
+    "screen": ScreenSettings,
+    "sessions": SessionsSettings,
+    "target": TargetSettings,
+}
+_PATHS = ("cacert", "tools", "save", "folder")
+"""Relative ones begin where the file is."""
+_PROFILE_NAME = re.compile(r"\w[\w.-]*")
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsInForce:
+    """What file and environment say."""
+
+    settings: Settings
+    """Both, but for the targets: a profile comes between what the file says of all and what the environment says."""
+    path: Path
+    """Where the file is, or would be."""
+    found: bool
+    environment: TargetSettings
+    """What the environment says of every target."""
+    variables: Mapping[str, str]
+    """Where the environment says something: the variable, by section and key ("screen.theme")."""
+    written: frozenset[str]
+    """Where the file says something: section and key."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """When a response is good, slow or bad."""
+        return self.settings.thresholds
+
+
+def settings_path(named: str | None = None) -> Path:
+    """Where the settings file is: as ``named`` by a flag, by the environment, or the user's own."""
+    path = named or os.environ.get(FILE_VARIABLE)
+    return Path(path).expanduser() if path else user_config_path("opusagent-tui") / "config.toml"
+
+
+def read_settings(named: str | None = None) -> SettingsInForce:
+    """The settings. The user's own file need not exist, one that is named has to. Raises `SettingsError`."""
+    path = settings_path(named)
+    must_exist = bool(named or os.environ.get(FILE_VARIABLE))
+    table = _read(path, must_exist=must_exist)
+    try:
+        settings = _to_settings({} if table is None else table, path.parent)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    variables: dict[str, str] = {}
+    sections = {
+        name: _with_environment(getattr(settings, name), name, variables)
+        for name in _SECTIONS
+        if name != "target"
+    }
+    return SettingsInForce(
+        settings=msgspec.structs.replace(settings, **sections),
+        path=path,
+        found=table is not None,
+        environment=_with_environment(TargetSettings(), "target", variables),
+        variables=variables,
+        written=frozenset(_written(table or {})),
+    )
+
+
+def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        if must_exist:
+            raise SettingsError(f"{path}: there is no such settings file.") from error
+        return None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if len(content) > _MAX_BYTES:
+        raise SettingsError(f"{path} is larger than a settings file can be (1 MB).")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is not TOML: {str(error) or 'nested too deeply'}.") from error
+
+
+def _to_settings(table: dict[str, Any], folder: Path) -> Settings:
+    known = (*_SECTIONS, "profiles", "keys")
+    for key in table:
+        if key not in known:
+            raise SettingsError(f"there is no section {quoted(key)}{did_you_mean(key, known)}")
+    sections: dict[str, Any] = {
+        name: to_struct(kind, _at(table[name], folder), f"[{name}]")
+        for name, kind in _SECTIONS.items()
+        if name in table
+    }
+    profiles = {
+        name: to_struct(Profile, _at(profile, folder), f"[profiles.{_profile_name(name)}]")
+        for name, profile in _table(table, "profiles").items()
+    }
+    keys = {action: _keys(action, value) for action, value in _table(table, "keys").items()}
+    return Settings(**sections, profiles=profiles, keys=keys)
+
+
+def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, dict):
+        raise SettingsError(f"[{name}] should be a table of settings.")
+    return value
+
+
+def _profile_name(name: str) -> str:
+    if not _PROFILE_NAME.fullmatch(name):
+        raise SettingsError(
+            f"[profiles.{quoted(name)}] cannot be typed as a name: use letters, digits, dot, dash and underscore."
+        )
+    return name
+
+
+def _keys(action: str, value: object) -> tuple[str, ...]:
+    keys = [value] if isinstance(value, str) else value
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) and key for key in keys):
+        raise SettingsError(f'[keys] {quoted(action)} should be a key like "ctrl+f", or a list of keys.')
+    return tuple(keys)
+
+
+def _at(table: object, folder: Path) -> object:
+    """The table with its paths as seen from the folder of the file."""
+    if not isinstance(table, dict):
+        return table
+    return {
+        key: str(folder / Path(value).expanduser()) if _is_path(key, value) else value
+        for key, value in table.items()
+    }
+
+
+def _is_path(key: str, value: object) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    return key in _PATHS or (key == "protocol" and value.endswith(".py"))
+
+
+def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
+    """A section with what variables say instead; notes which did."""
+    said = {}
+    for field in msgspec.structs.fields(section):
+        variable = f"{_PREFIX}_{name}_{field.name}".upper()
+        text = os.environ.get(variable)
+        if text and field.default_factory is not dict:
+            said[field.name] = to_value(field.type, text, f"${variable}", text=True)
+            variables[f"{name}.{field.name}"] = variable
+    try:
+        return msgspec.structs.replace(section, **said)
+    except ValueError as error:
+        raise SettingsError(f"The environment's {name}: {error}.") from error
+
+
+def _written(table: dict[str, Any]) -> set[str]:
+    found = set()
+    for section, keys in table.items():
+        for key, value in keys.items():
+            found |= (
+                {f"profiles.{key}.{each}" for each in value}
+                if section == "profiles"
+                else {f"{section}.{key}"}
+            )
+    return found

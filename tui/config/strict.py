@@ -1,0 +1,106 @@
+"""Tables into structs without forgiveness: an unknown key and a wrong type are sentences that name the key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from tui.models.text import one_line
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used, as one sentence; no value stands in it, for it may be a secret."""
+
+
+def to_struct(kind: type[T], table: object, where: str) -> T:
+    """A table as what it has to be. ``where`` is its heading, for the sentence. Raises `SettingsError`."""
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{where} should be a table of settings.")
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for key in table:
+        if key not in fields:
+            raise SettingsError(f"{where} has no setting {quoted(key)}{did_you_mean(key, fields)}")
+    for field in fields.values():
+        if field.required and field.name not in table:
+            raise SettingsError(f"{where} needs {field.name}.")
+    values = {key: to_value(fields[key].type, value, f"{where} {key}") for key, value in table.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise SettingsError(f"{where} {error}.") from error
+
+
+def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
+    """A value as what it has to be, from TOML, or from the ``text`` of a variable. Raises `SettingsError`."""
+    if text:
+        value = _read_text(kind, str(value))
+    try:
+        return msgspec.convert(value, kind, strict=not text)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{where} should be {in_words(kind)}.") from None
+
+
+def in_words(kind: Any) -> str:
+    """What is expected, for a sentence."""
+    return _words(inspect.type_info(kind))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that nobody knows."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {quoted(near[0])}?" if near else "."
+
+
+def quoted(word: str) -> str:
+    """A word from a file, as it may be shown."""
+    return f'"{one_line(word, 60)}"'
+
+
+def _read_text(kind: Any, value: str) -> object:
+    """What a variable's text has to be before it can be converted: lists are written with commas."""
+    wanted = inspect.type_info(kind)
+    if isinstance(wanted, inspect.VarTupleType):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    kinds = wanted.types if isinstance(wanted, inspect.UnionType) else (wanted,)
+    if value in ("true", "false") and any(isinstance(each, inspect.BoolType) for each in kinds):
+        return value == "true"
+    return value
+
+
+def _words(wanted: inspect.Type) -> str:
+    match wanted:
+        case inspect.UnionType():
+            kinds = [_words(each) for each in wanted.types if not isinstance(each, inspect.NoneType)]
+            return ", or ".join(kinds)
+        case inspect.LiteralType():
+            return "one of " + ", ".join(quoted(str(value)) for value in wanted.values)
+        case inspect.IntType() | inspect.FloatType():
+            name = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
+            return name + _bounds(wanted.gt, wanted.ge, wanted.le)
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.StrType():
+            return "a text" + (" that is not empty" if wanted.min_length else "")
+        case inspect.VarTupleType():
+            return "a list of texts"
+        case inspect.DictType():
+            return "a table of " + ("texts" if isinstance(wanted.value_type, inspect.StrType) else "values")
+        case _:
+            return "something else"
+
+
+def _bounds(above: float | None, least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least:g} to {most:g}"
+    words = [
+        f" above {above:g}" if above is not None else "",
+        f" of at least {least:g}" if least is not None else "",
+        f" and at most {most:g}" if most is not None else "",
+    ]
+    return "".join(words)

@@ -1,0 +1,139 @@
+"""The user's keymap: whether it can be used, and how Textual takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.keys import KEY_ALIASES, Keys, key_to_character
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList
+
+from tui.config.strict import SettingsError, did_you_mean, quoted
+from tui.screens.actions import APP, bindings
+from tui.screens.callbacks import CallbacksScreen
+from tui.screens.connect import ConnectScreen
+from tui.screens.devices import DevicesScreen
+from tui.screens.export import ExportScreen
+from tui.screens.filter_help import FilterHelpScreen
+from tui.screens.help import HelpScreen
+from tui.screens.instructions import InstructionsScreen
+from tui.screens.keypad import KeypadScreen
+from tui.screens.session import SessionScreen
+from tui.widgets.callback_table import CallbackTable
+from tui.widgets.detail import DetailPane
+from tui.widgets.event_log import EventLogPane
+from tui.widgets.health import HealthPane
+from tui.widgets.prompt import PromptLine
+from tui.widgets.tools import ToolsPane
+from tui.widgets.transcript import TranscriptPane
+from tui.widgets.turns import TurnsPane
+from tui.widgets.writing import WriteLine
+
+PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
+    SessionScreen: (
+        EventLogPane,
+        TranscriptPane,
+        TurnsPane,
+        HealthPane,
+        ToolsPane,
+        DetailPane,
+        PromptLine,
+        WriteLine,
+    ),
+    ConnectScreen: (OptionList, Input),
+    CallbacksScreen: (CallbackTable,),
+    ExportScreen: (Input,),
+    DevicesScreen: (OptionList,),
+    InstructionsScreen: (),
+    KeypadScreen: (),
+    HelpScreen: (),
+    FilterHelpScreen: (),
+}
+"""Every screen, with what on it has keys of its own while it has the focus."""
+_MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
+_NAMED_KEYS = {key.value for key in Keys}
+_SAME_TO_A_TERMINAL = {alias: key for key, aliases in KEY_ALIASES.items() for alias in aliases}
+_UNWRITABLE = {",": "comma", " ": "space"}
+
+
+def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """What the settings say of keys, as Textual takes it. Raises `SettingsError`: unknown, unusable, or a clash."""
+    owners = [_bound(App), *(_bound(owner) for screen, panes in PLACES.items() for owner in (screen, *panes))]
+    urgent = {binding.id: binding.priority for owned in owners for binding in owned if binding.id}
+    keymap: dict[str, str] = {}
+    for action, its_keys in keys.items():
+        if action not in urgent:
+            raise SettingsError(f"[keys] there is no action {quoted(action)}{did_you_mean(action, urgent)}")
+        keymap[action] = ",".join(_key(key, action, urgent=urgent[action]) for key in its_keys)
+    for screen, panes in PLACES.items():
+        for pane in panes or (screen,):
+            _check_place(screen, pane, keymap)
+    for owned in owners:
+        _keep_neighbours(owned, keymap)
+    return keymap
+
+
+def _bound(owner: type[DOMNode]) -> list[Binding]:
+    """What a screen, a pane or the program binds: one for each key."""
+    return list(Binding.make_bindings(bindings(APP) if owner is App else owner.BINDINGS))
+
+
+def _key(text: str, action: str, *, urgent: bool) -> str:
+    """A key as Textual calls it. Raises `SettingsError`."""
+    where = f"[keys] {action} = {quoted(text)}"
+    written = _UNWRITABLE.get(text, text.strip())
+    key = next(iter(Binding.make_bindings([Binding(written, "")]))).key if len(written) == 1 else written
+    *modifiers, base = key.split("+")
+    if not set(modifiers) <= _MODIFIERS or not (base in _NAMED_KEYS or key_to_character(base)):
+        near = did_you_mean(key, _NAMED_KEYS)
+        raise SettingsError(
+            f'{where}: there is no such key{near}; keys are written like "x", "f5", "ctrl+x".'
+        )
+    if key in _SAME_TO_A_TERMINAL:
+        raise SettingsError(f"{where}: a terminal sends {_SAME_TO_A_TERMINAL[key]} for it; choose another.")
+    if modifiers == ["shift"] and len(base) == 1:
+        raise SettingsError(f"{where}: a terminal sends {quoted(base.upper())} for it; write that.")
+    if urgent and (key_to_character(key) or "\n").isprintable():
+        raise SettingsError(f"{where}: it works while you write, too, so it needs a key that writes nothing.")
+    return key
+
+
+def _check_place(screen: type[DOMNode], pane: type[DOMNode], keymap: Mapping[str, str]) -> None:
+    """Two actions on one key, where both could be meant. Raises `SettingsError`."""
+    modal = issubclass(screen, ModalScreen)
+    ours = [binding for binding in _bound(App) if binding.priority or not modal]
+    here = [*ours, *_bound(screen), *(_bound(pane) if pane is not screen else ())]
+    shared = {(_name(a), _name(b)) for a, b in product(here, here) if a.key == b.key}
+    now = [(binding, key) for binding in here for key in keymap.get(binding.id or "", binding.key).split(",")]
+    for (new, key), (other, its_key) in product(now, now):
+        if (
+            key == its_key
+            and new.id in keymap
+            and new.action != other.action
+            and (_name(new), _name(other)) not in shared
+        ):
+            title = getattr(screen, "TITLE", None) or screen.__name__
+            other_name = f"{other.id} ({other.description})" if other.id else f"“{other.description}”"
+            raise SettingsError(
+                f"[keys] {new.id} = {quoted(key)}: on the screen “{title}” that key is {other_name}; "
+                + ("choose another." if other.id is None else "choose another, or give that another as well.")
+            )
+
+
+def _keep_neighbours(owned: list[Binding], keymap: dict[str, str]) -> None:
+    """Textual takes a key from everything on it when one of them goes elsewhere: say that the others stay."""
+    before = -1
+    while before != len(keymap):
+        before = len(keymap)
+        left = {binding.key for binding in owned if binding.id in keymap}
+        for binding in owned:
+            if binding.key in left and binding.id and binding.id not in keymap:
+                keymap[binding.id] = ",".join(each.key for each in owned if each.id == binding.id)
+
+
+def _name(binding: Binding) -> str:
+    return binding.id or binding.description

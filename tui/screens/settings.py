@@ -1,0 +1,23 @@
+"""What of the settings only the screen can judge: the names of its colours and of its actions."""
+
+from __future__ import annotations
+
+from tui.config.reading import SettingsInForce
+from tui.config.strict import SettingsError
+from tui.screens.themes import check_theme
+
+
+def check_screen(in_force: SettingsInForce) -> None:
+    """Whether theme and keymap can be used. Raises `SettingsError`."""
+    settings, variable = in_force.settings, in_force.variables.get("screen.theme")
+    where = f"${variable}" if variable else str(in_force.path)
+    try:
+        check_theme(settings.screen.theme)
+        where = str(in_force.path)
+        if settings.keys:
+            # Importing it loads every screen.
+            from tui.screens.keymap import keymap_of
+
+            keymap_of(settings.keys)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
