@@ -57,7 +57,9 @@ def test_a_call_is_saved_for_its_owner_alone_unless_told_not_to(home: Path) -> N
 def test_sessions_are_listed_and_filtered(home: Path) -> None:
     (folder,) = folders(home)
     assert folder.name in run("sessions", home=home).stdout
-    assert "1 sessions" in run("sessions", "--no-errors", "--target", "127.0.0.1", home=home).stdout
+    assert "1 session, " in run("sessions", "--no-errors", "--target", "127.0.0.1", home=home).stdout
+    told = json.loads(run("sessions", "--json", "--since", "2026-01-01", home=home).stdout)
+    assert (told["folder"], told["errors"]) == (str(folder), 0)
     assert "0 sessions" in run("sessions", "--min-duration", "3600", home=home).stdout
 
 
@@ -71,8 +73,23 @@ def test_a_session_is_measured_again(home: Path) -> None:
         assert again["response_latency_ms"] == pytest.approx(before["response_latency_ms"], abs=20)
 
 
+def test_a_session_is_reported_under_any_name_it_has(home: Path, tmp_path: Path) -> None:
+    (folder,) = folders(home)
+    for name in ("latest", folder.name[:10], str(folder / "events.jsonl")):
+        assert run("report", name, "--no-audio", "-o", str(tmp_path / "it.html"), home=home).returncode == 0
+        page = (tmp_path / "it.html").read_text()
+        assert "Yes." in page
+        assert "open-sesame" not in page
+    assert run("report", "latest", "--no-audio", "-o", "-", home=home).stdout == page
+    ran = run("report", "latest", home=home)
+    beside = folder.with_name(f"{folder.name}.html")
+    assert str(beside) in ran.stdout
+    assert len(beside.read_text()) > len(page)
+    beside.unlink()
+
+
 def test_what_is_no_session_gets_a_sentence(home: Path, tmp_path: Path) -> None:
-    for command in ("metrics", "open"):
+    for command in ("metrics", "report", "open"):
         ran = run(command, str(tmp_path), home=home)
         assert ran.returncode == 2
         assert "Traceback" not in ran.stderr

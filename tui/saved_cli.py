@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tui.options import Sentence, check_terminal, option
+
+if TYPE_CHECKING:
+    from tui.saving.listing import SessionSummary
 
 folder_option = option(
     "--save", metavar="DIR", help="Where they are kept; default: the user's data directory."
@@ -19,10 +23,16 @@ folder_option = option(
 
 @click.group(invoke_without_command=True)
 @folder_option
-@option("--target", metavar="TEXT", help="Only those whose title or URL has it.")
-@option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Only newer ones (UTC).")
+@option("--target", metavar="TEXT", help="Only those whose title, URL or protocol has it.")
+@option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    metavar="DATE[ TIME]",
+    help="Only newer ones; in local time, as in the list.",
+)
 @option("--errors/--no-errors", default=None, help="Only those with errors, or only those without.")
 @option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only longer ones.")
+@option("--json", "as_json", is_flag=True, help="Print what is known of each as JSON, one a line.")
 @click.pass_context
 def sessions(
     context: click.Context,
@@ -31,44 +41,72 @@ def sessions(
     since: datetime | None,
     errors: bool | None,
     min_duration: float | None,
+    as_json: bool,
 ) -> None:
     """List the sessions that were saved, newest first."""
-    from tui.models.text import one_line
-    from tui.saving.listing import list_sessions, total_size
-
     parent = context.obj = _parent(save)
     if context.invoked_subcommand is not None:
         return
+    from tui.saving.listing import list_sessions, total_size
+
     found = list_sessions(
         parent,
         target=target,
-        since=since.replace(tzinfo=UTC) if since else None,
+        since=since.astimezone() if since else None,
         errors=errors,
         min_duration_s=min_duration,
     )
+    if as_json:
+        for each in found:
+            click.echo(_json_of(each))
+        return
+    if found:
+        click.echo("began             length   outcome  worst        size  name")
     for each in found:
-        length = "–" if each.duration_s is None else str(timedelta(seconds=round(each.duration_s)))
-        wrong = f"  {each.errors} errors" if each.errors else ""
-        note = f"  ({one_line(each.problem, 60)})" if each.problem else ""
-        name, size = one_line(each.name, 60), _size(each.size_bytes)
-        click.echo(f"{name:42}  {length:>8}  {each.outcome:8}  {size}{wrong}{note}")
-    click.echo(f"{len(found)} sessions in {parent}, {_size(total_size(parent)).strip()} in all")
+        click.echo(_line_of(each))
+    size = _size(sum(each.size_bytes for each in found)).strip()
+    everything = _size(total_size(parent)).strip()
+    many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
+    click.echo(f"{many}, {size}; in {parent} {everything} in all")
+
+
+def _line_of(summary: SessionSummary) -> str:
+    """A session in the list."""
+    from tui.models.text import one_line
+
+    began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else "–"
+    length = "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
+    worst = f"{max(summary.response_latencies_ms):.0f} ms" if summary.response_latencies_ms else "–"
+    notes = [
+        f"{summary.errors} error" + ("" if summary.errors == 1 else "s") if summary.errors else "",
+        "no audio" if not summary.has_audio else "",
+        one_line(summary.problem or (summary.reason if summary.outcome != "ended" else ""), 80),
+    ]
+    note = ", ".join(filter(None, notes))
+    head = f"{began:16}  {length:>7}  {summary.outcome:7}  {worst:>8}  {_size(summary.size_bytes)}"
+    return f"{head}  {one_line(summary.name, 90)}" + (f"  ({note})" if note else "")
+
+
+def _json_of(summary: SessionSummary) -> str:
+    import msgspec
+
+    from tui.models.json_text import json_of
+
+    return json_of(msgspec.to_builtins(summary, enc_hook=str)).decode()
 
 
 @sessions.command()
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def delete(parent: Path, names: tuple[str, ...]) -> None:
-    """Delete sessions, by the names of their folders."""
-    from tui.saving.listing import delete_session
-    from tui.saving.record import SavedSessionError
+    """Delete sessions, by the names of their folders or the beginnings of them."""
+    from tui.saving.listing import delete_session, find_session
 
     for name in names:
-        try:
-            delete_session(parent / Path(name).name)
-        except SavedSessionError as error:
-            raise Sentence(str(error)) from error
-        click.echo(f"deleted {name}")
+        with _sentences():
+            folder = find_session(parent, Path(Path(name).name), guess=False)
+            delete_session(folder)
+        click.echo(f"deleted {folder.name}")
 
 
 @sessions.command()
@@ -81,7 +119,9 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
 
     if keep_days is None and keep_count is None:
         raise Sentence("Say what to keep: --keep-days N or --keep-count N.")
-    for path in listing.prune(parent, keep_days=keep_days, keep_count=keep_count):
+    with _sentences():
+        gone = listing.prune(parent, keep_days=keep_days, keep_count=keep_count)
+    for path in gone:
         click.echo(f"deleted {path.name}")
 
 
@@ -180,8 +220,13 @@ def _session(named: Path) -> Path:
     """The folder of the session that an argument names. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 
-    return find_session(_parent(None), named)
+    # Under `sessions` the folder was chosen there.
+    return find_session(click.get_current_context().obj or _parent(None), named)
+
+
+sessions.add_command(open_session)
+sessions.add_command(report)
 
 
 def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:6.1f} MB"
+    return f"{size_bytes / 1e6:6.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:6.0f} kB"

@@ -73,22 +73,23 @@ def list_sessions(
     return wanted[::-1]
 
 
-def find_session(parent: Path, path: Path) -> Path:
+def find_session(parent: Path, path: Path, *, guess: bool = True) -> Path:
     """The session that a path names, or in ``parent`` its name, the beginning of it, its title, or ``latest``.
 
-    A title, and ``latest``, is the newest one. What exists comes back as it is. Raises `SavedSessionError`.
+    A title, and ``latest``, is the newest one; without ``guess`` only names count, and beginnings of them. What
+    exists comes back as it is. Raises `SavedSessionError`.
     """
     if path.exists():
         return path
     if path.parent != Path():
         parent = path.parent.expanduser()
     names = [folder.name for folder in session_folders(parent)]
-    if path.name == LATEST:
+    if guess and path.name == LATEST:
         newest = list_sessions(parent)
         if not newest:
             raise SavedSessionError(f"There is no session in {parent}.")
         return newest[0].folder
-    titled = [name for name in names if name.partition(" ")[2] == path.name]
+    titled = [name for name in names if guess and name.partition(" ")[2] == path.name]
     found = titled[-1:] or [name for name in names if name.startswith(path.name)]
     if len(found) > 1:
         some = ", ".join(f"“{name}”" for name in found[-3:])
