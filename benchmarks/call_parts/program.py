@@ -53,10 +53,15 @@ class Held:
 
 
 @contextmanager
-def call(environment: Mapping[str, str], url: str, latency: str = "auto") -> Iterator[Held]:
-    """Hold a call with the agent at ``url``, the log followed; hangs up, quits and reads the session at the end."""
+def call(
+    environment: Mapping[str, str], url: str, latency: str = "auto", save: Path | None = None
+) -> Iterator[Held]:
+    """Hold a call with the agent at ``url``, the log followed; hangs up, quits and reads the session at the end.
+
+    The session stays in ``save``; without it, it is deleted.
+    """
     with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
-        folder, sessions = Path(name), Path(name) / "sessions"
+        folder, sessions = Path(name), save or Path(name) / "sessions"
         own = {f"XDG_{kind}_HOME": f"{name}/{kind.lower()}" for kind in ("CONFIG", "STATE", "DATA", "CACHE")}
         terminal = Terminal(folder, {**environment, **own}, SIZE)
         held = Held(terminal)
