@@ -281,7 +281,9 @@ class OpusAgentApp(App[int]):
         if not isinstance(self.screen, HelpScreen):
             active = self.screen.active_bindings
             shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
-            self.push_screen(HelpScreen(active, shown))
+            below = self.screen
+            why_not = below.why_not if isinstance(below, SessionScreen) else lambda _: ""
+            self.push_screen(HelpScreen(active, shown, why_not))
 
     def action_callbacks(self) -> None:
         """What callbacks do and how long they take."""

@@ -6,7 +6,7 @@ from textual.command import CommandPalette
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.engine.wire import HangUp
-from tui.screens.actions import APP, SESSION
+from tui.screens.actions import APP, SEARCHING, SESSION
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
 
@@ -35,7 +35,7 @@ async def test_help_is_about_where_it_was_asked(stage: Staging, script: Script) 
         await s.play(to_active(script).take())
         text = await help_text(s)
         assert "Row up" in text
-        assert "Jump to the last error's event in the log. (not now)" in text
+        assert "Jump to the last error's event in the log. (not now: there was no error)" in text
         await s.press("escape", "tab", "question_mark")
         assert "First words" in s.text()
         assert "Row up" not in s.text()
@@ -45,6 +45,11 @@ async def test_every_action_has_an_id_of_its_own_and_a_tooltip() -> None:
     actions = [*SESSION, *APP]
     assert len({action.id for action in actions}) == len(actions)
     assert all(action.tooltip.endswith((".", "here")) for action in actions)
+
+
+async def test_no_key_has_two_actions_in_the_session() -> None:
+    keys = [key for action in (*SESSION, *APP) if action not in SEARCHING for key in action.keys.split(",")]
+    assert [key for key in keys if keys.count(key) > 1] == []
 
 
 async def palette_names(s: Stage) -> list[str]:

@@ -60,7 +60,7 @@ async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(stage: Staging, 
 
 async def test_the_tabs_say_what_is_seen_and_who_has_the_keys(stage: Staging) -> None:
     async with stage() as s:
-        names = "▸l Log ▪t Transcript u Turns j Tools h Health T Callbacks"
+        names = "▸l Log ▪t Transcript u Turns j Tools h Health T Callbacks ◉ hold to talk"
         assert tabs_line(s).split() == names.split()
         await s.press("u")
         assert "▪l Log  t Transcript ▸u Turns" in tabs_line(s)

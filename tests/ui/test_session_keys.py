@@ -55,6 +55,34 @@ async def test_keys_for_a_call_do_nothing_without_one(stage: Staging) -> None:
         assert s.top() is s.session
 
 
+async def test_a_key_that_does_nothing_now_says_why(stage: Staging, script: Script) -> None:
+    def last_line() -> str:
+        return s.text().splitlines()[-1].strip()
+
+    async with stage() as s:
+        await s.press("r")
+        assert last_line() == "Record: there is no call"
+        await s.press("down")
+        assert "? Help" in last_line()
+        await s.play(script.started().status(e.Status.IDLE, e.Status.CONNECTING).take())
+        await s.press("w")
+        assert last_line() == "Write: the call is not up yet"
+        await s.press("n")
+        assert last_line() == "New: hang up first"
+        await s.press("v")
+        assert last_line() == "Raw: no event is open"
+        s.session.key_bar.say("")
+        assert "? Help" in s.text()
+
+
+async def test_every_action_of_the_session_that_can_be_idle_has_a_reason_of_its_own(stage: Staging) -> None:
+    async with stage() as s:
+        s.session.can_call = False
+        idle = [entry for entry in s.session.active_bindings.values() if not entry.enabled]
+        assert len(idle) > 20
+        assert [entry.binding.id for entry in idle if s.session.why_not(entry) == "not now"] == []
+
+
 async def test_record_and_stop_follow_what_the_engine_says(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).add(e.RecordingChanged, recording=True).take())

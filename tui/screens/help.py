@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from rich.table import Table
@@ -17,7 +17,11 @@ from textual.widgets import Static
 from tui.screens.actions import Action, bindings
 from tui.widgets.keys import in_order
 
-CLOSING = "Everything can also be reached by mouse: the footer's keys, titles and rows, and ^p for the rest."
+CLOSING = (
+    "Everything can also be reached by mouse: tabs, rows (twice: open), edges of panes, the footer's keys, and ^p "
+    "for the rest. The talk button records while the mouse holds it; no key can, because terminals do not tell when "
+    "one is let go."
+)
 HELP = (Action("help_close", "escape,q,question_mark", "Close", "Close the help.", "close"),)
 
 
@@ -28,8 +32,14 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = bindings(HELP)
 
-    def __init__(self, active: dict[str, ActiveBinding], key_display: dict[str, str]) -> None:
+    def __init__(
+        self,
+        active: dict[str, ActiveBinding],
+        key_display: dict[str, str],
+        why_not: Callable[[ActiveBinding], str] = lambda _: "",
+    ) -> None:
         super().__init__()
+        self._why_not = why_not
         self._active = active
         self._key_display = key_display
 
@@ -37,14 +47,16 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         """One scrolling text."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Help · esc closes"
-            yield Static(help_table(self._active, self._key_display), id="text", markup=False)
+            yield Static(help_table(self._active, self._key_display, self._why_not), id="text", markup=False)
 
     def action_close(self) -> None:
         """Done."""
         self.dismiss()
 
 
-def help_table(active: dict[str, ActiveBinding], key_display: dict[str, str]) -> Table:
+def help_table(
+    active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
+) -> Table:
     """Bindings under the name of where they are bound, nearest first; the keys of one action together."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, min_width=10)
@@ -53,7 +65,7 @@ def help_table(active: dict[str, ActiveBinding], key_display: dict[str, str]) ->
         if number:
             table.add_row("", "")
         table.add_row("", Text(owner, style="bold"))
-        for keys, text, enabled in _merged(entries, key_display):
+        for keys, text, enabled in _merged(entries, key_display, why_not):
             style = "" if enabled else "dim"
             table.add_row(Text(keys, style="bold" if enabled else "dim"), Text(text, style=style))
     table.add_row("", "")
@@ -79,13 +91,17 @@ def _owner_name(node: DOMNode) -> str:
             return str(getattr(node, "TITLE", "") or type(node).__name__.removesuffix("Pane"))
 
 
-def _merged(entries: Iterable[ActiveBinding], key_display: dict[str, str]) -> list[tuple[str, str, bool]]:
+def _merged(
+    entries: Iterable[ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
+) -> list[tuple[str, str, bool]]:
     merged: dict[str, tuple[list[str], str, bool]] = {}
     for entry in entries:
         binding = entry.binding
         text = binding.tooltip or binding.description
+        if not entry.enabled:
+            text += f" (not now: {reason})" if (reason := why_not(entry)) else " (not now)"
         keys, _, _ = merged.setdefault(text, ([], text, entry.enabled))
         shown = key_display[binding.key]
         if shown not in keys:
             keys.append(shown)
-    return [(" ".join(keys), text if on else f"{text} (not now)", on) for keys, text, on in merged.values()]
+    return [(" ".join(keys), text, on) for keys, text, on in merged.values()]

@@ -18,6 +18,7 @@ from tui.widgets.health import HealthPane
 from tui.widgets.panes import Panes
 from tui.widgets.rows import RowsView
 from tui.widgets.tabs import PaneTabs, Tab
+from tui.widgets.talk import TalkButton
 from tui.widgets.tools import ToolsPane
 from tui.widgets.transcript import TranscriptPane
 from tui.widgets.turns import TurnsPane
@@ -48,6 +49,7 @@ class PaneScreen(LogScreen):
             id="panes",
         )
         self.tabs = PaneTabs(id="tabs")
+        self.talk = TalkButton(id="talk")
         self._remembered = self.panes.layout_now
         self._keys: dict[str, str] = {}
         """Of the tabs, by the id of their action."""
@@ -58,6 +60,7 @@ class PaneScreen(LogScreen):
         """The line of tabs, and what they name."""
         with Horizontal(id="tabs-line"):
             yield self.tabs
+            yield self.talk
         yield self.panes
 
     # which panes are seen

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
@@ -30,10 +30,12 @@ from tui.models.layout import Layout
 from tui.screens.actions import SESSION, bindings
 from tui.screens.keypad import KeypadScreen
 from tui.screens.reading_screen import ReadingScreen
+from tui.screens.reasons import why_not
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
 from tui.widgets.strip import SessionStrip
+from tui.widgets.talk import TalkButton
 from tui.widgets.writing import WriteLine
 
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
@@ -66,6 +68,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         self.meters = Meters(id="meters")
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")
+        self.key_bar = KeyBar()
         self.write_line = WriteLine(id="write")
         self._registrations: tuple[Registration, ...] = ()
         self._offered: tuple[object, ...] = ()
@@ -79,7 +82,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
             yield self.banner
             yield self.notice
             yield from self.compose_panes()
-        yield KeyBar()
+        yield self.key_bar
         yield self.write_line
 
     def on_mount(self) -> None:
@@ -91,6 +94,8 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
             state.add_error_callback(self._changed),
             self.bridge.log.add_clear_callback(self.close_detail),
         )
+        # Where the focus has gone, a button that is let go may never be told of.
+        self.watch(self.app, "app_focus", lambda focus: None if focus else self.talk.let_go(), init=False)
         self.log_pane.focus()
 
     def on_unmount(self) -> None:
@@ -123,6 +128,9 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         )
         if offered != self._offered:
             self._offered = offered
+            self.talk.show_state(
+                ready=state.status in (Status.ACTIVE, Status.RESUMING), recording=state.recording
+            )
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -162,6 +170,18 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
                 return self.check_log_action(action, parameters)
         return applies or None
 
+    def on_key(self, event: events.Key) -> None:
+        """Have a key that does nothing just now say why."""
+        entry = self.active_bindings.get(event.key)
+        mute = entry is None or entry.enabled or entry.node is not self
+        self.key_bar.say(
+            "" if mute or entry is None else f"{entry.binding.description}: {self.why_not(entry)}"
+        )
+
+    def why_not(self, entry: ActiveBinding) -> str:
+        """Why a key of this screen does nothing just now."""
+        return why_not(entry.binding.action, self.bridge.state)
+
     # what the keys do
 
     def action_record(self) -> None:
@@ -175,6 +195,14 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
     def action_toggle_record(self) -> None:
         """Start or stop recording."""
         self.bridge.send(Record(on=not self.bridge.state.recording))
+
+    @on(TalkButton.Pressed)
+    def _talk(self) -> None:
+        self.bridge.send(Record(on=True))
+
+    @on(TalkButton.Released)
+    def _talk_no_more(self) -> None:
+        self.bridge.send(Record(on=False))
 
     def action_mute(self) -> None:
         """Mute or unmute."""

@@ -1,4 +1,4 @@
-"""KeyBar: the keys that do something now, in one line; a click is as good as the key."""
+"""KeyBar: the keys that do something now, in one line, or why one does nothing; a click is as good as the key."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from textual.app import App
 from textual.binding import ActiveBinding, Binding
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Static
 
 _GAP = 2
+SAID_S = 4.0
+"""How long a sentence stands, unless another key is pressed before."""
 
 
 def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
@@ -40,6 +43,19 @@ class KeyBar(Static):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(markup=False, id=id)
         self._places: list[tuple[range, ActiveBinding]] = []
+        self._said = ""
+        self._saying: Timer | None = None
+
+    def say(self, sentence: str) -> None:
+        """Show this instead of the keys for a while; nothing: the keys again."""
+        if self._saying is not None:
+            self._saying.stop()
+            self._saying = None
+        if sentence:
+            self._saying = self.set_timer(SAID_S, lambda: self.say(""))
+        if sentence != self._said:
+            self._said = sentence
+            self._show()
 
     def on_mount(self) -> None:
         """Be told when other keys apply."""
@@ -72,9 +88,14 @@ class KeyBar(Static):
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         if self.is_attached and screen is self.screen and self.app.app_focus:
+            self._said = ""
             self._show()
 
     def _show(self) -> None:
+        if self._said:
+            self._places = []
+            self.update(Content.styled(self._said, "bold $text-warning"), layout=False)
+            return
         shown = list(
             {
                 entry.binding.action: entry

@@ -59,7 +59,7 @@ class PaneTabs(Static):
 
     def _draw(self) -> None:
         tabs = list(self._tabs)
-        while tabs and sum(map(_cells, tabs)) > self.size.width:
+        while tabs and sum(map(_cells, tabs)) - 1 > self.size.width:
             tabs.pop()
         self._places, parts, start = [], [], 0
         for tab in tabs:

@@ -1,0 +1,81 @@
+"""TalkButton: recording for as long as the mouse holds it. Terminals report no release of a key, but of a button."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.widgets.lines import line_of
+
+_LEAST_CELLS = 14
+"""For the longer words."""
+
+
+class TalkButton(Widget):
+    """Held: the microphone is open. It is let go wherever the button is, and when the terminal loses the focus."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"talk--idle", "talk--ready", "talk--open"}
+    DEFAULT_CSS = """
+    TalkButton {
+        height: 1;
+        width: 18;
+        max-width: 18%;
+        .talk--idle { color: $foreground-muted; background: $panel; }
+        .talk--ready { color: $primary; background: $panel; text-style: bold; }
+        .talk--open { color: $background; background: $text-error; text-style: bold; }
+    }
+    """
+
+    class Pressed(Message):
+        """Record from now on."""
+
+    class Released(Message):
+        """Record no longer."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.held = False
+        self._ready = self._recording = False
+        self.tooltip = (
+            "Talks while the mouse holds it; space and r, s do it by key (a terminal tells of no key let go)"
+        )
+
+    def show_state(self, *, ready: bool, recording: bool) -> None:
+        """Whether there is somebody to talk to, and whether the microphone is open."""
+        if (ready, recording) != (self._ready, self._recording):
+            self._ready, self._recording = ready, recording
+            self.refresh()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Talk."""
+        if self._ready and event.button == 1:
+            self.held = True
+            self.capture_mouse()
+            self.post_message(self.Pressed())
+            self.refresh()
+
+    def on_mouse_up(self) -> None:
+        """Enough."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        """End it, if it is held."""
+        if self.held:
+            self.held = False
+            self.release_mouse()
+            self.post_message(self.Released())
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """What a press does, or that the microphone is open."""
+        width = self.size.width
+        if self._recording:
+            long, short, look = "talking" if self.held else "recording", "on air", "talk--open"
+        else:
+            long, short, look = "hold to talk", "talk", "talk--ready" if self._ready else "talk--idle"
+        words = long if width >= _LEAST_CELLS else short
+        return line_of((f"◉ {words}".center(width), self.get_component_rich_style(look)))
