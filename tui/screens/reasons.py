@@ -20,7 +20,7 @@ _NEED_A_CALL = frozenset(
     }
 )
 _NEED_EVENTS = frozenset(
-    {  # fmt: skip
+    {
         "open_event",
         "filter_log",
         "search_log",
