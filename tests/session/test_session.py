@@ -3,12 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from typing import cast
 
 import pytest
 
 from tests.session.scripted import ACCEPTED, BLOCK, Peer, agent, call
-from tui.audio.speech import SpeechDetector, SpeechEdge
+from tui.audio.speech import SpeechEdge
 from tui.models import events as e
 from tui.models.capture import line_of
 from tui.models.events import Direction, Status
@@ -107,10 +106,12 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
     assert 0 < sending.blocks <= len([m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"])
 
 
-async def test_a_block_is_sent_before_speech_is_looked_for_in_it() -> None:
+async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Watching:
+        fallback_reason = ""
+
         def feed(self, pcm: bytes, end_ns: int) -> list[SpeechEdge]:
-            sent.append(user_audio.pace.of(end_ns)[1] is not None)
+            sent.append(held.session._user_audio.pace.of(end_ns)[1] is not None)
             return []
 
         def finish(self, end_ns: int) -> list[SpeechEdge]:
@@ -122,13 +123,13 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it() -> None:
         await peer.send({"type": "userStream.started"})
         await peer.stay()
 
+    monkeypatch.setattr("tui.handlers.user_audio.make_detector", lambda rate: Watching())
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
-        user_audio = held.session._user_audio
         await held.until_status(Status.ACTIVE)
         await held.session.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
-        user_audio._detector = cast("SpeechDetector", Watching())
+        del sent[:]
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and len(sent) >= 4)
     assert all(sent)
 
