@@ -23,10 +23,12 @@ from textual.command import Provider
 from textual.screen import Screen
 from textual.timer import Timer
 
-from tui.bridge import Bridge, EngineLink
+from tui.bridge import Bridge
 from tui.config.model import Settings
 from tui.config.targets import Listed
+from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
+from tui.models.playhead import Playhead
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.remembered import ScreenMemory
@@ -83,7 +85,7 @@ class OpusAgentApp(App[int]):
         on_call: Callable[[Target], None] | None = None,
         crash_log: Path | None = None,
         trace_callbacks: bool = False,
-        replay: bool = False,
+        replay: Playhead | None = None,
         auto_tick: bool = True,
     ) -> None:
         # Textual chooses its filter for NO_COLOR here, before it knows the theme; the wrong one paints
@@ -110,7 +112,7 @@ class OpusAgentApp(App[int]):
         self._on_call = on_call
         self._crash_log = crash_log
         self._trace_callbacks = trace_callbacks
-        self._replay = self.session.replay = replay
+        self.session.playhead = replay
         self._suspended = False
         self._auto_tick = auto_tick
         self._ticks = 0
@@ -150,7 +152,7 @@ class OpusAgentApp(App[int]):
             self.call_demo(self.target)
         elif self.target is not None:
             self.call(self.target)
-        elif not self._replay:
+        elif self.session.playhead is None:
             self.choose_target()
 
     def _first_theme(self) -> str:
@@ -307,7 +309,7 @@ class OpusAgentApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A saved session uses no microphone."""
-        return not (action == "devices" and self._replay)
+        return not (action == "devices" and self.session.playhead is not None)
 
     # endings: all of them come here
 
@@ -398,7 +400,7 @@ def run_app(
     on_call: Callable[[Target], None] | None = None,
     crash_log: Path | None = None,
     trace_callbacks: bool = False,
-    replay: bool = False,
+    replay: Playhead | None = None,
 ) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from tui.callbacks import CallbackStats, callback_tracing
+from tui.engine.link import EngineLink
 from tui.engine.wire import (
     CallbackTable,
     Command,
+    Connect,
     DeviceList,
     EngineReady,
     EventItem,
     FrameItem,
+    Peaks,
     PlayAudio,
     PlayingAudio,
     SessionFile,
@@ -31,28 +33,7 @@ from tui.models.event_log import EventLog
 from tui.models.events import ErrorRaised, MessageLogged, SessionEvent, Status, StatusChanged, Telemetry
 from tui.models.session_state import SessionState
 from tui.models.transcript import Transcript
-
-
-class EngineLink(Protocol):
-    """What the bridge needs of the engine; `tui.engine.handle.EngineHandle`, or a list in a test."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether the engine still runs."""
-        ...
-
-    @property
-    def log_path(self) -> str:
-        """Where the engine's own log is, to name it when the engine died."""
-        ...
-
-    def drain(self) -> list[FrameItem]:
-        """What has arrived since the last call; never blocks."""
-        ...
-
-    def send(self, command: Command) -> None:
-        """Send a command; never blocks; nothing happens when the engine is gone."""
-        ...
+from tui.models.waveform import Waveform
 
 
 class Bridge:
@@ -67,6 +48,8 @@ class Bridge:
         self.telemetry = Telemetry(at_ns=0)
         self.playing: PlayingAudio | None = None
         """How far what `play` was given last is; None until the engine says."""
+        self.waveform = Waveform()
+        """Of the saved session that is shown."""
         self.devices: DeviceList | None = None
         self.engine_callbacks: tuple[CallbackStats, ...] = ()
         """What tracing has measured in the engine; see `trace_callbacks`."""
@@ -74,7 +57,10 @@ class Bridge:
         self._dirty: dict[Callable[[], None], None] = {}
         self._raw: int | None = None
         self._engine_lost = False
-        self._clips = 0
+        self.clip = 0
+        """The number of what `play` was given last."""
+        self.output = "auto"
+        """The speaker of `play`, as the option of that name: a call's own, once there was one."""
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
         """Have ``refresh`` called once at the end of this tick."""
@@ -105,6 +91,8 @@ class Bridge:
 
     def send(self, command: Command) -> None:
         """Hand an intent of the user to the engine."""
+        if isinstance(command, Connect):
+            self.output = command.target.output
         self.engine.send(command)
 
     def play(self, audio: PlayAudio) -> int:
@@ -112,10 +100,10 @@ class Bridge:
 
         Without a path and wire it only stops.
         """
-        self._clips += 1
+        self.clip += 1
         self.playing = None
-        self.send(msgspec.structs.replace(audio, clip=self._clips))
-        return self._clips
+        self.send(msgspec.structs.replace(audio, clip=self.clip, output=self.output))
+        return self.clip
 
     def trace_callbacks(self, on: bool) -> None:
         """Measure every registered callback, here and in the engine, or no longer."""
@@ -173,8 +161,10 @@ class Bridge:
             case CallbackTable():
                 self.engine_callbacks = item.stats
             case PlayingAudio():
-                if item.clip == self._clips:
+                if item.clip == self.clip:
                     self.playing = item
+            case Peaks():
+                self.waveform.take(item.first_bin, item.bins, item.bin_ms, item.tracks)
             case EngineReady():
                 self.engine_ready = True
 

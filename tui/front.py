@@ -110,19 +110,30 @@ def run_screen(
         local.stop()
 
 
-def open_screen(path: Path, speed: float | None) -> int:
+def open_screen(path: Path, speed: float | None, output: str) -> int:
     """Show a saved session until the user leaves. The exit code. Raises `SavedSessionError`."""
-    from tui.app import run_app
-    from tui.bridge import Bridge
-    from tui.engine.saved_engine import SavedEngine
-    from tui.remembered import remember_screen, screen_memory
     from tui.saving.reading import open_session
 
-    saved = open_session(path)
-    engine = SavedEngine(saved, speed=speed)
-    bridge = Bridge(engine, engine.now_ns)
-    try:
-        return run_app(bridge, memory=screen_memory(), on_leave=remember_screen, replay=True)
-    finally:
-        bridge.close()
-        saved.close()
+    with open_session(path) as saved:
+        sound = EngineHandle()
+        try:
+            from tui.app import run_app
+            from tui.bridge import Bridge
+            from tui.engine.saved_engine import SavedEngine
+            from tui.remembered import remember_screen, screen_memory
+
+            engine = SavedEngine(saved, speed=speed, sound=sound)
+            bridge = Bridge(engine, engine.now_ns)
+            bridge.output = output
+            try:
+                return run_app(
+                    bridge,
+                    memory=screen_memory(),
+                    on_leave=remember_screen,
+                    crash_log=Path(sound.log_path),
+                    replay=engine.playhead,
+                )
+            finally:
+                bridge.close()
+        finally:
+            sound.stop()

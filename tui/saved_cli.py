@@ -131,18 +131,19 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
     "--speed",
     type=click.FloatRange(min=0.1),
     metavar="N",
-    help="Replay N times as fast; else at once.",
+    help="Have it happen again, N times as fast; else all of it is there at once.",
 )
-def open_session(session: Path, speed: float | None) -> None:
+@option("--output", default="auto", metavar="DEVICE|none", help="Speaker: a name, part of one, or an index.")
+def open_session(session: Path, speed: float | None, output: str) -> None:
     """Open a saved session in the screen.
 
-    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    SESSION is its folder or a file in it, its name in the list or the beginning of it, its title, or `latest`.
     """
     from tui.front import open_screen
 
     check_terminal()
     with _sentences():
-        sys.exit(open_screen(_session(session), speed))
+        sys.exit(open_screen(_session(session), speed, output))
 
 
 @click.command()

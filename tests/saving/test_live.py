@@ -233,16 +233,26 @@ def test_a_saved_session_goes_by_at_any_speed(conversation: Conversation) -> Non
     now_ns = 0
     with only_session(conversation.folder) as saved:
         engine = SavedEngine(saved, speed=8, clock_ns=lambda: now_ns)
+        head = engine.playhead
         bridge = Bridge(engine, engine.now_ns)
         bridge.tick()
         assert 0 < len(bridge.log.events) < len(events)
         middle_ns = (events[0].at_ns + events[-1].at_ns) // 2
         now_ns = (middle_ns - events[0].at_ns) // 8
+        head.advance()
         bridge.tick()
         assert bridge.clock_ns() == events[0].at_ns + now_ns * 8
         assert all(event.at_ns <= middle_ns for event in bridge.log.events)
         assert bridge.state.status is Status.ACTIVE
+        before = list(bridge.log.events)
         now_ns = 10**12
+        head.advance()
         bridge.tick()
         assert bridge.log.events == events
+        assert not head.playing
+
+        head.seek(middle_ns)
+        bridge.tick()
+        assert bridge.log.events == before
+        assert bridge.state.status is Status.ACTIVE
         bridge.close()

@@ -11,6 +11,7 @@ from tests.ui.fakes import NASTY, Script, a_call, to_active, with_tools
 from tests.ui.test_event_log import log_lines, pings
 from tests.ui.test_nasty import check
 from tui.models import events as e
+from tui.models.playhead import Playhead
 from tui.screens.connect import ConnectScreen
 from tui.screens.export import ExportScreen
 from tui.screens.filter_help import FilterHelpScreen
@@ -257,7 +258,7 @@ async def test_n_is_the_connect_screen_when_nothing_is_searched_for(stage: Stagi
 
 
 async def test_a_replay_cannot_call(stage: Staging, script: Script) -> None:
-    async with stage((200, 60), target=None, replay=True) as s:
+    async with stage((200, 60), target=None, replay=Playhead(0, 1, clock_ns=lambda: 0)) as s:
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
         await s.press("n", "c")
         assert s.top() is s.session

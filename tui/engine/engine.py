@@ -12,6 +12,8 @@ from collections.abc import Callable
 from tui import assets
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
+from tui.audio.peaks import outline_of
+from tui.audio.wav import AudioFileError, WavFile
 from tui.callbacks import callback_tracing, spawn
 from tui.dialling import settle
 from tui.engine import wire
@@ -87,6 +89,8 @@ class Engine:
                 self._pending.append(found)
             case wire.PlayAudio():
                 self._clips.play(command)
+            case wire.FindPeaks():
+                spawn(self._find_peaks(command.path), "outline of a recording")
             case wire.Pause():
                 self._paused = command.paused
             case wire.TraceCallbacks():
@@ -230,6 +234,22 @@ class Engine:
 
     def _take_playing(self, playing: wire.PlayingAudio) -> None:
         self._playing = playing
+
+    async def _find_peaks(self, path: str) -> None:
+        try:
+            with await asyncio.to_thread(WavFile, path) as file:
+                outline = outline_of(file)
+                while part := await asyncio.to_thread(next, outline, None):
+                    peaks = wire.Peaks(
+                        path=path,
+                        first_bin=part.first_bin,
+                        bins=part.bins,
+                        bin_ms=part.bin_ms,
+                        tracks=part.tracks,
+                    )
+                    self._pending.append(peaks)
+        except AudioFileError as error:
+            self._pending.append(wire.Peaks(path=path, problem=str(error)))
 
     async def _flush_batches(self) -> None:
         batch = 0

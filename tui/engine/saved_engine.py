@@ -6,62 +6,134 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-from tui.engine.wire import Command, EngineReady, EventItem, FrameItem, SessionFile
-from tui.models.events import SessionEvent
+from tui.engine.link import EngineLink
+from tui.engine.wire import (
+    Command,
+    DeviceList,
+    EngineReady,
+    EventItem,
+    FindPeaks,
+    FrameItem,
+    ListDevices,
+    Pause,
+    Peaks,
+    PlayAudio,
+    PlayingAudio,
+    SessionFile,
+    Shutdown,
+)
+from tui.models.events import NoticeRaised, SessionEvent, SessionStarted
+from tui.models.playhead import Playhead
 from tui.saving.reading import SavedSession
+from tui.saving.record import AUDIO_FILE
 
 AT_ONCE_EVENTS = 5_000
 """As many a call, so that a long session does not stop the screen while it is read."""
 
 
 class SavedEngine:
-    """What `tui.bridge.EngineLink` asks for, over a saved session. Commands do nothing.
+    """An `EngineLink` over a saved session. What concerns sound is done by a real engine, ``sound``, behind it.
 
-    ``speed`` is how much faster than it was the session goes by, or None for at once.
+    ``speed`` is how much faster than it was the session goes by, event after event; None: all of it is there at
+    once. Either way `playhead` says which instant of it is now.
     """
 
     alive = True
-    log_path = ""
 
     def __init__(
         self,
         saved: SavedSession,
         *,
         speed: float | None = None,
+        sound: EngineLink | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.saved = saved
         self.finished = False
         """Whether every event was given."""
-        self._speed = speed
-        self._clock_ns = clock_ns
         self._events: Iterator[SessionEvent] = saved.events()
-        self._next: SessionEvent | None = next(self._events, None)
-        self._first_ns = self._last_ns = self._next.at_ns if self._next else 0
-        self._began_ns: int | None = None
+        self._first = self._next = next(self._events, None)
+        self._last_number = 0
+        audio = saved.audio
+        self._last_ns = first_ns = self._first.at_ns if self._first else audio.starts_ns if audio else 0
+        self._began = False
+        self._told_problems = 0
+        self._sound = sound
+        self._clip: int | None = None
+        last_ns = max(saved.last_ns or first_ns, audio.ns_at(audio.frames) if audio else first_ns)
+        self.playhead = Playhead(
+            first_ns,
+            last_ns,
+            clock_ns=clock_ns,
+            audio_path=str(saved.folder / AUDIO_FILE) if audio and sound else "",
+            audio_starts_ns=audio.starts_ns if audio else first_ns,
+            speed=speed or 1.0,
+            folds=speed is not None,
+        )
+        if speed is not None:
+            self.playhead.play()
+
+    @property
+    def log_path(self) -> str:
+        """Of the engine that plays."""
+        return self._sound.log_path if self._sound else ""
 
     def drain(self) -> list[FrameItem]:
-        """The events that are due."""
-        items: list[FrameItem] = []
-        if self._began_ns is None:
-            self._began_ns = self._clock_ns()
-            path = str(self.saved.messages_path)
-            items += [EngineReady(pid=os.getpid(), log=""), SessionFile(path=path)]
-        now_ns = self.now_ns()
-        while self._next is not None and len(items) < AT_ONCE_EVENTS:
-            if self._speed is not None and self._next.at_ns > now_ns:
-                break
-            self._last_ns = max(self._last_ns, self._next.at_ns)
+        """The events that are due, and what there is to say of sound."""
+        items: list[FrameItem] = self._heard()
+        if not self._began:
+            self._began = True
+            items += [EngineReady(pid=os.getpid(), log=""), SessionFile(path=str(self.saved.messages_path))]
+            if self.playhead.audio_path:
+                self.send(FindPeaks(path=self.playhead.audio_path))
+        folds, now_ns = self.playhead.folds, self.playhead.at_ns
+        if folds and now_ns < self._last_ns and isinstance(self._first, SessionStarted):
+            self._begin_again()
+        given = 0
+        while self._next is not None and given < AT_ONCE_EVENTS and not (folds and self._next.at_ns > now_ns):
+            given += 1
+            self._last_number, self._last_ns = self._next.number, max(self._last_ns, self._next.at_ns)
             items.append(EventItem(event=self._next))
             self._next = next(self._events, None)
+        self.playhead.reach(self._last_ns)
         self.finished = self._next is None
-        return items
+        return [*items, *self._problems()]
 
     def send(self, command: Command) -> None:
-        """There is nobody to carry it out."""
+        """Have sound done; there is nobody to carry out anything else."""
+        if self._sound and isinstance(command, PlayAudio | FindPeaks | ListDevices | Pause | Shutdown):
+            self._sound.send(command)
+            if isinstance(command, PlayAudio):
+                self._clip = command.clip
 
     def now_ns(self) -> int:
         """The instant of the session that is now, on the clock of its events: a clock for the bridge."""
-        if self._speed is None or self._began_ns is None or self.finished:
-            return self._last_ns
-        return self._first_ns + int((self._clock_ns() - self._began_ns) * self._speed)
+        return self.playhead.at_ns if self.playhead.folds else self._last_ns
+
+    def _begin_again(self) -> None:
+        """The playhead went back: what it passes is told once more, from the start that empties every model."""
+        self._events = self.saved.events()
+        self._next = next(self._events, None)
+        self._last_ns = self.playhead.first_ns
+        self._told_problems = 0
+
+    def _heard(self) -> list[FrameItem]:
+        if self._sound is None:
+            return []
+        items = [item for item in self._sound.drain() if isinstance(item, PlayingAudio | Peaks | DeviceList)]
+        if self._clip is not None and not self._sound.alive:
+            problem = f"The engine process has ended, nothing is played any more. Its log: {self.log_path}"
+            items.append(PlayingAudio(clip=self._clip, at_ms=0.0, playing=False, problem=problem))
+            self._clip = None
+        return list(items)
+
+    def _problems(self) -> Iterator[EventItem]:
+        """What could not be read, as notices behind everything else."""
+        while self.finished and self._told_problems < len(self.saved.problems):
+            self._told_problems += 1
+            notice = NoticeRaised(
+                number=self._last_number + self._told_problems,
+                at_ns=self._last_ns,
+                text=self.saved.problems[self._told_problems - 1],
+            )
+            yield EventItem(event=notice)

@@ -109,6 +109,12 @@ class PlayAudio(_Item, frozen=True, tag="play_audio"):
     """As the option of that name; a file there is taken for ``auto``."""
 
 
+class FindPeaks(_Item, frozen=True, tag="find_peaks"):
+    """Ask for the outline of a WAV file; `Peaks` follow, as they are found."""
+
+    path: str
+
+
 class ListDevices(_Item, frozen=True, tag="list_devices"):
     """Ask for a `DeviceList`."""
 
@@ -145,6 +151,7 @@ Command = (
     | HangUp
     | SwitchDevice
     | PlayAudio
+    | FindPeaks
     | ListDevices
     | Pause
     | TraceCallbacks
@@ -200,6 +207,20 @@ class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
     """One sentence where it could not be played."""
 
 
+class Peaks(_Item, frozen=True, tag="peaks"):
+    """A part of the outline of a WAV file, in order."""
+
+    path: str
+    first_bin: int = 0
+    bins: int = 0
+    """Of the whole file."""
+    bin_ms: float = 0.0
+    tracks: tuple[bytes, ...] = ()
+    """Of each track the loudest sample of every bin, of full scale 255."""
+    problem: str = ""
+    """One sentence where it could not be read (on)."""
+
+
 class CallbackTable(_Item, frozen=True, tag="callbacks"):
     """What tracing has measured in the engine so far."""
 
@@ -218,7 +239,9 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
     telemetry: Telemetry
 
 
-FrameItem = EngineReady | SessionFile | DeviceList | PlayingAudio | CallbackTable | EventItem | TelemetryItem
+FrameItem = (
+    EngineReady | SessionFile | DeviceList | PlayingAudio | Peaks | CallbackTable | EventItem | TelemetryItem
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[Command])

@@ -82,6 +82,13 @@ def at_time(view: EventView, seconds: float) -> int:
     return view.position_of(view.rows[min(place, len(view.rows) - 1)])
 
 
+def at_instant(view: EventView, at_ns: int) -> int:
+    """The last line that is not after this instant; the first if all are."""
+    times, firsts = view.log.events.at_ns, view.log.rows.firsts
+    place = bisect_right(view.rows, at_ns, key=lambda row: times[firsts[row]])
+    return view.position_of(view.rows[max(place - 1, 0)]) if view.rows else 0
+
+
 def at_number(view: EventView, number: int) -> int:
     """The line of the event with this number; the next one if it is not shown, the last if none is."""
     position = view.position_of_event(number)

@@ -14,6 +14,7 @@ from tui.models.events import (
     SessionEvent,
     SessionStarted,
     Speaker,
+    SpeechEdge,
     SpeechPhase,
     ToolChanged,
     Transcribed,
@@ -39,6 +40,13 @@ class Utterance(msgspec.Struct):
     at_ns: int
     item: str = ""
     heard: Heard = Heard.HEARD
+    sounds_ns: int | None = None
+    """When its first sound was heard or said, as far as that is known."""
+
+    @property
+    def began_ns(self) -> int:
+        """When it began, for whoever listens."""
+        return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
 class ToolUse(msgspec.Struct):
@@ -50,6 +58,11 @@ class ToolUse(msgspec.Struct):
     """The newest of the call."""
     number: int = 0
     """Of the event with which it began."""
+
+    @property
+    def began_ns(self) -> int:
+        """When it began."""
+        return self.at_ns
 
 
 Entry = Utterance | ToolUse
@@ -72,6 +85,8 @@ class Transcript:
         self._playing: dict[str, Heard] = {}
         self.tools: list[ToolUse] = []
         """Those among the entries."""
+        self._sounds_ns: dict[str, int] = {}
+        self._user_began_ns: int | None = None
         self._tools: dict[tuple[str, str], ToolUse] = {}
         """By call and name."""
 
@@ -94,11 +109,14 @@ class Transcript:
                 self._changed(self._reply_words(event))
             case Transcribed():
                 self._changed(self._words(event))
+            case SpeechEdge(speaker=Speaker.USER, started=True) if self._user_began_ns is None:
+                self._user_began_ns = event.at_ns
             case UserSpeech(phase=SpeechPhase.STARTED):
                 self._open.pop(Speaker.USER, None)
             case ToolChanged():
                 self._changed(self._tool_use(event))
             case PlaybackStarted():
+                self._sounds_ns.setdefault(event.reply, event.at_ns)
                 self._mark_heard(event.reply, Heard.SPEAKING)
             case PlaybackEnded():
                 self._mark_heard(event.reply, Heard.CUT if event.unheard_ms > 0 else Heard.HEARD)
@@ -109,6 +127,8 @@ class Transcript:
         said = self._open.pop(event.speaker, None)
         if said is None:
             said = Utterance(event.speaker, event.text, event.final, event.at_ns)
+            if event.speaker is Speaker.USER:
+                said.sounds_ns, self._user_began_ns = self._user_began_ns, None
             self.entries.append(said)
         said.text, said.final = event.text, event.final
         if not event.final:
@@ -120,6 +140,7 @@ class Transcript:
         if said is None:
             heard = self._playing.get(event.item, Heard.QUEUED)
             said = Utterance(Speaker.AGENT, event.text, event.final, event.at_ns, event.item, heard)
+            said.sounds_ns = self._sounds_ns.get(event.item)
             self.entries.append(said)
             self._replies[event.item] = said
         said.text, said.final = event.text, event.final
@@ -141,7 +162,7 @@ class Transcript:
         self._playing[reply] = heard
         said = self._replies.get(reply)
         if said is not None:
-            said.heard = heard
+            said.heard, said.sounds_ns = heard, self._sounds_ns.get(reply)
             self._changed(said)
 
     def _changed(self, entry: Entry) -> None:

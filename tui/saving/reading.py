@@ -30,6 +30,7 @@ from tui.saving.saved_audio import SavedAudio
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_PROBLEMS = 20
+_TAIL_BYTES = 256 * 1024
 
 _events: msgspec.json.Decoder[e.SessionEvent] = msgspec.json.Decoder(e.SessionEvent)
 
@@ -56,6 +57,21 @@ class SavedSession:
     def messages_path(self) -> Path:
         """Of the raw messages, which events point into."""
         return self.folder / MESSAGES_FILE
+
+    @property
+    def last_ns(self) -> int | None:
+        """The instant of the last event that can be read, found without reading the others; None without one."""
+        descriptor = self._open(EVENTS_FILE, "the events are missing")
+        if descriptor is None:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            file.seek(-min(file.seek(0, os.SEEK_END), _TAIL_BYTES), os.SEEK_END)
+            for line in reversed(file.read(_TAIL_BYTES).splitlines()):
+                try:
+                    return _events.decode(line).at_ns
+                except (ValueError, RecursionError):
+                    continue
+        return None
 
     def written_events(self) -> Iterator[e.SessionEvent]:
         """Every event as it is on disk, in order, read as it is asked for."""

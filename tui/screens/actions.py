@@ -180,8 +180,60 @@ COMPARE: Sequence[Action] = (
     Action("compare_close", "escape,D", "Back", "Back to the log.", "close", show=True, key_display="esc"),
 )
 
+REPLAY: Sequence[Action] = (
+    Action("play", "space", "Play", "Play or pause; log and transcript go along.", show=True),
+    Action("seek_back", "left", "Back", "Back by a second.", "seek(-1)", show=True, key_display="←"),
+    Action("seek_on", "right", "On", "On by a second.", "seek(1)", show=True, key_display="→"),
+    Action("seek_far_back", "shift+left", "Back 10 s", "Back by ten seconds.", "seek(-10)"),
+    Action("seek_far_on", "shift+right", "On 10 s", "On by ten seconds.", "seek(10)"),
+    Action(
+        "event_before",
+        "comma",
+        "Event before",
+        "To the event before; wherever the log's cursor goes, the playhead is.",
+        "step_event(-1)",
+        key_display=",",
+    ),
+    Action(
+        "event_after",
+        "full_stop",
+        "Next event",
+        "To the next event; { and } go by turn, E by error.",
+        "step_event(1)",
+        key_display=".",
+    ),
+    Action(
+        "toggle_run", "R", "Run", "Show every message of a run, or one line of it again.", key_display="R"
+    ),
+    *(
+        Action(
+            f"speed_{speed}",
+            str(speed),
+            "Speed" if speed == 1 else f"Speed {speed}x",
+            "Once, twice, four or eight times as fast; twice is an octave higher, what is faster is silent.",
+            f"speed({speed})",
+            show=speed == 1,
+            key_display="1248",
+        )
+        for speed in (1, 2, 4, 8)
+    ),
+    Action("sound", "s", "Sound", "Hear both, the user, the agent or none.", "change_sound", show=True),
+    Action(
+        "zoom_in",
+        "plus,equals_sign",
+        "Closer",
+        "See less of the session in the waveform.",
+        "zoom(2)",
+        show=True,
+        key_display="+",
+    ),
+    Action("zoom_out", "minus", "Further", "See more of it.", "zoom(0.5)", key_display="-"),
+)
+"""Before the session's own: in a saved session they have the keys of what needs a call."""
+
 SESSION: Sequence[Action] = (
     *SEARCHING,
+    *REPLAY,
     Action(
         "record", "r", "Record", "Record: what the microphone hears goes to the agent from now on.", show=True
     ),

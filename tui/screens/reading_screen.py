@@ -85,7 +85,9 @@ class ReadingScreen(PaneScreen):
     def hear_on(self) -> None:
         """Say how far it is. Called every tick."""
         playing = self.bridge.playing
-        if self._clip is None or playing is None or playing.clip != self._clip:
+        if self._clip is not None and self._clip != self.bridge.clip:
+            self._played()  # a saved session's playhead plays on
+        if self._clip is None or playing is None:
             return
         if playing.problem:
             self.notify(playing.problem, title="It could not be played", severity="error", markup=False)

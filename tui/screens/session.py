@@ -31,6 +31,7 @@ from tui.screens.actions import SESSION, bindings
 from tui.screens.keypad import KeypadScreen
 from tui.screens.reading_screen import ReadingScreen
 from tui.screens.reasons import why_not
+from tui.screens.replay import ReplayKeys
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
@@ -41,7 +42,7 @@ from tui.widgets.writing import WriteLine
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
 
 
-class SessionScreen(ReadingScreen, inherit_bindings=False):
+class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
     """One call at a time, seen and steered."""
 
     TITLE = "Session"
@@ -60,8 +61,6 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         super().__init__(bridge, layout or Layout(), thresholds)
         self.can_call = False
         """Whether there is a target to call; the app's business."""
-        self.replay = False
-        """A saved session is shown: nobody can be called from here."""
         self.instructions = ""
         """What the agent was last told to do in this call; the app says with what it begins."""
         self.strip = SessionStrip(bridge, thresholds, id="strip")
@@ -79,6 +78,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         with Vertical(id="body"):
             yield self.strip
             yield self.meters
+            yield from self.compose_replay()
             yield self.banner
             yield self.notice
             yield from self.compose_panes()
@@ -110,6 +110,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         self.health.poll()
         self.search_on()
         self.hear_on()
+        self.poll_replay()
 
     def offer_actions(self) -> None:
         """Have footer and help show what applies now, if that has changed."""
@@ -137,6 +138,8 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         """True: applies. None: not now, which the footer leaves out and the help says."""
         state = self.bridge.state
         talking = state.status in (Status.ACTIVE, Status.RESUMING)
+        if (applies_here := self.check_replay_action(action)) is not None:
+            return applies_here
         match action:
             case "record":
                 applies = talking and not state.recording
@@ -150,8 +153,6 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
                 applies = state.status.live
             case "hang_up":
                 applies = state.status.live and state.status is not Status.ENDING
-            case "call_again" | "new_target" if self.replay:
-                return False
             case "call_again":
                 applies = self.can_call and not state.status.live
             case "new_target":

@@ -23,6 +23,8 @@ MAX_CHARACTERS = 4000
 MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
 """Characters of a tool call that are drawn; its event in the log has all of them."""
 _HEAD_CELLS = 16
+_NOWHERE, _BEFORE_ALL = -2, -1
+"""Where a playhead is that is in no entry: there is none, or nobody has said anything yet."""
 
 
 class TranscriptPane(FollowView, inherit_bindings=False):
@@ -40,6 +42,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         "transcript--mark",
         "transcript--cut",
         "transcript--failed",
+        "transcript--now",
     }
     DEFAULT_CSS = """
     TranscriptPane {
@@ -53,6 +56,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         .transcript--mark { color: $primary; }
         .transcript--cut { color: $text-warning; }
         .transcript--failed { color: $text-error; }
+        .transcript--now { background: $block-cursor-background; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,6 +75,8 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self._starts: list[int] = []
         self._wrapped_at = 0
         self._stale_from = 0
+        self._now = _NOWHERE
+        """Index of the entry that a playhead is in."""
 
     def listen(self) -> Iterable[Registration]:
         """Words that came or changed, and the session's start, which times count from."""
@@ -94,6 +100,22 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.forget_lines()
         self.grow(lines, len(entries))
 
+    def show_instant(self, at_ns: int) -> None:
+        """Mark the entry that is heard then, and have it in sight."""
+        entries = enumerate(self.bridge.transcript.entries)
+        begun = [(entry.began_ns, index) for index, entry in entries if entry.began_ns <= at_ns]
+        now = max(begun)[1] if begun else _BEFORE_ALL
+        if now == self._now or not self._starts or now >= len(self._starts):
+            return
+        self._now = now
+        self.forget_lines()
+        if not self.following:
+            first = max(now, 0)
+            with self._moving_ourselves():
+                self.show_line(self._starts[first] + len(self._wrapped[first]) - 1)
+                self.show_line(self._starts[first])
+        self.refresh()
+
     def on_resize(self) -> None:
         """The same words on longer or shorter lines."""
         if self.line_width - _HEAD_CELLS != self._wrapped_at:
@@ -114,11 +136,12 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         words, mark = self._wrapped[which][line], ""
         if line == len(self._wrapped[which]) - 1 and _mark(entry):
             words, mark = words.removesuffix(_mark(entry)), _mark(entry)
+        highlight = "transcript--now" if which == self._now else ""
         return line_of(
-            (f"{time:>9} ", self.component("transcript--time")),
-            (f"{'' if line else who:<5} ", self.component(f"transcript--{who}")),
-            (words, self.component(_look(entry))),
-            (mark, self.component(_mark_look(entry))),
+            (f"{time:>9} ", self.component("transcript--time", highlight)),
+            (f"{'' if line else who:<5} ", self.component(f"transcript--{who}", highlight)),
+            (words, self.component(_look(entry), highlight)),
+            (mark, self.component(_mark_look(entry), highlight)),
         )
 
     def _changed_from(self, index: int) -> None:

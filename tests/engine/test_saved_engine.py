@@ -1,0 +1,116 @@
+"""A saved session with a real engine behind it for sound, and what of it cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.saving.events import a_session, write_now
+from tests.ui.fakes import FakeEngine
+from tui.bridge import Bridge
+from tui.engine.saved_engine import SavedEngine
+from tui.engine.wire import EngineReady, FindPeaks, HangUp, Peaks, PlayAudio, PlayingAudio
+from tui.models import events as e
+from tui.saving.reading import SavedSession, open_session
+from tui.saving.stereo import StereoFile
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = write_now(tmp_path / "sessions", [*a_session(), b"raw"])
+    (folder / "audio.wav").unlink(missing_ok=True)
+    tracks = StereoFile(folder / "audio.wav", 16_000)
+    tracks.extend(16_000)
+    tracks.close()
+    return folder
+
+
+@pytest.fixture
+def saved(folder: Path) -> Iterator[SavedSession]:
+    with open_session(folder) as saved:
+        yield saved
+
+
+def test_sound_is_done_by_the_engine_behind(saved: SavedSession) -> None:
+    sound = FakeEngine()
+    engine = SavedEngine(saved, sound=sound)
+    bridge = Bridge(engine, engine.now_ns)
+    bridge.tick()
+    path = str(saved.folder / "audio.wav")
+    assert sound.sent == [FindPeaks(path=path)]
+    bridge.send(HangUp())
+    clip = bridge.play(PlayAudio(path=path))
+    assert sound.sent[1:] == [PlayAudio(clip=clip, path=path)]
+    playing = PlayingAudio(clip=clip, at_ms=20.0, playing=True)
+    sound.frames = [
+        EngineReady(pid=1, log=""),
+        playing,
+        Peaks(path=path, bins=2, bin_ms=10.0, tracks=(b"\1\2", b"\3\4")),
+    ]
+    bridge.tick()
+    assert bridge.playing == playing
+    assert bridge.waveform.columns(1, 0, 20, 2) == b"\3\4"
+    assert bridge.log.events == a_session()
+    bridge.close()
+
+
+def test_without_it_everything_else_is_shown_and_said_once(saved: SavedSession) -> None:
+    sound = FakeEngine()
+    engine = SavedEngine(saved, sound=sound)
+    bridge = Bridge(engine, engine.now_ns)
+    bridge.tick()
+    bridge.play(PlayAudio(path="audio.wav"))
+    sound.alive = False
+    bridge.tick()
+    assert bridge.playing is not None
+    assert "engine process has ended" in bridge.playing.problem
+    assert sound.log_path in bridge.playing.problem
+    assert not any(isinstance(event, e.ErrorRaised) for event in bridge.log.events)
+    told = bridge.playing
+    bridge.tick()
+    assert bridge.playing is told
+    bridge.close()
+
+
+def test_the_playhead_spans_events_and_tracks(saved: SavedSession) -> None:
+    head = SavedEngine(saved, sound=FakeEngine()).playhead
+    events = a_session()
+    assert saved.audio is not None
+    assert head.first_ns == events[0].at_ns
+    assert head.last_ns == max(events[-1].at_ns, saved.audio.ns_at(saved.audio.frames))
+    assert not head.playing
+    assert SavedEngine(saved, speed=2).playhead.playing
+
+
+def test_what_cannot_be_read_is_told_behind_what_can(folder: Path) -> None:
+    path = folder / "events.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = b"{nonsense\n"
+    path.write_bytes(b"".join(lines)[:-10])
+    (folder / "audio.wav").write_bytes(b"RIFF")
+    with open_session(folder) as saved:
+        engine = SavedEngine(saved, sound=FakeEngine())
+        bridge = Bridge(engine, engine.now_ns)
+        bridge.tick()
+        told = [event.text for event in bridge.log.events if isinstance(event, e.NoticeRaised)]
+        assert any("audio.wav cannot be read" in text for text in told)
+        assert any("line 4 is no event" in text for text in told)
+        assert any("is cut short" in text for text in told)
+        numbers = [event.number for event in bridge.log.events]
+        assert numbers == sorted(set(numbers))
+        assert engine.playhead.audio_path == ""
+        bridge.close()
+
+
+def test_a_session_without_events_still_says_what_is_wrong(folder: Path) -> None:
+    (folder / "events.jsonl").unlink()
+    with open_session(folder) as saved:
+        engine = SavedEngine(saved, sound=FakeEngine())
+        bridge = Bridge(engine, engine.now_ns)
+        bridge.tick()
+        assert bridge.state.notice is not None
+        assert "the events are missing" in bridge.state.notice.text
+        assert engine.playhead.last_ns - engine.playhead.first_ns == 1_000_000_000
+        bridge.close()

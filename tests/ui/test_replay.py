@@ -1,0 +1,271 @@
+"""The playhead of an opened session: keys, mouse, and everything that goes along with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+from textual.geometry import Offset
+
+from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.fakes import MS, START_NS, FakeClock, Script, a_call
+from tui.engine.wire import Peaks, PlayAudio, PlayingAudio
+from tui.models import events as e
+from tui.models.playhead import Playhead, Sound
+
+LAST_NS = START_NS + 10_000 * MS
+
+
+class Replay:
+    """A stage on which a saved session is shown."""
+
+    def __init__(self, stage: Stage, head: Playhead, now: FakeClock) -> None:
+        self.stage, self.head, self.now = stage, head, now
+
+    @property
+    def at_ms(self) -> float:
+        """Where the playhead is, since the start."""
+        return (self.head.at_ns - START_NS) / MS
+
+    async def pass_ms(self, ms: float) -> None:
+        self.now.now_ns += int(ms * MS)
+        await self.stage.tick()
+
+    def played(self) -> list[PlayAudio]:
+        """What the engine was asked to play since the last time."""
+        return [command for command in self.stage.sent() if isinstance(command, PlayAudio)]
+
+    async def engine_says(self, at_ms: float, *, playing: bool = True, problem: str = "") -> None:
+        clip = self.stage.bridge.clip
+        await self.stage.play([PlayingAudio(clip=clip, at_ms=at_ms, playing=playing, problem=problem)])
+
+
+Opening = Callable[..., AbstractAsyncContextManager[Replay]]
+
+
+@pytest.fixture
+def opened(stage: Staging, script: Script) -> Opening:
+    """``async with opened(size) as r:``: ten seconds of a session, all of it there."""
+
+    @asynccontextmanager
+    async def run(size: tuple[int, int] = (80, 24), *, folds: bool = False) -> AsyncIterator[Replay]:
+        now = FakeClock()
+        head = Playhead(
+            START_NS, LAST_NS, clock_ns=now, audio_path="audio.wav", audio_starts_ns=START_NS, folds=folds
+        )
+        async with stage(size, target=None, replay=head) as s:
+            await s.play(a_call(script).take())
+            await s.tick()
+            s.sent()
+            yield Replay(s, head, now)
+
+    return run
+
+
+def event_at_cursor(r: Replay) -> e.SessionEvent:
+    line = r.stage.session.log_pane.line
+    assert line is not None
+    return r.stage.bridge.log.events[line.first]
+
+
+async def test_it_opens_at_the_beginning(opened: Opening) -> None:
+    async with opened() as r:
+        assert r.at_ms == 0
+        assert event_at_cursor(r).at_ns == START_NS
+        text = r.stage.text()
+        assert "0:00.0 / 0:10.0" in text
+        assert "Good morning" in text
+        assert r.played() == []
+
+
+async def test_space_plays_and_everything_goes_along(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space")
+        (asked,) = r.played()
+        assert (asked.path, asked.start_ms, asked.speed, asked.track) == ("audio.wav", 0.0, 1.0, None)
+        await r.pass_ms(300)
+        assert r.at_ms == 0  # nothing was heard yet
+        await r.engine_says(4_700)
+        assert r.at_ms == 4_700
+        assert START_NS + 4_000 * MS < event_at_cursor(r).at_ns <= START_NS + 4_700 * MS
+        assert r.played() == []
+        await r.stage.press("space")
+        assert not r.head.playing
+        assert [asked.path for asked in r.played()] == [""]
+
+
+async def test_seeking_while_it_plays_plays_from_there(opened: Opening) -> None:
+    async with opened() as r:
+        for key in ("space", "right", "right", "shift+left", "right"):
+            await r.stage.press(key)
+        assert [asked.start_ms for asked in r.played()] == [0, 1000, 2000, 0, 1000]
+        await r.engine_says(1_500)
+        assert r.at_ms == 1_500
+
+
+async def test_what_an_earlier_clip_says_does_not_move_it(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space")
+        await r.stage.press("right")
+        await r.stage.play([PlayingAudio(clip=1, at_ms=90.0, playing=True)])
+        assert r.at_ms == 1000
+
+
+async def test_the_cursor_leads_the_playhead(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("down", "down", "down", "full_stop", "comma", "right_curly_bracket")
+        assert r.at_ms > 0
+        assert r.head.at_ns == event_at_cursor(r).at_ns
+        await r.stage.press("end")
+        assert r.head.at_ns == event_at_cursor(r).at_ns
+        await r.stage.press("home")
+        assert r.at_ms == 0
+
+
+async def test_a_turn_that_is_chosen_is_where_it_is(opened: Opening) -> None:
+    async with opened((160, 50)) as r:
+        await r.stage.press("u", "home", "enter")
+        turn = r.stage.bridge.state.metrics.turns[0]
+        assert turn.first_event == r.stage.number
+        assert r.head.at_ns == event_at_cursor(r).at_ns
+
+
+async def test_two_speeds_are_heard_and_two_are_not(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space", "2")
+        assert r.played()[-1].speed == 2
+        await r.stage.press("4")
+        assert r.played()[-1] == PlayAudio(clip=r.stage.bridge.clip)
+        assert "silent above 2x" in r.stage.text()
+        await r.pass_ms(500)
+        assert r.at_ms == 2_000
+        await r.stage.press("8")
+        await r.pass_ms(500)
+        assert r.at_ms == 6_000
+        await r.stage.press("1")
+        assert r.played()[-1].start_ms == 6_000
+
+
+async def test_one_track_alone(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space", "s")
+        assert r.played()[-1].track == 0
+        assert "user alone" in r.stage.text()
+        await r.stage.press("s", "s")
+        assert r.head.sound is Sound.OFF
+        await r.pass_ms(1_000)
+        assert r.at_ms == 1_000
+
+
+async def test_without_a_device_it_goes_on_in_silence_and_says_why(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space")
+        await r.engine_says(0, playing=False, problem="PortAudio is not installed. Run: [b]apt")
+        assert "silent: PortAudio is not installed. Run: [b]apt" in r.stage.text()
+        await r.pass_ms(2_000)
+        assert r.at_ms == 2_000
+        r.played()
+        await r.stage.press("right")
+        assert r.played() == []
+
+
+async def test_where_the_tracks_end_the_clock_goes_on(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space")
+        await r.engine_says(9_000)
+        await r.engine_says(9_000, playing=False)
+        await r.pass_ms(500)
+        assert r.at_ms == 9_500
+        await r.pass_ms(5_000)
+        assert (r.at_ms, r.head.playing) == (10_000, False)
+
+
+async def test_another_clip_pauses_it(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("space")
+        await r.engine_says(500)
+        r.played()
+        r.stage.bridge.play(PlayAudio(wire=b"\0\0"))
+        await r.stage.tick()
+        assert not r.head.playing
+        assert [asked.wire for asked in r.played()] == [b"\0\0"]
+
+
+async def test_a_click_and_a_drag_seek(opened: Opening) -> None:
+    async with opened((86, 24)) as r:  # 78 columns for ten seconds
+        pilot, strip = r.stage.pilot, r.stage.session.waveform
+        await pilot.mouse_down(strip, offset=Offset(7 + 39, 0))
+        await r.stage.tick()
+        assert r.at_ms == 5_000
+        await pilot.hover(strip, offset=Offset(7 + 0, 2))
+        await pilot.mouse_up(strip, offset=Offset(7 + 0, 2))
+        await r.stage.tick()
+        assert r.at_ms == 0
+        await pilot.hover(strip, offset=Offset(7 + 39, 2))
+        await r.stage.tick()
+        assert r.at_ms == 0
+
+
+async def test_closer_the_page_turns_with_the_playhead(opened: Opening) -> None:
+    async with opened() as r:
+        await r.stage.press("plus", "plus")
+        strip = r.stage.session.waveform
+        assert strip.span_ns == 2_500 * MS
+        assert "4x" in r.stage.text()
+        await r.stage.press("right", "right", "right", "right")
+        assert strip._left_ns <= r.head.at_ns <= strip._left_ns + strip.span_ns
+        await r.stage.press(*["plus"] * 5)
+        assert strip.span_ns == 1_000 * MS
+        await r.stage.press(*["minus"] * 9)
+        assert strip.span_ns == 10_000 * MS
+
+
+async def test_a_run_can_still_be_opened(opened: Opening) -> None:
+    async with opened() as r:
+        view = r.stage.session.log_pane.view
+        before = len(view)
+        r.stage.session.log_pane.move_to(
+            next(i for i in range(before) if r.stage.bridge.log.rows[view.line(i).row].count > 1)
+        )
+        await r.stage.press("R")
+        assert len(view) > before
+        await r.stage.press("R")
+        assert len(view) == before
+
+
+async def test_what_needs_a_call_is_neither_offered_nor_done(opened: Opening) -> None:
+    async with opened((200, 60)) as r:
+        text = r.stage.text()
+        for name in ("Record", "Stop", "Mute", "Hang up", "Flush", "Say", "Write", "Call"):
+            assert f" {name}" not in text.splitlines()[-1]
+        await r.stage.press("r", "m", "d", "i", "k", "w", "I", "3")
+        assert r.stage.sent() == []
+        assert r.stage.top() is r.stage.session
+
+
+async def test_where_events_come_as_they_did_the_cursor_is_free(opened: Opening) -> None:
+    async with opened(folds=True) as r:
+        assert r.stage.session.log_pane.following
+        await r.stage.press("home", "down")
+        assert r.at_ms == 0
+        assert event_at_cursor(r).number < 5
+        await r.stage.press("space")
+        await r.engine_says(5_000)
+        assert event_at_cursor(r).number < 5
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_snapshots(opened: Opening, size: tuple[int, int]) -> None:
+    async with opened(size) as r:
+        bins = 1_000
+        user = bytes(bins - 700) + bytes(40 * (n % 7) for n in range(300)) + bytes(400)
+        agent = bytes(30) + bytes(120 if n % 20 < 13 else 10 for n in range(260)) + bytes(710)
+        await r.stage.play(
+            [
+                Peaks(path="audio.wav", bins=bins, bin_ms=10.0, tracks=(user[:800], agent[:800])),
+            ]
+        )
+        await r.stage.press("space")
+        await r.engine_says(4_321)
+        check_snapshot(f"replay-{size[0]}x{size[1]}", r.stage.text())

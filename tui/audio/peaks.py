@@ -1,0 +1,44 @@
+"""The outline of a recording: the loudest sample of every few milliseconds of each track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.audio.wav import WavFile
+
+BIN_MS = 10
+_STRETCH_S = 60
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """Consecutive bins of every track."""
+
+    first_bin: int
+    bins: int
+    """Of the whole recording."""
+    bin_ms: float
+    tracks: tuple[bytes, ...]
+    """A byte a bin, of full scale 255."""
+
+
+def outline_of(file: WavFile) -> Iterator[Outline]:
+    """The outline of a file, a minute at a time, so that an hour shows as it is read. Raises `AudioFileError`."""
+    bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
+    bins = -(-file.frames // bin_frames)
+    stretch_bins = _STRETCH_S * 1000 // BIN_MS
+    for first_bin in range(0, bins, stretch_bins):
+        values = file.read(first_bin * bin_frames, stretch_bins * bin_frames)
+        tracks = tuple(_peaks(values[:, track], bin_frames) for track in range(file.channels))
+        yield Outline(first_bin, bins, bin_frames * 1000 / file.rate, tracks)
+
+
+def _peaks(values: NDArray[np.floating[Any]], bin_frames: int) -> bytes:
+    whole = np.zeros(-(-len(values) // bin_frames) * bin_frames, np.float32)
+    whole[: len(values)] = values
+    loudest = np.abs(whole).reshape(-1, bin_frames).max(axis=1)
+    return bytes(np.rint(loudest * 255).astype(np.uint8))

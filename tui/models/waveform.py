@@ -1,0 +1,53 @@
+"""Waveform: the outline of a session's two tracks, as it comes, at whatever width it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+
+class Waveform:
+    """Peaks of both tracks, a byte for a few milliseconds of each. Loads no numpy. One thread."""
+
+    def __init__(self) -> None:
+        self.bin_ms = 0.0
+        self.bins = 0
+        """Of the whole recording; 0 until something is known."""
+        self.known_bins = 0
+        """So many from the beginning are there."""
+        self.version = 0
+        """Another one whenever something came."""
+        self._tracks: list[bytearray] = []
+
+    def take(self, first_bin: int, bins: int, bin_ms: float, tracks: Sequence[bytes]) -> None:
+        """More of it."""
+        self.bins, self.bin_ms = bins, bin_ms
+        if len(self._tracks) != len(tracks):
+            self._tracks = [bytearray(bins) for _ in tracks]
+        for whole, part in zip(self._tracks, tracks, strict=True):
+            whole[first_bin : first_bin + len(part)] = part
+        self.known_bins = first_bin + max(map(len, tracks), default=0)
+        self.version += 1
+
+    @property
+    def duration_ms(self) -> float:
+        """How long the recording is; 0 until that is known."""
+        return self.bins * self.bin_ms
+
+    def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
+        """How loud each of ``width`` equal parts of a stretch is, of 255; 0 where nothing is known.
+
+        The mean of the peaks, as their maximum would draw a minute of speech as a block; never 0 where there is
+        a sound.
+        """
+        if track >= len(self._tracks) or not self.bin_ms or not width:
+            return bytes(width)
+        peaks, per_column = self._tracks[track], (end_ms - start_ms) / self.bin_ms / width
+        first = start_ms / self.bin_ms
+        edges = [min(max(int(first + per_column * column), 0), self.bins) for column in range(width + 1)]
+        # A column narrower than a bin shows the bin it lies in.
+        return bytes(_loudness(peaks[left : max(right, left + 1)]) for left, right in pairwise(edges))
+
+
+def _loudness(peaks: bytearray) -> int:
+    return sum(peaks) // len(peaks) or int(any(peaks)) if peaks else 0

@@ -1,0 +1,265 @@
+"""WaveformStrip: both tracks of a saved session across the screen, with what happened, and the playhead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.models.playhead import Playhead
+from tui.models.session_state import SessionError
+from tui.models.turns import BargeInKind
+from tui.widgets.lines import line_of
+from tui.widgets.panel import ModelPanel
+
+FULL = 0.35
+"""The loudness that fills a line: the mean of the peaks of loud speech, of full scale."""
+BARGE_IN, ERROR, PLAYHEAD = "▼", "✗", "│"
+LABEL_CELLS = 6
+MIN_SPAN_NS = 1_000_000_000
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_USER, _AGENT = 0, 1
+
+
+class Mark(NamedTuple):
+    """Something that happened, on the line between the tracks."""
+
+    at_ns: int
+    text: str
+    look: str
+
+
+class WaveformStrip(ModelPanel, Widget):
+    """User above, agent below, turns, barge-ins and errors between; drag or click to seek, wheel to zoom.
+
+    Heights are square roots, so that quiet speech can be seen. Draws from `tui.models.waveform.Waveform` only when it
+    looks different; `poll` it.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "waveform--label",
+        "waveform--user",
+        "waveform--agent",
+        "waveform--unread",
+        "waveform--line",
+        "waveform--turn",
+        "waveform--barge-in",
+        "waveform--error",
+        "waveform--playhead",
+    }
+    DEFAULT_CSS = """
+    WaveformStrip {
+        height: 3;
+        padding: 0 1;
+        .waveform--label { color: $foreground-muted; }
+        .waveform--user { color: $secondary; }
+        .waveform--agent { color: $primary; }
+        .waveform--unread { color: $border-blurred; }
+        .waveform--line { color: $border-blurred; }
+        .waveform--turn { color: $foreground; text-style: bold; }
+        .waveform--barge-in { color: $text-warning; text-style: bold; }
+        .waveform--error { color: $text-error; text-style: bold; }
+        .waveform--playhead { color: $accent; text-style: reverse; }
+    }
+    """
+
+    class Sought(Message):
+        """The playhead is to be there."""
+
+        def __init__(self, at_ns: int) -> None:
+            super().__init__()
+            self.at_ns = at_ns
+
+    def __init__(self, bridge: Bridge, playhead: Playhead, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.bridge = bridge
+        self.playhead = playhead
+        self.zoom = 1
+        """How many times the whole session is wider than the strip."""
+        self._left_ns = playhead.first_ns
+        self._errors: list[int] = []
+        self._dragging = False
+        self._levels: tuple[bytes, bytes] = (b"", b"")
+        self._levels_key: tuple[object, ...] = ()
+        self._shown: tuple[object, ...] = ()
+
+    def listen(self) -> Iterable[Registration]:
+        """Errors; a new session has none."""
+        yield self.bridge.state.add_error_callback(self._add_error)
+        yield self.bridge.log.add_clear_callback(self._errors.clear)
+
+    @property
+    def span_ns(self) -> int:
+        """How much of the session is seen."""
+        whole_ns = max(self.playhead.last_ns - self.playhead.first_ns, 1)
+        return max(whole_ns // self.zoom, min(MIN_SPAN_NS, whole_ns))
+
+    def zoom_by(self, factor: float) -> None:
+        """Closer (2), or further away (0.5), with the playhead where it is if that can be."""
+        head, before_ns = self.playhead, self.span_ns
+        if factor < 1 or before_ns > MIN_SPAN_NS:
+            self.zoom = max(round(self.zoom * factor), 1)
+        place = (head.at_ns - self._left_ns) / before_ns
+        self._left_ns = head.at_ns - round(place * self.span_ns)
+
+    def poll(self) -> None:
+        """Draw again if it looks different now."""
+        self._keep_playhead_in_sight()
+        metrics = self.bridge.state.metrics
+        looks = (
+            self.size,
+            self._left_ns,
+            self.span_ns,
+            self._column(self.playhead.at_ns),
+            self.bridge.waveform.version,
+            (len(self._errors), len(metrics.turns), len(metrics.barge_ins)),
+        )
+        if looks != self._shown:
+            self._shown = looks
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line: of a track, or of what happened."""
+        rows = max((self.size.height - 1) // 2, 1)
+        if y < rows:
+            return self._track(_USER, rows - 1 - y, rows)
+        if y == rows:
+            return self._marks()
+        return self._track(_AGENT, 2 * rows - y, rows)
+
+    @property
+    def columns(self) -> int:
+        """Cells the tracks have."""
+        return max(self.size.width - LABEL_CELLS, 1)
+
+    def _track(self, track: int, row: int, rows: int) -> Strip:
+        """A line of a track; row 0 is the lowest."""
+        name = ("user", "agent")[track]
+        style, unread = self._look(f"waveform--{name}"), self._look("waveform--unread")
+        levels = self._levels_now()[track]
+        known = self._known_columns()
+        cells = [
+            (_EIGHTHS[min(max(round(_height(level) * rows * 8) - 8 * row, 0), 8)], style)
+            if column < known
+            else ("·" if row == 0 else " ", unread)
+            for column, level in enumerate(levels)
+        ]
+        label = name if row == 0 else ""
+        return line_of(
+            (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, "")
+        )
+
+    def _marks(self) -> Strip:
+        cells = [("─", self._look("waveform--line"))] * self.columns
+        for mark in sorted(self._happened(), key=lambda mark: _RANKS[mark.look]):
+            column = self._column(mark.at_ns)
+            for offset, glyph in enumerate(mark.text):
+                if 0 <= column + offset < self.columns and 0 <= column < self.columns:
+                    cells[column + offset] = (glyph, self._look(f"waveform--{mark.look}"))
+        label = f"{self.zoom}x" if self.zoom > 1 else ""
+        return line_of(
+            (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, PLAYHEAD)
+        )
+
+    def _happened(self) -> Iterable[Mark]:
+        metrics = self.bridge.state.metrics
+        for turn in metrics.turns:
+            if turn.number and turn.began_ns is not None:
+                yield Mark(turn.began_ns, str(turn.number), "turn")
+        for barge_in in metrics.barge_ins:
+            if barge_in.at_ns is not None and barge_in.kind is not BargeInKind.FALSE:
+                yield Mark(barge_in.at_ns, BARGE_IN, "barge-in")
+        for at_ns in self._errors:
+            yield Mark(at_ns, ERROR, "error")
+
+    def _with_playhead(self, cells: list[tuple[str, Style]], glyph: str) -> list[tuple[str, Style]]:
+        column = self._column(self.playhead.at_ns)
+        if 0 <= column < len(cells):
+            text, _ = cells[column]
+            cells[column] = (glyph if glyph and text == "─" else text, self._look("waveform--playhead"))
+        return cells
+
+    def _levels_now(self) -> tuple[bytes, bytes]:
+        """The peaks of both tracks, one a column; found once for a width and a part of the session."""
+        waveform = self.bridge.waveform
+        key = waveform.version, self._left_ns, self.span_ns, self.columns
+        if key != self._levels_key:
+            start_ms = (self._left_ns - self.playhead.audio_starts_ns) / 1e6
+            end_ms = start_ms + self.span_ns / 1e6
+            user, agent = (waveform.columns(n, start_ms, end_ms, self.columns) for n in (_USER, _AGENT))
+            self._levels, self._levels_key = (user, agent), key
+        return self._levels
+
+    def _known_columns(self) -> int:
+        waveform = self.bridge.waveform
+        if not self.playhead.audio_path or (waveform.bins and waveform.known_bins >= waveform.bins):
+            return self.columns
+        known_ns = self.playhead.audio_starts_ns + round(waveform.known_bins * waveform.bin_ms * 1e6)
+        return self._column(known_ns) if waveform.known_bins else 0
+
+    def _keep_playhead_in_sight(self) -> None:
+        """Turn the page when the playhead leaves it."""
+        head, span_ns = self.playhead, self.span_ns
+        if not self._left_ns <= head.at_ns <= self._left_ns + span_ns:
+            self._left_ns = head.at_ns - span_ns // 8
+        self._left_ns = max(min(self._left_ns, head.last_ns - span_ns), head.first_ns)
+
+    def _column(self, at_ns: int) -> int:
+        """Where an instant is; outside the strip it may be anywhere."""
+        column = (at_ns - self._left_ns) * self.columns // self.span_ns
+        return self.columns - 1 if at_ns == self._left_ns + self.span_ns else column
+
+    def _look(self, name: str) -> Style:
+        return self.get_component_rich_style(name)
+
+    def _add_error(self, error: Exception, _source: str) -> None:
+        if isinstance(error, SessionError):
+            self._errors.append(error.event.at_ns)
+
+    # the mouse
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Go there, and along with the mouse."""
+        self._dragging = True
+        self.capture_mouse()
+        self._seek(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Go along."""
+        if self._dragging:
+            self._seek(event)
+
+    def on_mouse_up(self) -> None:
+        """Stay."""
+        self._dragging = False
+        self.release_mouse()
+
+    def on_mouse_scroll_up(self) -> None:
+        """Closer."""
+        self.zoom_by(2)
+
+    def on_mouse_scroll_down(self) -> None:
+        """Further away."""
+        self.zoom_by(0.5)
+
+    def _seek(self, event: events.MouseEvent) -> None:
+        column = event.x - self.styles.padding.left - LABEL_CELLS
+        column = min(max(column, 0), self.columns - 1)
+        self.post_message(self.Sought(self._left_ns + column * self.span_ns // self.columns))
+
+
+_RANKS = {"turn": 0, "barge-in": 1, "error": 2}
+"""Where two marks meet, the higher is seen."""
+
+
+def _height(loudness: int) -> float:
+    """How far it (of 255) fills its line, 0 to 1."""
+    return min(math.sqrt(loudness / (255 * FULL)), 1.0)
