@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 
@@ -104,6 +105,33 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
     assert [event.recording for event in held.of(e.RecordingChanged)][:2] == [True, False]
     (sending,) = held.of(e.SendingMeasured)
     assert 0 < sending.blocks <= len([m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"])
+
+
+async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("r1", blocks=100)
+        await peer.until("userStream.start")
+        await opening.wait()
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    def keep(block: bytes) -> bytes:
+        spoken.append(block)
+        if len(spoken) == 5:
+            opening.set()
+        return block
+
+    opening = asyncio.Event()
+    spoken: list[bytes] = []
+    async with agent(script) as url, call(url) as held:
+        await held.until(e.PlaybackStarted)
+        held.audio.chain.add_callback(keep)
+        await held.session.record(True)
+        chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
+        assert base64.b64decode(raw["audioChunk"]) == spoken[0]
+    assert not [loss for loss in held.of(e.LossCounted) if loss.loss is e.Loss.WITHHELD]
 
 
 async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

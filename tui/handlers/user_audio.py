@@ -67,7 +67,7 @@ class UserAudio:
         elif not self._journal.state.recording:
             self._early.clear()
             self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
-        elif self._audio.playback.playing:
+        elif self._audio.playback.playing and not self._caller.barge_in:
             self._journal.lost(e.Loss.WITHHELD, 1)
             self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
         else:
