@@ -11,16 +11,15 @@ import gc
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-
-import msgspec
 
 # a script finds what is in its own folder; the program is in the root
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tui.models import events as e
+from benchmarks.made_up import MIXES, arriving, of_its_own
+from benchmarks.measuring import best, resident_bytes
 from tui.models.event_filter import parse
 from tui.models.event_log import EventLog
 from tui.models.event_patterns import Words
@@ -33,69 +32,6 @@ FEW, MANY = 1_000, 1_000_000
 ROUNDS = 5
 FRAME_ROWS = 40
 BUDGET_MS = 8
-SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
-
-
-def message(
-    number: int, direction: e.Direction, kind: str, summary: str, audio_ms: float = 0.0
-) -> e.SessionEvent:
-    return e.MessageLogged(
-        number=number,
-        at_ns=number * 10_000_000,
-        direction=direction,
-        kind=kind,
-        summary=summary,
-        size_bytes=900 if audio_ms else 250,
-        offset=number * 900,
-        audio_ms=audio_ms,
-    )
-
-
-def of_a_call(number: int) -> e.SessionEvent:
-    """Fifty chunks a second each way; now and then a transcript, an error, another message."""
-    match number % 100:
-        case 0:
-            return message(number, RECEIVED, "activities", f"activities: order number {number} is on its way")
-        case 25:
-            return message(number, RECEIVED, "text.delta", f"word {number}")
-        case 50:
-            text = f"what about order number {number}"
-            return e.Transcribed(
-                number=number, at_ns=number * 10_000_000, speaker=e.Speaker.USER, text=text, final=True
-            )
-        case 75 if number % 1000 == 75:
-            text = f"order number {number} was refused"
-            return e.ErrorRaised(
-                number=number, at_ns=number * 10_000_000, source="agent", code="x", message=text
-            )
-        case odd if odd % 2:
-            return message(number, SENT, "userStream.chunk", "user audio 20 ms", 20)
-        case _:
-            return message(number, RECEIVED, "playStream.chunk", "agent audio 20 ms", 20)
-
-
-def of_its_own(number: int) -> e.SessionEvent:
-    """Worse than any call: no two summaries are the same, and each is a row."""
-    direction = SENT if number % 2 else RECEIVED
-    return message(
-        number, direction, f"kind.{number % 30}", f"activities: order number {number} is on its way to you"
-    )
-
-
-MIXES: dict[str, Callable[[int], e.SessionEvent]] = {"of a call": of_a_call, "each a row": of_its_own}
-
-
-def arriving(mix: str, count: int) -> Iterator[list[e.SessionEvent]]:
-    """Events as they come over the pipe: decoded, so that no text is one that somebody else keeps."""
-    yield [
-        e.SessionStarted(
-            number=1, at_ns=0, session_id="s", started_utc="", target="ws://x", protocol="audiocodes"
-        )
-    ]
-    decoder = msgspec.msgpack.Decoder(list[e.SessionEvent])
-    for start in range(2, count + 1, 1000):
-        batch = [MIXES[mix](number) for number in range(start, min(start + 1000, count + 1))]
-        yield decoder.decode(msgspec.msgpack.encode(batch))
 
 
 def log_with(mix: str, count: int) -> tuple[EventLog, list[float]]:
@@ -107,13 +43,6 @@ def log_with(mix: str, count: int) -> tuple[EventLog, list[float]]:
             log.apply(event)
         seconds.append((perf_counter() - began) / len(batch))
     return log, seconds
-
-
-def resident_bytes() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("no VmRSS: this benchmark needs Linux")
 
 
 def measure_memory(mix: str, count: int) -> None:
@@ -133,17 +62,8 @@ def bytes_an_event(mix: str) -> tuple[float, float, int]:
     return float(told[0]), float(told[1]), int(told[2])
 
 
-def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    times = []
-    for _ in range(rounds):
-        began = perf_counter()
-        work()
-        times.append(perf_counter() - began)
-    return min(times)
-
-
 def timed(work: Callable[[EventView], object], few: EventView, many: EventView) -> tuple[float, float]:
-    return best(lambda: work(few)), best(lambda: work(many))
+    return best(lambda: work(few), ROUNDS), best(lambda: work(many), ROUNDS)
 
 
 def filtered(view: EventView, wanted: Filter) -> tuple[float, float, float]:

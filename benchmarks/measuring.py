@@ -57,10 +57,19 @@ def processor_s(pid: int) -> float:
 
 def resident_bytes(pid: int | str = "self") -> int:
     """Memory a process holds."""
+    return _status_bytes(pid, "VmRSS:")
+
+
+def peak_resident_bytes(pid: int) -> int:
+    """The most it has held so far."""
+    return _status_bytes(pid, "VmHWM:")
+
+
+def _status_bytes(pid: int | str, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise OSError("no VmRSS: this benchmark needs Linux")
+    raise OSError(f"no {name} this benchmark needs Linux")
 
 
 def best(work: Callable[[], object], rounds: int) -> float:

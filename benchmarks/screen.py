@@ -17,10 +17,14 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import Measured, Steal
-from benchmarks.screen_parts import first_paint
+from benchmarks.screen_parts import first_paint, frames, live_call, long_session, searching
 
 PARTS: dict[str, Callable[..., Iterator[Measured]]] = {
     "paint": first_paint.measure,
+    "frames": frames.measure,
+    "search": searching.measure,
+    "call": live_call.measure,
+    "hour": long_session.measure,
 }
 
 

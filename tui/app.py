@@ -79,10 +79,11 @@ class OpusAgentApp(App[int]):
         base: Target | None = None,
         profiles: Sequence[Listed] = (),
         recent: Sequence[Target] = (),
-        protocols: Sequence[str] = ("audiocodes",),
+        protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
         start_engine: Callable[[], EngineLink] | None = None,
         demo: Callable[[], Target] | None = None,
         on_call: Callable[[Target], None] | None = None,
+        on_first_picture: Callable[[], object] | None = None,
         crash_log: Path | None = None,
         trace_callbacks: bool = False,
         replay: Playhead | None = None,
@@ -102,7 +103,7 @@ class OpusAgentApp(App[int]):
         self._base = base or Target(url="")
         self._profiles = tuple(profiles)
         self._recent = list(recent)
-        self._protocols = tuple(protocols)
+        self._protocols = protocols
         self._start_engine = start_engine
         self._demo = demo
         self._demo_lock = threading.Lock()
@@ -110,6 +111,7 @@ class OpusAgentApp(App[int]):
         self._demo_urls: set[str] = set()
         """Where demos were; a local agent that was started anew is somewhere else."""
         self._on_call = on_call
+        self._on_first_picture = on_first_picture
         self._crash_log = crash_log
         self._trace_callbacks = trace_callbacks
         self.session.playhead = replay
@@ -142,6 +144,8 @@ class OpusAgentApp(App[int]):
             self.set_keymap(keymap_of(self.settings.keys))
         if not self.is_headless:
             self._listen_to_signals()
+        if self._on_first_picture is not None:
+            self.session.call_after_refresh(self._on_first_picture)
         if self._trace_callbacks:
             self.bridge.trace_callbacks(True)
         if self._auto_tick:
@@ -246,7 +250,7 @@ class OpusAgentApp(App[int]):
                 base=self._base,
                 profiles=self._profiles,
                 recent=self._recent,
-                protocols=self._protocols,
+                protocols=self._protocols(),
                 demo=None if self._demo is None else self._start_demo,
             ),
             self._target_chosen,
@@ -394,10 +398,11 @@ def run_app(
     base: Target | None = None,
     profiles: Sequence[Listed] = (),
     recent: Sequence[Target] = (),
-    protocols: Sequence[str] = ("audiocodes",),
+    protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
     start_engine: Callable[[], EngineLink] | None = None,
     demo: Callable[[], Target] | None = None,
     on_call: Callable[[Target], None] | None = None,
+    on_first_picture: Callable[[], object] | None = None,
     crash_log: Path | None = None,
     trace_callbacks: bool = False,
     replay: Playhead | None = None,
@@ -420,6 +425,7 @@ def run_app(
         start_engine=start_engine,
         demo=demo,
         on_call=on_call,
+        on_first_picture=on_first_picture,
         crash_log=crash_log,
         trace_callbacks=trace_callbacks,
         replay=replay,

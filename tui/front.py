@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui import collector
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.config.reading import SettingsInForce
@@ -62,6 +63,7 @@ def run_screen(
 ) -> int:
     """Run the screen until it ends; engine and agent end with it. The exit code. Raises `SettingsError`."""
     local = LocalAgent(agent or AgentSettings(), book.demo)
+    collector.hold()
     engines = [EngineHandle()]
     if start_demo:
         local.start()
@@ -80,6 +82,7 @@ def run_screen(
             return engines[-1]
 
         def remember(called: Target) -> None:
+            collector.collect()
             if called.title != DEMO and called.title not in in_force.settings.profiles:
                 remember_target(called)
 
@@ -94,10 +97,11 @@ def run_screen(
                 base=book.base,
                 profiles=book.profiles,
                 recent=recent_targets(book.base),
-                protocols=(AUTO, *names()),
+                protocols=lambda: (AUTO, *names()),
                 start_engine=new_engine,
                 demo=local.target,
                 on_call=remember,
+                on_first_picture=collector.settle,
                 crash_log=Path(engines[0].log_path),
                 call_demo=start_demo,
                 trace_callbacks=trace_callbacks,
@@ -112,6 +116,7 @@ def run_screen(
 
 def open_screen(path: Path, speed: float | None, output: str) -> int:
     """Show a saved session until the user leaves. The exit code. Raises `SavedSessionError`."""
+    collector.hold()
     from tui.saving.reading import open_session
 
     with open_session(path) as saved:
@@ -130,6 +135,7 @@ def open_screen(path: Path, speed: float | None, output: str) -> int:
                     bridge,
                     memory=screen_memory(),
                     on_leave=remember_screen,
+                    on_first_picture=collector.settle,
                     crash_log=Path(sound.log_path),
                     replay=engine.playhead,
                 )

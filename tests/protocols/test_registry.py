@@ -55,6 +55,13 @@ class TestTheProgramsOwn:
     def test_every_one_is_found_by_its_name(self) -> None:
         assert [protocol_named(name).name for name in BUILT_IN] == list(BUILT_IN)
 
+    def test_one_is_known_without_asking_installed_packages(self) -> None:
+        code = (
+            "import sys; from tui.protocols.registry import is_known; assert is_known('twilio'); "
+            "assert 'importlib.metadata' not in sys.modules; assert not is_known('nobody')"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
     def test_listing_them_loads_none(self) -> None:
         code = (
             "import sys; from tui.protocols.registry import names; assert len(names()) >= 5; "

@@ -74,7 +74,7 @@ def main() -> int:
     code = run_app(
         bridge,
         target=target,
-        protocols=("audiocodes", "twilio"),
+        protocols=lambda: ("audiocodes", "twilio"),
         demo=lambda: Target(url="ws://127.0.0.1:1/demo", title="demo"),
         start_engine=lambda: LiveEngine(folder),
         crash_log=folder / "crash.log",

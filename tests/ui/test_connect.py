@@ -32,7 +32,7 @@ async def test_shown_without_a_target_and_asks_for_devices(stage: Staging) -> No
 
 
 async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:
-    async with stage(target=None, protocols=("audiocodes", "twilio")) as s:
+    async with stage(target=None, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.play([devices()])
         form(s).protocol.choose("twilio")
         form(s).capture.choose("Built-in Microphone")
@@ -71,7 +71,7 @@ async def test_a_demo_that_does_not_start_says_why(stage: Staging) -> None:
 
 
 async def test_a_recent_target_is_called_with_all_its_settings(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT, protocols=("audiocodes", "twilio")) as s:
+    async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.press("down", "enter")
         assert called(s) == [RECENT[1]]
 
@@ -110,7 +110,7 @@ async def test_buttons_and_esc(stage: Staging) -> None:
 
 
 async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT, protocols=("audiocodes", "twilio")) as s:
+    async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.press("down", "enter", "n")
         assert form(s)._listed[0].target == RECENT[1]
 
@@ -155,7 +155,7 @@ async def test_a_profile_that_cannot_be_called_says_why(stage: Staging) -> None:
 
 async def test_a_url_that_is_typed_is_called_as_the_settings_say(stage: Staging) -> None:
     base = Target(url="", protocol="twilio", input="USB", save="/kept", redact=("ssn",))
-    async with stage(target=None, base=base, protocols=("audiocodes", "twilio")) as s:
+    async with stage(target=None, base=base, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.press(*"ws://h:1/x", "enter")
         assert called(s) == [
             Target(url="ws://h:1/x", protocol="twilio", input="USB", save="/kept", redact=("ssn",))

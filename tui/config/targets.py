@@ -14,6 +14,7 @@ from tui.config.model import TargetSettings, Word
 from tui.config.reading import SettingsInForce
 from tui.config.strict import SettingsError, did_you_mean, quoted
 from tui.models.target import Target, TargetError, check_url
+from tui.protocols.registry import is_known
 from tui.protocols.registry import names as protocol_names
 from tui.saving.folders import default_folder
 
@@ -171,7 +172,7 @@ def _fields(said: Said, in_force: SettingsInForce) -> dict[str, Any]:
 def _check(said: Said) -> None:
     """What only shows when a target is used: names and files that have to exist."""
     protocol = said.settings.protocol or AUTO
-    if protocol != AUTO and not protocol.endswith(".py") and protocol not in protocol_names():
+    if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
         known = ", ".join((AUTO, *protocol_names()))
         raise said.wrong("protocol", f"there is no such protocol; known are {known}, or a FILE.py.")
     for key in ("cacert", "tools"):

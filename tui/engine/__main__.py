@@ -6,24 +6,28 @@ End of file on stdin is how it learns that the screen is gone, however it went.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from tui import collector
 from tui.audio.speech import load_detector
 from tui.callbacks import safe_callback_execution, spawn
-from tui.engine.engine import Engine
 from tui.engine.wire import Unpacker, commands
+
+if TYPE_CHECKING:
+    from tui.engine.engine import Engine
 
 logger = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Run until the screen is gone."""
+    collector.hold()
     log_path = sys.argv[1] if len(sys.argv) > 1 else ""
     stdin, stdout = take_pipes()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -46,6 +50,8 @@ def take_pipes() -> tuple[int, int]:
 
 async def serve(stdin: int, stdout: int, log_path: str) -> None:
     """Connect the engine with its pipes."""
+    from tui.engine.engine import Engine  # most of what is loaded: see `collector.hold`
+
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(stdin, "rb"))
@@ -57,18 +63,11 @@ async def serve(stdin: int, stdout: int, log_path: str) -> None:
 
     engine = Engine(write, transport.get_write_buffer_size, log_path=log_path)
     loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
-    tune_collector()
+    collector.settle()
     listener = spawn(_listen(reader, engine), "engine commands")
     await engine.run()
     listener.cancel()
     await _drain(transport)
-
-
-def tune_collector() -> None:
-    """A full collection stops every thread for up to 90 ms, the audio's among them: have none in a call."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(700, 10, 1_000_000)
 
 
 async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:

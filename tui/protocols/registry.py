@@ -43,6 +43,11 @@ def names() -> tuple[str, ...]:
     return (*BUILT_IN, *_installed())
 
 
+def is_known(name: str) -> bool:
+    """Whether `names` has it; packages are asked only for what is not of this program."""
+    return name in BUILT_IN or name in _installed()
+
+
 def protocol_named(name_or_path: str) -> Protocol:
     """The protocol of that name, or of that file, if it ends in ``.py``. Raises `ProtocolUnavailable`.
 

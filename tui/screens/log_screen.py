@@ -29,8 +29,8 @@ from tui.screens.filter_help import FilterHelpScreen
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.prompt import PromptLine, Question
 
-RAW_BUDGET_MS = 20.0
-"""Of a tick, for searching in raw messages."""
+RAW_BUDGET_MS = 30.0
+"""Of a tick, for searching in raw messages: a key waits for no more."""
 
 
 class LogScreen(Screen[None]):
@@ -146,6 +146,11 @@ class LogScreen(Screen[None]):
                 pane.view, pane.pattern, pane.cursor, self.bridge.raw_message, forward=forward
             )
             self.search_on()
+
+    def poll_log(self) -> None:
+        """Filter and search on, a slice at each tick."""
+        self.log_pane.judge_on()
+        self.search_on()
 
     def search_on(self) -> None:
         """Search on in the raw messages, a slice at each tick."""

@@ -108,7 +108,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         self.meters.poll(self.bridge.telemetry, self.bridge.clock_ns())
         self.strip.poll()
         self.health.poll()
-        self.search_on()
+        self.poll_log()
         self.hear_on()
         self.poll_replay()
 

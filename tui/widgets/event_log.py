@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -21,8 +22,8 @@ from tui.models.text import one_line
 from tui.widgets.event_lines import look_at, pieces
 from tui.widgets.lines import FollowView, line_of
 
-FILTER_BUDGET_MS = 20.0
-"""Of a tick, for judging older events by a new filter."""
+FILTER_BUDGET_MS = 30.0
+"""Of a tick, for judging older events by a new filter: a key waits for no more."""
 
 
 class EventLogPane(FollowView, inherit_bindings=False):
@@ -147,14 +148,18 @@ class EventLogPane(FollowView, inherit_bindings=False):
         self.view.close()
 
     def refresh_from_model(self) -> None:
-        """New rows, runs that have grown, and what the filter has found since."""
-        with self.in_place():
-            self.view.update()
-            if self.view.progress < 1:
-                self.view.step(FILTER_BUDGET_MS)
+        """New rows, and runs that have grown."""
+        self._change(self.view.update)
+
+    def judge_on(self) -> None:
+        """Find what a new filter lets through of older events, a slice at each tick."""
         if self.view.progress < 1:
-            self.changed()
-        else:
+            self._change(partial(self.view.step, FILTER_BUDGET_MS))
+
+    def _change(self, change: Callable[[], object]) -> None:
+        with self.in_place():
+            change()
+        if self.view.progress == 1:
             self._anchor = None
 
     @contextmanager
@@ -187,6 +192,7 @@ class EventLogPane(FollowView, inherit_bindings=False):
         self._anchor = anchor
         self.forget_lines()
         self.refresh_from_model()
+        self.judge_on()
 
     def set_pattern(self, pattern: Pattern | None) -> None:
         """Highlight this."""
