@@ -117,6 +117,20 @@ async def test_what_is_read_stays_in_sight_when_a_filter_comes_and_goes(
         assert any(line.startswith("▌") for line in log_lines(s))
 
 
+async def test_what_is_read_stays_while_a_filter_is_written_letter_by_letter(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await ask(s, "f", "kind:playStream.chunk", "enter", "home", "down", "enter")
+        number = s.number
+        await s.press("f", *["backspace"] * 19)
+        assert len(s.session.log_pane.view) == 0, "no event has the word"
+        await s.press(*["backspace"] * 4, "enter")
+        assert not s.session.log_pane.filtered
+        assert s.number == number
+
+
 async def test_a_long_filter_is_applied_in_slices(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(pings(to_active(script), 300).take())

@@ -235,8 +235,7 @@ async def test_side_by_side_where_there_is_room(stage: Staging, script: Script) 
         line = next(line for line in s.text().splitlines() if "voice" in line)
         assert '"ash"' in line
         assert '"coral"' in line
-        await s.press("n")
-        assert "changed  $.session.voice" in s.text()
+        assert "changed  $.session.voice" in s.text(), "it begins with the first difference"
         await s.press("n", "Y")
         assert s.app.clipboard == "$.session.old"
         await s.press("y")

@@ -76,31 +76,33 @@ class LogScreen(Screen[None]):
 
     async def action_filter_log(self) -> None:
         """Show only some events."""
-        before = self.log_pane.view.filter
+        before, anchor = self.log_pane.view.filter, self.log_pane.place
+        # What is shown while it is half written has nothing to say about where the reader was.
+        filter_ = partial(self._filter, anchor=anchor)
         question = Question(
             "Filter",
             "kind:chunk size > 2k · enter keeps, tab completes, F1 explains",
-            self._filter,
-            self._filter,
-            partial(self._restore_filter, before),
+            filter_,
+            filter_,
+            partial(self._restore_filter, before, anchor),
             lambda text: completions(text, self.bridge.log.kinds()),
             self.action_filter_help,
         )
         await self._ask(question, str(before))
 
-    def _filter(self, text: str) -> str:
+    def _filter(self, text: str, anchor: Line | None = None) -> str:
         try:
             wanted = parse(text)
         except FilterError as error:
             return str(error)
         if wanted != self.log_pane.view.filter:
-            self.log_pane.set_filter(wanted)
+            self.log_pane.set_filter(wanted, anchor)
             self.offer_actions()
         return ""
 
-    def _restore_filter(self, before: Filter) -> None:
+    def _restore_filter(self, before: Filter, anchor: Line | None) -> None:
         if before != self.log_pane.view.filter:
-            self.log_pane.set_filter(before)
+            self.log_pane.set_filter(before, anchor)
             self.offer_actions()
 
     def action_filter_help(self) -> None:

@@ -104,8 +104,11 @@ class CompareView(LineView, inherit_bindings=False):
         return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
 
     def on_resize(self) -> None:
-        """Beside or above each other."""
+        """Beside or above each other; at first with the cursor on the first difference."""
+        first = not self._lines
         self.show_all(differences_only=self.differences_only)
+        if first and self.row is not None and self.row.difference is Difference.SAME:
+            self.go_to_difference(forward=True)
 
     def line_key(self, index: int) -> Hashable:
         """All that the look of a line depends on."""

@@ -185,9 +185,14 @@ class EventLogPane(FollowView, inherit_bindings=False):
             if self._anchor is not None:
                 self._show_cursor(centre=True)
 
-    def set_filter(self, wanted: Filter) -> None:
-        """Show only what this lets through."""
-        anchor = None if self.following and self._cursor_follows else self._anchor or self.line
+    @property
+    def place(self) -> Line | None:
+        """What the cursor is on, or wants to be; None while it follows the end."""
+        return None if self.following and self._cursor_follows else self._anchor or self.line
+
+    def set_filter(self, wanted: Filter, anchor: Line | None = None) -> None:
+        """Show only what this lets through, with the cursor on the anchor or near it; otherwise where it is."""
+        anchor = anchor or self.place
         self.view.set_filter(wanted)
         self._anchor = anchor
         self.forget_lines()
