@@ -57,6 +57,17 @@ def test_a_burst_of_speech_is_placed_within_a_block(method: str, rate: int, nois
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("before_s", [1.0, 1.003, 1.0085])
+def test_an_edge_is_placed_to_the_millisecond_where_it_is_sharp(
+    method: str, rate: int, before_s: float
+) -> None:
+    speech = np.clip(voice(rate, 1.5) + 0.05, -1, 1)  # loud from its first sample to its last
+    edges = edges_of(detector_for(method, rate), silence_around(speech, rate, before_s=before_s, after_s=1))
+    assert times_ms(edges) == pytest.approx([1000 * before_s, 1000 * before_s + 1_500], abs=1.5)
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rms", [0.0, 0.0005, 0.02])
 def test_silence_and_steady_noise_are_no_speech(method: str, rms: float) -> None:
     assert edges_of(detector_for(method, 16_000), noise(16_000, 4, rms)) == []

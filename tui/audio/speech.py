@@ -1,10 +1,10 @@
-"""Where speech starts and stops on one track, to within a block of 10 ms.
+"""Where speech starts and stops on one track, to within a few milliseconds.
 
 A classifier says, window by window, whether there is speech; the detector turns that into edges and moves
-each back to the block where the sound itself rose from, or sank into, the noise floor. Silero's network
-decides robustly but late (about 80 ms at an onset, 40 to 140 ms at an end); with the step back the middle
-of all edges lies within 10 ms up to 30 dB of noise. Where its package is missing, loudness alone decides,
-and each edge says which method found it.
+each back to the block where the sound itself rose from, or sank into, the noise floor, and there to the first,
+or last, loud millisecond. Silero's network decides robustly but late (about 80 ms at an onset, 40 to 140 ms at an
+end); with the step back the middle of all edges lies within 10 ms up to 30 dB of noise. Where its package is
+missing, loudness alone decides, and each edge says which method found it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tui.audio.pcm import frames_to_ns, samples_of, to_float
 Method = Literal["silero", "energy"]
 
 _BLOCK_MS = 10
+_SLICES = 10
+"""A block's milliseconds, each with a loudness of its own."""
 _LOUD_FACTOR = 2.5
 """Over the noise floor: about 8 dB."""
 _NOISE_PERCENTILE = 10
@@ -77,6 +79,8 @@ class Loudness:
         self.blocks = 0
         """Blocks measured since the beginning."""
         self._rms: deque[float] = deque(maxlen=_HISTORY_MS // _BLOCK_MS)
+        self._slice_rms: deque[NDArray[np.float32]] = deque(maxlen=_HISTORY_MS // _BLOCK_MS)
+        self._slice_starts = np.arange(_SLICES) * self.block_frames // _SLICES
         self._rest = np.empty(0, np.int16)
 
     def feed(self, pcm: bytes) -> None:
@@ -85,8 +89,12 @@ class Loudness:
         count = len(samples) // self.block_frames
         blocks = samples[: count * self.block_frames].reshape(count, self.block_frames).astype(np.float32)
         self._rest = samples[count * self.block_frames :]
-        self._rms.extend(np.sqrt(np.mean(blocks * blocks, axis=1)).tolist() if count else ())
         self.blocks += count
+        if count:
+            squares = blocks * blocks
+            self._rms.extend(np.sqrt(np.mean(squares, axis=1)).tolist())
+            sizes = np.diff(self._slice_starts, append=self.block_frames)
+            self._slice_rms.extend(np.sqrt(np.add.reduceat(squares, self._slice_starts, axis=1) / sizes))
 
     def threshold(self) -> float:
         """The RMS over which a block is loud, from the noise floor of the history."""
@@ -100,6 +108,15 @@ class Loudness:
         """Of a block by its number; 0 where it is not measured yet, or forgotten."""
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
+
+    def edges_in(self, block: int) -> tuple[int, int]:
+        """The first loud frame of a block and the one behind the last, to a millisecond; all of a quiet one."""
+        begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
+        loud = np.flatnonzero(self._slice_rms[index] > self.threshold())
+        if not len(loud):
+            return begin, begin + self.block_frames
+        ends = np.append(self._slice_starts, self.block_frames)
+        return begin + int(ends[loud[0]]), begin + int(ends[loud[-1] + 1])
 
     def onset_block(self, last: int) -> int | None:
         """The first block of the sound under way in block ``last``, not more than 250 ms before it."""
@@ -171,13 +188,13 @@ class SpeechDetector:
                 return None
             self.speaking = True
             block = self._loudness.onset_block(self._block_before(window.end_frame))
-            return window.start_frame if block is None else block * self._loudness.block_frames
+            return window.start_frame if block is None else self._loudness.edges_in(block)[0]
         quiet_frames = window.end_frame - self._last_speech_frame
         if not self.speaking or quiet_frames * 1000 < self.silence_ms * self.rate:
             return None
         self.speaking = False
         block = self._loudness.last_loud_block(self._block_before(self._last_speech_frame))
-        return self._last_speech_frame if block is None else (block + 1) * self._loudness.block_frames
+        return self._last_speech_frame if block is None else self._loudness.edges_in(block)[1]
 
     def _block_before(self, frame: int) -> int:
         """The last block that begins before ``frame``."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SWITCH_INTERVAL_S = 0.0005
+"""After so long a thread that computes lets the audio's have their turn; by default they wait ten times as long."""
+
 
 def main() -> None:
     """Run until the screen is gone."""
@@ -64,6 +67,7 @@ async def serve(stdin: int, stdout: int, log_path: str) -> None:
     engine = Engine(write, transport.get_write_buffer_size, log_path=log_path)
     loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
     collector.settle()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = spawn(_listen(reader, engine), "engine commands")
     await engine.run()
     listener.cancel()
