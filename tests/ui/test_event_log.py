@@ -144,3 +144,19 @@ async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(stage: Stagi
         await s.play(a_call(script).take())
         await s.press("enter")
         assert any(line.startswith("▌") for line in log_lines(s))
+
+
+async def test_a_time_before_that_of_the_row_above_is_marked(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        to_active(script).after(500).message("a", {}).after(-300)
+        script.add(e.SpeechEdge, speaker=e.Speaker.AGENT, started=False, method="silero").after(400).message(
+            "b", {}
+        )
+        await s.play(script.take())
+        marked = [line for line in s.text().splitlines() if "↶" in line]
+        assert len(marked) == 1
+        assert "↶   +0.220 ·   speech" in marked[0]
+        await s.press("question_mark")
+        await s.pilot.resize_terminal(100, 60)
+        await s.tick()
+        assert "↶ a time before that of the row above" in " ".join(s.text().replace("│", " ").split())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, to_active
 from tui.models import events as e
@@ -32,7 +34,7 @@ async def test_how_far_words_were_heard_is_a_word(stage: Staging, script: Script
         await s.play(script.add(e.PlaybackStarted, reply="1").take())
         assert lines(s) == ["+0.020 agent Hello.  [speaking]"]
         await s.play(script.add(e.PlaybackEnded, reply="1", heard_ms=10, unheard_ms=5).take())
-        assert lines(s) == ["+0.020 agent Hello.  [cut\u00a0off]"]
+        assert lines(s) == ["+0.020 agent Hello. ┊  [cut\u00a0off,\u00a067%\u00a0heard]"]
 
 
 async def test_the_agents_partial_is_rewritten_in_place_with_and_without_an_item(
@@ -115,3 +117,42 @@ async def test_thousands_of_utterances_cost_only_what_changes(stage: Staging, sc
         assert wrapped[0] is first
         assert wrapped[-2] is last
         assert lines(s)[-1].endswith("the last …")
+
+
+async def test_what_a_barge_in_cut_off_stands_behind_the_cut(stage: Staging, script: Script) -> None:
+    async with stage((60, 20)) as s:
+        text = "one two three four ┊ five six seven eight nine ten eleven twelve thirteen fourteen"
+        to_active(script).add(e.Transcribed, speaker=e.Speaker.AGENT, text=text, final=True, item="1")
+        script.add(e.PlaybackStarted, reply="1").add(e.PlaybackEnded, reply="1", heard_ms=500, unheard_ms=500)
+        await s.play(script.take())
+        assert " ".join(" ".join(lines(s)).split()) == (
+            "+0.020 agent one two three four ┊ five six seven eight ┊ nine ten eleven twelve thirteen fourteen "
+            "[cut off, 50% heard]"
+        )
+        struck = "".join(
+            segment.text
+            for index in range(s.session.transcript.virtual_size.height)
+            for segment in s.session.transcript.draw_line(index, 58)
+            if segment.style is not None and segment.style.strike
+        )
+        assert struck.split() == ["nine", "ten", "eleven", "twelve", "thirteen", "fourteen"]
+
+
+@pytest.mark.parametrize(
+    ("heard_ms", "unheard_ms", "told"),
+    [
+        (0, 500, "[cut off, 0% heard]"),
+        (900, 100, "[cut off, 90% heard]"),
+        (-1, 500, "[cut off]"),
+        (1e9, 1, "[cut off, 100% heard]"),
+    ],
+)
+async def test_every_share_of_a_reply_can_be_shown(
+    stage: Staging, script: Script, heard_ms: float, unheard_ms: float, told: str
+) -> None:
+    async with stage() as s:
+        for text in ("", " ", "word", "two words", "x" * 100_000, "漢字 かな"):
+            to_active(script).add(e.Transcribed, speaker=e.Speaker.AGENT, text=text, final=True, item="1")
+            script.add(e.PlaybackEnded, reply="1", heard_ms=heard_ms, unheard_ms=unheard_ms)
+            await s.play(script.take())
+            assert told in s.text().replace("\u00a0", " ")

@@ -40,6 +40,8 @@ class Utterance(msgspec.Struct):
     at_ns: int
     item: str = ""
     heard: Heard = Heard.HEARD
+    heard_share: float | None = None
+    """Of a reply that was cut off: how much of its sound was heard, 0..1."""
     sounds_ns: int | None = None
     """When its first sound was heard or said, as far as that is known."""
 
@@ -83,6 +85,7 @@ class Transcript:
         """Partials that belong to no item."""
         self._replies: dict[str, Utterance] = {}
         self._playing: dict[str, Heard] = {}
+        self._heard_share: dict[str, float] = {}
         self.tools: list[ToolUse] = []
         """Those among the entries."""
         self._sounds_ns: dict[str, int] = {}
@@ -119,6 +122,8 @@ class Transcript:
                 self._sounds_ns.setdefault(event.reply, event.at_ns)
                 self._mark_heard(event.reply, Heard.SPEAKING)
             case PlaybackEnded():
+                if event.unheard_ms > 0 and event.heard_ms >= 0:
+                    self._heard_share[event.reply] = event.heard_ms / (event.heard_ms + event.unheard_ms)
                 self._mark_heard(event.reply, Heard.CUT if event.unheard_ms > 0 else Heard.HEARD)
             case _:
                 pass
@@ -141,6 +146,7 @@ class Transcript:
             heard = self._playing.get(event.item, Heard.QUEUED)
             said = Utterance(Speaker.AGENT, event.text, event.final, event.at_ns, event.item, heard)
             said.sounds_ns = self._sounds_ns.get(event.item)
+            said.heard_share = self._heard_share.get(event.item)
             self.entries.append(said)
             self._replies[event.item] = said
         said.text, said.final = event.text, event.final
@@ -163,6 +169,7 @@ class Transcript:
         said = self._replies.get(reply)
         if said is not None:
             said.heard, said.sounds_ns = heard, self._sounds_ns.get(reply)
+            said.heard_share = self._heard_share.get(reply)
             self._changed(said)
 
     def _changed(self, entry: Entry) -> None:

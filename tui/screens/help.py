@@ -12,6 +12,7 @@ from textual.binding import ActiveBinding, BindingType
 from textual.containers import VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.screens.actions import Action, bindings
@@ -68,6 +69,8 @@ def help_table(
         for keys, text, enabled in _merged(entries, key_display, why_not):
             style = "" if enabled else "dim"
             table.add_row(Text(keys, style="bold" if enabled else "dim"), Text(text, style=style))
+        if help_text := entries[0].node.HELP if isinstance(entries[0].node, Widget) else None:
+            table.add_row("", Text(help_text, style="italic"))
     table.add_row("", "")
     table.add_row("", Text(CLOSING, style="dim"))
     return table

@@ -16,6 +16,8 @@ from tui.widgets.wrap import fit
 WIDE = 90
 """From here on there is room for the time since the line above, and for long kinds."""
 
+BACK_DATED = "↶"
+"""Beside a time before that of the line above."""
 _TIME_CELLS, _DELTA_CELLS, _SIZE_CELLS = 10, 9, 5
 _ARROW_STYLES = {"→": "event-log--sent", "←": "event-log--received"}
 _LEVEL_STYLES = {Level.WARNING: "event-log--warning", Level.ERROR: "event-log--error"}
@@ -75,8 +77,9 @@ def pieces(view: EventView, look: Look, width: int) -> Pieces:
     summary = one_line(summary, summary_cells)
     size_bytes = log.events.sizes[line.event] if line.member else row.size_bytes
     time = _time(view, line, look.absolute)
-    if look.marked:
-        time = f"◆{time.rjust(_TIME_CELLS - 1)}"
+    back_dated = look.delta_ns is not None and look.delta_ns < 0
+    if look.marked or back_dated:
+        time = f"{'◆' if look.marked else BACK_DATED}{time.rjust(_TIME_CELLS - 1)}"
     parts: Pieces = [("▌" if look.highlight else " ", "event-log--time")]
     parts.append((time.rjust(_TIME_CELLS), "event-log--marked" if look.marked else "event-log--time"))
     if wide:

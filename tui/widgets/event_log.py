@@ -33,6 +33,10 @@ class EventLogPane(FollowView, inherit_bindings=False):
     """
 
     TITLE = "Events"
+    HELP = (
+        "▸ ▾ └ a run of alike messages · ◆ marked · ✎ a note · ! a warning · ✗ an error · ↶ a time before that of "
+        "the row above: an edge of sound is known only once it is over, and dated back to when it was"
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "event-log--time",
         "event-log--sent",

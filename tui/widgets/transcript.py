@@ -22,6 +22,8 @@ MAX_CHARACTERS = 4000
 """Of one utterance that are drawn; how long it really is stands behind them."""
 MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
 """Characters of a tool call that are drawn; its event in the log has all of them."""
+CUT = "┊"
+"""Between the words that were heard and those that were not, as near as the share of the sound tells."""
 _HEAD_CELLS = 16
 _NOWHERE, _BEFORE_ALL = -2, -1
 """Where a playhead is that is in no entry: there is none, or nobody has said anything yet."""
@@ -31,6 +33,10 @@ class TranscriptPane(FollowView, inherit_bindings=False):
     """Time, speaker and words. Wraps an entry when it changes and draws it when it is seen."""
 
     TITLE = "Transcript"
+    HELP = (
+        "… not final yet · [queued] not spoken yet · [speaking] · [cut off] by a barge-in: what follows ┊ was, by "
+        "the share of the sound, not heard"
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "transcript--time",
         "transcript--user",
@@ -41,6 +47,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         "transcript--queued",
         "transcript--mark",
         "transcript--cut",
+        "transcript--unheard",
         "transcript--failed",
         "transcript--now",
     }
@@ -55,6 +62,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         .transcript--queued { color: $foreground-muted; }
         .transcript--mark { color: $primary; }
         .transcript--cut { color: $text-warning; }
+        .transcript--unheard { color: $foreground-muted; text-style: strike; }
         .transcript--failed { color: $text-error; }
         .transcript--now { background: $block-cursor-background; }
     }
@@ -140,9 +148,23 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return line_of(
             (f"{time:>9} ", self.component("transcript--time", highlight)),
             (f"{'' if line else who:<5} ", self.component(f"transcript--{who}", highlight)),
-            (words, self.component(_look(entry), highlight)),
+            *(
+                (text, self.component(look, highlight))
+                for text, look in self._heard_pieces(which, line, words)
+            ),
             (mark, self.component(_mark_look(entry), highlight)),
         )
+
+    def _heard_pieces(self, which: int, line: int, words: str) -> list[tuple[str, str]]:
+        """The words of a line: those that were heard, and those that were cut off."""
+        entry = self.bridge.transcript.entries[which]
+        look = _look(entry)
+        place = _cut_place(self._wrapped[which], entry)
+        if place is None or line < place[0]:
+            return [(words, look)]
+        at = place[1] if line == place[0] else 0
+        cut = CUT if line == place[0] else ""
+        return [(words[:at], look), (cut, "transcript--cut"), (words[at + len(cut) :], "transcript--unheard")]
 
     def _changed_from(self, index: int) -> None:
         self._stale_from = min(self._stale_from, index)
@@ -166,9 +188,43 @@ def words_of(entry: Entry) -> str:
 
 def _words(said: Utterance) -> str:
     text = visible(said.text[:MAX_CHARACTERS]).expandtabs(4)
+    heard = _heard_characters(said)
+    if heard is not None:
+        shown = len(visible(said.text[:heard]).expandtabs(4))
+        text = f"{text[:shown].rstrip(' ')} {CUT} {text[shown:].lstrip(' ')}".strip(" ")
     if len(said.text) > MAX_CHARACTERS:
         text += f"… ({len(said.text):,} characters)"
     return text if said.final else f"{text} …"
+
+
+def _heard_characters(said: Utterance) -> int | None:
+    """How much of a text that was cut off was heard, to the nearest end of a word; None where that is not known."""
+    if said.heard is not Heard.CUT or said.heard_share is None:
+        return None
+    text = said.text[:MAX_CHARACTERS]
+    reached = round(len(said.text) * said.heard_share)
+    if reached >= len(text):
+        return len(text)
+    before, after = max(text.rfind(" ", 0, reached + 1), 0), text.find(" ", reached)
+    after = len(text) if after < 0 else after
+    return before if reached - before < after - reached else after
+
+
+def _cut_place(lines: list[str], entry: Entry) -> tuple[int, int] | None:
+    """Line and column of the cut among an entry's lines."""
+    heard = _heard_characters(entry) if isinstance(entry, Utterance) else None
+    if heard is None or not isinstance(entry, Utterance):
+        return None
+    earlier = entry.text[:heard].count(CUT)  # the agent may write this sign itself
+    for number, line in enumerate(lines):
+        count = line.count(CUT)
+        if earlier < count:
+            at = -1
+            for _ in range(earlier + 1):
+                at = line.index(CUT, at + 1)
+            return number, at
+        earlier -= count
+    return None
 
 
 def _call(event: ToolChanged) -> str:
@@ -190,6 +246,8 @@ def _mark(entry: Entry) -> str:
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"
         case Utterance(speaker=Speaker.USER) | Utterance(heard=Heard.HEARD):
             return ""
+        case Utterance(heard=Heard.CUT, heard_share=float(share)):
+            mark = f"{entry.heard.value}, {share:.0%} heard"
         case _:
             mark = entry.heard.value
     return f"[{mark}]".replace(" ", "\u00a0")

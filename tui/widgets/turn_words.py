@@ -74,7 +74,7 @@ def _reported(turn: Turn) -> list[Piece]:
     if not turn.reported_ms:
         return []
     figures = [f"{one_line(name, 40)} {numbers.milliseconds(ms)}" for name, ms in turn.reported_ms.items()]
-    pieces = [(f"agent reports {', '.join(figures)}", "rows--plain")]
+    pieces = [(figure, "rows--plain") for figure in (f"agent reports {figures[0]}", *figures[1:])]
     if turn.unexplained_ms is not None:
         pieces.append((f"unexplained {numbers.milliseconds(turn.unexplained_ms)}", "rows--plain"))
     return pieces

@@ -26,6 +26,10 @@ class TurnsPane(RowsView):
     """Draws `SessionMetrics.turns`."""
 
     TITLE = "Turns"
+    HELP = (
+        "user speech · response, ✓ good ~ slow ✗ bad, ? doubtful · its parts as a bar, › longer than is drawn · "
+        "agent speech · what was said; below: the turn under the cursor in full"
+    )
 
     def __init__(
         self,
