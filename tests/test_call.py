@@ -254,3 +254,14 @@ def test_an_output_that_cannot_be_written_is_said_before_anybody_is_called(tmp_p
     ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--output", output)
     assert ran.returncode == 2
     assert "cannot be written" in ran.stderr
+
+
+def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = run("call", url, "--json", "--save", str(tmp_path / "file"))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    events = [json.loads(line) for line in ran.stdout.splitlines()]
+    (error,) = (event for event in events if event["event"] == "error")
+    assert error["message"].startswith(f"The session is not saved: {tmp_path / 'file'} cannot be written: ")
+    assert error["number"] > 1
+    assert any(event["event"] == "playback_ended" for event in events)

@@ -21,6 +21,7 @@ from tui.models.json_text import json_of
 from tui.models.metrics import SessionMetrics
 from tui.models.target import Target
 from tui.models.text import one_line
+from tui.saving.record import SavingError
 from tui.saving.writer import SessionWriter
 from tui.session import LiveSession
 
@@ -145,7 +146,7 @@ async def call(
     def report_unkept(sentence: str) -> None:
         session.journal.error("session file", "unkept", sentence, "The call goes on.")
 
-    writer = await SessionWriter.start(target, report_unkept) if target.save else None
+    writer, unkept = await _start_saving(target, report_unkept)
     if writer is not None:
         audio.tracks = writer.tracks
     await audio.configure(input="lines", output=target.output, block_ms=target.block_ms)
@@ -169,6 +170,8 @@ async def call(
     try:
         running = asyncio.ensure_future(session.run())
         running.add_done_callback(lambda _: watch.end())
+        if unkept:
+            loop.call_soon(report_unkept, unkept)  # behind the event that begins the session
         unanswered = await _hold(session, watch, script, tell)
         session.hang_up()
         await running
@@ -181,6 +184,14 @@ async def call(
     if interrupted.is_set():
         return Outcome.INTERRUPTED
     return _judge(session.state.metrics, watch, script, unanswered, tell)
+
+
+async def _start_saving(target: Target, report: Callable[[str], None]) -> tuple[SessionWriter | None, str]:
+    """Who saves the call, if it is to be saved, and why that is impossible, if it is."""
+    try:
+        return (await SessionWriter.start(target, report) if target.save else None), ""
+    except SavingError as error:
+        return None, f"The session is not saved: {error}."
 
 
 async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Callable[[str], None]) -> bool:
