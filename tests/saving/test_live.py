@@ -110,6 +110,9 @@ def test_the_figures_of_the_call_and_of_its_recording_agree(conversation: Conver
             assert before.response_latency_ms is not None
             assert after.response_latency_ms is not None
             assert abs(before.response_latency_ms - after.response_latency_ms) <= 20
+            parts, parts_again = dict(before.parts.known()), dict(after.parts.known())
+            assert parts.keys() == parts_again.keys()
+            assert all(abs(parts[name] - parts_again[name]) <= 20 for name in parts)
             assert (before.user_text, before.replies) == (after.user_text, after.replies)
         assert live.agent_talk_ms == pytest.approx(again.agent_talk_ms, abs=60)
         assert live.user_talk_ms == pytest.approx(again.user_talk_ms, abs=40)

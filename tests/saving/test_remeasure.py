@@ -1,0 +1,62 @@
+"""A session measured again: speech from its tracks, and what only the call itself could know from its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.report.sessions import QUESTION_MS, save_call
+from tui.models import events as e
+from tui.saving.reading import SavedSession, open_session
+from tui.saving.remeasure import remeasure, remeasured_events
+
+MS = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_call(tmp_path_factory.mktemp("sessions"))
+
+
+@pytest.fixture
+def saved(folder: Path) -> Iterator[SavedSession]:
+    with open_session(folder) as saved:
+        yield saved
+
+
+def test_how_long_speech_took_to_the_socket_is_what_the_call_measured(saved: SavedSession) -> None:
+    parts = remeasure(saved).turns[1].parts
+    assert (parts.capture_ms, parts.sending_ms) == (15, 3)
+    assert parts.agent_ms is not None
+    assert [name for name, _ in parts.known()] == [
+        "capture",
+        "sending",
+        "agent",
+        "prebuffer",
+        "device",
+        "leading silence",
+    ]
+
+
+def test_edges_are_those_of_the_tracks_and_follow_events_that_are_there(saved: SavedSession) -> None:
+    numbers = [event.number for event in saved.events()]
+    events = list(remeasured_events(saved))
+    edges = [event for event in events if isinstance(event, e.SpeechEdge)]
+    assert [event.number for event in events] == sorted(event.number for event in events)
+    assert {edge.number for edge in edges} <= set(numbers)
+    began = [edge.at_ns for edge in edges if edge.speaker is e.Speaker.USER and edge.started]
+    assert began == pytest.approx([QUESTION_MS * MS], abs=200 * MS)
+
+
+def test_every_edge_comes_before_the_end(saved: SavedSession) -> None:
+    events = list(remeasured_events(saved))
+    assert isinstance(events[-1], e.StatusChanged)
+    assert events[-1].new is e.Status.ENDED
+
+
+def test_a_turn_belongs_to_the_events_it_has_in_the_log(saved: SavedSession) -> None:
+    first, second = remeasure(saved).turns
+    assert 0 < first.first_event <= first.last_event
+    assert first.last_event <= second.first_event <= second.last_event
