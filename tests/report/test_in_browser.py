@@ -24,15 +24,18 @@ LISTED = "[...document.querySelectorAll('#list .row .summary')].map((cell) => ce
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report with sound, and one without that has very many rows."""
+    """A report with sound, one with the sound as WAV, and one without that has very many rows."""
     parent = tmp_path_factory.mktemp("reports")
     with open_session(save_call(parent)) as saved:
         (parent / "sound.html").write_bytes(render(saved))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("importlib.util.find_spec", lambda _: None)
+            (parent / "wav.html").write_bytes(render(saved))
         content = read_content(saved)
         rows = [EventRow(n / 1000, n + 1, "←", "", "note", f"row {n}", "") for n in range(MANY)]
         long = msgspec.structs.replace(content, rows=rows, ended_ns=content.began_ns + 10**11)
         (parent / "long.html").write_bytes(page_of(long, saved.audio, with_audio=False))
-    return {name: parent / f"{name}.html" for name in ("sound", "long")}
+    return {name: parent / f"{name}.html" for name in ("sound", "wav", "long")}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,14 @@ def test_space_plays_and_pauses_and_everything_keeps_step(page: Page) -> None:
     stopped_at = page.value(AT)
     assert stopped_at < 8
     page.until(f"Math.abs(Number(document.getElementById('strip').ariaValueNow) - {stopped_at}) <= 0.1")
+
+
+def test_without_the_extra_it_plays_and_seeks_the_same(shared: Page, reports: dict[str, Path]) -> None:
+    shared.show(reports["wav"])
+    assert reports["wav"].stat().st_size > 2 * reports["sound"].stat().st_size
+    shared.press("ArrowRight", 39)
+    shared.press(" ", 32, " ")
+    shared.until(f"{AT} > 2.2")
 
 
 def test_arrows_turns_and_clicks_seek(page: Page) -> None:

@@ -97,9 +97,20 @@ def test_hostile_texts_are_texts(saved: SavedSession) -> None:
         assert control.encode() not in page
 
 
-def test_the_sound_is_in_it_sample_by_sample(saved: SavedSession, folder: Path) -> None:
+def test_the_sound_is_in_it_sample_by_sample(
+    saved: SavedSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     sound = zlib.decompress(base64.b64decode(Elements(render(saved)).packed["sound"]))
     assert sound == (folder / "audio.wav").read_bytes()
+
+
+def test_with_the_extra_the_sound_is_opus_a_fraction_of_the_size(saved: SavedSession, folder: Path) -> None:
+    page = Elements(render(saved))
+    sound = zlib.decompress(base64.b64decode(page.packed["sound"]))
+    assert page.data()["sound"] == "audio/ogg"
+    assert sound.startswith(b"OggS")
+    assert len(sound) < (folder / "audio.wav").stat().st_size / 5
 
 
 def test_without_audio_it_is_drawn_and_not_heard(saved: SavedSession) -> None:

@@ -68,6 +68,7 @@ class Content(msgspec.Struct):
     rows: list[EventRow]
     marks: list[Mark]
     transcript: list[Spoken]
+    wrong: list[e.ErrorRaised | e.FindingRaised]
     losses: list[e.LossCounted]
     conditions: list[e.ConditionChanged]
 
@@ -96,6 +97,7 @@ def read_content(saved: SavedSession) -> Content:
         rows=list(_rows(log, saved)),
         marks=[],
         transcript=[],
+        wrong=placed.wrong,
         losses=placed.losses,
         conditions=placed.conditions,
     )
@@ -110,6 +112,7 @@ class _Placed:
 
     def __init__(self) -> None:
         self.marked: list[e.SessionEvent] = []
+        self.wrong: list[e.ErrorRaised | e.FindingRaised] = []
         self.losses: list[e.LossCounted] = []
         self.conditions: list[e.ConditionChanged] = []
         self._onsets_ns: list[int] = []
@@ -128,7 +131,10 @@ class _Placed:
             case e.ConditionChanged():
                 self.conditions.append(event)
                 self.marked.append(event)
-            case e.ErrorRaised() | e.FindingRaised() | e.ToolChanged():
+            case e.ErrorRaised() | e.FindingRaised():
+                self.wrong.append(event)
+                self.marked.append(event)
+            case e.ToolChanged():
                 self.marked.append(event)
 
     def heard_ns(self, entry: Utterance | ToolUse) -> int:

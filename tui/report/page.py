@@ -17,6 +17,7 @@ from tui.report import sections
 from tui.report.content import Content, EventRow, Mark, read_content
 from tui.report.markup import text
 from tui.report.peaks import bin_ms, track_peaks
+from tui.report.sound import Sound, sound_of
 from tui.saving.reading import SavedSession
 from tui.saving.saved_audio import SavedAudio
 
@@ -49,7 +50,8 @@ class PageData(msgspec.Struct):
     user: str = ""
     """Peaks: signed bytes in base64, least and greatest by turns."""
     agent: str = ""
-    sound: str = "audio/wav"
+    sound: str = ""
+    """Its media type."""
 
 
 def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
@@ -59,7 +61,7 @@ def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
 
 def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = True) -> bytes:
     """The page of what was read of a session; see `render`."""
-    sound = packed(audio.wav()) if with_audio and audio else ""
+    sound = sound_of(audio) if with_audio and audio else Sound("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {
         "title": text(one_line(f"{content.record.title or 'Session'} {content.record.started_utc}", 200)),
@@ -72,8 +74,8 @@ def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = Tr
         "turns": sections.turns_table(content),
         "transcript": sections.transcript(content),
         "troubles": sections.troubles(content),
-        "data": packed(json_of(_data(content, audio))),
-        "sound": sound,
+        "data": packed(json_of(_data(content, audio, sound.kind))),
+        "sound": packed(sound.content) if sound.content else "",
     }
     page = re.sub(r"\$([a-z_]+)", lambda match: values[match[1]], _part("page.html"))
     return page.encode()
@@ -84,10 +86,10 @@ def packed(content: bytes) -> str:
     return b64encode(zlib.compress(content, 9)).decode()
 
 
-def _data(content: Content, audio: SavedAudio | None) -> PageData:
+def _data(content: Content, audio: SavedAudio | None, sound: str) -> PageData:
     turns = [_turn(content, turn) for turn in content.metrics.turns]
     length_s = content.seconds(content.ended_ns)
-    data = PageData(length_s=length_s, turns=turns, marks=content.marks, rows=content.rows)
+    data = PageData(length_s=length_s, turns=turns, marks=content.marks, rows=content.rows, sound=sound)
     if audio:
         user, agent = track_peaks(audio)
         data.starts_s = content.seconds(audio.starts_ns)

@@ -19,7 +19,7 @@ PARTS = [name.removesuffix("_ms").replace("_", " ") for name in LatencyParts.__s
 """As `LatencyParts.known` names them."""
 _UNKNOWN = "not told apart"
 _BAR_UNITS = 1000
-_MOST_LOSSES = 200
+_MOST_LISTED = 200
 
 
 def header(content: Content) -> Markup:
@@ -29,7 +29,7 @@ def header(content: Content) -> Markup:
     facts = [
         ("Called", str(record.target.get("url", "")) or "–"),
         ("Protocol", record.protocol or "–"),
-        ("Began", element("time", record.started_utc or "–", datetime=record.started_utc or None)),
+        ("Began", _instant(record.started_utc)),
         ("Length", numbers.clock(content.seconds(content.ended_ns))),
         ("Microphone", record.devices.capture or "–"),
         ("Speaker", record.devices.playback or "–"),
@@ -105,7 +105,7 @@ def transcript(content: Content) -> Markup:
 
 
 def troubles(content: Content) -> Markup:
-    """Barge-ins, losses, conditions of audio and dead air, where there are any."""
+    """Errors, findings, barge-ins, losses, conditions of audio and dead air, where there are any."""
     m = content.metrics
     barge_ins = [
         (
@@ -119,10 +119,10 @@ def troubles(content: Content) -> Markup:
         )
         for barge_in in m.barge_ins
     ]
-    losses = [(_at(content, loss.at_ns), describe(loss).summary) for loss in content.losses[:_MOST_LOSSES]]
+    losses = [(_at(content, loss.at_ns), describe(loss).summary) for loss in content.losses[:_MOST_LISTED]]
     conditions = [
         (_at(content, each.at_ns), each.path, describe(each).summary, each.hint)
-        for each in content.conditions[:_MOST_LOSSES]
+        for each in content.conditions[:_MOST_LISTED]
     ]
     dead_air = [(_at(content, each.at_ns), _seconds(each.length_ms)) for each in m.dead_air]
     barge_in_heads = (
@@ -134,7 +134,14 @@ def troubles(content: Content) -> Markup:
         "Both heard",
         "Unheard",
     )
+    wrong = [
+        (_at(content, each.at_ns), describe(each).kind, describe(each).summary, getattr(each, "hint", ""))
+        for each in content.wrong[:_MOST_LISTED]
+    ]
     return together(
+        _listed(
+            "wrong", "Errors and findings", ("At", "Kind", "What", "What to do"), wrong, len(content.wrong)
+        ),
         _listed("barge-ins", "Barge-ins", barge_in_heads, barge_ins),
         _listed("losses", "Losses", ("At", "What"), losses, len(content.losses)),
         _listed(
@@ -276,6 +283,12 @@ def _tile(name: str, value: str, note: str, *, warns: bool = False) -> Markup:
         element("span", note, class_="note"),
         class_="tile warns" if warns else "tile",
     )
+
+
+def _instant(utc: str) -> Markup:
+    if not utc:
+        return Markup("–")
+    return element("time", utc.replace("T", " ").partition(".")[0].removesuffix("Z") + " UTC", datetime=utc)
 
 
 def _pair(name: str, value: Child) -> Markup:

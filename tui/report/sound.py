@@ -1,0 +1,40 @@
+"""The sound of a report in a form that every browser plays: Opus where the extra `report` is installed, else WAV."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from typing import NamedTuple
+
+import numpy as np
+
+from tui.saving.saved_audio import SavedAudio
+
+_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+_FRAMES_AT_ONCE = 48_000
+
+
+class Sound(NamedTuple):
+    """Both tracks as a file."""
+
+    kind: str
+    """Its media type."""
+    content: bytes
+
+
+def sound_of(audio: SavedAudio) -> Sound:
+    """The tracks, the user left and the agent right. A tenth the size as Opus, every sample kept as WAV."""
+    if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
+        return Sound("audio/ogg", _opus(audio))
+    return Sound("audio/wav", audio.wav())
+
+
+def _opus(audio: SavedAudio) -> bytes:
+    import soundfile  # an extra, 20 ms
+
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", audio.rate, 2, format="OGG", subtype="OPUS") as file:
+        for first in range(0, audio.frames, _FRAMES_AT_ONCE):
+            pair = audio.read(first, _FRAMES_AT_ONCE)
+            file.write(np.stack([np.frombuffer(track, "<i2") for track in pair], axis=1))
+    return content.getvalue()
