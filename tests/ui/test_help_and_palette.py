@@ -6,7 +6,7 @@ from textual.command import CommandPalette
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.engine.wire import HangUp
-from tui.screens.actions import APP, SEARCHING, SESSION
+from tui.screens.actions import APP, REPLAY, SEARCHING, SESSION
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
 
@@ -48,7 +48,12 @@ async def test_every_action_has_an_id_of_its_own_and_a_tooltip() -> None:
 
 
 async def test_no_key_has_two_actions_in_the_session() -> None:
-    keys = [key for action in (*SESSION, *APP) if action not in SEARCHING for key in action.keys.split(",")]
+    keys = [
+        key
+        for action in (*SESSION, *APP)
+        if action not in (*SEARCHING, *REPLAY)
+        for key in action.keys.split(",")
+    ]
     assert [key for key in keys if keys.count(key) > 1] == []
 
 
