@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner, Result
@@ -50,3 +53,68 @@ def test_options_of_sound_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> N
     ran("connect", URL, "--echo", "gate", "--fade", "8", "--block", "10", "--latency", "0.1")
     (target,) = targets
     assert (target.echo, target.fade_ms, target.block_ms, target.latency) == ("gate", 8, 10, "0.1")
+
+
+class Stream:
+    """Of a terminal, or of something else."""
+
+    def __init__(self, encoding: str = "utf-8", *, terminal: bool = True) -> None:
+        self.encoding, self.terminal = encoding, terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize(
+    ("streams", "term", "sentence"),
+    [
+        ({"stdin": Stream(terminal=False)}, "xterm", "This needs a terminal, and its input is none; "),
+        ({"stdout": Stream(terminal=False)}, "xterm", "This needs a terminal, and its output is none; "),
+        (
+            {"stderr": Stream(terminal=False)},
+            "xterm",
+            "This needs a terminal, and its error output is none; ",
+        ),
+        ({"stdin": None}, "xterm", "This needs a terminal, and its input is none; "),
+        ({}, "dumb", "This needs a terminal that can place its text, and TERM is dumb; "),
+        ({}, "", "This needs a terminal that can place its text, and TERM is not set; "),
+        ({"stderr": Stream("iso8859-1")}, "xterm", "This terminal's locale is not UTF-8: set LC_ALL=C.UTF-8"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ([], "`opusagent-tui call URL --say FILE.wav`"),
+        (["connect", URL], "`opusagent-tui call URL --say FILE.wav`"),
+        (["demo"], "`opusagent-tui call URL --say FILE.wav`"),
+        (["open", "latest"], "`opusagent-tui metrics latest`"),
+    ],
+    ids=["no command", "connect", "demo", "open"],
+)
+def test_no_terminal_is_a_sentence_that_names_the_alternative(
+    streams: dict[str, Stream | None],
+    term: str,
+    sentence: str,
+    command: list[str],
+    instead: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.__{name}__", streams.get(name, Stream()))
+    monkeypatch.setenv("TERM", term)
+    result = ran(*command)
+    assert result.exit_code == 2
+    assert result.output.startswith(sentence)
+    assert result.output.endswith(f"; {instead} does without one.\n")
+
+
+@pytest.mark.parametrize("command", [["devices"], ["config"], ["agent", "--help"]], ids=" ".join)
+def test_a_locale_that_lacks_a_character_stops_nothing(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", *command],
+        capture_output=True,
+        timeout=50,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "OPUSAGENT_TUI_HIDE_PORTAUDIO": "1"},
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr

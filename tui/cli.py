@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from tui import __version__, given
+from tui.config_cli import config
 from tui.given import config_option
 from tui.options import (
     LOCAL_PROTOCOLS,
@@ -146,7 +148,9 @@ def call(
             tell=lambda text: click.echo(text, err=True),
             summary=printer.summary,
         )
-        sys.exit(asyncio.run(held))
+        code = asyncio.run(held)
+        given.retain()
+        sys.exit(code)
     except BrokenPipeError:
         # Whoever reads has seen enough; Python would complain about it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -178,6 +182,7 @@ def check(url: str, **options: Any) -> None:
         raise Sentence(str(error)) from error
 
 
+cli.add_command(config)
 cli.add_command(sessions)
 cli.add_command(open_session)
 cli.add_command(metrics)
@@ -231,6 +236,9 @@ def devices() -> None:
 
 def main() -> NoReturn:
     """Run a command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what the locale cannot write is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="opusagent-tui", standalone_mode=False)
     except click.exceptions.Abort:
@@ -266,6 +274,7 @@ def _show_screen(
             start_demo=start_demo,
             trace_callbacks=trace_callbacks,
         )
+    given.retain()
     sys.exit(code)
 
 

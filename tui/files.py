@@ -15,11 +15,29 @@ def private_folder(path: Path) -> Path:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that nobody ever sees half of it. Raises `OSError`."""
+    written = _written_beside(path, content)
+    try:
+        written.replace(path)
+    except OSError:
+        written.unlink(missing_ok=True)
+        raise
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, whole or not at all. Raises `FileExistsError`, `OSError`."""
+    written = _written_beside(path, content)
+    try:
+        path.hardlink_to(written)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _written_beside(path: Path, content: bytes) -> Path:
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(content)
-        Path(name).replace(path)
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)

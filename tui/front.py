@@ -114,8 +114,8 @@ def run_screen(
         local.stop()
 
 
-def open_screen(path: Path, speed: float | None, output: str) -> int:
-    """Show a saved session until the user leaves. The exit code. Raises `SavedSessionError`."""
+def open_screen(path: Path, speed: float | None, output: str, in_force: SettingsInForce) -> int:
+    """Show a saved session until the user leaves. The exit code. Raises `SavedSessionError`, `SettingsError`."""
     collector.hold()
     from tui.saving.reading import open_session
 
@@ -126,7 +126,9 @@ def open_screen(path: Path, speed: float | None, output: str) -> int:
             from tui.bridge import Bridge
             from tui.engine.saved_engine import SavedEngine
             from tui.remembered import remember_screen, screen_memory
+            from tui.screens.settings import check_screen
 
+            check_screen(in_force)
             engine = SavedEngine(saved, speed=speed, sound=sound)
             bridge = Bridge(engine, engine.now_ns)
             bridge.output = output
@@ -136,6 +138,7 @@ def open_screen(path: Path, speed: float | None, output: str) -> int:
                     memory=screen_memory(),
                     on_leave=remember_screen,
                     on_first_picture=collector.settle,
+                    settings=in_force.settings,
                     crash_log=Path(sound.log_path),
                     replay=engine.playhead,
                 )

@@ -66,6 +66,17 @@ def settings_file() -> str | None:
     return file
 
 
+def retain() -> None:
+    """Delete the saved sessions that are not to be kept any longer, and say so in one line."""
+    from tui.config.targets import sessions_folder
+    from tui.saving.retention import retain
+
+    kept = settings().settings.sessions
+    told = retain(sessions_folder(settings()), keep_days=kept.keep_days, keep_count=kept.keep_count)
+    if told:
+        click.echo(told, err=True)
+
+
 def target(name: str, flags: TargetSettings, *, ignoring: Collection[str] = ()) -> Target:
     """The target that a URL or the name of a profile stands for. Raises `Sentence`."""
     from tui.config.targets import make_target

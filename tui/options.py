@@ -143,10 +143,20 @@ def make_agent_settings(
         raise Sentence(str(error)) from error
 
 
-def check_terminal() -> None:
-    """A screen needs one. Raises `Sentence`."""
-    if not sys.stdout.isatty() or os.environ.get("TERM", "") in ("", "dumb"):
-        raise Sentence("This needs a terminal; `opusagent-tui call URL --say FILE.wav` does without one.")
+def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
+    """A screen needs one, for keys and pictures, in UTF-8. Raises `Sentence`; ``instead`` does without."""
+    streams = {"its input": sys.__stdin__, "its output": sys.__stdout__, "its error output": sys.__stderr__}
+    elsewhere = [name for name, stream in streams.items() if stream is None or not stream.isatty()]
+    term = os.environ.get("TERM", "")
+    if elsewhere:
+        problem = f"This needs a terminal, and {elsewhere[0]} is none"
+    elif term in ("", "dumb", "unknown"):
+        problem = f"This needs a terminal that can place its text, and TERM is {term or 'not set'}"
+    elif not (sys.__stderr__ and sys.__stderr__.encoding.lower().startswith("utf")):
+        problem = "This terminal's locale is not UTF-8: set LC_ALL=C.UTF-8, say"
+    else:
+        return
+    raise Sentence(f"{problem}; `{instead}` does without one.")
 
 
 def token_of(variable: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tui import given
 from tui.options import Sentence, check_terminal, option
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ folder_option = option(
 @option("--errors/--no-errors", default=None, help="Only those with errors, or only those without.")
 @option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only longer ones.")
 @option("--json", "as_json", is_flag=True, help="Print what is known of each as JSON, one a line.")
+@given.config_option
 @click.pass_context
 def sessions(
     context: click.Context,
@@ -134,6 +136,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
     help="Have it happen again, N times as fast; else all of it is there at once.",
 )
 @option("--output", default="auto", metavar="DEVICE|none", help="Speaker: a name, part of one, or an index.")
+@given.config_option
 def open_session(session: Path, speed: float | None, output: str) -> None:
     """Open a saved session in the screen.
 
@@ -141,14 +144,16 @@ def open_session(session: Path, speed: float | None, output: str) -> None:
     """
     from tui.front import open_screen
 
-    check_terminal()
-    with _sentences():
-        sys.exit(open_screen(_session(session), speed, output))
+    in_force = given.settings()
+    check_terminal(f"opusagent-tui metrics {session}")
+    with _sentences(), given.sentences():
+        sys.exit(open_screen(_session(session), speed, output, in_force))
 
 
 @click.command()
 @click.argument("session", type=click.Path(path_type=Path))
 @option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
+@given.config_option
 def metrics(session: Path, as_json: bool) -> None:
     """Measure a saved session again, from its events and its audio.
 
@@ -169,6 +174,7 @@ def metrics(session: Path, as_json: bool) -> None:
 @click.argument("session", type=click.Path(path_type=Path))
 @option("-o", "--output", metavar="FILE", help="Default: beside the session; - is standard output.")
 @option("--no-audio", is_flag=True, help="Draw the sound, but leave it out.")
+@given.config_option
 def report(session: Path, output: str | None, no_audio: bool) -> None:
     """Make one page of HTML of a saved session, to send or to keep: it needs no network and no program.
 
@@ -212,9 +218,9 @@ def _tell(problems: Sequence[str]) -> None:
 
 
 def _parent(save: str | None) -> Path:
-    from tui.saving.folders import default_folder
+    from tui.config.targets import sessions_folder
 
-    return Path(save) if save else default_folder()
+    return Path(save) if save else sessions_folder(given.settings())
 
 
 def _session(named: Path) -> Path:

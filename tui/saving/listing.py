@@ -166,16 +166,24 @@ def prune(
     One that runs stays, and so does one whose age is not known unless it is among too many.
     Raises `SavedSessionError`.
     """
-    newest_first = list_sessions(parent)
+    gone = superfluous(parent, keep_days=keep_days, keep_count=keep_count, now=now)
+    for folder in gone:
+        delete_session(folder)
+    return gone
+
+
+def superfluous(
+    parent: Path, *, keep_days: float | None, keep_count: int | None, now: datetime | None = None
+) -> list[Path]:
+    """What is older than so many days, and all but the newest so many; what `prune` deletes, newest first."""
     oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
-    gone: list[Path] = []
-    for index, summary in enumerate(newest_first):
+    found: list[Path] = []
+    for index, summary in enumerate(list_sessions(parent)):
         too_old = oldest is not None and summary.started is not None and summary.started < oldest
         too_many = keep_count is not None and index >= keep_count
         if (too_old or too_many) and summary.outcome != Outcome.RUNNING:
-            delete_session(summary.folder)
-            gone.append(summary.folder)
-    return gone
+            found.append(summary.folder)
+    return found
 
 
 def _age_key(summary: SessionSummary) -> tuple[datetime, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import wave
@@ -42,8 +43,9 @@ class SavedSession:
         self.folder = folder
         self.problems: list[str] = []
         """What could not be read, in sentences; grows while events are read."""
-        self.running = _is_locked(folder / EVENTS_FILE)
+        self.running = is_running(folder)
         """Whether it is being written by a session that goes on."""
+        self._held = _hold(folder)
         self.record = self._read_record()
         self.audio = self._open_audio()
         self._messages = self._open(MESSAGES_FILE)
@@ -115,7 +117,10 @@ class SavedSession:
         return raw if len(raw) == kept_bytes else None
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; it is in use no longer."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
         if self._messages is not None:
             os.close(self._messages)
             self._messages = None
@@ -248,16 +253,33 @@ def outcome_of(record: SessionRecord, *, running: bool) -> str:
 
 def is_running(folder: Path) -> bool:
     """Whether the session in that folder is being written now."""
-    return _is_locked(folder / EVENTS_FILE)
+    return _is_locked(folder / EVENTS_FILE, fcntl.LOCK_SH)
 
 
-def _is_locked(path: Path) -> bool:
+def in_use(folder: Path) -> bool:
+    """Whether the session in that folder is being written, or read by a `SavedSession`, now."""
+    return _is_locked(folder / EVENTS_FILE, fcntl.LOCK_EX)
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor that tells others that the session is read, until it is closed; None where that cannot be."""
+    try:
+        descriptor = open_regular(folder / EVENTS_FILE)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _is_locked(path: Path, against: int) -> bool:
+    """Whether somebody has a lock that a lock of this kind is refused for."""
     try:
         descriptor = open_regular(path)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, against | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
