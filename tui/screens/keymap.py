@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import product
 
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
-from textual.keys import KEY_ALIASES, Keys, key_to_character
+from textual.keys import KEY_ALIASES, Keys, format_key, key_to_character
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
 from tui.config.strict import SettingsError, did_you_mean, quoted
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
+from tui.screens.compare import CompareScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.devices import DevicesScreen
 from tui.screens.export import ExportScreen
@@ -22,8 +23,10 @@ from tui.screens.filter_help import FilterHelpScreen
 from tui.screens.help import HelpScreen
 from tui.screens.instructions import InstructionsScreen
 from tui.screens.keypad import KeypadScreen
+from tui.screens.replay import LIVE_ACTIONS, REPLAY_ACTIONS
 from tui.screens.session import SessionScreen
 from tui.widgets.callback_table import CallbackTable
+from tui.widgets.compare import CompareView
 from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.health import HealthPane
@@ -46,6 +49,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     ),
     ConnectScreen: (OptionList, Input),
     CallbacksScreen: (CallbackTable,),
+    CompareScreen: (CompareView,),
     ExportScreen: (Input,),
     DevicesScreen: (OptionList,),
     InstructionsScreen: (),
@@ -54,6 +58,8 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     FilterHelpScreen: (),
 }
 """Every screen, with what on it has keys of its own while it has the focus."""
+_AWAY = (REPLAY_ACTIONS, LIVE_ACTIONS)
+"""What there is not in a call, and what there is not in a saved session."""
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 _NAMED_KEYS = {key.value for key in Keys}
 _SAME_TO_A_TERMINAL = {alias: key for key, aliases in KEY_ALIASES.items() for alias in aliases}
@@ -70,8 +76,8 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
             raise SettingsError(f"[keys] there is no action {quoted(action)}{did_you_mean(action, urgent)}")
         keymap[action] = ",".join(_key(key, action, urgent=urgent[action]) for key in its_keys)
     for screen, panes in PLACES.items():
-        for pane in panes or (screen,):
-            _check_place(screen, pane, keymap)
+        for pane, away in product(panes or (screen,), _AWAY):
+            _check_place(screen, pane, away, keymap)
     for owned in owners:
         _keep_neighbours(owned, keymap)
     return keymap
@@ -102,11 +108,14 @@ def _key(text: str, action: str, *, urgent: bool) -> str:
     return key
 
 
-def _check_place(screen: type[DOMNode], pane: type[DOMNode], keymap: Mapping[str, str]) -> None:
-    """Two actions on one key, where both could be meant. Raises `SettingsError`."""
+def _check_place(
+    screen: type[DOMNode], pane: type[DOMNode], away: Collection[str], keymap: Mapping[str, str]
+) -> None:
+    """Two actions on one key, where both could be meant; those ``away`` are not there. Raises `SettingsError`."""
     modal = issubclass(screen, ModalScreen)
     ours = [binding for binding in _bound(App) if binding.priority or not modal]
     here = [*ours, *_bound(screen), *(_bound(pane) if pane is not screen else ())]
+    here = [binding for binding in here if binding.action.partition("(")[0] not in away]
     shared = {(_name(a), _name(b)) for a, b in product(here, here) if a.key == b.key}
     now = [(binding, key) for binding in here for key in keymap.get(binding.id or "", binding.key).split(",")]
     for (new, key), (other, its_key) in product(now, now):
@@ -119,7 +128,7 @@ def _check_place(screen: type[DOMNode], pane: type[DOMNode], keymap: Mapping[str
             title = getattr(screen, "TITLE", None) or screen.__name__
             other_name = f"{other.id} ({other.description})" if other.id else f"“{other.description}”"
             raise SettingsError(
-                f"[keys] {new.id} = {quoted(key)}: on the screen “{title}” that key is {other_name}; "
+                f"[keys] {new.id} = {quoted(format_key(key))}: on the screen “{title}” that key is {other_name}; "
                 + ("choose another." if other.id is None else "choose another, or give that another as well.")
             )
 
