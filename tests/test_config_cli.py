@@ -115,6 +115,7 @@ def test_a_theme_and_a_keymap_that_cannot_be_used_are_found_before_the_screen_st
 ) -> None:
     monkeypatch.setattr("tui.cli.check_terminal", lambda: None)
     monkeypatch.setattr("tui.front.EngineHandle", Stoppable)
+    monkeypatch.setattr("tui.front.collector.hold", lambda: None)
     file.write_text(text)
     assert_told(ran("--config", str(file)), file, sentence)
     assert_told(ran("config", "--config", str(file)), file, sentence)
