@@ -1,0 +1,147 @@
+"""Everything that can happen to sound happens in one call: each is told while it lasts, and the call outlives it.
+
+It takes some 25 seconds: devices have to be silent for half a second before that means anything, and an echo has to
+be heard for two.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.conftest import RATE
+from tests.e2e.terminal import VIRTUAL_AUDIO, Terminal, virtual_audio
+
+pytestmark = pytest.mark.timeout(150)
+
+LIMIT_S = 20
+
+
+class Desk:
+    """A sound server of our own, which may be broken."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self.environment = environment
+        self._environment = {**os.environ, **environment}
+        self._folder = Path(environment["VIRTUAL_AUDIO_DIR"])
+        self._room = folder / "room.raw"
+        noise = np.random.default_rng(1).integers(-8, 9, RATE * 60, dtype=np.int16)
+        self._room.write_bytes(noise.astype("<i2").tobytes())
+
+    def control(self, *arguments: str) -> str:
+        """What `pactl` says to this."""
+        return subprocess.run(
+            ["pactl", *arguments], check=True, capture_output=True, text=True, env=self._environment
+        ).stdout.strip()
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """A room with a microphone in it is never without any sound."""
+        command = ["pacat", "--device=virtual_mic_feed", "--format=s16le", f"--rate={RATE}", "--channels=1"]
+        player = subprocess.Popen([*command, str(self._room)], env=self._environment)
+        try:
+            yield
+        finally:
+            player.kill()
+            player.wait(5)
+
+    def kill(self) -> None:
+        pid_file = self._folder / "run" / "pid"
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        pid_file.unlink()  # or the next one would believe that it runs
+
+    def start(self) -> None:
+        subprocess.run([VIRTUAL_AUDIO / "start"], check=True, capture_output=True, env=self._environment)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    folder = tmp_path / "va"
+    folder.mkdir()
+    with virtual_audio(folder, RATE) as environment:
+        yield Desk(environment, tmp_path)
+
+
+def until(condition: Callable[[], bool], what: str, terminal: Terminal) -> None:
+    give_up = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < give_up, f"{what} did not come to pass:\n{terminal.text()}"
+        time.sleep(0.05)
+
+
+def notice(terminal: Terminal) -> str:
+    """The line that says what is the matter now."""
+    return next((line for line in terminal.text().splitlines()[:5] if line.startswith(" ! ")), "")
+
+
+def told(terminal: Terminal, words: str) -> None:
+    until(lambda: words in notice(terminal), f"{words!r} in the line of notices", terminal)
+
+
+def over(terminal: Terminal, words: str) -> None:
+    until(lambda: words not in notice(terminal), f"the end of {words!r}", terminal)
+
+
+def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, desk.environment, (100, 30))
+    try:
+        desk.control("set-source-mute", "virtual_mic", "1")
+        terminal.run("demo", "--latency", "0.1", "--no-save")
+        terminal.wait_for("active", "s heard: play-1", limit_s=30)
+        with desk.room():
+            # Refused, or muted.
+            terminal.press("r")
+            told(terminal, "Nothing but exact zeros has come from the microphone")
+            desk.control("set-source-mute", "virtual_mic", "0")
+            over(terminal, "Nothing but exact zeros")
+
+            # Stalled.
+            for kind, name, word in (
+                ("source", "virtual_mic", "microphone"),
+                ("sink", "virtual_speaker", "speaker"),
+            ):
+                desk.control(f"suspend-{kind}", name, "1")
+                told(terminal, f"The {word} (default) has stalled")
+                desk.control(f"suspend-{kind}", name, "0")
+                over(terminal, "has stalled")
+
+            # An echo. The agent answers a line, and hears the answer.
+            loop = desk.control(
+                "load-module",
+                "module-loopback",
+                "source=virtual_speaker.monitor",
+                "sink=virtual_mic_feed",
+                "latency_msec=30",
+            )
+            terminal.press("1")
+            told(terminal, "The agent is hearing itself")
+            desk.control("unload-module", loop)
+            terminal.press("1")
+            over(terminal, "hearing itself")
+
+        # Gone altogether, and back.
+        desk.kill()
+        told(terminal, "has gone")
+        desk.start()
+        over(terminal, "has gone")
+
+        # The program itself is late, and says so.
+        engine = terminal.process("tui.engine")
+        os.kill(engine, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(engine, signal.SIGCONT)
+        terminal.wait_for(re.compile(r"the event loop was 1\d{3} ms"))
+        terminal.press("q")
+        terminal.wait_for("EXIT 0")
+    finally:
+        terminal.kill()
+    terminal.wait_until_gone()
