@@ -343,7 +343,7 @@ class LiveSession:
         if not self.state.recording:
             self._line_recording = True
             await self.record(True)
-        self.audio.capture.speak(line)
+        await self.audio.capture.speak(line)
 
     def send_dtmf(self, digits: str) -> None:
         """Press keys."""

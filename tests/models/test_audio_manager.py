@@ -90,7 +90,7 @@ async def test_a_line_is_spoken_bit_exact_on_the_microphones_path_with_progress(
     progress: list[float] = []
     audio.capture.add_progress_callback(progress.append)
     await audio.start_capture(silent=True)
-    audio.capture.speak(line_of(yes.path))
+    await audio.capture.speak(line_of(yes.path))
     blocks = await first_blocks(audio, -(-len(recorded) // 640))
     await audio.close()
     assert b"".join(blocks)[: len(recorded)] == recorded
@@ -121,9 +121,23 @@ async def test_recorded_lines_follow_each_other_when_they_are_the_microphone() -
     assert names == ["hours", "appointment", "hours"]
 
 
+async def test_the_newest_of_two_lines_is_spoken_and_a_stop_counts_too() -> None:
+    hours, yes = (line_of(line.path) for line in caller_lines()[:2])
+    audio = await lines_only()
+    audio.prepare_capture(AudioFormat(Encoding.PCM16, 24_000))
+    await asyncio.gather(audio.capture.speak(hours), audio.capture.speak(yes))
+    reading = asyncio.ensure_future(audio.capture.speak(hours))
+    await asyncio.sleep(0)
+    audio.capture.stop_speaking()
+    await reading
+    told = [(event.name, event.finished) for event in audio.poll(0) if isinstance(event, e.LineChanged)]
+    assert told == [(yes.name, False), (yes.name, True)]
+    assert not audio.capture.speaking
+
+
 async def test_an_unreadable_line_is_an_error_and_no_end(tmp_path: Path) -> None:
     audio = await lines_only()
-    audio.capture.speak(line_of(tmp_path / "missing.wav"))
+    await audio.capture.speak(line_of(tmp_path / "missing.wav"))
     (error,) = audio.poll(0)
     assert isinstance(error, e.ErrorRaised)
     assert "missing.wav" in error.message

@@ -32,6 +32,10 @@ class AudioFileError(Exception):
     """A sound file that cannot be read or written; the text is one sentence for the user."""
 
 
+class UnsupportedSamples(AudioFileError):
+    """The file holds samples in a form that is not read here; others may."""
+
+
 class _Header(NamedTuple):
     tag: int
     channels: int
@@ -135,12 +139,29 @@ class WavFile:
 def read_wav(path: str | Path, rate: int) -> bytes:
     """The whole file as mono PCM at ``rate`` Hz, channels mixed down.
 
-    Reads what `WavFile` does. 16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
+    Reads what `WavFile` does, and with the package soundfile, an extra, what else there is (ADPCM, GSM).
+    16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
     """
-    with WavFile(path) as file:
-        values = file.read(0, file.frames)
-        mono = values.mean(axis=1) if file.channels > 1 else values[:, 0]
-        return from_float(resample_floats(mono.astype(np.float32), file.rate, rate))
+    try:
+        with WavFile(path) as file:
+            values, from_rate = file.read(0, file.frames), file.rate
+    except UnsupportedSamples as error:
+        values, from_rate = _read_by_soundfile(Path(path), error)
+    mono = values.mean(axis=1) if values.shape[1] > 1 else values[:, 0]
+    return from_float(resample_floats(mono.astype(np.float32), from_rate, rate))
+
+
+def _read_by_soundfile(path: Path, refusal: UnsupportedSamples) -> tuple[NDArray[np.float32], int]:
+    """One row a frame, one column a channel; and the rate."""
+    try:
+        import soundfile
+    except ImportError:
+        raise refusal from None
+    try:
+        values, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioFileError(f"{path} cannot be read: {error.error_string.rstrip('.')}.") from error
+    return values, rate
 
 
 def _read_header(path: Path, body: bytes) -> _Header:
@@ -178,9 +199,9 @@ def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] 
     kind = {_PCM: "PCM", _FLOAT: "float", _ALAW: "A-law", _MULAW: "mu-law"}.get(
         header.tag, f"type {header.tag:#06x}"
     )
-    raise AudioFileError(
-        f"{path} holds {header.sample_bits}-bit {kind} samples, which are not supported; "
-        "convert it to 16-bit PCM first."
+    raise UnsupportedSamples(
+        f"{path} holds {header.sample_bits}-bit {kind} samples: convert it to 16-bit PCM, "
+        "or run: pip install soundfile"
     )
 
 

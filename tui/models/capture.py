@@ -82,6 +82,8 @@ class Capture:
         self._tell = tell
         self._clock_ns = clock_ns
         self._line = LineStep(self._line_finished, lambda done: self.callbacks.trigger(PROGRESS, done))
+        self._asked: CallerLine | None = None
+        """The line that is being read."""
         self._spoken: CallerLine | None = None
         self._microphone: Microphone | None = None
         self._resampler: LiveResampler | None = None
@@ -127,7 +129,7 @@ class Capture:
             self.prepare(self.format)
         assert self._microphone is not None
         if not silent and self._found.input is not InputKind.DEVICE:
-            self._speak_next_line()
+            await self._speak_next_line()
         try:
             await self._microphone.start(silent=silent)
         except AudioDeviceError as error:
@@ -224,12 +226,18 @@ class Capture:
         """Call ``callback(done)`` with 0..1 while a recorded line is being sent, block by block."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
-    def speak(self, line: CallerLine) -> None:
-        """Say a recorded line in place of the microphone while blocks are delivered."""
+    async def speak(self, line: CallerLine) -> None:
+        """Say a recorded line in place of the microphone while blocks are delivered; the newest one wins.
+
+        Reading ten seconds at another rate takes a quarter of a second, which no block may wait for.
+        """
+        self._asked = line
         try:
-            recorded = read_wav(line.path, self.format.rate)
+            recorded = await asyncio.to_thread(read_wav, line.path, self.format.rate)
         except AudioFileError as error:
             self._tell(audio_error(self._clock_ns(), "file", str(error)))
+            return
+        if self._asked is not line:
             return
         self.stop_speaking()
         self._spoken = line
@@ -238,6 +246,7 @@ class Capture:
 
     def stop_speaking(self) -> None:
         """Break off the recorded line."""
+        self._asked = None
         self._line.stop()
         if self._spoken:
             self._line_finished()
@@ -255,9 +264,9 @@ class Capture:
             self._resampler = LiveResampler(rate, self.format.rate)
         return self._resampler.feed(block)
 
-    def _speak_next_line(self) -> None:
+    async def _speak_next_line(self) -> None:
         if self._lines and not self._line.speaking:
-            self.speak(self._lines[self._next_line % len(self._lines)])
+            await self.speak(self._lines[self._next_line % len(self._lines)])
             self._next_line += 1
 
     def _line_finished(self) -> None:
