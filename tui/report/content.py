@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 import msgspec
@@ -49,7 +48,7 @@ class Mark(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """An entry of the transcript at the instant from which it was heard."""
+    """An entry of the transcript and when it was heard first."""
 
     seconds: float
     entry: Utterance | ToolUse
@@ -102,7 +101,7 @@ def read_content(saved: SavedSession) -> Content:
         conditions=placed.conditions,
     )
     content.marks = sorted(_marks(placed, content), key=lambda mark: mark.seconds)
-    spoken = (Spoken(content.seconds(placed.heard_ns(entry)), entry) for entry in transcript.entries)
+    spoken = (Spoken(content.seconds(entry.began_ns), entry) for entry in transcript.entries)
     content.transcript = sorted(spoken, key=lambda each: each.seconds)
     return content
 
@@ -115,15 +114,9 @@ class _Placed:
         self.wrong: list[e.ErrorRaised | e.FindingRaised] = []
         self.losses: list[e.LossCounted] = []
         self.conditions: list[e.ConditionChanged] = []
-        self._onsets_ns: list[int] = []
-        self._played_ns: dict[str, int] = {}
 
     def apply(self, event: e.SessionEvent) -> None:
         match event:
-            case e.SpeechEdge(speaker=e.Speaker.USER, started=True):
-                self._onsets_ns.append(event.at_ns)
-            case e.PlaybackStarted():
-                self._played_ns.setdefault(event.reply, event.at_ns)
             case e.LossCounted():
                 self.losses.append(event)
                 if event.loss.is_fault:
@@ -136,15 +129,6 @@ class _Placed:
                 self.marked.append(event)
             case e.ToolChanged():
                 self.marked.append(event)
-
-    def heard_ns(self, entry: Utterance | ToolUse) -> int:
-        """Since when it was heard: words are told before (the agent's) or after (the user's)."""
-        if isinstance(entry, ToolUse):
-            return entry.at_ns
-        if entry.speaker is e.Speaker.AGENT:
-            return self._played_ns.get(entry.item, entry.at_ns)
-        before = bisect_right(self._onsets_ns, entry.at_ns)
-        return self._onsets_ns[before - 1] if before else entry.at_ns
 
 
 def _marks(placed: _Placed, content: Content) -> Iterator[Mark]:

@@ -9,12 +9,11 @@
     const packed = $(id).textContent.trim();
     $(id).remove();
     if (!packed) return null;
-    const raw = Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));
-    const plain = new Blob([raw]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const plain = new Blob([bytesOf(packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Response(plain);
   }
 
-  const peaksOf = (packed) => Int8Array.from(atob(packed), (char) => (char.charCodeAt(0) << 24) >> 24);
+  const bytesOf = (packed) => Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));
   const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
   function clock(seconds) {
@@ -90,7 +89,7 @@
     constructor(data, player) {
       this.data = data;
       this.player = player;
-      this.peaks = data.bin_s ? { user: peaksOf(data.user), agent: peaksOf(data.agent) } : null;
+      this.peaks = data.bin_s ? { user: bytesOf(data.user), agent: bytesOf(data.agent) } : null;
       this.from = 0;
       this.to = this.lengthS = Math.max(data.length_s, 0.001);
       this.strip = $("strip");
@@ -235,17 +234,14 @@
       pen.fillStyle = this.ink("line");
       pen.fillRect(0, middle, width, 1);
       if (!this.peaks) return;
-      const peaks = this.peaks[track], bins = peaks.length / 2, { bin_s: binS, starts_s: startsS } = this.data;
+      const peaks = this.peaks[track], bins = peaks.length, { bin_s: binS, starts_s: startsS } = this.data;
       pen.fillStyle = this.ink(track);
       for (let x = 0; x < width; x++) {
         const at = (share) => (from + (share / width) * (to - from) - startsS) / binS;
         const first = Math.max(Math.floor(at(x)), 0), last = Math.min(Math.max(Math.floor(at(x + 1)), first + 1), bins);
-        let low = 0, high = 0;
-        for (let bin = first; bin < last; bin++) {
-          low = Math.min(low, peaks[2 * bin]);
-          high = Math.max(high, peaks[2 * bin + 1]);
-        }
-        if (low || high) pen.fillRect(x, middle - (high / 127) * half, 1, Math.max(((high - low) / 127) * half, 1));
+        let peak = 0;
+        for (let bin = first; bin < last; bin++) peak = Math.max(peak, peaks[bin]);
+        if (peak) pen.fillRect(x, middle - (peak / 255) * half, 1, Math.max((peak / 127.5) * half, 1));
       }
     }
 

@@ -10,13 +10,14 @@ from importlib.resources import files
 
 import msgspec
 
+from tui.audio.peaks import outline_of
+from tui.audio.wav import WavFile
 from tui.models.json_text import json_of
 from tui.models.text import one_line, visible
 from tui.models.turns import Turn
 from tui.report import sections
 from tui.report.content import Content, EventRow, Mark, read_content
 from tui.report.markup import text
-from tui.report.peaks import bin_ms, track_peaks
 from tui.report.sound import Sound, sound_of
 from tui.saving.reading import SavedSession
 from tui.saving.saved_audio import SavedAudio
@@ -46,9 +47,9 @@ class PageData(msgspec.Struct):
     starts_s: float = 0.0
     """Of the first sample."""
     bin_s: float | None = None
-    """Of one pair of peaks; None without tracks."""
+    """Of one peak; None without tracks."""
     user: str = ""
-    """Peaks: signed bytes in base64, least and greatest by turns."""
+    """Peaks: a byte each, in base64."""
     agent: str = ""
     sound: str = ""
     """Its media type."""
@@ -61,7 +62,7 @@ def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
 
 def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = True) -> bytes:
     """The page of what was read of a session; see `render`."""
-    sound = sound_of(audio) if with_audio and audio else Sound("", b"")
+    sound = sound_of(audio) if with_audio and audio and audio.frames else Sound("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {
         "title": text(one_line(f"{content.record.title or 'Session'} {content.record.started_utc}", 200)),
@@ -90,12 +91,16 @@ def _data(content: Content, audio: SavedAudio | None, sound: str) -> PageData:
     turns = [_turn(content, turn) for turn in content.metrics.turns]
     length_s = content.seconds(content.ended_ns)
     data = PageData(length_s=length_s, turns=turns, marks=content.marks, rows=content.rows, sound=sound)
-    if audio:
-        user, agent = track_peaks(audio)
+    if audio and audio.frames:
         data.starts_s = content.seconds(audio.starts_ns)
         data.length_s = max(length_s, content.seconds(audio.ns_at(audio.frames)))
-        data.bin_s = bin_ms(audio) / 1000
-        data.user, data.agent = (b64encode(peaks.tobytes()).decode() for peaks in (user, agent))
+        user, agent = bytearray(), bytearray()
+        with WavFile(audio.path) as file:
+            for outline in outline_of(file):
+                data.bin_s = outline.bin_ms / 1000
+                user += outline.tracks[0]
+                agent += outline.tracks[1]
+        data.user, data.agent = (b64encode(peaks).decode() for peaks in (user, agent))
     return data
 
 

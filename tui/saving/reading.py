@@ -181,7 +181,7 @@ class SavedSession:
         starts_ns = record.started_ns if record.audio_starts_ns is None else record.audio_starts_ns
         file = os.fdopen(descriptor, "rb")
         try:
-            return SavedAudio(file, starts_ns or 0)
+            return SavedAudio(file, self.folder / AUDIO_FILE, starts_ns or 0)
         except (OSError, EOFError, wave.Error) as error:
             file.close()
             self._name(f"{AUDIO_FILE} cannot be read: {_reason(error) or 'it ends too soon'}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import wave
 from array import array
+from pathlib import Path
 from typing import IO, NamedTuple
 
 
@@ -18,8 +19,9 @@ class TrackPair(NamedTuple):
 class SavedAudio:
     """``audio.wav``: the user as sent on the left, the agent as heard on the right. For one thread."""
 
-    def __init__(self, file: IO[bytes], starts_ns: int) -> None:
-        """Raises `wave.Error`, `EOFError` or `OSError` where that is no such file."""
+    def __init__(self, file: IO[bytes], path: Path, starts_ns: int) -> None:
+        """Of a file that is open, and where it is. Raises `wave.Error`, `EOFError` or `OSError`."""
+        self.path = path
         self._file = file
         self._wave = wave.open(file)  # noqa: SIM115 - open for as long as this object
         if (self._wave.getnchannels(), self._wave.getsampwidth()) != (2, 2):
