@@ -7,10 +7,10 @@ million events would cost more than the comparison it makes. Terms print as `tui
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from tui.models.describe import Level
 from tui.models.event_columns import Shape
@@ -29,19 +29,18 @@ class Context(NamedTuple):
     marks: Marks
 
 
-class Filter(ABC):
+class Filter(msgspec.Struct, frozen=True):
     """A condition on events."""
 
     def __call__(self, among: Sequence[int], context: Context) -> Sequence[int]:
         """The positions among these, ascending ones, whose events match."""
         return self._select(among, context)
 
-    @abstractmethod
-    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]: ...
+    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Everything(Filter):
+class Everything(Filter, frozen=True):
     """The empty filter."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -51,8 +50,7 @@ class Everything(Filter):
         return ""
 
 
-@dataclass(frozen=True)
-class And(Filter):
+class And(Filter, frozen=True):
     """All of them."""
 
     terms: tuple[Filter, ...]
@@ -66,8 +64,7 @@ class And(Filter):
         return " and ".join(map(_inside, self.terms))
 
 
-@dataclass(frozen=True)
-class Or(Filter):
+class Or(Filter, frozen=True):
     """Any of them."""
 
     terms: tuple[Filter, ...]
@@ -82,8 +79,7 @@ class Or(Filter):
         return " or ".join(map(_inside, self.terms))
 
 
-@dataclass(frozen=True)
-class Not(Filter):
+class Not(Filter, frozen=True):
     """What does not match."""
 
     term: Filter
@@ -96,8 +92,7 @@ class Not(Filter):
         return f"not {_inside(self.term)}"
 
 
-@dataclass(frozen=True)
-class Text(Filter):
+class Text(Filter, frozen=True):
     """Words or a regular expression in the summary or the kind: in what a row shows."""
 
     pattern: Pattern
@@ -114,8 +109,7 @@ class Text(Filter):
         return str(self.pattern)
 
 
-@dataclass(frozen=True)
-class Kind(Filter):
+class Kind(Filter, frozen=True):
     """Words or a regular expression in the kind."""
 
     pattern: Pattern
@@ -127,8 +121,7 @@ class Kind(Filter):
         return f"kind:{self.pattern}"
 
 
-@dataclass(frozen=True)
-class Way(Filter):
+class Way(Filter, frozen=True):
     """Sent, received, or our own."""
 
     direction: Direction | None
@@ -150,8 +143,7 @@ SORTS: dict[str, Callable[[Shape], bool]] = {
 """Words that say what sort of event is meant."""
 
 
-@dataclass(frozen=True)
-class Sort(Filter):
+class Sort(Filter, frozen=True):
     """One of `SORTS`."""
 
     name: str
@@ -163,8 +155,7 @@ class Sort(Filter):
         return self.name
 
 
-@dataclass(frozen=True)
-class Audio(Filter):
+class Audio(Filter, frozen=True):
     """Messages that carry audio."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -175,8 +166,7 @@ class Audio(Filter):
         return "audio"
 
 
-@dataclass(frozen=True)
-class Marked(Filter):
+class Marked(Filter, frozen=True):
     """Marked events."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -186,8 +176,7 @@ class Marked(Filter):
         return "marked"
 
 
-@dataclass(frozen=True)
-class Noted(Filter):
+class Noted(Filter, frozen=True):
     """Events with a note."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -197,8 +186,7 @@ class Noted(Filter):
         return "noted"
 
 
-@dataclass(frozen=True)
-class Size(Filter):
+class Size(Filter, frozen=True):
     """Messages larger or smaller than so many bytes."""
 
     sign: str
@@ -221,8 +209,7 @@ SIGNS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-@dataclass(frozen=True)
-class Within(Filter):
+class Within(Filter, frozen=True):
     """From one value to another, both included; None is open."""
 
     low: int | None
@@ -236,8 +223,7 @@ class Within(Filter):
         return low if low and low == high else f"{low}..{high}"
 
 
-@dataclass(frozen=True)
-class Number(Within):
+class Number(Within, frozen=True):
     """By the number of the event."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -248,8 +234,7 @@ class Number(Within):
         return f"number:{self._range()}"
 
 
-@dataclass(frozen=True)
-class Turn(Within):
+class Turn(Within, frozen=True):
     """By turn; 0 is what comes before the user first speaks."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -260,8 +245,7 @@ class Turn(Within):
         return f"turn:{self._range()}"
 
 
-@dataclass(frozen=True)
-class Time(Within):
+class Time(Within, frozen=True):
     """By nanoseconds since the session's start."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
