@@ -10,9 +10,9 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import FrameType
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
 from rich.console import RenderableType
@@ -33,11 +33,7 @@ from tui.models.target import Target
 from tui.models.text import one_line
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
-from tui.screens.callbacks import CallbacksScreen
-from tui.screens.connect import ConnectScreen
 from tui.screens.devices import DevicesScreen
-from tui.screens.export import ExportScreen
-from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
 from tui.screens.session import SessionScreen
 from tui.screens.themes import ANSI, DARK, LIGHT
@@ -45,11 +41,20 @@ from tui.screens.themes import ANSI, DARK, LIGHT
 TICKS_PER_S = 20
 TICKS_PER_REFRESH = 2
 """Levels are drawn every tick, everything else at half the rate."""
+UP_AFTER_S = 1.0
+"""By then the first picture is on the screen."""
 CRASHED = 70
 TERMINAL_LOST = 129
 _SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
 _START_FAILURES = (OSError, RuntimeError, ValueError)
-_POLLED = SessionScreen | ConnectScreen | CallbacksScreen | DevicesScreen | ExportScreen
+
+
+@runtime_checkable
+class Polled(Protocol):
+    """A screen that shows what has no events: levels, the clock, how far something is."""
+
+    def poll(self) -> None:
+        """Draw it anew; called at every tick in which it is seen."""
 
 
 class OpusAgentApp(App[int]):
@@ -60,7 +65,11 @@ class OpusAgentApp(App[int]):
     ALLOW_SELECT = False
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
-    CSS_PATH = "screens/session.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        "screens/session.tcss",
+        "screens/connect.tcss",
+    ]
+    """Of the screens that may be the first picture; a style sheet that comes later has all read again."""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),
@@ -83,7 +92,7 @@ class OpusAgentApp(App[int]):
         start_engine: Callable[[], EngineLink] | None = None,
         demo: Callable[[], Target] | None = None,
         on_call: Callable[[Target], None] | None = None,
-        on_first_picture: Callable[[], object] | None = None,
+        once_up: Callable[[], object] | None = None,
         crash_log: Path | None = None,
         trace_callbacks: bool = False,
         replay: Playhead | None = None,
@@ -111,7 +120,7 @@ class OpusAgentApp(App[int]):
         self._demo_urls: set[str] = set()
         """Where demos were; a local agent that was started anew is somewhere else."""
         self._on_call = on_call
-        self._on_first_picture = on_first_picture
+        self._once_up = once_up
         self._crash_log = crash_log
         self._trace_callbacks = trace_callbacks
         self.session.playhead = replay
@@ -144,8 +153,6 @@ class OpusAgentApp(App[int]):
             self.set_keymap(keymap_of(self.settings.keys))
         if not self.is_headless:
             self._listen_to_signals()
-        if self._on_first_picture is not None:
-            self.session.call_after_refresh(self._on_first_picture)
         if self._trace_callbacks:
             self.bridge.trace_callbacks(True)
         if self._auto_tick:
@@ -158,6 +165,8 @@ class OpusAgentApp(App[int]):
             self.call(self.target)
         elif self.session.playhead is None:
             self.choose_target()
+        if self._once_up is not None:
+            self.set_timer(UP_AFTER_S, self._once_up)
 
     def _first_theme(self) -> str:
         """The terminal's own colours where it is to have none; what is set, then what was chosen last."""
@@ -194,7 +203,7 @@ class OpusAgentApp(App[int]):
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
         """Poll what is seen of these, from the top down: below a full screen nothing is."""
         for screen in reversed(screens):
-            if isinstance(screen, _POLLED):
+            if isinstance(screen, Polled):
                 screen.poll()
             if not screen.is_modal:
                 break
@@ -244,6 +253,8 @@ class OpusAgentApp(App[int]):
     @on(SessionScreen.TargetWanted)
     def choose_target(self) -> None:
         """Show the connect screen."""
+        from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
+
         self.push_screen(
             ConnectScreen(
                 self.bridge,
@@ -284,6 +295,8 @@ class OpusAgentApp(App[int]):
 
     def action_help(self) -> None:
         """What the keys do here."""
+        from tui.screens.help import HelpScreen
+
         if not isinstance(self.screen, HelpScreen):
             active = self.screen.active_bindings
             shown = {key: self.get_key_display(entry.binding) for key, entry in active.items()}
@@ -293,6 +306,8 @@ class OpusAgentApp(App[int]):
 
     def action_callbacks(self) -> None:
         """What callbacks do and how long they take."""
+        from tui.screens.callbacks import CallbacksScreen
+
         if not isinstance(self.screen, CallbacksScreen):
             self.push_screen(CallbacksScreen(self.bridge))
 
@@ -402,7 +417,7 @@ def run_app(
     start_engine: Callable[[], EngineLink] | None = None,
     demo: Callable[[], Target] | None = None,
     on_call: Callable[[Target], None] | None = None,
-    on_first_picture: Callable[[], object] | None = None,
+    once_up: Callable[[], object] | None = None,
     crash_log: Path | None = None,
     trace_callbacks: bool = False,
     replay: Playhead | None = None,
@@ -410,6 +425,7 @@ def run_app(
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
     ``demo`` tells where the local agent is, starting it if need be; ``call_demo`` calls it at once.
+    ``once_up`` is called when the first picture has been painted.
     ``trace_callbacks`` has every callback measured from the start, in both processes.
     """
     app = OpusAgentApp(
@@ -425,7 +441,7 @@ def run_app(
         start_engine=start_engine,
         demo=demo,
         on_call=on_call,
-        on_first_picture=on_first_picture,
+        once_up=once_up,
         crash_log=crash_log,
         trace_callbacks=trace_callbacks,
         replay=replay,

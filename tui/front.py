@@ -82,11 +82,13 @@ def run_screen(
             return engines[-1]
 
         def remember(called: Target) -> None:
-            collector.collect()
             if called.title != DEMO and called.title not in in_force.settings.profiles:
                 remember_target(called)
 
         bridge = Bridge(engines[0], time.monotonic_ns)
+        bridge.log.add_clear_callback(
+            collector.collect
+        )  # what was seen of the call before has just been let go
         try:
             return run_app(
                 bridge,
@@ -101,7 +103,7 @@ def run_screen(
                 start_engine=new_engine,
                 demo=local.target,
                 on_call=remember,
-                on_first_picture=collector.settle,
+                once_up=collector.settle,
                 crash_log=Path(engines[0].log_path),
                 call_demo=start_demo,
                 trace_callbacks=trace_callbacks,
@@ -137,7 +139,7 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
                     bridge,
                     memory=screen_memory(),
                     on_leave=remember_screen,
-                    on_first_picture=collector.settle,
+                    once_up=collector.settle,
                     settings=in_force.settings,
                     crash_log=Path(sound.log_path),
                     replay=engine.playhead,

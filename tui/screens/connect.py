@@ -60,7 +60,6 @@ _FAILURES = (OSError, RuntimeError, ValueError)
 class ConnectScreen(Screen[Target | None], inherit_bindings=False):
     """Ends with the target to call, or None."""
 
-    CSS_PATH = "connect.tcss"
     TITLE = "Connect"
     AUTO_FOCUS = "#targets"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)

@@ -24,8 +24,6 @@ from tui.models.event_search import (
 )
 from tui.models.event_terms import Filter, Text
 from tui.models.event_view import Line
-from tui.screens.export import ExportScreen
-from tui.screens.filter_help import FilterHelpScreen
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.prompt import PromptLine, Question
 
@@ -107,6 +105,8 @@ class LogScreen(Screen[None]):
 
     def action_filter_help(self) -> None:
         """The page that explains filters."""
+        from tui.screens.filter_help import FilterHelpScreen
+
         self.app.push_screen(FilterHelpScreen())
 
     # search
@@ -276,4 +276,6 @@ class LogScreen(Screen[None]):
 
     def action_export(self) -> None:
         """Choose what, and where to."""
+        from tui.screens.export import ExportScreen
+
         self.app.push_screen(ExportScreen(self.bridge, self.log_pane.view, Path.cwd()))

@@ -28,7 +28,6 @@ from tui.engine.wire import (
 from tui.models.events import Status
 from tui.models.layout import Layout
 from tui.screens.actions import SESSION, bindings
-from tui.screens.keypad import KeypadScreen
 from tui.screens.reading_screen import ReadingScreen
 from tui.screens.reasons import why_not
 from tui.screens.replay import ReplayKeys
@@ -227,6 +226,8 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
 
     def action_keypad(self) -> None:
         """Open the keypad."""
+        from tui.screens.keypad import KeypadScreen
+
         self.app.push_screen(KeypadScreen(lambda digit: self.bridge.send(SendDtmf(digits=digit))))
 
     def action_write(self) -> None:
