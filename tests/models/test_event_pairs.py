@@ -68,6 +68,10 @@ def test_what_has_no_identifier_is_closed_by_the_next() -> None:
     assert partners(pairs) == both_ways((2, 4)) | {3: 2}, "the first start was never stopped"
 
 
+def test_plain_pcm_says_start_and_end() -> None:
+    assert partners(pairs_of((SENT, {"type": "start"}), (SENT, {"type": "end"}))) == both_ways((1, 2))
+
+
 def test_append_and_commit() -> None:
     names = ["append", "append", "committed", "append", "commit", "committed", "append"]
     pairs = pairs_of(

@@ -4,6 +4,7 @@ import pytest
 
 from tests.ui.conftest import Staging, check_snapshot
 from tests.ui.fakes import MS, Script, a_call, devices, measured, telemetry, with_tools
+from tests.ui.test_reading import two_updates
 from tui.models import events as e
 from tui.models.target import Target
 from tui.screens.export import ExportScreen
@@ -92,6 +93,22 @@ async def test_modal(stage: Staging, script: Script, key: str, name: str) -> Non
         await s.play(a_call(script).take())
         await s.press(key)
         check_snapshot(f"{name}-80x24", s.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_compare(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(two_updates(script).take())
+        await s.press("b", "up", "D", "n")
+        check_snapshot(f"compare-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_audio_in_detail(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(a_call(script).take())
+        await s.press("home", "E", "g", "#", "2", "0", "enter", "enter", "enter", "down")
+        check_snapshot(f"audio-{size[0]}x{size[1]}", s.text())
 
 
 async def test_export(stage: Staging, script: Script) -> None:

@@ -127,5 +127,5 @@ class EventAudio:
 
 
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
-    """Whether so many bytes of the format sound that long."""
-    return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 1000
+    """Whether so many bytes of the format sound that long, to a hundredth: no two known rates are that close."""
+    return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

@@ -15,12 +15,10 @@ from typing import NamedTuple, overload
 from tui.models.describe import UNLISTED, Level, describe
 from tui.models.events import Direction, MessageLogged, SessionEvent
 
-COLUMNS_BYTES = 96
+COLUMNS_BYTES = 104
 """What an event takes here and as a row of the log, without its text."""
 _OWN_BYTES = 320
 """What an event that is kept whole takes on top, about, without its text."""
-_KEPT_BYTES = 160
-"""What it takes to know that a message was not kept as it was: two numbers in a dictionary."""
 _SHARED_TEXTS = 4096
 
 
@@ -51,8 +49,7 @@ class Events(Sequence[SessionEvent]):
         self.held_bytes = 0
         """What all of this takes, rows included, by a careful estimate."""
         self._offsets = array("q")
-        self._kept_bytes: dict[int, int] = {}
-        """Of messages that were kept shorter than they were, or longer; by index."""
+        self._kept_bytes = array("q")
         self._own: list[SessionEvent] = []
         self._shape_ids: dict[Shape, int] = {}
         self._message_ids: dict[tuple[str, Direction, bool], int] = {}
@@ -101,7 +98,7 @@ class Events(Sequence[SessionEvent]):
             summary=self.texts[index],
             size_bytes=self.sizes[index],
             offset=self._offsets[index],
-            kept_bytes=self._kept_bytes.get(index, 0),
+            kept_bytes=self._kept_bytes[index],
             audio_ms=self.audio_ms[index],
             known=shape.known,
         )
@@ -124,9 +121,7 @@ class Events(Sequence[SessionEvent]):
         self.shape_ids.append(shape_id)
         self.sizes.append(event.size_bytes)
         self.audio_ms.append(event.audio_ms)
-        if event.kept_bytes:
-            self._kept_bytes[len(self._offsets)] = event.kept_bytes
-            self.held_bytes += _KEPT_BYTES
+        self._kept_bytes.append(event.kept_bytes)
         self._offsets.append(event.offset)
         self.texts.append(self._shared.get(event.summary) or self._share(event.summary))
 
@@ -135,6 +130,7 @@ class Events(Sequence[SessionEvent]):
         self.shape_ids.append(self._id_of(Shape(what.kind, None, what.level, True)))
         self.sizes.append(0)
         self.audio_ms.append(0.0)
+        self._kept_bytes.append(0)
         self._offsets.append(len(self._own))
         self._own.append(event)
         self.texts.append("" if isinstance(event, UNLISTED) else what.summary)

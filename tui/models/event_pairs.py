@@ -61,6 +61,8 @@ RULES: tuple[Rule, ...] = (
     # Twilio
     Rule(End(RECEIVED, ("mark",), "mark.name"), End(SENT, ("mark",), "mark.name")),
     _span(SENT, "start", "stop"),
+    # Plain PCM
+    _span(SENT, "start", "end"),
     # OpenAI Realtime
     _asked("session.update", "session.updated"),
     _asked("input_audio_buffer.clear", "input_audio_buffer.cleared"),

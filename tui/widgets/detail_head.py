@@ -36,10 +36,10 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
 
 
 def audio_line(sound: Sound | None, row: Row) -> str:
-    """Format, level, whether it is clipped, and the key that plays it."""
+    """Format, level, whether it is clipped, and the key that plays it; how long it is stands above."""
     if sound is None:
         return "audio: not kept, or not where this protocol has it"
-    parts = [f"audio: {sound.format}", f"{sound.ms:g} ms"]
+    parts = [str(sound.format)]
     level = sound.loudness()
     if level is not None:
         parts.append(f"peak {level.peak_dbfs:z.1f} dBFS, RMS {level.rms_dbfs:z.1f}")
@@ -48,11 +48,10 @@ def audio_line(sound: Sound | None, row: Row) -> str:
         measured_ms = level.measured_samples * 1000 / sound.format.rate
         if measured_ms < sound.ms - 1:
             parts.append(f"level of its first {measured_ms / 1000:g} s")
-    seconds = row.audio_ms / 1000
     if row.count == 1:
         parts.append("p plays it")
-    elif seconds <= MAX_PLAYED_S:
-        parts.append(f"p plays the run, {seconds:.2f} s")
+    elif row.audio_ms <= MAX_PLAYED_S * 1000:
+        parts.append("p plays the run")
     else:
         parts.append(f"p plays the first {MAX_PLAYED_S} s of the run")
     return " · ".join(parts)
