@@ -5,16 +5,18 @@ Run ``python benchmarks/call.py all`` from the root, or one part of it: ``turns`
 engine and PortAudio with it, in calls with a scripted agent whose delays and whose sound are known; both devices
 are the two channels of one sink, recorded as one. Needs what the end-to-end tests need.
 
-Exit codes: 0 every bound holds; 1 one is missed; 3 the host took more than 1 % of the processors' time away, so that
-the run is not to be judged.
+Exit codes: 0 every bound holds; 1 one is missed; 2 a call could not be held; 3 the host took more than 1 % of the
+processors' time away, so that the run is not to be judged.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import perf_counter
 
 # a script finds what is in its own folder; the program is in the root
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -31,18 +33,24 @@ def main() -> int:
     """Run the parts that were asked for; gives the exit code."""
     asked = _arguments()
     code = 0
+    began_s = perf_counter()
     print("| what | measured | bound | |\n| --- | --: | --: | --- |", flush=True)
     for name, part in _parts(asked).items():
         if asked.part not in (name, "all"):
             continue
         with awake(), devices() as environment:
             steal = Steal()
-            rows, lines = part(environment)
+            try:
+                rows, lines = part(environment)
+            except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return 2
             stolen = steal.share
         for row in rows:
             print(row.row(stolen), flush=True)
         if asked.verbose:
-            print(f"{name}: {stolen:.2%} of the processors' time stolen", *lines, sep="\n", file=sys.stderr)
+            print(f"{name}: {stolen:.2%} of the processors' time stolen,", end=" ", file=sys.stderr)
+            print(f"{perf_counter() - began_s:.0f} s since the beginning", *lines, sep="\n", file=sys.stderr)
         missed = any(row.holds is False for row in rows)
         code = 3 if stolen > MAX_STEAL else code or int(missed)
     return code

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import sys
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device
@@ -24,16 +26,17 @@ class Played:
         self.queue = PlaybackQueue(RATE)
         self.speaker = Speaker(self.queue, block_ms=20, latency="low", clock_ns=lambda: self.now_ns)
         self.speaker.open_device(find_device("auto", "output"))
-        (self.stream,) = sound.streams
+        self.sound = sound
 
-    def call_back(self, lead_ms: float, *, underflow: bool = False, wait_ms: int = 20) -> None:
+    def call_back(self, lead_ms: float, *, underflow: bool = False, wait_ms: int = 20) -> bytes:
         out = bytearray(2 * BLOCK)
         # PortAudio's clock is not ours: only the difference means anything.
         time = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.0 + lead_ms / 1000)
         status: Any = SimpleNamespace(output_underflow=True) if underflow else None
-        self.stream.arguments["callback"](memoryview(out), BLOCK, time, status)
+        self.sound.streams[-1].arguments["callback"](memoryview(out), BLOCK, time, status)
         assert self.speaker.take_callback_error() is None
         self.now_ns += wait_ms * MS
+        return bytes(out)
 
 
 @pytest.fixture
@@ -75,3 +78,17 @@ async def test_a_flush_counts_as_unheard_what_the_device_really_held(played: Pla
     played.now_ns -= 20 * MS
     (cut,), _ = await played.speaker.flush()
     assert cut.handed_frames - cut.heard_frames == (120 + 20) * 16
+
+
+async def test_a_device_that_is_opened_again_loses_nothing_of_what_it_was_given(played: Played) -> None:
+    said = np.arange(1, 20 * BLOCK + 1, dtype="<i2").tobytes()
+    played.queue.feed("a", said, played.now_ns)
+    heard = b"".join(played.call_back(1) for _ in range(5))
+    opening = asyncio.ensure_future(played.speaker.reopen(find_device("auto", "output")))
+    await asyncio.sleep(0)
+    # While the device plays what it holds it is given silence, and the queue waits.
+    assert not any(played.call_back(1) + played.call_back(1))
+    await opening
+    assert len(played.sound.streams) == 2
+    heard += b"".join(played.call_back(1) for _ in range(15))
+    assert heard == said

@@ -59,6 +59,8 @@ class Speaker:
         self._pulled_frames = 0
         self._played: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
         self._stream: devices.Stream | None = None
+        self._resting = False
+        """The device is to be given back: nothing more is taken from the queue."""
         self._resampler: LiveResampler | None = None
         self._resampled = b""
         self._clocked: asyncio.Task[None] | None = None
@@ -103,10 +105,17 @@ class Speaker:
         return busy_ns
 
     async def drop(self) -> None:
-        """Give back the device for a while: what is queued waits."""
+        """Give back the device for a while: what it holds is heard, what is queued waits."""
+        if self._stream and not self._stream.vanished:
+            self._resting = True
+            await asyncio.sleep(self._lead_ns / 1e9 + self._block_ms / 1000)
+        await self._give_back()
+
+    async def _give_back(self) -> None:
         if self._stream:
             stream, self._stream = self._stream, None
             await asyncio.to_thread(stream.close)
+        self._resting = False
 
     async def reopen(self, device: devices.Device) -> None:
         """Play on through this device; a file ends with it.
@@ -183,7 +192,7 @@ class Speaker:
     async def close(self) -> None:
         """Stop and give back the device or the file."""
         self._callback_ns = None
-        await self.drop()
+        await self._give_back()
         self._stop_clock()
 
     def _stop_clock(self) -> None:
@@ -206,9 +215,12 @@ class Speaker:
                 self._instants.restart()
             now_ns = self._callback_ns = self._clock_ns()
             self._lead_ns = _lead_ns(time, self.latency_ms)
-            outdata[:] = (
-                self._pull_resampled(frames, now_ns) if self._resampler else self._pull(frames, now_ns)
-            )
+            if self._resting:
+                outdata[:] = self._rest(frames)
+            elif self._resampler:
+                outdata[:] = self._pull_resampled(frames, now_ns)
+            else:
+                outdata[:] = self._pull(frames, now_ns)
             self._busy_ns = max(self._busy_ns, self._clock_ns() - now_ns)
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
@@ -222,6 +234,14 @@ class Speaker:
         self._pulled_frames += frames
         self._on_heard(heard_ns, block)
         return block
+
+    def _rest(self, frames: int) -> bytes:
+        """What was taken from the queue already, then silence."""
+        if self._resampler:
+            self._resampled += self._resampler.finish()
+            self._resampler = None
+        block, self._resampled = self._resampled[: 2 * frames], self._resampled[2 * frames :]
+        return block + bytes(2 * frames - len(block))
 
     def _pull_resampled(self, frames: int, now_ns: int) -> bytes:
         assert self._resampler is not None
