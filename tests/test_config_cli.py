@@ -153,3 +153,11 @@ def test_the_file_to_begin_with_shows_every_setting_as_it_can_be_written(tmp_pat
         assert set(table[section]) == set(getattr(Settings(), section).__struct_fields__)
     written = {*table["target"], *table["profiles"]["staging"]}
     assert written == {*Settings().target.__struct_fields__, "url"}
+
+
+def test_every_action_is_listed_with_the_keys_it_is_on(file: Path) -> None:
+    file.write_text("[keys]\nmark = ['f6', 'ctrl+b']")
+    lines = ran("config", "--keys", "--config", str(file)).output.splitlines()
+    assert any(re.match(r"mark +f6 ctrl\+b +Mark the event", line) for line in lines)
+    assert any(re.match(r"previous_mark +\[ +Go to the mark before", line) for line in lines)
+    assert any(line.startswith("log.page_down ") for line in lines)

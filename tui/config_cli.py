@@ -34,11 +34,11 @@ class Row(NamedTuple):
 
 @click.command()
 @option("--init", is_flag=True, help="Write a file with every setting in comments, if there is none.")
+@option("--keys", is_flag=True, help="Print every action that [keys] can name, with the keys it is on.")
 @given.config_option
-def config(init: bool) -> None:
+def config(init: bool, keys: bool) -> None:
     """Print where the settings file is, and what is in force and who says so."""
     from tui.config.reading import settings_path
-    from tui.models.text import one_line
 
     if init:
         path = settings_path(given.settings_file())
@@ -50,12 +50,15 @@ def config(init: bool) -> None:
         from tui.screens.settings import check_screen
 
         check_screen(in_force)
+    if keys:
+        from tui.screens.keymap import every_action, keymap_of
+
+        actions = every_action(keymap_of(in_force.settings.keys))
+        _print_table([Row(*action) for action in actions])
+        return
     there = "" if in_force.found else " (not there; opusagent-tui config --init writes one)"
     click.echo(f"{in_force.path}{there}\n")
-    rows = list(rows_of(in_force))
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for row in rows:
-        click.echo(one_line(f"{row.name:{widths[0]}}  {row.value:{min(widths[1], 50)}}  {row.who}"))
+    _print_table(list(rows_of(in_force)))
 
 
 def rows_of(in_force: SettingsInForce) -> Iterator[Row]:
@@ -63,7 +66,10 @@ def rows_of(in_force: SettingsInForce) -> Iterator[Row]:
     settings = in_force.settings
     for section in ("thresholds", "screen", "sessions"):
         for key, value in _fields(getattr(settings, section)):
-            yield Row(f"{section}.{key}", _shown(key, value), _who(in_force, f"{section}.{key}"))
+            who = _who(in_force, f"{section}.{key}")
+            if value is None:
+                value, who = _otherwise(in_force, key)
+            yield Row(f"{section}.{key}", _shown(key, value), who)
     both = {**dict(_fields(settings.target)), **_set_fields(in_force.environment)}
     for key, value in both.items():
         who = _who(in_force, f"target.{key}")
@@ -74,6 +80,14 @@ def rows_of(in_force: SettingsInForce) -> Iterator[Row]:
             yield Row(f"profiles.{name}.{key}", _shown(key, value), "file")
     for action, keys in settings.keys.items():
         yield Row(f"keys.{action}", " ".join(keys), "file")
+
+
+def _print_table(rows: list[Row]) -> None:
+    from tui.models.text import one_line
+
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for row in rows:
+        click.echo(one_line(f"{row.name:{widths[0]}}  {row.value:{min(widths[1], 50)}}  {row.who}"))
 
 
 def _write_starter(path: Path) -> None:
@@ -97,6 +111,20 @@ def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
 
 def _set_fields(struct: msgspec.Struct) -> dict[str, Any]:
     return {key: value for key, value in _fields(struct) if value not in (None, {}, ())}
+
+
+def _otherwise(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
+    """What goes where nobody says anything, and why."""
+    from tui.config.targets import sessions_folder
+    from tui.remembered import screen_memory
+
+    match key:
+        case "folder":
+            return str(sessions_folder(in_force)), "default"
+        case "theme" if theme := screen_memory().theme:
+            return theme, "chosen last"
+        case _:
+            return None, "default"
 
 
 def _who(in_force: SettingsInForce, name: str) -> str:

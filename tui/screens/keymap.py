@@ -83,6 +83,18 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
     return keymap
 
 
+def every_action(keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """What a keymap can name: the action, its keys as they are now, and what it does."""
+    owners: list[type[DOMNode]] = [App, *(each for place in PLACES.items() for each in (place[0], *place[1]))]
+    found: dict[str, tuple[list[str], str]] = {}
+    for binding in (binding for owner in owners for binding in _bound(owner) if binding.id):
+        action = binding.id or ""
+        keys, _ = found.setdefault(action, ([], binding.tooltip or binding.description))
+        now = map(format_key, keymap.get(action, binding.key).split(","))
+        keys += [key for key in now if key not in keys]
+    return [(action, " ".join(keys), text) for action, (keys, text) in found.items()]
+
+
 def _bound(owner: type[DOMNode]) -> list[Binding]:
     """What a screen, a pane or the program binds: one for each key."""
     return list(Binding.make_bindings(bindings(APP) if owner is App else owner.BINDINGS))
