@@ -20,6 +20,7 @@ from tui.models.event_search import (
     at_number,
     at_time,
     find,
+    finding,
     next_turn,
     search_pattern,
 )
@@ -72,6 +73,18 @@ def test_search_goes_on_at_the_other_end() -> None:
     assert find(view, Text(Words("of b")), 1) == Found(1, 1, True), "the only one is where one is"
     assert find(view, Text(Words("zzz")), 1) is None
     assert find(view_of(), a, 0) is None
+
+
+def test_lines_are_searched_a_block_at_a_time_until_a_new_session_begins() -> None:
+    view = view_of(*(message(f"kind {number}") for number in range(1000)))
+    steps = list(finding(view, parse('"kind 999"'), 0))
+    assert len(steps) > 2
+    assert [step.position for step in steps if step is not None] == [999]
+    assert steps[-1] is not None
+    search = finding(view, parse('"kind 999"'), 0)
+    assert next(search) is None
+    view.log.apply(started())
+    assert list(search) == []
 
 
 def test_a_match_in_a_closed_run_names_the_event() -> None:

@@ -49,14 +49,28 @@ def find(
     It goes from row to row, and in opened runs from event to event. To begin at an end, ``position`` is -1 or the
     number of lines.
     """
+    return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
+
+
+def finding(
+    view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
+) -> Iterator[Found | None]:
+    """`find` a block of rows at a time: None for each without a match, at the end what was found, if anything.
+
+    A new session ends it.
+    """
+    events = view.log.events
     row, rest = _leave(view, position, forward=forward)
     event = _outermost(wanted(rest, view.context), forward=forward)
-    if event is None:
-        event = _beyond(view, wanted, row, forward=forward)
-    wrapped = event is None and wrap
-    if wrapped:
-        event = _beyond(view, wanted, -1 if forward else NO_ROW, forward=forward)
-    return None if event is None else Found(_position(view, event), event, wrapped)
+    if event is not None:
+        yield Found(_position(view, event), event, False)
+        return
+    for wrapped in (False, True) if wrap else (False,):
+        begin = (-1 if forward else NO_ROW) if wrapped else row
+        for event in _beyond(view, wanted, begin, forward=forward):
+            yield None if event is None else Found(_position(view, event), event, wrapped)
+            if event is not None or view.log.events is not events:
+                return
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
@@ -167,8 +181,8 @@ def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Seque
     return line.row, opened[: bisect_left(opened, line.event) if line.member else 0]
 
 
-def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> int | None:
-    """The nearest matching event in the rows beyond this one."""
+def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iterator[int | None]:
+    """The nearest matching event in the rows beyond this one, block by block."""
     rows, size = view.rows, _BLOCK
     place = bisect_right(rows, row) if forward else bisect_left(rows, row)
     while place < len(rows) if forward else place > 0:
@@ -177,10 +191,11 @@ def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> int 
         nearest = _outermost([view.log.row_ids[index] for index in found], forward=forward)
         if nearest is not None:
             in_row = [index for index in found if view.log.row_ids[index] == nearest]
-            return _outermost(in_row, forward=forward)
+            yield _outermost(in_row, forward=forward)
+            return
+        yield None
         place += size if forward else -size
         size = min(2 * size, _LARGEST_BLOCK)
-    return None
 
 
 def _events_of(view: EventView, rows: Sequence[int]) -> list[int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 from textual.screen import Screen
 
@@ -15,10 +17,12 @@ from tui.models.event_pairs import Pairs
 from tui.models.event_search import (
     ERRORS,
     MARKED,
+    Found,
     RawSearch,
     at_number,
     at_time,
     find,
+    finding,
     next_turn,
     search_pattern,
 )
@@ -27,8 +31,8 @@ from tui.models.event_view import Line
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.prompt import PromptLine, Question
 
-RAW_BUDGET_MS = 30.0
-"""Of a tick, for searching in raw messages: a key waits for no more."""
+SEARCH_BUDGET_MS = 30.0
+"""Of a tick, for searching in lines or raw messages: a key waits for no more."""
 
 
 class LogScreen(Screen[None]):
@@ -40,6 +44,7 @@ class LogScreen(Screen[None]):
         self.log_pane = EventLogPane(bridge, id="log")
         self.prompt = PromptLine(id="prompt")
         self._pairs = Pairs(bridge.log, bridge.raw_message)
+        self._line_search: Iterator[Found | None] | None = None
         self._raw_search: RawSearch | None = None
 
     @property
@@ -132,7 +137,7 @@ class LogScreen(Screen[None]):
 
     def _search(self, text: str) -> str:
         problem = self._highlight(text)
-        self._raw_search = None
+        self._stop_searching()
         if not problem and self.searching:
             self.action_find_next("n")
         self.offer_actions()
@@ -143,11 +148,10 @@ class LogScreen(Screen[None]):
         pane, forward = self.log_pane, key == "n"
         if pane.pattern is None:
             return
-        if not self._jump(Text(pane.pattern), forward=forward, what=""):
-            self._raw_search = RawSearch(
-                pane.view, pane.pattern, pane.cursor, self.bridge.raw_message, forward=forward
-            )
-            self.search_on()
+        view, cursor = pane.view, pane.cursor
+        self._line_search = finding(view, Text(pane.pattern), cursor, forward=forward)
+        self._raw_search = RawSearch(view, pane.pattern, cursor, self.bridge.raw_message, forward=forward)
+        self.search_on()
 
     def poll_log(self) -> None:
         """Filter and search on, a slice at each tick."""
@@ -155,27 +159,46 @@ class LogScreen(Screen[None]):
         self.search_on()
 
     def search_on(self) -> None:
-        """Search on in the raw messages, a slice at each tick."""
-        search = self._raw_search
-        if search is None:
-            return
-        progress = search.step(RAW_BUDGET_MS)
+        """Search on in the lines and then in the raw messages, a slice at each tick."""
+        if self._line_search is not None:
+            self._search_lines(self._line_search)
+        if self._line_search is None and self._raw_search is not None:
+            self._search_messages(self._raw_search)
+
+    def _search_lines(self, search: Iterator[Found | None]) -> None:
+        deadline = perf_counter() + SEARCH_BUDGET_MS / 1000
+        for found in search:
+            if found is not None:
+                self._stop_searching()
+                self.log_pane.move_to(found.position, centre=True)
+                self.log_pane.say("wrapped" if found.wrapped else "")
+                return
+            if perf_counter() >= deadline:
+                self.log_pane.say("searching")
+                return
+        self._line_search = None
+
+    def _search_messages(self, search: RawSearch) -> None:
+        progress = search.step(SEARCH_BUDGET_MS)
         if not search.done:
             self.log_pane.say(f"searching the messages, {progress:.0%}")
             return
-        self._raw_search = None
+        self._stop_searching()
         if search.found is None:
             self.log_pane.say("no match")
         else:
             self.log_pane.move_to(search.found.position, centre=True)
             self.log_pane.say("in the message" + (" · wrapped" if search.found.wrapped else ""))
 
+    def _stop_searching(self) -> None:
+        self._line_search = self._raw_search = None
+
     # jumps
 
     def _jump(self, wanted: Filter, *, forward: bool, what: str) -> bool:
         """To the next match; ``what`` there is none of. Says so, and whether it wrapped."""
         pane = self.log_pane
-        self._raw_search = None
+        self._stop_searching()
         found = find(pane.view, wanted, pane.cursor, forward=forward)
         if found is not None:
             pane.move_to(found.position, centre=True)
