@@ -178,6 +178,18 @@ async def test_one_message_of_an_opened_run_is_played_alone(stage: Staging, scri
         )
 
 
+async def test_what_is_played_in_its_place_is_not_stopped_for_it(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("playStream.chunk", chunk(1), audio_ms=20).take())
+        await s.press("p")
+        other = s.bridge.play(PlayAudio(path="/tmp/other.wav"))
+        await s.play([PlayingAudio(clip=other, at_ms=0, playing=True)])
+        assert "p stops" not in s.text()
+        s.sent()
+        await s.press("p")
+        assert any(isinstance(again, PlayAudio) and again.wire for again in s.sent())
+
+
 async def test_what_cannot_be_played_says_why(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).message("mark", {}).take())
