@@ -228,6 +228,7 @@ class LiveSession:
             self._tell_audio()
             self._tell_late_results()
             self._log.tell_counts()
+            self.journal.tell_losses()
             self._telemetry(self._health(self._clock_ns()))
             await asyncio.sleep(WATCH_INTERVAL_S)
 
@@ -280,6 +281,7 @@ class LiveSession:
         self._user_audio.finish()
         self._tell_audio(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
+        self.journal.tell_losses(at_the_end=True)
         await self.audio.close()
 
     def _end(self, reason: str) -> None:

@@ -129,6 +129,16 @@ def test_the_greeting_is_turn_0_and_not_among_the_latencies() -> None:
     assert metrics.response_latencies_ms == [515]
 
 
+def test_a_latency_over_the_session_is_not_told_as_one() -> None:
+    absurd = fold(
+        active(), edge(USER, True, -5000), edge(USER, False, -4000), *answered("r", 1700), ended(9000)
+    )
+    (turn,) = [turn for turn in absurd.turns if turn.number]
+    assert turn.response_latency_ms is None
+    assert "longer than the session" in turn.unmeasured
+    assert absurd.response_latencies_ms == []
+
+
 def test_a_turn_without_a_latency_says_why() -> None:
     silent = fold(active(), *spoken(1000, 2000), ended(9000))
     assert [turn.unmeasured for turn in silent.turns] == [

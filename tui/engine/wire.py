@@ -183,6 +183,14 @@ class DeviceInfo(msgspec.Struct, frozen=True):
     default_input: bool
     default_output: bool
 
+    def channels(self, direction: str) -> int:
+        """How many it has that way, "input" or "output"; 0 when it cannot be used so."""
+        return self.inputs if direction == "input" else self.outputs
+
+    def is_default(self, direction: str) -> bool:
+        """Whether the system prefers it that way."""
+        return self.default_input if direction == "input" else self.default_output
+
 
 class DeviceList(_Item, frozen=True, tag="devices"):
     """The sound devices, or what is wrong with them."""
@@ -190,9 +198,13 @@ class DeviceList(_Item, frozen=True, tag="devices"):
     devices: tuple[DeviceInfo, ...]
     problem: str = ""
 
-    def spec_of(self, device: DeviceInfo) -> str:
+    def usable(self, direction: str) -> list[DeviceInfo]:
+        """Those that can be the microphone ("input") or the speaker ("output")."""
+        return [device for device in self.devices if device.channels(direction)]
+
+    def spec_of(self, device: DeviceInfo, direction: str) -> str:
         """What to ask for it by: its name, which holds the next time; an index only for names that come twice."""
-        alone = sum(other.name == device.name for other in self.devices) == 1
+        alone = [other.name for other in self.usable(direction)].count(device.name) == 1
         return device.name if alone else str(device.index)
 
 

@@ -68,7 +68,7 @@ class UserAudio:
             self._early.clear()
             self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
         elif self._audio.playback.playing and not self._caller.barge_in:
-            self._journal.lost(e.Loss.WITHHELD, 1)
+            self._journal.losing(e.Loss.WITHHELD)
             self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
         else:
             self._keep_early(block)
@@ -82,7 +82,7 @@ class UserAudio:
     def _keep_early(self, block: Captured) -> None:
         if len(self._early) >= EARLY_BLOCKS:
             self._early.popleft()
-            self._journal.lost(e.Loss.UNSENT, 1, "the user stream is not open")
+            self._journal.losing(e.Loss.UNSENT, "the user stream is not open")
         self._early.append(block)
 
     async def _load_detector(self, rate: int) -> None:

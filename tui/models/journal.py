@@ -9,6 +9,7 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.session_state import SessionState
+from tui.models.tally import Tally
 
 Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
@@ -34,6 +35,8 @@ class Journal:
         self._sink = sink
         self._keep_raw = keep_raw
         self.clock_ns = clock_ns
+        self._losing: Tally[tuple[e.Loss, str]] = Tally()
+        self._told_losing: dict[tuple[e.Loss, str], int] = {}
 
     def emit(self, event: Emitted) -> Emitted:
         """Make something true: number the event, fold it, hand it on."""
@@ -111,3 +114,18 @@ class Journal:
     def lost(self, loss: e.Loss, count: float, detail: str = "") -> None:
         """Count a loss."""
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail))
+
+    def losing(self, loss: e.Loss, detail: str = "") -> None:
+        """Count one more block of a loss that may go on: told at once, then once a second (`tell_losses`)."""
+        if count := self._losing.add((loss, detail), self.clock_ns()):
+            self._tell_losing(loss, detail, count)
+
+    def tell_losses(self, *, at_the_end: bool = False) -> None:
+        """Tell what went on since it was told; called often."""
+        for (loss, detail), count in self._losing.untold(self.clock_ns(), all_of_them=at_the_end):
+            self._tell_losing(loss, detail, count)
+
+    def _tell_losing(self, loss: e.Loss, detail: str, count: int) -> None:
+        told = self._told_losing.get((loss, detail), 0)
+        self._told_losing[loss, detail] = count
+        self.lost(loss, count - told, detail)

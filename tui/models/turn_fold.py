@@ -49,6 +49,7 @@ class TurnFold:
         self.turns = turns
         self._boundary = TurnBoundary()
         self._now: _Measured | None = None
+        self._active_ns: int | None = None
         self._of_reply: dict[str, _Measured] = {}
         self._heard: _Measured | None = None
         """The turn whose reply was the last to begin to play."""
@@ -68,6 +69,7 @@ class TurnFold:
             self._now.turn.last_event = event.number
         match event:
             case e.StatusChanged(new=e.Status.ACTIVE) if self._now is None:
+                self._active_ns = event.at_ns
                 self._begin(event, number=0)
             case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR) if self._now:
                 self._explain(self._now)
@@ -215,6 +217,9 @@ class TurnFold:
             return
         if turn.agent_began_ns < began_ns:
             turn.unmeasured = "the agent began before the user had finished"
+            return
+        if self._active_ns is not None and began_ns < self._active_ns:
+            turn.unmeasured = "it would be longer than the session: an instant is dated before its beginning"
             return
         turn.response_latency_ms = (turn.agent_began_ns - began_ns) / NS_PER_MS
         turn.parts = _parts(measured, playing, began_ns)

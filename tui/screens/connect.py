@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 
 from tui.bridge import Bridge
 from tui.config.targets import Listed, url_problem
-from tui.engine.wire import DeviceInfo, DeviceList, ListDevices
+from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
@@ -144,10 +144,8 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         if devices is None or devices is self._devices or not self._ready():
             return
         self._devices = devices
-        self.capture.offer(_labels([device for device in devices.devices if device.inputs]))
-        self.playback.offer(
-            {**_labels([device for device in devices.devices if device.outputs]), "none": "none"}
-        )
+        self.capture.offer(_labels(devices, "input"))
+        self.playback.offer({**_labels(devices, "output"), "none": "none"})
         _say(self.audio_problem, devices.problem)
 
     def _ready(self) -> bool:
@@ -262,14 +260,11 @@ def _line_of(target: Target) -> Content:
     )
 
 
-def _labels(devices: Sequence[DeviceInfo]) -> dict[str, str]:
-    """Names are what is kept for the next time; an index is only for names that come twice."""
-    names = [device.name for device in devices]
+def _labels(listed: DeviceList, direction: str) -> dict[str, str]:
     labels = {"auto": "auto"}
-    for device in devices:
-        default = " (default)" if device.default_input or device.default_output else ""
-        value = device.name if names.count(device.name) == 1 else str(device.index)
-        labels[value] = f"{device.index} {device.name}{default}"
+    for device in listed.usable(direction):
+        default = " (default)" if device.is_default(direction) else ""
+        labels[listed.spec_of(device, direction)] = f"{device.index} {device.name}{default}"
     return labels
 
 

@@ -85,21 +85,22 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self._tell(error.message if error else listed.problem)
 
     def _fill(self, options: OptionList, direction: str, listed: DeviceList) -> None:
-        usable = [device for device in listed.devices if _channels(device, direction)]
+        usable = listed.usable(direction)
         under_cursor = options.highlighted_option
         if under_cursor is not None:
-            wanted = [listed.spec_of(device) == under_cursor.id for device in usable]
+            wanted = [listed.spec_of(device, direction) == under_cursor.id for device in usable]
         else:
             wanted = [self._used(device, direction, listed) for device in usable]
         options.set_options(
-            Option(self._line(device, direction, listed), id=listed.spec_of(device)) for device in usable
+            Option(self._line(device, direction, listed), id=listed.spec_of(device, direction))
+            for device in usable
         )
         if usable:
             options.highlighted = wanted.index(True) if any(wanted) else 0
 
     def _line(self, device: DeviceInfo, direction: str, listed: DeviceList) -> Content:
         used = self._used(device, direction, listed)
-        default = device.default_input if direction == "input" else device.default_output
+        default = device.is_default(direction)
         word = "  in use" if self.bridge.state.status.live else "  next call"
         return Content.assemble(
             ("● " if used else "  ", "$text-success"),
@@ -115,8 +116,8 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             return device.name == (state.capture if direction == "input" else state.playback)
         spec = self._specs.get(direction, "auto")
         if spec == "auto":
-            return device.default_input if direction == "input" else device.default_output
-        return spec in (listed.spec_of(device), device.name, str(device.index))
+            return device.is_default(direction)
+        return spec in (listed.spec_of(device, direction), device.name, str(device.index))
 
     def _tell(self, sentence: str) -> None:
         self._told.update(one_line(sentence, 400))
@@ -140,7 +141,3 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     def action_close(self) -> None:
         """Done."""
         self.dismiss()
-
-
-def _channels(device: DeviceInfo, direction: str) -> int:
-    return device.inputs if direction == "input" else device.outputs

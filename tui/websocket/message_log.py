@@ -52,7 +52,7 @@ class MessageLog:
 
     def dropped(self, message: Outgoing) -> None:
         """User audio that never goes out."""
-        self._journal.lost(e.Loss.UNSENT, 1, message.kind)
+        self._journal.losing(e.Loss.UNSENT, message.kind)
 
     async def received(self, received: Received) -> None:
         """A message has come; understood or not."""
