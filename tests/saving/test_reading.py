@@ -193,3 +193,18 @@ def test_reading_and_listing_load_no_numpy() -> None:
     """The screen's process opens sessions too."""
     code = "import sys, tui.engine.saved_engine, tui.saving.listing; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_tracks_that_were_cut_short_are_read_as_far_as_they_are_there(folder: Path) -> None:
+    path = folder / "audio.wav"
+    path.unlink(missing_ok=True)
+    tracks = StereoFile(path, 8_000)
+    tracks.put(Channel.USER, 0, b"\1\0" * 16_000)
+    tracks.extend(16_000)
+    tracks.close()
+    os.truncate(path, 44 + 4 * 4_000)
+    with open_session(folder) as saved:
+        assert saved.audio is not None
+        assert saved.audio.frames == 4_000
+        assert len(saved.audio.read(0, 9_000).user) == 8_000
+        assert saved.problems == ["audio.wav is cut short: 0.5 s of 2.0 s are there."]

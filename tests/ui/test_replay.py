@@ -9,10 +9,12 @@ import pytest
 from textual.geometry import Offset
 
 from tests.ui.conftest import Stage, Staging, check_snapshot
-from tests.ui.fakes import MS, START_NS, FakeClock, Script, a_call
+from tests.ui.fakes import MS, START_NS, FakeClock, FakeEngine, Script, a_call
+from tui.bridge import Bridge
 from tui.engine.wire import Peaks, PlayAudio, PlayingAudio
 from tui.models import events as e
 from tui.models.playhead import Playhead, Sound
+from tui.screens.session import SessionScreen
 
 LAST_NS = START_NS + 10_000 * MS
 
@@ -269,3 +271,9 @@ async def test_snapshots(opened: Opening, size: tuple[int, int]) -> None:
         await r.stage.press("space")
         await r.engine_says(4_321)
         check_snapshot(f"replay-{size[0]}x{size[1]}", r.stage.text())
+
+
+async def test_a_key_that_is_typed_before_there_is_a_screen_does_nothing() -> None:
+    screen = SessionScreen(Bridge(FakeEngine(), FakeClock()))
+    await screen.action_go_to()
+    assert not screen.prompt.is_open

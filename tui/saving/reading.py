@@ -181,11 +181,15 @@ class SavedSession:
         starts_ns = record.started_ns if record.audio_starts_ns is None else record.audio_starts_ns
         file = os.fdopen(descriptor, "rb")
         try:
-            return SavedAudio(file, self.folder / AUDIO_FILE, starts_ns or 0)
+            audio = SavedAudio(file, self.folder / AUDIO_FILE, starts_ns or 0)
         except (OSError, EOFError, wave.Error) as error:
             file.close()
             self._name(f"{AUDIO_FILE} cannot be read: {_reason(error) or 'it ends too soon'}.")
             return None
+        if audio.frames < audio.promised_frames:
+            there_s, promised_s = audio.frames / audio.rate, audio.promised_frames / audio.rate
+            self._name(f"{AUDIO_FILE} is cut short: {there_s:.1f} s of {promised_s:.1f} s are there.")
+        return audio
 
     def _open(self, name: str, missing: str = "") -> int | None:
         """A descriptor to read a file of the session; a problem is named, once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import wave
 from array import array
 from pathlib import Path
@@ -27,7 +28,10 @@ class SavedAudio:
         if (self._wave.getnchannels(), self._wave.getsampwidth()) != (2, 2):
             raise wave.Error("it is not 16-bit stereo")
         self.rate: int = self._wave.getframerate()
-        self.frames: int = self._wave.getnframes()
+        self.promised_frames: int = self._wave.getnframes()
+        """As the header says."""
+        there_bytes = os.fstat(file.fileno()).st_size - file.tell()
+        self.frames: int = min(self.promised_frames, there_bytes // 4)
         self.starts_ns = starts_ns
         """The instant of the first sample, on the clock of the events."""
 

@@ -70,6 +70,8 @@ class LogScreen(Screen[None]):
         raise NotImplementedError
 
     async def _ask(self, question: Question, value: str = "") -> None:
+        if not self.is_attached:
+            return  # typed before there is a screen
         # Many sessions never ask; mounted from the start its five widgets would delay the first picture.
         if not self.prompt.is_attached:
             await self.mount(self.prompt)

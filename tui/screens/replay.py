@@ -12,6 +12,7 @@ from tui.models.playhead import Playhead, Sound
 from tui.screens.log_screen import LogScreen
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.rows import RowsView
+from tui.widgets.strip import SessionStrip
 from tui.widgets.transcript import TranscriptPane
 from tui.widgets.transport import Transport
 from tui.widgets.waveform import WaveformStrip
@@ -98,6 +99,7 @@ class ReplayKeys(LogScreen):
     Where events come as the playhead reaches them (``--speed``), the log follows its end and its cursor is free.
     """
 
+    strip: SessionStrip
     transcript: TranscriptPane
     playhead: Playhead | None = None
     """Of the saved session that is shown; None in a call. To be set before the screen is mounted."""
@@ -110,6 +112,7 @@ class ReplayKeys(LogScreen):
         """What stands in place of the meters."""
         if self.playhead is not None:
             self.add_class("-replay")
+            self.strip.hint = "no events can be read"
             self.sound = TrackSound(self.bridge, self.playhead)
             self.transport = Transport(self.playhead, id="transport")
             self.waveform = WaveformStrip(self.bridge, self.playhead, id="waveform")

@@ -63,6 +63,8 @@ class SessionStrip(Static, ModelPanel):
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.thresholds = thresholds
+        self.hint = "no session: c calls, n chooses whom"
+        """What to say where there is no session."""
         self._shown: Content | None = None
 
     def listen(self) -> Iterable[Registration]:
@@ -81,7 +83,7 @@ class SessionStrip(Static, ModelPanel):
         figures = [*_figures(state.metrics, self.thresholds), *_usage(state.usage)]
         content = Content("\n").join(
             (
-                spread(_who(state), _controls(state, now_ns), width),
+                spread(_who(state, self.hint), _controls(state, now_ns), width),
                 spread(figures, _doing(state, telemetry), width),
             )
         )
@@ -131,11 +133,11 @@ def _cells(groups: Sequence[Group]) -> int:
     return sum(cell_len(text) for text, _ in _joined(groups))
 
 
-def _who(state: SessionState) -> list[Group]:
+def _who(state: SessionState, hint: str) -> list[Group]:
     glyph, style = STATUS_LOOKS[state.status]
     groups = [Group([(f"{glyph} {state.status.value}", style)])]
     if not state.protocol:
-        return [*groups, Group([("no session: c calls, n chooses whom", _MUTED)], 1)]
+        return [*groups, Group([(hint, _MUTED)], 1)]
     groups.append(Group([(one_line(state.title or state.target, 40), "bold $foreground")]))
     groups.append(Group([(one_line(state.protocol, 20), "$primary")], 2))
     if state.reason:
