@@ -195,7 +195,7 @@ class OpusAgentApp(App[int]):
         self._ticks += 1
         with self.batch_update():
             self.bridge.drain()
-            refreshing = self._ticks % TICKS_PER_REFRESH == 0 or not self._auto_tick
+            refreshing = self._ticks % TICKS_PER_REFRESH == 0 or not self._auto_tick or self.bridge.began_anew
             if refreshing:
                 self.bridge.refresh()
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])

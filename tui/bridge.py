@@ -30,7 +30,15 @@ from tui.engine.wire import (
     TraceCallbacks,
 )
 from tui.models.event_log import EventLog
-from tui.models.events import ErrorRaised, MessageLogged, SessionEvent, Status, StatusChanged, Telemetry
+from tui.models.events import (
+    ErrorRaised,
+    MessageLogged,
+    SessionEvent,
+    SessionStarted,
+    Status,
+    StatusChanged,
+    Telemetry,
+)
 from tui.models.session_state import SessionState
 from tui.models.transcript import Transcript
 from tui.models.waveform import Waveform
@@ -54,6 +62,8 @@ class Bridge:
         self.engine_callbacks: tuple[CallbackStats, ...] = ()
         """What tracing has measured in the engine; see `trace_callbacks`."""
         self.engine_ready = False
+        self.began_anew = False
+        """A session has begun since the last `refresh`: what is drawn is no longer there."""
         self._dirty: dict[Callable[[], None], None] = {}
         self._raw: int | None = None
         self._engine_lost = False
@@ -79,12 +89,13 @@ class Bridge:
 
     def refresh(self) -> None:
         """Have each dirty panel refresh once; may be done more seldom than `drain`."""
-        dirty, self._dirty = self._dirty, {}
+        dirty, self._dirty, self.began_anew = self._dirty, {}, False
         for refresh in dirty:
             refresh()
 
     def fold(self, event: SessionEvent) -> None:
         """Fold one event into every model."""
+        self.began_anew = self.began_anew or isinstance(event, SessionStarted)
         self.state.apply(event)
         self.log.apply(event)
         self.transcript.apply(event)

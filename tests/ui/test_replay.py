@@ -277,3 +277,15 @@ async def test_a_key_that_is_typed_before_there_is_a_screen_does_nothing() -> No
     screen = SessionScreen(Bridge(FakeEngine(), FakeClock()))
     await screen.action_go_to()
     assert not screen.prompt.is_open
+
+
+async def test_what_begins_anew_is_never_drawn_as_what_was_there(stage: Staging, script: Script) -> None:
+    """Between the ticks at which everything is drawn, too."""
+    async with stage((160, 50)) as s:
+        await s.play(a_call(script).take())
+        s.app._auto_tick, s.app._ticks = True, 0
+        s.engine.frames = Script().started().take()
+        s.session.transcript.forget_lines()
+        s.session.transcript.refresh()
+        s.app.tick()
+        assert "Good morning" not in s.text()

@@ -22,7 +22,9 @@ from tui.widgets.panel import ModelPanel
 
 FULL = 0.35
 """The loudness that fills a line: the mean of the peaks of loud speech, of full scale."""
-BARGE_IN, ERROR, PLAYHEAD = "▼", "✗", "│"
+BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
+NO_ROOM = "┬"
+"""A turn whose number does not fit; closer there is room for it."""
 LABEL_CELLS = 6
 MIN_SPAN_NS = 1_000_000_000
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -158,33 +160,38 @@ class WaveformStrip(ModelPanel, Widget):
         )
 
     def _marks(self) -> Strip:
-        cells = [("─", self._look("waveform--line"))] * self.columns
-        for mark in sorted(self._happened(), key=lambda mark: _RANKS[mark.look]):
+        cells = [(LINE, self._look("waveform--line"))] * self.columns
+        for mark in self._happened():
             column = self._column(mark.at_ns)
-            for offset, glyph in enumerate(mark.text):
-                if 0 <= column + offset < self.columns and 0 <= column < self.columns:
-                    cells[column + offset] = (glyph, self._look(f"waveform--{mark.look}"))
+            if not 0 <= column < self.columns or cells[column][0] != LINE:
+                continue
+            # With a cell behind it, as two numbers that touch would read as one.
+            room = "".join(text for text, _ in cells[column : column + len(mark.text) + 1])
+            text = mark.text if room == LINE * (len(mark.text) + 1) or len(mark.text) == 1 else NO_ROOM
+            style = self._look(f"waveform--{mark.look}")
+            cells[column : column + len(text)] = [(glyph, style) for glyph in text]
         label = f"{self.zoom}x" if self.zoom > 1 else ""
         return line_of(
             (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, PLAYHEAD)
         )
 
     def _happened(self) -> Iterable[Mark]:
+        """What is to be marked; where two meet, the first is seen."""
+        for at_ns in self._errors:
+            yield Mark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics
-        for turn in metrics.turns:
-            if turn.number and turn.began_ns is not None:
-                yield Mark(turn.began_ns, str(turn.number), "turn")
         for barge_in in metrics.barge_ins:
             if barge_in.at_ns is not None and barge_in.kind is not BargeInKind.FALSE:
                 yield Mark(barge_in.at_ns, BARGE_IN, "barge-in")
-        for at_ns in self._errors:
-            yield Mark(at_ns, ERROR, "error")
+        for turn in metrics.turns:
+            if turn.number and turn.began_ns is not None:
+                yield Mark(turn.began_ns, str(turn.number), "turn")
 
     def _with_playhead(self, cells: list[tuple[str, Style]], glyph: str) -> list[tuple[str, Style]]:
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):
             text, _ = cells[column]
-            cells[column] = (glyph if glyph and text == "─" else text, self._look("waveform--playhead"))
+            cells[column] = (glyph if glyph and text == LINE else text, self._look("waveform--playhead"))
         return cells
 
     def _levels_now(self) -> tuple[bytes, bytes]:
@@ -254,10 +261,6 @@ class WaveformStrip(ModelPanel, Widget):
         column = event.x - self.styles.padding.left - LABEL_CELLS
         column = min(max(column, 0), self.columns - 1)
         self.post_message(self.Sought(self._left_ns + column * self.span_ns // self.columns))
-
-
-_RANKS = {"turn": 0, "barge-in": 1, "error": 2}
-"""Where two marks meet, the higher is seen."""
 
 
 def _height(loudness: int) -> float:
