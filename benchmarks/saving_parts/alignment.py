@@ -86,29 +86,37 @@ def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measur
             assert saved.audio
             pair = saved.audio.read(0, saved.audio.frames)
             origin_ns = float(saved.audio.starts_ns)
-    devices = recorder.tracks()
+    devices, received = recorder.tracks(), agent.calls[0].received_samples().tobytes()
+    # What a late capture lost is not on the track, and must not be: it holds the user as sent.
+    sent = [burst for burst in user if _frame(received, _probe(burst)) is not None]
     kept = {"user": np.frombuffer(pair.user, "<i2"), "agent": np.frombuffer(pair.agent, "<i2")}
     found = {
-        "user": _found(user, devices.microphone, kept["user"], devices.origin_ns, origin_ns),
+        "user": _found(sent, devices.microphone, kept["user"], devices.origin_ns, origin_ns),
         "agent": _found(replies, devices.speaker, kept["agent"], devices.origin_ns, origin_ns),
     }
-    return _rows(found, {"user": len(user), "agent": len(replies)}, minutes), _lines(found)
+    counted = ", ".join(f"{loss} {amount:g}" for loss, amount in held.shown().losses.items()) or "nothing"
+    rows = _rows(found, {"user": len(user), "agent": len(replies)}, minutes)
+    return [*rows, Measured("what the program counted as lost", counted)], _lines(found)
 
 
 def _found(
     bursts: list[Samples], device: Samples, saved: Samples, device_origin_ns: float, saved_origin_ns: float
 ) -> list[Found]:
-    """Every burst that was on the device, sample for sample."""
+    """Those of the bursts that were on the device, sample for sample."""
     found: list[Found] = []
     on_device, on_saved = device.tobytes(), saved.tobytes()
     for burst in bursts:
-        probe = burst[_INTO_BURST : _INTO_BURST + _PROBE_FRAMES].tobytes()
+        probe = _probe(burst)
         at_device, at_saved = _frame(on_device, probe), _frame(on_saved, probe)
         if at_device is not None:
             device_ns = device_origin_ns + at_device * 1e9 / RATE
             saved_ns = None if at_saved is None else saved_origin_ns + at_saved * 1e9 / RATE
             found.append(Found(device_ns, saved_ns))
     return found
+
+
+def _probe(burst: Samples) -> bytes:
+    return burst[_INTO_BURST : _INTO_BURST + _PROBE_FRAMES].tobytes()
 
 
 def _frame(track: bytes, probe: bytes) -> int | None:
@@ -123,9 +131,7 @@ def _rows(found: Mapping[str, list[Found]], sent: Mapping[str, int], minutes: fl
     placed = {who: _placed(each) for who, each in found.items()}
     for who, each in found.items():
         rows.append(
-            Measured(
-                f"{who}: bursts heard whole on the device, {minutes:g} min", f"{len(each)} of {sent[who]}"
-            )
+            Measured(f"{who}: bursts that came through whole, {minutes:g} min", f"{len(each)} of {sent[who]}")
         )
         missing = len(each) - len(placed[who])
         rows.append(judged(f"{who}: of them not on the track sample for sample", missing, 0, ""))
