@@ -151,9 +151,9 @@ def script(tmp_path: Path) -> Script:
     return Script(tmp_path / "session.raw")
 
 
-def check_snapshot(name: str, text: str) -> None:
+def check_snapshot(name: str, text: str, kind: str = "txt") -> None:
     """Compare with the file; ``UPDATE_SNAPSHOTS=1`` writes it (then look at it)."""
-    path = SNAPSHOTS / f"{name}.txt"
+    path = SNAPSHOTS / f"{name}.{kind}"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -346,3 +346,18 @@ def nasty_events(text: str) -> Iterator[tuple[type[e.Event], dict[str, object]]]
     yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "result": text, "finished": True}
     yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "error": text, "finished": True}
     yield e.UsageReported, {"what": text, "figures": {text: 1e300}}
+    yield e.PlaybackEnded, {"reply": text, "heard_ms": 300.0, "unheard_ms": 700.0}
+    yield e.LatencyReported, {"name": text, "reported_ms": -1.0, "reply": text}
+    yield e.LatenessSeen, {"what": text, "late_ms": 90, "since_ns": 0}
+    yield (
+        e.ConditionChanged,
+        {
+            "condition": e.Condition.STALLED,
+            "path": text,
+            "active": True,
+            "text": text,
+            "hint": text,
+        },
+    )
+    yield e.SpeechEdge, {"speaker": e.Speaker.USER, "started": True, "method": text}
+    yield e.SpeechEdge, {"speaker": e.Speaker.USER, "started": False, "method": text}

@@ -32,6 +32,23 @@ async def test_every_panel_takes_anything(stage: Staging, script: Script, size: 
             check(s)
 
 
+@pytest.mark.parametrize("size", [(60, 16), (120, 40)], ids=str)
+async def test_every_pane_takes_anything(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(to_active(script).take())
+        for text in NASTY:
+            for kind, fields in nasty_events(text):
+                script.add(kind, **fields)
+            await s.play(script.take())
+        assert len(s.bridge.state.metrics.turns) > 1
+        assert any(turn.reported_ms for turn in s.bridge.state.metrics.turns)
+        for key in ("t", "u", "j", "h"):
+            await s.press(key, "home")
+            for _ in NASTY:
+                await s.press("down")
+                check(s)
+
+
 async def test_every_event_can_be_opened(stage: Staging, script: Script) -> None:
     async with stage() as s:
         to_active(script)
@@ -85,6 +102,12 @@ async def test_negative_and_missing_values(stage: Staging, script: Script) -> No
             e.RoundTripMeasured, round_trip_ms=-3
         )
         script.add(e.LossCounted, loss=e.Loss.UNDERRUN, count=-2).message("x", b"", audio_ms=-1)
+        script.add(e.ToolChanged, call="", name="", finished=True, duration_ms=-3)
+        script.add(e.SpeechEdge, speaker=e.Speaker.USER, started=False, method="", captured_ns=0, sent_ns=-1)
+        script.add(e.PlaybackStarted, reply="", arrived_ns=-1, handed_ns=0)
         await s.play(script.take())
+        for key in ("t", "u", "j", "h", "l"):
+            await s.press(key)
+            check(s)
         await s.press("enter")
         check(s)

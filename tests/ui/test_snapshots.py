@@ -9,8 +9,7 @@ from tui.models import events as e
 from tui.models.target import Target
 from tui.screens.export import ExportScreen
 
-SIZES = [(80, 24), (160, 50)]
-MORE_SIZES = [(60, 20), (80, 24), (120, 40), (160, 50), (200, 60)]
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 RECENT = [
     Target(url="wss://bot.example.com/v1/voice?key=abc"),
     Target(url="ws://localhost:8000/ws", protocol="twilio", title="staging"),
@@ -33,7 +32,7 @@ def with_error(script: Script) -> Script:
     return script.add(e.LineChanged, name="3")
 
 
-@pytest.mark.parametrize("size", MORE_SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_session(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.clock.now_ns += 83_000 * MS
@@ -67,7 +66,7 @@ async def test_session_with_tools(stage: Staging, script: Script, size: tuple[in
 
 
 @pytest.mark.usefixtures("untraced")
-@pytest.mark.parametrize("size", MORE_SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.bridge.trace_callbacks(True)
@@ -76,23 +75,16 @@ async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
         check_snapshot(f"callbacks-{size[0]}x{size[1]}", s.text())
 
 
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        ("question_mark", "help"),
-        ("k", "keypad"),
-        ("w", "write"),
-        ("I", "instructions"),
-        ("f", "filter"),
-        ("f2", "filter-help"),
-        ("g", "go-to"),
-    ],
-)
-async def test_modal(stage: Staging, script: Script, key: str, name: str) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(a_call(script).take())
-        await s.press(key)
-        check_snapshot(f"{name}-80x24", s.text())
+MODALS = {
+    "question_mark": "help",
+    "k": "keypad",
+    "w": "write",
+    "I": "instructions",
+    "f": "filter",
+    "f2": "filter-help",
+    "g": "go-to",
+    "x": "export",
+}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -111,15 +103,19 @@ async def test_audio_in_detail(stage: Staging, script: Script, size: tuple[int, 
         check_snapshot(f"audio-{size[0]}x{size[1]}", s.text())
 
 
-async def test_export(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_modals(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
         await s.play(a_call(script).take())
-        await s.press("x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
-        screen.path.value = "/tmp/events.jsonl"
-        await s.press("tab")
-        check_snapshot("export-80x24", s.text())
+        for key, name in MODALS.items():
+            await s.press(key)
+            screen = s.top()
+            if isinstance(screen, ExportScreen):
+                screen.path.value = "/tmp/events.jsonl"
+                await s.press("tab")
+            check_snapshot(f"{name}-{size[0]}x{size[1]}", s.text())
+            await s.press("escape")
+            assert s.top() is s.session, name
 
 
 async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(stage: Staging, script: Script) -> None:

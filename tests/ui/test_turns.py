@@ -188,9 +188,9 @@ async def test_thousands_of_turns_draw_what_is_seen(stage: Staging, script: Scri
         title = rows(s)[0]
         assert "2,000" in title
         assert "p50 500 ms" in title
-        assert any(row.startswith("2000 ") for row in rows(s))
+        assert any(row.startswith("▌2000 ") for row in rows(s))
         await s.press("home")
-        assert rows(s)[2].startswith("0 ")
+        assert rows(s)[2].startswith("▌   0 ")
 
 
 def test_the_bar_is_as_long_as_the_latency_and_tells_its_parts_apart() -> None:

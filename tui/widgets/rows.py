@@ -122,7 +122,7 @@ class RowsView(FollowView, inherit_bindings=False):
         """The head, a row that has been scrolled to, or a line of the foot."""
         width, foot_at = self._width, self.scrollable_content_region.height - self.foot_lines
         if y == 0:
-            pieces: Sequence[Piece] = [(fit(self.head(width), width), "rows--muted")]
+            pieces: Sequence[Piece] = [(fit(" " + self.head(width - 1), width), "rows--muted")]
             return self._drawn(pieces, "")
         if y >= foot_at:
             return self._drawn(self._foot_line(y - foot_at, width), "rows--foot")
@@ -133,9 +133,8 @@ class RowsView(FollowView, inherit_bindings=False):
         key = index, at_cursor, self.has_focus, self.row_key(index)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self._strips[key] = self._drawn(
-                self.row(index, width), "rows--cursor" if at_cursor else ""
-            )
+            row = [("▌" if at_cursor else " ", "rows--muted"), *self.row(index, width - 1)]
+            strip = self._strips[key] = self._drawn(row, "rows--cursor" if at_cursor else "")
         return strip
 
     def _drawn(self, pieces: Sequence[Piece], highlight: str) -> Strip:

@@ -164,7 +164,14 @@ class TranscriptPane(FollowView, inherit_bindings=False):
             return [(words, look)]
         at = place[1] if line == place[0] else 0
         cut = CUT if line == place[0] else ""
-        return [(words[:at], look), (cut, "transcript--cut"), (words[at + len(cut) :], "transcript--unheard")]
+        unheard = words[at + len(cut) :]
+        blanks = len(unheard) - len(unheard.rstrip(" "))
+        return [
+            (words[:at], look),
+            (cut, "transcript--cut"),
+            (unheard.rstrip(" "), "transcript--unheard"),
+            (" " * blanks, look),
+        ]
 
     def _changed_from(self, index: int) -> None:
         self._stale_from = min(self._stale_from, index)

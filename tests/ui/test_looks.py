@@ -1,0 +1,47 @@
+"""How a few screens look: pictures (SVG) of all colours and styles. Look at a changed one before keeping it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.fakes import MS, Script, a_call, telemetry, with_tools
+from tests.ui.test_snapshots import with_error
+from tests.ui.test_turns import conversation
+
+THEMES = ("opus-dark", "opus-light", "ansi-dark")
+
+
+async def check_look(s: Stage, name: str) -> None:
+    """Compare the picture; what names the renderer's build is left out of it."""
+    await s.tick()
+    svg = s.app.export_screenshot(title="opusagent-tui", simplify=True)
+    check_snapshot(name, re.sub(r"terminal-\d+", "terminal", svg), "svg")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_a_call(stage: Staging, script: Script, theme: str) -> None:
+    async with stage((120, 40)) as s:
+        s.app.theme = theme
+        s.clock.now_ns += 83_000 * MS
+        await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, queued_ms=1240, clipped=True)])
+        s.session.log_pane.move_to(20)
+        await check_look(s, f"look-call-{theme}")
+
+
+async def test_turns(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(conversation(script).take())
+        await s.press("u", "up")
+        await check_look(s, "look-turns-opus-dark")
+
+
+async def test_a_detail_beside_an_error(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        s.app.theme = "opus-light"
+        await s.play(with_error(a_call(script)).take())
+        s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
+        await s.press("enter")
+        await check_look(s, "look-detail-opus-light")
