@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 FRAME_MS = 10
-_INSTALL = "--echo cancel needs the package livekit, which is not installed. Run: pip install livekit"
+_INSTALL = "the package livekit is not installed. Run: pip install livekit"
 
 
 class EchoUnavailable(Exception):
@@ -34,18 +34,20 @@ class Processor(Protocol):
 
 
 def missing() -> str | None:
-    """Why echo cannot be cancelled, as a sentence; None where it can. Imports nothing."""
+    """Why echo cannot be cancelled and what to do, to follow a colon; None where it can. Imports nothing."""
     return None if find_spec("livekit") and find_spec("livekit.rtc") else _INSTALL
 
 
 def make_processor() -> Processor:
     """WebRTC's echo canceller, noise suppression and high-pass filter. Blocks. Raises `EchoUnavailable`."""
     if sentence := missing():
-        raise EchoUnavailable(sentence)
+        raise EchoUnavailable(f"Echo cannot be cancelled: {sentence}")
     try:
         return _LiveKit()
     except (ImportError, OSError, RuntimeError) as error:
-        raise EchoUnavailable(f"The package livekit cannot be used here: {error}.") from error
+        raise EchoUnavailable(
+            f"Echo cannot be cancelled: the package livekit does not load: {error}."
+        ) from error
 
 
 class _LiveKit:
