@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
 from rich.console import RenderableType
-from textual import on, work
+from textual import events, on, work
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
@@ -290,6 +290,19 @@ class OpusAgentApp(App[int]):
     def _pause(self, *, paused: bool) -> None:
         self._suspended = paused
         self.bridge.send(Pause(paused=paused))
+
+    # keys
+
+    def on_key(self, event: events.Key) -> None:
+        """Give a letter to the field that has the keys by now.
+
+        Keys pressed right behind the one that opened a field are on their way to where the focus was. A field keeps
+        the letters it gets: one that comes up here went astray, and must not be taken for a command.
+        """
+        field = self.focused
+        if field is not None and field.check_consume_key(event.key, event.character):
+            event.prevent_default()
+            field.post_message(events.Key(event.key, event.character))
 
     # screens for everybody
 

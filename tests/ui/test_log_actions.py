@@ -10,6 +10,7 @@ from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import NASTY, Script, a_call, to_active, with_tools
 from tests.ui.test_event_log import log_lines, pings
 from tests.ui.test_nasty import check
+from tui.engine.wire import HangUp
 from tui.models import events as e
 from tui.models.playhead import Playhead
 from tui.screens.connect import ConnectScreen
@@ -74,6 +75,15 @@ async def test_a_filter_that_cannot_be_read_says_where_and_stays_open(stage: Sta
         await s.press("escape")
         assert not s.session.log_pane.filtered, "as it was before"
         assert "Column" not in s.text()
+
+
+async def test_letters_typed_right_behind_the_key_are_the_answer(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        for key in "fdir:own":
+            s.app.post_message(events.Key(key, key))
+        await s.until(lambda: s.session.prompt.line.value == "dir:own")
+        assert HangUp() not in s.sent()
 
 
 async def test_tab_completes_a_filter(stage: Staging, script: Script) -> None:

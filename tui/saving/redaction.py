@@ -19,8 +19,8 @@ SHORTEST_SECRET = 6
 """A shorter value (a header that says "1") would be found everywhere and hides nothing."""
 SHORTEST_LEARNT = 4
 _LEARNT_VALUES = 256
-_LONG_BASE64 = re.compile(rb'"([A-Za-z0-9+/_-]{96,}={0,2})"')
-"""The audio of 10 ms at 8 kHz takes 108 characters."""
+_LONG_BASE64 = re.compile(rb'"([A-Za-z0-9+/_-]{41,}={0,2})"')
+"""Longer than any identifier (a SHA-1 has 40): what is shorter holds less than 2 ms of a telephone's audio."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _JSON = json.JSONDecoder(strict=False)
 
