@@ -17,6 +17,8 @@ from benchmarks.measuring import Measured
 
 _PEAK = 1_000
 _CHATTER_S = 0.1
+_REST_S = 5
+"""For what is queued to be heard, also where it has become late."""
 
 
 def coded(seconds: float, seed: int) -> Samples:
@@ -62,7 +64,7 @@ def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measur
         speak(environment, user).wait()
         while not script.done:
             time.sleep(0.1)
-        time.sleep(2)
+        time.sleep(_REST_S)
     tracks, (heard,) = recorder.tracks(), agent.calls
     device = account(user, tracks.microphone)
     sent, played = account(user, heard.received_samples()), account(agent_says, tracks.speaker)
@@ -73,7 +75,11 @@ def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measur
         Measured("silence put between them by a late device or agent", _gaps(played)),
         Measured("what the program counted as lost", counted),
     ]
-    lines = [f"at the device itself: {device}", f"microphone → agent: {sent}", f"agent → speaker: {played}"]
+    lines = [
+        f"at the device itself: {device.told()}",
+        f"microphone → agent: {sent.told()}",
+        f"agent → speaker: {played.told()}",
+    ]
     return rows, lines
 
 
@@ -82,4 +88,4 @@ def _lost(what: str, account: Account) -> Measured:
 
 
 def _gaps(account: Account) -> str:
-    return f"{account.gaps} times, {account.gap_frames * 1000 / RATE:.0f} ms in all"
+    return f"{len(account.gaps)} times, {account.gap_ms:.0f} ms in all"

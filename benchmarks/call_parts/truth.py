@@ -12,6 +12,7 @@ AUDIBLE_RMS = 32.8
 """-60 dBFS: a millisecond above it is heard."""
 _MS = RATE // 1000
 LIKE_ENOUGH = 0.9
+_TOLD = 12
 
 
 def audible(samples: Samples) -> tuple[int, int]:
@@ -51,32 +52,45 @@ class Account(NamedTuple):
     sent: int
     lost: int
     """Not found where they were due; a changed sample is a lost one."""
-    gaps: int
-    """Stretches of silence that were put between them."""
-    gap_frames: int
+    gaps: list[tuple[int, int]]
+    """Silence that was put between them: before which sample, and how many frames."""
+    holes: list[tuple[int, int]]
+    """Where samples are missing: the first, and how many."""
+
+    @property
+    def gap_ms(self) -> float:
+        """All silence that was put between them."""
+        return sum(frames for _, frames in self.gaps) * 1000 / RATE
+
+    def told(self) -> str:
+        """For a person: where what happened, in seconds from the first sample."""
+        holes = ", ".join(f"{frames} at {at / RATE:.2f} s" for at, frames in self.holes[:_TOLD]) or "none"
+        gaps = ", ".join(
+            f"{frames * 1000 / RATE:.0f} ms at {at / RATE:.2f} s" for at, frames in self.gaps[:_TOLD]
+        )
+        return f"{self.lost} lost ({holes}); {len(self.gaps)} gaps ({gaps or 'none'})"
 
 
 def account(sent: Samples, heard: Samples) -> Account:
     """Follow ``sent``, in which no sample is zero and any hundred are unlike all others, through ``heard``."""
-    position, done, lost, gaps, gap_frames = int(np.argmax(heard != 0)), 0, 0, 0, 0
-    while done < len(sent):
+    position, done = int(np.argmax(heard != 0)), 0
+    gaps: list[tuple[int, int]] = []
+    holes: list[tuple[int, int]] = []
+    while True:
         same = _common(heard[position:], sent[done:])
         position, done = position + same, done + same
         if done == len(sent):
             break
-        silence = _zeros(heard[position:])
-        if silence:
-            gaps, gap_frames, position = gaps + 1, gap_frames + silence, position + silence
-            if position == len(heard):
-                lost += len(sent) - done
-                break
+        if silence := _zeros(heard[position:]):
+            gaps.append((done, silence))
+            position += silence
             continue
         skipped = _resume(heard[position:], sent[done:])
+        holes.append((done, len(sent) - done if skipped is None else skipped))
         if skipped is None:
-            lost += len(sent) - done
             break
-        lost, done = lost + skipped, done + skipped
-    return Account(len(sent), lost, gaps, gap_frames)
+        done += skipped
+    return Account(len(sent), sum(frames for _, frames in holes), gaps, holes)
 
 
 def _common(a: Samples, b: Samples) -> int:
