@@ -64,6 +64,15 @@ def test_a_few_wrong_leads_move_nothing() -> None:
     assert instants.at(BLOCK * 50) == (1045 + 20 * 50) * MS
 
 
+def test_a_gap_that_the_device_does_not_tell_is_known_a_tenth_of_a_second_later() -> None:
+    instants = SoundInstants(RATE)
+    for index in range(100):
+        instants.feed((1045 + 20 * index) * MS, BLOCK * index)
+    for index in range(100, 105):
+        instants.feed((1045 + 20 * index + 23) * MS, BLOCK * index)
+    assert instants.at(BLOCK * 100) == (1045 + 20 * 100 + 23) * MS
+
+
 def test_what_is_heard_after_a_restart_says_nothing_of_what_was_before() -> None:
     instants = SoundInstants(RATE)
     instants.feed(1045 * MS, 0)

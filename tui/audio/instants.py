@@ -20,8 +20,8 @@ from tui.audio.pcm import frames_to_ns
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
 """Callbacks so far apart belong to two streams: what was known of the first says nothing of the second."""
-_BLOCKS = 50
-"""Of which the median is taken: a second, mostly."""
+_BLOCKS = 9
+"""Of which the median is taken: few, as a device that ran empty says nothing of it but leads longer from then on."""
 
 
 class BlockInstants:
