@@ -12,6 +12,7 @@ processors' time away, so that the run is not to be judged.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -49,8 +50,9 @@ def main() -> int:
         for row in rows:
             print(row.row(stolen), flush=True)
         if asked.verbose:
-            print(f"{name}: {stolen:.2%} of the processors' time stolen,", end=" ", file=sys.stderr)
-            print(f"{perf_counter() - began_s:.0f} s since the beginning", *lines, sep="\n", file=sys.stderr)
+            load = f"{stolen:.2%} of the processors' time stolen, load average {os.getloadavg()[0]:.1f}"
+            print(f"{name}: {load}, {perf_counter() - began_s:.0f} s since the beginning", file=sys.stderr)
+            print(*lines, sep="\n", file=sys.stderr)
         missed = any(row.holds is False for row in rows)
         code = 3 if stolen > MAX_STEAL else code or int(missed)
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -160,16 +161,20 @@ class Truth(NamedTuple):
     """A barge-in: since when the speaker was silent."""
 
 
-def truths(steps: Sequence[Step], starts: Sequence[int], tracks: Tracks) -> list[Truth | None]:
-    """Find every step in the tracks; None for words that the microphone did not have whole."""
+def truths(steps: Sequence[Step], starts: Sequence[int], tracks: Tracks, began_ns: int) -> list[Truth | None]:
+    """Find every step in the tracks of a call in which the user's track began then.
+
+    None for words that the microphone did not have whole.
+    """
     found: list[Truth | None] = []
-    origin = find(tracks.microphone, steps[0].words, 0, 30 * RATE)
+    late, before = 0, tracks.frame_of(began_ns)
     for step, start in zip(steps, starts, strict=True):
-        due = start - starts[0] + (origin or 0)
-        at = find(tracks.microphone, step.words, due - RATE // 2, due + len(step.words) + RATE // 2)
-        if origin is None or at is None:
+        due = before + start + late
+        at = find(tracks.microphone, step.words, due - RATE // 4, due + len(step.words) + 2 * RATE)
+        if at is None:
             found.append(None)
             continue
+        late += at - due
         first, last = audible(step.words)
         loud = audible(step.reply)[0]
         probe = step.reply[loud : loud + _PROBE_FRAMES]
@@ -307,7 +312,8 @@ def measure(environment: Mapping[str, str], turns: int, *, seed: int = 1) -> tup
         script = Answering(steps)
         with Agent(script) as agent, Recorder(environment) as recorder, call(environment, agent.url) as held:
             held.record()
+            began_ns = time.monotonic_ns()
             speak(environment, user).wait()
         tracks = recorder.tracks()
-        comparison.add(steps, truths(steps, starts, tracks), tracks, script, held)
+        comparison.add(steps, truths(steps, starts, tracks, began_ns), tracks, script, held)
     return comparison.rows(), comparison.lines
