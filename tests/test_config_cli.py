@@ -161,3 +161,11 @@ def test_every_action_is_listed_with_the_keys_it_is_on(file: Path) -> None:
     assert any(re.match(r"mark +f6 ctrl\+b +Mark the event", line) for line in lines)
     assert any(re.match(r"previous_mark +\[ +Go to the mark before", line) for line in lines)
     assert any(line.startswith("log.page_down ") for line in lines)
+
+
+def test_a_variable_that_is_nearly_a_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_DAY", "3")
+    monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
+    assert ran("config").output.splitlines()[-1] == (
+        '$OPUSAGENT_TUI_SESSIONS_KEEP_DAY is no setting; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'
+    )

@@ -191,7 +191,7 @@ class Bridge:
                 source="engine",
                 code="engine-lost",
                 message="The engine process has ended; the call is over.",
-                hint=f"Press c to start it again and call. Its log: {self.engine.log_path}",
+                hint=f"Call again: that starts a new one. Its log: {self.engine.log_path}",
                 fatal=True,
             )
         )

@@ -225,8 +225,7 @@ def _judge(
 ) -> Outcome:
     fatal = next((error for error in watch.errors if error.fatal), None)
     if fatal is not None:
-        hint = "" if fatal.hint.startswith("Press") else fatal.hint
-        tell(" ".join(part for part in (one_line(fatal.message), hint) if part))
+        tell(" ".join(part for part in (one_line(fatal.message), fatal.hint) if part))
         early = metrics.started_ns is None
         unreachable = fatal.source == "socket" or (early and fatal.code == "unknown")
         return Outcome.UNREACHABLE if unreachable else Outcome.PROTOCOL_ERROR

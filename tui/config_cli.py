@@ -38,7 +38,8 @@ class Row(NamedTuple):
 @given.config_option
 def config(init: bool, keys: bool) -> None:
     """Print where the settings file is, and what is in force and who says so."""
-    from tui.config.reading import settings_path
+    from tui.config.reading import settings_path, unknown_variables
+    from tui.models.text import one_line
 
     if init:
         path = settings_path(given.settings_file())
@@ -59,6 +60,8 @@ def config(init: bool, keys: bool) -> None:
     there = "" if in_force.found else " (not there; opusagent-tui config --init writes one)"
     click.echo(f"{in_force.path}{there}\n")
     _print_table(list(rows_of(in_force)))
+    for sentence in unknown_variables():
+        click.echo(one_line(sentence), err=True)
 
 
 def rows_of(in_force: SettingsInForce) -> Iterator[Row]:

@@ -299,7 +299,7 @@ class LiveSession:
         if on == self.state.recording:
             return
         if on and self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to record into.", "Press c to connect.")
+            self.journal.notice("There is no call to record into.", "Call first.")
         elif on:
             await self._take_the_word()
             self._set_recording(True)
@@ -340,7 +340,7 @@ class LiveSession:
     async def speak(self, line: CallerLine) -> None:
         """Speak a recorded line on the microphone's path; records for as long as it takes if need be."""
         if self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to speak into.", "Press c to connect.")
+            self.journal.notice("There is no call to speak into.", "Call first.")
             return
         if not self.state.recording:
             self._line_recording = True
@@ -350,7 +350,7 @@ class LiveSession:
     def send_dtmf(self, digits: str) -> None:
         """Press keys."""
         if self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to press keys in.", "Press c to connect.")
+            self.journal.notice("There is no call to press keys in.", "Call first.")
         elif messages := self._caller.dtmf(digits):
             self._send(messages)
         else:
@@ -359,7 +359,7 @@ class LiveSession:
     async def send_text(self, text: str) -> None:
         """Take a turn in writing."""
         if self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to type into.", "Press c to connect.")
+            self.journal.notice("There is no call to type into.", "Call first.")
             return
         await self._take_the_word()
         if messages := self._caller.user_text(text):
@@ -508,9 +508,7 @@ class LiveSession:
             message = f"The agent did not accept the session: the socket was {how}."
             self._fail("socket", "not-accepted", message, "Is this its address, and is the token right?")
         elif self._connection.lost:
-            self._fail(
-                "socket", "lost", f"The agent is gone: the socket was {how}.", "Press c to call again."
-            )
+            self._fail("socket", "lost", f"The agent is gone: the socket was {how}.", "Call again.")
         else:
             self._finish(f"the agent left: {how}")
 

@@ -93,6 +93,23 @@ def read_settings(named: str | None = None) -> SettingsInForce:
     )
 
 
+def unknown_variables() -> list[str]:
+    """Sentences about variables of the environment that look like settings and are none."""
+    known = [FILE_VARIABLE] + [
+        _variable(section, field.name)
+        for section, kind in _SECTIONS.items()
+        for field in msgspec.structs.fields(kind)
+        if field.default_factory is not dict
+    ]
+    begun = tuple(f"{_PREFIX}_{section}".upper() for section in _SECTIONS)
+    strange = [name for name in os.environ if name.startswith(begun) and name not in known]
+    return [f"${name} is no setting{did_you_mean(name, known)}" for name in sorted(strange)]
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{_PREFIX}_{section}_{key}".upper()
+
+
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
@@ -173,7 +190,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
     """A section with what variables say instead; notes which did."""
     said = {}
     for field in msgspec.structs.fields(section):
-        variable = f"{_PREFIX}_{name}_{field.name}".upper()
+        variable = _variable(name, field.name)
         text = os.environ.get(variable)
         if text and field.default_factory is not dict:
             said[field.name] = to_value(field.type, text, f"${variable}", text=True)
