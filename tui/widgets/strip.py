@@ -63,7 +63,7 @@ class SessionStrip(Static, ModelPanel):
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.thresholds = thresholds
-        self.hint = "no session: c calls, n chooses whom"
+        self.hint = "no session"
         """What to say where there is no session."""
         self._shown: Content | None = None
 
