@@ -39,7 +39,7 @@ def measure(*, quick: bool) -> Iterator[Measured]:
             ("at once", ()),
             (f"replayed at {SPEED} times its speed", ("--speed", str(SPEED))),
         ):
-            took_s, peak_bytes = _opened(Path(name), session, options, count)
+            took_s, peak_bytes = _opened(session, options, count)
             yield Measured(
                 f"{what}, {how}: resident at most",
                 f"{megabytes(peak_bytes)}, all there after {took_s:.1f} s",
@@ -48,21 +48,21 @@ def measure(*, quick: bool) -> Iterator[Measured]:
             )
 
 
-def _opened(folder: Path, session: Path, options: tuple[str, ...], count: int) -> tuple[float, int]:
+def _opened(session: Path, options: tuple[str, ...], count: int) -> tuple[float, int]:
     """Seconds until its last event is on the screen, and what the program held at most."""
-    places = {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
-    terminal = Terminal(folder, places, SIZE)
-    began = time.perf_counter()
-    terminal.run("open", str(session), *options)
-    try:
-        terminal.wait_for(f"Events · {count:,}", limit_s=LIMIT_S)
-        took_s = time.perf_counter() - began
-        peak_bytes = peak_resident_bytes(terminal.process("tui"))
-        terminal.press("q")
-        terminal.wait_for("EXIT 0")
-    finally:
-        terminal.kill()
-    return took_s, peak_bytes
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = Terminal(Path(folder), {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}, SIZE)
+        began = time.perf_counter()
+        terminal.run("open", str(session), *options)
+        try:
+            terminal.wait_for(f"Events · {count:,}", limit_s=LIMIT_S)
+            took_s = time.perf_counter() - began
+            peak_bytes = peak_resident_bytes(terminal.process("tui"))
+            terminal.press("q")
+            terminal.wait_for("EXIT 0")
+        finally:
+            terminal.kill()
+        return took_s, peak_bytes
 
 
 def write_session(folder: Path, seconds: int) -> int:
