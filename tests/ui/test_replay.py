@@ -163,8 +163,10 @@ async def test_one_track_alone(opened: Opening) -> None:
 async def test_without_a_device_it_goes_on_in_silence_and_says_why(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space")
-        await r.engine_says(0, playing=False, problem="PortAudio is not installed. Run: [b]apt")
-        assert "silent: PortAudio is not installed. Run: [b]apt" in r.stage.text()
+        await r.engine_says(
+            0, playing=False, problem="PortAudio is not installed. Run: [b]apt " + 9 * "word "
+        )
+        assert "1x  silent: PortAudio is not installed. Run: [b]apt" in r.stage.text()
         await r.pass_ms(2_000)
         assert r.at_ms == 2_000
         r.played()

@@ -32,10 +32,12 @@ class Transport(Static):
         head = self.playhead
         glyph, look = ("▶", "bold $text-success") if head.playing else ("‖", "bold $foreground")
         at = f"{_clock(head.at_ns - head.first_ns)} / {_clock(head.last_ns - head.first_ns)}"
+        speed = f"{head.speed:g}x"
+        room = self.content_size.width - len(f"{glyph} {at}  {speed}    ")
         left = [
             Group([(f"{glyph} ", look), (at, _PLAIN)]),
-            Group([(f"{head.speed:g}x", _PLAIN)]),
-            Group([_heard(head, problem)], 1),
+            Group([(speed, _PLAIN)]),
+            Group([_heard(head, problem, max(room, 10))], 1),
         ]
         right = [Group([(LEGEND, _MUTED)], 3), Group([(f"turn {turn}" if turn else "", _PLAIN)], 2)]
         content = spread(left, right, self.content_size.width)
@@ -44,9 +46,9 @@ class Transport(Static):
             self.update(content, layout=False)
 
 
-def _heard(head: Playhead, problem: str) -> tuple[str, str]:
+def _heard(head: Playhead, problem: str, room: int) -> tuple[str, str]:
     if problem:
-        return f"silent: {one_line(problem, 160)}", _WARN
+        return one_line(f"silent: {problem}", room), _WARN
     if not head.audio_path:
         return "no sound was saved", _MUTED
     if head.speed > AUDIBLE_SPEED:
