@@ -69,7 +69,7 @@ class WaveformStrip(ModelPanel, Widget):
         .waveform--turn { color: $foreground; text-style: bold; }
         .waveform--barge-in { color: $text-warning; text-style: bold; }
         .waveform--error { color: $text-error; text-style: bold; }
-        .waveform--playhead { color: $accent; text-style: reverse; }
+        .waveform--playhead { color: $accent; text-style: bold; }
     }
     """
 
@@ -156,7 +156,8 @@ class WaveformStrip(ModelPanel, Widget):
         ]
         label = name if row == 0 else ""
         return line_of(
-            (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, "")
+            (label.ljust(LABEL_CELLS), self._look("waveform--label")),
+            *self._with_playhead(cells, over=_EIGHTHS + "·"),
         )
 
     def _marks(self) -> Strip:
@@ -172,7 +173,7 @@ class WaveformStrip(ModelPanel, Widget):
             cells[column : column + len(text)] = [(glyph, style) for glyph in text]
         label = f"{self.zoom}x" if self.zoom > 1 else ""
         return line_of(
-            (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, PLAYHEAD)
+            (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, over=LINE)
         )
 
     def _happened(self) -> Iterable[Mark]:
@@ -187,11 +188,13 @@ class WaveformStrip(ModelPanel, Widget):
             if turn.number and turn.began_ns is not None:
                 yield Mark(turn.began_ns, str(turn.number), "turn")
 
-    def _with_playhead(self, cells: list[tuple[str, Style]], glyph: str) -> list[tuple[str, Style]]:
+    def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
+        """With the playhead over these glyphs, and behind the others."""
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):
-            text, _ = cells[column]
-            cells[column] = (glyph if glyph and text == LINE else text, self._look("waveform--playhead"))
+            text, style = cells[column]
+            look = self._look("waveform--playhead")
+            cells[column] = (PLAYHEAD, look) if text in over else (text, style + Style(reverse=True))
         return cells
 
     def _levels_now(self) -> tuple[bytes, bytes]:
