@@ -22,6 +22,7 @@ from textual.binding import BindingType
 from textual.command import Provider
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from tui.bridge import Bridge
 from tui.config.model import Settings
@@ -290,6 +291,14 @@ class OpusAgentApp(App[int]):
     def _pause(self, *, paused: bool) -> None:
         self._suspended = paused
         self.bridge.send(Pause(paused=paused))
+        if not paused:
+            self.repaint()
+
+    def repaint(self) -> None:
+        """Draw everything anew: the terminal has shown something else, and only what changes is drawn by itself."""
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(Widget, with_self=True):
+                widget.refresh()
 
     # keys
 

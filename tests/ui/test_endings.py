@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from textual.filter import Monochrome, NoColor
+from textual.widget import Widget
 
 from tests.ui.conftest import TARGET, Staging
-from tests.ui.fakes import FakeClock, FakeEngine
+from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call
 from tui.app import CRASHED, OpusAgentApp, crash_report
 from tui.bridge import Bridge
 from tui.engine.wire import Pause
@@ -83,3 +84,19 @@ async def test_no_color_leaves_the_terminals_own_colours(monkeypatch: pytest.Mon
     app = OpusAgentApp(Bridge(FakeEngine(), lambda: 0), auto_tick=False)
     assert any(isinstance(each, NoColor) for each in app._filters)
     assert not any(isinstance(each, Monochrome) for each in app._filters)
+
+
+async def test_everything_is_drawn_anew_when_the_shell_gives_the_terminal_back(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        s.sent()
+        s.app.app_suspend_signal.publish(s.app)
+        assert s.sent() == [Pause(paused=True)]
+        await s.tick()
+        s.app.app_resume_signal.publish(s.app)
+        assert s.sent() == [Pause(paused=False)]
+        seen = [widget for widget in s.session.walk_children(Widget) if widget.region]
+        assert len(seen) > 8
+        assert [widget for widget in seen if not widget._repaint_required] == []
