@@ -93,7 +93,7 @@ def turns_table(content: Content) -> Markup:
     heads = ("Turn", "Words", "User", "Response", f"Where the time went, {longest_ms:,.0f} ms wide", "Heard")
     if not rows:
         return _section("turns", "Turns", element("p", "There were none.", class_="none"))
-    return _section("turns", "Turns", legend, _table(heads, rows, class_="turns"))
+    return _section("turns", "Turns", legend, _table("Turns", heads, rows, class_="turns"))
 
 
 def transcript(content: Content) -> Markup:
@@ -262,17 +262,18 @@ def _listed(
         return Markup()
     more = element("p", f"{count - len(rows):,} more are in the event list.") if count > len(rows) else None
     cells = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return _section(name, title, _table(heads, cells), more)
+    return _section(name, title, _table(title, heads, cells), more)
 
 
 def _section(name: str, title: str, *children: Child) -> Markup:
     return element("section", element("h2", title), *children, id=name, aria_label=title)
 
 
-def _table(heads: Iterable[str], rows: Iterable[Markup], class_: str | None = None) -> Markup:
+def _table(title: str, heads: Iterable[str], rows: Iterable[Markup], class_: str | None = None) -> Markup:
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in heads)))
     table = element("table", head, element("tbody", *rows), class_=class_)
-    return element("div", table, class_="scroll", tabindex="0")
+    # It scrolls, so the keyboard has to get at it.
+    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=title)
 
 
 def _tile(name: str, value: str, note: str, *, warns: bool = False) -> Markup:
