@@ -151,7 +151,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         await peer.send({"type": "userStream.started"})
         await peer.stay()
 
-    monkeypatch.setattr("tui.handlers.user_audio.make_detector", lambda rate: Watching())
+    monkeypatch.setattr("tui.models.track_speech.make_detector", lambda rate: Watching())
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)

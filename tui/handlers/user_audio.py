@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
-from tui.audio.speech import SpeechDetector, SpeechEdge, make_detector
+from tui.audio.speech import SpeechEdge
 from tui.callbacks import spawn
 from tui.handlers.send_pace import SendPace
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
+from tui.models.track_speech import TrackSpeech
 from tui.protocols.base import CallerEnd, Outgoing
 
 EARLY_BLOCKS = 100
@@ -35,12 +36,12 @@ class UserAudio:
         self._send = send
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
-        self._detector: SpeechDetector | None = None
-        self._ended_ns = 0
+        self._speech: TrackSpeech | None = None
 
     def begin(self, rate: int) -> None:
         """The agent has accepted user audio at that rate: get ready to detect speech in it."""
-        spawn(self._load_detector(rate), "load speech detector")
+        self._speech = TrackSpeech(rate)
+        spawn(self._load_detector(self._speech), "load speech detector")
 
     async def pump(self) -> None:
         """Send what is captured, until cancelled."""
@@ -85,23 +86,20 @@ class UserAudio:
             self._journal.losing(e.Loss.UNSENT, "the user stream is not open")
         self._early.append(block)
 
-    async def _load_detector(self, rate: int) -> None:
-        """Loading the model takes 100 ms, which nothing should wait for."""
-        self._detector = await asyncio.to_thread(make_detector, rate)
-        if self._detector.fallback_reason:
-            self._journal.notice(f"Speech is detected by loudness alone: {self._detector.fallback_reason}")
+    async def _load_detector(self, speech: TrackSpeech) -> None:
+        if reason := await speech.load():
+            self._journal.notice(f"{reason}.")
 
     def finish(self) -> None:
         """No more is captured: tell the end of what was being said, if anything was, and how sending went."""
-        if self._detector:
-            self._tell_edges(self._detector.finish(self._ended_ns))
+        if self._speech:
+            self._tell_edges(self._speech.finish())
         if measured := self.pace.measured(self._journal.clock_ns()):
             self._journal.emit(measured)
 
     def _detect_speech(self, block: Captured) -> None:
-        self._ended_ns = block.end_ns
-        if self._detector:
-            self._tell_edges(self._detector.feed(block.pcm, block.end_ns))
+        if self._speech:
+            self._tell_edges(self._speech.feed(block.pcm, block.end_ns))
 
     def _tell_edges(self, edges: Iterable[SpeechEdge]) -> None:
         for edge in edges:
