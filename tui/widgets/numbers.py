@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+VERDICTS = {"good": "✓", "slow": "~", "bad": "✗"}
+"""How a latency is, told apart without colour."""
+
 
 def milliseconds(value: float | None) -> str:
     """A latency."""

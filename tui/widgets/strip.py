@@ -195,8 +195,11 @@ def _count(name: str, value: int, rank: int, style: str = _PLAIN) -> Group:
 
 
 def _latency(name: str, value: float | None, rank: int, judge: Thresholds | None = None) -> Group:
-    style = _PLAIN if judge is None or value is None else _JUDGED[judge.judge(value)]
-    return Group([(f"{name} ", _MUTED), (numbers.milliseconds(value), style)], rank)
+    text, style = numbers.milliseconds(value), _PLAIN
+    if judge is not None and value is not None:
+        verdict = judge.judge(value)
+        text, style = f"{text} {numbers.VERDICTS[verdict]}", _JUDGED[verdict]
+    return Group([(f"{name} ", _MUTED), (text, style)], rank)
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:

@@ -14,8 +14,6 @@ from tui.widgets.rows import Piece, RowsView
 from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full
 from tui.widgets.wrap import fit
 
-JUDGED = {"good": "✓", "slow": "~", "bad": "✗"}
-"""Told apart without colour, too."""
 _MOST_BAR_CELLS = 24
 _THRESHOLDS = Thresholds()
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
@@ -92,7 +90,7 @@ class TurnsPane(RowsView):
     def row(self, index: int, width: int) -> Sequence[Piece]:
         """Number, user speech, response, its parts, agent speech, and what was said and done."""
         turn = self.turns[index]
-        glyph, look = self._judged(turn)
+        glyph, _, look = self._judged(turn)
         head = [
             (f"{turn.number:>{_NUMBER_CELLS}} ", "rows--muted"),
             (f"{_seconds(turn.user_speech_ms):>6} ", "rows--plain"),
@@ -112,18 +110,18 @@ class TurnsPane(RowsView):
     def in_full(self, index: int) -> Sequence[Piece]:
         """Every figure of the turn, by name."""
         turn = self.turns[index]
-        glyph, look = self._judged(turn)
-        word = {"✓": "good", "~": "slow", "✗": "bad"}.get(glyph, "")
+        glyph, word, look = self._judged(turn)
         return turn_in_full(turn, self._barge_ins(turn), (f"{glyph} {word}", look))
 
     def _response(self, turn: Turn) -> str:
         return numbers.milliseconds(turn.response_latency_ms) + ("?" if turn.doubt else "")
 
-    def _judged(self, turn: Turn) -> Piece:
+    def _judged(self, turn: Turn) -> tuple[str, str, str]:
+        """Glyph, word and style."""
         if turn.response_latency_ms is None:
-            return " ", "rows--muted"
+            return " ", "", "rows--muted"
         word = self.thresholds.judge(turn.response_latency_ms)
-        return JUDGED[word], f"rows--{word}"
+        return numbers.VERDICTS[word], word, f"rows--{word}"
 
     def _barge_ins(self, turn: Turn) -> list[BargeIn]:
         # They are in order, and only the newest turns change.
