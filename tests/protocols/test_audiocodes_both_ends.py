@@ -7,36 +7,27 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.protocols.both_ends import Line, Side, example, messages_from
+from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
 from tui.protocols.audiocodes import AUDIOCODES, AudioCodesAgent, AudioCodesCaller
 from tui.protocols.base import (
-    AgentEnd,
-    CallerEnd,
     CallerSettings,
     Incoming,
     Outgoing,
-    ProtocolError,
     TelephonyEvent,
     TelephonyEventType,
 )
-from tui.protocols.json_frames import decode_object
 
 T = TelephonyEventType
 CALL = "0d7a2f5e-6a0b-4b51-9f3c-2c1f7e9a4410"
-LINES = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "examples" / "audiocodes.jsonl")
-    .read_text(encoding="utf-8")
-    .splitlines()
-]
-FROM_CALLER = [line["message"] for line in LINES if line["dir"] == "c2s"]
-FROM_AGENT = [line["message"] for line in LINES if line["dir"] == "s2c"]
+LINES = example("audiocodes")
+FROM_CALLER, FROM_AGENT = messages_from("caller", LINES), messages_from("agent", LINES)
 
 
 def a_caller(**options: Any) -> AudioCodesCaller:
@@ -125,37 +116,6 @@ def simplified(message: dict[str, Any]) -> dict[str, Any]:
 
 def _simplified(value: Any, own: set[str]) -> Any:
     return {k: v for k, v in value.items() if k not in own} if isinstance(value, dict) else value
-
-
-class Line:
-    """The two ends in one memory; everything either says is heard, and answered, at once."""
-
-    def __init__(self, caller: CallerEnd, agent: AgentEnd) -> None:
-        self._ends = {"caller": caller.receive, "agent": agent.receive}
-        self.heard_by: dict[str, list[TelephonyEvent]] = {"caller": [], "agent": []}
-
-    def to_agent(self, frames: Sequence[Outgoing] | None) -> None:
-        self._carry([("agent", frame) for frame in frames or ()])
-
-    def to_caller(self, frames: Sequence[Outgoing]) -> None:
-        self._carry([("caller", frame) for frame in frames])
-
-    def _carry(self, frames: list[tuple[str, Outgoing]]) -> None:
-        under_way = deque(frames)
-        while under_way:
-            listener, frame = under_way.popleft()
-            incoming = self._ends[listener](frame.frame)
-            assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
-            assert incoming.audio_ms == frame.audio_ms
-            self.heard_by[listener] += incoming.events
-            speaker = "caller" if listener == "agent" else "agent"
-            under_way.extend((speaker, reply) for reply in incoming.replies)
-
-    def types_heard_by(self, listener: str) -> list[TelephonyEventType]:
-        return [event.type for event in self.heard_by[listener]]
-
-    def audio_heard_by(self, listener: str) -> bytes:
-        return b"".join(event.audio for event in self.heard_by[listener])
 
 
 class TestAConversation:
@@ -258,7 +218,7 @@ def in_session() -> tuple[AudioCodesCaller, AudioCodesAgent, Line]:
     return caller, agent, line
 
 
-def after(line: Line, listener: str, before: int) -> list[TelephonyEvent]:
+def after(line: Line, listener: Side, before: int) -> list[TelephonyEvent]:
     return line.heard_by[listener][before:]
 
 
@@ -342,67 +302,11 @@ MESSAGES = [
     {**m, "audioChunk": "AAAA"} if "audioChunk" in m else m for m in FROM_CALLER + FROM_AGENT
 ] + other_messages()
 NAMES = sorted({name for message in MESSAGES for name in message} | {"text", "name", "participantId", "x"})
-hostile_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=True)
-    | st.sampled_from(
-        ["", "nan", "\ud800", "\udfff\x1b[2J", "=", "UklGRgAAAABXQVZF", "wav/mulaw", "x" * 200, "on"]
-    )
-    | st.text(max_size=8),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@st.composite
-def mutated_messages(draw: st.DrawFn) -> str:
-    message = json.loads(json.dumps(draw(st.sampled_from(MESSAGES))))
-    for _ in range(draw(st.integers(0, 3))):
-        _mutate(draw, message)
-    frame = json.dumps(message, ensure_ascii=draw(st.booleans()))
-    match draw(st.sampled_from(["whole", "whole", "cut", "spoilt"])):
-        case "cut":
-            return frame[: draw(st.integers(0, len(frame)))]
-        case "spoilt":
-            at = draw(st.integers(0, len(frame)))
-            return frame[:at] + draw(st.text(max_size=2)) + frame[at + 1 :]
-        case _:
-            return frame
-
-
-def _mutate(draw: st.DrawFn, message: dict[str, Any]) -> None:
-    """Change, add or remove one member, at the top or in the first object below it."""
-    below = [
-        value[0]
-        for value in message.values()
-        if isinstance(value, list) and value and isinstance(value[0], dict)
-    ]
-    place = draw(st.sampled_from([message, *below]))
-    name = draw(st.sampled_from([*place, *NAMES]))
-    if draw(st.booleans()):
-        place[name] = draw(hostile_values)
-    else:
-        place.pop(name, None)
-
-
-def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | bytes) -> None:
-    try:
-        incoming = receive(frame)
-    except ProtocolError:
-        return
-    assert len(incoming.summary) <= 120
-    assert "\n" not in incoming.summary
-    for reply in incoming.replies:
-        assert isinstance(reply.frame, str)
-        assert decode_object(reply.frame)[0]["type"] == reply.kind
+VALUES = hostile_values(NAMES, "wav/mulaw", "on")
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
-@given(st.lists(mutated_messages(), min_size=5, max_size=5))
+@given(st.lists(mutated_messages(MESSAGES, NAMES, VALUES), min_size=5, max_size=5))
 def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None:
     caller, agent = a_caller(), an_agent()
     caller.opened()
@@ -414,11 +318,7 @@ def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
-@given(
-    st.text(max_size=40)
-    | st.binary(max_size=40)
-    | hostile_values.map(lambda value: json.dumps({"type": value}))
-)
+@given(no_messages("type", VALUES))
 def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
     check_incoming(a_caller().receive, frame)
     check_incoming(an_agent().receive, frame)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tests.protocols import both_ends
+from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
+from tui.protocols.base import CallerSettings, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.elevenlabs import ELEVENLABS, FORMATS, ElevenLabsAgent, ElevenLabsCaller
-from tui.protocols.json_frames import decode_object
 
 FROM_CALLER: list[dict[str, Any]] = [
     {"type": "conversation_initiation_client_data", "dynamic_variables": {"name": "Ada"}},
@@ -72,33 +72,13 @@ def test_every_message_of_the_schema_is_understood() -> None:
             assert (incoming.known, incoming.findings) == (True, ())
 
 
-class Line:
-    """The two ends in one memory; everything either says is heard at once."""
+class Line(both_ends.Line):
+    """With the caller's opening on it."""
 
     def __init__(self, media: str = "pcm_16000") -> None:
         self.caller, self.agent = a_caller(scenario="smoke"), an_agent(media)
-        self.heard_by_agent: list[TelephonyEvent] = []
-        self.heard_by_caller: list[TelephonyEvent] = []
+        super().__init__(self.caller, self.agent)
         self.to_agent(self.caller.opened())
-
-    def to_agent(self, frames: Sequence[Outgoing]) -> None:
-        for frame in frames:
-            incoming = self._carried(self.agent.receive, frame)
-            self.heard_by_agent += incoming.events
-            self.to_caller(incoming.replies)
-
-    def to_caller(self, frames: Sequence[Outgoing]) -> None:
-        for frame in frames:
-            incoming = self._carried(self.caller.receive, frame)
-            self.heard_by_caller += incoming.events
-            self.to_agent(incoming.replies)
-
-    @staticmethod
-    def _carried(receive: Callable[[str | bytes], Incoming], frame: Outgoing) -> Incoming:
-        incoming = receive(frame.frame)
-        assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
-        assert incoming.audio_ms == frame.audio_ms
-        return incoming
 
 
 def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in() -> None:
@@ -117,7 +97,7 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in() -> None
     line.to_agent(caller.user_text("thanks"))
     line.to_agent(caller.hang_up())
 
-    assert [(event.type, event.stream_id, event.text) for event in line.heard_by_caller] == [
+    assert [(event.type, event.stream_id, event.text) for event in line.heard_by["caller"]] == [
         (T.SESSION_ACCEPTED, "", "pcm_16000"),
         (T.AGENT_TEXT, "reply-1", "Hello!"),
         (T.PLAY_STREAM_START, "reply-1", ""),
@@ -130,13 +110,13 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in() -> None
         (T.PLAY_STREAM_START, "reply-2", ""),
         (T.PLAY_STREAM_CHUNK, "reply-2", ""),
     ]
-    assert [(event.type, event.audio, event.text) for event in line.heard_by_agent] == [
+    assert [(event.type, event.audio, event.text) for event in line.heard_by["agent"]] == [
         (T.SESSION_INITIATE, b"", ""),
         (T.CALL_STARTED, b"", ""),
         (T.USER_STREAM_CHUNK, b"\3\4" * 160, ""),
         (T.USER_TEXT, b"", "thanks"),
     ]
-    assert line.heard_by_agent[1].params == {"scenario": "smoke"}
+    assert line.heard_by["agent"][1].params == {"scenario": "smoke"}
 
 
 @settings(derandomize=True, max_examples=150, deadline=None)
@@ -160,64 +140,25 @@ def test_round_trips(media: str, chunks: list[bytes], text: str) -> None:
         return [(event.format, event.audio, event.text) for event in events if event.type is meaning]
 
     audio = [(FORMATS[media], chunk, "") for chunk in chunks]
-    assert heard(line.heard_by_agent, T.USER_STREAM_CHUNK) == audio
-    assert heard(line.heard_by_caller, T.PLAY_STREAM_CHUNK) == audio
+    assert heard(line.heard_by["agent"], T.USER_STREAM_CHUNK) == audio
+    assert heard(line.heard_by["caller"], T.PLAY_STREAM_CHUNK) == audio
     for events, meaning in (
-        (line.heard_by_agent, T.USER_TEXT),
-        (line.heard_by_agent, T.TOOL_OUTPUT),
-        (line.heard_by_caller, T.AGENT_TEXT),
-        (line.heard_by_caller, T.SPEECH_HYPOTHESIS),
-        (line.heard_by_caller, T.SPEECH_RECOGNITION),
+        (line.heard_by["agent"], T.USER_TEXT),
+        (line.heard_by["agent"], T.TOOL_OUTPUT),
+        (line.heard_by["caller"], T.AGENT_TEXT),
+        (line.heard_by["caller"], T.SPEECH_HYPOTHESIS),
+        (line.heard_by["caller"], T.SPEECH_RECOGNITION),
     ):
         assert heard(events, meaning) == [(None, b"", text)]
 
 
 MESSAGES = FROM_CALLER + FROM_AGENT
 NAMES = sorted({name for message in MESSAGES for name in message} | {"event_id", "x"})
-hostile_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.sampled_from([10**400, -(10**400), 1e300, 0.5])
-    | st.sampled_from(["", "\ud800", "\udfff\x1b[2J", "=", "x" * 200, "pcm_24000", "mp3_44100"])
-    | st.text(max_size=8),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@st.composite
-def mutated_messages(draw: st.DrawFn) -> str:
-    message = json.loads(json.dumps(draw(st.sampled_from(MESSAGES))))
-    for _ in range(draw(st.integers(0, 3))):
-        place = draw(
-            st.sampled_from([message, *(value for value in message.values() if isinstance(value, dict))])
-        )
-        name = draw(st.sampled_from([*place, *NAMES]))
-        if draw(st.booleans()):
-            place[name] = draw(hostile_values)
-        else:
-            place.pop(name, None)
-    frame = json.dumps(message, ensure_ascii=draw(st.booleans()))
-    return frame[: draw(st.integers(0, len(frame)))] if draw(st.integers(0, 9)) == 0 else frame
-
-
-def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | bytes) -> None:
-    try:
-        incoming = receive(frame)
-    except ProtocolError:
-        return
-    assert len(incoming.summary) <= 120
-    assert "\n" not in incoming.summary
-    for reply in incoming.replies:
-        assert isinstance(reply.frame, str)
-        assert decode_object(reply.frame)[0]["type"] == reply.kind
+VALUES = hostile_values(NAMES, "pcm_24000", "mp3_44100")
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
-@given(st.lists(mutated_messages(), min_size=5, max_size=5))
+@given(st.lists(mutated_messages(MESSAGES, NAMES, VALUES), min_size=5, max_size=5))
 def test_whatever_comes_only_a_protocol_error_escapes(messages: list[str]) -> None:
     caller, agent = a_caller(), an_agent()
     caller.opened()
@@ -228,11 +169,7 @@ def test_whatever_comes_only_a_protocol_error_escapes(messages: list[str]) -> No
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
-@given(
-    st.text(max_size=40)
-    | st.binary(max_size=40)
-    | hostile_values.map(lambda value: json.dumps({"type": value}))
-)
+@given(no_messages("type", VALUES))
 def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
     check_incoming(a_caller().receive, frame)
     check_incoming(an_agent().receive, frame)

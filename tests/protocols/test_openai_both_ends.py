@@ -6,14 +6,16 @@ import base64
 import itertools
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.protocols import both_ends
+from tests.protocols.both_ends import Side, example, messages_from
+from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
 from tests.protocols.openai_types import assert_client_event, assert_server_event
 from tui.protocols.base import (
     AgentEnd,
@@ -22,23 +24,15 @@ from tui.protocols.base import (
     HasInstructions,
     Incoming,
     Outgoing,
-    ProtocolError,
     RealtimeAgentEnd,
     TelephonyEvent,
     TelephonyEventType,
 )
-from tui.protocols.json_frames import decode_object
 from tui.protocols.openai_realtime import FORMATS, OPENAI_REALTIME, OpenAIAgent, OpenAICaller, connect_url
 
 T = TelephonyEventType
-LINES = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "examples" / "openai-realtime.jsonl")
-    .read_text(encoding="utf-8")
-    .splitlines()
-]
-FROM_CALLER = [line["message"] for line in LINES if line["dir"] == "c2s"]
-FROM_AGENT = [line["message"] for line in LINES if line["dir"] == "s2c"]
+LINES = example("openai-realtime")
+FROM_CALLER, FROM_AGENT = messages_from("caller", LINES), messages_from("agent", LINES)
 TOOLS = FROM_CALLER[0]["session"]["tools"]
 AUDIO_100_MS = bytes(range(240)) * 20
 
@@ -124,43 +118,22 @@ class TestTheExampleSession:
             assert json.loads(frame.frame) == expected.popleft()
 
 
-class Line:
-    """The two ends in one memory; everything either says is checked, heard, and answered, at once."""
+class Line(both_ends.Line):
+    """Everything either says is held against OpenAI's own types, too."""
 
     def __init__(self, caller: CallerEnd, agent: AgentEnd) -> None:
-        self._caller, self._agent = caller, agent
-        self.heard_by: dict[str, list[TelephonyEvent]] = {"caller": [], "agent": []}
-        self.said_by: dict[str, list[Outgoing]] = {"caller": [], "agent": []}
+        super().__init__(caller, agent)
+        self.said_by: dict[Side, list[Outgoing]] = {"caller": [], "agent": []}
         self.to_agent(caller.opened())
         self.to_caller(agent.opened())
 
-    def to_agent(self, frames: Sequence[Outgoing]) -> None:
-        self._carry([("agent", frame) for frame in frames])
+    def hear(self, listener: Side, frame: Outgoing) -> Incoming:
+        (assert_client_event if listener == "agent" else assert_server_event)(frame)
+        self.said_by["caller" if listener == "agent" else "agent"].append(frame)
+        return super().hear(listener, frame)
 
-    def to_caller(self, frames: Sequence[Outgoing]) -> None:
-        self._carry([("caller", frame) for frame in frames])
-
-    def _carry(self, frames: list[tuple[str, Outgoing]]) -> None:
-        under_way = deque(frames)
-        while under_way:
-            listener, frame = under_way.popleft()
-            speaker = "caller" if listener == "agent" else "agent"
-            (assert_client_event if listener == "agent" else assert_server_event)(frame)
-            self.said_by[speaker].append(frame)
-            incoming = (self._agent if listener == "agent" else self._caller).receive(frame.frame)
-            assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
-            assert incoming.audio_ms == frame.audio_ms
-            self.heard_by[listener] += incoming.events
-            under_way.extend((speaker, reply) for reply in incoming.replies)
-
-    def kinds_said_by(self, speaker: str, *, since: int = 0) -> list[str]:
+    def kinds_said_by(self, speaker: Side, *, since: int = 0) -> list[str]:
         return [frame.kind for frame in self.said_by[speaker][since:]]
-
-    def types_heard_by(self, listener: str) -> list[TelephonyEventType]:
-        return [event.type for event in self.heard_by[listener]]
-
-    def audio_heard_by(self, listener: str) -> bytes:
-        return b"".join(event.audio for event in self.heard_by[listener])
 
     def errors(self) -> list[str]:
         return [event.code for event in self.heard_by["caller"] if event.type is T.AGENT_ERROR]
@@ -377,67 +350,11 @@ def names_in(value: Any) -> set[str]:
 
 
 NAMES = sorted(names_in(MESSAGES))
-hostile_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=True)
-    | st.sampled_from(
-        ["", "nan", "\ud800", "\udfff\x1b[2J", "=", "UklGRgAAAABXQVZF", "pcm16", "x" * 300, "off"]
-    )
-    | st.text(max_size=8),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@st.composite
-def mutated_messages(draw: st.DrawFn) -> str:
-    message = json.loads(json.dumps(draw(st.sampled_from(MESSAGES))))
-    for _ in range(draw(st.integers(0, 3))):
-        _mutate(draw, message)
-    frame = json.dumps(message, ensure_ascii=draw(st.booleans()))
-    match draw(st.sampled_from(["whole", "whole", "whole", "cut", "spoilt"])):
-        case "cut":
-            return frame[: draw(st.integers(0, len(frame)))]
-        case "spoilt":
-            at = draw(st.integers(0, len(frame)))
-            return frame[:at] + draw(st.text(max_size=2)) + frame[at + 1 :]
-        case _:
-            return frame
-
-
-def _mutate(draw: st.DrawFn, message: dict[str, Any]) -> None:
-    """Change, add or remove one member, at any depth."""
-    place = draw(st.sampled_from(list(_objects(message))))
-    name = draw(st.sampled_from([*place, *NAMES]))
-    if draw(st.booleans()):
-        place[name] = draw(hostile_values)
-    else:
-        place.pop(name, None)
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    below = [found for child in children for found in _objects(child)]
-    return [value, *below] if isinstance(value, dict) else below
-
-
-def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | bytes) -> None:
-    try:
-        incoming = receive(frame)
-    except ProtocolError:
-        return
-    assert len(incoming.summary) <= 120
-    assert "\n" not in incoming.summary
-    for reply in incoming.replies:
-        assert decode_object(reply.frame)[0]["type"] == reply.kind
+VALUES = hostile_values(NAMES, "pcm16", "off")
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
-@given(st.lists(mutated_messages(), min_size=5, max_size=5))
+@given(st.lists(mutated_messages(MESSAGES, NAMES, VALUES), min_size=5, max_size=5))
 def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None:
     caller, agent = a_caller(), an_agent()
     session = {"type": "session.created", "event_id": "e", "session": FROM_AGENT[0]["session"]}
@@ -457,7 +374,7 @@ def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
-@given(st.text(max_size=40) | st.binary(max_size=40) | hostile_values.map(lambda v: json.dumps({"type": v})))
+@given(no_messages("type", VALUES))
 def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
     check_incoming(a_caller().receive, frame)
     check_incoming(an_agent().receive, frame)

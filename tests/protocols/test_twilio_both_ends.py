@@ -5,24 +5,22 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tests.protocols import both_ends
+from tests.protocols.both_ends import Side, example, messages_from
+from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
+from tui.protocols.base import CallerSettings, Incoming, Outgoing, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import decode_object
 from tui.protocols.twilio import MULAW_8K, TwilioAgent, TwilioCaller
 
-LINES = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "examples" / "twilio.jsonl").read_text(encoding="utf-8").splitlines()
-]
-FROM_CALLER = [line["message"] for line in LINES if line["dir"] == "c2s"]
-FROM_AGENT = [line["message"] for line in LINES if line["dir"] == "s2c"]
+LINES = example("twilio")
+FROM_CALLER, FROM_AGENT = messages_from("caller", LINES), messages_from("agent", LINES)
 START = FROM_CALLER[1]["start"]
 
 
@@ -90,33 +88,18 @@ class TestTheExampleSession:
             assert json.loads(frame.frame) == expected.popleft()
 
 
-class Line:
-    """The two ends in one memory; everything either says is heard at once."""
+class Line(both_ends.Line):
+    """Neither end answers by itself."""
 
     def __init__(self) -> None:
         self.caller, self.agent = a_caller(scenario="smoke"), an_agent()
-        self.heard_by_agent: list[TelephonyEvent] = []
-        self.heard_by_caller: list[TelephonyEvent] = []
+        super().__init__(self.caller, self.agent)
         self.to_agent(self.caller.opened())
 
-    def to_agent(self, frames: Sequence[Outgoing]) -> None:
-        self.heard_by_agent += self._carry(self.agent.receive, frames)
-
-    def to_caller(self, frames: Sequence[Outgoing]) -> None:
-        self.heard_by_caller += self._carry(self.caller.receive, frames)
-
-    @staticmethod
-    def _carry(
-        receive: Callable[[str | bytes], Incoming], frames: Sequence[Outgoing]
-    ) -> list[TelephonyEvent]:
-        events: list[TelephonyEvent] = []
-        for frame in frames:
-            incoming = receive(frame.frame)
-            assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
-            assert incoming.audio_ms == frame.audio_ms
-            assert incoming.replies == ()
-            events += incoming.events
-        return events
+    def hear(self, listener: Side, frame: Outgoing) -> Incoming:
+        incoming = super().hear(listener, frame)
+        assert incoming.replies == ()
+        return incoming
 
     def reply(self, name: str, *chunks: bytes) -> None:
         self.to_caller(self.agent.say_start(name, "words"))
@@ -125,7 +108,7 @@ class Line:
         self.to_caller(self.agent.say_stop(name))
 
     def marks_are_reached(self) -> None:
-        for name in [event.text for event in self.heard_by_caller if event.type is T.MARK]:
+        for name in [event.text for event in self.heard_by["caller"] if event.type is T.MARK]:
             self.to_agent(self.caller.mark_reached(name))
 
 
@@ -145,7 +128,7 @@ class TestAConversation:
         line.to_caller(agent.hang_up("done"))
         line.to_agent(caller.hang_up())
 
-        assert [(event.type, event.stream_id) for event in line.heard_by_caller] == [
+        assert [(event.type, event.stream_id) for event in line.heard_by["caller"]] == [
             (T.PLAY_STREAM_START, "reply-1"),
             (T.PLAY_STREAM_CHUNK, "reply-1"),
             (T.PLAY_STREAM_CHUNK, "reply-1"),
@@ -156,7 +139,7 @@ class TestAConversation:
             (T.CLEAR, "reply-2"),
             (T.PLAY_STREAM_STOP, "reply-2"),
         ]
-        assert [event.type for event in line.heard_by_agent] == [
+        assert [event.type for event in line.heard_by["agent"]] == [
             T.SESSION_INITIATE,
             T.CALL_STARTED,
             T.USER_STREAM_CHUNK,
@@ -170,8 +153,8 @@ class TestAConversation:
             T.USER_STREAM_CHUNK,
             T.SESSION_END,
         ]
-        assert b"".join(event.audio for event in line.heard_by_agent) == b"\xff" * 480
-        assert line.heard_by_agent[1].params == {"scenario": "smoke"}
+        assert b"".join(event.audio for event in line.heard_by["agent"]) == b"\xff" * 480
+        assert line.heard_by["agent"][1].params == {"scenario": "smoke"}
 
     def test_every_reply_is_finished_once_however_it_ends(self) -> None:
         line = Line()
@@ -180,7 +163,7 @@ class TestAConversation:
         line.to_caller(line.agent.say_audio("b", b"\x01"))
         line.to_caller(line.agent.say_stop("b", interrupted=True))
         line.marks_are_reached()
-        finished = [event.stream_id for event in line.heard_by_agent if event.type is T.PLAY_FINISHED]
+        finished = [event.stream_id for event in line.heard_by["agent"] if event.type is T.PLAY_FINISHED]
         assert finished == ["a", "b"]
 
 
@@ -198,7 +181,7 @@ def test_what_the_agent_says_arrives(chunks: list[bytes], name: str) -> None:
     line.reply(name, *chunks)
     line.to_caller(line.agent.say_stop(name, interrupted=True))
     reply: dict[str, Any] = {"stream_id": "reply-1", "format": MULAW_8K}
-    assert line.heard_by_caller == [
+    assert line.heard_by["caller"] == [
         TelephonyEvent(type=T.PLAY_STREAM_START, **reply),
         *(TelephonyEvent(type=T.PLAY_STREAM_CHUNK, audio=chunk, **reply) for chunk in chunks),
         TelephonyEvent(type=T.MARK, stream_id="reply-1", text=name),
@@ -217,13 +200,13 @@ def test_what_the_caller_says_arrives(blocks: list[bytes], digits: str, marks: l
     line = Line()
     for name in dict.fromkeys(marks):
         line.reply(name, b"\x01")
-    before = len(line.heard_by_agent)
+    before = len(line.heard_by["agent"])
     for block in blocks:
         line.to_agent(line.caller.user_audio(block))
     line.to_agent(line.caller.dtmf(digits))
     line.marks_are_reached()
     line.to_agent(line.caller.hang_up())
-    heard = line.heard_by_agent[before:]
+    heard = line.heard_by["agent"][before:]
     said = b"".join(blocks)
     assert b"".join(event.audio for event in heard) == said[: len(said) // 160 * 160]
     assert [event.text for event in heard if event.type is T.DTMF] == list(digits)
@@ -254,73 +237,24 @@ NAMES = [
     "timestamp",
     "sampleRate",
 ]
-hostile_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=True)
-    | st.sampled_from(
-        ["", "nan", "\ud800", "\udfff\x1b[2J", "=", "UklGRgAAAABXQVZF", "clear", "9" * 5_000, "²"]
-    )
-    | st.text(max_size=8),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(NAMES), children, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@st.composite
-def mutated_messages(draw: st.DrawFn) -> str:
-    message = json.loads(json.dumps(draw(st.sampled_from(MESSAGES))))
-    for _ in range(draw(st.integers(0, 3))):
-        below = [value for value in message.values() if isinstance(value, dict)]
-        place = draw(st.sampled_from([message, *below]))
-        name = draw(st.sampled_from([*place, *NAMES]))
-        if draw(st.booleans()):
-            place[name] = draw(hostile_values)
-        else:
-            place.pop(name, None)
-    frame = json.dumps(message, ensure_ascii=draw(st.booleans()))
-    match draw(st.sampled_from(["whole", "whole", "cut", "spoilt"])):
-        case "cut":
-            return frame[: draw(st.integers(0, len(frame)))]
-        case "spoilt":
-            at = draw(st.integers(0, len(frame)))
-            return frame[:at] + draw(st.text(max_size=2)) + frame[at + 1 :]
-        case _:
-            return frame
-
-
-def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | bytes) -> None:
-    try:
-        incoming = receive(frame)
-    except ProtocolError:
-        return
-    assert len(incoming.summary) <= 120
-    assert "\n" not in incoming.summary
-    assert incoming.replies == ()
+VALUES = hostile_values(NAMES, "clear")
 
 
 @settings(derandomize=True, max_examples=400, deadline=None)
-@given(st.lists(mutated_messages(), min_size=5, max_size=5))
+@given(st.lists(mutated_messages(MESSAGES, NAMES, VALUES), min_size=5, max_size=5))
 def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None:
     caller, agent = a_caller(), an_agent()
     caller.opened()
     for frame in [json.dumps(FROM_CALLER[1]), *frames]:
-        check_incoming(caller.receive, frame)
-        check_incoming(agent.receive, frame)
+        assert check_incoming(caller.receive, frame) == ()
+        assert check_incoming(agent.receive, frame) == ()
         caller.playback_finished("reply-1", heard_ms=0, received_ms=0)
         for sent in caller.user_audio(b"\xff" * 160) + agent.say_audio("a", b"x") + agent.say_start("a"):
             assert decode_object(sent.frame)[0]["event"] == sent.kind
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
-@given(
-    st.text(max_size=40)
-    | st.binary(max_size=40)
-    | hostile_values.map(lambda value: json.dumps({"event": value}))
-)
+@given(no_messages("event", VALUES))
 def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
-    check_incoming(a_caller().receive, frame)
-    check_incoming(an_agent().receive, frame)
+    assert check_incoming(a_caller().receive, frame) == ()
+    assert check_incoming(an_agent().receive, frame) == ()
