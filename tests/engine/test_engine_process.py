@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engine.process import connect, engine_process, heard, until
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.bridge import Bridge
@@ -18,8 +19,6 @@ from tui.engine.handle import EngineHandle
 from tui.models import events as e
 from tui.models.events import Status
 from tui.models.target import Target
-
-LIMIT_S = 15
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +29,8 @@ def agent() -> Iterator[AgentProcess]:
 
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
-    engine = EngineHandle()
-    bridge = Bridge(engine, time.monotonic_ns)
-    yield bridge
-    bridge.close()
-    engine.stop()
-
-
-def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, f"it did not come true; status {bridge.state.status}"
-        bridge.tick()
-        time.sleep(0.005)
+    with engine_process() as bridge:
+        yield bridge
 
 
 def target(agent: AgentProcess) -> Target:
@@ -50,18 +38,12 @@ def target(agent: AgentProcess) -> Target:
 
 
 def call(bridge: Bridge, agent: AgentProcess) -> None:
-    bridge.send(wire.Connect(target=target(agent)))
-    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
-
-
-def handle_of(bridge: Bridge) -> EngineHandle:
-    assert isinstance(bridge.engine, EngineHandle)
-    return bridge.engine
+    connect(bridge, target(agent))
 
 
 def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, agent: AgentProcess) -> None:
     call(bridge, agent)
-    until(bridge, lambda: any(isinstance(event, e.PlaybackEnded) for event in bridge.log.events))
+    until(bridge, lambda: heard(bridge))
     assert [event.number for event in bridge.log.events] == list(range(1, len(bridge.log.events) + 1))
     accepted = next(
         event
@@ -97,13 +79,11 @@ def test_commands_without_a_call_do_nothing(bridge: Bridge) -> None:
 
 def test_the_device_list_names_the_problem_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
-    engine = EngineHandle()
-    bridge = Bridge(engine, time.monotonic_ns)
-    bridge.send(wire.ListDevices())
-    until(bridge, lambda: bridge.devices is not None)
-    assert bridge.devices is not None
-    assert "PortAudio" in bridge.devices.problem
-    engine.stop()
+    with engine_process() as bridge:
+        bridge.send(wire.ListDevices())
+        until(bridge, lambda: bridge.devices is not None)
+        assert bridge.devices is not None
+        assert "PortAudio" in bridge.devices.problem
 
 
 def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> None:
@@ -123,11 +103,8 @@ def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> 
 def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
     engine = EngineHandle()
     bridge = Bridge(engine, time.monotonic_ns)
-    files: list[str] = []
-    bridge.send(wire.Connect(target=target(agent)))
-    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
-    files = [f"/proc/self/fd/{bridge._raw}"]
-    kept = Path(files[0]).resolve()
+    call(bridge, agent)
+    kept = Path(f"/proc/self/fd/{bridge._raw}").resolve()
     assert kept.exists()
     engine.stop()
     bridge.tick()
@@ -142,8 +119,7 @@ def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
 def test_an_engine_that_dies_is_an_error_on_the_screen(agent: AgentProcess) -> None:
     engine = EngineHandle()
     bridge = Bridge(engine, time.monotonic_ns)
-    bridge.send(wire.Connect(target=target(agent)))
-    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
+    call(bridge, agent)
     os.kill(engine.pid, signal.SIGKILL)
     until(bridge, lambda: not bridge.engine.alive)
     bridge.tick()

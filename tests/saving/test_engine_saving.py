@@ -8,16 +8,16 @@ import signal
 import sys
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engine.process import connect, engine_process, handle_of, heard, until
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.bridge import Bridge
 from tui.engine import wire
-from tui.engine.handle import EngineHandle
 from tui.engine.saved_engine import SavedEngine
 from tui.models import events as e
 from tui.models.events import Status
@@ -25,8 +25,6 @@ from tui.models.target import Target
 from tui.saving.listing import list_sessions
 from tui.saving.reading import open_session
 from tui.saving.record import Outcome
-
-LIMIT_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +35,8 @@ def agent() -> Iterator[AgentProcess]:
 
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
-    engine = EngineHandle()
-    bridge = Bridge(engine, time.monotonic_ns)
-    yield bridge
-    bridge.close()
-    engine.stop()
-
-
-def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, f"it did not come true; status {bridge.state.status}"
-        bridge.tick()
-        time.sleep(0.005)
+    with engine_process() as bridge:
+        yield bridge
 
 
 def call(bridge: Bridge, agent: AgentProcess, folder: Path, **options: object) -> None:
@@ -61,17 +48,7 @@ def call(bridge: Bridge, agent: AgentProcess, folder: Path, **options: object) -
         save=str(folder),
         **options,  # type: ignore[arg-type]
     )
-    bridge.send(wire.Connect(target=target))
-    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
-
-
-def pid_of(bridge: Bridge) -> int:
-    assert isinstance(bridge.engine, EngineHandle)
-    return bridge.engine.pid
-
-
-def heard(bridge: Bridge) -> bool:
-    return any(isinstance(event, e.PlaybackEnded) for event in bridge.log.events)
+    connect(bridge, target)
 
 
 def test_a_call_is_saved_whole_and_its_messages_are_read_from_there(
@@ -107,8 +84,7 @@ def test_a_second_call_is_a_second_session(bridge: Bridge, agent: AgentProcess, 
 def test_a_call_that_is_not_to_be_saved_leaves_nothing(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path
 ) -> None:
-    bridge.send(wire.Connect(target=Target(url=agent.url("/audiocodes"), input="lines", output="none")))
-    until(bridge, lambda: bridge.state.status is Status.ACTIVE)
+    connect(bridge, Target(url=agent.url("/audiocodes"), input="lines", output="none"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,8 +114,8 @@ def test_a_full_disk_ends_the_saving_and_not_the_call(
     import resource
 
     call(bridge, agent, tmp_path)
-    _, hard = resource.prlimit(pid_of(bridge), resource.RLIMIT_FSIZE)
-    resource.prlimit(pid_of(bridge), resource.RLIMIT_FSIZE, (100_000, hard))
+    _, hard = resource.prlimit(handle_of(bridge).pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(handle_of(bridge).pid, resource.RLIMIT_FSIZE, (100_000, hard))
     until(bridge, lambda: any(isinstance(event, e.ErrorRaised) for event in bridge.log.events))
     error = next(event for event in bridge.log.events if isinstance(event, e.ErrorRaised))
     assert error.message == "The session is no longer saved: File too large."
@@ -164,7 +140,7 @@ def test_killed_at_any_moment_everything_older_than_a_second_opens(
     bridge.send(wire.SpeakLine(key="1"))
     until_ns = time.monotonic_ns() + int(after_s * 1e9)
     until(bridge, lambda: time.monotonic_ns() >= until_ns)
-    os.kill(pid_of(bridge), signal.SIGKILL)
+    os.kill(handle_of(bridge).pid, signal.SIGKILL)
     killed_ns = time.monotonic_ns()
     live = list(bridge.log.events)
     until(bridge, lambda: not bridge.engine.alive)
