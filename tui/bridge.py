@@ -64,6 +64,8 @@ class Bridge:
         self.engine_ready = False
         self.began_anew = False
         """A session has begun since the last `refresh`: what is drawn is no longer there."""
+        self.refreshed = False
+        """Whether panels were refreshed since the last `drain`."""
         self._dirty: dict[Callable[[], None], None] = {}
         self._raw: int | None = None
         self._engine_lost = False
@@ -83,12 +85,14 @@ class Bridge:
 
     def drain(self) -> None:
         """Fold what has arrived."""
+        self.refreshed = False
         for item in self.engine.drain():
             self._take(item)
         self._notice_lost_engine()
 
     def refresh(self) -> None:
         """Have each dirty panel refresh once; may be done more seldom than `drain`."""
+        self.refreshed = True
         dirty, self._dirty, self.began_anew = self._dirty, {}, False
         for refresh in dirty:
             refresh()

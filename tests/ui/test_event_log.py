@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+from textual.strip import Strip
+
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
@@ -42,6 +45,37 @@ async def test_a_run_of_audio_is_one_growing_row(stage: Staging, script: Script)
         assert "2 × audio, 0.04 s" in log_lines(s)[-1]
         await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
         assert "3 × audio, 0.06 s" in log_lines(s)[-1]
+
+
+async def test_a_growing_row_has_only_itself_painted(
+    stage: Staging, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 5).message("playStream.chunk", {}, audio_ms=20).take())
+        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+        log, painted = s.session.log_pane, set[int]()
+        draw = log.render_line
+
+        def noted(y: int) -> Strip:
+            painted.add(log.scroll_offset.y + y)
+            return draw(y)
+
+        monkeypatch.setattr(log, "render_line", noted)
+        assert f"Events · {len(s.bridge.log.events)}" in s.text()
+        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+        assert f"Events · {len(s.bridge.log.events)}" in s.text(), "and the title"
+        assert painted == {len(log.view) - 1}
+
+
+async def test_what_is_painted_bit_by_bit_is_what_is_painted_at_once(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        for event in a_call(script).take():
+            await s.play([event])
+        bit_by_bit = s.text()
+        for widget in s.session.query("*"):
+            widget.refresh()
+        await s.pilot.pause()
+        assert s.text() == bit_by_bit
 
 
 async def test_unknown_and_error_rows_have_a_glyph(stage: Staging, script: Script) -> None:

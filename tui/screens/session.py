@@ -105,8 +105,9 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
     def poll(self) -> None:
         """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
         self.meters.poll(self.bridge.telemetry, self.bridge.clock_ns())
-        self.strip.poll()
-        self.health.poll()
+        if self.bridge.refreshed:
+            self.strip.poll()
+            self.health.poll()
         self.poll_log()
         self.hear_on()
         self.poll_replay()

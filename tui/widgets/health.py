@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
@@ -73,14 +73,17 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         figures = figures_of(state, self.bridge.telemetry if state.status.live else _NOTHING)
         if figures != self.figures:
             self.figures = figures
-            self.forget_lines()
             self.set_lines(len(figures))
-            self.refresh()
+            self.refresh_changed()
 
     def poll(self) -> None:
         """Telemetry comes without events."""
         if not self._asleep:
             self.refresh_from_model()
+
+    def line_key(self, index: int) -> Hashable:
+        """What it says."""
+        return self.figures[index]
 
     def draw_line(self, index: int, width: int) -> Strip:
         """A figure, or a heading."""

@@ -45,6 +45,8 @@ class LineView(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._strips: LRUCache[Hashable, Strip] = LRUCache(_KEPT_STRIPS)
+        self._painted: dict[int, Hashable] = {}
+        """By place on the screen, the key of what was drawn there last."""
         self._width = 0
 
     @property
@@ -79,25 +81,45 @@ class LineView(ScrollView, can_focus=True):
     def forget_lines(self) -> None:
         """Draw every line anew."""
         self._strips.clear()
+        self._painted.clear()
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw the visible part; measured once a frame and not once a line."""
-        width = self.line_width
-        if width != self._width:
-            self._width = width
-            self._strips.clear()
-        return super().render_lines(crop)
+    def refresh_changed(self) -> None:
+        """Have those places painted that are to look different now: most of a frame is what the last one was."""
+        self.measure()
+        for y in range(self.scrollable_content_region.height):
+            if y not in self._painted or self._painted[y] != self.key_at(y):
+                self.refresh(Region(0, y, self.size.width, 1))
 
-    def render_line(self, y: int) -> Strip:
-        """Draw one visible line, or take it from the cache."""
+    def key_at(self, y: int) -> Hashable:
+        """What the look of a place on the screen depends on; None where there is no line."""
+        index = self.scroll_offset.y + y
+        return self.line_key(index) if index < self.virtual_size.height else None
+
+    def draw_at(self, y: int) -> Strip:
+        """What is to be seen there, as wide as a line."""
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
             return Strip.blank(self._width, self.rich_style)
-        key = self.line_key(index)
+        return self.draw_line(index, self._width).adjust_cell_length(self._width, self.rich_style)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw the visible part."""
+        self.measure()
+        return super().render_lines(crop)
+
+    def measure(self) -> None:
+        """Take over how large the view is: once a frame and not once a line."""
+        width = self.line_width
+        if width != self._width:
+            self._width = width
+            self.forget_lines()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one visible line, or take it from the cache."""
+        key = self._painted[y] = self.key_at(y)
         strip = self._strips.get(key)
         if strip is None:
-            strip = self.draw_line(index, self._width).adjust_cell_length(self._width, self.rich_style)
-            self._strips[key] = strip
+            strip = self._strips[key] = self.draw_at(y)
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
@@ -106,7 +128,7 @@ class LineView(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         """Theme, focus or hover changed."""
-        self._strips.clear()
+        self.forget_lines()
         super().notify_style_update()
 
     def show_line(self, index: int, *, centre: bool = False) -> None:
@@ -163,7 +185,7 @@ class FollowView(LineView, ModelPanel):
                 self._seen = items
                 self.scroll_end(animate=False, immediate=True, x_axis=False)
         self._update_title()
-        self.refresh()
+        self.refresh_changed()
 
     def follow(self) -> None:
         """Go to the end and stay there."""
@@ -210,7 +232,9 @@ class FollowView(LineView, ModelPanel):
         title = " · ".join(parts)
         if title != self._shown_title:
             self._shown_title = title
-            self.border_title = Content(title)
+            # Setting `border_title` would have every line painted again, ten times a second in a call.
+            self._border_title = Content(title)
+            self.refresh(Region(0, -self.content_offset.y, self.size.width, 1))
 
     _shown_title = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -76,7 +77,7 @@ class LevelMeter(Widget):
 
     def render_line(self, y: int) -> Strip:
         """The meter is one line."""
-        style = self.get_component_rich_style
+        style = cache(self.get_component_rich_style)
         cells = self._bar_cells()
         full = _eighths(self._level, cells)
         peak_cell = min(_eighths(self._peak, cells) // 8, cells - 1)

@@ -74,6 +74,7 @@ class RowsView(FollowView, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self.cursor = 0
+        self._foot_at = 0
 
     # what a subclass says
 
@@ -118,24 +119,37 @@ class RowsView(FollowView, inherit_bindings=False):
             self.cursor = max(count - 1, 0)
         self.grow(1 + count + self.foot_lines, count)
 
-    def render_line(self, y: int) -> Strip:
-        """The head, a row that has been scrolled to, or a line of the foot."""
-        width, foot_at = self._width, self.scrollable_content_region.height - self.foot_lines
+    def measure(self) -> None:
+        """Where the foot begins, too."""
+        super().measure()
+        self._foot_at = self.scrollable_content_region.height - self.foot_lines
+
+    def key_at(self, y: int) -> Hashable:
+        """All that the head, a row, or a line of the foot shows."""
         if y == 0:
-            pieces: Sequence[Piece] = [(fit(" " + self.head(width - 1), width), "rows--muted")]
-            return self._drawn(pieces, "")
-        if y >= foot_at:
-            return self._drawn(self._foot_line(y - foot_at, width), "rows--foot")
+            return "head", self.head(self._width - 1)
+        if y >= self._foot_at:
+            return "foot", tuple(self._foot_line(y - self._foot_at, self._width))
+        index = self.scroll_offset.y + y - 1
+        return (
+            (index, index == self.cursor, self.has_focus, self.row_key(index))
+            if index < self.count()
+            else None
+        )
+
+    def draw_at(self, y: int) -> Strip:
+        """The head, a row that has been scrolled to, or a line of the foot."""
+        width = self._width
+        if y == 0:
+            return self._drawn([(fit(" " + self.head(width - 1), width), "rows--muted")], "")
+        if y >= self._foot_at:
+            return self._drawn(self._foot_line(y - self._foot_at, width), "rows--foot")
         index = self.scroll_offset.y + y - 1
         if index >= self.count():
             return Strip.blank(width, self.rich_style)
         at_cursor = index == self.cursor
-        key = index, at_cursor, self.has_focus, self.row_key(index)
-        strip = self._strips.get(key)
-        if strip is None:
-            row = [("▌" if at_cursor else " ", "rows--muted"), *self.row(index, width - 1)]
-            strip = self._strips[key] = self._drawn(row, "rows--cursor" if at_cursor else "")
-        return strip
+        row = [("▌" if at_cursor else " ", "rows--muted"), *self.row(index, width - 1)]
+        return self._drawn(row, "rows--cursor" if at_cursor else "")
 
     def _drawn(self, pieces: Sequence[Piece], highlight: str) -> Strip:
         strip = line_of(*((text, self.component(style, highlight)) for text, style in pieces))
