@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -48,6 +49,8 @@ from tui.websocket.message_handler import MessageHandler
 from tui.websocket.message_log import MessageLog
 
 WATCH_INTERVAL_S = 0.02
+TELEMETRY_EVERY_WATCHES = 2
+"""Levels are drawn 20 times a second; nobody sees more."""
 OURS = "hung up"
 """The reason of an ending that the user asked for."""
 
@@ -223,13 +226,14 @@ class LiveSession:
             )
 
     async def _watch(self) -> None:
-        while True:
+        for watches in count():
             await self._end_dry_reply()
             self._tell_audio()
             self._tell_late_results()
             self._log.tell_counts()
             self.journal.tell_losses()
-            self._telemetry(self._health(self._clock_ns()))
+            if watches % TELEMETRY_EVERY_WATCHES == 0:
+                self._telemetry(self._health(self._clock_ns()))
             await asyncio.sleep(WATCH_INTERVAL_S)
 
     def _health(self, now_ns: int) -> e.Telemetry:

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tui.audio.arrivals import FIRST_TARGET_MS, LEAST_TARGET_MS, MOST_TARGET_MS, Arrivals
 
 MS = 1_000_000
@@ -49,3 +54,17 @@ def test_what_is_longer_ago_than_ten_seconds_is_forgotten() -> None:
     for n in range(30):
         arrivals.feed("later", (60_000 + 20 * n) * MS, 20)
     assert arrivals.jitter_ms == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.sampled_from([10, 20, 200])), min_size=20, max_size=80))
+def test_jitter_is_the_95th_percentile_of_the_last_ten_seconds(chunks: list[tuple[int, int]]) -> None:
+    arrivals, at, sound_ms = Arrivals(), 0, 0
+    late: list[tuple[int, float]] = []
+    for gap, audio_ms in chunks:
+        at += gap
+        late.append((at, max(at - chunks[0][0] - sound_ms, 0)))
+        arrivals.feed("r", at * MS, audio_ms)
+        sound_ms += audio_ms
+    recent = sorted(late_ms for came, late_ms in late if came >= at - 10_000)
+    expected = recent[math.ceil(len(recent) * 0.95) - 1] if len(recent) >= 20 else None
+    assert arrivals.jitter_ms == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 
 WINDOW_NS = 10_000_000_000
@@ -17,6 +18,8 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()
+        self._ordered_ms: list[float] = []
+        """The same, by size."""
         self._reply = ""
         self._began_ns = self._last_ns = 0
         self._received_ms = self._last_chunk_ms = 0.0
@@ -28,18 +31,18 @@ class Arrivals:
         # Against a listener who began with the first chunk: what came before is what may have been played.
         late_ms = (at_ns - self._began_ns) / _NS_PER_MS - self._received_ms
         self._lateness.append((at_ns, max(late_ms, 0.0)))
+        insort(self._ordered_ms, max(late_ms, 0.0))
         while self._lateness[0][0] < at_ns - WINDOW_NS:
-            self._lateness.popleft()
+            _, gone_ms = self._lateness.popleft()
+            del self._ordered_ms[bisect_left(self._ordered_ms, gone_ms)]
         self._received_ms += audio_ms
         self._last_ns, self._last_chunk_ms = at_ns, audio_ms
 
     @property
     def jitter_ms(self) -> float | None:
         """95th percentile of how much later than real time chunks came, of the last ten seconds of them."""
-        if len(self._lateness) < _LEAST_CHUNKS:
-            return None
-        ordered = sorted(late_ms for _, late_ms in self._lateness)
-        return ordered[math.ceil(len(ordered) * 0.95) - 1]
+        count = len(self._ordered_ms)
+        return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 
     @property
     def delivery_ratio(self) -> float | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.audio.pcm import to_float
+from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
 """As much of both tracks is compared."""
@@ -41,9 +41,11 @@ class Track:
 
     def feed(self, end_ns: int, pcm: bytes) -> None:
         """A block whose last sample passed the device at that instant."""
+        if is_zero(pcm):
+            return  # as good as nothing
         values = to_float(pcm)
         whole = len(values) // self._thin * self._thin
-        thin = values[:whole].reshape(-1, self._thin).mean(axis=1).astype(np.float32)
+        thin = np.add.reduce(values[:whole].reshape(-1, self._thin), axis=1) / np.float32(self._thin)
         self._blocks.append((end_ns, thin))
         while self._blocks and self._blocks[0][0] < end_ns - (SPAN_MS + LONGEST_MS) * 1_000_000:
             self._blocks.popleft()

@@ -10,7 +10,7 @@ import math
 import msgspec
 import numpy as np
 
-from tui.audio.pcm import FULL_SCALE, samples_of
+from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
 
 FLOOR_DBFS = -90.0
 """Silence: nothing is reported as quieter (one step of 16 bit is -90.3 dBFS)."""
@@ -31,6 +31,9 @@ class Level(msgspec.Struct, frozen=True):
     """Every sample is exactly 0: a muted device or a refused permission, not a quiet room."""
 
 
+_NOTHING = Level(FLOOR_DBFS, FLOOR_DBFS, 0, is_zero=True)
+
+
 class MeterReading(msgspec.Struct, frozen=True):
     """What a level meter shows at one instant."""
 
@@ -48,8 +51,8 @@ def to_dbfs(amplitude: float) -> float:
 
 def measure(pcm: bytes) -> Level:
     """The loudness of a block; an empty one is silence."""
-    if not pcm:
-        return Level(FLOOR_DBFS, FLOOR_DBFS, 0, is_zero=True)
+    if is_zero(pcm):
+        return _NOTHING
     samples = samples_of(pcm)
     highest, lowest = int(samples.max()), int(samples.min())
     peak = max(highest, -lowest)
@@ -58,7 +61,7 @@ def measure(pcm: bytes) -> Level:
     clipped_frames = 0
     if peak >= FULL_SCALE - 1:
         clipped_frames = int(np.count_nonzero((samples == FULL_SCALE - 1) | (samples == -FULL_SCALE)))
-    return Level(to_dbfs(peak), to_dbfs(rms), clipped_frames, is_zero=peak == 0)
+    return Level(to_dbfs(peak), to_dbfs(rms), clipped_frames, is_zero=False)
 
 
 class LevelMeter:

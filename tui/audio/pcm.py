@@ -16,6 +16,11 @@ def samples_of(pcm: bytes) -> NDArray[np.int16]:
     return np.frombuffer(pcm, "<i2")
 
 
+def is_zero(pcm: bytes) -> bool:
+    """Whether it is digital silence: every sample exactly 0. Costs next to nothing."""
+    return pcm == bytes(len(pcm))
+
+
 def to_float(pcm: bytes) -> NDArray[np.float32]:
     """Samples in -1..1; exact, and `from_float` brings back the same bytes."""
     return samples_of(pcm).astype(np.float32) / np.float32(FULL_SCALE)

@@ -81,6 +81,7 @@ class Loudness:
         self._rms: deque[float] = deque(maxlen=_HISTORY_MS // _BLOCK_MS)
         self._slice_rms: deque[NDArray[np.float32]] = deque(maxlen=_HISTORY_MS // _BLOCK_MS)
         self._slice_starts = np.arange(_SLICES) * self.block_frames // _SLICES
+        self._slice_frames = np.diff(self._slice_starts, append=self.block_frames)
         self._rest = np.empty(0, np.int16)
 
     def feed(self, pcm: bytes) -> None:
@@ -92,9 +93,9 @@ class Loudness:
         self.blocks += count
         if count:
             squares = blocks * blocks
-            self._rms.extend(np.sqrt(np.mean(squares, axis=1)).tolist())
-            sizes = np.diff(self._slice_starts, append=self.block_frames)
-            self._slice_rms.extend(np.sqrt(np.add.reduceat(squares, self._slice_starts, axis=1) / sizes))
+            self._rms.extend(np.sqrt(np.add.reduce(squares, axis=1) / self.block_frames).tolist())
+            slices = np.add.reduceat(squares, self._slice_starts, axis=1)
+            self._slice_rms.extend(np.sqrt(slices / self._slice_frames))
 
     def threshold(self) -> float:
         """The RMS over which a block is loud, from the noise floor of the history."""

@@ -33,7 +33,6 @@ from tui.session import LiveSession, started
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.02
-TELEMETRY_EVERY_BATCHES = 2
 TABLE_EVERY_BATCHES = 25
 MAX_HELD_ITEMS = 400_000
 """Held back for a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
@@ -257,7 +256,7 @@ class Engine:
             batch += 1
             if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
                 self._pending.append(wire.CallbackTable(stats=callback_tracing.snapshot()))
-            if batch % TELEMETRY_EVERY_BATCHES == 0 and self._telemetry:
+            if self._telemetry:
                 self._pending.append(wire.TelemetryItem(telemetry=self._telemetry))
                 self._telemetry = None
             if self._playing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import accumulate
 
 from tui.audio.blocks import Captured
 from tui.models import events as e
@@ -70,12 +71,11 @@ class SendPace:
 
     def percentile_ms(self, share: float) -> float | None:
         """Of the whole call, to 0.05 ms, nothing above 100; None without any."""
-        wanted, counted = share * self._count, 0
-        for step, count in enumerate(self._counts):
-            counted += count
-            if self._count and counted >= wanted:
-                return (step + 1) * _STEP_MS
-        return None
+        if not self._count:
+            return None
+        reached = accumulate(self._counts)
+        wanted = share * self._count
+        return (1 + next(step for step, counted in enumerate(reached) if counted >= wanted)) * _STEP_MS
 
     def _took(self, took_ms: float, now_ns: int) -> None:
         self._counts[min(int(took_ms / _STEP_MS), _STEPS)] += 1

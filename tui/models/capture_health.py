@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
+import numpy as np
+
 from tui.audio.levels import measure
 from tui.audio.pcm import FULL_SCALE, samples_of
 from tui.models.events import Condition
@@ -49,7 +51,7 @@ class CaptureHealth:
         samples = samples_of(pcm)
         if not len(samples):
             return []
-        mean = float(samples.mean()) / FULL_SCALE
+        mean = float(np.add.reduce(samples, dtype=np.float64)) / len(samples) / FULL_SCALE
         self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
         self.is_zero = not samples.any()
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]

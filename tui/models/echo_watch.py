@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tui.audio.echo import Echo, Track, find_echo
+from tui.audio.pcm import is_zero
 from tui.callbacks import spawn
 from tui.models import events as e
 
@@ -44,7 +45,7 @@ class EchoWatch:
         """A block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
-        if any(pcm):
+        if not is_zero(pcm):
             self._last_played_ns = end_ns
         self._played.feed(end_ns, pcm)
 

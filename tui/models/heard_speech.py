@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.audio.pcm import frames_to_ns
+from tui.audio.pcm import frames_to_ns, is_zero
 from tui.audio.speech import SpeechEdge
 from tui.callbacks import spawn
 from tui.models import events as e
@@ -28,7 +28,7 @@ class HeardSpeech:
 
     def feed(self, start_ns: int, block: bytes) -> list[e.SpeechEdge]:
         """The edges that a block brings to light, whose first sample left the speaker at that instant."""
-        silent = not any(block)
+        silent = is_zero(block)
         if silent and self._silent_ms >= _REST_MS:
             return []
         if not self._loading:
