@@ -1,23 +1,17 @@
-"""The Textual application: themes, the tick, exit paths. No session logic."""
+"""The Textual application: themes, the tick, what is called and shown. No session logic."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path, PurePath
-from types import FrameType
 from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
-from rich.console import RenderableType
 from textual import events, on, work
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -27,6 +21,7 @@ from textual.widget import Widget
 from tui.bridge import Bridge
 from tui.config.model import Settings
 from tui.config.targets import Listed
+from tui.endings import CRASHED, EndingApp
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
 from tui.models.playhead import Playhead
@@ -44,9 +39,6 @@ TICKS_PER_REFRESH = 2
 """Levels are drawn every tick, everything else at half the rate."""
 UP_AFTER_S = 1.0
 """By then the first picture is on the screen."""
-CRASHED = 70
-TERMINAL_LOST = 129
-_SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
 _START_FAILURES = (OSError, RuntimeError, ValueError)
 
 
@@ -58,8 +50,13 @@ class Polled(Protocol):
         """Draw it anew; called at every tick in which it is seen."""
 
 
-class OpusAgentApp(App[int]):
-    """The screen of `opusagent-tui`."""
+class OpusAgentApp(EndingApp):
+    """The screen of `opusagent-tui`.
+
+    ``demo`` tells where the local agent is, starting it if need be; ``call_demo`` calls it at once.
+    ``once_up`` is called when the first picture has been painted.
+    ``trace_callbacks`` has every callback measured from the start, in both processes.
+    """
 
     TITLE = "opusagent-tui"
     ENABLE_COMMAND_PALETTE = True
@@ -108,8 +105,6 @@ class OpusAgentApp(App[int]):
         """How the screen was left the last time, and is left this time."""
         self.settings = settings or Settings()
         self.session = SessionScreen(bridge, self.memory.layout, self.settings.thresholds)
-        self.crash_report = ""
-        """The sentence about a crash; empty without one."""
         self._base = base or Target(url="")
         self._profiles = tuple(profiles)
         self._recent = list(recent)
@@ -122,10 +117,9 @@ class OpusAgentApp(App[int]):
         """Where demos were; a local agent that was started anew is somewhere else."""
         self._on_call = on_call
         self._once_up = once_up
-        self._crash_log = crash_log
+        self.crash_log = crash_log
         self._trace_callbacks = trace_callbacks
         self.session.playhead = replay
-        self._suspended = False
         self._auto_tick = auto_tick
         self._ticks = 0
         self._timer: Timer | None = None
@@ -153,7 +147,7 @@ class OpusAgentApp(App[int]):
 
             self.set_keymap(keymap_of(self.settings.keys))
         if not self.is_headless:
-            self._listen_to_signals()
+            self.listen_to_signals()
         if self._trace_callbacks:
             self.bridge.trace_callbacks(True)
         if self._auto_tick:
@@ -289,7 +283,7 @@ class OpusAgentApp(App[int]):
         return True
 
     def _pause(self, *, paused: bool) -> None:
-        self._suspended = paused
+        self.suspended = paused
         self.bridge.send(Pause(paused=paused))
         if not paused:
             self.repaint()
@@ -352,124 +346,15 @@ class OpusAgentApp(App[int]):
         """A saved session uses no microphone."""
         return not (action == "devices" and self.session.playhead is not None)
 
-    # endings: all of them come here
 
-    def leave(self, code: int = 0) -> None:
-        """End with this exit code; whoever started the screen says goodbye on the wire."""
-        self.exit(code, return_code=code)
-
-    async def action_quit(self) -> None:
-        """The keys."""
-        self.leave()
-
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number, code in _SIGNALS.items():
-            loop.add_signal_handler(number, self.leave, code)
-        resume = signal.getsignal(signal.SIGCONT)
-
-        def continued(number: int, frame: FrameType | None) -> None:
-            """A terminal that closes sends SIGCONT too: Textual would start to paint anew, and hang."""
-            if self._suspended and callable(resume):
-                resume(number, frame)
-
-        signal.signal(signal.SIGCONT, continued)
-
-        threading.excepthook = partial(self._thread_failed, loop, threading.excepthook)
-
-    def _thread_failed(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        otherwise: Callable[[threading.ExceptHookArgs], object],
-        failure: threading.ExceptHookArgs,
-    ) -> None:
-        """The terminal can go away without a signal; the thread that writes to it is the first to know."""
-        if isinstance(failure.exc_value, OSError):
-            loop.call_soon_threadsafe(self.leave, TERMINAL_LOST)
-        else:
-            otherwise(failure)
-
-    def panic(self, *renderables: RenderableType) -> None:
-        """Textual's last resort, which would print local variables: keep the reason, leave.
-
-        Without an exception at hand it is the thread that reads the terminal that has failed.
-        """
-        error = sys.exception() or self._exception
-        if error is None:
-            self.leave(TERMINAL_LOST)
-        else:
-            self._crashed(error)
-
-    def _fatal_error(self) -> None:
-        self._crashed(sys.exception() or self._exception)
-
-    def _crashed(self, error: BaseException | None) -> None:
-        if not self.crash_report:
-            self.crash_report = crash_report(error, self._crash_log)
-        self._return_code = CRASHED
-        self._close_messages_no_wait()
-
-
-def crash_report(error: BaseException | None, log: Path | None) -> str:
-    """Write what happened to the log, without local variables, and say in one sentence where it is."""
-    name = "an unknown reason" if error is None else type(error).__name__
-    sentence = f"opusagent-tui stopped because of an error of its own ({name})."
-    if log is None or error is None:
-        return sentence
-    try:
-        with log.open("a", encoding="utf-8") as file:
-            file.writelines(traceback.format_exception(error))
-    except OSError:
-        return sentence
-    return f"{sentence} The details are in {log}"
-
-
-def run_app(
-    bridge: Bridge,
-    *,
-    target: Target | None = None,
-    call_demo: bool = False,
-    memory: ScreenMemory | None = None,
-    on_leave: Callable[[ScreenMemory], None] | None = None,
-    settings: Settings | None = None,
-    base: Target | None = None,
-    profiles: Sequence[Listed] = (),
-    recent: Sequence[Target] = (),
-    protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
-    start_engine: Callable[[], EngineLink] | None = None,
-    demo: Callable[[], Target] | None = None,
-    on_call: Callable[[Target], None] | None = None,
-    once_up: Callable[[], object] | None = None,
-    crash_log: Path | None = None,
-    trace_callbacks: bool = False,
-    replay: Playhead | None = None,
-) -> int:
+def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
-    ``demo`` tells where the local agent is, starting it if need be; ``call_demo`` calls it at once.
-    ``once_up`` is called when the first picture has been painted.
-    ``trace_callbacks`` has every callback measured from the start, in both processes.
+    ``on_leave`` is given how the screen was left, where that is otherwise than it began.
     """
-    app = OpusAgentApp(
-        bridge,
-        target=target,
-        call_demo=call_demo,
-        memory=memory,
-        settings=settings,
-        base=base,
-        profiles=profiles,
-        recent=recent,
-        protocols=protocols,
-        start_engine=start_engine,
-        demo=demo,
-        on_call=on_call,
-        once_up=once_up,
-        crash_log=crash_log,
-        trace_callbacks=trace_callbacks,
-        replay=replay,
-    )
+    before = app.memory
     app.run()
-    if on_leave is not None and app.memory != (memory or ScreenMemory()):
+    if app.memory != before:
         on_leave(app.memory)
     if app.crash_report:
         sys.stderr.write(app.crash_report + "\n")

@@ -19,7 +19,6 @@ from tui.engine.wire import (
     Command,
     Connect,
     DeviceList,
-    EngineReady,
     EventItem,
     FrameItem,
     Peaks,
@@ -61,7 +60,6 @@ class Bridge:
         self.devices: DeviceList | None = None
         self.engine_callbacks: tuple[CallbackStats, ...] = ()
         """What tracing has measured in the engine; see `trace_callbacks`."""
-        self.engine_ready = False
         self.began_anew = False
         """A session has begun since the last `refresh`: what is drawn is no longer there."""
         self.refreshed = False
@@ -138,7 +136,7 @@ class Bridge:
     def replace_engine(self, engine: EngineLink) -> None:
         """Go on with a new engine after the old one was lost; the models keep what they know."""
         self.engine = engine
-        self.engine_ready = self._engine_lost = False
+        self._engine_lost = False
         if self.tracing_callbacks:
             self.trace_callbacks(True)
 
@@ -180,8 +178,6 @@ class Bridge:
                     self.playing = item
             case Peaks():
                 self.waveform.take(item.first_bin, item.bins, item.bin_ms, item.tracks)
-            case EngineReady():
-                self.engine_ready = True
 
     def _notice_lost_engine(self) -> None:
         if self.engine.alive or self._engine_lost:

@@ -69,7 +69,7 @@ def run_screen(
         local.start()
     try:
         # Textual takes longest to load: engine and agent come up meanwhile.
-        from tui.app import run_app
+        from tui.app import OpusAgentApp, run_app
         from tui.bridge import Bridge
         from tui.protocols.registry import names
         from tui.remembered import recent_targets, remember_screen, remember_target, screen_memory
@@ -86,15 +86,14 @@ def run_screen(
                 remember_target(called)
 
         bridge = Bridge(engines[0], time.monotonic_ns)
-        bridge.log.add_clear_callback(
-            collector.collect
-        )  # what was seen of the call before has just been let go
+        # What was seen of the call before has just been let go.
+        bridge.log.add_clear_callback(collector.collect)
         try:
-            return run_app(
+            app = OpusAgentApp(
                 bridge,
                 target=target,
+                call_demo=start_demo,
                 memory=screen_memory(),
-                on_leave=remember_screen,
                 settings=in_force.settings,
                 base=book.base,
                 profiles=book.profiles,
@@ -105,9 +104,9 @@ def run_screen(
                 on_call=remember,
                 once_up=collector.settle,
                 crash_log=Path(engines[0].log_path),
-                call_demo=start_demo,
                 trace_callbacks=trace_callbacks,
             )
+            return run_app(app, remember_screen)
         finally:
             bridge.close()
     finally:
@@ -124,7 +123,7 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
     with open_session(path) as saved:
         sound = EngineHandle()
         try:
-            from tui.app import run_app
+            from tui.app import OpusAgentApp, run_app
             from tui.bridge import Bridge
             from tui.engine.saved_engine import SavedEngine
             from tui.remembered import remember_screen, screen_memory
@@ -135,15 +134,15 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
             bridge = Bridge(engine, engine.now_ns)
             bridge.output = output
             try:
-                return run_app(
+                app = OpusAgentApp(
                     bridge,
                     memory=screen_memory(),
-                    on_leave=remember_screen,
-                    once_up=collector.settle,
                     settings=in_force.settings,
+                    once_up=collector.settle,
                     crash_log=Path(sound.log_path),
                     replay=engine.playhead,
                 )
+                return run_app(app, remember_screen)
             finally:
                 bridge.close()
         finally:

@@ -72,7 +72,8 @@ def test_a_second_call_starts_afresh(bridge: Bridge, agent: AgentProcess) -> Non
 def test_commands_without_a_call_do_nothing(bridge: Bridge) -> None:
     for command in (wire.Record(on=True), wire.HangUp(), wire.Interrupt(), wire.SendDtmf(digits="1")):
         bridge.send(command)
-    until(bridge, lambda: bridge.engine_ready)
+    bridge.send(wire.ListDevices())
+    until(bridge, lambda: bridge.devices is not None)
     assert bridge.log.events == []
     assert bridge.engine.alive
 

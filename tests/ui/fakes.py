@@ -14,7 +14,6 @@ from tui.engine.wire import (
     Command,
     DeviceInfo,
     DeviceList,
-    EngineReady,
     EventItem,
     FrameItem,
     SessionFile,
@@ -308,10 +307,6 @@ def devices(problem: str = "") -> DeviceList:
             DeviceInfo(3, "HDMI", 0, 8, default_input=False, default_output=False),
         )
     )
-
-
-def ready() -> EngineReady:
-    return EngineReady(pid=1, log="/tmp/engine.log")
 
 
 NASTY: tuple[str, ...] = (

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tests.ui.fakes import FakeEngine, Script, a_call, devices, ready, telemetry
-from tui.app import run_app
+from tests.ui.fakes import FakeEngine, Script, a_call, devices, telemetry
+from tui.app import OpusAgentApp, run_app
 from tui.bridge import Bridge
 from tui.engine.wire import Command, Connect, FrameItem, Shutdown
 from tui.models.target import Target
@@ -22,7 +22,7 @@ class LiveEngine(FakeEngine):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.log_path = str(folder / "engine.log")
-        self.frames = [ready(), devices()]
+        self.frames = [devices()]
         self._folder = folder
         self._calls = 0
         self._script: Iterator[FrameItem] = iter(())
@@ -71,7 +71,7 @@ def main() -> int:
             return []
 
         engine.drain = drain  # type: ignore[method-assign]
-    code = run_app(
+    app = OpusAgentApp(
         bridge,
         target=target,
         protocols=lambda: ("audiocodes", "twilio"),
@@ -79,6 +79,7 @@ def main() -> int:
         start_engine=lambda: LiveEngine(folder),
         crash_log=folder / "crash.log",
     )
+    code = run_app(app)
     bridge.send(Shutdown())
     return code
 

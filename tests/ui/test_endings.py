@@ -10,8 +10,9 @@ from textual.widget import Widget
 
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call
-from tui.app import CRASHED, OpusAgentApp, crash_report
+from tui.app import OpusAgentApp
 from tui.bridge import Bridge
+from tui.endings import CRASHED, crash_report
 from tui.engine.wire import Pause
 
 

@@ -31,14 +31,13 @@ SWITCH_INTERVAL_S = 0.0005
 def main() -> None:
     """Run until the screen is gone."""
     collector.hold()
-    log_path = sys.argv[1] if len(sys.argv) > 1 else ""
     stdin, stdout = take_pipes()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The screen's Ctrl+C is no signal of ours; it ends us through the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     load_detector()
-    asyncio.run(serve(stdin, stdout, log_path))
+    asyncio.run(serve(stdin, stdout))
 
 
 def take_pipes() -> tuple[int, int]:
@@ -51,7 +50,7 @@ def take_pipes() -> tuple[int, int]:
     return stdin, stdout
 
 
-async def serve(stdin: int, stdout: int, log_path: str) -> None:
+async def serve(stdin: int, stdout: int) -> None:
     """Connect the engine with its pipes."""
     from tui.engine.engine import Engine  # most of what is loaded: see `collector.hold`
 
@@ -64,7 +63,7 @@ async def serve(stdin: int, stdout: int, log_path: str) -> None:
         if not transport.is_closing():
             transport.write(frame)
 
-    engine = Engine(write, transport.get_write_buffer_size, log_path=log_path)
+    engine = Engine(write, transport.get_write_buffer_size)
     loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
     collector.settle()
     sys.setswitchinterval(SWITCH_INTERVAL_S)

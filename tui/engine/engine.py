@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable
 
@@ -41,10 +40,9 @@ MAX_HELD_ITEMS = 400_000
 class Engine:
     """The engine process's work, without its pipes: ``write`` takes frames, ``backlog`` tells bytes unread."""
 
-    def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int], *, log_path: str) -> None:
+    def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
         self._write = write
         self._backlog = backlog
-        self._log_path = log_path
         self._audio = AudioManager()
         self._clips = ClipPlayer(self._take_playing)
         self._session: LiveSession | None = None
@@ -60,7 +58,6 @@ class Engine:
 
     async def run(self) -> None:
         """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
-        self._pending.append(wire.EngineReady(pid=os.getpid(), log=self._log_path))
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(asyncio.to_thread(devices.audio_problem), "load PortAudio")
         await self._shutdown.wait()

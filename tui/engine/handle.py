@@ -24,7 +24,7 @@ class EngineHandle:
         log_fd, log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log", dir=folder)
         self.log_path = log_path
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tui.engine", log_path],
+            [sys.executable, "-m", "tui.engine"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_fd,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,7 +9,6 @@ from tui.engine.link import EngineLink
 from tui.engine.wire import (
     Command,
     DeviceList,
-    EngineReady,
     EventItem,
     FindPeaks,
     FrameItem,
@@ -83,7 +81,7 @@ class SavedEngine:
         items: list[FrameItem] = self._heard()
         if not self._began:
             self._began = True
-            items += [EngineReady(pid=os.getpid(), log=""), SessionFile(path=str(self.saved.messages_path))]
+            items.append(SessionFile(path=str(self.saved.messages_path)))
             if self.playhead.audio_path:
                 self.send(FindPeaks(path=self.playhead.audio_path))
         folds, now_ns = self.playhead.folds, self.playhead.at_ns

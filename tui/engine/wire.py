@@ -159,14 +159,6 @@ Command = (
 )
 
 
-class EngineReady(_Item, frozen=True, tag="ready"):
-    """The engine takes commands."""
-
-    pid: int
-    log: str
-    """Path of its log file."""
-
-
 class SessionFile(_Item, frozen=True, tag="session_file"):
     """Where the raw messages of the session that begins now are kept."""
 
@@ -251,9 +243,7 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
     telemetry: Telemetry
 
 
-FrameItem = (
-    EngineReady | SessionFile | DeviceList | PlayingAudio | Peaks | CallbackTable | EventItem | TelemetryItem
-)
+FrameItem = SessionFile | DeviceList | PlayingAudio | Peaks | CallbackTable | EventItem | TelemetryItem
 
 _encoder = msgspec.msgpack.Encoder()
 _command_decoder: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[Command])

@@ -1,0 +1,101 @@
+"""EndingApp: every ending of the screen is one path: a key, a signal, a terminal that is gone, a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from rich.console import RenderableType
+from textual.app import App
+
+CRASHED = 70
+TERMINAL_LOST = 129
+_SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
+
+
+class EndingApp(App[int]):
+    """An application that says in one sentence why it crashed, and ends with a code that means something."""
+
+    crash_log: Path | None = None
+    """Where the details of a crash go."""
+    crash_report = ""
+    """The sentence about a crash; empty without one."""
+    suspended = False
+    """Whether the shell has the terminal."""
+
+    def leave(self, code: int = 0) -> None:
+        """End with this exit code; whoever started the screen says goodbye on the wire."""
+        self.exit(code, return_code=code)
+
+    async def action_quit(self) -> None:
+        """The keys."""
+        self.leave()
+
+    def listen_to_signals(self) -> None:
+        """End as they ask. To be called on the loop, once the program has the terminal."""
+        loop = asyncio.get_running_loop()
+        for number, code in _SIGNALS.items():
+            loop.add_signal_handler(number, self.leave, code)
+        resume = signal.getsignal(signal.SIGCONT)
+
+        def continued(number: int, frame: FrameType | None) -> None:
+            """A terminal that closes sends SIGCONT too: Textual would start to paint anew, and hang."""
+            if self.suspended and callable(resume):
+                resume(number, frame)
+
+        signal.signal(signal.SIGCONT, continued)
+
+        threading.excepthook = partial(self._thread_failed, loop, threading.excepthook)
+
+    def _thread_failed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        otherwise: Callable[[threading.ExceptHookArgs], object],
+        failure: threading.ExceptHookArgs,
+    ) -> None:
+        """The terminal can go away without a signal; the thread that writes to it is the first to know."""
+        if isinstance(failure.exc_value, OSError):
+            loop.call_soon_threadsafe(self.leave, TERMINAL_LOST)
+        else:
+            otherwise(failure)
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """Textual's last resort, which would print local variables: keep the reason, leave.
+
+        Without an exception at hand it is the thread that reads the terminal that has failed.
+        """
+        error = sys.exception() or self._exception
+        if error is None:
+            self.leave(TERMINAL_LOST)
+        else:
+            self._crashed(error)
+
+    def _fatal_error(self) -> None:
+        self._crashed(sys.exception() or self._exception)
+
+    def _crashed(self, error: BaseException | None) -> None:
+        if not self.crash_report:
+            self.crash_report = crash_report(error, self.crash_log)
+        self._return_code = CRASHED
+        self._close_messages_no_wait()
+
+
+def crash_report(error: BaseException | None, log: Path | None) -> str:
+    """Write what happened to the log, without local variables, and say in one sentence where it is."""
+    name = "an unknown reason" if error is None else type(error).__name__
+    sentence = f"opusagent-tui stopped because of an error of its own ({name})."
+    if log is None or error is None:
+        return sentence
+    try:
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return sentence
+    return f"{sentence} The details are in {log}"
