@@ -27,11 +27,9 @@ class Level(msgspec.Struct, frozen=True):
     rms_dbfs: float
     clipped_frames: int
     """Samples at full scale, either way."""
-    is_zero: bool
-    """Every sample is exactly 0: a muted device or a refused permission, not a quiet room."""
 
 
-_NOTHING = Level(FLOOR_DBFS, FLOOR_DBFS, 0, is_zero=True)
+_NOTHING = Level(FLOOR_DBFS, FLOOR_DBFS, 0)
 
 
 class MeterReading(msgspec.Struct, frozen=True):
@@ -61,7 +59,7 @@ def measure(pcm: bytes) -> Level:
     clipped_frames = 0
     if peak >= FULL_SCALE - 1:
         clipped_frames = int(np.count_nonzero((samples == FULL_SCALE - 1) | (samples == -FULL_SCALE)))
-    return Level(to_dbfs(peak), to_dbfs(rms), clipped_frames, is_zero=False)
+    return Level(to_dbfs(peak), to_dbfs(rms), clipped_frames)
 
 
 class LevelMeter:

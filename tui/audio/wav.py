@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -43,7 +43,21 @@ class _Header(NamedTuple):
     sample_bits: int
 
 
-class WavFile:
+class _Closing(ABC):
+    """Closed at the end of a ``with``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class WavFile(_Closing):
     """A WAV file to be read by stretches. For one thread at a time; `close` it, or use ``with``.
 
     Reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, plain or with the extensible header. A file
@@ -98,14 +112,6 @@ class WavFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _take_apart(self) -> tuple[_Header, int, int]:
         """The format, and where the samples begin and how many bytes of them there are."""
@@ -205,7 +211,7 @@ def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] 
     )
 
 
-class WavWriter:
+class WavWriter(_Closing):
     """A 16-bit mono WAV file that is whole and valid after every write, so that a crash loses nothing.
 
     For one thread; each write goes to the operating system at once.
@@ -258,11 +264,3 @@ class WavWriter:
             yield
         except OSError as error:
             raise AudioFileError(f"{self.path} cannot be written: {error.strerror or error}.") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

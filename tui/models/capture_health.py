@@ -37,7 +37,7 @@ class CaptureHealth:
         self.dc: float | None = None
         """Mean of the samples of about the last second, -1..1."""
         self.is_zero = False
-        """Whether the last block was nothing but zeros."""
+        """Whether the last block was nothing but zeros: a muted device or a refused permission, not a quiet room."""
         self._told_zeros = False
         self.opened()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui.models.events import Status
 from tui.models.session_state import SessionState
 
-_NEED_A_CALL = frozenset(
+NEED_A_CALL = frozenset(
     {
         "record",
         "toggle_record",
@@ -55,7 +55,7 @@ def why_not(action: str, state: SessionState) -> str:
     name = action.partition("(")[0]
     if name == "call_again":
         return "hang up first" if state.status.live else "no target was chosen"
-    if name in _NEED_A_CALL:
+    if name in NEED_A_CALL:
         return _why_not_in_call(name, state)
     if name in _NEED_EVENTS:
         return "there are no events yet"

@@ -10,6 +10,7 @@ from tui.engine.wire import PlayAudio
 from tui.models.event_search import at_instant
 from tui.models.playhead import Playhead, Sound
 from tui.screens.log_screen import LogScreen
+from tui.screens.reasons import NEED_A_CALL
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.rows import RowsView
 from tui.widgets.strip import SessionStrip
@@ -17,23 +18,7 @@ from tui.widgets.transcript import TranscriptPane
 from tui.widgets.transport import Transport
 from tui.widgets.waveform import WaveformStrip
 
-LIVE_ACTIONS = frozenset(
-    {
-        "record",
-        "stop",
-        "toggle_record",
-        "mute",
-        "volume",
-        "say",
-        "interrupt",
-        "keypad",
-        "write",
-        "instructions",
-        "hang_up",
-        "call_again",
-        "new_target",
-    }
-)
+LIVE_ACTIONS = NEED_A_CALL | {"stop", "call_again", "new_target"}
 """What needs a call, and whose keys a saved session has other uses for."""
 REPLAY_ACTIONS = frozenset({"play", "seek", "step_event", "speed", "change_sound", "zoom", "toggle_run"})
 

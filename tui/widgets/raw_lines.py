@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
 
 from tui.models.text import visible
-from tui.widgets.wrap import broken
+from tui.widgets.wrap import LazyLines, broken
 
 MAX_RAW = 2_000_000
 """Of a larger message only the beginning is shown; a copy of it has it all."""
@@ -23,7 +22,7 @@ def raw_lines(raw: bytes, width: int) -> Sequence[str]:
     return broken(visible(text).expandtabs(4) + more, width, between_words=False)
 
 
-class _HexLines(Sequence[str]):
+class _HexLines(LazyLines):
     """Where it is, what it is in hex, and what of it are characters."""
 
     def __init__(self, raw: bytes, width: int) -> None:
@@ -33,17 +32,8 @@ class _HexLines(Sequence[str]):
     def __len__(self) -> int:
         return max(-(-len(self._raw) // self._bytes), 1)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+    def line(self, index: int) -> str:
+        """So many bytes."""
         return _hex_line(self._raw, index * self._bytes, self._bytes)
 
 

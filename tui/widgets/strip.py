@@ -43,7 +43,6 @@ _GAP = 2
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
 _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error"}
-_THRESHOLDS = Thresholds()
 
 
 class SessionStrip(Static, ModelPanel):
@@ -56,7 +55,7 @@ class SessionStrip(Static, ModelPanel):
     def __init__(
         self,
         bridge: Bridge,
-        thresholds: Thresholds = _THRESHOLDS,
+        thresholds: Thresholds,
         *,
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:

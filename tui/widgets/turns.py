@@ -15,7 +15,6 @@ from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full
 from tui.widgets.wrap import fit
 
 _MOST_BAR_CELLS = 24
-_THRESHOLDS = Thresholds()
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
 _HEAD_CELLS = 23
 
@@ -32,7 +31,7 @@ class TurnsPane(RowsView):
     def __init__(
         self,
         bridge: Bridge,
-        thresholds: Thresholds = _THRESHOLDS,
+        thresholds: Thresholds,
         *,
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:

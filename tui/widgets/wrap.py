@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -69,7 +70,28 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
     return [line for paragraph in text.split("\n") for line in chop_cells(paragraph, width) or [""]]
 
 
-class _Broken(Sequence[str]):
+class LazyLines(Sequence[str]):
+    """Lines that are made when they are asked for; a subclass says how many there are, and makes one."""
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self.line(place) for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.line(index)
+
+    @abstractmethod
+    def line(self, index: int) -> str:
+        """One of them, of those that there are."""
+
+
+class _Broken(LazyLines):
     """Lines of a fixed number of characters: as many as fit, were they all as wide as the widest can be."""
 
     def __init__(self, text: str, width: int) -> None:
@@ -85,17 +107,8 @@ class _Broken(Sequence[str]):
     def __len__(self) -> int:
         return self._ends[-1]
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+    def line(self, index: int) -> str:
+        """So many of its paragraph's characters."""
         place = bisect_right(self._ends, index)
         paragraph = self._paragraphs[place]
         characters = self._characters(paragraph)
