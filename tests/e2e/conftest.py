@@ -15,6 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in Path(str(item.fspath)).parts:
             item.add_marker(pytest.mark.e2e)
+            # One after the other: what is heard of one must not wait for another.
+            item.add_marker(pytest.mark.xdist_group("sound"))
 
 
 @pytest.fixture(scope="session")
