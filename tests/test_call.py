@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,51 @@ def test_a_reply_that_never_ends_does_not_hold_the_call_up_for_ever() -> None:
         server.shutdown()
     assert ran.returncode == 5
     assert "never said that they were complete" in ran.stderr
+
+
+def serve_one(
+    session: Callable[[ServerConnection], None], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """A headless call with an AudioCodes agent that does this once the call is accepted."""
+
+    def accept(socket: ServerConnection) -> None:
+        for frame in socket:
+            if json.loads(frame)["type"] == "session.initiate":
+                socket.send('{"type":"session.accepted","mediaFormat":"raw/lpcm16"}')
+                session(socket)
+
+    with serve(accept, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        ran = run("call", url, "--protocol", "audiocodes", *arguments)
+        server.shutdown()
+    return ran
+
+
+def test_a_reply_that_came_at_once_is_heard_out_however_long() -> None:
+    def play(socket: ServerConnection) -> None:
+        audio = base64.b64encode(bytes(2 * 16_000 * 2)).decode()
+        socket.send('{"type":"playStream.start","streamId":"a","mediaFormat":"raw/lpcm16"}')
+        socket.send(json.dumps({"type": "playStream.chunk", "streamId": "a", "audioChunk": audio}))
+        socket.send('{"type":"playStream.stop","streamId":"a"}')
+
+    ran = serve_one(play, "--timeout", "0.5", "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout.splitlines()[-1])["audio_heard_ms"] == 2000
+
+
+def test_an_answer_that_did_not_come_is_told_with_the_error_told_meanwhile() -> None:
+    said: list[str] = []
+
+    def stumble(socket: ServerConnection) -> None:
+        for frame in socket:
+            if "userStream.start" in str(frame) and not said:
+                said.append("nonsense")
+                socket.send("nonsense")
+
+    ran = serve_one(stumble, "--say", str(YES.path), "--timeout", "0.5")
+    assert ran.returncode == 3
+    assert "within 0.5 s; an error was told: " in ran.stderr
 
 
 def test_an_interrupted_call_says_goodbye_and_exits_130(url: str) -> None:

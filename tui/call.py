@@ -63,6 +63,7 @@ class _Watch:
         self.replies_heard = 0
         self.errors: list[e.ErrorRaised] = []
         self.last_audio_s = 0.0
+        """When what has come of the agent's audio will have been heard: minutes of it may come at once."""
         self.ended = False
         self.unfinished = 0
         """Replies that the agent began and never ended."""
@@ -77,7 +78,8 @@ class _Watch:
                 self.playing.add(event.reply)
                 self.last_audio_s = asyncio.get_running_loop().time()
             case e.MessageLogged(direction=e.Direction.RECEIVED) if event.audio_ms > 0:
-                self.last_audio_s = asyncio.get_running_loop().time()
+                now_s = asyncio.get_running_loop().time()
+                self.last_audio_s = max(self.last_audio_s, now_s) + event.audio_ms / 1000
                 return
             case e.PlaybackStarted():
                 self.replies_heard += 1
@@ -102,7 +104,7 @@ class _Watch:
         return condition()
 
     async def until_quiet(self, timeout_s: float) -> None:
-        """Wait until the agent has said all of what it is saying, or nothing of it has come for so long."""
+        """Wait until the agent has said all of what it is saying, or there was nothing of it for so long."""
         while not self.over:
             while not await self.until(lambda: not self.playing, QUIET_S) and not self.over:
                 if asyncio.get_running_loop().time() - self.last_audio_s > timeout_s:
@@ -205,15 +207,21 @@ async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Calla
         if watch.over:
             tell(f"The call was over before {path.name} could be said.")
             return True
-        heard_before = watch.replies_heard
+        heard_before, errors_before = watch.replies_heard, len(watch.errors)
         await session.speak(line_of(path))
         await watch.until(lambda: not watch.speaking, timeout_s=3600)
         if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
             if not watch.over:
-                tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s.")
+                told = watch.errors[-1].message if len(watch.errors) > errors_before else ""
+                tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s{_because(told)}.")
             return True
         await watch.until_quiet(script.timeout_s)
     return False
+
+
+def _because(error: str) -> str:
+    """What was told meanwhile, as the end of a sentence."""
+    return f"; an error was told: {one_line(error).rstrip('.')}" if error else ""
 
 
 def _judge(
@@ -225,7 +233,8 @@ def _judge(
 ) -> Outcome:
     fatal = next((error for error in watch.errors if error.fatal), None)
     if fatal is not None:
-        tell(" ".join(part for part in (one_line(fatal.message), fatal.hint) if part))
+        message = one_line(fatal.message)
+        tell(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
         early = metrics.started_ns is None
         unreachable = fatal.source == "socket" or (early and fatal.code == "unknown")
         return Outcome.UNREACHABLE if unreachable else Outcome.PROTOCOL_ERROR

@@ -215,6 +215,11 @@ class LiveSession:
         except TimeoutError:
             if self._over.is_set():
                 return
+            if self.state.status is e.Status.RESUMING:
+                limit = f"within {self.target.accept_timeout_s:g} s"
+                message = f"The socket was lost, and the agent did not take the session up again {limit}."
+                self._fail("agent", "not-resumed", message, "Call again.")
+                return
             heard = self.messages.received
             sent = "one message, and it was no" if heard == 1 else f"{heard} messages, none of them an"
             said = f"it sent {sent} acceptance" if heard else "it said nothing"
@@ -513,6 +518,9 @@ class LiveSession:
             self._fail("socket", "not-accepted", message, "Is this its address, and is the token right?")
         elif self._connection.lost:
             self._fail("socket", "lost", f"The agent is gone: the socket was {how}.", "Call again.")
+        elif self._connection.failed:
+            message = f"The call was broken off: the socket was {how}."
+            self._fail("socket", "closed", message, "The agent's own log may say why.")
         else:
             self._finish(f"the agent left: {how}")
 

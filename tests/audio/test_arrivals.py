@@ -42,6 +42,11 @@ def test_chunks_that_come_late_are_waited_for() -> None:
     )
 
 
+def test_thousands_of_chunks_at_once_cost_each_what_one_does() -> None:
+    arrivals = arrived(*[n / 100 for n in range(20_000)], audio_ms=0.2)
+    assert [arrivals.target_ms for _ in range(20_000)] == [LEAST_TARGET_MS] * 20_000
+
+
 def test_each_reply_is_measured_from_its_own_first_chunk() -> None:
     arrivals = arrived(*[20 * n for n in range(30)])
     arrivals.feed("next", 5000 * MS, 20)

@@ -410,6 +410,37 @@ async def test_an_agent_that_closes_politely_ends_the_call() -> None:
     assert "closed with 1000 (bye)" in ended.reason
 
 
+async def test_a_close_that_tells_of_a_fault_is_an_error() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("broken", blocks=5, stop=False)
+        await peer.socket.close(1011, "out of memory")
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ERROR)
+    (error,) = held.of(e.ErrorRaised)
+    assert (error.code, error.fatal) == ("closed", True)
+    assert "closed with 1011 (out of memory)" in error.message
+
+
+async def test_an_agent_that_does_not_resume_is_told_as_that() -> None:
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        if len(peers) == 1:
+            await peer.accept()
+            peer.socket.transport.abort()
+            return
+        await peer.stay()
+
+    async with agent(script) as url, call(url, accept_timeout_s=0.3) as held:
+        await held.until_status(Status.ERROR)
+    (error,) = held.of(e.ErrorRaised)
+    assert error.code == "not-resumed"
+    assert "did not take the session up again within 0.3 s" in error.message
+
+
 async def test_hanging_up_while_connecting_gives_up_at_once() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from tui.callbacks import spawn
 from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
 
 
@@ -120,6 +122,35 @@ async def test_an_untrusted_certificate_and_the_two_ways_to_accept_it(certificat
             "timeout",
         )
         assert (await failure(url, cacert=str(key))).code == "cacert"
+
+
+async def test_messages_that_came_at_once_leave_turns_to_the_rest_of_the_loop() -> None:
+    async def burst(connection: ServerConnection) -> None:
+        for _ in range(500):
+            await connection.send("tiny")
+        await connection.wait_closed()
+
+    turns = 0
+
+    async def other_work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with server(burst) as url:
+        client = WebSocketClient(url, headers={}, clock_ns=itertools.count(0, 1_000_000).__next__)
+        await client.open(5)
+        await asyncio.sleep(0.1)
+        working = spawn(other_work(), "other work")
+        read = 0
+        async for _ in client.frames():
+            read += 1
+            if read == 500:
+                break
+        assert turns > 50
+        working.cancel()
+        await client.close()
 
 
 async def test_frames_come_with_their_arrival_time_until_the_close() -> None:

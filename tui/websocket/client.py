@@ -24,6 +24,10 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 ROUND_TRIP_INTERVAL_S = 5.0
 GOODBYE_TIMEOUT_S = 2.0
+LONGEST_TURN_NS = 5_000_000
+"""So long messages that wait are handled before whatever else the loop has to do, sending above all."""
+_ORDINARY_CODES = (1000, 1001, 1005)
+"""Closes that are no fault: done, going away, no code given (RFC 6455, 7.4.1)."""
 
 
 class ConnectionFailed(Exception):
@@ -114,12 +118,20 @@ class WebSocketClient:
             self._pinger = spawn(self._measure_round_trips(), "websocket round trips")
 
     async def frames(self) -> AsyncIterator[tuple[int, str | bytes]]:
-        """Every message with its arrival time, until the socket closes."""
+        """Every message with its arrival time, until the socket closes.
+
+        Of thousands of messages that arrived at once none is waited for; so the loop gets its turn in between.
+        """
         assert self._socket is not None
+        turn_ns = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
             while True:
                 frame = await self._socket.recv()
-                yield self._clock_ns(), frame
+                at_ns = self._clock_ns()
+                yield at_ns, frame
+                if at_ns - turn_ns > LONGEST_TURN_NS:
+                    await asyncio.sleep(0)
+                    turn_ns = at_ns
 
     async def send(self, frame: str | bytes) -> None:
         """Write one message; waits while the far side does not read. Raises `Closed`."""
@@ -151,6 +163,11 @@ class WebSocketClient:
             return "lost without a goodbye"
         words = f" ({socket.close_reason})" if socket.close_reason else ""
         return f"closed with {socket.close_code}{words}"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the far side closed it with a code that tells of a fault: 1011, 1008, one of its own."""
+        return self._socket is not None and self._socket.close_code not in (None, 1006, *_ORDINARY_CODES)
 
     @property
     def lost(self) -> bool:

@@ -89,6 +89,11 @@ class Connection:
         return self._client.is_open
 
     @property
+    def failed(self) -> bool:
+        """Whether the far side closed it with a code that tells of a fault."""
+        return self._client.failed
+
+    @property
     def lost(self) -> bool:
         """Whether the socket ended without a close from the far side."""
         return self._client.lost
