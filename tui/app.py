@@ -34,7 +34,7 @@ from tui.screens.palette import ActionCommands
 from tui.screens.session import SessionScreen
 from tui.screens.themes import ANSI, DARK, LIGHT
 
-TICKS_PER_S = 20
+TICKS_PER_S = 16
 TICKS_PER_REFRESH = 2
 """Levels are drawn every tick, everything else at half the rate."""
 UP_AFTER_S = 1.0

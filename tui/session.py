@@ -179,7 +179,6 @@ class LiveSession:
             spawn(self._connection.write(), "session writer"),
             spawn(self._await_acceptance(), "session acceptance"),
             spawn(self._user_audio.pump(), "session capture"),
-            spawn(self._self_check.run(), "session self-check"),
             spawn(self._watch(), "session watch"),
         ]
 
@@ -239,7 +238,9 @@ class LiveSession:
             self.journal.tell_losses()
             if watches % TELEMETRY_EVERY_WATCHES == 0:
                 self._telemetry(self._health(self._clock_ns()))
+            due_ns = self._clock_ns() + int(WATCH_INTERVAL_S * 1e9)
             await asyncio.sleep(WATCH_INTERVAL_S)
+            self._self_check.woke(due_ns)
 
     def _health(self, now_ns: int) -> e.Telemetry:
         """The levels of audio, and how late the program itself is."""

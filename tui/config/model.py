@@ -42,7 +42,7 @@ class ScreenSettings(Struct, frozen=True, kw_only=True):
     theme: Text | None = None
     """The colours to begin with; without it those that were chosen last."""
     refresh_per_s: Annotated[int, Meta(ge=2, le=60)] | None = None
-    """How often levels are drawn, everything else half as often; without it 20, over SSH 10."""
+    """How often levels are drawn, everything else half as often; without it 16, over SSH 8."""
 
 
 class SessionsSettings(Struct, frozen=True, kw_only=True):

@@ -31,8 +31,9 @@ from tui.session import LiveSession, started
 
 logger = logging.getLogger(__name__)
 
-BATCH_INTERVAL_S = 0.02
-TABLE_EVERY_BATCHES = 25
+BATCH_INTERVAL_S = 0.04
+"""The screen takes what has come 16 times a second: more frames would cost both processes and show nothing sooner."""
+TABLE_EVERY_BATCHES = 12
 MAX_HELD_ITEMS = 400_000
 """Held back for a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
 

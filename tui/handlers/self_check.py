@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
 from tui.models import events as e
 
-WAKE_INTERVAL_S = 0.02
 LOOP_LIMIT_MS = 30.0
 """Arrival times are taken by the loop: later than this they are off by more than a block."""
 SEND_LIMIT_MS = 50.0
@@ -25,15 +23,12 @@ class SelfCheck:
         self._lags: deque[tuple[int, float]] = deque()
         self._told_ns: dict[str, int] = {}
 
-    async def run(self) -> None:
-        """Watch the loop this runs on, until cancelled."""
-        while True:
-            due_ns = self._clock_ns() + int(WAKE_INTERVAL_S * 1e9)
-            await asyncio.sleep(WAKE_INTERVAL_S)
-            now_ns = self._clock_ns()
-            lag_ms = max(now_ns - due_ns, 0) / _NS_PER_MS
-            self._lags.append((now_ns, lag_ms))
-            self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
+    def woke(self, due_ns: int) -> None:
+        """Something on the loop that slept until then goes on only now."""
+        now_ns = self._clock_ns()
+        lag_ms = max(now_ns - due_ns, 0) / _NS_PER_MS
+        self._lags.append((now_ns, lag_ms))
+        self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def judge(self, what: str, late_ms: float, limit_ms: float, now_ns: int) -> None:
         """Tell of a lateness that is beyond its limit."""
