@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.builders import said, started
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
@@ -45,6 +47,27 @@ def test_the_agents_words_follow_their_reply_to_the_ear() -> None:
 def test_words_cut_off_by_barge_in_are_told_apart() -> None:
     cut = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=400, unheard_ms=500)
     assert transcript(said(AGENT, "Good morning", item="r1"), cut).utterances[0].heard is Heard.CUT
+
+
+@pytest.mark.parametrize("unheard_ms", [100, 0])
+@pytest.mark.parametrize("reports_all", [False, True])
+def test_sound_that_arrives_after_the_cut_was_not_heard_either(unheard_ms: float, reports_all: bool) -> None:
+    folded, callback = Transcript(), MockCallback()
+    folded.apply(said(AGENT, "Good morning", item="r1"))
+    folded.apply(e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1000, unheard_ms=unheard_ms))
+    folded.add_change_callback(callback)
+    folded.apply(e.LossCounted(at_ns=0, loss=e.Loss.UNHEARD, count=4000 - unheard_ms, reply="r1"))
+    folded.apply(e.ReplyEnded(at_ns=0, reply="r1", received_ms=10_000 if reports_all else 1000))
+    (words,) = folded.utterances
+    assert (words.heard, words.heard_share) == (Heard.CUT, 0.1 if reports_all else 0.2)
+    callback.assert_called_with(0)
+
+
+def test_a_reply_that_was_played_to_its_end_is_heard_whatever_rounding_says() -> None:
+    played = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1000)
+    ended = e.ReplyEnded(at_ns=0, reply="r1", received_ms=1000.1)
+    (words,) = transcript(said(AGENT, "Good morning", item="r1"), played, ended).utterances
+    assert (words.heard, words.heard_share) == (Heard.HEARD, None)
 
 
 def test_words_that_come_after_their_sound_know_it() -> None:

@@ -252,6 +252,23 @@ def test_an_agent_that_stops_though_nobody_spoke_is_a_false_barge_in() -> None:
     assert (barge_in.kind, barge_in.at_ns, barge_in.stop_ms) == (BargeInKind.FALSE, at(1300), 10)
 
 
+@pytest.mark.parametrize("told_late", [False, True])
+def test_what_arrives_after_the_flush_is_unheard_too(told_late: bool) -> None:
+    late = [
+        e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=4_000, reply="r"),
+        e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=20, reply="another"),
+    ]
+    done = [e.UserSpeech(at_ns=at(3000), phase=e.SpeechPhase.STOPPED)]
+    metrics = fold(
+        active(),
+        plays("r", 200),
+        flushed(1300, silent_ms=1310),
+        played("r", 1310, 1110, 700),
+        *(done + late if told_late else late + done),
+    )
+    assert [(b.kind, b.unheard_ms) for b in metrics.barge_ins] == [(BargeInKind.FALSE, 4_700)]
+
+
 def test_an_agent_that_talks_on_for_a_second_missed_it() -> None:
     metrics = fold(active(), plays("r", 200), edge(USER, True, 1000), edge(USER, False, 2500), ended(3000))
     assert [(b.kind, b.turn) for b in metrics.barge_ins] == [(BargeInKind.MISSED, 1)]

@@ -232,6 +232,32 @@ async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
     assert json.loads(answers[0]["item"]["output"]) == {"open": False}
 
 
+async def test_audio_of_a_cut_reply_that_arrives_later_is_of_that_reply() -> None:
+    second = {"delta": base64.b64encode(bytes(48_000)).decode(), "type": "response.output_audio.delta"}
+    place = {"event_id": "e", "response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+
+    async def script(peer: Peer) -> None:
+        openai = OpenAI(peer)
+        await openai.open()
+        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+        await peer.send({"type": "response.created", "event_id": "e2", "response": response})
+        await peer.send({**place, **second})
+        await asyncio.sleep(0.3)
+        started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": "u1"}
+        await peer.send({**started, "event_id": "e3"})
+        for _ in range(2):
+            await peer.send({**place, **second})
+        await openai.stay()
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="openai")
+        ended = await held.until(e.PlaybackEnded)
+        await wait_for(lambda: sum(loss.reply == "i1" for loss in held.of(e.LossCounted)) == 2)
+        await end(held, running)
+    assert ended.heard_ms + ended.unheard_ms == 1_000
+    assert sum(loss.count for loss in held.of(e.LossCounted) if loss.reply) == 2_000
+
+
 async def test_without_turn_detection_stop_commits_and_asks() -> None:
     heard: list[OpenAI] = []
     manual = {"type": "realtime", "audio": {"input": MANUAL_INPUT}}

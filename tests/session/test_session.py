@@ -242,6 +242,7 @@ async def test_barge_in_drops_what_is_queued_and_counts_it() -> None:
     total = sum(loss.count for loss in held.of(e.LossCounted) if loss.loss is e.Loss.UNHEARD)
     assert total == ended.unheard_ms + 20
     assert late.count >= 20
+    assert [reply.received_ms for reply in held.of(e.ReplyEnded)] == [10_020]
 
 
 async def test_the_users_interrupt_flushes_too() -> None:

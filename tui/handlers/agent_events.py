@@ -114,8 +114,8 @@ class AgentEvents:
 
     def _discarded(self, event: TelephonyEvent) -> None:
         if event.format is not None:
-            late_ms = event.format.duration_ms(len(event.audio))
-            self._journal.lost(e.Loss.UNHEARD, late_ms, f"late, of reply {event.stream_id}")
+            late_ms, reply = event.format.duration_ms(len(event.audio)), event.stream_id
+            self._journal.lost(e.Loss.UNHEARD, late_ms, f"late, of reply {reply}", reply=reply)
 
     def _usage(self, event: TelephonyEvent) -> None:
         figures = {

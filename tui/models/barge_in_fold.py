@@ -6,7 +6,10 @@ a second for the speech that caused it before it is called a false one.
 
 from __future__ import annotations
 
+import msgspec
+
 from tui.models import events as e
+from tui.models.cut_replies import CutReplies
 from tui.models.turns import BargeIn, BargeInKind
 
 YIELD_NS = 1_000_000_000
@@ -33,16 +36,29 @@ class BargeInFold:
         """The user speaks over the agent, which did not give way yet."""
         self._flush: e.Flushed | None = None
         """The agent stopped itself, and no speech is known that made it."""
+        self._cut = CutReplies()
+        self._last_flush = 0
+        """Its event, as in `BargeIn`."""
+        self._cut_by: dict[str, int] = {}
+        """Replies, and the flush that cut them."""
+        self._of_flush: dict[int, BargeIn] = {}
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
-        """Fold one event; True when there is one barge-in more."""
+        """Fold one event; True when there is one barge-in more, or more is known of one."""
         known = len(self.barge_ins)
+        more_ms = self._cut.apply(event)
+        if isinstance(event, e.Flushed):
+            self._last_flush = event.number
         self._now_ns = max(self._now_ns, event.at_ns)
         match event:
             case e.PlaybackStarted() if self._began_ns is None or self._ended_ns is not None:
                 self._began_ns, self._ended_ns = event.at_ns, None
-            case e.PlaybackEnded() if self._began_ns is not None:
-                self._ended_ns = event.at_ns
+            case e.PlaybackEnded():
+                self._ended_ns = None if self._began_ns is None else event.at_ns
+                if event.unheard_ms > 0:
+                    self._cut_by[event.reply] = self._last_flush
+            case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
+                self._late(self._cut_by.get(event.reply), more_ms)
             case e.UserSpeech(phase=e.SpeechPhase.STARTED):
                 self._signal_ns = event.at_ns
             case e.SpeechEdge(speaker=e.Speaker.USER, started=True):
@@ -56,7 +72,18 @@ class BargeInFold:
             case _:
                 pass
         self._judge(turn)
-        return len(self.barge_ins) > known
+        return len(self.barge_ins) > known or more_ms > 0
+
+    def _late(self, number: int | None, late_ms: float) -> None:
+        """So much more of what a flush cut came after it."""
+        if self._flush is not None and self._flush.number == number:
+            self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
+        elif number in self._of_flush:
+            self._of_flush[number].unheard_ms += late_ms
+
+    def _append(self, barge_in: BargeIn, flush: e.Flushed) -> None:
+        self.barge_ins.append(barge_in)
+        self._of_flush[flush.number] = barge_in
 
     def _onset(self, edge: e.SpeechEdge, turn: int) -> None:
         self._onset_ns, self._speaking = edge.at_ns, True
@@ -93,7 +120,7 @@ class BargeInFold:
             over.silence_ms = (silent_ns - onset_ns) / _NS_PER_MS
             over.stop_ms = (silent_ns - asked_ns) / _NS_PER_MS
             over.talk_over_ms = max(over.silence_ms, 0.0)
-        self.barge_ins.append(over)
+        self._append(over, flush)
         self._over = None
 
     def _judge(self, turn: int) -> None:
@@ -107,7 +134,7 @@ class BargeInFold:
         if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
             self._flush = None
             if not self._speaking_at(_asked_ns(flush)):
-                self.barge_ins.append(_false(flush, turn))
+                self._append(_false(flush, turn), flush)
 
     def _speaking_at(self, at_ns: int) -> bool:
         return self._speaking or (self._onset_ns is not None and abs(self._onset_ns - at_ns) <= YIELD_NS)

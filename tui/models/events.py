@@ -334,6 +334,8 @@ class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
     loss: Loss
     count: float
     detail: str = ""
+    reply: str = ""
+    """UNHEARD: the reply that was cut off, where it is a single one and the audio came after the cut."""
 
 
 class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="condition"):

@@ -111,9 +111,9 @@ class Journal:
         """Tell the user something that is no error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
 
-    def lost(self, loss: e.Loss, count: float, detail: str = "") -> None:
+    def lost(self, loss: e.Loss, count: float, detail: str = "", *, reply: str = "") -> None:
         """Count a loss."""
-        self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail))
+        self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "") -> None:
         """Count one more block of a loss that may go on: told at once, then once a second (`tell_losses`)."""

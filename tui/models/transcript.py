@@ -8,9 +8,12 @@ from enum import StrEnum
 import msgspec
 
 from tui.callbacks import CallbackManager, Registration
+from tui.models.cut_replies import CutReplies
 from tui.models.events import (
+    LossCounted,
     PlaybackEnded,
     PlaybackStarted,
+    ReplyEnded,
     SessionEvent,
     SessionStarted,
     Speaker,
@@ -85,7 +88,8 @@ class Transcript:
         """Partials that belong to no item."""
         self._replies: dict[str, Utterance] = {}
         self._playing: dict[str, Heard] = {}
-        self._heard_share: dict[str, float] = {}
+        self._cut = CutReplies()
+        self._heard_ms: dict[str, float] = {}
         self.tools: list[ToolUse] = []
         """Those among the entries."""
         self._sounds_ns: dict[str, int] = {}
@@ -104,6 +108,7 @@ class Transcript:
 
     def apply(self, event: SessionEvent) -> None:
         """Fold one event and fire the change callbacks if it concerned the transcript."""
+        more_ms = self._cut.apply(event)
         match event:
             case SessionStarted():
                 self._begin()
@@ -122,9 +127,11 @@ class Transcript:
                 self._sounds_ns.setdefault(event.reply, event.at_ns)
                 self._mark_heard(event.reply, Heard.SPEAKING)
             case PlaybackEnded():
-                if event.unheard_ms > 0 and event.heard_ms >= 0:
-                    self._heard_share[event.reply] = event.heard_ms / (event.heard_ms + event.unheard_ms)
+                if event.heard_ms >= 0:
+                    self._heard_ms[event.reply] = event.heard_ms
                 self._mark_heard(event.reply, Heard.CUT if event.unheard_ms > 0 else Heard.HEARD)
+            case LossCounted() | ReplyEnded() if more_ms > 0:
+                self._mark_heard(event.reply, Heard.CUT)
             case _:
                 pass
 
@@ -146,7 +153,7 @@ class Transcript:
             heard = self._playing.get(event.item, Heard.QUEUED)
             said = Utterance(Speaker.AGENT, event.text, event.final, event.at_ns, event.item, heard)
             said.sounds_ns = self._sounds_ns.get(event.item)
-            said.heard_share = self._heard_share.get(event.item)
+            said.heard_share = self._heard_share(event.item)
             self.entries.append(said)
             self._replies[event.item] = said
         said.text, said.final = event.text, event.final
@@ -169,8 +176,12 @@ class Transcript:
         said = self._replies.get(reply)
         if said is not None:
             said.heard, said.sounds_ns = heard, self._sounds_ns.get(reply)
-            said.heard_share = self._heard_share.get(reply)
+            said.heard_share = self._heard_share(reply)
             self._changed(said)
+
+    def _heard_share(self, reply: str) -> float | None:
+        heard_ms = self._heard_ms.get(reply) if self._playing.get(reply) is Heard.CUT else None
+        return None if heard_ms is None else heard_ms / self._cut.received_ms[reply]
 
     def _changed(self, entry: Entry) -> None:
         index = len(self.entries) - 1
