@@ -25,6 +25,20 @@ async def test_names_error_hint_and_count(stage: Staging, script: Script) -> Non
         assert "2 errors" in s.text()
 
 
+async def test_a_low_terminal_gives_each_text_one_line(stage: Staging, script: Script) -> None:
+    async with stage((80, 20)) as s:
+        await s.play(failing(to_active(script), "a long message " * 10, "a long hint " * 10).take())
+        assert s.session.banner.size.height == 2
+
+
+async def test_it_is_as_high_as_its_error_needs(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(failing(to_active(script), "a long message " * 20, "a long hint " * 20).take())
+        assert s.session.banner.size.height == 4
+        await s.play(failing(script, "short").take())
+        assert s.session.banner.size.height == 2
+
+
 async def test_e_jumps_to_its_event(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(failing(a_call(script)).take())

@@ -50,6 +50,31 @@ async def test_session_with_error_and_detail(stage: Staging, script: Script, siz
         check_snapshot(f"detail-{size[0]}x{size[1]}", s.text())
 
 
+CONNECT_ERRORS = {
+    "not-found": (
+        "wss://agents.example.com/v1/voice refused the connection with HTTP 404: no such route",
+        "Check the path of the URL.",
+    ),
+    "certificate": (
+        "The certificate of wss://agents.example.com/v1/voice is not trusted: self-signed certificate.",
+        "Name its authority with --cacert FILE, or accept any certificate with --insecure.",
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CONNECT_ERRORS)
+async def test_the_cause_of_a_failed_connection_is_read_in_full(
+    stage: Staging, script: Script, code: str
+) -> None:
+    message, hint = CONNECT_ERRORS[code]
+    connecting, failed = e.Status.CONNECTING, e.Status.ERROR
+    script.started().status(e.Status.IDLE, connecting)
+    script.add(e.ErrorRaised, source="socket", code=code, message=message, hint=hint, fatal=True)
+    async with stage((80, 24)) as s:
+        await s.play(script.status(connecting, failed, message).take())
+        check_snapshot(f"error-{code}-80x24", s.text())
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_connect(stage: Staging, size: tuple[int, int]) -> None:
     async with stage(size, target=None, recent=RECENT, demo=lambda: Target(url="ws://x")) as s:

@@ -14,9 +14,13 @@ from tui.models.events import ConditionChanged, ErrorRaised, NoticeRaised
 from tui.models.text import one_line
 from tui.widgets.panel import ModelPanel
 from tui.widgets.strip import Group, spread
+from tui.widgets.wrap import fit, wrap
 
 Told = ConditionChanged | NoticeRaised
 _REMEMBERED = 20
+_ROOMY_ROWS = 24
+"""From so many rows on, a long message and a long hint have two lines each."""
+_TEXT_CHARS = 1_000
 
 
 class ErrorBanner(Static, ModelPanel):
@@ -24,7 +28,7 @@ class ErrorBanner(Static, ModelPanel):
 
     DEFAULT_CSS = """
     ErrorBanner {
-        display: none; height: 2; padding: 0 1; text-wrap: nowrap;
+        display: none; height: auto; padding: 0 1; text-wrap: nowrap;
         background: $error-muted; color: $foreground;
         &:ansi { background: ansi_default; }
         &:hover { background: $error 60%; }
@@ -67,12 +71,17 @@ class ErrorBanner(Static, ModelPanel):
         keys = "e shows it · esc dismisses"
         if count > 1:
             keys = f"{count} errors · {keys}"
+        most = 2 if self.screen.size.height >= _ROOMY_ROWS else 1
         head = f"✗ {one_line(error.source, 40)}: "
-        message = one_line(error.message, max(width - len(head) - 2, 10))
-        first = Content.assemble((head, "bold $text-error"), (message, "bold $foreground"))
-        hint = one_line(error.hint, max(width - len(keys) - 6, 10)) if error.hint else ""
-        second = spread([Group([(f"  {hint}", "")])], [Group([(keys, "")])], width)
-        self.update(Content("\n").join((first, second)), layout=False)
+        first, *more = _lines(head + one_line(error.message, _TEXT_CHARS), width, most)
+        hint, *rest = _lines(one_line(error.hint, _TEXT_CHARS), max(width - len(keys) - 4, 10), most)
+        lines = [
+            Content.assemble((head, "bold $text-error"), (first[len(head) :], "bold $foreground")),
+            *(Content.styled(f"  {line}", "bold $foreground") for line in more),
+            spread([Group([(f"  {hint}", "")])], [Group([(keys, "")])], width),
+            *(Content(f"  {line}") for line in rest),
+        ]
+        self.update(Content("\n").join(lines))
 
     def on_resize(self) -> None:
         """Cut the texts anew."""
@@ -81,6 +90,14 @@ class ErrorBanner(Static, ModelPanel):
     def on_click(self) -> None:
         """Like the key."""
         self.post_message(self.Clicked())
+
+
+def _lines(text: str, width: int, most: int) -> list[str]:
+    """A text on as many lines as it needs, indented but the first; cut with an ellipsis where that is too many."""
+    lines = wrap(text, width - 2)
+    if len(lines) > most:
+        lines[most - 1 :] = [fit(" ".join(lines[most - 1 :]), width - 2).rstrip()]
+    return lines
 
 
 class NoticeLine(Static, ModelPanel):
