@@ -304,9 +304,7 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 def metrics_line(metrics: SessionMetrics) -> str:
     """The figures of a call in one line; what was not measured is "–"."""
     latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
-    losses = ", ".join(
-        f"{name} {count:g} {e.Loss(name).unit}".rstrip() for name, count in metrics.losses.items() if count
-    )
+    losses = ", ".join(e.Loss(name).told(count) for name, count in metrics.losses.items() if count)
     return (
         f"response latency {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, heard {metrics.audio_heard_ms / 1000:.1f} s; "

@@ -261,3 +261,12 @@ async def test_what_could_not_be_measured_of_an_event_is_a_dash(stage: Staging, 
         await s.play(script.take())
         await s.press("enter")
         assert "arrived_ns: –" in s.text()
+
+
+async def test_what_has_no_width_yet_is_not_broken_to_it(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        s.session.detail.show(s.bridge.log.rows[0], at_once=True)
+        assert s.session.detail.virtual_size.height == 0, "a line of letters one below the other"
+        await s.press("enter")
+        assert shown(s).startswith("status\n")

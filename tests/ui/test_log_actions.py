@@ -113,6 +113,15 @@ async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script)
         assert isinstance(s.top(), FilterHelpScreen)
 
 
+async def test_the_page_on_filters_breaks_lines_where_the_window_ends(stage: Staging, script: Script) -> None:
+    async with stage((120, 50)) as s:
+        await s.play(a_call(script).take())
+        await s.press("f2")
+        page = " ".join(line.strip() for line in s.text().replace("│", "").splitlines())
+        assert "`and` binds closer than `or`. A run of messages" in " ".join(page.split())
+        assert not any(line.strip("│ ") == "closer" for line in s.text().splitlines())
+
+
 async def test_what_is_read_stays_in_sight_when_a_filter_comes_and_goes(
     stage: Staging, script: Script
 ) -> None:

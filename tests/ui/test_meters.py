@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import MS, telemetry
+from tests.ui.fakes import MS, Script, telemetry, to_active
+from tui.models import events as e
 
 
 def user_meter(s: Stage) -> str:
@@ -13,6 +14,17 @@ async def test_unmeasured_is_a_dash_and_silence_is_not(stage: Staging) -> None:
         assert user_meter(s).endswith("– dB")
         await s.play([telemetry(float("-inf"), None)])
         assert user_meter(s).endswith("-∞ dB")
+
+
+async def test_a_call_that_is_over_has_no_level(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play([*to_active(script).take(), telemetry(-20, -30)])
+        assert user_meter(s).endswith("-20 dB")
+        await s.play(
+            script.status(e.Status.ACTIVE, e.Status.ENDING).status(e.Status.ENDING, e.Status.ENDED).take()
+        )
+        assert user_meter(s).endswith("– dB")
+        assert "│" not in user_meter(s)
 
 
 async def test_any_level_can_be_drawn(stage: Staging) -> None:

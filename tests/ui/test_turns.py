@@ -129,6 +129,17 @@ async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Scr
             assert told in text, told
 
 
+async def test_another_call_is_followed_from_its_first_turn(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(conversation(script).take())
+        await s.press("u", "up", "t", "home")
+        assert not s.session.turns.following
+        await s.play(conversation(script).take())
+        assert s.session.turns.following
+        assert s.session.transcript.following
+        assert s.session.turns.cursor == len(s.session.turns.turns) - 1
+
+
 def test_a_turn_in_full_leaves_nothing_out() -> None:
     turn = Turn(
         number=7, response_latency_ms=900.0, parts=LatencyParts(agent_ms=700.0),

@@ -47,7 +47,7 @@ def describe(event: e.SessionEvent) -> Description:
             detail = f", {event.detail}" if event.detail else ""
             return Description(
                 "loss",
-                f"{event.loss.value} {event.count:g} {event.loss.unit}".rstrip() + detail,
+                event.loss.told(event.count) + detail,
                 level=Level.WARNING if event.loss.is_fault else Level.PLAIN,
             )
         case e.ConditionChanged():

@@ -100,6 +100,10 @@ class Loss(StrEnum):
         """What its amounts are."""
         return "ms" if self in (Loss.UNHEARD, Loss.QUEUE_FULL) else ""
 
+    def told(self, amount: float) -> str:
+        """What was lost and how much of it, in words."""
+        return f"{self.value} {amount:,.0f} {self.unit}".rstrip()
+
     @property
     def is_fault(self) -> bool:
         """Whether it was lost against everybody's will."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from rich.console import Group
@@ -54,4 +55,9 @@ def page() -> Group:
                 table.add_row(*cells)
         else:
             (below if table.row_count else above).append(line)
-    return Group(Text("\n".join(above)), table, Text("\n".join(below)))
+    return Group(_paragraphs(above), table, _paragraphs(below))
+
+
+def _paragraphs(lines: list[str]) -> Text:
+    """Broken where the window ends, not where the source does; what is indented stays as it is."""
+    return Text(re.sub(r"(?<=\S)\n(?=\S)", " ", "\n".join(lines)))

@@ -25,7 +25,7 @@ from tui.engine.wire import (
     SetMuted,
     SpeakLine,
 )
-from tui.models.events import Status
+from tui.models.events import Status, Telemetry
 from tui.models.layout import Layout
 from tui.screens.actions import SESSION, bindings
 from tui.screens.reading_screen import ReadingScreen
@@ -38,6 +38,7 @@ from tui.widgets.strip import SessionStrip
 from tui.widgets.talk import TalkButton
 from tui.widgets.writing import WriteLine
 
+_SILENT = Telemetry(at_ns=0)
 TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
 
 
@@ -104,7 +105,8 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
 
     def poll(self) -> None:
         """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
-        self.meters.poll(self.bridge.telemetry, self.bridge.clock_ns())
+        over = self.bridge.state.status in (Status.ENDED, Status.ERROR)
+        self.meters.poll(_SILENT if over else self.bridge.telemetry, self.bridge.clock_ns())
         if self.bridge.refreshed:
             self.strip.poll()
             self.health.poll()

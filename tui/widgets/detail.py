@@ -211,7 +211,10 @@ class DetailPane(LineView, inherit_bindings=False):
         return "detail--cursor" if self.has_focus else "detail--cursor-blurred"
 
     def _lay_out(self) -> None:
+        """Break the lines to the width; there is none yet where the pane was only just opened."""
         width = self.line_width
+        if not width:
+            return
         self._head = [(piece, style) for text, style in self._about for piece in wrap(text, width)]
         if self._head:
             self._head.append(("", "detail--text"))

@@ -192,6 +192,11 @@ class FollowView(LineView, ModelPanel):
         self.following = True
         self.grow(self.virtual_size.height, self._items)
 
+    def begin_anew(self) -> None:
+        """Another session: what was read of the one before is gone."""
+        self.following = True
+        self.changed()
+
     def hold(self) -> None:
         """Stop following: something is being read."""
         self.following = False

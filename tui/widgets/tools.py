@@ -42,6 +42,7 @@ class ToolsPane(RowsView):
     def listen(self) -> Iterable[Registration]:
         """Calls that came or ended, and the session's end, which leaves the others without a result."""
         yield self.bridge.transcript.add_change_callback(self.changed)
+        yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:

@@ -89,6 +89,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
     def listen(self) -> Iterable[Registration]:
         """Words that came or changed, and the session's start, which times count from."""
         yield self.bridge.transcript.add_change_callback(self._changed_from)
+        yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def refresh_from_model(self) -> None:
         """Wrap again what has changed."""

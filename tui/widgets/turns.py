@@ -47,6 +47,7 @@ class TurnsPane(RowsView):
     def listen(self) -> Iterable[Registration]:
         """Figures, and the status: a new session has no turns."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
+        yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:

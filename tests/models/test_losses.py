@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from tui.models.events import Loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "amount", "told"),
+    [
+        (Loss.UNHEARD, 904.625, "unheard 905 ms"),
+        (Loss.UNDERRUN, 2, "underrun 2"),
+        (Loss.QUEUE_FULL, 1200.0, "queue full 1,200 ms"),
+    ],
+)
+def test_a_loss_is_told_in_whole_milliseconds(loss: Loss, amount: float, told: str) -> None:
+    assert loss.told(amount) == told
