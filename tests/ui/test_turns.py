@@ -132,11 +132,11 @@ async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Scr
 async def test_another_call_is_followed_from_its_first_turn(stage: Staging, script: Script) -> None:
     async with stage((120, 40)) as s:
         await s.play(conversation(script).take())
-        await s.press("u", "up", "t", "home")
-        assert not s.session.turns.following
+        await s.press("u", "up")
+        s.session.transcript.hold()
+        assert [s.session.turns.following, s.session.transcript.following] == [False, False]
         await s.play(conversation(script).take())
-        assert s.session.turns.following
-        assert s.session.transcript.following
+        assert [s.session.turns.following, s.session.transcript.following] == [True, True]
         assert s.session.turns.cursor == len(s.session.turns.turns) - 1
 
 
