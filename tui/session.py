@@ -108,6 +108,7 @@ class LiveSession:
             self,
             lambda _: self._finish("a tool asked to hang up"),
             on_change=self.journal.emit,
+            on_unknown=self._report_unknown_tool,
             clock_ns=clock_ns,
         )
         for tool in tools:
@@ -502,6 +503,14 @@ class LiveSession:
     def _report_callback(self, failure: FailureReport) -> None:
         self.journal.lost(e.Loss.CALLBACK_FAILED, 1)
         self.journal.error(f"callback {failure.callback}", "callback-failed", str(failure))
+
+    def _report_unknown_tool(self, name: str) -> None:
+        self.journal.error(
+            "agent",
+            "unknown-tool",
+            f"The agent called the tool {name}, which was not offered; it was told so.",
+            "Offer tools with --tools FILE.py.",
+        )
 
     def _fail(self, source: str, code: str, message: str, hint: str = "") -> None:
         self._end_with(self.journal.error(source, code, message, hint, fatal=True))

@@ -58,6 +58,7 @@ class Agent:
     ) -> None:
         self.socket = FakeWebSocket()
         self.changes: list[ToolChanged] = []
+        self.unknown: list[str] = []
         self.reporter = ErrorReporter()
         self.now_ns = 0
         self.handler = FunctionHandler(
@@ -65,6 +66,7 @@ class Agent:
             hang_up_callback,
             time_limit_s=time_limit_s,
             on_change=self.changes.append,
+            on_unknown=self.unknown.append,
             clock_ns=lambda: self.now_ns,
             reporter=self.reporter,
         )

@@ -232,6 +232,33 @@ async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
     assert json.loads(answers[0]["item"]["output"]) == {"open": False}
 
 
+async def test_a_tool_that_was_not_offered_is_answered_and_told_with_what_to_do() -> None:
+    answers: list[dict[str, Any]] = []
+
+    async def script(peer: Peer) -> None:
+        openai = OpenAI(peer)
+        await openai.open()
+        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+        done = {"response_id": "r1", "output_index": 0, "item": CALL}
+        await peer.send(
+            {"type": "response.created", "event_id": "e2", "response": response},
+            {"type": "response.output_item.done", "event_id": "e3", **done},
+        )
+        answers.append(await openai.until("conversation.item.create"))
+        await openai.stay()
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="openai")
+        error = await held.until(e.ErrorRaised)
+        await wait_for(lambda: bool(answers))
+        await end(held, running)
+    assert error.message == "The agent called the tool opening_hours, which was not offered; it was told so."
+    assert "--tools FILE.py" in error.hint
+    assert (error.source, error.fatal) == ("agent", False)
+    assert not held.of(e.LossCounted)
+    assert "error" in json.loads(answers[0]["item"]["output"])
+
+
 async def test_audio_of_a_cut_reply_that_arrives_later_is_of_that_reply() -> None:
     second = {"delta": base64.b64encode(bytes(48_000)).decode(), "type": "response.output_audio.delta"}
     place = {"event_id": "e", "response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}

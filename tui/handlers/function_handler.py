@@ -67,7 +67,8 @@ class FunctionHandler:
     At ``time_limit_s`` a coroutine is cancelled. A thread cannot be: it goes on, its call is answered with an
     error, and what it returns is dropped and counted in `late_results`.
 
-    ``on_change`` gets a `ToolChanged` event at the start and at the end of every call.
+    ``on_change`` gets a `ToolChanged` event at the start and at the end of every call, ``on_unknown`` the name of
+    a function that was called and is not registered: that is the agent's mistake, and no callback has failed.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class FunctionHandler:
         *,
         time_limit_s: float = 10.0,
         on_change: CompletionCallback[ToolChanged] | None = None,
+        on_unknown: CompletionCallback[str] | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         reporter: ErrorReporter = default_reporter,
     ) -> None:
@@ -85,6 +87,7 @@ class FunctionHandler:
         self.function_registry: dict[str, Callback] = {}
         self.time_limit_s = time_limit_s
         self._on_change = on_change
+        self._on_unknown = on_unknown
         self._clock_ns = clock_ns
         self._reporter = reporter
         self._threads = DaemonThreads()
@@ -241,7 +244,10 @@ class FunctionHandler:
     async def _call(self, name: str, arguments: dict[str, Any]) -> object:
         func = self.function_registry.get(name)
         if func is None:
-            raise NotImplementedError(f"Function '{_cut(name, NAME_LIMIT)}' not implemented.")
+            short = _cut(name, NAME_LIMIT)
+            if self._on_unknown is not None:
+                await safe_callback_execution(self._on_unknown, short, EVENT, reporter=self._reporter)
+            raise CallRefused(f"NotImplementedError: Function '{short}' not implemented.")
         func = callback_tracing.instrument(EVENT, func)
         if is_coroutine_callback(func):
             return await maybe_await(func(arguments))
