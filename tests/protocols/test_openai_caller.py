@@ -479,6 +479,12 @@ class TestTheAgent:
         (event,) = error(in_session(), code).events
         assert (event.type, event.code, event.reason, event.fatal) == (T.AGENT_ERROR, code, "No.", fatal)
 
+    @pytest.mark.parametrize("said", ["Invalid value.", "Invalid value: 'session.audio'."])
+    def test_an_error_names_the_member_it_is_about(self, said: str) -> None:
+        body = {"type": "invalid_request_error", "code": "x", "message": said, "param": "session.audio"}
+        (event,) = say(in_session(), "error", error=body).events
+        assert event.reason.count("session.audio") == 1
+
     def test_a_function_call_is_for_the_handlers(self) -> None:
         caller = in_response()
         call = {"type": "function_call", "name": "hours", "call_id": "call-1", "arguments": '{"day":1}'}

@@ -94,11 +94,14 @@ class MessageLog:
     def report_error(self, message: Mapping[str, Any]) -> None:
         """Error handler of the `MessageHandler`: what it reports becomes an event."""
         error = message["error"]
+        code, text = error["code"], error["message"]
+        if message["type"] == "agent.error" and code != "unknown" and code not in text:
+            text = f"{code}: {text}"
         undecodable = message["type"] == "undecodable"
         raised = self._journal.error(
             "agent" if message["type"] in _OF_THE_AGENT else "protocol",
-            error["code"],
-            error["message"],
+            code,
+            text,
             f"Does it speak {self._protocol}?" if undecodable else "",
             fatal=message["fatal"],
             about=self._journal.number,

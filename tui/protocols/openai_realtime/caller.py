@@ -244,7 +244,7 @@ class OpenAICaller:
             and ident(error, "event_id") in ("", self._update_id)
         ):
             self._accept(message)
-        message.event(Type.AGENT_ERROR, code=code, reason=text, fatal=fatal)
+        message.event(Type.AGENT_ERROR, code=code, reason=_with_param(text, error), fatal=fatal)
         return f"error {code}: {text}"
 
     def _on_speech(self, message: Message) -> str:
@@ -397,7 +397,7 @@ class OpenAICaller:
     def _tell_error(message: Message, error: Members, otherwise: str) -> None:
         code = error.text("code") or error.text("type") or otherwise
         text = error.text("message") or f"The agent says {otherwise.replace('_', ' ')}, and no more."
-        message.event(Type.AGENT_ERROR, code=code, reason=text, fatal=code in _FATAL)
+        message.event(Type.AGENT_ERROR, code=code, reason=_with_param(text, error), fatal=code in _FATAL)
 
     # Asking for answers.
 
@@ -478,3 +478,9 @@ class OpenAICaller:
         "response.done": _on_response_done,
         "rate_limits.updated": _on_rate_limits,
     }
+
+
+def _with_param(text: str, error: Members) -> str:
+    """An error's message, and the member it is about where the message does not name it."""
+    param = cut(error.text("param"), 60)
+    return f"{text} ({param})" if param and param not in text else text
