@@ -155,6 +155,16 @@ def test_a_turn_without_a_latency_says_why() -> None:
         ended(4000),
     )
     assert heard_nothing.turns[1].unmeasured == "no user speech was heard in it"
+    false_start = fold(active(), e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED), ended(4000))
+    assert false_start.turns[1].empty
+    assert false_start.turns[1].unmeasured == "nobody spoke: the agent alone heard speech"
+    recognised = fold(
+        active(),
+        e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED),
+        said(USER, "yes", at_ms=1500),
+        ended(4000),
+    )
+    assert recognised.turns[1].unmeasured == "the agent did not answer"
     endless = fold(active(), edge(USER, True, 1000), *answered("r", 1700), ended(4000))
     assert endless.turns[1].unmeasured == "the end of user speech was not found"
 

@@ -157,6 +157,18 @@ def test_what_was_not_measured_is_a_dash(saved: SavedSession) -> None:
     assert "the agent did not answer" in words
 
 
+def test_a_turn_in_which_nobody_spoke_is_listed_and_not_counted(saved: SavedSession) -> None:
+    content = read_content(saved)
+    nobody = "nobody spoke: the agent alone heard speech"
+    content.metrics.turns = [
+        Turn(number=1, began_ns=1, replies=["r"], response_latency_ms=900.0),
+        Turn(number=2, unmeasured=nobody),
+    ]
+    words = words_of(page_of(content, None))
+    assert "Turns 1 1 with a measured response" in words
+    assert nobody in words
+
+
 def test_what_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     with (broken / "events.jsonl").open("ab") as file:

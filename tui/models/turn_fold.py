@@ -244,7 +244,9 @@ class TurnFold:
         turn = measured.turn
         if turn.response_latency_ms is not None or turn.unmeasured:
             return
-        if measured.playing is None:
+        if turn.empty:
+            turn.unmeasured = "nobody spoke: the agent alone heard speech"
+        elif measured.playing is None:
             turn.unmeasured = "the agent did not answer" if turn.number else "the agent did not greet"
         elif turn.began_ns is None:
             turn.unmeasured = "no user speech was heard in it"

@@ -82,6 +82,11 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """Names of the tools called, in order."""
     replies: list[str] = []
 
+    @property
+    def empty(self) -> bool:
+        """Whether only the agent thought that it began: nobody was heard, nothing recognised, nothing answered."""
+        return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
+
 
 class BargeInKind(StrEnum):
     """How a barge-in went."""

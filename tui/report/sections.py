@@ -57,7 +57,7 @@ def figures(content: Content) -> Markup:
     of_turns = f"of {of.count} turn" + ("" if of.count == 1 else "s")
     withheld = f"from {LEAST_TURNS} turns on" if of.p50_ms is None else of_turns
     answered = sum(turn.response_latency_ms is not None for turn in m.turns if turn.number)
-    turns = sum(turn.number > 0 for turn in m.turns)
+    turns = sum(turn.number > 0 and not turn.empty for turn in m.turns)
     kinds = Counter(barge_in.kind.value for barge_in in m.barge_ins)
     faults = [e.Loss(name).told(amount) for name, amount in m.losses.items() if amount]
     tiles = [
