@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tui.models import events as e
+from tui.models import numbers
 from tui.models.describe import describe
 from tui.models.text import one_line
 from tui.models.transcript import Heard, ToolUse
@@ -13,7 +14,6 @@ from tui.models.turns import LEAST_TURNS, BargeIn, LatencyParts, Turn
 from tui.report.content import Content, Spoken
 from tui.report.markup import Child, Markup, element, together
 from tui.saving.record import Outcome
-from tui.widgets import numbers
 
 PARTS = [name.removesuffix("_ms").replace("_", " ") for name in LatencyParts.__struct_fields__]
 """As `LatencyParts.known` names them."""

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.bridge import Bridge
+from tui.models import numbers
 from tui.models.describe import describe
 from tui.models.event_diff import Difference, compare
 from tui.models.event_json import content_of, path_text
@@ -20,7 +21,6 @@ from tui.models.text import one_line
 from tui.screens.actions import COMPARE, bindings
 from tui.screens.clipboard import copy
 from tui.screens.session import TOO_SMALL
-from tui.widgets import numbers
 from tui.widgets.compare import CompareView
 from tui.widgets.keys import KeyBar
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from tui.models import numbers
 from tui.models.describe import Level, describe
 from tui.models.event_patterns import Pattern, Span
 from tui.models.event_view import EventView, Line
 from tui.models.events import SessionStarted
 from tui.models.text import one_line
-from tui.widgets import numbers
 from tui.widgets.wrap import fit
 
 WIDE = 90

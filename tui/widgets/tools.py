@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
+from tui.models import numbers
 from tui.models.events import ToolChanged
 from tui.models.text import one_line
 from tui.models.transcript import ToolUse
-from tui.widgets import numbers
 from tui.widgets.rows import Piece, RowsView
 from tui.widgets.wrap import fit
 

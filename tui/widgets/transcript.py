@@ -11,10 +11,10 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
+from tui.models import numbers
 from tui.models.events import Speaker, ToolChanged
 from tui.models.text import one_line, visible
 from tui.models.transcript import Entry, Heard, ToolUse, Utterance
-from tui.widgets import numbers
 from tui.widgets.lines import FollowView, line_of
 from tui.widgets.wrap import wrap
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tui.models import numbers
 from tui.models.text import one_line
 from tui.models.turns import BargeIn, LatencyParts, Turn
-from tui.widgets import numbers
 from tui.widgets.rows import Piece
 
 PART_GLYPHS = {

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
+from tui.models import numbers
 from tui.models.text import one_line
 from tui.models.turns import BargeIn, Percentiles, Turn
-from tui.widgets import numbers
 from tui.widgets.rows import Piece, RowsView
 from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full
 from tui.widgets.wrap import fit

@@ -1,4 +1,4 @@
-"""How figures read on the screen. What could not be measured is a dash, never 0."""
+"""How figures read, on the screen and in reports. What could not be measured is a dash, never 0."""
 
 from __future__ import annotations
 
