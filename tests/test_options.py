@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -118,3 +120,48 @@ def test_a_locale_that_lacks_a_character_stops_nothing(command: list[str]) -> No
         check=False,
     )
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable", "heard_on"),
+    [
+        ([], "", "desk"),
+        ([], "head", "head"),
+        (["--output", "none"], "head", "none"),
+        (["--output", "auto"], "", "auto"),
+    ],
+)
+def test_a_saved_session_is_heard_where_flag_environment_or_settings_say(
+    flags: list[str], variable: str, heard_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs: list[str] = []
+    monkeypatch.setattr("tui.saved_cli.check_terminal", lambda _: None)
+    monkeypatch.setattr("tui.front.open_screen", lambda _path, _speed, output, _: outputs.append(output))
+    monkeypatch.setenv("OPUSAGENT_TUI_TARGET_OUTPUT", variable)
+    (tmp_path / "config.toml").write_text("target.output = 'desk'")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "events.jsonl").touch()
+    ran("open", str(tmp_path / "saved"), *flags, "--config", str(tmp_path / "config.toml"))
+    assert outputs == [heard_on]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        (["ws://127.0.0.1:1/", "--protocol", "smoke"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--output", "speaker"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--say", "nothing.wav"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"], 2, "usage"),
+        (["ws://127.0.0.1:1/"], 4, "unreachable"),
+    ],
+)
+def test_a_call_that_cannot_begin_is_one_object_for_machines(
+    arguments: list[str], code: int, name: str
+) -> None:
+    result = ran("call", *arguments, "--no-save", "--json")
+    assert result.exit_code == code
+    (line,) = result.stdout.splitlines()
+    error = json.loads(line)
+    assert result.stderr == error.pop("message") + "\n"
+    assert error == {"event": "error", "source": "call", "code": name, "fatal": True, "exit_code": code}
+    assert ran("call", *arguments, "--no-save").stdout == ""

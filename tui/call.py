@@ -291,6 +291,12 @@ class Printer:
         else:
             self._echo(metrics_line(metrics))
 
+    def refused(self, message: str, outcome: Outcome) -> None:
+        """Print, for machines, why there is no call; nothing was printed before."""
+        if self._as_json:
+            error = {"event": "error", "source": "call", "code": outcome.name.lower(), "message": message}
+            self._echo(json_of({**error, "fatal": True, "exit_code": outcome}).decode())
+
 
 def event_line(event: e.SessionEvent, began_ns: int) -> str:
     """An event as a printed line."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,6 +37,7 @@ from tui.saved_cli import metrics, open_session, report, sessions
 
 if TYPE_CHECKING:
     from tui.agent.settings import AgentSettings
+    from tui.call import Printer
     from tui.config.model import TargetSettings
     from tui.models.target import Target
 
@@ -126,18 +128,17 @@ def call(
     import msgspec
 
     from tui import call as headless
-    from tui.audio.wav import AudioFileError, read_wav
+    from tui.audio.wav import read_wav
     from tui.config.targets import SOUND
-    from tui.dialling import DiallingError
-    from tui.handlers.tools_file import ToolsFileError, load_tools
+    from tui.handlers.tools_file import load_tools
 
-    flags = msgspec.structs.replace(given.flags(options), input="lines", output=options["output"])
-    target = given.target(url, flags, ignoring=SOUND)
-    _check_output(target.output)
     logging.getLogger().addHandler(logging.NullHandler())  # what it would say stands in the printed events
-    script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms)
     printer = headless.Printer(click.echo, as_json=as_json)
-    try:
+    with _refusals(printer):
+        flags = msgspec.structs.replace(given.flags(options), input="lines", output=options["output"])
+        target = given.target(url, flags, ignoring=SOUND)
+        _check_output(target.output)
+        script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms)
         for path in script.say:
             read_wav(path, 16_000)
         held = headless.call(
@@ -149,16 +150,8 @@ def call(
             summary=printer.summary,
         )
         code = asyncio.run(held)
-        given.retain()
-        sys.exit(code)
-    except BrokenPipeError:
-        # Whoever reads has seen enough; Python would complain about it once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except DiallingError as error:
-        raise Sentence(str(error), headless.Outcome.UNREACHABLE) from error
-    except (AudioFileError, ToolsFileError, ValueError) as error:
-        raise Sentence(str(error)) from error
+    given.retain()
+    sys.exit(code)
 
 
 @cli.command(epilog=EXIT_CODES)
@@ -276,6 +269,33 @@ def _show_screen(
         )
     given.retain()
     sys.exit(code)
+
+
+@contextmanager
+def _refusals(printer: Printer) -> Iterator[None]:
+    """What keeps a call from beginning, as a sentence, and for machines as an object beside it."""
+    from tui.audio.wav import AudioFileError
+    from tui.call import Outcome
+    from tui.dialling import DiallingError
+    from tui.handlers.tools_file import ToolsFileError
+
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python would complain about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (Sentence, DiallingError, AudioFileError, ToolsFileError, ValueError) as error:
+        unreachable = isinstance(error, DiallingError)
+        code = (
+            error.code
+            if isinstance(error, Sentence)
+            else Outcome.UNREACHABLE
+            if unreachable
+            else Outcome.USAGE
+        )
+        printer.refused(str(error), Outcome(code))
+        raise Sentence(str(error), code) from error
 
 
 def _check_output(output: str) -> None:
