@@ -163,9 +163,43 @@ def test_every_action_is_listed_with_the_keys_it_is_on(file: Path) -> None:
     assert any(line.startswith("log.page_down ") for line in lines)
 
 
-def test_a_variable_that_is_nearly_a_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_DAY", "3")
-    monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
-    assert ran("config").output.splitlines()[-1] == (
-        '$OPUSAGENT_TUI_SESSIONS_KEEP_DAY is no setting; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'
-    )
+def test_actions_are_listed_under_the_screen_they_apply_on() -> None:
+    under = {
+        line.split()[0]: heading
+        for block in ran("config", "--keys").output.split("\n\n")
+        for heading, *lines in [block.splitlines()]
+        for line in lines
+    }
+    assert {"quit": "Everywhere", "record": "Session (in a call)", "play": "Session (saved)"} | under == under
+    assert {
+        "filter": "Session",
+        "log.up": "Session",
+        "export_start": "Export",
+        "dtmf_1": "Keypad",
+    } | under == under
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("SESSIONS_KEEP_DAY", '; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'),
+        ("SESIONS_KEEP_DAYS", '; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'),
+        ("CONFG", '; did you mean "OPUSAGENT_TUI_CONFIG"?'),
+        ("TARGET_HEADERS", "."),
+    ],
+)
+@pytest.mark.parametrize("command", ["config", "sessions"])
+def test_a_variable_that_is_nearly_a_setting_is_told_and_stops_nothing(
+    variable: str, told: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"OPUSAGENT_TUI_{variable}", "3")
+    result = ran(command)
+    assert (result.exit_code, result.stderr) == (0, f"$OPUSAGENT_TUI_{variable} is no setting{told}\n")
+
+
+@pytest.mark.parametrize("variable", ["HIDE_PORTAUDIO", "STAGING_TOKEN", "SESSIONS_KEEP_DAYS"])
+def test_a_variable_that_is_something_else_is_not_told(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"OPUSAGENT_TUI_{variable}", "3")
+    assert ran("config").stderr == ""

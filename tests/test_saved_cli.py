@@ -96,10 +96,13 @@ def test_what_is_no_session_gets_a_sentence(home: Path, tmp_path: Path) -> None:
         assert len(ran.stderr.splitlines()) == 1
 
 
-def test_sessions_are_deleted_and_pruned(home: Path, tmp_path: Path) -> None:
+def test_sessions_are_deleted_and_pruned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder,) = folders(home)
     assert run("sessions", "prune", home=home).returncode == 2
     assert run("sessions", "prune", "--keep-count", "1", home=home).stdout == ""
+    monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "1")
+    pruned = run("sessions", "prune", home=home)
+    assert (pruned.returncode, pruned.stdout) == (0, "")
     assert f"deleted {folder.name}" in run("sessions", "delete", folder.name, home=home).stdout
     assert folders(home) == []
     assert run("sessions", "delete", "nothing", home=home).returncode == 2

@@ -34,12 +34,13 @@ class Row(NamedTuple):
 
 @click.command()
 @option("--init", is_flag=True, help="Write a file with every setting in comments, if there is none.")
-@option("--keys", is_flag=True, help="Print every action that [keys] can name, with the keys it is on.")
+@option(
+    "--keys", is_flag=True, help="Print every action that [keys] can name, by screen, with the keys it is on."
+)
 @given.config_option
 def config(init: bool, keys: bool) -> None:
     """Print where the settings file is, and what is in force and who says so."""
-    from tui.config.reading import settings_path, unknown_variables
-    from tui.models.text import one_line
+    from tui.config.reading import settings_path
 
     if init:
         path = settings_path(given.settings_file())
@@ -55,13 +56,11 @@ def config(init: bool, keys: bool) -> None:
         from tui.screens.keymap import every_action, keymap_of
 
         actions = every_action(keymap_of(in_force.settings.keys))
-        _print_table([Row(*action) for action in actions])
+        _print_tables({where: [Row(*action) for action in there] for where, there in actions.items()})
         return
     there = "" if in_force.found else " (not there; opusagent-tui config --init writes one)"
     click.echo(f"{in_force.path}{there}\n")
-    _print_table(list(rows_of(in_force)))
-    for sentence in unknown_variables():
-        click.echo(one_line(sentence), err=True)
+    _print_tables({"": list(rows_of(in_force))})
 
 
 def rows_of(in_force: SettingsInForce) -> Iterator[Row]:
@@ -85,12 +84,17 @@ def rows_of(in_force: SettingsInForce) -> Iterator[Row]:
         yield Row(f"keys.{action}", " ".join(keys), "file")
 
 
-def _print_table(rows: list[Row]) -> None:
+def _print_tables(tables: dict[str, list[Row]]) -> None:
+    """Tables under their headings, with columns that stand under each other."""
     from tui.models.text import one_line
 
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for row in rows:
-        click.echo(one_line(f"{row.name:{widths[0]}}  {row.value:{min(widths[1], 50)}}  {row.who}"))
+    every = [row for rows in tables.values() for row in rows]
+    widths = [max(len(row[column]) for row in every) for column in (0, 1)]
+    blocks = []
+    for heading, rows in tables.items():
+        lines = (f"{row.name:{widths[0]}}  {row.value:{min(widths[1], 50)}}  {row.who}" for row in rows)
+        blocks.append("\n".join(filter(None, (heading, *map(one_line, lines)))))
+    click.echo("\n\n".join(blocks))
 
 
 def _write_starter(path: Path) -> None:

@@ -49,11 +49,14 @@ def sentences() -> Iterator[None]:
 
 
 def settings() -> SettingsInForce:
-    """The settings in force for this run, read once. Raises `Sentence`."""
-    from tui.config.reading import read_settings
+    """The settings in force for this run, read once; tells what looks like one and is none. Raises `Sentence`."""
+    from tui.config.reading import read_settings, unknown_variables
+    from tui.models.text import one_line
 
     meta = click.get_current_context().meta
     if _IN_FORCE not in meta:
+        for sentence in unknown_variables():
+            click.echo(one_line(sentence), err=True)
         with sentences():
             meta[_IN_FORCE] = read_settings(settings_file())
     in_force: SettingsInForce = meta[_IN_FORCE]

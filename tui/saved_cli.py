@@ -45,7 +45,10 @@ def sessions(
     min_duration: float | None,
     as_json: bool,
 ) -> None:
-    """List the sessions that were saved, newest first."""
+    """List the sessions that were saved, newest first.
+
+    What keep_days and keep_count of the settings let go is deleted when a call ends, and at once by `prune`.
+    """
     parent = context.obj = _parent(save)
     if context.invoked_subcommand is not None:
         return
@@ -116,11 +119,16 @@ def delete(parent: Path, names: tuple[str, ...]) -> None:
 @option("--keep-count", type=click.IntRange(min=0), metavar="N", help="Delete all but the newest N.")
 @click.pass_obj
 def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None:
-    """Delete old sessions."""
+    """Delete old sessions: those that the options let go; without options, those that the settings do."""
     from tui.saving import listing
 
     if keep_days is None and keep_count is None:
-        raise Sentence("Say what to keep: --keep-days N or --keep-count N.")
+        kept = given.settings().settings.sessions
+        keep_days, keep_count = kept.keep_days, kept.keep_count
+    if keep_days is None and keep_count is None:
+        raise Sentence(
+            "Say what to keep: --keep-days N or --keep-count N, or the same under [sessions] in the settings."
+        )
     with _sentences():
         gone = listing.prune(parent, keep_days=keep_days, keep_count=keep_count)
     for path in gone:
@@ -137,16 +145,18 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
 )
 @option("--output", default="auto", metavar="DEVICE|none", help="Speaker: a name, part of one, or an index.")
 @given.config_option
-def open_session(session: Path, speed: float | None, output: str) -> None:
+def open_session(session: Path, speed: float | None, **options: str) -> None:
     """Open a saved session in the screen.
 
     SESSION is its folder or a file in it, its name in the list or the beginning of it, its title, or `latest`.
     """
+    from tui.config.targets import speaker
     from tui.front import open_screen
 
     in_force = given.settings()
     check_terminal(f"opusagent-tui metrics {session}")
     with _sentences(), given.sentences():
+        output = speaker(in_force, given.flags(options))
         sys.exit(open_screen(_session(session), speed, output, in_force))
 
 

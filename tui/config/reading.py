@@ -101,9 +101,15 @@ def unknown_variables() -> list[str]:
         for field in msgspec.structs.fields(kind)
         if field.default_factory is not dict
     ]
-    begun = tuple(f"{_PREFIX}_{section}".upper() for section in _SECTIONS)
-    strange = [name for name in os.environ if name.startswith(begun) and name not in known]
-    return [f"${name} is no setting{did_you_mean(name, known)}" for name in sorted(strange)]
+    sentences = []
+    for name in sorted(set(os.environ) - set(known)):
+        if not name.startswith(f"{_PREFIX}_"):
+            continue
+        section, _, _ = name.removeprefix(f"{_PREFIX}_").partition("_")
+        meant = did_you_mean(name, known, 0.9)
+        if section.lower() in _SECTIONS or meant != ".":
+            sentences.append(f"${name} is no setting{meant}")
+    return sentences
 
 
 def _variable(section: str, key: str) -> str:

@@ -51,9 +51,9 @@ def in_words(kind: Any) -> str:
     return _words(inspect.type_info(kind))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about a word that nobody knows."""
-    near = difflib.get_close_matches(word, list(known), 1)
+def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The end of a sentence about a word that nobody knows: a known one that is this much like it, or a stop."""
+    near = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean {quoted(near[0])}?" if near else "."
 
 

@@ -211,6 +211,11 @@ def sessions_folder(in_force: SettingsInForce) -> Path:
     return Path(folder) if folder else default_folder()
 
 
+def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
+    """What a saved session is heard on."""
+    return str(said_of(in_force, "", flags).values().get("output", AUTO))
+
+
 def _expanded(text: str, where: str) -> str:
     """With what variables hold in place of ``${NAME}``. Raises `SettingsError`."""
 

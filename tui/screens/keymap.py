@@ -83,16 +83,34 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
     return keymap
 
 
-def every_action(keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """What a keymap can name: the action, its keys as they are now, and what it does."""
-    owners: list[type[DOMNode]] = [App, *(each for place in PLACES.items() for each in (place[0], *place[1]))]
-    found: dict[str, tuple[list[str], str]] = {}
-    for binding in (binding for owner in owners for binding in _bound(owner) if binding.id):
-        action = binding.id or ""
-        keys, _ = found.setdefault(action, ([], binding.tooltip or binding.description))
-        now = map(format_key, keymap.get(action, binding.key).split(","))
-        keys += [key for key in now if key not in keys]
-    return [(action, " ".join(keys), text) for action, (keys, text) in found.items()]
+def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
+    """What a keymap can name, by where it applies: the action, its keys as they are now, and what it does."""
+    found: dict[str, dict[str, tuple[list[str], str]]] = {}
+    owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
+    owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]
+    for place, owner in owners:
+        for binding in (each for each in _bound(owner) if each.id):
+            action, there = binding.id or "", found.setdefault(_where(place, binding), {})
+            keys, _ = there.setdefault(action, ([], binding.tooltip or binding.description))
+            now = map(format_key, keymap.get(action, binding.key).split(","))
+            keys += [key for key in now if key not in keys]
+    return {
+        where: [(action, " ".join(keys), text) for action, (keys, text) in there.items()]
+        for where, there in found.items()
+    }
+
+
+def _where(screen: type[DOMNode], binding: Binding) -> str:
+    """Where an action applies, as a heading."""
+    if screen is App:
+        return "Everywhere"
+    action = binding.action.partition("(")[0]
+    source = "saved" if action in REPLAY_ACTIONS else "in a call" if action in LIVE_ACTIONS else ""
+    return _title(screen) + (f" ({source})" if source else "")
+
+
+def _title(screen: type[DOMNode]) -> str:
+    return getattr(screen, "TITLE", None) or screen.__name__
 
 
 def _bound(owner: type[DOMNode]) -> list[Binding]:
@@ -137,10 +155,10 @@ def _check_place(
             and new.action != other.action
             and (_name(new), _name(other)) not in shared
         ):
-            title = getattr(screen, "TITLE", None) or screen.__name__
             other_name = f"{other.id} ({other.description})" if other.id else f"“{other.description}”"
             raise SettingsError(
-                f"[keys] {new.id} = {quoted(format_key(key))}: on the screen “{title}” that key is {other_name}; "
+                f"[keys] {new.id} = {quoted(format_key(key))}: "
+                f"on the screen “{_title(screen)}” that key is {other_name}; "
                 + ("choose another." if other.id is None else "choose another, or give that another as well.")
             )
 
