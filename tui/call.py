@@ -208,7 +208,7 @@ async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Calla
             tell(f"The call was over before {path.name} could be said.")
             return True
         heard_before, errors_before = watch.replies_heard, len(watch.errors)
-        await session.speak(line_of(path))
+        await session.user.speak(line_of(path))
         await watch.until(lambda: not watch.speaking, timeout_s=3600)
         if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
             if not watch.over:

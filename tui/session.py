@@ -11,35 +11,27 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import msgspec
 
 from tui.callbacks import FailureReport, default_reporter, spawn
+from tui.handlers.agent_audio import AgentAudio
 from tui.handlers.agent_events import AgentEvents
+from tui.handlers.ending import Ending
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
 from tui.handlers.self_check import SEND_LIMIT_MS, SelfCheck
 from tui.handlers.tools_file import Tool
 from tui.handlers.user_audio import UserAudio
+from tui.handlers.user_commands import UserCommands
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
-from tui.models.capture import CallerLine
-from tui.models.journal import Journal
-from tui.models.playback import Cut
-from tui.models.session_state import Completed, SessionState
+from tui.models.journal import Journal, utc_now
+from tui.models.session_state import SessionState
 from tui.models.target import Target
-from tui.protocols.base import (
-    CallerSettings,
-    HasInstructions,
-    Incoming,
-    Outgoing,
-    TelephonyEvent,
-    agent_detects_turns,
-    foreseen_play_format,
-)
+from tui.protocols.base import CallerSettings, Incoming, Outgoing, TelephonyEvent, foreseen_play_format
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
 from tui.protocols.registry import protocol_named
@@ -51,8 +43,6 @@ from tui.websocket.message_log import MessageLog
 WATCH_INTERVAL_S = 0.02
 TELEMETRY_EVERY_WATCHES = 2
 """Levels are drawn 20 times a second; nobody sees more."""
-OURS = "hung up"
-"""The reason of an ending that the user asked for."""
 
 
 class LiveSession:
@@ -61,8 +51,8 @@ class LiveSession:
     ``audio`` is configured; ``tools`` are what the agent may call, ``notes`` what there is to tell of the
     target. ``sink`` gets every event in order, ``telemetry`` the latest levels; ``keep_raw`` stores a raw message
     and returns its offset (-1: not kept).
-    `run` holds the call; the commands may be used meanwhile. Raises `ValueError` for a protocol that does not
-    exist or settings it does not have.
+    `run` holds the call; `user` carries out what the user does in it. Raises `ValueError` for a protocol that does
+    not exist or settings it does not have.
     """
 
     def __init__(
@@ -83,11 +73,12 @@ class LiveSession:
         self.session_id = str(uuid.uuid4())
         self.router = EventRouter()
         self.journal = Journal(self.state, sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
+        self._ending = Ending(self.journal)
         self._notes = notes
         self._telemetry = telemetry
         self._clock_ns = clock_ns
         self._protocol = protocol_named(target.protocol)
-        self._caller = self._protocol.caller(_settings(target, tools), lambda: str(uuid.uuid4()), _utc_now)
+        self._caller = self._protocol.caller(_settings(target, tools), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self._caller.receive)
         self._connection = Connection(
             self._new_client,
@@ -101,12 +92,29 @@ class LiveSession:
             protocol=target.protocol,
             reply=self._send,
             route=self._route,
-            on_fatal=self._end_with,
+            on_fatal=self._ending.fail_with,
         )
         self._user_audio = UserAudio(self.journal, audio, self._caller, self._send)
+        self._agent_audio = AgentAudio(
+            self.journal,
+            audio,
+            self._caller,
+            self._send,
+            self.router,
+            ends_after_ms=self._protocol.reply_ends_after_ms,
+        )
+        self.user = UserCommands(
+            self.journal,
+            audio,
+            self._protocol,
+            self._caller,
+            self._send,
+            interrupt=self._agent_audio.interrupt,
+            stop=target.stop,
+        )
         self.functions = FunctionHandler(
             self,
-            lambda _: self._finish("a tool asked to hang up"),
+            lambda _: self._ending.finish("a tool asked to hang up"),
             on_change=self.journal.emit,
             on_unknown=self._report_unknown_tool,
             clock_ns=clock_ns,
@@ -114,11 +122,7 @@ class LiveSession:
         for tool in tools:
             self.functions.register_function(tool.name, tool)
         self._self_check = SelfCheck(self.journal.emit, clock_ns)
-        self._line_recording = False
         self._accepted = asyncio.Event()
-        self._over = asyncio.Event()
-        self._ending = ""
-        self._failure: e.ErrorRaised | None = None
         self._register_handlers()
 
     # -- the call --
@@ -129,31 +133,35 @@ class LiveSession:
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
-        self.journal.emit(started(self.target, session_id=self.session_id, clock_ns=self._clock_ns))
+        self.journal.begin(self.target, self.session_id)
         for note in self._notes:
             self.journal.notice(note)
         tasks: list[asyncio.Task[Any]] = []
         try:
-            self._tell_audio()
+            self._agent_audio.tell()
             await self._connect()
-            if not self._over.is_set():
+            if not self._ending.due:
                 tasks = self._start_tasks()
                 await self._initiate()
-                await self._over.wait()
+                await self._ending.wait()
                 await self._say_goodbye()
         except ConnectionFailed as failure:
-            self._fail("socket", failure.code, str(failure), failure.hint)
+            self._ending.fail("socket", failure.code, str(failure), failure.hint)
         finally:
             await self._close(tasks)
             unsubscribe()
-            reason = self._failure.message if self._failure else self._ending
-            self._end(reason)
+            self._ending.tell()
+
+    def hang_up(self) -> None:
+        """End the call from our side; when it is ending already, wait for its last words no longer."""
+        self._ending.finish()
+        self.audio.playback.stop_draining()
 
     async def _connect(self) -> None:
         """Open the socket, unless the user hangs up first. Raises `ConnectionFailed`."""
         self.journal.become(e.Status.CONNECTING)
         opening = asyncio.ensure_future(self._connection.open())
-        giving_up = asyncio.ensure_future(self._over.wait())
+        giving_up = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait({opening, giving_up}, return_when=asyncio.FIRST_COMPLETED)
         giving_up.cancel()
         if opening.done():
@@ -187,11 +195,12 @@ class LiveSession:
         await self._connection.read(self.messages.handle_message)
         while await self._resume():
             await self._connection.read(self.messages.handle_message)
-        self._on_socket_closed()
+        how, lost, failed = self._connection.close_reason, self._connection.lost, self._connection.failed
+        self._ending.socket_closed(how, lost=lost, failed=failed)
 
     async def _resume(self) -> bool:
         """Go on with the session on a new socket, where the old one was lost and the protocol can."""
-        if self._over.is_set() or not self._connection.lost or self.state.status is not e.Status.ACTIVE:
+        if self._ending.due or not self._connection.lost or self.state.status is not e.Status.ACTIVE:
             return False
         messages = self._caller.resumed()
         if messages is None:
@@ -213,27 +222,18 @@ class LiveSession:
         try:
             await asyncio.wait_for(self._accepted.wait(), self.target.accept_timeout_s)
         except TimeoutError:
-            if self._over.is_set():
+            if self._ending.due:
                 return
+            limit_s = self.target.accept_timeout_s
             if self.state.status is e.Status.RESUMING:
-                limit = f"within {self.target.accept_timeout_s:g} s"
-                message = f"The socket was lost, and the agent did not take the session up again {limit}."
-                self._fail("agent", "not-resumed", message, "Call again.")
-                return
-            heard = self.messages.received
-            sent = "one message, and it was no" if heard == 1 else f"{heard} messages, none of them an"
-            said = f"it sent {sent} acceptance" if heard else "it said nothing"
-            self._fail(
-                "agent",
-                "not-accepted",
-                f"The agent did not accept the session within {self.target.accept_timeout_s:g} s: {said}.",
-                f"Does it speak {self.target.protocol}? Choose another with --protocol.",
-            )
+                self._ending.not_resumed(limit_s)
+            else:
+                self._ending.not_accepted(limit_s, self.messages.received, self.target.protocol)
 
     async def _watch(self) -> None:
         for watches in count():
-            await self._end_dry_reply()
-            self._tell_audio()
+            await self._agent_audio.end_dry_reply()
+            self._agent_audio.tell()
             self._tell_late_results()
             self._log.tell_counts()
             self.journal.tell_losses()
@@ -261,16 +261,10 @@ class LiveSession:
         if late:
             self.journal.lost(e.Loss.LATE_TOOL_RESULT, late)
 
-    async def _end_dry_reply(self) -> None:
-        """Where the agent need not say that a reply is complete, it is when nothing of it was left for a while."""
-        after_ms = self._protocol.reply_ends_after_ms
-        if after_ms and (reply := self.audio.playback.ran_dry(after_ms)):
-            await self.router.handle_platform_event(TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id=reply))
-
     async def _say_goodbye(self) -> None:
         """Everything polite before the socket closes."""
-        self.journal.become(e.Status.ENDING, self._failure.message if self._failure else self._ending)
-        self._set_recording(False)
+        self.journal.become(e.Status.ENDING, self._ending.reason)
+        self.user.end_recording()
         await self.functions.close()
         if self._connection.is_open:
             self._send(self._caller.hang_up())
@@ -283,128 +277,21 @@ class LiveSession:
             task.cancel()
         with contextlib.suppress(OSError):
             await self._connection.close()
-        if self._ending != OURS:
+        if not self._ending.ours:
             await self.audio.playback.drained()
         for task in tasks:  # the watch among them, which told what was heard meanwhile
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._tell_cuts("hang-up", await self.audio.flush(), self._clock_ns())
+        await self._agent_audio.interrupt("hang-up")
         self._user_audio.finish()
-        self._tell_audio(at_the_end=True)
+        self._agent_audio.tell(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
         self.journal.tell_losses(at_the_end=True)
         await self.audio.close()
 
-    def _end(self, reason: str) -> None:
-        if self._failure:
-            self.journal.become(e.Status.ERROR, reason)
-            return
-        if self.state.status is not e.Status.ENDING:
-            self.journal.become(e.Status.ENDING, reason)
-        self.journal.become(e.Status.ENDED, reason)
-
-    # -- commands --
-
-    async def record(self, on: bool) -> None:
-        """Let capture flow to the agent, or stop it."""
-        if on == self.state.recording:
-            return
-        if on and self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to record into.", "Call first.")
-        elif on:
-            await self._take_the_word()
-            self._set_recording(True)
-            self._send(self._caller.start_user_stream())
-            await self.audio.start_capture(silent=self._line_recording)
-        else:
-            self._line_recording = False
-            self._set_recording(False)
-            self.audio.capture.stop_speaking()
-            await self._stop_user_stream()
-
-    async def _take_the_word(self) -> None:
-        """An agent that does not detect turns is not interrupted by speech: taking a turn does it."""
-        if not agent_detects_turns(self._caller) and self.audio.playback.playing:
-            await self.interrupt("the user takes a turn")
-
-    async def _stop_user_stream(self) -> None:
-        closes = self.target.stop == "close" or not agent_detects_turns(self._caller)
-        if closes:
-            self._send(self._caller.stop_user_stream())
-        if closes and not self._protocol.continuous:
-            await self.audio.stop_capture()
-        else:
-            # While the agent does the turn detection it has to hear the silence after the last word.
-            await self.audio.start_capture(silent=True)
-
-    def set_muted(self, muted: bool) -> None:
-        """Send silence in place of the user, or no longer."""
-        if muted != self.state.muted:
-            self.audio.muted = muted
-            self.journal.emit(e.MutedChanged(at_ns=self._clock_ns(), muted=muted))
-
-    def change_volume(self, by: float) -> None:
-        """Playback louder or quieter, within 0..2; each press of a key counts, however fast they come."""
-        self.audio.volume = round(self.audio.volume + by, 2)
-        self.journal.emit(e.VolumeChanged(at_ns=self._clock_ns(), volume=self.audio.volume))
-
-    async def speak(self, line: CallerLine) -> None:
-        """Speak a recorded line on the microphone's path; records for as long as it takes if need be."""
-        if self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to speak into.", "Call first.")
-            return
-        if not self.state.recording:
-            self._line_recording = True
-            await self.record(True)
-        await self.audio.capture.speak(line)
-
-    def send_dtmf(self, digits: str) -> None:
-        """Press keys."""
-        if self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to press keys in.", "Call first.")
-        elif messages := self._caller.dtmf(digits):
-            self._send(messages)
-        else:
-            self.journal.notice(f"{self._protocol.title} has no way to press keys.")
-
-    async def send_text(self, text: str) -> None:
-        """Take a turn in writing."""
-        if self.state.status is not e.Status.ACTIVE:
-            self.journal.notice("There is no call to type into.", "Call first.")
-            return
-        await self._take_the_word()
-        if messages := self._caller.user_text(text):
-            self._send(messages)
-            self.journal.emit(
-                e.Transcribed(
-                    at_ns=self._clock_ns(), speaker=e.Speaker.USER, text=text, final=True, typed=True
-                )
-            )
-        else:
-            self.journal.notice(f"{self._protocol.title} has no typed turns.")
-
-    def send_instructions(self, text: str) -> None:
-        """Tell the agent how to behave from now on."""
-        if isinstance(self._caller, HasInstructions) and self.state.status is e.Status.ACTIVE:
-            self._send(self._caller.update_instructions(text))
-        else:
-            self.journal.notice(f"{self._protocol.title} has no instructions to change in a call.")
-
-    async def interrupt(self, reason: str = "interrupted by the user", by_agent: bool = False) -> None:
-        """Flush what is queued for playback."""
-        asked_ns = self._clock_ns()
-        self._tell_cuts(reason, await self.audio.flush(), asked_ns, by_agent=by_agent)
-
-    def hang_up(self) -> None:
-        """End the call from our side; when it is ending already, wait for its last words no longer."""
-        self._ending = self._ending or OURS
-        self.audio.playback.stop_draining()
-        self._over.set()
-
     # -- what handlers do --
 
     def _register_handlers(self) -> None:
-        self.state.add_completion_callback(self._on_completed)
         self._log.register_with(self.messages)
         self.messages.add_session_handler(self.router.handle_platform_event)
         self.messages.add_audio_handler(self.router.handle_platform_event)
@@ -412,8 +299,8 @@ class LiveSession:
             self.journal,
             self.audio,
             accepted=self._on_accepted,
-            finish=self._finish,
-            interrupt=self.interrupt,
+            finish=self._ending.finish,
+            interrupt=self._agent_audio.interrupt,
         ).register_with(self.router)
         self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._user_audio.send_early)
         if self._protocol.realtime_functions:
@@ -432,55 +319,6 @@ class LiveSession:
             self.audio.prepare_playback(play_format)
         if self._protocol.continuous:
             await self.audio.start_capture(silent=True)
-
-    def _finish(self, reason: str) -> None:
-        self._ending = self._ending or reason
-        self._over.set()
-
-    # -- audio --
-
-    def _tell_audio(self, *, at_the_end: bool = False) -> None:
-        """Make true what happened to audio, and tell the agent what it wants to know of it."""
-        for event in self.audio.poll(self._clock_ns(), at_the_end=at_the_end):
-            self.journal.emit(event)
-        for name in self.audio.playback.reached_marks():
-            self._send(self._caller.mark_reached(name))
-
-    def _on_completed(self, event: Completed) -> None:
-        """Completion callback of the state: the agent is told what was heard, a spoken line ends recording."""
-        match event:
-            case e.PlaybackEnded(reply=reply, heard_ms=heard_ms):
-                received_ms = heard_ms + event.unheard_ms
-                self._send(self._caller.playback_finished(reply, heard_ms=heard_ms, received_ms=received_ms))
-            case e.LineChanged() if self._line_recording and not self.audio.capture.speaking:
-                spawn(self.record(False), "stop after a caller line")
-            case _:
-                pass
-
-    def _tell_cuts(self, reason: str, cuts: list[Cut], asked_ns: int, *, by_agent: bool = False) -> None:
-        """Make true what a flush did."""
-        if not cuts:
-            return
-        unheard_ms = sum(cut.unheard_ms for cut in cuts)
-        if unheard_ms:
-            self.journal.emit(
-                e.Flushed(
-                    at_ns=self._clock_ns(),
-                    reason=reason,
-                    unheard_ms=unheard_ms,
-                    by_agent=by_agent,
-                    asked_ns=asked_ns,
-                    silent_ns=self.audio.playback.silent_ns,
-                )
-            )
-        for cut in cuts:
-            self._send(
-                self._caller.interrupted(cut.reply, heard_ms=cut.heard_ms, received_ms=cut.received_ms)
-            )
-            ended = e.PlaybackEnded(
-                at_ns=self._clock_ns(), reply=cut.reply, heard_ms=cut.heard_ms, unheard_ms=cut.unheard_ms
-            )
-            self.journal.emit(ended)
 
     # -- what is logged and reported --
 
@@ -512,46 +350,8 @@ class LiveSession:
             "Offer tools with --tools FILE.py.",
         )
 
-    def _fail(self, source: str, code: str, message: str, hint: str = "") -> None:
-        self._end_with(self.journal.error(source, code, message, hint, fatal=True))
-
-    def _end_with(self, failure: e.ErrorRaised) -> None:
-        self._failure = self._failure or failure
-        self._over.set()
-
-    def _on_socket_closed(self) -> None:
-        if self._over.is_set():
-            return
-        how = self._connection.close_reason
-        if self.state.metrics.started_ns is None:
-            message = f"The agent did not accept the session: the socket was {how}."
-            self._fail("socket", "not-accepted", message, "Is this its address, and is the token right?")
-        elif self._connection.lost:
-            self._fail("socket", "lost", f"The agent is gone: the socket was {how}.", "Call again.")
-        elif self._connection.failed:
-            message = f"The call was broken off: the socket was {how}."
-            self._fail("socket", "closed", message, "The agent's own log may say why.")
-        else:
-            self._finish(f"the agent left: {how}")
-
-    def _set_recording(self, recording: bool) -> None:
-        if recording != self.state.recording:
-            self.journal.emit(e.RecordingChanged(at_ns=self._clock_ns(), recording=recording))
-
     def _measured_round_trip(self, round_trip_ms: float) -> None:
         self.journal.emit(e.RoundTripMeasured(at_ns=self._clock_ns(), round_trip_ms=round_trip_ms))
-
-
-def started(target: Target, *, session_id: str, clock_ns: Callable[[], int]) -> e.SessionStarted:
-    """The first event of a call to that target."""
-    return e.SessionStarted(
-        at_ns=clock_ns(),
-        session_id=session_id,
-        started_utc=_utc_now(),
-        target=target.safe_url,
-        protocol=target.protocol,
-        title=target.name,
-    )
 
 
 def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:
@@ -564,7 +364,3 @@ def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:
         params=target.params,
         options={**target.options, **offered},
     )
-
-
-def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -57,13 +57,13 @@ async def converse(folder: Path) -> Conversation:
     """A greeting, a caller line, an answer to it."""
     async with agent(answers) as url, saved_call(url, folder) as held:
         await held.until(e.PlaybackEnded)
-        await held.session.record(True)
+        await held.session.user.record(True)
         # The live detector has to know what silence sounds like here; in the recording it always does.
         await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and m.direction is e.Direction.SENT)
         await asyncio.sleep(0.5)
-        await held.session.speak(line_of(LINE.path, LINE.text))
+        await held.session.user.speak(line_of(LINE.path, LINE.text))
         await held.until(e.SpeechEdge, lambda edge: not edge.started)
-        held.session.send_dtmf("1")
+        held.session.user.send_dtmf("1")
         await held.until(e.PlaybackEnded, lambda ended: ended.reply == "answer")
     assert not held.problems
     return Conversation(folder, held.events, held.session.state.metrics, held.worst_lag_ms)
@@ -146,7 +146,7 @@ async def test_what_is_flushed_is_not_on_the_track(tmp_path: Path) -> None:
     async with agent(talks) as url, saved_call(url, tmp_path) as held:
         await held.until(e.PlaybackStarted)
         await asyncio.sleep(0.4)
-        await held.session.interrupt()
+        await held.session.user.interrupt()
         ended = await held.until(e.PlaybackEnded)
     assert ended.unheard_ms > 5_000
     with only_session(tmp_path) as saved:
@@ -161,8 +161,8 @@ async def test_what_is_flushed_is_not_on_the_track(tmp_path: Path) -> None:
 async def test_a_muted_user_and_one_who_does_not_record_are_silent(tmp_path: Path) -> None:
     async with agent(answers) as url, saved_call(url, tmp_path) as held:
         await held.until_status(Status.ACTIVE)
-        held.session.set_muted(True)
-        await held.session.speak(line_of(LINE.path))
+        held.session.user.set_muted(True)
+        await held.session.user.speak(line_of(LINE.path))
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 60)
     with only_session(tmp_path) as saved:
         user, _ = tracks_of(saved)
@@ -183,7 +183,7 @@ async def test_the_first_word_is_saved_when_it_was_said(tmp_path: Path) -> None:
 
     async with agent(slow) as url, saved_call(url, tmp_path) as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.speak(line_of(LINE.path))
+        await held.session.user.speak(line_of(LINE.path))
         told = await held.until(e.LineChanged)
         await held.until(e.LineChanged, lambda line: line.finished)
     with only_session(tmp_path) as saved:

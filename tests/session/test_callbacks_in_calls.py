@@ -77,7 +77,7 @@ async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         misbehave(held)
-        await held.session.speak(line_of(YES.path))
+        await held.session.user.speak(line_of(YES.path))
         ended = await held.until(e.PlaybackEnded)
         await held.until(e.LineChanged, lambda line: line.finished)
     assert ended.heard_ms == len(ANSWER) / 32

@@ -56,7 +56,7 @@ async def test_ten_minutes_in_one_second_are_taken_whole() -> None:
 
     async with agent(script) as url, call(url) as held:
         await held.until(e.ReplyEnded)
-        await held.session.interrupt()
+        await held.session.user.interrupt()
     assert held.session.state.metrics.audio_received_ms == 600_000
     assert not [x for x in held.of(e.LossCounted) if x.loss is e.Loss.QUEUE_FULL]
 

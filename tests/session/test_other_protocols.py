@@ -299,9 +299,9 @@ async def test_without_turn_detection_stop_commits_and_asks() -> None:
     async with agent(script) as url:
         held, running = await start(url, protocol="openai", options={"turn_detection": "off"})
         await held.until_status(Status.ACTIVE)
-        await held.session.record(True)
+        await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and len(held.kinds(Direction.SENT)) > 15)
-        await held.session.record(False)
+        await held.session.user.record(False)
         await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
         await end(held, running)
     kinds = [message["type"] for message in heard[0].heard]
@@ -317,8 +317,8 @@ async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
     async with agent(script) as url:
         held, running = await start(url, protocol="openai")
         await held.until_status(Status.ACTIVE)
-        await held.session.send_text("What time is it?")
-        held.session.send_instructions("Answer in rhyme.")
+        await held.session.user.send_text("What time is it?")
+        held.session.user.send_instructions("Answer in rhyme.")
         typed = await held.until(e.Transcribed)
         await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
         await wait_for(lambda: held.kinds(Direction.SENT).count("session.update") == 2)

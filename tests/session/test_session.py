@@ -93,9 +93,9 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
 
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.record(True)
+        await held.session.user.record(True)
         chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
-        await held.session.record(False)
+        await held.session.user.record(False)
         # Silence flows on after stop, so that the agent hears the end of the turn.
         stopped = held.events[-1].number
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > stopped + 2)
@@ -127,7 +127,7 @@ async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open()
     async with agent(script) as url, call(url) as held:
         await held.until(e.PlaybackStarted)
         held.audio.chain.add_callback(keep)
-        await held.session.record(True)
+        await held.session.user.record(True)
         chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
         raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
         assert base64.b64decode(raw["audioChunk"]) == spoken[0]
@@ -155,7 +155,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.record(True)
+        await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
         del sent[:]
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and len(sent) >= 4)
@@ -173,9 +173,9 @@ async def test_on_stop_close_ends_the_user_stream() -> None:
 
     async with agent(script) as url, call(url, stop="close") as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.record(True)
+        await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
-        await held.session.record(False)
+        await held.session.user.record(False)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.stopped")
 
 
@@ -191,7 +191,7 @@ async def test_the_first_word_waits_for_a_slow_user_stream() -> None:
 
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.record(True)
+        await held.session.user.record(True)
         started = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.started")
         await held.until(
             e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > started.number + 3
@@ -213,7 +213,7 @@ async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
     yes = next(line for line in caller_lines() if line.name == "yes")
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.speak(line_of(yes.path, yes.text))
+        await held.session.user.speak(line_of(yes.path, yes.text))
         await held.until(e.LineChanged, lambda line: line.finished)
         await held.until(e.RecordingChanged, lambda event: not event.recording)
         edge = await held.until(e.SpeechEdge, lambda event: not event.started)
@@ -253,7 +253,7 @@ async def test_the_users_interrupt_flushes_too() -> None:
 
     async with agent(script) as url, call(url) as held:
         await held.until(e.PlaybackStarted)
-        await held.session.interrupt()
+        await held.session.user.interrupt()
         ended = await held.until(e.PlaybackEnded)
     assert ended.unheard_ms > 0
 
@@ -275,10 +275,10 @@ async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None
 
 async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
     async with agent(stays) as url, call(url) as held:
-        held.session.send_dtmf("1")
+        held.session.user.send_dtmf("1")
         await held.until(e.NoticeRaised)
         await held.until_status(Status.ACTIVE)
-        held.session.send_dtmf("42#")
+        held.session.user.send_dtmf("42#")
         pressed = await held.until(e.MessageLogged, lambda m: "42#" in m.summary)
     assert pressed.direction is Direction.SENT
 
@@ -294,8 +294,8 @@ async def test_mute_sends_silence_in_place_of_the_user() -> None:
 
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        held.session.set_muted(True)
-        await held.session.speak(line_of(caller_lines()[0].path))
+        held.session.user.set_muted(True)
+        await held.session.user.speak(line_of(caller_lines()[0].path))
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 60)
     chunks = [m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"]
     assert all(
@@ -393,7 +393,7 @@ async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: py
 
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        await held.session.record(True)
+        await held.session.user.record(True)
         await held.until_status(Status.RESUMING)
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
         assert held.session.state.status is Status.ACTIVE
@@ -483,7 +483,7 @@ async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> N
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         held.audio.chain.add_callback(broken_step)
-        await held.session.record(True)
+        await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 30)
     (error,) = held.of(e.ErrorRaised)
     assert "broken_step" in error.source
@@ -503,9 +503,9 @@ async def test_every_press_of_the_volume_key_counts() -> None:
     async with agent(stays) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         for _ in range(5):
-            held.session.change_volume(0.1)
+            held.session.user.change_volume(0.1)
         for _ in range(20):
-            held.session.change_volume(0.1)
+            held.session.user.change_volume(0.1)
     volumes = [event.volume for event in held.of(e.VolumeChanged)]
     assert volumes[:5] == [1.1, 1.2, 1.3, 1.4, 1.5]
     assert volumes[-1] == 2.0

@@ -27,7 +27,7 @@ from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.saving.record import SavingError
 from tui.saving.writer import SessionWriter
-from tui.session import LiveSession, started
+from tui.session import LiveSession
 
 logger = logging.getLogger(__name__)
 
@@ -102,21 +102,21 @@ class Engine:
     async def _handle_in_call(self, session: LiveSession, command: wire.Command) -> None:
         match command:
             case wire.Record():
-                await session.record(command.on)
+                await session.user.record(command.on)
             case wire.SetMuted():
-                session.set_muted(command.muted)
+                session.user.set_muted(command.muted)
             case wire.ChangeVolume():
-                session.change_volume(command.by)
+                session.user.change_volume(command.by)
             case wire.SpeakLine():
                 await self._speak(session, command.key)
             case wire.SendDtmf():
-                session.send_dtmf(command.digits)
+                session.user.send_dtmf(command.digits)
             case wire.SendText():
-                await session.send_text(command.text)
+                await session.user.send_text(command.text)
             case wire.SendInstructions():
-                session.send_instructions(command.text)
+                session.user.send_instructions(command.text)
             case wire.Interrupt():
-                await session.interrupt()
+                await session.user.interrupt()
             case wire.HangUp():
                 session.hang_up()
             case wire.SwitchDevice():
@@ -135,7 +135,7 @@ class Engine:
     async def _speak(self, session: LiveSession, key: str) -> None:
         for line, recorded in zip(assets.caller_lines(), caller_lines(), strict=True):
             if line.key == key:
-                await session.speak(recorded)
+                await session.user.speak(recorded)
 
     async def _connect(self, command: wire.Connect) -> None:
         await self._end_call()
@@ -199,7 +199,7 @@ class Engine:
         journal = Journal(
             SessionState(), sink=self._take_event, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns
         )
-        journal.emit(started(target, session_id="", clock_ns=time.monotonic_ns))
+        journal.begin(target)
         journal.error("settings", "impossible", sentence, fatal=True)
         journal.become(Status.ERROR, sentence)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from tui.models import events as e
 from tui.models.session_state import SessionState
 from tui.models.tally import Tally
+from tui.models.target import Target
 
 Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
@@ -45,6 +47,19 @@ class Journal:
         self.state.apply(event)
         self._sink(event)
         return event
+
+    def begin(self, target: Target, session_id: str = "") -> None:
+        """Begin a session with that target; one that is refused before it is a call has no id."""
+        self.emit(
+            e.SessionStarted(
+                at_ns=self.clock_ns(),
+                session_id=session_id,
+                started_utc=utc_now(),
+                target=target.safe_url,
+                protocol=target.protocol,
+                title=target.name,
+            )
+        )
 
     def become(self, new: e.Status, reason: str = "") -> bool:
         """Take a step of the session's life; an illegal one is refused and reported."""
@@ -129,3 +144,8 @@ class Journal:
         told = self._told_losing.get((loss, detail), 0)
         self._told_losing[loss, detail] = count
         self.lost(loss, count - told, detail)
+
+
+def utc_now() -> str:
+    """The time of day, to the millisecond, as ISO 8601 has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

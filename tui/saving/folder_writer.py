@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tui.audio.formats import AudioFormat
 from tui.files import write_atomically
 from tui.models import events as e
+from tui.models.journal import utc_now
 from tui.models.json_text import json_of
 from tui.models.metrics import MetricsFold
 from tui.saving.record import (
@@ -89,7 +89,7 @@ class FolderWriter:
         record = self.record
         record.problem = problem
         record.metrics = self._fold.metrics
-        record.ended_utc = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record.ended_utc = utc_now()
         with contextlib.ExitStack() as stack:
             if problem:
                 stack.enter_context(contextlib.suppress(OSError))
