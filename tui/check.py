@@ -65,7 +65,7 @@ async def _validate(
         pass
     if not answered.done():
         tell(
-            f"connection.validate was not answered within {target.accept_timeout_s:g} s "
+            f"The agent did not answer connection.validate within {target.accept_timeout_s:g} s "
             f"({messages.received} other messages). Agents made with AudioCodes' SDK ignore it: no proof of a fault."
         )
         return Outcome.NOT_ANSWERED
@@ -74,5 +74,5 @@ async def _validate(
     if not event.params.get("success", True):
         tell("The agent answered that it is not well: success is false.")
         return Outcome.PROTOCOL_ERROR
-    tell(f"connection.validated after {took_ms:.0f} ms.")
+    tell(f"The agent answered connection.validated after {took_ms:.0f} ms.")
     return Outcome.FINE

@@ -55,7 +55,7 @@ async def test_an_error_ends_the_chain_with_the_last_good_value(
     assert await run(2) == 3
     after.assert_not_called()
     [report] = reporter.reports
-    assert str(report) == "callback gate failed on capture: ValueError: bad (2 times)"
+    assert str(report) == "Callback gate failed on capture: ValueError: bad (2 times)."
 
 
 async def test_the_same_step_twice_and_removing_it(chain: CallbackChain, run: Run) -> None:

@@ -17,8 +17,8 @@ def test_each_distinct_failure_is_told_once_and_counted(caplog: pytest.LogCaptur
     listener.assert_called_once()
     listener.assert_called_with(FailureReport("save", "stop", "ValueError", "bad", 1))
     [report] = reporter.reports
-    assert str(report) == "callback save failed on stop: ValueError: bad (3 times)"
-    assert caplog.messages == ["callback save failed on stop: ValueError: bad"]
+    assert str(report) == "Callback save failed on stop: ValueError: bad (3 times)."
+    assert caplog.messages == ["Callback save failed on stop: ValueError: bad."]
     assert reporter.total == 3
 
 
@@ -44,7 +44,7 @@ def test_the_log_has_the_traceback(caplog: pytest.LogCaptureFixture) -> None:
     except ValueError as error:
         ErrorReporter().report(error, callback="save")
     assert "Traceback" in caplog.text
-    assert "callback save failed: ValueError: bad" in caplog.text
+    assert "Callback save failed: ValueError: bad." in caplog.text
 
 
 def test_an_endless_variety_of_errors_is_bounded() -> None:

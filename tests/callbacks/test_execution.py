@@ -77,7 +77,7 @@ async def test_a_failure_is_reported_under_its_context(
         kind(side_effect=OSError("gone"), name="save"), 1, "export", reporter=reporter
     )
     [report] = reporter.reports
-    assert str(report) == "callback save failed on export: OSError: gone"
+    assert str(report) == "Callback save failed on export: OSError: gone."
 
 
 async def test_cancellation_and_interrupts_come_out(reporter: ErrorReporter) -> None:

@@ -87,7 +87,7 @@ async def test_error_isolation_pattern(caplog: pytest.LogCaptureFixture) -> None
     broken = MockCallback(side_effect=ValueError("no such thing"), name="broken")
     await safe_callback_execution(broken, {"data": 1}, "guide")
     broken.assert_called_with({"data": 1})
-    assert "callback broken failed on guide: ValueError: no such thing" in caplog.text
+    assert "Callback broken failed on guide: ValueError: no such thing." in caplog.text
 
 
 async def test_callback_chaining_pattern() -> None:

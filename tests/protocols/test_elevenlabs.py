@@ -314,7 +314,7 @@ class TestTheOtherMessages:
         [
             ({"code": 1008, "message": "no such agent"}, "no such agent", "1008"),
             ({"code": "x", "reason": "quota", "message": None}, "quota", "x"),
-            ({"code": {}}, "an error without a message", ""),
+            ({"code": {}}, "The agent tells an error, and no more.", ""),
         ],
     )
     def test_an_error_is_the_last_word(self, members: dict[str, Any], reason: str, code: str) -> None:

@@ -52,7 +52,7 @@ async def test_session_with_error_and_detail(stage: Staging, script: Script, siz
 
 CONNECT_ERRORS = {
     "not-found": (
-        "wss://agents.example.com/v1/voice refused the connection with HTTP 404: no such route",
+        "wss://agents.example.com/v1/voice refused the connection with HTTP 404: no such route.",
         "Check the path of the URL.",
     ),
     "certificate": (

@@ -62,4 +62,4 @@ def parse_pace(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is neither a factor nor 'all'") from None
+        raise ValueError(f"The pace {text!r} is neither a factor nor 'all'.") from None

@@ -33,7 +33,7 @@ class FailureReport:
         where = f" on {self.event}" if self.event else ""
         message = f": {self.message}" if self.message else ""
         times = f" ({self.count} times)" if self.count > 1 else ""
-        return f"callback {self.callback} failed{where}: {self.error}{message}{times}"
+        return f"Callback {self.callback} failed{where}: {self.error}{message.rstrip('.')}{times}."
 
 
 class ErrorReporter:

@@ -136,7 +136,7 @@ class ClipPlayer:
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"
         if error := speaker.take_callback_error():
-            raise AudioDeviceError(f"The playback callback failed: {error}")
+            raise AudioDeviceError(f"The playback callback failed: {error}.")
         if speaker.vanished:
             raise AudioDeviceError(f"{name} has gone: connect it again, or choose another.")
         if speaker.callback_ns is not None and self._clock_ns() - speaker.callback_ns > STALLED_NS:

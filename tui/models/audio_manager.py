@@ -335,7 +335,7 @@ class AudioManager:
         playback_error = self.playback.speaker.take_callback_error() if self.playback.speaker else None
         for name, error in (("capture", capture_error), ("playback", playback_error)):
             if error is not None:
-                message = f"The {name} callback failed: {error}"
+                message = f"The {name} callback failed: {error}."
                 self._news.append(audio_error(now_ns, f"{name}-callback", message))
 
 

@@ -184,7 +184,7 @@ class ElevenLabsCaller(CallerDefaults):
         for media in (heard, said):
             if media not in FORMATS:
                 text = (
-                    f"the agent uses the audio format {cut(media, 60)}; a PCM or mu-law one is to be chosen"
+                    f"The agent uses the audio format {cut(media, 60)}; a PCM or mu-law one is to be chosen."
                 )
                 message.event(Type.SESSION_ERROR, reason=text, code="unknown-format", fatal=True)
                 return text
@@ -260,7 +260,7 @@ class ElevenLabsCaller(CallerDefaults):
     def _on_error(self, message: Message) -> str:
         event = message.inside("error_event")
         code, told = event.body.get("code"), ("message", "reason", "debug_message", "error_type")
-        reason = next(filter(None, map(event.text, told)), "an error without a message")
+        reason = next(filter(None, map(event.text, told)), "The agent tells an error, and no more.")
         # It is sent just before the close.
         known_code = str(code) if isinstance(code, str | int) else ""
         message.event(Type.AGENT_ERROR, reason=reason, code=cut(known_code, 60), fatal=True)

@@ -37,6 +37,6 @@ def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> 
 def _told(gone: list[str]) -> str:
     if not gone:
         return ""
-    named = ", ".join(gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
+    named = ", ".join(gone[:_NAMED]) + (" and more" if len(gone) > _NAMED else "")
     sessions = "saved session" if len(gone) == 1 else "saved sessions"
-    return f"Deleted {len(gone)} {sessions} as [sessions] in the settings says: {named}"
+    return f"Deleted {len(gone)} {sessions} as [sessions] in the settings says: {named}."

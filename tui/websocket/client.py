@@ -246,5 +246,5 @@ _STATUS_HINTS = {
 def _refused(where: str, status: int, body: bytes) -> ConnectionFailed:
     code, hint = _STATUS_HINTS.get(status, ("refused", "The agent's own log may say why."))
     said = body[:200].decode("utf-8", "replace").strip().partition("\n")[0]
-    words = f": {said}" if said and not said.startswith("<") else ""
-    return ConnectionFailed(code, f"{where} refused the connection with HTTP {status}{words}", hint)
+    words = f": {said.rstrip('.')}" if said and not said.startswith("<") else ""
+    return ConnectionFailed(code, f"{where} refused the connection with HTTP {status}{words}.", hint)

@@ -119,7 +119,11 @@ class MessageHandler:
                 {
                     "type": "undecodable",
                     "fatal": False,
-                    "error": {"code": error.code, "message": str(error), "count": times},
+                    "error": {
+                        "code": error.code,
+                        "message": f"A message cannot be read: {error}.",
+                        "count": times,
+                    },
                 }
             )
 
@@ -134,7 +138,7 @@ def _broken_protocol(error: Exception) -> dict[str, Any]:
     """What to say of a protocol that raises what it must not: where, and what."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
-    message = f"The protocol itself is broken: {place}: {type(error).__name__}: {error}"
+    message = f"The protocol itself is broken: {place}: {type(error).__name__}: {error}."
     return {"type": "broken-protocol", "fatal": True, "error": {"code": "broken", "message": message}}
 
 

@@ -213,7 +213,7 @@ class AudioCodesCaller:
             return "accepted again"
         media = self._agreed_media(message)
         if media not in FORMATS:
-            reason = f"the agent accepted the audio format {cut(media, 60)}, which is none of the protocol's"
+            reason = f"The agent accepted the audio format {cut(media, 60)}, which is none of the protocol's."
             message.event(Type.SESSION_ERROR, reason=reason, code="unknown-format", fatal=True)
             return f"accepted {media}, an unknown format"
         self._user_media = media
