@@ -346,13 +346,16 @@ def test_a_flush_may_fade_out_what_plays_and_counts_that_as_heard(
 ) -> None:
     queue.feed("a", np.full(5 * TARGET, 10_000, "<i2").tobytes(), 0)
     speaker.play(2)
+    behind = queue.tail()
     (cut,) = queue.flush(speaker.now_ns, fade_frames=BLOCK + 40)
+    assert not queue.passed(behind, speaker.now_ns, 0)
     assert (cut.heard_frames, cut.unheard_frames) == (3 * BLOCK + 40, 5 * TARGET - 3 * BLOCK - 40)
     faded = speaker.play(3)
     assert faded[0] == 10_000
     assert faded == sorted(faded, reverse=True)
     assert not any(faded[BLOCK + 40 :])
     assert queue.position("a", speaker.now_ns, 0) == 3 * BLOCK + 40
+    assert queue.passed(behind, speaker.now_ns, 0)
 
 
 def test_a_fade_of_a_reply_that_has_not_begun_is_silence(queue: PlaybackQueue, speaker: Speaker) -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tui.audio.formats import AudioFormat, Encoding, StreamDecoder
 from tui.audio.pcm import samples_of
-from tui.audio.playback import Cut, Fed, HappeningKind, PlaybackQueue
+from tui.audio.playback import Cut, Fed, HappeningKind, Place, PlaybackQueue
 
 RATE = 8_000
+FRAME_NS = 1_000_000_000 // RATE
+LATENCY_MS = 30
 MAX_FRAMES = 1_600
 REPLIES = st.sampled_from("abc")
 
@@ -48,6 +50,8 @@ class Account:
         self.fading_frames = 0
         """Still to come of a fade; what it sounds like has not the values that were fed."""
         self.decoders: dict[str, StreamDecoder] = {}
+        self.out_ns: dict[int, int] = {}
+        """When each sample has left a speaker of that latency; not those that it never will."""
 
     def feed(self, reply: str, frames: int) -> None:
         """Feed samples as they come off a wire: in two chunks, cut in the middle of a sample."""
@@ -76,8 +80,11 @@ class Account:
         assert len(block) == 2 * frames
         faded = min(frames, self.fading_frames)
         self.fading_frames -= faded
-        self.heard += [value for value in samples_of(block)[faded:].tolist() if value]
-        self.now_ns += frames * 1_000_000_000 // RATE
+        for frame, value in enumerate(samples_of(block).tolist()):
+            if value and frame >= faded:
+                self.heard.append(value)
+                self.out_ns[value] = self.now_ns + (frame + 1) * FRAME_NS + LATENCY_MS * 1_000_000
+        self.now_ns += frames * FRAME_NS
 
     def flush(self, aborted_latency_ms: int | None) -> list[Cut]:
         cuts = self.queue.flush(self.now_ns, aborted_latency_ms=aborted_latency_ms)
@@ -88,6 +95,8 @@ class Account:
             in_device = cut.handed_frames - cut.heard_frames
             self.aborted_frames += in_device
             self.cut_frames += cut.unheard_frames - in_device
+        if aborted_latency_ms is not None:
+            self.out_ns = {value: out_ns for value, out_ns in self.out_ns.items() if out_ns <= self.now_ns}
         self._take_out_flushed()
         return cuts
 
@@ -119,7 +128,7 @@ class Account:
             wanted = set(values)
             out = [value for value in self.heard if value in wanted]
             assert out == values[: len(out)], "in order, without a hole"
-            position = self.queue.position(reply, self.now_ns, 30)
+            position = self.queue.position(reply, self.now_ns, LATENCY_MS)
             assert position is None or 0 <= position <= len(values) + self.faded_frames
 
 
@@ -186,3 +195,46 @@ def test_what_happens_is_told_in_order_and_starvation_adds_up(
                     assert happening.reply_frame == 0 or happening.reply_id in began
                     began.discard(happening.reply_id)
     assert account.queue.stats.starved_frames == starved_frames
+
+
+MARKED_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("begin"), REPLIES),
+        st.tuples(st.just("end"), REPLIES),
+        st.tuples(st.just("feed"), REPLIES, st.integers(0, 500)),
+        st.tuples(st.just("pull"), st.integers(1, 300)),
+        st.tuples(st.just("flush"), st.booleans()),
+        st.tuples(st.just("mark")),
+    ),
+    max_size=40,
+)
+
+
+@given(MARKED_STEPS)
+@settings(max_examples=300, deadline=None)
+def test_a_place_is_passed_once_all_before_it_was_heard_or_dropped_and_no_sooner(
+    steps: list[tuple[str | int | None, ...]],
+) -> None:
+    account = Account()
+    marks: list[tuple[Place, set[int]]] = []
+    for step in steps:
+        match step:
+            case ("mark",):
+                before = {value for values in account.accepted.values() for value in values}
+                marks.append((account.queue.tail(), before))
+            case "begin", str(reply):
+                account.queue.begin(reply)
+            case "end", str(reply):
+                account.queue.end(reply)
+            case "feed", str(reply), int(frames):
+                account.feed(reply, frames)
+            case "pull", int(frames):
+                account.pull(frames)
+            case "flush", bool(aborts):
+                account.flush(LATENCY_MS if aborts else None)
+        wanted = {value for values in account.accepted.values() for value in values}
+        queued = wanted - set(account.heard)
+        for place, before in marks:
+            out_ns = max((account.out_ns.get(value, 0) for value in before), default=0)
+            passed = not before & queued and account.now_ns >= out_ns
+            assert account.queue.passed(place, account.now_ns, LATENCY_MS) is passed

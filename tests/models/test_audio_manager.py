@@ -181,20 +181,6 @@ async def test_an_odd_byte_at_the_end_is_said() -> None:
     assert [x.code for x in events if isinstance(x, e.ErrorRaised)] == ["odd-byte"]
 
 
-async def test_marks_come_back_after_the_audio_before_them_or_its_flush() -> None:
-    audio = await lines_only()
-    audio.playback.mark("at once")
-    assert audio.playback.reached_marks() == ["at once"]
-    audio.playback.begin("a", PCM_16K)
-    audio.playback.play("a", bytes(32_000))
-    audio.playback.mark("behind")
-    assert audio.playback.reached_marks() == []
-    (cut,) = await audio.flush()
-    assert cut.received_ms == 1000
-    assert audio.playback.reached_marks() == ["behind"]
-    await audio.close()
-
-
 async def test_what_is_written_to_a_file_is_what_was_heard(tmp_path: Path) -> None:
     path = tmp_path / "heard.wav"
     audio = AudioManager()

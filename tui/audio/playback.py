@@ -76,6 +76,13 @@ class Cut(msgspec.Struct, frozen=True):
     """Received and never to be heard."""
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Behind what was received until some instant; only the queue it is of can make anything of it."""
+
+    replies: tuple[tuple[Reply, int], ...] = ()
+    """Those that were not out yet, each with the frames it had."""
+
+
 class PlaybackStats(msgspec.Struct, frozen=True):
     """Counters since the queue was made, and its depth."""
 
@@ -108,6 +115,8 @@ class PlaybackQueue:
         self._known: dict[str, Reply] = {}
         self._open: list[Reply] = []
         self._current: Reply | None = None
+        self._last_handed: Reply | None = None
+        """Whose samples the device took last, also when it is drained or forgotten."""
         self._clock = Clock(0, 0, 0, rate)
         self._pulled_frames = 0
         self._happenings: deque[Happening] = deque()
@@ -211,6 +220,7 @@ class PlaybackQueue:
                 if reply is None:
                     break
                 part = reply.take(frames - filled, stream_frame + filled)
+                self._last_handed = reply
                 parts.append(part)
                 filled += len(part) // 2
                 self._queued_frames -= len(part) // 2
@@ -244,6 +254,20 @@ class PlaybackQueue:
         with self._lock:
             reply = self._known.get(reply_id)
             return None if reply is None else reply.heard_frames(self._clock, at_ns, device_latency_ms)
+
+    def tail(self) -> Place:
+        """The place behind everything received so far."""
+        with self._lock:
+            last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
+            return Place(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
+
+    def passed(self, place: Place, at_ns: int, device_latency_ms: float) -> bool:
+        """Whether everything before a place has left the speaker, or never will."""
+        with self._lock:
+            return all(
+                reply.heard_frames(self._clock, at_ns, device_latency_ms) >= min(frames, reply.audible_frames)
+                for reply, frames in place.replies
+            )
 
     @property
     def playing(self) -> str | None:

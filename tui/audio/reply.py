@@ -58,6 +58,13 @@ class Reply:
         """Received, not handed, not flushed."""
         return 0 if self.flushed else self.received_frames - self.handed_frames
 
+    @property
+    def audible_frames(self) -> int:
+        """Received, and heard or still to be: fewer than received once it was flushed."""
+        if self._final_heard_frames is not None:
+            return self._final_heard_frames
+        return self.handed_frames if self.flushed else self.received_frames
+
     def add(self, pcm: bytes, frames: int, at_ns: int) -> None:
         """Queue the first ``frames`` of ``pcm``."""
         if self.first_fed_ns is None:

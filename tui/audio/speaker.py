@@ -55,6 +55,8 @@ class Speaker:
         self._on_cut = on_cut
         self._lead_ns = 0
         """How long after the last callback the first sample it handed over is heard."""
+        self._pull_lead_ns = 0
+        """The same of the last block that was pulled, which may wait behind others for the next callback."""
         self._instants = SoundInstants(queue.rate)
         self._pulled_frames = 0
         self._played: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
@@ -71,6 +73,11 @@ class Speaker:
     def latency_ms(self) -> float:
         """What the device holds, by its own account; 0 without one."""
         return self._stream.latency_s * 1000 if self._stream else 0.0
+
+    @property
+    def lead_ms(self) -> float:
+        """How long after it was pulled the last block begins to be heard; 0 where nobody listens."""
+        return self._pull_lead_ns / 1_000_000
 
     def open_device(self, device: devices.Device) -> None:
         """Start playing to a device, at the queue's rate where it can. Blocks. Raises `AudioDeviceError`."""
@@ -137,7 +144,7 @@ class Speaker:
         """Start playing to a file or to nobody. Raises `AudioFileError`."""
         if kind is OutputKind.FILE:
             self._file = WavWriter(path, self.queue.rate)
-        self._spawn = spawn
+        self._spawn, self._lead_ns = spawn, 0
         self._clocked = spawn(ClockedBlocks(self._block_ms, self._play_block).run(), "speaker clock")
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
@@ -155,8 +162,7 @@ class Speaker:
             cuts = self.queue.flush(now_ns, fade_frames=fade_frames)
             silent_ns = self.heard_at_ns(self._pulled_frames + fade_frames)
             return cuts, now_ns if silent_ns is None else silent_ns
-        latency_ms = self._lead_ns / 1_000_000 if stream else None
-        cuts = self.queue.flush(now_ns, aborted_latency_ms=latency_ms)
+        cuts = self.queue.flush(now_ns, aborted_latency_ms=self.lead_ms if stream else None)
         if stream and cuts:
             self._on_cut(now_ns)
             self._resampled = b""
@@ -227,7 +233,8 @@ class Speaker:
 
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
         """A block of the queue, which waits so long behind what was pulled before."""
-        heard_ns = now_ns + self._lead_ns + waits_ns
+        self._pull_lead_ns = self._lead_ns + waits_ns
+        heard_ns = now_ns + self._pull_lead_ns
         self._instants.feed(heard_ns, self._pulled_frames)
         block = self.queue.pull(frames, now_ns)
         self._played.append((self._pulled_frames, block))

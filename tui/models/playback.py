@@ -14,7 +14,7 @@ from tui.audio.endpoints import Endpoints, OutputKind
 from tui.audio.formats import AudioFormat, StreamDecoder
 from tui.audio.levels import LevelMeter, MeterReading, measure
 from tui.audio.pcm import frames_to_ns
-from tui.audio.playback import Fed, Happening, HappeningKind, PlaybackQueue, PlaybackStats
+from tui.audio.playback import Happening, HappeningKind, Place, PlaybackQueue, PlaybackStats
 from tui.audio.resample import LiveResampler
 from tui.audio.speaker import Speaker
 from tui.audio.wav import AudioFileError
@@ -83,8 +83,7 @@ class Playback:
         self._decoders: dict[str, tuple[StreamDecoder, LiveResampler]] = {}
         self._flushed: deque[str] = deque(maxlen=_REMEMBERED_REPLIES)
         self._ending: dict[str, tuple[int, float]] = {}
-        self._marks: list[tuple[str, int]] = []
-        self._fed_frames = 0
+        self._marks: deque[tuple[str, Place]] = deque()
         self._meter = LevelMeter()
         self._stop_draining = False
         self._arrived_ns: dict[str, int] = {}
@@ -207,23 +206,18 @@ class Playback:
 
     def mark(self, name: str) -> None:
         """Remember a name behind the audio queued so far; `reached_marks` gives it back in time."""
-        self._marks.append((name, self._fed_frames))
+        self._marks.append((name, self.queue.tail() if self.queue else Place()))
 
     def reached_marks(self) -> list[str]:
         """The marks before which everything has left the speaker or was dropped, in order."""
-        if not self._marks:
-            return []
-        out_frames = self._fed_frames - self.stats.queued_frames - self._held_frames()
-        reached = [name for name, frame in self._marks if frame <= out_frames]
-        del self._marks[: len(reached)]
+        reached: list[str] = []
+        while self._marks and self._passed(self._marks[0][1]):
+            reached.append(self._marks.popleft()[0])
         return reached
 
-    def _held_frames(self) -> int:
-        """Handed to the device and not heard yet: its latency and the block it plays, less the silence since."""
-        if self.speaker is None or self.queue is None or not (self._ending or self.queue.playing):
-            return 0
-        held_ms = self.speaker.latency_ms + self._block_ms
-        return max(int(held_ms * self.frames_per_ms) - self.stats.gap_frames, 0)
+    def _passed(self, place: Place) -> bool:
+        lead_ms = self.speaker.lead_ms if self.speaker else 0.0
+        return self.queue is None or self.queue.passed(place, self._clock_ns(), lead_ms)
 
     @property
     def name(self) -> str:
@@ -321,9 +315,8 @@ class Playback:
 
     def _decode(self, reply: str, audio_format: AudioFormat) -> PlaybackQueue:
         """Get ready to decode a reply; the first one decides the rate that is played."""
-        if self.queue is None or (
-            audio_format.rate != self.queue.rate and not self._decoders and not self._fed_frames
-        ):
+        unused = not self._decoders and not self.stats.worst_queued_frames
+        if self.queue is None or (unused and audio_format.rate != self.queue.rate):
             queue = self._open(audio_format.rate)
         else:
             queue = self.queue
@@ -379,14 +372,8 @@ class Playback:
             track.agent_cut(at_ns)
 
     def _feed(self, reply: str, samples: bytes) -> None:
-        assert self.queue is not None
-        if not samples:
-            return
-        before_frames = self.stats.queued_frames
-        if self.queue.feed(reply, samples, self._clock_ns()) is Fed.QUEUED:
-            self._fed_frames += len(samples) // 2
-        else:
-            self._fed_frames += max(self.stats.queued_frames - before_frames, 0)
+        if samples and self.queue:
+            self.queue.feed(reply, samples, self._clock_ns())
 
 
 def _edge_bytes(audio_format: AudioFormat) -> int:

@@ -1,0 +1,90 @@
+"""Marks of the agent are told as reached when what is before them was heard, or dropped."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, device
+from tui.audio import devices
+from tui.audio.formats import AudioFormat, Encoding
+from tui.models.audio_manager import AudioManager
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+MS = 1_000_000
+BLOCK, BLOCK_MS = 320, 20
+LEAD_MS = 125
+"""Between a callback and the sound of what it took; the stream itself states 40."""
+
+
+class Desk:
+    """A call whose speaker is a fake device that takes a block when the test says so."""
+
+    def __init__(self, sound: FakeSoundDevice) -> None:
+        self.sound = sound
+        self.now_ns = 1_000 * MS
+        self.audio = AudioManager(lambda: self.now_ns)
+
+    async def open(self) -> None:
+        await self.audio.configure(input="lines")
+        self.audio.prepare_playback(PCM_16K)
+        assert self.audio.playback._opening
+        await self.audio.playback._opening
+
+    def feed(self, blocks: int) -> None:
+        self.audio.playback.play("a", b"\1\0" * (BLOCK * blocks), PCM_16K)
+
+    def take_blocks(self, blocks: int) -> None:
+        for _ in range(blocks):
+            times: Any = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.0 + LEAD_MS / 1000)
+            self.sound.streams[-1].arguments["callback"](bytearray(2 * BLOCK), BLOCK, times, None)
+            self.now_ns += BLOCK_MS * MS
+
+
+@pytest.fixture
+async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    sound = FakeSoundDevice(device("Headset", 1, 2), defaults=(0, 0))
+    monkeypatch.setitem(sys.modules, "sounddevice", sound)
+    desk = Desk(sound)
+    await desk.open()
+    return desk
+
+
+async def test_a_mark_before_any_audio_is_reached_at_once() -> None:
+    audio = AudioManager()
+    await audio.configure(input="lines", output="none")
+    audio.playback.mark("at once")
+    assert audio.playback.reached_marks() == ["at once"]
+    await audio.close()
+
+
+async def test_a_mark_is_reached_when_the_device_has_played_what_is_before_it(desk: Desk) -> None:
+    playback = desk.audio.playback
+    desk.feed(10)
+    playback.mark("ten blocks")
+    desk.feed(10)
+    playback.mark("twenty blocks")
+    desk.take_blocks(10)
+    assert playback.reached_marks() == []
+    # The tenth block was taken 20 ms ago, and has 20 ms to play once its lead is over.
+    desk.now_ns += (LEAD_MS - 1) * MS
+    assert playback.reached_marks() == []
+    desk.now_ns += MS
+    assert playback.reached_marks() == ["ten blocks"]
+    await desk.audio.close()
+
+
+async def test_a_flush_reaches_every_mark_as_nothing_before_it_will_be_heard(desk: Desk) -> None:
+    playback = desk.audio.playback
+    desk.feed(10)
+    playback.mark("queued")
+    desk.take_blocks(3)
+    assert playback.reached_marks() == []
+    (cut,) = await desk.audio.flush()
+    assert (cut.heard_ms, cut.received_ms) == (0, 200)
+    assert playback.reached_marks() == ["queued"]
+    await desk.audio.close()
