@@ -266,18 +266,34 @@ def test_the_examples_of_the_help_and_of_the_hints_can_be_read() -> None:
 
 
 KINDS = ["playStream.chunk", "userStream.chunk", "caller line", "mark", "user speech", "a/b", "/x", 'say "x"']
+KINDS_IN_ORDER = [
+    '"/x"', "a/b", '"caller line"', "mark", "playStream.chunk", '"say \\"x\\""', '"user speech"', "userStream.chunk",
+]  # fmt: skip
+"""As they are written."""
 
 
 @pytest.mark.parametrize(
     ("prefix", "expected"),
     [
-        ("", []),
+        ("", [f"kind:{kind}" for kind in KINDS_IN_ORDER]),
+        ("mar", ["marked", "kind:mark"]),
         ("err", ["errors"]),
         ("ERR", ["errors"]),
         ("errors", []),
         ("errors an", ["errors and "]),
         ("(fin", ["(findings"]),
-        ("n", ["noted", "number:", "not "]),
+        ("zzz", []),
+        (
+            "n",
+            [
+                "noted",
+                "number:",
+                "not ",
+                'kind:"caller line"',
+                "kind:playStream.chunk",
+                "kind:userStream.chunk",
+            ],
+        ),
         ("si", ["size > "]),
         ("dir:", ["dir:sent", "dir:received", "dir:own"]),
         ("dir:r", ["dir:received"]),
@@ -289,7 +305,7 @@ KINDS = ["playStream.chunk", "userStream.chunk", "caller line", "mark", "user sp
         ("turn:", []),
         ('"err', []),
         ("/err", []),
-        ("errors ", []),
+        ("errors ", [f"errors kind:{kind}" for kind in KINDS_IN_ORDER]),
     ],
 )
 def test_completions(prefix: str, expected: list[str]) -> None:

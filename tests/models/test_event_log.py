@@ -74,6 +74,8 @@ def test_appending_is_told() -> None:
 def test_kinds_are_told_once_in_their_order() -> None:
     log = log_of(message("b"), message("a"), message("b", SENT), error())
     assert list(log.kinds()) == ["b", "a", "error"]
+    log.apply(said(e.Speaker.USER, "hello"))
+    assert list(log.kinds()) == ["b", "a", "error"], "what restates a message has no row to be found"
 
 
 def test_rows_and_events_can_be_sliced_and_counted_from_the_end() -> None:

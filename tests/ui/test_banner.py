@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.ui.conftest import Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
@@ -80,10 +82,72 @@ async def test_a_new_session_has_no_error(stage: Staging, script: Script) -> Non
         assert not s.session.banner.display
 
 
-async def test_a_notice_is_one_line_until_it_is_dismissed(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        text = "No PortAudio: recorded caller lines are the microphone."
-        await s.play(to_active(script).add(e.NoticeRaised, text=text, hint="Install libportaudio2.").take())
-        assert "! No PortAudio: recorded caller lines are the microphone. Install" in s.text()
+LONG = e.NoticeRaised(
+    at_ns=0,
+    text="PortAudio is not installed: recorded caller lines are the microphone, the agent is not heard.",
+    hint="Install it: apt install libportaudio2, or use a machine with a sound card.",
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "hint", "lines"),
+    [
+        ((120, 40), "No PortAudio.", "Install libportaudio2.", ["! No PortAudio. Install libportaudio2."]),
+        (
+            (60, 20),
+            "No PortAudio: caller lines are the microphone.",
+            "Install libportaudio2.",
+            ["! No PortAudio: caller lines are the microphone.", "  Install libportaudio2."],
+        ),
+        (
+            (60, 20),
+            LONG.text,
+            LONG.hint,
+            [
+                "! PortAudio is not installed: recorded caller lines are t…",
+                "  Install it: apt install libportaudio2, or use a machine…",
+            ],
+        ),
+        (
+            (80, 24),
+            LONG.text,
+            LONG.hint,
+            [
+                "! PortAudio is not installed: recorded caller lines are the microphone, the",
+                "  agent is not heard.",
+                "  Install it: apt install libportaudio2, or use a machine with a sound card.",
+            ],
+        ),
+        (
+            (120, 40),
+            LONG.text,
+            LONG.hint,
+            [
+                "! PortAudio is not installed: recorded caller lines are the microphone, the agent is not heard.",
+                "  Install it: apt install libportaudio2, or use a machine with a sound card.",
+            ],
+        ),
+        ((60, 20), "word " * 17, "", [f"! {'word ' * 11}", f"  {'word ' * 6}"]),
+    ],
+)
+async def test_a_notice_and_its_remedy_are_both_read_until_they_are_dismissed(
+    stage: Staging, script: Script, size: tuple[int, int], text: str, hint: str, lines: list[str]
+) -> None:
+    async with stage(size) as s:
+        await s.play(to_active(script).add(e.NoticeRaised, text=text.strip(), hint=hint).take())
+        top = s.session.notice.region.y
+        shown = s.text().splitlines()[top : top + s.session.notice.size.height]
+        assert [line[1:].rstrip() for line in shown] == [line.rstrip() for line in lines]
         await s.press("escape")
         assert not s.session.notice.display
+
+
+async def test_what_goes_for_a_call_is_no_longer_told_when_it_is_over(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).add(e.NoticeRaised, text="The speaker had gaps.", of_call=True).take())
+        assert "! The speaker had gaps." in s.text()
+        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+        assert not s.session.notice.display
+        assert "The speaker had gaps." in s.text(), "the log keeps it"
+        await s.play(script.add(e.NoticeRaised, text="There is no call to type into.").take())
+        assert "! There is no call to type into." in s.text()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 
 from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import Script, a_call, to_active
+from tests.ui.fakes import MS, START_NS, Script, a_call, to_active
 from tui.models import events as e
 
 
@@ -260,7 +260,7 @@ async def test_what_could_not_be_measured_of_an_event_is_a_dash(stage: Staging, 
         to_active(script).add(e.PlaybackStarted, reply="1")
         await s.play(script.take())
         await s.press("enter")
-        assert "arrived_ns: –" in s.text()
+        assert "arrived: –" in s.text()
 
 
 async def test_what_has_no_width_yet_is_not_broken_to_it(stage: Staging, script: Script) -> None:
@@ -270,3 +270,20 @@ async def test_what_has_no_width_yet_is_not_broken_to_it(stage: Staging, script:
         assert s.session.detail.virtual_size.height == 0, "a line of letters one below the other"
         await s.press("enter")
         assert shown(s).startswith("status\n")
+
+
+async def test_instants_of_an_event_are_times_of_the_session_and_lengths_have_a_unit(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 30)) as s:
+        to_active(script).after(1000)
+        script.add(e.PlaybackStarted, reply="r", arrived_ns=START_NS + 250 * MS)
+        script.add(e.PlaybackEnded, reply="r", heard_ms=959.93754, unheard_ms=0.0)
+        await s.play(script.take())
+        await s.press("up", "enter")
+        assert "arrived: +0.250 s" in s.text()
+        assert "handed: –" in s.text()
+        assert "_ns" not in s.text()
+        await s.press("down")
+        await s.until(lambda: "heard: 959.938 ms" in s.text())
+        assert "unheard: 0 ms" in s.text()

@@ -416,3 +416,38 @@ async def test_none_of_it_minds_an_empty_log(stage: Staging) -> None:
         await s.press(*keys, "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
         assert s.top() is s.session
         assert not s.session.prompt.is_open
+
+
+async def test_a_log_that_nothing_matches_says_so_and_what_would(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        assert "No events yet" in s.text()
+        await s.play(a_call(script).take())
+        assert "No events yet" not in s.text()
+        await ask(s, "f", "transcript", "enter")
+        shown = " ".join(line.strip() for line in log_lines(s))
+        assert 'Nothing among 238 events matches the filter "transcript"' in shown
+        assert "backspace shows all" in shown
+        assert "playStream.chunk" in shown
+        await s.play(script.message("agent.transcript", {}, "one that does").take())
+        assert "Nothing among" not in s.text()
+        assert "one that does" in log_lines(s)[-1]
+        await s.press("backspace")
+        assert not s.session.log_pane.filtered
+        assert "239" in title(s)
+
+
+async def test_backspace_says_why_it_does_nothing(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await s.press("backspace")
+        assert "All events: nothing is filtered out" in s.text()
+
+
+async def test_tab_offers_the_kinds_seen_where_nothing_is_written(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).message("zebra", {}).take())
+        await s.press("f", "tab")
+        assert "kind:zebra" in s.text()
+        await s.press("escape")
+        await s.press("f", "z", "e", "b", "tab")
+        assert s.session.prompt.line.value == "kind:zebra"

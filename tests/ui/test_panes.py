@@ -7,6 +7,7 @@ from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
 from tui.screens.callbacks import CallbacksScreen
+from tui.widgets.tabs import Tab, fitted
 
 SHOWN = {
     (60, 20): ["transcript"],
@@ -125,3 +126,29 @@ async def test_the_edge_between_stacked_panes_can_be_dragged(stage: Staging) -> 
         await drag(s, (before.x + 20, before.y), (before.x + 20, before.y + 5))
         assert s.session.turns.region.y == before.y + 5
         assert s.session.turns.region.bottom == before.bottom
+
+
+@pytest.mark.parametrize("width", [60, 61, 64, 70, 80])
+async def test_every_tab_is_seen_and_can_be_clicked(stage: Staging, width: int) -> None:
+    async with stage((width, 20)) as s:
+        line = tabs_line(s)
+        for key, begin in zip("ltujhT", ("Log", "Tr", "Tu", "To", "He", "Ca"), strict=True):
+            assert f"{key} {begin}" in line
+        await s.pilot.click(offset=(line.index("T Ca"), 3))
+        await s.until(lambda: isinstance(s.top(), CallbacksScreen))
+        await s.press("escape")
+        await s.pilot.click(offset=(line.index("h He"), 3))
+        await s.until(lambda: s.focused() is s.session.health)
+
+
+def test_titles_give_way_the_longest_first_and_keys_never() -> None:
+    tabs = [Tab(name, name[0], name) for name in ("log", "transcript", "callbacks")]
+
+    def titles(width: int) -> list[str]:
+        return [tab.title for tab in fitted(tabs, width)]
+
+    assert titles(33) == ["log ", "transcript ", "callbacks "]
+    assert titles(32) == ["log", "transcript", "callbacks"]
+    assert titles(30) == ["log", "transcri.", "callbacks"]
+    assert titles(20) == ["log", "tra.", "cal."]
+    assert titles(5) == ["", "", ""]

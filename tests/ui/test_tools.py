@@ -27,7 +27,8 @@ async def test_tools(stage: Staging, script: Script, size: tuple[int, int]) -> N
 async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.press("j")
-        assert "none was called yet" in rows(s)[0]
+        assert rows(s)[0].startswith("Tools")
+        assert rows(s)[2].startswith("No tool was called")
         to_active(script).add(e.ToolChanged, call="c", name="book", arguments='{"day": 1}')
         await s.play(script.take())
         assert '▶ running          –  book({"day": 1})' in rows(s)[2]

@@ -156,3 +156,25 @@ async def test_every_share_of_a_reply_can_be_shown(
             script.add(e.PlaybackEnded, reply="1", heard_ms=heard_ms, unheard_ms=unheard_ms)
             await s.play(script.take())
             assert told in s.text().replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [
+        ("audiocodes", "No words yet"),
+        ("twilio", "Twilio Media Streams carries sound alone"),
+        ("./mine.py", "No words yet"),
+    ],
+)
+async def test_a_transcript_without_words_says_why(
+    stage: Staging, script: Script, protocol: str, told: str
+) -> None:
+    async with stage() as s:
+        script.add(e.SessionStarted, session_id="1", started_utc="", target="ws://x", protocol=protocol)
+        await s.play(script.status(e.Status.IDLE, e.Status.ACTIVE).take())
+        assert told in s.text()
+        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+        assert (told if protocol == "twilio" else "No words were sent in this session") in s.text()
+        await s.play(script.add(e.Transcribed, speaker=e.Speaker.USER, text="hello", final=True).take())
+        assert "hello" in s.text()
+        assert "No words" not in s.text()

@@ -210,3 +210,11 @@ def test_the_bar_is_as_long_as_the_latency_and_tells_its_parts_apart() -> None:
     assert bar_of(parts, 1000, 2000, 10) == "██▒▒▓     "
     assert bar_of(LatencyParts(), 500, 1000, 10) == "█████     "
     assert bar_of(LatencyParts(agent_ms=5000), 5000, 1000, 10) == "█████████›"
+
+
+async def test_without_turns_it_says_when_one_begins(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.press("u")
+        assert "No turns yet: one begins" in rows(s)[2]
+        await s.play(conversation(script).take())
+        assert "No turns yet" not in s.text()

@@ -115,7 +115,7 @@ class AudioManager:
         """What keeps the agent from hearing itself; where that cannot be had the call goes on without."""
         if echo == "gate":
             text = "The microphone is shut while the agent is heard (--echo gate): it cannot be interrupted by voice."
-            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=text))
+            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=text, of_call=True))
             return EchoGate()
         if echo == "cancel":
             try:
@@ -265,7 +265,7 @@ class AudioManager:
             self._steps_of_latency = None
             speaker.latency = SAFE_LATENCY
             text = f"The speaker had gaps at low latency: it holds {SAFE_LATENCY} s from now on (--latency auto)."
-            self._news.append(e.NoticeRaised(at_ns=now_ns, text=text))
+            self._news.append(e.NoticeRaised(at_ns=now_ns, text=text, of_call=True))
             spawn(self._care.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, direction: str, spec: str) -> None:

@@ -30,6 +30,8 @@ class Shape(NamedTuple):
     """None for our own events."""
     level: Level
     known: bool
+    listed: bool = True
+    """False where they restate a message, and have no row."""
 
 
 class Events(Sequence[SessionEvent]):
@@ -126,14 +128,14 @@ class Events(Sequence[SessionEvent]):
         self.texts.append(self._shared.get(event.summary) or self._share(event.summary))
 
     def _append_own(self, event: SessionEvent) -> None:
-        what = describe(event)
-        self.shape_ids.append(self._id_of(Shape(what.kind, None, what.level, True)))
+        what, listed = describe(event), not isinstance(event, UNLISTED)
+        self.shape_ids.append(self._id_of(Shape(what.kind, None, what.level, True, listed)))
         self.sizes.append(0)
         self.audio_ms.append(0.0)
         self._kept_bytes.append(0)
         self._offsets.append(len(self._own))
         self._own.append(event)
-        self.texts.append("" if isinstance(event, UNLISTED) else what.summary)
+        self.texts.append(what.summary if listed else "")
         self.held_bytes += _OWN_BYTES + 2 * sys.getsizeof(what.summary)
 
     def _share(self, text: str) -> str:

@@ -19,14 +19,15 @@ def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
     head, last = _split(prefix)
     field, colon, value = last.partition(":")
     match field.lower():
-        case "":
-            return []
         case "kind" if colon:
             candidates = [f"{field}:{kind}" for kind in _kinds(value.lstrip('"').casefold(), kinds_seen)]
         case "dir" if colon:
             candidates = [f"{field}:{way}" for way in WAYS if way.startswith(value.lower())]
+        case "":
+            candidates = [f"kind:{kind}" for kind in _kinds("", kinds_seen)]
         case _:
             candidates = [word for word in _BEGINNINGS if word.startswith(last.lower())]
+            candidates += [f"kind:{kind}" for kind in _kinds(last.casefold(), kinds_seen)]
     return [head + candidate for candidate in candidates[:MAX_COMPLETIONS] if candidate != last]
 
 

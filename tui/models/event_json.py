@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tui.models.events import MessageLogged, SessionEvent
+from tui.models.numbers import since
 
 Key = str | int
 """The name of a member, or the place of an element."""
@@ -104,21 +105,32 @@ def from_builtins(value: object) -> object:
             return str(value)
 
 
-def content_of(event: SessionEvent, raw: bytes | None) -> object:
+def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
     """What is in an event: the JSON of a message, or else its text (hex, where it is none); fields of another event.
 
-    None for a message that was not kept.
+    None for a message that was not kept. ``start_ns``: when the session began.
     """
     if not isinstance(event, MessageLogged):
         names = (field.name for field in msgspec.structs.fields(event))
         values = ((name, getattr(event, name)) for name in names if name not in ("number", "at_ns"))
-        return JsonObject((name, from_builtins(msgspec.to_builtins(value))) for name, value in values)
+        return JsonObject(_field(name, value, start_ns) for name, value in values)
     if raw is None:
         return None
     try:
         return decode_json(raw)
     except ValueError:
         return raw.hex(" ") if b"\0" in raw else raw.decode("utf-8", "backslashreplace")
+
+
+def _field(name: str, value: object, start_ns: int) -> tuple[str, object]:
+    """An instant as the time since the session's start, a length with its unit, anything else as it is."""
+    stem, _, unit = name.rpartition("_")
+    if unit == "ns":
+        told = JsonNumber(f"{since(value, start_ns)} s") if isinstance(value, int) else None
+        return stem, told
+    if unit == "ms" and isinstance(value, int | float):
+        return stem, JsonNumber(f"{round(value, 3):,.12g} ms")
+    return stem if unit == "ms" else name, from_builtins(msgspec.to_builtins(value))
 
 
 def children_of(value: object) -> Sequence[object]:

@@ -147,8 +147,8 @@ class EventLog:
         return f"the log is full ({self.max_bytes / 1e6:,.0f} MB): {self.left_out:,} {events} not listed"
 
     def kinds(self) -> Iterator[str]:
-        """Every kind of event seen, once, in the order in which they came."""
-        return iter(dict.fromkeys(shape.kind for shape in self.events.shapes))
+        """Every kind of event that has a row, once, in the order in which they came."""
+        return iter(dict.fromkeys(shape.kind for shape in self.events.shapes if shape.listed))
 
     def row_of(self, number: int) -> int | None:
         """Index of the row that shows the event with this number, or of the row before it if none does."""

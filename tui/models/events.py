@@ -212,6 +212,8 @@ class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
 
     text: str
     hint: str = ""
+    of_call: bool = False
+    """It is so while the call is up, and no longer."""
 
 
 class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):

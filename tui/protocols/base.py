@@ -404,6 +404,8 @@ class Protocol(msgspec.Struct, frozen=True):
     """From the URL and the options to the URL that is dialled."""
     audio_members: tuple[str, ...] = ()
     """Where a JSON message carries audio as base64, for whoever looks at messages later: "media.payload"."""
+    has_words: bool = True
+    """False where no message can carry what is said: there is no transcript."""
     realtime_functions: bool = False
     """The agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     url_notice: Callable[[str], str] = _nothing_to_say

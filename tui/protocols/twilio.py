@@ -635,6 +635,7 @@ TWILIO = Protocol(
     agent=TwilioAgent,
     formats=FORMATS,
     audio_members=("media.payload",),
+    has_words=False,
     headers=_headers,
     url_notice=_url_notice,
     accepted_on_open=True,

@@ -49,6 +49,7 @@ SEARCHING: Sequence[Action] = (
 
 LOG: Sequence[Action] = (
     Action("filter", "f", "Filter", "Show only some events; F1 there explains how.", "filter_log", show=True),
+    Action("show_all", "backspace", "All events", "End the filter: show every event again.", key_display="⌫"),
     Action("filter_help", "f2", "Filter help", "How filters are written.", "filter_help", key_display="f2"),
     Action(
         "search",

@@ -38,7 +38,9 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         events, start_ns = bridge.log.events, bridge.log.events.at_ns[0]
         one, other = events[left], events[right]
         contents = [
-            content_of(event, bridge.raw_message(event) if isinstance(event, MessageLogged) else None)
+            content_of(
+                event, bridge.raw_message(event) if isinstance(event, MessageLogged) else None, start_ns
+            )
             for event in (one, other)
         ]
         self.comparison = compare(*contents)

@@ -60,6 +60,8 @@ class LogScreen(Screen[None]):
                 return self.searching or (None if "N" in map(str, parameters) else False)
             case "filter_log" | "search_log" | "go_to" | "export" | "jump" | "pair" | "mark" | "note" | "run":
                 return None if empty else True
+            case "show_all":
+                return True if self.log_pane.filtered else None
             case "jump_mark":
                 return True if self.log_pane.view.marks.numbers else None
             case _:
@@ -86,7 +88,7 @@ class LogScreen(Screen[None]):
         filter_ = partial(self._filter, anchor=anchor)
         question = Question(
             "Filter",
-            "kind:chunk size > 2k · enter keeps, tab completes, F1 explains",
+            "kind:chunk size > 2k · tab: kinds seen · F1 explains",
             filter_,
             filter_,
             partial(self._restore_filter, before, anchor),
@@ -104,6 +106,10 @@ class LogScreen(Screen[None]):
             self.log_pane.set_filter(wanted, anchor)
             self.offer_actions()
         return ""
+
+    def action_show_all(self) -> None:
+        """No longer filter."""
+        self._filter("", self.log_pane.place)
 
     def _restore_filter(self, before: Filter, anchor: Line | None) -> None:
         if before != self.log_pane.view.filter:

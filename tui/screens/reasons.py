@@ -45,6 +45,7 @@ _OTHERS = {
     "resize_height": "no panes are stacked here",
     "jump_to_error": "there was no error",
     "turn_of_event": "there are no turns yet",
+    "show_all": "nothing is filtered out",
     "jump_mark": "nothing is marked",
     "find_next": "nothing is searched for",
 }

@@ -127,6 +127,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
             state.last_error,
             log_empty,
             self.searching,
+            self.log_pane.filtered,
             self.log_pane.view.marks.numbers[:1],
         )
         if offered != self._offered:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.bridge import Bridge
@@ -71,7 +72,7 @@ class ErrorBanner(Static, ModelPanel):
         keys = "e shows it · esc dismisses"
         if count > 1:
             keys = f"{count} errors · {keys}"
-        most = 2 if self.screen.size.height >= _ROOMY_ROWS else 1
+        most = _most_lines(self)
         head = f"✗ {one_line(error.source, 40)}: "
         first, *more = _lines(head + one_line(error.message, _TEXT_CHARS), width, most)
         hint, *rest = _lines(one_line(error.hint, _TEXT_CHARS), max(width - len(keys) - 4, 10), most)
@@ -92,6 +93,11 @@ class ErrorBanner(Static, ModelPanel):
         self.post_message(self.Clicked())
 
 
+def _most_lines(widget: Widget) -> int:
+    """Of a text, where there may be a hint below it."""
+    return 2 if widget.screen.size.height >= _ROOMY_ROWS else 1
+
+
 def _lines(text: str, width: int, most: int) -> list[str]:
     """A text on as many lines as it needs, indented but the first; cut with an ellipsis where that is too many."""
     lines = wrap(text, width - 2)
@@ -100,11 +106,19 @@ def _lines(text: str, width: int, most: int) -> list[str]:
     return lines
 
 
+def _told(text: str, hint: str, width: int, most: int) -> list[str]:
+    """A text and what to do about it: that begins a line of its own, unless it costs one more or a cut."""
+    whole = wrap(f"{text} {hint}".strip(), width - 2)
+    if len(whole) <= len(wrap(text, width - 2)) <= 2:
+        return whole
+    return [*_lines(text, width, most), *(_lines(hint, width, most) if hint else ())]
+
+
 class NoticeLine(Static, ModelPanel):
-    """What is the matter with audio now, else the last notice, in one line; hidden without and when dismissed."""
+    """What is the matter with audio now, else the last notice; hidden without and when dismissed."""
 
     DEFAULT_CSS = """
-    NoticeLine { display: none; height: 1; padding: 0 1; text-wrap: nowrap; background: $surface; }
+    NoticeLine { display: none; height: auto; padding: 0 1; text-wrap: nowrap; background: $surface; }
     """
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
@@ -116,8 +130,10 @@ class NoticeLine(Static, ModelPanel):
     def notice(self) -> Told | None:
         """The condition or notice on show."""
         state = self.bridge.state
-        conditions = reversed(state.conditions.values()) if state.status.live else ()
-        told: list[Told] = [*conditions, *([state.notice] if state.notice else [])]
+        live = state.status.live
+        told: list[Told] = [*reversed(state.conditions.values())] if live else []
+        if state.notice is not None and (live or not state.notice.of_call):
+            told.append(state.notice)
         return next((one for one in told if not any(one is other for other in self._dismissed)), None)
 
     def listen(self) -> Iterable[Registration]:
@@ -138,10 +154,11 @@ class NoticeLine(Static, ModelPanel):
         if notice is None:
             return
         width = self.content_size.width or self.screen.size.width - 2
-        text = f"{notice.text} {notice.hint}".strip()
-        self.tooltip = Content(one_line(text, 400))
-        line = Content.assemble(("! ", "bold $text-warning"), one_line(text, max(width - 2, 10)))
-        self.update(line, layout=False)
+        text, hint = one_line(notice.text, _TEXT_CHARS), one_line(notice.hint, _TEXT_CHARS)
+        self.tooltip = Content(f"{text} {hint}".strip())
+        first, *more = _told(text, hint, width, _most_lines(self))
+        head = Content.assemble(("! ", "bold $text-warning"), first)
+        self.update(Content("\n").join([head, *(Content(f"  {line}") for line in more)]))
 
     def on_resize(self) -> None:
         """Cut the text anew."""

@@ -248,7 +248,7 @@ class DetailPane(LineView, inherit_bindings=False):
             if event.audio_ms > 0 and self._message is not None:
                 line = detail_head.audio_line(self.audio.of(row.last), row)
                 self._about.append((line, "detail--label"))
-        self._content = content_of(event, self._message)
+        self._content = content_of(event, self._message, self.bridge.log.events.at_ns[0])
         self._lay_content()
 
     def _lay_content(self) -> None:

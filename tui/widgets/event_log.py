@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 from textual import events
@@ -24,6 +25,9 @@ from tui.widgets.lines import FollowView, line_of
 
 FILTER_BUDGET_MS = 30.0
 """Of a tick, for judging older events by a new filter: a key waits for no more."""
+
+_NAMED_KINDS = 12
+"""Of those seen, where nothing matches."""
 
 
 class EventLogPane(FollowView, inherit_bindings=False):
@@ -312,6 +316,20 @@ class EventLogPane(FollowView, inherit_bindings=False):
         if self.filtered:
             parts.append(f"filter {one_line(str(self.view.filter), 60)}")
         return parts
+
+    def why_empty(self) -> str:
+        """Nothing has come, or nothing matches: then what could."""
+        log, count = self.bridge.log, len(self.bridge.log.events)
+        if not self.filtered or not count:
+            return "No events yet: every message, either way, and all that happens in a call is listed here."
+        if self.view.progress < 1:
+            return ""  # the title says how far it is
+        kinds = [one_line(kind, 40) for kind in islice(log.kinds(), _NAMED_KINDS + 1)]
+        kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
+        return (
+            f"Nothing among {count:,} events matches the filter {one_line(str(self.view.filter), 200)}.\n"
+            f"backspace shows all, f changes it; kinds seen, which tab completes there:\n{', '.join(kinds)}"
+        )
 
     def line_key(self, index: int) -> Hashable:
         """All that a line shows: runs grow, and lines move when others come in above."""

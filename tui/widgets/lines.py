@@ -22,6 +22,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.widgets.panel import ModelPanel
+from tui.widgets.wrap import wrap
 
 _KEPT_STRIPS = 1024
 
@@ -29,6 +30,7 @@ _KEPT_STRIPS = 1024
 class LineView(ScrollView, can_focus=True):
     """Draws lines by number. Override `draw_line`, and `line_key` where a line can change in place."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--empty"}
     DEFAULT_CSS = """
     LineView {
         overflow-x: hidden;
@@ -39,6 +41,7 @@ class LineView(ScrollView, can_focus=True):
         border-top: solid $border-blurred;
         border-title-color: $foreground-muted;
         &:focus { border-top: solid $border; border-title-color: $border; border-title-style: bold; }
+        .lines--empty { color: $foreground-muted; }
     }
     """
 
@@ -48,6 +51,8 @@ class LineView(ScrollView, can_focus=True):
         self._painted: dict[int, Hashable] = {}
         """By place on the screen, the key of what was drawn there last."""
         self._width = 0
+        self._said: list[str] = []
+        """What stands in place of lines."""
 
     @property
     def line_width(self) -> int:
@@ -61,6 +66,15 @@ class LineView(ScrollView, can_focus=True):
     def line_key(self, index: int) -> Hashable:
         """What the look of a line depends on, beside style and width."""
         return index
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is anything to be drawn."""
+        return bool(self.virtual_size.height)
+
+    def why_empty(self) -> str:
+        """What is said where there is nothing to be drawn: why, and what to do about it."""
+        return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
         """The style of a component class, on the background of another one where a line is highlighted."""
@@ -93,14 +107,26 @@ class LineView(ScrollView, can_focus=True):
     def key_at(self, y: int) -> Hashable:
         """What the look of a place on the screen depends on; None where there is no line."""
         index = self.scroll_offset.y + y
-        return self.line_key(index) if index < self.virtual_size.height else None
+        return self.line_key(index) if index < self.virtual_size.height else self.said_at(y)
 
     def draw_at(self, y: int) -> Strip:
         """What is to be seen there, as wide as a line."""
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
-            return Strip.blank(self._width, self.rich_style)
+            return self.draw_said(y)
         return self.draw_line(index, self._width).adjust_cell_length(self._width, self.rich_style)
+
+    def said_at(self, line: int) -> str | None:
+        """What stands in a line in place of something to be drawn."""
+        return self._said[line] if line < len(self._said) else None
+
+    def draw_said(self, line: int) -> Strip:
+        """The same, or nothing."""
+        said = self.said_at(line)
+        if said is None:
+            return Strip.blank(self._width, self.rich_style)
+        strip = line_of((f" {said}", self.component("lines--empty")))
+        return strip.adjust_cell_length(self._width, self.rich_style)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draw the visible part."""
@@ -113,6 +139,8 @@ class LineView(ScrollView, can_focus=True):
         if width != self._width:
             self._width = width
             self.forget_lines()
+        said = "" if self.has_lines else self.why_empty()
+        self._said = wrap(said, width - 2) if said else []
 
     def render_line(self, y: int) -> Strip:
         """Draw one visible line, or take it from the cache."""

@@ -112,6 +112,11 @@ class RowsView(FollowView, inherit_bindings=False):
             return min(max(room - LEAST_ROWS, 0), FOOT_LINES)
         return FOOT_LINES if room - FOOT_LINES >= AMPLE_ROWS else 0
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether there are rows."""
+        return bool(self.count())
+
     def refresh_from_model(self) -> None:
         """Take over how many rows there are; each draws itself anew when it changed."""
         count = self.count()
@@ -134,7 +139,7 @@ class RowsView(FollowView, inherit_bindings=False):
         return (
             (index, index == self.cursor, self.has_focus, self.row_key(index))
             if index < self.count()
-            else None
+            else self.said_at(y - 1)
         )
 
     def draw_at(self, y: int) -> Strip:
@@ -146,7 +151,7 @@ class RowsView(FollowView, inherit_bindings=False):
             return self._drawn(self._foot_line(y - self._foot_at, width), "rows--foot")
         index = self.scroll_offset.y + y - 1
         if index >= self.count():
-            return Strip.blank(width, self.rich_style)
+            return self.draw_said(y - 1)
         at_cursor = index == self.cursor
         row = [("▌" if at_cursor else " ", "rows--muted"), *self.row(index, width - 1)]
         return self._drawn(row, "rows--cursor" if at_cursor else "")

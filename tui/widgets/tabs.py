@@ -58,9 +58,7 @@ class PaneTabs(Static):
             self.post_message(self.Chosen(name))
 
     def _draw(self) -> None:
-        tabs = list(self._tabs)
-        while tabs and sum(map(_cells, tabs)) - 1 > self.size.width:
-            tabs.pop()
+        tabs = fitted(self._tabs, self.size.width)
         self._places, parts, start = [], [], 0
         for tab in tabs:
             parts += self._parts(tab)
@@ -70,14 +68,35 @@ class PaneTabs(Static):
 
     def _parts(self, tab: Tab) -> list[tuple[str, str]]:
         if tab.name == self._focused:
-            return [(f"▸{tab.key} {tab.title} ", "bold $block-cursor-foreground on $block-cursor-background")]
+            return [(f"▸{tab.key} {tab.title}", "bold $block-cursor-foreground on $block-cursor-background")]
         seen = tab.name in self._shown
         return [
             ("▪" if seen else " ", "$primary"),
             (tab.key, "bold $footer-key-foreground"),
-            (f" {tab.title} ", "bold $foreground" if seen else "$foreground-muted"),
+            (f" {tab.title}", "bold $foreground" if seen else "$foreground-muted"),
         ]
 
 
+def fitted(tabs: Sequence[Tab], width: int) -> list[Tab]:
+    """All of them, with titles as long as the line has room for."""
+    roomy = [tab._replace(title=f"{tab.title} ") for tab in tabs]
+    if sum(map(_cells, roomy)) - 1 <= width:
+        return roomy
+    lengths = [len(tab.title) for tab in tabs]
+    while any(lengths):
+        short = [
+            tab._replace(title=_shortened(tab.title, length))
+            for tab, length in zip(tabs, lengths, strict=True)
+        ]
+        if sum(map(_cells, short)) <= width:
+            return short
+        lengths[lengths.index(max(lengths))] -= 1
+    return [tab._replace(title="") for tab in tabs]
+
+
+def _shortened(title: str, length: int) -> str:
+    return title if len(title) <= length else f"{title[: length - 1]}."
+
+
 def _cells(tab: Tab) -> int:
-    return cell_len(tab.key) + cell_len(tab.title) + 3
+    return cell_len(tab.key) + cell_len(tab.title) + 2

@@ -53,7 +53,7 @@ class ToolsPane(RowsView):
             for state in ("running", "failed", "no result")
             if state in states
         ]
-        return [self.TITLE, f"{len(states):,}" if states else "none was called yet", *told]
+        return [self.TITLE, *([f"{len(states):,}"] if states else []), *told]
 
     def state(self, event: ToolChanged) -> str:
         """How a call stands."""
@@ -73,6 +73,10 @@ class ToolsPane(RowsView):
         """The columns."""
         columns = f"{'time':>{_TIME_CELLS}} {'state':<{_STATE_CELLS}} {'took':>{_DURATION_CELLS}}"
         return f"{columns}  tool, arguments → result"
+
+    def why_empty(self) -> str:
+        """None was called."""
+        return "No tool was called: each call is a row, with its arguments and what came of it."
 
     def row_key(self, index: int) -> Hashable:
         """A call and how it stands."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable
+from functools import cache
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,9 +13,10 @@ from textual.strip import Strip
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.models import numbers
-from tui.models.events import Speaker, ToolChanged
+from tui.models.events import Speaker, Status, ToolChanged
 from tui.models.text import one_line, visible
 from tui.models.transcript import Entry, Heard, ToolUse, Utterance
+from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.widgets.lines import FollowView, line_of
 from tui.widgets.wrap import wrap
 
@@ -87,8 +89,9 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         """Index of the entry that a playhead is in."""
 
     def listen(self) -> Iterable[Registration]:
-        """Words that came or changed, and the session's start, which times count from."""
+        """Words that came or changed, the session's start, which times count from, and its end without words."""
         yield self.bridge.transcript.add_change_callback(self._changed_from)
+        yield self.bridge.state.add_status_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def refresh_from_model(self) -> None:
@@ -129,6 +132,15 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         """The same words on longer or shorter lines."""
         if self.line_width - _HEAD_CELLS != self._wrapped_at:
             self.refresh_from_model()
+
+    def why_empty(self) -> str:
+        """Nobody was told to have said anything."""
+        state = self.bridge.state
+        if wordless := _wordless(state.protocol):
+            return f"{wordless} carries sound alone: there is no transcript."
+        if state.status in (Status.ENDED, Status.ERROR):
+            return "No words were sent in this session."
+        return "No words yet: they come from the agent, yours as well."
 
     def line_key(self, index: int) -> Hashable:
         """Lines are forgotten whenever words change."""
@@ -186,6 +198,13 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         if began is None:
             return self.bridge.transcript.entries[0].at_ns
         return began
+
+
+@cache
+def _wordless(protocol: str) -> str:
+    """The title of a protocol that has no words; nothing of any other. Only our own are asked."""
+    known = protocol_named(protocol) if protocol in BUILT_IN else None
+    return known.title if known is not None and not known.has_words else ""
 
 
 def words_of(entry: Entry) -> str:

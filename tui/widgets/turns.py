@@ -74,6 +74,10 @@ class TurnsPane(RowsView):
         good_ms, slow_ms = self.thresholds.good_ms, self.thresholds.slow_ms
         return f"{LEGEND}   ✓ ≤ {good_ms:g} ms  ~ ≤ {slow_ms:g}  ✗ above"
 
+    def why_empty(self) -> str:
+        """Nobody has spoken."""
+        return "No turns yet: one begins when you speak, or the agent greets you."
+
     def row_key(self, index: int) -> Hashable:
         """What of a turn is drawn."""
         turn = self.turns[index]
