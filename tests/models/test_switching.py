@@ -1,4 +1,4 @@
-"""Devices are switched before the first sound, in mid-call and from none; listed anew without dropping the call."""
+"""Devices are switched before the first sound, in mid-call and from none; opened again without dropping the call."""
 
 from __future__ import annotations
 
@@ -172,3 +172,88 @@ async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_opened_
     await hear(b"\5\0" * 320, 2)
     assert told == [True, False]
     await audio.close()
+
+
+def dropped(events: list[e.SessionEvent]) -> list[tuple[float, str]]:
+    return [
+        (event.count, event.detail)
+        for event in events
+        if isinstance(event, e.LossCounted) and event.loss is e.Loss.CAPTURE_DROPPED
+    ]
+
+
+class Stalling:
+    """A call that records from a device, by a clock of its own."""
+
+    def __init__(self, sound: FakeSoundDevice) -> None:
+        self.sound = sound
+        self.now_ns = 1_000_000_000
+        self.audio = AudioManager(lambda: self.now_ns)
+        self.events: list[e.SessionEvent] = []
+
+    async def start(self) -> None:
+        await self.audio.configure()
+        self.audio.prepare_capture(PCM_16K)
+        await self.audio.start_capture(silent=False)
+
+    def deliver(self) -> None:
+        deliver(self.sound.streams[-1], b"\5\0" * 320)
+        self.events += self.audio.poll(self.now_ns)
+
+    def wait(self, ms: int) -> None:
+        """Time passes and nothing is delivered; looked at often, as in a call."""
+        for _ in range(ms // 10):
+            self.now_ns += 10_000_000
+            self.events += self.audio.poll(self.now_ns)
+
+    async def stall(self) -> None:
+        """As long as it takes for the stream to be opened again."""
+        streams = len(self.sound.streams)
+        self.deliver()
+        self.wait(1_000)
+        async with asyncio.timeout(5):
+            while len(self.sound.streams) == streams:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+
+
+async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counted(
+    sound: FakeSoundDevice,
+) -> None:
+    call = Stalling(sound)
+    await call.start()
+    await call.stall()
+    call.wait(40)
+    assert dropped(call.events) == []
+    call.deliver()
+    call.now_ns += 20_000_000
+    call.deliver()
+    # 1,040 ms from callback to callback, of which the second one brought the last 20.
+    assert dropped(call.events) == [(51, "1,020 ms until the microphone was open again")]
+    await call.audio.close()
+
+
+async def test_what_passed_until_the_user_stopped_is_counted_too(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    await call.stall()
+    await call.audio.stop_capture()
+    call.wait(10)
+    assert [blocks for blocks, _ in dropped(call.events)] == [50]
+    await call.audio.start_capture(silent=False)
+    call.wait(100)
+    call.deliver()
+    assert len(dropped(call.events)) == 1
+    await call.audio.close()
+
+
+async def test_a_first_opening_and_a_stream_that_goes_on_count_nothing(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    call.wait(300)
+    for _ in range(5):
+        call.deliver()
+        call.wait(20)
+    await call.audio.start_capture(silent=True)
+    call.wait(100)
+    assert dropped(call.events) == []
+    await call.audio.close()

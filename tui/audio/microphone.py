@@ -46,6 +46,9 @@ class Microphone:
         self._clock_ns = clock_ns
         self._callback_ns: int | None = None
         self._busy_ns = 0
+        self._given_up_ns: int | None = None
+        """When a stream that was given up called back last, until another one calls."""
+        self._missed_ns = 0
         self._stream: devices.Stream | None = None
         self._clocked: asyncio.Task[None] | None = None
 
@@ -60,6 +63,7 @@ class Microphone:
         if silent or self.device is None:
             self._callback_ns = None
             await self._close_device()
+            self._miss_until(self._clock_ns())
             self._start_clock()
             return
         if self._stream is not None:
@@ -86,6 +90,11 @@ class Microphone:
         busy_ns, self._busy_ns = self._busy_ns, 0
         return busy_ns
 
+    def take_missed_ms(self) -> float:
+        """What no stream delivered since the last call, because one had to be opened in place of another."""
+        missed_ns, self._missed_ns = self._missed_ns, 0
+        return missed_ns / 1_000_000
+
     async def drop(self) -> None:
         """Give back the device for a while: silence is delivered meanwhile."""
         await self._close_device()
@@ -96,6 +105,7 @@ class Microphone:
         self.device = device
         if self._wanted:
             await self._close_device()
+            self._given_up_ns = self._callback_ns
             await self.start(silent=False)
 
     async def stop(self) -> None:
@@ -104,6 +114,7 @@ class Microphone:
         self._callback_ns = None
         self._stop_clock()
         await self._close_device()
+        self._miss_until(self._clock_ns())
 
     def _open_device(self, device: devices.Device) -> devices.Stream:
         self.device_rate = devices.supported_rate(device, "input", self.rate)
@@ -121,8 +132,15 @@ class Microphone:
 
     def _deliver(self, indata: Any, frames: int, times: Any, status: Any) -> None:
         began_ns = self._callback_ns = self._clock_ns()
+        self._miss_until(began_ns - self._block_ms * 1_000_000)
         self._callback(indata, frames, times, status)
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
+
+    def _miss_until(self, at_ns: int) -> None:
+        """Nothing was captured from the last callback of a stream that was given up to that instant."""
+        if self._given_up_ns is not None:
+            self._missed_ns += max(at_ns - self._given_up_ns, 0)
+            self._given_up_ns = None
 
     async def _close_device(self) -> None:
         if self._stream is not None:

@@ -191,10 +191,17 @@ class Capture:
             self.raw_echo.played(end_ns, block, rate)
 
     def poll(self, now_ns: int) -> None:
-        """Look for what comes back."""
+        """Look for what comes back, and tell what was missed while a microphone was opened anew."""
+        if self._microphone and (missed_ms := self._microphone.take_missed_ms()):
+            self._tell_missed(missed_ms, now_ns)
         self.echo.poll(now_ns)
         if self.raw_echo is not self.echo:
             self.raw_echo.poll(now_ns)
+
+    def _tell_missed(self, missed_ms: float, now_ns: int) -> None:
+        blocks = max(round(missed_ms / self._block_ms), 1)
+        detail = f"{missed_ms:,.0f} ms until the microphone was open again"
+        self._tell(e.LossCounted(at_ns=now_ns, loss=e.Loss.CAPTURE_DROPPED, count=blocks, detail=detail))
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
         """Judge what a device delivers, before anything is done to it."""
