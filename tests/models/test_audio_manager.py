@@ -111,6 +111,18 @@ async def test_a_wav_file_is_the_microphone(tmp_path: Path) -> None:
     assert b"".join(blocks) == read_wav(yes.path, 16_000)[: 10 * 640]
 
 
+async def test_digital_silence_of_a_recording_is_no_muted_microphone() -> None:
+    audio = await lines_only()
+    audio.prepare_capture(PCM_16K)
+    await audio.start_capture(silent=True)
+    captured = audio.captured()
+    for block in [b"\5\0" * 320, *[bytes(640)] * 300]:
+        audio._recording_callback(block, 320, None, FINE)
+        await anext(captured)
+    assert not [event for event in audio.poll(0) if isinstance(event, e.ConditionChanged)]
+    await audio.close()
+
+
 async def test_recorded_lines_follow_each_other_when_they_are_the_microphone() -> None:
     lines = [CallerLine(line.name, line.text, str(line.path)) for line in caller_lines()[:2]]
     audio = await lines_only(lines=lines)

@@ -18,10 +18,29 @@ def verdicts(*blocks: bytes, health: CaptureHealth | None = None) -> list[tuple[
 def test_a_second_of_exact_zeros_is_told_once_and_ends_with_the_first_sound() -> None:
     assert verdicts(*[SILENCE] * 49) == []
     assert verdicts(*[SILENCE] * 200) == [(Condition.ONLY_ZEROS, True)]
-    assert verdicts(*[SILENCE] * 60, QUIET, *[SILENCE] * 200) == [
+    assert verdicts(*[SILENCE] * 60, QUIET, *[SILENCE] * 149) == [
         (Condition.ONLY_ZEROS, True),
         (Condition.ONLY_ZEROS, False),
     ]
+
+
+def test_three_seconds_of_exact_zeros_after_sound_are_told_and_end_with_sound_each_time() -> None:
+    assert verdicts(QUIET, *[SILENCE] * 149) == []
+    muted_once = [QUIET, *[SILENCE] * 200]
+    assert (
+        verdicts(*muted_once, *muted_once, QUIET)
+        == [
+            (Condition.ONLY_ZEROS, True),
+            (Condition.ONLY_ZEROS, False),
+        ]
+        * 2
+    )
+
+
+def test_a_device_that_is_silent_to_the_bit_between_words_is_not_muted() -> None:
+    assert verdicts(QUIET, *[SILENCE] * 10, QUIET, *[SILENCE] * 500) == []
+    lost_block = [QUIET, *[SILENCE] * 2, QUIET]
+    assert verdicts(*lost_block, *[SILENCE] * 200) == [(Condition.ONLY_ZEROS, True)]
 
 
 def test_a_quiet_room_is_not_muted() -> None:

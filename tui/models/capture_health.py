@@ -12,6 +12,9 @@ from tui.audio.pcm import FULL_SCALE, samples_of
 from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0
+MUTED_MS = 3_000.0
+"""After sound. A shorter pause of exact zeros is that of a device which lets no noise through between words."""
+_PAUSE_MS = 100.0
 _OPENING_MS = 40.0
 _LOUD_DBFS = -35.0
 _DC_SHARE = 0.02
@@ -43,7 +46,10 @@ class CaptureHealth:
 
     def opened(self) -> None:
         """The microphone was opened: what follows is its first sound."""
-        self._zeros_ms: float | None = 0.0
+        self._zeros_ms = 0.0
+        self._sounded = False
+        self._pauses = False
+        """It is silent to the bit between sounds, of its own accord: zeros say nothing of it any more."""
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
@@ -57,18 +63,23 @@ class CaptureHealth:
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]
 
     def _judge_zeros(self, block_ms: float) -> list[Verdict]:
-        if self._zeros_ms is None:
-            return []
         if not self.is_zero:
-            self._zeros_ms = None
-            told, self._told_zeros = self._told_zeros, False
-            return [Verdict(Condition.ONLY_ZEROS, False, "The microphone delivers sound.")] if told else []
+            return self._take_sound()
         self._zeros_ms += block_ms
-        if self._zeros_ms < ZEROS_MS or self._told_zeros:
+        limit_ms = MUTED_MS if self._sounded else ZEROS_MS
+        if self._told_zeros or self._pauses or self._zeros_ms < limit_ms:
             return []
         self._told_zeros = True
         text = "Nothing but exact zeros has come from the microphone since it was opened: muted, or refused."
+        if self._sounded:
+            text = f"Nothing but exact zeros has come from the microphone for {MUTED_MS / 1000:g} s: it looks muted."
         return [Verdict(Condition.ONLY_ZEROS, True, text, _ZERO_HINTS.get(sys.platform, ""))]
+
+    def _take_sound(self) -> list[Verdict]:
+        self._pauses |= self._sounded and _PAUSE_MS <= self._zeros_ms < MUTED_MS
+        self._sounded, self._zeros_ms = True, 0.0
+        told, self._told_zeros = self._told_zeros, False
+        return [Verdict(Condition.ONLY_ZEROS, False, "The microphone delivers sound.")] if told else []
 
     def _judge_opening(self, pcm: bytes, block_ms: float) -> list[Verdict]:
         if self._opening_ms >= _OPENING_MS:
