@@ -11,7 +11,7 @@ from tui.agent.recogniser import Hypotheses
 from tui.assets import Line, caller_lines, prompts
 from tui.audio.g711 import decode_mulaw, encode_mulaw
 from tui.audio.pcm import from_float, to_float
-from tui.audio.resample import resample_whole
+from tui.audio.resample import resample_floats
 
 _TAIL_BYTES = 32_000
 
@@ -33,15 +33,19 @@ def _with_offset_and_hum(pcm: bytes) -> bytes:
     return from_float(values + 0.05 + hum)
 
 
+def _at(rate: int, pcm: bytes) -> bytes:
+    return from_float(resample_floats(to_float(pcm), 16_000, rate))
+
+
 _VARIANTS: dict[str, Callable[[bytes], tuple[bytes, int]]] = {
     "as it is": lambda pcm: (pcm, 16_000),
     "late, with quiet around": lambda pcm: (_quiet(900) + pcm + _quiet(600), 16_000),
     "very soft": lambda pcm: (from_float(to_float(pcm) * 0.01), 16_000),
     "clipped": lambda pcm: (from_float(to_float(pcm) * 4), 16_000),
     "inverted": lambda pcm: (from_float(-to_float(pcm)), 16_000),
-    "mu-law": lambda pcm: (decode_mulaw(encode_mulaw(resample_whole(pcm, 16_000, 8_000))), 8_000),
-    "24 kHz": lambda pcm: (resample_whole(pcm, 16_000, 24_000), 24_000),
-    "44.1 kHz": lambda pcm: (resample_whole(pcm, 16_000, 44_100), 44_100),
+    "mu-law": lambda pcm: (decode_mulaw(encode_mulaw(_at(8_000, pcm))), 8_000),
+    "24 kHz": lambda pcm: (_at(24_000, pcm), 24_000),
+    "44.1 kHz": lambda pcm: (_at(44_100, pcm), 44_100),
     "noise at 5 dB": lambda pcm: (_with_noise(_quiet(300) + pcm, 5), 16_000),
     "hum and offset": lambda pcm: (_with_offset_and_hum(pcm), 16_000),
     "its first 60 ms lost": lambda pcm: (pcm[60 * 32 :], 16_000),

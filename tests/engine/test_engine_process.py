@@ -19,6 +19,7 @@ from tui.engine.handle import EngineHandle
 from tui.models import events as e
 from tui.models.events import Status
 from tui.models.target import Target
+from tui.models.transcript import Utterance
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, 
     raw = bridge.raw_message(accepted)
     assert raw is not None
     assert raw.startswith(b'{"type":"session.accepted"')
-    assert bridge.transcript.utterances[0].speaker is e.Speaker.AGENT
+    first = bridge.transcript.entries[0]
+    assert isinstance(first, Utterance)
+    assert first.speaker is e.Speaker.AGENT
     assert bridge.telemetry.agent_peak_dbfs is not None
     bridge.send(wire.HangUp())
     until(bridge, lambda: bridge.state.status is Status.ENDED)

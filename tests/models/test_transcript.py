@@ -6,7 +6,7 @@ from tests.builders import said, started
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.events import Speaker
-from tui.models.transcript import Heard, ToolUse, Transcript
+from tui.models.transcript import Heard, ToolUse, Transcript, Utterance
 
 AGENT, USER = Speaker.AGENT, Speaker.USER
 
@@ -18,35 +18,39 @@ def transcript(*events: e.SessionEvent) -> Transcript:
     return folded
 
 
+def words_of(folded: Transcript) -> list[Utterance]:
+    return [entry for entry in folded.entries if isinstance(entry, Utterance)]
+
+
 def test_partials_are_replaced_in_place_until_the_final_words() -> None:
     folded = transcript(said(USER, "what", final=False), said(USER, "what time", final=False))
-    assert [(u.text, u.final) for u in folded.utterances] == [("what time", False)]
+    assert [(u.text, u.final) for u in words_of(folded)] == [("what time", False)]
     folded.apply(said(USER, "what time is it"))
     folded.apply(said(USER, "and where", final=False))
-    assert [(u.text, u.final) for u in folded.utterances] == [("what time is it", True), ("and where", False)]
+    assert [(u.text, u.final) for u in words_of(folded)] == [("what time is it", True), ("and where", False)]
 
 
 def test_speech_that_starts_anew_leaves_an_unfinished_partial_alone() -> None:
     started_again = e.UserSpeech(at_ns=0, phase=e.SpeechPhase.STARTED)
     folded = transcript(said(USER, "well", final=False), started_again, said(USER, "hello"))
-    assert [u.text for u in folded.utterances] == ["well", "hello"]
+    assert [u.text for u in words_of(folded)] == ["well", "hello"]
 
 
 def test_the_agents_words_follow_their_reply_to_the_ear() -> None:
     folded = transcript(said(AGENT, "Good morning", item="r1"))
-    heard = [folded.utterances[0].heard]
+    heard = [words_of(folded)[0].heard]
     for event in (
         e.PlaybackStarted(at_ns=0, reply="r1"),
         e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=900),
     ):
         folded.apply(event)
-        heard.append(folded.utterances[0].heard)
+        heard.append(words_of(folded)[0].heard)
     assert heard == [Heard.QUEUED, Heard.SPEAKING, Heard.HEARD]
 
 
 def test_words_cut_off_by_barge_in_are_told_apart() -> None:
     cut = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=400, unheard_ms=500)
-    assert transcript(said(AGENT, "Good morning", item="r1"), cut).utterances[0].heard is Heard.CUT
+    assert words_of(transcript(said(AGENT, "Good morning", item="r1"), cut))[0].heard is Heard.CUT
 
 
 @pytest.mark.parametrize("unheard_ms", [100, 0])
@@ -58,7 +62,7 @@ def test_sound_that_arrives_after_the_cut_was_not_heard_either(unheard_ms: float
     folded.add_change_callback(callback)
     folded.apply(e.LossCounted(at_ns=0, loss=e.Loss.UNHEARD, count=4000 - unheard_ms, reply="r1"))
     folded.apply(e.ReplyEnded(at_ns=0, reply="r1", received_ms=10_000 if reports_all else 1000))
-    (words,) = folded.utterances
+    (words,) = words_of(folded)
     assert (words.heard, words.heard_share) == (Heard.CUT, 0.1 if reports_all else 0.2)
     callback.assert_called_with(0)
 
@@ -66,13 +70,13 @@ def test_sound_that_arrives_after_the_cut_was_not_heard_either(unheard_ms: float
 def test_a_reply_that_was_played_to_its_end_is_heard_whatever_rounding_says() -> None:
     played = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1000)
     ended = e.ReplyEnded(at_ns=0, reply="r1", received_ms=1000.1)
-    (words,) = transcript(said(AGENT, "Good morning", item="r1"), played, ended).utterances
+    (words,) = words_of(transcript(said(AGENT, "Good morning", item="r1"), played, ended))
     assert (words.heard, words.heard_share) == (Heard.HEARD, None)
 
 
 def test_words_that_come_after_their_sound_know_it() -> None:
     folded = transcript(e.PlaybackStarted(at_ns=0, reply="r1"), said(AGENT, "late", item="r1"))
-    assert folded.utterances[0].heard is Heard.SPEAKING
+    assert words_of(folded)[0].heard is Heard.SPEAKING
 
 
 def test_listeners_hear_from_where_on_it_changed() -> None:
@@ -93,7 +97,7 @@ def test_the_agents_partials_without_an_item_are_replaced_too() -> None:
     folded = transcript(
         said(AGENT, "Let", final=False), said(USER, "hm", final=False), said(AGENT, "Let me.")
     )
-    assert [(u.speaker, u.text, u.final) for u in folded.utterances] == [
+    assert [(u.speaker, u.text, u.final) for u in words_of(folded)] == [
         (AGENT, "Let me.", True),
         (USER, "hm", False),
     ]
@@ -111,7 +115,7 @@ def test_a_tool_call_is_one_entry_where_it_began() -> None:
         ("c1", True, 0),
         ("c2", False, 0),
     ]
-    assert [u.text for u in folded.utterances] == ["hello"]
+    assert [u.text for u in words_of(folded)] == ["hello"]
 
 
 def test_calls_without_an_id_follow_each_other() -> None:

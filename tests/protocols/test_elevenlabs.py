@@ -162,14 +162,6 @@ class TestWhatTheCallerSays:
         assert frames(in_call().user_text("hi")) == ['{"type":"user_message","text":"hi"}']
         assert in_call().user_text("") == a_caller().user_text("hi") == []
 
-    def test_the_result_of_a_tool(self) -> None:
-        assert frames(in_call().tool_result("t1", "9:00")) == [
-            '{"type":"client_tool_result","tool_call_id":"t1","result":"9:00","is_error":false}'
-        ]
-        (error,) = in_call().tool_result("t1", "none", is_error=True)
-        assert (json.loads(error.frame)["is_error"], error.summary) == (True, "tool error: none")
-        assert a_caller().tool_result("t1", "9:00") == []
-
     def test_what_there_is_no_word_for(self) -> None:
         caller = in_call()
         assert caller.dtmf("1") == caller.mark_reached("m") == caller.hang_up() == []

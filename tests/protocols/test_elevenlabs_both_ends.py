@@ -130,7 +130,6 @@ def test_round_trips(media: str, chunks: list[bytes], text: str) -> None:
     for chunk in chunks:
         line.to_agent(line.caller.user_audio(chunk))
     line.to_agent(line.caller.user_text(text))
-    line.to_agent(line.caller.tool_result("t", text))
     line.to_caller(line.agent.say_start("a", text))
     for chunk in chunks:
         line.to_caller(line.agent.say_audio("a", chunk))
@@ -144,7 +143,6 @@ def test_round_trips(media: str, chunks: list[bytes], text: str) -> None:
     assert heard(line.heard_by["caller"], T.PLAY_STREAM_CHUNK) == audio
     for events, meaning in (
         (line.heard_by["agent"], T.USER_TEXT),
-        (line.heard_by["agent"], T.TOOL_OUTPUT),
         (line.heard_by["caller"], T.AGENT_TEXT),
         (line.heard_by["caller"], T.SPEECH_HYPOTHESIS),
         (line.heard_by["caller"], T.SPEECH_RECOGNITION),

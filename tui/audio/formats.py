@@ -79,11 +79,6 @@ class StreamDecoder:
 
         return g711.decode_mulaw(wire) if self.format.encoding is Encoding.MULAW else g711.decode_alaw(wire)
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes (0 or 1) that wait for the other half of their sample."""
-        return len(self._odd)
-
     def flush_remainder(self) -> int:
         """The stream is over: forget the half sample, if any, and say how many bytes (0 or 1) that lost."""
         lost_bytes = len(self._odd)

@@ -86,17 +86,13 @@ class Place(msgspec.Struct, frozen=True):
 class PlaybackStats(msgspec.Struct, frozen=True):
     """Counters since the queue was made, and its depth."""
 
-    underruns: int
-    """Gaps inside a reply."""
-    starved_frames: int
-    """Length of those gaps."""
-    unheard_frames: int
+    unheard_frames: int = 0
     """Flushed, thrown away with the device's buffer, or late for a flushed reply."""
-    dropped_frames: int
+    dropped_frames: int = 0
     """Dropped at the limit."""
-    queued_frames: int
-    worst_queued_frames: int
-    gap_frames: int
+    queued_frames: int = 0
+    worst_queued_frames: int = 0
+    gap_frames: int = 0
     """Silence since the last sample of the reply that plays and has not ended; no loss unless it goes on."""
 
 
@@ -120,7 +116,7 @@ class PlaybackQueue:
         self._clock = Clock(0, 0, 0, rate)
         self._pulled_frames = 0
         self._happenings: deque[Happening] = deque()
-        self._underruns = self._starved_frames = self._unheard_frames = self._dropped_frames = 0
+        self._unheard_frames = self._dropped_frames = 0
         self._queued_frames = self._worst_queued_frames = 0
         self._fading = b""
         """The end of what was flushed, which still goes out."""
@@ -280,8 +276,6 @@ class PlaybackQueue:
         """Counters and depth."""
         with self._lock:
             return PlaybackStats(
-                underruns=self._underruns,
-                starved_frames=self._starved_frames,
                 unheard_frames=self._unheard_frames,
                 dropped_frames=self._dropped_frames,
                 queued_frames=self._queued_frames,
@@ -332,8 +326,6 @@ class PlaybackQueue:
             reply.started = True
             self._tell(HappeningKind.BEGAN, reply, at_ns, stream_frame)
         elif reply.gap_frames:
-            self._underruns += 1
-            self._starved_frames += reply.gap_frames
             self._tell(
                 HappeningKind.STARVED, reply, reply.last_handed_ns, reply.last_stream_frame, reply.gap_frames
             )

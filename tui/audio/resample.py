@@ -83,10 +83,3 @@ def resample_floats(values: NDArray[np.float32], from_rate: int, to_rate: int) -
         return values
     stream = FloatResampler(from_rate, to_rate, "sinc_best")
     return np.concatenate([stream.feed(values), stream.finish()])
-
-
-def resample_whole(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    """A whole recording at another rate, with the best filter, exactly as long as it was."""
-    if from_rate == to_rate:
-        return pcm
-    return from_float(resample_floats(to_float(pcm), from_rate, to_rate))

@@ -241,7 +241,7 @@ class Playback:
     @property
     def stats(self) -> PlaybackStats:
         """Counters and depth of the queue, all zero before the first reply."""
-        return self.queue.stats if self.queue else PlaybackStats(0, 0, 0, 0, 0, 0, 0)
+        return self.queue.stats if self.queue else PlaybackStats()
 
     @property
     def frames_per_ms(self) -> float:

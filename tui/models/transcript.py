@@ -97,11 +97,6 @@ class Transcript:
         self._tools: dict[tuple[str, str], ToolUse] = {}
         """By call and name."""
 
-    @property
-    def utterances(self) -> list[Utterance]:
-        """The words, without the tools."""
-        return [entry for entry in self.entries if isinstance(entry, Utterance)]
-
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
         """Call ``callback(index)`` with the first entry that changed; any after it may have too."""
         return self.callbacks.register_callback(CHANGED, callback)

@@ -139,18 +139,6 @@ class ElevenLabsCaller(CallerDefaults):
             return []
         return [outgoing({"type": "user_message", "text": text}, f"message: {text}")]
 
-    def tool_result(self, call_id: str, result: str, *, is_error: bool = False) -> list[Outgoing]:
-        """What the tool of a ``client_tool_call`` gave."""
-        if not self._in_call:
-            return []
-        answer = {
-            "type": "client_tool_result",
-            "tool_call_id": call_id,
-            "result": result,
-            "is_error": is_error,
-        }
-        return [outgoing(answer, f"tool {'error' if is_error else 'result'}: {result}")]
-
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Nothing is told; audio that comes from now on is another reply."""
         self._replies.finished(stream_id)
