@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from textual import events, on, work
@@ -29,10 +29,14 @@ from tui.models.target import Target
 from tui.models.text import one_line
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
-from tui.screens.devices import DevicesScreen
 from tui.screens.palette import ActionCommands
 from tui.screens.session import SessionScreen
 from tui.screens.themes import ANSI, DARK, LIGHT
+
+if TYPE_CHECKING:
+    from tui.screens.devices import DevicesScreen
+
+S = TypeVar("S", bound=Screen[Any])
 
 TICKS_PER_S = 16
 TICKS_PER_REFRESH = 2
@@ -54,7 +58,7 @@ class OpusAgentApp(EndingApp):
     """The screen of `opusagent-tui`.
 
     ``demo`` tells where the local agent is, starting it if need be; ``call_demo`` calls it at once.
-    ``once_up`` is called when the first picture has been painted.
+    ``on_painted`` is called when the first picture has been painted, ``once_up`` a second later.
     ``trace_callbacks`` has every callback measured from the start, in both processes.
     """
 
@@ -90,6 +94,7 @@ class OpusAgentApp(EndingApp):
         start_engine: Callable[[], EngineLink] | None = None,
         demo: Callable[[], Target] | None = None,
         on_call: Callable[[Target], None] | None = None,
+        on_painted: Callable[[], object] = lambda: None,
         once_up: Callable[[], object] | None = None,
         crash_log: Path | None = None,
         trace_callbacks: bool = False,
@@ -116,6 +121,7 @@ class OpusAgentApp(EndingApp):
         self._demo_urls: set[str] = set()
         """Where demos were; a local agent that was started anew is somewhere else."""
         self._on_call = on_call
+        self._on_painted = on_painted
         self._once_up = once_up
         self.crash_log = crash_log
         self._trace_callbacks = trace_callbacks
@@ -129,12 +135,20 @@ class OpusAgentApp(EndingApp):
         self.theme = self._shown_theme
         self.animation_level = "none"
 
-    def get_default_screen(self) -> SessionScreen:
-        """The session, laid out for this terminal from the start: its first picture is styled only once."""
+    def get_default_screen(self) -> Screen[Any]:
+        """The session, or what stands below the connect screen while nobody was called: nothing."""
+        return Screen() if self._asks_first else self._laid_out(self.session)
+
+    @property
+    def _asks_first(self) -> bool:
+        return not self._demo_first and self.target is None and self.session.playhead is None
+
+    def _laid_out(self, screen: S) -> S:
+        """It, laid out for this terminal from the start: its first picture is styled only once."""
         width, height = self.size
         for cells, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
-            self.session.add_class([name for least, name in breakpoints if cells >= least][-1])
-        return self.session
+            screen.add_class([name for least, name in breakpoints if cells >= least][-1])
+        return screen
 
     def on_mount(self) -> None:
         """Call if it is known whom; else ask."""
@@ -155,11 +169,12 @@ class OpusAgentApp(EndingApp):
             rate = self.settings.screen.refresh_per_s or (TICKS_PER_S // 2 if over_ssh else TICKS_PER_S)
             self._timer = self.set_interval(1 / rate, self.tick)
         if self._demo_first:
-            self.call_demo(self.target)
+            self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
             self.call(self.target)
-        elif self.session.playhead is None:
+        elif self._asks_first:
             self.choose_target()
+        self.call_after_refresh(self._on_painted)
         if self._once_up is not None:
             self.set_timer(UP_AFTER_S, self._once_up)
 
@@ -250,19 +265,19 @@ class OpusAgentApp(EndingApp):
         """Show the connect screen."""
         from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
 
-        self.push_screen(
-            ConnectScreen(
-                self.bridge,
-                base=self._base,
-                profiles=self._profiles,
-                recent=self._recent,
-                protocols=self._protocols(),
-                demo=None if self._demo is None else self._start_demo,
-            ),
-            self._target_chosen,
+        form = ConnectScreen(
+            self.bridge,
+            base=self._base,
+            profiles=self._profiles,
+            recent=self._recent,
+            protocols=self._protocols(),
+            demo=None if self._demo is None else self._start_demo,
         )
+        self.push_screen(self._laid_out(form), self._target_chosen)
 
     def _target_chosen(self, target: Target | None) -> None:
+        if self.session not in self.screen_stack:
+            self.push_screen(self._laid_out(self.session))
         if target is not None:
             listed = target.title in {profile.target.title for profile in self._profiles}
             if target.url not in self._demo_urls and not listed:
@@ -329,11 +344,12 @@ class OpusAgentApp(EndingApp):
 
     def action_devices(self) -> None:
         """Which there are, which are used."""
+        from tui.screens.devices import DevicesScreen
+
         if not isinstance(self.screen, DevicesScreen):
             self.push_screen(DevicesScreen(self.bridge, self.target))
 
-    @on(DevicesScreen.Chosen)
-    def use_device(self, event: DevicesScreen.Chosen) -> None:
+    def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
         """From now on, and in the next call of the same target."""
         if self.bridge.state.status.live:
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))

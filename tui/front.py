@@ -65,10 +65,7 @@ def run_screen(
     local = LocalAgent(agent or AgentSettings(), book.demo)
     collector.hold()
     engines = [EngineHandle()]
-    if start_demo:
-        local.start()
     try:
-        # Textual takes longest to load: engine and agent come up meanwhile.
         from tui.app import OpusAgentApp, run_app
         from tui.bridge import Bridge
         from tui.protocols.registry import names
@@ -78,7 +75,7 @@ def run_screen(
         check_screen(in_force)
 
         def new_engine() -> EngineHandle:
-            engines.append(EngineHandle())
+            engines.append(EngineHandle().start())
             return engines[-1]
 
         def remember(called: Target) -> None:
@@ -102,6 +99,7 @@ def run_screen(
                 start_engine=new_engine,
                 demo=local.target,
                 on_call=remember,
+                on_painted=engines[0].start,
                 once_up=collector.settle,
                 crash_log=Path(engines[0].log_path),
                 trace_callbacks=trace_callbacks,
@@ -138,6 +136,7 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
                     bridge,
                     memory=screen_memory(),
                     settings=in_force.settings,
+                    on_painted=sound.start,
                     once_up=collector.settle,
                     crash_log=Path(sound.log_path),
                     replay=engine.playhead,

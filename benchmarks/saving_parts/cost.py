@@ -46,7 +46,7 @@ async def _tell_words(call: Call) -> None:
 
 def measure(rounds: int, seconds: float) -> tuple[list[Measured], list[str]]:
     """So many pairs of calls, each measured for so long; gives rows for the table and a line for each pair."""
-    engine = EngineHandle()
+    engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     plain: list[float] = []
     saving: list[float] = []

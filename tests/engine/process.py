@@ -18,7 +18,7 @@ LIMIT_S = 15
 @contextmanager
 def engine_process() -> Iterator[Bridge]:
     """An engine, and the bridge to it."""
-    engine = EngineHandle()
+    engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     try:
         yield bridge

@@ -105,7 +105,7 @@ def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> 
 
 
 def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
-    engine = EngineHandle()
+    engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     call(bridge, agent)
     kept = Path(f"/proc/self/fd/{bridge._raw}").resolve()
@@ -121,7 +121,7 @@ def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
 
 
 def test_an_engine_that_dies_is_an_error_on_the_screen(agent: AgentProcess) -> None:
-    engine = EngineHandle()
+    engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     call(bridge, agent)
     os.kill(engine.pid, signal.SIGKILL)
@@ -158,8 +158,26 @@ def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) 
 
 
 def test_a_log_with_something_in_it_outlives_the_engine() -> None:
-    engine = EngineHandle()
+    engine = EngineHandle().start()
     Path(engine.log_path).write_text("a traceback")
     engine.stop()
     assert Path(engine.log_path).read_text() == "a traceback"
     Path(engine.log_path).unlink()
+
+
+def test_what_was_sent_before_the_process_is_there_reaches_it() -> None:
+    engine = EngineHandle()
+    bridge = Bridge(engine, time.monotonic_ns)
+    bridge.send(wire.ListDevices())
+    bridge.tick()
+    assert bridge.engine.alive
+    engine.start()
+    until(bridge, lambda: bridge.devices is not None)
+    engine.stop()
+    bridge.close()
+
+
+def test_an_engine_that_never_started_leaves_no_file() -> None:
+    engine = EngineHandle()
+    engine.stop()
+    assert not Path(engine.log_path).exists()

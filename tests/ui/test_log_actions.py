@@ -281,8 +281,7 @@ async def test_a_search_goes_on_in_the_messages_and_says_when_nothing_is_there(
 
 async def test_n_is_the_connect_screen_when_nothing_is_searched_for(stage: Staging, script: Script) -> None:
     async with stage(target=None) as s:
-        s.app.pop_screen()
-        await s.settle()
+        await s.press("escape")
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
         await ask(s, "slash", "status", "enter", "n")
         assert s.top() is s.session

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 
 from tui.engine.wire import Command, FrameItem, Shutdown, Unpacker, frame_items, pack
 
@@ -17,74 +18,89 @@ _READ_BYTES = 1 << 20
 
 
 class EngineHandle:
-    """One engine process. Started before Textual is loaded, so that it is ready when the screen is painted."""
+    """One engine process, from `start` on; what was sent before goes to it then."""
 
     def __init__(self) -> None:
-        folder = Path(tempfile.gettempdir())
-        log_fd, log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log", dir=folder)
-        self.log_path = log_path
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tui.engine"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log_fd,
-            # In the screen's process group it would be killed with the terminal, before its goodbye.
-            start_new_session=True,
-        )
+        log_fd, self.log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log")
         os.close(log_fd)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stdin = self._stdout = -1
+        self._unpacker = Unpacker()
+        self._unsent = b""
+        self._items: list[FrameItem] = []
+        self._at_end = False
+
+    def start(self) -> Self:
+        """Start the process, unless it was. Raises `OSError`."""
+        if self._process is not None:
+            return self
+        with Path(self.log_path).open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tui.engine"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # In the screen's process group it would be killed with the terminal, before its goodbye.
+                start_new_session=True,
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin = self._process.stdin.fileno()
         self._stdout = self._process.stdout.fileno()
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
-        self._unpacker = Unpacker()
-        self._unsent = b""
-        self._items: list[FrameItem] = []
-        self._at_end = False
+        self._write()
+        return self
 
     @property
     def pid(self) -> int:
-        """Of the engine process."""
+        """Of the engine process, which was started."""
+        assert self._process is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the engine still runs."""
-        return not self._at_end and self._process.poll() is None
+        """Whether the engine still runs, or is yet to be started."""
+        return not self._at_end and (self._process is None or self._process.poll() is None)
 
     def drain(self) -> list[FrameItem]:
         """What has arrived since the last call."""
-        self._exchange()
+        if self._process is not None:
+            self._exchange()
         items, self._items = self._items, []
         return items
 
     def send(self, command: Command) -> None:
         """Send a command; what the pipe does not take now goes with the next `drain`."""
         self._unsent += pack([command])
-        self._write()
+        if self._process is not None:
+            self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
         """Have the engine end the call on the wire and itself; then insist. Blocks up to ``timeout_s``."""
-        self.send(Shutdown())
-        until = time.monotonic() + timeout_s
-        while self._process.poll() is None and time.monotonic() < until:
-            self._exchange()
-            time.sleep(0.01)
-        self._exchange()
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(0.5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close() if pipe else None
-        self._process.wait()
+        if self._process is not None:
+            self._stop(self._process, timeout_s)
         log = Path(self.log_path)
         if log.exists() and not log.stat().st_size:
             log.unlink()
+
+    def _stop(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
+        self.send(Shutdown())
+        until = time.monotonic() + timeout_s
+        while process.poll() is None and time.monotonic() < until:
+            self._exchange()
+            time.sleep(0.01)
+        self._exchange()
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close() if pipe else None
+        process.wait()
 
     def _exchange(self) -> None:
         self._write()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.binding import Binding, BindingType
 
@@ -31,6 +32,13 @@ class Action:
     def action(self) -> str:
         """What Textual is to run."""
         return self.call or self.id
+
+
+@runtime_checkable
+class HasActions(Protocol):
+    """A screen whose actions the command palette lists."""
+
+    ACTIONS: ClassVar[Sequence[Action]]
 
 
 SEARCHING: Sequence[Action] = (

@@ -32,6 +32,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
 
     CSS_PATH = "callbacks.tcss"
     TITLE = "Callbacks"
+    ACTIONS = CALLBACKS
     BINDINGS: ClassVar[list[BindingType]] = bindings(CALLBACKS)
 
     def __init__(self, bridge: Bridge) -> None:

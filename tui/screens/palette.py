@@ -9,9 +9,7 @@ from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from tui.screens.actions import APP, CALLBACKS, SESSION, Action
-from tui.screens.callbacks import CallbacksScreen
-from tui.screens.session import SessionScreen
+from tui.screens.actions import APP, Action, HasActions
 
 
 class ActionCommands(Provider):
@@ -32,12 +30,7 @@ class ActionCommands(Provider):
                 yield Hit(score, _title(action, keys), partial(self._run, action), help=action.tooltip)
 
     def _applying(self) -> Iterator[Action]:
-        here: Sequence[Action] = ()
-        match self.screen:
-            case SessionScreen():
-                here = SESSION
-            case CallbacksScreen():
-                here = CALLBACKS
+        here: Sequence[Action] = self.screen.ACTIONS if isinstance(self.screen, HasActions) else ()
         for action in (*here, *APP):
             owner = self.app if action in APP else self.screen
             name = action.action.partition("(")[0]

@@ -46,6 +46,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
     """One call at a time, seen and steered."""
 
     TITLE = "Session"
+    ACTIONS = SESSION
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSION)
 
     class CallWanted(Message):
