@@ -22,7 +22,7 @@ from tui.handlers.agent_events import AgentEvents
 from tui.handlers.ending import Ending
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
-from tui.handlers.self_check import SEND_LIMIT_MS, SelfCheck
+from tui.handlers.self_check import CLOCK_LIMIT_MS, SEND_LIMIT_MS, SelfCheck
 from tui.handlers.tools_file import Tool
 from tui.handlers.user_audio import UserAudio
 from tui.handlers.user_commands import UserCommands
@@ -248,6 +248,10 @@ class LiveSession:
         pace = self._user_audio.pace
         send_late_ms = pace.worst_ms(now_ns)
         self._self_check.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
+        speaker = self.audio.playback.speaker
+        moved_ms = speaker.clock_moved_ms if speaker else 0.0
+        clock = "the speaker's clock, which is settling,"
+        self._self_check.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
         return msgspec.structs.replace(
             self.audio.telemetry(now_ns),
             loop_lag_ms=self._self_check.loop_lag_ms(now_ns),

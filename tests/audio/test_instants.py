@@ -80,3 +80,20 @@ def test_what_is_heard_after_a_restart_says_nothing_of_what_was_before() -> None
     assert instants.at(BLOCK) is None
     instants.feed(1200 * MS, BLOCK)
     assert instants.at(2 * BLOCK) == 1220 * MS
+
+
+def test_leads_that_come_right_by_and_by_are_seen_to_move() -> None:
+    instants = SoundInstants(RATE)
+    for index in range(400):
+        wrong_ms = max(50 - 0.16 * index, 0)
+        instants.feed(int((1045 + 20 * index + wrong_ms) * MS), BLOCK * index)
+        if 50 <= index < 300:
+            assert 5 * MS < instants.moved_ns < 10 * MS
+    assert instants.moved_ns == 0
+
+
+def test_a_stream_of_few_blocks_is_not_said_to_move() -> None:
+    instants = SoundInstants(RATE)
+    for index in range(49):
+        instants.feed((1045 + 21 * index) * MS, BLOCK * index)
+    assert instants.moved_ns == 0

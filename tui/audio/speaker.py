@@ -151,6 +151,11 @@ class Speaker:
         """When a frame of the queue's stream leaves the speaker, by the last callbacks; None before the first."""
         return self._instants.at(stream_frame)
 
+    @property
+    def clock_moved_ms(self) -> float:
+        """By how much `heard_at_ns` would have said otherwise a second ago; 0 while that is not known."""
+        return self._instants.moved_ns / 1_000_000
+
     async def flush(self) -> tuple[list[Cut], int]:
         """Silence, now: drops what is queued and what the device holds; gives since when it is silent too.
 

@@ -10,6 +10,8 @@ from tui.models import events as e
 LOOP_LIMIT_MS = 30.0
 """Arrival times are taken by the loop: later than this they are off by more than a block."""
 SEND_LIMIT_MS = 50.0
+CLOCK_LIMIT_MS = 5.0
+"""What the sound server says of when a sample is heard, against what it said a second ago."""
 _SECOND_NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
 
@@ -30,11 +32,13 @@ class SelfCheck:
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
-    def judge(self, what: str, late_ms: float, limit_ms: float, now_ns: int) -> None:
-        """Tell of a lateness that is beyond its limit."""
+    def judge(
+        self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
+    ) -> None:
+        """Tell of a lateness that is beyond its limit; it lasted as long as it is, unless said otherwise."""
         if late_ms > limit_ms and now_ns - self._told_ns.get(what, now_ns - _SECOND_NS) >= _SECOND_NS:
             self._told_ns[what] = now_ns
-            since_ns = now_ns - int(late_ms * _NS_PER_MS)
+            since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * _NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def loop_lag_ms(self, now_ns: int) -> float | None:

@@ -363,7 +363,7 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     """The program itself was late: figures taken around this instant cannot be vouched for."""
 
     what: str
-    """"loop", "sending" or "callback"."""
+    """Of it: "the event loop", "sending", "the speaker's clock, which is settling,"."""
     late_ms: float
     since_ns: int
     """The lateness lies between this and ``at_ns``."""
