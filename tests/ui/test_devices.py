@@ -84,7 +84,7 @@ async def test_without_devices_the_screen_says_why(stage: Staging) -> None:
         assert "apt install libportaudio2" in s.text()
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_how_it_looks(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     script.started().status(e.Status.IDLE, e.Status.ACTIVE)
     script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")

@@ -7,9 +7,11 @@ import re
 import pytest
 
 from tests.ui.conftest import Stage, Staging, check_snapshot
-from tests.ui.fakes import MS, Script, a_call, telemetry, with_tools
+from tests.ui.fakes import MS, Script, a_call, devices, telemetry, with_tools
+from tests.ui.test_reading import two_updates
 from tests.ui.test_snapshots import with_error
 from tests.ui.test_turns import conversation
+from tui.models import events as e
 
 THEMES = ("opus-dark", "opus-light", "ansi-dark")
 
@@ -45,3 +47,43 @@ async def test_a_detail_beside_an_error(stage: Staging, script: Script) -> None:
         s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
         await s.press("enter")
         await check_look(s, "look-detail-opus-light")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_a_comparison(stage: Staging, script: Script, theme: str) -> None:
+    async with stage((120, 40)) as s:
+        s.app.theme = theme
+        await s.play(two_updates(script).take())
+        await s.press("b", "up", "D", "n")
+        await check_look(s, f"look-compare-{theme}")
+
+
+async def test_the_help(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        await s.press("question_mark")
+        await check_look(s, "look-help-opus-dark")
+
+
+async def test_the_devices(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        s.app.theme = "opus-light"
+        script.started().status(e.Status.IDLE, e.Status.ACTIVE)
+        script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
+        await s.play([*script.take(), devices()])
+        await s.press("A")
+        await check_look(s, "look-devices-opus-light")
+
+
+async def test_a_message_as_a_tree(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(two_updates(script).take())
+        await s.press("enter", "enter", "down", "down")
+        await check_look(s, "look-tree-opus-dark")
+
+
+async def test_a_log_that_nothing_matches(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        s.session._filter("transcript")
+        await check_look(s, "look-unmatched-opus-dark")

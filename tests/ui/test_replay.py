@@ -259,7 +259,9 @@ async def test_where_events_come_as_they_did_the_cursor_is_free(opened: Opening)
         assert event_at_cursor(r).number < 5
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
 async def test_snapshots(opened: Opening, size: tuple[int, int]) -> None:
     async with opened(size) as r:
         bins = 1_000

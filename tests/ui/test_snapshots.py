@@ -143,12 +143,30 @@ async def test_modals(stage: Staging, script: Script, size: tuple[int, int]) -> 
             assert s.top() is s.session, name
 
 
-async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
+    stage: Staging, script: Script, size: tuple[int, int]
+) -> None:
+    async with stage(size) as s:
         await s.play(a_call(script).take())
         s.session._filter("kind:stream and not kind:speech")
         s.session.log_pane.move_to(1)
         await s.press("b", "right", "down")
         s.session._highlight("audio 20")
         await s.tick()
-        check_snapshot("filtered-120x40", s.text())
+        check_snapshot(f"filtered-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_log_that_nothing_matches(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(a_call(script).take())
+        s.session._filter("transcript")
+        await s.tick()
+        check_snapshot(f"unmatched-{size[0]}x{size[1]}", s.text())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_session_in_which_nothing_has_happened(stage: Staging, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        check_snapshot(f"empty-{size[0]}x{size[1]}", s.text())

@@ -311,10 +311,10 @@ class EventLogPane(FollowView, inherit_bindings=False):
             share = f", {self.view.progress:.0%} searched" if self.view.progress < 1 else ""
             parts[1:] = [f"{shown:,} row{'' if shown == 1 else 's'} of {count:,}{share}"]
         parts += filter(None, (self.remark, self.bridge.log.limit_notice))
-        if self.pattern is not None:
-            parts.append(f"search {one_line(str(self.pattern), 30)}")
         if self.filtered:
             parts.append(f"filter {one_line(str(self.view.filter), 60)}")
+        if self.pattern is not None:
+            parts.append(f"search {one_line(str(self.pattern), 30)}")
         return parts
 
     def why_empty(self) -> str:

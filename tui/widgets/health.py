@@ -125,7 +125,7 @@ def _capture(t: Telemetry) -> list[Figure]:
     return [
         Figure("Capture"),
         Figure("level", _level(t.user_dbfs, t.user_peak_dbfs)),
-        Figure("clipping", "clipped" if t.user_clipped else "none", warns=t.user_clipped),
+        Figure("clipping", "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
         Figure("silence", "exact zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
         Figure(
             "DC offset", "–" if t.user_dc is None else f"{t.user_dc:+.2%}", warns=abs(t.user_dc or 0) > 0.05
@@ -139,7 +139,7 @@ def _playback(t: Telemetry) -> list[Figure]:
     return [
         Figure("Playback"),
         Figure("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
-        Figure("queued now, worst", f"{t.queued_ms / 1000:.2f} s, {t.queued_worst_ms / 1000:.2f} s"),
+        Figure("queued now, worst", _queued(t)),
         Figure("prebuffer", numbers.milliseconds(t.prebuffer_ms)),
         Figure("device holds", numbers.milliseconds(t.output_latency_ms)),
         Figure("arrival jitter p95", numbers.milliseconds(t.arrival_jitter_ms)),
@@ -176,8 +176,17 @@ def _level(rms_dbfs: float | None, peak_dbfs: float | None) -> str:
 
 def _echo(t: Telemetry) -> str:
     if t.echo_db is None or t.echo_delay_ms is None:
-        return "none found"
+        return _none(t, "none found")
     return f"{t.echo_db:.0f} dB after {t.echo_delay_ms:.0f} ms"
+
+
+def _none(t: Telemetry, word: str = "none") -> str:
+    """What was looked for and is not there; unknown where nothing was measured."""
+    return "–" if t == _NOTHING else word
+
+
+def _queued(t: Telemetry) -> str:
+    return "–" if t == _NOTHING else f"{t.queued_ms / 1000:.2f} s, {t.queued_worst_ms / 1000:.2f} s"
 
 
 def _exact(value: float | None) -> str:

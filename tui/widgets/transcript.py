@@ -140,7 +140,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
             return f"{wordless} carries sound alone: there is no transcript."
         if state.status in (Status.ENDED, Status.ERROR):
             return "No words were sent in this session."
-        return "No words yet: they come from the agent, yours as well."
+        return "No words yet: the agent sends them, its own and what it understood of yours."
 
     def line_key(self, index: int) -> Hashable:
         """Lines are forgotten whenever words change."""
