@@ -195,8 +195,12 @@ class LiveSession:
         await self._connection.read(self.messages.handle_message)
         while await self._resume():
             await self._connection.read(self.messages.handle_message)
-        how, lost, failed = self._connection.close_reason, self._connection.lost, self._connection.failed
-        self._ending.socket_closed(how, lost=lost, failed=failed)
+        self._ending.socket_closed(
+            self._connection.close_reason,
+            lost=self._connection.lost,
+            failed=self._connection.failed,
+            in_reply=self._agent_audio.in_reply,
+        )
 
     async def _resume(self) -> bool:
         """Go on with the session on a new socket, where the old one was lost and the protocol can."""

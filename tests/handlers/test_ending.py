@@ -57,7 +57,7 @@ def test_a_socket_that_should_not_have_closed_is_a_fault(
     active: bool, lost: bool, failed: bool, code: str, words: str
 ) -> None:
     told = Told(active=active)
-    told.ending.socket_closed("closed", lost=lost, failed=failed)
+    told.ending.socket_closed("closed", lost=lost, failed=failed, in_reply=True)
     (error,) = [event for event in told if isinstance(event, e.ErrorRaised)]
     assert (error.code, error.message, error.fatal) == (code, words, True)
     assert told.ending.reason == words
@@ -66,6 +66,6 @@ def test_a_socket_that_should_not_have_closed_is_a_fault(
 def test_a_socket_that_closes_after_the_end_says_nothing_new() -> None:
     told = Told()
     told.ending.finish("the agent hung up")
-    told.ending.socket_closed("closed", lost=True, failed=False)
+    told.ending.socket_closed("closed", lost=True, failed=False, in_reply=False)
     assert told.ending.reason == "the agent hung up"
     assert not told

@@ -127,6 +127,20 @@ async def test_a_reply_nobody_ends_is_over_when_it_ran_dry() -> None:
     assert not held.of(e.LossCounted)
 
 
+async def test_an_agent_that_need_not_end_its_replies_leaves_none_unfinished() -> None:
+    async def script(peer: Peer) -> None:
+        twilio = Twilio(peer)
+        await twilio.until("start")
+        await twilio.media(10)
+        await peer.socket.close(1000)
+
+    async with agent(script) as url:
+        held, running = await start(url, protocol="twilio")
+        await running
+    ended = held.of(e.StatusChanged)[-1]
+    assert ended.reason.startswith("the agent left: closed with 1000")
+
+
 async def test_plain_pcm_is_heard() -> None:
     async def script(peer: Peer) -> None:
         await peer.send(bytes(3_200))

@@ -411,6 +411,30 @@ async def test_an_agent_that_closes_politely_ends_the_call() -> None:
     assert "closed with 1000 (bye)" in ended.reason
 
 
+@pytest.mark.parametrize(
+    ("stops", "speaks_in", "left"),
+    [
+        (False, False, "the agent left in the middle of its reply: closed with 1000"),
+        (True, False, "the agent left: closed with 1000"),
+        (False, True, "the agent left: closed with 1000"),
+    ],
+)
+async def test_an_agent_that_leaves_in_the_middle_of_its_reply_is_told_as_that(
+    stops: bool, speaks_in: bool, left: str
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.play("r1", blocks=10, stop=stops)
+        if speaks_in:
+            await peer.send({"type": "userStream.speech.started"})
+        await peer.socket.close(1000)
+
+    async with agent(script) as url, call(url) as held:
+        ended = await held.until_status(Status.ENDED)
+    assert ended.reason.startswith(left)
+    assert not held.of(e.ErrorRaised)
+
+
 async def test_a_close_that_tells_of_a_fault_is_an_error() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()

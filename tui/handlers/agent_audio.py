@@ -51,6 +51,11 @@ class AgentAudio:
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             await self._router.handle_platform_event(TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id=reply))
 
+    @property
+    def in_reply(self) -> bool:
+        """Whether the agent has begun a reply that it would still have to end, and was not interrupted in."""
+        return not self._ends_after_ms and self._audio.playback.receiving
+
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
         """Flush what is queued for playback."""
         asked_ns = self._journal.clock_ns()

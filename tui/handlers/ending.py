@@ -70,7 +70,7 @@ class Ending:
         message = f"The socket was lost, and the agent did not take the session up again {limit}."
         self.fail("agent", "not-resumed", message, "Call again.")
 
-    def socket_closed(self, how: str, *, lost: bool, failed: bool) -> None:
+    def socket_closed(self, how: str, *, lost: bool, failed: bool, in_reply: bool) -> None:
         """The socket has closed, and nothing said before that the call was over."""
         if self.due:
             return
@@ -83,7 +83,7 @@ class Ending:
             message = f"The call was broken off: the socket was {how}."
             self.fail("socket", "closed", message, "The agent's own log may say why.")
         else:
-            self.finish(f"the agent left: {how}")
+            self.finish(f"the agent left{' in the middle of its reply' if in_reply else ''}: {how}")
 
     def tell(self) -> None:
         """Make true that the call has ended."""

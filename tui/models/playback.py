@@ -159,6 +159,11 @@ class Playback:
                 )
             )
 
+    @property
+    def receiving(self) -> bool:
+        """Whether a reply has begun that is neither complete nor flushed."""
+        return any(reply not in self._flushed for reply in self._decoders)
+
     def ran_dry(self, after_ms: float) -> str | None:
         """The reply that has had nothing to play for so long, and has been heard; None while there is none."""
         if self.queue is None or self.speaker is None or self.queue.playing is None:
