@@ -193,7 +193,7 @@ class Playback:
     @property
     def playing(self) -> bool:
         """Whether agent audio is queued or on its way to the ear."""
-        return bool(self._ending) or self.stats.queued_frames > 0
+        return bool(self._ending) or bool(self.queue and not self._passed(self.queue.tail()))
 
     async def drained(self) -> None:
         """Wait until everything queued was heard, or `stop_draining`; gives up when nothing moves."""

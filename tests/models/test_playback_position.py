@@ -1,7 +1,8 @@
-"""Marks of the agent are told as reached when what is before them was heard, or dropped."""
+"""What the device has played decides when a mark is reached, and until when a reply plays."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +76,23 @@ async def test_a_mark_is_reached_when_the_device_has_played_what_is_before_it(de
     assert playback.reached_marks() == []
     desk.now_ns += MS
     assert playback.reached_marks() == ["ten blocks"]
+    await desk.audio.close()
+
+
+async def test_a_reply_nobody_ended_is_playing_until_the_device_has_played_it(desk: Desk) -> None:
+    playback = desk.audio.playback
+    assert not playback.playing
+    desk.feed(6)
+    desk.take_blocks(6)
+    assert playback.stats.queued_frames == 0
+    waiting = asyncio.ensure_future(playback.drained())
+    await asyncio.sleep(3 * BLOCK_MS / 1000)
+    assert not waiting.done()
+    desk.now_ns += LEAD_MS * MS
+    async with asyncio.timeout(5):
+        await waiting
+    (cut,) = await desk.audio.flush()
+    assert (cut.heard_ms, cut.unheard_ms) == (120, 0)
     await desk.audio.close()
 
 
