@@ -5,9 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import sys
-import traceback
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ import msgspec
 from tui.callbacks import is_coroutine_callback
 from tui.handlers.calling import CallRefused, on_side_loop
 from tui.handlers.tool_schema import NotATool, Signature, describe
+from tui.user_code import UserCodeError, run_file
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What OpenAI accepts as the name of a function."""
@@ -91,7 +89,10 @@ def load_tools(path: str | Path) -> list[Tool]:
     coroutine function is one too. Raises `ToolsFileError`.
     """
     path = Path(path)
-    module = _run(path)
+    try:
+        module = run_file(path, "tools file")
+    except UserCodeError as error:
+        raise ToolsFileError(str(error)) from error
     tools = [
         _tool(path, name, value)
         for name, value in vars(module).items()
@@ -100,30 +101,6 @@ def load_tools(path: str | Path) -> list[Tool]:
     if not tools:
         raise ToolsFileError(f"{path} has no functions in it that do not start with an underscore.")
     return tools
-
-
-def _run(path: Path) -> types.ModuleType:
-    """Run the file as a module of its own, without writing compiled code beside it."""
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ToolsFileError(f"The tools file {path} cannot be read: {error.strerror or error}.") from error
-    try:
-        code = compile(source, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        where = f"{path}, line {line}" if line else str(path)
-        raise ToolsFileError(f"{where}: {getattr(error, 'msg', error)}.") from error
-    module = types.ModuleType(f"tools file {path.resolve()}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses and hints look up names
-    try:
-        exec(code, vars(module))
-    except (Exception, SystemExit) as error:
-        del sys.modules[module.__name__]
-        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == str(path)]
-        raise ToolsFileError(f"{path}, line {lines[-1]}: {type(error).__name__}: {error}.") from error
-    return module
 
 
 def _tool(path: Path, name: str, function: Callable[..., Any]) -> Tool:

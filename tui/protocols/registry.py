@@ -5,11 +5,10 @@ Importing this module loads none of them, and nothing but the standard library.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,55 +84,31 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def _from_package(entry_point: EntryPoint) -> Protocol:
+    from tui.user_code import words_of
+
     package = f" of the package {entry_point.dist.name}" if entry_point.dist else ""
     where = f"The protocol {entry_point.name!r}{package} ({entry_point.value})"
     try:
         value = entry_point.load()
     except (Exception, SystemExit) as error:
-        raise ProtocolUnavailable(f"{where} cannot be loaded: {_told(error)}.") from error
+        raise ProtocolUnavailable(f"{where} cannot be loaded: {words_of(error)}.") from error
     return _checked(value, where)
 
 
 def _from_file(path: Path) -> Protocol:
     from tui.protocols.base import Protocol
+    from tui.user_code import UserCodeError, run_file
 
-    found = {id(value): value for value in vars(_run(path)).values() if isinstance(value, Protocol)}
+    try:
+        module = run_file(path, "protocol file")
+    except UserCodeError as error:
+        raise ProtocolUnavailable(str(error)) from error
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Protocol)}
     if len(found) != 1:
         named = ", ".join(sorted(str(protocol.name) for protocol in found.values()))
         count = f"has {len(found)} Protocols in it ({named})" if found else "has no Protocol in it"
         raise ProtocolUnavailable(f"{path} {count}; one is due, at the top level, as in NAME = Protocol(…).")
     return _checked(found.popitem()[1], str(path))
-
-
-def _run(path: Path) -> ModuleType:
-    """Run the file as a module of its own, without writing compiled code beside it."""
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ProtocolUnavailable(f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
-        code = compile(source, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        where = f"{path}, line {line}" if line else str(path)
-        raise ProtocolUnavailable(f"{where}: {getattr(error, 'msg', error)}.") from error
-    module = ModuleType(f"protocol file {path.resolve()}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses and hints look up names
-    try:
-        exec(code, vars(module))
-    except (Exception, SystemExit) as error:
-        import traceback
-
-        del sys.modules[module.__name__]
-        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == str(path)]
-        raise ProtocolUnavailable(f"{path}, line {lines[-1]}: {_told(error)}.") from error
-    return module
-
-
-def _told(error: BaseException) -> str:
-    """What the error says, on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
 
 
 # What is checked of them.

@@ -1,0 +1,42 @@
+"""Python files of the user's, with tools or a protocol in them, run as modules."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+class UserCodeError(Exception):
+    """A file that cannot be run, in a sentence that says where and why."""
+
+
+def run_file(path: Path, kind: str) -> ModuleType:
+    """Run a file as a module of its own, without writing compiled code beside it. Raises `UserCodeError`."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UserCodeError(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        code = compile(source, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{path}, line {line}" if line else str(path)
+        raise UserCodeError(f"{where}: {getattr(error, 'msg', error)}.") from error
+    module = ModuleType(f"{kind} {path.resolve()}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses and hints look up names
+    try:
+        exec(code, vars(module))
+    except (Exception, SystemExit) as error:
+        import traceback
+
+        del sys.modules[module.__name__]
+        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == str(path)]
+        raise UserCodeError(f"{path}, line {lines[-1]}: {words_of(error)}.") from error
+    return module
+
+
+def words_of(error: BaseException) -> str:
+    """What the error says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
