@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tui.saving.reading import SavedSession
 
 # A busy machine is no failure, and CI has to find the same thing twice.
 settings.register_profile(
@@ -20,6 +25,22 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, str(home / name.lower()))
     for name in ("NO_COLOR", "SSH_CONNECTION", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def saved_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved session with sound in it, for tests that only read."""
+    from tests.report.sessions import save_call
+
+    return save_call(tmp_path_factory.mktemp("sessions"))
+
+
+@pytest.fixture
+def saved(saved_folder: Path) -> Iterator[SavedSession]:
+    from tui.saving.reading import open_session
+
+    with open_session(saved_folder) as saved:
+        yield saved
 
 
 @pytest.hookimpl(wrapper=True)

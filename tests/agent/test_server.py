@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 import tui.agent.server
 from tests.agent.calls import SECOND_OF_SILENCE, prompt, spoken
 from tests.agent.sockets import LIMIT_S, Caller, answered, calling
+from tests.waiting import wait_for
 from tui.agent.server import AgentServer
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, ReplyMode
 from tui.assets import caller_lines, prompts
@@ -218,11 +219,7 @@ async def test_a_caller_that_vanishes_leaves_nothing_behind() -> None:
         async with calling(server) as caller:
             await caller.until(Type.PLAY_STREAM_CHUNK)
             caller.socket.transport.abort()
-        for _ in range(100 * LIMIT_S):
-            if not server._calls:
-                return
-            await asyncio.sleep(0.01)
-        pytest.fail("the call is still held")
+        await wait_for(lambda: not server._calls)
 
 
 async def test_a_port_in_use_is_one_sentence() -> None:

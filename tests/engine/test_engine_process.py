@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engine.process import connect, engine_process, heard, until
-from tui.agent.process import AgentProcess, start_agent
-from tui.agent.settings import AgentSettings
+from tui.agent.process import AgentProcess
 from tui.bridge import Bridge
 from tui.engine import wire
 from tui.engine.handle import EngineHandle
@@ -20,18 +18,6 @@ from tui.models import events as e
 from tui.models.events import Status
 from tui.models.target import Target
 from tui.models.transcript import Utterance
-
-
-@pytest.fixture(scope="module")
-def agent() -> Iterator[AgentProcess]:
-    with start_agent(AgentSettings()) as agent:
-        yield agent
-
-
-@pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    with engine_process() as bridge:
-        yield bridge
 
 
 def target(agent: AgentProcess) -> Target:

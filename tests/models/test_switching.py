@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device
+from tests.waiting import wait_for
 from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
@@ -41,9 +42,7 @@ async def speak(audio: AudioManager) -> None:
     """Have a reply open the speaker."""
     audio.playback.begin("a", PCM_16K)
     audio.playback.play("a", bytes(3200))
-    async with asyncio.timeout(5):
-        while audio.playback.speaker is None:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.001)
+    await wait_for(lambda: audio.playback.speaker)
 
 
 def names(events: list[e.SessionEvent]) -> list[tuple[str, str]]:
@@ -211,9 +210,7 @@ class Stalling:
         streams = len(self.sound.streams)
         self.deliver()
         self.wait(1_000)
-        async with asyncio.timeout(5):
-            while len(self.sound.streams) == streams:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.001)
+        await wait_for(lambda: len(self.sound.streams) > streams)
 
 
 async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counted(

@@ -86,15 +86,15 @@ def msg_at(event: e.SessionEvent) -> e.SessionEvent:
     return e.MessageLogged(**{name: getattr(event, name) for name in event.__struct_fields__} | {"offset": 0})
 
 
-def save_call(parent: Path, title: str = "demo") -> Path:
+def save_call(parent: Path) -> Path:
     """Save it; gives its folder."""
-    return asyncio.run(_save(parent, title))
+    return asyncio.run(_save(parent))
 
 
-async def _save(parent: Path, title: str) -> Path:
+async def _save(parent: Path) -> Path:
     greeting, answer = (_recorded(prompts()[name].path) for name in ("confirmed", "listening"))
     question = _recorded(next(line for line in caller_lines() if line.name == "yes").path)
-    target = Target(url="ws://127.0.0.1:9/audiocodes", title=title, save=str(parent), protocol="audiocodes")
+    target = Target(url="ws://127.0.0.1:9/audiocodes", title="demo", save=str(parent), protocol="audiocodes")
     now_ms = 0.0
     writer = await SessionWriter.start(target, print, clock_ns=lambda: int(now_ms * MS))
     for event in events_of_a_call(greeting, answer):

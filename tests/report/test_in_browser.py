@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.report.browser import Page, browser
-from tests.report.sessions import ANSWER_MS, HOSTILE, LENGTH_MS, QUESTION_MS, save_call
+from tests.report.sessions import ANSWER_MS, HOSTILE, LENGTH_MS, QUESTION_MS
 from tui.models.text import visible
 from tui.report.content import EventRow, read_content
 from tui.report.page import page_of, render
@@ -23,10 +23,10 @@ LISTED = "[...document.querySelectorAll('#list .row .summary')].map((cell) => ce
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def reports(saved_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A report with sound, one with the sound as WAV, and one without that has very many rows."""
     parent = tmp_path_factory.mktemp("reports")
-    with open_session(save_call(parent)) as saved:
+    with open_session(saved_folder) as saved:
         (parent / "sound.html").write_bytes(render(saved))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("importlib.util.find_spec", lambda _: None)

@@ -6,7 +6,6 @@ import base64
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS, save_call
+from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS
 from tui.models.text import visible
 from tui.models.turns import LEAST_TURNS, LatencyParts, Turn
 from tui.report.content import read_content
 from tui.report.page import page_of, render
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.remeasure import remeasure
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_call(tmp_path_factory.mktemp("sessions"))
-
-
-@pytest.fixture
-def saved(folder: Path) -> Iterator[SavedSession]:
-    with open_session(folder) as saved:
-        yield saved
 
 
 class Elements(HTMLParser):
@@ -97,19 +85,21 @@ def test_hostile_texts_are_texts(saved: SavedSession) -> None:
 
 
 def test_the_sound_is_in_it_sample_by_sample(
-    saved: SavedSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+    saved: SavedSession, saved_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     sound = zlib.decompress(base64.b64decode(Elements(render(saved)).packed["sound"]))
-    assert sound == (folder / "audio.wav").read_bytes()
+    assert sound == (saved_folder / "audio.wav").read_bytes()
 
 
-def test_with_the_extra_the_sound_is_opus_a_fraction_of_the_size(saved: SavedSession, folder: Path) -> None:
+def test_with_the_extra_the_sound_is_opus_a_fraction_of_the_size(
+    saved: SavedSession, saved_folder: Path
+) -> None:
     page = Elements(render(saved))
     sound = zlib.decompress(base64.b64decode(page.packed["sound"]))
     assert page.data()["sound"] == "audio/ogg"
     assert sound.startswith(b"OggS")
-    assert len(sound) < (folder / "audio.wav").stat().st_size / 5
+    assert len(sound) < (saved_folder / "audio.wav").stat().st_size / 5
 
 
 def test_without_audio_it_is_drawn_and_not_heard(saved: SavedSession) -> None:
@@ -118,8 +108,8 @@ def test_without_audio_it_is_drawn_and_not_heard(saved: SavedSession) -> None:
     assert page.data()["user"]
 
 
-def test_a_session_without_tracks_has_its_report(folder: Path, tmp_path: Path) -> None:
-    silent = shutil.copytree(folder, tmp_path / "silent")
+def test_a_session_without_tracks_has_its_report(saved_folder: Path, tmp_path: Path) -> None:
+    silent = shutil.copytree(saved_folder, tmp_path / "silent")
     (silent / "audio.wav").unlink()
     with open_session(silent) as saved:
         page = Elements(render(saved))
@@ -169,8 +159,8 @@ def test_a_turn_in_which_nobody_spoke_is_listed_and_not_counted(saved: SavedSess
     assert nobody in words
 
 
-def test_what_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
-    broken = shutil.copytree(folder, tmp_path / "broken")
+def test_what_cannot_be_read_is_named(saved_folder: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(saved_folder, tmp_path / "broken")
     with (broken / "events.jsonl").open("ab") as file:
         file.write(b'{"event":"sta')
     with open_session(broken) as saved:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.session.scripted import LIMIT_S, Call, Peer
+from tests.session.scripted import Call, Peer, held
 from tui.models.target import Target
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.writer import SessionWriter
@@ -62,17 +62,9 @@ class SavedCall(Call):
             self.worst_lag_ms = max(self.worst_lag_ms, (loop.time() - before) * 1000 - 5)
 
 
-@asynccontextmanager
-async def saved_call(url: str, folder: Path, **options: Any) -> AsyncIterator[SavedCall]:
+def saved_call(url: str, folder: Path, **options: Any) -> AbstractAsyncContextManager[SavedCall]:
     """A call to that URL, saved in that folder and hung up at the end."""
-    held = SavedCall(Target(url=url, title="test", save=str(folder), **options))
-    running = await held.start()
-    try:
-        yield held
-    finally:
-        held.session.hang_up()
-        async with asyncio.timeout(LIMIT_S):
-            await running
+    return held(SavedCall(Target(url=url, title="test", save=str(folder), **options)))
 
 
 @contextmanager

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.report.sessions import QUESTION_MS, save_call
+from tests.report.sessions import QUESTION_MS
 from tui.models import events as e
-from tui.saving.reading import SavedSession, open_session
+from tui.saving.reading import SavedSession
 from tui.saving.remeasure import remeasure, remeasured_events
 
 MS = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_call(tmp_path_factory.mktemp("sessions"))
-
-
-@pytest.fixture
-def saved(folder: Path) -> Iterator[SavedSession]:
-    with open_session(folder) as saved:
-        yield saved
 
 
 def test_how_long_speech_took_to_the_socket_is_what_the_call_measured(saved: SavedSession) -> None:

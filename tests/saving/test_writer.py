@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import asyncio
 import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.builders import message, numbered, said, started
 from tests.saving.events import a_session, any_event, write, write_now
+from tests.waiting import wait_for
 from tui.models import events as e
 from tui.models.target import Target
 from tui.saving import stereo
@@ -165,13 +164,6 @@ def test_what_utf_8_cannot_write_is_written_as_a_question(tmp_path: Path) -> Non
     assert event.text == "a?b"
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit
-        await asyncio.sleep(0.005)
-
-
 class StuckFiles(FolderWriter):
     """A disk that takes nothing until it is let go."""
 
@@ -203,7 +195,7 @@ async def test_a_disk_that_hangs_holds_nothing_up_and_is_said(
     kept = [offset for offset in offsets if offset >= 0]
     assert kept == [1000 * index for index in range(len(kept))]
     assert 10 <= len(kept) < 50
-    await until(lambda: bool(problems))
+    await wait_for(lambda: bool(problems))
     files.let_go.set()
     await writer.close()
     assert problems == [TOO_SLOW]
@@ -230,7 +222,7 @@ async def test_a_full_disk_ends_the_saving_with_a_sentence(tmp_path: Path) -> No
     for event in a_session():
         writer.take(event)
     writer._thread.start()
-    await until(lambda: bool(problems))
+    await wait_for(lambda: bool(problems))
     assert problems == ["The session is no longer saved: No space left on device."]
     assert writer.append(b"x") == -1
     event = message()
@@ -251,7 +243,7 @@ async def test_a_problem_of_the_tracks_ends_the_tracks_alone(
     writer = await SessionWriter.start(target, problems.append)
     writer.take(started())
     writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
-    await until(lambda: bool(problems))
+    await wait_for(lambda: bool(problems))
     assert problems == ["The tracks are no longer saved: a WAV file ends at 4 GB."]
     writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
     writer.take(said(e.Speaker.USER, "still here"))

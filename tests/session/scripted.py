@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from websockets.asyncio.server import ServerConnection, serve
 
+from tui.handlers.tools_file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
@@ -33,12 +34,12 @@ class Peer:
         for message in messages:
             await self.socket.send(json.dumps(message) if isinstance(message, dict) else message)
 
-    async def until(self, kind: str) -> dict[str, Any]:
-        """Read until a message of that type comes."""
+    async def until(self, kind: str, member: str = "type") -> dict[str, Any]:
+        """Read until a message comes in which that member says what kind it is."""
         while True:
             message = json.loads(await self.socket.recv())
             self.heard.append(message)
-            if message["type"] == kind:
+            if message[member] == kind:
                 return dict(message)
 
     async def accept(self) -> None:
@@ -61,17 +62,20 @@ class Peer:
 class Call:
     """A running session and what it emitted."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, offered: Sequence[Tool] = ()) -> None:
         self.events: list[e.SessionEvent] = []
         self.raw = bytearray()
         self.audio = AudioManager()
         self._changed = asyncio.Event()
         self._target = target
+        self._offered = offered
         self.session: LiveSession
 
     async def start(self) -> asyncio.Task[None]:
         await self.audio.configure(input="lines", output="none")
-        self.session = LiveSession(self._target, self.audio, sink=self._take, keep_raw=self._keep)
+        self.session = LiveSession(
+            self._target, self.audio, tools=self._offered, sink=self._take, keep_raw=self._keep
+        )
         return asyncio.ensure_future(self.session.run())
 
     def _take(self, event: e.SessionEvent) -> None:
@@ -116,14 +120,21 @@ async def agent(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[str]
         yield f"ws://127.0.0.1:{port}/bot"
 
 
+C = TypeVar("C", bound=Call)
+
+
 @asynccontextmanager
-async def call(url: str, **options: Any) -> AsyncIterator[Call]:
-    """A call to that URL; hung up at the end if it is still up."""
-    held = Call(Target(url=url, **options))
-    running = await held.start()
+async def held(call: C) -> AsyncIterator[C]:
+    """That call, begun; hung up at the end if it is still up."""
+    running = await call.start()
     try:
-        yield held
+        yield call
     finally:
-        held.session.hang_up()
+        call.session.hang_up()
         async with asyncio.timeout(LIMIT_S):
             await running
+
+
+def call(url: str, *, offered: Sequence[Tool] = (), **options: Any) -> AbstractAsyncContextManager[Call]:
+    """A call to that URL, with these tools."""
+    return held(Call(Target(url=url, **options), offered))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.session.scripted import Call, Peer, agent
+from tests.session.scripted import Peer, agent, call
+from tests.waiting import wait_for
 from tui.handlers.tools_file import load_tools
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -28,16 +28,11 @@ class Twilio:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.sid = ""
-        self.heard: list[dict[str, Any]] = []
 
     async def until(self, event: str) -> dict[str, Any]:
-        while True:
-            message: dict[str, Any] = json.loads(await self.peer.socket.recv())
-            self.heard.append(message)
-            if message["event"] == event:
-                if event == "start":
-                    self.sid = message["streamSid"]
-                return message
+        message = await self.peer.until(event, "event")
+        self.sid = message.get("streamSid", "")
+        return message
 
     async def media(self, count: int) -> None:
         for _ in range(count):
@@ -45,22 +40,6 @@ class Twilio:
 
     async def mark(self, name: str) -> None:
         await self.peer.send({"event": "mark", "streamSid": self.sid, "mark": {"name": name}})
-
-
-async def wait_for(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a script, not in an event
-            await asyncio.sleep(0.005)
-
-
-async def start(url: str, **options: Any) -> tuple[Call, asyncio.Task[None]]:
-    held = Call(Target(url=url, **options))
-    return held, await held.start()
-
-
-async def end(held: Call, running: asyncio.Task[None]) -> None:
-    held.session.hang_up()
-    await asyncio.wait_for(running, 10)
 
 
 async def test_a_twilio_stream_is_accepted_at_once_and_never_silent() -> None:
@@ -71,14 +50,12 @@ async def test_a_twilio_stream_is_accepted_at_once_and_never_silent() -> None:
         await twilio.until("start")
         for _ in range(10):
             await twilio.until("media")
-        counted.extend(int(m["media"]["timestamp"]) for m in twilio.heard if m["event"] == "media")
+        counted.extend(int(m["media"]["timestamp"]) for m in peer.heard if m["event"] == "media")
         await twilio.until("stop")
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="twilio")
+    async with agent(script) as url, call(url, protocol="twilio") as held:
         await held.until_status(Status.ACTIVE)
         await wait_for(lambda: len(counted) >= 10)
-        await end(held, running)
     assert counted == list(range(0, 200, 20))
     assert held.of(e.StatusChanged)[-1].new is Status.ENDED
 
@@ -101,11 +78,9 @@ async def test_twilio_marks_come_back_when_the_audio_before_them_was_heard_and_c
         echoed.append(((await twilio.until("mark"))["mark"]["name"], loop.time() - began_s))
         await twilio.until("stop")
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="twilio")
+    async with agent(script) as url, call(url, protocol="twilio") as held:
         await held.until(e.Flushed)
         await wait_for(lambda: len(echoed) >= 2)
-        await end(held, running)
     assert [name for name, _ in echoed] == ["half a second", "ten seconds"]
     assert 0.5 <= echoed[0][1] < 2
     assert echoed[1][1] - echoed[0][1] < 1
@@ -118,11 +93,9 @@ async def test_a_reply_nobody_ends_is_over_when_it_ran_dry() -> None:
         await twilio.media(10)
         await twilio.until("stop")
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="twilio")
+    async with agent(script) as url, call(url, protocol="twilio") as held:
         ended = await held.until(e.PlaybackEnded)
         complete = await held.until(e.ReplyEnded)
-        await end(held, running)
     assert (ended.heard_ms, complete.received_ms) == (200, 200)
     assert not held.of(e.LossCounted)
 
@@ -147,10 +120,8 @@ async def test_plain_pcm_is_heard() -> None:
         async for _ in peer.socket:
             pass
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="pcm")
+    async with agent(script) as url, call(url, protocol="pcm") as held:
         assert (await held.until(e.PlaybackEnded)).heard_ms == 100
-        await end(held, running)
 
 
 SESSION = {
@@ -181,24 +152,12 @@ class OpenAI:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self.heard: list[dict[str, Any]] = []
-
-    async def until(self, kind: str) -> dict[str, Any]:
-        while True:
-            message: dict[str, Any] = json.loads(await self.peer.socket.recv())
-            self.heard.append(message)
-            if message["type"] == kind:
-                return message
 
     async def open(self, session: dict[str, Any] = SESSION) -> dict[str, Any]:
         await self.peer.send({"type": "session.created", "event_id": "e0", "session": session})
-        update = await self.until("session.update")
+        update = await self.peer.until("session.update")
         await self.peer.send({"type": "session.updated", "event_id": "e1", "session": session})
         return update
-
-    async def stay(self) -> None:
-        async for frame in self.peer.socket:
-            self.heard.append(json.loads(frame))
 
 
 async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
@@ -226,20 +185,14 @@ async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
                 "response": {**response, "status": "completed", "output": [CALL]},
             },
         )
-        answers.append(await openai.until("conversation.item.create"))
-        answers.append(await openai.until("response.create"))
-        await openai.stay()
+        answers.append(await peer.until("conversation.item.create"))
+        answers.append(await peer.until("response.create"))
+        await peer.stay()
 
-    async with agent(script) as url:
-        held = Call(Target(url=url, protocol="openai"))
-        await held.audio.configure(input="lines", output="none")
-        held.session = LiveSession(
-            Target(url=url, protocol="openai"), held.audio, tools=load_tools(tools_file), sink=held._take
-        )
-        running = asyncio.ensure_future(held.session.run())
+    tools = load_tools(tools_file)
+    async with agent(script) as url, call(url, protocol="openai", offered=tools) as held:
         done = await held.until(e.ToolChanged, lambda tool: tool.finished)
         await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
-        await end(held, running)
     assert offered[0]["name"] == "opening_hours"
     assert (done.name, done.error) == ("opening_hours", "")
     assert answers[0]["item"]["call_id"] == "c1"
@@ -258,14 +211,12 @@ async def test_a_tool_that_was_not_offered_is_answered_and_told_with_what_to_do(
             {"type": "response.created", "event_id": "e2", "response": response},
             {"type": "response.output_item.done", "event_id": "e3", **done},
         )
-        answers.append(await openai.until("conversation.item.create"))
-        await openai.stay()
+        answers.append(await peer.until("conversation.item.create"))
+        await peer.stay()
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="openai")
+    async with agent(script) as url, call(url, protocol="openai") as held:
         error = await held.until(e.ErrorRaised)
         await wait_for(lambda: bool(answers))
-        await end(held, running)
     assert error.message == "The agent called the tool opening_hours, which was not offered; it was told so."
     assert "--tools FILE.py" in error.hint
     assert (error.source, error.fatal) == ("agent", False)
@@ -288,36 +239,32 @@ async def test_audio_of_a_cut_reply_that_arrives_later_is_of_that_reply() -> Non
         await peer.send({**started, "event_id": "e3"})
         for _ in range(2):
             await peer.send({**place, **second})
-        await openai.stay()
+        await peer.stay()
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="openai")
+    async with agent(script) as url, call(url, protocol="openai") as held:
         ended = await held.until(e.PlaybackEnded)
         await wait_for(lambda: sum(loss.reply == "i1" for loss in held.of(e.LossCounted)) == 2)
-        await end(held, running)
     assert ended.heard_ms + ended.unheard_ms == 1_000
     assert sum(loss.count for loss in held.of(e.LossCounted) if loss.reply) == 2_000
 
 
 async def test_without_turn_detection_stop_commits_and_asks() -> None:
-    heard: list[OpenAI] = []
+    heard: list[Peer] = []
     manual = {"type": "realtime", "audio": {"input": MANUAL_INPUT}}
 
     async def script(peer: Peer) -> None:
         openai = OpenAI(peer)
-        heard.append(openai)
+        heard.append(peer)
         await openai.open(manual)
-        await openai.until("response.create")
-        await openai.stay()
+        await peer.until("response.create")
+        await peer.stay()
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="openai", options={"turn_detection": "off"})
+    async with agent(script) as url, call(url, protocol="openai", options={"turn_detection": "off"}) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and len(held.kinds(Direction.SENT)) > 15)
         await held.session.user.record(False)
         await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
-        await end(held, running)
     kinds = [message["type"] for message in heard[0].heard]
     assert kinds[-2:] == ["input_audio_buffer.commit", "response.create"]
 
@@ -326,17 +273,15 @@ async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
     async def script(peer: Peer) -> None:
         openai = OpenAI(peer)
         await openai.open()
-        await openai.stay()
+        await peer.stay()
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="openai")
+    async with agent(script) as url, call(url, protocol="openai") as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.send_text("What time is it?")
         held.session.user.send_instructions("Answer in rhyme.")
         typed = await held.until(e.Transcribed)
         await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
         await wait_for(lambda: held.kinds(Direction.SENT).count("session.update") == 2)
-        await end(held, running)
     assert (typed.text, typed.typed) == ("What time is it?", True)
     sent = [m for m in held.of(e.MessageLogged) if m.kind == "session.update"]
     raw = bytes(held.raw[sent[1].offset : sent[1].offset + sent[1].size_bytes])

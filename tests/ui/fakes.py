@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -326,33 +325,25 @@ NASTY: tuple[str, ...] = (
 )
 
 
-def nasty_events(text: str) -> Iterator[tuple[type[e.Event], dict[str, object]]]:
-    """Every text of every event is this one."""
-    yield e.StatusChanged, {"old": e.Status.ACTIVE, "new": e.Status.ACTIVE, "reason": text}
-    yield e.MessageLogged, {"direction": e.Direction.RECEIVED, "kind": text, "summary": text}
-    yield e.ErrorRaised, {"source": text, "code": text, "message": text, "hint": text}
-    yield e.FindingRaised, {"rule": text, "text": text}
-    yield e.NoticeRaised, {"text": text, "hint": text}
-    yield e.AudioOpened, {"capture": text, "playback": text}
-    yield e.LineChanged, {"name": text, "text": text}
-    yield e.Transcribed, {"speaker": e.Speaker.AGENT, "text": text, "final": True, "item": text}
-    yield e.Transcribed, {"speaker": e.Speaker.USER, "text": text, "final": False}
-    yield e.LossCounted, {"loss": e.Loss.UNDERRUN, "count": 1, "detail": text}
-    yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "result": text, "finished": True}
-    yield e.ToolChanged, {"call": text, "name": text, "arguments": text, "error": text, "finished": True}
-    yield e.UsageReported, {"what": text, "figures": {text: 1e300}}
-    yield e.PlaybackEnded, {"reply": text, "heard_ms": 300.0, "unheard_ms": 700.0}
-    yield e.LatencyReported, {"name": text, "reported_ms": -1.0, "reply": text}
-    yield e.LatenessSeen, {"what": text, "late_ms": 90, "since_ns": 0}
-    yield (
-        e.ConditionChanged,
-        {
-            "condition": e.Condition.STALLED,
-            "path": text,
-            "active": True,
-            "text": text,
-            "hint": text,
-        },
-    )
-    yield e.SpeechEdge, {"speaker": e.Speaker.USER, "started": True, "method": text}
-    yield e.SpeechEdge, {"speaker": e.Speaker.USER, "started": False, "method": text}
+def nasty(script: Script, text: str) -> Script:
+    """Every event, and every text of it is this one."""
+    add = script.add
+    add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ACTIVE, reason=text)
+    add(e.MessageLogged, direction=e.Direction.RECEIVED, kind=text, summary=text)
+    add(e.ErrorRaised, source=text, code=text, message=text, hint=text)
+    add(e.FindingRaised, rule=text, text=text)
+    add(e.NoticeRaised, text=text, hint=text)
+    add(e.AudioOpened, capture=text, playback=text)
+    add(e.LineChanged, name=text, text=text)
+    add(e.Transcribed, speaker=e.Speaker.AGENT, text=text, final=True, item=text)
+    add(e.Transcribed, speaker=e.Speaker.USER, text=text, final=False)
+    add(e.LossCounted, loss=e.Loss.UNDERRUN, count=1, detail=text)
+    add(e.ToolChanged, call=text, name=text, arguments=text, result=text, finished=True)
+    add(e.ToolChanged, call=text, name=text, arguments=text, error=text, finished=True)
+    add(e.UsageReported, what=text, figures={text: 1e300})
+    add(e.PlaybackEnded, reply=text, heard_ms=300.0, unheard_ms=700.0)
+    add(e.LatencyReported, name=text, reported_ms=-1.0, reply=text)
+    add(e.LatenessSeen, what=text, late_ms=90, since_ns=0)
+    add(e.ConditionChanged, condition=e.Condition.STALLED, path=text, active=True, text=text, hint=text)
+    add(e.SpeechEdge, speaker=e.Speaker.USER, started=True, method=text)
+    return add(e.SpeechEdge, speaker=e.Speaker.USER, started=False, method=text)

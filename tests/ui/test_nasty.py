@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import NASTY, Script, nasty_events, to_active
+from tests.ui.fakes import NASTY, Script, nasty, to_active
 from tui.models import events as e
 from tui.models.target import Target
 
@@ -26,9 +26,7 @@ async def test_every_panel_takes_anything(stage: Staging, script: Script, size: 
     async with stage(size) as s:
         await s.play(to_active(script).take())
         for text in NASTY:
-            for kind, fields in nasty_events(text):
-                script.add(kind, **fields)
-            await s.play(script.take())
+            await s.play(nasty(script, text).take())
             check(s)
 
 
@@ -37,9 +35,7 @@ async def test_every_pane_takes_anything(stage: Staging, script: Script, size: t
     async with stage(size) as s:
         await s.play(to_active(script).take())
         for text in NASTY:
-            for kind, fields in nasty_events(text):
-                script.add(kind, **fields)
-            await s.play(script.take())
+            await s.play(nasty(script, text).take())
         assert len(s.bridge.state.metrics.turns) > 1
         assert any(turn.reported_ms for turn in s.bridge.state.metrics.turns)
         for key in ("t", "u", "j", "h"):
@@ -53,8 +49,7 @@ async def test_every_event_can_be_opened(stage: Staging, script: Script) -> None
     async with stage() as s:
         to_active(script)
         for text in NASTY:
-            for kind, fields in nasty_events(text):
-                script.add(kind, **fields)
+            nasty(script, text)
         await s.play(script.take())
         await s.press("enter")
         for row in range(len(s.bridge.log)):

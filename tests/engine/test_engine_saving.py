@@ -8,14 +8,12 @@ import signal
 import sys
 import time
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engine.process import connect, engine_process, handle_of, heard, until
-from tui.agent.process import AgentProcess, start_agent
-from tui.agent.settings import AgentSettings
+from tests.engine.process import connect, handle_of, heard, until
+from tui.agent.process import AgentProcess
 from tui.bridge import Bridge
 from tui.engine import wire
 from tui.engine.saved_engine import SavedEngine
@@ -25,18 +23,6 @@ from tui.models.target import Target
 from tui.saving.listing import list_sessions
 from tui.saving.reading import open_session
 from tui.saving.record import Outcome
-
-
-@pytest.fixture(scope="module")
-def agent() -> Iterator[AgentProcess]:
-    with start_agent(AgentSettings()) as agent:
-        yield agent
-
-
-@pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    with engine_process() as bridge:
-        yield bridge
 
 
 def call(bridge: Bridge, agent: AgentProcess, folder: Path, **options: object) -> None:

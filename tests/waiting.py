@@ -1,0 +1,15 @@
+"""Waiting for what nobody tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+LIMIT_S = 10.0
+
+
+async def wait_for(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    """Let everything else go on until it is so. Raises `TimeoutError`."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.002)
