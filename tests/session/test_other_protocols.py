@@ -107,9 +107,8 @@ async def test_an_agent_that_need_not_end_its_replies_leaves_none_unfinished() -
         await twilio.media(10)
         await peer.socket.close(1000)
 
-    async with agent(script) as url:
-        held, running = await start(url, protocol="twilio")
-        await running
+    async with agent(script) as url, call(url, protocol="twilio") as held:
+        await held.until_status(Status.ENDED)
     ended = held.of(e.StatusChanged)[-1]
     assert ended.reason.startswith("the agent left: closed with 1000")
 
