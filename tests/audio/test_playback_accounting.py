@@ -75,6 +75,24 @@ class Account:
                     assert (result is Fed.FULL) == (fitting < len(given_values))
         assert decoder.flush_remainder() == 0
 
+    def take(self, step: tuple[str | int | None, ...]) -> None:
+        match step:
+            case "begin", str(reply):
+                self.queue.begin(reply)
+            case "end", str(reply):
+                self.queue.end(reply)
+            case "feed", str(reply), int(frames):
+                self.feed(reply, frames)
+            case "pull", int(frames):
+                self.pull(frames)
+            case "wait", int(wait_ms):
+                self.now_ns += wait_ms * 1_000_000
+            case "flush", latency_ms:
+                assert latency_ms is None or isinstance(latency_ms, int)
+                self.flush(latency_ms)
+            case "fade", int(frames):
+                self.fade(frames)
+
     def pull(self, frames: int) -> None:
         block = self.queue.pull(frames, self.now_ns)
         assert len(block) == 2 * frames
@@ -137,22 +155,7 @@ class Account:
 def test_every_sample_is_heard_in_order_or_counted(steps: list[tuple[str | int | None, ...]]) -> None:
     account = Account()
     for step in steps:
-        match step:
-            case "begin", str(reply):
-                account.queue.begin(reply)
-            case "end", str(reply):
-                account.queue.end(reply)
-            case "feed", str(reply), int(frames):
-                account.feed(reply, frames)
-            case "pull", int(frames):
-                account.pull(frames)
-            case "wait", int(wait_ms):
-                account.now_ns += wait_ms * 1_000_000
-            case "flush", latency_ms:
-                assert latency_ms is None or isinstance(latency_ms, int)
-                account.flush(latency_ms)
-            case "fade", int(frames):
-                account.fade(frames)
+        account.take(step)
         account.check()
     for reply in "abc":
         account.queue.end(reply)
@@ -171,13 +174,7 @@ def test_what_happens_is_told_in_order(
     last_frame: dict[str, int] = {}
     began: set[str] = set()
     for step in steps:
-        match step:
-            case "feed", str(reply), int(frames):
-                account.feed(reply, frames)
-            case "end", str(reply):
-                account.queue.end(reply)
-            case "pull", int(frames):
-                account.pull(frames)
+        account.take(step)
         for happening in account.queue.take_happenings():
             match happening.kind:
                 case HappeningKind.BEGAN:
@@ -200,35 +197,29 @@ MARKED_STEPS = st.lists(
         st.tuples(st.just("end"), REPLIES),
         st.tuples(st.just("feed"), REPLIES, st.integers(0, 500)),
         st.tuples(st.just("pull"), st.integers(1, 300)),
-        st.tuples(st.just("flush"), st.booleans()),
+        st.tuples(st.just("flush")),
         st.tuples(st.just("mark")),
     ),
     max_size=40,
 )
 
 
-@given(MARKED_STEPS)
+@given(MARKED_STEPS, st.sampled_from([LATENCY_MS, None]))
 @settings(max_examples=300, deadline=None)
 def test_a_place_is_passed_once_all_before_it_was_heard_or_dropped_and_no_sooner(
-    steps: list[tuple[str | int | None, ...]],
+    steps: list[tuple[str | int, ...]], aborted_latency_ms: int | None
 ) -> None:
+    """What a device holds is thrown away with every flush, or with none."""
     account = Account()
     marks: list[tuple[Place, set[int]]] = []
     for step in steps:
-        match step:
-            case ("mark",):
-                before = {value for values in account.accepted.values() for value in values}
-                marks.append((account.queue.tail(), before))
-            case "begin", str(reply):
-                account.queue.begin(reply)
-            case "end", str(reply):
-                account.queue.end(reply)
-            case "feed", str(reply), int(frames):
-                account.feed(reply, frames)
-            case "pull", int(frames):
-                account.pull(frames)
-            case "flush", bool(aborts):
-                account.flush(LATENCY_MS if aborts else None)
+        if step == ("mark",):
+            before = {value for values in account.accepted.values() for value in values}
+            marks.append((account.queue.tail(), before))
+        elif step == ("flush",):
+            account.flush(aborted_latency_ms)
+        else:
+            account.take(step)
         wanted = {value for values in account.accepted.values() for value in values}
         queued = wanted - set(account.heard)
         for place, before in marks:

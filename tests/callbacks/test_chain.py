@@ -12,11 +12,6 @@ from tui.callbacks.testing import AsyncMockCallback, MockCallback
 
 
 @pytest.fixture
-def reporter() -> ErrorReporter:
-    return ErrorReporter()
-
-
-@pytest.fixture
 def chain(reporter: ErrorReporter) -> CallbackChain:
     return CallbackChain("capture", reporter)
 

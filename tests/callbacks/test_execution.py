@@ -43,11 +43,6 @@ def plain(data: object) -> None: ...
 async def coroutine(data: object) -> None: ...
 
 
-@pytest.fixture
-def reporter() -> ErrorReporter:
-    return ErrorReporter()
-
-
 async def test_a_plain_callback_is_called_and_a_coroutine_one_awaited(reporter: ErrorReporter) -> None:
     for callback in (MockCallback(), AsyncMockCallback()):
         await safe_callback_execution(callback, {"data": 1}, reporter=reporter)

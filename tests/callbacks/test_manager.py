@@ -17,16 +17,6 @@ class Status(enum.Enum):
     CLOSED = "closed"
 
 
-@pytest.fixture
-def reporter() -> ErrorReporter:
-    return ErrorReporter()
-
-
-@pytest.fixture
-def manager(reporter: ErrorReporter) -> CallbackManager:
-    return CallbackManager(reporter)
-
-
 class Later:
     """Something to await that is no coroutine."""
 

@@ -16,16 +16,6 @@ from tui.callbacks.testing import AsyncMockCallback, MockCallback
 LIMIT = 10.0
 
 
-@pytest.fixture
-def reporter() -> ErrorReporter:
-    return ErrorReporter()
-
-
-@pytest.fixture
-def manager(reporter: ErrorReporter) -> CallbackManager:
-    return CallbackManager(reporter)
-
-
 def in_thread(work: Callable[[], object]) -> None:
     with ThreadPoolExecutor(1) as pool:
         pool.submit(work).result(LIMIT)

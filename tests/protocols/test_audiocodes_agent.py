@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.protocols.shown import bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.audiocodes import FORMATS, AudioCodesAgent
-from tui.protocols.base import AgentEnd, Incoming, Outgoing, ProtocolError, TelephonyEventType
+from tui.protocols.base import AgentEnd, Incoming, ProtocolError, TelephonyEventType
 from tui.protocols.json_frames import wav_header
 
 T = TelephonyEventType
@@ -37,18 +38,6 @@ def in_session(agent: AudioCodesAgent | None = None) -> AudioCodesAgent:
     agent = agent or an_agent()
     initiate(agent)
     return agent
-
-
-def types(incoming: Incoming) -> list[TelephonyEventType]:
-    return [event.type for event in incoming.events]
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
-
-
-def bodies(frames: list[Outgoing] | tuple[Outgoing, ...]) -> list[Any]:
-    return [json.loads(frame.frame) for frame in frames]
 
 
 class TestTheSession:

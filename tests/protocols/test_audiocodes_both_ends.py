@@ -18,7 +18,6 @@ from tests.protocols.hostile import check_incoming, hostile_values, mutated_mess
 from tui.protocols.audiocodes import AUDIOCODES, AudioCodesAgent, AudioCodesCaller
 from tui.protocols.base import (
     CallerSettings,
-    Incoming,
     Outgoing,
     TelephonyEvent,
     TelephonyEventType,
@@ -39,10 +38,6 @@ def a_caller(**options: Any) -> AudioCodesCaller:
 
 def an_agent(**options: Any) -> AudioCodesAgent:
     return AudioCodesAgent(lambda: "id", lambda: "2026-01-15T09:00:00.120Z", **options)
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
 
 
 class TestTheExampleSession:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.protocols.shown import body, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.audiocodes import DEFAULT_OFFER, FORMATS, AudioCodesCaller
 from tui.protocols.base import (
     CallerEnd,
     CallerSettings,
     Incoming,
-    Outgoing,
     ProtocolError,
     TelephonyEventType,
 )
@@ -72,24 +72,6 @@ def stop(caller: AudioCodesCaller, stream_id: str = "play-1") -> Incoming:
 
 def finished(caller: AudioCodesCaller, stream_id: str = "play-1") -> list[str]:
     return kinds(caller.playback_finished(stream_id, heard_ms=20, received_ms=20))
-
-
-def kinds(frames: list[Outgoing] | tuple[Outgoing, ...] | None) -> list[str]:
-    return [frame.kind for frame in frames or ()]
-
-
-def types(incoming: Incoming) -> list[TelephonyEventType]:
-    return [event.type for event in incoming.events]
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
-
-
-def body(frame: Outgoing) -> Any:
-    assert isinstance(frame.frame, str)
-    assert frame.frame.startswith("{")
-    return json.loads(frame.frame)
 
 
 class TestTheBeginning:

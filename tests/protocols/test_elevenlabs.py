@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tests.protocols.shown import frames, rules
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.elevenlabs import ELEVENLABS, ElevenLabsAgent, ElevenLabsCaller
 
@@ -56,16 +56,8 @@ def interruption(caller: ElevenLabsCaller, event_id: int | None) -> Incoming:
     return say(caller, "interruption", interruption_event={"event_id": event_id})
 
 
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
-
-
 def streams(incoming: Incoming) -> list[tuple[T, str]]:
     return [(event.type, event.stream_id) for event in incoming.events]
-
-
-def frames(outgoing: Sequence[Outgoing]) -> list[str | bytes]:
-    return [frame.frame for frame in outgoing]
 
 
 class TestTheHandshake:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.protocols.openai_types import assert_server_event
+from tests.protocols.shown import body, kinds, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import (
     AgentEnd,
@@ -68,21 +69,9 @@ def say(agent: OpenAIAgent, text: str = "Good morning") -> list[Outgoing]:
     ]
 
 
-def kinds(frames: Incoming | Sequence[Outgoing]) -> list[str]:
-    return [frame.kind for frame in (frames.replies if isinstance(frames, Incoming) else frames)]
-
-
-def body(frame: Outgoing) -> Any:
-    return json.loads(frame.frame)
-
-
 def named(frames: Incoming | Sequence[Outgoing], kind: str) -> Any:
     frames = frames.replies if isinstance(frames, Incoming) else frames
     return next(body(frame) for frame in frames if frame.kind == kind)
-
-
-def types(incoming: Incoming) -> list[TelephonyEventType]:
-    return [event.type for event in incoming.events]
 
 
 def code(incoming: Incoming) -> str:

@@ -3,18 +3,17 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tests.protocols.shown import body, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import (
     CallerEnd,
     CallerSettings,
     HasInstructions,
     Incoming,
-    Outgoing,
     ProtocolError,
     TelephonyEventType,
     agent_detects_turns,
@@ -99,22 +98,6 @@ def speech(caller: OpenAICaller) -> Incoming:
 def error(caller: OpenAICaller, code: str, event_id: str | None = None) -> Incoming:
     body = {"type": "invalid_request_error", "code": code, "message": "No.", "event_id": event_id}
     return say(caller, "error", error=body)
-
-
-def kinds(frames: Sequence[Outgoing] | None) -> list[str]:
-    return [frame.kind for frame in frames or ()]
-
-
-def types(incoming: Incoming) -> list[TelephonyEventType]:
-    return [event.type for event in incoming.events]
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
-
-
-def body(frame: Outgoing) -> Any:
-    return json.loads(frame.frame)
 
 
 class TestTheBeginning:

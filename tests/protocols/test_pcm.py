@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.protocols.hostile import check_incoming, hostile_values
+from tests.protocols.shown import frames, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
@@ -39,18 +40,6 @@ def an_agent(**options: Any) -> PcmAgent:
 
 def say(end: PcmCaller | PcmAgent, kind: str, **members: Any) -> Incoming:
     return end.receive(json.dumps({"type": kind, **members}))
-
-
-def types(incoming: Incoming) -> list[T]:
-    return [event.type for event in incoming.events]
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
-
-
-def frames(outgoing: Sequence[Outgoing]) -> list[str | bytes]:
-    return [frame.frame for frame in outgoing]
 
 
 def floats(count: int) -> bytes:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.protocols.shown import frames, rules
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.base import Incoming, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.twilio import MULAW_8K, TwilioAgent
 
@@ -35,14 +36,6 @@ def in_call() -> TwilioAgent:
     agent = an_agent()
     assert say(agent, "start", 1, start=START).findings == ()
     return agent
-
-
-def frames(outgoing: list[Outgoing]) -> list[str | bytes]:
-    return [frame.frame for frame in outgoing]
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
 
 
 class TestWhatTwilioSays:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.protocols.shown import bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import wav_header
 from tui.protocols.twilio import MULAW_8K, TWILIO, TwilioCaller, signature
@@ -40,18 +41,6 @@ def media(caller: TwilioCaller, audio: bytes = SPEECH) -> Incoming:
 
 def mark(caller: TwilioCaller, name: str) -> Incoming:
     return say(caller, "mark", mark={"name": name})
-
-
-def bodies(frames: list[Outgoing]) -> list[Any]:
-    return [json.loads(frame.frame) for frame in frames]
-
-
-def types(incoming: Incoming) -> list[T]:
-    return [event.type for event in incoming.events]
-
-
-def rules(incoming: Incoming) -> list[str]:
-    return [finding.rule for finding in incoming.findings]
 
 
 class TestTheBeginning:
