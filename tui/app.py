@@ -7,11 +7,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
-from textual import events, on, work
+from textual import events, work
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -30,11 +31,12 @@ from tui.models.text import one_line
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.palette import ActionCommands
-from tui.screens.session import SessionScreen
 from tui.screens.themes import ANSI, DARK, LIGHT
 
 if TYPE_CHECKING:
     from tui.screens.devices import DevicesScreen
+    from tui.screens.pane_screen import PaneScreen
+    from tui.screens.session import SessionScreen
 
 S = TypeVar("S", bound=Screen[Any])
 
@@ -109,7 +111,6 @@ class OpusAgentApp(EndingApp):
         self.memory = memory or ScreenMemory()
         """How the screen was left the last time, and is left this time."""
         self.settings = settings or Settings()
-        self.session = SessionScreen(bridge, self.memory.layout, self.settings.thresholds)
         self._base = base or Target(url="")
         self._profiles = tuple(profiles)
         self._recent = list(recent)
@@ -125,7 +126,7 @@ class OpusAgentApp(EndingApp):
         self._once_up = once_up
         self.crash_log = crash_log
         self._trace_callbacks = trace_callbacks
-        self.session.playhead = replay
+        self._replay = replay
         self._auto_tick = auto_tick
         self._ticks = 0
         self._timer: Timer | None = None
@@ -135,13 +136,22 @@ class OpusAgentApp(EndingApp):
         self.theme = self._shown_theme
         self.animation_level = "none"
 
+    @cached_property
+    def session(self) -> SessionScreen:
+        """The screen of calls, or of the saved session; there when it is first wanted."""
+        from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
+
+        screen = SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds)
+        screen.playhead = self._replay
+        return screen
+
     def get_default_screen(self) -> Screen[Any]:
         """The session, or what stands below the connect screen while nobody was called: nothing."""
         return Screen() if self._asks_first else self._laid_out(self.session)
 
     @property
     def _asks_first(self) -> bool:
-        return not self._demo_first and self.target is None and self.session.playhead is None
+        return not self._demo_first and self.target is None and self._replay is None
 
     def _laid_out(self, screen: S) -> S:
         """It, laid out for this terminal from the start: its first picture is styled only once."""
@@ -187,8 +197,7 @@ class OpusAgentApp(EndingApp):
 
     # what is remembered
 
-    @on(SessionScreen.LayoutChanged)
-    def remember_layout(self, event: SessionScreen.LayoutChanged) -> None:
+    def on_pane_screen_layout_changed(self, event: PaneScreen.LayoutChanged) -> None:
         """Have the next run begin with these panes."""
         self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
@@ -231,7 +240,10 @@ class OpusAgentApp(EndingApp):
         if self._on_call is not None:
             self._on_call(target)
 
-    @on(SessionScreen.CallWanted)
+    def on_session_screen_call_wanted(self) -> None:
+        """The same target once more."""
+        self.call_again()
+
     def call_again(self) -> None:
         """Call the same target once more."""
         if self.target is None:
@@ -260,7 +272,10 @@ class OpusAgentApp(EndingApp):
             self._demo_urls.add(target.url)
             return target
 
-    @on(SessionScreen.TargetWanted)
+    def on_session_screen_target_wanted(self) -> None:
+        """Another target."""
+        self.choose_target()
+
     def choose_target(self) -> None:
         """Show the connect screen."""
         from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
@@ -270,7 +285,7 @@ class OpusAgentApp(EndingApp):
             base=self._base,
             profiles=self._profiles,
             recent=self._recent,
-            protocols=self._protocols(),
+            protocols=self._protocols,
             demo=None if self._demo is None else self._start_demo,
         )
         self.push_screen(self._laid_out(form), self._target_chosen)
@@ -327,6 +342,7 @@ class OpusAgentApp(EndingApp):
     def action_help(self) -> None:
         """What the keys do here."""
         from tui.screens.help import HelpScreen
+        from tui.screens.session import SessionScreen
 
         if not isinstance(self.screen, HelpScreen):
             active = self.screen.active_bindings
@@ -360,7 +376,7 @@ class OpusAgentApp(EndingApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A saved session uses no microphone."""
-        return not (action == "devices" and self.session.playhead is not None)
+        return not (action == "devices" and self._replay is not None)
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:

@@ -118,7 +118,9 @@ async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Sta
 async def test_devices_that_are_known_before_the_form_is_built_wait_for_it(stage: Staging) -> None:
     async with stage() as s:
         await s.play([devices()])
-        screen = ConnectScreen(s.bridge, base=Target(url=""), recent=[], protocols=["audiocodes"], demo=None)
+        screen = ConnectScreen(
+            s.bridge, base=Target(url=""), recent=[], protocols=lambda: ["audiocodes"], demo=None
+        )
         screen.poll()
         await s.app.push_screen(screen)
         await s.tick()

@@ -15,10 +15,10 @@ from textual.widgets import Static
 from tui.bridge import Bridge
 from tui.models.text import one_line
 from tui.screens.actions import CALLBACKS, bindings
-from tui.screens.session import TOO_SMALL
 from tui.widgets.callback_rows import FIGURES, LAST_ERROR, SLOW_MS, CallbackRows, Column, Row
 from tui.widgets.callback_table import CallbackHeader, CallbackTable, table_places
 from tui.widgets.keys import KeyBar
+from tui.widgets.too_small import TooSmall
 
 REFRESH_NS = 500_000_000
 """The engine sends its table as often."""
@@ -48,7 +48,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(TOO_SMALL, id="too-small", markup=False)
+        yield TooSmall()
         with Vertical(id="body"):
             yield self._status
             yield self.header

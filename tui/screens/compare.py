@@ -20,9 +20,9 @@ from tui.models.events import MessageLogged, SessionEvent
 from tui.models.text import one_line
 from tui.screens.actions import COMPARE, bindings
 from tui.screens.clipboard import copy
-from tui.screens.session import TOO_SMALL
 from tui.widgets.compare import CompareView
 from tui.widgets.keys import KeyBar
+from tui.widgets.too_small import TooSmall
 
 
 class CompareScreen(Screen[None], inherit_bindings=False):
@@ -54,7 +54,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(TOO_SMALL, id="too-small", markup=False)
+        yield TooSmall()
         with Vertical(id="body"):
             yield self._head
             yield self.view

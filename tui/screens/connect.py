@@ -23,9 +23,9 @@ from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
-from tui.screens.session import TOO_SMALL
 from tui.widgets.choice import Choice
 from tui.widgets.keys import KeyBar
+from tui.widgets.too_small import TooSmall
 
 CONNECT = (
     Action(
@@ -71,10 +71,10 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         base: Target,
         profiles: Sequence[Listed] = (),
         recent: Sequence[Target],
-        protocols: Sequence[str],
+        protocols: Callable[[], Sequence[str]],
         demo: Callable[[], Target] | None,
     ) -> None:
-        """``base`` is what a target begins with whose URL is typed."""
+        """``base`` is what a target begins with whose URL is typed; ``protocols`` may take its time to tell."""
         super().__init__()
         self.bridge = bridge
         self._listed = [*profiles, *(Listed(target) for target in recent)]
@@ -84,7 +84,8 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
         self._devices: DeviceList | None = None
         self.targets = OptionList(id="targets", markup=False)
         self.url = Input(placeholder="ws://localhost:8000/…", restrict=_TYPED, id="url", compact=True)
-        self.protocol = Choice(protocols, id="protocol")
+        self._protocols = protocols
+        self.protocol = Choice([base.protocol], id="protocol")
         self.token_env = Input(placeholder="none", restrict=_TYPED, id="token", compact=True)
         self.capture = Choice(["auto"], id="in")
         self.playback = Choice(["auto", "none"], id="out")
@@ -95,7 +96,7 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Demo, profiles and recent targets, then the form."""
-        yield Static(TOO_SMALL, id="too-small", markup=False)
+        yield TooSmall()
         with Vertical(id="form"):
             heading = Content.assemble(("opusagent-tui", "bold $primary"), "  Whom shall we call?")
             yield Static(heading, id="heading")
@@ -137,6 +138,11 @@ class ConnectScreen(Screen[Target | None], inherit_bindings=False):
             self.targets.display = False
             self.url.focus()
         self.bridge.send(ListDevices())
+        self.call_after_refresh(self._offer_protocols)
+
+    def _offer_protocols(self) -> None:
+        """Behind the first picture: packages are asked which they bring."""
+        self.protocol.offer({name: name for name in self._protocols()})
 
     def poll(self) -> None:
         """Take the devices when they have come."""

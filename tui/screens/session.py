@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
@@ -36,10 +35,10 @@ from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
 from tui.widgets.strip import SessionStrip
 from tui.widgets.talk import TalkButton
+from tui.widgets.too_small import TooSmall
 from tui.widgets.writing import WriteLine
 
 _SILENT = Telemetry(at_ns=0)
-TOO_SMALL = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
 
 
 class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
@@ -75,7 +74,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield Static(TOO_SMALL, id="too-small", markup=False)
+        yield TooSmall()
         with Vertical(id="body"):
             yield self.strip
             yield self.meters
