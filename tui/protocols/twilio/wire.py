@@ -1,0 +1,70 @@
+"""What both ends of Twilio Media Streams share: the one format, and how a message is read and written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Outgoing, ProtocolError
+from tui.protocols.json_frames import Message, cut, encode
+
+MULAW = "audio/x-mulaw"
+MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType({MULAW: MULAW_8K})
+"""By ``mediaFormat.encoding``: there is one."""
+SID = re.compile(r"[A-Z]{2}[a-f0-9]{32}")
+"""How every id of Twilio's is written."""
+
+
+class TwilioMessage(Message):
+    """A message that says in ``event`` what it is. Other spellings are read as Twilio's, and remembered."""
+
+    def __init__(self, frame: str | bytes) -> None:
+        super().__init__(frame)
+        self.respelt: dict[str, str] = {}
+        self.body = self._respell(self.body)
+
+    def kind(self) -> str:
+        """What the message says it is."""
+        match self.body.get("event"):
+            case str() as event:
+                return event
+            case None if "type" in self.body:
+                hint = "it has a type, as in OpenAI's, AudioCodes' or Twilio's ConversationRelay messages"
+                raise ProtocolError("no-event", f"a message without an event ({hint})")
+            case None:
+                raise ProtocolError("no-event", "a message without an event")
+            case _:
+                raise ProtocolError("wrong-event", "a message whose event is not text")
+
+    def _respell(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        spelt: dict[str, Any] = {}
+        for name, value in body.items():
+            due = _SPELLINGS.get(name, name)
+            if due != name and due in body:
+                due = name
+            elif due != name:
+                self.respelt[name] = due
+            spelt[due] = self._respell(value) if due in _SPELT_INSIDE and isinstance(value, dict) else value
+        return spelt
+
+
+_SPELLINGS = {
+    "stream_sid": "streamSid",
+    "stream_id": "streamSid",
+    "sequence_number": "sequenceNumber",
+    "account_sid": "accountSid",
+    "call_sid": "callSid",
+    "custom_parameters": "customParameters",
+    "media_format": "mediaFormat",
+    "sample_rate": "sampleRate",
+}
+_SPELT_INSIDE = ("start", "stop", "mediaFormat")
+
+
+def outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
+    """A message with an ``event`` as the frame to send."""
+    return Outgoing(encode(message), message["event"], cut(summary), audio_ms)
