@@ -1,1 +1,1 @@
-"""Wire protocols without input or output of their own, one file each, both ends in it."""
+"""Wire protocols without input or output of their own, both ends of each."""

@@ -1,7 +1,7 @@
 """The shape of a wire protocol: two ends, no sockets, no clocks of its own, no globals.
 
-A protocol is one file with a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local
-agent plays) and a `Protocol` value that names them; it is added by one line in `tui.protocols.registry`.
+A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and a
+`Protocol` value that names them, in one file or a package; it is added by one line in `tui.protocols.registry`.
 Frames go in, telephony events and frames to send come out; everything is testable with literals.
 
 Both ends are called from one thread (the engine's or the agent's event loop).

@@ -1,48 +1,27 @@
-"""ElevenLabs Agents over WebSocket, both ends: the proof that a protocol is one file.
-
-Facts are from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/agent.asyncapi.yaml), its client
-(packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0 (conversational_ai/conversation.py)
-and its page "Client events". Where they are silent:
-
-* Nothing says where a reply begins or ends: it begins with its first audio, and ends when it has run dry
-  (`tui.protocols.implied_replies`), with an interruption, or with the words of the next. Words are sent with the
-  first audio: those that come before it belong to the reply that it begins.
-* User audio flows from the acceptance to the hang-up, as the SDKs send it: the agent finds turns by the silence.
-* An interruption without an ``event_id`` is taken to mean all audio so far.
-* What the user flushes by hand ElevenLabs has no word for: audio that comes afterwards is played, as a new reply.
-"""
+"""The caller's end of ElevenLabs Agents: the place of its clients."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
 
-from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, Protocol, UtcNow
+from tui.audio.formats import AudioFormat
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.defaults import AgentDefaults, CallerDefaults
-from tui.protocols.implied_replies import ENDS_AFTER_MS, ImpliedReplies
+from tui.protocols.defaults import CallerDefaults
+from tui.protocols.elevenlabs.wire import (
+    DEFAULT_FORMAT,
+    FORMATS,
+    INITIATION,
+    METADATA,
+    ElevenLabsMessage,
+    audio_chunk,
+    read_event_id,
+)
+from tui.protocols.implied_replies import ImpliedReplies
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 
-DEFAULT_FORMAT = "pcm_16000"
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        DEFAULT_FORMAT: AudioFormat(Encoding.PCM16, 16_000),
-        "pcm_8000": AudioFormat(Encoding.PCM16, 8_000),
-        "pcm_22050": AudioFormat(Encoding.PCM16, 22_050),
-        "pcm_24000": AudioFormat(Encoding.PCM16, 24_000),
-        "pcm_44100": AudioFormat(Encoding.PCM16, 44_100),
-        "pcm_48000": AudioFormat(Encoding.PCM16, 48_000),
-        "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
-    }
-)
-"""By ElevenLabs' names. The agent's own settings choose among them, for each direction."""
-
-_INITIATION = "conversation_initiation_client_data"
-_METADATA = "conversation_initiation_metadata"
 _OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "first_message": ("agent", "first_message"),
     "language": ("agent", "language"),
@@ -50,31 +29,6 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "voice_id": ("tts", "voice_id"),
 }
 """Where each option stands in ``conversation_config_override``."""
-
-
-class _ElevenLabsMessage(Message):
-    """A message; the user's audio is the one that does not say what it is."""
-
-    def kind(self) -> str:
-        """What the message says it is."""
-        return "user_audio_chunk" if "user_audio_chunk" in self.body else super().kind()
-
-
-def _event_id(members: Members) -> int | None:
-    """The whole number that orders the agent's events."""
-    value = members.body.get("event_id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    rule = "missing-member" if value is None else "wrong-type-member"
-    members.find(rule, "event_id is missing or no whole number, which orders the agent's events.")
-    return None
-
-
-def _audio_chunk(message: Mapping[str, Any], kind: str, whose: str, audio_ms: float) -> Outgoing:
-    return Outgoing(encode(message), kind, f"{whose} audio {audio_ms:.0f} ms", audio_ms)
-
-
-# The caller's end.
 
 
 class ElevenLabsCaller(CallerDefaults):
@@ -131,7 +85,7 @@ class ElevenLabsCaller(CallerDefaults):
         if not (self.user_stream_open and self._user_format and audio):
             return []
         audio_ms = self._user_format.duration_ms(len(audio))
-        return [_audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
+        return [audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
 
     def user_text(self, text: str) -> list[Outgoing]:
         """A typed turn."""
@@ -158,13 +112,13 @@ class ElevenLabsCaller(CallerDefaults):
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Understand one message of the agent."""
-        message = _ElevenLabsMessage(frame)
+        message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _on_metadata(self, message: Message) -> str:
         if self._user_format is not None:
-            message.find("repeated-metadata", f"{_METADATA} came in mid-call; it was ignored.")
+            message.find("repeated-metadata", f"{METADATA} came in mid-call; it was ignored.")
             return "accepted again"
         event = message.inside("conversation_initiation_metadata_event")
         conversation_id = event.text("conversation_id", required=True)
@@ -182,12 +136,10 @@ class ElevenLabsCaller(CallerDefaults):
 
     def _on_audio(self, message: Message) -> str:
         event = message.inside("audio_event")
-        audio, event_id = event.audio("audio_base_64"), _event_id(event)
+        audio, event_id = event.audio("audio_base_64"), read_event_id(event)
         message.audio_ms = self._play_format.duration_ms(len(audio))
         if self._user_format is None:
-            message.find(
-                "audio-before-metadata", f"audio came before {_METADATA}; it is played all the same."
-            )
+            message.find("audio-before-metadata", f"audio came before {METADATA}; it is played all the same.")
         late = event_id is not None and event_id <= self._cut_off[0]
         if event_id is not None:
             self._last_audio_id = max(self._last_audio_id, event_id)
@@ -200,7 +152,7 @@ class ElevenLabsCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms{', too late' if late else ''}"
 
     def _on_interruption(self, message: Message) -> str:
-        event_id = _event_id(message.inside("interruption_event"))
+        event_id = read_event_id(message.inside("interruption_event"))
         upto_id = self._last_audio_id if event_id is None else event_id
         self._cut_off = (max(upto_id, self._cut_off[0]), self._replies.stream_id)
         self._unheard.clear()
@@ -240,7 +192,7 @@ class ElevenLabsCaller(CallerDefaults):
         return f"tool call: {cut(name, 60)} {encode(call.inside('parameters').body)}"
 
     def _on_ping(self, message: Message) -> str:
-        event_id = _event_id(message.inside("ping_event"))
+        event_id = read_event_id(message.inside("ping_event"))
         if event_id is not None:
             message.replies.append(outgoing({"type": "pong", "event_id": event_id}, "pong"))
         return "ping"
@@ -264,7 +216,7 @@ class ElevenLabsCaller(CallerDefaults):
         return f"reply-{self._replies.begun + 1}"
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsCaller, Message], str]]] = {
-        _METADATA: _on_metadata,
+        METADATA: _on_metadata,
         "audio": _on_audio,
         "interruption": _on_interruption,
         "agent_response": _on_agent_response,
@@ -321,176 +273,4 @@ def _initiation(settings: CallerSettings) -> Mapping[str, Any]:
             place = place.setdefault(member, {})
         place[last] = value
     wishes = {"conversation_config_override": override, "dynamic_variables": dict(settings.params)}
-    return {"type": _INITIATION, **{name: wish for name, wish in wishes.items() if wish}}
-
-
-# The agent's end.
-
-
-class ElevenLabsAgent(AgentDefaults):
-    """The place of ElevenLabs on one socket: says its words with its audio, and pings once."""
-
-    def __init__(self, new_id: NewId, utc_now: UtcNow, *, media: str = DEFAULT_FORMAT) -> None:
-        self._conversation_id = f"conv_{new_id()}"
-        self._media = media
-        self._initiated = False
-        self._event_id = 0
-        self._open_stream_id: str | None = None
-        self._last_stream_id: str | None = None
-
-    @property
-    def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; None before the call is initiated."""
-        return FORMATS[self._media] if self._initiated else None
-
-    @property
-    def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given: the same."""
-        return self.user_format
-
-    # What the agent does.
-
-    def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply: its words."""
-        if not self._initiated:
-            return []
-        self._open_stream_id = self._last_stream_id = stream_id
-        return [self._event("agent_response", f"agent: {text}", agent_response=text)] if text else []
-
-    def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio in one message; nothing for a reply that is not open."""
-        if not (stream_id == self._open_stream_id and audio):
-            return []
-        audio_ms = FORMATS[self._media].duration_ms(len(audio))
-        event = {"audio_base_64": audio, "event_id": self._next_event_id()}
-        return [_audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
-
-    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Nothing for a complete reply; an interruption of all audio so far for one that is cut short."""
-        if stream_id == self._open_stream_id:
-            self._open_stream_id = None
-        if not (interrupted and stream_id == self._last_stream_id):
-            return []
-        self._last_stream_id = None
-        last = {"type": "interruption", "interruption_event": {"event_id": self._event_id}}
-        return [outgoing(last, f"interruption, up to {self._event_id}")]
-
-    def hypothesis(self, text: str) -> list[Outgoing]:
-        """Partial text of the user's turn."""
-        event = {"user_transcript": text, "event_id": self._next_event_id()}
-        words = {"type": "tentative_user_transcript", "tentative_user_transcription_event": event}
-        return [outgoing(words, f"user, so far: {text}")]
-
-    def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Final text of the user's turn."""
-        event = {"user_transcript": text, "event_id": self._next_event_id()}
-        return [outgoing({"type": "user_transcript", "user_transcription_event": event}, f"user: {text}")]
-
-    def hang_up(self, reason: str) -> list[Outgoing]:
-        """Nothing: the call ends with the socket."""
-        self._open_stream_id = self._last_stream_id = None
-        return []
-
-    # What the caller says.
-
-    def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the caller."""
-        message = _ElevenLabsMessage(frame)
-        handler = self._HANDLERS.get(message.kind())
-        if handler and not self._initiated and message.kind() != _INITIATION:
-            message.find("message-before-initiation", f"{message.kind()} came before {_INITIATION}.")
-        return message.incoming(handler(self, message) if handler else message.unknown())
-
-    def _on_initiation(self, message: Message) -> str:
-        if self._initiated:
-            message.find("repeated-initiation", f"{_INITIATION} came in mid-call; it was ignored.")
-            return "initiate again"
-        self._initiated = True
-        formats = {"agent_output_audio_format": self._media, "user_input_audio_format": self._media}
-        event = {"conversation_id": self._conversation_id, **formats}
-        metadata = {"type": _METADATA, "conversation_initiation_metadata_event": event}
-        message.event(Type.SESSION_INITIATE, format=self.user_format, params=message.body)
-        message.event(Type.CALL_STARTED, params=message.inside("dynamic_variables").body)
-        message.replies.append(outgoing(metadata, f"accepted {self._media}"))
-        message.replies.append(self._event("ping", "ping", ping_ms=None))
-        return "initiate"
-
-    def _on_user_audio(self, message: Message) -> str:
-        coding, audio = FORMATS[self._media], message.audio("user_audio_chunk")
-        message.audio_ms = coding.duration_ms(len(audio))
-        if audio and self._initiated:
-            message.event(Type.USER_STREAM_CHUNK, format=coding, audio=audio)
-        return f"user audio {message.audio_ms:.0f} ms"
-
-    def _on_user_message(self, message: Message) -> str:
-        text = message.text("text", required=True)
-        message.event(Type.USER_TEXT, text=text)
-        return f"message: {text}"
-
-    def _on_tool_result(self, message: Message) -> str:
-        call_id, result = message.ident("tool_call_id", required=True), message.text("result", required=True)
-        message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=result)
-        return f"tool result: {result}"
-
-    def _on_pong(self, message: Message) -> str:
-        _event_id(message)
-        return "pong"
-
-    def _on_news(self, message: Message) -> str:
-        text = message.body.get("text")
-        return f"{message.kind()}: {text}" if isinstance(text, str) else message.kind()
-
-    def _event(self, kind: str, summary: str, **members: Any) -> Outgoing:
-        event = {**members, "event_id": self._next_event_id()}
-        return outgoing({"type": kind, f"{kind}_event": event}, summary)
-
-    def _next_event_id(self) -> int:
-        self._event_id += 1
-        return self._event_id
-
-    _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsAgent, Message], str]]] = {
-        _INITIATION: _on_initiation,
-        "user_audio_chunk": _on_user_audio,
-        "user_message": _on_user_message,
-        "client_tool_result": _on_tool_result,
-        "pong": _on_pong,
-        **dict.fromkeys(
-            (
-                "contextual_update",
-                "feedback",
-                "mcp_tool_approval_result",
-                "multimodal_message",
-                "user_activity",
-            ),
-            _on_news,
-        ),
-    }
-
-
-# The protocol.
-
-
-def _headers(token: str, url: str) -> Mapping[str, str]:
-    return {"xi-api-key": token} if token else {}
-
-
-def _url_notice(url: str) -> str:
-    parts = urlsplit(url)
-    if not (parts.hostname or "").endswith("elevenlabs.io") or parse_qs(parts.query).get("agent_id"):
-        return ""
-    return "ElevenLabs asks for the agent in the URL: end it in ?agent_id=ID."
-
-
-ELEVENLABS = Protocol(
-    name="elevenlabs",
-    title="ElevenLabs Agents",
-    path="/v1/convai/conversation",
-    caller=ElevenLabsCaller,
-    agent=ElevenLabsAgent,
-    formats=FORMATS,
-    audio_members=("audio_event.audio_base_64", "user_audio_chunk"),
-    headers=_headers,
-    url_notice=_url_notice,
-    continuous=True,
-    reply_ends_after_ms=ENDS_AFTER_MS,
-)
+    return {"type": INITIATION, **{name: wish for name, wish in wishes.items() if wish}}

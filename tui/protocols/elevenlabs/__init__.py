@@ -1,0 +1,52 @@
+"""ElevenLabs Agents over WebSocket, both ends.
+
+Facts are from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/agent.asyncapi.yaml), its client
+(packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0 (conversational_ai/conversation.py)
+and its page "Client events". Where they are silent:
+
+* Nothing says where a reply begins or ends: it begins with its first audio, and ends when it has run dry
+  (`tui.protocols.implied_replies`), with an interruption, or with the words of the next. Words are sent with the
+  first audio: those that come before it belong to the reply that it begins.
+* User audio flows from the acceptance to the hang-up, as the SDKs send it: the agent finds turns by the silence.
+* An interruption without an ``event_id`` is taken to mean all audio so far.
+* What the user flushes by hand ElevenLabs has no word for: audio that comes afterwards is played, as a new reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlsplit
+
+from tui.protocols.base import Protocol
+from tui.protocols.elevenlabs.agent import ElevenLabsAgent
+from tui.protocols.elevenlabs.caller import ElevenLabsCaller
+from tui.protocols.elevenlabs.wire import DEFAULT_FORMAT, FORMATS
+from tui.protocols.implied_replies import ENDS_AFTER_MS
+
+__all__ = ["DEFAULT_FORMAT", "ELEVENLABS", "FORMATS", "ElevenLabsAgent", "ElevenLabsCaller"]
+
+
+def _headers(token: str, url: str) -> Mapping[str, str]:
+    return {"xi-api-key": token} if token else {}
+
+
+def _url_notice(url: str) -> str:
+    parts = urlsplit(url)
+    if not (parts.hostname or "").endswith("elevenlabs.io") or parse_qs(parts.query).get("agent_id"):
+        return ""
+    return "ElevenLabs asks for the agent in the URL: end it in ?agent_id=ID."
+
+
+ELEVENLABS = Protocol(
+    name="elevenlabs",
+    title="ElevenLabs Agents",
+    path="/v1/convai/conversation",
+    caller=ElevenLabsCaller,
+    agent=ElevenLabsAgent,
+    formats=FORMATS,
+    audio_members=("audio_event.audio_base_64", "user_audio_chunk"),
+    headers=_headers,
+    url_notice=_url_notice,
+    continuous=True,
+    reply_ends_after_ms=ENDS_AFTER_MS,
+)

@@ -1,0 +1,51 @@
+"""What both ends of ElevenLabs Agents share: formats, names, and how a message is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Outgoing
+from tui.protocols.json_frames import Members, Message, encode
+
+DEFAULT_FORMAT = "pcm_16000"
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        DEFAULT_FORMAT: AudioFormat(Encoding.PCM16, 16_000),
+        "pcm_8000": AudioFormat(Encoding.PCM16, 8_000),
+        "pcm_22050": AudioFormat(Encoding.PCM16, 22_050),
+        "pcm_24000": AudioFormat(Encoding.PCM16, 24_000),
+        "pcm_44100": AudioFormat(Encoding.PCM16, 44_100),
+        "pcm_48000": AudioFormat(Encoding.PCM16, 48_000),
+        "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
+    }
+)
+"""By ElevenLabs' names. The agent's own settings choose among them, for each direction."""
+
+INITIATION = "conversation_initiation_client_data"
+METADATA = "conversation_initiation_metadata"
+
+
+class ElevenLabsMessage(Message):
+    """A message; the user's audio is the one that does not say what it is."""
+
+    def kind(self) -> str:
+        """What the message says it is."""
+        return "user_audio_chunk" if "user_audio_chunk" in self.body else super().kind()
+
+
+def read_event_id(members: Members) -> int | None:
+    """The whole number that orders the agent's events."""
+    value = members.body.get("event_id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    rule = "missing-member" if value is None else "wrong-type-member"
+    members.find(rule, "event_id is missing or no whole number, which orders the agent's events.")
+    return None
+
+
+def audio_chunk(message: Mapping[str, Any], kind: str, whose: str, audio_ms: float) -> Outgoing:
+    """A message with audio, the user's or the agent's, as the frame to send."""
+    return Outgoing(encode(message), kind, f"{whose} audio {audio_ms:.0f} ms", audio_ms)
