@@ -1,0 +1,42 @@
+"""Plain PCM over a websocket, both ends: what home-made voice servers speak. There is no standard.
+
+A binary frame is 16-bit little-endian mono PCM, of any length, in either direction, at a rate that both sides
+know. Text is control, mostly JSON that says in ``type`` (or ``event``, ``action``, ``op``) what it is; what is
+in common use is understood, anything else is shown as an event. Where practice differs:
+
+* Nothing accepts a call, and user audio flows from the beginning, silence included, because servers find the
+  end of a turn by it. The option ``end`` is for those that want to be told instead.
+* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame, else when it has run dry
+  (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.protocols.base import Protocol
+from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.pcm.agent import PcmAgent
+from tui.protocols.pcm.caller import PcmCaller
+from tui.protocols.pcm.wire import DEFAULT_RATE, FORMATS
+
+__all__ = ["DEFAULT_RATE", "FORMATS", "PCM", "PcmAgent", "PcmCaller"]
+
+
+def _headers(token: str, url: str) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+PCM = Protocol(
+    name="pcm",
+    title="Plain PCM",
+    path="/pcm",
+    caller=PcmCaller,
+    agent=PcmAgent,
+    formats=FORMATS,
+    audio_members=("audio", "data"),
+    headers=_headers,
+    accepted_on_open=True,
+    continuous=True,
+    reply_ends_after_ms=ENDS_AFTER_MS,
+)

@@ -1,0 +1,158 @@
+"""The agent's end of plain PCM: the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Finding, Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults
+from tui.protocols.json_frames import Message, encode, outgoing
+from tui.protocols.pcm.wire import DEFAULT_RATE, END, PONG, Samples, audio_frame, rate_in, read_text
+
+
+class PcmAgent(AgentDefaults):
+    """The server on one socket: announces its rates, ends its replies, says its words as transcripts."""
+
+    def __init__(
+        self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None
+    ) -> None:
+        self._user_format = AudioFormat(Encoding.PCM16, rate)
+        self._play_format = AudioFormat(Encoding.PCM16, play_rate or rate)
+        self._in_call = False
+        self._user_speaks = False
+        self._open_stream_id: str | None = None
+        self._last_stream_id: str | None = None
+        self._samples = Samples()
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What the user's audio arrives in; a hello may change it."""
+        return self._user_format
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """What `say_audio` has to be given."""
+        return self._play_format
+
+    # What the agent does.
+
+    def opened(self) -> list[Outgoing]:
+        """Announce the rates."""
+        rates = {"sample_rate": self._user_format.rate, "output_sample_rate": self._play_format.rate}
+        return [outgoing({"type": "ready", **rates}, f"ready, sends {self._play_format}")]
+
+    def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
+        """Begin a reply: its words; one that is still open ends here."""
+        before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
+        self._open_stream_id = self._last_stream_id = stream_id
+        return [*before, _transcript("agent", text)] if text else before
+
+    def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
+        """Reply audio in one frame; nothing for a reply that is not open."""
+        if not (stream_id == self._open_stream_id and audio):
+            return []
+        return [audio_frame(audio, self._play_format, "agent")]
+
+    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+        """Complete a reply, or flush it, even when all of it was sent already."""
+        was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
+        self._open_stream_id = None if was_open else self._open_stream_id
+        if interrupted and was_last:
+            self._last_stream_id = None
+            return [outgoing({"type": "interrupt"}, "interrupt")]
+        return [outgoing({"type": "end"}, "end")] if was_open else []
+
+    def hypothesis(self, text: str) -> list[Outgoing]:
+        """Partial text of the user's turn."""
+        return [_transcript("user", text, final=False)]
+
+    def recognition(self, text: str, confidence: float) -> list[Outgoing]:
+        """Final text of the user's turn."""
+        return [_transcript("user", text)]
+
+    def hang_up(self, reason: str) -> list[Outgoing]:
+        """Nothing: the call ends with the socket."""
+        self._open_stream_id = self._last_stream_id = None
+        return []
+
+    # What the caller says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one frame of the caller. The first of any kind begins the call."""
+        if isinstance(frame, bytes):
+            return self._receive_audio(frame)
+        message = read_text(frame)
+        if isinstance(message, Incoming):
+            return message
+        return message.incoming(self._HANDLERS.get(message.kind(), PcmAgent._on_other)(self, message))
+
+    def _receive_audio(self, frame: bytes) -> Incoming:
+        if not frame:
+            return Incoming(kind="audio", summary="end of audio", events=tuple(self._end_turn()))
+        findings: list[Finding] = []
+        audio = self._samples.read(frame, findings)
+        audio_ms = self._user_format.duration_ms(len(audio))
+        events = self._begin_call({})
+        if not self._user_speaks:
+            self._user_speaks = True
+            events.append(TelephonyEvent(type=Type.USER_STREAM_START, format=self._user_format))
+        if audio:
+            chunk = TelephonyEvent(type=Type.USER_STREAM_CHUNK, format=self._user_format, audio=audio)
+            events.append(chunk)
+        return Incoming(
+            kind="audio",
+            summary=f"user audio {audio_ms:.0f} ms",
+            audio_ms=audio_ms,
+            events=tuple(events),
+            findings=tuple(findings),
+        )
+
+    def _on_start(self, message: Message) -> str:
+        rate, channels = rate_in(message, "sample_rate"), message.number("channels")
+        encoding = message.text("encoding")
+        if channels not in (None, 1) or encoding not in ("", "pcm_s16le"):
+            message.find("other-format", "16-bit little-endian mono PCM is due (pcm_s16le, 1 channel).")
+        if rate:
+            self._user_format = AudioFormat(Encoding.PCM16, rate)
+        message.events += self._begin_call(message.body)
+        return f"start, {self._user_format}"
+
+    def _on_end(self, message: Message) -> str:
+        message.events += self._end_turn()
+        return message.kind()
+
+    def _on_ping(self, message: Message) -> str:
+        message.replies.append(PONG)
+        return "ping"
+
+    def _on_other(self, message: Message) -> str:
+        return f"{message.kind()}: {encode(message.body)}"
+
+    def _begin_call(self, params: Mapping[str, Any]) -> list[TelephonyEvent]:
+        if self._in_call:
+            return []
+        self._in_call = True
+        return [
+            TelephonyEvent(type=Type.SESSION_INITIATE, format=self._user_format, params=params),
+            TelephonyEvent(type=Type.CALL_STARTED),
+        ]
+
+    def _end_turn(self) -> list[TelephonyEvent]:
+        if not self._user_speaks:
+            return []
+        self._user_speaks = False
+        return [TelephonyEvent(type=Type.USER_STREAM_STOP)]
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[PcmAgent, Message], str]]] = {
+        "start": _on_start,
+        "ping": _on_ping,
+        **dict.fromkeys(END, _on_end),
+    }
+
+
+def _transcript(role: str, text: str, *, final: bool = True) -> Outgoing:
+    words = {"type": "transcript", "role": role, "text": text, "final": final}
+    return outgoing(words, f"{role}{'' if final else ', so far'}: {text}")

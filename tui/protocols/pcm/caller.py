@@ -1,0 +1,236 @@
+"""The caller's end of plain PCM: the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import CallerSettings, Finding, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import CallerDefaults
+from tui.protocols.implied_replies import ImpliedReplies
+from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+from tui.protocols.pcm.wire import (
+    DEFAULT_RATE,
+    END,
+    FLUSH,
+    FORMATS,
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    PONG,
+    Samples,
+    audio_frame,
+    rate_in,
+    read_text,
+)
+
+_OPTIONS = ("rate", "play_rate", "hello", "end")
+
+
+class PcmCaller(CallerDefaults):
+    """The client in one call.
+
+    Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
+    agent's (default: the same; a ``ready`` that names an ``output_sample_rate`` changes it), ``hello`` (``on``:
+    begin with ``{"type":"start",…}``), ``end`` (``on``: send ``{"type":"end"}`` and no more audio when the
+    user stops).
+    """
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        options = settings.options
+        _check_settings(settings)
+        offered = FORMATS[settings.formats[0]].rate if settings.formats else DEFAULT_RATE
+        rate = _rate_option(options, "rate", offered)
+        self._user_format = AudioFormat(Encoding.PCM16, rate)
+        self._play_format = AudioFormat(Encoding.PCM16, _rate_option(options, "play_rate", rate))
+        self._says_hello = _switch(options, "hello")
+        self._says_end = _switch(options, "end")
+        self._in_call = False
+        self._user_speaks = False
+        self._replies = ImpliedReplies()
+        self._samples = Samples()
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """What `user_audio` carries."""
+        return self._user_format
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """What replies are expected in."""
+        return self._play_format
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Whether audio may flow: always in a call, unless the agent is told when the user stops."""
+        return self._in_call and (self._user_speaks or not self._says_end)
+
+    @property
+    def agent_detects_turns(self) -> bool:
+        """Whether the agent hears the end of a turn by itself, rather than being told."""
+        return not self._says_end
+
+    # What the user does.
+
+    def opened(self) -> list[Outgoing]:
+        """The hello, if there is to be one."""
+        self._in_call = True
+        if not self._says_hello:
+            return []
+        audio = {"sample_rate": self._user_format.rate, "channels": 1, "encoding": "pcm_s16le"}
+        return [outgoing({"type": "start", **audio}, f"start, {self._user_format}")]
+
+    def start_user_stream(self) -> list[Outgoing]:
+        """Nothing: the audio itself says so."""
+        self._user_speaks = True
+        return []
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """User audio, in a frame as long as it is."""
+        if not (self.user_stream_open and audio):
+            return []
+        return [audio_frame(audio, self._user_format, "user")]
+
+    def stop_user_stream(self) -> list[Outgoing]:
+        """The user is done: told, or to be heard by the silence that follows."""
+        was_open, self._user_speaks = self.user_stream_open, False
+        return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
+
+    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Nothing is told; audio that comes from now on is another reply."""
+        self._replies.finished(stream_id)
+        return []
+
+    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Nothing is told; audio that comes from now on is another reply."""
+        self._replies.finished(stream_id)
+        return []
+
+    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
+        """End a turn that is open; the call ends with the socket."""
+        frames = self.stop_user_stream()
+        self._in_call = False
+        return frames
+
+    # What the agent says.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Understand one frame of the agent."""
+        if isinstance(frame, bytes):
+            return self._receive_audio(frame)
+        message = read_text(frame)
+        if isinstance(message, Incoming):
+            return message
+        return message.incoming(self._HANDLERS.get(message.kind(), PcmCaller._on_other)(self, message))
+
+    def _receive_audio(self, frame: bytes) -> Incoming:
+        if not frame:
+            return Incoming(kind="audio", summary="end of audio", events=tuple(self._replies.stop()))
+        findings: list[Finding] = []
+        audio = self._samples.read(frame, findings)
+        audio_ms = self._play_format.duration_ms(len(audio))
+        return Incoming(
+            kind="audio",
+            summary=f"agent audio {audio_ms:.0f} ms",
+            audio_ms=audio_ms,
+            events=tuple(self._replies.audio(audio, self._play_format)) if audio else (),
+            findings=tuple(findings),
+        )
+
+    def _on_ready(self, message: Message) -> str:
+        user_rate = rate_in(message, "input_sample_rate", "sample_rate")
+        if user_rate not in (None, self._user_format.rate):
+            text = f"The agent wants {user_rate} Hz; it is sent {self._user_format.rate} Hz (option rate)."
+            message.find("other-rate", text)
+        play_rate = rate_in(message, "output_sample_rate")
+        if play_rate:
+            self._play_format = AudioFormat(Encoding.PCM16, play_rate)
+        message.event(Type.CONFIG, params=message.body)
+        return f"ready, sends {self._play_format}"
+
+    def _on_transcript(self, message: Message) -> str:
+        inner = message.inside("data") if isinstance(message.body.get("data"), dict) else message
+        text, role = inner.text("text", required=True), (inner.text("role") or message.text("role")).lower()
+        final = _is_final(inner)
+        if role in ("", "user", "caller", "human"):
+            message.event(Type.SPEECH_RECOGNITION if final else Type.SPEECH_HYPOTHESIS, text=text)
+        else:
+            # Between replies nobody can tell whether it belongs to the last or to the next.
+            stream_id = self._replies.stream_id if self._replies.open else ""
+            message.event(Type.AGENT_TEXT, text=text, stream_id=stream_id, final=final)
+        return f"{role or 'user'}{'' if final else ', so far'}: {text}"
+
+    def _on_audio(self, message: Message) -> str:
+        name = "audio" if message.has("audio") else "data"
+        audio = self._samples.read(message.audio(name), message.findings)
+        message.audio_ms = self._play_format.duration_ms(len(audio))
+        if audio:
+            message.events += self._replies.audio(audio, self._play_format)
+        return f"agent audio {message.audio_ms:.0f} ms"
+
+    def _on_flush(self, message: Message) -> str:
+        message.events += self._replies.clear(message.kind())
+        return message.kind()
+
+    def _on_end(self, message: Message) -> str:
+        message.events += self._replies.stop(message.kind())
+        return message.kind()
+
+    def _on_error(self, message: Message) -> str:
+        members = [message.body.get(name) for name in ("message", "error", "reason", "detail")]
+        told = [member for member in members if isinstance(member, str)]
+        reason, code = told[0] if told else cut(encode(message.body)), message.body.get("code")
+        message.event(Type.AGENT_ERROR, reason=reason, code=str(code) if isinstance(code, str | int) else "")
+        return f"error: {reason}"
+
+    def _on_ping(self, message: Message) -> str:
+        message.replies.append(PONG)
+        return "ping"
+
+    def _on_other(self, message: Message) -> str:
+        return f"{message.kind()}: {encode(message.body)}"
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[PcmCaller, Message], str]]] = {
+        "ready": _on_ready,
+        "transcript": _on_transcript,
+        "audio": _on_audio,
+        "error": _on_error,
+        "ping": _on_ping,
+        **dict.fromkeys(FLUSH, _on_flush),
+        **dict.fromkeys(END, _on_end),
+    }
+
+
+def _is_final(members: Members) -> bool:
+    """In whatever words: whether no better text will follow."""
+    for name, final in (("final", True), ("is_final", True), ("partial", False)):
+        flag = members.flag(name)
+        if flag is not None:
+            return flag is final
+    return True
+
+
+def _check_settings(settings: CallerSettings) -> None:
+    for name in settings.options:
+        if name not in _OPTIONS:
+            raise ValueError(f"Plain PCM has no option {name!r}; known are {', '.join(_OPTIONS)}.")
+    for media in settings.formats:
+        if media not in FORMATS:
+            raise ValueError(f"Plain PCM knows no audio format {media!r}; known are {', '.join(FORMATS)}.")
+
+
+def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:
+    text = options.get(name, str(default))
+    rate = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
+        limits = f"a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
+        raise ValueError(f"The option {name} is {limits} (Hz), not {cut(text, 60)!r}.")
+    return rate
+
+
+def _switch(options: Mapping[str, str], name: str) -> bool:
+    value = options.get(name, "off")
+    if value not in ("on", "off"):
+        raise ValueError(f"The option {name} is on or off, not {cut(value, 60)!r}.")
+    return value == "on"

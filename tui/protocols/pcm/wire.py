@@ -1,0 +1,96 @@
+"""What both ends of plain PCM share: rates, words, and what a frame holds."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError
+from tui.protocols.json_frames import Members, Message, cut, encode, outgoing, strip_wav_header
+
+DEFAULT_RATE = 16_000
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        f"pcm_{rate}": AudioFormat(Encoding.PCM16, rate)
+        for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
+    }
+)
+"""The usual rates, by a name for ``--format``; the option ``rate`` takes any."""
+
+LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
+FLUSH = ("interrupt", "clear", "cancel")
+END = ("end", "stop", "eos")
+PONG = outgoing({"type": "pong"}, "pong")
+_WORDS = frozenset({"ready", "ping", "pong", *FLUSH, *END})
+"""What is understood as a bare word too."""
+_KIND_MEMBERS = ("type", "event", "action", "op")
+_SNIFFED_FLOATS = 64
+
+
+class PcmMessage(Message):
+    """A JSON text, which may say in one of several members what it is, or not at all."""
+
+    def kind(self) -> str:
+        """What it says it is, in lower case; "json" where it does not."""
+        named = (self.body.get(member) for member in _KIND_MEMBERS)
+        return next((kind.lower() for kind in named if isinstance(kind, str) and kind), "json")
+
+
+def read_text(frame: str) -> PcmMessage | Incoming:
+    """A text as a message; as what it is where it is neither JSON nor a word that is understood."""
+    text = frame.strip()
+    if text.startswith("{"):
+        return PcmMessage(text)
+    if (word := text[:20].lower()) in _WORDS:
+        return PcmMessage(encode({"type": word}))
+    try:
+        frame.encode()
+    except UnicodeError as error:
+        raise ProtocolError("not-utf8", "text that is not valid Unicode") from error
+    return Incoming(kind="text", summary=cut(text))
+
+
+def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
+    """Audio, the user's or the agent's, as the frame to send."""
+    audio_ms = coding.duration_ms(len(audio))
+    return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
+
+
+class Samples:
+    """What binary frames of one direction hold, and what is wrong with it."""
+
+    def __init__(self) -> None:
+        self._floats_told = False
+
+    def read(self, frame: bytes, findings: list[Finding]) -> bytes:
+        """The samples of one frame."""
+        audio, had_header = strip_wav_header(frame)
+        if had_header:
+            findings.append(Finding("wav-header", "The audio begins with a WAV header, which was taken off."))
+        if not self._floats_told and _looks_like_floats(audio):
+            self._floats_told = True
+            text = "The samples look like 32-bit floats, which sound as noise; 16-bit integers are due."
+            findings.append(Finding("float-samples", text))
+        return audio
+
+
+def _looks_like_floats(audio: bytes) -> bool:
+    """Whether the first samples, read as 32-bit floats, are in -1..1, and most of them neither 0 nor tiny."""
+    if len(audio) % 4 or len(audio) < 4 * _SNIFFED_FLOATS:
+        return False
+    values = [value for value in struct.unpack_from(f"<{_SNIFFED_FLOATS}f", audio) if value]
+    return 2 * len(values) > _SNIFFED_FLOATS and all(1e-7 < abs(value) <= 1.0 for value in values)
+
+
+def rate_in(members: Members, *names: str) -> int | None:
+    """The first of the members that is there, if it is a rate."""
+    name = next(filter(members.has, names), "")
+    rate = members.number(name) if name else None
+    if rate is None:
+        return None
+    if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
+        members.find("strange-rate", f"{name} is {rate:g}; {LOWEST_RATE} to {HIGHEST_RATE} Hz is due.")
+        return None
+    return int(rate)
