@@ -22,7 +22,7 @@ from tui.handlers.agent_events import AgentEvents
 from tui.handlers.ending import Ending
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
-from tui.handlers.self_check import CLOCK_LIMIT_MS, SEND_LIMIT_MS, SelfCheck
+from tui.handlers.self_check import SelfCheck
 from tui.handlers.tools_file import Tool
 from tui.handlers.user_audio import UserAudio
 from tui.handlers.user_commands import UserCommands
@@ -242,27 +242,10 @@ class LiveSession:
             self._log.tell_counts()
             self.journal.tell_losses()
             if watches % TELEMETRY_EVERY_WATCHES == 0:
-                self._telemetry(self._health(self._clock_ns()))
+                self._telemetry(self._self_check.telemetry(self.audio, self._user_audio.pace))
             due_ns = self._clock_ns() + int(WATCH_INTERVAL_S * 1e9)
             await asyncio.sleep(WATCH_INTERVAL_S)
             self._self_check.woke(due_ns)
-
-    def _health(self, now_ns: int) -> e.Telemetry:
-        """The levels of audio, and how late the program itself is."""
-        pace = self._user_audio.pace
-        send_late_ms = pace.worst_ms(now_ns)
-        self._self_check.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
-        speaker = self.audio.playback.speaker
-        moved_ms = speaker.clock_moved_ms if speaker else 0.0
-        clock = "the speaker's clock, which is settling,"
-        self._self_check.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
-        return msgspec.structs.replace(
-            self.audio.telemetry(now_ns),
-            loop_lag_ms=self._self_check.loop_lag_ms(now_ns),
-            send_late_ms=send_late_ms,
-            send_p50_ms=pace.percentile_ms(0.5),
-            send_p99_ms=pace.percentile_ms(0.99),
-        )
 
     def _tell_late_results(self) -> None:
         late = self.functions.late_results - int(self.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))

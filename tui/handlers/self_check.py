@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
+from tui.handlers.send_pace import SendPace
 from tui.models import events as e
+from tui.models.audio_manager import AudioManager
 
 LOOP_LIMIT_MS = 30.0
 """Arrival times are taken by the loop: later than this they are off by more than a block."""
@@ -17,7 +21,10 @@ _NS_PER_MS = 1_000_000
 
 
 class SelfCheck:
-    """Measures how late the loop wakes. ``emit`` is told, at most once a second, what was later than it may be."""
+    """Judges the loop, sending and the speaker's clock. On the loop it watches.
+
+    ``emit`` is told, at most once a second of each, what was later than it may be.
+    """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
         self._emit = emit
@@ -32,6 +39,23 @@ class SelfCheck:
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
+    def telemetry(self, audio: AudioManager, pace: SendPace) -> e.Telemetry:
+        """The levels of audio, and how late the program itself is."""
+        now_ns = self._clock_ns()
+        send_late_ms = pace.worst_ms(now_ns)
+        self.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
+        speaker = audio.playback.speaker
+        moved_ms = speaker.clock_moved_ms if speaker else 0.0
+        clock = "the speaker's clock, which is settling,"
+        self.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
+        return msgspec.structs.replace(
+            audio.telemetry(now_ns),
+            loop_lag_ms=self._loop_lag_ms(now_ns),
+            send_late_ms=send_late_ms,
+            send_p50_ms=pace.percentile_ms(0.5),
+            send_p99_ms=pace.percentile_ms(0.99),
+        )
+
     def judge(
         self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
     ) -> None:
@@ -41,7 +65,7 @@ class SelfCheck:
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * _NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
-    def loop_lag_ms(self, now_ns: int) -> float | None:
+    def _loop_lag_ms(self, now_ns: int) -> float | None:
         """The worst of the last second; None before the first."""
         while self._lags and self._lags[0][0] < now_ns - _SECOND_NS:
             self._lags.popleft()
