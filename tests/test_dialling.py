@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tui.dialling import DiallingError, settle
 from tui.models.target import Target
-from tui.protocols.twiml import form_signature
+from tui.protocols.twilio.twiml import form_signature
 
 TWIML = """<?xml version="1.0"?><Response><Connect><Stream url="wss://agent.example.test/media">
 <Parameter name="scenario" value="smoke"/><Parameter name="lang" value="en"/></Stream></Connect></Response>"""

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tui.models.target import Target
-from tui.protocols import detect, twiml
+from tui.protocols import detect
+from tui.protocols.twilio import twiml
 from tui.websocket.client import ConnectionFailed, WebSocketClient
 
 AUTO = "auto"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.protocols.twiml import (
+from tui.protocols.twilio.twiml import (
     MAX_BYTES,
     TwimlError,
     TwimlStream,
