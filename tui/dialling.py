@@ -11,6 +11,7 @@ import msgspec
 
 from tui.models.target import Target
 from tui.protocols import detect
+from tui.protocols.base import bearer
 from tui.protocols.twilio import twiml
 from tui.websocket.client import ConnectionFailed, WebSocketClient
 
@@ -43,10 +44,8 @@ async def settle(target: Target) -> Dialled:
 
 async def _listen(target: Target) -> detect.Guess:
     """Open the socket for a moment: some agents speak first."""
-    bearer = {"Authorization": f"Bearer {target.token}"} if target.token else {}
-    client = WebSocketClient(
-        target.url, headers={**bearer, **target.headers}, insecure=target.insecure, cacert=target.cacert
-    )
+    headers = {**bearer(target.token, target.url), **target.headers}
+    client = WebSocketClient(target.url, headers=headers, insecure=target.insecure, cacert=target.cacert)
     try:
         await client.open(target.connect_timeout_s)
     except ConnectionFailed as failure:

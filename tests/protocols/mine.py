@@ -117,5 +117,4 @@ MINE = Protocol(
     agent=MyAgent,
     formats={"pcm_16000": PCM_16K},
     audio_members=("audio",),
-    headers=lambda token, url: {"Authorization": f"Bearer {token}"},
 )

@@ -202,6 +202,11 @@ class TestTheExampleOfThePage:
         assert links
         assert all((README.parent / link).exists() for link in links)
 
+    def test_a_token_goes_where_most_agents_look_for_it(self) -> None:
+        headers = protocol_named(str(EXAMPLE)).headers
+        assert headers("secret", "ws://localhost/") == {"Authorization": "Bearer secret"}
+        assert headers("", "ws://localhost/") == {}
+
     def test_its_ends_hold_a_call(self) -> None:
         mine = protocol_named(str(EXAMPLE))
         call = _Call(mine)

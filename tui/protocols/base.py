@@ -371,6 +371,11 @@ UtcNow = Callable[[], str]
 """The wall clock as ISO 8601 with milliseconds and ``Z``, for messages that carry a timestamp."""
 
 
+def bearer(token: str, url: str) -> Mapping[str, str]:
+    """The header that carries a token where the protocol has no other; none without a token."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def _as_given(url: str, options: Mapping[str, str]) -> str:
     return url
 
@@ -396,7 +401,7 @@ class Protocol(msgspec.Struct, frozen=True):
     caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
     formats: Mapping[str, AudioFormat]
     """Formats it can carry, by its own names."""
-    headers: Callable[[str, str], Mapping[str, str]]
+    headers: Callable[[str, str], Mapping[str, str]] = bearer
     """From a token and the URL that is dialled to the request headers that carry, or prove, the token."""
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
     """Left out where there is no agent's end: the local agent does not answer such a protocol."""

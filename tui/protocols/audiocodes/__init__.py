@@ -11,18 +11,12 @@ bot-conversation.ts), and from the integrations of Deepgram and Rasa. Where they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tui.protocols.audiocodes.agent import AudioCodesAgent
 from tui.protocols.audiocodes.caller import AudioCodesCaller
 from tui.protocols.audiocodes.wire import DEFAULT_FORMAT, DEFAULT_OFFER, FORMATS
 from tui.protocols.base import Protocol
 
 __all__ = ["AUDIOCODES", "DEFAULT_FORMAT", "DEFAULT_OFFER", "FORMATS", "AudioCodesAgent", "AudioCodesCaller"]
-
-
-def _headers(token: str, url: str) -> Mapping[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 AUDIOCODES = Protocol(
@@ -33,5 +27,4 @@ AUDIOCODES = Protocol(
     agent=AudioCodesAgent,
     formats=FORMATS,
     audio_members=("audioChunk",),
-    headers=_headers,
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from tui.protocols.base import Protocol
+from tui.protocols.base import Protocol, bearer
 from tui.protocols.openai_realtime.agent import OpenAIAgent
 from tui.protocols.openai_realtime.caller import OpenAICaller
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS
@@ -39,12 +39,10 @@ def connect_url(url: str, model: str) -> str:
 
 
 def _headers(token: str, url: str) -> Mapping[str, str]:
-    if not token:
-        return {}
     # Azure takes its own keys in a header of their own, and Entra's tokens like everybody else.
-    if _is_azure(url) and not token.startswith(_JSON_WEB_TOKEN):
+    if token and _is_azure(url) and not token.startswith(_JSON_WEB_TOKEN):
         return {"api-key": token}
-    return {"Authorization": f"Bearer {token}"}
+    return bearer(token, url)
 
 
 def _url_notice(url: str) -> str:

@@ -12,8 +12,6 @@ in common use is understood, anything else is shown as an event. Where practice 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tui.protocols.base import Protocol
 from tui.protocols.implied_replies import ENDS_AFTER_MS
 from tui.protocols.pcm.agent import PcmAgent
@@ -21,10 +19,6 @@ from tui.protocols.pcm.caller import PcmCaller
 from tui.protocols.pcm.wire import DEFAULT_RATE, FORMATS
 
 __all__ = ["DEFAULT_RATE", "FORMATS", "PCM", "PcmAgent", "PcmCaller"]
-
-
-def _headers(token: str, url: str) -> Mapping[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 PCM = Protocol(
@@ -35,7 +29,6 @@ PCM = Protocol(
     agent=PcmAgent,
     formats=FORMATS,
     audio_members=("audio", "data"),
-    headers=_headers,
     accepted_on_open=True,
     continuous=True,
     reply_ends_after_ms=ENDS_AFTER_MS,
