@@ -52,21 +52,6 @@ class LogScreen(Screen[None]):
         """Whether something is searched for, and ``n`` finds the next."""
         return self.log_pane.pattern is not None
 
-    def check_log_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """True: applies. None: not now. False: another action has the key."""
-        empty = not self.bridge.log.rows
-        match action:
-            case "find_next":
-                return self.searching or (None if "N" in map(str, parameters) else False)
-            case "filter_log" | "search_log" | "go_to" | "export" | "jump" | "pair" | "mark" | "note" | "run":
-                return None if empty else True
-            case "show_all":
-                return True if self.log_pane.filtered else None
-            case "jump_mark":
-                return True if self.log_pane.view.marks.numbers else None
-            case _:
-                return True
-
     def offer_actions(self) -> None:
         """Have footer and help show what applies now, if that has changed."""
         raise NotImplementedError

@@ -18,16 +18,6 @@ class ReadingScreen(PaneScreen):
     """What of `Bridge.playing` is ours, while it plays."""
     _clip_ms = 0.0
 
-    def check_log_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """True: applies. None: not now. False: another action has the key."""
-        match action:
-            case "copy_value" | "copy_message" | "play_event" | "compare_events":
-                return True if self.bridge.log.rows else None
-            case "copy_path":
-                return True if self.detail_open else None
-            case _:
-                return super().check_log_action(action, parameters)
-
     @property
     def _row(self) -> Row | None:
         """What is read: the event in the detail, or else the one under the log's cursor."""

@@ -28,7 +28,7 @@ from tui.models.events import Status, Telemetry
 from tui.models.layout import Layout
 from tui.screens.actions import SESSION, bindings
 from tui.screens.reading_screen import ReadingScreen
-from tui.screens.reasons import why_not
+from tui.screens.reasons import Situation, why_not
 from tui.screens.replay import ReplayKeys
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.keys import KeyBar
@@ -70,7 +70,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         self.key_bar = KeyBar()
         self.write_line = WriteLine(id="write")
         self._registrations: tuple[Registration, ...] = ()
-        self._offered: tuple[object, ...] = ()
+        self._offered: Situation | None = None
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -114,65 +114,39 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         self.hear_on()
         self.poll_replay()
 
+    @property
+    def situation(self) -> Situation:
+        """What decides which actions apply."""
+        state = self.bridge.state
+        return Situation(
+            status=state.status,
+            recording=state.recording,
+            can_call=self.can_call,
+            has_events=bool(self.bridge.log.rows),
+            has_turns=bool(self.turns.turns),
+            has_error=state.last_error is not None,
+            has_marks=bool(self.log_pane.view.marks.numbers),
+            detail_open=self.detail_open,
+            panes_stacked=self.panes.stacked,
+            searching=self.searching,
+            filtered=self.log_pane.filtered,
+        )
+
     def offer_actions(self) -> None:
         """Have footer and help show what applies now, if that has changed."""
-        state = self.bridge.state
-        log_empty = not self.bridge.log.rows
-        offered = (
-            state.status,
-            state.recording,
-            self.can_call,
-            self.detail_open,
-            self.panes.stacked,
-            state.last_error,
-            log_empty,
-            self.searching,
-            self.log_pane.filtered,
-            self.log_pane.view.marks.numbers[:1],
-        )
-        if offered != self._offered:
-            self._offered = offered
-            self.talk.show_state(
-                ready=state.status in (Status.ACTIVE, Status.RESUMING), recording=state.recording
-            )
+        now = self.situation
+        if now != self._offered:
+            self._offered = now
+            self.talk.show_state(ready=now.talking, recording=now.recording)
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """True: applies. None: not now, which the footer leaves out and the help says."""
-        state = self.bridge.state
-        talking = state.status in (Status.ACTIVE, Status.RESUMING)
+        """True: applies. None: not now, which the footer leaves out and the help says. False: another has the key."""
         if (applies_here := self.check_replay_action(action)) is not None:
             return applies_here
-        match action:
-            case "record":
-                applies = talking and not state.recording
-            case "stop":
-                applies = state.recording
-            case "toggle_record" | "keypad" | "say" | "interrupt":
-                applies = talking
-            case "write" | "instructions":
-                applies = state.status is Status.ACTIVE
-            case "mute" | "volume":
-                applies = state.status.live
-            case "hang_up":
-                applies = state.status.live and state.status is not Status.ENDING
-            case "call_again":
-                applies = self.can_call and not state.status.live
-            case "new_target":
-                applies = not state.status.live
-            case "open_event":
-                applies = bool(self.bridge.log.rows)
-            case "toggle_raw":
-                applies = self.detail_open
-            case "resize_height":
-                applies = self.panes.stacked
-            case "jump_to_error":
-                applies = state.last_error is not None
-            case "turn_of_event":
-                applies = bool(self.bridge.log.rows and self.turns.turns)
-            case _:
-                return self.check_log_action(action, parameters)
-        return applies or None
+        if action == "find_next" and parameters == ("n",) and not self.searching:
+            return False
+        return None if why_not(action, self.situation) else True
 
     def on_key(self, event: events.Key) -> None:
         """Have a key that does nothing just now say why."""
@@ -184,7 +158,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
 
     def why_not(self, entry: ActiveBinding) -> str:
         """Why a key of this screen does nothing just now."""
-        return why_not(entry.binding.action, self.bridge.state)
+        return why_not(entry.binding.action.partition("(")[0], self.situation)
 
     # what the keys do
 

@@ -158,7 +158,8 @@ class NoticeLine(Static, ModelPanel):
         self.tooltip = Content(f"{text} {hint}".strip())
         first, *more = _told(text, hint, width, _most_lines(self))
         head = Content.assemble(("! ", "bold $text-warning"), first)
-        self.update(Content("\n").join([head, *(Content(f"  {line}") for line in more)]))
+        content = Content("\n").join([head, *(Content(f"  {line}") for line in more)])
+        self.update(content, layout=self.size.height != 1 + len(more))
 
     def on_resize(self) -> None:
         """Cut the text anew."""

@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.callbacks import CallbackStats
 from tui.widgets.callback_rows import CALLBACK, ERRORS, MAX, P99, CallbackRows, Column, Place, Row, places
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, cursor_bindings, line_of
 from tui.widgets.wrap import fit
 
 _MARK_CELLS = 1
@@ -95,14 +95,7 @@ class CallbackTable(LineView, inherit_bindings=False):
         }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "cursor(-1)", "Row up", show=False, id="callbacks.up"),
-        Binding("down", "cursor(1)", "Row down", show=False, id="callbacks.down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="callbacks.page_up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="callbacks.page_down"),
-        Binding("home", "first", "First row", show=False, id="callbacks.first"),
-        Binding("end", "last", "Last row", show=False, id="callbacks.last"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("callbacks")
 
     class Highlighted(Message):
         """Another row, or another content of it, is under the cursor."""

@@ -7,14 +7,14 @@ from collections.abc import Hashable
 from typing import ClassVar, NamedTuple
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
 from tui.models.event_diff import Comparison, Difference, DiffRow, Missing
 from tui.models.event_json import JsonNumber, JsonObject, as_json, path_text, shown_key
 from tui.models.text import one_line
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, cursor_bindings, line_of
 from tui.widgets.tree_lines import cut_text, quoted
 from tui.widgets.wrap import fit
 
@@ -51,14 +51,7 @@ class CompareView(LineView, inherit_bindings=False):
         }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "cursor(-1)", "Line up", show=False, id="compare.up"),
-        Binding("down", "cursor(1)", "Line down", show=False, id="compare.down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="compare.page_up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="compare.page_down"),
-        Binding("home", "edge(False)", "To the top", show=False, id="compare.top"),
-        Binding("end", "edge(True)", "To the bottom", show=False, id="compare.bottom"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("compare", "Line")
 
     class Moved(Message):
         """The cursor is elsewhere, or other rows are shown."""
@@ -159,9 +152,13 @@ class CompareView(LineView, inherit_bindings=False):
         """Page up and down."""
         self._move_to(self._cursor + pages * max(self.scrollable_content_region.height - 1, 1))
 
-    def action_edge(self, last: bool) -> None:
-        """Home and end."""
-        self._move_to(len(self._lines) - 1 if last else 0)
+    def action_first(self) -> None:
+        """Home."""
+        self._move_to(0)
+
+    def action_last(self) -> None:
+        """End."""
+        self._move_to(len(self._lines) - 1)
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor there."""

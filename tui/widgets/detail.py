@@ -19,7 +19,7 @@ from tui.models.event_log import Row
 from tui.models.event_tree import EventTree
 from tui.models.events import MessageLogged, SessionEvent
 from tui.widgets import detail_head
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, cursor_bindings, line_of
 from tui.widgets.raw_lines import raw_lines
 from tui.widgets.tree_lines import tree_of, tree_pieces
 from tui.widgets.wrap import wrap
@@ -65,12 +65,7 @@ class DetailPane(LineView, inherit_bindings=False):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "cursor(-1)", "Line up", show=False, id="detail.up"),
-        Binding("down", "cursor(1)", "Line down", show=False, id="detail.down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="detail.page_up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="detail.page_down"),
-        Binding("home", "edge(False)", "To the top", show=False, id="detail.top"),
-        Binding("end", "edge(True)", "To the bottom", show=False, id="detail.bottom"),
+        *cursor_bindings("detail", "Line"),
         Binding("enter", "toggle_value", "Open or close the value", show=False, id="detail.toggle"),
         Binding("right", "inwards", "Open the value, then go into it", show=False, id="detail.in"),
         Binding("left", "outwards", "Close the value, or go to what it is in", show=False, id="detail.out"),
@@ -282,14 +277,18 @@ class DetailPane(LineView, inherit_bindings=False):
         else:
             self._move_to(self._cursor + pages * height)
 
-    def action_edge(self, last: bool) -> None:
-        """Home and end."""
+    def action_first(self) -> None:
+        """Home: to the header, too."""
         if self._tree is not None:
-            self._move_to(len(self._tree) - 1 if last else 0)
-        if not last:
-            self.scroll_to(y=0, animate=False)
-        elif self._tree is None:
+            self._move_to(0)
+        self.scroll_to(y=0, animate=False)
+
+    def action_last(self) -> None:
+        """End."""
+        if self._tree is None:
             self.scroll_end(animate=False)
+        else:
+            self._move_to(len(self._tree) - 1)
 
     def action_toggle_value(self) -> None:
         """Open or close."""

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
@@ -21,7 +21,7 @@ from tui.models.event_terms import Everything, Filter
 from tui.models.event_view import EventView, Line
 from tui.models.text import one_line
 from tui.widgets.event_lines import look_at, pieces
-from tui.widgets.lines import FollowView, line_of
+from tui.widgets.lines import FollowView, cursor_bindings, line_of
 
 FILTER_BUDGET_MS = 30.0
 """Of a tick, for judging older events by a new filter: a key waits for no more."""
@@ -75,14 +75,7 @@ class EventLogPane(FollowView, inherit_bindings=False):
         .event-log--cursor-blurred { background: $surface-lighten-2; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "cursor(-1)", "Row up", show=False, id="log.up"),
-        Binding("down", "cursor(1)", "Row down", show=False, id="log.down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="log.page_up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="log.page_down"),
-        Binding("home", "first", "First row", show=False, id="log.first"),
-        Binding("end", "follow_end", "Last row, and follow", show=False, id="log.last"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("log", end="follow_end")
 
     class Highlighted(Message):
         """The cursor is on another row, or its row has changed."""

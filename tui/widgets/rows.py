@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.widgets.lines import FollowView, line_of
+from tui.widgets.lines import FollowView, cursor_bindings, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
@@ -55,12 +55,7 @@ class RowsView(FollowView, inherit_bindings=False):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Row up", show=False, id="rows.up"),
-        Binding("down", "move(1)", "Row down", show=False, id="rows.down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="rows.page_up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="rows.page_down"),
-        Binding("home", "move(-1000000000)", "First row", show=False, id="rows.first"),
-        Binding("end", "follow_end", "Last row, and follow", show=False, id="rows.last"),
+        *cursor_bindings("rows", end="follow_end"),
         Binding("enter", "choose", "Show the row's events in the log", show=False, id="rows.choose"),
     ]
 
@@ -182,9 +177,13 @@ class RowsView(FollowView, inherit_bindings=False):
             self.scroll_to(y=target, animate=False)
         self.refresh()
 
-    def action_move(self, by: int) -> None:
+    def action_cursor(self, rows: int) -> None:
         """Up or down."""
-        self.go_to(self.cursor + by)
+        self.go_to(self.cursor + rows)
+
+    def action_first(self) -> None:
+        """Home."""
+        self.go_to(0)
 
     def action_page(self, pages: int) -> None:
         """Page up and down."""
