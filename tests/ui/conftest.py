@@ -83,7 +83,9 @@ class Stage:
         """Let a message travel from the application to a widget and back up."""
         for _ in range(_HOPS):
             await self.pilot._wait_for_screen()
-        await self.until(self._laid_out)
+        if not self._laid_out():
+            await self.until(self._laid_out)
+            await self.pilot._wait_for_screen()  # widgets are told their new sizes by message
 
     def _laid_out(self) -> bool:
         widgets = self.app.screen.walk_children(Widget, with_self=True)
