@@ -9,7 +9,7 @@ Both ends are called from one thread (the engine's or the agent's event loop).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, runtime_checkable
 from typing import Protocol as Shape
@@ -155,6 +155,12 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
     """Protocol-specific settings by name; unknown names are refused by the protocol with a `ValueError`."""
+
+    def check_options(self, protocol: str, known: Collection[str]) -> None:
+        """Refuse an option that the protocol, by its name in a sentence, does not have: `ValueError`."""
+        for name in self.options:
+            if name not in known:
+                raise ValueError(f"{protocol} has no option {name!r}; known are {', '.join(known)}.")
 
 
 class CallerEnd(Shape):

@@ -71,7 +71,7 @@ class AudioCodesCaller:
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._settings = settings
-        self._options = _checked_options(settings.options)
+        self._options = _checked_options(settings)
         self._offer = checked_formats(settings.formats)
         self._new_id = new_id
         self._utc_now = utc_now
@@ -505,11 +505,9 @@ class AudioCodesCaller:
     }
 
 
-def _checked_options(options: Mapping[str, str]) -> Mapping[str, str]:
-    for name in options:
-        if name not in _OPTIONS:
-            raise ValueError(f"AudioCodes has no option {name!r}; known are {', '.join(_OPTIONS)}.")
-    chosen = {**_OPTIONS, **options}
+def _checked_options(settings: CallerSettings) -> Mapping[str, str]:
+    settings.check_options("AudioCodes", _OPTIONS)
+    chosen = {**_OPTIONS, **settings.options}
     if chosen["play_finished"] not in ("on", "off"):
         raise ValueError(f"The option play_finished is on or off, not {chosen['play_finished']!r}.")
     return chosen

@@ -255,9 +255,7 @@ def _media(event: Members, name: str) -> str:
 
 
 def _check_settings(settings: CallerSettings) -> None:
-    for name in settings.options:
-        if name not in _OVERRIDES:
-            raise ValueError(f"ElevenLabs has no option {name!r}; known are {', '.join(_OVERRIDES)}.")
+    settings.check_options("ElevenLabs", _OVERRIDES)
     if settings.formats:
         raise ValueError(
             "An ElevenLabs agent chooses the audio formats, in its own settings: leave --format out."

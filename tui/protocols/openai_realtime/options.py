@@ -43,11 +43,8 @@ class Wishes:
     """The options of one call, checked. Raises `ValueError` for what does not exist or cannot be read."""
 
     def __init__(self, settings: CallerSettings) -> None:
+        settings.check_options("OpenAI Realtime", _DEFAULTS)
         self._chosen = {**_DEFAULTS, **settings.options}
-        for name in settings.options:
-            if name not in _DEFAULTS:
-                known = ", ".join(_DEFAULTS)
-                raise ValueError(f"OpenAI Realtime has no option {name!r}; known are {known}.")
         for name in _CHOICES:
             self._chosen[name] = _chosen(name, self._chosen[name])
         self._barge_in = settings.barge_in

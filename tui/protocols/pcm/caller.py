@@ -212,9 +212,7 @@ def _is_final(members: Members) -> bool:
 
 
 def _check_settings(settings: CallerSettings) -> None:
-    for name in settings.options:
-        if name not in _OPTIONS:
-            raise ValueError(f"Plain PCM has no option {name!r}; known are {', '.join(_OPTIONS)}.")
+    settings.check_options("Plain PCM", _OPTIONS)
     for media in settings.formats:
         if media not in FORMATS:
             raise ValueError(f"Plain PCM knows no audio format {media!r}; known are {', '.join(FORMATS)}.")

@@ -216,9 +216,8 @@ class TwilioCaller(CallerDefaults):
 
 def _check_settings(settings: CallerSettings) -> None:
     """Refuse, with a `ValueError`, what Twilio could not do either."""
+    settings.check_options("Twilio", _SID_OPTIONS)
     for name, value in settings.options.items():
-        if name not in _SID_OPTIONS:
-            raise ValueError(f"Twilio has no option {name!r}; known are {', '.join(_SID_OPTIONS)}.")
         if not (SID.fullmatch(value) and value.startswith(_SID_OPTIONS[name])):
             raise ValueError(f"The option {name} is {_SID_OPTIONS[name]} and 32 lower-case hex digits.")
     for media in settings.formats:
