@@ -44,6 +44,7 @@ def main() -> None:
             svg = asyncio.run(photograph(engine, agent.url("/audiocodes")))
     finally:
         engine.stop()
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)  # or a text loses the blanks it begins with
     command = ["rsvg-convert", "--width", "1200", "--output", str(picture)]
     subprocess.run(command, input=svg.encode(), check=True)
 

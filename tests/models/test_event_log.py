@@ -197,3 +197,7 @@ def test_an_event_is_kept_as_it_came() -> None:
     for event in (started(), shortened, whole):
         log.apply(event)
     assert list(log.events)[1:] == [shortened, whole]
+
+
+def test_a_rate_of_thousands_is_written_out() -> None:
+    assert summaries(log_of(chunk(at_ms=0), chunk(at_ms=0.5))) == ["2 × audio, 0.04 s, 2,000/s"]

@@ -113,8 +113,7 @@ LONG = e.NoticeRaised(
             LONG.text,
             LONG.hint,
             [
-                "! PortAudio is not installed: recorded caller lines are the microphone, the",
-                "  agent is not heard.",
+                "! PortAudio is not installed: recorded caller lines are the microphone, the a…",
                 "  Install it: apt install libportaudio2, or use a machine with a sound card.",
             ],
         ),

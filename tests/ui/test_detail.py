@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, START_NS, Script, a_call, to_active
 from tui.models import events as e
+from tui.widgets.lines import LineView
 
 
 async def open_number(s: Stage, number: int) -> None:
@@ -287,3 +290,27 @@ async def test_instants_of_an_event_are_times_of_the_session_and_lengths_have_a_
         await s.press("down")
         await s.until(lambda: "heard: 959.938 ms" in s.text())
         assert "unheard: 0 ms" in s.text()
+
+
+async def test_without_colours_the_cursor_is_seen_all_the_same(
+    stage: Staging, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with stage((80, 24)) as s:
+        await s.play(to_active(script).message("hello", {"b": 1}).take())
+        await s.press("enter", "enter", "down")
+
+        def reversed_lines(view: LineView) -> list[str]:
+            strips = [view.render_line(y) for y in range(view.size.height)]
+            return [
+                strip.text.strip()
+                for strip in strips
+                if any(part.style and part.style.reverse for part in strip)
+            ]
+
+        assert reversed_lines(s.session.detail) == ["b: 1"]
+        assert reversed_lines(s.session.log_pane) == []
+        await s.press("l")
+        assert reversed_lines(s.session.detail) == []
+        [line] = reversed_lines(s.session.log_pane)
+        assert "hello" in line

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.widgets import OptionList
 
 from tests.ui.conftest import Stage, Staging, check_snapshot
 from tests.ui.fakes import Script, devices
@@ -95,3 +96,22 @@ async def test_how_it_looks(stage: Staging, script: Script, size: tuple[int, int
         lines = s.text().splitlines()[region.y : region.bottom]
         shown = "".join(line[region.x : region.right] + "\n" for line in lines)
         check_snapshot(f"devices-{size[0]}x{size[1]}", shown)
+
+
+async def test_without_colours_the_row_with_the_keys_is_seen_all_the_same(
+    stage: Staging, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with stage() as s:
+        await s.play([*script.started().take(), devices()])
+        await s.press("A", "down")
+        lists = s.top().query(OptionList)
+        told = {
+            part.text
+            for each in lists
+            for y in range(each.option_count)
+            for part in each.render_line(y)
+            if part.style and part.style.underline
+        }
+        names = {"Built-in Microphone", "Jabra [/b] Evolve", "HDMI"}
+        assert {text.strip() for text in told} & names == {"Built-in Microphone"}

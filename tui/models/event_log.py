@@ -186,7 +186,10 @@ class EventLog:
     def _rate(self, row: Row) -> str:
         """How fast the events of a run came, once that can be told."""
         span_s = (self.events.at_ns[row.last] - self.events.at_ns[row.first]) / 1e9
-        return f", {(row.count - 1) / span_s:.3g}/s" if span_s > 0 else ""
+        if span_s <= 0:
+            return ""
+        rate = (row.count - 1) / span_s
+        return f", {rate:,.0f}/s" if rate >= 1000 else f", {rate:.3g}/s"
 
     def _append(self, event: SessionEvent) -> None:
         index = len(self.row_ids)

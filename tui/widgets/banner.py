@@ -111,7 +111,7 @@ def _told(text: str, hint: str, width: int, most: int) -> list[str]:
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:
         return whole
-    return [*_lines(text, width, most), *(_lines(hint, width, most) if hint else ())]
+    return [*_lines(text, width, 1 if hint else 2), *(_lines(hint, width, most) if hint else ())]
 
 
 class NoticeLine(Static, ModelPanel):

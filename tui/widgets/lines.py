@@ -25,6 +25,8 @@ from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import wrap
 
 _KEPT_STRIPS = 1024
+_UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
+"""How a highlighted line is told without colours."""
 
 
 class LineView(ScrollView, can_focus=True):
@@ -79,7 +81,12 @@ class LineView(ScrollView, can_focus=True):
     def component(self, name: str, highlight: str = "") -> Style:
         """The style of a component class, on the background of another one where a line is highlighted."""
         style = self.get_component_rich_style(name)
-        return style + self.get_component_rich_style(highlight, partial=True) if highlight else style
+        if not highlight:
+            return style
+        style += self.get_component_rich_style(highlight, partial=True)
+        if self.app.no_color:
+            style += _UNCOLOURED if self.has_focus else _UNCOLOURED_BLURRED
+        return style
 
     def set_lines(self, count: int) -> None:
         """How many lines there are.
