@@ -47,6 +47,11 @@ def connect(bridge: Bridge, target: Target) -> None:
     until(bridge, lambda: bridge.state.status is e.Status.ACTIVE)
 
 
+def sounds(bridge: Bridge) -> bool:
+    """Whether a reply has begun to sound."""
+    return any(isinstance(event, e.PlaybackStarted) for event in bridge.log.events)
+
+
 def heard(bridge: Bridge) -> bool:
     """Whether a reply was heard to its end."""
     return any(isinstance(event, e.PlaybackEnded) for event in bridge.log.events)

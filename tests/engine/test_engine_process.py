@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.process import connect, engine_process, heard, until
+from tests.engine.process import connect, engine_process, sounds, until
 from tui.agent.process import AgentProcess
 from tui.bridge import Bridge
 from tui.engine import wire
@@ -30,7 +30,7 @@ def call(bridge: Bridge, agent: AgentProcess) -> None:
 
 def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, agent: AgentProcess) -> None:
     call(bridge, agent)
-    until(bridge, lambda: heard(bridge))
+    until(bridge, lambda: sounds(bridge))
     assert [event.number for event in bridge.log.events] == list(range(1, len(bridge.log.events) + 1))
     accepted = next(
         event

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.process import connect, handle_of, heard, until
+from tests.engine.process import connect, handle_of, heard, sounds, until
 from tui.agent.process import AgentProcess
 from tui.bridge import Bridge
 from tui.engine import wire
@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_call_goes_on(
 ) -> None:
     (tmp_path / "file").write_text("")
     call(bridge, agent, tmp_path / "file")
-    until(bridge, lambda: heard(bridge))
+    until(bridge, lambda: sounds(bridge))
     error = next(event for event in bridge.log.events if isinstance(event, e.ErrorRaised))
     assert error.message.startswith(f"The session is not saved: {tmp_path / 'file'} cannot be written: ")
     logged = next(event for event in bridge.log.events if isinstance(event, e.MessageLogged))
@@ -106,7 +106,7 @@ def test_a_full_disk_ends_the_saving_and_not_the_call(
     error = next(event for event in bridge.log.events if isinstance(event, e.ErrorRaised))
     assert error.message == "The session is no longer saved: File too large."
     assert not error.fatal
-    until(bridge, lambda: heard(bridge))
+    until(bridge, lambda: bridge.log.events[-1].number > error.number + 20)
     assert bridge.state.status is Status.ACTIVE
     (summary,) = list_sessions(tmp_path)
     with open_session(summary.folder) as saved:

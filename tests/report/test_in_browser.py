@@ -16,6 +16,8 @@ from tui.report.content import EventRow, read_content
 from tui.report.page import page_of, render
 from tui.saving.reading import open_session
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 MANY = 100_000
 AT = "document.getElementById('audio').currentTime"
 COUNT = "document.getElementById('count').textContent"

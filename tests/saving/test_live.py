@@ -22,6 +22,8 @@ from tui.models.metrics import SessionMetrics
 from tui.saving.record import Outcome
 from tui.saving.remeasure import remeasure, speech_edges
 
+pytestmark = pytest.mark.xdist_group("live")
+
 BLOCK_NS = 20_000_000
 E = TypeVar("E", bound=e.SessionEvent)
 LINE = next(line for line in caller_lines() if line.name == "yes")
