@@ -12,6 +12,7 @@ from tests.e2e.terminal import Terminal, virtual_audio
 RATE = 16_000
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in Path(str(item.fspath)).parts:
