@@ -38,7 +38,7 @@ async def photograph(engine: EngineHandle, url: str) -> str:
 def main() -> None:
     """Make the picture."""
     picture = Path(__file__).parent / "screen.png"
-    engine = EngineHandle()
+    engine = EngineHandle().start()
     try:
         with start_agent(AgentSettings()) as agent:
             svg = asyncio.run(photograph(engine, agent.url("/audiocodes")))
