@@ -187,13 +187,13 @@ def test_a_protocol_that_nothing_tells_has_to_be_named() -> None:
         threading.Thread(target=silent.serve_forever, daemon=True).start()
         ran = run("call", f"ws://127.0.0.1:{silent.socket.getsockname()[1]}/")
         silent.shutdown()
-    assert ran.returncode == 4
-    assert "name it with --protocol" in ran.stderr
+    assert ran.returncode == 2
+    assert "name it with --protocol (audiocodes, twilio, " in ran.stderr
 
 
-def play(socket: ServerConnection, seconds: float, *, stop: bool = True) -> None:
-    """A reply of silence, in one message."""
-    audio = base64.b64encode(bytes(2 * round(16_000 * seconds))).decode()
+def play(socket: ServerConnection, seconds: float, *, odd: int = 0, stop: bool = True) -> None:
+    """A reply of silence, in one message, with so many bytes that make no sample."""
+    audio = base64.b64encode(bytes(2 * round(16_000 * seconds) + odd)).decode()
     socket.send('{"type":"playStream.start","streamId":"a","mediaFormat":"raw/lpcm16"}')
     socket.send(json.dumps({"type": "playStream.chunk", "streamId": "a", "audioChunk": audio}))
     if stop:
@@ -228,7 +228,7 @@ def test_an_agent_that_does_not_answer_is_exit_3() -> None:
 def test_a_reply_that_never_ends_does_not_hold_the_call_up_for_ever() -> None:
     ran = serve_one(lambda socket: play(socket, 0.2, stop=False), "--timeout", "0.5")
     assert ran.returncode == 5
-    assert "never said that they were complete" in ran.stderr
+    assert "began a reply that it never said to be complete" in ran.stderr
 
 
 def test_a_reply_that_came_at_once_is_heard_out_however_long() -> None:
@@ -250,6 +250,53 @@ def test_an_answer_that_did_not_come_is_told_with_the_error_told_meanwhile() -> 
     ran = serve_one(stumble, "--say", str(YES.path), "--timeout", "0.5")
     assert ran.returncode == 3
     assert "within 0.5 s; an error was told: " in ran.stderr
+
+
+def test_a_message_that_cannot_be_read_is_exit_5_and_only_the_message_is_to_blame() -> None:
+    def stumble(socket: ServerConnection) -> None:
+        socket.send('{"type":"playStream.chunk","streamId":"a","audioChunk":"AAAA')
+        play(socket, 0.2)
+
+    ran = serve_one(stumble, "--json")
+    assert ran.returncode == 5
+    assert "not JSON" in ran.stderr
+    error = next(json.loads(line) for line in ran.stdout.splitlines() if '"event":"error"' in line)
+    assert "Does it speak" not in error["hint"]
+    assert error["about"]
+
+
+def test_half_a_sample_is_the_agents_fault_and_exit_5() -> None:
+    ran = serve_one(lambda socket: play(socket, 0.2, odd=1))
+    assert ran.returncode == 5
+    assert "in the middle of a sample" in ran.stderr
+
+
+def test_an_agent_that_breaks_off_is_exit_5() -> None:
+    def break_off(socket: ServerConnection) -> None:
+        play(socket, 0.2, stop=False)
+        socket.close(1011, "out of ideas")
+
+    ran = serve_one(break_off)
+    assert ran.returncode == 5
+    assert "out of ideas" in ran.stderr
+
+
+def test_a_finding_is_exit_5_only_where_none_is_allowed() -> None:
+    def stray(socket: ServerConnection) -> None:
+        socket.send('{"type":"something.new"}')
+        play(socket, 0.2)
+
+    assert serve_one(stray).returncode == 0
+    strict = serve_one(stray, "--strict")
+    assert strict.returncode == 5
+    assert "--strict allows none" in strict.stderr
+
+
+def test_an_agent_that_never_opens_the_user_stream_is_named_as_the_cause() -> None:
+    ran = serve_one(lambda socket: None, "--say", str(GOODBYE.path), "--timeout", "0.5")
+    assert ran.returncode == 3
+    assert "has not opened the user stream" in ran.stderr
+    assert "losses unsent" in ran.stdout
 
 
 def test_an_interrupted_call_says_goodbye_and_exits_130(url: str) -> None:

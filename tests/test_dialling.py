@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from tui.dialling import DiallingError, settle
+from tui.dialling import DiallingError, ProtocolNotTold, settle
 from tui.models.target import Target
 from tui.protocols.twilio.twiml import form_signature
 
@@ -41,7 +41,7 @@ async def test_an_agent_that_waits_has_to_be_named() -> None:
 
     async with serve(wait, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x"
-        with pytest.raises(DiallingError, match="--protocol"):
+        with pytest.raises(ProtocolNotTold, match="--protocol"):
             await settle(Target(url=url, protocol="auto"))
 
 

@@ -181,7 +181,7 @@ class OpusAgentApp(EndingApp):
         if self._demo_first:
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
-            self.call(self.target)
+            self.call_after_refresh(self.call, self.target)
         elif self._asks_first:
             self.choose_target()
         self.call_after_refresh(self._on_painted)
@@ -236,6 +236,7 @@ class OpusAgentApp(EndingApp):
         self.session.instructions = target.options.get("instructions", "")
         if not self.bridge.engine.alive and not self._restart_engine():
             return
+        self.session.strip.hint = "calling …"
         self.bridge.send(Connect(target=target))
         if self._on_call is not None:
             self._on_call(target)
@@ -256,9 +257,11 @@ class OpusAgentApp(EndingApp):
     @work(exclusive=True, group="demo", description="start the local agent if it is not there")
     async def call_demo(self, before: Target | None) -> None:
         """Call the local agent wherever it is now, with the settings of the call before if there was one."""
+        self.session.strip.hint = "starting the local agent …"
         try:
             fresh = await asyncio.to_thread(self._start_demo)
         except _START_FAILURES as error:
+            self.session.strip.hint = "no session"
             reason = one_line(f"The local agent did not start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
         else:

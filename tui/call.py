@@ -31,6 +31,10 @@ QUIET_S = 0.4
 """The agent has finished when nothing of it was heard for so long."""
 
 
+_UNHEARABLE = ("odd-byte", "queue-full")
+"""Errors about agent audio that cannot be played as it was sent."""
+
+
 class Outcome(IntEnum):
     """How a call ended, as an exit code. 2 is wrong usage, 130 an interrupt."""
 
@@ -50,6 +54,8 @@ class Script(msgspec.Struct, frozen=True):
     timeout_s: float = 10.0
     """For each answer, from the end of what was said."""
     max_response_ms: float | None = None
+    strict: bool = False
+    """Whether an error or a finding, however small, is one too many."""
 
 
 class _Watch:
@@ -62,6 +68,8 @@ class _Watch:
         self.playing: set[str] = set()
         self.replies_heard = 0
         self.errors: list[e.ErrorRaised] = []
+        self.reasons: list[str] = []
+        """What may explain that an answer is missing."""
         self.last_audio_s = 0.0
         """When what has come of the agent's audio will have been heard: minutes of it may come at once."""
         self.ended = False
@@ -88,6 +96,9 @@ class _Watch:
                 self.last_audio_s = asyncio.get_running_loop().time()
             case e.ErrorRaised():
                 self.errors.append(event)
+                self.reasons.append(f"an error was told: {one_line(event.message)}")
+            case e.ConditionChanged(active=True, condition=e.Condition.STREAM_NOT_OPENED):
+                self.reasons.append(f"it was told: {one_line(event.text)}")
             case _:
                 return
         self.changed.set()
@@ -207,21 +218,17 @@ async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Calla
         if watch.over:
             tell(f"The call was over before {path.name} could be said.")
             return True
-        heard_before, errors_before = watch.replies_heard, len(watch.errors)
+        heard_before, reasons_before = watch.replies_heard, len(watch.reasons)
         await session.user.speak(line_of(path))
+        await watch.until(lambda: watch.speaking, timeout_s=1)  # the line is told to begin a moment later
         await watch.until(lambda: not watch.speaking, timeout_s=3600)
         if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
             if not watch.over:
-                told = watch.errors[-1].message if len(watch.errors) > errors_before else ""
-                tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s{_because(told)}.")
+                because = "".join(f"; {reason.rstrip('.')}" for reason in watch.reasons[reasons_before:][-2:])
+                tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s{because}.")
             return True
         await watch.until_quiet(script.timeout_s)
     return False
-
-
-def _because(error: str) -> str:
-    """What was told meanwhile, as the end of a sentence."""
-    return f"; an error was told: {one_line(error).rstrip('.')}" if error else ""
 
 
 def _judge(
@@ -236,15 +243,23 @@ def _judge(
         message = one_line(fatal.message)
         tell(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
         early = metrics.started_ns is None
-        unreachable = fatal.source == "socket" or (early and fatal.code == "unknown")
+        unreachable = early and (fatal.source == "socket" or fatal.code == "unknown")
         return Outcome.UNREACHABLE if unreachable else Outcome.PROTOCOL_ERROR
     if any(error.source == "audio" for error in watch.errors):
         tell(one_line(next(error.message for error in watch.errors if error.source == "audio")))
         return Outcome.USAGE
     if unanswered:
         return Outcome.NOT_ANSWERED
+    broken = [error for error in watch.errors if error.source == "protocol" or error.code in _UNHEARABLE]
+    if broken:
+        tell(one_line(broken[0].message))
+        return Outcome.PROTOCOL_ERROR
     if watch.unfinished:
-        tell(f"The agent began {watch.unfinished} replies and never said that they were complete.")
+        of_them = "a reply that it" if watch.unfinished == 1 else f"{watch.unfinished} replies that it"
+        tell(f"The agent began {of_them} never said to be complete.")
+        return Outcome.PROTOCOL_ERROR
+    if script.strict and (metrics.errors or metrics.findings):
+        tell(f"{metrics.errors} errors and {metrics.findings} findings were told; --strict allows none.")
         return Outcome.PROTOCOL_ERROR
     return _judge_latency(metrics, script, tell)
 

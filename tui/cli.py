@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """\b
 Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answer;
-4 refused or unreachable; 5 protocol error; 70 an error of our own; 130 interrupted."""
+4 refused or unreachable; 5 protocol error, or broken off; 70 an error of our own; 130 interrupted."""
 
 
 @click.group(
@@ -120,6 +120,7 @@ def call(
     as_json: bool,
     max_response_ms: float | None,
     timeout: float,
+    strict: bool,
     **options: Any,
 ) -> None:
     """Hold a call without a screen: say files, print what happens, judge the answers."""
@@ -138,7 +139,7 @@ def call(
         flags = msgspec.structs.replace(given.flags(options), input="lines", output=options["output"])
         target = given.target(url, flags, ignoring=SOUND)
         _check_output(target.output)
-        script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms)
+        script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms, strict)
         for path in script.say:
             read_wav(path, 16_000)
         held = headless.call(

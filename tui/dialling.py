@@ -12,6 +12,7 @@ import msgspec
 from tui.models.target import Target
 from tui.protocols import detect
 from tui.protocols.base import bearer
+from tui.protocols.registry import names
 from tui.protocols.twilio import twiml
 from tui.websocket.client import ConnectionFailed, WebSocketClient
 
@@ -22,6 +23,10 @@ class DiallingError(ValueError):
     """The target cannot be dialled, as a sentence that says what to do."""
 
 
+class ProtocolNotTold(ValueError):
+    """Nothing says which protocol to speak, as a sentence that says what to do."""
+
+
 class Dialled(msgspec.Struct, frozen=True):
     """A target whose protocol and URL are known, and what to tell the user of how that came about."""
 
@@ -30,7 +35,10 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Find out what is still open. Raises `DiallingError`; what can only be found by calling is left to the call."""
+    """Find out what is still open. What can only be found by calling is left to the call.
+
+    Raises `DiallingError`, `ProtocolNotTold`.
+    """
     notes: list[str] = []
     if target.protocol == AUTO:
         guess = detect.from_url(target.url) or await _listen(target)
@@ -59,9 +67,9 @@ async def _listen(target: Target) -> detect.Guess:
         pass
     finally:
         await client.close()
-    raise DiallingError(
+    raise ProtocolNotTold(
         f"Neither the URL nor the first {detect.LISTEN_MS} ms tell which protocol {target.safe_url} speaks: "
-        "name it with --protocol."
+        f"name it with --protocol ({', '.join(names())})."
     )
 
 

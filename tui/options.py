@@ -114,6 +114,7 @@ script_options = together(
     option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line."),
     option("--max-response-ms", type=click.FloatRange(min=0), metavar="MS",
            help="Exit with 1 when a response took longer."),
+    option("--strict", is_flag=True, help="Exit with 5 when any error or finding was told."),
     option("--timeout", type=click.FloatRange(min=0.1), default=10.0, metavar="S",
            help="How long the agent may take to answer."),
 )

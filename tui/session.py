@@ -19,6 +19,7 @@ import msgspec
 from tui.callbacks import FailureReport, default_reporter, spawn
 from tui.handlers.agent_audio import AgentAudio
 from tui.handlers.agent_events import AgentEvents
+from tui.handlers.answer_watch import AnswerWatch
 from tui.handlers.ending import Ending
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
@@ -121,6 +122,7 @@ class LiveSession:
         )
         for tool in tools:
             self.functions.register_function(tool.name, tool)
+        self._answers = AnswerWatch(self.journal)
         self._self_check = SelfCheck(self.journal.emit, clock_ns)
         self._accepted = asyncio.Event()
         self._register_handlers()
@@ -238,6 +240,7 @@ class LiveSession:
         for watches in count():
             await self._agent_audio.end_dry_reply()
             self._agent_audio.tell()
+            self._answers.poll()
             self._tell_late_results()
             self._log.tell_counts()
             self.journal.tell_losses()

@@ -189,15 +189,18 @@ class Errors:
 
     def __init__(self) -> None:
         self.ms: list[float] = []
-        self.doubted = 0
+        self.doubted_ms: list[float] = []
+        """Those among them that the program itself does not vouch for."""
         self.missing: list[str] = []
 
-    def add(self, said_ms: float | None, true_ms: float, why_not: str) -> None:
+    def add(self, said_ms: float | None, true_ms: float, why_not: str, *, doubted: bool = False) -> None:
         """One figure."""
         if said_ms is None:
             self.missing.append(why_not)
-        else:
-            self.ms.append(said_ms - true_ms)
+            return
+        self.ms.append(said_ms - true_ms)
+        if doubted:
+            self.doubted_ms.append(said_ms - true_ms)
 
     def row(self, what: str) -> Measured:
         """The worst of them, and their spread; a missing figure misses the bound."""
@@ -205,7 +208,9 @@ class Errors:
             return judged(what, None, ONE_BLOCK_MS)
         spread = f"{min(self.ms):+.1f} to {max(self.ms):+.1f}, median {percentile(self.ms, 0.5):+.1f}"
         told = f"of {len(self.ms)}: {spread}"
-        told += f"; {self.doubted} marked as doubtful" if self.doubted else ""
+        if self.doubted_ms:
+            vouched_for = max((abs(ms) for ms in self.ms if ms not in self.doubted_ms), default=0.0)
+            told += f"; {vouched_for:.0f} ms without {len(self.doubted_ms)} that it marks as doubtful"
         row = judged(what, max(map(abs, self.ms)), ONE_BLOCK_MS, told=told)
         if not self.missing:
             return row
@@ -240,14 +245,15 @@ class Comparison:
                 continue
             true_ms = (true.answered - true.ended) * 1000 / RATE
             turn = _turn_at(shown, tracks.ns_of(true.ended))
-            self.responses.add(_said(turn), true_ms, _why(turn))
-            self.responses.doubted += bool(turn and turn.doubt)
+            doubt = turn.doubt if turn else ""
+            self.responses.add(_said(turn), true_ms, _why(turn), doubted=bool(doubt))
             self.again.add(_said(_turn_at(again, tracks.ns_of(true.ended))), true_ms, "")
             if step.barges_in and true.silent is not None and number in agent.interrupted_ns:
                 self._add_barge_in(_barge_in_at(shown, tracks.ns_of(true.began)), true, tracks, agent, number)
             said = _said(turn)
             error = f"{said - true_ms:+.1f}" if said is not None else _why(turn)
             parts = ", ".join(f"{name} {ms:.0f}" for name, ms in turn.parts.known()) if turn else ""
+            parts += f"; doubtful: {doubt}" if doubt else ""
             ends = _off_ms(turn.user_ended_ns if turn else None, tracks.ns_of(true.ended))
             begins = _off_ms(turn.agent_began_ns if turn else None, tracks.ns_of(true.answered))
             self.lines.append(

@@ -201,6 +201,38 @@ async def test_the_first_word_waits_for_a_slow_user_stream() -> None:
     assert not held.of(e.LossCounted)
 
 
+async def test_a_user_stream_that_is_never_opened_is_told_and_what_waited_for_it_counted() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.until("userStream.stop")
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.user.record(True)
+        told = await held.until(e.ConditionChanged, lambda condition: condition.active)
+        assert told.condition is e.Condition.STREAM_NOT_OPENED
+        await held.session.user.record(False)
+        await held.until(e.LossCounted, lambda loss: loss.loss is e.Loss.UNSENT)
+    assert held.session.state.metrics.losses["unsent"] >= 50
+
+
+async def test_a_user_stream_that_opens_late_ends_the_warning_and_loses_nothing() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await asyncio.sleep(1.2)
+        await peer.send({"type": "userStream.started"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        await held.session.user.record(True)
+        await held.until(e.ConditionChanged, lambda condition: not condition.active)
+    assert not held.of(e.LossCounted)
+
+
 async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
     from tui.assets import caller_lines
 
@@ -491,6 +523,8 @@ async def test_nonsense_in_mid_call_is_counted_and_the_call_goes_on() -> None:
     assert held.session.state.metrics.losses["undecodable"] == 12
     assert [finding.rule for finding in held.of(e.FindingRaised)].count("unknown-type") <= 2
     assert [error.count for error in held.of(e.ErrorRaised)] == [1, 10]
+    unread = [message for message in held.of(e.MessageLogged) if message.kind == "undecodable (not-json)"]
+    assert all("5 characters that end in '[1, 2'" in message.summary for message in unread)
     assert held.session.router.unknown["something.new"] >= 1
 
 

@@ -18,6 +18,8 @@ from tui.protocols.base import CallerEnd, Outgoing
 
 EARLY_BLOCKS = 100
 """Blocks kept while the user stream is being opened, so that the first word is not lost."""
+OPENING_LIMIT_NS = 1_000_000_000
+_NOT_OPEN = "the user stream is not open"
 
 
 class UserAudio:
@@ -36,6 +38,8 @@ class UserAudio:
         self._send = send
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
+        self._waits = False
+        """Whether it was told that the user stream does not open."""
         self._speech: TrackSpeech | None = None
 
     def begin(self, rate: int) -> None:
@@ -55,6 +59,7 @@ class UserAudio:
         """The user stream is open: send what has waited for it."""
         while self._early and self._caller.user_stream_open:
             self._send_now(self._early.popleft())
+        self._tell_opening(waits=False)
 
     def sent(self, message: Outgoing) -> None:
         """A message was written to the socket."""
@@ -66,7 +71,7 @@ class UserAudio:
             self.send_early()
             self._send_now(block)
         elif not self._journal.state.recording:
-            self._early.clear()
+            self._drop_early()
             self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
         elif self._audio.playback.playing and not self._caller.barge_in:
             self._journal.losing(e.Loss.WITHHELD)
@@ -83,8 +88,33 @@ class UserAudio:
     def _keep_early(self, block: Captured) -> None:
         if len(self._early) >= EARLY_BLOCKS:
             self._early.popleft()
-            self._journal.losing(e.Loss.UNSENT, "the user stream is not open")
+            self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
         self._early.append(block)
+        if block.end_ns - self._early[0].end_ns >= OPENING_LIMIT_NS:
+            self._tell_opening(waits=True)
+
+    def _drop_early(self) -> None:
+        """What has waited for the user stream is never sent."""
+        while self._early:
+            self._early.popleft()
+            self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
+
+    def _tell_opening(self, *, waits: bool) -> None:
+        if waits == self._waits:
+            return
+        self._waits = waits
+        self._journal.emit(
+            e.ConditionChanged(
+                at_ns=self._journal.clock_ns(),
+                condition=e.Condition.STREAM_NOT_OPENED,
+                path="capture",
+                active=waits,
+                text="The agent has not opened the user stream: nothing of what the user says is sent."
+                if waits
+                else "The user stream is open.",
+                hint="It was told that the user speaks, and has not answered that." if waits else "",
+            )
+        )
 
     async def _load_detector(self, speech: TrackSpeech) -> None:
         if reason := await speech.load():
@@ -92,6 +122,7 @@ class UserAudio:
 
     def finish(self) -> None:
         """No more is captured: tell the end of what was being said, if anything was, and how sending went."""
+        self._drop_early()
         if self._speech:
             self._tell_edges(self._speech.finish())
         if measured := self.pace.measured(self._journal.clock_ns()):

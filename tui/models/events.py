@@ -127,6 +127,10 @@ class Condition(StrEnum):
     """A reply that was played to its end ends above the noise floor: the last word may be cut."""
     SPEECH_BEFORE_RECORDING = "speech before recording"
     """The user was speaking already when recording opened: the first word may be cut."""
+    STREAM_NOT_OPENED = "user stream not opened"
+    """The agent does not answer that the user speaks, and nothing of it may be sent before."""
+    NOT_ANSWERED = "not answered"
+    """The user has stopped speaking a while ago, and nothing of an answer has come."""
     ARRIVAL_STALL = "arrival stall"
     """Agent audio did not come for longer than what was queued could bridge."""
 

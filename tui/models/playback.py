@@ -140,7 +140,7 @@ class Playback:
         decoder, resampler = self._decoders.pop(reply)
         if decoder.flush_remainder():
             message = f"Reply {reply} ended in the middle of a sample: one byte is left over."
-            self._tell(audio_error(self._clock_ns(), "odd-byte", message))
+            self._tell(_agent_error(self._clock_ns(), "odd-byte", message))
         self._feed(reply, resampler.finish())
         last = self._edges.pop(reply, b"")
         if last and reply not in self._flushed:
@@ -316,7 +316,7 @@ class Playback:
                 self._tell(e.LossCounted(at_ns=heard_at_ns, loss=e.Loss.UNDERRUN, count=1, detail=detail))
             case HappeningKind.FULL:
                 message = "The agent sent more than ten minutes ahead; the rest is dropped."
-                self._tell(audio_error(now_ns, "queue-full", message))
+                self._tell(_agent_error(now_ns, "queue-full", message))
 
     def _decode(self, reply: str, audio_format: AudioFormat) -> PlaybackQueue:
         """Get ready to decode a reply; the first one decides the rate that is played."""
@@ -379,6 +379,10 @@ class Playback:
     def _feed(self, reply: str, samples: bytes) -> None:
         if samples and self.queue:
             self.queue.feed(reply, samples, self._clock_ns())
+
+
+def _agent_error(at_ns: int, code: str, message: str) -> e.ErrorRaised:
+    return e.ErrorRaised(at_ns=at_ns, source="agent", code=code, message=message)
 
 
 def _edge_bytes(audio_format: AudioFormat) -> int:

@@ -24,6 +24,7 @@ MAX_FRAME_CHARS = 64 * 1024 * 1024
 MAX_DEPTH = 64
 """How deep arrays and objects may nest; no known protocol needs ten."""
 SUMMARY_CHARS = 120
+_EXCERPT_CHARS = 24
 _MAX_MENDED_CHARS = 1024 * 1024
 
 _Kind = TypeVar("_Kind")
@@ -269,7 +270,8 @@ def _decode(frame: str) -> Any:
     try:
         return msgspec.json.decode(frame)
     except msgspec.DecodeError as error:
-        raise ProtocolError("not-json", f"not JSON: {error}") from error
+        end = f"{len(frame):,} characters that end in {frame[-_EXCERPT_CHARS:]!r}"
+        raise ProtocolError("not-json", f"not JSON: {error} ({end})") from error
     except UnicodeError as error:
         raise ProtocolError("not-utf8", "text that is not valid Unicode") from error
     except RecursionError as error:

@@ -59,7 +59,9 @@ def figures(content: Content) -> Markup:
     answered = sum(turn.response_latency_ms is not None for turn in m.turns if turn.number)
     turns = sum(turn.number > 0 and not turn.empty for turn in m.turns)
     kinds = Counter(barge_in.kind.value for barge_in in m.barge_ins)
-    faults = [e.Loss(name).told(amount) for name, amount in m.losses.items() if amount]
+    faults = [
+        e.Loss(name).told(amount) for name, amount in m.losses.items() if amount and e.Loss(name).is_fault
+    ]
     tiles = [
         _tile("Response p50", numbers.milliseconds(of.p50_ms), withheld),
         _tile("Response p95", numbers.milliseconds(of.p95_ms), withheld),

@@ -41,6 +41,8 @@ class Received(msgspec.Struct, frozen=True):
     incoming: Incoming | None
     error: str = ""
     """Code of the `ProtocolError`, where there was one."""
+    reason: str = ""
+    """What it says, for a person."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -111,7 +113,7 @@ class MessageHandler:
     async def _handle_undecodable(self, frame: str | bytes, at_ns: int, error: ProtocolError) -> None:
         self.undecodable[error.code] += 1
         await self.callbacks.trigger_callbacks(
-            News.MESSAGE, Received(frame, at_ns, None, error.code, error.findings)
+            News.MESSAGE, Received(frame, at_ns, None, error.code, str(error), error.findings)
         )
         times = self.undecodable[error.code]
         if _is_round(times):

@@ -61,7 +61,7 @@ class MessageLog:
             e.Direction.RECEIVED,
             received.frame,
             incoming.kind if incoming else f"undecodable ({received.error})",
-            incoming.summary if incoming else "",
+            incoming.summary if incoming else received.reason,
             incoming.audio_ms if incoming else 0.0,
             at_ns=received.at_ns,
             known=incoming is not None and incoming.known,
@@ -97,15 +97,21 @@ class MessageLog:
         code, text = error["code"], error["message"]
         if message["type"] == "agent.error" and code != "unknown" and code not in text:
             text = f"{code}: {text}"
-        undecodable = message["type"] == "undecodable"
+        hint = self._hint_for_undecodable() if message["type"] == "undecodable" else ""
         raised = self._journal.error(
             "agent" if message["type"] in _OF_THE_AGENT else "protocol",
             code,
             text,
-            f"Does it speak {self._protocol}?" if undecodable else "",
+            hint,
             fatal=message["fatal"],
             about=self._journal.number,
             count=error.get("count", 1),
         )
         if raised.fatal:
             self._on_fatal(raised)
+
+    def _hint_for_undecodable(self) -> str:
+        """Of an agent that was accepted by the same protocol only the message is to blame."""
+        if self._journal.state.metrics.started_ns is None:
+            return f"Does it speak {self._protocol}?"
+        return "What it carried is lost; the call goes on. Enter shows the message, v as it came."

@@ -164,13 +164,12 @@ def _controls(state: SessionState, now_ns: int) -> list[Group]:
 
 
 def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
-    strays = metrics.findings + metrics.unknown_messages
     return [
         _latency("response", metrics.response_latency_ms, 0, thresholds),
         Group([("loss ", _MUTED), *_losses(metrics)]),
         *_asked_for(metrics),
         *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
-        *([_count("findings", strays, 2, _WARN)] if strays else ()),
+        *([_count("findings", metrics.findings, 2, _WARN)] if metrics.findings else ()),
         _latency("greeting", metrics.greeting_latency_ms, 7),
         _latency("ping", metrics.round_trip_ms, 6),
         *([_count("flushed", metrics.interruptions, 8)] if metrics.interruptions else ()),

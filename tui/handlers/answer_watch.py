@@ -1,0 +1,56 @@
+"""AnswerWatch: notices that nothing answers the user, while nothing does."""
+
+from __future__ import annotations
+
+from tui.models import events as e
+from tui.models.journal import Journal
+from tui.models.turns import Turn
+
+LIMIT_MS = 3_000.0
+"""Whoever waits so long for an answer takes the agent for gone."""
+
+
+class AnswerWatch:
+    """Told of nothing: it looks at the turn that is under way. On the session's loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._unanswered: Turn | None = None
+        """The turn that was said to have no answer."""
+
+    def poll(self) -> None:
+        """Tell that an answer is missing, or no longer."""
+        state, now_ns = self._journal.state, self._journal.clock_ns()
+        turn = state.metrics.turns[-1] if state.metrics.turns else None
+        waited_ms = _waited_ms(turn, now_ns) if turn and state.status is e.Status.ACTIVE else None
+        if self._unanswered is not None and (turn is not self._unanswered or waited_ms is None):
+            answered = self._unanswered.replies
+            text = "The answer has come." if answered else "The user goes on; the agent has not answered."
+            self._tell(now_ns, text, active=False)
+            self._unanswered = None
+        if self._unanswered is None and waited_ms is not None and waited_ms >= LIMIT_MS:
+            self._unanswered = turn
+            waited = f"{waited_ms / 1000:.0f} s after the user's last word"
+            text = f"The agent does not answer: no reply {waited}."
+            self._tell(now_ns, text, active=True)
+
+    def _tell(self, now_ns: int, text: str, *, active: bool) -> None:
+        self._journal.emit(
+            e.ConditionChanged(
+                at_ns=now_ns,
+                condition=e.Condition.NOT_ANSWERED,
+                path="playback",
+                active=active,
+                text=text,
+                hint="Has it heard the user? The log says what it was sent and what it sent since."
+                if active
+                else "",
+            )
+        )
+
+
+def _waited_ms(turn: Turn, now_ns: int) -> float | None:
+    """For how long the user has waited for an answer; None while they speak, and once it begins to come."""
+    if not turn.number or turn.replies or turn.user_ended_ns is None:
+        return None
+    return (now_ns - turn.user_ended_ns) / 1_000_000
