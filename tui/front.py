@@ -65,6 +65,10 @@ def run_screen(
     local = LocalAgent(agent or AgentSettings(), book.demo)
     collector.hold()
     engines = [EngineHandle()]
+    if target is not None:
+        engines[
+            0
+        ].start()  # it comes up while Textual is loaded; without a call to make the picture goes first
     try:
         from tui.app import OpusAgentApp, run_app
         from tui.bridge import Bridge

@@ -18,7 +18,7 @@ _READ_BYTES = 1 << 20
 
 
 class EngineHandle:
-    """One engine process, from `start` on; what was sent before goes to it then."""
+    """One engine process, from `start` on; what was sent before goes to it then. Starting it again does nothing."""
 
     def __init__(self) -> None:
         log_fd, self.log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log")
