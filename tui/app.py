@@ -22,7 +22,6 @@ from textual.widget import Widget
 from tui.bridge import Bridge
 from tui.config.model import Settings
 from tui.config.targets import Listed
-from tui.endings import CRASHED, EndingApp
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
 from tui.models.playhead import Playhead
@@ -30,6 +29,7 @@ from tui.models.target import Target
 from tui.models.text import one_line
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
+from tui.screens.endings import CRASHED, EndingApp
 from tui.screens.palette import ActionCommands
 from tui.screens.themes import ANSI, DARK, LIGHT
 
@@ -261,7 +261,7 @@ class OpusAgentApp(EndingApp):
         try:
             fresh = await asyncio.to_thread(self._start_demo)
         except _START_FAILURES as error:
-            self.session.strip.hint = "no session"
+            self.session.strip.hint = ""
             reason = one_line(f"The local agent did not start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
         else:

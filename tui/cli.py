@@ -287,16 +287,15 @@ def _refusals(printer: Printer) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (Sentence, DiallingError, AudioFileError, ToolsFileError, ValueError) as error:
-        unreachable = isinstance(error, DiallingError)
-        code = (
-            error.code
-            if isinstance(error, Sentence)
-            else Outcome.UNREACHABLE
-            if unreachable
-            else Outcome.USAGE
-        )
-        printer.refused(str(error), Outcome(code))
-        raise Sentence(str(error), code) from error
+        match error:
+            case Sentence():
+                outcome = Outcome(error.code)
+            case DiallingError():
+                outcome = Outcome.UNREACHABLE
+            case _:
+                outcome = Outcome.USAGE
+        printer.refused(str(error), outcome)
+        raise Sentence(str(error), outcome) from error
 
 
 def _check_output(output: str) -> None:

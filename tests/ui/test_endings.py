@@ -12,8 +12,8 @@ from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call
 from tui.app import OpusAgentApp
 from tui.bridge import Bridge
-from tui.endings import CRASHED, crash_report
 from tui.engine.wire import Pause
+from tui.screens.endings import CRASHED, crash_report
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])

@@ -62,8 +62,8 @@ class SessionStrip(Static, ModelPanel):
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.thresholds = thresholds
-        self.hint = "no session"
-        """What to say where there is no session."""
+        self.hint = ""
+        """What to say in place of there being no session."""
         self._shown: Content | None = None
 
     def listen(self) -> Iterable[Registration]:
@@ -136,7 +136,7 @@ def _who(state: SessionState, hint: str) -> list[Group]:
     glyph, style = STATUS_LOOKS[state.status]
     groups = [Group([(f"{glyph} {state.status.value}", style)])]
     if not state.protocol:
-        return [*groups, Group([(hint, _MUTED)], 1)]
+        return [*groups, Group([(hint or "no session", _MUTED)], 1)]
     groups.append(Group([(one_line(state.title or state.target, 40), "bold $foreground")]))
     groups.append(Group([(one_line(state.protocol, 20), "$primary")], 2))
     if state.reason:
