@@ -41,9 +41,8 @@ from tui.websocket.connection import Connection
 from tui.websocket.message_handler import MessageHandler
 from tui.websocket.message_log import MessageLog
 
-WATCH_INTERVAL_S = 0.02
-TELEMETRY_EVERY_WATCHES = 2
-"""Levels are drawn 20 times a second; nobody sees more."""
+_WATCH_INTERVAL_NS = 20_000_000
+_TELEMETRY_EVERY_WATCHES = 2
 
 
 class LiveSession:
@@ -238,16 +237,16 @@ class LiveSession:
 
     async def _watch(self) -> None:
         for watches in count():
+            due_ns = self._clock_ns() + _WATCH_INTERVAL_NS  # what the watch itself takes makes the loop late as well
             await self._agent_audio.end_dry_reply()
             self._agent_audio.tell()
             self._answers.poll()
             self._tell_late_results()
             self._log.tell_counts()
             self.journal.tell_losses()
-            if watches % TELEMETRY_EVERY_WATCHES == 0:
+            if watches % _TELEMETRY_EVERY_WATCHES == 0:
                 self._telemetry(self._self_check.telemetry(self.audio, self._user_audio.pace))
-            due_ns = self._clock_ns() + int(WATCH_INTERVAL_S * 1e9)
-            await asyncio.sleep(WATCH_INTERVAL_S)
+            await asyncio.sleep(max(due_ns - self._clock_ns(), 0) / 1e9)
             self._self_check.woke(due_ns)
 
     def _tell_late_results(self) -> None:

@@ -66,6 +66,7 @@ class Call:
         self.events: list[e.SessionEvent] = []
         self.raw = bytearray()
         self.audio = AudioManager()
+        self.measured: Callable[[e.Telemetry], None] = lambda _: None
         self._changed = asyncio.Event()
         self._target = target
         self._offered = offered
@@ -74,7 +75,12 @@ class Call:
     async def start(self) -> asyncio.Task[None]:
         await self.audio.configure(input="lines", output="none")
         self.session = LiveSession(
-            self._target, self.audio, tools=self._offered, sink=self._take, keep_raw=self._keep
+            self._target,
+            self.audio,
+            tools=self._offered,
+            sink=self._take,
+            telemetry=lambda telemetry: self.measured(telemetry),
+            keep_raw=self._keep,
         )
         return asyncio.ensure_future(self.session.run())
 

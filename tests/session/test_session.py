@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import socket
+import time
 
 import pytest
 
@@ -48,6 +49,19 @@ async def test_a_call_from_connect_to_hang_up() -> None:
     ]
     assert isinstance(held.events[0], e.SessionStarted)
     assert [event.number for event in held.events] == list(range(1, len(held.events) + 1))
+
+
+async def test_a_stop_of_the_program_is_told_also_when_it_falls_into_the_programs_own_watching() -> None:
+    async with agent(stays) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+
+        def stops(_: e.Telemetry) -> None:
+            held.measured = lambda _: None
+            time.sleep(0.2)
+
+        held.measured = stops
+        late = await held.until(e.LatenessSeen, lambda late: late.late_ms > 150)
+    assert late.what == "the event loop"
 
 
 async def test_raw_messages_are_kept_verbatim_and_events_point_to_them() -> None:
