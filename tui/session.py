@@ -42,7 +42,8 @@ from tui.websocket.message_handler import MessageHandler
 from tui.websocket.message_log import MessageLog
 
 _WATCH_INTERVAL_NS = 20_000_000
-_TELEMETRY_EVERY_WATCHES = 2
+_REST_WATCHES = 3
+"""So seldom levels are told, which are not drawn more often, and audio is looked after while none of it moves."""
 
 
 class LiveSession:
@@ -238,13 +239,15 @@ class LiveSession:
     async def _watch(self) -> None:
         for watches in count():
             due_ns = self._clock_ns() + _WATCH_INTERVAL_NS  # what the watch itself takes makes the loop late as well
-            await self._agent_audio.end_dry_reply()
-            self._agent_audio.tell()
-            self._answers.poll()
-            self._tell_late_results()
-            self._log.tell_counts()
-            self.journal.tell_losses()
-            if watches % _TELEMETRY_EVERY_WATCHES == 0:
+            resting = watches % _REST_WATCHES
+            if not resting or self.audio.moving:
+                await self._agent_audio.end_dry_reply()
+                self._agent_audio.tell()
+                self._answers.poll()
+                self._tell_late_results()
+                self._log.tell_counts()
+                self.journal.tell_losses()
+            if not resting:
                 self._telemetry(self._self_check.telemetry(self.audio, self._user_audio.pace))
             await asyncio.sleep(max(due_ns - self._clock_ns(), 0) / 1e9)
             self._self_check.woke(due_ns)

@@ -57,6 +57,11 @@ class Microphone:
         """Whether what is delivered now comes from a device."""
         return self._stream is not None
 
+    @property
+    def delivering(self) -> bool:
+        """Whether blocks come, from a device or of silence."""
+        return self._stream is not None or self._clocked is not None
+
     async def start(self, *, silent: bool) -> None:
         """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence flows."""
         self._wanted = not silent

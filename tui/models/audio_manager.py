@@ -206,6 +206,11 @@ class AudioManager:
 
     # -- what happened --
 
+    @property
+    def moving(self) -> bool:
+        """Whether sound is captured, or agent audio is on its way to the ear."""
+        return self.capture.delivering or self.playback.playing
+
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """What happened to audio since the last call, in order; losses that go on are told once a second."""
         self._care.poll(self._cared(), now_ns)

@@ -123,6 +123,11 @@ class Capture:
         """What delivers; None before the first opening."""
         return self._microphone
 
+    @property
+    def delivering(self) -> bool:
+        """Whether blocks come, of sound or of silence."""
+        return self._microphone is not None and self._microphone.delivering
+
     async def start(self, *, silent: bool) -> None:
         """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""
         if self._microphone is None:

@@ -64,7 +64,8 @@ class SessionStrip(Static, ModelPanel):
         self.thresholds = thresholds
         self.hint = ""
         """What to say in place of there being no session."""
-        self._shown: Content | None = None
+        self._shown: object = None
+        """What was drawn last, and for which width."""
 
     def listen(self) -> Iterable[Registration]:
         """Status, controls, metrics."""
@@ -80,15 +81,10 @@ class SessionStrip(Static, ModelPanel):
         now_ns = self.bridge.clock_ns()
         telemetry = self.bridge.telemetry if state.status.live else _NOTHING
         figures = [*_figures(state.metrics, self.thresholds), *_usage(state.usage)]
-        content = Content("\n").join(
-            (
-                spread(_who(state, self.hint), _controls(state, now_ns), width),
-                spread(figures, _doing(state, telemetry), width),
-            )
-        )
-        if self._shown is None or content != self._shown or content.spans != self._shown.spans:
-            self._shown = content
-            self.update(content, layout=False)
+        lines = (_who(state, self.hint), _controls(state, now_ns)), (figures, _doing(state, telemetry))
+        if (lines, width) != self._shown:
+            self._shown = lines, width
+            self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
 
     def poll(self) -> None:
         """Time goes on without events."""
