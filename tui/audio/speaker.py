@@ -225,7 +225,7 @@ class Speaker:
                 self.underflows += 1
                 self._instants.restart()
             now_ns = self._callback_ns = self._clock_ns()
-            self._lead_ns = _lead_ns(time, self.latency_ms)
+            self._lead_ns = self._lead_of(time)
             if self._resting:
                 outdata[:] = self._rest(frames)
             elif self._resampler:
@@ -235,6 +235,11 @@ class Speaker:
             self._busy_ns = max(self._busy_ns, self._clock_ns() - now_ns)
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
+
+    def _lead_of(self, time: Any) -> int:
+        """What PortAudio says of this callback; where that makes no sense, as on some hosts, what the stream says."""
+        lead_s = time.outputBufferDacTime - time.currentTime
+        return round((lead_s if 0 < lead_s < _MOST_LEAD_S else self.latency_ms / 1000) * 1e9)
 
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
         """A block of the queue, which waits so long behind what was pulled before."""
@@ -263,12 +268,6 @@ class Speaker:
             self._resampled += self._resampler.feed(block)
         block, self._resampled = self._resampled[: 2 * frames], self._resampled[2 * frames :]
         return block
-
-
-def _lead_ns(time: Any, latency_ms: float) -> int:
-    """What PortAudio says of this callback; where that makes no sense, as on some hosts, what the stream says."""
-    lead_s = time.outputBufferDacTime - time.currentTime
-    return round((lead_s if 0 < lead_s < _MOST_LEAD_S else latency_ms / 1000) * 1e9)
 
 
 def _latency(spec: str) -> devices.Latency:
