@@ -110,6 +110,7 @@ FILTERS = st.recursive(
             "losses",
             "unknown",
             "audio",
+            "transcript",
             "marked",
             "noted",
             "turn:1",

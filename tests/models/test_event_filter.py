@@ -21,7 +21,7 @@ from tests.models.event_logs import (
 )
 from tui.models import event_filter
 from tui.models import events as e
-from tui.models.event_completion import completions
+from tui.models.event_completion import completions, meant
 from tui.models.event_fields import FIELDS, WORDS, FilterError
 from tui.models.event_filter import help_text, parse
 from tui.models.event_marks import Marks
@@ -131,6 +131,25 @@ def test_words_are_looked_for_in_kind_and_summary() -> None:
     log = log_of(message("playStream.chunk"), error("no playStream"), said(e.Speaker.USER, "playstream"))
     assert numbers_matching(log, "PLAYSTREAM") == [1, 2], "the text of what is not listed is not kept"
     assert numbers_matching(log, "/playStream$/") == [2]
+
+
+def test_a_transcript_is_found_in_the_messages_that_told_it() -> None:
+    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    log = log_of(
+        said(user, "typed, before any message"),
+        message("speech.hypothesis"),
+        chunk(SENT),
+        said(user, "I'd like", final=False),
+        message("done"),
+        said(user, "I'd like to"),
+        said(agent, "Certainly"),
+        message("other"),
+        message("user_message", SENT),
+        e.Transcribed(at_ns=0, speaker=user, text="written", final=True, typed=True),
+    )
+    assert numbers_matching(log, "transcript") == [2, 5]
+    assert numbers_matching(log, "not transcript dir:received") == [8]
+    assert numbers_matching(log, "number:3.. transcript") == [5]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +329,32 @@ KINDS_IN_ORDER = [
 )
 def test_completions(prefix: str, expected: list[str]) -> None:
     assert completions(prefix, KINDS) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("warning", ["warnings"]),
+        ("transcripts", ["transcript"]),
+        ("kind:transcript", ["transcript"]),
+        ("Sent", ["dir:sent"]),
+        ("recieved", ["dir:received"]),
+        ("turn", ["turn:3"]),
+        ("size", ["size > 2k"]),
+        ("marks", ["kind:mark"]),
+        ("callerline", ['kind:"caller line"']),
+        ("not (warning or turns) warning", ["warnings", "turn:3"]),
+        ("one.that.is.not.there", []),
+        ("/warning/", []),
+        ("turn:7", []),
+    ],
+)
+def test_what_finds_nothing_may_have_meant_what_is_spelt_much_like_it(
+    text: str, conditions: list[str]
+) -> None:
+    assert meant(parse(text), KINDS) == conditions
+    for condition in conditions:
+        parse(condition)
 
 
 def test_completed_kinds_can_be_read() -> None:

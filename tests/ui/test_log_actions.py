@@ -422,12 +422,12 @@ async def test_a_log_that_nothing_matches_says_so_and_what_would(stage: Staging,
         assert "No events yet" in s.text()
         await s.play(a_call(script).take())
         assert "No events yet" not in s.text()
-        await ask(s, "f", "transcript", "enter")
+        await ask(s, "f", "recieved", "enter")
         shown = " ".join(line.strip() for line in log_lines(s))
-        assert 'Nothing among 238 events matches the filter "transcript"' in shown
+        assert 'Nothing among 238 events matches the filter "recieved". Did you mean dir:received?' in shown
         assert "backspace shows all" in shown
         assert "playStream.chunk" in shown
-        await s.play(script.message("agent.transcript", {}, "one that does").take())
+        await s.play(script.message("agent.recieved", {}, "one that does").take())
         assert "Nothing among" not in s.text()
         assert "one that does" in log_lines(s)[-1]
         await s.press("backspace")

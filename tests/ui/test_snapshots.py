@@ -161,7 +161,7 @@ async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
 async def test_a_log_that_nothing_matches(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(a_call(script).take())
-        s.session._filter("transcript")
+        s.session._filter("warning")
         await s.tick()
         check_snapshot(f"unmatched-{size[0]}x{size[1]}", s.text())
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
 from tui.models.describe import UNLISTED, Level, describe
-from tui.models.events import Direction, MessageLogged, SessionEvent
+from tui.models.events import Direction, MessageLogged, SessionEvent, Transcribed
 
 COLUMNS_BYTES = 104
 """What an event takes here and as a row of the log, without its text."""
@@ -44,6 +44,8 @@ class Events(Sequence[SessionEvent]):
         """Positions in `shapes`."""
         self.sizes = array("q")
         self.audio_ms = array("d")
+        self.worded = array("I")
+        """Positions of the received messages that said what was spoken, ascending."""
         self.texts: list[str] = []
         """The summary of `describe`; empty for what has no row."""
         self.shapes: list[Shape] = []
@@ -53,6 +55,8 @@ class Events(Sequence[SessionEvent]):
         self._offsets = array("q")
         self._kept_bytes = array("q")
         self._own: list[SessionEvent] = []
+        self._received: int | None = None
+        """Position of the last message received: what it restates comes right behind it."""
         self._shape_ids: dict[Shape, int] = {}
         self._message_ids: dict[tuple[str, Direction, bool], int] = {}
         """The same, without having to describe a message first."""
@@ -116,6 +120,8 @@ class Events(Sequence[SessionEvent]):
     __hash__ = None  # type: ignore[assignment]  # it changes, as a list does
 
     def _append_message(self, event: MessageLogged) -> None:
+        if event.direction is Direction.RECEIVED:
+            self._received = len(self) - 1
         shape_id = self._message_ids.get((event.kind, event.direction, event.known))
         if shape_id is None:
             shape = Shape(event.kind, event.direction, describe(event).level, event.known)
@@ -129,6 +135,9 @@ class Events(Sequence[SessionEvent]):
 
     def _append_own(self, event: SessionEvent) -> None:
         what, listed = describe(event), not isinstance(event, UNLISTED)
+        if isinstance(event, Transcribed) and not event.typed and self._received is not None:
+            self.worded.append(self._received)
+            self._received = None
         self.shape_ids.append(self._id_of(Shape(what.kind, None, what.level, True, listed)))
         self.sizes.append(0)
         self.audio_ms.append(0.0)

@@ -1,15 +1,18 @@
-"""How a filter that is being written may go on."""
+"""How a filter that is being written may go on, and what was meant by one that finds nothing."""
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tui.models.event_fields import FIELDS, WAYS, WORDS
 from tui.models.event_filter import JOINTS
 from tui.models.event_patterns import Words
+from tui.models.event_terms import And, Filter, Kind, Not, Or, Text
 
 MAX_COMPLETIONS = 50
+MAX_MEANT = 3
 
 _BEGINNINGS = [*WORDS, *(f"{name}:" for name in FIELDS), "size > ", *(f"{name} " for name in JOINTS)]
 
@@ -31,12 +34,42 @@ def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
     return [head + candidate for candidate in candidates[:MAX_COMPLETIONS] if candidate != last]
 
 
+def meant(filter_: Filter, kinds_seen: Iterable[str]) -> list[str]:
+    """Conditions that are spelt much like the words of a filter, for one that finds nothing; nearest first."""
+    known = {word: word for word in WORDS if word.isalpha()}
+    known |= {name: field.example.partition(" or ")[0].partition(",")[0] for name, field in FIELDS.items()}
+    known |= {way: f"dir:{way}" for way in WAYS} | {"size": "size > 2k"}
+    known |= {kind.casefold(): f"kind:{_written(kind)}" for kind in kinds_seen}
+    found: dict[str, None] = {}
+    for word in _words(filter_):
+        found |= dict.fromkeys(
+            known[near] for near in difflib.get_close_matches(word.casefold(), known, 1, 0.75)
+        )
+    return list(found)[:MAX_MEANT]
+
+
+def _words(filter_: Filter) -> Iterator[str]:
+    """All that are looked for."""
+    match filter_:
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from _words(term)
+        case Not(term):
+            yield from _words(term)
+        case Text(Words(text)) | Kind(Words(text)):
+            yield text
+
+
 def _kinds(wanted: str, seen: Iterable[str]) -> list[str]:
     kinds = sorted(
         (kind for kind in seen if wanted in kind.casefold()),
         key=lambda kind: (not kind.casefold().startswith(wanted), kind),
     )
-    return [kind if re.fullmatch(r'[^\s()"/][^\s()]*', kind) else str(Words(kind)) for kind in kinds]
+    return [_written(kind) for kind in kinds]
+
+
+def _written(kind: str) -> str:
+    return kind if re.fullmatch(r'[^\s()"/][^\s()]*', kind) else str(Words(kind))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from tui.models.event_terms import (
     Number,
     Sort,
     Time,
+    Transcript,
     Turn,
     Way,
 )
@@ -29,6 +30,7 @@ WAYS = {"sent": Direction.SENT, "received": Direction.RECEIVED, "own": None}
 """What can stand behind ``dir:``."""
 WORDS: dict[str, Filter] = {name: Sort(name) for name in SORTS} | {
     "audio": Audio(),
+    "transcript": Transcript(),
     "marked": Marked(),
     "noted": Noted(),
     ">": Way(Direction.SENT),

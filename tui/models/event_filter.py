@@ -12,6 +12,7 @@ r"""Which events the log shows.
 | ``errors`` ``warnings``      | what has a ✗, what has a !                                              |
 | ``findings`` ``losses``      | where the agent strays from its protocol, what was lost                 |
 | ``unknown`` ``audio``        | messages the protocol does not have, messages that carry audio          |
+| ``transcript``               | messages of the agent that say in words what either side spoke          |
 | ``marked`` ``noted``         | events you have marked, events you wrote a note on                      |
 | ``turn:3`` ``turn:2..4``     | turns; 0 is what comes before you first speak                           |
 | ``time:10..20``              | seconds since the session's start; also ``1:30``, minutes and seconds   |

@@ -7,6 +7,7 @@ million events would cost more than the comparison it makes. Terms print as `tui
 from __future__ import annotations
 
 import operator
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -164,6 +165,20 @@ class Audio(Filter, frozen=True):
 
     def __str__(self) -> str:
         return "audio"
+
+
+class Transcript(Filter, frozen=True):
+    """Messages of the agent with the words of either side."""
+
+    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
+        worded = context.log.events.worded
+        if not among:
+            return among
+        there = set(worded[bisect_left(worded, among[0]) : bisect_right(worded, among[-1])])
+        return [index for index in among if index in there]
+
+    def __str__(self) -> str:
+        return "transcript"
 
 
 class Marked(Filter, frozen=True):

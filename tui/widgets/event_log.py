@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
+from tui.models.event_completion import meant
 from tui.models.event_log import Row
 from tui.models.event_patterns import Pattern
 from tui.models.event_terms import Everything, Filter
@@ -319,8 +320,10 @@ class EventLogPane(FollowView, inherit_bindings=False):
             return ""  # the title says how far it is
         kinds = [one_line(kind, 40) for kind in islice(log.kinds(), _NAMED_KINDS + 1)]
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
+        near = " or ".join(one_line(condition, 40) for condition in meant(self.view.filter, log.kinds()))
         return (
-            f"Nothing among {count:,} events matches the filter {one_line(str(self.view.filter), 200)}.\n"
+            f"Nothing among {count:,} events matches the filter {one_line(str(self.view.filter), 200)}."
+            f"{f' Did you mean {near}?' if near else ''}\n"
             f"backspace shows all, f changes it; kinds seen, which tab completes there:\n{', '.join(kinds)}"
         )
 
