@@ -238,7 +238,8 @@ class LiveSession:
 
     async def _watch(self) -> None:
         for watches in count():
-            due_ns = self._clock_ns() + _WATCH_INTERVAL_NS  # what the watch itself takes makes the loop late as well
+            # What the watch itself takes makes the loop late as well.
+            due_ns = self._clock_ns() + _WATCH_INTERVAL_NS
             resting = watches % _REST_WATCHES
             if not resting or self.audio.moving:
                 await self._agent_audio.end_dry_reply()
