@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.ui.conftest import Stage, Staging, check_snapshot
@@ -187,6 +189,35 @@ async def test_a_turn_without_a_latency_says_why_and_a_doubted_one_is_marked(
         await s.press("u")
         assert any("the agent did not answer" in row for row in rows(s))
         assert any("2300 ms?" in row for row in rows(s))
+
+
+async def test_a_turn_that_is_waited_for_shows_for_how_long_and_that_nothing_has_answered(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(conversation(script).take())
+        await s.press("u")
+        said_ns = s.session.turns.turns[-1].user_ended_ns or 0
+        for waited_ms, shown in ((1200, "… 1.2 s"), (2900, "… 2.9 s")):
+            s.clock.now_ns = said_ns + waited_ms * MS
+            await s.tick()
+            assert rows(s)[7].endswith(shown)
+        not_answered = partial(script.add, e.ConditionChanged, condition=e.Condition.NOT_ANSWERED)
+        not_answered(path="playback")
+        await s.play(script.take())
+        s.clock.now_ns = said_ns + 3100 * MS
+        await s.tick()
+        assert rows(s)[7].endswith("… 3.1 s, not answered")
+        assert "no latency yet: waited 3.1 s, not answered" in s.text()
+
+        not_answered(path="playback", active=False)
+        script.add(e.SpeechEdge, speaker=USER, started=True, method="silero")
+        await s.play(script.take())
+        assert rows(s)[7].endswith("…"), "nobody waits while the user speaks"
+        script.after(500).add(e.SpeechEdge, speaker=USER, started=False, method="silero")
+        script.add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ENDED)
+        await s.play(script.take())
+        assert rows(s)[7].endswith("the agent did not answer")
 
 
 async def test_thousands_of_turns_draw_what_is_seen(stage: Staging, script: Script) -> None:

@@ -22,7 +22,8 @@ class AnswerWatch:
         """Tell that an answer is missing, or no longer."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
-        waited_ms = _waited_ms(turn, now_ns) if turn and state.status is e.Status.ACTIVE else None
+        waits = turn and not turn.replies and state.status is e.Status.ACTIVE
+        waited_ms = turn.waited_ms(now_ns) if turn and waits else None
         if self._unanswered is not None and (turn is not self._unanswered or waited_ms is None):
             answered = self._unanswered.replies
             text = "The answer has come." if answered else "The user goes on; the agent has not answered."
@@ -47,10 +48,3 @@ class AnswerWatch:
                 else "",
             )
         )
-
-
-def _waited_ms(turn: Turn, now_ns: int) -> float | None:
-    """For how long the user has waited for an answer; None while they speak, and once it begins to come."""
-    if not turn.number or turn.replies or turn.user_ended_ns is None:
-        return None
-    return (now_ns - turn.user_ended_ns) / 1_000_000

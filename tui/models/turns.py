@@ -87,6 +87,15 @@ class Turn(msgspec.Struct, omit_defaults=True):
         """Whether only the agent thought that it began: nobody was heard, nothing recognised, nothing answered."""
         return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
 
+    def waited_ms(self, now_ns: int) -> float | None:
+        """For how long the user has waited to hear an answer.
+
+        None while they speak, once they hear one, and of the greeting, which nobody is owed.
+        """
+        if not self.number or self.user_ended_ns is None or self.agent_began_ns is not None:
+            return None
+        return (now_ns - self.user_ended_ns) / 1_000_000
+
 
 class BargeInKind(StrEnum):
     """How a barge-in went."""

@@ -110,6 +110,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         if self.bridge.refreshed:
             self.strip.poll()
             self.health.poll()
+            self.turns.poll()
         self.poll_log()
         self.hear_on()
         self.poll_replay()

@@ -35,13 +35,15 @@ def bar_of(parts: LatencyParts, latency_ms: float, full_ms: float, cells: int) -
     return (bar[: cells - 1] + "›" if len(bar) > cells else bar).ljust(cells)
 
 
-def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece) -> list[Piece]:
-    """The response, its parts, what the agent reported of itself, doubts and barge-ins. ``judged``: how it is."""
+def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waiting: str = "") -> list[Piece]:
+    """The response, its parts, what the agent reported of itself, doubts and barge-ins.
+
+    ``judged``: how it is; ``waiting``: for how long it has been waited for.
+    """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
     if turn.response_latency_ms is None:
-        pieces.append(
-            (f"no latency: {one_line(turn.unmeasured or 'not answered yet', _MAX_TEXT)}", "rows--slow")
-        )
+        why = f": {one_line(turn.unmeasured, _MAX_TEXT)}" if turn.unmeasured else " yet"
+        pieces.append((f"no latency{why}{f': waited {waiting}' if waiting else ''}", "rows--slow"))
     else:
         pieces += [(f"response {numbers.milliseconds(turn.response_latency_ms)}", "rows--plain"), judged]
         pieces += _parts(turn.parts, turn.response_latency_ms)

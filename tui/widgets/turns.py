@@ -8,6 +8,7 @@ from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models import numbers
+from tui.models.events import Condition, Status
 from tui.models.text import one_line
 from tui.models.turns import BargeIn, Percentiles, Turn
 from tui.widgets.rows import Piece, RowsView
@@ -24,8 +25,8 @@ class TurnsPane(RowsView):
 
     TITLE = "Turns"
     HELP = (
-        "user speech · response, ✓ good ~ slow ✗ bad, ? doubtful · its parts as a bar, › longer than is drawn · "
-        "agent speech · what was said; below: the turn under the cursor in full"
+        "user speech · response, ✓ good ~ slow ✗ bad, ? doubtful, … waited for · its parts as a bar, "
+        "› longer than is drawn · agent speech · what was said; below: the turn under the cursor in full"
     )
 
     def __init__(
@@ -78,6 +79,11 @@ class TurnsPane(RowsView):
         """Nobody has spoken."""
         return "No turns yet: one begins when you speak, or the agent greets you."
 
+    def poll(self) -> None:
+        """Time goes on without events."""
+        if not self._asleep and self.turns and self._waiting(self.turns[-1]):
+            self.refresh_changed()
+
     def row_key(self, index: int) -> Hashable:
         """What of a turn is drawn."""
         turn = self.turns[index]
@@ -85,7 +91,7 @@ class TurnsPane(RowsView):
             turn.response_latency_ms,
             turn.user_speech_ms,
             turn.agent_speech_ms,
-            turn.unmeasured,
+            turn.unmeasured or self._waiting(turn),
             turn.doubt,
         )
         texts = turn.user_text, turn.agent_text, len(turn.tools), turn.interrupted
@@ -101,7 +107,7 @@ class TurnsPane(RowsView):
             (f"{self._response(turn):>{_FIGURE_CELLS}} {glyph} ", look),
         ]
         if turn.response_latency_ms is None:
-            reason = one_line(turn.unmeasured, 200) or "…"
+            reason = one_line(turn.unmeasured, 200) or f"… {self._waiting(turn)}"
             return [*head, (fit(reason, max(width - _HEAD_CELLS, 0)), "rows--slow")]
         bar_cells = min(max(width // 4, 8), _MOST_BAR_CELLS)
         return [
@@ -115,7 +121,18 @@ class TurnsPane(RowsView):
         """Every figure of the turn, by name."""
         turn = self.turns[index]
         glyph, word, look = self._judged(turn)
-        return turn_in_full(turn, self._barge_ins(turn), (f"{glyph} {word}", look))
+        return turn_in_full(turn, self._barge_ins(turn), (f"{glyph} {word}", look), self._waiting(turn))
+
+    def _waiting(self, turn: Turn) -> str:
+        """For how long the user has waited for an answer by now, and whether that is too long; empty: they do not."""
+        state = self.bridge.state
+        if turn is not self.turns[-1] or state.status is not Status.ACTIVE:
+            return ""
+        waited_ms = turn.waited_ms(self.bridge.clock_ns())
+        if waited_ms is None or waited_ms < 0:
+            return ""
+        given_up = ("playback", Condition.NOT_ANSWERED) in state.conditions
+        return f"{waited_ms / 1000:.1f} s{', not answered' if given_up else ''}"
 
     def _response(self, turn: Turn) -> str:
         return numbers.milliseconds(turn.response_latency_ms) + ("?" if turn.doubt else "")
