@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.audio.signals import noise, silence_around, voice
+from tui.audio.loudness import Loudness
 from tui.audio.pcm import from_float
 from tui.audio.speech import (
     Classifier,
     EnergyClassifier,
-    Loudness,
     SileroClassifier,
     SpeechDetector,
     SpeechEdge,

@@ -8,8 +8,8 @@ from tui.models import events as e
 from tui.models.turn_index import TurnIndex
 
 
-def edge(speaker: e.Speaker, started: bool = True) -> e.SpeechEdge:
-    return e.SpeechEdge(at_ns=0, speaker=speaker, started=started, method="energy")
+def edge(speaker: e.Speaker, started: bool = True, at_ns: int = 0) -> e.SpeechEdge:
+    return e.SpeechEdge(at_ns=at_ns, speaker=speaker, started=started, method="energy")
 
 
 def turns_of(*events: e.SessionEvent) -> list[int]:
@@ -42,6 +42,13 @@ def test_agent_speech_that_was_only_heard_is_an_answer_too() -> None:
     assert turns_of(user_speaks(), edge(e.Speaker.AGENT), edge(e.Speaker.USER)) == [1, 1, 2]
     assert turns_of(user_speaks(), e.PlaybackStarted(at_ns=0, reply="r"), user_speaks()) == [1, 1, 2]
     assert turns_of(user_speaks(), edge(e.Speaker.AGENT, started=False), user_speaks()) == [1, 1, 1]
+
+
+def test_a_sound_of_the_agent_that_is_told_after_the_turn_began_and_was_before_it_answers_nothing() -> None:
+    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    greeting = (e.PlaybackStarted(at_ns=500, reply="r"), edge(user, at_ns=800), edge(agent, at_ns=510))
+    assert turns_of(*greeting, user_speaks()) == [0, 1, 1, 1]
+    assert turns_of(*greeting, edge(agent, at_ns=900), user_speaks()) == [0, 1, 1, 1, 2]
 
 
 def test_where_turns_begin() -> None:

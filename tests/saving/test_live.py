@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pytest
 
+from tests.audio.signals import tone
 from tests.saving.saved_calls import RATE, found_at, only_session, play_pcm, saved_call, tracks_of
 from tests.session.scripted import Peer, agent
 from tui.assets import caller_lines, prompts
@@ -137,12 +138,33 @@ def test_the_edges_of_speech_are_found_again(conversation: Conversation) -> None
         assert abs(edge_ns - began.at_ns) <= BLOCK_NS
 
 
+async def test_an_agent_that_answers_with_a_tone_is_heard(tmp_path: Path) -> None:
+    """In the call and again in its recording: it talks, and there is no dead air while it does."""
+
+    async def beeps(peer: Peer) -> None:
+        await peer.accept()
+        await play_pcm(peer, "tone", bytes(RATE // 5 * 2) + tone(RATE, 2.3))
+        await peer.stay()
+
+    async with agent(beeps) as url, saved_call(url, tmp_path) as held:
+        began = await held.until(e.PlaybackStarted)
+        await held.until(e.SpeechEdge, lambda edge: not edge.started)
+    live = held.session.state.metrics
+    with only_session(tmp_path) as saved:
+        again = remeasure(saved)
+    for metrics in (live, again):
+        assert metrics.agent_talk_ms == pytest.approx(2_300, abs=5)
+        assert metrics.dead_air == []
+        assert metrics.turns[0].agent_began_ns == pytest.approx(began.at_ns + 200_000_000, abs=BLOCK_NS)
+        assert metrics.turns[0].parts.leading_silence_ms == pytest.approx(200, abs=20)
+
+
 async def test_what_is_flushed_is_not_on_the_track(tmp_path: Path) -> None:
-    tone = np.full(RATE * 10, 1_000, "<i2").tobytes()
+    level = np.full(RATE * 10, 1_000, "<i2").tobytes()
 
     async def talks(peer: Peer) -> None:
         await peer.accept()
-        await play_pcm(peer, "long", tone)
+        await play_pcm(peer, "long", level)
         await peer.stay()
 
     async with agent(talks) as url, saved_call(url, tmp_path) as held:

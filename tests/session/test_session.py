@@ -165,7 +165,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         await peer.send({"type": "userStream.started"})
         await peer.stay()
 
-    monkeypatch.setattr("tui.models.track_speech.make_detector", lambda rate: Watching())
+    monkeypatch.setattr("tui.models.track_speech.make_detector", lambda rate, other_sounds: Watching())
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)

@@ -265,12 +265,15 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
 
 
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
-    """Speech began or ended on a track, measured here; ``at_ns`` is back-dated to the edge itself."""
+    """Speech began or ended on a track, measured here; ``at_ns`` is back-dated to the edge itself.
+
+    On the agent's track also a sound that is no speech: a tone, music.
+    """
 
     speaker: Speaker
     started: bool
     method: str
-    """"silero" or "energy"."""
+    """"silero" or "energy"; a sound that is no speech is always found by the latter."""
     captured_ns: int | None = None
     """User: when the block with the edge's sample came out of the device's callback."""
     sent_ns: int | None = None

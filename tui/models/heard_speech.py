@@ -1,4 +1,4 @@
-"""HeardSpeech: the agent's speech as it leaves the speaker."""
+"""HeardSpeech: the agent's speech, and what else of it is heard, as it leaves the speaker."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BEFORE_MS = 300
 
 
 class HeardSpeech:
-    """Finds the edges of speech in blocks that were heard. On the engine's loop.
+    """Finds the edges of speech and of other sounds in blocks that were heard. On the engine's loop.
 
     The detector is loaded with the first sound; a long silence costs nothing.
     """
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self._speech = TrackSpeech(rate)
+        self._speech = TrackSpeech(rate, other_sounds=True)
         self._loading = False
         self._silent_ms = float(_REST_MS)
 

@@ -13,17 +13,21 @@ _AT_ONCE_BLOCKS = 3
 
 
 class TrackSpeech:
-    """Blocks in, edges out, in order; what comes while the detector is being loaded waits for it. On one loop."""
+    """Blocks in, edges out, in order; what comes while the detector is being loaded waits for it. On one loop.
 
-    def __init__(self, rate: int) -> None:
+    ``other_sounds`` asks for those as well, as `make_detector` says.
+    """
+
+    def __init__(self, rate: int, *, other_sounds: bool = False) -> None:
         self.rate = rate
+        self._other_sounds = other_sounds
         self._detector: SpeechDetector | None = None
         self._waiting: deque[tuple[bytes, int]] = deque(maxlen=_WAITING_BLOCKS)
         self._end_ns = 0
 
     async def load(self) -> str:
         """Load the detector, which takes 100 ms on a thread; gives why it goes by loudness alone, or nothing."""
-        self._detector = await asyncio.to_thread(make_detector, self.rate)
+        self._detector = await asyncio.to_thread(make_detector, self.rate, other_sounds=self._other_sounds)
         return self._detector.fallback_reason
 
     def feed(self, block: bytes, end_ns: int) -> list[SpeechEdge]:

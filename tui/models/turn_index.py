@@ -27,6 +27,8 @@ class TurnBoundary:
 
     def __init__(self) -> None:
         self._answered = True
+        self._began_ns = 0
+        """When the turn began: a sound of the agent from before that, though it is told later, is no answer."""
 
     def begins(self, event: SessionEvent) -> bool:
         """Whether a turn begins with this event, which is the next one of the session."""
@@ -37,8 +39,12 @@ class TurnBoundary:
                 | Transcribed(typed=True)
             ):
                 begins, self._answered = self._answered, False
+                if begins:
+                    self._began_ns = event.at_ns
                 return begins
-            case ReplyStarted() | PlaybackStarted() | SpeechEdge(speaker=Speaker.AGENT, started=True):
+            case ReplyStarted() | PlaybackStarted():
+                self._answered = True
+            case SpeechEdge(speaker=Speaker.AGENT, started=True) if event.at_ns >= self._began_ns:
                 self._answered = True
         return False
 

@@ -54,11 +54,14 @@ def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
-    """Where speech begins and ends on both tracks, in time; None without tracks."""
+    """Where speech begins and ends on both tracks, and other sounds of the agent, in time; None without tracks."""
     audio = saved.audio
     if audio is None:
         return None
-    detectors = {speaker: make_detector(audio.rate) for speaker in (e.Speaker.USER, e.Speaker.AGENT)}
+    detectors = {
+        speaker: make_detector(audio.rate, other_sounds=speaker is e.Speaker.AGENT)
+        for speaker in (e.Speaker.USER, e.Speaker.AGENT)
+    }
     found: dict[e.Speaker, list[e.SpeechEdge]] = {speaker: [] for speaker in detectors}
     chunk_frames = audio.rate * _CHUNK_MS // 1000
     for first_frame in range(0, audio.frames, chunk_frames):

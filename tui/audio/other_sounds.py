@@ -1,0 +1,114 @@
+"""OtherSounds: what is heard on a track while nobody speaks: a tone, a beep, music on hold.
+
+An agent's track is clean: where it plays nothing there is silence, or the hiss that telephony calls comfort noise. So
+loudness alone tells a sound there, by a fixed level; a floor that adapts would swallow a tone that goes on. Speech
+comes first: its edges stay as its detector dates them, and what is briefly loud beside it (a breath, a fading room)
+belongs to it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tui.audio.loudness import BLOCK_MS, Loudness
+
+AUDIBLE_RMS = 184.0
+"""-45 dBFS: over comfort noise, and 19 dB under speech at its nominal level."""
+SUSTAINED_BLOCKS = 4
+"""So long loud on end is a sound, and not a click."""
+_APART_BLOCKS = 500 // BLOCK_MS
+"""Speech has so long to begin before a sound counts, and a sound nearer to speech than that has to be so long."""
+
+
+class FrameEdge(NamedTuple):
+    """Speech, or another sound, began or ended at a frame, counted over all that were fed."""
+
+    started: bool
+    frame: int
+    speech: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """Loud blocks with but short pauses between them."""
+
+    first: int
+    start_frame: int
+    last: int
+    on_end: int = 0
+    sustained: bool = False
+    told: bool = False
+
+
+class OtherSounds:
+    """Puts the edges of other sounds among those of speech. For the thread of the track's `SpeechDetector`.
+
+    A sound is told half a second after it began, and ends after ``silence_ms`` of quiet, or with speech.
+    """
+
+    def __init__(self, loudness: Loudness, silence_ms: int) -> None:
+        self._loudness = loudness
+        self._silence_blocks = silence_ms // BLOCK_MS
+        self._run: _Run | None = None
+        self._next_block: int | None = 0
+        """The first block not looked at; None while there is speech."""
+        self._speech_ended = -_APART_BLOCKS
+        """The first block behind the last speech."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something is loud, told or not."""
+        return self._run is not None
+
+    def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
+        """All edges in order that are known when speech was looked for up to a frame, with what was found of it."""
+        edges: list[FrameEdge] = []
+        if speech is not None and speech.started:
+            edges += self._end_run(speech.frame)
+            self._next_block = None
+        elif speech is not None:
+            self._next_block = self._speech_ended = math.ceil(speech.frame / self._loudness.block_frames)
+        if speech is not None:
+            edges.append(speech)
+        if self._next_block is not None:
+            known = min(until_frame // self._loudness.block_frames, self._loudness.blocks)
+            for block in range(self._next_block, known):
+                edges += self._hear(block)
+            self._next_block = max(self._next_block, known)
+        return edges
+
+    def _hear(self, block: int) -> list[FrameEdge]:
+        if self._loudness.rms(block) > AUDIBLE_RMS:
+            if self._run is None:
+                start_frame, _ = self._loudness.edges_in(block, AUDIBLE_RMS)
+                self._run = _Run(block, start_frame, block)
+            self._run.last = block
+            self._run.on_end += 1
+            self._run.sustained |= self._run.on_end >= SUSTAINED_BLOCKS
+        elif self._run is not None:
+            self._run.on_end = 0
+        run = self._run
+        if run is None:
+            return []
+        edges: list[FrameEdge] = []
+        if not run.told and self._counts(run, block):
+            run.told = True
+            edges.append(FrameEdge(started=True, frame=run.start_frame, speech=False))
+        if block - run.last >= (self._silence_blocks if run.sustained else SUSTAINED_BLOCKS):
+            edges += self._end_run()
+        return edges
+
+    def _counts(self, run: _Run, block: int) -> bool:
+        apart = run.first - self._speech_ended >= _APART_BLOCKS
+        long = run.last + 1 - run.first >= _APART_BLOCKS
+        return run.sustained and block + 1 - run.first >= _APART_BLOCKS and (apart or long)
+
+    def _end_run(self, speech_frame: int | None = None) -> list[FrameEdge]:
+        """What is loud is over, with its last loud block, or with speech that begins at that frame."""
+        run, self._run = self._run, None
+        if run is None or not run.told:
+            return []
+        _, frame = self._loudness.edges_in(run.last, AUDIBLE_RMS)
+        return [FrameEdge(False, frame if speech_frame is None else min(frame, speech_frame), speech=False)]
