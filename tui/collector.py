@@ -1,4 +1,4 @@
-"""When Python looks for garbage: a full look stops every thread for up to 90 ms, so never while somebody waits."""
+"""When Python looks for garbage: a look through all the program is made of stops every thread for up to 90 ms."""
 
 from __future__ import annotations
 
@@ -11,14 +11,7 @@ def hold() -> None:
 
 
 def settle() -> None:
-    """The process is up: what there is now is never looked through again, and what grows old only by `collect`."""
+    """The process is up: what there is now is never looked through again, only what comes from now on."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, 1_000_000)
     gc.enable()
-
-
-def collect() -> None:
-    """Between two calls, when a pause disturbs nobody: look through everything that has come since `settle`."""
-    if gc.isenabled():
-        gc.collect()

@@ -66,9 +66,7 @@ def run_screen(
     collector.hold()
     engines = [EngineHandle()]
     if target is not None:
-        engines[
-            0
-        ].start()  # it comes up while Textual is loaded; without a call to make the picture goes first
+        engines[0].start()  # it comes up while Textual is loaded; without a call the picture goes first
     try:
         from tui.app import OpusAgentApp, run_app
         from tui.bridge import Bridge
@@ -87,8 +85,6 @@ def run_screen(
                 remember_target(called)
 
         bridge = Bridge(engines[0], time.monotonic_ns)
-        # What was seen of the call before has just been let go.
-        bridge.log.add_clear_callback(collector.collect)
         try:
             app = OpusAgentApp(
                 bridge,

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.cache import LRUCache
+from textual.cache import FIFOCache
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
@@ -49,7 +49,7 @@ class LineView(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self._strips: LRUCache[Hashable, Strip] = LRUCache(_KEPT_STRIPS)
+        self._strips: FIFOCache[Hashable, Strip] = FIFOCache(_KEPT_STRIPS)
         self._painted: dict[int, Hashable] = {}
         """By place on the screen, the key of what was drawn there last."""
         self._width = 0
