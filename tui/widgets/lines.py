@@ -24,6 +24,8 @@ from textual.widget import Widget
 from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import wrap
 
+Piece = tuple[str, str]
+"""A text, and the component class of its style."""
 _KEPT_STRIPS = 1024
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 """How a highlighted line is told without colours."""

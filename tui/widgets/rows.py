@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.widgets.lines import FollowView, cursor_bindings, line_of
+from tui.widgets.lines import FollowView, Piece, cursor_bindings, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
@@ -21,9 +21,6 @@ LEAST_ROWS = 3
 AMPLE_ROWS = 8
 """What it leaves in one that has not."""
 _GAP = "  "
-
-Piece = tuple[str, str]
-"""A text, and the component class of its style."""
 
 
 class RowsView(FollowView, inherit_bindings=False):

@@ -10,7 +10,8 @@ from tui.models import numbers
 from tui.models.events import ToolChanged
 from tui.models.text import one_line
 from tui.models.transcript import ToolUse
-from tui.widgets.rows import Piece, RowsView
+from tui.widgets.lines import Piece
+from tui.widgets.rows import RowsView
 from tui.widgets.wrap import fit
 
 _TIME_CELLS, _STATE_CELLS, _DURATION_CELLS = 9, 11, 8

@@ -17,7 +17,7 @@ from tui.models.events import Speaker, Status, ToolChanged
 from tui.models.text import one_line, visible
 from tui.models.transcript import Entry, Heard, ToolUse, Utterance
 from tui.protocols.registry import BUILT_IN, protocol_named
-from tui.widgets.lines import FollowView, line_of
+from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import wrap
 
 MAX_CHARACTERS = 4000
@@ -109,7 +109,6 @@ class TranscriptPane(FollowView, inherit_bindings=False):
             self._wrapped.append(text)
             lines += len(text)
         self._stale_from = len(entries)
-        self.forget_lines()
         self.grow(lines, len(entries))
 
     def show_instant(self, at_ns: int) -> None:
@@ -120,7 +119,6 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         if now == self._now or not self._starts or now >= len(self._starts):
             return
         self._now = now
-        self.forget_lines()
         if not self.following:
             first = max(now, 0)
             with self._moving_ourselves():
@@ -143,32 +141,33 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return "No words yet: the agent sends them, its own and what it understood of yours."
 
     def line_key(self, index: int) -> Hashable:
-        """Lines are forgotten whenever words change."""
-        return index
+        """Its texts with their looks, and whether a playhead is in it."""
+        which, line = self._place(index)
+        return which == self._now, *self._pieces(which, line)
 
     def draw_line(self, index: int, width: int) -> Strip:
         """One line of an entry; its first also says when and who."""
+        which, line = self._place(index)
+        highlight = "transcript--now" if which == self._now else ""
+        return line_of(*((text, self.component(look, highlight)) for text, look in self._pieces(which, line)))
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which entry a line is of, and which of its lines it is."""
         which = bisect_right(self._starts, index) - 1
+        return which, index - self._starts[which]
+
+    def _pieces(self, which: int, line: int) -> Iterable[Piece]:
         entry = self.bridge.transcript.entries[which]
-        line = index - self._starts[which]
-        time, who = "", _who(entry)
-        if line == 0:
-            time = numbers.since(entry.at_ns, self._start_ns())
+        time = numbers.since(entry.at_ns, self._start_ns()) if line == 0 else ""
         words, mark = self._wrapped[which][line], ""
         if line == len(self._wrapped[which]) - 1 and _mark(entry):
             words, mark = words.removesuffix(_mark(entry)), _mark(entry)
-        highlight = "transcript--now" if which == self._now else ""
-        return line_of(
-            (f"{time:>9} ", self.component("transcript--time", highlight)),
-            (f"{'' if line else who:<5} ", self.component(f"transcript--{who}", highlight)),
-            *(
-                (text, self.component(look, highlight))
-                for text, look in self._heard_pieces(which, line, words)
-            ),
-            (mark, self.component(_mark_look(entry), highlight)),
-        )
+        yield f"{time:>9} ", "transcript--time"
+        yield f"{'' if line else _who(entry):<5} ", f"transcript--{_who(entry)}"
+        yield from self._heard_pieces(which, line, words)
+        yield mark, _mark_look(entry)
 
-    def _heard_pieces(self, which: int, line: int, words: str) -> list[tuple[str, str]]:
+    def _heard_pieces(self, which: int, line: int, words: str) -> list[Piece]:
         """The words of a line: those that were heard, and those that were cut off."""
         entry = self.bridge.transcript.entries[which]
         look = _look(entry)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tui.models import numbers
 from tui.models.text import one_line
 from tui.models.turns import BargeIn, LatencyParts, Turn
-from tui.widgets.rows import Piece
+from tui.widgets.lines import Piece
 
 PART_GLYPHS = {
     "capture": "·",

@@ -11,7 +11,8 @@ from tui.models import numbers
 from tui.models.events import Condition, Status
 from tui.models.text import one_line
 from tui.models.turns import BargeIn, Percentiles, Turn
-from tui.widgets.rows import Piece, RowsView
+from tui.widgets.lines import Piece
+from tui.widgets.rows import RowsView
 from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full
 from tui.widgets.wrap import fit
 
