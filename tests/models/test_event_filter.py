@@ -352,7 +352,7 @@ def test_completions(prefix: str, expected: list[str]) -> None:
 def test_what_finds_nothing_may_have_meant_what_is_spelt_much_like_it(
     text: str, conditions: list[str]
 ) -> None:
-    assert meant(parse(text), KINDS) == conditions
+    assert meant(parse(text), tuple(KINDS)) == conditions
     for condition in conditions:
         parse(condition)
 

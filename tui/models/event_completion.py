@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from tui.models.event_fields import FIELDS, WAYS, WORDS
 from tui.models.event_filter import JOINTS
@@ -34,7 +35,8 @@ def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
     return [head + candidate for candidate in candidates[:MAX_COMPLETIONS] if candidate != last]
 
 
-def meant(filter_: Filter, kinds_seen: Iterable[str]) -> list[str]:
+@lru_cache(maxsize=1)  # asked for each time that there is nothing to draw
+def meant(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
     """Conditions that are spelt much like the words of a filter, for one that finds nothing; nearest first."""
     known = {word: word for word in WORDS if word.isalpha()}
     known |= {name: field.example.partition(" or ")[0].partition(",")[0] for name, field in FIELDS.items()}

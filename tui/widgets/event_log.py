@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import ClassVar
 
 from textual import events
@@ -318,9 +317,10 @@ class EventLogPane(FollowView, inherit_bindings=False):
             return "No events yet: every message, either way, and all that happens in a call is listed here."
         if self.view.progress < 1:
             return ""  # the title says how far it is
-        kinds = [one_line(kind, 40) for kind in islice(log.kinds(), _NAMED_KINDS + 1)]
+        seen = tuple(log.kinds())
+        kinds = [one_line(kind, 40) for kind in seen[: _NAMED_KINDS + 1]]
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
-        near = " or ".join(one_line(condition, 40) for condition in meant(self.view.filter, log.kinds()))
+        near = " or ".join(one_line(condition, 40) for condition in meant(self.view.filter, seen))
         return (
             f"Nothing among {count:,} events matches the filter {one_line(str(self.view.filter), 200)}."
             f"{f' Did you mean {near}?' if near else ''}\n"
