@@ -22,6 +22,9 @@ from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
+from tui.call import metrics_line
+from tui.models.metrics import SessionMetrics
+from tui.models.stall_fold import Stalls
 
 YES = next(line for line in caller_lines() if line.name == "yes")
 GOODBYE = next(line for line in caller_lines() if line.name == "goodbye")
@@ -341,3 +344,9 @@ def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(tmp_pa
     assert error["message"].startswith(f"The session is not saved: {tmp_path / 'file'} cannot be written: ")
     assert error["number"] > 1
     assert any(event["event"] == "playback_ended" for event in events)
+
+
+def test_the_figures_of_a_call_tell_of_stalls_where_there_were_any() -> None:
+    assert "stalled" not in metrics_line(SessionMetrics())
+    line = metrics_line(SessionMetrics(stalls={"capture": Stalls(2, 1400), "playback": Stalls(1, 700)}))
+    assert "; capture stalled 2 times, 1.4 s; playback stalled once, 0.7 s; errors 0" in line

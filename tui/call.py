@@ -326,8 +326,9 @@ def metrics_line(metrics: SessionMetrics) -> str:
     """The figures of a call in one line; what was not measured is "–"."""
     latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
     losses = ", ".join(e.Loss(name).told(count) for name, count in metrics.losses.items() if count)
+    stalls = "".join(f"{path} stalled {stalls}; " for path, stalls in metrics.stalls.items())
     return (
         f"response latency {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, heard {metrics.audio_heard_ms / 1000:.1f} s; "
-        f"losses {losses or 'none'}; errors {metrics.errors}, findings {metrics.findings}"
+        f"losses {losses or 'none'}; {stalls}errors {metrics.errors}, findings {metrics.findings}"
     )

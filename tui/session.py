@@ -212,6 +212,7 @@ class LiveSession:
         if messages is None:
             return False
         self.journal.become(e.Status.RESUMING, "the socket was lost")
+        self.audio.playback.socket_lost()
         if not await self._connection.reopen(self._tell_no_way_back):
             return False
         self._accepted.clear()

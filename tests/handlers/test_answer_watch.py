@@ -64,6 +64,15 @@ def test_the_answer_ends_it() -> None:
     assert not call.journal.state.conditions
 
 
+def test_a_lost_socket_is_not_taken_for_a_user_who_goes_on() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(4_000)
+    call.journal.become(e.Status.RESUMING)
+    call.wait(20)
+    assert call.told[-1] == (False, "The call is interrupted; the agent has not answered.")
+
+
 def test_a_user_who_goes_on_is_not_waiting() -> None:
     call = Waiting()
     call.says()

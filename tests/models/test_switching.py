@@ -16,6 +16,8 @@ from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
+from tui.models.metrics import MetricsFold
+from tui.models.stall_fold import Stalls
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 TIMES: Any = SimpleNamespace(currentTime=0.0, outputBufferDacTime=0.04, inputBufferAdcTime=0.0)
@@ -226,6 +228,41 @@ async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counte
     call.deliver()
     # 1,040 ms from callback to callback, of which the second one brought the last 20.
     assert dropped(call.events) == [(51, "1,020 ms until the microphone was open again")]
+    await call.audio.close()
+
+
+def conditions(call: Stalling) -> list[tuple[bool, str]]:
+    return [(event.active, event.text) for event in call.events if isinstance(event, e.ConditionChanged)]
+
+
+async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    call.deliver()
+    call.wait(700)
+    call.deliver()
+    call.wait(100)
+    call.deliver()
+    assert len(sound.streams) == 1, "it was not opened again"
+    assert conditions(call) == [
+        (True, "The microphone (Desk) has stalled: no sound passed for 0.5 s."),
+        (False, "The microphone (Desk) works again after 0.7 s."),
+    ]
+    fold = MetricsFold()
+    for event in call.events:
+        fold.apply(event)
+    assert fold.metrics.stalls == {"capture": Stalls(1, 700.0)}
+    await call.audio.close()
+
+
+async def test_a_microphone_that_is_not_in_use_does_not_stall(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    call.deliver()
+    call.wait(600)
+    await call.audio.stop_capture()
+    call.wait(5_000)
+    assert conditions(call)[1:] == [(False, "The microphone (Desk) is no longer in use.")]
     await call.audio.close()
 
 

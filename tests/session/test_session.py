@@ -447,6 +447,28 @@ async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: py
     assert not held.of(e.ErrorRaised)
 
 
+async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_told_as_a_stall_of_the_agent() -> None:
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        if len(peers) == 1:
+            await peer.accept()
+            await peer.play("before", blocks=10, stop=False)
+            await asyncio.sleep(0.3)  # it is being heard
+            peer.socket.transport.abort()
+            return
+        await peer.until("session.resume")
+        await asyncio.sleep(1.0)  # longer than what is told as a stall
+        await peer.send({"type": "session.accepted"})
+        await peer.play("after", blocks=5)
+        await peer.stay()
+
+    async with agent(script) as url, call(url) as held:
+        await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
+    assert not held.of(e.ConditionChanged)
+
+
 async def test_an_agent_that_closes_politely_ends_the_call() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()

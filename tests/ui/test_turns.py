@@ -9,6 +9,7 @@ from tests.ui.fakes import MS, Script, to_active
 from tui.models import events as e
 from tui.models.events import Speaker, Telemetry
 from tui.models.turns import BargeIn, BargeInKind, LatencyParts, Turn
+from tui.widgets.health import figures_of
 from tui.widgets.turn_words import bar_of, turn_in_full
 
 USER, AGENT = Speaker.USER, Speaker.AGENT
@@ -102,6 +103,20 @@ async def test_a_condition_is_on_the_screen_while_it_lasts(stage: Staging, scrip
         assert s.session.notice.display
         await s.play(stalled(script, active=False).take())
         assert not s.session.notice.display
+
+
+async def test_a_stall_is_still_told_of_when_it_is_over(stage: Staging, script: Script) -> None:
+    def figures(s: Stage) -> dict[str, str]:
+        told = figures_of(s.bridge.state, s.bridge.telemetry)
+        return {figure.name: figure.value for figure in told if figure.name.endswith("stalled")}
+
+    async with stage((120, 40)) as s:
+        await s.play(to_active(script).take())
+        assert figures(s) == {"capture stalled": "never", "playback stalled": "never"}
+        stalled(script).after(700)
+        await s.play(stalled(script, active=False).take())
+        assert figures(s) == {"capture stalled": "once, 0.7 s", "playback stalled": "never"}
+        assert "stalled 0.7 s" in s.text().splitlines()[1], "the strip"
 
 
 async def test_enter_goes_to_the_turns_events_and_back(stage: Staging, script: Script) -> None:

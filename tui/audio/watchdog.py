@@ -60,6 +60,10 @@ class Watchdog:
         self.health = health
         return True
 
+    def forget(self) -> None:
+        """The device is no longer to work."""
+        self.health = Health.WORKS
+
     def retry_due(self, now_ns: int) -> bool:
         """Whether it is time to open the device anew; asked for once, the next time is twice as far away."""
         if self.health is Health.WORKS or now_ns < self._retry_ns:

@@ -26,7 +26,8 @@ class AnswerWatch:
         waited_ms = turn.waited_ms(now_ns) if turn and waits else None
         if self._unanswered is not None and (turn is not self._unanswered or waited_ms is None):
             answered = self._unanswered.replies
-            text = "The answer has come." if answered else "The user goes on; the agent has not answered."
+            over = "The user goes on" if state.status is e.Status.ACTIVE else "The call is interrupted"
+            text = "The answer has come." if answered else f"{over}; the agent has not answered."
             self._tell(now_ns, text, active=False)
             self._unanswered = None
         if self._unanswered is None and waited_ms is not None and waited_ms >= LIMIT_MS:

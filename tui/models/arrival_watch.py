@@ -18,15 +18,26 @@ class ArrivalWatch:
         self._reply: str | None = None
         """The one that is waited for."""
         self._gap_ms = 0.0
+        self._excused = False
+
+    def excuse(self) -> None:
+        """The socket is lost: that nothing comes is explained, until something does."""
+        self._excused = True
+
+    def came(self) -> None:
+        """Audio has come."""
+        self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
         """``reply`` has begun and not ended, and has had nothing to play for ``gap_ms``."""
-        stalls = reply is not None and gap_ms >= STALL_MS
+        stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000
             text = f"Audio of reply {self._reply} comes again after {waited_s:.1f} s."
             if reply != self._reply:
                 text = f"Reply {self._reply} is over, {waited_s:.1f} s after its last audio."
+            elif self._excused:
+                text = f"The socket was lost, so that no audio of reply {self._reply} comes."
             self._told(now_ns, self._reply, text, active=False)
             self._reply = None
         if stalls and self._reply is None and reply is not None:

@@ -78,9 +78,13 @@ class DeviceCare:
             return  # what is closed just now was closed here
         for path, one in cared.items():
             dog, callback_ns = self._dogs[path], one.callback_ns
-            if callback_ns is None or path in self._recovering:
+            if path in self._recovering:
                 continue
             before = dog.health
+            if callback_ns is None:
+                dog.forget()
+                self._tell_end(path, one, before, dog, "is no longer in use", now_ns)
+                continue
             if dog.look(now_ns, callback_ns, vanished=one.vanished):
                 self._tell_change(path, one, before, dog, now_ns)
             if dog.retry_due(now_ns):
@@ -164,15 +168,13 @@ class DeviceCare:
             await asyncio.sleep(_STEP_S)
 
     def _tell_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
-        name = f"The {_NAMES[path]} ({one.device.name if one.device else 'none'})"
         away_s = (now_ns - dog.since_ns) / 1e9
-        if before is not Health.WORKS:
-            text = f"{name} works again after {away_s:.1f} s."
-            self._tell(
-                e.ConditionChanged(
-                    at_ns=now_ns, condition=_CONDITIONS[before], path=path, active=False, text=text
-                )
-            )
+        now = {
+            Health.WORKS: f"works again after {away_s:.1f} s",
+            Health.STALLED: "is there again, but no sound passes",
+            Health.VANISHED: "does not only stall",
+        }
+        self._tell_end(path, one, before, dog, now[dog.health], now_ns)
         if dog.health is not Health.WORKS:
             what = f"has stalled: no sound passed for {away_s:.1f} s."
             if dog.health is Health.VANISHED:
@@ -182,10 +184,30 @@ class DeviceCare:
                     at_ns=now_ns,
                     condition=_CONDITIONS[dog.health],
                     path=path,
-                    text=f"{name} {what}",
+                    text=f"{_called(path, one)} {what}",
                     hint=_HINTS[dog.health],
+                    since_ns=dog.since_ns,
                 )
             )
+
+    def _tell_end(
+        self, path: str, one: Caredfor, before: Health, dog: Watchdog, what: str, now_ns: int
+    ) -> None:
+        if before is not Health.WORKS:
+            self._tell(
+                e.ConditionChanged(
+                    at_ns=now_ns,
+                    condition=_CONDITIONS[before],
+                    path=path,
+                    active=False,
+                    text=f"{_called(path, one)} {what}.",
+                    since_ns=dog.since_ns,
+                )
+            )
+
+
+def _called(path: str, one: Caredfor) -> str:
+    return f"The {_NAMES[path]} ({one.device.name if one.device else 'none'})"
 
 
 def _again(device: Device) -> Device:

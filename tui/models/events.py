@@ -364,6 +364,8 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
     hint: str = ""
     reply: str = ""
     """The reply concerned, where it is one."""
+    since_ns: int | None = None
+    """Since when it has been so, where that was before ``at_ns`` and is known."""
 
 
 class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):

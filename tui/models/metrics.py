@@ -32,6 +32,7 @@ from tui.models.events import (
     Transcribed,
     UserSpeech,
 )
+from tui.models.stall_fold import StallFold, Stalls
 from tui.models.talk_fold import TalkFold
 from tui.models.turn_fold import TurnFold
 from tui.models.turns import BargeIn, DeadAir, Percentiles, Turn, percentiles_of
@@ -61,6 +62,9 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     """Loss name to amount, in the unit `tui.models.events.Loss` states."""
     conditions: dict[str, int] = {}
     """`tui.models.events.Condition` to how often it arose."""
+    stalls: dict[str, Stalls] = {}
+    """"capture" or "playback" to how often that device stalled or was gone, and for how long; both while it is
+    over, or the session is."""
     round_trip_ms: float | None = None
     send_p50_ms: float | None = None
     """Capture callback → socket, of all blocks; known when the call is over."""
@@ -117,6 +121,7 @@ class MetricsFold:
         self._findings: dict[str, int] = {}
         self._turns = TurnFold(self.metrics.turns)
         self._barge_ins = BargeInFold(self.metrics.barge_ins)
+        self._stalls = StallFold(self.metrics.stalls)
         self._talk = TalkFold()
 
     def apply(self, event: SessionEvent) -> bool:
@@ -127,6 +132,7 @@ class MetricsFold:
         self._turns.apply(event)
         turn = self._turns.current
         told = self._barge_ins.apply(event, turn.number if turn else 0)
+        self._stalls.apply(event)
         if self._talk.apply(event):
             self._tell_talk()
             told = True

@@ -123,6 +123,7 @@ class Playback:
         samples = decoder.feed(wire)
         audio_ms = len(samples) / 2 * 1000 / decoder.format.rate
         now_ns = self._clock_ns()
+        self._arrival_watch.came()
         if reply not in self._edges and samples:
             self._tell_clipped(reply, samples[: _edge_bytes(decoder.format)], e.Condition.CLIPPED_START)
         self._edges[reply] = (self._edges.get(reply, b"") + samples)[-_edge_bytes(decoder.format) :]
@@ -132,6 +133,10 @@ class Playback:
             self.queue.target_ms = self.arrivals.target_ms
         self._feed(reply, resampler.feed(samples))
         return audio_ms
+
+    def socket_lost(self) -> None:
+        """Nothing comes, and that is no fault of the agent, until something comes again."""
+        self._arrival_watch.excuse()
 
     def end(self, reply: str) -> None:
         """All of a reply was received: what is queued still plays."""

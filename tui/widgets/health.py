@@ -165,6 +165,9 @@ def _losses(m: SessionMetrics) -> list[Figure]:
         amount = m.losses.get(loss.value, 0)
         unit = f" {loss.unit}" if loss.unit else ""
         lines.append(Figure(loss.value, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
+    for path in ("capture", "playback"):
+        stalls = m.stalls.get(path)
+        lines.append(Figure(f"{path} stalled", str(stalls or "never"), warns=stalls is not None))
     return lines
 
 

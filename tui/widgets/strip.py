@@ -164,6 +164,7 @@ def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
         _latency("response", metrics.response_latency_ms, 0, thresholds),
         Group([("loss ", _MUTED), *_losses(metrics)]),
         *_asked_for(metrics),
+        *_stalls(metrics),
         *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
         *([_count("findings", metrics.findings, 2, _WARN)] if metrics.findings else ()),
         _latency("greeting", metrics.greeting_latency_ms, 7),
@@ -203,6 +204,12 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
         for loss in Loss
         if not loss.is_fault and (amount := metrics.losses.get(loss.value, 0))
     ]
+
+
+def _stalls(metrics: SessionMetrics) -> list[Group]:
+    """How long devices let no sound pass."""
+    lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
+    return [Group([("stalled ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)] if lasted_ms else []
 
 
 def _amount(loss: Loss, amount: float) -> str:
