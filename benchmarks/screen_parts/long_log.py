@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from benchmarks.made_up import arriving, of_its_own, write_messages
 from tests.ui.fakes import FakeClock, FakeEngine
+from tui import collector
 from tui.app import OpusAgentApp
 from tui.bridge import Bridge
 from tui.engine.wire import SessionFile
@@ -57,6 +58,7 @@ async def long_log(events: int, *, auto_tick: bool = False) -> AsyncIterator[Lon
     with tempfile.NamedTemporaryFile() as messages:
         write_messages(Path(messages.name))
         async with app.run_test(size=SIZE) as pilot:
+            collector.settle()  # as the program does once it is up
             engine.frames.append(SessionFile(path=messages.name))
             for batch in arriving("each a row", events):
                 for event in batch:
