@@ -24,12 +24,13 @@ from tui.config.model import Settings
 from tui.config.targets import Listed
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
+from tui.models.outcome import Outcome
 from tui.models.playhead import Playhead
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
-from tui.screens.endings import CRASHED, EndingApp
+from tui.screens.endings import EndingApp
 from tui.screens.palette import ActionCommands
 from tui.screens.themes import ANSI, DARK, LIGHT
 
@@ -393,5 +394,5 @@ def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda
         on_leave(app.memory)
     if app.crash_report:
         sys.stderr.write(app.crash_report + "\n")
-        return CRASHED
+        return Outcome.CRASHED
     return app.return_code or 0

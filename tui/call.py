@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,8 @@ from tui.models.capture import line_of
 from tui.models.describe import UNLISTED, Level, describe
 from tui.models.json_text import json_of
 from tui.models.metrics import SessionMetrics
+from tui.models.outcome import Outcome
+from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.saving.record import SavingError
@@ -33,18 +34,6 @@ QUIET_S = 0.4
 
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Errors about agent audio that cannot be played as it was sent."""
-
-
-class Outcome(IntEnum):
-    """How a call ended, as an exit code. 2 is wrong usage, 130 an interrupt."""
-
-    FINE = 0
-    LIMIT_EXCEEDED = 1
-    USAGE = 2
-    NOT_ANSWERED = 3
-    UNREACHABLE = 4
-    PROTOCOL_ERROR = 5
-    INTERRUPTED = 130
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -196,7 +185,7 @@ async def call(
     summary(session.state.metrics)
     if interrupted.is_set():
         return Outcome.INTERRUPTED
-    return _judge(session.state.metrics, watch, script, unanswered, tell)
+    return _judge(session.state, watch, script, unanswered, tell)
 
 
 async def _start_saving(target: Target, report: Callable[[str], None]) -> tuple[SessionWriter | None, str]:
@@ -232,19 +221,17 @@ async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Calla
 
 
 def _judge(
-    metrics: SessionMetrics,
+    state: SessionState,
     watch: _Watch,
     script: Script,
     unanswered: bool,
     tell: Callable[[str], None],
 ) -> Outcome:
-    fatal = next((error for error in watch.errors if error.fatal), None)
+    metrics, fatal = state.metrics, state.fatal_error
     if fatal is not None:
         message = one_line(fatal.message)
         tell(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
-        early = metrics.started_ns is None
-        unreachable = early and (fatal.source == "socket" or fatal.code == "unknown")
-        return Outcome.UNREACHABLE if unreachable else Outcome.PROTOCOL_ERROR
+        return state.outcome
     if any(error.source == "audio" for error in watch.errors):
         tell(one_line(next(error.message for error in watch.errors if error.source == "audio")))
         return Outcome.USAGE

@@ -7,8 +7,8 @@ import time
 import uuid
 from collections.abc import Callable
 
-from tui.call import Outcome
 from tui.dialling import settle
+from tui.models.outcome import Outcome
 from tui.models.target import Target
 from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
 from tui.protocols.registry import protocol_named

@@ -78,6 +78,8 @@ def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
 
     URL is that of its websocket (ws:// or wss://) or of its TwiML webhook, PROFILE a name in the settings file;
     an option here goes before what its profile says.
+
+    Leaving the screen gives 0, unless the last call could not be made or was broken off: then its code below.
     """
     flags = given.flags(options)
     target = given.target(url, flags)
@@ -276,9 +278,9 @@ def _show_screen(
 def _refusals(printer: Printer) -> Iterator[None]:
     """What keeps a call from beginning, as a sentence, and for machines as an object beside it."""
     from tui.audio.wav import AudioFileError
-    from tui.call import Outcome
     from tui.dialling import DiallingError
     from tui.handlers.tools_file import ToolsFileError
+    from tui.models.outcome import Outcome
 
     try:
         yield

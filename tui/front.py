@@ -61,7 +61,10 @@ def run_screen(
     start_demo: bool = False,
     trace_callbacks: bool = False,
 ) -> int:
-    """Run the screen until it ends; engine and agent end with it. The exit code. Raises `SettingsError`."""
+    """Run the screen until it ends; engine and agent end with it. Raises `SettingsError`.
+
+    The exit code: how the screen was left, else what came of the last call.
+    """
     local = LocalAgent(agent or AgentSettings(), book.demo)
     collector.hold()
     engines = [EngineHandle()]
@@ -104,7 +107,7 @@ def run_screen(
                 crash_log=Path(engines[0].log_path),
                 trace_callbacks=trace_callbacks,
             )
-            return run_app(app, remember_screen)
+            return run_app(app, remember_screen) or bridge.state.outcome
         finally:
             bridge.close()
     finally:

@@ -71,6 +71,13 @@ def test_a_signal_ends_the_call_and_restores_the_terminal(
     terminal.wait_until_gone()
 
 
+def test_leaving_after_a_call_that_could_not_be_made_gives_its_exit_code(terminal: Terminal) -> None:
+    terminal.run("connect", "ws://127.0.0.1:9/bot", "--protocol", "audiocodes", "--output", "none")
+    terminal.wait_for("error", limit_s=15)
+    terminal.press("q")
+    terminal.wait_for("EXIT 4")
+
+
 def test_closing_the_window_ends_the_call(terminal: Terminal, witness: Witness) -> None:
     terminal.run("connect", witness.url, "--protocol", "audiocodes", "--output", "none")
     terminal.wait_for("active", limit_s=15)

@@ -14,7 +14,7 @@ from tui.audio.devices import AudioDeviceError
 from tui.audio.peaks import outline_of
 from tui.audio.wav import AudioFileError, WavFile
 from tui.callbacks import callback_tracing, spawn
-from tui.dialling import settle
+from tui.dialling import DiallingError, settle
 from tui.engine import wire
 from tui.engine.clip_player import ClipPlayer
 from tui.engine.session_file import SessionFile
@@ -169,7 +169,8 @@ class Engine:
             )
         except (ValueError, ToolsFileError) as error:
             self._session = None
-            self._report_impossible(target, str(error))
+            code = "unreachable" if isinstance(error, DiallingError) else "impossible"
+            self._report_impossible(target, code, str(error))
             await writer.close() if writer else None
         else:
             self._call = spawn(self._hold(self._session, writer), "call")
@@ -194,13 +195,13 @@ class Engine:
             if writer:
                 await writer.close()
 
-    def _report_impossible(self, target: Target, sentence: str) -> None:
+    def _report_impossible(self, target: Target, code: str, sentence: str) -> None:
         """A call that cannot even begin is a session of its own: asked for, refused."""
         journal = Journal(
             SessionState(), sink=self._take_event, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns
         )
         journal.begin(target)
-        journal.error("settings", "impossible", sentence, fatal=True)
+        journal.error("settings", code, sentence, fatal=True)
         journal.become(Status.ERROR, sentence)
 
     async def _end_call(self) -> None:

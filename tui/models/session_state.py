@@ -31,6 +31,7 @@ from tui.models.events import (
     VolumeChanged,
 )
 from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.models.outcome import Outcome, outcome_of
 
 RATE_LIMITS = "rate limits"
 """The `UsageReported` that tells what is left, by the name of the limit, and not what was used."""
@@ -88,10 +89,19 @@ class SessionState:
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
         """What is the matter with audio now, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
+        self.fatal_error: ErrorRaised | None = None
+        """What ended the call, or kept it from beginning; where there are several, the first."""
         self.began_ns: int | None = None
         self.usage: dict[str, float] = {}
         """What the session has used so far (``total_tokens``), and what is left (``tokens left``)."""
         self._metrics = MetricsFold()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of the call, as far as its own end tells: nothing is said of how good it was."""
+        if self.fatal_error is None:
+            return Outcome.FINE
+        return outcome_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
 
     @property
     def metrics(self) -> SessionMetrics:
@@ -130,6 +140,8 @@ class SessionState:
                 self._update_status(event.new)
             case ErrorRaised():
                 self.last_error = event
+                if event.fatal:
+                    self.fatal_error = self.fatal_error or event
                 self.callbacks.trigger(Area.ERROR, SessionError(event), event.source)
             case _:
                 if self._apply_controls(event):

@@ -1,0 +1,34 @@
+"""Outcome: how a call went, as an exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from tui.models.events import ErrorRaised
+
+
+class Outcome(IntEnum):
+    """Exit codes; `--help` of the commands lists them."""
+
+    FINE = 0
+    LIMIT_EXCEEDED = 1
+    USAGE = 2
+    NOT_ANSWERED = 3
+    UNREACHABLE = 4
+    PROTOCOL_ERROR = 5
+    CRASHED = 70
+    """An error of our own."""
+    INTERRUPTED = 130
+
+
+def outcome_of(fatal: ErrorRaised, *, accepted: bool) -> Outcome:
+    """What came of a call that this error ended; ``accepted``: it had been up."""
+    match fatal:
+        case ErrorRaised(source="engine"):
+            return Outcome.CRASHED
+        case ErrorRaised(code="impossible"):
+            return Outcome.USAGE
+        case ErrorRaised(source="socket") | ErrorRaised(code="unreachable" | "unknown") if not accepted:
+            return Outcome.UNREACHABLE
+        case _:
+            return Outcome.PROTOCOL_ERROR
