@@ -40,6 +40,28 @@ def test_the_gate_does_not_mind_what_a_flush_threw_away() -> None:
     assert through(gate, 120) == HISS
 
 
+def test_a_cut_does_not_mind_a_block_that_the_device_takes_meanwhile() -> None:
+    gate = EchoGate()
+    meanwhile = [140 * MS]
+
+    class Looked(int):
+        """An instant at whose first comparing the thread that plays hands over another block."""
+
+        def __lt__(self, other: int) -> bool:
+            if meanwhile:
+                gate.agent_heard(meanwhile.pop(), LOUD, RATE)
+            return int(self) < other
+
+        def __ge__(self, other: int) -> bool:
+            return not self < other
+
+    gate.agent_heard(20 * MS, SILENT, RATE)
+    gate.agent_heard(Looked(100 * MS), LOUD, RATE)
+    gate.agent_heard(120 * MS, LOUD, RATE)
+    gate.agent_cut(50 * MS)
+    assert [played.start_ns for played in gate.take(1000 * MS)] == [20 * MS]
+
+
 def test_the_gate_leaves_a_user_alone_whom_a_quiet_agent_cannot_be_taken_for() -> None:
     gate = EchoGate()
     gate.agent_heard(0, HISS, RATE)

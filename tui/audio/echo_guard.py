@@ -65,9 +65,9 @@ class PlayedAhead:
 
     def agent_cut(self, at_ns: int) -> None:
         """See `EchoGuard`."""
-        kept = [block for block in self._blocks if block.start_ns < at_ns]
-        self._blocks.clear()
-        self._blocks.extend(kept)
+        # From the end, one by one: the thread that plays may append meanwhile, which no iteration would survive.
+        while self._blocks and self._blocks[-1].start_ns >= at_ns:
+            self._blocks.pop()
 
     def take(self, until_ns: int) -> Iterator[Played]:
         """Those heard by that instant, in order, each once."""
