@@ -39,6 +39,10 @@ def test_an_option_of_sound_that_cannot_be_is_said_at_once(
     assert result.output.strip() == sentence
 
 
+def test_the_help_names_every_latency_that_is_taken() -> None:
+    assert "--latency auto|low|high|SECONDS" in ran("demo", "--help").output
+
+
 def test_cancelling_without_its_package_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(

@@ -60,7 +60,7 @@ audio_options = together(
            help="Microphone: auto, a device (index or part of its name), a WAV file, or the recorded lines."),
     option("--output", default="auto", metavar="DEVICE|WAV|none",
            help="Speaker: auto, a device, a WAV file to write, or none."),
-    option("--latency", default="auto", metavar="auto|low|SECONDS",
+    option("--latency", default="auto", metavar="auto|low|high|SECONDS",
            help="Of the speaker; 0.1 is safe on a busy machine."),
     option("--echo", type=click.Choice(["none", "gate", "cancel"]), default="none",
            help="Against the agent hearing itself: shut the microphone while it speaks, or cancel (an extra)."),

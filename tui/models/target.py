@@ -32,7 +32,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     output: str = "auto"
     """``auto``, a device, a WAV file to write, or ``none``."""
     latency: str = "auto"
-    """Of the playback device: ``auto``, ``low``, or seconds."""
+    """Of the playback device: ``auto``, ``low``, ``high``, or seconds."""
     block_ms: int = 20
     """What one audio callback carries: 20, or 10."""
     echo: str = "none"
