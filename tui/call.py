@@ -22,8 +22,7 @@ from tui.models.outcome import Outcome
 from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.models.text import one_line
-from tui.saving.record import SavingError
-from tui.saving.writer import SessionWriter
+from tui.saving.keeping import Unkept, start_saving
 from tui.session import LiveSession
 
 GREETING_TIMEOUT_S = 3.0
@@ -144,11 +143,8 @@ async def call(
 
     target, notes = msgspec.structs.astuple(await settle(target))
     audio = AudioManager()
-
-    def report_unkept(sentence: str) -> None:
-        session.journal.error("session file", "unkept", sentence, "The call goes on.")
-
-    writer, unkept = await _start_saving(target, report_unkept)
+    unkept = Unkept()
+    writer = await start_saving(target, unkept)
     if writer is not None:
         audio.tracks = writer.tracks
     await audio.configure(input="lines", output=target.output, block_ms=target.block_ms)
@@ -159,6 +155,7 @@ async def call(
         notes=notes,
         sink=lambda event: sink(writer.take(event) if writer else event),
         keep_raw=writer.append if writer else lambda _: -1,
+        on_begun=unkept.begun,
     )
     interrupted = asyncio.Event()
 
@@ -172,8 +169,6 @@ async def call(
     try:
         running = asyncio.ensure_future(session.run())
         running.add_done_callback(lambda _: watch.end())
-        if unkept:
-            loop.call_soon(report_unkept, unkept)  # behind the event that begins the session
         unanswered = await _hold(session, watch, script, tell)
         session.hang_up()
         await running
@@ -186,14 +181,6 @@ async def call(
     if interrupted.is_set():
         return Outcome.INTERRUPTED
     return _judge(session.state, watch, script, unanswered, tell)
-
-
-async def _start_saving(target: Target, report: Callable[[str], None]) -> tuple[SessionWriter | None, str]:
-    """Who saves the call, if it is to be saved, and why that is impossible, if it is."""
-    try:
-        return (await SessionWriter.start(target, report) if target.save else None), ""
-    except SavingError as error:
-        return None, f"The session is not saved: {error}."
 
 
 async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Callable[[str], None]) -> bool:

@@ -51,7 +51,8 @@ class LiveSession:
 
     ``audio`` is configured; ``tools`` are what the agent may call, ``notes`` what there is to tell of the
     target. ``sink`` gets every event in order, ``telemetry`` the latest levels; ``keep_raw`` stores a raw message
-    and returns its offset (-1: not kept).
+    and returns its offset (-1: not kept); ``on_begun`` is called when the session has begun, before anything else
+    happens in it.
     `run` holds the call; `user` carries out what the user does in it. Raises `ValueError` for a protocol that does
     not exist or settings it does not have.
     """
@@ -66,6 +67,7 @@ class LiveSession:
         sink: Callable[[e.SessionEvent], object],
         telemetry: Callable[[e.Telemetry], object] = lambda _: None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
+        on_begun: Callable[[Journal], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.target = target
@@ -76,6 +78,7 @@ class LiveSession:
         self.journal = Journal(self.state, sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
         self._ending = Ending(self.journal)
         self._notes = notes
+        self._on_begun = on_begun
         self._telemetry = telemetry
         self._clock_ns = clock_ns
         self._protocol = protocol_named(target.protocol)
@@ -136,6 +139,7 @@ class LiveSession:
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
         self.journal.begin(self.target, self.session_id)
+        self._on_begun(self.journal)
         for note in self._notes:
             self.journal.notice(note)
         tasks: list[asyncio.Task[Any]] = []

@@ -14,6 +14,7 @@ from tui.audio.devices import AudioDeviceError
 from tui.audio.peaks import outline_of
 from tui.audio.wav import AudioFileError, WavFile
 from tui.callbacks import callback_tracing, spawn
+from tui.callbacks.errors import error_message
 from tui.dialling import DiallingError, settle
 from tui.engine import wire
 from tui.engine.clip_player import ClipPlayer
@@ -25,7 +26,7 @@ from tui.models.events import SessionEvent, Status, Telemetry
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.models.target import Target
-from tui.saving.record import SavingError
+from tui.saving.keeping import Unkept, start_saving
 from tui.saving.writer import SessionWriter
 from tui.session import LiveSession
 
@@ -36,6 +37,8 @@ BATCH_INTERVAL_S = 0.04
 TABLE_EVERY_BATCHES = 12
 MAX_HELD_ITEMS = 400_000
 """Held back for a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
+_TOLD = (ValueError, ToolsFileError, assets.AssetsMissing)
+"""What keeps a call from beginning with a text that is a sentence for the user."""
 
 
 class Engine:
@@ -139,9 +142,19 @@ class Engine:
 
     async def _connect(self, command: wire.Connect) -> None:
         await self._end_call()
-        target = command.target
-        unsaved = await self._start_saving(target)
-        writer = self._writer
+        self._session = self._writer = self._file = None
+        target, unkept = command.target, Unkept()
+        try:
+            self._session = await self._make_session(target, unkept)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the screen has to hear of it
+            self._report_impossible(target, unkept, error)
+            await self._close_writer()
+        else:
+            self._call = spawn(self._hold(self._session), "call")
+
+    async def _make_session(self, target: Target, unkept: Unkept) -> LiveSession:
+        """Get everything ready for a call. Raises whatever there is in its way."""
+        writer = self._writer = await start_saving(target, unkept)
         self._audio.tracks = writer.tracks if writer else None
         await self._audio.configure(
             input=target.input,
@@ -152,55 +165,48 @@ class Engine:
             fade_ms=target.fade_ms,
             lines=caller_lines(),
         )
-        file = writer or SessionFile(on_failure=self._report_unkept)
-        self._file = file if isinstance(file, SessionFile) else None
+        if writer is None:
+            self._file = SessionFile(on_failure=unkept.report)
+        file = writer or self._file
+        assert file is not None
         self._pending.append(wire.SessionFile(path=str(file.path)))
-        try:
-            dialled = await settle(target)
-            tools = await asyncio.to_thread(load_tools, target.tools) if target.tools else []
-            self._session = LiveSession(
-                dialled.target,
-                self._audio,
-                tools=tools,
-                notes=dialled.notes,
-                sink=self._take_event,
-                telemetry=self._take_telemetry,
-                keep_raw=file.append,
-            )
-        except (ValueError, ToolsFileError) as error:
-            self._session = None
-            code = "unreachable" if isinstance(error, DiallingError) else "impossible"
-            self._report_impossible(target, code, str(error))
-            await writer.close() if writer else None
-        else:
-            self._call = spawn(self._hold(self._session, writer), "call")
-            if unsaved:
-                # Behind the first step of the call, which begins the session that the error is one of.
-                asyncio.get_running_loop().call_soon(self._report_unkept, unsaved)
+        dialled = await settle(target)
+        tools = await asyncio.to_thread(load_tools, target.tools) if target.tools else []
+        return LiveSession(
+            dialled.target,
+            self._audio,
+            tools=tools,
+            notes=dialled.notes,
+            sink=self._take_event,
+            telemetry=self._take_telemetry,
+            keep_raw=file.append,
+            on_begun=unkept.begun,
+        )
 
-    async def _start_saving(self, target: Target) -> str:
-        """Begin to save the call that is about to begin, if it is to be; gives why that is impossible."""
-        self._writer = None
-        if target.save:
-            try:
-                self._writer = await SessionWriter.start(target, self._report_unkept)
-            except SavingError as error:
-                return f"The session is not saved: {error}."
-        return ""
-
-    async def _hold(self, session: LiveSession, writer: SessionWriter | None) -> None:
+    async def _hold(self, session: LiveSession) -> None:
         try:
             await session.run()
         finally:
-            if writer:
-                await writer.close()
+            await self._close_writer()
 
-    def _report_impossible(self, target: Target, code: str, sentence: str) -> None:
+    async def _close_writer(self) -> None:
+        if self._writer:
+            await self._writer.close()
+
+    def _report_impossible(self, target: Target, unkept: Unkept, error: Exception) -> None:
         """A call that cannot even begin is a session of its own: asked for, refused."""
+        code = "unreachable" if isinstance(error, DiallingError) else "impossible"
+        if isinstance(error, _TOLD):
+            sentence = str(error)
+        else:
+            logger.error("a call that cannot begin", exc_info=error)
+            reason = error_message(error).rstrip(".")
+            sentence = f"The call cannot begin: {type(error).__name__}{reason and ': '}{reason}."
         journal = Journal(
             SessionState(), sink=self._take_event, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns
         )
         journal.begin(target)
+        unkept.begun(journal)
         journal.error("settings", code, sentence, fatal=True)
         journal.become(Status.ERROR, sentence)
 
@@ -208,16 +214,10 @@ class Engine:
         if self._session and self._call and not self._call.done():
             self._session.hang_up()
             await asyncio.gather(self._call, return_exceptions=True)
-        if self._writer:
-            await self._writer.close()
+        await self._close_writer()
         if self._file:
             # The screen reads messages of an ended call on: the file goes when the next call, or the end, comes.
             self._file.close()
-
-    def _report_unkept(self, sentence: str) -> None:
-        logger.error(sentence)
-        if self._session:
-            self._session.journal.error("session file", "unkept", sentence, "The call goes on.")
 
     def _take_event(self, event: SessionEvent) -> None:
         if self._writer:

@@ -207,7 +207,11 @@ class SessionWriter:
 
 def _make(target: Target, redactor: Redactor, began_ns: int) -> tuple[Path, FolderWriter]:
     now = datetime.now(UTC)
-    folder = new_session_folder(Path(target.save).expanduser(), target.name, now)
+    try:
+        parent = Path(target.save).expanduser()
+    except RuntimeError as error:
+        raise SavingError(f"{target.save} cannot be written: that user has no home folder") from error
+    folder = new_session_folder(parent, target.name, now)
     settings = redactor.text(msgspec.json.encode(target_without_secrets(target)).decode())
     record = SessionRecord(
         title=target.name,

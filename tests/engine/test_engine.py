@@ -1,0 +1,103 @@
+"""The engine without its process: what commands do, as the screen is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tui import assets
+from tui.callbacks import spawn
+from tui.engine import wire
+from tui.engine.engine import Engine
+from tui.models import events as e
+from tui.models.event_log import EventLog
+from tui.models.session_state import SessionState
+from tui.models.target import Target
+
+LIMIT_S = 10
+
+
+class Desk:
+    """An engine, and what its frames say."""
+
+    def __init__(self) -> None:
+        self.engine = Engine(self._read, lambda: 0)
+        self.state = SessionState()
+        self.log = EventLog()
+        self.items: list[wire.FrameItem] = []
+        self._came = asyncio.Event()
+
+    def _read(self, frame: bytes) -> None:
+        for item in wire.frame_items(frame[4:]):
+            self.items.append(item)
+            if isinstance(item, wire.EventItem):
+                self.state.apply(item.event)
+                self.log.apply(item.event)
+        self._came.set()
+
+    @property
+    def errors(self) -> list[str]:
+        return [event.message for event in self.log.events if isinstance(event, e.ErrorRaised)]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while not condition():
+                self._came.clear()
+                await self._came.wait()
+
+    async def call(self, **settings: str) -> None:
+        """Ask for a call, until it has come to an end."""
+        target = Target(**{"input": "none", "output": "none", **settings})  # type: ignore[arg-type]
+        self.state = SessionState()
+        await self.engine.handle(wire.Connect(target=target))
+        await self.until(lambda: self.state.status in (e.Status.ERROR, e.Status.ENDED))
+
+
+@asynccontextmanager
+async def at_a_desk() -> AsyncIterator[Desk]:
+    desk = Desk()
+    running = spawn(desk.engine.run(), "engine")
+    try:
+        yield desk
+    finally:
+        desk.engine.shut_down()
+        await running
+
+
+async def test_a_call_that_cannot_begin_says_so_whatever_is_in_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> None:
+        raise assets.AssetsMissing("The recordings are missing from this installation.")
+
+    monkeypatch.setattr(assets, "caller_lines", missing)
+    async with at_a_desk() as desk:
+        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        assert desk.errors == ["The recordings are missing from this installation."]
+        monkeypatch.setattr(assets, "caller_lines", lambda: 1 / 0)
+        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        assert desk.errors == ["The call cannot begin: ZeroDivisionError: division by zero."]
+
+
+async def test_a_home_folder_that_does_not_exist_saves_nothing_and_the_call_goes_on() -> None:
+    async with at_a_desk() as desk:
+        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes", save="~nobody-at-all/x")
+        unkept, unreachable = desk.errors
+    assert unkept.startswith("The session is not saved: ~nobody-at-all/x cannot be written: ")
+    assert "cannot be reached" in unreachable
+
+
+async def test_messages_that_are_not_kept_are_told_in_the_call_they_are_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with at_a_desk() as desk:
+        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        assert len(desk.errors) == 2
+        assert desk.errors[0] == "Messages are no longer kept: No such file or directory."
+        assert isinstance(desk.log.events[0], e.SessionStarted)
