@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs
 
@@ -89,6 +90,19 @@ async def test_a_twiml_webhook_is_asked_as_twilio_asks_it(webhook: str) -> None:
         target.options["call_sid"],
     )
     assert any("names the stream" in note for note in dialled.notes)
+
+
+async def test_an_authority_that_is_none_is_told_of_a_webhook_too(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for cacert, why in (
+        (tmp_path / "ca.pem", "NO_CERTIFICATE_OR_CRL_FOUND"),
+        (tmp_path / "gone", "No such file"),
+    ):
+        target = Target(url="https://127.0.0.1:9/voice", protocol="twilio", cacert=str(cacert))
+        with pytest.raises(
+            DiallingError, match=f"{cacert} cannot be used as a certificate authority: .*{why}"
+        ):
+            await settle(target)
 
 
 async def test_a_web_address_is_twilios_alone(webhook: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,7 +13,7 @@ from tui.protocols import detect
 from tui.protocols.base import bearer
 from tui.protocols.registry import names
 from tui.protocols.twilio import twiml
-from tui.websocket.client import ConnectionFailed, WebSocketClient
+from tui.websocket.client import ConnectionFailed, WebSocketClient, tls_context
 
 AUTO = "auto"
 
@@ -39,6 +38,13 @@ async def settle(target: Target) -> Dialled:
 
     Raises `DiallingError`, `ProtocolNotTold`.
     """
+    try:
+        return await _settle(target)
+    except ConnectionFailed as failure:
+        raise DiallingError(f"{failure} {failure.hint}".strip()) from failure
+
+
+async def _settle(target: Target) -> Dialled:
     notes: list[str] = []
     if target.protocol == AUTO:
         guess = detect.from_url(target.url) or await _listen(target)
@@ -54,10 +60,7 @@ async def _listen(target: Target) -> detect.Guess:
     """Open the socket for a moment: some agents speak first."""
     headers = {**bearer(target.token, target.url), **target.headers}
     client = WebSocketClient(target.url, headers=headers, insecure=target.insecure, cacert=target.cacert)
-    try:
-        await client.open(target.connect_timeout_s)
-    except ConnectionFailed as failure:
-        raise DiallingError(f"{failure} {failure.hint}".strip()) from failure
+    await client.open(target.connect_timeout_s)
     try:
         async with asyncio.timeout(detect.LISTEN_MS / 1000):
             async for _, frame in client.frames():
@@ -90,11 +93,7 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
         caller=target.caller,
         called=target.agent_name,
     )
-    context = None
-    if target.insecure or target.cacert:
-        context = ssl.create_default_context(cafile=target.cacert or None)
-        if target.insecure:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = tls_context(target.url, insecure=target.insecure, cacert=target.cacert)
     try:
         stream = await asyncio.to_thread(twiml.fetch_twiml, target.url, target.token, fields, context=context)
     except (twiml.TwimlError, OSError) as error:

@@ -5,6 +5,7 @@ import itertools
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -89,6 +90,43 @@ async def test_a_server_that_is_no_websocket() -> None:
 async def test_a_host_that_does_not_exist() -> None:
     failed = await failure("ws://no-such-host.invalid/")
     assert failed.code == "unreachable"
+
+
+@pytest.fixture
+async def strict_proxy() -> AsyncIterator[str]:
+    """An HTTP proxy that lets nobody through."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    running = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with running:
+        yield f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("strict", "does not let it through: proxy rejected connection: HTTP 407"),
+        ("socks5h://127.0.0.1:9", "python-socks"),
+        ("me:secret@127.0.0.1:9", "that is none"),
+        ("http://me:secret/of-mine@127.0.0.1:9", "that is none"),
+    ],
+)
+async def test_a_proxy_that_is_no_way_to_the_agent_is_told(
+    proxy: str, said: str, strict_proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "wss_proxy", "socks_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", strict_proxy if proxy == "strict" else proxy)
+    monkeypatch.setitem(sys.modules, "python_socks", None)
+    failed = await failure("wss://agent.example.test/")
+    assert failed.code == "proxy"
+    assert said in str(failed)
+    assert "no_proxy" in failed.hint
 
 
 @pytest.fixture(scope="module")

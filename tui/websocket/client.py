@@ -26,6 +26,7 @@ ROUND_TRIP_INTERVAL_S = 5.0
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
 """So long messages that wait are handled before whatever else the loop has to do, sending above all."""
+_PROXY_HINT = "Name the host in the variable no_proxy to call it without."
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Closes that are no fault: done, going away, no code given (RFC 6455, 7.4.1)."""
 
@@ -72,7 +73,7 @@ class WebSocketClient:
             self._socket = await connect(
                 self.url,
                 additional_headers=self._headers,
-                ssl=self._tls(),
+                ssl=tls_context(self.url, insecure=self._insecure, cacert=self._cacert),
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=timeout_s,
@@ -107,6 +108,23 @@ class WebSocketClient:
                 "unreachable",
                 f"{where} cannot be reached: {_os_reason(error)}.",
                 "Is the agent running, and is this its address?",
+            ) from error
+        except ws_errors.ProxyError as error:
+            raise ConnectionFailed(
+                "proxy", f"The proxy on the way to {where} does not let it through: {error}.", _PROXY_HINT
+            ) from error
+        except ImportError as error:
+            raise ConnectionFailed(
+                "proxy",
+                f"The environment names a SOCKS proxy for {where}, which takes the package python-socks.",
+                f"Install it beside this program. {_PROXY_HINT}",
+            ) from error
+        except (ws_errors.InvalidProxy, ValueError) as error:
+            # Neither the proxy nor the library's words for it: both may hold a password.
+            raise ConnectionFailed(
+                "proxy",
+                f"The environment names a proxy for {where} that is none.",
+                f"One looks like http://HOST:PORT. {_PROXY_HINT}",
             ) from error
         except (ws_errors.InvalidURI, ws_errors.InvalidHandshake, EOFError) as error:
             raise ConnectionFailed(
@@ -174,23 +192,6 @@ class WebSocketClient:
         """Whether the socket ended without a close from the far side."""
         return self._socket is not None and self._socket.close_code in (None, 1006)
 
-    def _tls(self) -> ssl.SSLContext | None:
-        if urlsplit(self.url).scheme != "wss":
-            return None
-        if self._insecure:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
-        try:
-            return ssl.create_default_context(cafile=self._cacert or None)
-        except (OSError, ssl.SSLError) as error:
-            raise ConnectionFailed(
-                "cacert",
-                f"{self._cacert} cannot be used as a certificate authority: {error}.",
-                "Name a PEM file.",
-            ) from error
-
     async def _measure_round_trips(self) -> None:
         assert self._socket is not None
         assert self._on_round_trip is not None
@@ -200,6 +201,23 @@ class WebSocketClient:
                 await (await self._socket.ping())
                 self._on_round_trip((self._clock_ns() - began_ns) / 1e6)
                 await asyncio.sleep(ROUND_TRIP_INTERVAL_S)
+
+
+def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | None:
+    """Whom to trust at that URL; None for one without TLS. Raises `ConnectionFailed`."""
+    if urlsplit(url).scheme not in ("wss", "https"):
+        return None
+    if insecure:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        return ssl.create_default_context(cafile=cacert or None)
+    except OSError as error:
+        raise ConnectionFailed(
+            "cacert", f"{cacert} cannot be used as a certificate authority: {error}.", "Name a PEM file."
+        ) from error
 
 
 def client_of(
