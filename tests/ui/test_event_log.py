@@ -38,6 +38,21 @@ async def test_a_row_says_when_which_way_what_and_how_large(stage: Staging, scri
         assert any("+0.020   Δ0.008 ←   session.accepted" in line for line in log_lines(s))
 
 
+async def test_in_a_narrow_log_a_long_summary_has_the_room_of_the_size(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        to_active(script)
+        for cells in (37, 38, 60):
+            script.message("m", {}, "x" * cells)
+        await s.play(script.take())
+        assert [line.split("m ")[1].split() for line in log_lines(s)[-3:]] == [
+            ["x" * 37, "13"],
+            ["x" * 38],
+            ["x" * 42 + "…"],
+        ]
+
+
 async def test_a_run_of_audio_is_one_growing_row(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())

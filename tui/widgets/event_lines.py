@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from tui.models import numbers
 from tui.models.describe import Level, describe
 from tui.models.event_patterns import Pattern, Span
@@ -14,7 +16,8 @@ from tui.models.text import one_line
 from tui.widgets.wrap import fit
 
 WIDE = 90
-"""From here on there is room for the time since the line above, and for long kinds."""
+"""From here on there is room for the time since the line above, for long kinds, and for the size in every line:
+in a narrower one it stands where the summary leaves room."""
 
 BACK_DATED = "↶"
 """Beside a time before that of the line above."""
@@ -65,7 +68,7 @@ def pieces(view: EventView, look: Look, width: int) -> Pieces:
     wide = width >= WIDE
     kind_cells = 28 if wide else 18
     delta_cells = _DELTA_CELLS if wide else 0
-    summary_cells = max(width - _TIME_CELLS - delta_cells - kind_cells - _SIZE_CELLS - 9, 8)
+    summary_cells = max(width - _TIME_CELLS - delta_cells - kind_cells - 8, 8)
 
     glyph = what.level.value
     if is_run and not glyph.strip():
@@ -75,7 +78,8 @@ def pieces(view: EventView, look: Look, width: int) -> Pieces:
     if look.note:
         summary = f"✎ {look.note} · {summary}"
     summary = one_line(summary, summary_cells)
-    size_bytes = log.events.sizes[line.event] if line.member else row.size_bytes
+    size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
+    size_cells = 1 + _SIZE_CELLS if wide or (size and cell_len(summary) + _SIZE_CELLS < summary_cells) else 0
     time = _time(view, line, look.absolute)
     back_dated = look.delta_ns is not None and look.delta_ns < 0
     if look.marked or back_dated:
@@ -90,12 +94,13 @@ def pieces(view: EventView, look: Look, width: int) -> Pieces:
     ]
     for text, cells, keep_end, style in (
         (kind, kind_cells, True, kind_style),
-        (summary, summary_cells, False, text_style),
+        (summary, summary_cells - size_cells, False, text_style),
     ):
         fitted = fit(text, cells, keep_end=keep_end)
         parts += _highlighted(fitted, style, [] if look.pattern is None else look.pattern.spans(fitted))
         parts.append((" ", style))
-    parts.append((numbers.size(size_bytes).rjust(_SIZE_CELLS), "event-log--time"))
+    if size_cells:
+        parts.append((size.rjust(_SIZE_CELLS), "event-log--time"))
     return parts
 
 
