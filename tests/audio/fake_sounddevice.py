@@ -40,6 +40,8 @@ class FakeStream:
         self.active = False
 
     def _do(self, call: str) -> None:
+        if call == "start" and "close" in self.calls:
+            raise PortAudioError("Error starting stream: Invalid stream pointer", -9988)
         self.calls.append(call)
         if self.failure is not None:
             raise self.failure
@@ -82,6 +84,8 @@ class FakeSoundDevice(ModuleType):
         self.default = FakeDefaults()
         self.default.device = list(defaults)
         self.refuse: Callable[[int], PortAudioError | None] = lambda rate: None
+        self.start_failure: PortAudioError | None = None
+        """Of every stream that is opened from now on."""
         self.list_failure: PortAudioError | None = None
         self.streams: list[FakeStream] = []
         self.refreshed: list[str] = []
@@ -102,17 +106,19 @@ class FakeSoundDevice(ModuleType):
 
     check_output_settings = check_input_settings
 
-    def RawInputStream(self, **arguments: Any) -> FakeStream:  # noqa: N802  sounddevice's name
+    def _open(self, kind: str, arguments: dict[str, Any]) -> FakeStream:
         if failure := self.refuse(arguments["samplerate"]):
             raise failure
-        self.streams.append(FakeStream(kind="input", **arguments))
-        return self.streams[-1]
+        stream = FakeStream(kind=kind, **arguments)
+        stream.failure = self.start_failure
+        self.streams.append(stream)
+        return stream
+
+    def RawInputStream(self, **arguments: Any) -> FakeStream:  # noqa: N802  sounddevice's name
+        return self._open("input", arguments)
 
     def RawOutputStream(self, **arguments: Any) -> FakeStream:  # noqa: N802  sounddevice's name
-        if failure := self.refuse(arguments["samplerate"]):
-            raise failure
-        self.streams.append(FakeStream(kind="output", **arguments))
-        return self.streams[-1]
+        return self._open("output", arguments)
 
     def _terminate(self) -> None:
         self.refreshed.append("terminate")

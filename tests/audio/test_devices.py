@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,11 +254,67 @@ def test_a_refusal_gets_a_sentence(desk: FakeSoundDevice) -> None:
     assert isinstance(stream, devices.Stream)
     desk.streams[0].failure = PortAudioError()
     assert sentence(stream.start) == "USB Headset does not start: PortAudio gives no reason."
+    assert desk.streams[0].calls == ["start", "close"], "nobody else would give it back"
+    assert stream.vanished
 
 
 def test_the_list_can_be_read_again(desk: FakeSoundDevice) -> None:
     devices.refresh_devices()
     assert desk.refreshed == ["terminate", "initialize"]
+
+
+def test_devices_are_not_listed_anew_while_somebody_reads_the_list_and_no_barge_in_waits_for_that(
+    desk: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = devices.open_output(devices.list_devices()[0], 24_000, 480, print)
+    stream.start()
+    reading, read_on = threading.Event(), threading.Event()
+
+    def query_devices() -> tuple[dict[str, Any], ...]:
+        reading.set()
+        assert read_on.wait(10)
+        return desk.devices
+
+    monkeypatch.setattr(desk, "query_devices", query_devices)
+    reader, refresher = (
+        threading.Thread(target=devices.list_devices),
+        threading.Thread(target=devices.refresh_devices),
+    )
+    reader.start()
+    assert reading.wait(10)
+    refresher.start()
+    stream.abort()
+    refresher.join(0.05)
+    assert desk.refreshed == []
+    read_on.set()
+    reader.join(10)
+    refresher.join(10)
+    assert desk.refreshed == ["terminate", "initialize"]
+
+
+def test_a_stream_is_not_closed_in_the_middle_of_what_it_does(desk: FakeSoundDevice) -> None:
+    stream = devices.open_output(devices.list_devices()[0], 24_000, 480, print)
+    stream.start()
+    ending, go_on = threading.Event(), threading.Event()
+
+    def finished() -> None:
+        ending.set()
+        assert go_on.wait(10)
+
+    desk.streams[0].arguments["finished_callback"] = finished
+    aborting, closing = threading.Thread(target=stream.abort), threading.Thread(target=stream.close)
+    aborting.start()
+    assert ending.wait(10)
+    closing.start()
+    closing.join(0.05)
+    assert "close" not in desk.streams[0].calls
+    go_on.set()
+    aborting.join(10)
+    closing.join(10)
+    assert desk.streams[0].calls == ["start", "abort", "close"]
+    assert (
+        sentence(stream.start) == "HDA Analog does not start: Error starting stream: Invalid stream pointer."
+    )
 
 
 def test_importing_the_ground_loads_nothing_heavy() -> None:

@@ -2,8 +2,8 @@
 
 A machine without the library, or without a device, is an ordinary case: `audio_problem` says what is wrong
 and what to do, everything else raises `AudioDeviceError`. PortAudio reads the device list once, when it is
-loaded or told to by `refresh_devices`. Loading takes 150 to 290 ms. Call everything here from one thread at
-a time; only the callbacks run on PortAudio's.
+loaded or told to by `refresh_devices`. Loading takes 150 to 290 ms. Everything here may be called from any
+thread, and blocks; the callbacks run on PortAudio's.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ import msgspec
 HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
 """Set to 1, this environment variable makes PortAudio look uninstalled."""
 
-_stream_list_lock = threading.RLock()
-"""Opening and closing change a list that PortAudio shares between streams and does not guard."""
+_lists_lock = threading.RLock()
+"""PortAudio guards neither its list of devices nor that of streams: held by whoever reads or changes one of them.
+
+Starting and ending a stream does not need it, so that no barge-in waits for devices to be listed or opened.
+"""
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
@@ -117,7 +120,7 @@ Latency = float | Literal["low", "high"]
 
 
 class Stream:
-    """An open device: raw 16-bit mono in blocks. Not started yet; use from one thread at a time."""
+    """An open device: raw 16-bit mono in blocks. Not started yet."""
 
     def __init__(
         self,
@@ -133,7 +136,10 @@ class Stream:
         self._portaudio = portaudio
         self._told_to_end = False
         self._ended_unasked = False
-        with _stream_list_lock:
+        self._closed = False
+        self._action_lock = threading.Lock()
+        """Taken behind the lock of the lists by whoever takes both."""
+        with _lists_lock:
             self._raw = open_raw(finished_callback=self._finished)
             _open_streams.add(self)
 
@@ -154,15 +160,22 @@ class Stream:
     @property
     def active(self) -> bool:
         """Callbacks are due. Stays true while a device stalls."""
-        return bool(self._raw.active)
+        return not self._closed and bool(self._raw.active)
 
     def start(self) -> None:
-        """Begin, or begin again after `stop` or `abort`; never after it vanished. Raises `AudioDeviceError`."""
+        """Begin, or begin again after `stop` or `abort`; never after it vanished.
+
+        Raises `AudioDeviceError`; then it is closed, and has vanished.
+        """
         if self.vanished:
             # PortAudio's ALSA part would wait for the lost device for ever.
             raise AudioDeviceError(f"{self.device.name} has gone: open it again.")
         self._told_to_end = False
-        self._do("start")
+        try:
+            self._do("start")
+        except AudioDeviceError:
+            self.take_away()
+            raise
 
     def stop(self) -> None:
         """End after what the device holds was played: blocks for as long. Raises `AudioDeviceError`."""
@@ -181,7 +194,8 @@ class Stream:
     def close(self) -> None:
         """Give the device back; harmless when repeated, or when the device has gone."""
         self._told_to_end = True
-        with _stream_list_lock:
+        with _lists_lock, self._action_lock:
+            self._closed = True
             self._raw.close(ignore_errors=True)
             _open_streams.discard(self)
 
@@ -192,7 +206,8 @@ class Stream:
 
     def _do(self, action: str) -> None:
         try:
-            getattr(self._raw, action)()
+            with self._action_lock:
+                getattr(self._raw, action)()
         except self._portaudio.PortAudioError as error:
             raise AudioDeviceError(f"{self.device.name} does not {action}: {_reason(error)}.") from error
 
@@ -210,29 +225,30 @@ def list_devices() -> list[Device]:
     """Every device PortAudio knows; possibly none. Raises `AudioDeviceError` without the library."""
     portaudio = _portaudio()
     try:
-        host_apis = portaudio.query_hostapis()
-        default_input, default_output = portaudio.default.device
-        return [
-            Device(
-                index=index,
-                name=str(entry["name"]),
-                host_api=str(host_apis[entry["hostapi"]]["name"]),
-                input_channels=int(entry["max_input_channels"]),
-                output_channels=int(entry["max_output_channels"]),
-                default_rate=int(entry["default_samplerate"]),
-                is_default_input=index == default_input,
-                is_default_output=index == default_output,
-            )
-            for index, entry in enumerate(portaudio.query_devices())
-        ]
+        with _lists_lock:
+            host_apis, entries = portaudio.query_hostapis(), portaudio.query_devices()
+            default_input, default_output = portaudio.default.device
     except portaudio.PortAudioError as error:
         raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
+    return [
+        Device(
+            index=index,
+            name=str(entry["name"]),
+            host_api=str(host_apis[entry["hostapi"]]["name"]),
+            input_channels=int(entry["max_input_channels"]),
+            output_channels=int(entry["max_output_channels"]),
+            default_rate=int(entry["default_samplerate"]),
+            is_default_input=index == default_input,
+            is_default_output=index == default_output,
+        )
+        for index, entry in enumerate(entries)
+    ]
 
 
 def refresh_devices() -> None:
     """Look for devices again. Closes every open stream. Raises `AudioDeviceError`."""
     portaudio = _portaudio()
-    with _stream_list_lock:
+    with _lists_lock:
         # PortAudio would free their memory under the hands of whoever holds them.
         for stream in list(_open_streams):
             stream.take_away()
@@ -281,7 +297,8 @@ def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
     refusal: Exception | None = None
     for rate in dict.fromkeys((wanted, device.default_rate, *_COMMON_RATES)):
         try:
-            check(device=device.index, channels=1, dtype="int16", samplerate=rate)
+            with _lists_lock:
+                check(device=device.index, channels=1, dtype="int16", samplerate=rate)
         except portaudio.PortAudioError as error:
             refusal = error
             if _code(error) != _INVALID_RATE:
