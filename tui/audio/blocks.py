@@ -5,10 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from dataclasses import dataclass
 from typing import NamedTuple
 
-Block = tuple[int, bytes]
-"""The monotonic instant (ns) at which the callback was entered, and the block's samples."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What delivers blocks without a gap. Each opening of a device, and each run of the clock, is another one."""
+
+    rate: int
+    from_device: bool
+
+
+class Block(NamedTuple):
+    """What was delivered at once, and all that is to be known of where it comes from."""
+
+    at_ns: int
+    """When the device's callback was entered, or a block of silence was due."""
+    source: Source
+    pcm: bytes
 
 
 class Captured(NamedTuple):
@@ -40,17 +55,17 @@ class CaptureHandoff:
         self._arrived = asyncio.Event()
         self._asleep = False
 
-    def put(self, at_ns: int, block: bytes) -> None:
-        """Append a block, from PortAudio's thread; ``block`` is a copy of its buffer."""
+    def put(self, block: Block) -> None:
+        """Append a block, from PortAudio's thread; its samples are a copy of PortAudio's buffer."""
         if len(self._blocks) >= self._max_blocks:
             try:
-                _, oldest = self._blocks.popleft()
+                oldest = self._blocks.popleft()
             except IndexError:
                 pass  # the consumer came in between: nothing to drop
             else:
                 self.dropped_blocks += 1
-                self.dropped_frames += len(oldest) // 2
-        self._blocks.append((at_ns, block))
+                self.dropped_frames += len(oldest.pcm) // 2
+        self._blocks.append(block)
         if self._asleep:
             self._asleep = False
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it

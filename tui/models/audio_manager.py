@@ -258,7 +258,7 @@ class AudioManager:
     async def close(self) -> None:
         """The call is over: give back what was opened."""
         self._care.close()
-        await self.capture.stop()
+        await self.capture.close()
         await self.playback.close()
 
     def _step_latency(self, now_ns: int) -> None:

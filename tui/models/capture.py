@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tui.audio.blocks import Captured, CaptureHandoff
+from tui.audio.blocks import Block, Captured, CaptureHandoff, Source
 from tui.audio.capture_steps import GainStep, LevelStep, LineStep, MuteStep
 from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.echo_guard import EchoGuard
@@ -86,9 +86,13 @@ class Capture:
         """The line that is being read."""
         self._spoken: CallerLine | None = None
         self._microphone: Microphone | None = None
-        self._resampler: LiveResampler | None = None
-        self._instants: BlockInstants | None = None
-        self._instants_dropped = self._counted_frames = self._openings = 0
+        self._source: Source | None = None
+        """What delivered the block before."""
+        self._unknown = Source(self.format.rate, from_device=False)
+        """Of blocks that come from elsewhere than the microphone, at the agreed rate."""
+        self._resampler = LiveResampler(self.format.rate, self.format.rate)
+        self._instants = BlockInstants(self.format.rate)
+        self._instants_dropped = self._counted_frames = 0
         self.chain = CallbackChain("capture")
         """What every block goes through on its way to the wire; add your own steps."""
         for step in (self._line, self.gain, self.mute, self.level):
@@ -97,6 +101,7 @@ class Capture:
     def prepare(self, user_format: AudioFormat) -> None:
         """Capture at the rate of what was agreed with the agent."""
         self.format = user_format
+        self._unknown = Source(user_format.rate, from_device=False)
         self._microphone = Microphone(
             self._recording_callback,
             rate=user_format.rate,
@@ -109,9 +114,8 @@ class Capture:
     @property
     def clock_start_ns(self) -> int | None:
         """When frame 0 of the device's stream passed it, as it looks now; None without a device."""
-        if self._instants is None or self._microphone is None or not self._microphone.from_device:
-            return None
-        return self._instants.at(0)
+        delivers = self._microphone.source if self._microphone else None
+        return self._instants.at(0) if delivers is not None and delivers is self._source else None
 
     @property
     def name(self) -> str:
@@ -139,7 +143,6 @@ class Capture:
             await self._microphone.start(silent=silent)
         except AudioDeviceError as error:
             self._tell(audio_error(self._clock_ns(), "device", str(error)))
-        self._instants = None
 
     def choose(self, device: Device) -> None:
         """Use this microphone, which is opened when it is wanted first."""
@@ -154,29 +157,41 @@ class Capture:
         if self._microphone is not None:
             await self._microphone.stop()
 
-    def hand_off(self, block: bytes) -> None:
-        """From PortAudio's thread to the loop; microseconds, no lock."""
-        due_ns = self._microphone.block_due_ns if self._microphone else None
-        self.handoff.put(self._clock_ns() if due_ns is None else due_ns, block)
+    async def close(self) -> None:
+        """Stop for good: no microphone is opened any more."""
+        self.stop_speaking()
+        if self._microphone is not None:
+            await self._microphone.close()
+
+    def hand_off(self, pcm: bytes) -> None:
+        """From PortAudio's thread to the loop, with all that is known of the block by then; microseconds, no lock."""
+        delivery = self._microphone.delivery if self._microphone else None
+        at_ns, source = delivery or (self._clock_ns(), self._unknown)
+        self.handoff.put(Block(at_ns, source, pcm))
 
     async def blocks(self) -> AsyncIterator[Captured]:
         """Every captured block, at the agreed rate."""
         while True:
             await self.handoff.wait()
-            for captured_ns, block in self.handoff.take():
-                self._notice_opening()
-                end_ns = self._end_ns(captured_ns, block)
-                if self._microphone and self._microphone.from_device:
-                    self._judge(end_ns, block, self._microphone.device_rate)
-                    block = self._guarded(end_ns, block, self._microphone.device_rate)
-                yield Captured(end_ns, captured_ns, self._at_agreed_rate(block))
+            for block in self.handoff.take():
+                self._follow(block.source)
+                end_ns, pcm = self._end_ns(block), block.pcm
+                if block.source.from_device:
+                    self._judge(end_ns, pcm, block.source.rate)
+                    pcm = self._guarded(end_ns, pcm, block.source.rate)
+                yield Captured(end_ns, block.at_ns, self._resampler.feed(pcm))
 
-    def _notice_opening(self) -> None:
-        """What comes from a device that was opened anew goes on from nothing."""
-        if self._microphone and self._microphone.openings != self._openings:
-            self._openings = self._microphone.openings
-            self._instants = self._resampler = None
-            self.health.opened()
+    def _follow(self, source: Source) -> None:
+        """What comes from another source goes on from nothing, as it does behind a block that was lost."""
+        dropped_blocks = self.handoff.dropped_blocks
+        if source is not self._source or dropped_blocks != self._instants_dropped:
+            self._instants, self._counted_frames = BlockInstants(source.rate), 0
+            self._instants_dropped = dropped_blocks
+        if source is not self._source:
+            self._source = source
+            self._resampler = LiveResampler(source.rate, self.format.rate)
+            if source.from_device:
+                self.health.opened()
 
     def _guarded(self, end_ns: int, block: bytes, rate: int) -> bytes:
         """A block of the device without what the guard takes out of it."""
@@ -222,17 +237,12 @@ class Capture:
                 )
             )
 
-    def _end_ns(self, captured_ns: int, block: bytes) -> int:
-        """When the last sample left the microphone: by the count of samples, where none was lost."""
-        rate = self._microphone.device_rate if self._microphone else self.format.rate
-        dropped_blocks = self.handoff.dropped_blocks
-        if self._instants is None or self._instants.rate != rate or dropped_blocks != self._instants_dropped:
-            self._instants, self._counted_frames = BlockInstants(rate), 0
-            self._instants_dropped = dropped_blocks
-        self._instants.feed(captured_ns, self._counted_frames)
+    def _end_ns(self, block: Block) -> int:
+        """When the last sample left the microphone: by the count of samples."""
+        self._instants.feed(block.at_ns, self._counted_frames)
         end_ns = self._instants.at(self._counted_frames)
-        self._counted_frames += len(block) // 2
-        return captured_ns if end_ns is None else end_ns
+        self._counted_frames += len(block.pcm) // 2
+        return block.at_ns if end_ns is None else end_ns
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
         """Call ``callback(done)`` with 0..1 while a recorded line is being sent, block by block."""
@@ -267,14 +277,6 @@ class Capture:
     def speaking(self) -> bool:
         """Whether a recorded line is being spoken."""
         return self._line.speaking
-
-    def _at_agreed_rate(self, block: bytes) -> bytes:
-        if self._microphone is None or not self._microphone.from_device:
-            return block
-        rate = self._microphone.device_rate
-        if self._resampler is None or self._resampler.from_rate != rate:
-            self._resampler = LiveResampler(rate, self.format.rate)
-        return self._resampler.feed(block)
 
     async def _speak_next_line(self) -> None:
         if self._lines and not self._line.speaking:

@@ -1,0 +1,69 @@
+"""Blocks of a device at another rate than the agreed one, and of the silence that takes its place."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, device, invalid_rate
+from tui.audio import devices
+from tui.audio.formats import AudioFormat, Encoding
+from tui.models.audio_manager import AudioManager
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+BLOCK_NS = 20_000_000
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
+    """A microphone that works at 48 kHz alone."""
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    module = FakeSoundDevice(device("Desk", 1, 0), defaults=(0, -1))
+    module.refuse = lambda rate: None if rate == 48_000 else invalid_rate()
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    return module
+
+
+async def recording() -> AudioManager:
+    audio = AudioManager()
+    await audio.configure(output="none")
+    audio.prepare_capture(PCM_16K)
+    await audio.start_capture(silent=False)
+    return audio
+
+
+def deliver(sound: FakeSoundDevice) -> None:
+    sound.streams[-1].arguments["callback"](b"\5\0" * 960, 960, None, None)
+
+
+async def test_silence_behind_a_device_of_another_rate_ends_when_it_is_due(sound: FakeSoundDevice) -> None:
+    audio = await recording()
+    captured = audio.captured()
+    deliver(sound)
+    await anext(captured)
+    await audio.start_capture(silent=True)
+    silence = [await anext(captured) for _ in range(6)]
+    assert not any(any(block.pcm) for block in silence)
+    assert [block.end_ns for block in silence] == [block.captured_ns for block in silence]
+    assert silence[-1].end_ns - silence[0].end_ns == 5 * BLOCK_NS
+    await audio.close()
+
+
+async def test_what_was_delivered_before_the_stop_is_resampled_behind_it(sound: FakeSoundDevice) -> None:
+    audio = await recording()
+    for _ in range(3):
+        deliver(sound)
+    await audio.stop_capture()
+    captured = audio.captured()
+    frames = [len((await anext(captured)).pcm) // 2 for _ in range(3)]
+    assert 0 < sum(frames) <= 960
+    await audio.close()
+
+
+async def test_nothing_is_recorded_once_the_call_is_over(sound: FakeSoundDevice) -> None:
+    audio = await recording()
+    await audio.close()
+    await audio.start_capture(silent=False)
+    assert len(sound.streams) == 1
+    assert "close" in sound.streams[0].calls
