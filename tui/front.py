@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui import collector
-from tui.agent.process import AgentProcess, start_agent
-from tui.agent.settings import AgentSettings
 from tui.config.reading import SettingsInForce
 from tui.config.targets import AUTO, AddressBook
 from tui.engine.handle import EngineHandle
 from tui.models.target import Target
+
+if TYPE_CHECKING:
+    from tui.agent.process import AgentProcess
+    from tui.agent.settings import AgentSettings
 
 DEMO = "demo"
 """Title of the local agent as a target."""
@@ -22,15 +25,19 @@ DEMO = "demo"
 class LocalAgent:
     """The local agent of this run: started when it is first wanted, and again when it has died."""
 
-    def __init__(self, settings: AgentSettings, base: Target) -> None:
+    def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
         self._base = base
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
         """Start it, without waiting for it. Raises `AgentError`."""
+        # Late, as all that the first picture can do without.
+        from tui.agent.process import start_agent
+        from tui.agent.settings import AgentSettings
+
         if self._process is None or not self._process.is_running:
-            self._process = start_agent(self._settings)
+            self._process = start_agent(self._settings or AgentSettings())
         return self._process
 
     def target(self) -> Target:
@@ -65,7 +72,7 @@ def run_screen(
 
     The exit code: how the screen was left, else what came of the last call.
     """
-    local = LocalAgent(agent or AgentSettings(), book.demo)
+    local = LocalAgent(agent, book.demo)
     collector.hold()
     engines = [EngineHandle()]
     if target is not None:

@@ -111,7 +111,7 @@ async def test_space_switches_tracing_in_both_processes(stage: Staging, script: 
         s.clock.now_ns += 1000 * MS
         await s.play([*to_active(script).take(), measured(1)])
         row = next(line for line in s.text().splitlines() if "SessionScreen._changed" in line)
-        assert row.split()[0] == "screen"
+        assert row.strip("▌").split()[0] == "screen"
         assert "–" not in row.split()[3]
         assert "engine" in s.text()
         await s.press("space")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +12,7 @@ from tui.config.strict import SettingsError
 from tui.models.text import one_line
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """Somebody who says something of a target."""
 
     said: TargetSettings
@@ -41,8 +39,7 @@ class Layer:
         return self.who.replace("{key}", key).replace("{KEY}", key.upper()).replace("{flag}", flag)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """What all layers together say."""
 
     settings: TargetSettings

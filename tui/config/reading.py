@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,13 +33,12 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 _PATHS = ("cacert", "tools", "save", "folder")
 """Relative ones begin where the file is."""
-_PROFILE_NAME = re.compile(r"\w[\w.-]*")
+_PROFILE_NAME = r"\w[\w.-]*"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsInForce:
+class SettingsInForce(msgspec.Struct, frozen=True):
     """What file and environment say."""
 
     settings: Settings
@@ -129,6 +126,8 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
     if len(content) > _MAX_BYTES:
         raise SettingsError(f"{path} is larger than a settings file can be (1 MB).")
     try:
+        import tomllib  # only where there is a file
+
         return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8.") from error
@@ -162,7 +161,7 @@ def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _profile_name(name: str) -> str:
-    if not _PROFILE_NAME.fullmatch(name):
+    if not re.fullmatch(_PROFILE_NAME, name):
         raise SettingsError(
             f"[profiles.{quoted(name)}] cannot be typed as a name: use letters, digits, dot, dash and underscore."
         )

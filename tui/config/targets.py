@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tui.config.layers import Layer, Said, overlay
 from tui.config.model import TargetSettings, Word
@@ -26,11 +27,10 @@ FOR_EVERYBODY = (*SOUND, "block_ms", "save", "audio", "redact")
 _NO_FLAGS = TargetSettings()
 _RENAMED = {"on_stop": "stop", "audio": "save_audio"}
 _AS_TEXT = ("input", "output", "latency")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = r"\$\{(\w+)\}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A profile to be chosen from a list."""
 
     target: Target
@@ -38,8 +38,7 @@ class Listed:
     """Why it cannot be called now."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddressBook:
+class AddressBook(msgspec.Struct, frozen=True):
     """Whom the screen can call, and how."""
 
     base: Target
@@ -225,7 +224,7 @@ def _expanded(text: str, where: str) -> str:
             raise SettingsError(f"{where}: the variable {match[1]} is not set.")
         return held
 
-    return _VARIABLE.sub(value, text)
+    return re.sub(_VARIABLE, value, text)
 
 
 def _text(value: Word) -> str:

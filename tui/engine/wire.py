@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import msgspec
 
@@ -246,8 +247,6 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
 FrameItem = SessionFile | DeviceList | PlayingAudio | Peaks | CallbackTable | EventItem | TelemetryItem
 
 _encoder = msgspec.msgpack.Encoder()
-_command_decoder: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[Command])
-_frame_decoder: msgspec.msgpack.Decoder[list[FrameItem]] = msgspec.msgpack.Decoder(list[FrameItem])
 
 
 def pack(items: Iterable[Command | FrameItem]) -> bytes:
@@ -281,9 +280,22 @@ class Unpacker:
 
 def commands(body: bytes) -> list[Command]:
     """The commands of one frame. Raises `msgspec.DecodeError`."""
-    return _command_decoder.decode(body)
+    return _command_decoder().decode(body)
 
 
 def frame_items(body: bytes) -> list[FrameItem]:
     """The items of one frame. Raises `msgspec.DecodeError`."""
-    return _frame_decoder.decode(body)
+    return _frame_decoder().decode(body)
+
+
+# Made when they are needed: each process needs one of them, and the screen not for its first picture.
+
+
+@cache
+def _command_decoder() -> msgspec.msgpack.Decoder[list[Command]]:
+    return msgspec.msgpack.Decoder(list[Command])
+
+
+@cache
+def _frame_decoder() -> msgspec.msgpack.Decoder[list[FrameItem]]:
+    return msgspec.msgpack.Decoder(list[FrameItem])

@@ -38,11 +38,12 @@ WORDS: dict[str, Filter] = {name: Sort(name) for name in SORTS} | {
 }
 """Words that are a whole condition."""
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_REGEX = re.compile(r"/((?:[^/\\]|\\.)*)/(i?)", re.DOTALL | re.IGNORECASE)
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)([km]?)b?", re.IGNORECASE | re.ASCII)
-_TIME = re.compile(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
-_WHOLE = re.compile(r"\d{1,15}", re.ASCII)
+# Compiled when they are met first, as nobody filters before the first picture.
+_QUOTED = r'(?s)"((?:[^"\\]|\\.)*)"'
+_REGEX = r"(?si)/((?:[^/\\]|\\.)*)/(i?)"
+_SIZE = r"(?ia)(\d{1,12}(?:\.\d{1,9})?)([km]?)b?"
+_TIME = r"(?a)(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)"
+_WHOLE = r"(?a)\d{1,15}"
 
 
 class FilterError(ValueError):
@@ -73,9 +74,9 @@ def field_filter(name: str, value: str, column: int) -> Filter:
 
 def pattern_of(text: str, column: int) -> Pattern:
     """A quoted text, a regular expression between slashes, or a word. Raises `FilterError`."""
-    if quoted := _QUOTED.fullmatch(text):
+    if quoted := re.fullmatch(_QUOTED, text):
         return Words(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
-    if regex := _REGEX.fullmatch(text):
+    if regex := re.fullmatch(_REGEX, text):
         return _regex(regex[1], bool(regex[2]), column + 1)
     if text[0] not in '"/':
         return Words(text)
@@ -86,7 +87,7 @@ def pattern_of(text: str, column: int) -> Pattern:
 
 def size_bytes(value: str, column: int) -> int:
     """A number of bytes. Raises `FilterError`."""
-    match = _SIZE.fullmatch(value)
+    match = re.fullmatch(_SIZE, value)
     if match is None:
         problem = f"{value} is no size" if value else "the size is missing"
         raise FilterError(problem, column, "Write bytes: size > 500, size > 2k or size > 1.5M.")
@@ -112,14 +113,14 @@ def _way(value: str, column: int) -> Filter:
 
 
 def _time_ns(value: str) -> int | None:
-    match = _TIME.fullmatch(value)
+    match = re.fullmatch(_TIME, value)
     if match is None:
         return None
     return int((int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + Decimal(match[3])) * NS_PER_S)
 
 
 def _whole(value: str) -> int | None:
-    return int(value) if _WHOLE.fullmatch(value) else None
+    return int(value) if re.fullmatch(_WHOLE, value) else None
 
 
 def _range(

@@ -39,8 +39,8 @@ MAX_DEPTH = 50
 """Of parentheses and negations in each other."""
 JOINTS = ("and", "or", "not")
 
-_TOKEN = re.compile(
-    r"""\s*(?:
+# Compiled when it is met first, as nobody filters before the first picture.
+_TOKEN = r"""(?xis)\s*(?:
     (?P<end>$)
   | (?P<paren>[()])
   | (?P<size>size\s*(?P<sign>[<>]=?|=)\s*)(?P<bytes>[^\s()]*)
@@ -48,9 +48,7 @@ _TOKEN = re.compile(
   | (?P<field>[a-z]\w*):(?P<value>"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/i?(?![^\s()])|[^\s()]*)
   | (?P<pattern>"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/i?(?![^\s()])|["/][^\s()]*)
   | (?P<word>[^\s()"]+)
-    )""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
+    )"""
 
 
 def parse(text: str) -> Filter:
@@ -130,7 +128,7 @@ class _Parser:
         return taken
 
     def _read(self) -> _Token:
-        match = _TOKEN.match(self._text, self._at)
+        match = re.compile(_TOKEN).match(self._text, self._at)
         if match is None:
             raise AssertionError("every text is some token")
         self._at = match.end()

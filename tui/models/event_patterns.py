@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+
+import msgspec
 
 Span = tuple[int, int]
 """Where a match begins and ends."""
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """A text that is contained, in upper or lower case."""
 
     text: str
@@ -34,8 +33,7 @@ class Words:
         return '"' + re.sub(r'(["\\])', r"\\\1", self.text) + '"'
 
 
-@dataclass(frozen=True)
-class Regex:
+class Regex(msgspec.Struct, frozen=True):
     """A regular expression that is found somewhere. Raises `re.error` when it is none."""
 
     source: str
@@ -61,7 +59,7 @@ class Regex:
         source = re.sub(r"\\.|/", lambda part: r"\/" if part[0] == "/" else part[0], self.source)
         return f"/{source}/{'i' if self.ignore_case else ''}"
 
-    @cached_property
+    @property
     def _compiled(self) -> re.Pattern[str]:
         return re.compile(self.source, re.IGNORECASE if self.ignore_case else 0)
 

@@ -23,6 +23,7 @@ from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
+from tui.screens.styled_once import StyledOnce
 from tui.widgets.choice import Choice
 from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
@@ -57,7 +58,7 @@ _FORGOTTEN = "What stands behind … was a secret and is not remembered: write i
 _FAILURES = (OSError, RuntimeError, ValueError)
 
 
-class ConnectScreen(Screen[Target | None], inherit_bindings=False):
+class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     """Ends with the target to call, or None."""
 
     TITLE = "Connect"

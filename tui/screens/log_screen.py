@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
@@ -28,21 +29,24 @@ from tui.models.event_search import (
 )
 from tui.models.event_terms import Filter, Text
 from tui.models.event_view import Line
+from tui.screens.styled_once import StyledOnce
 from tui.widgets.event_log import EventLogPane
-from tui.widgets.prompt import PromptLine, Question
+from tui.widgets.question import Question
+
+if TYPE_CHECKING:
+    from tui.widgets.prompt import PromptLine
 
 SEARCH_BUDGET_MS = 30.0
 """Of a tick, for searching in lines or raw messages: a key waits for no more."""
 
 
-class LogScreen(Screen[None]):
+class LogScreen(StyledOnce, Screen[None]):
     """The log's part of the session screen."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self.bridge = bridge
         self.log_pane = EventLogPane(bridge, id="log")
-        self.prompt = PromptLine(id="prompt")
         self._pairs = Pairs(bridge.log, bridge.raw_message)
         self._line_search: Iterator[Found | None] | None = None
         self._raw_search: RawSearch | None = None
@@ -56,10 +60,16 @@ class LogScreen(Screen[None]):
         """Have footer and help show what applies now, if that has changed."""
         raise NotImplementedError
 
+    @cached_property
+    def prompt(self) -> PromptLine:
+        """Where it asks. Many sessions never do: loaded from the start it would delay the first picture."""
+        from tui.widgets.prompt import PromptLine
+
+        return PromptLine(id="prompt")
+
     async def _ask(self, question: Question, value: str = "") -> None:
         if not self.is_attached:
             return  # typed before there is a screen
-        # Many sessions never ask; mounted from the start its five widgets would delay the first picture.
         if not self.prompt.is_attached:
             await self.mount(self.prompt)
         self.prompt.ask(question, value)

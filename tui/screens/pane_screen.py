@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -12,16 +15,18 @@ from tui.config.model import Thresholds
 from tui.models.layout import Layout
 from tui.screens.actions import TABS
 from tui.screens.log_screen import LogScreen
-from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
-from tui.widgets.health import HealthPane
 from tui.widgets.panes import Panes
 from tui.widgets.rows import RowsView
 from tui.widgets.tabs import PaneTabs, Tab
 from tui.widgets.talk import TalkButton
-from tui.widgets.tools import ToolsPane
-from tui.widgets.transcript import TranscriptPane
-from tui.widgets.turns import TurnsPane
+
+if TYPE_CHECKING:
+    from tui.widgets.detail import DetailPane
+    from tui.widgets.health import HealthPane
+    from tui.widgets.tools import ToolsPane
+    from tui.widgets.transcript import TranscriptPane
+    from tui.widgets.turns import TurnsPane
 
 
 class PaneScreen(LogScreen):
@@ -36,14 +41,16 @@ class PaneScreen(LogScreen):
 
     def __init__(self, bridge: Bridge, layout: Layout, thresholds: Thresholds) -> None:
         super().__init__(bridge)
-        self.transcript = TranscriptPane(bridge, id="transcript")
-        self.turns = TurnsPane(bridge, thresholds, id="turns")
-        self.tools = ToolsPane(bridge, id="tools")
-        self.health = HealthPane(bridge, id="health")
-        self.detail = DetailPane(bridge, id="detail")
+        self._thresholds = thresholds
         self.panes = Panes(
             self.log_pane,
-            (self.transcript, self.turns, self.tools, self.health, self.detail),
+            {
+                "transcript": lambda: self.transcript,
+                "turns": lambda: self.turns,
+                "tools": lambda: self.tools,
+                "health": lambda: self.health,
+                "detail": lambda: self.detail,
+            },
             layout,
             transient={"detail"},
             id="panes",
@@ -55,6 +62,43 @@ class PaneScreen(LogScreen):
         """Of the tabs, by the id of their action."""
         self._at = ""
         """The pane that has the keys, or gets them back from a line to write in."""
+
+    # the panes at the side: what is not seen in the first picture is not loaded for it
+
+    @cached_property
+    def transcript(self) -> TranscriptPane:
+        """Who said what."""
+        from tui.widgets.transcript import TranscriptPane
+
+        return TranscriptPane(self.bridge, id="transcript")
+
+    @cached_property
+    def turns(self) -> TurnsPane:
+        """Latencies, turn by turn."""
+        from tui.widgets.turns import TurnsPane
+
+        return TurnsPane(self.bridge, self._thresholds, id="turns")
+
+    @cached_property
+    def tools(self) -> ToolsPane:
+        """What the agent called."""
+        from tui.widgets.tools import ToolsPane
+
+        return ToolsPane(self.bridge, id="tools")
+
+    @cached_property
+    def health(self) -> HealthPane:
+        """How the audio path does."""
+        from tui.widgets.health import HealthPane
+
+        return HealthPane(self.bridge, id="health")
+
+    @cached_property
+    def detail(self) -> DetailPane:
+        """One event."""
+        from tui.widgets.detail import DetailPane
+
+        return DetailPane(self.bridge, id="detail")
 
     def compose_panes(self) -> ComposeResult:
         """The line of tabs, and what they name."""
@@ -86,7 +130,7 @@ class PaneScreen(LogScreen):
     @on(Panes.Changed)
     def panes_changed(self) -> None:
         """Have tabs and keys say so, and the layout remembered."""
-        if not self.detail_open:
+        if "detail" in self.panes.panes and not self.detail_open:
             self.detail.forget()
         self.show_tabs()
         self.offer_actions()

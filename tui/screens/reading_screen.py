@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tui.engine.wire import PlayAudio
 from tui.models.event_log import Row
 from tui.screens.clipboard import copy
 from tui.screens.pane_screen import PaneScreen
-from tui.widgets.detail import Copied
+
+if TYPE_CHECKING:
+    from tui.widgets.detail import Copied
 
 _NOTHING_TO_COMPARE = "Mark an event (b), go to another one, and compare them."
 

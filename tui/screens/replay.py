@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import on
 from textual.app import ComposeResult
 
@@ -14,9 +16,11 @@ from tui.screens.reasons import NEED_A_CALL
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.rows import RowsView
 from tui.widgets.strip import SessionStrip
-from tui.widgets.transcript import TranscriptPane
-from tui.widgets.transport import Transport
-from tui.widgets.waveform import WaveformStrip
+
+if TYPE_CHECKING:
+    from tui.widgets.transcript import TranscriptPane
+    from tui.widgets.transport import Transport
+    from tui.widgets.waveform import WaveformStrip
 
 LIVE_ACTIONS = NEED_A_CALL | {"stop", "call_again", "new_target"}
 """What needs a call, and whose keys a saved session has other uses for."""
@@ -86,6 +90,8 @@ class ReplayKeys(LogScreen):
 
     strip: SessionStrip
     transcript: TranscriptPane
+    transport: Transport
+    waveform: WaveformStrip
     playhead: Playhead | None = None
     """Of the saved session that is shown; None in a call. To be set before the screen is mounted."""
     _led_for = (-1, -1)
@@ -96,6 +102,9 @@ class ReplayKeys(LogScreen):
     def compose_replay(self) -> ComposeResult:
         """What stands in place of the meters."""
         if self.playhead is not None:
+            from tui.widgets.transport import Transport
+            from tui.widgets.waveform import WaveformStrip
+
             self.add_class("-replay")
             self.strip.hint = "no events can be read"
             self.sound = TrackSound(self.bridge, self.playhead)
@@ -158,8 +167,8 @@ class ReplayKeys(LogScreen):
         if line is not None:
             head.seek(self.bridge.log.events.at_ns[line.first])
 
-    @on(WaveformStrip.Sought)
-    def _seek_to_mouse(self, event: WaveformStrip.Sought) -> None:
+    def on_waveform_strip_sought(self, event: WaveformStrip.Sought) -> None:
+        """To where the mouse was."""
         if self.playhead is not None:
             self.playhead.seek(event.at_ns)
 

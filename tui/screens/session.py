@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -36,7 +37,9 @@ from tui.widgets.meters import Meters
 from tui.widgets.strip import SessionStrip
 from tui.widgets.talk import TalkButton
 from tui.widgets.too_small import TooSmall
-from tui.widgets.writing import WriteLine
+
+if TYPE_CHECKING:
+    from tui.widgets.writing import WriteLine
 
 _SILENT = Telemetry(at_ns=0)
 
@@ -68,7 +71,6 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")
         self.key_bar = KeyBar()
-        self.write_line = WriteLine(id="write")
         self._registrations: tuple[Registration, ...] = ()
         self._offered: Situation | None = None
 
@@ -83,7 +85,6 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
             yield self.notice
             yield from self.compose_panes()
         yield self.key_bar
-        yield self.write_line
 
     def on_mount(self) -> None:
         """Listen for what changes which keys apply."""
@@ -109,8 +110,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         self.meters.poll(_SILENT if over else self.bridge.telemetry, self.bridge.clock_ns())
         if self.bridge.refreshed:
             self.strip.poll()
-            self.health.poll()
-            self.turns.poll()
+            self.panes.poll()
         self.poll_log()
         self.hear_on()
         self.poll_replay()
@@ -124,7 +124,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
             recording=state.recording,
             can_call=self.can_call,
             has_events=bool(self.bridge.log.rows),
-            has_turns=bool(self.turns.turns),
+            has_turns=bool(state.metrics.turns),
             has_error=state.last_error is not None,
             has_marks=bool(self.log_pane.view.marks.numbers),
             detail_open=self.detail_open,
@@ -209,12 +209,21 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
 
         self.app.push_screen(KeypadScreen(lambda digit: self.bridge.send(SendDtmf(digits=digit))))
 
-    def action_write(self) -> None:
+    @cached_property
+    def write_line(self) -> WriteLine:
+        """Where turns are typed; loaded from the start it would delay the first picture."""
+        from tui.widgets.writing import WriteLine
+
+        return WriteLine(id="write")
+
+    async def action_write(self) -> None:
         """Open the line for a typed turn."""
+        if not self.write_line.is_attached:
+            await self.mount(self.write_line)
         self.write_line.open()
 
-    @on(WriteLine.Written)
-    def _send_text(self, event: WriteLine.Written) -> None:
+    def on_write_line_written(self, event: WriteLine.Written) -> None:
+        """A typed turn."""
         self.bridge.send(SendText(text=event.text))
 
     def action_instructions(self) -> None:

@@ -78,8 +78,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
     def poll(self) -> None:
         """Telemetry comes without events."""
-        if not self._asleep:
-            self.refresh_from_model()
+        self.refresh_from_model()
 
     def line_key(self, index: int) -> Hashable:
         """What it says."""

@@ -28,6 +28,9 @@ class ModelPanel(Widget):
     def refresh_from_model(self) -> None:
         """Take over what the model says now."""
 
+    def poll(self) -> None:
+        """Draw what has no events; called again and again while this panel is seen."""
+
     def sleep(self) -> None:
         """It is hidden: what changes is taken over when it is woken, not before."""
         self._asleep = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 
 from msgspec.structs import replace
@@ -49,17 +49,19 @@ class Panes(Container):
     def __init__(
         self,
         log: Widget,
-        side: Sequence[Widget],
+        side: Mapping[str, Callable[[], Widget]],
         layout: Layout,
         *,
         transient: Collection[str] = (),
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:
         super().__init__(id=id)
-        self.log_pane, self.panes = log, {str(pane.id): pane for pane in side}
-        self.side = Vertical(*side, id="side")
+        self.log_pane, self._makers = log, side
+        self.panes: dict[str, Widget] = {}
+        """Those at the side that have been made: the others are when they are to be seen, or the first picture is."""
+        self.side = Vertical(id="side")
         self._kept = layout
-        self._arrangement = Arrangement(tuple(self.panes), transient, layout.panes)
+        self._arrangement = Arrangement(tuple(side), transient, layout.panes)
         self._grabbed: tuple[Edge, str] | None = None
         self._beside = False
 
@@ -71,6 +73,7 @@ class Panes(Container):
     def on_mount(self) -> None:
         """Nothing that does not fit is ever laid out."""
         self._settle()
+        self.call_after_refresh(self._make, self._makers)
 
     @property
     def shown(self) -> list[str]:
@@ -103,16 +106,22 @@ class Panes(Container):
             self._arrangement.make_room(room)
             self._settle()
 
+    def poll(self) -> None:
+        """Have the panes that are seen draw what has no events."""
+        for name in self.shown:
+            pane = self.panes.get(name)  # none before the first layout
+            if isinstance(pane, ModelPanel):
+                pane.poll()
+
     def visit(self, name: str) -> None:
         """Go to a pane, showing it; from there, back to the log, putting it away."""
-        pane = self.panes.get(name, self.log_pane)
-        if pane is self.log_pane:
+        if name not in self._makers:
             self.log_pane.focus()
-        elif pane.has_focus:
+        elif name in self.panes and self.panes[name].has_focus:
             self.put_away(name)
         else:
             self.bring(name)
-            pane.focus()
+            self.panes[name].focus()
 
     def bring(self, name: str) -> None:
         """Show a side pane."""
@@ -207,17 +216,34 @@ class Panes(Container):
         self._kept = replace(self._kept, weights=self._kept.weights | kept)
         self._settle()
 
+    def _make(self, names: Iterable[str]) -> None:
+        """Make those that are not there yet, hidden, each in its place."""
+        for name in names:
+            if name not in self.panes:
+                below = [self.panes[other] for other in self._behind(name) if other in self.panes]
+                pane = self.panes[name] = self._makers[name]()
+                self._show(pane, shown=False)
+                self.side.mount(pane, before=below[0] if below else None)
+
+    def _behind(self, name: str) -> list[str]:
+        names = list(self._makers)
+        return names[names.index(name) + 1 :]
+
+    def _show(self, pane: Widget, *, shown: bool) -> None:
+        pane.display = shown
+        if isinstance(pane, ModelPanel):
+            pane.wake() if shown else pane.sleep()
+
     def _settle(self) -> None:
         """Have everything on the screen as the layout says."""
+        self._make(self.shown)
         for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
             part.styles.width = _part(share) if self._beside else "1fr"
             part.styles.height = "1fr" if self._beside else _part(share)
         shown = self.shown
         for name, pane in self.panes.items():
             pane.styles.height = _part(self._weight(name))
-            pane.display = name in shown
-            if isinstance(pane, ModelPanel):
-                pane.wake() if pane.display else pane.sleep()
+            self._show(pane, shown=name in shown)
         self.post_message(self.Changed())
 
 

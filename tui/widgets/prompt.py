@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -14,33 +12,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui.models.text import one_line
+from tui.widgets.question import Question
 from tui.widgets.writing import TextLine
 
 MAX_CHARACTERS = 2000
 _MAX_MESSAGE = 400
 _SHOWN_COMPLETIONS = 8
-
-
-def _nothing(_: str) -> str:
-    return ""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked, and what becomes of the answer. Each function returns what is wrong with it, or nothing."""
-
-    label: str
-    hint: str
-    """While nothing is written."""
-    entered: Callable[[str], str]
-    edited: Callable[[str], str] = _nothing
-    """Called at every change."""
-    left: Callable[[], None] | None = None
-    """Called when it is closed without an answer."""
-    complete: Callable[[str], Iterable[str]] | None = None
-    """How the text before the cursor may go on."""
-    explain: Callable[[], None] | None = None
-    """F1."""
 
 
 class PromptLine(Vertical):

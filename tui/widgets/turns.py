@@ -82,7 +82,7 @@ class TurnsPane(RowsView):
 
     def poll(self) -> None:
         """Time goes on without events."""
-        if not self._asleep and self.turns and self._waiting(self.turns[-1]):
+        if self.turns and self._waiting(self.turns[-1]):
             self.refresh_changed()
 
     def row_key(self, index: int) -> Hashable:
