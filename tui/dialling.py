@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 from urllib.parse import urlsplit
 
 import msgspec
 
+from tui.handlers.calling import DaemonThreads
 from tui.models.target import Target
 from tui.protocols import detect
 from tui.protocols.base import bearer
@@ -95,7 +97,9 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
     )
     context = tls_context(target.url, insecure=target.insecure, cacert=target.cacert)
     try:
-        stream = await asyncio.to_thread(twiml.fetch_twiml, target.url, target.token, fields, context=context)
+        # On no thread that the end of the program would wait for: an answer may take long.
+        asked = functools.partial(twiml.fetch_twiml, target.url, target.token, fields, context=context)
+        stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:
         raise DiallingError(str(error)) from error
     notes = [f"The webhook names the stream {stream.url}.", *stream.notes]

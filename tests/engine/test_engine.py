@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from tui import assets
 from tui.callbacks import spawn
@@ -17,6 +19,8 @@ from tui.models import events as e
 from tui.models.event_log import EventLog
 from tui.models.session_state import SessionState
 from tui.models.target import Target
+from tui.saving.listing import list_sessions
+from tui.saving.reading import open_session
 
 LIMIT_S = 10
 
@@ -49,11 +53,14 @@ class Desk:
                 self._came.clear()
                 await self._came.wait()
 
-    async def call(self, **settings: str) -> None:
-        """Ask for a call, until it has come to an end."""
+    async def ask_for_a_call(self, **settings: str) -> None:
         target = Target(**{"input": "none", "output": "none", **settings})  # type: ignore[arg-type]
         self.state = SessionState()
         await self.engine.handle(wire.Connect(target=target))
+
+    async def call(self, **settings: str) -> None:
+        """Ask for a call, until it has come to an end."""
+        await self.ask_for_a_call(**settings)
         await self.until(lambda: self.state.status in (e.Status.ERROR, e.Status.ENDED))
 
 
@@ -101,3 +108,55 @@ async def test_messages_that_are_not_kept_are_told_in_the_call_they_are_of(
         assert len(desk.errors) == 2
         assert desk.errors[0] == "Messages are no longer kept: No such file or directory."
         assert isinstance(desk.log.events[0], e.SessionStarted)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """Where somebody takes connections, and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+async def test_a_call_can_be_hung_up_while_it_is_dialled(scheme: str, silent: str, tmp_path: Path) -> None:
+    async with at_a_desk() as desk:
+        await desk.ask_for_a_call(url=f"{scheme}://{silent}/", protocol="auto", save=str(tmp_path))
+        await desk.until(lambda: desk.state.status is e.Status.CONNECTING)
+        await desk.engine.handle(wire.HangUp())
+        await desk.until(lambda: desk.state.status is e.Status.ENDED)
+        assert desk.state.reason == "hung up"
+        await desk.until(lambda: [call.outcome for call in list_sessions(tmp_path)] == ["ended"])
+    (summary,) = list_sessions(tmp_path)
+    with open_session(summary.folder) as saved:
+        assert list(saved.events()) == desk.log.events
+
+
+async def test_hung_up_at_once_it_ends_as_any_other(silent: str) -> None:
+    async with at_a_desk() as desk:
+        await desk.ask_for_a_call(url=f"ws://{silent}/", protocol="auto")
+        await desk.engine.handle(wire.HangUp())
+        await desk.engine.handle(wire.HangUp())
+        await desk.until(lambda: desk.state.status is e.Status.ENDED)
+        assert desk.errors == []
+
+
+async def test_another_call_takes_the_place_of_one_that_is_dialled(silent: str) -> None:
+    async with at_a_desk() as desk:
+        await desk.ask_for_a_call(url=f"ws://{silent}/", protocol="auto")
+        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        assert "cannot be reached" in desk.errors[0]
+
+
+async def test_what_is_asked_for_while_a_call_is_dialled_is_done_once_it_has_begun() -> None:
+    async def agent(socket: ServerConnection) -> None:
+        await socket.send('{"type":"session.created","session":{"type":"realtime"}}')
+        await socket.wait_closed()
+
+    async with serve(agent, "127.0.0.1", 0) as server, at_a_desk() as desk:
+        port = next(iter(server.sockets)).getsockname()[1]
+        await desk.ask_for_a_call(url=f"ws://127.0.0.1:{port}/", protocol="auto")
+        await desk.engine.handle(wire.SetMuted(muted=True))
+        await desk.until(lambda: desk.state.protocol == "openai")
+        await desk.until(lambda: desk.state.muted)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.engine.process import connect, engine_process, sounds, until
+from tests.engine.process import connect, engine_process, handle_of, sounds, until
 from tui.agent.process import AgentProcess
 from tui.bridge import Bridge
 from tui.engine import wire
@@ -167,3 +168,18 @@ def test_an_engine_that_never_started_leaves_no_file() -> None:
     engine = EngineHandle()
     engine.stop()
     assert not Path(engine.log_path).exists()
+
+
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+def test_quitting_does_not_wait_for_who_does_not_answer(scheme: str) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with engine_process() as bridge:
+            url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/"
+            bridge.send(wire.Connect(target=Target(url=url, protocol="auto", input="none", output="none")))
+            until(bridge, lambda: bridge.state.status is Status.CONNECTING)
+            time.sleep(0.3)
+        process = handle_of(bridge)._process
+    assert process is not None
+    assert process.returncode == 0

@@ -13,12 +13,14 @@ from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
 from tui.audio.peaks import outline_of
 from tui.audio.wav import AudioFileError, WavFile
-from tui.callbacks import callback_tracing, spawn
+from tui.callbacks import callback_tracing, safe_callback_execution, spawn
 from tui.callbacks.errors import error_message
 from tui.dialling import DiallingError, settle
 from tui.engine import wire
 from tui.engine.clip_player import ClipPlayer
 from tui.engine.session_file import SessionFile
+from tui.handlers.calling import DaemonThreads
+from tui.handlers.ending import OURS
 from tui.handlers.tools_file import ToolsFileError, load_tools
 from tui.models.audio_manager import AudioManager
 from tui.models.capture import CallerLine
@@ -51,6 +53,8 @@ class Engine:
         self._clips = ClipPlayer(self._take_playing)
         self._session: LiveSession | None = None
         self._call: asyncio.Task[None] | None = None
+        self._early: list[wire.Command] = []
+        """Commands for the call that is being dialled; carried out once it has begun."""
         self._pending: list[wire.FrameItem] = []
         self._telemetry: Telemetry | None = None
         self._playing: wire.PlayingAudio | None = None
@@ -95,10 +99,14 @@ class Engine:
                 self._paused = command.paused
             case wire.TraceCallbacks():
                 callback_tracing.enable() if command.on else callback_tracing.disable()
+            case wire.HangUp():
+                self._hang_up()
             case wire.Shutdown():
                 self.shut_down()
             case _ if session is not None:
                 await self._handle_in_call(session, command)
+            case _ if self._call is not None and not self._call.done():
+                self._early.append(command)
             case _:
                 logger.info("no call for %s", type(command).__name__)
 
@@ -120,8 +128,6 @@ class Engine:
                 session.user.send_instructions(command.text)
             case wire.Interrupt():
                 await session.user.interrupt()
-            case wire.HangUp():
-                session.hang_up()
             case wire.SwitchDevice():
                 await self._audio.switch(command.direction, command.device)
             case _:
@@ -143,17 +149,20 @@ class Engine:
     async def _connect(self, command: wire.Connect) -> None:
         await self._end_call()
         self._session = self._writer = self._file = None
+        self._early = []
         target, unkept = command.target, Unkept()
+        self._tell_dialling(target)
         try:
-            self._session = await self._make_session(target, unkept)
+            keep_raw = await self._prepare(target, unkept)
         except Exception as error:  # noqa: BLE001 - whatever it is, the screen has to hear of it
             self._report_impossible(target, unkept, error)
             await self._close_writer()
         else:
-            self._call = spawn(self._hold(self._session), "call")
+            self._call = spawn(self._hold(target, keep_raw, unkept), "call")
+            await asyncio.sleep(0)  # its first step: cancelled before that it would end without a word
 
-    async def _make_session(self, target: Target, unkept: Unkept) -> LiveSession:
-        """Get everything ready for a call. Raises whatever there is in its way."""
+    async def _prepare(self, target: Target, unkept: Unkept) -> Callable[[bytes], int]:
+        """Begin to save, and find the devices; gives what keeps raw messages. Raises whatever is in the way."""
         writer = self._writer = await start_saving(target, unkept)
         self._audio.tracks = writer.tracks if writer else None
         await self._audio.configure(
@@ -170,8 +179,30 @@ class Engine:
         file = writer or self._file
         assert file is not None
         self._pending.append(wire.SessionFile(path=str(file.path)))
+        return file.append
+
+    async def _hold(self, target: Target, keep_raw: Callable[[bytes], int], unkept: Unkept) -> None:
+        """One call, from dialling to its last words; cancelled while it is dialled it was hung up."""
+        try:
+            self._session = await self._dial(target, keep_raw, unkept)
+        except asyncio.CancelledError:
+            self._report_hung_up(target, unkept)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._report_impossible(target, unkept, error)
+        else:
+            await self._session.run()
+        finally:
+            await self._close_writer()
+
+    async def _dial(self, target: Target, keep_raw: Callable[[bytes], int], unkept: Unkept) -> LiveSession:
+        """Find out what is still open of the target. Raises whatever is in the way of a call."""
         dialled = await settle(target)
-        tools = await asyncio.to_thread(load_tools, target.tools) if target.tools else []
+        tools = await DaemonThreads("tools file").run(load_tools, target.tools) if target.tools else []
+
+        def begun(journal: Journal) -> None:
+            unkept.begun(journal)
+            spawn(self._catch_up(), "commands given while it was dialled")
+
         return LiveSession(
             dialled.target,
             self._audio,
@@ -179,19 +210,30 @@ class Engine:
             notes=dialled.notes,
             sink=self._take_event,
             telemetry=self._take_telemetry,
-            keep_raw=file.append,
-            on_begun=unkept.begun,
+            keep_raw=keep_raw,
+            on_begun=begun,
         )
 
-    async def _hold(self, session: LiveSession) -> None:
-        try:
-            await session.run()
-        finally:
-            await self._close_writer()
+    async def _catch_up(self) -> None:
+        early, self._early = self._early, []
+        for command in early:
+            await safe_callback_execution(self.handle, command, type(command).__name__)
+
+    def _hang_up(self) -> None:
+        if self._session:
+            self._session.hang_up()
+        elif self._call and not self._call.cancelling():
+            self._call.cancel()
 
     async def _close_writer(self) -> None:
         if self._writer:
             await self._writer.close()
+
+    def _tell_dialling(self, target: Target) -> None:
+        """Show at once that it is called; what comes of that, and is kept, is a session that begins anew."""
+        journal = self._journal(self._show)
+        journal.begin(target)
+        journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, unkept: Unkept, error: Exception) -> None:
         """A call that cannot even begin is a session of its own: asked for, refused."""
@@ -202,17 +244,27 @@ class Engine:
             logger.error("a call that cannot begin", exc_info=error)
             reason = error_message(error).rstrip(".")
             sentence = f"The call cannot begin: {type(error).__name__}{reason and ': '}{reason}."
-        journal = Journal(
-            SessionState(), sink=self._take_event, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns
-        )
+        journal = self._journal(self._take_event)
         journal.begin(target)
         unkept.begun(journal)
         journal.error("settings", code, sentence, fatal=True)
         journal.become(Status.ERROR, sentence)
 
+    def _report_hung_up(self, target: Target, unkept: Unkept) -> None:
+        """So is one that was hung up while it was dialled."""
+        journal = self._journal(self._take_event)
+        journal.begin(target)
+        unkept.begun(journal)
+        for status in (Status.CONNECTING, Status.ENDING, Status.ENDED):
+            journal.become(status, "" if status is Status.CONNECTING else OURS)
+
+    def _journal(self, sink: Callable[[SessionEvent], object]) -> Journal:
+        """Of what is no call yet."""
+        return Journal(SessionState(), sink=sink, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns)
+
     async def _end_call(self) -> None:
-        if self._session and self._call and not self._call.done():
-            self._session.hang_up()
+        if self._call and not self._call.done():
+            self._hang_up()
             await asyncio.gather(self._call, return_exceptions=True)
         await self._close_writer()
         if self._file:
@@ -220,8 +272,9 @@ class Engine:
             self._file.close()
 
     def _take_event(self, event: SessionEvent) -> None:
-        if self._writer:
-            event = self._writer.take(event)
+        self._show(self._writer.take(event) if self._writer else event)
+
+    def _show(self, event: SessionEvent) -> None:
         if len(self._pending) < MAX_HELD_ITEMS:
             self._pending.append(wire.EventItem(event=event))
         else:

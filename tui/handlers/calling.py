@@ -37,7 +37,8 @@ class CallRefused(Exception):
 class DaemonThreads:
     """Runs functions in threads of their own, for one loop, and counts those nobody waits for any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "tool") -> None:
+        self._name = name
         self.running = 0
         """Threads that have not come back, awaited or not."""
         self.late = 0
@@ -57,7 +58,7 @@ class DaemonThreads:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the call was over long ago
                 loop.call_soon_threadsafe(come_back)
 
-        threading.Thread(target=work, name="tool", daemon=True).start()
+        threading.Thread(target=work, name=self._name, daemon=True).start()
         self.running += 1
         return await future
 
