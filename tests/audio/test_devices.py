@@ -121,7 +121,7 @@ def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert devices.audio_problem() == (
-        "The Python package sounddevice is not installed. Run: pip install sounddevice"
+        "The Python package sounddevice is not installed. Run `pip install sounddevice`."
     )
 
 
@@ -144,10 +144,10 @@ def test_the_library_can_be_hidden(desk: FakeSoundDevice, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("platform", "tools", "words"),
     [
-        ("linux", {"apt-get"}, "Run: sudo apt-get install libportaudio2"),
-        ("linux", {"dnf"}, "Run: sudo dnf install portaudio"),
+        ("linux", {"apt-get"}, "Run `sudo apt-get install libportaudio2`."),
+        ("linux", {"dnf"}, "Run `sudo dnf install portaudio`."),
         ("linux", set(), "Install libportaudio with the package manager of this system."),
-        ("darwin", {"apt-get"}, "Run: pip install --force-reinstall sounddevice"),
+        ("darwin", {"apt-get"}, "Run `pip install --force-reinstall sounddevice`."),
     ],
 )
 def test_the_command_fits_the_platform(

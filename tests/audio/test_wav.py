@@ -200,7 +200,7 @@ def test_without_it_the_sentence_says_what_to_type(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = saved(tmp_path, riff(fmt(2, 1, 8_000, 4), bytes(64)))
     assert error_of(path) == (
-        f"{path} holds 4-bit type 0x0002 samples: convert it to 16-bit PCM, or run: pip install soundfile"
+        f"{path} holds 4-bit type 0x0002 samples: convert it to 16-bit PCM, or run `pip install soundfile`."
     )
 
 

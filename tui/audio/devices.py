@@ -369,7 +369,7 @@ def _portaudio() -> Any:
         import sounddevice
     except ImportError as error:
         raise AudioDeviceError(
-            "The Python package sounddevice is not installed. Run: pip install sounddevice"
+            "The Python package sounddevice is not installed. Run `pip install sounddevice`."
         ) from error
     except OSError as error:
         raise AudioDeviceError(_no_library_sentence()) from error
@@ -424,11 +424,11 @@ def _no_library_sentence() -> str:
         command = "pip install --force-reinstall sounddevice"
     if command is None:
         return "PortAudio is not installed. Install libportaudio with the package manager of this system."
-    return f"PortAudio is not installed. Run: {command}"
+    return f"PortAudio is not installed. Run `{command}`."
 
 
 def _no_device_sentence() -> str:
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "There is no sound device. Connect one, and allow this terminal to use it."
-    return f"There is no sound device. To let PortAudio reach PulseAudio or PipeWire, run: {command}"
+    return f"There is no sound device. To let PortAudio reach PulseAudio or PipeWire, run `{command}`."

@@ -50,7 +50,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
     Raises `ValueError` when ``pcm`` ends in half a sample.
     """
     if len(pcm) % 2:
-        raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples")
+        raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
     if audio_format.encoding is Encoding.PCM16:
         return pcm
     from tui.audio import g711

@@ -134,7 +134,7 @@ class PlaybackQueue:
         Raises `ValueError` on half a sample.
         """
         if len(pcm) % 2:
-            raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples")
+            raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
         pcm = bytes(pcm)
         frames = len(pcm) // 2
         with self._lock:

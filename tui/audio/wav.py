@@ -207,7 +207,7 @@ def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] 
     )
     raise UnsupportedSamples(
         f"{path} holds {header.sample_bits}-bit {kind} samples: convert it to 16-bit PCM, "
-        "or run: pip install soundfile"
+        "or run `pip install soundfile`."
     )
 
 
@@ -235,7 +235,7 @@ class WavWriter(_Closing):
     def write(self, pcm: bytes) -> None:
         """Append whole samples. Raises `ValueError` on half a sample."""
         if len(pcm) % 2:
-            raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples")
+            raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
         data_bytes = self.frames * 2 + len(pcm)
         if data_bytes > _MAX_DATA_BYTES:
             raise AudioFileError(f"{self.path} is full: a WAV file ends at 4 GB.")

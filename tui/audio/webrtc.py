@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 FRAME_MS = 10
-_INSTALL = "the package livekit is not installed. Run: pip install livekit"
+_INSTALL = "the package livekit is not installed. Run `pip install livekit`."
 
 
 class EchoUnavailable(Exception):
