@@ -152,6 +152,10 @@ def test_a_saved_session_is_heard_where_flag_environment_or_settings_say(
 @pytest.mark.parametrize(
     ("arguments", "code", "name"),
     [
+        ([], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--nothing"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--timeout", "soon"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--config", "nothing.toml"], 2, "usage"),
         (["ws://127.0.0.1:1/", "--protocol", "smoke"], 2, "usage"),
         (["ws://127.0.0.1:1/", "--output", "speaker"], 2, "usage"),
         (["ws://127.0.0.1:1/", "--say", "nothing.wav"], 2, "usage"),
@@ -166,6 +170,6 @@ def test_a_call_that_cannot_begin_is_one_object_for_machines(
     assert result.exit_code == code
     (line,) = result.stdout.splitlines()
     error = json.loads(line)
-    assert result.stderr == error.pop("message") + "\n"
+    assert result.stderr.endswith(error.pop("message") + "\n")
     assert error == {"event": "error", "source": "call", "code": name, "fatal": True, "exit_code": code}
     assert ran("call", *arguments, "--no-save").stdout == ""

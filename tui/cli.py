@@ -108,7 +108,25 @@ def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **opt
     )
 
 
-@cli.command(epilog=EXIT_CODES)
+class _ForMachines(click.Command):
+    """A command whose ``--json`` holds for what is wrong with its options as well."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As of every command."""
+        as_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            from tui.call import Printer
+            from tui.models.outcome import Outcome
+
+            Printer(click.echo, as_json=as_json).refused(error.format_message(), Outcome.USAGE)
+            raise
+
+
+@cli.command(cls=_ForMachines, epilog=EXIT_CODES)
 @click.argument("url", metavar="URL|PROFILE")
 @script_options
 @tools_option
