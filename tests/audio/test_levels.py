@@ -50,7 +50,7 @@ def test_a_bar_falls_after_a_loud_block_and_the_peak_is_held() -> None:
     meter.feed(constant(-32_768), 0)
     reading = meter.read(SECOND_NS)
     assert reading is not None
-    assert (reading.peak_dbfs, reading.rms_dbfs, reading.held_peak_dbfs) == (-40, -40, 0)
+    assert (reading.rms_dbfs, reading.held_peak_dbfs) == (-40, 0)
     later = meter.read(2 * SECOND_NS)
     assert later is not None
     assert later.held_peak_dbfs == pytest.approx(-20)
@@ -65,7 +65,7 @@ def test_a_short_peak_between_two_readings_is_not_missed() -> None:
     meter.feed(constant(0), 20_000_000)
     reading = meter.read(20_000_000)
     assert reading is not None
-    assert reading.peak_dbfs == pytest.approx(-0.8)
+    assert reading.rms_dbfs == pytest.approx(-0.8)
 
 
 def test_a_louder_block_takes_over_at_once() -> None:
@@ -75,4 +75,17 @@ def test_a_louder_block_takes_over_at_once() -> None:
     meter.feed(constant(-32_768), 2)
     reading = meter.read(2)
     assert reading is not None
-    assert (reading.peak_dbfs, reading.held_peak_dbfs, reading.clipped_frames) == (0, 0, 640)
+    assert (reading.rms_dbfs, reading.held_peak_dbfs) == (0, 0)
+
+
+def test_clipping_is_shown_as_long_as_its_peak_is_held_and_not_for_the_rest_of_a_call() -> None:
+    meter = LevelMeter()
+    meter.feed(constant(1_000), 0)
+    meter.feed(constant(32_767), 1)
+    seen = []
+    for at_ms in (0, 1_400, 1_600):
+        meter.feed(constant(1_000), at_ms * 1_000_000 + 2)
+        reading = meter.read(at_ms * 1_000_000 + 2)
+        assert reading is not None
+        seen.append((reading.clipped, reading.held_peak_dbfs > -0.1))
+    assert seen == [(True, True), (True, True), (False, False)]

@@ -86,7 +86,3 @@ class LevelStep:
     def read(self, at_ns: int) -> MeterReading | None:
         """What the meter shows now."""
         return self._meter.read(at_ns)
-
-    def reset(self) -> None:
-        """Forget what was measured."""
-        self._meter = LevelMeter()

@@ -17,7 +17,7 @@ FLOOR_DBFS = -90.0
 FALL_DB_PER_S = 40.0
 """How fast a meter's bar falls."""
 HOLD_MS = 1_500
-"""How long a peak is held before it falls as the bar does."""
+"""How long a peak, and that it was clipped, is held; a peak then falls as the bar does."""
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -35,11 +35,10 @@ _NOTHING = Level(FLOOR_DBFS, FLOOR_DBFS, 0)
 class MeterReading(msgspec.Struct, frozen=True):
     """What a level meter shows at one instant."""
 
-    peak_dbfs: float
     rms_dbfs: float
     held_peak_dbfs: float
-    clipped_frames: int
-    """Since the meter was made: another device or call gets another meter."""
+    clipped: bool
+    """Whether a sample was at full scale within the time that a peak is held."""
 
 
 def to_dbfs(amplitude: float) -> float:
@@ -69,19 +68,18 @@ class LevelMeter:
     """
 
     def __init__(self) -> None:
-        self._peak = _Falling(hold_ms=0)
         self._rms = _Falling(hold_ms=0)
         self._held = _Falling(hold_ms=HOLD_MS)
-        self._clipped_frames = 0
+        self._clipped_ns: int | None = None
         self._measured = False
 
     def feed(self, pcm: bytes, at_ns: int) -> Level:
         """Take a block into account; gives its own level."""
         level = measure(pcm)
-        self._peak.raise_to(level.peak_dbfs, at_ns)
         self._rms.raise_to(level.rms_dbfs, at_ns)
         self._held.raise_to(level.peak_dbfs, at_ns)
-        self._clipped_frames += level.clipped_frames
+        if level.clipped_frames:
+            self._clipped_ns = at_ns
         self._measured = True
         return level
 
@@ -89,9 +87,8 @@ class LevelMeter:
         """What to show at that instant; None while nothing was measured yet."""
         if not self._measured:
             return None
-        return MeterReading(
-            self._peak.at(at_ns), self._rms.at(at_ns), self._held.at(at_ns), self._clipped_frames
-        )
+        clipped = self._clipped_ns is not None and at_ns - self._clipped_ns <= HOLD_MS * 1_000_000
+        return MeterReading(self._rms.at(at_ns), self._held.at(at_ns), clipped)
 
 
 class _Falling:

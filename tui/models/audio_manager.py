@@ -241,7 +241,7 @@ class AudioManager:
             agent_peak_dbfs=agent.held_peak_dbfs if agent else None,
             queued_ms=stats.queued_frames / per_ms,
             queued_worst_ms=stats.worst_queued_frames / per_ms,
-            user_clipped=bool(user and user.clipped_frames),
+            user_clipped=bool(user and user.clipped),
             prebuffer_ms=self.playback.queue.target_ms if self.playback.queue else None,
             output_latency_ms=self.playback.speaker.latency_ms if self.playback.speaker else None,
             arrival_jitter_ms=self.playback.arrivals.jitter_ms,

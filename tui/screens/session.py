@@ -107,7 +107,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
     def poll(self) -> None:
         """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
         over = self.bridge.state.status in (Status.ENDED, Status.ERROR)
-        self.meters.poll(_SILENT if over else self.bridge.telemetry, self.bridge.clock_ns())
+        self.meters.poll(_SILENT if over else self.bridge.telemetry)
         if self.bridge.refreshed:
             self.strip.poll()
             self.panes.poll()

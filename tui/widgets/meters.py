@@ -16,8 +16,6 @@ from tui.widgets.lines import line_of
 
 FLOOR_DBFS = -60.0
 """The empty end of the scale; the full one is 0."""
-HOLD_NS = 1_500_000_000
-FALL_DB_PER_S = 20.0
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
@@ -58,16 +56,13 @@ class LevelMeter(Widget):
         self._label = label
         self._level: float | None = None
         self._peak: float | None = None
-        self._peak_at_ns = 0
         self._clipped = False
         self._shown: tuple[object, ...] = ()
 
-    def update_level(
-        self, level: float | None, peak: float | None, now_ns: int, *, clipped: bool = False
-    ) -> None:
-        """Take a new level; drawn only when it looks different."""
+    def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
+        """Take a new level, and the peak as it is held; drawn only when it looks different."""
         self._level = None if level is None else max(level, -200.0)
-        self._hold(peak if peak is not None else level, now_ns)
+        self._peak = peak
         self._clipped = clipped
         cells = self._bar_cells()
         looks = (_eighths(self._level, cells), _eighths(self._peak, cells) // 8, self._value(), clipped)
@@ -108,18 +103,6 @@ class LevelMeter(Widget):
             return "– dB"
         return "-∞ dB" if self._level < -99 else f"{self._level:.0f} dB"
 
-    def _hold(self, peak: float | None, now_ns: int) -> None:
-        if peak is None:
-            self._peak = None
-            return
-        held = self._peak
-        if held is not None and now_ns - self._peak_at_ns > HOLD_NS:
-            held -= FALL_DB_PER_S * (now_ns - self._peak_at_ns - HOLD_NS) / 1e9
-        if held is None or peak >= held:
-            self._peak, self._peak_at_ns = peak, now_ns
-        elif held != self._peak:
-            self._peak, self._peak_at_ns = held, now_ns - HOLD_NS
-
 
 def _eighths(dbfs: float | None, cells: int) -> int:
     """How far a level fills the bar."""
@@ -146,8 +129,8 @@ class Meters(Horizontal):
         yield self.user
         yield self.agent
 
-    def poll(self, telemetry: Telemetry, now_ns: int) -> None:
+    def poll(self, telemetry: Telemetry) -> None:
         """Show the newest levels."""
         t = telemetry
-        self.user.update_level(t.user_dbfs, t.user_peak_dbfs, now_ns, clipped=t.user_clipped)
-        self.agent.update_level(t.agent_dbfs, t.agent_peak_dbfs, now_ns)
+        self.user.update_level(t.user_dbfs, t.user_peak_dbfs, clipped=t.user_clipped)
+        self.agent.update_level(t.agent_dbfs, t.agent_peak_dbfs)
