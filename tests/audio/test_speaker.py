@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device
-from tui.audio.devices import find_device
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device
+from tests.waiting import wait_for
+from tui.audio import devices
+from tui.audio.devices import AudioDeviceError, find_device
+from tui.audio.endpoints import OutputKind
 from tui.audio.playback import PlaybackQueue
 from tui.audio.speaker import Speaker
+from tui.audio.wav import read_wav
+from tui.callbacks import spawn
 
 MS = 1_000_000
 RATE, BLOCK = 16_000, 320
@@ -25,8 +32,10 @@ class Played:
         self.now_ns = 1000 * MS
         self.queue = PlaybackQueue(RATE)
         self.speaker = Speaker(self.queue, block_ms=20, latency="low", clock_ns=lambda: self.now_ns)
-        self.speaker.open_device(find_device("auto", "output"))
         self.sound = sound
+
+    async def open(self) -> None:
+        await self.speaker.open(find_device("auto", "output"))
 
     def call_back(self, lead_ms: float, *, underflow: bool = False, wait_ms: int = 20) -> bytes:
         out = bytearray(2 * BLOCK)
@@ -40,14 +49,16 @@ class Played:
 
 
 @pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+async def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     sound = FakeSoundDevice(device("Speaker", 0, 2), defaults=(-1, 0))
     monkeypatch.setitem(sys.modules, "sounddevice", sound)
     assert FakeStream(finished_callback=None).latency == STATED_LATENCY_MS / 1000
-    return Played(sound)
+    played = Played(sound)
+    await played.open()
+    return played
 
 
-def test_a_frame_is_heard_when_portaudio_says_of_its_block_not_after_the_stated_latency(
+async def test_a_frame_is_heard_when_portaudio_says_of_its_block_not_after_the_stated_latency(
     played: Played,
 ) -> None:
     for _ in range(10):
@@ -56,13 +67,15 @@ def test_a_frame_is_heard_when_portaudio_says_of_its_block_not_after_the_stated_
 
 
 @pytest.mark.parametrize("lead_ms", [0, -3, 5_000])
-def test_a_host_that_gives_no_lead_is_taken_at_its_stated_latency(played: Played, lead_ms: float) -> None:
+async def test_a_host_that_gives_no_lead_is_taken_at_its_stated_latency(
+    played: Played, lead_ms: float
+) -> None:
     for _ in range(10):
         played.call_back(lead_ms)
     assert played.speaker.heard_at_ns(3 * BLOCK) == (1000 + 3 * 20 + STATED_LATENCY_MS) * MS
 
 
-def test_a_gap_of_the_devices_own_moves_what_comes_behind_it(played: Played) -> None:
+async def test_a_gap_of_the_devices_own_moves_what_comes_behind_it(played: Played) -> None:
     for _ in range(50):
         played.call_back(45)
     played.now_ns += 33 * MS
@@ -92,3 +105,92 @@ async def test_a_device_that_is_opened_again_loses_nothing_of_what_it_was_given(
     assert len(played.sound.streams) == 2
     heard += b"".join(played.call_back(1) for _ in range(15))
     assert heard == said
+
+
+async def hear(played: Played, blocks: int = 10) -> None:
+    """So much of a long reply."""
+    played.queue.feed("a", b"\1\0" * (50 * BLOCK), played.now_ns)
+    for _ in range(blocks):
+        played.call_back(20)
+
+
+GOES: dict[str, Any] = {
+    "unplugged": lambda stream: stream.end(),
+    "taken away": lambda stream: devices.refresh_devices(),
+    "refuses to start again": lambda stream: setattr(stream, "failure", PortAudioError("Host error", -9999)),
+}
+
+
+@pytest.mark.parametrize("goes", GOES)
+async def test_a_flush_of_a_device_that_has_gone_says_what_was_heard_all_the_same(
+    played: Played, goes: str
+) -> None:
+    await hear(played)
+    GOES[goes](played.sound.streams[0])
+    (cut,), silent_ns = await played.speaker.flush()
+    assert 0 < cut.heard_frames <= 10 * BLOCK
+    assert silent_ns == played.now_ns
+    assert played.speaker.vanished, "it is looked after"
+    await played.speaker.close()
+
+
+async def test_a_flush_while_the_device_is_given_back_harms_nobody(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hear(played)
+    (stream,) = played.sound.streams
+    closing, close_on = threading.Event(), threading.Event()
+    close = stream.close
+
+    def close_late(ignore_errors: bool = True) -> None:
+        closing.set()
+        assert close_on.wait(10)
+        close()
+
+    monkeypatch.setattr(stream, "close", close_late)
+    giving_back = asyncio.ensure_future(played.speaker.close())
+    await wait_for(closing.is_set)
+    (cut,), _ = await played.speaker.flush()
+    close_on.set()
+    await giving_back
+    assert cut.unheard_frames
+    assert stream.calls == ["start", "close"]
+
+
+async def test_a_speaker_that_is_closed_while_it_is_opened_again_stays_closed(played: Played) -> None:
+    opening, open_on = threading.Event(), threading.Event()
+
+    def hold_up(rate: int) -> None:
+        opening.set()
+        assert open_on.wait(10)
+
+    played.sound.refuse = hold_up
+    reopening = asyncio.ensure_future(played.speaker.reopen(find_device("auto", "output")))
+    await wait_for(opening.is_set)
+    closing = asyncio.ensure_future(played.speaker.close())
+    await asyncio.sleep(0)
+    open_on.set()
+    await asyncio.gather(reopening, closing)
+    await played.speaker.reopen(find_device("auto", "output"))
+    assert len(played.sound.streams) == 2
+    assert all("close" in stream.calls for stream in played.sound.streams)
+    assert played.speaker.callback_ns is None
+
+
+async def test_a_device_that_does_not_start_leaves_the_file_that_was_played_to(
+    played: Played, tmp_path: Path
+) -> None:
+    path = tmp_path / "heard.wav"
+    queue = PlaybackQueue(RATE)
+    speaker = Speaker(queue, block_ms=20, latency="low")
+    speaker.start_clocked(OutputKind.FILE, str(path), spawn)
+    played.sound.start_failure = PortAudioError("Host error", -9999)
+    with pytest.raises(AudioDeviceError, match="does not start"):
+        await speaker.reopen(find_device("auto", "output"))
+    assert played.sound.streams[-1].calls == ["start", "close"]
+    assert speaker.device is None
+    said = np.arange(1, 3 * BLOCK + 1, dtype="<i2").tobytes()
+    queue.feed("a", said, 0)
+    await wait_for(lambda: speaker._pulled_frames >= 60 * BLOCK // 10)
+    await speaker.close()
+    assert said in read_wav(path, RATE)

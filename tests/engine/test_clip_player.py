@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, device, unavailable
+from tests.audio.fake_sounddevice import FakeSoundDevice, PortAudioError, device, unavailable
 from tests.audio.signals import tone
 from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
@@ -166,3 +167,34 @@ def test_played_to_nobody_it_takes_its_time(portaudio: FakeSoundDevice) -> None:
 
     assert drive(portaudio, story).told[-1].at_ms == 1_000
     assert portaudio.streams == []
+
+
+def test_a_player_that_is_closed_while_it_opens_the_speaker_gives_it_back(portaudio: FakeSoundDevice) -> None:
+    opening, open_on = threading.Event(), threading.Event()
+
+    def hold_up(rate: int) -> None:
+        opening.set()
+        assert open_on.wait(10)
+
+    async def story(desk: Desk) -> None:
+        portaudio.refuse = hold_up
+        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+        await desk.until(opening.is_set)
+        closing = asyncio.ensure_future(desk.player.close())
+        await asyncio.sleep(0)
+        open_on.set()
+        await closing
+
+    drive(portaudio, story)
+    assert [stream.calls[-1] for stream in portaudio.streams] == ["close"]
+
+
+def test_a_speaker_that_does_not_start_is_given_back(portaudio: FakeSoundDevice) -> None:
+    async def story(desk: Desk) -> None:
+        portaudio.start_failure = PortAudioError("Host error", -9999)
+        desk.player.play(PlayAudio(wire=SOUND, format=PCM))
+        await desk.until(lambda: desk.ended)
+        assert "does not start" in desk.told[-1].problem
+        assert portaudio.streams[0].calls == ["start", "close"]
+
+    drive(portaudio, story)

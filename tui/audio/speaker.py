@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 from tui.audio import devices
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.endpoints import OutputKind
+from tui.audio.in_thread import in_thread
 from tui.audio.instants import SoundInstants
 from tui.audio.playback import Cut, PlaybackQueue
 from tui.audio.resample import LiveResampler
@@ -21,9 +23,10 @@ _MOST_LEAD_S = 2.0
 
 
 class Speaker:
-    """Plays one `PlaybackQueue` to a device, to a file, or to nobody. Opened and closed on the engine's loop.
+    """Plays one `PlaybackQueue` to a device, to a file, or to nobody. On the engine's loop.
 
-    `playback_callback` runs on PortAudio's thread: it copies and returns. ``on_heard`` is given every block with
+    Whoever opens, restarts or closes the device holds the lock meanwhile; one that is closed is not opened again.
+    `_playback_callback` runs on PortAudio's thread: it copies and returns. ``on_heard`` is given every block with
     the instant at which its first sample leaves the speaker, on the thread that plays; ``on_cut`` the instant
     behind which nothing of that will be heard after all.
     """
@@ -60,13 +63,15 @@ class Speaker:
         self._instants = SoundInstants(queue.rate)
         self._pulled_frames = 0
         self._played: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
+        self._lock = asyncio.Lock()
+        self._closed = False
         self._stream: devices.Stream | None = None
+        """Where there is one, nothing else takes from the queue."""
         self._resting = False
         """The device is to be given back: nothing more is taken from the queue."""
         self._resampler: LiveResampler | None = None
         self._resampled = b""
         self._clocked: asyncio.Task[None] | None = None
-        self._spawn: Callable[..., asyncio.Task[None]] | None = None
         self._file: WavWriter | None = None
 
     @property
@@ -79,32 +84,48 @@ class Speaker:
         """How long after it was pulled the last block begins to be heard; 0 where nobody listens."""
         return self._pull_lead_ns / 1_000_000
 
-    def open_device(self, device: devices.Device) -> None:
-        """Start playing to a device, at the queue's rate where it can. Blocks. Raises `AudioDeviceError`."""
+    async def open(self, device: devices.Device) -> None:
+        """Play to a device, at the queue's rate where it can; a file, or nobody's clock, ends with it.
+
+        Raises `AudioDeviceError`; then all is as it was before.
+        """
+        async with self._lock:
+            if self._closed:
+                return
+            await in_thread(self._open, device)
+            self._stop_clock()
+
+    def _open(self, device: devices.Device) -> None:
         rate = devices.supported_rate(device, "output", self.queue.rate)
-        if rate != self.queue.rate:
-            self._resampler = LiveResampler(self.queue.rate, rate)
-        self._stream = devices.open_output(
+        stream = devices.open_output(
             device,
             rate,
             rate * self._block_ms // 1000,
             self._playback_callback,
             latency=_latency(self.latency),
         )
-        self.device = device
+        self._resampler = LiveResampler(self.queue.rate, rate) if rate != self.queue.rate else None
+        self._resampled = b""
         self._instants.restart()
+        self._stream = stream
+        try:
+            stream.start()
+        except devices.AudioDeviceError:
+            self._stream = None
+            raise
+        self.device = device
         self._callback_ns = self._callback_ns or self._clock_ns()
-        self._stream.start()
 
     @property
     def callback_ns(self) -> int | None:
         """When the device last took a block, or was opened first; None while none is to."""
-        return self._callback_ns
+        return None if self._closed else self._callback_ns
 
     @property
     def vanished(self) -> bool:
         """Whether a device is to play whose stream ended by itself, or could not be opened again."""
-        return self._callback_ns is not None and (self._stream is None or self._stream.vanished)
+        stream = self._stream
+        return self.callback_ns is not None and (stream is None or stream.vanished)
 
     def take_busy_ns(self) -> int:
         """The longest that the device's callback took since the last call."""
@@ -119,32 +140,22 @@ class Speaker:
         await self._give_back()
 
     async def _give_back(self) -> None:
-        if self._stream:
+        async with self._lock:
             stream, self._stream = self._stream, None
-            await asyncio.to_thread(stream.close)
-        self._resting = False
+            if stream:
+                await in_thread(stream.close)
+            self._resting = False
 
     async def reopen(self, device: devices.Device) -> None:
-        """Play on through this device; a file ends with it.
-
-        Raises `AudioDeviceError`; then nothing plays, or as before nobody listens.
-        """
+        """Play on through this device. Raises `AudioDeviceError`; then nothing plays, or what played to no device."""
         await self.drop()
-        spawn = self._spawn if self._clocked else None
-        self._stop_clock()
-        self._resampler, self._resampled = None, b""
-        try:
-            await asyncio.to_thread(self.open_device, device)
-        except devices.AudioDeviceError:
-            if spawn:
-                self.start_clocked(OutputKind.NONE, "", spawn)
-            raise
+        await self.open(device)
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
         """Start playing to a file or to nobody. Raises `AudioFileError`."""
         if kind is OutputKind.FILE:
             self._file = WavWriter(path, self.queue.rate)
-        self._spawn, self._lead_ns = spawn, 0
+        self._lead_ns = 0
         self._clocked = spawn(ClockedBlocks(self._block_ms, self._play_block).run(), "speaker clock")
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
@@ -172,15 +183,19 @@ class Speaker:
             self._on_cut(now_ns)
             self._resampled = b""
             self._played.clear()
-            return cuts, await asyncio.to_thread(self._restart, stream)
+            async with self._lock:
+                return cuts, await in_thread(self._silence, stream)
         return cuts, now_ns
 
-    def _restart(self, stream: devices.Stream) -> int:
-        """Throw away what the device holds; gives when that was done."""
-        stream.abort()
+    def _silence(self, stream: devices.Stream) -> int:
+        """Throw away what the device holds; gives when that was done. One that has gone is silent."""
         silent_ns = self._clock_ns()
-        self._instants.restart()
-        stream.start()
+        if stream is self._stream and not stream.vanished:
+            with contextlib.suppress(devices.AudioDeviceError):  # it has vanished by that: it is looked after
+                stream.abort()
+                silent_ns = self._clock_ns()
+                self._instants.restart()
+                stream.start()
         return silent_ns
 
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
@@ -201,8 +216,8 @@ class Speaker:
         return error
 
     async def close(self) -> None:
-        """Stop and give back the device or the file."""
-        self._callback_ns = None
+        """Stop for good, and give back the device or the file."""
+        self._closed = True
         await self._give_back()
         self._stop_clock()
 
@@ -215,6 +230,8 @@ class Speaker:
             self._file = None
 
     def _play_block(self, due_ns: int) -> None:
+        if self._stream:
+            return
         block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)
         if self._file:
             self._file.write(block)

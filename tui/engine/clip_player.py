@@ -123,12 +123,12 @@ class ClipPlayer:
             return speaker
         await self._close_speaker()
         speaker = Speaker(PlaybackQueue(rate), block_ms=20, latency=SAFE_LATENCY, clock_ns=self._clock_ns)
+        self._speaker, self._output = speaker, output
         if output == "none":
             speaker.start_clocked(OutputKind.NONE, "", spawn)
         else:
             device = await asyncio.to_thread(devices.find_device, output, "output")
-            await asyncio.to_thread(speaker.open_device, device)
-        self._speaker, self._output = speaker, output
+            await speaker.open(device)
         return speaker
 
     def _check(self, speaker: Speaker) -> None:

@@ -359,7 +359,7 @@ class Playback:
         kind = self._found.output
         if self._found.output_device is not None:
             try:
-                await asyncio.to_thread(speaker.open_device, self._found.output_device)
+                await speaker.open(self._found.output_device)
             except AudioDeviceError as error:
                 self._tell(audio_error(self._clock_ns(), "device", str(error)))
                 kind = OutputKind.NONE
