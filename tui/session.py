@@ -11,6 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -154,9 +155,11 @@ class LiveSession:
         except ConnectionFailed as failure:
             self._ending.fail("socket", failure.code, str(failure), failure.hint)
         finally:
-            await self._close(tasks)
-            unsubscribe()
-            self._ending.tell()
+            try:
+                await self._close(tasks)
+            finally:
+                unsubscribe()
+                self._ending.tell()
 
     def hang_up(self) -> None:
         """End the call from our side; when it is ending already, wait for its last words no longer."""
@@ -273,23 +276,33 @@ class LiveSession:
             await self._connection.drained(timeout_s=2.0)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Take every step of the end, in this order, also those behind one that fails: what it raises comes last."""
+        steps = (
+            self.audio.stop_capture,
+            partial(self._leave, tasks[:-1]),
+            partial(_stop, tasks),  # the watch among them, which told what was heard meanwhile
+            partial(self._agent_audio.interrupt, "hang-up"),
+            self._tell_last,
+            self.audio.close,
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            for step in reversed(steps):
+                stack.push_async_callback(step)
+
+    async def _leave(self, tasks: list[asyncio.Task[Any]]) -> None:
         """What the agent said before it hung up is heard to its end; after our own hang-up nothing is."""
-        await self.audio.stop_capture()
-        for task in tasks[:-1]:
+        for task in tasks:
             task.cancel()
         with contextlib.suppress(OSError):
             await self._connection.close()
         if not self._ending.ours:
             await self.audio.playback.drained()
-        for task in tasks:  # the watch among them, which told what was heard meanwhile
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._agent_audio.interrupt("hang-up")
+
+    async def _tell_last(self) -> None:
         self._user_audio.finish()
         self._agent_audio.tell(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
         self.journal.tell_losses(at_the_end=True)
-        await self.audio.close()
 
     # -- what handlers do --
 
@@ -354,6 +367,12 @@ class LiveSession:
 
     def _measured_round_trip(self, round_trip_ms: float) -> None:
         self.journal.emit(e.RoundTripMeasured(at_ns=self._clock_ns(), round_trip_ms=round_trip_ms))
+
+
+async def _stop(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.session.scripted import ACCEPTED, BLOCK, Peer, agent, call
+from tests.session.scripted import ACCEPTED, BLOCK, Call, Peer, agent, call
 from tui.audio.speech import SpeechEdge
 from tui.models import events as e
 from tui.models.capture import line_of
@@ -317,6 +317,35 @@ async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None
     assert "the agent hung up" in ended.reason
     heard = await held.until(e.PlaybackEnded)
     assert (heard.heard_ms, heard.unheard_ms) == (500, 0)
+
+
+@pytest.mark.parametrize("step", ["stop_capture", "flush"])
+async def test_a_step_of_the_end_that_fails_keeps_none_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    closed: list[bool] = []
+
+    async def hold() -> None:
+        async with agent(stays) as url, call(url) as held:
+            await held.until_status(Status.ACTIVE)
+            close = held.audio.close
+
+            async def close_too() -> None:
+                await close()
+                closed.append(held.of(e.StatusChanged)[-1].new is Status.ENDING)
+
+            monkeypatch.setattr(held.audio, step, fails)
+            monkeypatch.setattr(held.audio, "close", close_too)
+            calls.append(held)
+
+    calls: list[Call] = []
+    with pytest.raises(RuntimeError, match="broken"):
+        await hold()
+    assert calls[0].of(e.StatusChanged)[-1].new is Status.ENDED
+    assert closed == [True]
 
 
 async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
