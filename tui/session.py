@@ -129,6 +129,7 @@ class LiveSession:
         self._answers = AnswerWatch(self.journal)
         self._self_check = SelfCheck(self.journal.emit, clock_ns)
         self._accepted = asyncio.Event()
+        self._failed_callbacks = 0
         self._register_handlers()
 
     # -- the call --
@@ -136,6 +137,7 @@ class LiveSession:
     async def run(self) -> None:
         """Hold the call. Returns when it has ended, whichever way; never raises for what the far side does."""
         loop = asyncio.get_running_loop()
+        default_reporter.clear()  # what has failed in an earlier call is told of this one too
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
@@ -254,6 +256,7 @@ class LiveSession:
                 self._agent_audio.tell()
                 self._answers.poll()
                 self._tell_late_results()
+                self._count_failed_callbacks()
                 self._log.tell_counts()
                 self.journal.tell_losses()
             if not resting:
@@ -265,6 +268,12 @@ class LiveSession:
         late = self.functions.late_results - int(self.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
         if late:
             self.journal.lost(e.Loss.LATE_TOOL_RESULT, late)
+
+    def _count_failed_callbacks(self) -> None:
+        # Not at every failure: a callback may fail at each of thousands of messages, or at the loss that tells of it.
+        if more := default_reporter.total - self._failed_callbacks:
+            self._failed_callbacks += more
+            self.journal.losing(e.Loss.CALLBACK_FAILED, more=more)
 
     async def _say_goodbye(self) -> None:
         """Everything polite before the socket closes."""
@@ -302,6 +311,7 @@ class LiveSession:
         self._user_audio.finish()
         self._agent_audio.tell(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
+        self._count_failed_callbacks()
         self.journal.tell_losses(at_the_end=True)
 
     # -- what handlers do --
@@ -354,7 +364,6 @@ class LiveSession:
             await self.router.handle_realtime_event(incoming.body)
 
     def _report_callback(self, failure: FailureReport) -> None:
-        self.journal.lost(e.Loss.CALLBACK_FAILED, 1)
         self.journal.error(f"callback {failure.callback}", "callback-failed", str(failure))
 
     def _report_unknown_tool(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -84,6 +85,40 @@ async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
     assert ended.unheard_ms == 0
     assert ANSWER in bytes(heard_by_agent)
     assert {loss.loss for loss in held.of(e.LossCounted)} <= {e.Loss.CALLBACK_FAILED}
+
+
+async def test_every_failure_of_a_callback_is_counted_and_told_once_a_call() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("userStream.start")
+        await peer.send(*[{"type": "userStream.started"}] * 4, {"type": "the-last"})
+        await peer.stay()
+
+    async with agent(script) as url:
+        for _ in range(2):
+            async with call(url) as held:
+                await held.until_status(Status.ACTIVE)
+                raises(held)
+                await held.session.user.record(True)
+                await held.until(e.MessageLogged, lambda message: message.kind == "the-last")
+            assert sum(loss.count for loss in held.of(e.LossCounted)) == 5
+            told = [error.message for error in held.of(e.ErrorRaised)]
+            assert len(told) == 1
+            assert "broken" in told[0]
+
+
+async def test_a_callback_that_fails_at_what_tells_of_its_failure_makes_no_end_of_it() -> None:
+    async with agent(accept_and_stay) as url, call(url) as held:
+        held.session.state.add_metrics_update_callback(lambda _: 1 / 0)
+        await held.until(e.LossCounted)
+        await held.until_status(Status.ACTIVE)
+        await asyncio.sleep(0.3)
+    assert len(held.of(e.LossCounted)) <= 3
+
+
+async def accept_and_stay(peer: Peer) -> None:
+    await peer.accept()
+    await peer.stay()
 
 
 def chunk(stream: str, samples: bytes) -> dict[str, Any]:

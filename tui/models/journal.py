@@ -130,9 +130,9 @@ class Journal:
         """Count a loss."""
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
-    def losing(self, loss: e.Loss, detail: str = "") -> None:
-        """Count one more block of a loss that may go on: told at once, then once a second (`tell_losses`)."""
-        if count := self._losing.add((loss, detail), self.clock_ns()):
+    def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
+        """Count one more, or several, of a loss that may go on: told at once, then once a second (`tell_losses`)."""
+        if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self._tell_losing(loss, detail, count)
 
     def tell_losses(self, *, at_the_end: bool = False) -> None:

@@ -17,9 +17,9 @@ class Tally(Generic[Kind]):
         self._counts: dict[Kind, int] = {}
         self._told: dict[Kind, tuple[int, int]] = {}
 
-    def add(self, kind: Kind, at_ns: int) -> int | None:
-        """Count one; gives the count when it is to be told now: the first, or when it was silent for a while."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+    def add(self, kind: Kind, at_ns: int, more: int = 1) -> int | None:
+        """Count one, or more; gives the count when it is to be told now: at first, or after a silence."""
+        self._counts[kind] = self._counts.get(kind, 0) + more
         _, told_ns = self._told.get(kind, (0, at_ns - self._interval_ns))
         return self._tell(kind, at_ns) if at_ns - told_ns >= self._interval_ns else None
 
