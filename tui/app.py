@@ -184,7 +184,8 @@ class OpusAgentApp(EndingApp):
         elif self.target is not None:
             self.call_after_refresh(self.call, self.target)
         elif self._asks_first:
-            self.choose_target()
+            # Not before Textual paints: until then it would lay the form out and draw it for nobody.
+            self.call_next(self.choose_target)
         self.call_after_refresh(self._on_painted)
         if self._once_up is not None:
             self.set_timer(UP_AFTER_S, self._once_up)
