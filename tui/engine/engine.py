@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from itertools import count
 
 from tui import assets
 from tui.audio import devices
@@ -18,6 +19,7 @@ from tui.callbacks.errors import error_message
 from tui.dialling import DiallingError, settle
 from tui.engine import wire
 from tui.engine.clip_player import ClipPlayer
+from tui.engine.frames import Frames
 from tui.engine.session_file import SessionFile
 from tui.handlers.calling import DaemonThreads
 from tui.handlers.ending import OURS
@@ -35,10 +37,9 @@ from tui.session import LiveSession
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
-"""The screen takes what has come 16 times a second: more frames would cost both processes and show nothing sooner."""
+"""On average half of it is added to the wait for the screen's next tick, of which there are 16 a second. With frames
+no more often than ticks, what a key does would be seen 11 ms later."""
 TABLE_EVERY_BATCHES = 12
-MAX_HELD_ITEMS = 400_000
-"""Held back for a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
 _TOLD = (ValueError, ToolsFileError, assets.AssetsMissing)
 """What keeps a call from beginning with a text that is a sentence for the user."""
 
@@ -47,19 +48,13 @@ class Engine:
     """The engine process's work, without its pipes: ``write`` takes frames, ``backlog`` tells bytes unread."""
 
     def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
-        self._write = write
-        self._backlog = backlog
+        self._frames = Frames(write, backlog)
         self._audio = AudioManager()
-        self._clips = ClipPlayer(self._take_playing)
+        self._clips = ClipPlayer(self._frames.replace)
         self._session: LiveSession | None = None
         self._call: asyncio.Task[None] | None = None
         self._early: list[wire.Command] = []
         """Commands for the call that is being dialled; carried out once it has begun."""
-        self._pending: list[wire.FrameItem] = []
-        self._telemetry: Telemetry | None = None
-        self._playing: wire.PlayingAudio | None = None
-        self._paused = False
-        self._dropped = 0
         self._shutdown = asyncio.Event()
         self._file: SessionFile | None = None
         self._writer: SessionWriter | None = None
@@ -73,8 +68,8 @@ class Engine:
         await self._clips.close()
         await asyncio.gather(warmer, return_exceptions=True)
         flusher.cancel()
-        self._paused = False
-        self._flush()
+        self._frames.paused = False
+        self._frames.flush()
 
     def shut_down(self) -> None:
         """The screen is gone, or wants to go."""
@@ -90,13 +85,13 @@ class Engine:
                 if command.anew:
                     await self._look_again()
                 found = await asyncio.to_thread(list_devices)
-                self._pending.append(found)
+                self._frames.add(found)
             case wire.PlayAudio():
                 self._clips.play(command)
             case wire.FindPeaks():
                 spawn(self._find_peaks(command.path), "outline of a recording")
             case wire.Pause():
-                self._paused = command.paused
+                self._frames.paused = command.paused
             case wire.TraceCallbacks():
                 callback_tracing.enable() if command.on else callback_tracing.disable()
             case wire.HangUp():
@@ -178,7 +173,7 @@ class Engine:
             self._file = SessionFile(on_failure=unkept.report)
         file = writer or self._file
         assert file is not None
-        self._pending.append(wire.SessionFile(path=str(file.path)))
+        self._frames.add(wire.SessionFile(path=str(file.path)))
         return file.append
 
     async def _hold(self, target: Target, keep_raw: Callable[[bytes], int], unkept: Unkept) -> None:
@@ -231,7 +226,7 @@ class Engine:
 
     def _tell_dialling(self, target: Target) -> None:
         """Show at once that it is called; what comes of that, and is kept, is a session that begins anew."""
-        journal = self._journal(self._show)
+        journal = self._journal(self._frames.add_event)
         journal.begin(target)
         journal.become(Status.CONNECTING)
 
@@ -272,19 +267,10 @@ class Engine:
             self._file.close()
 
     def _take_event(self, event: SessionEvent) -> None:
-        self._show(self._writer.take(event) if self._writer else event)
-
-    def _show(self, event: SessionEvent) -> None:
-        if len(self._pending) < MAX_HELD_ITEMS:
-            self._pending.append(wire.EventItem(event=event))
-        else:
-            self._dropped += 1
+        self._frames.add_event(self._writer.take(event) if self._writer else event)
 
     def _take_telemetry(self, telemetry: Telemetry) -> None:
-        self._telemetry = telemetry
-
-    def _take_playing(self, playing: wire.PlayingAudio) -> None:
-        self._playing = playing
+        self._frames.replace(wire.TelemetryItem(telemetry=telemetry))
 
     async def _find_peaks(self, path: str) -> None:
         try:
@@ -298,35 +284,19 @@ class Engine:
                         bin_ms=part.bin_ms,
                         tracks=part.tracks,
                     )
-                    self._pending.append(peaks)
+                    self._frames.add(peaks)
         except AudioFileError as error:
-            self._pending.append(wire.Peaks(path=path, problem=str(error)))
+            self._frames.add(wire.Peaks(path=path, problem=str(error)))
 
     async def _flush_batches(self) -> None:
-        batch = 0
-        while True:
-            batch += 1
+        for batch in count(1):
             if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
-                self._pending.append(wire.CallbackTable(stats=callback_tracing.snapshot()))
-            if self._telemetry:
-                self._pending.append(wire.TelemetryItem(telemetry=self._telemetry))
-                self._telemetry = None
-            if self._playing:
-                self._pending.append(self._playing)
-                self._playing = None
-            self._flush()
+                self._frames.replace(wire.CallbackTable(stats=callback_tracing.snapshot()))
+            missed = self._frames.flush()
+            if missed and self._session:
+                message = f"The screen did not read for too long: {missed} events were not shown."
+                self._session.journal.error("engine", "screen-behind", message)
             await asyncio.sleep(BATCH_INTERVAL_S)
-
-    def _flush(self) -> None:
-        if not self._pending or self._paused or self._backlog() > wire.MAX_FRAME_BYTES // 8:
-            return
-        items, self._pending = self._pending, []
-        for start in range(0, len(items), 2_000):
-            self._write(wire.pack(items[start : start + 2_000]))
-        if self._dropped and self._session:
-            dropped, self._dropped = self._dropped, 0
-            message = f"The screen did not read for too long: {dropped} events were not shown."
-            self._session.journal.error("engine", "screen-behind", message)
 
 
 def list_devices() -> wire.DeviceList:

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import message
+from tui.engine import frames, wire
+from tui.engine.frames import Frames
+from tui.models.events import Telemetry
+
+
+class Screen:
+    """What reads the frames, when it does."""
+
+    def __init__(self) -> None:
+        self.unread_bytes = 0
+        self.items: list[wire.FrameItem] = []
+        self.frames = Frames(self._read, lambda: self.unread_bytes)
+
+    def _read(self, frame: bytes) -> None:
+        self.items += wire.frame_items(frame[4:])
+
+
+def telemetry(at_ns: int) -> wire.TelemetryItem:
+    return wire.TelemetryItem(telemetry=Telemetry(at_ns=at_ns))
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen()
+
+
+def test_of_what_the_latest_wins_of_a_screen_that_does_not_read_gets_one(screen: Screen) -> None:
+    screen.frames.paused = True
+    for at_ns in range(1_000):
+        screen.frames.replace(telemetry(at_ns))
+        screen.frames.replace(wire.PlayingAudio(clip=1, at_ms=at_ns, playing=True))
+        screen.frames.replace(wire.CallbackTable(stats=()))
+        assert screen.frames.flush() == 0
+    assert screen.items == []
+    screen.frames.paused = False
+    screen.frames.flush()
+    playing = wire.PlayingAudio(clip=1, at_ms=999, playing=True)
+    assert screen.items == [telemetry(999), playing, wire.CallbackTable(stats=())]
+
+
+def test_only_events_take_up_the_room_for_events_and_what_has_none_is_counted(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MAX_HELD_EVENTS", 10)
+    screen.unread_bytes = wire.MAX_FRAME_BYTES
+    for at_ns in range(12):
+        screen.frames.replace(telemetry(at_ns))
+        screen.frames.add_event(message())
+        assert screen.frames.flush() == 0
+    screen.unread_bytes = 0
+    assert screen.frames.flush() == 2
+    assert screen.items == [wire.EventItem(event=message())] * 10 + [telemetry(11)]
+    screen.items.clear()
+    assert screen.frames.flush() == 0
+    assert screen.items == []
+
+
+def test_many_items_go_in_several_frames_in_order(screen: Screen) -> None:
+    paths = [wire.SessionFile(path=str(number)) for number in range(4_500)]
+    for path in paths:
+        screen.frames.add(path)
+    screen.frames.flush()
+    assert screen.items == paths

@@ -1,0 +1,52 @@
+"""Frames: what goes up to the screen, held back while it does not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui.engine.wire import MAX_FRAME_BYTES, EventItem, FrameItem, pack
+from tui.models.events import SessionEvent
+
+MAX_HELD_EVENTS = 400_000
+"""For a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
+_MAX_BACKLOG_BYTES = MAX_FRAME_BYTES // 8
+_ITEMS_OF_A_FRAME = 2_000
+
+
+class Frames:
+    """Batches of items: ``write`` takes frames, ``backlog`` tells bytes unread. On the engine's loop."""
+
+    def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
+        self.paused = False
+        """Whether the screen has said that it does not read now."""
+        self._write = write
+        self._backlog = backlog
+        self._items: list[FrameItem] = []
+        self._latest: dict[type[FrameItem], FrameItem] = {}
+        self._dropped = 0
+
+    def add(self, item: FrameItem) -> None:
+        """Send an item with the next batch."""
+        self._items.append(item)
+
+    def add_event(self, event: SessionEvent) -> None:
+        """Send an event; beyond `MAX_HELD_EVENTS` it is counted instead."""
+        if len(self._items) < MAX_HELD_EVENTS:
+            self._items.append(EventItem(event=event))
+        else:
+            self._dropped += 1
+
+    def replace(self, item: FrameItem) -> None:
+        """Send an item in place of an earlier one of its kind that has not gone yet: the latest wins."""
+        self._latest[type(item)] = item
+
+    def flush(self) -> int:
+        """Send what there is, unless the screen does not read; gives how many events it has missed meanwhile."""
+        if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:
+            return 0
+        items = [*self._items, *self._latest.values()]
+        self._items, self._latest = [], {}
+        for start in range(0, len(items), _ITEMS_OF_A_FRAME):
+            self._write(pack(items[start : start + _ITEMS_OF_A_FRAME]))
+        dropped, self._dropped = self._dropped, 0
+        return dropped
