@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device, unavailable
 from tests.waiting import wait_for
+from tui.assets import caller_lines
 from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
+from tui.models.capture import line_of
 from tui.models.metrics import MetricsFold
 from tui.models.stall_fold import Stalls
 
@@ -119,7 +122,7 @@ async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSo
     await audio.switch("output", "Deaf and dumb")
     await audio.switch("input", "Deaf")
     assert len(errors(poll(audio))) == 2
-    busy = iter([None, PortAudioError("Device unavailable", -9985)])
+    busy = iter([None, unavailable()])
     sound.refuse = lambda rate: next(busy, None)
     await audio.switch("output", "Headset")
     assert errors(poll(audio)) == [
@@ -127,6 +130,93 @@ async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSo
     ]
     assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
     await audio.close()
+
+
+async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(sound: FakeSoundDevice) -> None:
+    audio = AudioManager()
+    lines = [line_of(line.path) for line in caller_lines()[:2]]
+    await audio.configure(input="lines", output="none", lines=lines)
+    audio.prepare_capture(PCM_16K)
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    sound.refuse = lambda rate: unavailable()
+    await audio.switch("input", "Headset")
+    await audio.switch("output", "Headset")
+    assert audio.capture.speaking
+    await audio.stop_capture()
+    await audio.start_capture(silent=False)
+    events = poll(audio)
+    assert len(errors(events)) == 2
+    assert names(events)[-1] == ("caller lines", "none")
+    assert [event.name for event in events if isinstance(event, e.LineChanged) and not event.finished] == [
+        line.name for line in lines
+    ]
+    assert audio.playback.speaker is not None
+    before = audio.playback.speaker._pulled_frames
+    await wait_for(lambda: audio.playback.speaker and audio.playback.speaker._pulled_frames > before)
+    assert open_on(sound) == []
+    await audio.close()
+
+
+@pytest.mark.parametrize("asked", ["another device", "the same with more latency"])
+async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
+    sound: FakeSoundDevice, asked: str
+) -> None:
+    opening, open_on_it = threading.Event(), threading.Event()
+
+    def hold_up(rate: int) -> None:
+        opening.set()
+        assert open_on_it.wait(10)
+
+    audio = await ready()
+    await speak(audio)
+    speaker = audio.playback.speaker
+    assert speaker is not None
+    sound.refuse = hold_up
+    doing = (
+        audio.switch("output", "Headset") if asked == "another device" else audio._care.open_again(speaker)
+    )
+    working = asyncio.ensure_future(doing)
+    await wait_for(opening.is_set)
+    closing = asyncio.ensure_future(audio.close())
+    await asyncio.sleep(0)
+    open_on_it.set()
+    await asyncio.gather(working, closing)
+    assert open_on(sound) == []
+
+
+async def test_a_call_is_not_over_before_devices_are_listed_anew_or_the_next_one_would_lose_its_streams(
+    sound: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, list_on = threading.Event(), threading.Event()
+
+    def terminate() -> None:
+        listing.set()
+        assert list_on.wait(10)
+
+    monkeypatch.setattr(sound, "_terminate", terminate)
+    audio = await ready()
+    await speak(audio)
+    looking = asyncio.ensure_future(audio.look_again())
+    await wait_for(listing.is_set)
+    closing = asyncio.ensure_future(audio.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    list_on.set()
+    await asyncio.gather(looking, closing)
+    assert open_on(sound) == []
+
+
+async def test_nothing_is_opened_any_more_once_the_call_is_over(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    await audio.close()
+    streams = len(sound.streams)
+    await audio.switch("output", "Headset")
+    await audio.switch("input", "Headset")
+    await audio.look_again()
+    assert len(sound.streams) == streams
 
 
 async def test_looking_for_devices_anew_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:

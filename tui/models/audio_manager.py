@@ -257,7 +257,7 @@ class AudioManager:
 
     async def close(self) -> None:
         """The call is over: give back what was opened."""
-        self._care.close()
+        await self._care.close()
         await self.capture.close()
         await self.playback.close()
 
@@ -284,14 +284,15 @@ class AudioManager:
         except AudioDeviceError as error:
             self._news.append(audio_error(self._clock_ns(), "device", str(error)))
             return
+        await self.playback.opened()
+        one = self._cared().get("capture" if way == "input" else "playback")
+        if one is not None and not await self._care.switch(one, device):
+            return
         if way == "input":
             self.capture.choose(device)
         else:
-            await self.playback.choose(device)
-        path = "capture" if way == "input" else "playback"
-        if one := self._cared().get(path):
-            await self._care.switch(one, device)
-        else:
+            self.playback.choose(device)
+        if one is None:
             self._tell_opened()
 
     async def look_again(self) -> None:

@@ -145,7 +145,7 @@ class Capture:
             self._tell(audio_error(self._clock_ns(), "device", str(error)))
 
     def choose(self, device: Device) -> None:
-        """Use this microphone, which is opened when it is wanted first."""
+        """Use this microphone from now on, in place of recorded lines too."""
         self._found = msgspec.structs.replace(
             self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
         )

@@ -91,17 +91,17 @@ class DeviceCare:
                 self._recovering.add(path)
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
 
-    async def switch(self, one: Caredfor, device: Device) -> None:
-        """Use another device; where that fails all stays as it was."""
+    async def switch(self, one: Caredfor, device: Device) -> bool:
+        """Use another device; gives whether it is used now. Where that fails all stays as it was."""
         async with self._lock:
+            if self._closed:
+                return False
             before = one.device
-            try:
-                await one.reopen(device)
-            except AudioDeviceError as error:
-                self._tell(audio_error(self._clock_ns(), "device", str(error)))
-                if before is not None:
-                    await self._try_again(one, before)
+            switched = await self._try(one, device)
+            if not switched and before is not None:
+                await self._try_again(one, before)
             self._opened()
+            return switched
 
     async def look_again(self, cared: dict[str, Caredfor]) -> None:
         """Have PortAudio list the devices anew: what is open is closed for that, and opened again."""
@@ -115,17 +115,14 @@ class DeviceCare:
     async def open_again(self, one: Caredfor) -> None:
         """Open the same device once more, with the settings it has now."""
         async with self._lock:
-            if one.device is not None and not self._closed:
-                try:
-                    await one.reopen(one.device)
-                except AudioDeviceError as error:
-                    self._tell(audio_error(self._clock_ns(), "device", str(error)))
-                else:
-                    self._opened()
+            if one.device is not None and not self._closed and await self._try(one, one.device):
+                self._opened()
 
-    def close(self) -> None:
-        """The call is over: look for nothing any more."""
+    async def close(self) -> None:
+        """The call is over: look for nothing any more, and wait until what is under way has come to its end."""
         self._closed = True
+        async with self._lock:
+            pass
 
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
         """Open the device again. One that vanished can only be found with every stream closed."""
@@ -157,13 +154,24 @@ class DeviceCare:
         try:
             await one.reopen(await asyncio.to_thread(_again, device))
         except AudioDeviceError as error:
-            self._tell(audio_error(self._clock_ns(), "device", str(error)))
+            self._tell_problem(error)
+
+    async def _try(self, one: Caredfor, device: Device) -> bool:
+        try:
+            await one.reopen(device)
+        except AudioDeviceError as error:
+            self._tell_problem(error)
+            return False
+        return True
+
+    def _tell_problem(self, error: AudioDeviceError) -> None:
+        self._tell(audio_error(self._clock_ns(), "device", str(error)))
 
     async def _called_back(self, one: Caredfor) -> None:
         """Wait a moment for the first block, so that a device is not said to stall that has just begun."""
         before_ns = one.callback_ns
         for _ in range(_PATIENCE_STEPS):
-            if one.callback_ns != before_ns:
+            if self._closed or one.callback_ns != before_ns:
                 return
             await asyncio.sleep(_STEP_S)
 

@@ -234,10 +234,13 @@ class Playback:
         """Of what is played to, before it is opened."""
         return self._found.output_name
 
-    async def choose(self, device: Device) -> None:
-        """Use this speaker, which is opened with the first sound; `speaker` is there where it came already."""
+    async def opened(self) -> None:
+        """Wait for a speaker that is just being opened: `speaker` is there where sound came already."""
         if self._opening:
             await asyncio.gather(self._opening, return_exceptions=True)
+
+    def choose(self, device: Device) -> None:
+        """Have the next opening use this speaker."""
         self._found = msgspec.structs.replace(
             self._found, output=OutputKind.DEVICE, output_name=device.name, output_device=device
         )
@@ -264,8 +267,7 @@ class Playback:
 
     async def close(self) -> None:
         """Give back the speaker."""
-        if self._opening:
-            await asyncio.gather(self._opening, return_exceptions=True)
+        await self.opened()
         if self.speaker:
             await self.speaker.close()
 
