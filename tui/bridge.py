@@ -38,6 +38,7 @@ from tui.models.events import (
     StatusChanged,
     Telemetry,
 )
+from tui.models.kept import read_kept
 from tui.models.session_state import SessionState
 from tui.models.transcript import Transcript
 from tui.models.waveform import Waveform
@@ -142,14 +143,7 @@ class Bridge:
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
         """The message as it was on the wire; None when it was not kept or can no longer be read."""
-        if self._raw is None or event.offset < 0:
-            return None
-        kept_bytes = event.kept_bytes or event.size_bytes
-        try:
-            raw = os.pread(self._raw, kept_bytes, event.offset)
-        except OSError:
-            return None
-        return raw if len(raw) == kept_bytes else None
+        return read_kept(self._raw, event)
 
     def close(self) -> None:
         """Give back the session file."""

@@ -10,6 +10,8 @@ import pytest
 
 from tests.builders import message, numbered, said, started, status
 from tests.saving.events import a_session, write_now
+from tui.bridge import Bridge
+from tui.engine.saved_engine import SavedEngine
 from tui.models import events as e
 from tui.models.events import Status
 from tui.saving.reading import open_session
@@ -32,6 +34,10 @@ def spoil(folder: Path, number: int, line: bytes) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[number - 1] = line
     path.write_bytes(b"".join(lines))
+
+
+def a_message(member: bytes) -> bytes:
+    return b'{"event":"message","number":3,"at_ns":1,"direction":"sent","kind":"x",' + member + b"}\n"
 
 
 @pytest.mark.parametrize("name", ["", "session.json", "events.jsonl", "messages.bin"])
@@ -58,6 +64,12 @@ def test_what_is_no_session_is_said(tmp_path: Path, name: str) -> None:
         (b"\n", "line 3 is no event"),
         (b'{"event":"notice","at_ns":1,"text":"\x1b[2J"}\n', "line 3 is no event"),
         (b'{"event":"notice","number":3}\n', "line 3 is no event"),
+        (b'{"event":"notice","number":3,"at_ns":9223372036854775808,"text":""}\n', "line 3 is no event"),
+        (b'{"event":"notice","number":9223372036854775808,"at_ns":1,"text":""}\n', "line 3 is no event"),
+        (a_message(b'"size_bytes":9223372036854775807'), "line 3 is no event"),
+        (a_message(b'"size_bytes":-1'), "line 3 is no event"),
+        (a_message(b'"offset":1267650600228229401496703205376'), "line 3 is no event"),
+        (a_message(b'"kept_bytes":1267650600228229401496703205376'), "line 3 is no event"),
     ],
 )
 def test_a_corrupt_line_is_named_and_skipped(folder: Path, line: bytes, says: str) -> None:
@@ -167,11 +179,27 @@ def test_links_and_pipes_are_not_read(folder: Path, tmp_path: Path) -> None:
 
 def test_an_offset_from_nowhere_is_no_message(folder: Path) -> None:
     with open_session(folder) as saved:
-        for offset, size in ((2, 10), (10**30, 3), (0, 10**30), (0, -5)):
+        for offset, size in ((2, 10), (10**30, 3), (0, 10**30), (0, 2**40), (0, -5)):
             logged = e.MessageLogged(
                 at_ns=0, direction=e.Direction.SENT, kind="x", offset=offset, size_bytes=size
             )
             assert saved.raw_message(logged) is None
+
+
+def test_what_is_as_large_as_can_be_read_is_folded_and_looked_at(folder: Path) -> None:
+    most = b'"at_ns":4611686018427387904,"direction":"sent","kind":"x","size_bytes":1099511627776,"offset":0'
+    spoil(folder, 3, b'{"event":"message","number":3,' + most + b"}\n")
+    with open_session(folder) as saved:
+        engine = SavedEngine(saved)
+        bridge = Bridge(engine, engine.now_ns)
+        bridge.tick()
+        assert bridge.log.events == list(saved.written_events())
+        assert isinstance(logged := bridge.log.events[2], e.MessageLogged)
+        assert bridge.raw_message(logged) is None
+        with (folder / "messages.bin").open("r+b") as file:
+            file.truncate(2**40)
+        assert bridge.raw_message(logged) is None
+        bridge.close()
 
 
 def test_a_session_that_was_cut_off_gets_an_end(tmp_path: Path) -> None:

@@ -8,8 +8,15 @@ microphone or the speaker, so it may lie before that of the event with the numbe
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+# What is read back may be damaged or made up: bounded so that it, and sums of it, fit 64 bits wherever they are kept.
+Instant = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Offset = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
 
 
 class Status(StrEnum):
@@ -143,9 +150,9 @@ class Condition(StrEnum):
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
     """One record of the stream."""
 
-    number: int = 0
+    number: Count = 0
     """Position in the stream, from 1; given by `emit`."""
-    at_ns: int
+    at_ns: Instant
 
 
 class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
@@ -175,10 +182,10 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     kind: str
     """The protocol's own name for it."""
     summary: str = ""
-    size_bytes: int = 0
-    offset: int = -1
+    size_bytes: Size = 0
+    offset: Offset = -1
     """Where the raw message starts in the session file, `size_bytes` long; -1: not kept."""
-    kept_bytes: int = 0
+    kept_bytes: Size = 0
     """How long it is there, where secrets or audio were taken out of it; 0: `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
@@ -194,9 +201,9 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     hint: str = ""
     """What to do about it, where something can be done."""
     fatal: bool = False
-    about: int = 0
+    about: Count = 0
     """Number of the event it is about; 0: none."""
-    count: int = 1
+    count: Count = 1
     """How many times by now, where repeats are folded into one report."""
 
 
@@ -205,9 +212,9 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
 
     rule: str
     text: str
-    about: int = 0
+    about: Count = 0
     """Number of the message it was first seen in since it was last told."""
-    count: int = 1
+    count: Count = 1
     """How many times by now; told at most once a second."""
 
 
@@ -226,8 +233,8 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     capture: str
     """Name of the device or file, "caller lines", …"""
     playback: str
-    capture_rate: int = 0
-    playback_rate: int = 0
+    capture_rate: Count = 0
+    playback_rate: Count = 0
     latency_ms: float = 0.0
     """What the playback device says it holds; 0 without a device."""
 
@@ -274,9 +281,9 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     started: bool
     method: str
     """"silero" or "energy"; a sound that is no speech is always found by the latter."""
-    captured_ns: int | None = None
+    captured_ns: Instant | None = None
     """User: when the block with the edge's sample came out of the device's callback."""
-    sent_ns: int | None = None
+    sent_ns: Instant | None = None
     """User: when that block was given to the socket; None when it was not sent."""
     late_ms: float = 0.0
     """How long the edge had been known when it was told beyond what its proof takes."""
@@ -313,9 +320,9 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
     """The first sample of a reply leaves the speaker."""
 
     reply: str
-    arrived_ns: int | None = None
+    arrived_ns: Instant | None = None
     """When its first byte of audio arrived."""
-    handed_ns: int | None = None
+    handed_ns: Instant | None = None
     """When its first sample was handed to the device."""
 
 
@@ -335,9 +342,9 @@ class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
     unheard_ms: float
     by_agent: bool = False
     """The agent asked for it; otherwise the user did."""
-    asked_ns: int | None = None
+    asked_ns: Instant | None = None
     """When it was asked for: the arrival of the agent's message, or the key."""
-    silent_ns: int | None = None
+    silent_ns: Instant | None = None
     """When the speaker was silent."""
 
 
@@ -364,7 +371,7 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
     hint: str = ""
     reply: str = ""
     """The reply concerned, where it is one."""
-    since_ns: int | None = None
+    since_ns: Instant | None = None
     """Since when it has been so, where that was before ``at_ns`` and is known."""
 
 
@@ -374,7 +381,7 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     what: str
     """Of it: "the event loop", "sending", "the speaker's clock, which is settling,"."""
     late_ms: float
-    since_ns: int
+    since_ns: Instant
     """The lateness lies between this and ``at_ns``."""
 
 
@@ -389,7 +396,7 @@ class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_r
 class SendingMeasured(Event, frozen=True, kw_only=True, gc=False, tag="sending"):
     """How long blocks took from the capture callback to the socket, over the whole call; told at its end."""
 
-    blocks: int
+    blocks: Count
     p50_ms: float
     p99_ms: float
     worst_ms: float

@@ -13,6 +13,7 @@ from typing import IO
 import msgspec
 
 from tui.models import events as e
+from tui.models.kept import read_kept
 from tui.models.target import safe_url
 from tui.models.text import one_line
 from tui.saving.folders import is_session, open_regular
@@ -107,14 +108,7 @@ class SavedSession:
 
     def raw_message(self, event: e.MessageLogged) -> bytes | None:
         """The message as it was kept; None when it was not, or can no longer be read."""
-        if self._messages is None or event.offset < 0:
-            return None
-        kept_bytes = event.kept_bytes or event.size_bytes
-        try:
-            raw = os.pread(self._messages, kept_bytes, event.offset)
-        except (OSError, OverflowError, ValueError):
-            return None
-        return raw if len(raw) == kept_bytes else None
+        return read_kept(self._messages, event)
 
     def close(self) -> None:
         """Close what is open; it is in use no longer."""

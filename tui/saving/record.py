@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tui import __version__
+from tui.models.events import Instant
 from tui.models.json_text import json_of
 from tui.models.metrics import SessionMetrics
 from tui.models.target import Target
@@ -68,7 +69,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     """The settings of the call, secrets replaced by an ellipsis."""
     protocol: str = ""
     started_utc: str = ""
-    started_ns: int | None = None
+    started_ns: Instant | None = None
     """The instant of ``started_utc``, which is that of the first event."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
@@ -78,7 +79,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     formats: Formats = msgspec.field(default_factory=Formats)
     audio_rate: int | None = None
     """Of both tracks of ``audio.wav``; None without audio."""
-    audio_starts_ns: int | None = None
+    audio_starts_ns: Instant | None = None
     """The instant of the first sample of both tracks; left: the user as sent, right: the agent as heard."""
     metrics: SessionMetrics | None = None
     """Of the whole session, written at its end."""
