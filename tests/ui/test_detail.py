@@ -201,7 +201,7 @@ async def test_a_megabyte_opens_at_once_and_line_by_line(stage: Staging, script:
         await s.press("end")
         assert s.text().count("y" * 70) > 5
         assert s.session.detail.copied_value() == ("value of $.text", "y" * 1_000_000)
-        s.session.detail._move_to(99_999)
+        s.session.detail.move_to(99_999)
         await s.tick()
         assert "    99998: 99998" in s.text()
         await s.press("left", "left")

@@ -14,7 +14,8 @@ from textual.widget import Widget
 
 from tui.callbacks import CallbackStats
 from tui.widgets.callback_rows import CALLBACK, ERRORS, MAX, P99, CallbackRows, Column, Place, Row, places
-from tui.widgets.lines import LineView, cursor_bindings, line_of
+from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.lines import LineView, line_of
 from tui.widgets.wrap import fit
 
 _MARK_CELLS = 1
@@ -71,7 +72,7 @@ class CallbackHeader(Widget):
         return table_places(self.size.width)
 
 
-class CallbackTable(LineView, inherit_bindings=False):
+class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
     """The rows, of which only those on the screen are drawn."""
 
     TITLE = "Callbacks"
@@ -113,43 +114,30 @@ class CallbackTable(LineView, inherit_bindings=False):
         """Order by a column; the cursor's row stays in sight."""
         self._rows.sort(column)
         self._changed()
-        self.show_line(self._rows.cursor)
+        self.show_line(self.cursor)
+
+    @property
+    def cursor(self) -> int:
+        """The row it is on."""
+        return self._rows.cursor
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._rows.rows)
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row."""
         self._rows.move_to(index)
         self._changed()
-        self.show_line(self._rows.cursor)
-
-    def action_cursor(self, rows: int) -> None:
-        """Up and down."""
-        self.move_to(self._rows.cursor + rows)
-
-    def action_page(self, pages: int) -> None:
-        """Page up and down."""
-        self.move_to(self._rows.cursor + pages * max(self.scrollable_content_region.height - 1, 1))
-
-    def action_first(self) -> None:
-        """Home."""
-        self.move_to(0)
-
-    def action_last(self) -> None:
-        """End."""
-        self.move_to(len(self._rows.rows) - 1)
-
-    def on_click(self, event: events.Click) -> None:
-        """Select a row."""
-        offset = event.get_content_offset(self)
-        if offset is not None and offset.y + self.scroll_offset.y < len(self._rows.rows):
-            self.move_to(offset.y + self.scroll_offset.y)
+        self.show_line(self.cursor)
 
     def line_key(self, index: int) -> Hashable:
         """A row looks the same wherever it stands."""
-        return self._rows.rows[index], index == self._rows.cursor
+        return self._rows.rows[index], index == self.cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
         """One callback."""
-        row, at_cursor = self._rows.rows[index], index == self._rows.cursor
+        row, at_cursor = self._rows.rows[index], index == self.cursor
         highlight = "callback-table--cursor" if at_cursor else ""
         parts = [("▌" if at_cursor else " ", self.component("callback-table--quiet", highlight))]
         for place in table_places(width + self.scrollbar_size_vertical):
@@ -159,7 +147,7 @@ class CallbackTable(LineView, inherit_bindings=False):
         return line_of(*parts)
 
     def _changed(self) -> None:
-        self.set_lines(len(self._rows.rows))
+        self.set_lines(self.count())
         self.refresh()
         self.post_message(self.Highlighted())
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Hashable
 from typing import ClassVar, NamedTuple
 
-from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -14,7 +13,8 @@ from textual.strip import Strip
 from tui.models.event_diff import Comparison, Difference, DiffRow, Missing
 from tui.models.event_json import JsonNumber, JsonObject, as_json, path_text, shown_key
 from tui.models.text import one_line
-from tui.widgets.lines import LineView, cursor_bindings, line_of
+from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.lines import LineView, line_of
 from tui.widgets.tree_lines import cut_text, quoted
 from tui.widgets.wrap import fit
 
@@ -36,7 +36,7 @@ class _Line(NamedTuple):
     """Above each other: the left value or the right one; None: both, or what is alike."""
 
 
-class CompareView(LineView, inherit_bindings=False):
+class CompareView(LineView, CursorKeys, inherit_bindings=False):
     """The rows of a comparison, with a cursor."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {*_STYLES.values(), "compare--cursor"}
@@ -73,7 +73,7 @@ class CompareView(LineView, inherit_bindings=False):
         row, self.differences_only = self.row, differences_only
         self._lay_out()
         if row in (rows := [line.row for line in self._lines]):
-            self._move_to(rows.index(row))
+            self.move_to(rows.index(row))
 
     def go_to_difference(self, *, forward: bool) -> bool:
         """The next one, or the one before; whether there is one."""
@@ -82,7 +82,7 @@ class CompareView(LineView, inherit_bindings=False):
         for index in lines:
             row = self._lines[index].row
             if row.difference is not Difference.SAME and not row.inside and row is not here:
-                self._move_to(index)
+                self.move_to(index)
                 return True
         return False
 
@@ -144,30 +144,20 @@ class CompareView(LineView, inherit_bindings=False):
         self.refresh()
         self.post_message(self.Moved())
 
-    def action_cursor(self, lines: int) -> None:
-        """Up and down."""
-        self._move_to(self._cursor + lines)
+    # the cursor
 
-    def action_page(self, pages: int) -> None:
-        """Page up and down."""
-        self._move_to(self._cursor + pages * max(self.scrollable_content_region.height - 1, 1))
+    @property
+    def cursor(self) -> int:
+        """The line it is in."""
+        return self._cursor
 
-    def action_first(self) -> None:
-        """Home."""
-        self._move_to(0)
+    def count(self) -> int:
+        """How many lines there are."""
+        return len(self._lines)
 
-    def action_last(self) -> None:
-        """End."""
-        self._move_to(len(self._lines) - 1)
-
-    def on_click(self, event: events.Click) -> None:
-        """Put the cursor there."""
-        offset = event.get_content_offset(self)
-        if offset is not None and offset.y + self.scroll_offset.y < len(self._lines):
-            self._move_to(offset.y + self.scroll_offset.y)
-
-    def _move_to(self, cursor: int) -> None:
-        before, self._cursor = self._cursor, max(min(cursor, len(self._lines) - 1), 0)
+    def move_to(self, index: int) -> None:
+        """Put the cursor into a line."""
+        before, self._cursor = self._cursor, max(min(index, len(self._lines) - 1), 0)
         self.refresh_line(before)
         self.refresh_line(self._cursor)
         self.show_line(self._cursor)

@@ -19,7 +19,8 @@ from tui.models.event_log import Row
 from tui.models.event_tree import EventTree
 from tui.models.events import MessageLogged, SessionEvent
 from tui.widgets import detail_head
-from tui.widgets.lines import LineView, cursor_bindings, line_of
+from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.lines import LineView, line_of
 from tui.widgets.raw_lines import raw_lines
 from tui.widgets.tree_lines import tree_of, tree_pieces
 from tui.widgets.wrap import wrap
@@ -37,7 +38,7 @@ class Copied(NamedTuple):
     text: str
 
 
-class DetailPane(LineView, inherit_bindings=False):
+class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     """What an event is, and its content: a message as a tree of JSON or as it came, the fields of other events."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -178,7 +179,7 @@ class DetailPane(LineView, inherit_bindings=False):
         """The same content at another width, with the same of it open."""
         if self._tree is not None and self._touched:
             self._tree.reflow()
-            self._move_to(self._cursor)
+            self.move_to(self._cursor)
             self._lay_out()
         else:
             self._lay_content()
@@ -260,27 +261,35 @@ class DetailPane(LineView, inherit_bindings=False):
             self._tree = tree_of(self._content, lambda: self.line_width)
         self._lay_out()
 
-    # keys and mouse
+    # keys and mouse: without a tree there is no cursor, and they scroll
+
+    @property
+    def cursor(self) -> int:
+        """The line of the tree it is in."""
+        return self._cursor
+
+    def count(self) -> int:
+        """How many lines the tree has."""
+        return len(self._tree) if self._tree is not None else 0
 
     def action_cursor(self, lines: int) -> None:
         """Up and down; from the first line on to the header."""
         if self._tree is None or (self._cursor + lines < 0):
             self.scroll_relative(y=lines, animate=False)
         else:
-            self._move_to(self._cursor + lines)
+            super().action_cursor(lines)
 
     def action_page(self, pages: int) -> None:
         """Page up and down."""
-        height = max(self.scrollable_content_region.height - 1, 1)
         if self._tree is None:
-            self.scroll_relative(y=pages * height, animate=False)
+            self.scroll_relative(y=pages * self.page_lines, animate=False)
         else:
-            self._move_to(self._cursor + pages * height)
+            super().action_page(pages)
 
     def action_first(self) -> None:
         """Home: to the header, too."""
         if self._tree is not None:
-            self._move_to(0)
+            super().action_first()
         self.scroll_to(y=0, animate=False)
 
     def action_last(self) -> None:
@@ -288,14 +297,14 @@ class DetailPane(LineView, inherit_bindings=False):
         if self._tree is None:
             self.scroll_end(animate=False)
         else:
-            self._move_to(len(self._tree) - 1)
+            super().action_last()
 
     def action_toggle_value(self) -> None:
         """Open or close."""
         if self._tree is not None:
             line = self._tree.line(self._cursor)
             if line.opened is None and line.text is not None:
-                self._move_to(self._tree.parent(self._cursor))
+                self.move_to(self._tree.parent(self._cursor))
             if self._tree.toggle(self._cursor):
                 self._touched = True
                 self._lay_out()
@@ -305,7 +314,7 @@ class DetailPane(LineView, inherit_bindings=False):
         if self._tree is not None:
             opened = self._tree.line(self._cursor).opened
             if opened:
-                self._move_to(self._cursor + 1)
+                self.move_to(self._cursor + 1)
             elif opened is False:
                 self.action_toggle_value()
 
@@ -315,24 +324,25 @@ class DetailPane(LineView, inherit_bindings=False):
             if self._tree.line(self._cursor).opened:
                 self.action_toggle_value()
             else:
-                self._move_to(self._tree.parent(self._cursor))
+                self.move_to(self._tree.parent(self._cursor))
 
-    def on_click(self, event: events.Click) -> None:
+    def line_at(self, y: int) -> int | None:
+        """Below the header."""
+        return y + self.scroll_offset.y - len(self._head)
+
+    def line_clicked(self, index: int, event: events.Click) -> None:
         """Put the cursor there; on the mark in front of a value, or twice: open or close it."""
+        self.move_to(index)
+        assert self._tree is not None
         offset = event.get_content_offset(self)
-        if offset is None or self._tree is None:
-            return
-        index = offset.y + self.scroll_offset.y - len(self._head)
-        if not 0 <= index < len(self._tree):
-            return
-        self._move_to(index)
         marker, _ = tree_pieces(self._tree.line(index), self.line_width)[0]
-        if event.chain == 2 or len(marker) - 2 <= offset.x < len(marker):
+        if event.chain == 2 or (offset is not None and len(marker) - 2 <= offset.x < len(marker)):
             self.action_toggle_value()
 
-    def _move_to(self, cursor: int) -> None:
+    def move_to(self, index: int) -> None:
+        """Put the cursor into a line of the tree."""
         assert self._tree is not None
-        before, self._cursor = self._cursor, min(max(cursor, 0), len(self._tree) - 1)
+        before, self._cursor = self._cursor, min(max(index, 0), len(self._tree) - 1)
         self.refresh_line(len(self._head) + before)
         self.refresh_line(len(self._head) + self._cursor)
         self.show_line(len(self._head) + self._cursor)

@@ -20,8 +20,9 @@ from tui.models.event_patterns import Pattern
 from tui.models.event_terms import Everything, Filter
 from tui.models.event_view import EventView, Line
 from tui.models.text import one_line
+from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.event_lines import look_at, pieces
-from tui.widgets.lines import FollowView, cursor_bindings, line_of
+from tui.widgets.lines import FollowView, line_of
 
 FILTER_BUDGET_MS = 30.0
 """Of a tick, for judging older events by a new filter: a key waits for no more."""
@@ -30,7 +31,7 @@ _NAMED_KINDS = 12
 """Of those seen, where nothing matches."""
 
 
-class EventLogPane(FollowView, inherit_bindings=False):
+class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     """Time, direction, level, kind, summary and size of each line that the filter lets through.
 
     The view below may gain lines anywhere; cursor and top of the screen stay with the events they are on.
@@ -111,6 +112,10 @@ class EventLogPane(FollowView, inherit_bindings=False):
     def cursor(self) -> int:
         """The line with the cursor."""
         return self._cursor
+
+    def count(self) -> int:
+        """How many lines there are."""
+        return len(self.view)
 
     @property
     def line(self) -> Line | None:
@@ -268,25 +273,10 @@ class EventLogPane(FollowView, inherit_bindings=False):
         """The view counts what comes meanwhile."""
         self.view.follow() if self.following else self.view.hold()
 
-    def action_cursor(self, rows: int) -> None:
-        """Up and down."""
-        self.move_to(self._cursor + rows)
-
-    def action_page(self, pages: int) -> None:
-        """Page up and down."""
-        self.move_to(self._cursor + pages * max(self.scrollable_content_region.height - 1, 1))
-
-    def action_first(self) -> None:
-        """Home."""
-        self.move_to(0)
-
-    def on_click(self, event: events.Click) -> None:
+    def line_clicked(self, index: int, event: events.Click) -> None:
         """Select a row; a double click opens it."""
-        offset = event.get_content_offset(self)
-        if offset is None or offset.y + self.scroll_offset.y >= len(self.view):
-            return
         if event.chain == 1:
-            self.move_to(offset.y + self.scroll_offset.y)
+            self.move_to(index)
         else:
             self.post_message(self.Opened(self))
 

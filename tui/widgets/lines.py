@@ -289,20 +289,6 @@ class FollowView(LineView, ModelPanel):
             self._moving = before
 
 
-def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
-    """The keys of a view with a cursor; a keymap names them ``prefix.up`` and so on. ``end``: what that key does."""
-    follows = ", and follow" if end == "follow_end" else ""
-    keys = (
-        ("up", "cursor(-1)", f"{unit} up", "up"),
-        ("down", "cursor(1)", f"{unit} down", "down"),
-        ("pageup", "page(-1)", "Page up", "page_up"),
-        ("pagedown", "page(1)", "Page down", "page_down"),
-        ("home", "first", f"First {unit.lower()}", "first"),
-        ("end", end, f"Last {unit.lower()}{follows}", "last"),
-    )
-    return [Binding(key, action, name, show=False, id=f"{prefix}.{of}") for key, action, name, of in keys]
-
-
 def line_of(*parts: tuple[str, Style]) -> Strip:
     """A line made of texts and their styles."""
     return Strip([Segment(text, style) for text, style in parts if text])

@@ -12,7 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.widgets.lines import FollowView, Piece, cursor_bindings, line_of
+from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
@@ -23,7 +24,7 @@ AMPLE_ROWS = 8
 _GAP = "  "
 
 
-class RowsView(FollowView, inherit_bindings=False):
+class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     """Head and foot are drawn by the view itself and do not scroll. `enter` or a click chooses a row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -65,8 +66,13 @@ class RowsView(FollowView, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self.cursor = 0
+        self._cursor = 0
         self._foot_at = 0
+
+    @property
+    def cursor(self) -> int:
+        """The row it is on."""
+        return self._cursor
 
     # what a subclass says
 
@@ -113,7 +119,7 @@ class RowsView(FollowView, inherit_bindings=False):
         """Take over how many rows there are; each draws itself anew when it changed."""
         count = self.count()
         if self.following or self.cursor >= count:
-            self.cursor = max(count - 1, 0)
+            self._cursor = max(count - 1, 0)
         self.grow(1 + count + self.foot_lines, count)
 
     def measure(self) -> None:
@@ -162,10 +168,10 @@ class RowsView(FollowView, inherit_bindings=False):
 
     # the cursor
 
-    def go_to(self, index: int) -> None:
+    def move_to(self, index: int) -> None:
         """Put the cursor on a row, and the row where it can be seen."""
         count = self.count()
-        self.cursor = min(max(index, 0), max(count - 1, 0))
+        self._cursor = min(max(index, 0), max(count - 1, 0))
         self.hold()
         rows = self.scrollable_content_region.height - 1 - self.foot_lines
         top = self.scroll_offset.y
@@ -174,17 +180,10 @@ class RowsView(FollowView, inherit_bindings=False):
             self.scroll_to(y=target, animate=False)
         self.refresh()
 
-    def action_cursor(self, rows: int) -> None:
-        """Up or down."""
-        self.go_to(self.cursor + rows)
-
-    def action_first(self) -> None:
-        """Home."""
-        self.go_to(0)
-
-    def action_page(self, pages: int) -> None:
-        """Page up and down."""
-        self.go_to(self.cursor + pages * max(self.scrollable_content_region.height - 2 - self.foot_lines, 1))
+    @property
+    def page_lines(self) -> int:
+        """Of the rows that are seen, all but one."""
+        return max(self.scrollable_content_region.height - 2 - self.foot_lines, 1)
 
     def action_choose(self) -> None:
         """The row under the cursor."""
@@ -193,21 +192,19 @@ class RowsView(FollowView, inherit_bindings=False):
 
     def follow(self) -> None:
         """Go to the last row and stay there, with the cursor."""
-        self.cursor = max(self.count() - 1, 0)
+        self._cursor = max(self.count() - 1, 0)
         super().follow()
 
-    def on_click(self, event: events.Click) -> None:
+    def line_at(self, y: int) -> int | None:
+        """Below the head, above the foot."""
+        in_rows = 0 < y < self.scrollable_content_region.height - self.foot_lines
+        return y + self.scroll_offset.y - 1 if in_rows else None
+
+    def line_clicked(self, index: int, event: events.Click) -> None:
         """A click selects a row; a double click chooses it."""
-        offset = event.get_content_offset(self)
-        if offset is None:
-            super().on_click(event)
-            return
-        index = offset.y + self.scroll_offset.y - 1
-        in_rows = 0 < offset.y < self.scrollable_content_region.height - self.foot_lines
-        if in_rows and index < self.count():
-            self.go_to(index)
-            if event.chain > 1:
-                self.action_choose()
+        self.move_to(index)
+        if event.chain > 1:
+            self.action_choose()
 
     def on_resize(self) -> None:
         """The foot may fit now, or no longer."""
@@ -224,7 +221,7 @@ class RowsView(FollowView, inherit_bindings=False):
     def _foot_changed(self) -> None:
         self.refresh_from_model()
         if not self.following:
-            self.go_to(self.cursor)
+            self.move_to(self.cursor)
 
 
 def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:

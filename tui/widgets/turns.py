@@ -61,7 +61,7 @@ class TurnsPane(RowsView):
         """Put the cursor on a turn."""
         index = next((i for i, turn in enumerate(self.turns) if turn.number == number), None)
         if index is not None:
-            self.go_to(index)
+            self.move_to(index)
 
     def count(self) -> int:
         """One row a turn."""
