@@ -209,6 +209,11 @@ class TestFetching:
     ) -> None:
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
         assert fetch_twiml(webhook.url) == STREAM
+        monkeypatch.setenv("http_proxy", webhook.url)
+        for host in ("localhost", "[::1]", "127.1.2.3"):
+            with pytest.raises(TwimlError):
+                fetch_twiml(f"http://{host}/nobody-answers-here")
+        assert len(webhook.asked) == 1
 
     @pytest.mark.parametrize(
         ("status", "location", "sentence"),

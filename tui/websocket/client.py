@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,6 +17,7 @@ from tui import __version__
 from tui.callbacks import spawn
 from tui.models.target import Target, safe_url
 from tui.protocols.base import Protocol
+from tui.protocols.hosts import is_loopback
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Minutes of audio in one message are normal; the library's 1 MiB would close the call."""
@@ -79,7 +79,7 @@ class WebSocketClient:
                 open_timeout=timeout_s,
                 close_timeout=GOODBYE_TIMEOUT_S,
                 user_agent_header=f"opusagent-tui/{__version__}",
-                proxy=None if _is_loopback(self.url) else True,
+                proxy=None if is_loopback(self.url) else True,
             )
         except ws_errors.InvalidStatus as error:
             raise _refused(where, error.response.status_code, bytes(error.response.body or b"")) from error
@@ -238,14 +238,6 @@ def client_of(
         clock_ns=clock_ns,
         on_round_trip=on_round_trip,
     )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _os_reason(error: OSError) -> str:

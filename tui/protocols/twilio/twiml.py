@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from urllib.parse import SplitResult, unquote, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree
 
+from tui.protocols.hosts import is_loopback
 from tui.protocols.json_frames import cut
 from tui.protocols.twilio import signature
 
@@ -28,7 +29,6 @@ MAX_BYTES = 64 * 1024
 TIMEOUT_S = 15.0
 """How long Twilio waits for a document."""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _NOT_OF_A_URL = re.compile("[^!-~]")
 _HINTS = {
     HTTPStatus.UNAUTHORIZED: "it asks for a user and a password, which go into the URL: https://USER:PASSWORD@…",
@@ -254,7 +254,7 @@ def _ask(
 ) -> bytes:
     deadline = time.monotonic() + timeout_s
     handlers = [_NoRedirection(), urllib.request.HTTPSHandler(context=context)]
-    if request.host.rpartition(":")[0] in _LOOPBACK:
+    if is_loopback(request.full_url):
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)
     body = b""
