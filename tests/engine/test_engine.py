@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.audio.fake_sounddevice import FakeSoundDevice, device
 from tui import assets
+from tui.audio import devices
 from tui.callbacks import spawn
 from tui.engine import wire
 from tui.engine.engine import Engine
@@ -108,6 +111,17 @@ async def test_messages_that_are_not_kept_are_told_in_the_call_they_are_of(
         assert len(desk.errors) == 2
         assert desk.errors[0] == "Messages are no longer kept: No such file or directory."
         assert isinstance(desk.log.events[0], e.SessionStarted)
+
+
+async def test_devices_are_listed_as_the_sound_system_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice(device("Desk", 1, 2), defaults=(0, 0)))
+    async with at_a_desk() as desk:
+        await desk.engine.handle(wire.ListDevices())
+        await desk.until(lambda: any(isinstance(item, wire.DeviceList) for item in desk.items))
+        listed = next(item for item in desk.items if isinstance(item, wire.DeviceList))
+        assert list(listed.devices) == devices.list_devices() == listed.usable("output")
+        assert listed.devices[0].is_default("input")
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import json
 from functools import partial
 from pathlib import Path
 
+from tui.audio.devices import Device
 from tui.callbacks import CallbackStats
 from tui.engine.wire import (
     CallbackTable,
     Command,
-    DeviceInfo,
     DeviceList,
     EventItem,
     FrameItem,
@@ -300,10 +300,14 @@ def devices(problem: str = "") -> DeviceList:
         return DeviceList(devices=(), problem=problem)
     return DeviceList(
         devices=(
-            DeviceInfo(0, "Built-in Microphone", 2, 0, default_input=True, default_output=False),
-            DeviceInfo(1, "Jabra [/b] Evolve", 1, 2, default_input=False, default_output=True),
-            DeviceInfo(2, "HDMI", 0, 2, default_input=False, default_output=False),
-            DeviceInfo(3, "HDMI", 0, 8, default_input=False, default_output=False),
+            Device(
+                0, "Built-in Microphone", "ALSA", 2, 0, 48_000, is_default_input=True, is_default_output=False
+            ),
+            Device(
+                1, "Jabra [/b] Evolve", "ALSA", 1, 2, 48_000, is_default_input=False, is_default_output=True
+            ),
+            Device(2, "HDMI", "ALSA", 0, 2, 48_000, is_default_input=False, is_default_output=False),
+            Device(3, "HDMI", "ALSA", 0, 8, 48_000, is_default_input=False, is_default_output=False),
         )
     )
 

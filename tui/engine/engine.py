@@ -302,21 +302,7 @@ class Engine:
 def list_devices() -> wire.DeviceList:
     """The sound devices as the screen lists them. Blocks while PortAudio loads."""
     problem = devices.audio_problem() or ""
-    found = [] if problem else devices.list_devices()
-    return wire.DeviceList(
-        devices=tuple(
-            wire.DeviceInfo(
-                index=device.index,
-                name=device.name,
-                inputs=device.channels("input"),
-                outputs=device.channels("output"),
-                default_input=device.is_default("input"),
-                default_output=device.is_default("output"),
-            )
-            for device in found
-        ),
-        problem=problem,
-    )
+    return wire.DeviceList(devices=() if problem else tuple(devices.list_devices()), problem=problem)
 
 
 def caller_lines() -> list[CallerLine]:

@@ -12,6 +12,7 @@ from functools import cache
 
 import msgspec
 
+from tui.audio.devices import Device, Direction
 from tui.audio.formats import AudioFormat
 from tui.callbacks import CallbackStats
 from tui.models.events import SessionEvent, Telemetry
@@ -83,8 +84,7 @@ class HangUp(_Item, frozen=True, tag="hang_up"):
 class SwitchDevice(_Item, frozen=True, tag="switch_device"):
     """Go on with another microphone or speaker, in mid-call: ``auto``, an index, or part of a name."""
 
-    direction: str
-    """"input" or "output"."""
+    direction: Direction
     device: str
 
 
@@ -166,36 +166,17 @@ class SessionFile(_Item, frozen=True, tag="session_file"):
     path: str
 
 
-class DeviceInfo(msgspec.Struct, frozen=True):
-    """A sound device as the screen lists it."""
-
-    index: int
-    name: str
-    inputs: int
-    outputs: int
-    default_input: bool
-    default_output: bool
-
-    def channels(self, direction: str) -> int:
-        """How many it has that way, "input" or "output"; 0 when it cannot be used so."""
-        return self.inputs if direction == "input" else self.outputs
-
-    def is_default(self, direction: str) -> bool:
-        """Whether the system prefers it that way."""
-        return self.default_input if direction == "input" else self.default_output
-
-
 class DeviceList(_Item, frozen=True, tag="devices"):
     """The sound devices, or what is wrong with them."""
 
-    devices: tuple[DeviceInfo, ...]
+    devices: tuple[Device, ...]
     problem: str = ""
 
-    def usable(self, direction: str) -> list[DeviceInfo]:
+    def usable(self, direction: Direction) -> list[Device]:
         """Those that can be the microphone ("input") or the speaker ("output")."""
         return [device for device in self.devices if device.channels(direction)]
 
-    def spec_of(self, device: DeviceInfo, direction: str) -> str:
+    def spec_of(self, device: Device, direction: Direction) -> str:
         """What to ask for it by: its name, which holds the next time; an index only for names that come twice."""
         alone = [other.name for other in self.usable(direction)].count(device.name) == 1
         return device.name if alone else str(device.index)

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.audio.devices import Direction
 from tui.bridge import Bridge
 from tui.config.targets import Listed, url_problem
 from tui.engine.wire import DeviceList, ListDevices
@@ -267,7 +268,7 @@ def _line_of(target: Target) -> Content:
     )
 
 
-def _labels(listed: DeviceList, direction: str) -> dict[str, str]:
+def _labels(listed: DeviceList, direction: Direction) -> dict[str, str]:
     labels = {"auto": "auto"}
     for device in listed.usable(direction):
         default = " (default)" if device.is_default(direction) else ""

@@ -14,8 +14,9 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.audio.devices import Device, Direction
 from tui.bridge import Bridge
-from tui.engine.wire import DeviceInfo, DeviceList, ListDevices
+from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
 from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
@@ -26,7 +27,7 @@ DEVICES = (
     Action("devices_close", "escape,A", "Close", "Back to the session.", "close", key_display="esc"),
 )
 HINT = "⏎ uses it · tab other list · r looks again (sound pauses for a moment) · esc closes"
-_LISTS = {"input": "Microphone", "output": "Speaker"}
+_LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}
 
 
 class DevicesScreen(ModalScreen[None], inherit_bindings=False):
@@ -40,7 +41,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     class Chosen(Message):
         """A device is to be used, now and in the next call."""
 
-        def __init__(self, direction: str, spec: str) -> None:
+        def __init__(self, direction: Direction, spec: str) -> None:
             super().__init__()
             self.direction, self.spec = direction, spec
 
@@ -84,7 +85,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             self._fill(options, direction, listed)
         self._tell(error.message if error else listed.problem)
 
-    def _fill(self, options: OptionList, direction: str, listed: DeviceList) -> None:
+    def _fill(self, options: OptionList, direction: Direction, listed: DeviceList) -> None:
         usable = listed.usable(direction)
         under_cursor = options.highlighted_option
         if under_cursor is not None:
@@ -98,7 +99,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         if usable:
             options.highlighted = wanted.index(True) if any(wanted) else 0
 
-    def _line(self, device: DeviceInfo, direction: str, listed: DeviceList) -> Content:
+    def _line(self, device: Device, direction: Direction, listed: DeviceList) -> Content:
         used = self._used(device, direction, listed)
         default = device.is_default(direction)
         word = "  in use" if self.bridge.state.status.live else "  next call"
@@ -109,7 +110,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             ("  system default" if default else "", "$foreground-muted"),
         )
 
-    def _used(self, device: DeviceInfo, direction: str, listed: DeviceList) -> bool:
+    def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
         """In a call, the one in use; else the one that the next call would use."""
         state = self.bridge.state
         if state.status.live:
@@ -128,7 +129,8 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
         """Use the device under the cursor, or under the mouse."""
-        direction, spec = event.option_list.id or "", event.option.id or ""
+        direction: Direction = "input" if event.option_list is self._lists["input"] else "output"
+        spec = event.option.id or ""
         self._error = self.bridge.state.last_error
         self._specs[direction] = spec
         self.post_message(self.Chosen(direction, spec))
