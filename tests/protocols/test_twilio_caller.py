@@ -85,7 +85,7 @@ class TestTheBeginning:
             ({"options": {"x": "1"}}, "no option 'x'; known are account_sid, call_sid"),
             ({"options": {"call_sid": "CA1"}}, "call_sid is CA and 32 lower-case hex digits"),
             ({"options": {"call_sid": ACCOUNT}}, "call_sid is CA and 32"),
-            ({"formats": ("raw/lpcm16",)}, "the only one is audio/x-mulaw"),
+            ({"formats": ("raw/lpcm16",)}, "known are audio/x-mulaw"),
             ({"params": {"a": "x" * 499}}, "'a' is too long for Twilio"),
         ],
     )

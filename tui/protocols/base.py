@@ -9,7 +9,7 @@ Both ends are called from one thread (the engine's or the agent's event loop).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, runtime_checkable
 from typing import Protocol as Shape
@@ -161,6 +161,13 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.options:
             if name not in known:
                 raise ValueError(f"{protocol} has no option {name!r}; known are {', '.join(known)}.")
+
+
+def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse an audio format that the protocol, by its name in a sentence, does not have: `ValueError`."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{protocol} knows no audio format {name!r}; known are {', '.join(known)}.")
 
 
 class CallerEnd(Shape):

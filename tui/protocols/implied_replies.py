@@ -8,8 +8,9 @@ mark does not, because agents send one behind every message.
 from __future__ import annotations
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.base import TelephonyEvent
+from tui.protocols.base import Outgoing, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import CallerDefaults
 
 ENDS_AFTER_MS = 500.0
 """Longer than the network's hiccups and than most pauses between two sentences of one answer."""
@@ -63,3 +64,19 @@ class ImpliedReplies:
         """Whoever plays has ended that reply."""
         if stream_id == self.stream_id:
             self._open_format = None
+
+
+class ImplyingCaller(CallerDefaults):
+    """A caller's end whose agent says nothing of its replies, and is told nothing of what became of them."""
+
+    def __init__(self) -> None:
+        self._replies = ImpliedReplies()
+
+    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Audio that comes from now on is another reply."""
+        self._replies.finished(stream_id)
+        return []
+
+    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
+        """Audio that comes from now on is another reply."""
+        return self.playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)

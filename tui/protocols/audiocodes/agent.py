@@ -11,13 +11,12 @@ from tui.protocols.audiocodes.wire import (
     FORMATS,
     SPEECH,
     audio_of,
-    checked_formats,
     each_activity,
     event_name,
     is_message,
     mark_name,
 )
-from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, outgoing, wav_header
 
@@ -43,7 +42,8 @@ class AudioCodesAgent:
     ) -> None:
         self._new_id = new_id
         self._utc_now = utc_now
-        self._forced_media = checked_formats((play_format,))[0] if play_format else ""
+        self._forced_media = play_format or ""
+        check_formats("AudioCodes", [self._forced_media] if play_format else [], FORMATS)
         self._known = known
         self._conversation_id = ""
         self._user_media = ""

@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 from tui.audio.formats import AudioFormat
 from tui.protocols.audiocodes.streams import Replies, Reply, UserStream
 from tui.protocols.audiocodes.wire import (
+    DEFAULT_OFFER,
     FORMATS,
     SPEECH,
     audio_of,
     best_alternative,
-    checked_formats,
     each_activity,
     event_name,
     is_message,
     mark_name,
 )
-from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing, wav_header
 
@@ -72,7 +72,8 @@ class AudioCodesCaller:
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._settings = settings
         self._options = _checked_options(settings)
-        self._offer = checked_formats(settings.formats)
+        check_formats("AudioCodes", settings.formats, FORMATS)
+        self._offer = settings.formats or DEFAULT_OFFER
         self._new_id = new_id
         self._utc_now = utc_now
         self._conversation_id = new_id()

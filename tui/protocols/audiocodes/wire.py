@@ -81,11 +81,3 @@ def event_name(activity: Members, known: Sequence[str]) -> str:
     else:
         activity.find("unknown-activity", f"{cut(name, 60) or 'A nameless activity'} is not documented.")
     return spelt
-
-
-def checked_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """The formats asked for, or the recommended offer; `ValueError` for a name the protocol does not have."""
-    for name in names:
-        if name not in FORMATS:
-            raise ValueError(f"AudioCodes knows no audio format {name!r}; known are {', '.join(FORMATS)}.")
-    return tuple(names) or DEFAULT_OFFER

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.defaults import CallerDefaults
 from tui.protocols.elevenlabs.wire import (
     DEFAULT_FORMAT,
     FORMATS,
@@ -19,7 +18,7 @@ from tui.protocols.elevenlabs.wire import (
     audio_chunk,
     read_event_id,
 )
-from tui.protocols.implied_replies import ImpliedReplies
+from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 
 _OVERRIDES: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +30,7 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
 """Where each option stands in ``conversation_config_override``."""
 
 
-class ElevenLabsCaller(CallerDefaults):
+class ElevenLabsCaller(ImplyingCaller):
     """A client of one agent in one call.
 
     ``settings.params`` become dynamic variables. Options, which the agent's settings have to allow:
@@ -39,13 +38,13 @@ class ElevenLabsCaller(CallerDefaults):
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        super().__init__()
         _check_settings(settings)
         self._initiation = _initiation(settings)
         self._barge_in = settings.barge_in
         self._in_call = False
         self._user_format: AudioFormat | None = None
         self._play_format = FORMATS[DEFAULT_FORMAT]
-        self._replies = ImpliedReplies()
         self._unheard: set[str] = set()
         self._worded = ""
         """The newest reply whose words are known."""
@@ -94,14 +93,9 @@ class ElevenLabsCaller(CallerDefaults):
         return [outgoing({"type": "user_message", "text": text}, f"message: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; audio that comes from now on is another reply."""
-        self._replies.finished(stream_id)
+        """Nothing is told; the user who had to wait for it need not wait longer."""
         self._unheard.discard(stream_id)
-        return []
-
-    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; audio that comes from now on is another reply."""
-        return self.playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
+        return super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
         """Nothing: the call ends with the socket."""

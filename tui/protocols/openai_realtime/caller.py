@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import CallerDefaults
 from tui.protocols.json_frames import Members, Message, cut, outgoing
 from tui.protocols.openai_realtime.answers import Answers, Reply, Response
 from tui.protocols.openai_realtime.hypotheses import Hypotheses
@@ -54,7 +55,7 @@ class _Call(Enum):
     ENDED = auto()
 
 
-class OpenAICaller:
+class OpenAICaller(CallerDefaults):
     """A client of the Realtime API in one call.
 
     Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``; default:
@@ -110,14 +111,6 @@ class OpenAICaller:
 
     # What the user does.
 
-    def opened(self) -> list[Outgoing]:
-        """Nothing: the agent speaks first."""
-        return []
-
-    def resumed(self) -> list[Outgoing] | None:
-        """None: a dropped socket loses the conversation."""
-        return None
-
     def start_user_stream(self) -> list[Outgoing]:
         """The user wants to be heard; there is no message for it."""
         self._user_wants_stream = True
@@ -146,10 +139,6 @@ class OpenAICaller:
         summary = f"clear user audio: {buffered_ms:.0f} ms are too little for a turn"
         return [self._message("input_audio_buffer.clear", summary)]
 
-    def dtmf(self, digits: str) -> list[Outgoing]:
-        """Nothing: there are no keys on this wire."""
-        return []
-
     def user_text(self, text: str) -> list[Outgoing]:
         """A typed turn, and the question for an answer."""
         if self._call is not _Call.ACTIVE or not text:
@@ -168,10 +157,6 @@ class OpenAICaller:
         """Nothing is sent: the agent takes all for heard that `interrupted` has not taken back."""
         if reply := self._answers.reply(stream_id):
             reply.heard = True
-        return []
-
-    def mark_reached(self, name: str) -> list[Outgoing]:
-        """Nothing: there are no marks on this wire."""
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Finding, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import CallerSettings, Finding, Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.defaults import CallerDefaults
-from tui.protocols.implied_replies import ImpliedReplies
+from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 from tui.protocols.pcm.wire import (
     DEFAULT_RATE,
@@ -28,7 +27,7 @@ from tui.protocols.pcm.wire import (
 _OPTIONS = ("rate", "play_rate", "hello", "end")
 
 
-class PcmCaller(CallerDefaults):
+class PcmCaller(ImplyingCaller):
     """The client in one call.
 
     Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
@@ -38,6 +37,7 @@ class PcmCaller(CallerDefaults):
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        super().__init__()
         options = settings.options
         _check_settings(settings)
         offered = FORMATS[settings.formats[0]].rate if settings.formats else DEFAULT_RATE
@@ -48,7 +48,6 @@ class PcmCaller(CallerDefaults):
         self._says_end = _switch(options, "end")
         self._in_call = False
         self._user_speaks = False
-        self._replies = ImpliedReplies()
         self._samples = Samples()
 
     @property
@@ -96,16 +95,6 @@ class PcmCaller(CallerDefaults):
         """The user is done: told, or to be heard by the silence that follows."""
         was_open, self._user_speaks = self.user_stream_open, False
         return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
-
-    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; audio that comes from now on is another reply."""
-        self._replies.finished(stream_id)
-        return []
-
-    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; audio that comes from now on is another reply."""
-        self._replies.finished(stream_id)
-        return []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
         """End a turn that is open; the call ends with the socket."""
@@ -213,9 +202,7 @@ def _is_final(members: Members) -> bool:
 
 def _check_settings(settings: CallerSettings) -> None:
     settings.check_options("Plain PCM", _OPTIONS)
-    for media in settings.formats:
-        if media not in FORMATS:
-            raise ValueError(f"Plain PCM knows no audio format {media!r}; known are {', '.join(FORMATS)}.")
+    check_formats("Plain PCM", settings.formats, FORMATS)
 
 
 def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:

@@ -9,10 +9,9 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, ProtocolError, UtcNow
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, ProtocolError, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.defaults import CallerDefaults
-from tui.protocols.implied_replies import ImpliedReplies
+from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Message, cut, strip_wav_header
 from tui.protocols.twilio.faults import ServerFaults
 from tui.protocols.twilio.wire import FORMATS, MULAW, MULAW_8K, SID, TwilioMessage, outgoing
@@ -29,7 +28,7 @@ _LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
 """5 ms at one end of the scale: what a server takes for silence that thinks in PCM."""
 
 
-class TwilioCaller(CallerDefaults):
+class TwilioCaller(ImplyingCaller):
     """The place of Twilio in one call.
 
     ``settings.params`` become the stream's custom parameters. Options: ``account_sid``, ``call_sid`` (34
@@ -37,6 +36,7 @@ class TwilioCaller(CallerDefaults):
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        super().__init__()
         _check_settings(settings)
         self._params = dict(settings.params)
         self._stream_sid = _new_sid("MZ", new_id)
@@ -46,7 +46,6 @@ class TwilioCaller(CallerDefaults):
         self._sequence_number = 0
         self._frames_sent = 0
         self._rest = b""
-        self._replies = ImpliedReplies()
         self._marks: deque[str] = deque()
         self._any_mark = False
         self._faults = ServerFaults(self._stream_sid)
@@ -93,22 +92,12 @@ class TwilioCaller(CallerDefaults):
         pressed = [{"track": "inbound_track", "digit": digit} for digit in digits]
         return [self._message("dtmf", f"dtmf {key['digit']}", key) for key in pressed]
 
-    def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; audio that comes from now on is another reply."""
-        self._replies.finished(stream_id)
-        return []
-
     def mark_reached(self, name: str) -> list[Outgoing]:
         """Echo a mark; nothing for a mark that was never set."""
         if not self._in_call or name not in self._marks:
             return []
         self._marks.remove(name)
         return [self._message("mark", f"mark reached: {name}", {"name": name})]
-
-    def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; audio that comes from now on is another reply."""
-        self._replies.finished(stream_id)
-        return []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
         """Say that the call has ended; nothing is sent afterwards."""
@@ -220,9 +209,7 @@ def _check_settings(settings: CallerSettings) -> None:
     for name, value in settings.options.items():
         if not (SID.fullmatch(value) and value.startswith(_SID_OPTIONS[name])):
             raise ValueError(f"The option {name} is {_SID_OPTIONS[name]} and 32 lower-case hex digits.")
-    for media in settings.formats:
-        if media not in FORMATS:
-            raise ValueError(f"Twilio knows no audio format {media!r}; the only one is {MULAW}.")
+    check_formats("Twilio", settings.formats, FORMATS)
     for name, value in settings.params.items():
         if len(name) + len(value) > _MAX_PARAMETER_CHARS:
             limit = f"name and value together have at most {_MAX_PARAMETER_CHARS} characters"
