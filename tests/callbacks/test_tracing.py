@@ -132,7 +132,7 @@ async def test_the_switch_measures_what_is_registered_before_and_after() -> None
     manager.register_callback("event", before)
     chain.add_callback(MockCallback(name="step"))
     manager.trigger("event", 1)
-    chain.execute(1)
+    await chain.execute_chain(1)
 
     callback_tracing.enable()
     assert callback_tracing.enabled
@@ -140,12 +140,12 @@ async def test_the_switch_measures_what_is_registered_before_and_after() -> None
     await manager.trigger_callbacks("event", 2)
     manager.trigger("event", 3)
     await manager.drain()
-    chain.execute(1)
+    await chain.execute_chain(1)
     await chain.execute_chain(1)
     callback_tracing.disable()
     manager.trigger("event", 4)
     await manager.drain()
-    chain.execute(1)
+    await chain.execute_chain(1)
 
     assert {key: row.calls for key, row in rows().items()} == {
         ("event", "before"): 2,

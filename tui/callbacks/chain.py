@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from tui.callbacks.errors import ErrorReporter, default_reporter
-from tui.callbacks.execution import ISOLATED, is_cancellation, is_coroutine_callback, maybe_await
+from tui.callbacks.execution import ISOLATED, is_cancellation, maybe_await
 from tui.callbacks.registration import Registration
 from tui.callbacks.tracing import callback_tracing
 from tui.callbacks.types import Callback
@@ -27,13 +26,7 @@ class CallbackChain:
         self.reporter = reporter
         self._lock = threading.RLock()
         self._steps: tuple[Registration, ...] = ()
-        self._plain = True
         callback_tracing.adopt(self)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether ``execute`` will do: no step is known to be a coroutine callback."""
-        return self._plain
 
     def add_callback(self, callback: Callback) -> Registration:
         """Make ``callback`` the last step."""
@@ -58,21 +51,6 @@ class CallbackChain:
                 break
         return result
 
-    def execute(self, initial_data: Any) -> Any:
-        """Run the steps in this thread, without a loop, and return the last good value.
-
-        A step that wants to be awaited has failed here: ask ``is_plain`` before.
-        """
-        result = initial_data
-        for step in self._steps:
-            try:
-                if step.active:
-                    result = _not_awaitable(step.call(result))
-            except ISOLATED as error:
-                self._failed(step, error)
-                break
-        return result
-
     def traceable(self) -> list[tuple[str, str]]:
         """Event and name of each step, for the tracing switch."""
         return [(step.event, step.name) for step in self._steps]
@@ -86,7 +64,6 @@ class CallbackChain:
         for step in steps:
             step.prepare()
         self._steps = steps
-        self._plain = not any(is_coroutine_callback(step.callback) for step in steps)
 
     def _remove(self, registration: Registration) -> bool:
         with self._lock:
@@ -100,11 +77,3 @@ class CallbackChain:
         if is_cancellation(error):
             raise error
         self.reporter.report(error, callback=step.name, event=self.name)
-
-
-def _not_awaitable(value: object) -> object:
-    if isawaitable(value):
-        if iscoroutine(value):
-            value.close()
-        raise TypeError("its result has to be awaited, but this run of the chain cannot wait")
-    return value

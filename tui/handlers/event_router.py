@@ -1,4 +1,4 @@
-"""EventRouter: one handler for each type of event. What is of no known type is counted, never fatal."""
+"""EventRouter: one handler for each type of event. One of no known type is counted, never fatal."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ class EventRouter:
         self.realtime_handlers: dict[str, RealtimeHandler] = {}
         self.unknown: Counter[str] = Counter()
         """Events of a type nobody knows, by that type."""
-        self.unhandled: Counter[str] = Counter()
-        """Events of a known type that has no handler."""
 
     def register_telephony_handler(self, event_type: TelephonyEventType, handler: TelephonyHandler) -> None:
         """Register the handler of a telephony event; it replaces an earlier one."""
@@ -48,8 +46,6 @@ class EventRouter:
             self._count_unknown(name)
         elif handler := self.telephony_handlers.get(event_type):
             await safe_callback_execution(handler, data, f"{event_type} event")
-        else:
-            self.unhandled[event_type] += 1
 
     async def handle_realtime_event(self, data: Mapping[str, Any]) -> None:
         """Run the handler of a realtime event, named by its ``type``."""

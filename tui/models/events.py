@@ -285,8 +285,6 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     """User: when the block with the edge's sample came out of the device's callback."""
     sent_ns: Instant | None = None
     """User: when that block was given to the socket; None when it was not sent."""
-    late_ms: float = 0.0
-    """How long the edge had been known when it was told beyond what its proof takes."""
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
