@@ -147,6 +147,18 @@ async def test_the_newest_of_two_lines_is_spoken_and_a_stop_counts_too() -> None
     assert not audio.capture.speaking
 
 
+async def test_a_stop_holds_while_the_line_to_be_spoken_is_still_read() -> None:
+    audio = await lines_only(lines=[line_of(line.path) for line in caller_lines()[:1]])
+    audio.prepare_capture(PCM_16K)
+    starting = asyncio.ensure_future(audio.start_capture(silent=False))
+    await asyncio.sleep(0)
+    await audio.stop_capture()
+    await starting
+    assert not audio.capture.delivering
+    assert not audio.capture.speaking
+    await audio.close()
+
+
 async def test_an_unreadable_line_is_an_error_and_no_end(tmp_path: Path) -> None:
     audio = await lines_only()
     await audio.capture.speak(line_of(tmp_path / "missing.wav"))

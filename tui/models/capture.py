@@ -85,6 +85,8 @@ class Capture:
         self._asked: CallerLine | None = None
         """The line that is being read."""
         self._spoken: CallerLine | None = None
+        self._wishes = 0
+        """How often it was started or stopped: the newest wish holds, also over one that waits for a file."""
         self._microphone: Microphone | None = None
         self._source: Source | None = None
         """What delivered the block before."""
@@ -137,8 +139,12 @@ class Capture:
         if self._microphone is None:
             self.prepare(self.format)
         assert self._microphone is not None
+        self._wishes += 1
+        wish = self._wishes
         if not silent and self._found.input is not InputKind.DEVICE:
             await self._speak_next_line()
+        if wish != self._wishes:
+            return
         try:
             await self._microphone.start(silent=silent)
         except AudioDeviceError as error:
@@ -153,6 +159,7 @@ class Capture:
 
     async def stop(self) -> None:
         """Deliver no more blocks, and give back the microphone."""
+        self._wishes += 1
         self.stop_speaking()
         if self._microphone is not None:
             await self._microphone.stop()
