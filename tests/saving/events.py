@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from hypothesis import strategies as st
@@ -21,10 +22,13 @@ def _values(annotation: Any) -> st.SearchStrategy[Any]:
         return st.floats(allow_nan=False, allow_infinity=False)
     if annotation is int:
         return st.integers(-(2**63), 2**63 - 1)
+    if get_origin(annotation) is Annotated:
+        (bounds,) = annotation.__metadata__
+        return st.integers(bounds.ge, bounds.le)
+    if get_origin(annotation) in (UnionType, Union):
+        return st.one_of([_values(each) for each in get_args(annotation)])
     if annotation == dict[str, float]:
         return st.dictionaries(st.text(), _values(float), max_size=3)
-    if annotation == float | None:
-        return st.none() | _values(float)
     return st.from_type(annotation)
 
 

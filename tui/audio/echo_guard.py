@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from tui.audio.levels import measure
-from tui.audio.pcm import frames_to_ns
+from tui.audio.pcm import frames_to_ns, is_zero
 
 GATE_DBFS = -50.0
 HANG_OVER_NS = 250_000_000
@@ -93,5 +93,5 @@ class EchoGate(PlayedAhead):
                 self._shut_until_ns = played.end_ns + HANG_OVER_NS
         if end_ns - frames_to_ns(len(pcm) // 2, rate) >= self._shut_until_ns:
             return pcm
-        self.held_blocks += any(pcm)
+        self.held_blocks += not is_zero(pcm)
         return bytes(len(pcm))

@@ -23,7 +23,7 @@ from tui.audio.resample import resample_floats
 
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _RATES = range(1_000, 768_001)
-_HEADER_BYTES = 44
+HEADER_BYTES = 44
 _MAX_FORMAT_BYTES = 1024
 _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
 
@@ -211,6 +211,14 @@ def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] 
     )
 
 
+def pcm_header(rate: int, channels: int, data_bytes: int) -> bytes:
+    """What stands before so many bytes of 16-bit samples, interleaved, in a WAV file."""
+    frame_bytes = 2 * channels
+    form = struct.pack("<HHIIHH", _PCM, channels, rate, rate * frame_bytes, frame_bytes, 16)
+    parts = (b"RIFF", 36 + data_bytes, b"WAVE", b"fmt ", len(form), form, b"data", data_bytes)
+    return struct.pack("<4sI4s4sI16s4sI", *parts)
+
+
 class WavWriter(_Closing):
     """A 16-bit mono WAV file that is whole and valid after every write, so that a crash loses nothing.
 
@@ -239,12 +247,10 @@ class WavWriter(_Closing):
         data_bytes = self.frames * 2 + len(pcm)
         if data_bytes > _MAX_DATA_BYTES:
             raise AudioFileError(f"{self.path} is full: a WAV file ends at 4 GB.")
-        riff = struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
-        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, self.rate, self.rate * 2, 2, 16)
         with self._sentence():
             # The header last: it never promises what is not there yet.
-            self._write_at(_HEADER_BYTES + self.frames * 2, pcm)
-            self._write_at(0, riff + form + struct.pack("<4sI", b"data", data_bytes))
+            self._write_at(HEADER_BYTES + self.frames * 2, pcm)
+            self._write_at(0, pcm_header(self.rate, 1, data_bytes))
         self.frames += len(pcm) // 2
 
     def close(self) -> None:

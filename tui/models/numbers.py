@@ -13,6 +13,11 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
 
 
+def seconds(length_ms: float | None) -> str:
+    """How long somebody spoke, or did not."""
+    return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
+
+
 def count(value: float) -> str:
     """How many, exact while that is short."""
     if not abs(value) >= 10_000:

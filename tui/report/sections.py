@@ -71,8 +71,8 @@ def figures(content: Content) -> Markup:
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
         _tile("Errors", str(m.errors), f"findings {m.findings}", warns=m.errors > 0),
         _tile("Kinds of loss", str(len(faults)), ", ".join(faults), warns=m.lost),
-        _tile("Talk", _seconds(m.user_talk_ms), f"agent {_seconds(m.agent_talk_ms)}"),
-        _tile("Both at once", _seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
+        _tile("Talk", numbers.seconds(m.user_talk_ms), f"agent {numbers.seconds(m.agent_talk_ms)}"),
+        _tile("Both at once", numbers.seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
         _tile("Round trip", numbers.milliseconds(m.round_trip_ms), "of the last websocket ping"),
         _tile(
             "Messages",
@@ -117,7 +117,7 @@ def troubles(content: Content) -> Markup:
             numbers.milliseconds(barge_in.stop_ms),
             numbers.milliseconds(barge_in.silence_ms),
             numbers.milliseconds(barge_in.talk_over_ms),
-            _seconds(barge_in.unheard_ms),
+            numbers.seconds(barge_in.unheard_ms),
         )
         for barge_in in m.barge_ins
     ]
@@ -126,7 +126,7 @@ def troubles(content: Content) -> Markup:
         (_at(content, each.at_ns), each.path, describe(each).summary, each.hint)
         for each in content.conditions[:_MOST_LISTED]
     ]
-    dead_air = [(_at(content, each.at_ns), _seconds(each.length_ms)) for each in m.dead_air]
+    dead_air = [(_at(content, each.at_ns), numbers.seconds(each.length_ms)) for each in m.dead_air]
     barge_in_heads = (
         "At",
         "Kind",
@@ -178,10 +178,10 @@ def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequen
         "tr",
         element("th", _seek(content, began_ns, str(turn.number)), scope="row"),
         element("td", *words, class_="words"),
-        element("td", _seconds(turn.user_speech_ms), class_="figure"),
+        element("td", numbers.seconds(turn.user_speech_ms), class_="figure"),
         element("td", numbers.milliseconds(turn.response_latency_ms), class_="figure strong"),
         element("td", _bar(turn, longest_ms), class_="bar"),
-        element("td", _seconds(turn.agent_speech_ms), class_="figure"),
+        element("td", numbers.seconds(turn.agent_speech_ms), class_="figure"),
     )
 
 
@@ -325,7 +325,3 @@ def _seek(content: Content, at_ns: int | None, label: str) -> Markup:
 
 def _seek_s(at_s: float) -> Markup:
     return element("button", f"{at_s:.1f} s", type="button", data_seek=f"{at_s:.3f}", class_="at")
-
-
-def _seconds(length_ms: float | None) -> str:
-    return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from tui.audio.pcm import frames_to_ns, samples_of
+from tui.audio.pcm import frames_to_ns, is_zero, samples_of
 from tui.audio.resample import LiveResampler
 
 LOOK_AHEAD_NS = 300_000_000
@@ -120,7 +120,7 @@ class TrackPlacer:
 
 
 def _peak(pcm: bytes) -> int:
-    if pcm.count(0) == len(pcm):
+    if is_zero(pcm):
         return 0
     samples = samples_of(pcm)
     return max(int(samples.max()), -int(samples.min()))

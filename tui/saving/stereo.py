@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import struct
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.audio.pcm import samples_of
+from tui.audio.pcm import is_zero, samples_of
+from tui.audio.wav import HEADER_BYTES, pcm_header
 
-HEADER_BYTES = 44
 _FRAME_BYTES = 4
 _MAX_FRAMES = (0xFFFF_FFFF - 36) // _FRAME_BYTES
 
@@ -49,7 +48,7 @@ class StereoFile:
         """Write samples of one track from that frame on; those before the beginning are left out."""
         if frame < 0:
             pcm, frame = pcm[-2 * frame :], 0
-        if pcm.count(0) == len(pcm) and frame >= self._written_frames:
+        if is_zero(pcm) and frame >= self._written_frames:
             return  # beyond the end silence needs no writing
         if pcm:
             frames = self._read(frame, len(pcm) // 2)
@@ -91,9 +90,7 @@ class StereoFile:
 
     def _write_header(self, frames: int) -> None:
         data_bytes = frames * _FRAME_BYTES
-        riff = struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
-        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, self.rate, self.rate * _FRAME_BYTES, 4, 16)
-        _write_all(self._fd, riff + form + struct.pack("<4sI", b"data", data_bytes), 0)
+        _write_all(self._fd, pcm_header(self.rate, 2, data_bytes), 0)
         self.frames = frames
 
 

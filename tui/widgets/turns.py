@@ -104,7 +104,7 @@ class TurnsPane(RowsView):
         glyph, _, look = self._judged(turn)
         head = [
             (f"{turn.number:>{_NUMBER_CELLS}} ", "rows--muted"),
-            (f"{_seconds(turn.user_speech_ms):>6} ", "rows--plain"),
+            (f"{numbers.seconds(turn.user_speech_ms):>6} ", "rows--plain"),
             (f"{self._response(turn):>{_FIGURE_CELLS}} {glyph} ", look),
         ]
         if turn.response_latency_ms is None:
@@ -114,7 +114,7 @@ class TurnsPane(RowsView):
         return [
             *head,
             (bar_of(turn.parts, turn.response_latency_ms, self.thresholds.slow_ms, bar_cells), "rows--bar"),
-            (f" {_seconds(turn.agent_speech_ms):>6} ", "rows--plain"),
+            (f" {numbers.seconds(turn.agent_speech_ms):>6} ", "rows--plain"),
             (fit(self._words(turn), max(width - _HEAD_CELLS - bar_cells - 8, 0)), "rows--muted"),
         ]
 
@@ -178,7 +178,3 @@ def _percentiles(of: Percentiles) -> list[str]:
         f"p95 {numbers.milliseconds(of.p95_ms)}",
         f"worst {numbers.milliseconds(of.worst_ms)}",
     ]
-
-
-def _seconds(length_ms: float | None) -> str:
-    return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
