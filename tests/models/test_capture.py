@@ -9,6 +9,7 @@ import pytest
 from tests.audio.fake_sounddevice import FakeSoundDevice, device, invalid_rate
 from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
+from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
@@ -67,3 +68,19 @@ async def test_nothing_is_recorded_once_the_call_is_over(sound: FakeSoundDevice)
     await audio.start_capture(silent=False)
     assert len(sound.streams) == 1
     assert "close" in sound.streams[0].calls
+
+
+async def test_silence_that_the_program_was_too_late_to_make_is_counted() -> None:
+    now_ns = 1_000_000_000
+    audio = AudioManager(lambda: now_ns)
+    await audio.configure(input="none", output="none")
+    audio.prepare_capture(PCM_16K)
+    await audio.start_capture(silent=True)
+    captured = audio.captured()
+    await anext(captured)
+    now_ns += 5_000_000_000
+    made = [await anext(captured) for _ in range(50)]
+    lost = [event for event in audio.poll(now_ns) if isinstance(event, e.LossCounted)]
+    assert [(loss.loss, loss.count) for loss in lost] == [(e.Loss.CAPTURE_DROPPED, 200)]
+    assert made[-1].end_ns == now_ns
+    await audio.close()

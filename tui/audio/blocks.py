@@ -48,7 +48,6 @@ class CaptureHandoff:
         self, loop: asyncio.AbstractEventLoop, *, block_ms: float = 20, max_ms: float = 2_000
     ) -> None:
         self.dropped_blocks = 0
-        self.dropped_frames = 0
         self._loop = loop
         self._blocks: deque[Block] = deque()
         self._max_blocks = max(int(max_ms // block_ms), 1)
@@ -59,17 +58,20 @@ class CaptureHandoff:
         """Append a block, from PortAudio's thread; its samples are a copy of PortAudio's buffer."""
         if len(self._blocks) >= self._max_blocks:
             try:
-                oldest = self._blocks.popleft()
+                self._blocks.popleft()
             except IndexError:
                 pass  # the consumer came in between: nothing to drop
             else:
                 self.dropped_blocks += 1
-                self.dropped_frames += len(oldest.pcm) // 2
         self._blocks.append(block)
         if self._asleep:
             self._asleep = False
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
                 self._loop.call_soon_threadsafe(self._arrived.set)
+
+    def skip(self, blocks: int) -> None:
+        """Count blocks that were to come from the loop's clock, for which it was too late. From the loop."""
+        self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
         """Everything that waits, oldest first; possibly nothing. From the loop."""

@@ -37,6 +37,8 @@ class Microphone:
     A wish holds from the instant at which it is uttered: no sound is delivered once there is to be none. Devices
     follow, one change after the other: whoever opens or closes one holds the lock and looks, once it holds it and
     again when the device is open, at what is wished by then.
+
+    ``on_skipped`` is told how many blocks of silence fell due so long ago that they are not delivered any more.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Microphone:
         block_ms: int,
         spawn: Callable[..., asyncio.Task[None]],
         device: devices.Device | None = None,
+        on_skipped: Callable[[int], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.rate = rate
@@ -55,6 +58,7 @@ class Microphone:
         self._callback = callback
         self._block_ms = block_ms
         self._spawn = spawn
+        self._on_skipped = on_skipped
         self._clock_ns = clock_ns
         self._wish = _Wish.NOTHING
         self._closed = False
@@ -200,7 +204,10 @@ class Microphone:
     def _start_clock(self) -> None:
         if self._clocked is None:
             silence = partial(self._silence, Source(self.rate, from_device=False))
-            self._clocked = self._spawn(ClockedBlocks(self._block_ms, silence).run(), "microphone clock")
+            clock = ClockedBlocks(
+                self._block_ms, silence, on_skipped=self._on_skipped, clock_ns=self._clock_ns
+            )
+            self._clocked = self._spawn(clock.run(), "microphone clock")
 
     def _stop_clock(self) -> None:
         if self._clocked is not None:

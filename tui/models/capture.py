@@ -110,6 +110,7 @@ class Capture:
             block_ms=self._block_ms,
             spawn=spawn,
             device=self._found.input_device,
+            on_skipped=self.handoff.skip,
             clock_ns=self._clock_ns,
         )
 

@@ -82,7 +82,7 @@ class Loss(StrEnum):
     CAPTURE_OVERFLOW = "capture overflow"
     """PortAudio lost microphone samples; counted in blocks that carried the flag."""
     CAPTURE_DROPPED = "capture dropped"
-    """Blocks that the engine was too late to take, or that passed while the microphone was opened again."""
+    """Blocks that the engine was too late to take or to make, or that passed while a microphone was opened again."""
     UNSENT = "unsent"
     """User audio that no open user stream took while recording; counted in blocks."""
     WITHHELD = "withheld"
