@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
+from tui.protocols.audiocodes.marks import Marks
+from tui.protocols.audiocodes.offer import Offer
 from tui.protocols.audiocodes.streams import Replies, Reply, UserStream
 from tui.protocols.audiocodes.wire import (
-    DEFAULT_OFFER,
     FORMATS,
     SPEECH,
     audio_of,
@@ -18,9 +18,8 @@ from tui.protocols.audiocodes.wire import (
     each_activity,
     event_name,
     is_message,
-    mark_name,
 )
-from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow, check_formats
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing, wav_header
 
@@ -47,8 +46,6 @@ _EVENTS = (
     "speakerVerificationEnroll",
     "speakerVerificationVerify",
 )
-_MAX_MARKS = 1_000
-_MAX_MARK_CHARS = 4_096
 
 
 class _Call(Enum):
@@ -72,26 +69,23 @@ class AudioCodesCaller:
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._settings = settings
         self._options = _checked_options(settings)
-        check_formats("AudioCodes", settings.formats, FORMATS)
-        self._offer = settings.formats or DEFAULT_OFFER
+        self._offer = Offer(settings.formats)
         self._new_id = new_id
         self._utc_now = utc_now
         self._conversation_id = new_id()
         self._barge_in = settings.barge_in
         self._call = _Call.NEW
-        self._user_media = ""
         self._user_stream = UserStream()
         self._user_wants_stream = False
         self._awaits_reply = False
         self._wav_header_due = False
         self._replies = Replies()
-        self._marks: deque[tuple[str, Outgoing]] = deque(maxlen=_MAX_MARKS)
-        self._marks_seen = 0
+        self._marks = Marks(self._conversation_id)
 
     @property
     def user_format(self) -> AudioFormat | None:
         """What `user_audio` carries; None until it is agreed."""
-        return FORMATS.get(self._user_media)
+        return self._offer.user_format
 
     @property
     def user_stream_open(self) -> bool:
@@ -111,11 +105,11 @@ class AudioCodesCaller:
         return [
             self._message(
                 "session.initiate",
-                f"initiate, offering {', '.join(self._offer)}",
+                f"initiate, offering {', '.join(self._offer.names)}",
                 botName=self._settings.agent_name,
                 caller=self._settings.caller,
                 expectAudioMessages=True,
-                supportedMediaFormats=self._offer,
+                supportedMediaFormats=self._offer.names,
             )
         ]
 
@@ -180,11 +174,8 @@ class AudioCodesCaller:
 
     def mark_reached(self, name: str) -> list[Outgoing]:
         """Answer a mark; nothing for a mark that was never set."""
-        answer = next((mark for mark in self._marks if mark[0] == name), None)
-        if answer is None or self._call is not _Call.ACTIVE:
-            return []
-        self._marks.remove(answer)
-        return [answer[1]]
+        answer = self._marks.take_answer(name) if self._call is _Call.ACTIVE else None
+        return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Playback was flushed: the protocol has no word for it, but the reply needs no CLEAR any more."""
@@ -212,12 +203,12 @@ class AudioCodesCaller:
         if self._call not in (_Call.INITIATING, _Call.RESUMING):
             message.find("unexpected-session-accepted", "session.accepted came without a request; ignored.")
             return "accepted again"
-        media = self._agreed_media(message)
+        media = self._offer.accepted(message)
         if media not in FORMATS:
             reason = f"The agent accepted the audio format {cut(media, 60)}, which is none of the protocol's."
             message.event(Type.SESSION_ERROR, reason=reason, code="unknown-format", fatal=True)
             return f"accepted {media}, an unknown format"
-        self._user_media = media
+        self._offer.agreed = media
         if self._call is _Call.RESUMING:
             self._close_reply(message, reason="connection lost")
         else:
@@ -256,7 +247,7 @@ class AudioCodesCaller:
         if not self._user_stream.started():
             message.find("unexpected-user-stream-started", "userStream.started answers no userStream.start.")
             return "user stream started again"
-        self._wav_header_due = self._user_media.startswith("wav/")
+        self._wav_header_due = self._offer.agreed.startswith("wav/")
         message.event(Type.USER_STREAM_STARTED, format=self.user_format)
         return "user stream started"
 
@@ -291,7 +282,7 @@ class AudioCodesCaller:
         stream_id = message.ident("streamId", required=True)
         self._check_play_start(message, stream_id)
         self._close_reply(message, reason="overlapped")
-        reply, text = Reply(stream_id, self._play_media(message)), message.text("altText")
+        reply, text = Reply(stream_id, self._offer.of_reply(message)), message.text("altText")
         self._begin_reply(message, reply, text)
         return f"{stream_id} starts, {reply.media}" + (f": {text}" if text else "")
 
@@ -313,16 +304,9 @@ class AudioCodesCaller:
         return f"{stream_id} complete"
 
     def _on_mark(self, message: Message) -> str:
-        self._marks_seen += 1
-        name = mark_name(message) or f"mark {self._marks_seen}"
-        body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
-        answer = outgoing(body, f"mark reached: {name}")
-        if len(answer.frame) > _MAX_MARK_CHARS:
-            message.find(
-                "mark-too-long", f"A mark of more than {_MAX_MARK_CHARS} characters is not answered."
-            )
+        name, answered = self._marks.set(message)
+        if not answered:
             return f"mark too long: {name}"
-        self._marks.append((name, answer))
         reply = self._replies.latest
         message.event(Type.MARK, stream_id=reply.stream_id if reply else "", text=name)
         return f"mark set: {name}"
@@ -409,7 +393,7 @@ class AudioCodesCaller:
         message.find("chunk-outside-stream", fault)
         if reply:
             return reply
-        stray = Reply(stream_id, latest.media if latest else self._assumed_media)
+        stray = Reply(stream_id, latest.media if latest else self._offer.assumed)
         if not is_open:
             self._begin_reply(message, stray)
         return stray
@@ -433,36 +417,6 @@ class AudioCodesCaller:
             message.find("overlapping-play-streams", text)
         elif latest and latest.stream_id == stream_id:
             message.find("stream-id-reused", f"The streamId {cut(stream_id)} was used before in this call.")
-
-    def _agreed_media(self, message: Message) -> str:
-        media = message.text("mediaFormat").lower()
-        if not media and self._user_media:
-            return self._user_media
-        if not media:
-            text = f"session.accepted names no mediaFormat; {self._offer[0]} is assumed."
-            message.find("missing-member", text)
-            return self._offer[0]
-        self._check_offered(message, media)
-        return media
-
-    def _play_media(self, message: Message) -> str:
-        media = message.text("mediaFormat", required=True).lower()
-        if media in FORMATS:
-            self._check_offered(message, media)
-            return media
-        if media:
-            text = f"{cut(media, 60)} is no format of the protocol; {self._assumed_media} is assumed."
-            message.find("unknown-format", text)
-        return self._assumed_media
-
-    def _check_offered(self, message: Message, media: str) -> None:
-        if media not in self._offer:
-            text = f"{cut(media, 60)} was not offered; the offer was {', '.join(self._offer)}."
-            message.find("format-not-offered", text)
-
-    @property
-    def _assumed_media(self) -> str:
-        return self._user_media or self._offer[0]
 
     # Messages to the agent.
 

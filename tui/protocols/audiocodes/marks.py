@@ -1,0 +1,43 @@
+"""Marks: those the agent has set, each with the answer that is due when it is reached."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tui.protocols.audiocodes.wire import mark_name
+from tui.protocols.base import Outgoing
+from tui.protocols.json_frames import Message, outgoing
+
+_MAX_MARKS = 1_000
+_MAX_MARK_CHARS = 4_096
+
+
+class Marks:
+    """The newest of them; an answer has everything that the mark had."""
+
+    def __init__(self, conversation_id: str) -> None:
+        self._conversation_id = conversation_id
+        self._waiting: deque[tuple[str, Outgoing]] = deque(maxlen=_MAX_MARKS)
+        self._seen = 0
+
+    def set(self, message: Message) -> tuple[str, bool]:
+        """The agent sets one: what it is called, and whether it will be answered."""
+        self._seen += 1
+        name = mark_name(message) or f"mark {self._seen}"
+        body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
+        answer = outgoing(body, f"mark reached: {name}")
+        if len(answer.frame) > _MAX_MARK_CHARS:
+            message.find(
+                "mark-too-long", f"A mark of more than {_MAX_MARK_CHARS} characters is not answered."
+            )
+            return name, False
+        self._waiting.append((name, answer))
+        return name, True
+
+    def take_answer(self, name: str) -> Outgoing | None:
+        """The answer to a mark that was reached; None where it was never set."""
+        reached = next((mark for mark in self._waiting if mark[0] == name), None)
+        if reached is None:
+            return None
+        self._waiting.remove(reached)
+        return reached[1]

@@ -1,0 +1,58 @@
+"""Offer: the audio formats a caller offers, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.audiocodes.wire import DEFAULT_OFFER, FORMATS
+from tui.protocols.base import check_formats
+from tui.protocols.json_frames import Message, cut
+
+
+class Offer:
+    """Which formats were offered, which one was agreed, and which one a reply is in. Raises `ValueError`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        check_formats("AudioCodes", names, FORMATS)
+        self.names = tuple(names) or DEFAULT_OFFER
+        self.agreed = ""
+        """What the user's audio is sent in; empty before the agent has accepted."""
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """The same, as a format."""
+        return FORMATS.get(self.agreed)
+
+    @property
+    def assumed(self) -> str:
+        """What audio is in where the agent does not say it so that it can be understood."""
+        return self.agreed or self.names[0]
+
+    def accepted(self, message: Message) -> str:
+        """What `session.accepted` names, known or not; what was agreed before where it names none."""
+        media = message.text("mediaFormat").lower()
+        if not media and self.agreed:
+            return self.agreed
+        if not media:
+            text = f"session.accepted names no mediaFormat; {self.names[0]} is assumed."
+            message.find("missing-member", text)
+            return self.names[0]
+        self._check_offered(message, media)
+        return media
+
+    def of_reply(self, message: Message) -> str:
+        """What `playStream.start` names, or what has to be assumed."""
+        media = message.text("mediaFormat", required=True).lower()
+        if media in FORMATS:
+            self._check_offered(message, media)
+            return media
+        if media:
+            text = f"{cut(media, 60)} is no format of the protocol; {self.assumed} is assumed."
+            message.find("unknown-format", text)
+        return self.assumed
+
+    def _check_offered(self, message: Message, media: str) -> None:
+        if media not in self.names:
+            text = f"{cut(media, 60)} was not offered; the offer was {', '.join(self.names)}."
+            message.find("format-not-offered", text)
