@@ -250,8 +250,8 @@ class LiveSession:
         for watches in count():
             # What the watch itself takes makes the loop late as well.
             due_ns = self._clock_ns() + _WATCH_INTERVAL_NS
-            resting = watches % _REST_WATCHES
-            if not resting or self.audio.moving:
+            all_of_it = watches % _REST_WATCHES == 0
+            if all_of_it or self.audio.moving:
                 await self._agent_audio.end_dry_reply()
                 self._agent_audio.tell()
                 self._answers.poll()
@@ -259,7 +259,7 @@ class LiveSession:
                 self._count_failed_callbacks()
                 self._log.tell_counts()
                 self.journal.tell_losses()
-            if not resting:
+            if all_of_it:
                 self._telemetry(self._self_check.telemetry(self.audio, self._user_audio.pace))
             await asyncio.sleep(max(due_ns - self._clock_ns(), 0) / 1e9)
             self._self_check.woke(due_ns)
