@@ -1,10 +1,15 @@
-"""Files of the user's that are never seen half written."""
+"""Files of the user's: where they are, and how they are never seen half written."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+
+def path_of(text: str) -> Path:
+    """A path as it is written, ``~`` and ``~user`` too; that of a user there is none of stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - the other one raises RuntimeError
 
 
 def private_folder(path: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tui import given
+from tui.files import path_of
 from tui.options import Sentence, check_terminal, option
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
     if output == "-":
         sys.stdout.buffer.write(page)
         return
-    path = Path(output).expanduser() if output else beside
+    path = path_of(output) if output else beside
     try:
         write_atomically(path, page)
     except OSError as error:

@@ -140,6 +140,8 @@ def test_what_steers_a_terminal_is_made_visible(file: Path) -> None:
 def test_a_file_that_cannot_be_read_is_a_sentence(file: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such settings file"):
         read_settings(str(file))
+    with pytest.raises(SettingsError, match="there is no such settings file"):
+        read_settings("~nobody-of-this-name/config.toml")
     file.mkdir()
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         read_settings(str(file))

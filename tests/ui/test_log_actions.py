@@ -347,7 +347,7 @@ async def test_an_export_that_cannot_be_says_why_and_stays_open(
         for name, reason in (
             (str(path), "exists already"),
             ("", "Write the name"),
-            ("~nobody-of-this-name/x", "cannot be the name"),
+            ("~nobody-of-this-name/x", "cannot be written"),
             (str(tmp_path / "no" / "x.csv"), "cannot be written"),
         ):
             screen.path.value = name

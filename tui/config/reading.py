@@ -20,6 +20,7 @@ from tui.config.model import (
     Thresholds,
 )
 from tui.config.strict import SettingsError, did_you_mean, quoted, to_struct, to_value
+from tui.files import path_of
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
 """Names the file to read instead of the user's own."""
@@ -62,7 +63,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 def settings_path(named: str | None = None) -> Path:
     """Where the settings file is: as ``named`` by a flag, by the environment, or the user's own."""
     path = named or os.environ.get(FILE_VARIABLE)
-    return Path(path).expanduser() if path else user_config_path("opusagent-tui") / "config.toml"
+    return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
 
 def read_settings(named: str | None = None) -> SettingsInForce:
@@ -180,8 +181,7 @@ def _at(table: object, folder: Path) -> object:
     if not isinstance(table, dict):
         return table
     return {
-        key: str(folder / Path(value).expanduser()) if _is_path(key, value) else value
-        for key, value in table.items()
+        key: str(folder / path_of(value)) if _is_path(key, value) else value for key, value in table.items()
     }
 
 

@@ -1,6 +1,6 @@
 """The wire protocols this program speaks: its own, those of installed packages, and single files.
 
-Importing this module loads none of them, and nothing but the standard library.
+Importing this module loads none of them, and of others nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from tui.files import path_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -53,7 +55,7 @@ def protocol_named(name_or_path: str) -> Protocol:
     A file is run anew each time. A package cannot replace a protocol of this program.
     """
     if name_or_path.endswith(".py"):
-        return _from_file(Path(name_or_path).expanduser())
+        return _from_file(path_of(name_or_path))
     if location := BUILT_IN.get(name_or_path):
         module, _, constant = location.partition(":")
         return _checked(getattr(import_module(module), constant), location)

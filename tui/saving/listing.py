@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui.files import path_of
 from tui.models.metrics import SessionMetrics
 from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
 from tui.saving.reading import is_running, outcome_of, read_record_file
@@ -82,7 +83,7 @@ def find_session(parent: Path, path: Path, *, guess: bool = True) -> Path:
     if path.exists():
         return path
     if path.parent != Path():
-        parent = path.parent.expanduser()
+        parent = path_of(str(path.parent))
     names = [folder.name for folder in session_folders(parent)]
     if guess and path.name == LATEST:
         newest = list_sessions(parent)

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
 from tui.bridge import Bridge
+from tui.files import path_of
 from tui.models.event_view import EventView
 from tui.models.export import Export, ExportError, ExportFormat, Selection, everything, marked
 from tui.models.text import one_line
@@ -121,7 +122,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             self._export = Export(
                 self.bridge.log,
                 self._selection(),
-                Path(self.path.value.strip()).expanduser(),
+                path_of(self.path.value.strip()),
                 ExportFormat(self.format.chosen),
                 marks=self.view.marks,
                 raw=self.bridge.raw_message if self.raw.chosen == "yes" else None,
@@ -129,7 +130,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             )
         except ExportError as error:
             self._tell(str(error))
-        except (ValueError, RuntimeError) as error:  # a name with a null character; no such user behind ~
+        except ValueError as error:  # a null character
             self._tell(f"This cannot be the name of a file: {error}.")
         else:
             self._export.add_progress_callback(self._progressed)
