@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 
 from textual.app import App
@@ -23,6 +24,9 @@ _TOOLS = (
     ("TMUX", ("tmux", "load-buffer", "-w", "-")),
 )
 
+_feeding = threading.Lock()
+"""What was copied last is fed last."""
+
 
 def copy(app: App[object], what: str, text: str) -> None:
     """Copy a text, and say in a toast what it was and how long. Does not wait for the tool."""
@@ -32,7 +36,7 @@ def copy(app: App[object], what: str, text: str) -> None:
     tool = clipboard_tool(os.environ)
     told = f"Copied the {what}: {len(text):,} character{'' if len(text) == 1 else 's'}."
     if tool:
-        app.run_worker(_feed(tool, text), group="clipboard", exclusive=True, exit_on_error=False)
+        threading.Thread(target=_feed, args=(tool, text), name="clipboard", daemon=True).start()
     elif len(text.encode()) > TERMINALS_TAKE_BYTES:
         told += " There is no tool for the clipboard here, and many terminals take no more than 75 kB."
     app.notify(one_line(told, 300), markup=False)
@@ -47,17 +51,17 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
     return next(found, ())
 
 
-async def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Give it the text; the tool may go on holding the clipboard when the program has ended."""
-    nowhere = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *tool, stdin=asyncio.subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+def _feed(tool: tuple[str, ...], text: str) -> None:
+    """Give it the text, on a thread of its own; it may go on holding the clipboard when the program has ended."""
+    nowhere = subprocess.DEVNULL
+    # Where there is none after all, or it hangs, the terminal has the text all the same.
+    with _feeding, contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            tool,
+            input=text.encode(),
+            stdout=nowhere,
+            stderr=nowhere,
+            start_new_session=True,
+            timeout=TIMEOUT_S,
+            check=False,
         )
-    except OSError:
-        return  # the terminal has it all the same
-    try:
-        await asyncio.wait_for(process.communicate(text.encode()), TIMEOUT_S)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
