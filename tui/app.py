@@ -24,7 +24,7 @@ from tui.config.model import Settings
 from tui.config.targets import Listed
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
-from tui.models.outcome import Outcome
+from tui.models.exit_code import ExitCode
 from tui.models.playhead import Playhead
 from tui.models.target import Target
 from tui.models.text import one_line
@@ -395,5 +395,5 @@ def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda
         on_leave(app.memory)
     if app.crash_report:
         sys.stderr.write(app.crash_report + "\n")
-        return Outcome.CRASHED
+        return ExitCode.CRASHED
     return app.return_code or 0

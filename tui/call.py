@@ -16,9 +16,9 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.capture import line_of
 from tui.models.describe import UNLISTED, Level, describe
+from tui.models.exit_code import ExitCode
 from tui.models.json_text import json_of
 from tui.models.metrics import SessionMetrics
-from tui.models.outcome import Outcome
 from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.models.text import one_line
@@ -130,7 +130,7 @@ async def call(
     show: Callable[[e.SessionEvent], None],
     tell: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
-) -> Outcome:
+) -> ExitCode:
     """Hold the call. ``show`` gets every event, ``tell`` a sentence on what the outcome rests on.
 
     Raises `ValueError` for settings the protocol does not have.
@@ -179,7 +179,7 @@ async def call(
             loop.remove_signal_handler(number)
     summary(session.state.metrics)
     if interrupted.is_set():
-        return Outcome.INTERRUPTED
+        return ExitCode.INTERRUPTED
     return _judge(session.state, watch, script, unanswered, tell)
 
 
@@ -213,44 +213,44 @@ def _judge(
     script: Script,
     unanswered: bool,
     tell: Callable[[str], None],
-) -> Outcome:
+) -> ExitCode:
     metrics, fatal = state.metrics, state.fatal_error
     if fatal is not None:
         message = one_line(fatal.message)
         tell(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
-        return state.outcome
+        return state.exit_code
     if any(error.source == "audio" for error in watch.errors):
         tell(one_line(next(error.message for error in watch.errors if error.source == "audio")))
-        return Outcome.USAGE
+        return ExitCode.USAGE
     if unanswered:
-        return Outcome.NOT_ANSWERED
+        return ExitCode.NOT_ANSWERED
     broken = [error for error in watch.errors if error.source == "protocol" or error.code in _UNHEARABLE]
     if broken:
         tell(one_line(broken[0].message))
-        return Outcome.PROTOCOL_ERROR
+        return ExitCode.PROTOCOL_ERROR
     if watch.unfinished:
         of_them = "a reply that it" if watch.unfinished == 1 else f"{watch.unfinished} replies that it"
         tell(f"The agent began {of_them} never said to be complete.")
-        return Outcome.PROTOCOL_ERROR
+        return ExitCode.PROTOCOL_ERROR
     if script.strict and (metrics.errors or metrics.findings):
         tell(f"{metrics.errors} errors and {metrics.findings} findings were told; --strict allows none.")
-        return Outcome.PROTOCOL_ERROR
+        return ExitCode.PROTOCOL_ERROR
     return _judge_latency(metrics, script, tell)
 
 
-def _judge_latency(metrics: SessionMetrics, script: Script, tell: Callable[[str], None]) -> Outcome:
+def _judge_latency(metrics: SessionMetrics, script: Script, tell: Callable[[str], None]) -> ExitCode:
     limit_ms = script.max_response_ms
     if limit_ms is None or not script.say:
-        return Outcome.FINE
+        return ExitCode.FINE
     latencies_ms = metrics.response_latencies_ms
     if not latencies_ms:
         tell("No response latency could be measured, so the limit is not shown to hold.")
-        return Outcome.LIMIT_EXCEEDED
+        return ExitCode.LIMIT_EXCEEDED
     worst_ms = max(latencies_ms)
     if worst_ms > limit_ms:
         tell(f"The slowest response took {worst_ms:.0f} ms; the limit is {limit_ms:g} ms.")
-        return Outcome.LIMIT_EXCEEDED
-    return Outcome.FINE
+        return ExitCode.LIMIT_EXCEEDED
+    return ExitCode.FINE
 
 
 class Printer:
@@ -280,11 +280,11 @@ class Printer:
         else:
             self._echo(metrics_line(metrics))
 
-    def refused(self, message: str, outcome: Outcome) -> None:
+    def refused(self, message: str, code: ExitCode) -> None:
         """Print, for machines, why there is no call; nothing was printed before."""
         if self._as_json:
-            error = {"event": "error", "source": "call", "code": outcome.name.lower(), "message": message}
-            self._echo(json_of({**error, "fatal": True, "exit_code": outcome}).decode())
+            error = {"event": "error", "source": "call", "code": code.name.lower(), "message": message}
+            self._echo(json_of({**error, "fatal": True, "exit_code": code}).decode())
 
 
 def event_line(event: e.SessionEvent, began_ns: int) -> str:

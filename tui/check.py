@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 
 from tui.dialling import settle
-from tui.models.outcome import Outcome
+from tui.models.exit_code import ExitCode
 from tui.models.target import Target
 from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
 from tui.protocols.registry import protocol_named
@@ -16,7 +16,7 @@ from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
 from tui.websocket.message_handler import MessageHandler
 
 
-async def check(target: Target, tell: Callable[[str], None]) -> Outcome:
+async def check(target: Target, tell: Callable[[str], None]) -> ExitCode:
     """Open the socket, ask for validation where the protocol can, close; each step told in a sentence."""
     dialled = await settle(target)
     target = dialled.target
@@ -30,12 +30,12 @@ async def check(target: Target, tell: Callable[[str], None]) -> Outcome:
         await client.open(target.connect_timeout_s)
     except ConnectionFailed as failure:
         tell(f"{failure} {failure.hint}".strip())
-        return Outcome.UNREACHABLE
+        return ExitCode.UNREACHABLE
     tell(f"{target.safe_url} opened in {(time.monotonic_ns() - began_ns) / 1e6:.0f} ms.")
     try:
         if not isinstance(caller, CanValidate):
             tell(f"{protocol.title} has no validation message; that the socket opens is all there is to see.")
-            return Outcome.FINE
+            return ExitCode.FINE
         return await _validate(caller, client, target, tell)
     finally:
         await client.close()
@@ -43,7 +43,7 @@ async def check(target: Target, tell: Callable[[str], None]) -> Outcome:
 
 async def _validate(
     caller: CanValidate, client: WebSocketClient, target: Target, tell: Callable[[str], None]
-) -> Outcome:
+) -> ExitCode:
     answered = asyncio.get_running_loop().create_future()
 
     def take(event: TelephonyEvent) -> None:
@@ -68,11 +68,11 @@ async def _validate(
             f"The agent did not answer connection.validate within {target.accept_timeout_s:g} s "
             f"({messages.received} other messages). Agents made with AudioCodes' SDK ignore it: no proof of a fault."
         )
-        return Outcome.NOT_ANSWERED
+        return ExitCode.NOT_ANSWERED
     event = answered.result()
     took_ms = (time.monotonic_ns() - began_ns) / 1e6
     if not event.params.get("success", True):
         tell("The agent answered that it is not well: success is false.")
-        return Outcome.PROTOCOL_ERROR
+        return ExitCode.PROTOCOL_ERROR
     tell(f"The agent answered connection.validated after {took_ms:.0f} ms.")
-    return Outcome.FINE
+    return ExitCode.FINE

@@ -120,9 +120,9 @@ class _ForMachines(click.Command):
             return super().make_context(info_name, args, parent, **extra)
         except click.ClickException as error:
             from tui.call import Printer
-            from tui.models.outcome import Outcome
+            from tui.models.exit_code import ExitCode
 
-            Printer(click.echo, as_json=as_json).refused(error.format_message(), Outcome.USAGE)
+            Printer(click.echo, as_json=as_json).refused(error.format_message(), ExitCode.USAGE)
             raise
 
 
@@ -298,7 +298,7 @@ def _refusals(printer: Printer) -> Iterator[None]:
     from tui.audio.wav import AudioFileError
     from tui.dialling import DiallingError
     from tui.handlers.tools_file import ToolsFileError
-    from tui.models.outcome import Outcome
+    from tui.models.exit_code import ExitCode
 
     try:
         yield
@@ -309,13 +309,13 @@ def _refusals(printer: Printer) -> Iterator[None]:
     except (Sentence, DiallingError, AudioFileError, ToolsFileError, ValueError) as error:
         match error:
             case Sentence():
-                outcome = Outcome(error.code)
+                code = ExitCode(error.code)
             case DiallingError():
-                outcome = Outcome.UNREACHABLE
+                code = ExitCode.UNREACHABLE
             case _:
-                outcome = Outcome.USAGE
-        printer.refused(str(error), outcome)
-        raise Sentence(str(error), outcome) from error
+                code = ExitCode.USAGE
+        printer.refused(str(error), code)
+        raise Sentence(str(error), code) from error
 
 
 def _check_output(output: str) -> None:

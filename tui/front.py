@@ -114,7 +114,7 @@ def run_screen(
                 crash_log=Path(engines[0].log_path),
                 trace_callbacks=trace_callbacks,
             )
-            return run_app(app, remember_screen) or bridge.state.outcome
+            return run_app(app, remember_screen) or bridge.state.exit_code
         finally:
             bridge.close()
     finally:

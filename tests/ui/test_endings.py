@@ -13,7 +13,7 @@ from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call
 from tui.app import OpusAgentApp
 from tui.bridge import Bridge
 from tui.engine.wire import Pause
-from tui.models.outcome import Outcome
+from tui.models.exit_code import ExitCode
 from tui.screens.endings import crash_report
 
 
@@ -60,7 +60,7 @@ async def test_a_crash_is_one_sentence_without_local_variables(
 
     with pytest.raises(RuntimeError, match="boom"):
         await crash()
-    assert app.return_code == Outcome.CRASHED
+    assert app.return_code == ExitCode.CRASHED
     assert app.crash_report.startswith("opusagent-tui stopped because of an error of its own (RuntimeError).")
     assert str(log) in app.crash_report
     assert "boom" in log.read_text()

@@ -30,8 +30,8 @@ from tui.models.events import (
     UsageReported,
     VolumeChanged,
 )
+from tui.models.exit_code import ExitCode, exit_code_of
 from tui.models.metrics import MetricsFold, SessionMetrics
-from tui.models.outcome import Outcome, outcome_of
 
 RATE_LIMITS = "rate limits"
 """The `UsageReported` that tells what is left, by the name of the limit, and not what was used."""
@@ -97,11 +97,11 @@ class SessionState:
         self._metrics = MetricsFold()
 
     @property
-    def outcome(self) -> Outcome:
+    def exit_code(self) -> ExitCode:
         """What came of the call, as far as its own end tells: nothing is said of how good it was."""
         if self.fatal_error is None:
-            return Outcome.FINE
-        return outcome_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
+            return ExitCode.FINE
+        return exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
 
     @property
     def metrics(self) -> SessionMetrics:

@@ -15,7 +15,7 @@ from types import FrameType
 from rich.console import RenderableType
 from textual.app import App
 
-from tui.models.outcome import Outcome
+from tui.models.exit_code import ExitCode
 
 TERMINAL_LOST = 129
 _SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
@@ -84,7 +84,7 @@ class EndingApp(App[int]):
     def _crashed(self, error: BaseException | None) -> None:
         if not self.crash_report:
             self.crash_report = crash_report(error, self.crash_log)
-        self._return_code = Outcome.CRASHED
+        self._return_code = ExitCode.CRASHED
         self._close_messages_no_wait()
 
 

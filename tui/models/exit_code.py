@@ -1,4 +1,4 @@
-"""Outcome: how a call went, as an exit code."""
+"""ExitCode: how a call went, as the program tells a shell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 from tui.models.events import ErrorRaised
 
 
-class Outcome(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes; `--help` of the commands lists them."""
 
     FINE = 0
@@ -21,14 +21,14 @@ class Outcome(IntEnum):
     INTERRUPTED = 130
 
 
-def outcome_of(fatal: ErrorRaised, *, accepted: bool) -> Outcome:
+def exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
     """What came of a call that this error ended; ``accepted``: it had been up."""
     match fatal:
         case ErrorRaised(source="engine"):
-            return Outcome.CRASHED
+            return ExitCode.CRASHED
         case ErrorRaised(code="impossible"):
-            return Outcome.USAGE
+            return ExitCode.USAGE
         case ErrorRaised(source="socket") | ErrorRaised(code="unreachable" | "unknown") if not accepted:
-            return Outcome.UNREACHABLE
+            return ExitCode.UNREACHABLE
         case _:
-            return Outcome.PROTOCOL_ERROR
+            return ExitCode.PROTOCOL_ERROR
