@@ -37,6 +37,7 @@ class FakeStream:
         self.calls: list[str] = []
         self.failure: PortAudioError | None = None
         self.latency = 0.04
+        self.time = 7.0
         self.active = False
 
     def _do(self, call: str) -> None:

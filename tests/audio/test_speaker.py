@@ -75,6 +75,29 @@ async def test_a_host_that_gives_no_lead_is_taken_at_its_stated_latency(
     assert played.speaker.heard_at_ns(3 * BLOCK) == (1000 + 3 * 20 + STATED_LATENCY_MS) * MS
 
 
+async def test_what_would_be_handed_to_a_device_that_has_run_dry_waits_for_the_next_block(
+    played: Played,
+) -> None:
+    pcm = np.arange(1, 4 * BLOCK + 1, dtype="<i2").tobytes()
+    played.queue.feed("r", pcm, played.now_ns)
+    played.queue.end("r")
+    heard = [played.call_back(40)]
+    played.sound.streams[-1].time = 7.041
+    heard.append(played.call_back(40))  # waited for longer than the device held out
+    played.sound.streams[-1].time = 7.0
+    heard += [played.call_back(40, underflow=True), played.call_back(40), played.call_back(40)]
+    assert heard[1] == bytes(2 * BLOCK)
+    assert heard[0] + b"".join(heard[2:]) == pcm
+
+
+async def test_a_host_whose_clocks_are_not_one_is_played_to_all_the_same(played: Played) -> None:
+    played.sound.streams[-1].time = 9.0
+    pcm = np.arange(1, 4 * BLOCK + 1, dtype="<i2").tobytes()
+    played.queue.feed("r", pcm, played.now_ns)
+    played.queue.end("r")
+    assert b"".join(played.call_back(40) for _ in range(4)) == pcm
+
+
 async def test_a_gap_of_the_devices_own_moves_what_comes_behind_it(played: Played) -> None:
     for _ in range(50):
         played.call_back(45)

@@ -158,6 +158,11 @@ class Stream:
         return float(self._raw.latency)
 
     @property
+    def time_s(self) -> float:
+        """Now, on the clock of the times that callbacks are given."""
+        return float(self._raw.time)
+
+    @property
     def active(self) -> bool:
         """Callbacks are due. Stays true while a device stalls."""
         return not self._closed and bool(self._raw.active)

@@ -69,6 +69,8 @@ class Speaker:
         """Where there is one, nothing else takes from the queue."""
         self._resting = False
         """The device is to be given back: nothing more is taken from the queue."""
+        self._in_time = False
+        """The last callback was."""
         self._resampler: LiveResampler | None = None
         self._resampled = b""
         self._clocked: asyncio.Task[None] | None = None
@@ -107,6 +109,7 @@ class Speaker:
         self._resampler = LiveResampler(self.queue.rate, rate) if rate != self.queue.rate else None
         self._resampled = b""
         self._instants.restart()
+        self._in_time = False
         self._stream = stream
         try:
             stream.start()
@@ -243,7 +246,9 @@ class Speaker:
                 self._instants.restart()
             now_ns = self._callback_ns = self._clock_ns()
             self._lead_ns = self._lead_of(time)
-            if self._resting:
+            if self._too_late(time):
+                outdata[:] = bytes(len(outdata))
+            elif self._resting:
                 outdata[:] = self._rest(frames)
             elif self._resampler:
                 outdata[:] = self._pull_resampled(frames, now_ns)
@@ -252,6 +257,17 @@ class Speaker:
             self._busy_ns = max(self._busy_ns, self._clock_ns() - now_ns)
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
             self._callback_error = error
+
+    def _too_late(self, time: Any) -> bool:
+        """Whether the device has run dry while this callback waited for its turn.
+
+        PortAudio's ALSA part then throws away what it is handed (measured: a block each time), and goes on with the
+        next: nothing is taken from the queue for that. Where no callback ever is in time, the clocks are not one.
+        """
+        stream, lead_s = self._stream, time.outputBufferDacTime - time.currentTime
+        late = stream is not None and 0 < lead_s < stream.time_s - time.currentTime
+        was_in_time, self._in_time = self._in_time, not late
+        return late and was_in_time
 
     def _lead_of(self, time: Any) -> int:
         """What PortAudio says of this callback; where that makes no sense, as on some hosts, what the stream says."""
