@@ -24,17 +24,30 @@ class AnswerWatch:
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = turn and not turn.replies and state.status is e.Status.ACTIVE
         waited_ms = turn.waited_ms(now_ns) if turn and waits else None
-        if self._unanswered is not None and (turn is not self._unanswered or waited_ms is None):
-            answered = self._unanswered.replies
-            over = "The user goes on" if state.status is e.Status.ACTIVE else "The call is interrupted"
-            text = "The answer has come." if answered else f"{over}; the agent has not answered."
-            self._tell(now_ns, text, active=False)
+        silent_ms = self._silent_ms(now_ns)
+        talked_on = waited_ms is not None and silent_ms is not None and silent_ms < waited_ms
+        missing_ms = silent_ms if talked_on else waited_ms
+        missing = missing_ms is not None and missing_ms >= LIMIT_MS
+        if self._unanswered is not None and (turn is not self._unanswered or not missing):
+            self._tell(now_ns, self._why_over(talked_on), active=False)
             self._unanswered = None
-        if self._unanswered is None and waited_ms is not None and waited_ms >= LIMIT_MS:
+        if self._unanswered is None and missing_ms is not None and missing:
             self._unanswered = turn
-            waited = f"{waited_ms / 1000:.0f} s after the user's last word"
-            text = f"The agent does not answer: no reply {waited}."
+            since = "after it was heard last" if talked_on else "after the user's last word"
+            text = f"The agent does not answer: no reply {missing_ms / 1000:.0f} s {since}."
             self._tell(now_ns, text, active=True)
+
+    def _silent_ms(self, now_ns: int) -> float | None:
+        """For how long the agent has not been heard: whoever talks on has not fallen silent, but does not yield."""
+        heard_ns = self._journal.state.last_heard_ns(e.Speaker.AGENT, now_ns)
+        return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
+
+    def _why_over(self, talked_on: bool) -> str:
+        if self._unanswered and self._unanswered.replies:
+            return "The answer has come."
+        if self._journal.state.status is not e.Status.ACTIVE:
+            return "The call is interrupted; the agent has not answered."
+        return "The agent talks on." if talked_on else "The user goes on; the agent has not answered."
 
     def _tell(self, now_ns: int, text: str, *, active: bool) -> None:
         self._journal.emit(

@@ -138,6 +138,10 @@ class MetricsFold:
             told = True
         return counted or told or isinstance(event, TOLD_OF_TURNS)
 
+    def last_heard_ns(self, speaker: Speaker, now_ns: int) -> int | None:
+        """When they were heard last: now, while they are; None: never yet."""
+        return self._talk.last_heard_ns(speaker, now_ns)
+
     def _count(self, event: SessionEvent) -> bool:
         m = self.metrics
         match event:

@@ -24,6 +24,7 @@ from tui.models.events import (
     RecordingChanged,
     SessionEvent,
     SessionStarted,
+    Speaker,
     Status,
     StatusChanged,
     ToolChanged,
@@ -107,6 +108,10 @@ class SessionState:
     def metrics(self) -> SessionMetrics:
         """The figures so far."""
         return self._metrics.metrics
+
+    def last_heard_ns(self, speaker: Speaker, now_ns: int) -> int | None:
+        """When they were heard last: now, while they are; None: never yet."""
+        return self._metrics.last_heard_ns(speaker, now_ns)
 
     def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
         """Call ``callback(old, new)`` at every step of the status."""

@@ -49,6 +49,12 @@ class TalkFold:
                 pass
         return False
 
+    def last_heard_ns(self, speaker: e.Speaker, now_ns: int) -> int | None:
+        """When they were heard last: now, while they are; None: never yet."""
+        if speaker in self._open:
+            return now_ns
+        return self._spoken[speaker][-1].ended_ns if self._spoken[speaker] else None
+
     def _begin(self, edge: e.SpeechEdge) -> bool:
         quiet_since_ns = self._quiet_since_ns
         self._open[edge.speaker] = edge.at_ns
