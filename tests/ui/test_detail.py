@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import os
 
 import pytest
 
@@ -118,6 +119,44 @@ async def test_a_message_that_was_not_kept_says_so(stage: Staging) -> None:
         await s.play(to_active(Script()).take())
         await open_number(s, 4)
         assert "not kept" in s.text()
+
+
+async def open_before_it_is_written(s: Stage, script: Script) -> bytes:
+    """A message that has just come; gives what the file will hold."""
+    script.message("big", {"a": 1})
+    assert script.path is not None
+    whole = script.path.read_bytes()
+    os.truncate(script.path, len(whole) - 1)
+    s.clock.now_ns = script.now_ns + 40 * MS
+    await s.play(script.take())
+    await s.press("F", "enter")
+    assert "only just come" in shown(s)
+    return whole
+
+
+async def test_a_message_that_has_just_come_is_read_as_soon_as_it_is_written(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        whole = await open_before_it_is_written(s, script)
+        await s.tick()
+        assert "only just come" in shown(s)
+        assert script.path is not None
+        script.path.write_bytes(whole)
+        await s.tick()
+        assert content(s) == ['  type: "big"', "  a: 1"]
+
+
+async def test_a_message_that_is_never_written_is_said_to_be_unreadable(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await open_before_it_is_written(s, script)
+        s.clock.now_ns += 6_000 * MS
+        await s.tick()
+        assert "not kept" in shown(s)
 
 
 async def test_what_is_read_does_not_move_when_more_comes(stage: Staging, script: Script) -> None:

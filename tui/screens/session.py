@@ -111,6 +111,8 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         if self.bridge.refreshed:
             self.strip.poll()
             self.panes.poll()
+            if self.detail_open:
+                self.detail.poll()
         self.poll_log()
         self.hear_on()
         self.poll_replay()

@@ -28,7 +28,11 @@ from tui.widgets.wrap import wrap
 REST_S = 0.15
 """How long the cursor has to rest on a row before its message is decoded."""
 
+WRITTEN_WITHIN_S = 5.0
+"""A message that is not on the disk so long after it was kept never will be: it is written ten times a second."""
+
 _NOT_KEPT = "The message itself was not kept, or can no longer be read."
+_NOT_YET = "The message has only just come, and is being written …"
 
 
 class Copied(NamedTuple):
@@ -82,6 +86,8 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._event: SessionEvent | None = None
         self._message: bytes | None = None
         """As it was on the wire; None while it is not read, or was not kept."""
+        self._awaited = False
+        """It was kept, and is not on the disk yet."""
         self._content: object = None
         """What a tree is made of."""
         self._tree: EventTree | None = None
@@ -104,6 +110,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         event = self.bridge.log.event(row)
         self.row, self._event = row, event
         self._message, self._content, self._tree, self._lines = None, None, None, ()
+        self._awaited = False
         self._about = [
             (detail_head.title(self.bridge.log, row), "detail--title"),
             *((text, "detail--label") for text in detail_head.facts(self.bridge.log, row)),
@@ -120,7 +127,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         """Show nothing."""
         self._stop_rest()
         self.row = self._event = self._message = self._content = self._tree = None
-        self._about, self._lines = [], ()
+        self._about, self._lines, self._awaited = [], (), False
         self._lay_out()
 
     def toggle_raw(self) -> None:
@@ -133,6 +140,11 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     def shows(self, row: Row) -> bool:
         """Whether this row is shown already, and read."""
         return self._rest is None and self.bridge.log.event(row) == self._event
+
+    def poll(self) -> None:
+        """Read a message that was not on the disk yet when it was opened."""
+        if self._awaited:
+            self._decode()
 
     # what can be copied
 
@@ -241,11 +253,16 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             return
         if isinstance(event, MessageLogged):
             self._message = self.bridge.raw_message(event)
+            self._awaited = self._message is None and self._may_still_come(event)
             if event.audio_ms > 0 and self._message is not None:
                 line = detail_head.audio_line(self.audio.of(row.last), row)
                 self._about.append((line, "detail--label"))
         self._content = content_of(event, self._message, self.bridge.log.events.at_ns[0])
         self._lay_content()
+
+    def _may_still_come(self, event: MessageLogged) -> bool:
+        age_s = (self.bridge.clock_ns() - event.at_ns) / 1e9
+        return event.offset >= 0 and 0 <= age_s < WRITTEN_WITHIN_S
 
     def _lay_content(self) -> None:
         """A tree where the content is JSON and wanted as such, otherwise lines."""
@@ -254,7 +271,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         if self._event is None or self._rest is not None:
             pass
         elif is_message and self._message is None:
-            self._lines = wrap(_NOT_KEPT, self.line_width)
+            self._lines = wrap(_NOT_YET if self._awaited else _NOT_KEPT, self.line_width)
         elif self._message is not None and (self.raw or not children_of(self._content)):
             self._lines = raw_lines(self._message, self.line_width)
         else:
