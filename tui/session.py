@@ -141,7 +141,7 @@ class LiveSession:
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
-        self.journal.begin(self.target, self.session_id)
+        self.journal.begin(self.target, self.session_id, volume=self.audio.volume)
         self._on_begun(self.journal)
         for note in self._notes:
             self.journal.notice(note)

@@ -174,3 +174,21 @@ async def test_what_is_asked_for_while_a_call_is_dialled_is_done_once_it_has_beg
         await desk.engine.handle(wire.SetMuted(muted=True))
         await desk.until(lambda: desk.state.protocol == "openai")
         await desk.until(lambda: desk.state.muted)
+
+
+async def test_the_volume_stays_from_call_to_call_and_the_next_one_begins_by_saying_so(silent: str) -> None:
+    target = {"url": f"ws://{silent}/", "protocol": "audiocodes"}
+    async with at_a_desk() as desk:
+        await desk.ask_for_a_call(**target)
+        await desk.engine.handle(wire.SetMuted(muted=True))
+        await desk.engine.handle(wire.ChangeVolume(by=0.2))
+        await desk.until(lambda: desk.state.volume == 1.2 and desk.state.muted)
+        await desk.engine.handle(wire.HangUp())
+        await desk.until(lambda: desk.state.status is e.Status.ENDED)
+        await desk.ask_for_a_call(**target)
+        for dialled in range(2):
+            await desk.until(lambda: desk.state.status is e.Status.CONNECTING)
+            assert (desk.state.volume, desk.state.muted) == (1.2, False), dialled
+            await desk.until(lambda: bool(desk.state.session_id))
+        kinds = [type(event) for event in desk.log.events[:2]]
+        assert kinds == [e.SessionStarted, e.VolumeChanged]

@@ -227,7 +227,7 @@ class Engine:
     def _tell_dialling(self, target: Target) -> None:
         """Show at once that it is called; what comes of that, and is kept, is a session that begins anew."""
         journal = self._journal(self._frames.add_event)
-        journal.begin(target)
+        journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, unkept: Unkept, error: Exception) -> None:
@@ -240,7 +240,7 @@ class Engine:
             reason = error_message(error).rstrip(".")
             sentence = f"The call cannot begin: {type(error).__name__}{reason and ': '}{reason}."
         journal = self._journal(self._take_event)
-        journal.begin(target)
+        journal.begin(target, volume=self._audio.volume)
         unkept.begun(journal)
         journal.error("settings", code, sentence, fatal=True)
         journal.become(Status.ERROR, sentence)
@@ -248,7 +248,7 @@ class Engine:
     def _report_hung_up(self, target: Target, unkept: Unkept) -> None:
         """So is one that was hung up while it was dialled."""
         journal = self._journal(self._take_event)
-        journal.begin(target)
+        journal.begin(target, volume=self._audio.volume)
         unkept.begun(journal)
         for status in (Status.CONNECTING, Status.ENDING, Status.ENDED):
             journal.become(status, "" if status is Status.CONNECTING else OURS)

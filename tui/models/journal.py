@@ -48,8 +48,11 @@ class Journal:
         self._sink(event)
         return event
 
-    def begin(self, target: Target, session_id: str = "") -> None:
-        """Begin a session with that target; one that is refused before it is a call has no id."""
+    def begin(self, target: Target, session_id: str = "", *, volume: float = 1.0) -> None:
+        """Begin a session with that target; one that is refused before it is a call has no id.
+
+        ``volume`` is what playback has from the call before: it stays, and is told where it is not as recorded.
+        """
         self.emit(
             e.SessionStarted(
                 at_ns=self.clock_ns(),
@@ -60,6 +63,8 @@ class Journal:
                 title=target.name,
             )
         )
+        if volume != self.state.volume:
+            self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:
         """Take a step of the session's life; an illegal one is refused and reported."""
