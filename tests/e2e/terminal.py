@@ -39,7 +39,15 @@ class Terminal:
 
     def run(self, *arguments: str) -> None:
         """Start the program; its exit code is printed when it ends."""
-        command = shlex.join([*PROGRAM, *arguments]) + '; echo "EXIT $?"; stty -a; sleep 1000'
+        self._start(shlex.join([*PROGRAM, *arguments]) + '; echo "EXIT $?"; stty -a; sleep 1000')
+
+    def run_shell(self, command: str) -> None:
+        """Give the command to a shell with jobs, and wait for nothing."""
+        self._start("bash --norc -i")
+        self.type(command)
+        self.press("Enter")
+
+    def _start(self, command: str) -> None:
         width, height = self._size
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), command)
 

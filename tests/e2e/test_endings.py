@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from tests.e2e.terminal import Terminal
+from tests.e2e.terminal import PROGRAM, Terminal
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -93,3 +94,20 @@ def test_even_a_killed_screen_leaves_no_call_behind(terminal: Terminal, witness:
     os.kill(terminal.process("tui"), signal.SIGKILL)
     witness.until("session.end")
     terminal.wait_until_gone()
+
+
+def test_suspending_gives_the_terminal_back_under_a_wrapper_too(terminal: Terminal, witness: Witness) -> None:
+    """`uv run` and its like wait in the foreground: the shell waits until all of the job have stopped."""
+    run = shlex.join([*PROGRAM, "connect", witness.url, "--protocol", "audiocodes", "--output", "none"])
+    terminal.run_shell(f"sh -c {shlex.quote(run + '; exit $?')}")
+    for back in ("fg", "bg; fg"):
+        terminal.wait_for("active", limit_s=15)
+        terminal.press("C-z")
+        terminal.wait_for("Stopped")
+        assert terminal.modes() == "0 0 1"
+        terminal.type(back)
+        terminal.press("Enter")
+    terminal.wait_for("active")
+    terminal.press("q")
+    terminal.wait_until_gone()
+    assert terminal.modes() == "0 0 1"

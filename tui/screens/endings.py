@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from rich.console import RenderableType
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 
 from tui.models.exit_code import ExitCode
 
@@ -38,6 +40,11 @@ class EndingApp(App[int]):
     async def action_quit(self) -> None:
         """The keys."""
         self.leave()
+
+    def action_suspend_process(self) -> None:
+        """Give the terminal back to the shell, until it gives it to us again; nothing where there is no terminal."""
+        with suppress(SuspendNotSupported), self.suspend():
+            stop_job()
 
     def listen_to_signals(self) -> None:
         """End as they ask. To be called on the loop, once the program has the terminal."""
@@ -86,6 +93,28 @@ class EndingApp(App[int]):
             self.crash_report = crash_report(error, self.crash_log)
         self._return_code = ExitCode.CRASHED
         self._close_messages_no_wait()
+
+
+def stop_job() -> None:
+    """Stop this process and all that the shell started with it; returns when they have the terminal again.
+
+    The shell waits for what it started: a wrapper such as `uv run`, left to run, would keep the terminal. Whoever is
+    to go on meanwhile, as the engine, is in a session of its own.
+    """
+    # By default, where no shell could ever continue the job, this stops nothing.
+    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.killpg(0, signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, handler)
+    while _in_background():
+        os.killpg(0, signal.SIGSTOP)
+
+
+def _in_background() -> bool:
+    """Whether the shell continued the job without giving it the terminal (`bg`)."""
+    try:
+        return os.tcgetpgrp(sys.__stdin__.fileno()) != os.getpgrp()
+    except (OSError, AttributeError):
+        return False  # the terminal is gone
 
 
 def crash_report(error: BaseException | None, log: Path | None) -> str:
