@@ -112,8 +112,8 @@ def stop_job() -> None:
 def _in_background() -> bool:
     """Whether the shell continued the job without giving it the terminal (`bg`)."""
     try:
-        return os.tcgetpgrp(sys.__stdin__.fileno()) != os.getpgrp()
-    except (OSError, AttributeError):
+        return sys.__stdin__ is not None and os.tcgetpgrp(sys.__stdin__.fileno()) != os.getpgrp()
+    except OSError:
         return False  # the terminal is gone
 
 
