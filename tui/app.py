@@ -240,6 +240,13 @@ class OpusAgentApp(EndingApp):
             return
         self.session.strip.hint = "calling …"
         self.bridge.send(Connect(target=target))
+        self._remember(target)
+
+    def _remember(self, target: Target) -> None:
+        """Have it offered again, in this run and in the next."""
+        listed = target.title in {profile.target.title for profile in self._profiles}
+        if target.url not in self._demo_urls and not listed:
+            self._recent = [target, *(known for known in self._recent if known.safe_url != target.safe_url)]
         if self._on_call is not None:
             self._on_call(target)
 
@@ -288,6 +295,7 @@ class OpusAgentApp(EndingApp):
         form = ConnectScreen(
             self.bridge,
             base=self._base,
+            current=None if self.target is None or self.target.url in self._demo_urls else self.target,
             profiles=self._profiles,
             recent=self._recent,
             protocols=self._protocols,
@@ -299,9 +307,6 @@ class OpusAgentApp(EndingApp):
         if self.session not in self.screen_stack:
             self.push_screen(self._laid_out(self.session))
         if target is not None:
-            listed = target.title in {profile.target.title for profile in self._profiles}
-            if target.url not in self._demo_urls and not listed:
-                self._recent = [target, *(known for known in self._recent if known.url != target.url)]
             self.target = target
             self.call_again()
 
@@ -376,8 +381,7 @@ class OpusAgentApp(EndingApp):
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
         if self.target is not None:
             self.target = msgspec.structs.replace(self.target, **{event.direction: event.spec})
-            if self._on_call is not None:
-                self._on_call(self.target)
+            self._remember(self.target)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A saved session uses no microphone."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.ui.conftest import Stage, Staging
@@ -113,6 +114,41 @@ async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Sta
     async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.press("down", "enter", "n")
         assert form(s)._listed[0].target == RECENT[1]
+
+
+async def test_the_current_target_is_the_first_and_stands_in_the_form(stage: Staging) -> None:
+    current = Target(url="ws://h:1/x?key=k3y", token="t", input="1", headers={"X": "1"}, save="/kept")
+    forgotten = Target(url=current.safe_url)
+    async with stage(target=current, recent=[forgotten, *RECENT], demo=lambda: DEMO) as s:
+        s.sent()
+        await s.press("n")
+        assert form(s).url.value == "ws://h:1/x?key=…"
+        assert s.text().index("ws://h:1/x") < s.text().index("demo — ") < s.text().index("bot.example.com")
+        await s.press("enter")
+        assert called(s) == [current]
+        await s.press("n", "down", "down", "down", "enter")
+        assert called(s)[-1] == RECENT[1]
+        await s.press("n")
+        assert form(s).url.value == RECENT[1].url
+        assert [listed.target for listed in form(s)._listed] == [RECENT[1], current, RECENT[0]]
+
+
+async def test_a_profile_that_is_current_is_listed_once_with_the_devices_it_has_now(stage: Staging) -> None:
+    current = msgspec.structs.replace(PROFILES[0].target, output="3")
+    async with stage(target=current, profiles=PROFILES, recent=RECENT) as s:
+        await s.press("n")
+        assert [listed.target for listed in form(s)._listed] == [current, PROFILES[1].target, *RECENT]
+        assert form(s).url.value == current.safe_url
+
+
+async def test_after_the_demo_the_demo_is_offered_first(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT, demo=lambda: DEMO) as s:
+        await s.pilot.press("enter")
+        await s.until(lambda: called(s))
+        await s.press("n")
+        assert form(s).targets.highlighted == 0
+        assert s.text().index("demo — ") < s.text().index("bot.example.com")
+        assert form(s).url.value == ""
 
 
 async def test_devices_that_are_known_before_the_form_is_built_wait_for_it(stage: Staging) -> None:

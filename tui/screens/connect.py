@@ -71,17 +71,24 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         bridge: Bridge,
         *,
         base: Target,
+        current: Target | None = None,
         profiles: Sequence[Listed] = (),
         recent: Sequence[Target],
         protocols: Callable[[], Sequence[str]],
         demo: Callable[[], Target] | None,
     ) -> None:
-        """``base`` is what a target begins with whose URL is typed; ``protocols`` may take its time to tell."""
+        """``base`` is what a target begins with whose URL is typed; ``current`` was called last, where that was not
+        the demo. ``protocols`` may take its time to tell.
+        """
         super().__init__()
         self.bridge = bridge
         self._listed = [*profiles, *(Listed(target) for target in recent)]
+        if current is not None:
+            others = [listed for listed in self._listed if not _is_same(listed.target, current)]
+            self._listed = [Listed(current), *others]
+        self._current = current
         self._demo = demo
-        self._filled = Listed(base)
+        self._filled = Listed(base if current is None else current)
         self._base = base
         self._devices: DeviceList | None = None
         self.targets = OptionList(id="targets", markup=False)
@@ -128,11 +135,11 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Ask for the devices, offer the targets."""
+        """Ask for the devices, offer the targets: the current one, the demo, and the others."""
+        options = [Option(_line_of(listed.target), id=str(n)) for n, listed in enumerate(self._listed)]
         if self._demo is not None:
-            self.targets.add_option(Option(Content(DEMO), id=_DEMO_ID))
-        for number, listed in enumerate(self._listed):
-            self.targets.add_option(Option(_line_of(listed.target), id=str(number)))
+            options.insert(0 if self._current is None else 1, Option(Content(DEMO), id=_DEMO_ID))
+        self.targets.add_options(options)
         self._show(self._filled)
         if self.targets.option_count:
             self.targets.highlighted = 0
@@ -258,6 +265,11 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     def _listed_as(self, option: Option) -> Listed | None:
         return None if option.id in (None, _DEMO_ID) else self._listed[int(option.id or 0)]
+
+
+def _is_same(one: Target, other: Target) -> bool:
+    """Whether they are one entry of the list: it reads alike, and one may have lost its secrets."""
+    return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 
 def _line_of(target: Target) -> Content:
