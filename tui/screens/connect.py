@@ -77,8 +77,9 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         protocols: Callable[[], Sequence[str]],
         demo: Callable[[], Target] | None,
     ) -> None:
-        """``base`` is what a target begins with whose URL is typed; ``current`` was called last, where that was not
-        the demo. ``protocols`` may take its time to tell.
+        """``base`` is what a target begins with whose URL is typed; ``current`` is whom the session is with.
+
+        ``protocols`` may take its time to tell.
         """
         super().__init__()
         self.bridge = bridge
