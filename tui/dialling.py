@@ -21,7 +21,14 @@ AUTO = "auto"
 
 
 class DiallingError(ValueError):
-    """The target cannot be dialled, as a sentence that says what to do."""
+    """The target cannot be dialled, as a sentence that says what to do.
+
+    ``source`` is what failed, ``code`` stable, as in the `ErrorRaised` that tells of it.
+    """
+
+    def __init__(self, source: str, code: str, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.source, self.code, self.message, self.hint = source, code, message, hint
 
 
 class ProtocolNotTold(ValueError):
@@ -43,7 +50,7 @@ async def settle(target: Target) -> Dialled:
     try:
         return await _settle(target)
     except ConnectionFailed as failure:
-        raise DiallingError(f"{failure} {failure.hint}".strip()) from failure
+        raise DiallingError("socket", failure.code, str(failure), failure.hint) from failure
 
 
 async def _settle(target: Target) -> Dialled:
@@ -81,8 +88,10 @@ async def _listen(target: Target) -> detect.Guess:
 async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
     if target.protocol != "twilio":
         raise DiallingError(
+            "settings",
+            "unreachable",
             f"{target.safe_url} is a web address. Only Twilio's agents have one, for their TwiML (--protocol twilio);"
-            " any other starts with ws:// or wss://."
+            " any other starts with ws:// or wss://.",
         )
     options = {
         "account_sid": f"AC{secrets.token_hex(16)}",
@@ -101,7 +110,7 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
         asked = functools.partial(twiml.fetch_twiml, target.url, target.token, fields, context=context)
         stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:
-        raise DiallingError(str(error)) from error
+        raise DiallingError("webhook", "unreachable", str(error)) from error
     notes = [f"The webhook names the stream {stream.url}.", *stream.notes]
     params = {**stream.parameters, **target.params}
     return msgspec.structs.replace(target, url=stream.url, params=params, options=options), notes

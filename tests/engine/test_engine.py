@@ -20,6 +20,7 @@ from tui.engine import wire
 from tui.engine.engine import Engine
 from tui.models import events as e
 from tui.models.event_log import EventLog
+from tui.models.exit_code import ExitCode
 from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.saving.listing import list_sessions
@@ -192,3 +193,29 @@ async def test_the_volume_stays_from_call_to_call_and_the_next_one_begins_by_say
             await desk.until(lambda: bool(desk.state.session_id))
         kinds = [type(event) for event in desk.log.events[:2]]
         assert kinds == [e.SessionStarted, e.VolumeChanged]
+
+
+@pytest.mark.parametrize("protocol", ["auto", "audiocodes"])
+async def test_an_agent_that_cannot_be_reached_is_the_sockets_fault_however_its_protocol_is_known(
+    protocol: str,
+) -> None:
+    async with at_a_desk() as desk:
+        await desk.call(url="ws://127.0.0.1:9/", protocol=protocol)
+        error = desk.state.fatal_error
+        assert error is not None
+        assert (error.source, error.code) == ("socket", "unreachable")
+        assert error.message == desk.state.reason
+        assert error.hint
+        assert error.hint not in error.message
+        assert desk.state.exit_code is ExitCode.UNREACHABLE
+
+
+@pytest.mark.parametrize(("protocol", "source"), [("twilio", "webhook"), ("pcm", "settings")])
+async def test_a_webhook_that_cannot_be_asked_is_told_from_an_address_that_is_none(
+    protocol: str, source: str
+) -> None:
+    async with at_a_desk() as desk:
+        await desk.call(url="http://127.0.0.1:9/", protocol=protocol)
+        assert desk.state.fatal_error is not None
+        assert desk.state.fatal_error.source == source
+        assert desk.state.exit_code is ExitCode.UNREACHABLE

@@ -28,6 +28,7 @@ def code_after(*events: SessionEvent) -> ExitCode:
         ("socket", "lost", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
         ("agent", "unknown", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
         ("agent", "not-accepted", ExitCode.PROTOCOL_ERROR, ExitCode.PROTOCOL_ERROR),
+        ("webhook", "unreachable", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
         ("settings", "unreachable", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
         ("settings", "impossible", ExitCode.USAGE, ExitCode.USAGE),
         ("engine", "engine-lost", ExitCode.CRASHED, ExitCode.CRASHED),

@@ -232,8 +232,10 @@ class Engine:
 
     def _report_impossible(self, target: Target, unkept: Unkept, error: Exception) -> None:
         """A call that cannot even begin is a session of its own: asked for, refused."""
-        code = "unreachable" if isinstance(error, DiallingError) else "impossible"
-        if isinstance(error, _TOLD):
+        source, code, hint = "settings", "impossible", ""
+        if isinstance(error, DiallingError):
+            source, code, sentence, hint = error.source, error.code, error.message, error.hint
+        elif isinstance(error, _TOLD):
             sentence = str(error)
         else:
             logger.error("a call that cannot begin", exc_info=error)
@@ -242,7 +244,7 @@ class Engine:
         journal = self._journal(self._take_event)
         journal.begin(target, volume=self._audio.volume)
         unkept.begun(journal)
-        journal.error("settings", code, sentence, fatal=True)
+        journal.error(source, code, sentence, hint, fatal=True)
         journal.become(Status.ERROR, sentence)
 
     def _report_hung_up(self, target: Target, unkept: Unkept) -> None:
