@@ -106,3 +106,10 @@ def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_s
     call.edge(e.Speaker.AGENT, started=True)
     call.wait(20)
     assert call.told[1:] == [(False, "The agent talks on.")]
+
+
+def test_a_pressed_key_is_owed_an_answer_too() -> None:
+    call = Waiting()
+    call.journal.emit(e.KeysPressed(at_ns=0, digits="5"))
+    call.wait(4_000)
+    assert call.told == [(True, "The agent does not answer: no reply 3 s after the user's last key.")]

@@ -72,6 +72,7 @@ _KINDS = st.sampled_from(
         status(e.Status.IDLE, e.Status.CONNECTING),
         said(e.Speaker.USER, "x"),
         user_speaks(),
+        e.KeysPressed(at_ns=0, digits="5"),
         reply(),
         error(),
         finding(),

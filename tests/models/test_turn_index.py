@@ -51,6 +51,11 @@ def test_a_sound_of_the_agent_that_is_told_after_the_turn_began_and_was_before_i
     assert turns_of(*greeting, edge(agent, at_ns=900), user_speaks()) == [0, 1, 1, 1, 2]
 
 
+def test_keys_pressed_one_after_another_are_one_turn_until_they_are_answered() -> None:
+    key = e.KeysPressed(at_ns=0, digits="5")
+    assert turns_of(reply(), key, key, reply(), key) == [0, 1, 1, 1, 2]
+
+
 def test_where_turns_begin() -> None:
     log = log_of(started(), user_speaks(), reply(), user_speaks())
     assert [log.turns.start_of(turn) for turn in range(-1, 4)] == [None, 0, 1, 3, None]

@@ -202,6 +202,25 @@ def test_a_typed_turn_is_measured_from_the_words() -> None:
     assert turn.parts.capture_ms is None
 
 
+def test_pressed_keys_begin_a_turn_that_is_measured_from_the_last_of_them() -> None:
+    keys = [
+        e.KeysPressed(at_ns=at(ms), digits=digit) for ms, digit in ((1000, "5"), (1200, "#"), (3000, "1"))
+    ]
+    metrics = fold(active(), *keys[:2], *answered("r1", 1700), keys[2])
+    greeting, turn, another = metrics.turns
+    assert (greeting.agent_began_ns, greeting.agent_text) == (None, "")
+    assert (turn.keys, turn.method, turn.response_latency_ms) == ("5#", "keys", 515)
+    assert turn.agent_speech_ms is not None
+    assert (another.keys, another.response_latency_ms) == ("1", None)
+
+
+def test_an_agent_that_stops_for_a_key_was_not_barged_in_on_by_mistake() -> None:
+    stops = e.Flushed(at_ns=at(1010), reason="the agent cleared it", unheard_ms=900, by_agent=True)
+    later = e.PlaybackStarted(at_ns=at(4000), reply="r2")
+    events = (active(), *answered("r1", 500), e.KeysPressed(at_ns=at(1000), digits="5"), stops, later)
+    assert fold(*events).barge_ins == []
+
+
 @pytest.mark.parametrize(("since_ms", "until_ms", "doubted"), [(2100, 2300, True), (3000, 3100, False)])
 def test_figures_taken_while_the_program_was_late_are_doubted(
     since_ms: float, until_ms: float, doubted: bool

@@ -147,6 +147,12 @@ def test_what_was_not_measured_is_a_dash(saved: SavedSession) -> None:
     assert "the agent did not answer" in words
 
 
+def test_a_turn_of_pressed_keys_names_them(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.turns = [Turn(number=1, began_ns=1, keys="5#", method="keys")]
+    assert "keys 5#" in words_of(page_of(content, None))
+
+
 def test_a_turn_in_which_nobody_spoke_is_listed_and_not_counted(saved: SavedSession) -> None:
     content = read_content(saved)
     nobody = "nobody spoke: the agent alone heard speech"

@@ -356,6 +356,7 @@ async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
         held.session.user.send_dtmf("42#")
         pressed = await held.until(e.MessageLogged, lambda m: "42#" in m.summary)
     assert pressed.direction is Direction.SENT
+    assert [keys.digits for keys in held.of(e.KeysPressed)] == ["42#"]
 
 
 async def test_mute_sends_silence_in_place_of_the_user() -> None:

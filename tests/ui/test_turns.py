@@ -119,6 +119,17 @@ async def test_a_stall_is_still_told_of_when_it_is_over(stage: Staging, script: 
         assert "stalled 0.7 s" in s.text().splitlines()[1], "the strip"
 
 
+async def test_a_turn_of_pressed_keys_names_them(stage: Staging, script: Script) -> None:
+    async with stage((200, 60)) as s:
+        to_active(script).after(3000).add(e.KeysPressed, digits="5").after(100).add(e.KeysPressed, digits="#")
+        script.add(e.ReplyStarted, reply="r", format="pcm16 16000").after(400)
+        await s.play(script.add(e.PlaybackStarted, reply="r").take())
+        await s.press("u")
+        named = [row for row in rows(s) if "keys 5#" in row]
+        assert len(named) == 2, "the row, and the turn in full"
+        assert "end of speech" not in s.text()
+
+
 async def test_enter_goes_to_the_turns_events_and_back(stage: Staging, script: Script) -> None:
     async with stage((120, 40)) as s:
         await s.play(conversation(script).take())

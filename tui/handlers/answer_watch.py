@@ -33,7 +33,8 @@ class AnswerWatch:
             self._unanswered = None
         if self._unanswered is None and missing_ms is not None and missing:
             self._unanswered = turn
-            since = "after it was heard last" if talked_on else "after the user's last word"
+            last = "key" if turn and turn.method == "keys" else "word"
+            since = "after it was heard last" if talked_on else f"after the user's last {last}"
             text = f"The agent does not answer: no reply {missing_ms / 1000:.0f} s {since}."
             self._tell(now_ns, text, active=True)
 

@@ -87,6 +87,7 @@ class UserCommands:
             return
         if messages := self._caller.dtmf(digits):
             self._send(messages)
+            self._journal.emit(e.KeysPressed(at_ns=self._journal.clock_ns(), digits=digits))
         else:
             self._journal.notice(f"{self._protocol.title} has no way to press keys.")
 

@@ -30,6 +30,8 @@ class BargeInFold:
         self._onset_ns: int | None = None
         """When the user began to speak last."""
         self._speaking = False
+        self._unspoken_ns: int | None = None
+        """When the user wrote or pressed a key last: an agent that stops then gives way as well."""
         self._signal_ns: int | None = None
         """When the agent said last that it hears the user."""
         self._over: BargeIn | None = None
@@ -59,6 +61,8 @@ class BargeInFold:
                     self._cut_by[event.reply] = self._last_flush
             case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
                 self._late(self._cut_by.get(event.reply), more_ms)
+            case e.KeysPressed() | e.Transcribed(typed=True):
+                self._unspoken_ns = event.at_ns
             case e.UserSpeech(phase=e.SpeechPhase.STARTED):
                 self._signal_ns = event.at_ns
             case e.SpeechEdge(speaker=e.Speaker.USER, started=True):
@@ -133,11 +137,14 @@ class BargeInFold:
                 self.barge_ins.append(over)
         if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
             self._flush = None
-            if not self._speaking_at(_asked_ns(flush)):
+            if not self._takes_the_word_at(_asked_ns(flush)):
                 self._append(_false(flush, turn), flush)
 
-    def _speaking_at(self, at_ns: int) -> bool:
-        return self._speaking or (self._onset_ns is not None and abs(self._onset_ns - at_ns) <= YIELD_NS)
+    def _takes_the_word_at(self, at_ns: int) -> bool:
+        return self._speaking or any(
+            taken_ns is not None and abs(taken_ns - at_ns) <= YIELD_NS
+            for taken_ns in (self._onset_ns, self._unspoken_ns)
+        )
 
 
 def _false(flush: e.Flushed, turn: int) -> BargeIn:

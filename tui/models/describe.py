@@ -16,7 +16,7 @@ class Level(StrEnum):
     ERROR = "✗"
 
 
-UNLISTED = (e.Transcribed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
+UNLISTED = (e.Transcribed, e.KeysPressed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
 """Events that restate a message, or feed a figure of the strip: models need them, a reader of the log does not."""
 
 
@@ -88,6 +88,8 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return "speech", f"{event.speaker} {'begins' if event.started else 'ends'} ({event.method})"
         case e.Transcribed():
             return "transcript", f"{event.speaker}: {event.text}" + ("" if event.final else " …")
+        case e.KeysPressed():
+            return "keys", event.digits
         case e.ReplyStarted():
             return "reply", f"{event.reply} begins, {event.format}"
         case e.ReplyEnded():

@@ -300,6 +300,12 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     """The user wrote it: the turn ends here, and no speech goes before."""
 
 
+class KeysPressed(Event, frozen=True, kw_only=True, gc=False, tag="keys"):
+    """The user pressed DTMF keys: the turn ends here, as far as it has come."""
+
+    digits: str
+
+
 class ReplyStarted(Event, frozen=True, kw_only=True, gc=False, tag="reply_started"):
     """The agent began to send a reply."""
 
@@ -440,6 +446,7 @@ SessionEvent = (
     | UserSpeech
     | SpeechEdge
     | Transcribed
+    | KeysPressed
     | ReplyStarted
     | ReplyEnded
     | PlaybackStarted

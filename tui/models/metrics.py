@@ -15,6 +15,7 @@ from tui.models.events import (
     ErrorRaised,
     FindingRaised,
     Flushed,
+    KeysPressed,
     LatencyReported,
     Loss,
     LossCounted,
@@ -37,7 +38,15 @@ from tui.models.talk_fold import TalkFold
 from tui.models.turn_fold import TurnFold
 from tui.models.turns import BargeIn, DeadAir, Percentiles, Turn, percentiles_of
 
-TOLD_OF_TURNS = (SpeechEdge, PlaybackStarted, Transcribed, UserSpeech, ToolChanged, LatencyReported)
+TOLD_OF_TURNS = (
+    SpeechEdge,
+    PlaybackStarted,
+    Transcribed,
+    KeysPressed,
+    UserSpeech,
+    ToolChanged,
+    LatencyReported,
+)
 """Events that change figures of a turn, beside those that are counted."""
 
 

@@ -19,6 +19,7 @@ EARLY_NS = 40_000_000
 """So far a detector may date an audible sample before the first one of its reply; it cannot have been."""
 _EXCERPT_CHARS = 2_000
 _KEPT_LATENESSES = 32
+_UNSPOKEN = ("typed", "keys")
 
 
 class _Playing(NamedTuple):
@@ -79,6 +80,9 @@ class TurnFold:
                 self._agent_edge(event)
             case e.Transcribed():
                 self._transcribed(event)
+            case e.KeysPressed() if self._now:
+                self._now.turn.keys = _joined(self._now.turn.keys, event.digits, "")
+                self._ends_unspoken(self._now, event.at_ns, "keys")
             case e.UserSpeech(phase=e.SpeechPhase.STOPPED | e.SpeechPhase.COMMITTED):
                 self._reported(f"speech {event.phase}", event.at_ns)
             case e.LatencyReported():
@@ -119,7 +123,7 @@ class TurnFold:
         turn = measured.turn
         if edge.started:
             measured.speech_began_ns = edge.at_ns
-            if turn.began_ns is None or turn.typed:
+            if turn.began_ns is None or turn.method in _UNSPOKEN:
                 turn.began_ns = edge.at_ns
             measured.end = None
         else:
@@ -139,17 +143,18 @@ class TurnFold:
         elif self._now and event.final:
             self._now.turn.user_text = _joined(self._now.turn.user_text, event.text)
             if event.typed:
-                self._typed(self._now, event.at_ns)
+                self._now.turn.typed = True
+                self._ends_unspoken(self._now, event.at_ns, "typed")
             else:
                 self._reported("recognised", event.at_ns)
 
-    def _typed(self, measured: _Measured, at_ns: int) -> None:
+    def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
+        """What the user wrote or pressed is sent, and owed an answer from then on."""
         turn = measured.turn
-        turn.typed = True
         turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
-        turn.method = "typed"
+        turn.method = method
         measured.end = e.SpeechEdge(
-            at_ns=at_ns, speaker=e.Speaker.USER, started=False, method="typed", sent_ns=at_ns
+            at_ns=at_ns, speaker=e.Speaker.USER, started=False, method=method, sent_ns=at_ns
         )
         self._measure(measured)
 
@@ -280,5 +285,5 @@ def _between(start_ns: int | None, end_ns: int | None) -> float | None:
     return (end_ns - start_ns) / NS_PER_MS
 
 
-def _joined(text: str, more: str) -> str:
-    return f"{text} {more}".strip()[:_EXCERPT_CHARS]
+def _joined(text: str, more: str, by: str = " ") -> str:
+    return f"{text}{by}{more}".strip()[:_EXCERPT_CHARS]

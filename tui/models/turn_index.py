@@ -1,8 +1,8 @@
 """Which turn an event belongs to, and where turns begin.
 
-A turn begins with user speech, told by the agent or measured here, or with typed words, once the agent has
-answered what was said before; speech that goes on, or is told twice, begins none. Turn 0 is what comes before:
-the greeting.
+A turn begins with user speech, told by the agent or measured here, with typed words, or with a pressed key, once
+the agent has answered what was said before; speech that goes on, or is told twice, begins none, nor does another
+key. Turn 0 is what comes before: the greeting.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 
 from tui.models.events import (
+    KeysPressed,
     PlaybackStarted,
     ReplyStarted,
     SessionEvent,
@@ -37,6 +38,7 @@ class TurnBoundary:
                 UserSpeech(phase=SpeechPhase.STARTED)
                 | SpeechEdge(speaker=Speaker.USER, started=True)
                 | Transcribed(typed=True)
+                | KeysPressed()
             ):
                 begins, self._answered = self._answered, False
                 if begins:

@@ -42,7 +42,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
 
 
 class Turn(msgspec.Struct, omit_defaults=True):
-    """User speech (or typed words) and the answer to it. Turn 0 is the agent's greeting."""
+    """User speech (or typed words, or pressed keys) and the answer to it. Turn 0 is the agent's greeting."""
 
     number: int
     first_event: int = 0
@@ -73,9 +73,11 @@ class Turn(msgspec.Struct, omit_defaults=True):
     doubt: str = ""
     """Why the figures cannot be vouched for; empty where they can."""
     method: str = ""
-    """What found the end of user speech: "silero", "energy", "typed"."""
+    """What found the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False
     typed: bool = False
+    keys: str = ""
+    """The DTMF keys that were pressed in it."""
     user_text: str = ""
     agent_text: str = ""
     tools: list[str] = []

@@ -162,6 +162,7 @@ def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequen
     notes = [
         *(["greeting"] if turn.number == 0 else []),
         *(["typed"] if turn.typed else []),
+        *([f"keys {one_line(turn.keys, 60)}"] if turn.keys else []),
         *(["cut off"] if turn.interrupted else []),
         *(f"barge-in {barge_in.kind}" for barge_in in barge_ins),
         *(f"tool {one_line(name, 60)}" for name in turn.tools),

@@ -41,6 +41,8 @@ def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waitin
     ``judged``: how it is; ``waiting``: for how long it has been waited for.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
+    if turn.keys:
+        pieces.append((f"keys {one_line(turn.keys, _MAX_TEXT)}", "rows--plain"))
     if turn.response_latency_ms is None:
         why = f": {one_line(turn.unmeasured, _MAX_TEXT)}" if turn.unmeasured else " yet"
         pieces.append((f"no latency{why}{f': waited {waiting}' if waiting else ''}", "rows--slow"))
@@ -51,7 +53,7 @@ def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waitin
     pieces += [(line, "rows--slow") for line in map(_barge_in, barge_ins)]
     if turn.doubt:
         pieces.append((f"? doubtful: {one_line(turn.doubt, _MAX_TEXT)}", "rows--slow"))
-    if turn.method:
+    if turn.method and turn.method != "keys":
         pieces.append((f"end of speech by {one_line(turn.method, 20)}", "rows--muted"))
     if turn.tools:
         pieces.append((f"tools {one_line(', '.join(turn.tools[:20]), _MAX_TEXT)}", "rows--muted"))

@@ -19,6 +19,7 @@ from tui.widgets.wrap import fit
 _MOST_BAR_CELLS = 24
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
 _HEAD_CELLS = 23
+_MOST_KEYS = 20
 
 
 class TurnsPane(RowsView):
@@ -95,7 +96,7 @@ class TurnsPane(RowsView):
             turn.unmeasured or self._waiting(turn),
             turn.doubt,
         )
-        texts = turn.user_text, turn.agent_text, len(turn.tools), turn.interrupted
+        texts = turn.user_text, turn.agent_text, turn.keys, len(turn.tools), turn.interrupted
         return turn.number, seen, texts, len(self._barge_ins(turn))
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
@@ -161,6 +162,7 @@ class TurnsPane(RowsView):
             for barge_in in self._barge_ins(turn)
         ]
         words += ["greeting"] if turn.number == 0 else []
+        words += [f"keys {one_line(turn.keys, _MOST_KEYS)}"] if turn.keys else []
         words += ["cut off"] if turn.interrupted else []
         words += [f"[{name}]" for name in turn.tools]
         words += [f"{turn.doubt}"] if turn.doubt else []
