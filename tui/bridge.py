@@ -54,6 +54,8 @@ class Bridge:
         self.log = EventLog()
         self.transcript = Transcript()
         self.telemetry = Telemetry(at_ns=0)
+        self.telemetry_in_call = Telemetry(at_ns=0)
+        """The last of this session while it was up: what comes while it ends is of devices that are given back."""
         self.playing: PlayingAudio | None = None
         """How far what `play` was given last is; None until the engine says."""
         self.waveform = Waveform()
@@ -98,7 +100,9 @@ class Bridge:
 
     def fold(self, event: SessionEvent) -> None:
         """Fold one event into every model."""
-        self.began_anew = self.began_anew or isinstance(event, SessionStarted)
+        if isinstance(event, SessionStarted):
+            self.began_anew = True
+            self.telemetry = self.telemetry_in_call = Telemetry(at_ns=0)
         self.state.apply(event)
         self.log.apply(event)
         self.transcript.apply(event)
@@ -157,6 +161,8 @@ class Bridge:
                 self.fold(item.event)
             case TelemetryItem():
                 self.telemetry = item.telemetry
+                if self.state.status in (Status.ACTIVE, Status.RESUMING):
+                    self.telemetry_in_call = item.telemetry
             case SessionFile():
                 self.close()
                 try:

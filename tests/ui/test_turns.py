@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 
 from tests.ui.conftest import Stage, Staging, check_snapshot
-from tests.ui.fakes import MS, Script, to_active
+from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.models import events as e
-from tui.models.events import Speaker, Telemetry
+from tui.models.events import Speaker, Status, Telemetry
 from tui.models.turns import BargeIn, BargeInKind, LatencyParts, Turn
 from tui.widgets.health import figures_of
 from tui.widgets.turn_words import bar_of, turn_in_full
@@ -80,6 +80,28 @@ async def test_health(stage: Staging, script: Script, size: tuple[int, int]) -> 
         )  # fmt: skip
         await s.press("h")
         check_snapshot(f"health-{size[0]}x{size[1]}", s.text())
+
+
+async def test_health_keeps_the_last_figures_of_a_call_that_is_over(stage: Staging, script: Script) -> None:
+    async with stage((200, 60)) as s:
+
+        def figures() -> dict[str, str]:
+            return {figure.name: figure.value for figure in s.session.health.figures}
+
+        await s.play([*to_active(script).take(), telemetry(-32, -20)])
+        await s.press("h")
+        assert "Capture" in figures()
+        await s.play(script.status(Status.ACTIVE, Status.ENDING).take())
+        await s.play([telemetry(None, None), *script.status(Status.ENDING, Status.ENDED).take()])
+        assert figures()["level"] == "-20 dB, peak -15 dB"
+        assert {name for name in figures() if "last of the call" in name} == {
+            "Capture · last of the call",
+            "Playback · last of the call",
+            "This program · last of the call",
+        }
+        await s.play(to_active(script).take())
+        assert figures()["level"] == "–"
+        assert "Capture" in figures()
 
 
 def stalled(script: Script, *, active: bool = True) -> Script:

@@ -22,6 +22,7 @@ from tui.widgets.wrap import fit
 _NAME_CELLS = 22
 _LAG_MS, _SEND_MS, _LOAD = 30.0, 50.0, 0.5
 _NOTHING = Telemetry(at_ns=0)
+_LAST = " · last of the call"
 
 
 class Figure(NamedTuple):
@@ -70,7 +71,8 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
     def refresh_from_model(self) -> None:
         """Draw again if it reads differently."""
         state = self.bridge.state
-        figures = figures_of(state, self.bridge.telemetry if state.status.live else _NOTHING)
+        live = state.status.live
+        figures = figures_of(state, self.bridge.telemetry if live else self.bridge.telemetry_in_call)
         if figures != self.figures:
             self.figures = figures
             self.set_lines(len(figures))
@@ -101,12 +103,13 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry) -> list[Figure]:
-    """What the pane shows."""
+    """What the pane shows; of a call that is over, what was measured last."""
+    when = "" if state.status.live or telemetry == _NOTHING else _LAST
     return [
         *_conditions(state),
-        *_capture(telemetry),
-        *_playback(telemetry),
-        *_wire(state.metrics, telemetry),
+        *_capture(telemetry, when),
+        *_playback(telemetry, when),
+        *_wire(state.metrics, telemetry, when),
         *_losses(state.metrics),
     ]
 
@@ -120,9 +123,9 @@ def _conditions(state: SessionState) -> list[Figure]:
     return lines
 
 
-def _capture(t: Telemetry) -> list[Figure]:
+def _capture(t: Telemetry, when: str) -> list[Figure]:
     return [
-        Figure("Capture"),
+        Figure(f"Capture{when}"),
         Figure("level", _level(t.user_dbfs, t.user_peak_dbfs)),
         Figure("clipping", "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
         Figure("silence", "exact zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
@@ -134,9 +137,9 @@ def _capture(t: Telemetry) -> list[Figure]:
     ]
 
 
-def _playback(t: Telemetry) -> list[Figure]:
+def _playback(t: Telemetry, when: str) -> list[Figure]:
     return [
-        Figure("Playback"),
+        Figure(f"Playback{when}"),
         Figure("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
         Figure("queued now, worst", _queued(t)),
         Figure("prebuffer", numbers.milliseconds(t.prebuffer_ms)),
@@ -146,10 +149,10 @@ def _playback(t: Telemetry) -> list[Figure]:
     ]
 
 
-def _wire(m: SessionMetrics, t: Telemetry) -> list[Figure]:
+def _wire(m: SessionMetrics, t: Telemetry, when: str) -> list[Figure]:
     load = t.callback_load
     return [
-        Figure("This program"),
+        Figure(f"This program{when}"),
         Figure("callback to socket", f"p50 {_exact(t.send_p50_ms)}, p99 {_exact(t.send_p99_ms)}"),
         Figure("worst of last second", _exact(t.send_late_ms), warns=(t.send_late_ms or 0) > _SEND_MS),
         Figure("event loop lag", _exact(t.loop_lag_ms), warns=(t.loop_lag_ms or 0) > _LAG_MS),
