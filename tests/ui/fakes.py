@@ -74,13 +74,18 @@ class Script:
         self.items.append(EventItem(event=event))  # type: ignore[arg-type]
         return self
 
-    def started(self, title: str = "demo", target: str = "ws://127.0.0.1:38211/audiocodes") -> Script:
+    def started(
+        self,
+        title: str = "demo",
+        target: str = "ws://127.0.0.1:38211/audiocodes",
+        protocol: str = "audiocodes",
+    ) -> Script:
         return self.add(
             e.SessionStarted,
             session_id="1f0c",
             started_utc="2025-01-01T00:00:00Z",
             target=target,
-            protocol="audiocodes",
+            protocol=protocol,
             title=title,
         )
 
@@ -120,10 +125,10 @@ class Script:
         return items
 
 
-def to_active(script: Script) -> Script:
+def to_active(script: Script, protocol: str = "audiocodes") -> Script:
     """A call from nothing to active."""
     s = e.Status
-    script.started()
+    script.started(protocol=protocol)
     script.status(s.IDLE, s.CONNECTING).after(12).status(s.CONNECTING, s.INITIATING)
     initiate = {
         "conversationId": "4c1c",
@@ -136,9 +141,9 @@ def to_active(script: Script) -> Script:
     return script.status(s.INITIATING, s.ACTIVE)
 
 
-def a_call(script: Script) -> Script:
+def a_call(script: Script, protocol: str = "audiocodes") -> Script:
     """A short conversation with everything in it that a panel can show."""
-    to_active(script)
+    to_active(script, protocol)
     chunk = base64.b64encode(bytes(642)).decode()
     script.after(3).message(
         "activities", {"activities": [{"type": "event", "name": "start"}]}, "start", sent=True

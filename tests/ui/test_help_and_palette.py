@@ -12,7 +12,7 @@ from tui.screens.palette import ActionCommands
 
 
 async def help_text(s: Stage) -> str:
-    await s.pilot.resize_terminal(100, 150)
+    await s.pilot.resize_terminal(100, 160)
     await s.press("question_mark")
     assert isinstance(s.app.screen, HelpScreen)
     return s.text()

@@ -104,7 +104,6 @@ MODALS = {
     "question_mark": "help",
     "k": "keypad",
     "w": "write",
-    "I": "instructions",
     "f": "filter",
     "f2": "filter-help",
     "g": "go-to",
@@ -141,6 +140,14 @@ async def test_modals(stage: Staging, script: Script, size: tuple[int, int]) -> 
             check_snapshot(f"{name}-{size[0]}x{size[1]}", s.text())
             await s.press("escape")
             assert s.top() is s.session, name
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_instructions(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        await s.play(a_call(script, "openai").take())
+        await s.press("I")
+        check_snapshot(f"instructions-{size[0]}x{size[1]}", s.text())
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

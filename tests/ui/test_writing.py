@@ -60,7 +60,7 @@ async def test_an_empty_line_sends_nothing_and_closes(stage: Staging, script: Sc
 
 async def test_instructions_are_sent_and_are_there_the_next_time(stage: Staging, script: Script) -> None:
     async with stage() as s:
-        await s.play(to_active(script).take())
+        await s.play(to_active(script, "openai").take())
         s.sent()
         await s.press("I", *"Be brief.", "enter", *"Be kind.", "ctrl+s")
         assert s.sent() == [SendInstructions(text="Be brief.\nBe kind.")]
@@ -78,7 +78,7 @@ async def test_instructions_are_sent_and_are_there_the_next_time(stage: Staging,
 async def test_a_new_call_begins_with_its_own_instructions(stage: Staging, script: Script) -> None:
     target = Target(url="ws://h:1/v1/realtime", protocol="openai", options={"instructions": "Be a pirate."})
     async with stage(target=target) as s:
-        await s.play(to_active(script).take())
+        await s.play(to_active(script, "openai").take())
         await s.press("I", *"Arr! ", "ctrl+s")
         assert s.sent()[-1] == SendInstructions(text="Arr! Be a pirate.")
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
@@ -93,7 +93,7 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
         assert s.top() is s.session
         assert s.focused() is s.session.log_pane
         assert "w Write" not in s.text()
-        await s.play(to_active(script).take())
+        await s.play(to_active(script, "openai").take())
         assert "w Write  I Instructions" in s.text()
         found = [str(hit.prompt) async for hit in ActionCommands(s.session).discover()]
         assert {"Write  w", "Instructions  I"} <= set(found)
@@ -102,10 +102,34 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
         assert s.top() is s.session
 
 
+@pytest.mark.parametrize(
+    ("key", "protocol", "reason"),
+    [
+        ("k", "pcm", "DTMF: Plain PCM has no way to press keys"),
+        ("w", "twilio", "Write: Twilio Media Streams has no typed turns"),
+        ("I", "audiocodes", "Instructions: AudioCodes Bot API has no instructions to change in a call"),
+    ],
+)
+async def test_what_the_protocol_cannot_do_is_told_before_anything_is_typed(
+    stage: Staging, script: Script, key: str, protocol: str, reason: str
+) -> None:
+    async with stage((160, 50)) as s:
+        name, _, why = reason.partition(": ")
+        await s.play(to_active(script, protocol).take())
+        assert f"{key} {name}" not in s.text()
+        await s.press(key)
+        assert s.top() is s.session
+        assert s.text().splitlines()[-1].strip() == reason
+        await s.pilot.resize_terminal(160, 160)
+        await s.press("question_mark")
+        assert f"(not now: {why})" in " ".join(s.text().replace("│", " ").split())
+        assert s.sent()[1:] == []
+
+
 @pytest.mark.parametrize("key", ["w", "I"])
 async def test_nasty_texts_can_be_pasted(stage: Staging, script: Script, key: str) -> None:
     async with stage() as s:
-        await s.play(to_active(script).take())
+        await s.play(to_active(script, "openai").take())
         await s.press(key)
         for text in NASTY[:-2]:
             s.app.post_message(events.Paste(text))
@@ -115,7 +139,7 @@ async def test_nasty_texts_can_be_pasted(stage: Staging, script: Script, key: st
 
 async def test_a_paste_of_several_lines_is_one_line(stage: Staging, script: Script) -> None:
     async with stage(target=TARGET) as s:
-        await s.play(to_active(script).take())
+        await s.play(to_active(script, "openai").take())
         await s.press("w")
         s.app.post_message(events.Paste("one\r\ntwo\tthree \x1b[31m" + "x" * 20_000))
         await s.settle()

@@ -10,6 +10,7 @@ from tui.models.audio_manager import AudioManager
 from tui.models.capture import CallerLine
 from tui.models.journal import Journal
 from tui.models.session_state import Completed
+from tui.protocols.abilities import NO_INSTRUCTIONS, NO_KEYS, NO_TYPED_TURNS
 from tui.protocols.base import CallerEnd, HasInstructions, Outgoing, Protocol, agent_detects_turns
 
 
@@ -89,7 +90,7 @@ class UserCommands:
             self._send(messages)
             self._journal.emit(e.KeysPressed(at_ns=self._journal.clock_ns(), digits=digits))
         else:
-            self._journal.notice(f"{self._protocol.title} has no way to press keys.")
+            self._journal.notice(f"{NO_KEYS.format(self._protocol.title)}.")
 
     async def send_text(self, text: str) -> None:
         """Take a turn in writing."""
@@ -104,14 +105,14 @@ class UserCommands:
                 )
             )
         else:
-            self._journal.notice(f"{self._protocol.title} has no typed turns.")
+            self._journal.notice(f"{NO_TYPED_TURNS.format(self._protocol.title)}.")
 
     def send_instructions(self, text: str) -> None:
         """Tell the agent how to behave from now on."""
         if isinstance(self._caller, HasInstructions) and self._state.status is e.Status.ACTIVE:
             self._send(self._caller.update_instructions(text))
         else:
-            self._journal.notice(f"{self._protocol.title} has no instructions to change in a call.")
+            self._journal.notice(f"{NO_INSTRUCTIONS.format(self._protocol.title)}.")
 
     async def interrupt(self) -> None:
         """Hear no more of what the agent has said so far."""

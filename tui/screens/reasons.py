@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tui.models.events import Status
+from tui.protocols.abilities import Lacking
 
 NEED_A_CALL = frozenset(
     {
@@ -45,6 +46,8 @@ class Situation(NamedTuple):
     """What of the session and its screen decides which actions apply."""
 
     status: Status
+    lacking: Lacking
+    """What the protocol cannot do."""
     recording: bool
     can_call: bool
     """Whether there is a target to call."""
@@ -74,6 +77,12 @@ def _rule(action: str, now: Situation) -> tuple[bool, str]:
     match action:
         case "record" if now.recording:
             return False, "recording already"
+        case "keypad" if now.talking and now.lacking.keypad:
+            return False, now.lacking.keypad
+        case "write" if now.talking and now.lacking.write:
+            return False, now.lacking.write
+        case "instructions" if now.talking and now.lacking.instructions:
+            return False, now.lacking.instructions
         case "record" | "toggle_record" | "keypad" | "say" | "interrupt":
             return now.talking, _no_call(now.status)
         case "write" | "instructions":

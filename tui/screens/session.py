@@ -27,6 +27,7 @@ from tui.engine.wire import (
 )
 from tui.models.events import Status, Telemetry
 from tui.models.layout import Layout
+from tui.protocols.abilities import lacking
 from tui.screens.actions import SESSION, bindings
 from tui.screens.reading_screen import ReadingScreen
 from tui.screens.reasons import Situation, why_not
@@ -123,6 +124,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         state = self.bridge.state
         return Situation(
             status=state.status,
+            lacking=lacking(state.protocol),
             recording=state.recording,
             can_call=self.can_call,
             has_events=bool(self.bridge.log.rows),

@@ -1,0 +1,41 @@
+"""What is offered in a call is what the caller's end has a message for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from tui.protocols.abilities import Lacking, lacking, lacking_in
+from tui.protocols.base import CallerSettings
+from tui.protocols.registry import BUILT_IN, protocol_named
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_what_is_lacking_is_told_by_the_protocols_title(name: str) -> None:
+    title = protocol_named(name).title
+    assert all(reason.startswith(f"{title} has no ") for reason in lacking(name) if reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [
+        ("audiocodes", {"instructions"}),
+        ("twilio", {"write", "instructions"}),
+        ("openai", {"keypad"}),
+        ("pcm", {"keypad", "write", "instructions"}),
+        ("elevenlabs", {"keypad", "instructions"}),
+    ],
+)
+def test_each_protocol_lacks_what_it_has_no_message_for(name: str, lacks: set[str]) -> None:
+    assert {action for action, reason in lacking(name)._asdict().items() if reason} == lacks
+
+
+def test_of_a_protocol_that_is_not_ours_only_the_call_shows_what_it_lacks() -> None:
+    pcm = protocol_named("pcm")
+
+    def make(settings: CallerSettings, new_id: Callable[[], str], utc_now: Callable[[], str]) -> object:
+        return pcm.caller(settings, new_id, utc_now)
+
+    assert lacking("mine.py") == lacking_in(msgspec.structs.replace(pcm, caller=make)) == Lacking()

@@ -1,0 +1,47 @@
+"""What the user can do in a call beyond speaking: not every protocol has a message for it.
+
+It is read off the caller's end, which writes only what its protocol has (`tui.protocols.defaults`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from tui.protocols.base import Protocol
+from tui.protocols.defaults import CallerDefaults
+from tui.protocols.registry import BUILT_IN, protocol_named
+
+NO_KEYS = "{} has no way to press keys"
+NO_TYPED_TURNS = "{} has no typed turns"
+NO_INSTRUCTIONS = "{} has no instructions to change in a call"
+
+
+class Lacking(NamedTuple):
+    """Why each cannot be done, without a full stop; nothing where it can, or where only the call will show."""
+
+    keypad: str = ""
+    write: str = ""
+    instructions: str = ""
+
+
+@cache
+def lacking(protocol: str) -> Lacking:
+    """What the protocol of that name lacks. Only our own are asked: those of others run code that is not ours."""
+    return lacking_in(protocol_named(protocol)) if protocol in BUILT_IN else Lacking()
+
+
+def lacking_in(protocol: Protocol) -> Lacking:
+    """What the protocol lacks; what a function will make shows in the call."""
+    caller = protocol.caller
+    if not isinstance(caller, type):
+        return Lacking()
+    return Lacking(
+        keypad=NO_KEYS.format(protocol.title) if _is_default(caller, "dtmf") else "",
+        write=NO_TYPED_TURNS.format(protocol.title) if _is_default(caller, "user_text") else "",
+        instructions="" if hasattr(caller, "update_instructions") else NO_INSTRUCTIONS.format(protocol.title),
+    )
+
+
+def _is_default(caller: type, method: str) -> bool:
+    return getattr(caller, method, None) is getattr(CallerDefaults, method)
