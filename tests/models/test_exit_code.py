@@ -29,6 +29,7 @@ def code_after(*events: SessionEvent) -> ExitCode:
         ("agent", "unknown", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
         ("agent", "not-accepted", ExitCode.PROTOCOL_ERROR, ExitCode.PROTOCOL_ERROR),
         ("webhook", "unreachable", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
+        ("agent", "silent", ExitCode.NOT_ANSWERED, ExitCode.PROTOCOL_ERROR),
         ("settings", "unreachable", ExitCode.UNREACHABLE, ExitCode.PROTOCOL_ERROR),
         ("settings", "impossible", ExitCode.USAGE, ExitCode.USAGE),
         ("engine", "engine-lost", ExitCode.CRASHED, ExitCode.CRASHED),

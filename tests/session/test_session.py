@@ -13,6 +13,7 @@ from tui.audio.speech import SpeechEdge
 from tui.models import events as e
 from tui.models.capture import line_of
 from tui.models.events import Direction, Status
+from tui.models.exit_code import ExitCode
 
 
 def statuses(events: list[e.StatusChanged]) -> list[Status]:
@@ -400,8 +401,8 @@ async def test_an_agent_that_never_accepts() -> None:
     async with agent(script) as url, call(url, accept_timeout_s=0.2) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
-    assert error.code == "not-accepted"
     assert "it said nothing" in error.message
+    assert held.session.state.exit_code is ExitCode.NOT_ANSWERED
 
 
 async def test_an_agent_that_speaks_another_protocol() -> None:
@@ -413,6 +414,7 @@ async def test_an_agent_that_speaks_another_protocol() -> None:
         await held.until_status(Status.ERROR)
     assert [error.code for error in held.of(e.ErrorRaised)][-1] == "not-accepted"
     assert "3 messages" in held.of(e.ErrorRaised)[-1].message
+    assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
     assert [error.source for error in held.of(e.ErrorRaised)][:1] == ["protocol"]
 
 

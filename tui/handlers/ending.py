@@ -59,7 +59,7 @@ class Ending:
         said = f"it sent {sent} acceptance" if messages else "it said nothing"
         self.fail(
             "agent",
-            "not-accepted",
+            "not-accepted" if messages else "silent",
             f"The agent did not accept the session within {limit_s:g} s: {said}.",
             f"Does it speak {protocol}? Choose another with --protocol.",
         )

@@ -28,6 +28,8 @@ def exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
             return ExitCode.CRASHED
         case ErrorRaised(code="impossible"):
             return ExitCode.USAGE
+        case ErrorRaised(source="agent", code="silent") if not accepted:
+            return ExitCode.NOT_ANSWERED
         case ErrorRaised(source="socket") | ErrorRaised(code="unreachable" | "unknown") if not accepted:
             return ExitCode.UNREACHABLE
         case _:
