@@ -307,9 +307,30 @@ async def test_times_of_day(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         await s.press("home", "z")
-        assert ":00:00.0" in log_lines(s)[0]
+        assert ":00:00.000" in log_lines(s)[0]
         await s.press("z")
         assert "+0.000" in log_lines(s)[0]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 60)])
+async def test_times_of_day_are_as_exact_as_the_others_and_keep_the_columns(
+    stage: Staging, script: Script, size: tuple[int, int]
+) -> None:
+    async with stage(size) as s:
+        for kind, ms in (("one", 0), ("two", 500), ("three", -300)):
+            to_active(script) if kind == "one" else script.after(ms)
+            script.message(kind, {}, "said")
+        await s.play(script.take())
+        await s.press("b", "up", "z")
+        one, two, marked = (line for line in log_lines(s) if "said" in line)
+        await s.press("down", "b")
+        back_dated = next(line for line in log_lines(s) if "three" in line)
+        assert ":00:00.020 " in one
+        assert ":00:00.520 " in two
+        assert "◆" in marked
+        assert "↶" in back_dated
+        for column in ("←", "said"):
+            assert len({line.index(column) for line in (one, two, marked, back_dated)}) == 1
 
 
 async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, script: Script) -> None:

@@ -21,7 +21,8 @@ in a narrower one it stands where the summary leaves room."""
 
 BACK_DATED = "↶"
 """Beside a time before that of the line above."""
-_TIME_CELLS, _DELTA_CELLS, _SIZE_CELLS = 10, 9, 5
+_TIME_CELLS, _DAYTIME_CELLS, _DELTA_CELLS, _SIZE_CELLS = 10, 13, 9, 5
+"""Both times with the mark beside them."""
 _ARROW_STYLES = {"→": "event-log--sent", "←": "event-log--received"}
 _LEVEL_STYLES = {Level.WARNING: "event-log--warning", Level.ERROR: "event-log--error"}
 Pieces = list[tuple[str, str]]
@@ -68,7 +69,8 @@ def pieces(view: EventView, look: Look, width: int) -> Pieces:
     wide = width >= WIDE
     kind_cells = 28 if wide else 18
     delta_cells = _DELTA_CELLS if wide else 0
-    summary_cells = max(width - _TIME_CELLS - delta_cells - kind_cells - 8, 8)
+    time_cells = _DAYTIME_CELLS if look.absolute else _TIME_CELLS
+    summary_cells = max(width - time_cells - delta_cells - kind_cells - 8, 8)
 
     glyph = what.level.value
     if is_run and not glyph.strip():
@@ -83,9 +85,9 @@ def pieces(view: EventView, look: Look, width: int) -> Pieces:
     time = _time(view, line, look.absolute)
     back_dated = look.delta_ns is not None and look.delta_ns < 0
     if look.marked or back_dated:
-        time = f"{'◆' if look.marked else BACK_DATED}{time.rjust(_TIME_CELLS - 1)}"
+        time = f"{'◆' if look.marked else BACK_DATED}{time.rjust(time_cells - 1)}"
     parts: Pieces = [("▌" if look.highlight else " ", "event-log--time")]
-    parts.append((time.rjust(_TIME_CELLS), "event-log--marked" if look.marked else "event-log--time"))
+    parts.append((time.rjust(time_cells), "event-log--marked" if look.marked else "event-log--time"))
     if wide:
         parts.append((_delta(look.delta_ns).rjust(_DELTA_CELLS), "event-log--own"))
     parts += [
@@ -120,7 +122,7 @@ def _time(view: EventView, line: Line, absolute: bool) -> str:
         try:
             moment = datetime.fromisoformat(begin.started_utc).astimezone()
             moment += timedelta(microseconds=(at_ns - start_ns) // 1000)
-            return f"{moment:%H:%M:%S}.{moment.microsecond // 100_000}"
+            return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
         except (ValueError, OverflowError, OSError):
             pass  # a session of an unknown time still has its seconds
     return numbers.since(at_ns, start_ns)
