@@ -112,5 +112,6 @@ def test_a_session_without_events_still_says_what_is_wrong(folder: Path) -> None
         bridge.tick()
         assert bridge.state.notice is not None
         assert "the events are missing" in bridge.state.notice.text
+        assert bridge.state.notice.of_opening
         assert engine.playhead.last_ns - engine.playhead.first_ns == 1_000_000_000
         bridge.close()

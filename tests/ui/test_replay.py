@@ -71,6 +71,19 @@ def event_at_cursor(r: Replay) -> e.SessionEvent:
     return r.stage.bridge.log.events[line.first]
 
 
+async def test_notices_of_back_then_are_history_and_those_of_the_opening_are_not(
+    opened: Opening, script: Script
+) -> None:
+    async with opened() as r:
+        await r.stage.play(script.add(e.NoticeRaised, text="There is no sound device.").take())
+        assert not r.stage.session.notice.display
+        await r.stage.press("end")
+        assert "There is no sound device." in r.stage.text(), "the log keeps it"
+        script.add(e.NoticeRaised, text="events.jsonl is cut short.", of_opening=True)
+        await r.stage.play(script.take())
+        assert "! events.jsonl is cut short." in r.stage.text()
+
+
 async def test_it_opens_at_the_beginning(opened: Opening) -> None:
     async with opened() as r:
         assert r.at_ms == 0

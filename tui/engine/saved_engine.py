@@ -133,5 +133,6 @@ class SavedEngine:
                 number=self._last_number + self._told_problems,
                 at_ns=self._last_ns,
                 text=self.saved.problems[self._told_problems - 1],
+                of_opening=True,
             )
             yield EventItem(event=notice)

@@ -225,6 +225,8 @@ class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
     hint: str = ""
     of_call: bool = False
     """It is so while the call is up, and no longer."""
+    of_opening: bool = False
+    """It is about the saved session that is opened, and was no event of it."""
 
 
 class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):

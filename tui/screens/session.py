@@ -77,6 +77,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
+        self.notice.saved = self.playhead is not None
         yield TooSmall()
         with Vertical(id="body"):
             yield self.strip

@@ -115,7 +115,10 @@ def _told(text: str, hint: str, width: int, most: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """What is the matter with audio now, else the last notice; hidden without and when dismissed."""
+    """What is the matter with audio now, else the last notice; hidden without and when dismissed.
+
+    The notices of a saved session are history: of those, only what is the matter with opening it is shown.
+    """
 
     DEFAULT_CSS = """
     NoticeLine { display: none; height: auto; padding: 0 1; text-wrap: nowrap; background: $surface; }
@@ -124,17 +127,24 @@ class NoticeLine(Static, ModelPanel):
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(markup=False, id=id)
         self.bridge = bridge
+        self.saved = False
+        """Whether a saved session is shown; the screen's business."""
         self._dismissed: list[Told] = []
 
     @property
     def notice(self) -> Told | None:
         """The condition or notice on show."""
         state = self.bridge.state
-        live = state.status.live
-        told: list[Told] = [*reversed(state.conditions.values())] if live else []
-        if state.notice is not None and (live or not state.notice.of_call):
+        told: list[Told] = [*reversed(state.conditions.values())] if state.status.live else []
+        if state.notice is not None and self._is_so(state.notice):
             told.append(state.notice)
         return next((one for one in told if not any(one is other for other in self._dismissed)), None)
+
+    def _is_so(self, notice: NoticeRaised) -> bool:
+        """Whether it still concerns whoever looks at the screen."""
+        if self.saved:
+            return notice.of_opening
+        return self.bridge.state.status.live or not notice.of_call
 
     def listen(self) -> Iterable[Registration]:
         """Notices are part of the controls; a new session has none."""
