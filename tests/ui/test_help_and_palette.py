@@ -6,13 +6,13 @@ from textual.command import CommandPalette
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.engine.wire import HangUp
-from tui.screens.actions import APP, REPLAY, SEARCHING, SESSION
+from tui.screens.actions import APP, REPLAY, SEARCHING, SESSION, spoken
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
 
 
 async def help_text(s: Stage) -> str:
-    await s.pilot.resize_terminal(100, 160)
+    await s.pilot.resize_terminal(100, 190)
     await s.press("question_mark")
     assert isinstance(s.app.screen, HelpScreen)
     return s.text()
@@ -26,8 +26,10 @@ async def test_help_lists_every_binding(stage: Staging, script: Script) -> None:
         for key, entry in active.items():
             if entry.binding.system:
                 continue
-            assert s.app.get_key_display(entry.binding) in text, key
-            assert (entry.binding.tooltip or entry.binding.description) in text, key
+            line = spoken().get(entry.binding.id or "")
+            told = f"{key} {line}"[:50] if line else entry.binding.tooltip or entry.binding.description
+            assert line or s.app.get_key_display(entry.binding) in text, key
+            assert told in text, key
 
 
 async def test_help_is_about_where_it_was_asked(stage: Staging, script: Script) -> None:
@@ -70,7 +72,7 @@ async def test_the_palette_lists_what_applies_now(stage: Staging, script: Script
         await s.play(to_active(script).take())
         active = " ".join(await palette_names(s))
         assert "Hang up" in active
-        assert "Say line 9" in active
+        assert "Say: Hello, what are your opening hours today?  1" in active
         assert "Show error" not in active
 
 
@@ -85,6 +87,13 @@ async def test_a_command_of_the_palette_does_what_the_key_does(stage: Staging, s
         await s.pilot.press("down", "enter")
         await s.until(lambda: s.engine.sent)
         assert s.sent() == [HangUp()]
+
+
+async def test_a_caller_line_is_found_by_its_words(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        found = [str(hit.prompt) async for hit in ActionCommands(s.app.screen).search("hours")]
+        assert found[0].startswith("Say: Hello, what are your opening hours today?")
 
 
 async def test_every_theme_draws(stage: Staging, script: Script) -> None:

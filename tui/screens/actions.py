@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -38,6 +39,24 @@ class HasActions(Protocol):
     """A screen whose actions the command palette lists."""
 
     ACTIONS: ClassVar[Sequence[Action]]
+
+
+LINE_KEYS = "1-9"
+"""How the footer shows the keys of the caller lines, all as one."""
+
+
+@cache
+def spoken() -> Mapping[str, str]:
+    """What each key of `LINE_KEYS` says, by the action's id: "Say: Hello, …"; nothing without the recordings.
+
+    Read when it is first wanted: the first picture does without.
+    """
+    from tui.assets import AssetsMissing, caller_lines
+
+    try:
+        return {f"say_{line.key}": f"Say: {line.text}" for line in caller_lines()}
+    except AssetsMissing:
+        return {}
 
 
 SEARCHING: Sequence[Action] = (
@@ -257,11 +276,11 @@ SESSION: Sequence[Action] = (
         Action(
             f"say_{key}",
             key,
-            "Say" if key == "1" else f"Say line {key}",
+            "Say",
             "Speak a recorded caller line as if into the microphone.",
             f"say('{key}')",
             show=key == "1",
-            key_display="1-9",
+            key_display=LINE_KEYS,
         )
         for key in "123456789"
     ),

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.screens.actions import Action, bindings
+from tui.screens.actions import LINE_KEYS, Action, bindings, spoken
 from tui.widgets.keys import in_order
 
 CLOSING = (
@@ -100,11 +100,13 @@ def _merged(
     merged: dict[str, tuple[list[str], str, bool]] = {}
     for entry in entries:
         binding = entry.binding
-        text = binding.tooltip or binding.description
+        text = spoken().get(binding.id or "") or binding.tooltip or binding.description
         if not entry.enabled:
             text += f" (not now: {reason})" if (reason := why_not(entry)) else " (not now)"
         keys, _, _ = merged.setdefault(text, ([], text, entry.enabled))
         shown = key_display[binding.key]
+        if shown == LINE_KEYS:
+            shown = binding.key
         if shown not in keys:
             keys.append(shown)
     return [(" ".join(keys), text, on) for keys, text, on in merged.values()]

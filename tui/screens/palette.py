@@ -9,7 +9,7 @@ from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from tui.screens.actions import APP, Action, HasActions
+from tui.screens.actions import APP, LINE_KEYS, Action, HasActions, spoken
 
 
 class ActionCommands(Provider):
@@ -25,7 +25,7 @@ class ActionCommands(Provider):
         """What applies and matches."""
         matcher, keys = self.matcher(query), self._keys()
         for action in self._applying():
-            score = matcher.match(action.name) or 0.1 * (query.casefold() in action.tooltip.casefold())
+            score = matcher.match(action.name) or 0.1 * (query.casefold() in _told(action))
             if score > 0:
                 yield Hit(score, _title(action, keys), partial(self._run, action), help=action.tooltip)
 
@@ -53,8 +53,16 @@ class ActionCommands(Provider):
 
 
 def _title(action: Action, keys: dict[str, str]) -> Content:
-    name = "Say line 1" if action.id == "say_1" else action.name
     key = keys.get(action.id, "")
-    if key == "1-9":
+    if key == LINE_KEYS:
         key = action.keys
-    return Content.assemble(name, (f"  {key}", "$foreground-muted"))
+    return Content.assemble(_name(action), (f"  {key}", "$foreground-muted"))
+
+
+def _name(action: Action) -> str:
+    return spoken().get(action.id, action.name)
+
+
+def _told(action: Action) -> str:
+    """What is searched as it stands: in a sentence any letters would be found one after the other."""
+    return f"{_name(action)} {action.tooltip}".casefold()
