@@ -350,3 +350,8 @@ def test_the_figures_of_a_call_tell_of_stalls_where_there_were_any() -> None:
     assert "stalled" not in metrics_line(SessionMetrics())
     line = metrics_line(SessionMetrics(stalls={"capture": Stalls(2, 1400), "playback": Stalls(1, 700)}))
     assert "; capture stalled 2 times, 1.4 s; playback stalled once, 0.7 s; errors 0" in line
+
+
+def test_the_figures_of_a_call_tell_what_was_the_matter() -> None:
+    line = metrics_line(SessionMetrics(conditions={"not answered": 1, "clipped start": 2, "stalled": 3}))
+    assert "; not answered 1, clipped start 2; errors 0" in line

@@ -62,7 +62,7 @@ def test_a_call_is_saved_for_its_owner_alone_unless_told_not_to(home: Path) -> N
 
 def test_sessions_are_listed_and_filtered(home: Path) -> None:
     (folder,) = folders(home)
-    assert folder.name in run("sessions", home=home).stdout
+    assert f"{folder.name}  audiocodes  /audiocodes\n" in run("sessions", home=home).stdout
     assert "1 session, " in run("sessions", "--no-errors", "--target", "127.0.0.1", home=home).stdout
     told = json.loads(run("sessions", "--json", "--since", "2026-01-01", home=home).stdout)
     assert (told["folder"], told["errors"]) == (str(folder), 0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +69,7 @@ def sessions(
             click.echo(_json_of(each))
         return
     if found:
-        click.echo("began             length   outcome  worst        size  name")
+        click.echo("began             length   outcome  worst        size  name, protocol, path")
     for each in found:
         click.echo(_line_of(each))
     size = _size(sum(each.size_bytes for each in found)).strip()
@@ -85,12 +87,36 @@ def _line_of(summary: SessionSummary) -> str:
     worst = f"{max(summary.response_latencies_ms):.0f} ms" if summary.response_latencies_ms else "–"
     notes = [
         f"{summary.errors} error" + ("" if summary.errors == 1 else "s") if summary.errors else "",
+        f"{summary.not_answered} not answered" if summary.not_answered else "",
         "no audio" if not summary.has_audio else "",
         one_line(summary.problem or (summary.reason if summary.outcome != "ended" else ""), 80),
     ]
     note = ", ".join(filter(None, notes))
     head = f"{began:16}  {length:>7}  {summary.outcome:7}  {worst:>8}  {_size(summary.size_bytes)}"
-    return f"{head}  {one_line(summary.name, 90)}" + (f"  ({note})" if note else "")
+    name, about, note = (
+        f"{head}  {one_line(summary.name, 90)}",
+        _about(summary),
+        f"  ({note})" if note else "",
+    )
+    return f"{name}{about}{note}" if len(f"{name}{about}{note}") <= _room() else f"{name}{note}"
+
+
+def _about(summary: SessionSummary) -> str:
+    """By what it differs from others of the same title: the protocol and the path of the URL."""
+    from urllib.parse import urlsplit
+
+    from tui.models.text import one_line
+
+    try:
+        path = urlsplit(summary.target).path
+    except ValueError:
+        path = ""
+    return "".join(f"  {one_line(word, 40)}" for word in (summary.protocol, path) if word)
+
+
+def _room() -> float:
+    """How many columns a line may have: those of the terminal; none are too many for a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
 def _json_of(summary: SessionSummary) -> str:

@@ -4,6 +4,7 @@ from tests.builders import MS, chunk, error, message, started, status
 from tui.models import events as e
 from tui.models.events import Direction, Status
 from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.models.turns import Turn
 
 
 def fold(*events: e.SessionEvent) -> SessionMetrics:
@@ -109,3 +110,10 @@ def test_a_typed_turn_is_answered_and_its_answer_is_no_greeting() -> None:
     metrics = fold(active, typed, heard(1700))
     assert metrics.greeting_latency_ms is None
     assert metrics.response_latencies_ms == [700]
+
+
+def test_a_turn_that_is_answered_late_is_not_one_without_an_answer() -> None:
+    late, never = Turn(number=1, response_latency_ms=4000.0), Turn(number=2)
+    told_twice = SessionMetrics(turns=[Turn(number=0), late, never], conditions={"not answered": 2})
+    assert told_twice.turns_not_answered == 1
+    assert SessionMetrics(turns=[Turn(number=1)]).turns_not_answered == 0, "nobody has waited for an answer"

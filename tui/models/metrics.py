@@ -10,6 +10,7 @@ import msgspec
 
 from tui.models.barge_in_fold import BargeInFold
 from tui.models.events import (
+    Condition,
     ConditionChanged,
     Direction,
     ErrorRaised,
@@ -105,6 +106,12 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
         """Of the last answered turn."""
         measured = (turn.response_latency_ms for turn in reversed(self.turns) if turn.number)
         return next((latency_ms for latency_ms in measured if latency_ms is not None), None)
+
+    @property
+    def turns_not_answered(self) -> int:
+        """How many turns of the user were taken for not answered, and never were."""
+        without = sum(turn.number > 0 and turn.response_latency_ms is None for turn in self.turns)
+        return min(without, self.conditions.get(Condition.NOT_ANSWERED, 0))
 
     def percentiles(self) -> Percentiles:
         """Of the response latencies."""

@@ -38,6 +38,8 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """From the acceptance to the end; of one that was cut off, from its first event to its last."""
     errors: int | None
     response_latencies_ms: list[float]
+    not_answered: int | None
+    """How many turns of the user had no answer at all."""
     size_bytes: int
     has_audio: bool
     problem: str = ""
@@ -129,6 +131,7 @@ def summarise(folder: Path) -> SessionSummary:
         duration_s=duration_s,
         errors=errors,
         response_latencies_ms=(metrics or SessionMetrics()).response_latencies_ms,
+        not_answered=None if metrics is None else metrics.turns_not_answered,
         size_bytes=_size_bytes(folder),
         has_audio=is_file(folder / AUDIO_FILE),
         problem=problem,
