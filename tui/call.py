@@ -302,11 +302,10 @@ def metrics_line(metrics: SessionMetrics) -> str:
     losses = ", ".join(e.Loss(name).told(count) for name, count in metrics.losses.items() if count)
     stalls = "".join(f"{path} stalled {stalls}; " for path, stalls in metrics.stalls.items())
     told_as_stalls = (e.Condition.STALLED, e.Condition.VANISHED)
-    conditions = ", ".join(
-        f"{name} {count}" for name, count in metrics.conditions.items() if name not in told_as_stalls
-    )
+    told = [f"{name} {count}" for name, count in metrics.conditions.items() if name not in told_as_stalls]
+    conditions = f"{', '.join(told)}; " if told else ""
     return (
         f"response latency {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, heard {metrics.audio_heard_ms / 1000:.1f} s; "
-        f"losses {losses or 'none'}; {stalls}{conditions and f'{conditions}; '}errors {metrics.errors}, findings {metrics.findings}"
+        f"losses {losses or 'none'}; {stalls}{conditions}errors {metrics.errors}, findings {metrics.findings}"
     )
