@@ -117,6 +117,37 @@ def test_no_device_at_all_says_what_to_do(install: Install) -> None:
     assert sentence(lambda: devices.find_device("auto", "output")) == problem
 
 
+@pytest.mark.parametrize(
+    ("place", "tools", "remedy"),
+    [
+        (
+            None,
+            {"apt-get", "pulseaudio"},
+            "To let PortAudio reach PulseAudio or PipeWire, run `sudo apt-get ",
+        ),
+        ("lib/x86_64-linux-gnu", {"apt-get", "pulseaudio"}, "to start one, run `pulseaudio --start`."),
+        ("lib64", {"dnf", "pipewire-pulse"}, "to start one, run `systemctl --user start pipewire-pulse`."),
+        ("lib", {"pacman"}, "No PulseAudio or PipeWire server answers."),
+    ],
+)
+def test_what_is_installed_is_not_to_be_installed(
+    install: Install,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    place: str | None,
+    tools: set[str],
+    remedy: str,
+) -> None:
+    install(FakeSoundDevice())
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda tool: tool if tool in tools else None)
+    monkeypatch.setattr(devices, "_SYSTEM", tmp_path)
+    if place is not None:
+        (tmp_path / place / "alsa-lib").mkdir(parents=True)
+        (tmp_path / place / "alsa-lib" / "libasound_module_pcm_pulse.so").touch()
+    assert remedy in str(devices.audio_problem())
+
+
 def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
     monkeypatch.setitem(sys.modules, "sounddevice", None)

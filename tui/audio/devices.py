@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -45,6 +46,12 @@ _REACH_SOUND_SERVER = {
     "pacman": "sudo pacman -S alsa-plugins",
     "zypper": "sudo zypper install alsa-plugins-pulse",
     "apk": "sudo apk add alsa-plugins-pulse",
+}
+_SYSTEM = Path("/usr")
+_ALSA_PLUGIN = "alsa-lib/libasound_module_pcm_pulse.so"
+_START_SOUND_SERVER = {
+    "pipewire-pulse": "systemctl --user start pipewire-pulse",
+    "pulseaudio": "pulseaudio --start",
 }
 
 
@@ -436,4 +443,13 @@ def _no_device_sentence() -> str:
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "There is no sound device. Connect one, and allow this terminal to use it."
+    if _reaches_sound_server():
+        start = next((start for tool, start in _START_SOUND_SERVER.items() if shutil.which(tool)), None)
+        how = f"; to start one, run `{start}`" if start else ""
+        return f"There is no sound device. No PulseAudio or PipeWire server answers{how}."
     return f"There is no sound device. To let PortAudio reach PulseAudio or PipeWire, run `{command}`."
+
+
+def _reaches_sound_server() -> bool:
+    """Whether ALSA, which PortAudio asks, has its plugin for sound servers, wherever this system puts that."""
+    return any(next(_SYSTEM.glob(f"{place}/{_ALSA_PLUGIN}"), None) for place in ("lib*", "lib*/*"))
