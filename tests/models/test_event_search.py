@@ -16,12 +16,14 @@ from tui.models.event_search import (
     ERRORS,
     MARKED,
     Found,
+    Place,
     RawSearch,
     at_number,
     at_time,
     find,
     finding,
     next_turn,
+    placing,
     search_pattern,
 )
 from tui.models.event_terms import And, Filter, Not, Text, Way
@@ -73,6 +75,27 @@ def test_search_goes_on_at_the_other_end() -> None:
     assert find(view, Text(Words("of b")), 1) == Found(1, 1, True), "the only one is where one is"
     assert find(view, Text(Words("zzz")), 1) is None
     assert find(view_of(), a, 0) is None
+
+
+@given(event_lists(), FILTERS, st.sets(st.integers(0, 40)))
+def test_matches_are_counted_as_one_comes_to_them(
+    events: list[e.SessionEvent], wanted: Filter, opened: set[int]
+) -> None:
+    view = view_of(*events)
+    for row in opened & set(view.rows):
+        view.toggle_run(row)
+    found, position = [], -1
+    while (hit := find(view, wanted, position, wrap=False)) is not None:
+        position = hit.position
+        found.append(hit.event)
+    for nth, event in enumerate(found, 1):
+        assert [place for place in placing(view, wanted, event) if place] == [Place(nth, len(found))]
+
+
+def test_matches_are_not_counted_where_there_are_too_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = view_of(message("a"), message("b"))
+    monkeypatch.setattr("tui.models.event_search.COUNTED_EVENTS", 1)
+    assert list(placing(view, Text(Words("of a")), 0)) == []
 
 
 def test_lines_are_searched_a_block_at_a_time_until_a_new_session_begins() -> None:

@@ -254,14 +254,26 @@ async def test_a_search_highlights_and_goes_on_and_wraps(stage: Staging, script:
         first = s.number
         await s.press("n")
         assert s.number == first + 9, "1, then 10"
+        assert "2 of 11" in title(s)
         assert "n Next" in s.text().splitlines()[-1]
         await s.press("N", "N")
-        assert "wrapped" in title(s)
+        assert "11 of 11 · wrapped" in title(s)
         style = s.session.log_pane.get_component_rich_style("event-log--match")
         strip = s.session.log_pane.render_line(s.session.log_pane.cursor - s.session.log_pane.scroll_offset.y)
         assert "trip 1" in [part.text for part in strip if part.style and part.style.reverse == style.reverse]
         await s.press("escape")
         assert not s.session.searching
+
+
+async def test_a_single_match_is_said_to_be_the_only_one(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(pings(to_active(script), 30).take())
+        await ask(s, "slash", "trip 17", "enter")
+        assert "the only match" in title(s)
+        await s.press("n")
+        assert "the only match · wrapped" in title(s)
+        await s.press("escape")
+        assert "match" not in title(s)
 
 
 async def test_a_search_goes_on_in_the_messages_and_says_when_nothing_is_there(

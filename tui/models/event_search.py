@@ -17,6 +17,9 @@ from tui.models.events import MessageLogged
 
 ERRORS, MARKED = Sort("errors"), Marked()
 
+COUNTED_EVENTS = 100_000
+"""Of a longer log, matches are not counted: each step from one to the next would do it again."""
+
 _BLOCK, _LARGEST_BLOCK = 128, 8192
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
 
@@ -30,6 +33,13 @@ class Found(NamedTuple):
     """Index of the event that matches; in a closed run it may not be the one that the line shows."""
     wrapped: bool
     """The search went on at the other end."""
+
+
+class Place(NamedTuple):
+    """Which of all matches something is."""
+
+    nth: int
+    of: int
 
 
 def search_pattern(text: str) -> Pattern:
@@ -71,6 +81,25 @@ def finding(
             yield None if event is None else Found(_position(view, event), event, wrapped)
             if event is not None or view.log.events is not events:
                 return
+
+
+def placing(view: EventView, wanted: Filter, event: int) -> Iterator[Place | None]:
+    """Which of the matches that `find` goes through this event is: None for each block of rows, then the place.
+
+    Nothing where that is too much, the filter has not judged every row yet, or a new session begins.
+    """
+    events, here, row, nth, of = view.log.events, _stop(view, event), -1, 0, 0
+    if len(events) > COUNTED_EVENTS or view.progress < 1:
+        return
+    while (first := bisect_right(view.rows, row)) < len(view.rows):
+        block = view.rows[first : first + _BLOCK]
+        row = block[-1]
+        stops = {_stop(view, index) for index in wanted(_events_of(view, block), view.context)}
+        nth, of = nth + sum(stop <= here for stop in stops), of + len(stops)
+        yield None
+        if view.log.events is not events:
+            return
+    yield Place(nth, of)
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
@@ -219,6 +248,12 @@ def _outermost(values: Sequence[int], *, forward: bool) -> int | None:
 def _position(view: EventView, event: int) -> int:
     row = view.log.row_ids[event]
     return view.position(Line(row, event, event, view.opened(row) is not None))
+
+
+def _stop(view: EventView, event: int) -> tuple[int, int]:
+    """Where a search stops for this event: at its row, or in an opened run at the event itself."""
+    row = view.log.row_ids[event]
+    return row, 0 if view.opened(row) is None else event
 
 
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:

@@ -19,12 +19,14 @@ from tui.models.event_search import (
     ERRORS,
     MARKED,
     Found,
+    Place,
     RawSearch,
     at_number,
     at_time,
     find,
     finding,
     next_turn,
+    placing,
     search_pattern,
 )
 from tui.models.event_terms import Filter, Text
@@ -49,6 +51,8 @@ class LogScreen(StyledOnce, Screen[None]):
         self.log_pane = EventLogPane(bridge, id="log")
         self._pairs = Pairs(bridge.log, bridge.raw_message)
         self._line_search: Iterator[Found | None] | None = None
+        self._count: Iterator[Place | None] | None = None
+        """Of the matches, after one was found."""
         self._raw_search: RawSearch | None = None
 
     @property
@@ -121,6 +125,7 @@ class LogScreen(StyledOnce, Screen[None]):
 
     async def action_search_log(self) -> None:
         """Search."""
+        self._stop_searching()
         pane = self.log_pane
         question = Question(
             "Search",
@@ -167,19 +172,34 @@ class LogScreen(StyledOnce, Screen[None]):
             self._search_lines(self._line_search)
         if self._line_search is None and self._raw_search is not None:
             self._search_messages(self._raw_search)
+        if self._count is not None:
+            self._count_matches(self._count)
 
     def _search_lines(self, search: Iterator[Found | None]) -> None:
-        deadline = perf_counter() + SEARCH_BUDGET_MS / 1000
+        pane, deadline = self.log_pane, perf_counter() + SEARCH_BUDGET_MS / 1000
         for found in search:
             if found is not None:
                 self._stop_searching()
-                self.log_pane.move_to(found.position, centre=True)
-                self.log_pane.say("wrapped" if found.wrapped else "")
+                pane.move_to(found.position, centre=True)
+                pane.say("wrapped" if found.wrapped else "")
+                if pane.pattern is not None:
+                    self._count = placing(pane.view, Text(pane.pattern), found.event)
                 return
             if perf_counter() >= deadline:
-                self.log_pane.say("searching")
+                pane.say("searching")
                 return
         self._line_search = None
+
+    def _count_matches(self, count: Iterator[Place | None]) -> None:
+        """Say beside what was found which of how many it is, as soon as that is known."""
+        pane, deadline = self.log_pane, perf_counter() + SEARCH_BUDGET_MS / 1000
+        for place in count:
+            if place is not None:
+                which = "the only match" if place.of == 1 else f"{place.nth:,} of {place.of:,}"
+                pane.say(" · ".join(filter(None, (which, pane.remark))))
+            elif perf_counter() >= deadline:
+                return
+        self._count = None
 
     def _search_messages(self, search: RawSearch) -> None:
         progress = search.step(SEARCH_BUDGET_MS)
@@ -193,8 +213,13 @@ class LogScreen(StyledOnce, Screen[None]):
             self.log_pane.move_to(search.found.position, centre=True)
             self.log_pane.say("in the message" + (" · wrapped" if search.found.wrapped else ""))
 
+    def end_search(self) -> None:
+        """Search for nothing any more."""
+        self._stop_searching()
+        self.log_pane.set_pattern(None)
+
     def _stop_searching(self) -> None:
-        self._line_search = self._raw_search = None
+        self._line_search = self._raw_search = self._count = None
 
     # jumps
 

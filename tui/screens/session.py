@@ -260,7 +260,7 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
         elif self.detail_open:
             self.close_detail()
         elif self.searching:
-            self.log_pane.set_pattern(None)
+            self.end_search()
             self.offer_actions()
         elif self.banner.error is not None:
             self.banner.dismiss()
