@@ -61,6 +61,27 @@ def test_options_of_sound_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> N
     assert (target.echo, target.fade_ms, target.block_ms, target.latency) == ("gate", 8, 10, "0.1")
 
 
+def test_connecting_to_nobody_asks_whom_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[Target | None] = []
+    monkeypatch.setattr("tui.cli._show_screen", lambda target, **_: targets.append(target))
+    assert ran("connect", "--output", "none").exit_code == 0
+    assert targets == [None]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--token-env", "TOKEN"], ["--header", "A: b"], ["--protocol", "twilio"], ["--insecure"]]
+)
+def test_what_is_for_one_target_is_not_given_to_whoever_is_chosen(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.cli._show_screen", lambda *_, **__: pytest.fail("it was shown"))
+    result = ran("connect", *arguments)
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        f"Whom is {arguments[0]} for? Name its URL, or a profile of the settings."
+    )
+
+
 class Stream:
     """Of a terminal, or of something else."""
 

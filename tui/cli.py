@@ -65,7 +65,7 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command(epilog=EXIT_CODES)
-@click.argument("url", metavar="URL|PROFILE")
+@click.argument("url", metavar="[URL|PROFILE]", required=False)
 @target_options
 @block_option
 @tools_option
@@ -73,16 +73,18 @@ def cli(context: click.Context) -> None:
 @save_options
 @trace_option
 @config_option
-def connect(url: str, trace_callbacks: bool, **options: Any) -> None:
+def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
     """Call a voice agent.
 
     URL is that of its websocket (ws:// or wss://) or of its TwiML webhook, PROFILE a name in the settings file;
-    an option here goes before what its profile says.
+    an option here goes before what its profile says. Without either, a screen to choose whom to call.
 
     Leaving the screen gives 0, unless the last call could not be made or was broken off: then its code below.
     """
     flags = given.flags(options)
-    target = given.target(url, flags)
+    if url is None:
+        given.refuse_what_needs_a_target(flags)
+    target = given.target(url, flags) if url is not None else None
     _show_screen(target, flags=flags, trace_callbacks=trace_callbacks)
 
 

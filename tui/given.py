@@ -115,6 +115,21 @@ def flags(options: dict[str, Any]) -> TargetSettings:
     return TargetSettings(**said)
 
 
+def refuse_what_needs_a_target(flags: TargetSettings) -> None:
+    """No token, header or protocol waits for whoever is chosen later: `Sentence`."""
+    from tui.config.layers import Layer
+    from tui.config.targets import FOR_EVERYBODY
+
+    written = {
+        _NAMES.get(name, name): parameter.opts[0]
+        for parameter in click.get_current_context().command.params
+        if (name := parameter.name)
+    }
+    concern_one = [written.get(key, key) for key in Layer(flags, "").without(FOR_EVERYBODY).values()]
+    if concern_one:
+        raise Sentence(f"Whom is {concern_one[0]} for? Name its URL, or a profile of the settings.")
+
+
 def _latency(text: str) -> Any:
     from tui.config.model import MAX_LATENCY_S, Latency
     from tui.config.strict import SettingsError, to_value
