@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tui.agent.process import start_agent
 from tui.agent.settings import AgentSettings
+from tui.cli import cli
 
 pytestmark = pytest.mark.xdist_group("saved_cli")
 
@@ -67,6 +69,13 @@ def test_sessions_are_listed_and_filtered(home: Path) -> None:
     told = json.loads(run("sessions", "--json", "--since", "2026-01-01", home=home).stdout)
     assert (told["folder"], told["errors"]) == (str(folder), 0)
     assert "0 sessions" in run("sessions", "--min-duration", "3600", home=home).stdout
+
+
+def test_a_narrow_terminal_has_the_name_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder,) = folders(home)
+    monkeypatch.setattr("tui.saved_cli._room", lambda: 100)
+    listed = CliRunner().invoke(cli, ["sessions", "--save", str(folder.parent)]).output
+    assert f"{folder.name}\n" in listed
 
 
 def test_a_session_is_measured_again(home: Path) -> None:

@@ -93,12 +93,9 @@ def _line_of(summary: SessionSummary) -> str:
     ]
     note = ", ".join(filter(None, notes))
     head = f"{began:16}  {length:>7}  {summary.outcome:7}  {worst:>8}  {_size(summary.size_bytes)}"
-    name, about, note = (
-        f"{head}  {one_line(summary.name, 90)}",
-        _about(summary),
-        f"  ({note})" if note else "",
-    )
-    return f"{name}{about}{note}" if len(f"{name}{about}{note}") <= _room() else f"{name}{note}"
+    named = f"{head}  {one_line(summary.name, 90)}"
+    told = f"{named}{_about(summary)}"
+    return (told if len(told) <= _room() else named) + (f"  ({note})" if note else "")
 
 
 def _about(summary: SessionSummary) -> str:
