@@ -10,7 +10,6 @@ import msgspec
 
 from tui.models.barge_in_fold import BargeInFold
 from tui.models.events import (
-    Condition,
     ConditionChanged,
     Direction,
     ErrorRaised,
@@ -37,7 +36,7 @@ from tui.models.events import (
 from tui.models.stall_fold import StallFold, Stalls
 from tui.models.talk_fold import TalkFold
 from tui.models.turn_fold import TurnFold
-from tui.models.turns import BargeIn, DeadAir, Percentiles, Turn, percentiles_of
+from tui.models.turns import NOT_ANSWERED, BargeIn, DeadAir, Percentiles, Turn, percentiles_of
 
 TOLD_OF_TURNS = (
     SpeechEdge,
@@ -109,9 +108,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def turns_not_answered(self) -> int:
-        """How many turns of the user were taken for not answered, and never were."""
-        without = sum(turn.number > 0 and turn.response_latency_ms is None for turn in self.turns)
-        return min(without, self.conditions.get(Condition.NOT_ANSWERED, 0))
+        """How many turns of the user had no answer to the end; one that was late is none of them."""
+        return sum(turn.unmeasured == NOT_ANSWERED for turn in self.turns)
 
     def percentiles(self) -> Percentiles:
         """Of the response latencies."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tui.models import events as e
 from tui.models.turn_index import TurnBoundary
-from tui.models.turns import LatencyParts, Turn
+from tui.models.turns import NOT_ANSWERED, LatencyParts, Turn
 
 NS_PER_MS = 1_000_000
 EARLY_NS = 40_000_000
@@ -252,7 +252,7 @@ class TurnFold:
         if turn.empty:
             turn.unmeasured = "nobody spoke: the agent alone heard speech"
         elif measured.playing is None:
-            turn.unmeasured = "the agent did not answer" if turn.number else "the agent did not greet"
+            turn.unmeasured = NOT_ANSWERED if turn.number else "the agent did not greet"
         elif turn.began_ns is None:
             turn.unmeasured = "no user speech was heard in it"
         else:

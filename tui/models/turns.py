@@ -13,6 +13,9 @@ from enum import StrEnum
 
 import msgspec
 
+NOT_ANSWERED = "the agent did not answer"
+"""Why a turn of the user has no latency: nothing of an answer was heard."""
+
 
 class LatencyParts(msgspec.Struct, omit_defaults=True):
     """Where the time between the user's last sound and the agent's first went.
