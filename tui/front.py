@@ -75,8 +75,6 @@ def run_screen(
     local = LocalAgent(agent, book.demo)
     collector.hold()
     engines = [EngineHandle()]
-    if target is not None:
-        engines[0].start()  # it comes up while Textual is loaded; without a call the picture goes first
     try:
         from tui.app import OpusAgentApp, run_app
         from tui.bridge import Bridge

@@ -24,7 +24,7 @@ from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.event_lines import look_at, pieces
 from tui.widgets.lines import FollowView, line_of
 
-FILTER_BUDGET_MS = 30.0
+FILTER_BUDGET_MS = 25.0
 """Of a tick, for judging older events by a new filter: a key waits for no more."""
 
 _NAMED_KINDS = 12
