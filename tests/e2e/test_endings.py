@@ -100,7 +100,7 @@ def test_suspending_gives_the_terminal_back_under_a_wrapper_too(terminal: Termin
     """`uv run` and its like wait in the foreground: the shell waits until all of the job have stopped."""
     run = shlex.join([*PROGRAM, "connect", witness.url, "--protocol", "audiocodes", "--output", "none"])
     terminal.run_shell(f"sh -c {shlex.quote(run + '; exit $?')}")
-    for back in ("fg", "bg; fg"):
+    for back in ("fg", "bg; sleep 1; fg"):  # in the background it stops itself again
         terminal.wait_for("active", limit_s=15)
         terminal.press("C-z")
         terminal.wait_for("Stopped")

@@ -36,7 +36,7 @@ def test_a_live_call_is_seen_and_heard_whole(
     heard_path = tmp_path / "heard.raw"
     with recorded_speaker(sound, heard_path, RATE):
         terminal.run("demo", "--latency", "0.1")
-        terminal.wait_for("active", "How can I help you?", limit_s=15)
+        terminal.wait_for("● active", "How can I help you?", limit_s=15)
         # The log shows the wire in order, with arrival times.
         terminal.wait_for("playFinished")
         terminal.press("f")
@@ -105,7 +105,9 @@ def test_an_agent_that_is_killed_leaves_a_usable_screen(terminal: Terminal) -> N
     os.kill(terminal.process("tui.agent"), signal.SIGKILL)
     terminal.wait_for("The agent is gone", "error")
     terminal.press("c")
-    terminal.wait_for("active", "How can I help you?", limit_s=15)
+    terminal.wait_for(
+        "● active", "How can I help you?", limit_s=15
+    )  # the log of the call before tells of one
     terminal.press("q")
     terminal.wait_for("EXIT 0")
 
@@ -116,6 +118,6 @@ def test_an_engine_that_is_killed_can_be_started_again(terminal: Terminal) -> No
     os.kill(terminal.process("tui.engine"), signal.SIGKILL)
     terminal.wait_for("engine process has ended")
     terminal.press("c")
-    terminal.wait_for("active", "How can I help you?", limit_s=15)
+    terminal.wait_for("● active", "How can I help you?", limit_s=15)
     terminal.press("q")
     terminal.wait_for("EXIT 0")
