@@ -96,7 +96,7 @@ class OpusAgentApp(EndingApp):
         protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
         start_engine: Callable[[], EngineLink] | None = None,
         demo: Callable[[], Target] | None = None,
-        on_call: Callable[[Target], None] | None = None,
+        on_remembered: Callable[[Target], None] | None = None,
         on_painted: Callable[[], object] = lambda: None,
         once_up: Callable[[], object] | None = None,
         crash_log: Path | None = None,
@@ -122,7 +122,7 @@ class OpusAgentApp(EndingApp):
         self._demo_first = call_demo
         self._demo_urls: set[str] = set()
         """Where demos were; a local agent that was started anew is somewhere else."""
-        self._on_call = on_call
+        self._on_remembered = on_remembered
         self._on_painted = on_painted
         self._once_up = once_up
         self.crash_log = crash_log
@@ -243,12 +243,13 @@ class OpusAgentApp(EndingApp):
         self._remember(target)
 
     def _remember(self, target: Target) -> None:
-        """Have it offered again, in this run and in the next."""
+        """Have it offered again, in this run and in the next, unless it is always: the demo and profiles are."""
         listed = target.title in {profile.target.title for profile in self._profiles}
-        if target.url not in self._demo_urls and not listed:
-            self._recent = [target, *(known for known in self._recent if known.safe_url != target.safe_url)]
-        if self._on_call is not None:
-            self._on_call(target)
+        if target.url in self._demo_urls or listed:
+            return
+        self._recent = [target, *(known for known in self._recent if known.safe_url != target.safe_url)]
+        if self._on_remembered is not None:
+            self._on_remembered(target)
 
     def on_session_screen_call_wanted(self) -> None:
         """The same target once more."""

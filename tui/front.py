@@ -88,10 +88,6 @@ def run_screen(
             engines.append(EngineHandle().start())
             return engines[-1]
 
-        def remember(called: Target) -> None:
-            if called.title != DEMO and called.title not in in_force.settings.profiles:
-                remember_target(called)
-
         bridge = Bridge(engines[0], time.monotonic_ns)
         try:
             app = OpusAgentApp(
@@ -106,7 +102,7 @@ def run_screen(
                 protocols=lambda: (AUTO, *names()),
                 start_engine=new_engine,
                 demo=local.target,
-                on_call=remember,
+                on_remembered=remember_target,
                 on_painted=engines[0].start,
                 once_up=collector.settle,
                 crash_log=Path(engines[0].log_path),
