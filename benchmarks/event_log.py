@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.made_up import MIXES, arriving, of_its_own
 from benchmarks.measuring import best, resident_bytes
-from tui.models.event_filter import parse
-from tui.models.event_log import EventLog
-from tui.models.event_patterns import Words
-from tui.models.event_search import RawSearch, find
-from tui.models.event_terms import Filter
-from tui.models.event_view import EventView
-from tui.models.export import Export, ExportFormat, everything
+from tui.models.filter.language import parse
+from tui.models.filter.patterns import Words
+from tui.models.filter.terms import Filter
+from tui.models.log.event_log import EventLog
+from tui.models.log.export import Export, ExportFormat, everything
+from tui.models.log.search import RawSearch, find
+from tui.models.log.view import EventView
 
 FEW, MANY = 1_000, 1_000_000
 ROUNDS = 5

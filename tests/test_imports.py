@@ -23,7 +23,7 @@ import tui.app, tui.bridge, tui.remembered, tui.engine.handle, tui.agent.process
 """
 HELP = """
 from click.testing import CliRunner
-from tui.cli import cli
+from tui.cli.main import cli
 assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
 """
 

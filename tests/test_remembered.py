@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from platformdirs import user_state_path
 
-from tui.models.layout import Layout
 from tui.models.target import Target
 from tui.remembered import (
     ScreenMemory,
@@ -14,6 +13,7 @@ from tui.remembered import (
     remember_target,
     screen_memory,
 )
+from tui.view.layout import Layout
 
 BASE = Target(url="", save="/kept", echo="gate")
 

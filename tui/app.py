@@ -25,14 +25,14 @@ from tui.config.targets import Listed
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
 from tui.models.exit_code import ExitCode
-from tui.models.playhead import Playhead
 from tui.models.target import Target
-from tui.models.text import one_line
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.endings import EndingApp
 from tui.screens.palette import ActionCommands
 from tui.screens.themes import ANSI, DARK, LIGHT
+from tui.text.visible import one_line
+from tui.view.playhead import Playhead
 
 if TYPE_CHECKING:
     from tui.screens.devices import DevicesScreen

@@ -28,7 +28,6 @@ from tui.engine.wire import (
     TelemetryItem,
     TraceCallbacks,
 )
-from tui.models.event_log import EventLog
 from tui.models.events import (
     ErrorRaised,
     MessageLogged,
@@ -39,9 +38,10 @@ from tui.models.events import (
     Telemetry,
 )
 from tui.models.kept import read_kept
+from tui.models.log.event_log import EventLog
 from tui.models.session_state import SessionState
 from tui.models.transcript import Transcript
-from tui.models.waveform import Waveform
+from tui.view.waveform import Waveform
 
 
 class Bridge:

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import msgspec
 
-from tui.dialling import settle
-from tui.handlers.tools_file import Tool
+from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
-from tui.models.capture import line_of
-from tui.models.describe import UNLISTED, Level, describe
 from tui.models.exit_code import ExitCode
-from tui.models.json_text import json_of
-from tui.models.metrics import SessionMetrics
+from tui.models.log.describe import UNLISTED, Level, describe
 from tui.models.session_state import SessionState
+from tui.models.sound.capture import line_of
 from tui.models.target import Target
-from tui.models.text import one_line
+from tui.models.turns.metrics import SessionMetrics
 from tui.saving.keeping import Unkept, start_saving
-from tui.session import LiveSession
+from tui.session.dialling import settle
+from tui.session.live import LiveSession
+from tui.text.json_text import json_of
+from tui.text.visible import one_line
 
 GREETING_TIMEOUT_S = 3.0
 """How long an agent that does not greet is waited for before the first line."""

@@ -15,8 +15,8 @@ import msgspec
 from platformdirs import user_state_path
 
 from tui.files import private_folder, write_atomically
-from tui.models.layout import Layout
 from tui.models.target import Target
+from tui.view.layout import Layout
 
 RECENT_LIMIT = 9
 _RECENT_FILE, _SCREEN_FILE = "recent.json", "screen.json"

@@ -14,7 +14,7 @@ import msgspec
 
 from tests.e2e.terminal import ROOT, Terminal
 from tui.models.events import SessionEvent
-from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import open_session
 
 SIZE = (160, 50)

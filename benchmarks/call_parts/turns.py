@@ -18,8 +18,8 @@ from benchmarks.call_parts.truth import audible, find, silent_from
 from benchmarks.measuring import Measured
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
-from tui.models.metrics import SessionMetrics
-from tui.models.turns import BargeIn, BargeInKind, Turn
+from tui.models.turns.metrics import SessionMetrics
+from tui.models.turns.turns import BargeIn, BargeInKind, Turn
 
 TURNS_A_CALL = 25
 ONE_BLOCK_MS = 20.0

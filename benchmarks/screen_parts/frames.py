@@ -9,7 +9,7 @@ from time import perf_counter
 
 from benchmarks.measuring import Measured
 from benchmarks.screen_parts.long_log import LongLog, long_log
-from tui.models.event_filter import parse
+from tui.models.filter.language import parse
 
 FEW, MANY = 1_000, 1_000_000
 MAX_RATIO = 1.3

@@ -72,7 +72,7 @@ async def _measure(*, quick: bool) -> list[Measured]:
             screen, engine = (resident_bytes(terminal.process(module)) for module in ("tui", "tui.engine"))
     resident = [
         ("screen", screen, "tui.app"),
-        ("engine", engine, "tui.engine.engine, tui.session, sounddevice"),
+        ("engine", engine, "tui.engine.engine, tui.session.live, sounddevice"),
     ]
     return [
         quiet.measured("a session with capture off, the agent silent", MAX_QUIET),

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from benchmarks.measuring import Measured
 from benchmarks.screen_parts.long_log import LongLog, long_log
-from tui.models.event_filter import parse
+from tui.models.filter.language import parse
 
 EVENTS = 1_000_000
 MAX_ALL_S, MAX_FIRST_S, MAX_KEY_S = 1.0, 0.1, 0.1

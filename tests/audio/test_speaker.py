@@ -15,7 +15,7 @@ from tests.waiting import wait_for
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, find_device
 from tui.audio.endpoints import OutputKind
-from tui.audio.playback import PlaybackQueue
+from tui.audio.queue import PlaybackQueue
 from tui.audio.speaker import Speaker
 from tui.audio.wav import read_wav
 from tui.callbacks import spawn

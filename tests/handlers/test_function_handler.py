@@ -14,8 +14,8 @@ import pytest
 from tests.handlers.realtime_agent import HARD_LIMIT_S, Agent
 from tui.callbacks import Callback, callback_tracing, default_reporter
 from tui.callbacks.testing import MockCallback
-from tui.handlers.calling import ARGUMENTS_LIMIT, OUTPUT_LIMIT
 from tui.handlers.function_handler import NAME_LIMIT, TEXT_LIMIT
+from tui.handlers.tools.running import ARGUMENTS_LIMIT, OUTPUT_LIMIT
 from tui.models.events import ToolChanged
 
 # -- running functions --

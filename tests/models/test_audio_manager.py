@@ -17,7 +17,7 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import read_wav
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager, pcm_of
-from tui.models.capture import CallerLine, line_of
+from tui.models.sound.capture import CallerLine, line_of
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 OVERFLOW = SimpleNamespace(input_overflow=True)

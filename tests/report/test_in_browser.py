@@ -11,10 +11,10 @@ import pytest
 
 from tests.report.browser import Page, browser
 from tests.report.sessions import ANSWER_MS, HOSTILE, LENGTH_MS, QUESTION_MS
-from tui.models.text import visible
 from tui.report.content import EventRow, read_content
 from tui.report.page import page_of, render
 from tui.saving.reading import open_session
+from tui.text.visible import visible
 
 pytestmark = pytest.mark.xdist_group("browser")
 

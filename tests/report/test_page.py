@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS
-from tui.models.text import visible
-from tui.models.turns import LEAST_TURNS, LatencyParts, Turn
+from tui.models.turns.turns import LEAST_TURNS, LatencyParts, Turn
 from tui.report.content import read_content
 from tui.report.page import page_of, render
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.remeasure import remeasure
+from tui.text.visible import visible
 
 
 class Elements(HTMLParser):

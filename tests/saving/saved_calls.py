@@ -16,7 +16,7 @@ from tests.session.scripted import Call, Peer, held
 from tui.models.target import Target
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.writer import SessionWriter
-from tui.session import LiveSession
+from tui.session.live import LiveSession
 
 RATE = 16_000
 BLOCK_MS = 20

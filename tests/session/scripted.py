@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from tui.handlers.tools_file import Tool
+from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
-from tui.session import LiveSession
+from tui.session.live import LiveSession
 
 LIMIT_S = 20.0
 E = TypeVar("E", bound=e.SessionEvent)

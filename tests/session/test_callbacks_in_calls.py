@@ -16,8 +16,8 @@ from tui.assets import caller_lines
 from tui.audio.wav import read_wav
 from tui.callbacks import Registration
 from tui.models import events as e
-from tui.models.capture import line_of
 from tui.models.events import Status
+from tui.models.sound.capture import line_of
 from tui.websocket.message_handler import Received
 
 YES = next(line for line in caller_lines() if line.name == "yes")

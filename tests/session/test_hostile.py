@@ -11,8 +11,8 @@ import pytest
 from tests.session.scripted import Peer, agent, call
 from tui.engine import wire
 from tui.models import events as e
-from tui.models.event_log import EventLog
 from tui.models.events import Status
+from tui.models.log.event_log import EventLog
 
 FLOOD = 20_000
 SECOND = base64.b64encode(bytes(32_000)).decode()

@@ -12,12 +12,12 @@ import pytest
 
 from tests.session.scripted import Peer, agent, call
 from tests.waiting import wait_for
-from tui.handlers.tools_file import load_tools
+from tui.handlers.tools.file import load_tools
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.events import Direction, Status
 from tui.models.target import Target
-from tui.session import LiveSession
+from tui.session.live import LiveSession
 
 MULAW_20_MS = base64.b64encode(b"\xff" * 160).decode()
 

@@ -11,9 +11,9 @@ import pytest
 from tests.session.scripted import ACCEPTED, BLOCK, Call, Peer, agent, call
 from tui.audio.speech import SpeechEdge
 from tui.models import events as e
-from tui.models.capture import line_of
 from tui.models.events import Direction, Status
 from tui.models.exit_code import ExitCode
+from tui.models.sound.capture import line_of
 
 
 def statuses(events: list[e.StatusChanged]) -> list[Status]:
@@ -166,7 +166,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         await peer.send({"type": "userStream.started"})
         await peer.stay()
 
-    monkeypatch.setattr("tui.models.track_speech.make_detector", lambda rate, other_sounds: Watching())
+    monkeypatch.setattr("tui.models.sound.track_speech.make_detector", lambda rate, other_sounds: Watching())
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)

@@ -12,12 +12,12 @@ from tests.ui.test_event_log import log_lines, pings
 from tests.ui.test_nasty import check
 from tui.engine.wire import HangUp
 from tui.models import events as e
-from tui.models.playhead import Playhead
 from tui.screens.connect import ConnectScreen
 from tui.screens.export import ExportScreen
 from tui.screens.filter_help import FilterHelpScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
+from tui.view.playhead import Playhead
 
 
 def title(s: Stage) -> str:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.ui.conftest import Staging
-from tui.models.layout import Layout
 from tui.remembered import ScreenMemory
+from tui.view.layout import Layout
 
 
 async def test_a_theme_that_was_chosen_is_there_the_next_time(stage: Staging) -> None:

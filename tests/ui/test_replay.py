@@ -13,8 +13,8 @@ from tests.ui.fakes import MS, START_NS, FakeClock, FakeEngine, Script, a_call
 from tui.bridge import Bridge
 from tui.engine.wire import Peaks, PlayAudio, PlayingAudio
 from tui.models import events as e
-from tui.models.playhead import Playhead, Sound
 from tui.screens.session import SessionScreen
+from tui.view.playhead import Playhead, Sound
 
 LAST_NS = START_NS + 10_000 * MS
 

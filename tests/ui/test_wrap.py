@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.models import numbers
+from tui.text import numbers
 from tui.widgets.wrap import fit, wrap
 
 

@@ -14,7 +14,7 @@ from tui.audio.clocked import ClockedBlocks
 from tui.audio.endpoints import OutputKind
 from tui.audio.in_thread import in_thread
 from tui.audio.instants import SoundInstants
-from tui.audio.playback import Cut, PlaybackQueue
+from tui.audio.queue import Cut, PlaybackQueue
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tui.config.model import TargetSettings
 from tui.config.strict import SettingsError
-from tui.models.text import one_line
+from tui.text.visible import one_line
 
 
 class Layer(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from tui.models.text import one_line
+from tui.text.visible import one_line
 
 T = TypeVar("T", bound=msgspec.Struct)
 

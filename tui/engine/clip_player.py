@@ -11,7 +11,7 @@ from tui.audio.clip import Clip, wav_clip, wire_clip
 from tui.audio.devices import AudioDeviceError
 from tui.audio.endpoints import OutputKind
 from tui.audio.load import SAFE_LATENCY
-from tui.audio.playback import PlaybackQueue
+from tui.audio.queue import PlaybackQueue
 from tui.audio.speaker import Speaker
 from tui.audio.wav import AudioFileError
 from tui.callbacks import spawn

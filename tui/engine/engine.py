@@ -16,23 +16,23 @@ from tui.audio.peaks import outline_of
 from tui.audio.wav import AudioFileError, WavFile
 from tui.callbacks import callback_tracing, safe_callback_execution, spawn
 from tui.callbacks.errors import error_message
-from tui.dialling import DiallingError, settle
 from tui.engine import wire
 from tui.engine.clip_player import ClipPlayer
 from tui.engine.frames import Frames
 from tui.engine.session_file import SessionFile
-from tui.handlers.calling import DaemonThreads
-from tui.handlers.ending import OURS
-from tui.handlers.tools_file import ToolsFileError, load_tools
+from tui.handlers.tools.file import ToolsFileError, load_tools
+from tui.handlers.tools.running import DaemonThreads
 from tui.models.audio_manager import AudioManager
-from tui.models.capture import CallerLine
 from tui.models.events import SessionEvent, Status, Telemetry
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
+from tui.models.sound.capture import CallerLine
 from tui.models.target import Target
 from tui.saving.keeping import Unkept, start_saving
 from tui.saving.writer import SessionWriter
-from tui.session import LiveSession
+from tui.session.dialling import DiallingError, settle
+from tui.session.ending import OURS
+from tui.session.live import LiveSession
 
 logger = logging.getLogger(__name__)
 

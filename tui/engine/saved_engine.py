@@ -21,9 +21,9 @@ from tui.engine.wire import (
     Shutdown,
 )
 from tui.models.events import NoticeRaised, SessionEvent, SessionStarted
-from tui.models.playhead import Playhead
 from tui.saving.reading import SavedSession
 from tui.saving.record import AUDIO_FILE
+from tui.view.playhead import Playhead
 
 AT_ONCE_EVENTS = 5_000
 """As many a call, so that a long session does not stop the screen while it is read."""

@@ -27,9 +27,9 @@ from tui.callbacks import (
 )
 from tui.callbacks.errors import error_message
 from tui.callbacks.execution import ISOLATED, is_cancellation
-from tui.handlers.announcements import Announcements, Call, Message, Responses
-from tui.handlers.calling import CallRefused, DaemonThreads, as_json, parse_arguments, within_limit
 from tui.handlers.event_router import EventRouter
+from tui.handlers.tools.announcements import Announcements, Call, Message, Responses
+from tui.handlers.tools.running import CallRefused, DaemonThreads, as_json, parse_arguments, within_limit
 from tui.models.events import ToolChanged
 
 EVENT = "function call"

@@ -25,10 +25,10 @@ from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
 from tui.audio.webrtc import EchoUnavailable, make_processor
 from tui.callbacks import CallbackChain, spawn
 from tui.models import events as e
-from tui.models.capture import CallerLine, Capture, audio_error
-from tui.models.device_care import Caredfor, DeviceCare
-from tui.models.playback import Cut, Playback
-from tui.models.track_sink import TrackSink
+from tui.models.sound.capture import CallerLine, Capture, audio_error
+from tui.models.sound.device_care import Caredfor, DeviceCare
+from tui.models.sound.playback import Cut, Playback
+from tui.models.sound.tracks import TrackSink
 
 _TELL_INTERVAL_NS = 1_000_000_000
 

@@ -32,7 +32,7 @@ from tui.models.events import (
     VolumeChanged,
 )
 from tui.models.exit_code import ExitCode, exit_code_of
-from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
 RATE_LIMITS = "rate limits"
 """The `UsageReported` that tells what is left, by the name of the limit, and not what was used."""

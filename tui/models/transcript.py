@@ -8,7 +8,6 @@ from enum import StrEnum
 import msgspec
 
 from tui.callbacks import CallbackManager, Registration
-from tui.models.cut_replies import CutReplies
 from tui.models.events import (
     LossCounted,
     PlaybackEnded,
@@ -23,6 +22,7 @@ from tui.models.events import (
     Transcribed,
     UserSpeech,
 )
+from tui.models.turns.cut_replies import CutReplies
 
 
 class Heard(StrEnum):

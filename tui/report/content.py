@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import msgspec
 
 from tui.models import events as e
-from tui.models.describe import Level, describe
-from tui.models.event_log import EventLog, Row
-from tui.models.json_text import json_of
-from tui.models.metrics import MetricsFold, SessionMetrics
-from tui.models.text import one_line, visible
+from tui.models.log.describe import Level, describe
+from tui.models.log.event_log import EventLog, Row
 from tui.models.transcript import ToolUse, Transcript, Utterance
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import SavedSession
 from tui.saving.record import SessionRecord
 from tui.saving.redaction import without_audio
 from tui.saving.remeasure import remeasured_events
+from tui.text.json_text import json_of
+from tui.text.visible import one_line, visible
 
 _MOST_RAW_CHARS = 16_000
 """Of one message, and of all of them: a report is to be sent to somebody."""

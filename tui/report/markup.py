@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tui.models.text import visible
+from tui.text.visible import visible
 
 
 class Markup(str):

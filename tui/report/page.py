@@ -12,15 +12,15 @@ import msgspec
 
 from tui.audio.peaks import outline_of
 from tui.audio.wav import WavFile
-from tui.models.json_text import json_of
-from tui.models.text import one_line, visible
-from tui.models.turns import Turn
+from tui.models.turns.turns import Turn
 from tui.report import sections
 from tui.report.content import Content, EventRow, Mark, read_content
 from tui.report.markup import text
 from tui.report.sound import Sound, sound_of
 from tui.saving.reading import SavedSession
 from tui.saving.saved_audio import SavedAudio
+from tui.text.json_text import json_of
+from tui.text.visible import one_line, visible
 
 _MOST_WORDS_CHARS = 400
 

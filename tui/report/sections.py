@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tui.models import events as e
-from tui.models import numbers
-from tui.models.describe import describe
-from tui.models.text import one_line
+from tui.models.log.describe import describe
 from tui.models.transcript import Heard, ToolUse
-from tui.models.turns import LEAST_TURNS, BargeIn, LatencyParts, Turn
+from tui.models.turns.turns import LEAST_TURNS, BargeIn, LatencyParts, Turn
 from tui.report.content import Content, Spoken
 from tui.report.markup import Child, Markup, element, together
 from tui.saving.record import Outcome
+from tui.text import numbers
+from tui.text.visible import one_line
 
 PARTS = [name.removesuffix("_ms").replace("_", " ") for name in LatencyParts.__struct_fields__]
 """As `LatencyParts.known` names them."""

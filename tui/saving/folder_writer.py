@@ -11,8 +11,7 @@ from tui.audio.formats import AudioFormat
 from tui.files import write_atomically
 from tui.models import events as e
 from tui.models.journal import utc_now
-from tui.models.json_text import json_of
-from tui.models.metrics import MetricsFold
+from tui.models.turns.metrics import MetricsFold
 from tui.saving.record import (
     AUDIO_FILE,
     EVENTS_FILE,
@@ -26,6 +25,7 @@ from tui.saving.record import (
 from tui.saving.redaction import Redactor
 from tui.saving.stereo import TracksFull
 from tui.saving.tracks import TrackItem, TracksWriter
+from tui.text.json_text import json_of
 
 
 class FolderWriter:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tui.files import path_of
-from tui.models.metrics import SessionMetrics
+from tui.models.turns.metrics import SessionMetrics
 from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
 from tui.saving.reading import is_running, outcome_of, read_record_file
 from tui.saving.record import AUDIO_FILE, EVENTS_FILE, Outcome, SavedSessionError, SessionRecord

@@ -15,7 +15,6 @@ import msgspec
 from tui.models import events as e
 from tui.models.kept import read_kept
 from tui.models.target import safe_url
-from tui.models.text import one_line
 from tui.saving.folders import is_session, open_regular
 from tui.saving.record import (
     AUDIO_FILE,
@@ -28,6 +27,7 @@ from tui.saving.record import (
     SessionRecord,
 )
 from tui.saving.saved_audio import SavedAudio
+from tui.text.visible import one_line
 
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024

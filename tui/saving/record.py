@@ -9,9 +9,9 @@ import msgspec
 
 from tui import __version__
 from tui.models.events import Instant
-from tui.models.json_text import json_of
-from tui.models.metrics import SessionMetrics
 from tui.models.target import Target
+from tui.models.turns.metrics import SessionMetrics
+from tui.text.json_text import json_of
 
 SCHEMA = 1
 RECORD_FILE = "session.json"

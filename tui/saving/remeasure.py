@@ -10,7 +10,7 @@ import msgspec
 
 from tui.audio.speech import SpeechEdge, make_detector
 from tui.models import events as e
-from tui.models.metrics import MetricsFold, SessionMetrics
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import SavedSession
 
 _CHUNK_MS = 1000

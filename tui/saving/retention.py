@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui.models.text import one_line
 from tui.saving.listing import delete_session, superfluous
 from tui.saving.reading import in_use
 from tui.saving.record import SavedSessionError
+from tui.text.visible import one_line
 
 _NAMED = 3
 

@@ -16,8 +16,8 @@ import msgspec
 
 from tui.audio.formats import AudioFormat
 from tui.models.events import MessageLogged, SessionEvent
+from tui.models.sound.tracks import TrackSink
 from tui.models.target import Target
-from tui.models.track_sink import TrackSink
 from tui.saving.folder_writer import FolderWriter
 from tui.saving.folders import new_session_folder
 from tui.saving.record import MESSAGES_FILE, SavingError, SessionRecord, target_without_secrets

@@ -13,8 +13,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.bridge import Bridge
-from tui.models.text import one_line
 from tui.screens.actions import CALLBACKS, bindings
+from tui.text.visible import one_line
 from tui.widgets.callback_rows import FIGURES, LAST_ERROR, SLOW_MS, CallbackRows, Column, Row
 from tui.widgets.callback_table import CallbackHeader, CallbackTable, table_places
 from tui.widgets.keys import KeyBar

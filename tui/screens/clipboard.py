@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from textual.app import App
 
-from tui.models.text import one_line
+from tui.text.visible import one_line
 
 TIMEOUT_S = 3.0
 TERMINALS_TAKE_BYTES = 74_994

@@ -12,14 +12,14 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.bridge import Bridge
-from tui.models import numbers
-from tui.models.describe import describe
-from tui.models.event_diff import Difference, compare
-from tui.models.event_json import content_of, path_text
 from tui.models.events import MessageLogged, SessionEvent
-from tui.models.text import one_line
+from tui.models.log.describe import describe
+from tui.models.message.diff import Difference, compare
+from tui.models.message.json import content_of, path_text
 from tui.screens.actions import COMPARE, bindings
 from tui.screens.clipboard import copy
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.compare import CompareView
 from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall

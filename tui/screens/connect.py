@@ -22,9 +22,9 @@ from tui.bridge import Bridge
 from tui.config.targets import Listed, url_problem
 from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
-from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
 from tui.screens.styled_once import StyledOnce
+from tui.text.visible import one_line
 from tui.widgets.choice import Choice
 from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall

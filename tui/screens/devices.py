@@ -18,8 +18,8 @@ from tui.audio.devices import Device, Direction
 from tui.bridge import Bridge
 from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
-from tui.models.text import one_line
 from tui.screens.actions import Action, bindings
+from tui.text.visible import one_line
 
 DEVICES = (
     Action("devices_other", "tab,shift+tab", "Other list", "Microphones or speakers.", "app.focus_next"),

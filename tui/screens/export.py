@@ -14,10 +14,10 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from tui.bridge import Bridge
 from tui.files import path_of
-from tui.models.event_view import EventView
-from tui.models.export import Export, ExportError, ExportFormat, Selection, everything, marked
-from tui.models.text import one_line
+from tui.models.log.export import Export, ExportError, ExportFormat, Selection, everything, marked
+from tui.models.log.view import EventView
 from tui.screens.actions import Action, bindings
+from tui.text.visible import one_line
 from tui.widgets.choice import Choice
 from tui.widgets.writing import TextLine
 

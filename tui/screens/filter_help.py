@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.models.event_filter import help_text
+from tui.models.filter.language import help_text
 from tui.screens.actions import Action, bindings
 
 FILTER_HELP = (

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from tui.bridge import Bridge
-from tui.models.event_completion import completions
-from tui.models.event_fields import FilterError
-from tui.models.event_filter import parse
-from tui.models.event_pairs import Pairs
-from tui.models.event_search import (
+from tui.models.filter.completion import completions
+from tui.models.filter.fields import FilterError
+from tui.models.filter.language import parse
+from tui.models.filter.terms import Filter, Text
+from tui.models.log.pairs import Pairs
+from tui.models.log.search import (
     ERRORS,
     MARKED,
     Found,
@@ -29,8 +30,7 @@ from tui.models.event_search import (
     placing,
     search_pattern,
 )
-from tui.models.event_terms import Filter, Text
-from tui.models.event_view import Line
+from tui.models.log.view import Line
 from tui.screens.styled_once import StyledOnce
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.question import Question

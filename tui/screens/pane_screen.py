@@ -12,9 +12,9 @@ from textual.message import Message
 
 from tui.bridge import Bridge
 from tui.config.model import Thresholds
-from tui.models.layout import Layout
 from tui.screens.actions import TABS
 from tui.screens.log_screen import LogScreen
+from tui.view.layout import Layout
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.panes import Panes
 from tui.widgets.rows import RowsView

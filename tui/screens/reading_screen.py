@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.engine.wire import PlayAudio
-from tui.models.event_log import Row
+from tui.models.log.event_log import Row
 from tui.screens.clipboard import copy
 from tui.screens.pane_screen import PaneScreen
 

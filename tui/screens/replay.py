@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 
 from tui.bridge import Bridge
 from tui.engine.wire import PlayAudio
-from tui.models.event_search import at_instant
-from tui.models.playhead import Playhead, Sound
+from tui.models.log.search import at_instant
 from tui.screens.log_screen import LogScreen
 from tui.screens.reasons import NEED_A_CALL
+from tui.view.playhead import Playhead, Sound
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.rows import RowsView
 from tui.widgets.strip import SessionStrip

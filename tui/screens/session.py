@@ -26,12 +26,12 @@ from tui.engine.wire import (
     SpeakLine,
 )
 from tui.models.events import Status, Telemetry
-from tui.models.layout import Layout
 from tui.protocols.abilities import lacking
 from tui.screens.actions import SESSION, bindings
 from tui.screens.reading_screen import ReadingScreen
 from tui.screens.reasons import Situation, why_not
 from tui.screens.replay import ReplayKeys
+from tui.view.layout import Layout
 from tui.widgets.banner import ErrorBanner, NoticeLine
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.models.events import ConditionChanged, ErrorRaised, NoticeRaised
-from tui.models.text import one_line
+from tui.text.visible import one_line
 from tui.widgets.panel import ModelPanel
 from tui.widgets.strip import Group, spread
 from tui.widgets.wrap import fit, wrap

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tui.callbacks import CallbackStats
-from tui.models import numbers
-from tui.models.text import one_line
+from tui.text import numbers
+from tui.text.visible import one_line
 
 SLOW_MS = 5.0
 """A callback whose 99th percentile is above is marked."""

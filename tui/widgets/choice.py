@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from textual.content import Content
 from textual.widgets import Select
 
-from tui.models.text import one_line
+from tui.text.visible import one_line
 
 _SHOWN = 60
 

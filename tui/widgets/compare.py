@@ -10,9 +10,9 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.models.event_diff import Comparison, Difference, DiffRow, Missing
-from tui.models.event_json import JsonNumber, JsonObject, as_json, path_text, shown_key
-from tui.models.text import one_line
+from tui.models.message.diff import Comparison, Difference, DiffRow, Missing
+from tui.models.message.json import JsonNumber, JsonObject, as_json, path_text, shown_key
+from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.lines import LineView, line_of
 from tui.widgets.tree_lines import cut_text, quoted

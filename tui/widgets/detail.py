@@ -13,11 +13,11 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from tui.bridge import Bridge
-from tui.models.event_audio import EventAudio
-from tui.models.event_json import as_json, children_of, content_of, path_text
-from tui.models.event_log import Row
-from tui.models.event_tree import EventTree
 from tui.models.events import MessageLogged, SessionEvent
+from tui.models.log.event_log import Row
+from tui.models.message.audio import EventAudio
+from tui.models.message.json import as_json, children_of, content_of, path_text
+from tui.models.message.tree import EventTree
 from tui.widgets import detail_head
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.lines import LineView, line_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tui.models import numbers
-from tui.models.describe import describe
-from tui.models.event_audio import MAX_PLAYED_S, Sound
-from tui.models.event_log import EventLog, Row
 from tui.models.events import MessageLogged
-from tui.models.text import one_line
+from tui.models.log.describe import describe
+from tui.models.log.event_log import EventLog, Row
+from tui.models.message.audio import MAX_PLAYED_S, Sound
+from tui.text import numbers
+from tui.text.visible import one_line
 
 
 def title(log: EventLog, row: Row) -> str:

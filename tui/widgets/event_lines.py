@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from tui.models import numbers
-from tui.models.describe import Level, describe
-from tui.models.event_patterns import Pattern, Span
-from tui.models.event_view import EventView, Line
 from tui.models.events import SessionStarted
-from tui.models.text import one_line
+from tui.models.filter.patterns import Pattern, Span
+from tui.models.log.describe import Level, describe
+from tui.models.log.view import EventView, Line
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.wrap import fit
 
 WIDE = 90

@@ -14,12 +14,12 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.event_completion import meant
-from tui.models.event_log import Row
-from tui.models.event_patterns import Pattern
-from tui.models.event_terms import Everything, Filter
-from tui.models.event_view import EventView, Line
-from tui.models.text import one_line
+from tui.models.filter.completion import meant
+from tui.models.filter.patterns import Pattern
+from tui.models.filter.terms import Everything, Filter
+from tui.models.log.event_log import Row
+from tui.models.log.view import EventView, Line
+from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.event_lines import look_at, pieces
 from tui.widgets.lines import FollowView, line_of

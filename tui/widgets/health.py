@@ -10,11 +10,11 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models import numbers
 from tui.models.events import Loss, Telemetry
-from tui.models.metrics import SessionMetrics
 from tui.models.session_state import SessionState
-from tui.models.text import one_line
+from tui.models.turns.metrics import SessionMetrics
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.lines import LineView, line_of
 from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit

@@ -12,7 +12,7 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widget import Widget
 
-from tui.models.layout import Arrangement, Layout, share_of, weight_of
+from tui.view.layout import Arrangement, Layout, share_of, weight_of
 from tui.widgets.panel import ModelPanel
 
 BESIDE_CELLS = 120

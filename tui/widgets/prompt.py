@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui.models.text import one_line
+from tui.text.visible import one_line
 from tui.widgets.question import Question
 from tui.widgets.writing import TextLine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.models.text import visible
+from tui.text.visible import visible
 from tui.widgets.wrap import LazyLines, broken
 
 MAX_RAW = 2_000_000

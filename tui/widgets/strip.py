@@ -12,11 +12,11 @@ from textual.widgets import Static
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
-from tui.models import numbers
 from tui.models.events import Loss, Status, Telemetry
-from tui.models.metrics import SessionMetrics
 from tui.models.session_state import SessionState
-from tui.models.text import one_line
+from tui.models.turns.metrics import SessionMetrics
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.panel import ModelPanel
 
 Part = tuple[str, str]

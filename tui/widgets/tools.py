@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models import numbers
 from tui.models.events import ToolChanged
-from tui.models.text import one_line
 from tui.models.transcript import ToolUse
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.wrap import fit

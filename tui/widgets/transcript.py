@@ -12,11 +12,11 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models import numbers
 from tui.models.events import Speaker, Status, ToolChanged
-from tui.models.text import one_line, visible
 from tui.models.transcript import Entry, Heard, ToolUse, Utterance
 from tui.protocols.registry import BUILT_IN, protocol_named
+from tui.text import numbers
+from tui.text.visible import one_line, visible
 from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import wrap
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.models import numbers
-from tui.models.playhead import AUDIBLE_SPEED, Playhead, Sound
-from tui.models.text import one_line
+from tui.text import numbers
+from tui.text.visible import one_line
+from tui.view.playhead import AUDIBLE_SPEED, Playhead, Sound
 from tui.widgets.strip import Group, spread
 
 LEGEND = "1 2 3 turns  ▼ barge-in  ✗ error"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 
-from tui.models.event_json import JsonNumber, JsonObject, Path, child_at, shown_key
-from tui.models.event_tree import EventTree, TreeLine
-from tui.models.text import one_line, visible
+from tui.models.message.json import JsonNumber, JsonObject, Path, child_at, shown_key
+from tui.models.message.tree import EventTree, TreeLine
+from tui.text.visible import one_line, visible
 from tui.widgets.wrap import broken, fit
 
 MAX_STRING = 200

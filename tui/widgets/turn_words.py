@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.models import numbers
-from tui.models.text import one_line
-from tui.models.turns import BargeIn, LatencyParts, Turn
+from tui.models.turns.turns import BargeIn, LatencyParts, Turn
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.lines import Piece
 
 PART_GLYPHS = {

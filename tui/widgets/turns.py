@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
-from tui.models import numbers
 from tui.models.events import Condition, Status
-from tui.models.text import one_line
-from tui.models.turns import BargeIn, Percentiles, Turn
+from tui.models.turns.turns import BargeIn, Percentiles, Turn
+from tui.text import numbers
+from tui.text.visible import one_line
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full

@@ -14,9 +14,9 @@ from textual.widget import Widget
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.playhead import Playhead
 from tui.models.session_state import SessionError
-from tui.models.turns import BargeInKind
+from tui.models.turns.turns import BargeInKind
+from tui.view.playhead import Playhead
 from tui.widgets.lines import line_of
 from tui.widgets.panel import ModelPanel
 
@@ -42,7 +42,7 @@ class Mark(NamedTuple):
 class WaveformStrip(ModelPanel, Widget):
     """User above, agent below, turns, barge-ins and errors between; drag or click to seek, wheel to zoom.
 
-    Heights are square roots, so that quiet speech can be seen. Draws from `tui.models.waveform.Waveform` only when it
+    Heights are square roots, so that quiet speech can be seen. Draws from `tui.view.waveform.Waveform` only when it
     looks different; `poll` it.
     """
 

@@ -1,4 +1,4 @@
-"""Fitting text into terminal cells. What comes in has been through `tui.models.text` already."""
+"""Fitting text into terminal cells. What comes in has been through `tui.text.visible` already."""
 
 from __future__ import annotations
 

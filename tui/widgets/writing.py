@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui.models.text import visible
+from tui.text.visible import visible
 
 MAX_CHARACTERS = 10_000
 

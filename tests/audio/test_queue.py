@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from tui.audio.pcm import samples_of
+from tui.audio.queue import Cut, Fed, Happening, HappeningKind, PlaybackQueue
+
+RATE = 8_000
+BLOCK = 160
+BLOCK_NS = 20_000_000
+TARGET = 640
+"""Frames of the default target."""
+MS = 1_000_000
+
+
+class Speaker:
+    """Pulls block after block, in time, and keeps what it got."""
+
+    def __init__(self, queue: PlaybackQueue) -> None:
+        self.queue = queue
+        self.now_ns = 0
+        self.heard: list[int] = []
+
+    def play(self, blocks: int = 1) -> list[int]:
+        got: list[int] = []
+        for _ in range(blocks):
+            block = self.queue.pull(BLOCK, self.now_ns)
+            assert len(block) == 2 * BLOCK
+            got += samples_of(block).tolist()
+            self.now_ns += BLOCK_NS
+        self.heard += got
+        return got
+
+
+def ramp(start: int, frames: int) -> bytes:
+    return np.arange(start, start + frames, dtype="<i2").tobytes()
+
+
+def numbers(start: int, frames: int) -> list[int]:
+    return list(range(start, start + frames))
+
+
+def kinds(happenings: list[Happening]) -> list[tuple[str, str]]:
+    return [(happening.kind.value, happening.reply_id) for happening in happenings]
+
+
+@pytest.fixture
+def queue() -> PlaybackQueue:
+    return PlaybackQueue(RATE)
+
+
+@pytest.fixture
+def speaker(queue: PlaybackQueue) -> Speaker:
+    return Speaker(queue)
+
+
+def test_an_empty_queue_plays_silence(queue: PlaybackQueue, speaker: Speaker) -> None:
+    assert speaker.play(3) == [0] * 3 * BLOCK
+    assert queue.take_happenings() == []
+    assert queue.playing is None
+
+
+def test_a_reply_that_has_the_target_starts_with_the_next_block(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    queue.begin("a")
+    assert queue.feed("a", ramp(1, TARGET), 0) is Fed.QUEUED
+    assert speaker.play() == numbers(1, BLOCK)
+    assert queue.playing == "a"
+    assert queue.take_happenings() == [Happening(HappeningKind.BEGAN, "a", 0, 0, 0)]
+
+
+def test_a_reply_below_the_target_waits_until_it_is_there(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, TARGET - 1), 0)
+    assert not any(speaker.play())
+    queue.feed("a", ramp(TARGET, 1), BLOCK_NS)
+    assert speaker.play() == numbers(1, BLOCK)
+
+
+def test_a_reply_shorter_than_the_target_plays_when_it_is_complete(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    queue.feed("a", ramp(1, 5), 0)
+    assert not any(speaker.play())
+    queue.end("a")
+    assert speaker.play() == [1, 2, 3, 4, 5] + [0] * (BLOCK - 5)
+    began, drained = queue.take_happenings()
+    assert began == Happening(HappeningKind.BEGAN, "a", BLOCK_NS, 0, BLOCK)
+    assert drained == Happening(HappeningKind.DRAINED, "a", BLOCK_NS + 5 * 125_000, 5, BLOCK + 5)
+
+
+def test_a_reply_that_trickles_starts_50_ms_after_the_target_was_due(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    speaker.now_ns = 10 * MS
+    queue.feed("a", ramp(1, 5), 0)
+    assert not any(speaker.play(6))
+    assert speaker.now_ns == 130 * MS
+    assert speaker.play()[:6] == [1, 2, 3, 4, 5, 0]
+
+
+def test_any_size_of_chunk_comes_out_without_a_gap(queue: PlaybackQueue, speaker: Speaker) -> None:
+    sizes = [1, 0, 7, 1_000, 3, 2_000, 1]
+    fed = 1
+    for size in sizes:
+        queue.feed("a", ramp(fed, size), 0)
+        fed += size
+    queue.end("a")
+    heard = speaker.play(20)
+    assert heard == numbers(1, sum(sizes)) + [0] * (20 * BLOCK - sum(sizes))
+    assert queue.stats.worst_queued_frames == sum(sizes)
+    assert queue.stats.queued_frames == 0
+
+
+def test_replies_follow_each_other_in_mid_block(queue: PlaybackQueue, speaker: Speaker) -> None:
+    for name, start in (("a", 1), ("b", 101), ("c", 201)):
+        queue.begin(name)
+        queue.feed(name, ramp(start, 100), 0)
+        queue.end(name)
+    assert speaker.play(2) == numbers(1, 300) + [0] * 20
+    happenings = queue.take_happenings()
+    assert kinds(happenings) == [
+        ("began", "a"),
+        ("drained", "a"),
+        ("began", "b"),
+        ("drained", "b"),
+        ("began", "c"),
+        ("drained", "c"),
+    ]
+    assert [happening.stream_frame for happening in happenings] == [0, 100, 100, 200, 200, 300]
+    assert [happening.at_ns for happening in happenings] == [
+        frame * 125_000 for frame in (0, 100, 100, 200, 200, 300)
+    ]
+
+
+def test_replies_play_in_the_order_they_began(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.begin("a")
+    queue.begin("b")
+    queue.feed("a", ramp(1, 10), 0)
+    queue.feed("b", ramp(1_001, TARGET), 0)
+    assert not any(speaker.play()), "the second must not overtake audio of the first"
+    queue.end("a")
+    assert speaker.play()[:12] == [*numbers(1, 10), 1_001, 1_002]
+
+
+def test_a_gap_inside_a_reply_is_counted_when_it_goes_on(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, TARGET), 0)
+    speaker.play(6)
+    assert queue.stats.gap_frames == 2 * BLOCK
+    assert kinds(queue.take_happenings()) == [("began", "a")]
+    queue.feed("a", ramp(TARGET + 1, 1), speaker.now_ns)
+    assert speaker.play()[0] == TARGET + 1, "no second wait for the target"
+    (starved,) = queue.take_happenings()
+    assert starved == Happening(HappeningKind.STARVED, "a", 4 * BLOCK_NS, TARGET, TARGET, 2 * BLOCK)
+    queue.feed("a", ramp(TARGET + 2, 2 * BLOCK), speaker.now_ns)
+    speaker.play(2)
+    (starved,) = queue.take_happenings()
+    assert starved.frames == BLOCK - 1, "each gap is told once"
+
+
+def test_silence_before_a_late_end_is_no_gap(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, TARGET), 0)
+    speaker.play(10)
+    queue.end("a")
+    began, drained = queue.take_happenings()
+    assert began.kind is HappeningKind.BEGAN
+    assert drained == Happening(HappeningKind.DRAINED, "a", 4 * BLOCK_NS, TARGET, TARGET)
+    assert queue.stats.gap_frames == 0
+
+
+def test_a_reply_without_any_audio_is_drained_in_its_turn(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, BLOCK + 1), 0)
+    queue.end("a")
+    queue.begin("b")
+    queue.end("b")
+    speaker.play()
+    assert kinds(queue.take_happenings()) == [("began", "a")]
+    speaker.play()
+    assert kinds(queue.take_happenings()) == [("drained", "a"), ("drained", "b")]
+
+
+def test_a_reply_that_is_never_ended_does_not_silence_the_next(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    queue.feed("a", ramp(1, TARGET), 0)
+    speaker.play(5)
+    queue.feed("b", ramp(1_001, TARGET), speaker.now_ns)
+    assert speaker.play(2)[0] == 1_001
+    queue.feed("a", ramp(TARGET + 1, 1), speaker.now_ns)
+    assert speaker.play(3)[2 * BLOCK : 2 * BLOCK + 2] == [TARGET + 1, 0], "late audio follows, none is lost"
+    assert "starved" not in [kind for kind, _ in kinds(queue.take_happenings())]
+
+
+def test_audio_after_the_end_still_plays(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 2), 0)
+    queue.end("a")
+    queue.feed("a", ramp(3, 2), 0)
+    assert speaker.play()[:5] == [1, 2, 3, 4, 0]
+    queue.feed("a", ramp(5, TARGET), 0)
+    assert speaker.play()[0] == 5
+
+
+def test_a_flush_drops_what_is_queued_and_what_still_comes(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 1_000), 0)
+    queue.begin("b")
+    queue.feed("b", ramp(2_001, 100), 0)
+    queue.begin("c")
+    speaker.play()
+    assert queue.flush(speaker.now_ns) == [
+        Cut("a", handed_frames=BLOCK, heard_frames=BLOCK, unheard_frames=1_000 - BLOCK),
+        Cut("b", handed_frames=0, heard_frames=0, unheard_frames=100),
+        Cut("c", handed_frames=0, heard_frames=0, unheard_frames=0),
+    ]
+    assert queue.playing is None
+    for late in ("a", "c"):
+        assert queue.feed(late, ramp(1, 50), speaker.now_ns) is Fed.UNHEARD
+    queue.end("a")
+    assert not any(speaker.play(5))
+    stats = queue.stats
+    assert (stats.queued_frames, stats.unheard_frames) == (0, 1_000 - BLOCK + 100 + 2 * 50)
+    assert kinds(queue.take_happenings()) == [("began", "a")]
+    assert queue.flush(speaker.now_ns) == []
+
+
+def test_the_next_reply_plays_after_a_flush(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 1_000), 0)
+    speaker.play()
+    queue.flush(speaker.now_ns)
+    queue.feed("b", ramp(2_001, TARGET), speaker.now_ns)
+    assert speaker.play() == numbers(2_001, BLOCK)
+    queue.begin("a")
+    assert queue.feed("a", ramp(1, TARGET), speaker.now_ns) is Fed.QUEUED, "begun again, it is a new reply"
+
+
+def test_reaching_the_limit_is_told_once_and_counted() -> None:
+    queue = PlaybackQueue(RATE, max_seconds=0.1)
+    speaker = Speaker(queue)
+    assert queue.feed("a", ramp(1, 790), 7) is Fed.QUEUED
+    assert queue.feed("a", ramp(791, 20), 8) is Fed.FULL
+    assert queue.feed("a", ramp(811, 20), 9) is Fed.FULL
+    assert queue.take_happenings() == [Happening(HappeningKind.FULL, "a", 8, 0, 0, 10)]
+    assert queue.stats.dropped_frames == 30
+    queue.end("a")
+    assert speaker.play(5) == numbers(1, 800)
+
+
+def test_half_a_sample_is_refused(queue: PlaybackQueue) -> None:
+    with pytest.raises(ValueError, match="3 bytes are not whole"):
+        queue.feed("a", b"\0\0\0", 0)
+
+
+def test_the_position_leaves_out_what_the_device_still_holds(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 2 * TARGET), 0)
+    assert queue.position("a", 0, 40) == 0
+    speaker.play(3)
+    last_pull_ns = 2 * BLOCK_NS
+    assert queue.position("a", last_pull_ns, 0) == 2 * BLOCK
+    assert queue.position("a", last_pull_ns, 40) == 0
+    assert queue.position("a", last_pull_ns + 10 * MS, 40) == 80
+    assert queue.position("a", last_pull_ns + 60 * MS, 40) == 3 * BLOCK
+    assert queue.position("a", last_pull_ns + 9_000 * MS, 40) == 3 * BLOCK
+    assert queue.position("a", last_pull_ns, 9_000) == 0
+    assert queue.position("unknown", 0, 0) is None
+
+
+def test_the_position_knows_of_gaps(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, TARGET), 0)
+    speaker.play(6)
+    queue.feed("a", ramp(TARGET + 1, BLOCK), speaker.now_ns)
+    speaker.play()
+    last_pull_ns = 6 * BLOCK_NS
+    assert queue.position("a", last_pull_ns, 0) == TARGET
+    assert queue.position("a", last_pull_ns, 40) == TARGET, "what the device holds before it is the gap"
+    assert queue.position("a", last_pull_ns, 60) == TARGET - BLOCK
+    assert queue.position("a", last_pull_ns + 10 * MS, 0) == TARGET + BLOCK // 2
+
+
+def test_what_an_abort_threw_away_was_not_heard(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 1_000), 0)
+    speaker.play(5)
+    at_ns = 5 * BLOCK_NS
+    assert queue.flush(at_ns, aborted_latency_ms=40) == [
+        Cut("a", handed_frames=5 * BLOCK, heard_frames=3 * BLOCK, unheard_frames=1_000 - 3 * BLOCK)
+    ]
+    assert queue.stats.unheard_frames == 1_000 - 3 * BLOCK
+    speaker.play(20)
+    assert queue.position("a", speaker.now_ns, 40) == 3 * BLOCK
+
+
+def test_an_abort_cuts_the_tail_of_a_reply_that_was_just_drained(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    for name in ("long ago", "just now"):
+        queue.feed(name, ramp(1, BLOCK), speaker.now_ns)
+        queue.end(name)
+        speaker.play(1 if name == "just now" else 9)
+    assert queue.flush(speaker.now_ns, aborted_latency_ms=40) == [
+        Cut("just now", handed_frames=BLOCK, heard_frames=0, unheard_frames=BLOCK)
+    ]
+
+
+def test_the_volume_works_at_once_and_without_a_step(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", np.full(4 * BLOCK, 1_000, "<i2").tobytes(), 0)
+    assert set(speaker.play()) == {1_000}
+    queue.volume = 0.5
+    fading = speaker.play()
+    assert (fading[0], fading[-1]) == (1_000, 500)
+    assert max(abs(one - next_one) for one, next_one in itertools.pairwise(fading)) < 10
+    assert set(speaker.play()) == {500}
+
+
+def test_only_so_many_replies_are_remembered(queue: PlaybackQueue, speaker: Speaker) -> None:
+    for number in range(300):
+        queue.feed(str(number), ramp(1, 1), speaker.now_ns)
+        queue.end(str(number))
+        speaker.play()
+    assert queue.position("0", speaker.now_ns, 0) is None
+    assert queue.position("299", speaker.now_ns, 0) == 1
+
+
+def test_a_feeding_and_a_pulling_thread_lose_nothing(queue: PlaybackQueue) -> None:
+    total = 30_000
+
+    def feed() -> None:
+        for start in range(1, total, 100):
+            queue.feed("a", ramp(start, 100), 0)
+        queue.end("a")
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    heard: list[int] = []
+    while len(heard) < total:
+        heard += [value for value in samples_of(queue.pull(BLOCK, 10**12)).tolist() if value]
+    feeder.join()
+    assert heard == numbers(1, total)
+
+
+def test_a_flush_may_fade_out_what_plays_and_counts_that_as_heard(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
+    queue.feed("a", np.full(5 * TARGET, 10_000, "<i2").tobytes(), 0)
+    speaker.play(2)
+    behind = queue.tail()
+    (cut,) = queue.flush(speaker.now_ns, fade_frames=BLOCK + 40)
+    assert not queue.passed(behind, speaker.now_ns, 0)
+    assert (cut.heard_frames, cut.unheard_frames) == (3 * BLOCK + 40, 5 * TARGET - 3 * BLOCK - 40)
+    faded = speaker.play(3)
+    assert faded[0] == 10_000
+    assert faded == sorted(faded, reverse=True)
+    assert not any(faded[BLOCK + 40 :])
+    assert queue.position("a", speaker.now_ns, 0) == 3 * BLOCK + 40
+    assert queue.passed(behind, speaker.now_ns, 0)
+
+
+def test_a_fade_of_a_reply_that_has_not_begun_is_silence(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, BLOCK), 0)
+    (cut,) = queue.flush(0, fade_frames=BLOCK)
+    assert (cut.heard_frames, cut.unheard_frames) == (0, BLOCK)
+    assert not any(speaker.play(2))
+
+
+def test_the_next_reply_follows_a_fade(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", np.full(TARGET, 10_000, "<i2").tobytes(), 0)
+    speaker.play(1)
+    queue.flush(speaker.now_ns, fade_frames=40)
+    queue.feed("b", ramp(1, TARGET), speaker.now_ns)
+    assert speaker.play(1)[40:] == numbers(1, BLOCK - 40)

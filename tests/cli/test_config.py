@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.ui.fakes import FakeEngine
+from tui.cli.main import cli
+from tui.config.model import Settings
+from tui.config.reading import read_settings, settings_path
+from tui.screens.settings import check_screen
+
+STARTER = files("tui.config").joinpath("starter.toml").read_text(encoding="utf-8")
+
+
+def ran(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def told(result: Result) -> dict[str, tuple[str, str]]:
+    """What is in force, by name: the value and who says so."""
+    lines = [re.split(r"\s{2,}", line.strip()) for line in result.output.splitlines()[2:]]
+    return {name: (value, who) for name, value, who in lines}
+
+
+def test_what_is_in_force_is_told_with_who_says_so(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(
+        """
+        thresholds.good_ms = 500
+        sessions.keep_count = 9
+        target.echo = "gate"
+        keys.mark = "f6"
+        """
+    )
+    monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "7")
+    result = ran("--config", str(file), "config")
+    assert result.output.splitlines()[0] == str(file)
+    assert told(result) | {
+        "thresholds.good_ms": ("500", "file"),
+        "thresholds.slow_ms": ("1500", "default"),
+        "screen.theme": ("–", "default"),
+        "sessions.keep_count": ("7", "$OPUSAGENT_TUI_SESSIONS_KEEP_COUNT"),
+        "target.echo": ("gate", "file"),
+        "keys.mark": ("f6", "file"),
+    } == told(result)
+    assert "target.input" not in result.output
+
+
+def test_no_secret_is_told(file: Path) -> None:
+    file.write_text(
+        """
+        [profiles.a]
+        url = "wss://user:hunter1@h/x?key=hunter2"
+        headers = {Authorization = "hunter3"}
+        options = {api_key = "hunter4", voice = "alloy"}
+        token_env = "A_TOKEN"
+        """
+    )
+    result = ran("config", "--config", str(file))
+    assert "hunter" not in result.output
+    assert told(result)["profiles.a.url"] == ("wss://h/x?key=…", "file")
+    assert "voice=alloy" in result.output
+    assert "A_TOKEN" in result.output
+
+
+class Stoppable(FakeEngine):
+    def stop(self) -> None:
+        self.alive = False
+
+
+def assert_told(result: Result, file: Path, sentence: str) -> None:
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert str(file) in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["config"],
+        ["demo"],
+        ["connect", "ws://h"],
+        ["call", "ws://h"],
+        ["check", "ws://h"],
+        ["sessions"],
+        ["open", "x"],
+        [],
+    ],
+    ids=lambda command: " ".join(command) or "no command",
+)
+def test_a_broken_file_is_a_sentence_and_wrong_usage(file: Path, command: list[str]) -> None:
+    file.write_text("[screen]\nthem = 'x'")
+    assert_told(ran("--config", str(file), *command), file, 'has no setting "them"; did you mean "theme"?')
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[screen]\ntheme = 'opus-drak'", 'there is no such theme; did you mean "opus-dark"?'),
+        ("[keys]\nmark = 'r'", "that key is record (Record)"),
+    ],
+)
+def test_a_theme_and_a_keymap_that_cannot_be_used_are_found_before_the_screen_starts(
+    file: Path, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.cli.main.check_terminal", lambda: None)
+    monkeypatch.setattr("tui.cli.screen.EngineHandle", Stoppable)
+    monkeypatch.setattr("tui.cli.screen.collector.hold", lambda: None)
+    file.write_text(text)
+    assert_told(ran("--config", str(file)), file, sentence)
+    assert_told(ran("config", "--config", str(file)), file, sentence)
+
+
+def test_a_file_to_begin_with_is_written_once_for_its_owner_alone() -> None:
+    assert "not there" in ran("config").output
+    result = ran("config", "--init")
+    path = settings_path()
+    assert result.output == f"written: {path}\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["config.toml"]
+    assert read_settings().settings == Settings()
+    path.write_text("[thresholds]\ngood_ms = 500")
+    again = ran("config", "--init")
+    assert (again.exit_code, again.output) == (2, f"{path} is there already; it stays as it is.\n")
+    assert read_settings().settings.thresholds.good_ms == 500
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("the way")
+    result = ran("config", "--init", "--config", str(tmp_path / "in" / "config.toml"))
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+
+
+def test_the_file_to_begin_with_shows_every_setting_as_it_can_be_written(tmp_path: Path) -> None:
+    uncommented = re.sub(r"^# (?=\[|[a-z_]+ = )", "", STARTER, flags=re.MULTILINE)
+    (tmp_path / "config.toml").write_text(uncommented)
+    in_force = read_settings(str(tmp_path / "config.toml"))
+    check_screen(in_force)
+    assert {"filter", "mark"} == set(in_force.settings.keys)
+    table = tomllib.loads(uncommented)
+    for section in ("thresholds", "screen", "sessions"):
+        assert set(table[section]) == set(getattr(Settings(), section).__struct_fields__)
+    written = {*table["target"], *table["profiles"]["staging"]}
+    assert written == {*Settings().target.__struct_fields__, "url"}
+
+
+def test_every_action_is_listed_with_the_keys_it_is_on(file: Path) -> None:
+    file.write_text("[keys]\nmark = ['f6', 'ctrl+b']")
+    lines = ran("config", "--keys", "--config", str(file)).output.splitlines()
+    assert any(re.match(r"mark +f6 ctrl\+b +Mark the event", line) for line in lines)
+    assert any(re.match(r"previous_mark +\[ +Go to the mark before", line) for line in lines)
+    assert any(line.startswith("log.page_down ") for line in lines)
+
+
+def test_actions_are_listed_under_the_screen_they_apply_on() -> None:
+    under = {
+        line.split()[0]: heading
+        for block in ran("config", "--keys").output.split("\n\n")
+        for heading, *lines in [block.splitlines()]
+        for line in lines
+    }
+    assert {"quit": "Everywhere", "record": "Session (in a call)", "play": "Session (saved)"} | under == under
+    assert {
+        "filter": "Session",
+        "log.up": "Session",
+        "export_start": "Export",
+        "dtmf_1": "Keypad",
+    } | under == under
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("SESSIONS_KEEP_DAY", '; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'),
+        ("SESIONS_KEEP_DAYS", '; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'),
+        ("CONFG", '; did you mean "OPUSAGENT_TUI_CONFIG"?'),
+        ("TARGET_HEADERS", "."),
+    ],
+)
+@pytest.mark.parametrize("command", ["config", "sessions"])
+def test_a_variable_that_is_nearly_a_setting_is_told_and_stops_nothing(
+    variable: str, told: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"OPUSAGENT_TUI_{variable}", "3")
+    result = ran(command)
+    assert (result.exit_code, result.stderr) == (0, f"$OPUSAGENT_TUI_{variable} is no setting{told}\n")
+
+
+@pytest.mark.parametrize("variable", ["HIDE_PORTAUDIO", "STAGING_TOKEN", "SESSIONS_KEEP_DAYS"])
+def test_a_variable_that_is_something_else_is_not_told(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"OPUSAGENT_TUI_{variable}", "3")
+    assert ran("config").stderr == ""

@@ -1,0 +1,196 @@
+"""What options become, and the sentences where they cannot be used."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tui.cli.main import cli
+from tui.models.target import Target
+
+URL = "ws://127.0.0.1:9/agent"
+
+
+def ran(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--latency", "soon"], "--latency soon: give auto, low, high, or seconds up to 2."),
+        (["--latency", "-1"], "--latency -1: give auto, low, high, or seconds up to 2."),
+        (["--latency", "nan"], "--latency nan: give auto, low, high, or seconds up to 2."),
+    ],
+)
+@pytest.mark.parametrize("command", [["connect", URL], ["demo"]], ids=["connect", "demo"])
+def test_an_option_of_sound_that_cannot_be_is_said_at_once(
+    command: list[str], arguments: list[str], sentence: str
+) -> None:
+    result = ran(*command, *arguments)
+    assert result.exit_code == 2
+    assert result.output.strip() == sentence
+
+
+def test_the_help_names_every_latency_that_is_taken() -> None:
+    assert "--latency auto|low|high|SECONDS" in ran("demo", "--help").output
+
+
+def test_cancelling_without_its_package_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "tui.audio.webrtc.find_spec", lambda name: None if "livekit" in name else find_spec(name)
+    )
+    result = ran("demo", "--echo", "cancel")
+    assert result.exit_code == 2
+    assert "pip install livekit" in result.output
+
+
+def test_options_of_sound_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[Target] = []
+    monkeypatch.setattr("tui.cli.main._show_screen", lambda target, **_: targets.append(target))
+    ran("connect", URL, "--echo", "gate", "--fade", "8", "--block", "10", "--latency", "0.1")
+    (target,) = targets
+    assert (target.echo, target.fade_ms, target.block_ms, target.latency) == ("gate", 8, 10, "0.1")
+
+
+def test_connecting_to_nobody_asks_whom_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[Target | None] = []
+    monkeypatch.setattr("tui.cli.main._show_screen", lambda target, **_: targets.append(target))
+    assert ran("connect", "--output", "none").exit_code == 0
+    assert targets == [None]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--token-env", "TOKEN"], ["--header", "A: b"], ["--protocol", "twilio"], ["--insecure"]]
+)
+def test_what_is_for_one_target_is_not_given_to_whoever_is_chosen(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.cli.main._show_screen", lambda *_, **__: pytest.fail("it was shown"))
+    result = ran("connect", *arguments)
+    assert result.exit_code == 2
+    assert result.output.strip() == (
+        f"Whom is {arguments[0]} for? Name its URL, or a profile of the settings."
+    )
+
+
+class Stream:
+    """Of a terminal, or of something else."""
+
+    def __init__(self, encoding: str = "utf-8", *, terminal: bool = True) -> None:
+        self.encoding, self.terminal = encoding, terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize(
+    ("streams", "term", "sentence"),
+    [
+        ({"stdin": Stream(terminal=False)}, "xterm", "This needs a terminal, and its input is none; "),
+        ({"stdout": Stream(terminal=False)}, "xterm", "This needs a terminal, and its output is none; "),
+        (
+            {"stderr": Stream(terminal=False)},
+            "xterm",
+            "This needs a terminal, and its error output is none; ",
+        ),
+        ({"stdin": None}, "xterm", "This needs a terminal, and its input is none; "),
+        ({}, "dumb", "This needs a terminal that can place its text, and TERM is dumb; "),
+        ({}, "", "This needs a terminal that can place its text, and TERM is not set; "),
+        ({"stderr": Stream("iso8859-1")}, "xterm", "This terminal's locale is not UTF-8: set LC_ALL=C.UTF-8"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ([], "`opusagent-tui call URL --say FILE.wav`"),
+        (["connect", URL], "`opusagent-tui call URL --say FILE.wav`"),
+        (["demo"], "`opusagent-tui call URL --say FILE.wav`"),
+        (["open", "latest"], "`opusagent-tui metrics latest`"),
+    ],
+    ids=["no command", "connect", "demo", "open"],
+)
+def test_no_terminal_is_a_sentence_that_names_the_alternative(
+    streams: dict[str, Stream | None],
+    term: str,
+    sentence: str,
+    command: list[str],
+    instead: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.__{name}__", streams.get(name, Stream()))
+    monkeypatch.setenv("TERM", term)
+    result = ran(*command)
+    assert result.exit_code == 2
+    assert result.output.startswith(sentence)
+    assert result.output.endswith(f"; {instead} does without one.\n")
+
+
+@pytest.mark.parametrize("command", [["devices"], ["config"], ["agent", "--help"]], ids=" ".join)
+def test_a_locale_that_lacks_a_character_stops_nothing(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", *command],
+        capture_output=True,
+        timeout=50,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "OPUSAGENT_TUI_HIDE_PORTAUDIO": "1"},
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable", "heard_on"),
+    [
+        ([], "", "desk"),
+        ([], "head", "head"),
+        (["--output", "none"], "head", "none"),
+        (["--output", "auto"], "", "auto"),
+    ],
+)
+def test_a_saved_session_is_heard_where_flag_environment_or_settings_say(
+    flags: list[str], variable: str, heard_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs: list[str] = []
+    monkeypatch.setattr("tui.cli.sessions.check_terminal", lambda _: None)
+    monkeypatch.setattr("tui.cli.screen.open_screen", lambda _path, _speed, output, _: outputs.append(output))
+    monkeypatch.setenv("OPUSAGENT_TUI_TARGET_OUTPUT", variable)
+    (tmp_path / "config.toml").write_text("target.output = 'desk'")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "events.jsonl").touch()
+    ran("open", str(tmp_path / "saved"), *flags, "--config", str(tmp_path / "config.toml"))
+    assert outputs == [heard_on]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        ([], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--nothing"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--timeout", "soon"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--config", "nothing.toml"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--protocol", "smoke"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--output", "speaker"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--say", "nothing.wav"], 2, "usage"),
+        (["ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"], 2, "usage"),
+        (["ws://127.0.0.1:1/"], 4, "unreachable"),
+    ],
+)
+def test_a_call_that_cannot_begin_is_one_object_for_machines(
+    arguments: list[str], code: int, name: str
+) -> None:
+    result = ran("call", *arguments, "--no-save", "--json")
+    assert result.exit_code == code
+    (line,) = result.stdout.splitlines()
+    error = json.loads(line)
+    assert result.stderr.endswith(error.pop("message") + "\n")
+    assert error == {"event": "error", "source": "call", "code": name, "fatal": True, "exit_code": code}
+    assert ran("call", *arguments, "--no-save").stdout == ""

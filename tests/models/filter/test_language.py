@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import MS, chunk, error, message, said, started
+from tests.models.log.event_logs import (
+    FILTERS,
+    RECEIVED,
+    SENT,
+    event_lists,
+    finding,
+    log_of,
+    loss,
+    numbers_matching,
+    reply,
+    user_speaks,
+)
+from tui.models import events as e
+from tui.models.filter import language as event_filter
+from tui.models.filter.completion import completions, meant
+from tui.models.filter.fields import FIELDS, WORDS, FilterError
+from tui.models.filter.language import help_text, parse
+from tui.models.filter.patterns import Regex, Words
+from tui.models.filter.terms import And, Context, Everything, Filter, Kind, Not, Or, Size, Text, Time, Way
+from tui.models.log.marks import Marks
+
+LOG = log_of(
+    started(),
+    message("session.initiate", SENT, at_ms=100),
+    message("session.accepted", RECEIVED, at_ms=250),
+    reply(at_ms=300),
+    chunk(RECEIVED, at_ms=500),
+    user_speaks(at_ms=1000),
+    chunk(SENT, at_ms=1100),
+    message("odd", known=False, at_ms=2000, size_bytes=2500),
+    error("it broke"),
+    finding(),
+    loss(),
+    loss(e.Loss.UNHEARD),
+    e.ToolChanged(at_ns=3 * 10**9, call="c", name="f", error="failed", finished=True),
+    e.LineChanged(at_ns=95 * 10**9, name="1", text="Say [that] again"),
+)
+
+
+def marked(*numbers: int, noted: tuple[int, ...] = ()) -> Marks:
+    marks = Marks()
+    for number in numbers:
+        marks.toggle(number)
+    for number in noted:
+        marks.annotate(number, "look here")
+    return marks
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", list(range(1, 15))),
+        ("  ", list(range(1, 15))),
+        ("kind:chunk", [5, 7]),
+        ("kind:CHUNK", [5, 7]),
+        ('kind:"caller line"', [14]),
+        ("kind:/^session/", [1, 2, 3]),
+        ("kind:/SESSION$/i", [1]),
+        ("dir:sent", [2, 7]),
+        (">", [2, 7]),
+        ("dir:> kind:initiate", [2]),
+        ("dir:received", [3, 5, 8]),
+        ("<", [3, 5, 8]),
+        ("dir:own", [1, 4, 6, 9, 10, 11, 12, 13, 14]),
+        ("ACCEPTED", [3]),
+        ("loss", [11, 12]),
+        ('"[that]"', [14]),
+        (r"/\[that\]/", [14]),
+        (r"/say/", []),
+        (r"/say/i", [14]),
+        (r"/127\.0\.0\.1:\d\/a/", [1]),
+        ("errors", [9]),
+        ("ERRORS", [9]),
+        ("warnings", [8, 10, 11, 13]),
+        ("findings", [10]),
+        ("losses", [11, 12]),
+        ("unknown", [8]),
+        ("audio", [5, 7]),
+        ("turn:0", [1, 2, 3, 4, 5]),
+        ("turn:1..", [6, 7, 8, 9, 10, 11, 12, 13, 14]),
+        ("turn:2", []),
+        ("time:0.25..1", [3, 4, 5, 6]),
+        ("time:1:35..", [14]),
+        ("after:3", [13, 14]),
+        ("after:0:01:35", [14]),
+        ("before:.2", None),
+        ("before:0.2", [1, 2, 9, 10, 11, 12]),
+        ("number:12..", [12, 13, 14]),
+        ("number:..2", [1, 2]),
+        ("number:2..3", [2, 3]),
+        ("number:4", [4]),
+        ("size > 900", [8]),
+        ("size>=900", [5, 7, 8]),
+        ("SIZE > 2.4K", [8]),
+        ("size = 10", [2, 3]),
+        ("size<10 and dir:own and number:..4", [1, 4]),
+        ("size > 1M", []),
+        ("size > 10b", [5, 7, 8]),
+        ("marked", [2, 9]),
+        ("noted", [3]),
+        ("not dir:own not audio", [2, 3, 8]),
+        ("errors or findings", [9, 10]),
+        ("errors or findings and unknown", [9]),
+        ("(errors or findings) and not findings", [9]),
+        ("not (dir:own or audio)", [2, 3, 8]),
+        ("not not errors", [9]),
+        ("errors OR losses AND NOT errors", [9, 11, 12]),
+        ("kind:session dir:sent", [2]),
+        ('"errors"', []),
+        ("it broke", [9]),
+    ],
+)
+def test_terms(text: str, numbers: list[int] | None) -> None:
+    if numbers is None:
+        with pytest.raises(FilterError):
+            parse(text)
+    else:
+        assert numbers_matching(LOG, text, marked(2, 9, noted=(3,))) == numbers
+
+
+def test_words_are_looked_for_in_kind_and_summary() -> None:
+    log = log_of(message("playStream.chunk"), error("no playStream"), said(e.Speaker.USER, "playstream"))
+    assert numbers_matching(log, "PLAYSTREAM") == [1, 2], "the text of what is not listed is not kept"
+    assert numbers_matching(log, "/playStream$/") == [2]
+
+
+def test_a_transcript_is_found_in_the_messages_that_told_it() -> None:
+    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    log = log_of(
+        said(user, "typed, before any message"),
+        message("speech.hypothesis"),
+        chunk(SENT),
+        said(user, "I'd like", final=False),
+        message("done"),
+        said(user, "I'd like to"),
+        said(agent, "Certainly"),
+        message("other"),
+        message("user_message", SENT),
+        e.Transcribed(at_ns=0, speaker=user, text="written", final=True, typed=True),
+    )
+    assert numbers_matching(log, "transcript") == [2, 5]
+    assert numbers_matching(log, "not transcript dir:received") == [8]
+    assert numbers_matching(log, "number:3.. transcript") == [5]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "problem", "hint"),
+    [
+        ("knid:x", 1, "there is no field knid", "Did you mean kind:?"),
+        ("a b https://x", 5, "there is no field https", 'put it in "quotes"'),
+        ("kind:", 6, "kind: has no value", "kind:chunk"),
+        ("errors turn:x", 13, "x is no range", "turn:3"),
+        ("turn:5..2", 6, "5..2 runs backwards", "turn:2..5"),
+        ("turn:..", 6, ".. is no range", "turn:3"),
+        ("number:1..x", 8, "1..x is no range", "number:100"),
+        ("number:-1", 8, "-1 is no range", "number:100"),
+        ("number:9999999999999999", 8, "9999999999999999 is no range", "number:100"),
+        ("number:١", 8, "١ is no range", "number:100"),
+        ("time:10", 6, "10 is no range", "time:10..20"),
+        ("time:1e9..2", 6, "1e9..2 is no range", "time:10..20"),
+        ("time:20..10", 6, "20..10 runs backwards", "time:10..20"),
+        ("after:soon", 7, "soon is no time", "after:10"),
+        ("before:", 8, "before: has no value", "before:1:30"),
+        ("dir:up", 5, "up is no direction", "dir:sent"),
+        ("size > ", 8, "the size is missing", "size > 2k"),
+        ("size > big", 8, "big is no size", "size > 2k"),
+        ("size > -1", 8, "-1 is no size", "size > 2k"),
+        ("(errors", 1, "this parenthesis is not closed", "Write )"),
+        ("errors)", 7, "this parenthesis closes nothing", "Take it out"),
+        ("errors or", 10, "the filter ends where a condition is due", "Write a word"),
+        ("or errors", 1, "here stands or where a condition is due", "Write a word"),
+        ("()", 2, "here stands ) where a condition is due", "Write a word"),
+        ("not", 4, "the filter ends where a condition is due", "Write a word"),
+        ('say "hello', 5, "this quotation does not end", r"\""),
+        ("/abc", 1, "this regular expression does not end", '"/"'),
+        ("kind:/abc", 6, "this regular expression does not end", '"/"'),
+        ('kind:"abc', 6, "this quotation does not end", r"\""),
+        ("x /a(b/", 5, "this is no regular expression: missing ), unterminated subpattern", "quotes"),
+        ("/*/", 2, "this is no regular expression: nothing to repeat", "quotes"),
+        ("/a{99999999999999999999}/", 2, "this is no regular expression", "quotes"),
+        ("(" * 60 + "x" + ")" * 60, 51, "this is nested too deeply", "parentheses"),
+        ("not " * 60 + "x", 201, "this is nested too deeply", "parentheses"),
+    ],
+)
+def test_errors_say_what_is_wrong_where_and_what_to_write(
+    text: str, column: int, problem: str, hint: str
+) -> None:
+    with pytest.raises(FilterError) as caught:
+        parse(text)
+    assert (caught.value.column, caught.value.problem[: len(problem)]) == (column, problem)
+    assert hint in caught.value.hint
+    assert str(caught.value) == f"Column {column}: {caught.value.problem}. {caught.value.hint}"
+
+
+@given(st.text(alphabet='ab "/()<>=:.\\12knotrdize', max_size=30) | st.text(max_size=20))
+def test_any_text_is_a_filter_or_a_sentence(text: str) -> None:
+    try:
+        found = parse(text)
+    except FilterError as error:
+        refused = error
+    else:
+        assert parse(str(found)) == found
+        return
+    assert 1 <= refused.column <= len(text) + 1
+    assert refused.hint
+
+
+@given(FILTERS)
+def test_a_filter_prints_as_it_is_read(filter_: Filter) -> None:
+    assert parse(str(filter_)) == filter_
+
+
+@given(st.text(min_size=1), st.booleans())
+def test_quoted_texts_and_expressions_print_as_they_are_read(text: str, ignore_case: bool) -> None:
+    assert parse(str(Text(Words(text)))) == Text(Words(text))
+    assert parse(str(Kind(Words(text)))) == Kind(Words(text))
+    expression = Text(Regex(re.escape(text), ignore_case))
+    assert numbers_matching(LOG, parse(str(expression))) == numbers_matching(LOG, expression)
+
+
+def test_a_slash_in_an_expression_is_escaped_in_print_only() -> None:
+    assert str(Regex("a/b")) == r"/a\/b/"
+    assert str(Regex(r"a\/b\\")) == r"/a\/b\\/"
+
+
+def test_shorthands_print_in_full() -> None:
+    printed = {
+        "<": "dir:received",
+        "after:1:30": "time:90..",
+        "before:0.5": "time:..0.5",
+        "size>2k": "size > 2000",
+        "a b": '"a" and "b"',
+        "a or (b c)": '"a" or ("b" and "c")',
+        "number:3..3": "number:3",
+    }
+    assert {text: str(parse(text)) for text in printed} == printed
+
+
+def test_and_binds_closer_than_or() -> None:
+    a, b, c = (Text(Words(word)) for word in "abc")
+    assert parse("a b or not c") == Or((And((a, b)), Not(c)))
+    assert parse("") == Everything()
+    assert parse("> size=1 after:1") == And((Way(SENT), Size("=", 1), Time(1000 * MS, None)))
+
+
+@given(event_lists(), FILTERS)
+def test_many_events_are_judged_as_each_alone(events: list[e.SessionEvent], filter_: Filter) -> None:
+    log, marks = log_of(*events), marked(2, 5, noted=(3,))
+    context = Context(log, marks)
+    alone = [index for index in range(len(events)) if filter_([index], context)]
+    assert list(filter_(range(len(events)), context)) == alone
+    rest = set(range(len(events))) - set(alone)
+    assert list(Not(filter_)(range(len(events)), context)) == sorted(rest)
+
+
+def test_the_help_names_everything_there_is() -> None:
+    text = help_text()
+    assert text.startswith("Which events the log shows.")
+    for name in (*FIELDS, *WORDS, "and", "or", "not", "size"):
+        assert name in text
+    assert "``" not in text
+
+
+def test_the_examples_of_the_help_and_of_the_hints_can_be_read() -> None:
+    written = re.findall(r"``([^`]+)``", event_filter.__doc__ or "")
+    assert len(written) > 25
+    for example in written:
+        if example not in ("/…/i", "and", "or", "not", "1:30", "..200", "100..200"):
+            parse(example)
+    for line in re.findall(r"^ {4}(\S.*)$", event_filter.__doc__ or "", re.MULTILINE):
+        for example in re.split(r"\s{3,}", line):
+            parse(example)
+    for field in FIELDS.values():
+        for example in re.split(" or |, ", field.example):
+            parse(example)
+
+
+KINDS = ["playStream.chunk", "userStream.chunk", "caller line", "mark", "user speech", "a/b", "/x", 'say "x"']
+KINDS_IN_ORDER = [
+    '"/x"', "a/b", '"caller line"', "mark", "playStream.chunk", '"say \\"x\\""', '"user speech"', "userStream.chunk",
+]  # fmt: skip
+"""As they are written."""
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", [f"kind:{kind}" for kind in KINDS_IN_ORDER]),
+        ("mar", ["marked", "kind:mark"]),
+        ("err", ["errors"]),
+        ("ERR", ["errors"]),
+        ("errors", []),
+        ("errors an", ["errors and "]),
+        ("(fin", ["(findings"]),
+        ("zzz", []),
+        (
+            "n",
+            [
+                "noted",
+                "number:",
+                "not ",
+                'kind:"caller line"',
+                "kind:playStream.chunk",
+                "kind:userStream.chunk",
+            ],
+        ),
+        ("si", ["size > "]),
+        ("dir:", ["dir:sent", "dir:received", "dir:own"]),
+        ("dir:r", ["dir:received"]),
+        ("kind:user", ['kind:"user speech"', "kind:userStream.chunk"]),
+        ("x or kind:chunk", ["x or kind:playStream.chunk", "x or kind:userStream.chunk"]),
+        ('kind:"caller l', ['kind:"caller line"']),
+        ("kind:mark", []),
+        ("kind:zzz", []),
+        ("turn:", []),
+        ('"err', []),
+        ("/err", []),
+        ("errors ", [f"errors kind:{kind}" for kind in KINDS_IN_ORDER]),
+    ],
+)
+def test_completions(prefix: str, expected: list[str]) -> None:
+    assert completions(prefix, KINDS) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("warning", ["warnings"]),
+        ("transcripts", ["transcript"]),
+        ("kind:transcript", ["transcript"]),
+        ("Sent", ["dir:sent"]),
+        ("recieved", ["dir:received"]),
+        ("turn", ["turn:3"]),
+        ("size", ["size > 2k"]),
+        ("marks", ["kind:mark"]),
+        ("callerline", ['kind:"caller line"']),
+        ("not (warning or turns) warning", ["warnings", "turn:3"]),
+        ("one.that.is.not.there", []),
+        ("/warning/", []),
+        ("turn:7", []),
+    ],
+)
+def test_what_finds_nothing_may_have_meant_what_is_spelt_much_like_it(
+    text: str, conditions: list[str]
+) -> None:
+    assert meant(parse(text), tuple(KINDS)) == conditions
+    for condition in conditions:
+        parse(condition)
+
+
+def test_completed_kinds_can_be_read() -> None:
+    found = completions("kind:", KINDS)
+    assert len(found) == len(KINDS)
+    for text in found:
+        kind = parse(text)
+        assert isinstance(kind, Kind)
+        assert isinstance(kind.pattern, Words)
+        assert kind.pattern.text in KINDS
+
+
+def test_completions_are_not_endless() -> None:
+    assert len(completions("kind:", (f"kind {n}" for n in range(10_000)))) == 50
+
+
+def test_matches_can_be_highlighted() -> None:
+    assert Words("an").spans("banana AN") == [(1, 3), (3, 5), (7, 9)]
+    assert Words("[x").spans("a [X]") == [(2, 4)]
+    assert Regex("a+").spans("caab") == [(1, 3)]
+    assert Regex("x*").spans("ab") == []
+    assert Words("").spans("ab") == []

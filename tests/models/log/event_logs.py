@@ -1,0 +1,135 @@
+"""Logs and arbitrary events for the tests of the event log's models."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import strategies as st
+
+from tests.builders import MS, chunk, error, message, numbered, said, started, status
+from tui.models import events as e
+from tui.models.filter.language import parse
+from tui.models.filter.terms import And, Context, Filter, Not, Or
+from tui.models.log.event_log import NO_ROW, EventLog
+from tui.models.log.marks import Marks
+
+SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
+
+
+def log_of(*events: e.SessionEvent) -> EventLog:
+    log = EventLog()
+    for event in numbered(events):
+        log.apply(event)
+    return log
+
+
+def delta(text: str, at_ms: float = 0) -> e.MessageLogged:
+    return e.MessageLogged(
+        at_ns=int(at_ms * MS), direction=RECEIVED, kind="text.delta", summary=text, size_bytes=len(text)
+    )
+
+
+def reply(*, ended: bool = False, at_ms: float = 0) -> e.SessionEvent:
+    if ended:
+        return e.ReplyEnded(at_ns=int(at_ms * MS), reply="r", received_ms=20)
+    return e.ReplyStarted(at_ns=int(at_ms * MS), reply="r", format="pcm16 16000")
+
+
+def user_speaks(at_ms: float = 0) -> e.UserSpeech:
+    return e.UserSpeech(at_ns=int(at_ms * MS), phase=e.SpeechPhase.STARTED)
+
+
+def finding() -> e.FindingRaised:
+    return e.FindingRaised(at_ns=0, rule="odd", text="this is odd")
+
+
+def loss(kind: e.Loss = e.Loss.UNDERRUN) -> e.LossCounted:
+    return e.LossCounted(at_ns=0, loss=kind, count=2)
+
+
+def numbers_matching(log: EventLog, filter_: Filter | str, marks: Marks | None = None) -> list[int]:
+    """Numbers of the events that match, whether they are listed or not."""
+    wanted = parse(filter_) if isinstance(filter_, str) else filter_
+    found = wanted(range(len(log.events)), Context(log, marks or Marks()))
+    return [log.events.numbers[index] for index in found]
+
+
+def rows_matching(log: EventLog, filter_: Filter, marks: Marks) -> list[int]:
+    """The rows a view should show, found the plain way: event by event."""
+    context = Context(log, marks)
+    matching = [index for index in range(len(log.events)) if filter_([index], context)]
+    return sorted({log.row_ids[index] for index in matching} - {NO_ROW})
+
+
+_KINDS = st.sampled_from(
+    [
+        chunk(RECEIVED),
+        chunk(SENT),
+        message("m"),
+        message("mark", SENT, size_bytes=3000),
+        message("strange", known=False),
+        delta("Hello"),
+        delta("order number 5"),
+        status(e.Status.IDLE, e.Status.CONNECTING),
+        said(e.Speaker.USER, "x"),
+        user_speaks(),
+        e.KeysPressed(at_ns=0, digits="5"),
+        reply(),
+        error(),
+        finding(),
+        loss(),
+    ]
+)
+
+
+@st.composite
+def event_lists(draw: st.DrawFn, max_size: int = 40) -> list[e.SessionEvent]:
+    """Events with times that mostly grow, as those of a session do."""
+    events, at_ms = [started()], 0
+    events_drawn: list[e.SessionEvent] = []
+    for event in draw(st.lists(_KINDS, max_size=max_size)):
+        at_ms += draw(st.integers(-50, 900))
+        events_drawn.append(msgspec.structs.replace(event, at_ns=max(at_ms, 0) * MS))
+    return numbered([*events, *events_drawn])
+
+
+FILTERS = st.recursive(
+    st.sampled_from(
+        [
+            "kind:chunk",
+            'kind:"text.delta"',
+            "kind:/^m/",
+            "dir:sent",
+            "dir:received",
+            "dir:own",
+            "hello",
+            '"number 5"',
+            r"/order\s\w+/",
+            "/HELLO/i",
+            "errors",
+            "warnings",
+            "findings",
+            "losses",
+            "unknown",
+            "audio",
+            "transcript",
+            "marked",
+            "noted",
+            "turn:1",
+            "turn:..2",
+            "time:1..5",
+            "after:3.25",
+            "before:2",
+            "number:5..",
+            "number:7",
+            "size > 1k",
+            "size <= 10",
+        ]
+    ).map(parse),
+    lambda terms: st.one_of(
+        st.lists(terms, min_size=2, max_size=3).map(lambda some: And(tuple(some))),
+        st.lists(terms, min_size=2, max_size=3).map(lambda some: Or(tuple(some))),
+        terms.map(Not),
+    ),
+    max_leaves=6,
+)
+"""Arbitrary filters."""

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from tui.models import events as e
+from tui.models.log.describe import Level, describe
+
+
+def test_figures_are_exact_and_readable() -> None:
+    usage = e.UsageReported(at_ns=0, what="response", figures={"total_tokens": 1_234_567.0, "seconds": 0.25})
+    assert describe(usage).summary == "response: total_tokens 1,234,567, seconds 0.25"
+
+
+def test_a_tool_call_reads_as_call_then_outcome() -> None:
+    began = e.ToolChanged(at_ns=0, call="c", name="hours", arguments="{}")
+    done = e.ToolChanged(at_ns=0, call="c", name="hours", result='"9 to 5"', finished=True, duration_ms=12.4)
+    failed = e.ToolChanged(at_ns=0, call="c", name="hours", error="closed", finished=True)
+    assert [describe(event).summary for event in (began, done, failed)] == [
+        "hours({})",
+        'hours → "9 to 5" in 12 ms',
+        "hours → error: closed",
+    ]
+    assert [describe(event).level for event in (began, done, failed)] == [
+        Level.PLAIN,
+        Level.PLAIN,
+        Level.WARNING,
+    ]

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import error, message, started
+from tests.models.log.event_logs import RECEIVED, SENT, log_of
+from tui.models import events as e
+from tui.models.log.pairs import Pairs
+
+EXAMPLES = Path(__file__).parents[2] / "protocols" / "examples"
+
+
+def pairs_of(*frames: tuple[e.Direction, dict[str, Any]]) -> Pairs:
+    """Messages by their own names, numbered from 1."""
+    raws = [json.dumps(body).encode() for _, body in frames]
+    events = [message(body.get("type") or body.get("event") or "?", direction) for direction, body in frames]
+    return Pairs(log_of(*events), lambda event: raws[event.number - 1])
+
+
+def partners(pairs: Pairs) -> dict[int, int]:
+    """Of every event that has one."""
+    numbers = list(pairs._log.events.numbers)
+    found = {number: pairs.partner(number) for number in numbers}
+    return {number: partner for number, partner in found.items() if partner is not None}
+
+
+def both_ways(*pairs: tuple[int, int]) -> dict[int, int]:
+    return {a: b for one, other in pairs for a, b in ((one, other), (other, one))}
+
+
+def mark(direction: e.Direction, name: str) -> tuple[e.Direction, dict[str, Any]]:
+    return direction, {"event": "mark", "mark": {"name": name}}
+
+
+def play(what: str, stream: str) -> tuple[e.Direction, dict[str, Any]]:
+    return RECEIVED, {"type": f"playStream.{what}", "streamId": stream}
+
+
+def test_a_mark_and_its_echo_are_found_by_name() -> None:
+    pairs = pairs_of(
+        mark(RECEIVED, "a"), mark(RECEIVED, "b"), mark(SENT, "b"), mark(SENT, "a"), mark(SENT, "c")
+    )
+    assert partners(pairs) == both_ways((1, 4), (2, 3))
+
+
+def test_marks_of_one_name_are_echoed_in_their_order() -> None:
+    pairs = pairs_of(*[mark(RECEIVED, "m")] * 3, *[mark(SENT, "m")] * 2)
+    assert partners(pairs) == both_ways((1, 4), (2, 5))
+
+
+def test_streams_are_found_by_their_identifier_and_chunks_lead_to_their_beginning() -> None:
+    pairs = pairs_of(
+        play("start", "1"), play("chunk", "1"), play("start", "2"), play("stop", "1"), play("stop", "2")
+    )
+    assert partners(pairs) == both_ways((1, 4), (3, 5)) | {2: 1}
+
+
+def test_what_has_no_identifier_is_closed_by_the_next() -> None:
+    names = ["start", "start", "chunk", "stop", "stop", "start"]
+    pairs = pairs_of(*((SENT, {"type": f"userStream.{name}"}) for name in names))
+    assert partners(pairs) == both_ways((2, 4)) | {3: 2}, "the first start was never stopped"
+
+
+def test_plain_pcm_says_start_and_end() -> None:
+    assert partners(pairs_of((SENT, {"type": "start"}), (SENT, {"type": "end"}))) == both_ways((1, 2))
+
+
+def test_append_and_commit() -> None:
+    names = ["append", "append", "committed", "append", "commit", "committed", "append"]
+    pairs = pairs_of(
+        *(
+            (RECEIVED if name == "committed" else SENT, {"type": f"input_audio_buffer.{name}"})
+            for name in names
+        )
+    )
+    assert partners(pairs) == {1: 3, 2: 3, 3: 2, 4: 5, 5: 4, 6: 4}
+
+
+def test_a_tool_call_and_its_result() -> None:
+    item = {"type": "function_call_output", "call_id": "c-1", "output": "{}"}
+    pairs = pairs_of(
+        (RECEIVED, {"type": "response.function_call_arguments.done", "call_id": "c-1"}),
+        (SENT, {"type": "conversation.item.create", "item": {"type": "message"}}),
+        (SENT, {"type": "conversation.item.create", "item": item}),
+        (RECEIVED, {"type": "client_tool_call", "client_tool_call": {"tool_call_id": "7"}}),
+        (SENT, {"type": "client_tool_result", "tool_call_id": "7"}),
+        (RECEIVED, {"type": "ping", "ping_event": {"event_id": 12}}),
+        (SENT, {"type": "pong", "event_id": 12}),
+    )
+    assert partners(pairs) == both_ways((1, 3), (4, 5), (6, 7))
+
+
+def test_a_session_that_is_resumed_is_accepted_again() -> None:
+    pairs = pairs_of(
+        (SENT, {"type": "session.initiate"}),
+        (RECEIVED, {"type": "session.accepted"}),
+        (SENT, {"type": "session.resume"}),
+        (RECEIVED, {"type": "session.accepted"}),
+        (RECEIVED, {"type": "session.accepted"}),
+    )
+    assert partners(pairs) == both_ways((1, 2), (3, 4))
+
+
+def test_partners_are_found_as_they_come() -> None:
+    pairs = pairs_of((SENT, {"type": "connection.validate"}))
+    assert pairs.partner(1) is None
+    pairs._log.apply(msgspec.structs.replace(message("connection.validated"), number=2))
+    assert pairs.partner(1) == 2
+    pairs._log.apply(msgspec.structs.replace(started(), number=1))
+    assert pairs.partner(1) is None
+
+
+@pytest.mark.parametrize(
+    "raw", [None, b"", b"{", b"[1]", b"null", b'{"mark":5}', b'{"mark":{}}', b"\xff", b"[" * 5000]
+)
+def test_messages_that_cannot_be_read_have_no_partner(raw: bytes | None) -> None:
+    log = log_of(message("mark", RECEIVED), message("mark", SENT))
+    assert partners(Pairs(log, lambda event: raw)) == {}
+
+
+def test_events_of_our_own() -> None:
+    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    log = log_of(
+        e.ToolChanged(at_ns=0, call="c", name="f"),
+        e.PlaybackStarted(at_ns=0, reply="r"),
+        e.LineChanged(at_ns=0, name="1"),
+        e.RecordingChanged(at_ns=0, recording=True),
+        e.MutedChanged(at_ns=0, muted=True),
+        e.SpeechEdge(at_ns=0, speaker=user, started=True, method="energy"),
+        e.SpeechEdge(at_ns=0, speaker=agent, started=False, method="energy"),
+        e.SpeechEdge(at_ns=0, speaker=user, started=False, method="energy"),
+        e.MutedChanged(at_ns=0, muted=False),
+        e.RecordingChanged(at_ns=0, recording=False),
+        e.LineChanged(at_ns=0, name="1", finished=True),
+        e.PlaybackEnded(at_ns=0, reply="r", heard_ms=1),
+        e.ToolChanged(at_ns=0, call="c", name="f", finished=True),
+        e.NoticeRaised(at_ns=0, text="x"),
+    )
+    expected = both_ways((1, 13), (2, 12), (3, 11), (4, 10), (5, 9), (6, 8))
+    assert partners(Pairs(log, lambda event: None)) == expected
+
+
+def test_an_error_leads_to_what_it_is_about() -> None:
+    about = msgspec.structs.replace(error(), about=1)
+    finding = e.FindingRaised(at_ns=0, rule="r", text="t", about=2)
+    log = log_of(message(), about, finding, error(), msgspec.structs.replace(error(), about=99))
+    assert partners(Pairs(log, lambda event: None)) == {2: 1, 3: 2}
+
+
+def test_a_number_that_is_not_there_has_no_partner() -> None:
+    assert Pairs(log_of(message()), lambda event: None).partner(5) is None
+
+
+@pytest.mark.parametrize(("protocol", "least"), [("audiocodes", 10), ("twilio", 4), ("openai-realtime", 20)])
+def test_recorded_calls(protocol: str, least: int) -> None:
+    frames = [json.loads(line) for line in (EXAMPLES / f"{protocol}.jsonl").read_text().splitlines()]
+    pairs = pairs_of(*((SENT if frame["dir"] == "c2s" else RECEIVED, frame["message"]) for frame in frames))
+    found = partners(pairs)
+    mutual = [number for number, partner in found.items() if found.get(partner) == number]
+    assert len(mutual) >= least
+    assert not any(number == partner for number, partner in found.items())
+
+
+names = st.sampled_from("abc")
+
+
+@given(st.lists(st.tuples(st.sampled_from([SENT, RECEIVED]), names), max_size=30), st.data())
+def test_partners_are_mutual_whenever_they_are_asked_for(
+    marks: list[tuple[e.Direction, str]], data: st.DataObject
+) -> None:
+    at_once = pairs_of(*(mark(direction, name) for direction, name in marks))
+    found = partners(at_once)
+    assert all(found[partner] == number for number, partner in found.items())
+    raws = [json.dumps(mark(direction, name)[1]).encode() for direction, name in marks]
+    log = log_of()
+    asked = Pairs(log, lambda event: raws[event.number - 1])
+    for number, (direction, _) in enumerate(marks, 1):
+        log.apply(msgspec.structs.replace(message("mark", direction), number=number))
+        if data.draw(st.booleans()):
+            asked.partner(number)
+    assert partners(asked) == found

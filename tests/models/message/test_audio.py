@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.models import events as e
+from tui.models.log.event_log import EventLog
+from tui.models.message.audio import MAX_PLAYED_S, EventAudio
+
+MULAW = AudioFormat(Encoding.MULAW, 8_000)
+ALAW = AudioFormat(Encoding.ALAW, 8_000)
+SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
+
+
+class Call:
+    """A log and its raw messages."""
+
+    def __init__(self, protocol: str) -> None:
+        self.log, self.raws = EventLog(), dict[int, bytes]()
+        self.audio = EventAudio(self.log, lambda event: self.raws.get(event.offset))
+        self.add(
+            e.SessionStarted(at_ns=0, session_id="s", started_utc="", target="ws://x", protocol=protocol)
+        )
+
+    def add(self, event: e.SessionEvent) -> None:
+        self.log.apply(msgspec.structs.replace(event, number=len(self.log.events) + 1))
+
+    def message(
+        self, raw: bytes | dict[str, object], audio_ms: float = 0, way: e.Direction = RECEIVED
+    ) -> int:
+        kept = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
+        offset = len(self.raws)
+        self.raws[offset] = kept
+        self.add(
+            e.MessageLogged(
+                at_ns=0, direction=way, kind="k", size_bytes=len(kept), offset=offset, audio_ms=audio_ms
+            )
+        )
+        return len(self.log.events) - 1
+
+
+def base64(size_bytes: int, byte: int = 0) -> str:
+    return b64encode(bytes([byte]) * size_bytes).decode()
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
+def test_the_length_of_the_audio_tells_its_rate(rate: int) -> None:
+    call = Call("audiocodes")
+    index = call.message({"audioChunk": base64(rate // 25)}, 20)
+    sound = call.audio.of(index)
+    assert sound is not None
+    assert (sound.format, sound.ms) == (AudioFormat(Encoding.PCM16, rate), 20)
+
+
+def test_twilio_is_mulaw_and_its_silence_is_quiet() -> None:
+    call = Call("twilio")
+    sound = call.audio.of(call.message({"event": "media", "media": {"payload": base64(160, 0xFF)}}, 20))
+    assert sound is not None
+    assert sound.format == MULAW
+    found = sound.loudness()
+    assert found is not None
+    assert (found.peak_dbfs, found.measured_samples) == (-90, 160)
+
+
+def test_a_binary_frame_of_any_rate() -> None:
+    call = Call("pcm")
+    sound = call.audio.of(call.message(bytes(2 * 11_025), 1000))
+    assert sound is not None
+    assert sound.format == AudioFormat(Encoding.PCM16, 11_025)
+
+
+def test_mulaw_and_alaw_are_told_apart_by_what_was_agreed() -> None:
+    call = Call("openai")
+    call.message(
+        {"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/pcma"}}}}}
+    )
+    sent = call.audio.of(call.message({"audio": base64(160)}, 20, SENT))
+    call.add(e.ReplyStarted(at_ns=0, reply="r", format=str(MULAW)))
+    received = call.audio.of(call.message({"delta": base64(160)}, 20))
+    assert sent is not None
+    assert received is not None
+    assert (sent.format, received.format) == (ALAW, MULAW)
+    again = call.audio.of(call.message({"audio": base64(160)}, 20, SENT))
+    assert again is not None
+    assert again.format == ALAW, "the agent's reply says nothing of the user's audio"
+
+
+def test_a_protocol_that_is_not_ours_is_not_run(tmp_path: Path) -> None:
+    file = tmp_path / "theirs.py"
+    file.write_text("raise SystemExit('run')")
+    call = Call(str(file))
+    assert call.audio.of(call.message({"audio": base64(640)}, 20)) is not None
+    assert call.audio.of(call.message({"sound": base64(640)}, 20)) is None
+
+
+def test_what_has_no_audio_or_was_not_kept_has_none() -> None:
+    call = Call("audiocodes")
+    assert call.audio.of(0) is None
+    assert call.audio.of(call.message({"type": "mark"})) is None
+    assert call.audio.of(call.message({"audioChunk": "(856 characters)"}, 20)) is None
+    index = call.message({"audioChunk": base64(640)}, 20)
+    call.raws.clear()
+    assert call.audio.of(index) is None
+
+
+def test_a_run_is_one_piece_and_ends_where_the_format_changes() -> None:
+    call = Call("audiocodes")
+    run = [call.message({"audioChunk": base64(640, byte)}, 20) for byte in (1, 2, 3)]
+    run.append(call.message({"audioChunk": base64(960)}, 20))
+    sound = call.audio.of_run(run)
+    assert sound is not None
+    assert sound.wire == bytes([1]) * 640 + bytes([2]) * 640 + bytes([3]) * 640
+    assert call.audio.of_run([]) is None
+
+
+def test_a_long_run_is_played_in_part() -> None:
+    call = Call("audiocodes")
+    index = call.message({"audioChunk": base64(32_000 * 25)}, 25_000)
+    sound = call.audio.of_run([index] * 3)
+    assert sound is not None
+    assert sound.ms == MAX_PLAYED_S * 1000

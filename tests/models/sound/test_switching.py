@@ -1,0 +1,383 @@
+"""Devices are switched before the first sound, in mid-call and from none; opened again without dropping the call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device, unavailable
+from tests.waiting import wait_for
+from tui.assets import caller_lines
+from tui.audio import devices
+from tui.audio.formats import AudioFormat, Encoding
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.sound.capture import line_of
+from tui.models.turns.metrics import MetricsFold
+from tui.models.turns.stalls import Stalls
+
+PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+TIMES: Any = SimpleNamespace(currentTime=0.0, outputBufferDacTime=0.04, inputBufferAdcTime=0.0)
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    sound = FakeSoundDevice(
+        device("Desk", 2, 2), device("Headset", 1, 2), device("Deaf", 0, 2), defaults=(0, 0)
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", sound)
+    return sound
+
+
+async def ready(**options: str) -> AudioManager:
+    audio = AudioManager()
+    await audio.configure(**options)  # type: ignore[arg-type]
+    audio.prepare_capture(PCM_16K)
+    return audio
+
+
+async def speak(audio: AudioManager) -> None:
+    """Have a reply open the speaker."""
+    audio.playback.begin("a", PCM_16K)
+    audio.playback.play("a", bytes(3200))
+    await wait_for(lambda: audio.playback.speaker)
+
+
+def names(events: list[e.SessionEvent]) -> list[tuple[str, str]]:
+    return [(event.capture, event.playback) for event in events if isinstance(event, e.AudioOpened)]
+
+
+def errors(events: list[e.SessionEvent]) -> list[str]:
+    return [event.message for event in events if isinstance(event, e.ErrorRaised)]
+
+
+def poll(audio: AudioManager) -> list[e.SessionEvent]:
+    return audio.poll(time.monotonic_ns())
+
+
+def open_on(sound: FakeSoundDevice) -> list[tuple[str, int]]:
+    """Which way and on which device streams are open."""
+    return [
+        (str(stream.arguments["kind"]), int(stream.arguments["device"]))
+        for stream in sound.streams
+        if "close" not in stream.calls
+    ]
+
+
+def deliver(stream: FakeStream, pcm: bytes) -> None:
+    stream.arguments["callback"](pcm, len(pcm) // 2, TIMES, None)
+
+
+async def test_what_is_chosen_before_the_first_sound_is_opened_with_it(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.switch("input", "Headset")
+    await audio.switch("output", "Headset")
+    assert names(poll(audio))[-1] == ("Headset", "Headset")
+    assert sound.streams == []
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    assert open_on(sound) == [("input", 1), ("output", 1)]
+    await audio.close()
+
+
+async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    await audio.switch("input", "1")
+    await audio.switch("output", "Headset")
+    assert open_on(sound) == [("input", 1), ("output", 1)]
+    assert names(poll(audio))[-1] == ("Headset", "Headset")
+    await audio.close()
+    assert open_on(sound) == []
+
+
+async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(sound: FakeSoundDevice) -> None:
+    audio = await ready(input="lines", output="none")
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    assert open_on(sound) == []
+    await audio.switch("input", "Desk")
+    await audio.switch("output", "Desk")
+    assert open_on(sound) == [("input", 0), ("output", 0)]
+    speaker = audio.playback.speaker
+    assert speaker is not None
+    pulled = speaker._pulled_frames
+    await asyncio.sleep(0.05)
+    assert speaker._pulled_frames == pulled, "the clock of nobody's speaker does not go on beside the device"
+    await audio.close()
+
+
+async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    await audio.switch("output", "Deaf and dumb")
+    await audio.switch("input", "Deaf")
+    assert len(errors(poll(audio))) == 2
+    busy = iter([None, unavailable()])
+    sound.refuse = lambda rate: next(busy, None)
+    await audio.switch("output", "Headset")
+    assert errors(poll(audio)) == [
+        "Headset is in use by another program: close that or choose another device."
+    ]
+    assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
+    await audio.close()
+
+
+async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(sound: FakeSoundDevice) -> None:
+    audio = AudioManager()
+    lines = [line_of(line.path) for line in caller_lines()[:2]]
+    await audio.configure(input="lines", output="none", lines=lines)
+    audio.prepare_capture(PCM_16K)
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    sound.refuse = lambda rate: unavailable()
+    await audio.switch("input", "Headset")
+    await audio.switch("output", "Headset")
+    assert audio.capture.speaking
+    await audio.stop_capture()
+    await audio.start_capture(silent=False)
+    events = poll(audio)
+    assert len(errors(events)) == 2
+    assert names(events)[-1] == ("caller lines", "none")
+    assert [event.name for event in events if isinstance(event, e.LineChanged) and not event.finished] == [
+        line.name for line in lines
+    ]
+    assert audio.playback.speaker is not None
+    before = audio.playback.speaker._pulled_frames
+    await wait_for(lambda: audio.playback.speaker and audio.playback.speaker._pulled_frames > before)
+    assert open_on(sound) == []
+    await audio.close()
+
+
+@pytest.mark.parametrize("asked", ["another device", "the same with more latency"])
+async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
+    sound: FakeSoundDevice, asked: str
+) -> None:
+    opening, open_on_it = threading.Event(), threading.Event()
+
+    def hold_up(rate: int) -> None:
+        opening.set()
+        assert open_on_it.wait(10)
+
+    audio = await ready()
+    await speak(audio)
+    speaker = audio.playback.speaker
+    assert speaker is not None
+    sound.refuse = hold_up
+    doing = (
+        audio.switch("output", "Headset") if asked == "another device" else audio._care.open_again(speaker)
+    )
+    working = asyncio.ensure_future(doing)
+    await wait_for(opening.is_set)
+    closing = asyncio.ensure_future(audio.close())
+    await asyncio.sleep(0)
+    open_on_it.set()
+    await asyncio.gather(working, closing)
+    assert open_on(sound) == []
+
+
+async def test_a_call_is_not_over_before_devices_are_listed_anew_or_the_next_one_would_lose_its_streams(
+    sound: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, list_on = threading.Event(), threading.Event()
+
+    def terminate() -> None:
+        listing.set()
+        assert list_on.wait(10)
+
+    monkeypatch.setattr(sound, "_terminate", terminate)
+    audio = await ready()
+    await speak(audio)
+    looking = asyncio.ensure_future(audio.look_again())
+    await wait_for(listing.is_set)
+    closing = asyncio.ensure_future(audio.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    list_on.set()
+    await asyncio.gather(looking, closing)
+    assert open_on(sound) == []
+
+
+async def test_nothing_is_opened_any_more_once_the_call_is_over(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    await audio.close()
+    streams = len(sound.streams)
+    await audio.switch("output", "Headset")
+    await audio.switch("input", "Headset")
+    await audio.look_again()
+    assert len(sound.streams) == streams
+
+
+async def test_looking_for_devices_anew_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:
+    audio = await ready()
+    await audio.start_capture(silent=False)
+    await speak(audio)
+    before = list(sound.streams)
+    poll(audio)
+    looking = asyncio.ensure_future(audio.look_again())
+    events: list[e.SessionEvent] = []
+    while not looking.done():
+        events += poll(audio)
+        await asyncio.sleep(0)
+    events += poll(audio)
+    assert sound.refreshed
+    assert not [event for event in events if isinstance(event, e.ConditionChanged | e.ErrorRaised)]
+    assert all("close" in stream.calls for stream in before)
+    assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
+    await audio.close()
+
+
+async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_opened_anew(
+    sound: FakeSoundDevice,
+) -> None:
+    audio = await ready()
+    captured = audio.captured()
+    told: list[bool] = []
+
+    async def hear(pcm: bytes, blocks: int) -> None:
+        for _ in range(blocks):
+            deliver(sound.streams[-1], pcm)
+            await anext(captured)
+        events = poll(audio)
+        told.extend(
+            event.active
+            for event in events
+            if isinstance(event, e.ConditionChanged) and event.condition is e.Condition.ONLY_ZEROS
+        )
+
+    await audio.start_capture(silent=False)
+    await hear(bytes(640), 60)
+    await audio.stop_capture()
+    await audio.start_capture(silent=False)
+    await hear(b"\5\0" * 320, 2)
+    assert told == [True, False]
+    await audio.close()
+
+
+def dropped(events: list[e.SessionEvent]) -> list[tuple[float, str]]:
+    return [
+        (event.count, event.detail)
+        for event in events
+        if isinstance(event, e.LossCounted) and event.loss is e.Loss.CAPTURE_DROPPED
+    ]
+
+
+class Stalling:
+    """A call that records from a device, by a clock of its own."""
+
+    def __init__(self, sound: FakeSoundDevice) -> None:
+        self.sound = sound
+        self.now_ns = 1_000_000_000
+        self.audio = AudioManager(lambda: self.now_ns)
+        self.events: list[e.SessionEvent] = []
+
+    async def start(self) -> None:
+        await self.audio.configure()
+        self.audio.prepare_capture(PCM_16K)
+        await self.audio.start_capture(silent=False)
+
+    def deliver(self) -> None:
+        deliver(self.sound.streams[-1], b"\5\0" * 320)
+        self.events += self.audio.poll(self.now_ns)
+
+    def wait(self, ms: int) -> None:
+        """Time passes and nothing is delivered; looked at often, as in a call."""
+        for _ in range(ms // 10):
+            self.now_ns += 10_000_000
+            self.events += self.audio.poll(self.now_ns)
+
+    async def stall(self) -> None:
+        """As long as it takes for the stream to be opened again."""
+        streams = len(self.sound.streams)
+        self.deliver()
+        self.wait(1_000)
+        await wait_for(lambda: len(self.sound.streams) > streams)
+
+
+async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counted(
+    sound: FakeSoundDevice,
+) -> None:
+    call = Stalling(sound)
+    await call.start()
+    await call.stall()
+    call.wait(40)
+    assert dropped(call.events) == []
+    call.deliver()
+    call.now_ns += 20_000_000
+    call.deliver()
+    # 1,040 ms from callback to callback, of which the second one brought the last 20.
+    assert dropped(call.events) == [(51, "1,020 ms until the microphone was open again")]
+    await call.audio.close()
+
+
+def conditions(call: Stalling) -> list[tuple[bool, str]]:
+    return [(event.active, event.text) for event in call.events if isinstance(event, e.ConditionChanged)]
+
+
+async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    call.deliver()
+    call.wait(700)
+    call.deliver()
+    call.wait(100)
+    call.deliver()
+    assert len(sound.streams) == 1, "it was not opened again"
+    assert conditions(call) == [
+        (True, "The microphone (Desk) has stalled: no sound passed for 0.5 s."),
+        (False, "The microphone (Desk) works again after 0.7 s."),
+    ]
+    fold = MetricsFold()
+    for event in call.events:
+        fold.apply(event)
+    assert fold.metrics.stalls == {"capture": Stalls(1, 700.0)}
+    await call.audio.close()
+
+
+async def test_a_microphone_that_is_not_in_use_does_not_stall(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    call.deliver()
+    call.wait(600)
+    await call.audio.stop_capture()
+    call.wait(5_000)
+    assert conditions(call)[1:] == [(False, "The microphone (Desk) is no longer in use.")]
+    await call.audio.close()
+
+
+async def test_what_passed_until_the_user_stopped_is_counted_too(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    await call.stall()
+    await call.audio.stop_capture()
+    call.wait(10)
+    assert [blocks for blocks, _ in dropped(call.events)] == [50]
+    await call.audio.start_capture(silent=False)
+    call.wait(100)
+    call.deliver()
+    assert len(dropped(call.events)) == 1
+    await call.audio.close()
+
+
+async def test_a_first_opening_and_a_stream_that_goes_on_count_nothing(sound: FakeSoundDevice) -> None:
+    call = Stalling(sound)
+    await call.start()
+    call.wait(300)
+    for _ in range(5):
+        call.deliver()
+        call.wait(20)
+    await call.audio.start_capture(silent=True)
+    call.wait(100)
+    assert dropped(call.events) == []
+    await call.audio.close()

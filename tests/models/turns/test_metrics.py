@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from tests.builders import MS, chunk, error, message, started, status
+from tui.models import events as e
+from tui.models.events import Direction, Status
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
+from tui.models.turns.turns import NOT_ANSWERED, Turn
+
+
+def fold(*events: e.SessionEvent) -> SessionMetrics:
+    folder = MetricsFold()
+    for event in events:
+        folder.apply(event)
+    return folder.metrics
+
+
+def user_edge(at_ms: float, *, begins: bool) -> e.SpeechEdge:
+    return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Speaker.USER, started=begins, method="silero")
+
+
+def heard(at_ms: float) -> e.PlaybackStarted:
+    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply=f"r{at_ms}")
+
+
+def test_nothing_measured_is_none_and_not_zero() -> None:
+    metrics = fold(started())
+    assert metrics.response_latency_ms is None
+    assert metrics.greeting_latency_ms is None
+    assert metrics.round_trip_ms is None
+    assert metrics.duration_s(5) is None
+
+
+def test_how_sending_went_is_known_at_the_end() -> None:
+    assert fold(started()).send_p50_ms is None
+    metrics = fold(e.SendingMeasured(at_ns=9, blocks=500, p50_ms=0.4, p99_ms=2.5, worst_ms=31))
+    assert (metrics.send_p50_ms, metrics.send_p99_ms, metrics.send_worst_ms) == (0.4, 2.5, 31)
+
+
+def test_messages_are_counted_by_direction() -> None:
+    metrics = fold(message(), message("x", known=False), chunk(Direction.SENT), chunk(Direction.RECEIVED))
+    assert (metrics.messages_sent, metrics.messages_received) == (1, 3)
+    assert (metrics.bytes_sent, metrics.bytes_received) == (900, 920)
+    assert (metrics.audio_sent_ms, metrics.audio_received_ms) == (20, 20)
+    assert metrics.unknown_messages == 1
+
+
+def test_the_response_latency_runs_from_the_last_word_to_the_first_sample_heard() -> None:
+    metrics = fold(user_edge(0, begins=True), user_edge(1000, begins=False), heard(1640))
+    assert metrics.response_latencies_ms == [640]
+
+
+def test_an_answer_that_is_folded_before_the_edge_it_answers_is_measured_too() -> None:
+    metrics = fold(user_edge(0, begins=True), heard(1640), user_edge(1000, begins=False))
+    assert metrics.response_latencies_ms == [640]
+
+
+def test_an_older_reply_answers_nothing() -> None:
+    metrics = fold(heard(100), user_edge(200, begins=True), user_edge(1000, begins=False))
+    assert metrics.response_latencies_ms == []
+    assert metrics.response_latency_ms is None
+
+
+def test_each_turn_is_answered_once() -> None:
+    metrics = fold(
+        user_edge(0, begins=True),
+        user_edge(1000, begins=False),
+        heard(1500),
+        heard(2500),
+        user_edge(3000, begins=True),
+        user_edge(4000, begins=False),
+        heard(4300),
+    )
+    assert metrics.response_latencies_ms == [500, 300]
+
+
+def test_the_greeting_is_measured_apart_from_turns() -> None:
+    active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
+    metrics = fold(
+        active, heard(300), user_edge(1000, begins=True), user_edge(2000, begins=False), heard(2200)
+    )
+    assert metrics.greeting_latency_ms == 200
+    assert metrics.response_latencies_ms == [200]
+
+
+def test_losses_add_up_and_what_was_asked_for_is_no_fault() -> None:
+    unheard = e.LossCounted(at_ns=0, loss=e.Loss.UNHEARD, count=120)
+    dropped = e.LossCounted(at_ns=0, loss=e.Loss.CAPTURE_DROPPED, count=2)
+    assert not fold(unheard, unheard).lost
+    metrics = fold(unheard, dropped, dropped)
+    assert metrics.lost
+    assert metrics.losses == {"unheard": 120, "capture dropped": 4}
+
+
+def test_the_duration_stops_with_the_session() -> None:
+    active = status(Status.INITIATING, Status.ACTIVE, at_ms=1000)
+    ended = status(Status.ENDING, Status.ENDED, at_ms=4000)
+    assert fold(active).duration_s(3000 * MS) == 2
+    assert fold(active, ended).duration_s(9000 * MS) == 3
+
+
+def test_errors_findings_and_interruptions_are_counted() -> None:
+    finding = e.FindingRaised(at_ns=0, rule="r", text="t")
+    metrics = fold(error(), error(), finding, e.Flushed(at_ns=0, reason="barge-in", unheard_ms=5))
+    assert (metrics.errors, metrics.findings, metrics.interruptions) == (2, 1, 1)
+
+
+def test_a_typed_turn_is_answered_and_its_answer_is_no_greeting() -> None:
+    active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
+    typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Speaker.USER, text="hi", final=True, typed=True)
+    metrics = fold(active, typed, heard(1700))
+    assert metrics.greeting_latency_ms is None
+    assert metrics.response_latencies_ms == [700]
+
+
+def test_a_turn_that_is_answered_late_is_not_one_without_an_answer() -> None:
+    late, never = Turn(number=1, response_latency_ms=4000.0), Turn(number=2, unmeasured=NOT_ANSWERED)
+    greeting = Turn(number=0, unmeasured="the agent did not greet")
+    assert SessionMetrics(turns=[greeting, late, never]).turns_not_answered == 1

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from hypothesis import given
+
+from tests.builders import message, started
+from tests.models.log.event_logs import event_lists, log_of, reply, user_speaks
+from tui.models import events as e
+from tui.models.turns.turn_index import TurnIndex
+
+
+def edge(speaker: e.Speaker, started: bool = True, at_ns: int = 0) -> e.SpeechEdge:
+    return e.SpeechEdge(at_ns=at_ns, speaker=speaker, started=started, method="energy")
+
+
+def turns_of(*events: e.SessionEvent) -> list[int]:
+    log = log_of(*events)
+    return [log.turns.turn_of(index) for index in range(len(events))]
+
+
+def test_the_greeting_is_turn_0() -> None:
+    assert turns_of(started(), reply(), reply(ended=True), user_speaks(), message()) == [0, 0, 0, 1, 1]
+
+
+def test_a_turn_ends_when_the_user_speaks_after_an_answer() -> None:
+    assert turns_of(user_speaks(), reply(), user_speaks(), reply(), reply(ended=True), user_speaks()) == [
+        1,
+        1,
+        2,
+        2,
+        2,
+        3,
+    ]
+
+
+def test_speech_that_is_told_twice_or_goes_on_is_one_turn() -> None:
+    user = e.Speaker.USER
+    events = (user_speaks(), edge(user), edge(user, started=False), edge(user), user_speaks())
+    assert turns_of(*events) == [1] * 5
+
+
+def test_agent_speech_that_was_only_heard_is_an_answer_too() -> None:
+    assert turns_of(user_speaks(), edge(e.Speaker.AGENT), edge(e.Speaker.USER)) == [1, 1, 2]
+    assert turns_of(user_speaks(), e.PlaybackStarted(at_ns=0, reply="r"), user_speaks()) == [1, 1, 2]
+    assert turns_of(user_speaks(), edge(e.Speaker.AGENT, started=False), user_speaks()) == [1, 1, 1]
+
+
+def test_a_sound_of_the_agent_that_is_told_after_the_turn_began_and_was_before_it_answers_nothing() -> None:
+    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    greeting = (e.PlaybackStarted(at_ns=500, reply="r"), edge(user, at_ns=800), edge(agent, at_ns=510))
+    assert turns_of(*greeting, user_speaks()) == [0, 1, 1, 1]
+    assert turns_of(*greeting, edge(agent, at_ns=900), user_speaks()) == [0, 1, 1, 1, 2]
+
+
+def test_keys_pressed_one_after_another_are_one_turn_until_they_are_answered() -> None:
+    key = e.KeysPressed(at_ns=0, digits="5")
+    assert turns_of(reply(), key, key, reply(), key) == [0, 1, 1, 1, 2]
+
+
+def test_where_turns_begin() -> None:
+    log = log_of(started(), user_speaks(), reply(), user_speaks())
+    assert [log.turns.start_of(turn) for turn in range(-1, 4)] == [None, 0, 1, 3, None]
+
+
+@given(event_lists())
+def test_no_later_event_changes_the_turn_of_an_earlier_one(events: list[e.SessionEvent]) -> None:
+    turns, told = TurnIndex(), []
+    for index, event in enumerate(events):
+        turns.apply(index, event)
+        told.append(turns.turn_of(index))
+    assert told == sorted(told)
+    assert told == [turns.turn_of(index) for index in range(len(events))]

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from tests.builders import MS, numbered, said, status
+from tests.models.log.event_logs import event_lists, log_of
+from tui.models import events as e
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
+from tui.models.turns.turns import BargeIn, BargeInKind, DeadAir, Percentiles, percentiles_of
+
+USER, AGENT = e.Speaker.USER, e.Speaker.AGENT
+
+
+def at(ms: float) -> int:
+    return int(ms * MS)
+
+
+def fold(*events: e.SessionEvent) -> SessionMetrics:
+    folder = MetricsFold()
+    for event in numbered(events):
+        folder.apply(event)
+    return folder.metrics
+
+
+def active(at_ms: float = 0) -> e.StatusChanged:
+    return status(e.Status.INITIATING, e.Status.ACTIVE, at_ms)
+
+
+def ended(at_ms: float) -> e.StatusChanged:
+    return status(e.Status.ENDING, e.Status.ENDED, at_ms)
+
+
+def edge(
+    speaker: e.Speaker,
+    started: bool,
+    at_ms: float,
+    captured_ms: float | None = None,
+    sent_ms: float | None = None,
+) -> e.SpeechEdge:
+    return e.SpeechEdge(
+        at_ns=at(at_ms),
+        speaker=speaker,
+        started=started,
+        method="silero",
+        captured_ns=None if captured_ms is None else at(captured_ms),
+        sent_ns=None if sent_ms is None else at(sent_ms),
+    )
+
+
+def spoken(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
+    return (
+        edge(USER, True, began_ms),
+        edge(USER, False, ended_ms, captured_ms=ended_ms + 30, sent_ms=ended_ms + 31),
+    )
+
+
+def begins(reply: str, at_ms: float) -> e.ReplyStarted:
+    return e.ReplyStarted(at_ns=at(at_ms), reply=reply, format="pcm16 16000")
+
+
+def plays(
+    reply: str, at_ms: float, arrived_ms: float | None = None, handed_ms: float | None = None
+) -> e.PlaybackStarted:
+    return e.PlaybackStarted(
+        at_ns=at(at_ms),
+        reply=reply,
+        arrived_ns=None if arrived_ms is None else at(arrived_ms),
+        handed_ns=None if handed_ms is None else at(handed_ms),
+    )
+
+
+def played(reply: str, at_ms: float, heard_ms: float, unheard_ms: float = 0) -> e.PlaybackEnded:
+    return e.PlaybackEnded(at_ns=at(at_ms), reply=reply, heard_ms=heard_ms, unheard_ms=unheard_ms)
+
+
+def answered(reply: str, at_ms: float, heard_ms: float = 1000) -> tuple[e.SessionEvent, ...]:
+    return (
+        begins(reply, at_ms - 150),
+        plays(reply, at_ms, arrived_ms=at_ms - 149, handed_ms=at_ms - 60),
+        edge(AGENT, True, at_ms + 15),
+        edge(AGENT, False, at_ms + heard_ms - 10),
+        played(reply, at_ms + heard_ms, heard_ms),
+    )
+
+
+def test_the_parts_of_a_latency_follow_one_another_and_sum_up_to_it() -> None:
+    ping = e.RoundTripMeasured(at_ns=at(500), round_trip_ms=4)
+    metrics = fold(active(), ping, *spoken(1000, 2000), *answered("r1", 2700))
+    turn = metrics.turns[1]
+    assert turn.response_latency_ms == 715
+    parts = turn.parts
+    assert (parts.capture_ms, parts.sending_ms, parts.agent_ms, parts.transport_ms) == (30, 1, 516, 4)
+    assert (parts.prebuffer_ms, parts.device_ms, parts.leading_silence_ms) == (89, 60, 15)
+    assert sum(length for _, length in parts.known()) == 715
+    assert [name for name, _ in parts.known()][:2] == ["capture", "sending"]
+
+
+def test_a_turn_tells_what_was_said_in_it_and_how_long() -> None:
+    call = e.ToolChanged(at_ns=at(2300), call="c1", name="weather")
+    metrics = fold(
+        active(),
+        *spoken(1000, 2000),
+        said(USER, "What is the", final=False, at_ms=2100),
+        said(USER, "What is the weather?", at_ms=2200),
+        call,
+        *answered("r1", 2700, 800),
+        said(AGENT, "It rains.", item="r1", at_ms=2800),
+    )
+    turn = metrics.turns[1]
+    assert (turn.number, turn.user_speech_ms, turn.agent_speech_ms, turn.method) == (1, 1000, 800, "silero")
+    assert (turn.user_text, turn.agent_text) == ("What is the weather?", "It rains.")
+    assert (turn.tools, turn.replies, turn.interrupted, turn.typed) == (["weather"], ["r1"], False, False)
+    assert (turn.first_event, turn.last_event) == (2, 12)
+
+
+def test_without_an_audible_sample_the_first_one_stands_in() -> None:
+    metrics = fold(active(), *spoken(1000, 2000), begins("r", 2200), plays("r", 2600))
+    assert metrics.turns[1].response_latency_ms == 600
+    assert metrics.turns[1].parts.leading_silence_ms is None
+    assert metrics.turns[1].parts.agent_ms is None
+
+
+def test_the_greeting_is_turn_0_and_not_among_the_latencies() -> None:
+    metrics = fold(active(100), *answered("hello", 400), *spoken(2000, 3000), *answered("r1", 3500))
+    assert metrics.greeting_latency_ms == 315
+    assert [turn.number for turn in metrics.turns] == [0, 1]
+    assert metrics.turns[0].parts.agent_ms == 151
+    assert metrics.response_latencies_ms == [515]
+
+
+def test_a_latency_over_the_session_is_not_told_as_one() -> None:
+    absurd = fold(
+        active(), edge(USER, True, -5000), edge(USER, False, -4000), *answered("r", 1700), ended(9000)
+    )
+    (turn,) = [turn for turn in absurd.turns if turn.number]
+    assert turn.response_latency_ms is None
+    assert "longer than the session" in turn.unmeasured
+    assert absurd.response_latencies_ms == []
+
+
+def test_a_turn_without_a_latency_says_why() -> None:
+    silent = fold(active(), *spoken(1000, 2000), ended(9000))
+    assert [turn.unmeasured for turn in silent.turns] == [
+        "the agent did not greet",
+        "the agent did not answer",
+    ]
+    hasty = fold(active(), edge(USER, True, 1000), *answered("r", 1700), edge(USER, False, 2500))
+    assert hasty.turns[1].response_latency_ms is None
+    assert hasty.turns[1].unmeasured == "the agent began before the user had finished"
+    heard_nothing = fold(
+        active(),
+        e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED),
+        *answered("r", 1700),
+        ended(4000),
+    )
+    assert heard_nothing.turns[1].unmeasured == "no user speech was heard in it"
+    false_start = fold(active(), e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED), ended(4000))
+    assert false_start.turns[1].empty
+    assert false_start.turns[1].unmeasured == "nobody spoke: the agent alone heard speech"
+    recognised = fold(
+        active(),
+        e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED),
+        said(USER, "yes", at_ms=1500),
+        ended(4000),
+    )
+    assert recognised.turns[1].unmeasured == "the agent did not answer"
+    endless = fold(active(), edge(USER, True, 1000), *answered("r", 1700), ended(4000))
+    assert endless.turns[1].unmeasured == "the end of user speech was not found"
+
+
+def test_what_the_agent_reports_stands_beside_it_with_what_that_leaves_unexplained() -> None:
+    stopped = e.UserSpeech(at_ns=at(2300), phase=e.SpeechPhase.STOPPED)
+    own = e.LatencyReported(at_ns=at(2600), name="llm", reported_ms=140, reply="r1")
+    metrics = fold(
+        active(),
+        *spoken(1000, 2000),
+        stopped,
+        said(USER, "yes", at_ms=2350),
+        begins("r1", 2550),
+        own,
+        plays("r1", 2700, arrived_ms=2551, handed_ms=2640),
+    )
+    turn = metrics.turns[1]
+    assert turn.reported_ms == {"speech stopped": 300, "recognised": 350, "llm": 140}
+    assert turn.unexplained_ms == 201
+
+
+def test_speech_with_a_pause_in_it_is_one_turn_measured_from_its_last_end() -> None:
+    metrics = fold(active(), *spoken(1000, 1500), *spoken(2200, 3000), *answered("r", 3600))
+    assert len(metrics.turns) == 2
+    assert metrics.turns[1].user_speech_ms == 1300
+    assert metrics.turns[1].response_latency_ms == 615
+
+
+def test_a_typed_turn_is_measured_from_the_words() -> None:
+    typed = e.Transcribed(at_ns=at(1000), speaker=USER, text="hi", final=True, typed=True)
+    metrics = fold(active(), *answered("hello", 400, 100), typed, *answered("r1", 1700))
+    turn = metrics.turns[1]
+    assert (turn.typed, turn.method, turn.user_text) == (True, "typed", "hi")
+    assert turn.response_latency_ms == 715
+    assert turn.parts.capture_ms is None
+
+
+def test_pressed_keys_begin_a_turn_that_is_measured_from_the_last_of_them() -> None:
+    keys = [
+        e.KeysPressed(at_ns=at(ms), digits=digit) for ms, digit in ((1000, "5"), (1200, "#"), (3000, "1"))
+    ]
+    metrics = fold(active(), *keys[:2], *answered("r1", 1700), keys[2])
+    greeting, turn, another = metrics.turns
+    assert (greeting.agent_began_ns, greeting.agent_text) == (None, "")
+    assert (turn.keys, turn.method, turn.response_latency_ms) == ("5#", "keys", 515)
+    assert turn.agent_speech_ms is not None
+    assert (another.keys, another.response_latency_ms) == ("1", None)
+
+
+def test_an_agent_that_stops_for_a_key_was_not_barged_in_on_by_mistake() -> None:
+    stops = e.Flushed(at_ns=at(1010), reason="the agent cleared it", unheard_ms=900, by_agent=True)
+    later = e.PlaybackStarted(at_ns=at(4000), reply="r2")
+    events = (active(), *answered("r1", 500), e.KeysPressed(at_ns=at(1000), digits="5"), stops, later)
+    assert fold(*events).barge_ins == []
+
+
+@pytest.mark.parametrize(("since_ms", "until_ms", "doubted"), [(2100, 2300, True), (3000, 3100, False)])
+def test_figures_taken_while_the_program_was_late_are_doubted(
+    since_ms: float, until_ms: float, doubted: bool
+) -> None:
+    late = e.LatenessSeen(at_ns=at(until_ms), what="the event loop", late_ms=90, since_ns=at(since_ms))
+    turn = fold(active(), *spoken(1000, 2000), late, *answered("r", 2700)).turns[1]
+    assert turn.doubt == ("the event loop was 90 ms late meanwhile" if doubted else "")
+    after = fold(active(), *spoken(1000, 2000), *answered("r", 2700), late).turns[1]
+    assert bool(after.doubt) is doubted
+
+
+def flushed(at_ms: float, by_agent: bool = True, silent_ms: float | None = None) -> e.Flushed:
+    return e.Flushed(
+        at_ns=at(at_ms + 2),
+        reason="barge-in",
+        unheard_ms=700,
+        by_agent=by_agent,
+        asked_ns=at(at_ms),
+        silent_ns=None if silent_ms is None else at(silent_ms),
+    )
+
+
+def test_a_barge_in_runs_from_the_onset_over_the_signal_to_silence() -> None:
+    metrics = fold(
+        active(),
+        begins("r", 100),
+        plays("r", 200),
+        e.UserSpeech(at_ns=at(1290), phase=e.SpeechPhase.STARTED),
+        flushed(1300, silent_ms=1315),
+        played("r", 1315, 1115, 700),
+        edge(USER, True, 1000),
+        edge(USER, False, 2000),
+    )
+    assert metrics.barge_ins == [
+        BargeIn(
+            kind=BargeInKind.YIELDED,
+            turn=1,
+            event=5,
+            at_ns=at(1000),
+            signal_ms=290,
+            silence_ms=315,
+            stop_ms=15,
+            talk_over_ms=315,
+            unheard_ms=700,
+        )
+    ]
+    assert metrics.turns[0].interrupted
+
+
+def test_the_onset_may_be_told_before_the_agent_gives_way() -> None:
+    metrics = fold(active(), plays("r", 200), edge(USER, True, 1000), flushed(1300, silent_ms=1310))
+    assert [(b.kind, b.silence_ms) for b in metrics.barge_ins] == [(BargeInKind.YIELDED, 310)]
+
+
+def test_an_agent_that_stops_though_nobody_spoke_is_a_false_barge_in() -> None:
+    metrics = fold(active(), plays("r", 200), flushed(1300, silent_ms=1310), ended(3000))
+    (barge_in,) = metrics.barge_ins
+    assert (barge_in.kind, barge_in.at_ns, barge_in.stop_ms) == (BargeInKind.FALSE, at(1300), 10)
+
+
+@pytest.mark.parametrize("told_late", [False, True])
+def test_what_arrives_after_the_flush_is_unheard_too(told_late: bool) -> None:
+    late = [
+        e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=4_000, reply="r"),
+        e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=20, reply="another"),
+    ]
+    done = [e.UserSpeech(at_ns=at(3000), phase=e.SpeechPhase.STOPPED)]
+    metrics = fold(
+        active(),
+        plays("r", 200),
+        flushed(1300, silent_ms=1310),
+        played("r", 1310, 1110, 700),
+        *(done + late if told_late else late + done),
+    )
+    assert [(b.kind, b.unheard_ms) for b in metrics.barge_ins] == [(BargeInKind.FALSE, 4_700)]
+
+
+def test_an_agent_that_talks_on_for_a_second_missed_it() -> None:
+    metrics = fold(active(), plays("r", 200), edge(USER, True, 1000), edge(USER, False, 2500), ended(3000))
+    assert [(b.kind, b.turn) for b in metrics.barge_ins] == [(BargeInKind.MISSED, 1)]
+
+
+def test_the_users_own_interruption_and_an_agent_that_is_done_are_no_barge_ins() -> None:
+    own = fold(active(), plays("r", 200), edge(USER, True, 1000), flushed(1200, by_agent=False), ended(5000))
+    assert own.barge_ins == []
+    done = fold(
+        active(), plays("r", 200), edge(USER, True, 1000), played("r", 1400, 1200), edge(USER, False, 3000)
+    )
+    assert done.barge_ins == []
+
+
+def test_talk_time_overlap_and_dead_air() -> None:
+    metrics = fold(
+        active(),
+        edge(AGENT, True, 500),
+        edge(USER, True, 1500),
+        edge(AGENT, False, 2000),
+        edge(USER, False, 3000),
+        edge(AGENT, True, 5500),
+        edge(AGENT, False, 6000),
+        ended(6500),
+    )
+    assert (metrics.user_talk_ms, metrics.agent_talk_ms, metrics.overlap_ms) == (1500, 2000, 500)
+    assert metrics.dead_air == [DeadAir(at(3000), 2500)]
+
+
+def test_nothing_heard_is_not_measured_and_not_zero() -> None:
+    metrics = fold(active(), ended(1000))
+    assert (metrics.user_talk_ms, metrics.agent_talk_ms, metrics.overlap_ms) == (None, None, None)
+
+
+def test_percentiles_are_withheld_below_twenty_turns() -> None:
+    assert percentiles_of([]) == Percentiles(0, None, None, None)
+    assert percentiles_of([500] * 19) == Percentiles(19, 500, None, None)
+    assert percentiles_of([float(n) for n in range(1, 101)]) == Percentiles(100, 100, 50, 95)
+
+
+@given(event_lists())
+def test_turns_are_those_of_the_log(events: list[e.SessionEvent]) -> None:
+    log = log_of(*events)
+    metrics = fold(*events)
+    begun = [turn for turn in metrics.turns if turn.number]
+    assert [turn.first_event - 1 for turn in begun] == list(log.turns.starts)
+    assert all(turn.response_latency_ms is None or turn.response_latency_ms >= 0 for turn in begun)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from tui.models import events as e
+from tui.models.journal import Journal
+from tui.models.session_state import SessionState
+from tui.session.answer_watch import LIMIT_MS, AnswerWatch
+
+MS = 1_000_000
+
+
+class Waiting:
+    """A call in which the user speaks, and what was told of it."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[bool, str]] = []
+        self.now_ms = 0.0
+        self.journal = Journal(
+            SessionState(), sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: int(self.now_ms * MS)
+        )
+        for step in (e.Status.CONNECTING, e.Status.INITIATING, e.Status.ACTIVE):
+            self.journal.become(step)
+        self.watch = AnswerWatch(self.journal)
+
+    def _take(self, event: e.SessionEvent) -> None:
+        if isinstance(event, e.ConditionChanged):
+            assert event.condition is e.Condition.NOT_ANSWERED
+            self.told.append((event.active, event.text))
+
+    def edge(self, speaker: e.Speaker, *, started: bool) -> None:
+        self.journal.emit(
+            e.SpeechEdge(at_ns=int(self.now_ms * MS), speaker=speaker, started=started, method="silero")
+        )
+
+    def says(self, ms: float = 500) -> None:
+        self.edge(e.Speaker.USER, started=True)
+        self.wait(ms)
+        self.edge(e.Speaker.USER, started=False)
+
+    def wait(self, ms: float) -> None:
+        for _ in range(int(ms / 20)):
+            self.now_ms += 20
+            self.watch.poll()
+
+
+def test_an_answer_that_is_missing_is_told_once_while_it_is() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(LIMIT_MS - 20)
+    assert call.told == []
+    call.wait(10_000)
+    assert call.told == [(True, "The agent does not answer: no reply 3 s after the user's last word.")]
+    assert list(call.journal.state.conditions.values())
+
+
+def test_the_answer_ends_it() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(4_000)
+    call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
+    call.wait(20)
+    assert call.told[-1] == (False, "The answer has come.")
+    assert not call.journal.state.conditions
+
+
+def test_a_lost_socket_is_not_taken_for_a_user_who_goes_on() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(4_000)
+    call.journal.become(e.Status.RESUMING)
+    call.wait(20)
+    assert call.told[-1] == (False, "The call is interrupted; the agent has not answered.")
+
+
+def test_a_user_who_goes_on_is_not_waiting() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(4_000)
+    call.says(6_000)
+    assert [active for active, _ in call.told] == [True, False]
+    call.wait(4_000)
+    assert [active for active, _ in call.told] == [True, False, True]
+
+
+def test_a_greeting_is_not_owed_and_a_prompt_answer_is_none_too_late() -> None:
+    call = Waiting()
+    call.wait(10_000)
+    call.says()
+    call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
+    call.wait(10_000)
+    assert call.told == []
+
+
+def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_silent() -> None:
+    call = Waiting()
+    call.journal.emit(e.ReplyStarted(at_ns=0, reply="1", format="raw/lpcm16"))
+    call.edge(e.Speaker.AGENT, started=True)
+    call.wait(2_000)
+    call.says()
+    call.wait(20_000)
+    assert call.told == []
+    call.edge(e.Speaker.AGENT, started=False)
+    call.wait(LIMIT_MS - 20)
+    assert call.told == []
+    call.wait(1_000)
+    assert call.told == [(True, "The agent does not answer: no reply 3 s after it was heard last.")]
+    call.edge(e.Speaker.AGENT, started=True)
+    call.wait(20)
+    assert call.told[1:] == [(False, "The agent talks on.")]
+
+
+def test_a_pressed_key_is_owed_an_answer_too() -> None:
+    call = Waiting()
+    call.journal.emit(e.KeysPressed(at_ns=0, digits="5"))
+    call.wait(4_000)
+    assert call.told == [(True, "The agent does not answer: no reply 3 s after the user's last key.")]

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui.view.playhead import Playhead, Sound
+
+S = 1_000_000_000
+
+
+class Now:
+    ns = 0
+
+
+def playhead(now: Now, **options: object) -> Playhead:
+    """Of a session from 100 s to 110 s on its own clock, with tracks that begin half a second in."""
+    return Playhead(
+        100 * S,
+        110 * S,
+        clock_ns=lambda: now.ns,
+        audio_path="audio.wav",
+        audio_starts_ns=100 * S + S // 2,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_it_moves_with_time_while_it_plays() -> None:
+    now = Now()
+    head = playhead(now)
+    now.ns = 3 * S
+    head.advance()
+    assert head.at_ns == 100 * S
+    head.play()
+    now.ns += 2 * S
+    head.advance()
+    assert head.at_ns == 102 * S
+    head.set_speed(4)
+    now.ns += S
+    head.advance()
+    assert head.at_ns == 106 * S
+    head.pause()
+    now.ns += S
+    head.advance()
+    assert head.at_ns == 106 * S
+
+
+def test_at_the_end_it_stands_and_plays_from_the_beginning_again() -> None:
+    now = Now()
+    head = playhead(now)
+    head.play()
+    now.ns = 60 * S
+    head.advance()
+    assert (head.at_ns, head.playing) == (110 * S, False)
+    head.play()
+    assert head.at_ns == 100 * S
+
+
+def test_what_the_speaker_says_counts_more_than_the_clock() -> None:
+    now = Now()
+    head = playhead(now)
+    head.play()
+    now.ns = 5 * S
+    head.wait()
+    now.ns += S // 10
+    head.advance(1500)
+    assert head.at_ns == 102 * S
+    assert head.audio_ms == 1500
+
+
+def test_it_never_leaves_the_session() -> None:
+    head = playhead(Now())
+    head.seek(0)
+    assert head.at_ns == 100 * S
+    head.seek(500 * S)
+    assert head.at_ns == 110 * S
+    head.reach(120 * S)
+    head.seek(500 * S)
+    assert head.at_ns == 120 * S
+
+
+def test_it_is_heard_while_it_plays_at_most_twice_as_fast() -> None:
+    head = playhead(Now())
+    heard = [head.audible]
+    head.play()
+    for speed in (1, 2, 4, 8):
+        head.set_speed(speed)
+        heard.append(head.audible)
+    assert heard == [False, True, True, False, False]
+
+
+def test_one_track_after_the_other_is_heard_alone() -> None:
+    head = playhead(Now())
+    heard = []
+    for _ in range(4):
+        head.change_sound()
+        heard.append(head.sound)
+    assert heard == [Sound.USER, Sound.AGENT, Sound.OFF, Sound.BOTH]
+    silent = Playhead(0, S, clock_ns=lambda: 0)
+    silent.change_sound()
+    assert silent.sound is Sound.OFF
+
+
+def test_every_jump_is_told_apart_from_moving_on() -> None:
+    now = Now()
+    head = playhead(now)
+    head.play()
+    jumps = head.jumps
+    now.ns += S
+    head.advance()
+    assert head.jumps == jumps
+    jumping: list[Callable[[], None]] = [
+        lambda: head.seek(105 * S),
+        lambda: head.set_speed(2.0),
+        head.change_sound,
+        head.pause,
+    ]
+    for jump in jumping:
+        jump()
+        assert head.jumps > jumps
+        jumps = head.jumps

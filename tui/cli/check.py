@@ -1,0 +1,78 @@
+"""Is the agent there, and does it say that it is well? A probe that is no call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+
+from tui.models.exit_code import ExitCode
+from tui.models.target import Target
+from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
+from tui.protocols.registry import protocol_named
+from tui.session.dialling import settle
+from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
+from tui.websocket.message_handler import MessageHandler
+
+
+async def check(target: Target, tell: Callable[[str], None]) -> ExitCode:
+    """Open the socket, ask for validation where the protocol can, close; each step told in a sentence."""
+    dialled = await settle(target)
+    target = dialled.target
+    for note in dialled.notes:
+        tell(note)
+    protocol = protocol_named(target.protocol)
+    caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")
+    client = client_of(target, protocol)
+    began_ns = time.monotonic_ns()
+    try:
+        await client.open(target.connect_timeout_s)
+    except ConnectionFailed as failure:
+        tell(f"{failure} {failure.hint}".strip())
+        return ExitCode.UNREACHABLE
+    tell(f"{target.safe_url} opened in {(time.monotonic_ns() - began_ns) / 1e6:.0f} ms.")
+    try:
+        if not isinstance(caller, CanValidate):
+            tell(f"{protocol.title} has no validation message; that the socket opens is all there is to see.")
+            return ExitCode.FINE
+        return await _validate(caller, client, target, tell)
+    finally:
+        await client.close()
+
+
+async def _validate(
+    caller: CanValidate, client: WebSocketClient, target: Target, tell: Callable[[str], None]
+) -> ExitCode:
+    answered = asyncio.get_running_loop().create_future()
+
+    def take(event: TelephonyEvent) -> None:
+        if event.type is TelephonyEventType.CONNECTION_VALIDATED and not answered.done():
+            answered.set_result(event)
+
+    messages = MessageHandler(caller.receive)
+    messages.add_session_handler(take)
+    for message in caller.validate():
+        await client.send(message.frame)
+    began_ns = time.monotonic_ns()
+    try:
+        async with asyncio.timeout(target.accept_timeout_s):
+            async for at_ns, frame in client.frames():
+                await messages.handle_message(frame, at_ns)
+                if answered.done():
+                    break
+    except TimeoutError:
+        pass
+    if not answered.done():
+        tell(
+            f"The agent did not answer connection.validate within {target.accept_timeout_s:g} s "
+            f"({messages.received} other messages). Agents made with AudioCodes' SDK ignore it: no proof of a fault."
+        )
+        return ExitCode.NOT_ANSWERED
+    event = answered.result()
+    took_ms = (time.monotonic_ns() - began_ns) / 1e6
+    if not event.params.get("success", True):
+        tell("The agent answered that it is not well: success is false.")
+        return ExitCode.PROTOCOL_ERROR
+    tell(f"The agent answered connection.validated after {took_ms:.0f} ms.")
+    return ExitCode.FINE

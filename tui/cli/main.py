@@ -1,0 +1,338 @@
+"""Commands, nothing else; everything heavy is imported late."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from tui import __version__
+from tui.cli import given
+from tui.cli.config import config
+from tui.cli.given import config_option
+from tui.cli.options import (
+    LOCAL_PROTOCOLS,
+    Sentence,
+    agent_options,
+    audio_options,
+    behaviour_options,
+    block_option,
+    check_terminal,
+    make_agent_settings,
+    option,
+    save_options,
+    script_options,
+    target_options,
+    token_of,
+    tools_option,
+    trace_option,
+)
+from tui.cli.sessions import metrics, open_session, report, sessions
+
+if TYPE_CHECKING:
+    from tui.agent.settings import AgentSettings
+    from tui.call import Printer
+    from tui.config.model import TargetSettings
+    from tui.models.target import Target
+
+EXIT_CODES = """\b
+Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answer;
+4 refused or unreachable; 5 protocol error, or broken off; 70 an error of our own; 130 interrupted."""
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="opusagent-tui")
+@config_option
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Talk to a voice agent from the terminal, see every message, know how long each turn took.
+
+    Without a command: a screen to choose whom to call. `opusagent-tui demo` needs no account, no network and no
+    sound card.
+    """
+    if context.invoked_subcommand is None:
+        _show_screen(None)
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("url", metavar="[URL|PROFILE]", required=False)
+@target_options
+@block_option
+@tools_option
+@audio_options
+@save_options
+@trace_option
+@config_option
+def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
+    """Call a voice agent.
+
+    URL is that of its websocket (ws:// or wss://) or of its TwiML webhook, PROFILE a name in the settings file;
+    an option here goes before what its profile says. Without either, a screen to choose whom to call.
+
+    Leaving the screen gives 0, unless the last call could not be made or was broken off: then its code below.
+    """
+    flags = given.flags(options)
+    if url is None:
+        given.refuse_what_needs_a_target(flags)
+    target = given.target(url, flags) if url is not None else None
+    _show_screen(target, flags=flags, trace_callbacks=trace_callbacks)
+
+
+@cli.command(epilog=EXIT_CODES)
+@option(
+    "--protocol",
+    type=click.Choice(LOCAL_PROTOCOLS),
+    default="audiocodes",
+    help="What to speak with the agent.",
+)
+@behaviour_options
+@tools_option
+@audio_options
+@block_option
+@save_options
+@trace_option
+@config_option
+def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **options: Any) -> None:
+    """Start the local agent and call it."""
+    agent = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
+    _show_screen(
+        None, flags=given.flags(options), agent=agent, start_demo=True, trace_callbacks=trace_callbacks
+    )
+
+
+class _ForMachines(click.Command):
+    """A command whose ``--json`` holds for what is wrong with its options as well."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As of every command."""
+        as_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            from tui.call import Printer
+            from tui.models.exit_code import ExitCode
+
+            Printer(click.echo, as_json=as_json).refused(error.format_message(), ExitCode.USAGE)
+            raise
+
+
+@cli.command(cls=_ForMachines, epilog=EXIT_CODES)
+@click.argument("url", metavar="URL|PROFILE")
+@script_options
+@tools_option
+@target_options
+@block_option
+@save_options
+@config_option
+def call(
+    url: str,
+    say: Sequence[Path],
+    as_json: bool,
+    max_response_ms: float | None,
+    timeout: float,
+    strict: bool,
+    **options: Any,
+) -> None:
+    """Hold a call without a screen: say files, print what happens, judge the answers."""
+    import asyncio
+
+    import msgspec
+
+    from tui import call as headless
+    from tui.audio.wav import read_wav
+    from tui.config.targets import SOUND
+    from tui.handlers.tools.file import load_tools
+
+    logging.getLogger().addHandler(logging.NullHandler())  # what it would say stands in the printed events
+    printer = headless.Printer(click.echo, as_json=as_json)
+    with _refusals(printer):
+        flags = msgspec.structs.replace(given.flags(options), input="lines", output=options["output"])
+        target = given.target(url, flags, ignoring=SOUND)
+        _check_output(target.output)
+        script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms, strict)
+        for path in script.say:
+            read_wav(path, 16_000)
+        held = headless.call(
+            target,
+            script,
+            tools=load_tools(target.tools) if target.tools else [],
+            show=printer.show,
+            tell=lambda text: click.echo(text, err=True),
+            summary=printer.summary,
+        )
+        code = asyncio.run(held)
+    given.retain()
+    sys.exit(code)
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("url", metavar="URL|PROFILE")
+@target_options
+@config_option
+def check(url: str, **options: Any) -> None:
+    """Probe a voice agent without a call."""
+    import asyncio
+
+    from tui.cli import check as probe
+    from tui.config.targets import FOR_EVERYBODY
+    from tui.session.dialling import DiallingError
+
+    target = given.target(url, given.flags(options), ignoring=FOR_EVERYBODY)
+    try:
+        sys.exit(asyncio.run(probe.check(target, click.echo)))
+    except DiallingError as error:
+        raise Sentence(str(error), 4) from error
+    except ValueError as error:
+        raise Sentence(str(error)) from error
+
+
+cli.add_command(config)
+cli.add_command(sessions)
+cli.add_command(open_session)
+cli.add_command(metrics)
+cli.add_command(report)
+
+
+@cli.command()
+@agent_options
+@behaviour_options
+def agent(host: str, token_env: str | None, **settings: Any) -> None:
+    """Run the local agent alone; Ctrl+C ends it."""
+    import asyncio
+
+    from tui.agent.server import serve
+    from tui.agent.settings import AgentError
+    from tui.protocols.registry import by_path
+
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        click.echo(f"Warning: anyone who reaches {host} can call this agent.", err=True)
+    chosen = make_agent_settings(host=host, token=token_of(token_env), **settings)
+
+    def tell(url: str) -> None:
+        for path, protocol in by_path().items():
+            click.echo(f"{protocol.title:24} {url}{path}")
+
+    try:
+        asyncio.run(serve(chosen, tell))
+    except AgentError as error:
+        raise Sentence(str(error), 4) from error
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+@cli.command()
+def devices() -> None:
+    """List the sound devices, and what is wrong when there are none."""
+    from tui.audio.devices import audio_problem, list_devices
+
+    problem = audio_problem()
+    for device in [] if problem else list_devices():
+        marks = [
+            "default microphone" if device.is_default("input") else "",
+            "default speaker" if device.is_default("output") else "",
+        ]
+        ways = f"{device.channels('input')} in, {device.channels('output')} out"
+        note = ", ".join(mark for mark in marks if mark)
+        click.echo(f"{device.index:3}  {device.name}  ({ways})" + (f"  {note}" if note else ""))
+    if problem:
+        raise Sentence(problem, 4)
+
+
+def main() -> NoReturn:
+    """Run a command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what the locale cannot write is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(prog_name="opusagent-tui", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+def _show_screen(
+    target: Target | None,
+    *,
+    flags: TargetSettings | None = None,
+    agent: AgentSettings | None = None,
+    start_demo: bool = False,
+    trace_callbacks: bool = False,
+) -> NoReturn:
+    """Run the screen, and exit with its code. Raises `Sentence`."""
+    in_force = given.settings()
+    with given.sentences():
+        from tui.config.targets import address_book
+
+        book = address_book(in_force, flags, for_demo=start_demo)
+        check_terminal()
+        from tui.cli.screen import run_screen
+
+        code = run_screen(
+            target,
+            book,
+            in_force,
+            agent=agent,
+            start_demo=start_demo,
+            trace_callbacks=trace_callbacks,
+        )
+    given.retain()
+    sys.exit(code)
+
+
+@contextmanager
+def _refusals(printer: Printer) -> Iterator[None]:
+    """What keeps a call from beginning, as a sentence, and for machines as an object beside it."""
+    from tui.audio.wav import AudioFileError
+    from tui.handlers.tools.file import ToolsFileError
+    from tui.models.exit_code import ExitCode
+    from tui.session.dialling import DiallingError
+
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python would complain about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (Sentence, DiallingError, AudioFileError, ToolsFileError, ValueError) as error:
+        match error:
+            case Sentence():
+                code = ExitCode(error.code)
+            case DiallingError():
+                code = ExitCode.UNREACHABLE
+            case _:
+                code = ExitCode.USAGE
+        printer.refused(str(error), code)
+        raise Sentence(str(error), code) from error
+
+
+def _check_output(output: str) -> None:
+    if output == "none":
+        return
+    if not output.lower().endswith(".wav"):
+        raise Sentence(f"--output {output} is not a WAV file: name one that ends in .wav.")
+    if not os.access(Path(output).resolve().parent, os.W_OK):
+        raise Sentence(f"--output {output} cannot be written: there is no such folder, or it is not yours.")
+
+
+def _line_or_file(path: Path) -> Path:
+    if path.exists() or len(path.name) > 1:
+        return path
+    from tui.assets import caller_lines
+
+    return next((line.path for line in caller_lines() if line.key == path.name), path)

@@ -1,0 +1,273 @@
+"""Commands for sessions that were saved: list, delete, open, measure again, report."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.cli import given
+from tui.cli.options import Sentence, check_terminal, option
+from tui.files import path_of
+
+if TYPE_CHECKING:
+    from tui.saving.listing import SessionSummary
+
+folder_option = option(
+    "--save", metavar="DIR", help="Where they are kept; default: the user's data directory."
+)
+
+
+@click.group(invoke_without_command=True)
+@folder_option
+@option("--target", metavar="TEXT", help="Only those whose title, URL or protocol has it.")
+@option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    metavar="DATE[ TIME]",
+    help="Only newer ones; in local time, as in the list.",
+)
+@option("--errors/--no-errors", default=None, help="Only those with errors, or only those without.")
+@option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only longer ones.")
+@option("--json", "as_json", is_flag=True, help="Print what is known of each as JSON, one a line.")
+@given.config_option
+@click.pass_context
+def sessions(
+    context: click.Context,
+    save: str | None,
+    target: str | None,
+    since: datetime | None,
+    errors: bool | None,
+    min_duration: float | None,
+    as_json: bool,
+) -> None:
+    """List the sessions that were saved, newest first.
+
+    What keep_days and keep_count of the settings let go is deleted when a call ends, and at once by `prune`.
+    """
+    parent = context.obj = _parent(save)
+    if context.invoked_subcommand is not None:
+        return
+    from tui.saving.listing import list_sessions, total_size
+
+    found = list_sessions(
+        parent,
+        target=target,
+        since=since.astimezone() if since else None,
+        errors=errors,
+        min_duration_s=min_duration,
+    )
+    if as_json:
+        for each in found:
+            click.echo(_json_of(each))
+        return
+    if found:
+        click.echo("began             length   outcome  worst        size  name, protocol, path")
+    for each in found:
+        click.echo(_line_of(each))
+    size = _size(sum(each.size_bytes for each in found)).strip()
+    everything = _size(total_size(parent)).strip()
+    many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
+    click.echo(f"{many}, {size}; in {parent} {everything} in all")
+
+
+def _line_of(summary: SessionSummary) -> str:
+    """A session in the list."""
+    from tui.text.visible import one_line
+
+    began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else "–"
+    length = "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
+    worst = f"{max(summary.response_latencies_ms):.0f} ms" if summary.response_latencies_ms else "–"
+    notes = [
+        f"{summary.errors} error" + ("" if summary.errors == 1 else "s") if summary.errors else "",
+        f"{summary.not_answered} not answered" if summary.not_answered else "",
+        "no audio" if not summary.has_audio else "",
+        one_line(summary.problem or (summary.reason if summary.outcome != "ended" else ""), 80),
+    ]
+    note = ", ".join(filter(None, notes))
+    head = f"{began:16}  {length:>7}  {summary.outcome:7}  {worst:>8}  {_size(summary.size_bytes)}"
+    named = f"{head}  {one_line(summary.name, 90)}"
+    told = f"{named}{_about(summary)}"
+    return (told if len(told) <= _room() else named) + (f"  ({note})" if note else "")
+
+
+def _about(summary: SessionSummary) -> str:
+    """By what it differs from others of the same title: the protocol and the path of the URL."""
+    from urllib.parse import urlsplit
+
+    from tui.text.visible import one_line
+
+    try:
+        path = urlsplit(summary.target).path
+    except ValueError:
+        path = ""
+    return "".join(f"  {one_line(word, 40)}" for word in (summary.protocol, path) if word)
+
+
+def _room() -> float:
+    """How many columns a line may have: those of the terminal; none are too many for a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
+
+
+def _json_of(summary: SessionSummary) -> str:
+    import msgspec
+
+    from tui.text.json_text import json_of
+
+    return json_of(msgspec.to_builtins(summary, enc_hook=str)).decode()
+
+
+@sessions.command()
+@click.argument("names", nargs=-1, required=True)
+@click.pass_obj
+def delete(parent: Path, names: tuple[str, ...]) -> None:
+    """Delete sessions, by the names of their folders or the beginnings of them."""
+    from tui.saving.listing import delete_session, find_session
+
+    for name in names:
+        with _sentences():
+            folder = find_session(parent, Path(Path(name).name), guess=False)
+            delete_session(folder)
+        click.echo(f"deleted {folder.name}")
+
+
+@sessions.command()
+@option("--keep-days", type=click.FloatRange(min=0), metavar="N", help="Delete what is older.")
+@option("--keep-count", type=click.IntRange(min=0), metavar="N", help="Delete all but the newest N.")
+@click.pass_obj
+def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None:
+    """Delete old sessions: those that the options let go; without options, those that the settings do."""
+    from tui.saving import listing
+
+    if keep_days is None and keep_count is None:
+        kept = given.settings().settings.sessions
+        keep_days, keep_count = kept.keep_days, kept.keep_count
+    if keep_days is None and keep_count is None:
+        raise Sentence(
+            "Say what to keep: --keep-days N or --keep-count N, or the same under [sessions] in the settings."
+        )
+    with _sentences():
+        gone = listing.prune(parent, keep_days=keep_days, keep_count=keep_count)
+    for path in gone:
+        click.echo(f"deleted {path.name}")
+
+
+@click.command("open")
+@click.argument("session", type=click.Path(path_type=Path))
+@option(
+    "--speed",
+    type=click.FloatRange(min=0.1),
+    metavar="N",
+    help="Have it happen again, N times as fast; else all of it is there at once.",
+)
+@option("--output", default="auto", metavar="DEVICE|none", help="Speaker: a name, part of one, or an index.")
+@given.config_option
+def open_session(session: Path, speed: float | None, **options: str) -> None:
+    """Open a saved session in the screen.
+
+    SESSION is its folder or a file in it, its name in the list or the beginning of it, its title, or `latest`.
+    """
+    from tui.cli.screen import open_screen
+    from tui.config.targets import speaker
+
+    in_force = given.settings()
+    check_terminal(f"opusagent-tui metrics {session}")
+    with _sentences(), given.sentences():
+        output = speaker(in_force, given.flags(options))
+        sys.exit(open_screen(_session(session), speed, output, in_force))
+
+
+@click.command()
+@click.argument("session", type=click.Path(path_type=Path))
+@option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
+@given.config_option
+def metrics(session: Path, as_json: bool) -> None:
+    """Measure a saved session again, from its events and its audio.
+
+    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    """
+    from tui.call import metrics_line
+    from tui.saving.reading import open_session as open_saved
+    from tui.saving.remeasure import remeasure
+    from tui.text.json_text import json_of
+
+    with _sentences(), open_saved(_session(session)) as saved:
+        figures = remeasure(saved)
+        _tell(saved.problems)
+    click.echo(json_of(figures).decode() if as_json else metrics_line(figures))
+
+
+@click.command()
+@click.argument("session", type=click.Path(path_type=Path))
+@option("-o", "--output", metavar="FILE", help="Default: beside the session; - is standard output.")
+@option("--no-audio", is_flag=True, help="Draw the sound, but leave it out.")
+@given.config_option
+def report(session: Path, output: str | None, no_audio: bool) -> None:
+    """Make one page of HTML of a saved session, to send or to keep: it needs no network and no program.
+
+    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    """
+    from tui.files import write_atomically
+    from tui.report.page import render
+    from tui.saving.reading import open_session as open_saved
+
+    with _sentences(), open_saved(_session(session)) as saved:
+        page = render(saved, with_audio=not no_audio)
+        _tell(saved.problems)
+        beside = saved.folder.resolve().with_name(f"{saved.folder.resolve().name}.html")
+    if output == "-":
+        sys.stdout.buffer.write(page)
+        return
+    path = path_of(output) if output else beside
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise Sentence(f"{path} cannot be written: {error.strerror or error}.") from error
+    click.echo(f"{path}  {_size(len(page)).strip()}")
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What is wrong with a saved session as a sentence."""
+    from tui.saving.record import SavedSessionError
+
+    try:
+        yield
+    except SavedSessionError as error:
+        raise Sentence(str(error)) from error
+
+
+def _tell(problems: Sequence[str]) -> None:
+    from tui.text.visible import one_line
+
+    for problem in problems:
+        click.echo(one_line(problem), err=True)
+
+
+def _parent(save: str | None) -> Path:
+    from tui.config.targets import sessions_folder
+
+    return Path(save) if save else sessions_folder(given.settings())
+
+
+def _session(named: Path) -> Path:
+    """The folder of the session that an argument names. Raises `SavedSessionError`."""
+    from tui.saving.listing import find_session
+
+    # Under `sessions` the folder was chosen there.
+    return find_session(click.get_current_context().obj or _parent(None), named)
+
+
+sessions.add_command(open_session)
+sessions.add_command(report)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:6.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:6.0f} kB"

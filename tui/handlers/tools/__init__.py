@@ -1,0 +1,1 @@
+"""Tools: reading the user's file, describing them, running them, announcing them."""

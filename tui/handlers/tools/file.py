@@ -1,0 +1,114 @@
+"""A tools file: a Python file of the user's, whose functions the agent may call."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui.callbacks import is_coroutine_callback
+from tui.handlers.tools.running import CallRefused, on_side_loop
+from tui.handlers.tools.schema import NotATool, Signature, describe
+from tui.user_code import UserCodeError, run_file
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What OpenAI accepts as the name of a function."""
+
+
+class ToolsFileError(Exception):
+    """A tools file that cannot be used, in a sentence that says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function of a tools file.
+
+    Called with the argument dict, as a `FunctionHandler` does with what is registered, in a thread. It calls the
+    function with keyword arguments of the types it has hints for; a coroutine function runs on a loop aside, so
+    that nothing in a tools file can block the caller's.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+
+    @property
+    def __name__(self) -> str:
+        """The tool's name, for reports and statistics."""
+        return self.name
+
+    def definition(self) -> dict[str, Any]:
+        """What the agent is told of it, as OpenAI Realtime wants it."""
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.signature.description,
+            "parameters": self.signature.schema,
+        }
+
+    def __call__(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function. Raises `CallRefused` for arguments that are not what it takes."""
+        call = functools.partial(self.function, **self._convert(arguments))
+        if is_coroutine_callback(self.function):
+            return on_side_loop(call)
+        result = call()
+        return on_side_loop(lambda: result) if inspect.isawaitable(result) else result
+
+    def _convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        parameters = self.signature.parameters
+        wrong = [
+            f"there is no argument {name!r}"
+            for name in sorted(arguments.keys() - {known.name for known in parameters})
+        ]
+        converted: dict[str, Any] = {}
+        for parameter in parameters:
+            if parameter.name not in arguments:
+                wrong += [f"argument {parameter.name!r} is missing"] if parameter.required else []
+                continue
+            try:
+                converted[parameter.name] = msgspec.convert(
+                    arguments[parameter.name], parameter.hint, strict=False
+                )
+            except msgspec.ValidationError as error:
+                wrong.append(f"argument {parameter.name!r}: {error}")
+        if wrong:
+            raise CallRefused(f"{self.name} was called with wrong arguments: {'; '.join(wrong)}.")
+        return converted
+
+
+def load_tools(path: str | Path) -> list[Tool]:
+    """Run a tools file and take its public functions as tools, in the order they are written.
+
+    Public are functions defined in the file itself, with a name that does not start with an underscore. A
+    coroutine function is one too. Raises `ToolsFileError`.
+    """
+    path = Path(path)
+    try:
+        module = run_file(path, "tools file")
+    except UserCodeError as error:
+        raise ToolsFileError(str(error)) from error
+    tools = [
+        _tool(path, name, value)
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]
+    if not tools:
+        raise ToolsFileError(f"{path} has no functions in it that do not start with an underscore.")
+    return tools
+
+
+def _tool(path: Path, name: str, function: Callable[..., Any]) -> Tool:
+    try:
+        if not _NAME.fullmatch(name):
+            raise NotATool("its name is not made of up to 64 letters a-z, digits, underscores and hyphens")
+        return Tool(name, function, describe(function))
+    except NotATool as error:
+        raise ToolsFileError(
+            f"{path}: the function {name} cannot be a tool: {error}. If it is not meant as one, call it _{name}."
+        ) from error

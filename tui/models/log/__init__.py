@@ -1,0 +1,1 @@
+"""The event log: storage, views, search, marks, pairs, export."""

@@ -1,0 +1,230 @@
+"""EventLog: every event of the session, and the rows it is shown as.
+
+A run of audio chunks, of deltas, or of messages nobody knows is one row per kind until something else comes,
+so that a call reads as its messages and not as fifty chunks a second. An event that restates a message has no row.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+import msgspec
+
+from tui.callbacks import CallbackManager, Registration
+from tui.models.events import MessageLogged, NoticeRaised, SessionEvent, SessionStarted
+from tui.models.log.describe import UNLISTED
+from tui.models.log.storage import Events
+from tui.models.turns.turn_index import TurnIndex
+
+MAX_BYTES = 512_000_000
+"""What the log takes at most: two to five million events, ten hours and more of a busy call."""
+RESERVED_BYTES = 16_000_000
+"""On top, for everything but messages: an error is listed in a full log too."""
+RUNS = ("chunk", "delta", "append", "media", "hypothesis", "audio")
+"""Ends of the names of messages of which many follow each other, in any protocol."""
+APPENDED = "appended"
+CLEARED = "cleared"
+RawMessage = Callable[[MessageLogged], bytes | None]
+"""Reads a message as it was on the wire; None when it was not kept. `tui.bridge.Bridge.raw_message` is one."""
+NO_ROW = 0xFFFF_FFFF
+"""In `EventLog.row_ids`: the event is not listed."""
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """What one line of the log stands for: an event, or a run of messages of one kind and direction."""
+
+    index: int
+    """Its own, in the log."""
+    first: int
+    """Index of its first event in the store."""
+    last: int
+    count: int
+    audio_ms: float
+    size_bytes: int
+
+
+class Rows(Sequence[Row]):
+    """The rows of a log, in columns."""
+
+    def __init__(self) -> None:
+        self.firsts = array("I")
+        self.lasts = array("I")
+        self.counts = array("I")
+        self.audio_ms = array("d")
+        self.sizes = array("q")
+
+    def append(self, index: int, audio_ms: float, size_bytes: int) -> None:
+        """A new row that begins with the event at ``index``."""
+        self.firsts.append(index)
+        self.lasts.append(index)
+        self.counts.append(1)
+        self.audio_ms.append(audio_ms)
+        self.sizes.append(size_bytes)
+
+    def extend(self, row: int, index: int, audio_ms: float, size_bytes: int) -> None:
+        """One more event of a run."""
+        self.lasts[row] = index
+        self.counts[row] += 1
+        self.audio_ms[row] += audio_ms
+        self.sizes[row] += size_bytes
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        return Row(
+            index if index >= 0 else index + len(self),
+            self.firsts[index],
+            self.lasts[index],
+            self.counts[index],
+            self.audio_ms[index],
+            self.sizes[index],
+        )
+
+
+class EventLog:
+    """Append-only store of a session's events and the rows made of them. One thread; constant cost."""
+
+    def __init__(self, callbacks: CallbackManager | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+        self.callbacks = callbacks or CallbackManager()
+        self.max_bytes = max_bytes
+        self._reset()
+
+    def _reset(self) -> None:
+        self.events = Events()
+        """A new object in every session, so that whoever reads on in the old one notices."""
+        self.rows = Rows()
+        self.row_ids = array("I")
+        """By event: the index of its row, or `NO_ROW`."""
+        self.turns = TurnIndex()
+        self.left_out = 0
+        """Events that came when the log was full, and are not in it."""
+        self._runs: dict[int, int] = {}
+        """Shape to row, of the runs that may go on."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add_append_callback(self, callback: Callable[[SessionEvent], object]) -> Registration:
+        """Call ``callback(event)`` for every event, listed or not."""
+        return self.callbacks.register_callback(APPENDED, callback)
+
+    def add_clear_callback(self, callback: Callable[[], object]) -> Registration:
+        """Call ``callback()`` when a new session empties the log."""
+        return self.callbacks.register_callback(CLEARED, callback)
+
+    def apply(self, event: SessionEvent) -> None:
+        """Append one event; a `SessionStarted` empties the log first."""
+        if isinstance(event, SessionStarted):
+            self._reset()
+            self.callbacks.trigger(CLEARED)
+        held_bytes = self.events.held_bytes
+        if held_bytes < self.max_bytes or (
+            held_bytes < self.max_bytes + RESERVED_BYTES and not isinstance(event, MessageLogged)
+        ):
+            self._append(event)
+        else:
+            self._leave_out(event)
+        self.callbacks.trigger(APPENDED, event)
+
+    @property
+    def limit_notice(self) -> str:
+        """What to say of a full log; empty while there is room."""
+        if not self.left_out:
+            return ""
+        events = "event is" if self.left_out == 1 else "events are"
+        return f"the log is full ({self.max_bytes / 1e6:,.0f} MB): {self.left_out:,} {events} not listed"
+
+    def kinds(self) -> Iterator[str]:
+        """Every kind of event that has a row, once, in the order in which they came."""
+        return iter(dict.fromkeys(shape.kind for shape in self.events.shapes if shape.listed))
+
+    def row_of(self, number: int) -> int | None:
+        """Index of the row that shows the event with this number, or of the row before it if none does."""
+        index = self.events.find(number)
+        if index is None:
+            return None
+        if self.row_ids[index] != NO_ROW:
+            return self.row_ids[index]
+        before = bisect_right(self.rows.firsts, index) - 1
+        return before if before >= 0 else None
+
+    def event(self, row: Row) -> SessionEvent:
+        """The event a row shows: the newest of a run."""
+        return self.events[row.last]
+
+    def members(self, row: int) -> list[int]:
+        """Positions of the events of a row; other rows' events may lie between those of a run."""
+        first, last = self.rows.firsts[row], self.rows.lasts[row]
+        return [first + n for n, owner in enumerate(self.row_ids[first : last + 1]) if owner == row]
+
+    def seconds(self, index: int) -> float:
+        """When the event at this position was, since the session's start."""
+        return (self.events.at_ns[index] - self.events.at_ns[0]) / 1e9
+
+    def summary(self, row: Row) -> str:
+        """The one line of a row."""
+        text = self.events.texts[row.last]
+        if row.count == 1:
+            return text
+        rate = self._rate(row)
+        if row.audio_ms:
+            return f"{row.count} × audio, {row.audio_ms / 1000:.2f} s{rate}"
+        return f"{text} (×{row.count}{rate})"
+
+    def _rate(self, row: Row) -> str:
+        """How fast the events of a run came, once that can be told."""
+        span_s = (self.events.at_ns[row.last] - self.events.at_ns[row.first]) / 1e9
+        if span_s <= 0:
+            return ""
+        rate = (row.count - 1) / span_s
+        return f", {rate:,.0f}/s" if rate >= 1000 else f", {rate:.3g}/s"
+
+    def _append(self, event: SessionEvent) -> None:
+        index = len(self.row_ids)
+        self.events.append(event)
+        if isinstance(event, MessageLogged):
+            if event.audio_ms > 0 or not event.known or event.kind.endswith(RUNS):
+                self._extend_run(event, index)
+            else:
+                self._append_row(index, event.size_bytes)
+            return
+        self.turns.apply(index, event)
+        if isinstance(event, UNLISTED):
+            self.row_ids.append(NO_ROW)
+        else:
+            self._append_row(index)
+
+    def _append_row(self, index: int, size_bytes: int = 0) -> None:
+        self._runs.clear()
+        self.row_ids.append(len(self.rows))
+        self.rows.append(index, 0.0, size_bytes)
+
+    def _extend_run(self, event: MessageLogged, index: int) -> None:
+        shape_id = self.events.shape_ids[index]
+        row = self._runs.get(shape_id)
+        if row is None:
+            row = self._runs[shape_id] = len(self.rows)
+            self.rows.append(index, event.audio_ms, event.size_bytes)
+        else:
+            self.rows.extend(row, index, event.audio_ms, event.size_bytes)
+        self.row_ids.append(row)
+
+    def _leave_out(self, event: SessionEvent) -> None:
+        """Count it, and say so once in the log itself; `limit_notice` goes on counting."""
+        if not self.left_out:
+            text = f"The log is full ({self.max_bytes / 1e6:,.0f} MB): messages are no longer listed."
+            hint = "What the title counts as not listed is in the session when it is saved."
+            self._append(NoticeRaised(number=event.number, at_ns=event.at_ns, text=text, hint=hint))
+        self.left_out += 1

@@ -1,0 +1,276 @@
+"""Going through a view: to the next match, error, turn or mark, to a time or a number; and through raw messages."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import NamedTuple
+
+from tui.models.events import MessageLogged
+from tui.models.filter.fields import pattern_of
+from tui.models.filter.patterns import Pattern, Words
+from tui.models.filter.terms import NS_PER_S, Filter, Marked, Sort
+from tui.models.log.event_log import NO_ROW, RawMessage
+from tui.models.log.view import EventView, Line
+
+ERRORS, MARKED = Sort("errors"), Marked()
+
+COUNTED_EVENTS = 100_000
+"""Of a longer log, matches are not counted: each step from one to the next would do it again."""
+
+_BLOCK, _LARGEST_BLOCK = 128, 8192
+_PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
+
+
+class Found(NamedTuple):
+    """Where something was found."""
+
+    position: int
+    """The line."""
+    event: int
+    """Index of the event that matches; in a closed run it may not be the one that the line shows."""
+    wrapped: bool
+    """The search went on at the other end."""
+
+
+class Place(NamedTuple):
+    """Which of all matches something is."""
+
+    nth: int
+    of: int
+
+
+def search_pattern(text: str) -> Pattern:
+    """What to search for: words in any case, ``"quoted"`` ones, or ``/regex/``. Raises `FilterError`.
+
+    Unlike in a filter, a quotation mark or a slash that nothing closes is looked for as it stands.
+    """
+    closed = re.fullmatch(r'".*"|/.*/i?', text, re.DOTALL | re.IGNORECASE)
+    return pattern_of(text, 1) if closed else Words(text)
+
+
+def find(
+    view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
+) -> Found | None:
+    """The next line after ``position``, or before it, with an event that matches.
+
+    It goes from row to row, and in opened runs from event to event. To begin at an end, ``position`` is -1 or the
+    number of lines.
+    """
+    return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
+
+
+def finding(
+    view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
+) -> Iterator[Found | None]:
+    """`find` a block of rows at a time: None for each without a match, at the end what was found, if anything.
+
+    A new session ends it.
+    """
+    events = view.log.events
+    row, rest = _leave(view, position, forward=forward)
+    event = _outermost(wanted(rest, view.context), forward=forward)
+    if event is not None:
+        yield Found(_position(view, event), event, False)
+        return
+    for wrapped in (False, True) if wrap else (False,):
+        begin = (-1 if forward else NO_ROW) if wrapped else row
+        for event in _beyond(view, wanted, begin, forward=forward):
+            yield None if event is None else Found(_position(view, event), event, wrapped)
+            if event is not None or view.log.events is not events:
+                return
+
+
+def placing(view: EventView, wanted: Filter, event: int) -> Iterator[Place | None]:
+    """Which of the matches that `find` goes through this event is: None for each block of rows, then the place.
+
+    Nothing where that is too much, the filter has not judged every row yet, or a new session begins.
+    """
+    events, here, row, nth, of = view.log.events, _stop(view, event), -1, 0, 0
+    if len(events) > COUNTED_EVENTS or view.progress < 1:
+        return
+    while (first := bisect_right(view.rows, row)) < len(view.rows):
+        block = view.rows[first : first + _BLOCK]
+        row = block[-1]
+        stops = {_stop(view, index) for index in wanted(_events_of(view, block), view.context)}
+        nth, of = nth + sum(stop <= here for stop in stops), of + len(stops)
+        yield None
+        if view.log.events is not events:
+            return
+    yield Place(nth, of)
+
+
+def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
+    """The first line of the next turn, or of this one, or of the one before; None beyond the last."""
+    turns, line = view.log.turns, view.line(position)
+    turn = turns.turn_of(line.first)
+    for candidate in (turn + 1,) if forward else (turn, turn - 1):
+        start = turns.start_of(candidate)
+        if start is not None:
+            target = view.position_from(start)
+            if target < len(view) and (target > position if forward else target < position):
+                return target
+    return None
+
+
+def at_time(view: EventView, seconds: float) -> int:
+    """The first line that is not before this time since the session's start; the last if all are."""
+    at_ns, firsts = view.log.events.at_ns, view.log.rows.firsts
+    if not view.rows:
+        return 0
+    wanted_ns = at_ns[0] + round(seconds * NS_PER_S)
+    place = bisect_left(view.rows, wanted_ns, key=lambda row: at_ns[firsts[row]])
+    return view.position_of(view.rows[min(place, len(view.rows) - 1)])
+
+
+def at_instant(view: EventView, at_ns: int) -> int:
+    """The last line that is not after this instant; the first if all are."""
+    times, firsts = view.log.events.at_ns, view.log.rows.firsts
+    place = bisect_right(view.rows, at_ns, key=lambda row: times[firsts[row]])
+    return view.position_of(view.rows[max(place - 1, 0)]) if view.rows else 0
+
+
+def at_number(view: EventView, number: int) -> int:
+    """The line of the event with this number; the next one if it is not shown, the last if none is."""
+    position = view.position_of_event(number)
+    if position is None:
+        position = view.position_from(bisect_left(view.log.events.numbers, number))
+    return max(min(position, len(view) - 1), 0)
+
+
+class RawSearch:
+    """Looks for a pattern in the raw messages of a view, once around, as long as `step` is called.
+
+    Audio is left out: in base64, any short word can be found. Drop the search when the user asks for another.
+    """
+
+    def __init__(
+        self,
+        view: EventView,
+        pattern: Pattern,
+        position: int,
+        raw: RawMessage,
+        *,
+        forward: bool = True,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self.found: Found | None = None
+        self.done = False
+        """It was found, or is in no message, or a new session began."""
+        self._view, self._pattern, self._raw, self._clock = view, pattern, raw, clock
+        self._events = view.log.events
+        self._walk = _walk(view, position, forward=forward)
+        self._rows = 0
+
+    @property
+    def progress(self) -> float:
+        """How many of the rows were searched, 0..1."""
+        return 1.0 if self.done else min(self._rows / max(len(self._view.rows), 1), 1.0)
+
+    def step(self, budget_ms: float = 8.0) -> float:
+        """Search on for about so long, at least through one row; the progress."""
+        deadline = self._clock() + budget_ms / 1000
+        while not self.done:
+            if self._view.log.events is not self._events:
+                self.done = True
+                break
+            stop = next(self._walk, None)
+            if stop is None:
+                self.done = True
+                break
+            events, wrapped = stop
+            self._rows += 1
+            event = next((index for index in events if self._matches(index)), None)
+            if event is not None:
+                self.found = Found(_position(self._view, event), event, wrapped)
+                self.done = True
+            if self._clock() >= deadline:
+                break
+        return self.progress
+
+    def _matches(self, index: int) -> bool:
+        event = self._events[index]
+        raw = self._raw(event) if isinstance(event, MessageLogged) else None
+        if raw is None:
+            return False
+        text = raw.decode(errors="replace")
+        return self._pattern.matches(_PAYLOAD.sub("…", text) if self._events.audio_ms[index] else text)
+
+
+def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
+    """The row of a line, and the events of its run, if it is opened, that lie ahead of the line."""
+    if not 0 <= position < len(view):
+        return (-1 if position < 0 else NO_ROW), ()
+    line = view.line(position)
+    opened = view.opened(line.row) or ()
+    if forward:
+        return line.row, opened[bisect_right(opened, line.event) if line.member else 0 :]
+    return line.row, opened[: bisect_left(opened, line.event) if line.member else 0]
+
+
+def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iterator[int | None]:
+    """The nearest matching event in the rows beyond this one, block by block."""
+    rows, size = view.rows, _BLOCK
+    place = bisect_right(rows, row) if forward else bisect_left(rows, row)
+    while place < len(rows) if forward else place > 0:
+        block = rows[place : place + size] if forward else rows[max(place - size, 0) : place]
+        found = wanted(_events_of(view, block), view.context)
+        nearest = _outermost([view.log.row_ids[index] for index in found], forward=forward)
+        if nearest is not None:
+            in_row = [index for index in found if view.log.row_ids[index] == nearest]
+            yield _outermost(in_row, forward=forward)
+            return
+        yield None
+        place += size if forward else -size
+        size = min(2 * size, _LARGEST_BLOCK)
+
+
+def _events_of(view: EventView, rows: Sequence[int]) -> list[int]:
+    """The events of some rows, ascending; of an opened run those that are shown."""
+    firsts, counts = view.log.rows.firsts, view.log.rows.counts
+    events = [firsts[row] for row in rows if counts[row] == 1]
+    for row in rows:
+        if counts[row] > 1:
+            opened = view.opened(row)
+            events.extend(view.log.members(row) if opened is None else opened)
+    events.sort()
+    return events
+
+
+def _outermost(values: Sequence[int], *, forward: bool) -> int | None:
+    if not values:
+        return None
+    return min(values) if forward else max(values)
+
+
+def _position(view: EventView, event: int) -> int:
+    row = view.log.row_ids[event]
+    return view.position(Line(row, event, event, view.opened(row) is not None))
+
+
+def _stop(view: EventView, event: int) -> tuple[int, int]:
+    """Where a search stops for this event: at its row, or in an opened run at the event itself."""
+    row = view.log.row_ids[event]
+    return row, 0 if view.opened(row) is None else event
+
+
+def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:
+    """The events of row after row in their order, once around, and whether the end was passed.
+
+    Rows may come and go meanwhile.
+    """
+    begin, rest = _leave(view, position, forward=forward)
+    yield list(rest) if forward else list(reversed(rest)), False
+    for wrapped in (False, True):
+        row = (-1 if forward else NO_ROW) if wrapped else begin
+        while True:
+            place = bisect_right(view.rows, row) if forward else bisect_left(view.rows, row) - 1
+            if not 0 <= place < len(view.rows):
+                break
+            row = view.rows[place]
+            if wrapped and (row > begin if forward else row < begin):
+                return
+            events = _events_of(view, (row,))
+            yield events if forward else events[::-1], wrapped

@@ -1,0 +1,1 @@
+"""One message: JSON, tree, diff, audio."""

@@ -1,0 +1,131 @@
+"""The audio in messages: where it is, in which format, how loud; and that of a run of messages as one piece.
+
+A message's format was agreed on earlier in the call. But its event says how long its audio sounds, and so the number
+of bytes tells the format, but for mu-law and A-law, between which the messages before it decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.plain import Loudness, loudness
+from tui.models import events as e
+from tui.models.log.event_log import EventLog, RawMessage
+from tui.protocols.base import Protocol
+from tui.protocols.payload import audio_payload
+from tui.protocols.registry import BUILT_IN, protocol_named
+
+MAX_PLAYED_S = 60
+"""Of a run, from its beginning."""
+_LOOKED_AT = 200
+"""Messages without audio that are asked for the name of a format."""
+_LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
+
+
+class Sound(msgspec.Struct, frozen=True):
+    """The audio of one message, or of several in a row."""
+
+    wire: bytes
+    format: AudioFormat
+
+    @property
+    def ms(self) -> float:
+        """How long it sounds."""
+        return self.format.duration_ms(len(self.wire))
+
+    def loudness(self) -> Loudness | None:
+        """How loud it is; None where there is not one whole sample."""
+        return loudness(self.wire, self.format)
+
+
+class EventAudio:
+    """Finds the audio of messages in one log. One thread."""
+
+    def __init__(self, log: EventLog, raw: RawMessage) -> None:
+        self._log = log
+        self._raw = raw
+
+    def of(self, index: int) -> Sound | None:
+        """The audio of the message at this index; None where it carries none, or was not kept."""
+        wire, audio_ms = self._payload(index)
+        audio_format = self._format(index, len(wire), audio_ms) if wire else None
+        return Sound(wire, audio_format) if audio_format else None
+
+    def of_run(self, indexes: Iterable[int]) -> Sound | None:
+        """The audio of messages of one kind as one piece, up to `MAX_PLAYED_S`."""
+        audio_format: AudioFormat | None = None
+        pieces: list[bytes] = []
+        left_bytes = 0
+        for index in indexes:
+            wire, audio_ms = self._payload(index)
+            if wire and audio_format is None:
+                audio_format = self._format(index, len(wire), audio_ms)
+                left_bytes = MAX_PLAYED_S * audio_format.bytes_per_second if audio_format else 0
+            if wire and audio_format is not None:
+                if left_bytes <= 0 or not _sounds(audio_format, len(wire), audio_ms):
+                    break
+                pieces.append(wire[:left_bytes])
+                left_bytes -= len(wire)
+        return None if audio_format is None else Sound(b"".join(pieces), audio_format)
+
+    def _payload(self, index: int) -> tuple[bytes, float]:
+        """What a message carries, and how long it sounds."""
+        event = self._log.events[index]
+        if not isinstance(event, e.MessageLogged) or event.audio_ms <= 0:
+            return b"", 0.0
+        raw = self._raw(event)
+        members = tuple(member for protocol in self._protocols() for member in protocol.audio_members)
+        return (audio_payload(raw, members) or b"" if raw else b""), event.audio_ms
+
+    def _protocols(self) -> list[Protocol]:
+        """The session's protocol; for one that is not our own, all of ours.
+
+        A recorded session may name a file as its protocol; nothing of it is run.
+        """
+        begin = self._log.events[0]
+        name = begin.protocol if isinstance(begin, e.SessionStarted) else ""
+        return [protocol_named(known) for known in ((name,) if name in BUILT_IN else BUILT_IN)]
+
+    def _format(self, index: int, size_bytes: int, audio_ms: float) -> AudioFormat | None:
+        known = {
+            name: coding
+            for protocol in self._protocols()
+            for name, coding in protocol.formats.items()
+            if _sounds(coding, size_bytes, audio_ms)
+        }
+        if len(set(known.values())) > 1:
+            return self._decided(index, known)
+        if known:
+            return next(iter(known.values()))
+        rate = round(size_bytes / Encoding.PCM16.sample_bytes * 1000 / audio_ms)
+        return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
+
+    def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
+        """The one of several formats of one rate that was named last before this message."""
+        received = self._log.events.shape(index).direction is e.Direction.RECEIVED
+        for event in islice(self._namers_before(index, replies=received), _LOOKED_AT):
+            if isinstance(event, e.ReplyStarted):
+                named = [coding for coding in known.values() if str(coding) == event.format]
+            else:
+                raw = self._raw(event) or b""
+                named = [coding for name, coding in known.items() if f'"{name}"'.encode() in raw]
+            if named:
+                return named[0]
+        return next(iter(known.values()))
+
+    def _namers_before(self, index: int, *, replies: bool) -> Iterator[e.ReplyStarted | e.MessageLogged]:
+        for before in range(index - 1, -1, -1):
+            if self._log.events.audio_ms[before]:
+                continue
+            event = self._log.events[before]
+            if isinstance(event, e.MessageLogged) or (replies and isinstance(event, e.ReplyStarted)):
+                yield event
+
+
+def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
+    """Whether so many bytes of the format sound that long, to a hundredth: no two known rates are that close."""
+    return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

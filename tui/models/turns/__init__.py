@@ -1,0 +1,1 @@
+"""Turns, metrics, barge-ins and talk, folded from events."""

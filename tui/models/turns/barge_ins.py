@@ -1,0 +1,164 @@
+"""BargeInFold: when the user spoke over the agent, and whether the agent gave way, and when.
+
+The agent's signal may be folded before the user's onset, which is told when it is proven; so a flush waits for
+a second for the speech that caused it before it is called a false one.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.turns.cut_replies import CutReplies
+from tui.models.turns.turns import BargeIn, BargeInKind
+
+YIELD_NS = 1_000_000_000
+"""So long the agent has to give way, and so near to speech is a stop of its own."""
+_NS_PER_MS = 1_000_000
+
+
+class BargeInFold:
+    """Folds events into ``barge_ins``, constant work each. `apply` is told the turn under way."""
+
+    def __init__(self, barge_ins: list[BargeIn]) -> None:
+        self.barge_ins = barge_ins
+        self._now_ns = 0
+        self._began_ns: int | None = None
+        """Since when the agent is heard."""
+        self._ended_ns: int | None = None
+        """When it was heard last, while it is not."""
+        self._onset_ns: int | None = None
+        """When the user began to speak last."""
+        self._speaking = False
+        self._unspoken_ns: int | None = None
+        """When the user wrote or pressed a key last: an agent that stops then gives way as well."""
+        self._signal_ns: int | None = None
+        """When the agent said last that it hears the user."""
+        self._over: BargeIn | None = None
+        """The user speaks over the agent, which did not give way yet."""
+        self._flush: e.Flushed | None = None
+        """The agent stopped itself, and no speech is known that made it."""
+        self._cut = CutReplies()
+        self._last_flush = 0
+        """Its event, as in `BargeIn`."""
+        self._cut_by: dict[str, int] = {}
+        """Replies, and the flush that cut them."""
+        self._of_flush: dict[int, BargeIn] = {}
+
+    def apply(self, event: e.SessionEvent, turn: int) -> bool:
+        """Fold one event; True when there is one barge-in more, or more is known of one."""
+        known = len(self.barge_ins)
+        more_ms = self._cut.apply(event)
+        if isinstance(event, e.Flushed):
+            self._last_flush = event.number
+        self._now_ns = max(self._now_ns, event.at_ns)
+        match event:
+            case e.PlaybackStarted() if self._began_ns is None or self._ended_ns is not None:
+                self._began_ns, self._ended_ns = event.at_ns, None
+            case e.PlaybackEnded():
+                self._ended_ns = None if self._began_ns is None else event.at_ns
+                if event.unheard_ms > 0:
+                    self._cut_by[event.reply] = self._last_flush
+            case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
+                self._late(self._cut_by.get(event.reply), more_ms)
+            case e.KeysPressed() | e.Transcribed(typed=True):
+                self._unspoken_ns = event.at_ns
+            case e.UserSpeech(phase=e.SpeechPhase.STARTED):
+                self._signal_ns = event.at_ns
+            case e.SpeechEdge(speaker=e.Speaker.USER, started=True):
+                self._onset(event, turn)
+            case e.SpeechEdge(speaker=e.Speaker.USER):
+                self._speaking = False
+            case e.Flushed(by_agent=True):
+                self._flushed(event, turn)
+            case e.Flushed():
+                self._over = None
+            case _:
+                pass
+        self._judge(turn)
+        return len(self.barge_ins) > known or more_ms > 0
+
+    def _late(self, number: int | None, late_ms: float) -> None:
+        """So much more of what a flush cut came after it."""
+        if self._flush is not None and self._flush.number == number:
+            self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
+        elif number in self._of_flush:
+            self._of_flush[number].unheard_ms += late_ms
+
+    def _append(self, barge_in: BargeIn, flush: e.Flushed) -> None:
+        self.barge_ins.append(barge_in)
+        self._of_flush[flush.number] = barge_in
+
+    def _onset(self, edge: e.SpeechEdge, turn: int) -> None:
+        self._onset_ns, self._speaking = edge.at_ns, True
+        if self._flush is not None and abs(_asked_ns(self._flush) - edge.at_ns) <= YIELD_NS:
+            flush, self._flush = self._flush, None
+            self._over = BargeIn(kind=BargeInKind.YIELDED, turn=turn, at_ns=edge.at_ns, event=flush.number)
+            self._yielded(self._over, flush)
+        elif self._heard_at(edge.at_ns):
+            self._over = BargeIn(kind=BargeInKind.MISSED, turn=turn, at_ns=edge.at_ns, event=edge.number)
+
+    def _heard_at(self, at_ns: int) -> bool:
+        if self._began_ns is None or at_ns < self._began_ns:
+            return False
+        return self._ended_ns is None or at_ns < self._ended_ns
+
+    def _flushed(self, flush: e.Flushed, turn: int) -> None:
+        over = self._over
+        if over is not None:
+            over.event, over.turn = flush.number, turn
+            self._yielded(over, flush)
+        else:
+            self._flush = flush
+
+    def _yielded(self, over: BargeIn, flush: e.Flushed) -> None:
+        assert over.at_ns is not None
+        onset_ns, asked_ns, silent_ns = over.at_ns, _asked_ns(flush), flush.silent_ns
+        signal_ns = asked_ns
+        if self._signal_ns is not None and abs(asked_ns - self._signal_ns) <= YIELD_NS:
+            signal_ns = min(self._signal_ns, asked_ns)
+        over.kind = BargeInKind.YIELDED
+        over.signal_ms = (signal_ns - onset_ns) / _NS_PER_MS
+        over.unheard_ms = flush.unheard_ms
+        if silent_ns is not None:
+            over.silence_ms = (silent_ns - onset_ns) / _NS_PER_MS
+            over.stop_ms = (silent_ns - asked_ns) / _NS_PER_MS
+            over.talk_over_ms = max(over.silence_ms, 0.0)
+        self._append(over, flush)
+        self._over = None
+
+    def _judge(self, turn: int) -> None:
+        """What a second without an answer has shown."""
+        over, flush = self._over, self._flush
+        if over is not None and over.at_ns is not None and self._now_ns - over.at_ns > YIELD_NS:
+            self._over = None
+            if self._heard_at(over.at_ns + YIELD_NS):
+                over.talk_over_ms = YIELD_NS / _NS_PER_MS
+                self.barge_ins.append(over)
+        if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
+            self._flush = None
+            if not self._takes_the_word_at(_asked_ns(flush)):
+                self._append(_false(flush, turn), flush)
+
+    def _takes_the_word_at(self, at_ns: int) -> bool:
+        return self._speaking or any(
+            taken_ns is not None and abs(taken_ns - at_ns) <= YIELD_NS
+            for taken_ns in (self._onset_ns, self._unspoken_ns)
+        )
+
+
+def _false(flush: e.Flushed, turn: int) -> BargeIn:
+    asked_ns = _asked_ns(flush)
+    stop_ms = None if flush.silent_ns is None else (flush.silent_ns - asked_ns) / _NS_PER_MS
+    return BargeIn(
+        kind=BargeInKind.FALSE,
+        turn=turn,
+        event=flush.number,
+        at_ns=asked_ns,
+        stop_ms=stop_ms,
+        unheard_ms=flush.unheard_ms,
+    )
+
+
+def _asked_ns(flush: e.Flushed) -> int:
+    return flush.at_ns if flush.asked_ns is None else flush.asked_ns

@@ -1,0 +1,289 @@
+"""TurnFold: from events to turns with their latencies, and where each millisecond of them went.
+
+Events come in the order in which they became known, which is not that of time: the end of the user's speech is
+told after the silence that proves it, often behind the first chunk of the answer, and the agent's first audible
+sample a moment after it was heard. So a turn is measured anew whenever one of its instants becomes known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from tui.models import events as e
+from tui.models.turns.turn_index import TurnBoundary
+from tui.models.turns.turns import NOT_ANSWERED, LatencyParts, Turn
+
+NS_PER_MS = 1_000_000
+EARLY_NS = 40_000_000
+"""So far a detector may date an audible sample before the first one of its reply; it cannot have been."""
+_EXCERPT_CHARS = 2_000
+_KEPT_LATENESSES = 32
+_UNSPOKEN = ("typed", "keys")
+
+
+class _Playing(NamedTuple):
+    """The first reply of a turn as it began to play."""
+
+    at_ns: int
+    arrived_ns: int | None
+    handed_ns: int | None
+
+
+class _Measured:
+    """A turn under way and the instants it is measured from."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.end: e.SpeechEdge | None = None
+        self.playing: _Playing | None = None
+        self.audible_ns: int | None = None
+        self.reported_ns: dict[str, int] = {}
+        self.speech_began_ns: int | None = None
+        self.transport_ms: float | None = None
+
+
+class TurnFold:
+    """Folds events into ``turns``, constant work each. Times are of the events; it has none of its own."""
+
+    def __init__(self, turns: list[Turn]) -> None:
+        self.turns = turns
+        self._boundary = TurnBoundary()
+        self._now: _Measured | None = None
+        self._active_ns: int | None = None
+        self._of_reply: dict[str, _Measured] = {}
+        self._heard: _Measured | None = None
+        """The turn whose reply was the last to begin to play."""
+        self._transport_ms: float | None = None
+        self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
+
+    @property
+    def current(self) -> Turn | None:
+        """The turn that is under way; None before the session is active."""
+        return self._now.turn if self._now else None
+
+    def apply(self, event: e.SessionEvent) -> None:
+        """Fold one event."""
+        if self._boundary.begins(event):
+            self._begin(event)
+        if self._now:
+            self._now.turn.last_event = event.number
+        match event:
+            case e.StatusChanged(new=e.Status.ACTIVE) if self._now is None:
+                self._active_ns = event.at_ns
+                self._begin(event, number=0)
+            case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR) if self._now:
+                self._explain(self._now)
+            case e.SpeechEdge(speaker=e.Speaker.USER):
+                self._user_edge(event)
+            case e.SpeechEdge(speaker=e.Speaker.AGENT):
+                self._agent_edge(event)
+            case e.Transcribed():
+                self._transcribed(event)
+            case e.KeysPressed() if self._now:
+                self._now.turn.keys = _joined(self._now.turn.keys, event.digits, "")
+                self._ends_unspoken(self._now, event.at_ns, "keys")
+            case e.UserSpeech(phase=e.SpeechPhase.STOPPED | e.SpeechPhase.COMMITTED):
+                self._reported(f"speech {event.phase}", event.at_ns)
+            case e.LatencyReported():
+                self._latency_reported(event)
+            case e.ReplyStarted():
+                self._reply_started(event.reply)
+            case e.PlaybackStarted():
+                self._playback_started(event)
+            case e.PlaybackEnded():
+                self._playback_ended(event)
+            case e.ToolChanged(finished=False) if self._now:
+                self._now.turn.tools.append(event.name)
+            case e.RoundTripMeasured():
+                self._transport_ms = event.round_trip_ms
+            case e.LatenessSeen():
+                self._latenesses.append(event)
+                for measured in (self._now, self._heard):
+                    if measured:
+                        self._doubt(measured)
+            case _:
+                pass
+
+    # -- what begins, is said and is heard --
+
+    def _begin(self, event: e.SessionEvent, number: int | None = None) -> None:
+        if self._now:
+            self._explain(self._now)
+        if number is None:
+            number = self.turns[-1].number + 1 if self.turns else 1
+        began_ns = event.at_ns if number == 0 else None
+        self._now = _Measured(Turn(number=number, first_event=event.number, began_ns=began_ns))
+        self.turns.append(self._now.turn)
+
+    def _user_edge(self, edge: e.SpeechEdge) -> None:
+        measured = self._now
+        if measured is None or measured.turn.number == 0:
+            return
+        turn = measured.turn
+        if edge.started:
+            measured.speech_began_ns = edge.at_ns
+            if turn.began_ns is None or turn.method in _UNSPOKEN:
+                turn.began_ns = edge.at_ns
+            measured.end = None
+        else:
+            if measured.speech_began_ns is not None:
+                spoken_ms = (edge.at_ns - measured.speech_began_ns) / NS_PER_MS
+                turn.user_speech_ms = (turn.user_speech_ms or 0.0) + spoken_ms
+                measured.speech_began_ns = None
+            measured.end = edge
+            turn.method = edge.method
+        self._measure(measured)
+
+    def _transcribed(self, event: e.Transcribed) -> None:
+        if event.speaker is e.Speaker.AGENT:
+            measured = self._of_reply.get(event.item, self._now)
+            if measured and event.final:
+                measured.turn.agent_text = _joined(measured.turn.agent_text, event.text)
+        elif self._now and event.final:
+            self._now.turn.user_text = _joined(self._now.turn.user_text, event.text)
+            if event.typed:
+                self._now.turn.typed = True
+                self._ends_unspoken(self._now, event.at_ns, "typed")
+            else:
+                self._reported("recognised", event.at_ns)
+
+    def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
+        """What the user wrote or pressed is sent, and owed an answer from then on."""
+        turn = measured.turn
+        turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
+        turn.method = method
+        measured.end = e.SpeechEdge(
+            at_ns=at_ns, speaker=e.Speaker.USER, started=False, method=method, sent_ns=at_ns
+        )
+        self._measure(measured)
+
+    def _reply_started(self, reply: str) -> None:
+        if self._now:
+            self._now.turn.replies.append(reply)
+            self._of_reply[reply] = self._now
+
+    def _playback_started(self, event: e.PlaybackStarted) -> None:
+        measured = self._of_reply.setdefault(event.reply, self._now) if self._now else None
+        self._heard = measured
+        if measured is None:
+            return
+        if event.reply not in measured.turn.replies:
+            measured.turn.replies.append(event.reply)
+        if measured.playing is None:
+            measured.playing = _Playing(event.at_ns, event.arrived_ns, event.handed_ns)
+            measured.transport_ms = self._transport_ms
+            self._measure(measured)
+
+    def _agent_edge(self, edge: e.SpeechEdge) -> None:
+        measured = self._heard
+        if measured is None or measured.playing is None:
+            return
+        if not edge.started:
+            measured.turn.agent_ended_ns = edge.at_ns
+        elif measured.audible_ns is None and edge.at_ns >= measured.playing.at_ns - EARLY_NS:
+            measured.audible_ns = max(edge.at_ns, measured.playing.at_ns)
+            self._measure(measured)
+
+    def _playback_ended(self, event: e.PlaybackEnded) -> None:
+        measured = self._of_reply.get(event.reply, self._now)
+        if measured is None:
+            return
+        turn = measured.turn
+        turn.agent_speech_ms = (turn.agent_speech_ms or 0.0) + event.heard_ms
+        turn.agent_ended_ns = event.at_ns
+        turn.interrupted = turn.interrupted or event.unheard_ms > 0
+
+    def _reported(self, name: str, at_ns: int) -> None:
+        """The agent said so then; where it says so at every pause, the last time counts."""
+        if self._now and self._now.turn.number:
+            self._now.reported_ns[name] = at_ns
+            self._measure(self._now)
+
+    def _latency_reported(self, event: e.LatencyReported) -> None:
+        measured = self._of_reply.get(event.reply, self._now)
+        if measured:
+            measured.turn.reported_ms[event.name] = event.reported_ms
+
+    # -- what that means --
+
+    def _measure(self, measured: _Measured) -> None:
+        turn, playing = measured.turn, measured.playing
+        turn.user_ended_ns = measured.end.at_ns if measured.end else None
+        began_ns = turn.user_ended_ns if turn.number else turn.began_ns
+        turn.response_latency_ms, turn.unmeasured, turn.parts = None, "", LatencyParts()
+        if turn.number and began_ns is not None:
+            reported = {name: (at - began_ns) / NS_PER_MS for name, at in measured.reported_ns.items()}
+            turn.reported_ms = {**turn.reported_ms, **reported}
+        if playing is None:
+            return
+        turn.agent_began_ns = measured.audible_ns or playing.at_ns
+        if began_ns is None:
+            return
+        if turn.agent_began_ns < began_ns:
+            turn.unmeasured = "the agent began before the user had finished"
+            return
+        if self._active_ns is not None and began_ns < self._active_ns:
+            turn.unmeasured = "it would be longer than the session: an instant is dated before its beginning"
+            return
+        turn.response_latency_ms = (turn.agent_began_ns - began_ns) / NS_PER_MS
+        turn.parts = _parts(measured, playing, began_ns)
+        if playing.arrived_ns is not None:
+            before_ns = [at for at in measured.reported_ns.values() if at <= playing.arrived_ns]
+            turn.unexplained_ms = _between(max(before_ns, default=None), playing.arrived_ns)
+        self._doubt(measured)
+
+    def _doubt(self, measured: _Measured) -> None:
+        """Mark figures that were taken while the program itself was late."""
+        turn = measured.turn
+        if turn.response_latency_ms is None or turn.agent_began_ns is None:
+            return
+        end_ns = turn.agent_began_ns
+        start_ns = end_ns - int(turn.response_latency_ms * NS_PER_MS)
+        for lateness in self._latenesses:
+            if lateness.since_ns <= end_ns and lateness.at_ns >= start_ns:
+                turn.doubt = f"{lateness.what} was {lateness.late_ms:.0f} ms late meanwhile"
+
+    def _explain(self, measured: _Measured) -> None:
+        """Say of a turn that is over why it has no latency, if it has none."""
+        turn = measured.turn
+        if turn.response_latency_ms is not None or turn.unmeasured:
+            return
+        if turn.empty:
+            turn.unmeasured = "nobody spoke: the agent alone heard speech"
+        elif measured.playing is None:
+            turn.unmeasured = NOT_ANSWERED if turn.number else "the agent did not greet"
+        elif turn.began_ns is None:
+            turn.unmeasured = "no user speech was heard in it"
+        else:
+            turn.unmeasured = "the end of user speech was not found"
+
+
+def _parts(measured: _Measured, playing: _Playing, began_ns: int) -> LatencyParts:
+    end = measured.end
+    captured_ns, sent_ns = (end.captured_ns, end.sent_ns) if end else (None, began_ns)
+    agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), measured.transport_ms
+    if end is None or agent_ms is None or transport_ms is None or transport_ms > agent_ms:
+        transport_ms = None
+    else:
+        agent_ms -= transport_ms
+    return LatencyParts(
+        capture_ms=_between(began_ns, captured_ns) if end else None,
+        sending_ms=_between(captured_ns, sent_ns),
+        agent_ms=agent_ms,
+        transport_ms=transport_ms,
+        prebuffer_ms=_between(playing.arrived_ns, playing.handed_ns),
+        device_ms=_between(playing.handed_ns, playing.at_ns),
+        leading_silence_ms=_between(playing.at_ns, measured.audible_ns),
+    )
+
+
+def _between(start_ns: int | None, end_ns: int | None) -> float | None:
+    """None where one end is unknown, or they are the wrong way round by more than instants are good for."""
+    if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
+        return None
+    return (end_ns - start_ns) / NS_PER_MS
+
+
+def _joined(text: str, more: str, by: str = " ") -> str:
+    return f"{text}{by}{more}".strip()[:_EXCERPT_CHARS]

@@ -1,0 +1,1 @@
+"""One live call: `live.LiveSession` and its parts."""

@@ -1,0 +1,72 @@
+"""SelfCheck: the program watches its own lateness, and says which stretch of time it cannot vouch for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.session.send_pace import SendPace
+
+LOOP_LIMIT_MS = 30.0
+"""Arrival times are taken by the loop: later than this they are off by more than a block."""
+SEND_LIMIT_MS = 50.0
+CLOCK_LIMIT_MS = 5.0
+"""What the sound server says of when a sample is heard, against what it said a second ago."""
+_SECOND_NS = 1_000_000_000
+_NS_PER_MS = 1_000_000
+
+
+class SelfCheck:
+    """Judges the loop, sending and the speaker's clock. On the loop it watches.
+
+    ``emit`` is told, at most once a second of each, what was later than it may be.
+    """
+
+    def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
+        self._emit = emit
+        self._clock_ns = clock_ns
+        self._lags: deque[tuple[int, float]] = deque()
+        self._told_ns: dict[str, int] = {}
+
+    def woke(self, due_ns: int) -> None:
+        """Something on the loop that slept until then goes on only now."""
+        now_ns = self._clock_ns()
+        lag_ms = max(now_ns - due_ns, 0) / _NS_PER_MS
+        self._lags.append((now_ns, lag_ms))
+        self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
+
+    def telemetry(self, audio: AudioManager, pace: SendPace) -> e.Telemetry:
+        """The levels of audio, and how late the program itself is."""
+        now_ns = self._clock_ns()
+        send_late_ms = pace.worst_ms(now_ns)
+        self.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
+        speaker = audio.playback.speaker
+        moved_ms = speaker.clock_moved_ms if speaker else 0.0
+        clock = "the speaker's clock, which is settling,"
+        self.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
+        return msgspec.structs.replace(
+            audio.telemetry(now_ns),
+            loop_lag_ms=self._loop_lag_ms(now_ns),
+            send_late_ms=send_late_ms,
+            send_p50_ms=pace.percentile_ms(0.5),
+            send_p99_ms=pace.percentile_ms(0.99),
+        )
+
+    def judge(
+        self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
+    ) -> None:
+        """Tell of a lateness that is beyond its limit; it lasted as long as it is, unless said otherwise."""
+        if late_ms > limit_ms and now_ns - self._told_ns.get(what, now_ns - _SECOND_NS) >= _SECOND_NS:
+            self._told_ns[what] = now_ns
+            since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * _NS_PER_MS)
+            self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
+
+    def _loop_lag_ms(self, now_ns: int) -> float | None:
+        """The worst of the last second; None before the first."""
+        while self._lags and self._lags[0][0] < now_ns - _SECOND_NS:
+            self._lags.popleft()
+        return max((lag_ms for _, lag_ms in self._lags), default=None)

@@ -1,0 +1,147 @@
+"""UserAudio: captured blocks on their way to the wire, and what is known of the speech in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from tui.audio.blocks import Captured
+from tui.audio.speech import SpeechEdge
+from tui.callbacks import spawn
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.journal import Journal
+from tui.models.sound.track_speech import TrackSpeech
+from tui.protocols.base import CallerEnd, Outgoing
+from tui.session.send_pace import SendPace
+
+EARLY_BLOCKS = 100
+"""Blocks kept while the user stream is being opened, so that the first word is not lost."""
+OPENING_LIMIT_NS = 1_000_000_000
+_NOT_OPEN = "the user stream is not open"
+
+
+class UserAudio:
+    """Takes blocks from the microphone through the capture chain to the protocol. On the session's loop."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        audio: AudioManager,
+        caller: CallerEnd,
+        send: Callable[[Iterable[Outgoing]], None],
+    ) -> None:
+        self._journal = journal
+        self._audio = audio
+        self._caller = caller
+        self._send = send
+        self.pace = SendPace()
+        self._early: deque[Captured] = deque()
+        self._waits = False
+        """Whether it was told that the user stream does not open."""
+        self._speech: TrackSpeech | None = None
+
+    def begin(self, rate: int) -> None:
+        """The agent has accepted user audio at that rate: get ready to detect speech in it."""
+        self._speech = TrackSpeech(rate)
+        spawn(self._load_detector(self._speech), "load speech detector")
+
+    async def pump(self) -> None:
+        """Send what is captured, until cancelled."""
+        async for block in self._audio.captured():
+            block = block._replace(pcm=await self._audio.chain.execute_chain(block.pcm))
+            self._send_block(block)
+            await asyncio.sleep(0)  # the socket's writer goes first: what is learned of the block can wait
+            self._detect_speech(block)
+
+    def send_early(self, _: object = None) -> None:
+        """The user stream is open: send what has waited for it."""
+        while self._early and self._caller.user_stream_open:
+            self._send_now(self._early.popleft())
+        self._tell_opening(waits=False)
+
+    def sent(self, message: Outgoing) -> None:
+        """A message was written to the socket."""
+        if message.audio_ms:
+            self.pace.sent(message, self._journal.clock_ns())
+
+    def _send_block(self, block: Captured) -> None:
+        if self._caller.user_stream_open:
+            self.send_early()
+            self._send_now(block)
+        elif not self._journal.state.recording:
+            self._drop_early()
+            self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
+        elif self._audio.playback.playing and not self._caller.barge_in:
+            self._journal.losing(e.Loss.WITHHELD)
+            self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
+        else:
+            self._keep_early(block)
+
+    def _send_now(self, block: Captured) -> None:
+        messages = list(self._caller.user_audio(self._audio.encode(block.pcm)))
+        self.pace.gave(block, messages)
+        self._send(messages)
+        self._audio.tell_sent(block.end_ns, block.pcm)
+
+    def _keep_early(self, block: Captured) -> None:
+        if len(self._early) >= EARLY_BLOCKS:
+            self._early.popleft()
+            self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
+        self._early.append(block)
+        if block.end_ns - self._early[0].end_ns >= OPENING_LIMIT_NS:
+            self._tell_opening(waits=True)
+
+    def _drop_early(self) -> None:
+        """What has waited for the user stream is never sent."""
+        while self._early:
+            self._early.popleft()
+            self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
+
+    def _tell_opening(self, *, waits: bool) -> None:
+        if waits == self._waits:
+            return
+        self._waits = waits
+        self._journal.emit(
+            e.ConditionChanged(
+                at_ns=self._journal.clock_ns(),
+                condition=e.Condition.STREAM_NOT_OPENED,
+                path="capture",
+                active=waits,
+                text="The agent has not opened the user stream: nothing of what the user says is sent."
+                if waits
+                else "The user stream is open.",
+                hint="It was told that the user speaks, and has not answered that." if waits else "",
+            )
+        )
+
+    async def _load_detector(self, speech: TrackSpeech) -> None:
+        if reason := await speech.load():
+            self._journal.notice(f"{reason}.")
+
+    def finish(self) -> None:
+        """No more is captured: tell the end of what was being said, if anything was, and how sending went."""
+        self._drop_early()
+        if self._speech:
+            self._tell_edges(self._speech.finish())
+        if measured := self.pace.measured(self._journal.clock_ns()):
+            self._journal.emit(measured)
+
+    def _detect_speech(self, block: Captured) -> None:
+        if self._speech:
+            self._tell_edges(self._speech.feed(block.pcm, block.end_ns))
+
+    def _tell_edges(self, edges: Iterable[SpeechEdge]) -> None:
+        for edge in edges:
+            captured_ns, sent_ns = self.pace.of(edge.at_ns)
+            self._journal.emit(
+                e.SpeechEdge(
+                    at_ns=edge.at_ns,
+                    speaker=e.Speaker.USER,
+                    started=edge.started,
+                    method=edge.method,
+                    captured_ns=captured_ns,
+                    sent_ns=sent_ns,
+                )
+            )

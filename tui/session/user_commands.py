@@ -1,0 +1,150 @@
+"""UserCommands: what the user does in a call, each with one key: record, speak a line, type, mute, interrupt."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from tui.callbacks import spawn
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.journal import Journal
+from tui.models.session_state import Completed
+from tui.models.sound.capture import CallerLine
+from tui.protocols.abilities import NO_INSTRUCTIONS, NO_KEYS, NO_TYPED_TURNS
+from tui.protocols.base import CallerEnd, HasInstructions, Outgoing, Protocol, agent_detects_turns
+
+
+class UserCommands:
+    """Carries out what the user asks for, or says why that is impossible. On the session's loop.
+
+    ``interrupt`` flushes playback and is given the reason. ``stop`` is the target's: what it means to stop.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        audio: AudioManager,
+        protocol: Protocol,
+        caller: CallerEnd,
+        send: Callable[[Iterable[Outgoing]], None],
+        *,
+        interrupt: Callable[[str], Awaitable[None]],
+        stop: str,
+    ) -> None:
+        self._journal = journal
+        self._state = journal.state
+        self._audio = audio
+        self._protocol = protocol
+        self._caller = caller
+        self._send = send
+        self._interrupt = interrupt
+        self._stop = stop
+        self._only_for_a_line = False
+        """Whether the user records for no longer than a recorded line is spoken."""
+        self._state.add_completion_callback(self._stop_after_line)
+
+    async def record(self, on: bool) -> None:
+        """Let capture flow to the agent, or stop it."""
+        if on == self._state.recording:
+            return
+        if on and self._in_call("record into"):
+            await self._take_the_word()
+            self._tell_recording(True)
+            self._send(self._caller.start_user_stream())
+            await self._audio.start_capture(silent=self._only_for_a_line)
+        elif not on:
+            self.end_recording()
+            self._audio.capture.stop_speaking()
+            await self._stop_user_stream()
+
+    async def speak(self, line: CallerLine) -> None:
+        """Speak a recorded line on the microphone's path; records for as long as it takes if need be."""
+        if not self._in_call("speak into"):
+            return
+        if not self._state.recording:
+            self._only_for_a_line = True
+            await self.record(True)
+        await self._audio.capture.speak(line)
+
+    def end_recording(self) -> None:
+        """Nothing of the user goes to the agent from now on."""
+        self._only_for_a_line = False
+        self._tell_recording(False)
+
+    def set_muted(self, muted: bool) -> None:
+        """Send silence in place of the user, or no longer."""
+        if muted != self._state.muted:
+            self._audio.muted = muted
+            self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
+
+    def change_volume(self, by: float) -> None:
+        """Playback louder or quieter, within 0..2; each press of a key counts, however fast they come."""
+        self._audio.volume = round(self._audio.volume + by, 2)
+        self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
+
+    def send_dtmf(self, digits: str) -> None:
+        """Press keys."""
+        if not self._in_call("press keys in"):
+            return
+        if messages := self._caller.dtmf(digits):
+            self._send(messages)
+            self._journal.emit(e.KeysPressed(at_ns=self._journal.clock_ns(), digits=digits))
+        else:
+            self._journal.notice(f"{NO_KEYS.format(self._protocol.title)}.")
+
+    async def send_text(self, text: str) -> None:
+        """Take a turn in writing."""
+        if not self._in_call("type into"):
+            return
+        await self._take_the_word()
+        if messages := self._caller.user_text(text):
+            self._send(messages)
+            self._journal.emit(
+                e.Transcribed(
+                    at_ns=self._journal.clock_ns(), speaker=e.Speaker.USER, text=text, final=True, typed=True
+                )
+            )
+        else:
+            self._journal.notice(f"{NO_TYPED_TURNS.format(self._protocol.title)}.")
+
+    def send_instructions(self, text: str) -> None:
+        """Tell the agent how to behave from now on."""
+        if isinstance(self._caller, HasInstructions) and self._state.status is e.Status.ACTIVE:
+            self._send(self._caller.update_instructions(text))
+        else:
+            self._journal.notice(f"{NO_INSTRUCTIONS.format(self._protocol.title)}.")
+
+    async def interrupt(self) -> None:
+        """Hear no more of what the agent has said so far."""
+        await self._interrupt("interrupted by the user")
+
+    def _in_call(self, purpose: str) -> bool:
+        """Whether there is a call for that; the user is told when there is none."""
+        active = self._state.status is e.Status.ACTIVE
+        if not active:
+            self._journal.notice(f"There is no call to {purpose}.", "Call first.")
+        return active
+
+    async def _take_the_word(self) -> None:
+        """An agent that does not detect turns is not interrupted by speech: taking a turn does it."""
+        if not agent_detects_turns(self._caller) and self._audio.playback.playing:
+            await self._interrupt("the user takes a turn")
+
+    async def _stop_user_stream(self) -> None:
+        closes = self._stop == "close" or not agent_detects_turns(self._caller)
+        if closes:
+            self._send(self._caller.stop_user_stream())
+        if closes and not self._protocol.continuous:
+            await self._audio.stop_capture()
+        else:
+            # While the agent does the turn detection it has to hear the silence after the last word.
+            await self._audio.start_capture(silent=True)
+
+    def _stop_after_line(self, event: Completed) -> None:
+        """Completion callback of the state: what was recorded for a line ends with it."""
+        if isinstance(event, e.LineChanged) and self._only_for_a_line and not self._audio.capture.speaking:
+            spawn(self.record(False), "stop after a caller line")
+
+    def _tell_recording(self, recording: bool) -> None:
+        if recording != self._state.recording:
+            self._journal.emit(e.RecordingChanged(at_ns=self._journal.clock_ns(), recording=recording))

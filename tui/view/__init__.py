@@ -1,0 +1,1 @@
+"""State that screens, bridge and replay share."""
