@@ -39,7 +39,7 @@ def of_a_call(number: int) -> e.SessionEvent:
         case 50:
             text = f"what about order number {number}"
             return e.Transcribed(
-                number=number, at_ns=number * 10_000_000, speaker=e.Speaker.USER, text=text, final=True
+                number=number, at_ns=number * 10_000_000, speaker=e.Party.USER, text=text, final=True
             )
         case 75 if number % 1000 == 75:
             text = f"order number {number} was refused"

@@ -60,6 +60,6 @@ def error(message: str = "it broke", *, fatal: bool = False, source: str = "agen
 
 
 def said(
-    speaker: e.Speaker, text: str, *, final: bool = True, item: str = "", at_ms: float = 0
+    speaker: e.Party, text: str, *, final: bool = True, item: str = "", at_ms: float = 0
 ) -> e.Transcribed:
     return e.Transcribed(at_ns=int(at_ms * MS), speaker=speaker, text=text, final=final, item=item)

@@ -95,7 +95,7 @@ class Writing:
 
     def turn(self, number: int, begin_ms: int) -> None:
         """A question and its answer, with audio both ways all the time."""
-        reply, user, agent = f"play-{number}", e.Speaker.USER, e.Speaker.AGENT
+        reply, user, agent = f"play-{number}", e.Party.USER, e.Party.AGENT
         question, answer = f"what about order number {number}", f"order number {number} is on its way to you"
         steps: dict[int, tuple[Callable[..., e.SessionEvent], dict[str, object]]] = {
             500: (e.SpeechEdge, {"speaker": user, "started": True, "method": "silero"}),

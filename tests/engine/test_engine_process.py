@@ -43,7 +43,7 @@ def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, 
     assert raw.startswith(b'{"type":"session.accepted"')
     first = bridge.transcript.entries[0]
     assert isinstance(first, Utterance)
-    assert first.speaker is e.Speaker.AGENT
+    assert first.speaker is e.Party.AGENT
     assert bridge.telemetry.agent_peak_dbfs is not None
     bridge.send(wire.HangUp())
     until(bridge, lambda: bridge.state.status is Status.ENDED)

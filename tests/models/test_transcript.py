@@ -5,10 +5,10 @@ import pytest
 from tests.builders import said, started
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
-from tui.models.events import Speaker
+from tui.models.events import Party
 from tui.models.transcript import Heard, ToolUse, Transcript, Utterance
 
-AGENT, USER = Speaker.AGENT, Speaker.USER
+AGENT, USER = Party.AGENT, Party.USER
 
 
 def transcript(*events: e.SessionEvent) -> Transcript:

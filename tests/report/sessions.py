@@ -34,7 +34,7 @@ def _agent_says(reply: str, text: str, at_ms: float, pcm: bytes) -> list[e.Sessi
     )
     return [
         e.ReplyStarted(at_ns=int((at_ms - 70) * MS), reply=reply, format="pcm16 16 kHz"),
-        said(e.Speaker.AGENT, text, item=reply, at_ms=at_ms - 65),
+        said(e.Party.AGENT, text, item=reply, at_ms=at_ms - 65),
         begins,
         e.PlaybackEnded(at_ns=int((at_ms + ms) * MS), reply=reply, heard_ms=ms),
     ]
@@ -48,7 +48,7 @@ def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | by
     edges = [
         e.SpeechEdge(
             at_ns=int(at_ms * MS),
-            speaker=e.Speaker.USER,
+            speaker=e.Party.USER,
             started=begins,
             method="silero",
             captured_ns=int((at_ms + 15) * MS),
@@ -66,7 +66,7 @@ def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | by
         edges[0],
         *(message("userStream.chunk", e.Direction.SENT, at, audio_ms=20) for at in range(3000, 3800, 20)),
         edges[1],
-        said(e.Speaker.USER, QUESTION, at_ms=4_900),
+        said(e.Party.USER, QUESTION, at_ms=4_900),
         e.ToolChanged(at_ns=5_000 * MS, call="c1", name="hours", arguments='{"day": "<i>today</i>"}'),
         e.ToolChanged(at_ns=5_800 * MS, call="c1", name="hours", result=HOSTILE, finished=True),
         *_agent_says("r2", "We are open.", ANSWER_MS, answer),

@@ -52,7 +52,7 @@ def a_session() -> list[e.SessionEvent]:
             status(s.CONNECTING, s.INITIATING, 20),
             status(s.INITIATING, s.ACTIVE, 1000),
             message(at_ms=1000),
-            said(e.Speaker.AGENT, "Hello.", at_ms=1100),
+            said(e.Party.AGENT, "Hello.", at_ms=1100),
             status(s.ACTIVE, s.ENDING, 5000, "hung up"),
             status(s.ENDING, s.ENDED, 6000, "hung up"),
         ]

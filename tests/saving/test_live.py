@@ -127,13 +127,13 @@ def test_the_edges_of_speech_are_found_again(conversation: Conversation) -> None
     with only_session(conversation.folder) as saved:
         edges = speech_edges(saved)
     assert edges is not None
-    for speaker in e.Speaker:
+    for speaker in e.Party:
         again = [edge for edge in edges if edge.speaker is speaker]
         before = [edge for edge in live if edge.speaker is speaker]
         assert [edge.started for edge in again] == [edge.started for edge in before]
         assert all(abs(a.at_ns - b.at_ns) <= BLOCK_NS for a, b in zip(again, before, strict=True))
     assert sum(edge.started for edge in live) == 3
-    agent_began = [edge.at_ns for edge in edges if edge.speaker is e.Speaker.AGENT and edge.started]
+    agent_began = [edge.at_ns for edge in edges if edge.speaker is e.Party.AGENT and edge.started]
     for edge_ns, began in zip(agent_began, conversation.of(e.PlaybackStarted), strict=True):
         assert abs(edge_ns - began.at_ns) <= BLOCK_NS
 

@@ -204,7 +204,7 @@ def test_what_is_as_large_as_can_be_read_is_folded_and_looked_at(folder: Path) -
 
 def test_a_session_that_was_cut_off_gets_an_end(tmp_path: Path) -> None:
     events = numbered(
-        [started(), status(Status.IDLE, Status.CONNECTING, 10), said(e.Speaker.USER, "x", at_ms=20)]
+        [started(), status(Status.IDLE, Status.CONNECTING, 10), said(e.Party.USER, "x", at_ms=20)]
     )
     with open_session(write_now(tmp_path, events)) as saved:
         *read, error, ended = saved.events()

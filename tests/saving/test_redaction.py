@@ -79,7 +79,7 @@ def test_a_word_like_a_field_is_no_field() -> None:
 def test_what_stood_in_a_field_is_hidden_where_it_is_repeated() -> None:
     redactor = Redactor(fields=["name"])
     redactor.message(b'{"name": "Ada Lovelace", "x": {"name": "no"}}')
-    assert redactor.event(said(e.Speaker.AGENT, "Hello Ada Lovelace, no more")).text == (
+    assert redactor.event(said(e.Party.AGENT, "Hello Ada Lovelace, no more")).text == (
         f"Hello {REDACTED}, no more"
     )
 

@@ -32,7 +32,7 @@ def test_edges_are_those_of_the_tracks_and_follow_events_that_are_there(saved: S
     edges = [event for event in events if isinstance(event, e.SpeechEdge)]
     assert [event.number for event in events] == sorted(event.number for event in events)
     assert {edge.number for edge in edges} <= set(numbers)
-    began = [edge.at_ns for edge in edges if edge.speaker is e.Speaker.USER and edge.started]
+    began = [edge.at_ns for edge in edges if edge.speaker is e.Party.USER and edge.started]
     assert began == pytest.approx([QUESTION_MS * MS], abs=200 * MS)
 
 

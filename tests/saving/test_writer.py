@@ -69,7 +69,7 @@ async def test_offsets_hold_where_secrets_and_audio_are_taken_out(tmp_path: Path
     for raw in messages:
         event = msgspec.structs.replace(message(size_bytes=len(raw)), offset=writer.append(raw))
         taken.append(writer.take(event))
-    writer.take(said(e.Speaker.AGENT, "the word is open-sesame"))
+    writer.take(said(e.Party.AGENT, "the word is open-sesame"))
     await writer.close()
     with open_session(writer.folder) as saved:
         logged = [event for event in saved.written_events() if isinstance(event, e.MessageLogged)]
@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 def test_what_utf_8_cannot_write_is_written_as_a_question(tmp_path: Path) -> None:
-    folder = write_now(tmp_path, numbered([said(e.Speaker.AGENT, "a\ud800b")]))
+    folder = write_now(tmp_path, numbered([said(e.Party.AGENT, "a\ud800b")]))
     with open_session(folder) as saved:
         (event,) = saved.written_events()
     assert isinstance(event, e.Transcribed)
@@ -246,7 +246,7 @@ async def test_a_problem_of_the_tracks_ends_the_tracks_alone(
     await wait_for(lambda: bool(problems))
     assert problems == ["The tracks are no longer saved: a WAV file ends at 4 GB."]
     writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
-    writer.take(said(e.Speaker.USER, "still here"))
+    writer.take(said(e.Party.USER, "still here"))
     await writer.close()
     with open_session(writer.folder) as saved:
         assert len(list(saved.written_events())) == 2

@@ -26,15 +26,15 @@ class Waiting:
             assert event.condition is e.Condition.NOT_ANSWERED
             self.told.append((event.active, event.text))
 
-    def edge(self, speaker: e.Speaker, *, started: bool) -> None:
+    def edge(self, speaker: e.Party, *, started: bool) -> None:
         self.journal.emit(
             e.SpeechEdge(at_ns=int(self.now_ms * MS), speaker=speaker, started=started, method="silero")
         )
 
     def says(self, ms: float = 500) -> None:
-        self.edge(e.Speaker.USER, started=True)
+        self.edge(e.Party.USER, started=True)
         self.wait(ms)
-        self.edge(e.Speaker.USER, started=False)
+        self.edge(e.Party.USER, started=False)
 
     def wait(self, ms: float) -> None:
         for _ in range(int(ms / 20)):
@@ -93,17 +93,17 @@ def test_a_greeting_is_not_owed_and_a_prompt_answer_is_none_too_late() -> None:
 def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_silent() -> None:
     call = Waiting()
     call.journal.emit(e.ReplyStarted(at_ns=0, reply="1", format="raw/lpcm16"))
-    call.edge(e.Speaker.AGENT, started=True)
+    call.edge(e.Party.AGENT, started=True)
     call.wait(2_000)
     call.says()
     call.wait(20_000)
     assert call.told == []
-    call.edge(e.Speaker.AGENT, started=False)
+    call.edge(e.Party.AGENT, started=False)
     call.wait(LIMIT_MS - 20)
     assert call.told == []
     call.wait(1_000)
     assert call.told == [(True, "The agent does not answer: no reply 3 s after it was heard last.")]
-    call.edge(e.Speaker.AGENT, started=True)
+    call.edge(e.Party.AGENT, started=True)
     call.wait(20)
     assert call.told[1:] == [(False, "The agent talks on.")]
 

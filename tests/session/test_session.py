@@ -264,7 +264,7 @@ async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
         await held.until(e.LineChanged, lambda line: line.finished)
         await held.until(e.RecordingChanged, lambda event: not event.recording)
         edge = await held.until(e.SpeechEdge, lambda event: not event.started)
-    assert edge.speaker is e.Speaker.USER
+    assert edge.speaker is e.Party.USER
 
 
 async def test_barge_in_drops_what_is_queued_and_counts_it() -> None:

@@ -157,7 +157,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
     script.add(e.PlaybackStarted, reply="1")
     script.add(
         e.Transcribed,
-        speaker=e.Speaker.AGENT,
+        speaker=e.Party.AGENT,
         text="Good morning, Riverside Clinic. How can I help you today?",
         final=True,
         item="1",
@@ -173,13 +173,13 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
         )
     script.message("userStream.speech.started", {}, "speech started")
     script.add(e.UserSpeech, phase=e.SpeechPhase.STARTED)
-    script.add(e.Transcribed, speaker=e.Speaker.USER, text="I'd like to", final=False)
+    script.add(e.Transcribed, speaker=e.Party.USER, text="I'd like to", final=False)
     script.message("userStream.speech.hypothesis", {"alternatives": [{"text": "I'd like to"}]}, "I'd like to")
     for _ in range(40):
         script.after(20).message(
             "userStream.chunk", {"audioChunk": chunk}, "user audio 20 ms", sent=True, audio_ms=20
         )
-    script.add(e.SpeechEdge, speaker=e.Speaker.USER, started=False, method="silero")
+    script.add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="silero")
     script.message(
         "userStream.speech.recognition",
         {"alternatives": [{"text": "I'd like to book an appointment for Thursday.", "confidence": 0.93}]},
@@ -187,7 +187,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
     )
     script.add(
         e.Transcribed,
-        speaker=e.Speaker.USER,
+        speaker=e.Party.USER,
         text="I'd like to book an appointment for Thursday.",
         final=True,
     )
@@ -197,7 +197,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
     script.add(e.PlaybackStarted, reply="2")
     script.add(
         e.Transcribed,
-        speaker=e.Speaker.AGENT,
+        speaker=e.Party.AGENT,
         text="Certainly. On Thursday there is a free slot at half past nine and another one at two in the afternoon.",
         final=True,
         item="2",
@@ -213,7 +213,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
         rule="format-not-offered",
         text="The agent plays raw/lpcm16_24, which was not offered.",
     )
-    script.after(200).add(e.Transcribed, speaker=e.Speaker.USER, text="Half past", final=False)
+    script.after(200).add(e.Transcribed, speaker=e.Party.USER, text="Half past", final=False)
     return script.add(e.RoundTripMeasured, round_trip_ms=0.42)
 
 
@@ -344,8 +344,8 @@ def nasty(script: Script, text: str) -> Script:
     add(e.NoticeRaised, text=text, hint=text)
     add(e.AudioOpened, capture=text, playback=text)
     add(e.LineChanged, name=text, text=text)
-    add(e.Transcribed, speaker=e.Speaker.AGENT, text=text, final=True, item=text)
-    add(e.Transcribed, speaker=e.Speaker.USER, text=text, final=False)
+    add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item=text)
+    add(e.Transcribed, speaker=e.Party.USER, text=text, final=False)
     add(e.LossCounted, loss=e.Loss.UNDERRUN, count=1, detail=text)
     add(e.ToolChanged, call=text, name=text, arguments=text, result=text, finished=True)
     add(e.ToolChanged, call=text, name=text, arguments=text, error=text, finished=True)
@@ -354,5 +354,5 @@ def nasty(script: Script, text: str) -> Script:
     add(e.LatencyReported, name=text, reported_ms=-1.0, reply=text)
     add(e.LatenessSeen, what=text, late_ms=90, since_ns=0)
     add(e.ConditionChanged, condition=e.Condition.STALLED, path=text, active=True, text=text, hint=text)
-    add(e.SpeechEdge, speaker=e.Speaker.USER, started=True, method=text)
-    return add(e.SpeechEdge, speaker=e.Speaker.USER, started=False, method=text)
+    add(e.SpeechEdge, speaker=e.Party.USER, started=True, method=text)
+    return add(e.SpeechEdge, speaker=e.Party.USER, started=False, method=text)

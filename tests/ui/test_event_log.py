@@ -200,7 +200,7 @@ async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(stage: Stagi
 async def test_a_time_before_that_of_the_row_above_is_marked(stage: Staging, script: Script) -> None:
     async with stage() as s:
         to_active(script).after(500).message("a", {}).after(-300)
-        script.add(e.SpeechEdge, speaker=e.Speaker.AGENT, started=False, method="silero").after(400).message(
+        script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=False, method="silero").after(400).message(
             "b", {}
         )
         await s.play(script.take())

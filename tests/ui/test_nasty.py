@@ -98,7 +98,7 @@ async def test_negative_and_missing_values(stage: Staging, script: Script) -> No
         )
         script.add(e.LossCounted, loss=e.Loss.UNDERRUN, count=-2).message("x", b"", audio_ms=-1)
         script.add(e.ToolChanged, call="", name="", finished=True, duration_ms=-3)
-        script.add(e.SpeechEdge, speaker=e.Speaker.USER, started=False, method="", captured_ns=0, sent_ns=-1)
+        script.add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="", captured_ns=0, sent_ns=-1)
         script.add(e.PlaybackStarted, reply="", arrived_ns=-1, handed_ns=0)
         await s.play(script.take())
         for key in ("t", "u", "j", "h", "l"):

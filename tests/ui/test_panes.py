@@ -79,7 +79,7 @@ async def test_the_tabs_can_be_clicked(stage: Staging) -> None:
 async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.press("u")
-        to_active(script).add(e.Transcribed, speaker=e.Speaker.AGENT, text="hidden words", final=True)
+        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="hidden words", final=True)
         await s.play(script.take())
         assert s.session.transcript.virtual_size.height == 0, "nothing was wrapped"
         await s.press("t")

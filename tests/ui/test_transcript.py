@@ -5,7 +5,7 @@ import pytest
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, to_active
 from tui.models import events as e
-from tui.models.events import Speaker
+from tui.models.events import Party
 
 
 def lines(s: Stage) -> list[str]:
@@ -14,7 +14,7 @@ def lines(s: Stage) -> list[str]:
     return [row[: region.width - 1].strip() for row in rows if row.strip()]
 
 
-def said(script: Script, text: str, *, final: bool = True, speaker: Speaker = Speaker.USER) -> Script:
+def said(script: Script, text: str, *, final: bool = True, speaker: Party = Party.USER) -> Script:
     return script.add(e.Transcribed, speaker=speaker, text=text, final=final)
 
 
@@ -28,7 +28,7 @@ async def test_a_partial_is_rewritten_in_place(stage: Staging, script: Script) -
 
 async def test_how_far_words_were_heard_is_a_word(stage: Staging, script: Script) -> None:
     async with stage() as s:
-        to_active(script).add(e.Transcribed, speaker=Speaker.AGENT, text="Hello.", final=True, item="1")
+        to_active(script).add(e.Transcribed, speaker=Party.AGENT, text="Hello.", final=True, item="1")
         await s.play(script.take())
         assert lines(s) == ["+0.020 agent Hello.  [queued]"]
         await s.play(script.add(e.PlaybackStarted, reply="1").take())
@@ -44,10 +44,10 @@ async def test_the_agents_partial_is_rewritten_in_place_with_and_without_an_item
         to_active(script)
         for item in ("7", ""):
             for words in ("Let", "Let me see"):
-                script.add(e.Transcribed, speaker=Speaker.AGENT, text=words, final=False, item=item)
+                script.add(e.Transcribed, speaker=Party.AGENT, text=words, final=False, item=item)
         await s.play(script.take())
         assert lines(s) == ["+0.020 agent Let me see …  [queued]", "+0.020 agent Let me see …"]
-        script.add(e.Transcribed, speaker=Speaker.AGENT, text="Let me see.", final=True)
+        script.add(e.Transcribed, speaker=Party.AGENT, text="Let me see.", final=True)
         await s.play(script.take())
         assert lines(s)[1:] == ["+0.020 agent Let me see."]
 
@@ -122,7 +122,7 @@ async def test_thousands_of_utterances_cost_only_what_changes(stage: Staging, sc
 async def test_what_a_barge_in_cut_off_stands_behind_the_cut(stage: Staging, script: Script) -> None:
     async with stage((60, 20)) as s:
         text = "one two three four ┊ five six seven eight nine ten eleven twelve thirteen fourteen"
-        to_active(script).add(e.Transcribed, speaker=e.Speaker.AGENT, text=text, final=True, item="1")
+        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
         script.add(e.PlaybackStarted, reply="1").add(e.PlaybackEnded, reply="1", heard_ms=500, unheard_ms=500)
         await s.play(script.take())
         assert " ".join(" ".join(lines(s)).split()) == (
@@ -152,7 +152,7 @@ async def test_every_share_of_a_reply_can_be_shown(
 ) -> None:
     async with stage() as s:
         for text in ("", " ", "word", "two words", "x" * 100_000, "漢字 かな"):
-            to_active(script).add(e.Transcribed, speaker=e.Speaker.AGENT, text=text, final=True, item="1")
+            to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
             script.add(e.PlaybackEnded, reply="1", heard_ms=heard_ms, unheard_ms=unheard_ms)
             await s.play(script.take())
             assert told in s.text().replace("\u00a0", " ")
@@ -175,6 +175,6 @@ async def test_a_transcript_without_words_says_why(
         assert told in s.text()
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
         assert (told if protocol == "twilio" else "No words were sent in this session") in s.text()
-        await s.play(script.add(e.Transcribed, speaker=e.Speaker.USER, text="hello", final=True).take())
+        await s.play(script.add(e.Transcribed, speaker=e.Party.USER, text="hello", final=True).take())
         assert "hello" in s.text()
         assert "No words" not in s.text()

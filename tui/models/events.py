@@ -61,7 +61,7 @@ class Direction(StrEnum):
     RECEIVED = "received"
 
 
-class Speaker(StrEnum):
+class Party(StrEnum):
     """Whose words they are."""
 
     USER = "user"
@@ -279,7 +279,7 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     On the agent's track also a sound that is no speech: a tone, music.
     """
 
-    speaker: Speaker
+    speaker: Party
     started: bool
     method: str
     """"silero" or "energy"; a sound that is no speech is always found by the latter."""
@@ -292,7 +292,7 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     """Words: a partial replaces the one before it with the same speaker and item, a final one stays."""
 
-    speaker: Speaker
+    speaker: Party
     text: str
     final: bool
     item: str = ""

@@ -20,11 +20,11 @@ from tui.models.events import (
     LineChanged,
     MutedChanged,
     NoticeRaised,
+    Party,
     PlaybackEnded,
     RecordingChanged,
     SessionEvent,
     SessionStarted,
-    Speaker,
     Status,
     StatusChanged,
     ToolChanged,
@@ -109,7 +109,7 @@ class SessionState:
         """The figures so far."""
         return self._metrics.metrics
 
-    def last_heard_ns(self, speaker: Speaker, now_ns: int) -> int | None:
+    def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
         """When they were heard last: now, while they are; None: never yet."""
         return self._metrics.last_heard_ns(speaker, now_ns)
 

@@ -10,12 +10,12 @@ import msgspec
 from tui.callbacks import CallbackManager, Registration
 from tui.models.events import (
     LossCounted,
+    Party,
     PlaybackEnded,
     PlaybackStarted,
     ReplyEnded,
     SessionEvent,
     SessionStarted,
-    Speaker,
     SpeechEdge,
     SpeechPhase,
     ToolChanged,
@@ -37,7 +37,7 @@ class Heard(StrEnum):
 class Utterance(msgspec.Struct):
     """One entry of the transcript; a partial is rewritten in place until it is final."""
 
-    speaker: Speaker
+    speaker: Party
     text: str
     final: bool
     at_ns: int
@@ -84,7 +84,7 @@ class Transcript:
 
     def _begin(self) -> None:
         self.entries: list[Entry] = []
-        self._open: dict[Speaker, Utterance] = {}
+        self._open: dict[Party, Utterance] = {}
         """Partials that belong to no item."""
         self._replies: dict[str, Utterance] = {}
         self._playing: dict[str, Heard] = {}
@@ -108,14 +108,14 @@ class Transcript:
             case SessionStarted():
                 self._begin()
                 self.callbacks.trigger(CHANGED, 0)
-            case Transcribed(speaker=Speaker.AGENT) if event.item:
+            case Transcribed(speaker=Party.AGENT) if event.item:
                 self._changed(self._reply_words(event))
             case Transcribed():
                 self._changed(self._words(event))
-            case SpeechEdge(speaker=Speaker.USER, started=True) if self._user_began_ns is None:
+            case SpeechEdge(speaker=Party.USER, started=True) if self._user_began_ns is None:
                 self._user_began_ns = event.at_ns
             case UserSpeech(phase=SpeechPhase.STARTED):
-                self._open.pop(Speaker.USER, None)
+                self._open.pop(Party.USER, None)
             case ToolChanged():
                 self._changed(self._tool_use(event))
             case PlaybackStarted():
@@ -134,7 +134,7 @@ class Transcript:
         said = self._open.pop(event.speaker, None)
         if said is None:
             said = Utterance(event.speaker, event.text, event.final, event.at_ns)
-            if event.speaker is Speaker.USER:
+            if event.speaker is Party.USER:
                 said.sounds_ns, self._user_began_ns = self._user_began_ns, None
             self.entries.append(said)
         said.text, said.final = event.text, event.final
@@ -146,7 +146,7 @@ class Transcript:
         said = self._replies.get(event.item)
         if said is None:
             heard = self._playing.get(event.item, Heard.QUEUED)
-            said = Utterance(Speaker.AGENT, event.text, event.final, event.at_ns, event.item, heard)
+            said = Utterance(Party.AGENT, event.text, event.final, event.at_ns, event.item, heard)
             said.sounds_ns = self._sounds_ns.get(event.item)
             said.heard_share = self._heard_share(event.item)
             self.entries.append(said)

@@ -59,15 +59,15 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
     if audio is None:
         return None
     detectors = {
-        speaker: make_detector(audio.rate, other_sounds=speaker is e.Speaker.AGENT)
-        for speaker in (e.Speaker.USER, e.Speaker.AGENT)
+        speaker: make_detector(audio.rate, other_sounds=speaker is e.Party.AGENT)
+        for speaker in (e.Party.USER, e.Party.AGENT)
     }
-    found: dict[e.Speaker, list[e.SpeechEdge]] = {speaker: [] for speaker in detectors}
+    found: dict[e.Party, list[e.SpeechEdge]] = {speaker: [] for speaker in detectors}
     chunk_frames = audio.rate * _CHUNK_MS // 1000
     for first_frame in range(0, audio.frames, chunk_frames):
         pair = audio.read(first_frame, chunk_frames)
         end_ns = audio.ns_at(first_frame + len(pair.user) // 2)
-        for speaker, pcm in ((e.Speaker.USER, pair.user), (e.Speaker.AGENT, pair.agent)):
+        for speaker, pcm in ((e.Party.USER, pair.user), (e.Party.AGENT, pair.agent)):
             found[speaker] += _told(detectors[speaker].feed(pcm, end_ns), speaker)
     for speaker, detector in detectors.items():
         found[speaker] += _told(detector.finish(audio.ns_at(audio.frames)), speaker)
@@ -84,7 +84,7 @@ def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge])
         for started in (True, False)
     }
     return [
-        _on_the_way_of(edge, ways[edge.started]) if edge.speaker is e.Speaker.USER else edge for edge in edges
+        _on_the_way_of(edge, ways[edge.started]) if edge.speaker is e.Party.USER else edge for edge in edges
     ]
 
 
@@ -105,7 +105,7 @@ def _at_ns(edge: e.SpeechEdge) -> int:
     return edge.at_ns
 
 
-def _told(edges: Iterable[SpeechEdge], speaker: e.Speaker) -> list[e.SpeechEdge]:
+def _told(edges: Iterable[SpeechEdge], speaker: e.Party) -> list[e.SpeechEdge]:
     return [
         e.SpeechEdge(at_ns=edge.at_ns, speaker=speaker, started=edge.started, method=edge.method)
         for edge in edges

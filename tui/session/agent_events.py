@@ -50,15 +50,15 @@ class AgentEvents:
             T.SPEECH_STARTED: lambda event: self._user_speech(e.SpeechPhase.STARTED),
             T.SPEECH_STOPPED: lambda event: self._user_speech(e.SpeechPhase.STOPPED),
             T.SPEECH_COMMITTED: lambda event: self._user_speech(e.SpeechPhase.COMMITTED),
-            T.SPEECH_HYPOTHESIS: lambda event: self._transcribed(e.Speaker.USER, event, final=False),
-            T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Speaker.USER, event, final=True),
+            T.SPEECH_HYPOTHESIS: lambda event: self._transcribed(e.Party.USER, event, final=False),
+            T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Party.USER, event, final=True),
             T.PLAY_STREAM_START: self._play_start,
             T.PLAY_STREAM_CHUNK: self._play_chunk,
             T.PLAY_STREAM_STOP: self._play_stop,
             T.PLAY_STREAM_DISCARDED: self._discarded,
             T.CLEAR: lambda event: self._interrupt(event.reason, True),
             T.MARK: lambda event: self._audio.playback.mark(event.text),
-            T.AGENT_TEXT: lambda event: self._transcribed(e.Speaker.AGENT, event, final=event.final),
+            T.AGENT_TEXT: lambda event: self._transcribed(e.Party.AGENT, event, final=event.final),
             T.USAGE: self._usage,
         }
         for event_type, handler in handlers.items():
@@ -74,14 +74,14 @@ class AgentEvents:
     def _user_speech(self, phase: e.SpeechPhase) -> None:
         self._journal.emit(e.UserSpeech(at_ns=self._journal.clock_ns(), phase=phase))
 
-    def _transcribed(self, speaker: e.Speaker, event: TelephonyEvent, *, final: bool) -> None:
+    def _transcribed(self, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> None:
         self._journal.emit(
             e.Transcribed(
                 at_ns=self._journal.clock_ns(),
                 speaker=speaker,
                 text=event.text,
                 final=final,
-                item=event.stream_id if speaker is e.Speaker.AGENT else "",
+                item=event.stream_id if speaker is e.Party.AGENT else "",
                 confidence=event.confidence,
             )
         )
@@ -95,7 +95,7 @@ class AgentEvents:
             e.ReplyStarted(at_ns=self._journal.clock_ns(), reply=reply, format=str(event.format))
         )
         if event.text:
-            self._transcribed(e.Speaker.AGENT, event, final=True)
+            self._transcribed(e.Party.AGENT, event, final=True)
         self._audio.playback.begin(reply, event.format)
 
     def _play_chunk(self, event: TelephonyEvent) -> None:

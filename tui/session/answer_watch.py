@@ -40,7 +40,7 @@ class AnswerWatch:
 
     def _silent_ms(self, now_ns: int) -> float | None:
         """For how long the agent has not been heard: whoever talks on has not fallen silent, but does not yield."""
-        heard_ns = self._journal.state.last_heard_ns(e.Speaker.AGENT, now_ns)
+        heard_ns = self._journal.state.last_heard_ns(e.Party.AGENT, now_ns)
         return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
 
     def _why_over(self, talked_on: bool) -> str:

@@ -138,7 +138,7 @@ class UserAudio:
             self._journal.emit(
                 e.SpeechEdge(
                     at_ns=edge.at_ns,
-                    speaker=e.Speaker.USER,
+                    speaker=e.Party.USER,
                     started=edge.started,
                     method=edge.method,
                     captured_ns=captured_ns,

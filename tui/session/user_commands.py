@@ -101,7 +101,7 @@ class UserCommands:
             self._send(messages)
             self._journal.emit(
                 e.Transcribed(
-                    at_ns=self._journal.clock_ns(), speaker=e.Speaker.USER, text=text, final=True, typed=True
+                    at_ns=self._journal.clock_ns(), speaker=e.Party.USER, text=text, final=True, typed=True
                 )
             )
         else:

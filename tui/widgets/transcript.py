@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import Speaker, Status, ToolChanged
+from tui.models.events import Party, Status, ToolChanged
 from tui.models.transcript import Entry, Heard, ToolUse, Utterance
 from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.text import numbers
@@ -270,7 +270,7 @@ def _mark(entry: Entry) -> str:
     match entry:
         case ToolUse(event=event):
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"
-        case Utterance(speaker=Speaker.USER) | Utterance(heard=Heard.HEARD):
+        case Utterance(speaker=Party.USER) | Utterance(heard=Heard.HEARD):
             return ""
         case Utterance(heard=Heard.CUT, heard_share=float(share)):
             mark = f"{entry.heard.value}, {share:.0%} heard"

@@ -128,13 +128,13 @@ def test_terms(text: str, numbers: list[int] | None) -> None:
 
 
 def test_words_are_looked_for_in_kind_and_summary() -> None:
-    log = log_of(message("playStream.chunk"), error("no playStream"), said(e.Speaker.USER, "playstream"))
+    log = log_of(message("playStream.chunk"), error("no playStream"), said(e.Party.USER, "playstream"))
     assert numbers_matching(log, "PLAYSTREAM") == [1, 2], "the text of what is not listed is not kept"
     assert numbers_matching(log, "/playStream$/") == [2]
 
 
 def test_a_transcript_is_found_in_the_messages_that_told_it() -> None:
-    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    user, agent = e.Party.USER, e.Party.AGENT
     log = log_of(
         said(user, "typed, before any message"),
         message("speech.hypothesis"),

@@ -70,7 +70,7 @@ _KINDS = st.sampled_from(
         delta("Hello"),
         delta("order number 5"),
         status(e.Status.IDLE, e.Status.CONNECTING),
-        said(e.Speaker.USER, "x"),
+        said(e.Party.USER, "x"),
         user_speaks(),
         e.KeysPressed(at_ns=0, digits="5"),
         reply(),

@@ -47,12 +47,12 @@ def test_any_other_row_ends_a_run() -> None:
 
 
 def test_what_restates_a_message_has_no_row_and_ends_no_run() -> None:
-    log = log_of(chunk(), said(e.Speaker.USER, "hi"), e.RoundTripMeasured(at_ns=0, round_trip_ms=1), chunk())
+    log = log_of(chunk(), said(e.Party.USER, "hi"), e.RoundTripMeasured(at_ns=0, round_trip_ms=1), chunk())
     assert len(log.events) == 4
     assert summaries(log) == ["2 × audio, 0.04 s"]
     assert log.members(0) == [0, 3]
     assert log.row_of(2) == 0, "the row before it stands for it"
-    assert log_of(said(e.Speaker.USER, "hi")).row_of(1) is None
+    assert log_of(said(e.Party.USER, "hi")).row_of(1) is None
 
 
 def test_a_new_session_empties_it_and_says_so() -> None:
@@ -76,7 +76,7 @@ def test_appending_is_told() -> None:
 def test_kinds_are_told_once_in_their_order() -> None:
     log = log_of(message("b"), message("a"), message("b", SENT), error())
     assert list(log.kinds()) == ["b", "a", "error"]
-    log.apply(said(e.Speaker.USER, "hello"))
+    log.apply(said(e.Party.USER, "hello"))
     assert list(log.kinds()) == ["b", "a", "error"], "what restates a message has no row to be found"
 
 

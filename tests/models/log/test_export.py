@@ -29,7 +29,7 @@ def call() -> EventLog:
         started(),
         message("hello", SENT, at_ms=1500, size_bytes=12),
         chunk(RECEIVED, at_ms=1600),
-        said(e.Speaker.USER, "hi"),
+        said(e.Party.USER, "hi"),
         error("it \x1b[31mbroke\u202e"),
         e.NoticeRaised(at_ns=0, text="=1+2"),
     )

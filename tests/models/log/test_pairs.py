@@ -126,7 +126,7 @@ def test_messages_that_cannot_be_read_have_no_partner(raw: bytes | None) -> None
 
 
 def test_events_of_our_own() -> None:
-    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    user, agent = e.Party.USER, e.Party.AGENT
     log = log_of(
         e.ToolChanged(at_ns=0, call="c", name="f"),
         e.PlaybackStarted(at_ns=0, reply="r"),

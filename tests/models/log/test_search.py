@@ -244,7 +244,7 @@ def test_errors_and_marks_are_found_as_anything_else() -> None:
 
 def test_going_from_turn_to_turn() -> None:
     view = view_of(
-        started(), user_speaks(), message("a"), message("b"), reply(), user_speaks(), said(e.Speaker.USER, "x"),
+        started(), user_speaks(), message("a"), message("b"), reply(), user_speaks(), said(e.Party.USER, "x"),
         message("c"), reply(), user_speaks(),
     )  # fmt: skip
     assert [view.log.row_of(number) for number in (1, 3, 4, 8)] == [0, 1, 2, 3]
@@ -254,7 +254,7 @@ def test_going_from_turn_to_turn() -> None:
 
 def test_going_to_a_time_or_a_number() -> None:
     view = view_of(
-        started(), message(at_ms=1000), said(e.Speaker.USER, "x"), chunk(at_ms=2000), chunk(at_ms=2020)
+        started(), message(at_ms=1000), said(e.Party.USER, "x"), chunk(at_ms=2000), chunk(at_ms=2020)
     )
     assert [at_time(view, seconds) for seconds in (-1, 0, 0.5, 1, 1.001, 99)] == [0, 0, 1, 1, 2, 2]
     assert [at_number(view, number) for number in (0, 1, 2, 3, 4, 5, 6)] == [0, 0, 1, 2, 2, 2, 2]

@@ -257,6 +257,6 @@ def test_marks_in_a_filter_are_looked_for_in_order() -> None:
 
 
 def test_what_has_no_row_has_no_line() -> None:
-    view = view_of(said(e.Speaker.USER, "hi"), message("a"), filter_="dir:own or a")
+    view = view_of(said(e.Party.USER, "hi"), message("a"), filter_="dir:own or a")
     assert shown(view) == ["0"]
     assert view.position_of_event(1) is None

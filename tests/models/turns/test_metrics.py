@@ -15,7 +15,7 @@ def fold(*events: e.SessionEvent) -> SessionMetrics:
 
 
 def user_edge(at_ms: float, *, begins: bool) -> e.SpeechEdge:
-    return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Speaker.USER, started=begins, method="silero")
+    return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Party.USER, started=begins, method="silero")
 
 
 def heard(at_ms: float) -> e.PlaybackStarted:
@@ -106,7 +106,7 @@ def test_errors_findings_and_interruptions_are_counted() -> None:
 
 def test_a_typed_turn_is_answered_and_its_answer_is_no_greeting() -> None:
     active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
-    typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Speaker.USER, text="hi", final=True, typed=True)
+    typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Party.USER, text="hi", final=True, typed=True)
     metrics = fold(active, typed, heard(1700))
     assert metrics.greeting_latency_ms is None
     assert metrics.response_latencies_ms == [700]

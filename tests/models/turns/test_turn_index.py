@@ -8,7 +8,7 @@ from tui.models import events as e
 from tui.models.turns.turn_index import TurnIndex
 
 
-def edge(speaker: e.Speaker, started: bool = True, at_ns: int = 0) -> e.SpeechEdge:
+def edge(speaker: e.Party, started: bool = True, at_ns: int = 0) -> e.SpeechEdge:
     return e.SpeechEdge(at_ns=at_ns, speaker=speaker, started=started, method="energy")
 
 
@@ -33,19 +33,19 @@ def test_a_turn_ends_when_the_user_speaks_after_an_answer() -> None:
 
 
 def test_speech_that_is_told_twice_or_goes_on_is_one_turn() -> None:
-    user = e.Speaker.USER
+    user = e.Party.USER
     events = (user_speaks(), edge(user), edge(user, started=False), edge(user), user_speaks())
     assert turns_of(*events) == [1] * 5
 
 
 def test_agent_speech_that_was_only_heard_is_an_answer_too() -> None:
-    assert turns_of(user_speaks(), edge(e.Speaker.AGENT), edge(e.Speaker.USER)) == [1, 1, 2]
+    assert turns_of(user_speaks(), edge(e.Party.AGENT), edge(e.Party.USER)) == [1, 1, 2]
     assert turns_of(user_speaks(), e.PlaybackStarted(at_ns=0, reply="r"), user_speaks()) == [1, 1, 2]
-    assert turns_of(user_speaks(), edge(e.Speaker.AGENT, started=False), user_speaks()) == [1, 1, 1]
+    assert turns_of(user_speaks(), edge(e.Party.AGENT, started=False), user_speaks()) == [1, 1, 1]
 
 
 def test_a_sound_of_the_agent_that_is_told_after_the_turn_began_and_was_before_it_answers_nothing() -> None:
-    user, agent = e.Speaker.USER, e.Speaker.AGENT
+    user, agent = e.Party.USER, e.Party.AGENT
     greeting = (e.PlaybackStarted(at_ns=500, reply="r"), edge(user, at_ns=800), edge(agent, at_ns=510))
     assert turns_of(*greeting, user_speaks()) == [0, 1, 1, 1]
     assert turns_of(*greeting, edge(agent, at_ns=900), user_speaks()) == [0, 1, 1, 1, 2]

@@ -9,7 +9,7 @@ from tui.models import events as e
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.models.turns.turns import BargeIn, BargeInKind, DeadAir, Percentiles, percentiles_of
 
-USER, AGENT = e.Speaker.USER, e.Speaker.AGENT
+USER, AGENT = e.Party.USER, e.Party.AGENT
 
 
 def at(ms: float) -> int:
@@ -32,7 +32,7 @@ def ended(at_ms: float) -> e.StatusChanged:
 
 
 def edge(
-    speaker: e.Speaker,
+    speaker: e.Party,
     started: bool,
     at_ms: float,
     captured_ms: float | None = None,

@@ -48,6 +48,6 @@ class HeardSpeech:
 
 def _told(edges: list[SpeechEdge]) -> list[e.SpeechEdge]:
     return [
-        e.SpeechEdge(at_ns=edge.at_ns, speaker=e.Speaker.AGENT, started=edge.started, method=edge.method)
+        e.SpeechEdge(at_ns=edge.at_ns, speaker=e.Party.AGENT, started=edge.started, method=edge.method)
         for edge in edges
     ]

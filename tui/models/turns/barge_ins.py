@@ -65,9 +65,9 @@ class BargeInFold:
                 self._unspoken_ns = event.at_ns
             case e.UserSpeech(phase=e.SpeechPhase.STARTED):
                 self._signal_ns = event.at_ns
-            case e.SpeechEdge(speaker=e.Speaker.USER, started=True):
+            case e.SpeechEdge(speaker=e.Party.USER, started=True):
                 self._onset(event, turn)
-            case e.SpeechEdge(speaker=e.Speaker.USER):
+            case e.SpeechEdge(speaker=e.Party.USER):
                 self._speaking = False
             case e.Flushed(by_agent=True):
                 self._flushed(event, turn)

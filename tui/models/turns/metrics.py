@@ -19,12 +19,12 @@ from tui.models.events import (
     Loss,
     LossCounted,
     MessageLogged,
+    Party,
     PlaybackEnded,
     PlaybackStarted,
     RoundTripMeasured,
     SendingMeasured,
     SessionEvent,
-    Speaker,
     SpeechEdge,
     Status,
     StatusChanged,
@@ -152,7 +152,7 @@ class MetricsFold:
             told = True
         return counted or told or isinstance(event, TOLD_OF_TURNS)
 
-    def last_heard_ns(self, speaker: Speaker, now_ns: int) -> int | None:
+    def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
         """When they were heard last: now, while they are; None: never yet."""
         return self._talk.last_heard_ns(speaker, now_ns)
 
@@ -201,6 +201,6 @@ class MetricsFold:
 
     def _tell_talk(self) -> None:
         m, talk = self.metrics, self._talk
-        m.user_talk_ms = talk.talk_ms.get(Speaker.USER)
-        m.agent_talk_ms = talk.talk_ms.get(Speaker.AGENT)
+        m.user_talk_ms = talk.talk_ms.get(Party.USER)
+        m.agent_talk_ms = talk.talk_ms.get(Party.AGENT)
         m.overlap_ms, m.dead_air = talk.overlap_ms, talk.dead_air

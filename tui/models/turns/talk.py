@@ -24,12 +24,12 @@ class TalkFold:
     """Folds the edges of speech on both tracks, which are told some time after they happened."""
 
     def __init__(self) -> None:
-        self.talk_ms: dict[e.Speaker, float] = {}
+        self.talk_ms: dict[e.Party, float] = {}
         self.overlap_ms: float | None = None
         self.dead_air: list[DeadAir] = []
-        self._open: dict[e.Speaker, int] = {}
-        self._spoken: dict[e.Speaker, deque[Stretch]] = {
-            speaker: deque(maxlen=_KEPT_STRETCHES) for speaker in e.Speaker
+        self._open: dict[e.Party, int] = {}
+        self._spoken: dict[e.Party, deque[Stretch]] = {
+            speaker: deque(maxlen=_KEPT_STRETCHES) for speaker in e.Party
         }
         self._quiet_since_ns: int | None = None
 
@@ -49,7 +49,7 @@ class TalkFold:
                 pass
         return False
 
-    def last_heard_ns(self, speaker: e.Speaker, now_ns: int) -> int | None:
+    def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
         """When they were heard last: now, while they are; None: never yet."""
         if speaker in self._open:
             return now_ns
@@ -68,8 +68,8 @@ class TalkFold:
         self.dead_air.append(DeadAir(since_ns, (until_ns - since_ns) / _NS_PER_MS))
         return True
 
-    def _end(self, speaker: e.Speaker, at_ns: int) -> None:
-        other = e.Speaker.AGENT if speaker is e.Speaker.USER else e.Speaker.USER
+    def _end(self, speaker: e.Party, at_ns: int) -> None:
+        other = e.Party.AGENT if speaker is e.Party.USER else e.Party.USER
         stretch = Stretch(self._open.pop(speaker), at_ns)
         self._spoken[speaker].append(stretch)
         self.talk_ms[speaker] = self.talk_ms.get(speaker, 0.0) + _length_ns(stretch) / _NS_PER_MS

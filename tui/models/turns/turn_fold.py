@@ -74,9 +74,9 @@ class TurnFold:
                 self._begin(event, number=0)
             case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR) if self._now:
                 self._explain(self._now)
-            case e.SpeechEdge(speaker=e.Speaker.USER):
+            case e.SpeechEdge(speaker=e.Party.USER):
                 self._user_edge(event)
-            case e.SpeechEdge(speaker=e.Speaker.AGENT):
+            case e.SpeechEdge(speaker=e.Party.AGENT):
                 self._agent_edge(event)
             case e.Transcribed():
                 self._transcribed(event)
@@ -136,7 +136,7 @@ class TurnFold:
         self._measure(measured)
 
     def _transcribed(self, event: e.Transcribed) -> None:
-        if event.speaker is e.Speaker.AGENT:
+        if event.speaker is e.Party.AGENT:
             measured = self._of_reply.get(event.item, self._now)
             if measured and event.final:
                 measured.turn.agent_text = _joined(measured.turn.agent_text, event.text)
@@ -154,7 +154,7 @@ class TurnFold:
         turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
         turn.method = method
         measured.end = e.SpeechEdge(
-            at_ns=at_ns, speaker=e.Speaker.USER, started=False, method=method, sent_ns=at_ns
+            at_ns=at_ns, speaker=e.Party.USER, started=False, method=method, sent_ns=at_ns
         )
         self._measure(measured)
 

@@ -12,10 +12,10 @@ from bisect import bisect_right
 
 from tui.models.events import (
     KeysPressed,
+    Party,
     PlaybackStarted,
     ReplyStarted,
     SessionEvent,
-    Speaker,
     SpeechEdge,
     SpeechPhase,
     Transcribed,
@@ -36,7 +36,7 @@ class TurnBoundary:
         match event:
             case (
                 UserSpeech(phase=SpeechPhase.STARTED)
-                | SpeechEdge(speaker=Speaker.USER, started=True)
+                | SpeechEdge(speaker=Party.USER, started=True)
                 | Transcribed(typed=True)
                 | KeysPressed()
             ):
@@ -46,7 +46,7 @@ class TurnBoundary:
                 return begins
             case ReplyStarted() | PlaybackStarted():
                 self._answered = True
-            case SpeechEdge(speaker=Speaker.AGENT, started=True) if event.at_ns >= self._began_ns:
+            case SpeechEdge(speaker=Party.AGENT, started=True) if event.at_ns >= self._began_ns:
                 self._answered = True
         return False
 
