@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.made_up import MIXES, arriving, of_its_own
 from benchmarks.measuring import best, resident_bytes
 from tui.models.filter.language import parse
-from tui.models.filter.patterns import Words
+from tui.models.filter.patterns import Phrase
 from tui.models.filter.terms import Filter
 from tui.models.log.event_log import EventLog
 from tui.models.log.export import Export, ExportFormat, everything
@@ -150,7 +150,7 @@ def main() -> None:
     row("search of all summaries, no match", *timed(lambda view: find(view, nothing, 0), few, many), "1 s")
     row("next match nearby", *timed(lambda view: find(view, near, 10), few, many), "")
     raw = b'{"type":"activities","text":"' + b"some words of a message " * 8 + b'"}'
-    search = RawSearch(many, Words("nothing like it"), 0, lambda event: raw)
+    search = RawSearch(many, Phrase("nothing like it"), 0, lambda event: raw)
     longest, began = 0.0, perf_counter()
     while not search.done:
         longest = max(longest, best(lambda: search.step(BUDGET_MS), 1))

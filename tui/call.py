@@ -14,7 +14,7 @@ from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.exit_code import ExitCode
-from tui.models.log.describe import UNLISTED, Level, describe
+from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
 from tui.models.sound.capture import line_of
 from tui.models.target import Target
@@ -290,7 +290,7 @@ class Printer:
 def event_line(event: e.SessionEvent, began_ns: int) -> str:
     """An event as a printed line."""
     described = describe(event)
-    mark = "" if described.level is Level.PLAIN else f"{described.level} "
+    mark = "" if described.level is Severity.PLAIN else f"{described.level} "
     seconds = (event.at_ns - began_ns) / 1e9
     words = f"{one_line(described.kind)}  {one_line(described.summary, 160)}"
     return f"{seconds:+9.3f} {described.arrow} {mark}{words}"

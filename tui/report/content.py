@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tui.models import events as e
-from tui.models.log.describe import Level, describe
+from tui.models.log.describe import Severity, describe
 from tui.models.log.event_log import EventLog, Row
 from tui.models.transcript import ToolUse, Transcript, Utterance
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
@@ -37,7 +37,7 @@ class EventRow(msgspec.Struct, array_like=True, frozen=True):
     """The message as it was on the wire, or the event."""
 
 
-class Mark(msgspec.Struct, array_like=True, frozen=True):
+class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
     """Something to be seen at its place in time."""
 
     seconds: float
@@ -65,7 +65,7 @@ class Content(msgspec.Struct):
     ended_ns: int
     problems: list[str]
     rows: list[EventRow]
-    marks: list[Mark]
+    marks: list[TimelineMark]
     transcript: list[Spoken]
     wrong: list[e.ErrorRaised | e.FindingRaised]
     losses: list[e.LossCounted]
@@ -131,7 +131,7 @@ class _Placed:
                 self.marked.append(event)
 
 
-def _marks(placed: _Placed, content: Content) -> Iterator[Mark]:
+def _marks(placed: _Placed, content: Content) -> Iterator[TimelineMark]:
     open_tools: dict[tuple[str, str], e.ToolChanged] = {}
     for event in placed.marked:
         at_s = content.seconds(event.at_ns)
@@ -141,22 +141,22 @@ def _marks(placed: _Placed, content: Content) -> Iterator[Mark]:
                 open_tools[event.call, event.name] = event
             case e.ToolChanged():
                 began = open_tools.pop((event.call, event.name), event)
-                yield Mark(content.seconds(began.at_ns), at_s, "tool", text)
+                yield TimelineMark(content.seconds(began.at_ns), at_s, "tool", text)
             case e.ErrorRaised():
-                yield Mark(at_s, None, "error", text)
+                yield TimelineMark(at_s, None, "error", text)
             case e.FindingRaised():
-                yield Mark(at_s, None, "finding", text)
+                yield TimelineMark(at_s, None, "finding", text)
             case e.LossCounted():
-                yield Mark(at_s, None, "loss", text)
+                yield TimelineMark(at_s, None, "loss", text)
             case e.ConditionChanged(active=True):
-                yield Mark(at_s, None, "condition", text)
+                yield TimelineMark(at_s, None, "condition", text)
     for began in open_tools.values():
         text = one_line(describe(began).summary, _SUMMARY_CHARS)
-        yield Mark(content.seconds(began.at_ns), None, "tool", f"{text} never ended")
+        yield TimelineMark(content.seconds(began.at_ns), None, "tool", f"{text} never ended")
     for barge_in in content.metrics.barge_ins:
         if barge_in.at_ns is not None:
             silence = "" if barge_in.silence_ms is None else f", silence after {barge_in.silence_ms:.0f} ms"
-            yield Mark(
+            yield TimelineMark(
                 content.seconds(barge_in.at_ns), None, "barge-in", f"barge-in {barge_in.kind}{silence}"
             )
 
@@ -172,7 +172,7 @@ def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:
             seconds=round(log.seconds(row.first), 6),
             number=log.events.numbers[row.first],
             arrow=arrow,
-            level="" if shape.level is Level.PLAIN else shape.level.value,
+            level="" if shape.level is Severity.PLAIN else shape.level.value,
             kind=one_line(shape.kind, 80),
             summary=one_line(log.summary(row), _SUMMARY_CHARS),
             detail=detail,

@@ -14,9 +14,9 @@ from tui.audio.peaks import outline_of
 from tui.audio.wav import WavFile
 from tui.models.turns.turns import Turn
 from tui.report import sections
-from tui.report.content import Content, EventRow, Mark, read_content
+from tui.report.content import Content, EventRow, TimelineMark, read_content
 from tui.report.markup import text
-from tui.report.sound import Sound, sound_of
+from tui.report.sound import ReportAudio, sound_of
 from tui.saving.reading import SavedSession
 from tui.saving.saved_audio import SavedAudio
 from tui.text.json_text import json_of
@@ -42,7 +42,7 @@ class PageData(msgspec.Struct):
 
     length_s: float
     turns: list[PageTurn]
-    marks: list[Mark]
+    marks: list[TimelineMark]
     rows: list[EventRow]
     starts_s: float = 0.0
     """Of the first sample."""
@@ -62,7 +62,7 @@ def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
 
 def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = True) -> bytes:
     """The page of what was read of a session; see `render`."""
-    sound = sound_of(audio) if with_audio and audio and audio.frames else Sound("", b"")
+    sound = sound_of(audio) if with_audio and audio and audio.frames else ReportAudio("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {
         "title": text(one_line(f"{content.record.title or 'Session'} {content.record.started_utc}", 200)),

@@ -14,7 +14,7 @@ _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 _FRAMES_AT_ONCE = 48_000
 
 
-class Sound(NamedTuple):
+class ReportAudio(NamedTuple):
     """Both tracks as a file."""
 
     kind: str
@@ -22,11 +22,11 @@ class Sound(NamedTuple):
     content: bytes
 
 
-def sound_of(audio: SavedAudio) -> Sound:
+def sound_of(audio: SavedAudio) -> ReportAudio:
     """The tracks, the user left and the agent right. A tenth the size as Opus, every sample kept as WAV."""
     if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
-        return Sound("audio/ogg", _opus(audio))
-    return Sound("audio/wav", audio.wav())
+        return ReportAudio("audio/ogg", _opus(audio))
+    return ReportAudio("audio/wav", audio.wav())
 
 
 def _opus(audio: SavedAudio) -> bytes:

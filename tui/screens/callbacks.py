@@ -15,7 +15,7 @@ from textual.widgets import Static
 from tui.bridge import Bridge
 from tui.screens.actions import CALLBACKS, bindings
 from tui.text.visible import one_line
-from tui.widgets.callback_rows import FIGURES, LAST_ERROR, SLOW_MS, CallbackRows, Column, Row
+from tui.widgets.callback_rows import FIGURES, LAST_ERROR, SLOW_MS, CallbackRow, CallbackRows, Column
 from tui.widgets.callback_table import CallbackHeader, CallbackTable, table_places
 from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
@@ -107,7 +107,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         row = self.rows.current
         self._detail.update(Content() if row is None else self._full(row), layout=False)
 
-    def _full(self, row: Row) -> Content:
+    def _full(self, row: CallbackRow) -> Content:
         """The row under the cursor with what there was no room for."""
         shown = {place.column for place in table_places(self.size.width)}
         names = " · ".join(one_line(name, 100) for name in row.key)

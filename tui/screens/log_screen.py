@@ -20,7 +20,7 @@ from tui.models.log.search import (
     ERRORS,
     MARKED,
     Found,
-    Place,
+    MatchNumber,
     RawSearch,
     at_number,
     at_time,
@@ -30,7 +30,7 @@ from tui.models.log.search import (
     placing,
     search_pattern,
 )
-from tui.models.log.view import Line
+from tui.models.log.view import ViewLine
 from tui.screens.styled_once import StyledOnce
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.question import Question
@@ -51,7 +51,7 @@ class LogScreen(StyledOnce, Screen[None]):
         self.log_pane = EventLogPane(bridge, id="log")
         self._pairs = Pairs(bridge.log, bridge.raw_message)
         self._line_search: Iterator[Found | None] | None = None
-        self._count: Iterator[Place | None] | None = None
+        self._count: Iterator[MatchNumber | None] | None = None
         """Of the matches, after one was found."""
         self._raw_search: RawSearch | None = None
 
@@ -96,7 +96,7 @@ class LogScreen(StyledOnce, Screen[None]):
         )
         await self._ask(question, str(before))
 
-    def _filter(self, text: str, anchor: Line | None = None) -> str:
+    def _filter(self, text: str, anchor: ViewLine | None = None) -> str:
         try:
             wanted = parse(text)
         except FilterError as error:
@@ -110,7 +110,7 @@ class LogScreen(StyledOnce, Screen[None]):
         """No longer filter."""
         self._filter("", self.log_pane.place)
 
-    def _restore_filter(self, before: Filter, anchor: Line | None) -> None:
+    def _restore_filter(self, before: Filter, anchor: ViewLine | None) -> None:
         if before != self.log_pane.view.filter:
             self.log_pane.set_filter(before, anchor)
             self.offer_actions()
@@ -190,7 +190,7 @@ class LogScreen(StyledOnce, Screen[None]):
                 return
         self._line_search = None
 
-    def _count_matches(self, count: Iterator[Place | None]) -> None:
+    def _count_matches(self, count: Iterator[MatchNumber | None]) -> None:
         """Say beside what was found which of how many it is, as soon as that is known."""
         pane, deadline = self.log_pane, perf_counter() + SEARCH_BUDGET_MS / 1000
         for place in count:
@@ -310,7 +310,7 @@ class LogScreen(StyledOnce, Screen[None]):
             Question("Note", "enter keeps it, empty takes it away", partial(self._note, line)), before
         )
 
-    def _note(self, line: Line, text: str) -> str:
+    def _note(self, line: ViewLine, text: str) -> str:
         if line.event < len(self.bridge.log.events):
             self.log_pane.annotate(line, text)
         return ""

@@ -15,7 +15,7 @@ SLOW_MS = 5.0
 MAX_TEXT = 200
 
 
-class Row(NamedTuple):
+class CallbackRow(NamedTuple):
     """One callback under one event in one process."""
 
     process: str
@@ -41,8 +41,8 @@ class Column:
     """A figure or a text of each row."""
 
     title: str
-    value: Callable[[Row], Sortable]
-    text: Callable[[Row], str]
+    value: Callable[[CallbackRow], Sortable]
+    text: Callable[[CallbackRow], str]
     is_text: bool = False
 
     @property
@@ -51,8 +51,8 @@ class Column:
         return not self.is_text
 
 
-def _named(title: str, get: Callable[[Row], str | None], blank: str = "") -> Column:
-    def value(row: Row) -> Sortable:
+def _named(title: str, get: Callable[[CallbackRow], str | None], blank: str = "") -> Column:
+    def value(row: CallbackRow) -> Sortable:
         text = get(row)
         return None if text is None else (0.0, text.casefold())
 
@@ -62,14 +62,14 @@ def _named(title: str, get: Callable[[Row], str | None], blank: str = "") -> Col
 def _counted(title: str, get: Callable[[CallbackStats], int]) -> Column:
     """Nothing is known of a callback that was not called while it was measured."""
 
-    def value(row: Row) -> Sortable:
+    def value(row: CallbackRow) -> Sortable:
         return (float(get(row.stats)), "") if row.stats.calls else None
 
     return Column(title, value, lambda row: numbers.count(get(row.stats)) if row.stats.calls else "–")
 
 
 def _timed(title: str, get: Callable[[CallbackStats], float | None]) -> Column:
-    def value(row: Row) -> Sortable:
+    def value(row: CallbackRow) -> Sortable:
         time = get(row.stats)
         return None if time is None else (time, "")
 
@@ -102,14 +102,14 @@ _CELLS = {PROCESS: 9, CALLS: 7, ERRORS: 8, MEAN: 6, P50: 6, P99: 6, MAX: 6}
 _NARROW, _WIDE = 74, 112
 
 
-class Place(NamedTuple):
+class ColumnPlace(NamedTuple):
     """A column and the cells it has."""
 
     column: Column
     cells: int
 
 
-def places(width: int) -> list[Place]:
+def places(width: int) -> list[ColumnPlace]:
     """The columns there is room for in a line of that width."""
     left_out = {LAST_ERROR} if width < _WIDE else set()
     if width < _NARROW:
@@ -119,27 +119,27 @@ def places(width: int) -> list[Place]:
     event = rest // (4 if LAST_ERROR in shown else 3)
     error = rest // 3 if LAST_ERROR in shown else 0
     cells = {**_CELLS, EVENT: event, LAST_ERROR: error, CALLBACK: rest - event - error}
-    return [Place(column, cells[column]) for column in shown]
+    return [ColumnPlace(column, cells[column]) for column in shown]
 
 
 class CallbackRows:
     """The rows in the order asked for. The cursor stays with its callback wherever that goes."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[CallbackRow] = []
         self.column = P99
         self.descending = True
         self.cursor = 0
         self._picked: tuple[str, str, str] | None = None
 
     @property
-    def current(self) -> Row | None:
+    def current(self) -> CallbackRow | None:
         """The row under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
         """What was measured by now."""
-        self.rows = [Row(process, measured) for process, measured in stats]
+        self.rows = [CallbackRow(process, measured) for process, measured in stats]
         self._order()
 
     def sort(self, column: Column) -> None:

@@ -13,7 +13,17 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.callbacks import CallbackStats
-from tui.widgets.callback_rows import CALLBACK, ERRORS, MAX, P99, CallbackRows, Column, Place, Row, places
+from tui.widgets.callback_rows import (
+    CALLBACK,
+    ERRORS,
+    MAX,
+    P99,
+    CallbackRow,
+    CallbackRows,
+    Column,
+    ColumnPlace,
+    places,
+)
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.lines import LineView, line_of
 from tui.widgets.wrap import fit
@@ -68,7 +78,7 @@ class CallbackHeader(Widget):
                 self.post_message(self.Chosen(place.column))
                 break
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[ColumnPlace]:
         return table_places(self.size.width)
 
 
@@ -152,18 +162,18 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         self.post_message(self.Highlighted())
 
 
-def table_places(width: int) -> list[Place]:
+def table_places(width: int) -> list[ColumnPlace]:
     """The columns of header and table alike, beside the cursor's mark and the scrollbar."""
     return places(width - _MARK_CELLS - 1)
 
 
-def _cell(text: str, place: Place) -> str:
+def _cell(text: str, place: ColumnPlace) -> str:
     if place.column.is_text:
         return fit(text, place.cells - 1) + " "
     return " " * (place.cells - 1 - cell_len(text)) + text + " "
 
 
-def _look(row: Row, column: Column) -> str:
+def _look(row: CallbackRow, column: Column) -> str:
     if column is ERRORS and row.stats.errors:
         return "failed"
     if row.slow and column in (CALLBACK, P99, MAX):

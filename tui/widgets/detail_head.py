@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tui.models.events import MessageLogged
 from tui.models.log.describe import describe
 from tui.models.log.event_log import EventLog, Row
-from tui.models.message.audio import MAX_PLAYED_S, Sound
+from tui.models.message.audio import MAX_PLAYED_S, MessageAudio
 from tui.text import numbers
 from tui.text.visible import one_line
 
@@ -35,7 +35,7 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
         yield f"the newest of {row.count:,} in a row, {row.audio_ms / 1000:.2f} s, {row.size_bytes:,} bytes"
 
 
-def audio_line(sound: Sound | None, row: Row) -> str:
+def audio_line(sound: MessageAudio | None, row: Row) -> str:
     """Format, level, whether it is clipped, and the key that plays it; how long it is stands above."""
     if sound is None:
         return "audio: not kept, or not where this protocol has it"

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 
 from tui.models.events import SessionStarted
 from tui.models.filter.patterns import Pattern, Span
-from tui.models.log.describe import Level, describe
-from tui.models.log.view import EventView, Line
+from tui.models.log.describe import Severity, describe
+from tui.models.log.view import EventView, ViewLine
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.wrap import fit
@@ -24,14 +24,14 @@ BACK_DATED = "↶"
 _TIME_CELLS, _DAYTIME_CELLS, _DELTA_CELLS, _SIZE_CELLS = 10, 13, 9, 5
 """Both times with the mark beside them."""
 _ARROW_STYLES = {"→": "event-log--sent", "←": "event-log--received"}
-_LEVEL_STYLES = {Level.WARNING: "event-log--warning", Level.ERROR: "event-log--error"}
+_LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-log--error"}
 Pieces = list[tuple[str, str]]
 
 
 class Look(NamedTuple):
     """What the look of a line depends on, beside its place and the width: all of it is in the cache's key."""
 
-    line: Line
+    line: ViewLine
     marked: bool
     note: str
     opened: bool
@@ -114,7 +114,7 @@ def _highlighted(text: str, style: str, spans: list[Span]) -> Pieces:
     return [*parts, (text[at:], style)]
 
 
-def _time(view: EventView, line: Line, absolute: bool) -> str:
+def _time(view: EventView, line: ViewLine, absolute: bool) -> str:
     events = view.log.events
     at_ns, start_ns = events.at_ns[line.first], events.at_ns[0]
     begin = events[0] if absolute else None

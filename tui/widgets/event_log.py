@@ -18,7 +18,7 @@ from tui.models.filter.completion import meant
 from tui.models.filter.patterns import Pattern
 from tui.models.filter.terms import Everything, Filter
 from tui.models.log.event_log import Row
-from tui.models.log.view import EventView, Line
+from tui.models.log.view import EventView, ViewLine
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.event_lines import look_at, pieces
@@ -105,7 +105,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         """Times of day instead of times since the session's start."""
         self._cursor = 0
         self._cursor_follows = True
-        self._anchor: Line | None = None
+        self._anchor: ViewLine | None = None
         """Where the cursor wants to be while a filter is still finding rows."""
 
     @property
@@ -118,7 +118,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return len(self.view)
 
     @property
-    def line(self) -> Line | None:
+    def line(self) -> ViewLine | None:
         """What the cursor is on."""
         return self._line_at(self._cursor)
 
@@ -192,11 +192,11 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
                 self._show_cursor(centre=True)
 
     @property
-    def place(self) -> Line | None:
+    def place(self) -> ViewLine | None:
         """What the cursor is on, or wants to be; None while it follows the end."""
         return None if self.following and self._cursor_follows else self._anchor or self.line
 
-    def set_filter(self, wanted: Filter, anchor: Line | None = None) -> None:
+    def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
         """Show only what this lets through, with the cursor on the anchor or near it; otherwise where it is."""
         anchor = anchor or self.place
         self.view.set_filter(wanted)
@@ -238,7 +238,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
                 marked = self.view.toggle_mark(line)
         return marked
 
-    def annotate(self, line: Line, text: str) -> None:
+    def annotate(self, line: ViewLine, text: str) -> None:
         """Write a note on a line."""
         with self.in_place():
             self.view.annotate(line, text)
@@ -334,7 +334,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             return ""
         return "event-log--cursor" if self.has_focus else "event-log--cursor-blurred"
 
-    def _line_at(self, position: int) -> Line | None:
+    def _line_at(self, position: int) -> ViewLine | None:
         return self.view.line(position) if 0 <= position < len(self.view) else None
 
     def _show_cursor(self, *, centre: bool = False) -> None:

@@ -23,7 +23,7 @@ _ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
 _LABEL_CELLS, _VALUE_CELLS = 6, 8
 
 
-class LevelMeter(Widget):
+class TrackMeter(Widget):
     """One track: name, bar with peak, value."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -37,7 +37,7 @@ class LevelMeter(Widget):
         "meter--clip",
     }
     DEFAULT_CSS = """
-    LevelMeter {
+    TrackMeter {
         height: 1;
         width: 1fr;
         .meter--label { color: $foreground-muted; }
@@ -116,13 +116,13 @@ class Meters(Horizontal):
     """User and agent, side by side."""
 
     DEFAULT_CSS = """
-    Meters { height: 1; padding: 0 1; LevelMeter { margin: 0 2 0 0; } }
+    Meters { height: 1; padding: 0 1; TrackMeter { margin: 0 2 0 0; } }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.user = LevelMeter("user")
-        self.agent = LevelMeter("agent")
+        self.user = TrackMeter("user")
+        self.agent = TrackMeter("agent")
 
     def compose(self) -> ComposeResult:
         """The two."""

@@ -31,7 +31,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _USER, _AGENT = 0, 1
 
 
-class Mark(NamedTuple):
+class WaveformMark(NamedTuple):
     """Something that happened, on the line between the tracks."""
 
     at_ns: int
@@ -176,17 +176,17 @@ class WaveformStrip(ModelPanel, Widget):
             (label.ljust(LABEL_CELLS), self._look("waveform--label")), *self._with_playhead(cells, over=LINE)
         )
 
-    def _happened(self) -> Iterable[Mark]:
+    def _happened(self) -> Iterable[WaveformMark]:
         """What is to be marked; where two meet, the first is seen."""
         for at_ns in self._errors:
-            yield Mark(at_ns, ERROR, "error")
+            yield WaveformMark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics
         for barge_in in metrics.barge_ins:
             if barge_in.at_ns is not None and barge_in.kind is not BargeInKind.FALSE:
-                yield Mark(barge_in.at_ns, BARGE_IN, "barge-in")
+                yield WaveformMark(barge_in.at_ns, BARGE_IN, "barge-in")
         for turn in metrics.turns:
             if turn.number and turn.began_ns is not None:
-                yield Mark(turn.began_ns, str(turn.number), "turn")
+                yield WaveformMark(turn.began_ns, str(turn.number), "turn")
 
     def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
         """With the playhead over these glyphs, and behind the others."""

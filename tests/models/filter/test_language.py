@@ -24,8 +24,20 @@ from tui.models.filter import language as event_filter
 from tui.models.filter.completion import completions, meant
 from tui.models.filter.fields import FIELDS, WORDS, FilterError
 from tui.models.filter.language import help_text, parse
-from tui.models.filter.patterns import Regex, Words
-from tui.models.filter.terms import And, Context, Everything, Filter, Kind, Not, Or, Size, Text, Time, Way
+from tui.models.filter.patterns import Phrase, Regex
+from tui.models.filter.terms import (
+    And,
+    Context,
+    DirectionTerm,
+    Everything,
+    Filter,
+    Kind,
+    Not,
+    Or,
+    Size,
+    Text,
+    Time,
+)
 from tui.models.log.marks import Marks
 
 LOG = log_of(
@@ -221,8 +233,8 @@ def test_a_filter_prints_as_it_is_read(filter_: Filter) -> None:
 
 @given(st.text(min_size=1), st.booleans())
 def test_quoted_texts_and_expressions_print_as_they_are_read(text: str, ignore_case: bool) -> None:
-    assert parse(str(Text(Words(text)))) == Text(Words(text))
-    assert parse(str(Kind(Words(text)))) == Kind(Words(text))
+    assert parse(str(Text(Phrase(text)))) == Text(Phrase(text))
+    assert parse(str(Kind(Phrase(text)))) == Kind(Phrase(text))
     expression = Text(Regex(re.escape(text), ignore_case))
     assert numbers_matching(LOG, parse(str(expression))) == numbers_matching(LOG, expression)
 
@@ -246,10 +258,10 @@ def test_shorthands_print_in_full() -> None:
 
 
 def test_and_binds_closer_than_or() -> None:
-    a, b, c = (Text(Words(word)) for word in "abc")
+    a, b, c = (Text(Phrase(word)) for word in "abc")
     assert parse("a b or not c") == Or((And((a, b)), Not(c)))
     assert parse("") == Everything()
-    assert parse("> size=1 after:1") == And((Way(SENT), Size("=", 1), Time(1000 * MS, None)))
+    assert parse("> size=1 after:1") == And((DirectionTerm(SENT), Size("=", 1), Time(1000 * MS, None)))
 
 
 @given(event_lists(), FILTERS)
@@ -363,7 +375,7 @@ def test_completed_kinds_can_be_read() -> None:
     for text in found:
         kind = parse(text)
         assert isinstance(kind, Kind)
-        assert isinstance(kind.pattern, Words)
+        assert isinstance(kind.pattern, Phrase)
         assert kind.pattern.text in KINDS
 
 
@@ -372,8 +384,8 @@ def test_completions_are_not_endless() -> None:
 
 
 def test_matches_can_be_highlighted() -> None:
-    assert Words("an").spans("banana AN") == [(1, 3), (3, 5), (7, 9)]
-    assert Words("[x").spans("a [X]") == [(2, 4)]
+    assert Phrase("an").spans("banana AN") == [(1, 3), (3, 5), (7, 9)]
+    assert Phrase("[x").spans("a [X]") == [(2, 4)]
     assert Regex("a+").spans("caab") == [(1, 3)]
     assert Regex("x*").spans("ab") == []
-    assert Words("").spans("ab") == []
+    assert Phrase("").spans("ab") == []

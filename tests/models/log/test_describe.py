@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tui.models import events as e
-from tui.models.log.describe import Level, describe
+from tui.models.log.describe import Severity, describe
 
 
 def test_figures_are_exact_and_readable() -> None:
@@ -19,7 +19,7 @@ def test_a_tool_call_reads_as_call_then_outcome() -> None:
         "hours → error: closed",
     ]
     assert [describe(event).level for event in (began, done, failed)] == [
-        Level.PLAIN,
-        Level.PLAIN,
-        Level.WARNING,
+        Severity.PLAIN,
+        Severity.PLAIN,
+        Severity.WARNING,
     ]

@@ -20,13 +20,13 @@ from tests.models.log.event_logs import (
 from tui.models import events as e
 from tui.models.filter.fields import FilterError
 from tui.models.filter.language import parse
-from tui.models.filter.patterns import Pattern, Regex, Words
-from tui.models.filter.terms import And, Filter, Not, Text, Way
+from tui.models.filter.patterns import Pattern, Phrase, Regex
+from tui.models.filter.terms import And, DirectionTerm, Filter, Not, Text
 from tui.models.log.search import (
     ERRORS,
     MARKED,
     Found,
-    Place,
+    MatchNumber,
     RawSearch,
     at_number,
     at_time,
@@ -55,14 +55,14 @@ def positions(view: EventView, wanted: Filter, *, forward: bool = True) -> list[
 @pytest.mark.parametrize(
     ("text", "pattern"),
     [
-        ("hello there", Words("hello there")),
-        ('"hello"', Words("hello")),
+        ("hello there", Phrase("hello there")),
+        ('"hello"', Phrase("hello")),
         ("/a.c/", Regex("a.c")),
         ("/a.c/i", Regex("a.c", True)),
-        ('"', Words('"')),
-        ("/", Words("/")),
-        ("a/b", Words("a/b")),
-        ("/audiocodes", Words("/audiocodes")),
+        ('"', Phrase('"')),
+        ("/", Phrase("/")),
+        ("a/b", Phrase("a/b")),
+        ("/audiocodes", Phrase("/audiocodes")),
     ],
 )
 def test_what_to_search_for(text: str, pattern: Pattern) -> None:
@@ -76,13 +76,13 @@ def test_an_expression_that_is_none_is_refused_with_a_sentence() -> None:
 
 def test_search_goes_on_at_the_other_end() -> None:
     view = view_of(message("a"), message("b"), message("a"))
-    a = Text(Words("of a"))
+    a = Text(Phrase("of a"))
     assert find(view, a, 0) == Found(2, 2, False)
     assert find(view, a, 2) == Found(0, 0, True)
     assert find(view, a, 0, forward=False) == Found(2, 2, True)
     assert find(view, a, 2, wrap=False) is None
-    assert find(view, Text(Words("of b")), 1) == Found(1, 1, True), "the only one is where one is"
-    assert find(view, Text(Words("zzz")), 1) is None
+    assert find(view, Text(Phrase("of b")), 1) == Found(1, 1, True), "the only one is where one is"
+    assert find(view, Text(Phrase("zzz")), 1) is None
     assert find(view_of(), a, 0) is None
 
 
@@ -98,13 +98,13 @@ def test_matches_are_counted_as_one_comes_to_them(
         position = hit.position
         found.append(hit.event)
     for nth, event in enumerate(found, 1):
-        assert [place for place in placing(view, wanted, event) if place] == [Place(nth, len(found))]
+        assert [place for place in placing(view, wanted, event) if place] == [MatchNumber(nth, len(found))]
 
 
 def test_matches_are_not_counted_where_there_are_too_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
     view = view_of(message("a"), message("b"))
     monkeypatch.setattr("tui.models.log.search.COUNTED_EVENTS", 1)
-    assert list(placing(view, Text(Words("of a")), 0)) == []
+    assert list(placing(view, Text(Phrase("of a")), 0)) == []
 
 
 def test_lines_are_searched_a_block_at_a_time_until_a_new_session_begins() -> None:
@@ -121,9 +121,9 @@ def test_lines_are_searched_a_block_at_a_time_until_a_new_session_begins() -> No
 
 def test_a_match_in_a_closed_run_names_the_event() -> None:
     view = view_of(message("x"), delta("one"), delta("two"), delta("three"))
-    assert find(view, Text(Words("two")), 0) == Found(1, 2, False)
+    assert find(view, Text(Phrase("two")), 0) == Found(1, 2, False)
     view.toggle_run(1)
-    assert find(view, Text(Words("two")), 0) == Found(3, 2, False)
+    assert find(view, Text(Phrase("two")), 0) == Found(3, 2, False)
 
 
 def test_search_goes_through_the_events_of_an_opened_run() -> None:
@@ -138,8 +138,8 @@ def test_what_is_not_shown_is_not_found() -> None:
     view = view_of(message("a"), error("a"), message("a"))
     view.set_filter(parse("errors"))
     view.step()
-    assert find(view, Text(Words("a")), -1) == Found(0, 1, False)
-    assert find(view, Text(Words("a")), 0, wrap=False) is None
+    assert find(view, Text(Phrase("a")), -1) == Found(0, 1, False)
+    assert find(view, Text(Phrase("a")), 0, wrap=False) is None
 
 
 @given(event_lists(), FILTERS, FILTERS, st.data())
@@ -160,7 +160,7 @@ def test_search_stops_at_every_line_that_matches(
             expected.append(position)
     assert positions(view, wanted) == expected
     assert positions(view, wanted, forward=False) == expected[::-1]
-    messages = And((wanted, Not(Way(None))))
+    messages = And((wanted, Not(DirectionTerm(None))))
     for forward in (True, False):
         assert walked(view, messages, forward=forward) == positions(view, messages, forward=forward)
 
@@ -196,7 +196,7 @@ def raw_view() -> EventView:
 
 def test_raw_messages_are_searched_in_slices_with_progress() -> None:
     ticks = count()
-    search = RawSearch(raw_view(), Words("zora"), 1, raw_message, clock=lambda: float(next(ticks)))
+    search = RawSearch(raw_view(), Phrase("zora"), 1, raw_message, clock=lambda: float(next(ticks)))
     assert (search.progress, search.done) == (0.0, False)
     seen = []
     while not search.done:
@@ -208,10 +208,10 @@ def test_raw_messages_are_searched_in_slices_with_progress() -> None:
 
 def test_raw_search_goes_around_and_gives_up() -> None:
     view = raw_view()
-    search = RawSearch(view, Words("zora"), 4, raw_message)
+    search = RawSearch(view, Phrase("zora"), 4, raw_message)
     search.step(1000)
     assert search.found == Found(1, 1, True)
-    search = RawSearch(view, Words("Zora"), 4, raw_message, forward=False)
+    search = RawSearch(view, Phrase("Zora"), 4, raw_message, forward=False)
     search.step(1000)
     assert search.found == Found(1, 1, False)
     search = RawSearch(view, Regex("^nothing$"), 4, raw_message)
@@ -222,7 +222,7 @@ def test_raw_search_goes_around_and_gives_up() -> None:
 
 def test_raw_search_ends_when_a_new_session_begins() -> None:
     view = raw_view()
-    search = RawSearch(view, Words("Zora"), 4, raw_message)
+    search = RawSearch(view, Phrase("Zora"), 4, raw_message)
     search.step(-1)
     view.log.apply(started())
     assert search.step(1000) == 1.0
@@ -230,7 +230,7 @@ def test_raw_search_ends_when_a_new_session_begins() -> None:
 
 
 def test_raw_search_in_an_empty_view() -> None:
-    search = RawSearch(view_of(), Words("x"), 0, raw_message)
+    search = RawSearch(view_of(), Phrase("x"), 0, raw_message)
     search.step()
     assert (search.done, search.progress) == (True, 1.0)
 

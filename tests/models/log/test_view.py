@@ -14,7 +14,7 @@ from tui.models.filter.language import parse
 from tui.models.filter.terms import Filter
 from tui.models.log.event_log import EventLog
 from tui.models.log.marks import Marks
-from tui.models.log.view import EventView, Line
+from tui.models.log.view import EventView, ViewLine
 
 
 def append(log: EventLog, *events: e.SessionEvent) -> None:
@@ -30,7 +30,7 @@ def view_of(*events: e.SessionEvent, filter_: str = "") -> EventView:
     return view
 
 
-def lines(view: EventView) -> list[Line]:
+def lines(view: EventView) -> list[ViewLine]:
     return [view.line(position) for position in range(len(view))]
 
 
@@ -42,7 +42,7 @@ def shown(view: EventView) -> list[str]:
 
 def test_without_a_filter_every_row_is_a_line() -> None:
     view = view_of(message("a"), chunk(), chunk(), message("b"))
-    assert lines(view) == [Line(0, 0, 0, False), Line(1, 2, 1, False), Line(2, 3, 3, False)]
+    assert lines(view) == [ViewLine(0, 0, 0, False), ViewLine(1, 2, 1, False), ViewLine(2, 3, 3, False)]
     for beyond in (3, -1):
         with pytest.raises(IndexError):
             view.line(beyond)
@@ -141,12 +141,12 @@ def test_it_shows_what_matches_however_it_came_about(
             view.toggle_run(row)
     place = 0
     for row in expected:
-        assert view.line(place) == Line(row, log.rows[row].last, log.rows[row].first, False)
+        assert view.line(place) == ViewLine(row, log.rows[row].last, log.rows[row].first, False)
         assert view.position_of(row) == place
         place += 1
         if log.rows[row].count > 1:
             for index in view.select(log.members(row)):
-                assert view.line(place) == Line(row, index, index, True)
+                assert view.line(place) == ViewLine(row, index, index, True)
                 place += 1
     assert place == len(view)
     assert [view.position(line) for line in lines(view)] == list(range(len(view)))
@@ -235,13 +235,13 @@ def test_a_mark_in_a_run_is_not_one_of_the_run_beside_it() -> None:
 def test_a_view_of_marks_keeps_up_with_them() -> None:
     view = view_of(message("a"), chunk(), chunk(), message("b"), filter_='marked or noted or "of a"')
     assert shown(view) == ["0"]
-    view.toggle_mark(Line(1, 2, 1, False))
-    view.annotate(Line(2, 3, 3, False), " look ")
+    view.toggle_mark(ViewLine(1, 2, 1, False))
+    view.annotate(ViewLine(2, 3, 3, False), " look ")
     assert shown(view) == ["0", "1", "2"]
     assert view.marks.notes == {4: "look"}
     view.toggle_run(1)
     assert shown(view) == ["0", "1", "1:2", "2"]
-    view.toggle_mark(Line(1, 2, 2, True))
+    view.toggle_mark(ViewLine(1, 2, 2, True))
     assert shown(view) == ["0", "1", "1:2", "1:3", "2"]
     view.toggle_mark(view.line(1))
     view.annotate(view.line(1), "")

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from tui.models.filter.fields import FIELDS, WAYS, WORDS
 from tui.models.filter.language import JOINTS
-from tui.models.filter.patterns import Words
+from tui.models.filter.patterns import Phrase
 from tui.models.filter.terms import And, Filter, Kind, Not, Or, Text
 
 MAX_COMPLETIONS = 50
@@ -58,7 +58,7 @@ def _words(filter_: Filter) -> Iterator[str]:
                 yield from _words(term)
         case Not(term):
             yield from _words(term)
-        case Text(Words(text)) | Kind(Words(text)):
+        case Text(Phrase(text)) | Kind(Phrase(text)):
             yield text
 
 
@@ -71,7 +71,7 @@ def _kinds(wanted: str, seen: Iterable[str]) -> list[str]:
 
 
 def _written(kind: str) -> str:
-    return kind if re.fullmatch(r'[^\s()"/][^\s()]*', kind) else str(Words(kind))
+    return kind if re.fullmatch(r'[^\s()"/][^\s()]*', kind) else str(Phrase(kind))
 
 
 def _split(text: str) -> tuple[str, str]:

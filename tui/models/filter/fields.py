@@ -9,32 +9,32 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tui.models.events import Direction
-from tui.models.filter.patterns import Pattern, Regex, Words
+from tui.models.filter.patterns import Pattern, Phrase, Regex
 from tui.models.filter.terms import (
+    CATEGORIES,
     NS_PER_S,
-    SORTS,
     Audio,
+    Category,
+    DirectionTerm,
     Filter,
     Kind,
     Marked,
     Noted,
     Number,
-    Sort,
     Time,
-    Transcript,
-    Turn,
-    Way,
+    TranscriptTerm,
+    TurnTerm,
 )
 
 WAYS = {"sent": Direction.SENT, "received": Direction.RECEIVED, "own": None}
 """What can stand behind ``dir:``."""
-WORDS: dict[str, Filter] = {name: Sort(name) for name in SORTS} | {
+WORDS: dict[str, Filter] = {name: Category(name) for name in CATEGORIES} | {
     "audio": Audio(),
-    "transcript": Transcript(),
+    "transcript": TranscriptTerm(),
     "marked": Marked(),
     "noted": Noted(),
-    ">": Way(Direction.SENT),
-    "<": Way(Direction.RECEIVED),
+    ">": DirectionTerm(Direction.SENT),
+    "<": DirectionTerm(Direction.RECEIVED),
 }
 """Words that are a whole condition."""
 
@@ -75,13 +75,13 @@ def field_filter(name: str, value: str, column: int) -> Filter:
 def pattern_of(text: str, column: int) -> Pattern:
     """A quoted text, a regular expression between slashes, or a word. Raises `FilterError`."""
     if quoted := re.fullmatch(_QUOTED, text):
-        return Words(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
+        return Phrase(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
     if regex := re.fullmatch(_REGEX, text):
         return _regex(regex[1], bool(regex[2]), column + 1)
     if text[0] not in '"/':
-        return Words(text)
+        return Phrase(text)
     what = "quotation" if text[0] == '"' else "regular expression"
-    hint = f"Write {text[0]} at its end, or find the sign itself in quotes: {Words(text[0])}."
+    hint = f"Write {text[0]} at its end, or find the sign itself in quotes: {Phrase(text[0])}."
     raise FilterError(f"this {what} does not end", column, hint)
 
 
@@ -109,7 +109,7 @@ def _way(value: str, column: int) -> Filter:
     way = {">": "sent", "<": "received"}.get(value, value.lower())
     if way not in WAYS:
         raise FilterError(f"{value} is no direction", column, "Write dir:sent, dir:received or dir:own.")
-    return Way(WAYS[way])
+    return DirectionTerm(WAYS[way])
 
 
 def _time_ns(value: str) -> int | None:
@@ -155,7 +155,7 @@ class Field(NamedTuple):
 FIELDS = {
     "kind": Field(lambda value, at: Kind(pattern_of(value, at)), "kind:chunk"),
     "dir": Field(_way, "dir:sent"),
-    "turn": Field(lambda value, at: Turn(*_range("turn", _whole, value, at)), "turn:3 or turn:2..4"),
+    "turn": Field(lambda value, at: TurnTerm(*_range("turn", _whole, value, at)), "turn:3 or turn:2..4"),
     "time": Field(
         lambda value, at: Time(*_range("time", _time_ns, value, at)), "time:10..20, time:1:30.. or time:..5"
     ),

@@ -32,7 +32,7 @@ import re
 from typing import NamedTuple
 
 from tui.models.filter.fields import WORDS, FilterError, field_filter, pattern_of, size_bytes
-from tui.models.filter.patterns import Words
+from tui.models.filter.patterns import Phrase
 from tui.models.filter.terms import And, Everything, Filter, Not, Or, Size, Text
 
 MAX_DEPTH = 50
@@ -145,6 +145,6 @@ class _Parser:
             case "arrow":
                 return _Token(column, text, WORDS[text])
             case "word" if text.lower() not in JOINTS:
-                return _Token(column, text, WORDS.get(text.lower()) or Text(Words(text)))
+                return _Token(column, text, WORDS.get(text.lower()) or Text(Phrase(text)))
             case _:
                 return _Token(column, text.lower())

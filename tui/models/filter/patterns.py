@@ -11,7 +11,7 @@ Span = tuple[int, int]
 """Where a match begins and ends."""
 
 
-class Words(msgspec.Struct, frozen=True):
+class Phrase(msgspec.Struct, frozen=True):
     """A text that is contained, in upper or lower case."""
 
     text: str
@@ -64,7 +64,7 @@ class Regex(msgspec.Struct, frozen=True):
         return re.compile(self.source, re.IGNORECASE if self.ignore_case else 0)
 
 
-Pattern = Words | Regex
+Pattern = Phrase | Regex
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> list[Span]:

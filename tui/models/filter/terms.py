@@ -15,7 +15,7 @@ import msgspec
 
 from tui.models.events import Direction
 from tui.models.filter.patterns import Pattern
-from tui.models.log.describe import Level
+from tui.models.log.describe import Severity
 from tui.models.log.event_log import EventLog
 from tui.models.log.marks import Marks
 from tui.models.log.storage import Shape
@@ -122,7 +122,7 @@ class Kind(Filter, frozen=True):
         return f"kind:{self.pattern}"
 
 
-class Way(Filter, frozen=True):
+class DirectionTerm(Filter, frozen=True):
     """Sent, received, or our own."""
 
     direction: Direction | None
@@ -134,9 +134,9 @@ class Way(Filter, frozen=True):
         return f"dir:{self.direction or 'own'}"
 
 
-SORTS: dict[str, Callable[[Shape], bool]] = {
-    "errors": lambda shape: shape.level is Level.ERROR,
-    "warnings": lambda shape: shape.level is Level.WARNING,
+CATEGORIES: dict[str, Callable[[Shape], bool]] = {
+    "errors": lambda shape: shape.level is Severity.ERROR,
+    "warnings": lambda shape: shape.level is Severity.WARNING,
     "findings": lambda shape: shape.kind == "finding" and shape.direction is None,
     "losses": lambda shape: shape.kind == "loss" and shape.direction is None,
     "unknown": lambda shape: not shape.known,
@@ -144,13 +144,13 @@ SORTS: dict[str, Callable[[Shape], bool]] = {
 """Words that say what sort of event is meant."""
 
 
-class Sort(Filter, frozen=True):
-    """One of `SORTS`."""
+class Category(Filter, frozen=True):
+    """One of `CATEGORIES`."""
 
     name: str
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        return _shaped(among, context, SORTS[self.name])
+        return _shaped(among, context, CATEGORIES[self.name])
 
     def __str__(self) -> str:
         return self.name
@@ -167,7 +167,7 @@ class Audio(Filter, frozen=True):
         return "audio"
 
 
-class Transcript(Filter, frozen=True):
+class TranscriptTerm(Filter, frozen=True):
     """Messages of the agent with the words of either side."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -249,7 +249,7 @@ class Number(Within, frozen=True):
         return f"number:{self._range()}"
 
 
-class Turn(Within, frozen=True):
+class TurnTerm(Within, frozen=True):
     """By turn; 0 is what comes before the user first speaks."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tui.models import events as e
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """How much an event wants to be seen; the glyph says it without colour."""
 
     PLAIN = " "
@@ -27,7 +27,7 @@ class Description(NamedTuple):
     summary: str
     arrow: str = "·"
     """``→`` sent, ``←`` received, ``·`` our own."""
-    level: Level = Level.PLAIN
+    level: Severity = Severity.PLAIN
 
 
 def describe(event: e.SessionEvent) -> Description:
@@ -35,31 +35,33 @@ def describe(event: e.SessionEvent) -> Description:
     match event:
         case e.MessageLogged():
             arrow = "→" if event.direction is e.Direction.SENT else "←"
-            level = Level.PLAIN if event.known else Level.WARNING
+            level = Severity.PLAIN if event.known else Severity.WARNING
             return Description(event.kind, event.summary, arrow, level)
         case e.ErrorRaised():
             times = f" (×{event.count})" if event.count > 1 else ""
-            return Description("error", f"{event.source}: {event.message}{times}", level=Level.ERROR)
+            return Description("error", f"{event.source}: {event.message}{times}", level=Severity.ERROR)
         case e.FindingRaised():
             times = f" (×{event.count})" if event.count > 1 else ""
-            return Description("finding", f"{event.rule}: {event.text}{times}", level=Level.WARNING)
+            return Description("finding", f"{event.rule}: {event.text}{times}", level=Severity.WARNING)
         case e.LossCounted():
             detail = f", {event.detail}" if event.detail else ""
             return Description(
                 "loss",
                 event.loss.told(event.count) + detail,
-                level=Level.WARNING if event.loss.is_fault else Level.PLAIN,
+                level=Severity.WARNING if event.loss.is_fault else Severity.PLAIN,
             )
         case e.ConditionChanged():
-            level = Level.WARNING if event.active else Level.PLAIN
+            level = Severity.WARNING if event.active else Severity.PLAIN
             return Description("condition", event.text or _describe_condition(event), level=level)
         case e.LatenessSeen():
-            return Description("late", f"{event.what} was {event.late_ms:.0f} ms late", level=Level.WARNING)
+            return Description(
+                "late", f"{event.what} was {event.late_ms:.0f} ms late", level=Severity.WARNING
+            )
         case e.NoticeRaised():
-            return Description("notice", event.text, level=Level.WARNING)
+            return Description("notice", event.text, level=Severity.WARNING)
         case e.ToolChanged():
             return Description(
-                "tool", _describe_tool(event), level=Level.WARNING if event.error else Level.PLAIN
+                "tool", _describe_tool(event), level=Severity.WARNING if event.error else Severity.PLAIN
             )
         case _:
             return Description(*_describe_own(event))

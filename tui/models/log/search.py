@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from tui.models.events import MessageLogged
 from tui.models.filter.fields import pattern_of
-from tui.models.filter.patterns import Pattern, Words
-from tui.models.filter.terms import NS_PER_S, Filter, Marked, Sort
+from tui.models.filter.patterns import Pattern, Phrase
+from tui.models.filter.terms import NS_PER_S, Category, Filter, Marked
 from tui.models.log.event_log import NO_ROW, RawMessage
-from tui.models.log.view import EventView, Line
+from tui.models.log.view import EventView, ViewLine
 
-ERRORS, MARKED = Sort("errors"), Marked()
+ERRORS, MARKED = Category("errors"), Marked()
 
 COUNTED_EVENTS = 100_000
 """Of a longer log, matches are not counted: each step from one to the next would do it again."""
@@ -35,7 +35,7 @@ class Found(NamedTuple):
     """The search went on at the other end."""
 
 
-class Place(NamedTuple):
+class MatchNumber(NamedTuple):
     """Which of all matches something is."""
 
     nth: int
@@ -48,7 +48,7 @@ def search_pattern(text: str) -> Pattern:
     Unlike in a filter, a quotation mark or a slash that nothing closes is looked for as it stands.
     """
     closed = re.fullmatch(r'".*"|/.*/i?', text, re.DOTALL | re.IGNORECASE)
-    return pattern_of(text, 1) if closed else Words(text)
+    return pattern_of(text, 1) if closed else Phrase(text)
 
 
 def find(
@@ -83,7 +83,7 @@ def finding(
                 return
 
 
-def placing(view: EventView, wanted: Filter, event: int) -> Iterator[Place | None]:
+def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber | None]:
     """Which of the matches that `find` goes through this event is: None for each block of rows, then the place.
 
     Nothing where that is too much, the filter has not judged every row yet, or a new session begins.
@@ -99,7 +99,7 @@ def placing(view: EventView, wanted: Filter, event: int) -> Iterator[Place | Non
         yield None
         if view.log.events is not events:
             return
-    yield Place(nth, of)
+    yield MatchNumber(nth, of)
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
@@ -247,7 +247,7 @@ def _outermost(values: Sequence[int], *, forward: bool) -> int | None:
 
 def _position(view: EventView, event: int) -> int:
     row = view.log.row_ids[event]
-    return view.position(Line(row, event, event, view.opened(row) is not None))
+    return view.position(ViewLine(row, event, event, view.opened(row) is not None))
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:

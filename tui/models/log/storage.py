@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
 
 from tui.models.events import Direction, MessageLogged, SessionEvent, Transcribed
-from tui.models.log.describe import UNLISTED, Level, describe
+from tui.models.log.describe import UNLISTED, Severity, describe
 
 COLUMNS_BYTES = 104
 """What an event takes here and as a row of the log, without its text."""
@@ -28,7 +28,7 @@ class Shape(NamedTuple):
     kind: str
     direction: Direction | None
     """None for our own events."""
-    level: Level
+    level: Severity
     known: bool
     listed: bool = True
     """False where they restate a message, and have no row."""

@@ -21,7 +21,7 @@ SLICE = 4096
 """Events that are judged between two looks at the clock; some 2 ms."""
 
 
-class Line(NamedTuple):
+class ViewLine(NamedTuple):
     """What stands in one line of the view."""
 
     row: int
@@ -37,7 +37,7 @@ class Line(NamedTuple):
 class EventView:
     """The lines of one log under one filter. One thread; call `update` once a tick before drawing.
 
-    Lines move when rows come in above them: keep a `Line`, and ask `position` where it is now.
+    Lines move when rows come in above them: keep a `ViewLine`, and ask `position` where it is now.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class EventView:
     def __len__(self) -> int:
         return len(self.rows) + sum(map(len, self._opened.values()))
 
-    def line(self, position: int) -> Line:
+    def line(self, position: int) -> ViewLine:
         """What stands in a line. Raises IndexError beyond the last."""
         if position < 0:
             raise IndexError(position)
@@ -139,12 +139,12 @@ class EventView:
                 break
             if position <= header + len(members):
                 index = members[position - header - 1]
-                return Line(row, index, index, True)
+                return ViewLine(row, index, index, True)
             before += len(members)
         row = self.rows[position - before]
-        return Line(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
+        return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
-    def position(self, line: Line) -> int:
+    def position(self, line: ViewLine) -> int:
         """Where a line is now; where the next one is, if it is no longer shown."""
         if line.member and line.row in self._opened:
             return self.position_of(line.row) + 1 + bisect_left(self._opened[line.row], line.event)
@@ -165,7 +165,7 @@ class EventView:
         row = NO_ROW if index is None else self.log.row_ids[index]
         if index is None or not self.shows(row):
             return None
-        return self.position(Line(row, index, index, row in self._opened))
+        return self.position(ViewLine(row, index, index, row in self._opened))
 
     def shows(self, row: int) -> bool:
         """Whether this row is shown."""
@@ -216,11 +216,11 @@ class EventView:
 
     # Marks.
 
-    def number(self, line: Line) -> int:
+    def number(self, line: ViewLine) -> int:
         """The number by which a line is marked: that of its first event, as a run goes on."""
         return self.log.events.numbers[line.first]
 
-    def toggle_mark(self, line: Line) -> bool:
+    def toggle_mark(self, line: ViewLine) -> bool:
         """Mark a line, or no longer; whether it is marked now. A run is cleared of all its marks."""
         if marked := self.marks_in(line):
             for number in marked:
@@ -230,12 +230,12 @@ class EventView:
         self._judge_again(line.row)
         return not marked
 
-    def annotate(self, line: Line, text: str) -> None:
+    def annotate(self, line: ViewLine, text: str) -> None:
         """Write a note on a line; an empty one takes it away."""
         self.marks.annotate(self.number(line), text)
         self._judge_again(line.row)
 
-    def marks_in(self, line: Line) -> list[int]:
+    def marks_in(self, line: ViewLine) -> list[int]:
         """The marked events of a line; those of a run also while it is closed."""
         numbers = self.log.events.numbers
         among = self.marks.between(numbers[line.first], numbers[line.event]) if self.marks else []

@@ -26,7 +26,7 @@ _LOOKED_AT = 200
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
-class Sound(msgspec.Struct, frozen=True):
+class MessageAudio(msgspec.Struct, frozen=True):
     """The audio of one message, or of several in a row."""
 
     wire: bytes
@@ -49,13 +49,13 @@ class EventAudio:
         self._log = log
         self._raw = raw
 
-    def of(self, index: int) -> Sound | None:
+    def of(self, index: int) -> MessageAudio | None:
         """The audio of the message at this index; None where it carries none, or was not kept."""
         wire, audio_ms = self._payload(index)
         audio_format = self._format(index, len(wire), audio_ms) if wire else None
-        return Sound(wire, audio_format) if audio_format else None
+        return MessageAudio(wire, audio_format) if audio_format else None
 
-    def of_run(self, indexes: Iterable[int]) -> Sound | None:
+    def of_run(self, indexes: Iterable[int]) -> MessageAudio | None:
         """The audio of messages of one kind as one piece, up to `MAX_PLAYED_S`."""
         audio_format: AudioFormat | None = None
         pieces: list[bytes] = []
@@ -70,7 +70,7 @@ class EventAudio:
                     break
                 pieces.append(wire[:left_bytes])
                 left_bytes -= len(wire)
-        return None if audio_format is None else Sound(b"".join(pieces), audio_format)
+        return None if audio_format is None else MessageAudio(b"".join(pieces), audio_format)
 
     def _payload(self, index: int) -> tuple[bytes, float]:
         """What a message carries, and how long it sounds."""
