@@ -15,16 +15,16 @@ import msgspec
 from tui.callbacks import CallbackStats, callback_tracing
 from tui.engine.link import EngineLink
 from tui.engine.wire import (
-    CallbackTable,
+    CallbackFigures,
     Command,
     Connect,
     DeviceList,
     EventItem,
     FrameItem,
+    MessagesFile,
     Peaks,
     PlayAudio,
     PlayingAudio,
-    SessionFile,
     TelemetryItem,
     TraceCallbacks,
 )
@@ -35,11 +35,11 @@ from tui.models.events import (
     SessionStarted,
     Status,
     StatusChanged,
-    Telemetry,
 )
 from tui.models.kept import read_kept
 from tui.models.log.event_log import EventLog
 from tui.models.session_state import SessionState
+from tui.models.telemetry import Telemetry
 from tui.models.transcript import Transcript
 from tui.view.waveform import Waveform
 
@@ -163,7 +163,7 @@ class Bridge:
                 self.telemetry = item.telemetry
                 if self.state.status in (Status.ACTIVE, Status.RESUMING):
                     self.telemetry_in_call = item.telemetry
-            case SessionFile():
+            case MessagesFile():
                 self.close()
                 try:
                     self._raw = os.open(Path(item.path), os.O_RDONLY | os.O_CLOEXEC)
@@ -171,7 +171,7 @@ class Bridge:
                     self._raw = None
             case DeviceList():
                 self.devices = item
-            case CallbackTable():
+            case CallbackFigures():
                 self.engine_callbacks = item.stats
             case PlayingAudio():
                 if item.clip == self.clip:

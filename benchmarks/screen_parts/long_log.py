@@ -15,7 +15,7 @@ from tests.ui.fakes import FakeClock, FakeEngine
 from tui import collector
 from tui.app import OpusAgentApp
 from tui.bridge import Bridge
-from tui.engine.wire import SessionFile
+from tui.engine.wire import MessagesFile
 from tui.models.target import Target
 from tui.widgets.event_log import EventLogPane
 
@@ -59,7 +59,7 @@ async def long_log(events: int, *, auto_tick: bool = False) -> AsyncIterator[Lon
         write_messages(Path(messages.name))
         async with app.run_test(size=SIZE) as pilot:
             collector.settle()  # as the program does once it is up
-            engine.frames.append(SessionFile(path=messages.name))
+            engine.frames.append(MessagesFile(path=messages.name))
             for batch in arriving("each a row", events):
                 for event in batch:
                     app.bridge.fold(event)

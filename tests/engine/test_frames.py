@@ -5,7 +5,7 @@ import pytest
 from tests.builders import message
 from tui.engine import frames, wire
 from tui.engine.frames import Frames
-from tui.models.events import Telemetry
+from tui.models.telemetry import Telemetry
 
 
 class Screen:
@@ -34,13 +34,13 @@ def test_of_what_the_latest_wins_of_a_screen_that_does_not_read_gets_one(screen:
     for at_ns in range(1_000):
         screen.frames.replace(telemetry(at_ns))
         screen.frames.replace(wire.PlayingAudio(clip=1, at_ms=at_ns, playing=True))
-        screen.frames.replace(wire.CallbackTable(stats=()))
+        screen.frames.replace(wire.CallbackFigures(stats=()))
         assert screen.frames.flush() == 0
     assert screen.items == []
     screen.frames.paused = False
     screen.frames.flush()
     playing = wire.PlayingAudio(clip=1, at_ms=999, playing=True)
-    assert screen.items == [telemetry(999), playing, wire.CallbackTable(stats=())]
+    assert screen.items == [telemetry(999), playing, wire.CallbackFigures(stats=())]
 
 
 def test_only_events_take_up_the_room_for_events_and_what_has_none_is_counted(
@@ -61,7 +61,7 @@ def test_only_events_take_up_the_room_for_events_and_what_has_none_is_counted(
 
 
 def test_many_items_go_in_several_frames_in_order(screen: Screen) -> None:
-    paths = [wire.SessionFile(path=str(number)) for number in range(4_500)]
+    paths = [wire.MessagesFile(path=str(number)) for number in range(4_500)]
     for path in paths:
         screen.frames.add(path)
     screen.frames.flush()

@@ -11,7 +11,7 @@ from tests.saving.events import a_session, write_now
 from tests.ui.fakes import FakeEngine
 from tui.bridge import Bridge
 from tui.engine.saved_engine import SavedEngine
-from tui.engine.wire import FindPeaks, HangUp, Peaks, PlayAudio, PlayingAudio, SessionFile
+from tui.engine.wire import FindPeaks, HangUp, MessagesFile, Peaks, PlayAudio, PlayingAudio
 from tui.models import events as e
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.stereo import StereoFile
@@ -45,7 +45,7 @@ def test_sound_is_done_by_the_engine_behind(saved: SavedSession) -> None:
     assert sound.sent[1:] == [PlayAudio(clip=clip, path=path)]
     playing = PlayingAudio(clip=clip, at_ms=20.0, playing=True)
     sound.frames = [
-        SessionFile(path="/not/of/this/session"),
+        MessagesFile(path="/not/of/this/session"),
         playing,
         Peaks(path=path, bins=2, bin_ms=10.0, tracks=(b"\1\2", b"\3\4")),
     ]

@@ -11,7 +11,7 @@ from tui.models.target import Target
 
 items = st.lists(
     st.sampled_from(
-        [wire.EventItem(event=message()), wire.EventItem(event=started()), wire.SessionFile(path="/tmp/x")]
+        [wire.EventItem(event=message()), wire.EventItem(event=started()), wire.MessagesFile(path="/tmp/x")]
     ),
     max_size=5,
 )

@@ -15,6 +15,7 @@ from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
+from tui.models.telemetry import Telemetry
 from tui.session.live import LiveSession
 
 LIMIT_S = 20.0
@@ -66,7 +67,7 @@ class Call:
         self.events: list[e.SessionEvent] = []
         self.raw = bytearray()
         self.audio = AudioManager()
-        self.measured: Callable[[e.Telemetry], None] = lambda _: None
+        self.measured: Callable[[Telemetry], None] = lambda _: None
         self._changed = asyncio.Event()
         self._target = target
         self._offered = offered

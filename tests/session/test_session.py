@@ -14,6 +14,7 @@ from tui.models import events as e
 from tui.models.events import Direction, Status
 from tui.models.exit_code import ExitCode
 from tui.models.sound.capture import line_of
+from tui.models.telemetry import Telemetry
 
 
 def statuses(events: list[e.StatusChanged]) -> list[Status]:
@@ -56,7 +57,7 @@ async def test_a_stop_of_the_program_is_told_also_when_it_falls_into_the_program
     async with agent(stays) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
 
-        def stops(_: e.Telemetry) -> None:
+        def stops(_: Telemetry) -> None:
             held.measured = lambda _: None
             time.sleep(0.2)
 

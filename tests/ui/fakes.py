@@ -10,15 +10,16 @@ from pathlib import Path
 from tui.audio.devices import Device
 from tui.callbacks import CallbackStats
 from tui.engine.wire import (
-    CallbackTable,
+    CallbackFigures,
     Command,
     DeviceList,
     EventItem,
     FrameItem,
-    SessionFile,
+    MessagesFile,
     TelemetryItem,
 )
 from tui.models import events as e
+from tui.models.telemetry import Telemetry
 
 START_NS = 1_000_000_000_000
 MS = 1_000_000
@@ -62,7 +63,7 @@ class Script:
         self._offset = 0
         if path is not None:
             path.write_bytes(b"")
-            self.items.append(SessionFile(path=str(path)))
+            self.items.append(MessagesFile(path=str(path)))
 
     def after(self, ms: float) -> Script:
         self.now_ns += int(ms * MS)
@@ -246,9 +247,9 @@ def with_tools(script: Script) -> Script:
     return script.add(e.LineChanged, name="hours")
 
 
-def measured(count: int = 40) -> CallbackTable:
+def measured(count: int = 40) -> CallbackFigures:
     """What an engine could have measured: some slow, some failing, some not called, some gone."""
-    return CallbackTable(stats=tuple(_stats(number) for number in range(count)))
+    return CallbackFigures(stats=tuple(_stats(number) for number in range(count)))
 
 
 def _stats(number: int) -> CallbackStats:
@@ -287,7 +288,7 @@ def telemetry(
     line_progress: float | None = None,
 ) -> TelemetryItem:
     return TelemetryItem(
-        telemetry=e.Telemetry(
+        telemetry=Telemetry(
             at_ns=START_NS,
             user_dbfs=user,
             user_peak_dbfs=user and user + 6,

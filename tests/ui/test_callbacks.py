@@ -6,7 +6,7 @@ from tests.ui.conftest import TARGET, Stage, Staging
 from tests.ui.fakes import MS, NASTY, FakeEngine, Script, measured, to_active
 from tests.ui.test_nasty import check
 from tui.callbacks import CallbackStats
-from tui.engine.wire import CallbackTable, Connect, TraceCallbacks
+from tui.engine.wire import CallbackFigures, Connect, TraceCallbacks
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.palette import ActionCommands
 from tui.widgets.callback_rows import CALLS, COLUMNS, LAST_ERROR, P99, CallbackRows, places
@@ -33,7 +33,7 @@ def rows_of(*measured: CallbackStats) -> CallbackRows:
 
 
 async def open_callbacks(s: Stage, *tables: CallbackStats) -> CallbacksScreen:
-    await s.play([CallbackTable(stats=tables)] if tables else [])
+    await s.play([CallbackFigures(stats=tables)] if tables else [])
     await s.press("T")
     screen = s.top()
     assert isinstance(screen, CallbacksScreen)
@@ -162,19 +162,19 @@ async def test_sorting_by_keys_and_by_a_click_on_a_title(stage: Staging) -> None
 async def test_refreshes_twice_a_second_and_only_while_shown(stage: Staging) -> None:
     async with stage() as s:
         screen = await open_callbacks(s, stats("first", 1))
-        await s.play([CallbackTable(stats=(stats("second", 1),))])
+        await s.play([CallbackFigures(stats=(stats("second", 1),))])
         assert "second" not in s.text()
         s.clock.now_ns += 500 * MS
         await s.tick()
         assert "second" in s.text()
         await s.press("question_mark")
         s.clock.now_ns += 500 * MS
-        await s.play([CallbackTable(stats=(stats("third", 1),))])
+        await s.play([CallbackFigures(stats=(stats("third", 1),))])
         assert names(screen.rows)[0] == "third", "it can be seen below the help"
         await s.press("escape", "escape")
         assert s.top() is s.session
         s.clock.now_ns += 500 * MS
-        await s.play([CallbackTable(stats=(stats("fourth", 1),))])
+        await s.play([CallbackFigures(stats=(stats("fourth", 1),))])
         assert names(screen.rows)[0] == "third"
 
 

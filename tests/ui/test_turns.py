@@ -7,7 +7,8 @@ import pytest
 from tests.ui.conftest import Stage, Staging, check_snapshot
 from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.models import events as e
-from tui.models.events import Party, Status, Telemetry
+from tui.models.events import Party, Status
+from tui.models.telemetry import Telemetry
 from tui.models.turns.turns import BargeIn, BargeInKind, LatencyParts, Turn
 from tui.widgets.health import figures_of
 from tui.widgets.turn_words import bar_of, turn_in_full

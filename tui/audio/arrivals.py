@@ -6,11 +6,12 @@ import math
 from bisect import bisect_left, insort
 from collections import deque
 
+from tui.units import NS_PER_MS
+
 WINDOW_NS = 10_000_000_000
 LEAST_TARGET_MS, FIRST_TARGET_MS, MOST_TARGET_MS = 40.0, 80.0, 300.0
 _MARGIN_MS = 20.0
 _LEAST_CHUNKS = 20
-_NS_PER_MS = 1_000_000
 
 
 class Arrivals:
@@ -29,7 +30,7 @@ class Arrivals:
         if reply != self._reply:
             self._reply, self._began_ns, self._received_ms = reply, at_ns, 0.0
         # Against a listener who began with the first chunk: what came before is what may have been played.
-        late_ms = (at_ns - self._began_ns) / _NS_PER_MS - self._received_ms
+        late_ms = (at_ns - self._began_ns) / NS_PER_MS - self._received_ms
         self._lateness.append((at_ns, max(late_ms, 0.0)))
         insort(self._ordered_ms, max(late_ms, 0.0))
         while self._lateness[0][0] < at_ns - WINDOW_NS:
@@ -47,7 +48,7 @@ class Arrivals:
     @property
     def delivery_ratio(self) -> float | None:
         """Sound received over the time it took to come, of the newest reply; 1 is real time."""
-        took_ms = (self._last_ns - self._began_ns) / _NS_PER_MS
+        took_ms = (self._last_ns - self._began_ns) / NS_PER_MS
         return (self._received_ms - self._last_chunk_ms) / took_ms if took_ms > 0 else None
 
     @property

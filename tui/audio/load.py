@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from tui.units import NS_PER_S
+
 SAFE_LATENCY = "0.1"
 """Seconds for the playback device to hold: no gap in any run on a machine with 15 % of its time stolen (measured)."""
-_SECOND_NS = 1_000_000_000
-_WINDOW_NS = 10 * _SECOND_NS
+_WINDOW_NS = 10 * NS_PER_S
 _LEAST_GAPS = 2
-_SETTLING_NS = 1 * _SECOND_NS
+_SETTLING_NS = 1 * NS_PER_S
 
 
 class CallbackLoad:
@@ -24,7 +25,7 @@ class CallbackLoad:
         """Take what the callbacks took since the last call; None while there are none."""
         if busy_ns:
             self._recent.append((now_ns, max(busy_ns) / self._block_ns))
-        while self._recent and self._recent[0][0] < now_ns - _SECOND_NS:
+        while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((share for _, share in self._recent), default=None)
 

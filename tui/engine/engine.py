@@ -23,11 +23,12 @@ from tui.engine.session_file import SessionFile
 from tui.handlers.tools.file import ToolsFileError, load_tools
 from tui.handlers.tools.running import DaemonThreads
 from tui.models.audio_manager import AudioManager
-from tui.models.events import SessionEvent, Status, Telemetry
+from tui.models.events import SessionEvent, Status
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.models.sound.capture import CallerLine
 from tui.models.target import Target
+from tui.models.telemetry import Telemetry
 from tui.saving.keeping import Unkept, start_saving
 from tui.saving.writer import SessionWriter
 from tui.session.dialling import DiallingError, settle
@@ -173,7 +174,7 @@ class Engine:
             self._file = SessionFile(on_failure=unkept.report)
         file = writer or self._file
         assert file is not None
-        self._frames.add(wire.SessionFile(path=str(file.path)))
+        self._frames.add(wire.MessagesFile(path=str(file.path)))
         return file.append
 
     async def _hold(self, target: Target, keep_raw: Callable[[bytes], int], unkept: Unkept) -> None:
@@ -293,7 +294,7 @@ class Engine:
     async def _flush_batches(self) -> None:
         for batch in count(1):
             if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
-                self._frames.replace(wire.CallbackTable(stats=callback_tracing.snapshot()))
+                self._frames.replace(wire.CallbackFigures(stats=callback_tracing.snapshot()))
             missed = self._frames.flush()
             if missed and self._session:
                 message = f"The screen did not read for too long: {missed} events were not shown."

@@ -13,11 +13,11 @@ from tui.engine.wire import (
     FindPeaks,
     FrameItem,
     ListDevices,
+    MessagesFile,
     Pause,
     Peaks,
     PlayAudio,
     PlayingAudio,
-    SessionFile,
     Shutdown,
 )
 from tui.models.events import NoticeRaised, SessionEvent, SessionStarted
@@ -81,7 +81,7 @@ class SavedEngine:
         items: list[FrameItem] = self._heard()
         if not self._began:
             self._began = True
-            items.append(SessionFile(path=str(self.saved.messages_path)))
+            items.append(MessagesFile(path=str(self.saved.messages_path)))
             if self.playhead.audio_path:
                 self.send(FindPeaks(path=self.playhead.audio_path))
         folds, now_ns = self.playhead.folds, self.playhead.at_ns

@@ -15,8 +15,9 @@ import msgspec
 from tui.audio.devices import Device, Direction
 from tui.audio.formats import AudioFormat
 from tui.callbacks import CallbackStats
-from tui.models.events import SessionEvent, Telemetry
+from tui.models.events import SessionEvent
 from tui.models.target import Target
+from tui.models.telemetry import Telemetry
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
@@ -130,7 +131,7 @@ class Pause(_Item, frozen=True, tag="pause"):
 
 
 class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
-    """Measure every registered callback from now on, or no longer; a `CallbackTable` follows while it is on."""
+    """Measure every registered callback from now on, or no longer; a `CallbackFigures` follows while it is on."""
 
     on: bool
 
@@ -160,7 +161,7 @@ Command = (
 )
 
 
-class SessionFile(_Item, frozen=True, tag="session_file"):
+class MessagesFile(_Item, frozen=True, tag="session_file"):
     """Where the raw messages of the session that begins now are kept."""
 
     path: str
@@ -207,7 +208,7 @@ class Peaks(_Item, frozen=True, tag="peaks"):
     """One sentence where it could not be read (on)."""
 
 
-class CallbackTable(_Item, frozen=True, tag="callbacks"):
+class CallbackFigures(_Item, frozen=True, tag="callbacks"):
     """What tracing has measured in the engine so far."""
 
     stats: tuple[CallbackStats, ...]
@@ -225,7 +226,7 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
     telemetry: Telemetry
 
 
-FrameItem = SessionFile | DeviceList | PlayingAudio | Peaks | CallbackTable | EventItem | TelemetryItem
+FrameItem = MessagesFile | DeviceList | PlayingAudio | Peaks | CallbackFigures | EventItem | TelemetryItem
 
 _encoder = msgspec.msgpack.Encoder()
 

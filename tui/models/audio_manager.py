@@ -29,6 +29,7 @@ from tui.models.sound.capture import CallerLine, Capture, audio_error
 from tui.models.sound.device_care import Caredfor, DeviceCare
 from tui.models.sound.playback import Cut, Playback
 from tui.models.sound.tracks import TrackSink
+from tui.models.telemetry import Telemetry
 
 _TELL_INTERVAL_NS = 1_000_000_000
 
@@ -228,12 +229,12 @@ class AudioManager:
         del self._news[: len(news)]
         return news
 
-    def telemetry(self, now_ns: int) -> e.Telemetry:
+    def telemetry(self, now_ns: int) -> Telemetry:
         """Levels and queue depth now."""
         user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
         echo = self.capture.raw_echo.echo
-        return e.Telemetry(
+        return Telemetry(
             at_ns=now_ns,
             user_dbfs=user.rms_dbfs if user else None,
             user_peak_dbfs=user.held_peak_dbfs if user else None,

@@ -25,7 +25,8 @@ from tui.engine.wire import (
     SetMuted,
     SpeakLine,
 )
-from tui.models.events import Status, Telemetry
+from tui.models.events import Status
+from tui.models.telemetry import Telemetry
 from tui.protocols.abilities import lacking
 from tui.screens.actions import SESSION, bindings
 from tui.screens.reading_screen import ReadingScreen

@@ -26,6 +26,7 @@ from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal, utc_now
 from tui.models.session_state import SessionState
 from tui.models.target import Target
+from tui.models.telemetry import Telemetry
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, TelephonyEvent, foreseen_play_format
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
@@ -66,7 +67,7 @@ class LiveSession:
         tools: Sequence[Tool] = (),
         notes: Sequence[str] = (),
         sink: Callable[[e.SessionEvent], object],
-        telemetry: Callable[[e.Telemetry], object] = lambda _: None,
+        telemetry: Callable[[Telemetry], object] = lambda _: None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[Journal], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,

@@ -9,15 +9,15 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
+from tui.models.telemetry import Telemetry
 from tui.session.send_pace import SendPace
+from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
 """Arrival times are taken by the loop: later than this they are off by more than a block."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """What the sound server says of when a sample is heard, against what it said a second ago."""
-_SECOND_NS = 1_000_000_000
-_NS_PER_MS = 1_000_000
 
 
 class SelfCheck:
@@ -35,11 +35,11 @@ class SelfCheck:
     def woke(self, due_ns: int) -> None:
         """Something on the loop that slept until then goes on only now."""
         now_ns = self._clock_ns()
-        lag_ms = max(now_ns - due_ns, 0) / _NS_PER_MS
+        lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
-    def telemetry(self, audio: AudioManager, pace: SendPace) -> e.Telemetry:
+    def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
         """The levels of audio, and how late the program itself is."""
         now_ns = self._clock_ns()
         send_late_ms = pace.worst_ms(now_ns)
@@ -60,13 +60,13 @@ class SelfCheck:
         self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
     ) -> None:
         """Tell of a lateness that is beyond its limit; it lasted as long as it is, unless said otherwise."""
-        if late_ms > limit_ms and now_ns - self._told_ns.get(what, now_ns - _SECOND_NS) >= _SECOND_NS:
+        if late_ms > limit_ms and now_ns - self._told_ns.get(what, now_ns - NS_PER_S) >= NS_PER_S:
             self._told_ns[what] = now_ns
-            since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * _NS_PER_MS)
+            since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def _loop_lag_ms(self, now_ns: int) -> float | None:
         """The worst of the last second; None before the first."""
-        while self._lags and self._lags[0][0] < now_ns - _SECOND_NS:
+        while self._lags and self._lags[0][0] < now_ns - NS_PER_S:
             self._lags.popleft()
         return max((lag_ms for _, lag_ms in self._lags), default=None)

@@ -8,11 +8,11 @@ from itertools import accumulate
 from tui.audio.blocks import Captured
 from tui.models import events as e
 from tui.protocols.base import Outgoing
+from tui.units import NS_PER_S
 
 _KEPT_BLOCKS = 200
 _STEP_MS = 0.05
 _STEPS = 2_000
-_SECOND_NS = 1_000_000_000
 
 
 class _Sent:
@@ -56,7 +56,7 @@ class SendPace:
 
     def worst_ms(self, now_ns: int) -> float | None:
         """The longest of the last second; None without any."""
-        while self._recent and self._recent[0][0] < now_ns - _SECOND_NS:
+        while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
 

@@ -10,8 +10,9 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import Loss, Telemetry
+from tui.models.events import Loss
 from tui.models.session_state import SessionState
+from tui.models.telemetry import Telemetry
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line

@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.models.events import Telemetry
+from tui.models.telemetry import Telemetry
 from tui.widgets.lines import line_of
 
 FLOOR_DBFS = -60.0

@@ -12,7 +12,6 @@ from tui.models.events import Direction
 from tui.models.filter.patterns import Pattern, Phrase, Regex
 from tui.models.filter.terms import (
     CATEGORIES,
-    NS_PER_S,
     Audio,
     Category,
     DirectionTerm,
@@ -25,6 +24,7 @@ from tui.models.filter.terms import (
     TranscriptTerm,
     TurnTerm,
 )
+from tui.units import NS_PER_S
 
 WAYS = {"sent": Direction.SENT, "received": Direction.RECEIVED, "own": None}
 """What can stand behind ``dir:``."""

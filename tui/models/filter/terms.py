@@ -19,8 +19,7 @@ from tui.models.log.describe import Severity
 from tui.models.log.event_log import EventLog
 from tui.models.log.marks import Marks
 from tui.models.log.storage import Shape
-
-NS_PER_S = 1_000_000_000
+from tui.units import NS_PER_S
 
 
 class Context(NamedTuple):

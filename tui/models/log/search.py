@@ -11,9 +11,10 @@ from typing import NamedTuple
 from tui.models.events import MessageLogged
 from tui.models.filter.fields import pattern_of
 from tui.models.filter.patterns import Pattern, Phrase
-from tui.models.filter.terms import NS_PER_S, Category, Filter, Marked
+from tui.models.filter.terms import Category, Filter, Marked
 from tui.models.log.event_log import NO_ROW, RawMessage
 from tui.models.log.view import EventView, ViewLine
+from tui.units import NS_PER_S
 
 ERRORS, MARKED = Category("errors"), Marked()
 

@@ -11,10 +11,10 @@ import msgspec
 from tui.models import events as e
 from tui.models.turns.cut_replies import CutReplies
 from tui.models.turns.turns import BargeIn, BargeInKind
+from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
 """So long the agent has to give way, and so near to speech is a stop of its own."""
-_NS_PER_MS = 1_000_000
 
 
 class BargeInFold:
@@ -118,11 +118,11 @@ class BargeInFold:
         if self._signal_ns is not None and abs(asked_ns - self._signal_ns) <= YIELD_NS:
             signal_ns = min(self._signal_ns, asked_ns)
         over.kind = BargeInKind.YIELDED
-        over.signal_ms = (signal_ns - onset_ns) / _NS_PER_MS
+        over.signal_ms = (signal_ns - onset_ns) / NS_PER_MS
         over.unheard_ms = flush.unheard_ms
         if silent_ns is not None:
-            over.silence_ms = (silent_ns - onset_ns) / _NS_PER_MS
-            over.stop_ms = (silent_ns - asked_ns) / _NS_PER_MS
+            over.silence_ms = (silent_ns - onset_ns) / NS_PER_MS
+            over.stop_ms = (silent_ns - asked_ns) / NS_PER_MS
             over.talk_over_ms = max(over.silence_ms, 0.0)
         self._append(over, flush)
         self._over = None
@@ -133,7 +133,7 @@ class BargeInFold:
         if over is not None and over.at_ns is not None and self._now_ns - over.at_ns > YIELD_NS:
             self._over = None
             if self._heard_at(over.at_ns + YIELD_NS):
-                over.talk_over_ms = YIELD_NS / _NS_PER_MS
+                over.talk_over_ms = YIELD_NS / NS_PER_MS
                 self.barge_ins.append(over)
         if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
             self._flush = None
@@ -149,7 +149,7 @@ class BargeInFold:
 
 def _false(flush: e.Flushed, turn: int) -> BargeIn:
     asked_ns = _asked_ns(flush)
-    stop_ms = None if flush.silent_ns is None else (flush.silent_ns - asked_ns) / _NS_PER_MS
+    stop_ms = None if flush.silent_ns is None else (flush.silent_ns - asked_ns) / NS_PER_MS
     return BargeIn(
         kind=BargeInKind.FALSE,
         turn=turn,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tui.models import events as e
-
-_NS_PER_MS = 1_000_000
+from tui.units import NS_PER_MS
 
 
 class Stalls(msgspec.Struct, omit_defaults=True):
@@ -53,4 +52,4 @@ class StallFold:
         since_ns = self._since_ns.pop(path, None)
         if since_ns is not None:
             self._until_ns[path] = at_ns
-            self._stalls[path].lasted_ms += (at_ns - since_ns) / _NS_PER_MS
+            self._stalls[path].lasted_ms += (at_ns - since_ns) / NS_PER_MS

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tui.models import events as e
 from tui.models.turns.turns import DeadAir
+from tui.units import NS_PER_MS
 
 DEAD_AIR_NS = 2_000_000_000
-_NS_PER_MS = 1_000_000
 _KEPT_STRETCHES = 32
 
 
@@ -65,16 +65,16 @@ class TalkFold:
     def _quiet(self, since_ns: int, until_ns: int) -> bool:
         if until_ns - since_ns <= DEAD_AIR_NS:
             return False
-        self.dead_air.append(DeadAir(since_ns, (until_ns - since_ns) / _NS_PER_MS))
+        self.dead_air.append(DeadAir(since_ns, (until_ns - since_ns) / NS_PER_MS))
         return True
 
     def _end(self, speaker: e.Party, at_ns: int) -> None:
         other = e.Party.AGENT if speaker is e.Party.USER else e.Party.USER
         stretch = Stretch(self._open.pop(speaker), at_ns)
         self._spoken[speaker].append(stretch)
-        self.talk_ms[speaker] = self.talk_ms.get(speaker, 0.0) + _length_ns(stretch) / _NS_PER_MS
+        self.talk_ms[speaker] = self.talk_ms.get(speaker, 0.0) + _length_ns(stretch) / NS_PER_MS
         both_ns = sum(_length_ns(_common(stretch, theirs)) for theirs in self._spoken[other])
-        self.overlap_ms = (self.overlap_ms or 0.0) + both_ns / _NS_PER_MS
+        self.overlap_ms = (self.overlap_ms or 0.0) + both_ns / NS_PER_MS
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:

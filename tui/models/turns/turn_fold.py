@@ -13,8 +13,8 @@ from typing import NamedTuple
 from tui.models import events as e
 from tui.models.turns.turn_index import TurnBoundary
 from tui.models.turns.turns import NOT_ANSWERED, LatencyParts, Turn
+from tui.units import NS_PER_MS
 
-NS_PER_MS = 1_000_000
 EARLY_NS = 40_000_000
 """So far a detector may date an audible sample before the first one of its reply; it cannot have been."""
 _EXCERPT_CHARS = 2_000
