@@ -119,11 +119,22 @@ class Stage:
         sent, self.engine.sent = self.engine.sent, []
         return sent
 
-    def text(self) -> str:
-        """The whole screen as it reads."""
+    def text(self, selector: str = "") -> str:
+        """The screen as it reads: all of it, or the first widget that a CSS selector finds on the top screen."""
         visible_screen_stack.set(self.app._background_screens)
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join(strip.text.rstrip() for strip in strips[: self.app.size.height]) + "\n"
+        strips = self.app.screen._compositor.render_strips()[: self.app.size.height]
+        if selector:
+            area = self.app.screen.query(selector).first().region
+            strips = [strip.crop(area.x, area.right) for strip in strips[area.y : area.bottom]]
+        return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+    def check(self, name: str, selector: str) -> None:
+        """Compare one pane, dialog or line of the screen with its snapshot for this size.
+
+        Never the whole screen: a change of the footer would change every file.
+        """
+        width, height = self.app.size
+        check_snapshot(f"{name}-{width}x{height}", self.text(selector))
 
 
 Staging = Callable[..., AbstractAsyncContextManager[Stage]]

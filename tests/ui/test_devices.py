@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import OptionList
 
-from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, devices
 from tui.engine.wire import Connect, ListDevices, SwitchDevice
 from tui.models import events as e
@@ -92,10 +92,7 @@ async def test_how_it_looks(stage: Staging, script: Script, size: tuple[int, int
     async with stage(size) as s:
         await s.play([*script.items, devices()])
         await s.press("A")
-        region = s.top().query_one("#devices").region
-        lines = s.text().splitlines()[region.y : region.bottom]
-        shown = "".join(line[region.x : region.right] + "\n" for line in lines)
-        check_snapshot(f"devices-{size[0]}x{size[1]}", shown)
+        s.check("devices", "#devices")
 
 
 async def test_without_colours_the_row_with_the_keys_is_seen_all_the_same(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Staging, check_snapshot
+from tests.ui.conftest import Staging
 from tests.ui.fakes import MS, Script, a_call, devices, measured, telemetry, with_tools
 from tests.ui.test_reading import two_updates
 from tui.models import events as e
@@ -10,6 +10,7 @@ from tui.models.target import Target
 from tui.screens.export import ExportScreen
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+at_every_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 RECENT = [
     Target(url="wss://bot.example.com/v1/voice?key=abc"),
     Target(url="ws://localhost:8000/ws", protocol="twilio", title="staging"),
@@ -32,22 +33,26 @@ def with_error(script: Script) -> Script:
     return script.add(e.LineChanged, name="3")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_session(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.clock.now_ns += 83_000 * MS
         await s.play([*a_call(script).take(), telemetry(-23, -14, queued_ms=1240)])
-        check_snapshot(f"session-{size[0]}x{size[1]}", s.text())
+        s.check("strip", "SessionStrip")
+        s.check("meters", "Meters")
+        s.check("tabs", "#tabs-line")
+        s.check("log", "#panes")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_session_with_error_and_detail(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.clock.now_ns += 83_000 * MS
         await s.play(with_error(a_call(script)).take())
         s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
         await s.press("enter")
-        check_snapshot(f"detail-{size[0]}x{size[1]}", s.text())
+        s.check("detail", "DetailPane")
+        s.check("banner", "ErrorBanner")
 
 
 CONNECT_ERRORS = {
@@ -72,85 +77,86 @@ async def test_the_cause_of_a_failed_connection_is_read_in_full(
     script.add(e.ErrorRaised, source="socket", code=code, message=message, hint=hint, fatal=True)
     async with stage((80, 24)) as s:
         await s.play(script.status(connecting, failed, message).take())
-        check_snapshot(f"error-{code}-80x24", s.text())
+        s.check(f"error-{code}", "ErrorBanner")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_connect(stage: Staging, size: tuple[int, int]) -> None:
     async with stage(size, target=None, recent=RECENT, demo=lambda: Target(url="ws://x")) as s:
         await s.play([devices()])
-        check_snapshot(f"connect-{size[0]}x{size[1]}", s.text())
+        s.check("connect", "#form")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_session_with_tools(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.clock.now_ns += 83_000 * MS
         await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, line_progress=0.45)])
-        check_snapshot(f"tools-{size[0]}x{size[1]}", s.text())
+        s.check("strip-with-tools", "SessionStrip")
+        s.check("transcript-with-tools", "TranscriptPane")
 
 
 @pytest.mark.usefixtures("untraced")
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         s.bridge.trace_callbacks(True)
         await s.play([measured()])
         await s.press("T", "down", "down")
-        check_snapshot(f"callbacks-{size[0]}x{size[1]}", s.text())
+        s.check("callbacks", "#body")
 
 
 MODALS = {
-    "question_mark": "help",
-    "k": "keypad",
-    "w": "write",
-    "f": "filter",
-    "f2": "filter-help",
-    "g": "go-to",
-    "x": "export",
+    "question_mark": ("help", "#help"),
+    "k": ("keypad", "#keypad"),
+    "w": ("write", "WriteLine"),
+    "f": ("filter", "PromptLine"),
+    "f2": ("filter-help", "#filter-help"),
+    "g": ("go-to", "PromptLine"),
+    "x": ("export", "#export"),
 }
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_compare(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(two_updates(script).take())
         await s.press("b", "up", "D", "n")
-        check_snapshot(f"compare-{size[0]}x{size[1]}", s.text())
+        s.check("compare", "#body")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_audio_in_detail(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(a_call(script).take())
         await s.press("home", "E", "g", "#", "2", "0", "enter", "enter", "enter", "down")
-        check_snapshot(f"audio-{size[0]}x{size[1]}", s.text())
+        s.check("detail-of-audio", "DetailPane")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_modals(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(a_call(script).take())
-        for key, name in MODALS.items():
+        for key, (name, selector) in MODALS.items():
             await s.press(key)
             screen = s.top()
             if isinstance(screen, ExportScreen):
                 screen.path.value = "/tmp/events.jsonl"
                 await s.press("tab")
-            check_snapshot(f"{name}-{size[0]}x{size[1]}", s.text())
+            s.check(name, selector)
             await s.press("escape")
             assert s.top() is s.session, name
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_instructions(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(a_call(script, "openai").take())
         await s.press("I")
-        check_snapshot(f"instructions-{size[0]}x{size[1]}", s.text())
+        s.check("instructions", "#instructions")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
     stage: Staging, script: Script, size: tuple[int, int]
 ) -> None:
@@ -161,19 +167,29 @@ async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
         await s.press("b", "right", "down")
         s.session._highlight("audio 20")
         await s.tick()
-        check_snapshot(f"filtered-{size[0]}x{size[1]}", s.text())
+        s.check("log-filtered", "EventLogPane")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_a_log_that_nothing_matches(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(a_call(script).take())
         s.session._filter("warning")
         await s.tick()
-        check_snapshot(f"unmatched-{size[0]}x{size[1]}", s.text())
+        s.check("log-unmatched", "EventLogPane")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@at_every_size
 async def test_a_session_in_which_nothing_has_happened(stage: Staging, size: tuple[int, int]) -> None:
     async with stage(size) as s:
-        check_snapshot(f"empty-{size[0]}x{size[1]}", s.text())
+        s.check("empty", "#panes")
+
+
+@at_every_size
+async def test_the_footer(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+    async with stage(size) as s:
+        s.check("footer-before-a-call", "KeyBar")
+        await s.play(a_call(script).take())
+        s.check("footer-in-a-call", "KeyBar")
+        await s.press("enter", "enter")
+        s.check("footer-in-the-detail", "KeyBar")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active, with_tools
 from tui.models import events as e
 from tui.widgets.rows import laid_out
@@ -21,7 +21,7 @@ async def test_tools(stage: Staging, script: Script, size: tuple[int, int]) -> N
     async with stage(size) as s:
         await s.play(with_tools(a_call(script)).take())
         await s.press("j", "up")
-        check_snapshot(f"tools-pane-{size[0]}x{size[1]}", s.text())
+        s.check("tools", "ToolsPane")
 
 
 async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: Script) -> None:

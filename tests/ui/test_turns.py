@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.models import events as e
 from tui.models.events import Party, Status
@@ -66,7 +66,7 @@ async def test_turns(stage: Staging, script: Script, size: tuple[int, int]) -> N
     async with stage(size) as s:
         await s.play(conversation(script).take())
         await s.press("u")
-        check_snapshot(f"turns-{size[0]}x{size[1]}", s.text())
+        s.check("turns", "TurnsPane")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
@@ -80,7 +80,7 @@ async def test_health(stage: Staging, script: Script, size: tuple[int, int]) -> 
             loop_lag_ms=44, callback_load=0.012, prebuffer_ms=80, output_latency_ms=40,
         )  # fmt: skip
         await s.press("h")
-        check_snapshot(f"health-{size[0]}x{size[1]}", s.text())
+        s.check("health", "HealthPane")
 
 
 async def test_health_keeps_the_last_figures_of_a_call_that_is_over(stage: Staging, script: Script) -> None:
