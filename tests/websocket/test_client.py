@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import socket
 import ssl
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -129,27 +129,18 @@ async def test_a_proxy_that_is_no_way_to_the_agent_is_told(
     assert "no_proxy" in failed.hint
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return key, cert
-
-
-async def test_an_untrusted_certificate_and_the_two_ways_to_accept_it(certificate: tuple[Path, Path]) -> None:
-    key, cert = certificate
+async def test_an_untrusted_certificate_and_the_two_ways_to_accept_it(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate, key = tmp_path / "authority.pem", tmp_path / "key.pem"
+    authority.cert_pem.write_to_path(str(certificate))
+    authority.private_key_pem.write_to_path(str(key))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
+    authority.issue_cert("localhost").configure_cert(context)
     async with server(tls=context) as url:
         failed = await failure(url)
         assert failed.code == "certificate"
         assert "--cacert" in failed.hint
-        for options in ({"insecure": True}, {"cacert": str(cert)}):
+        for options in ({"insecure": True}, {"cacert": str(certificate)}):
             client = WebSocketClient(url, headers={}, **options)
             await client.open(5)
             assert client.is_open
