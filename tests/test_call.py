@@ -23,8 +23,7 @@ from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.call import metrics_line
-from tui.models.turns.metrics import SessionMetrics
-from tui.models.turns.stalls import Stalls
+from tui.models.turns.metrics import SessionMetrics, Stalls
 
 YES = next(line for line in caller_lines() if line.name == "yes")
 GOODBYE = next(line for line in caller_lines() if line.name == "goodbye")

@@ -19,8 +19,7 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.sound.capture import line_of
-from tui.models.turns.metrics import MetricsFold
-from tui.models.turns.stalls import Stalls
+from tui.models.turns.metrics import MetricsFold, Stalls
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 TIMES: Any = SimpleNamespace(currentTime=0.0, outputBufferDacTime=0.04, inputBufferAdcTime=0.0)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from tests.builders import MS, chunk, error, message, started, status
 from tui.models import events as e
-from tui.models.events import Direction, Status
-from tui.models.turns.metrics import MetricsFold, SessionMetrics
+from tui.models.events import Condition, Direction, Status
+from tui.models.turns.metrics import MetricsFold, SessionMetrics, Stalls
 from tui.models.turns.turns import NOT_ANSWERED, Turn
+
+STALLED, VANISHED = Condition.STALLED, Condition.VANISHED
 
 
 def fold(*events: e.SessionEvent) -> SessionMetrics:
@@ -116,3 +118,55 @@ def test_a_turn_that_is_answered_late_is_not_one_without_an_answer() -> None:
     late, never = Turn(number=1, response_latency_ms=4000.0), Turn(number=2, unmeasured=NOT_ANSWERED)
     greeting = Turn(number=0, unmeasured="the agent did not greet")
     assert SessionMetrics(turns=[greeting, late, never]).turns_not_answered == 1
+
+
+def condition(
+    what: Condition,
+    at_ms: int,
+    *,
+    active: bool = True,
+    since_ms: int | None = None,
+    path: str = "capture",
+) -> e.ConditionChanged:
+    since_ns = None if since_ms is None else since_ms * MS
+    return e.ConditionChanged(at_ns=at_ms * MS, condition=what, path=path, active=active, since_ns=since_ns)
+
+
+def test_every_stall_is_counted_from_the_last_sound_by_device() -> None:
+    assert fold(
+        condition(STALLED, 1500, since_ms=1000),
+        condition(STALLED, 1700, active=False, since_ms=1000),
+        condition(STALLED, 4000, since_ms=3500),
+        condition(STALLED, 4100, path="playback"),
+        condition(STALLED, 4200, active=False),
+        condition(STALLED, 4600, active=False, path="playback"),
+    ).stalls == {"capture": Stalls(2, 1400.0), "playback": Stalls(1, 500.0)}
+
+
+def test_one_that_turns_out_to_be_a_loss_is_the_same_one() -> None:
+    assert fold(
+        condition(STALLED, 1500, since_ms=1000),
+        condition(STALLED, 2000, active=False, since_ms=1000),
+        condition(VANISHED, 2000, since_ms=1000),
+        condition(VANISHED, 5000, active=False, since_ms=1000),
+    ).stalls == {"capture": Stalls(1, 4000.0)}
+
+
+def test_the_end_of_the_session_ends_it() -> None:
+    begun = condition(STALLED, 1500, since_ms=1000)
+    assert fold(begun).stalls == {"capture": Stalls(1)}
+    assert fold(begun, status(Status.ENDING, Status.ENDED, at_ms=3000)).stalls == {
+        "capture": Stalls(1, 2000.0)
+    }
+
+
+def test_other_conditions_are_none_of_its_business() -> None:
+    assert fold(condition(Condition.ECHO, 1000), condition(Condition.ARRIVAL_STALL, 1000)).stalls == {}
+
+
+def test_it_reads_as_how_often_and_how_long() -> None:
+    assert [str(each) for each in (Stalls(1), Stalls(1, 710.0), Stalls(12, 61_000))] == [
+        "once, not over",
+        "once, 0.7 s",
+        "12 times, 61.0 s",
+    ]

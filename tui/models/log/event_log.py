@@ -17,7 +17,7 @@ from tui.callbacks import CallbackManager, Registration
 from tui.models.events import MessageLogged, NoticeRaised, SessionEvent, SessionStarted
 from tui.models.log.describe import UNLISTED
 from tui.models.log.storage import Events
-from tui.models.turns.turn_index import TurnIndex
+from tui.models.turns.turn_fold import TurnIndex
 
 MAX_BYTES = 512_000_000
 """What the log takes at most: two to five million events, ten hours and more of a busy call."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from tui.models.events import (
+    Condition,
     ConditionChanged,
     Direction,
     ErrorRaised,
@@ -33,10 +34,10 @@ from tui.models.events import (
     UserSpeech,
 )
 from tui.models.turns.barge_ins import BargeInFold
-from tui.models.turns.stalls import StallFold, Stalls
 from tui.models.turns.talk import TalkFold
 from tui.models.turns.turn_fold import TurnFold
 from tui.models.turns.turns import NOT_ANSWERED, BargeIn, DeadAir, Percentiles, Turn, percentiles_of
+from tui.units import NS_PER_MS
 
 TOLD_OF_TURNS = (
     SpeechEdge,
@@ -48,6 +49,17 @@ TOLD_OF_TURNS = (
     LatencyReported,
 )
 """Events that change figures of a turn, beside those that are counted."""
+
+
+class Stalls(msgspec.Struct, omit_defaults=True):
+    """Of one device: the times in which no sound passed it."""
+
+    count: int = 0
+    lasted_ms: float = 0.0
+
+    def __str__(self) -> str:
+        times = "once" if self.count == 1 else f"{self.count:,} times"
+        return f"{times}, {self.lasted_ms / 1000:.1f} s" if self.lasted_ms else f"{times}, not over"
 
 
 class SessionMetrics(msgspec.Struct, omit_defaults=True):
@@ -204,3 +216,39 @@ class MetricsFold:
         m.user_talk_ms = talk.talk_ms.get(Party.USER)
         m.agent_talk_ms = talk.talk_ms.get(Party.AGENT)
         m.overlap_ms, m.dead_air = talk.overlap_ms, talk.dead_air
+
+
+class StallFold:
+    """Folds what is told of devices into ``stalls``, by path. A stall that is found to be a loss is one with it."""
+
+    def __init__(self, stalls: dict[str, Stalls]) -> None:
+        self._stalls = stalls
+        self._since_ns: dict[str, int] = {}
+        """By path, of what has not ended yet."""
+        self._until_ns: dict[str, int] = {}
+
+    def apply(self, event: SessionEvent) -> bool:
+        """Fold one event; True when a figure changed."""
+        match event:
+            case ConditionChanged(condition=Condition.STALLED | Condition.VANISHED):
+                if event.active:
+                    self._begin(event.path, event.at_ns if event.since_ns is None else event.since_ns)
+                else:
+                    self._end(event.path, event.at_ns)
+            case StatusChanged(new=Status.ENDED | Status.ERROR):
+                for path in tuple(self._since_ns):
+                    self._end(path, event.at_ns)
+            case _:
+                return False
+        return True
+
+    def _begin(self, path: str, since_ns: int) -> None:
+        counted_until_ns = self._until_ns.get(path, since_ns)
+        self._since_ns[path] = max(since_ns, counted_until_ns)
+        self._stalls.setdefault(path, Stalls()).count += since_ns >= counted_until_ns
+
+    def _end(self, path: str, at_ns: int) -> None:
+        since_ns = self._since_ns.pop(path, None)
+        if since_ns is not None:
+            self._until_ns[path] = at_ns
+            self._stalls[path].lasted_ms += (at_ns - since_ns) / NS_PER_MS

@@ -1,17 +1,22 @@
-"""TurnFold: from events to turns with their latencies, and where each millisecond of them went.
+"""Where turns begin, which event belongs to which, and TurnFold: turns with their latencies, broken down.
 
-Events come in the order in which they became known, which is not that of time: the end of the user's speech is
-told after the silence that proves it, often behind the first chunk of the answer, and the agent's first audible
-sample a moment after it was heard. So a turn is measured anew whenever one of its instants becomes known.
+A turn begins with user speech, reported by the agent or measured here, with typed words, or with a pressed key, once
+the agent has answered the previous one. Speech that continues or is reported twice begins no turn, nor does another
+key. Turn 0 comes before the first: the greeting.
+
+Events come in the order in which they became known, not in order of time: the end of the user's speech is emitted
+after the silence that proves it, often after the first chunk of the answer, and the agent's first audible sample a
+moment after it was played. So a turn is measured again whenever one of its instants becomes known.
 """
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections import deque
 from typing import NamedTuple
 
 from tui.models import events as e
-from tui.models.turns.turn_index import TurnBoundary
 from tui.models.turns.turns import NOT_ANSWERED, LatencyParts, Turn
 from tui.units import NS_PER_MS
 
@@ -20,6 +25,58 @@ EARLY_NS = 40_000_000
 _EXCERPT_CHARS = 2_000
 _KEPT_LATENESSES = 32
 _UNSPOKEN = ("typed", "keys")
+
+
+class TurnBoundary:
+    """Detects the events with which turns begin."""
+
+    def __init__(self) -> None:
+        self._answered = True
+        self._began_ns = 0
+        """Agent sound dated before this is not an answer, even if its event comes later."""
+
+    def begins(self, event: e.SessionEvent) -> bool:
+        """Whether a turn begins with this event, which is the next one of the session."""
+        match event:
+            case (
+                e.UserSpeech(phase=e.SpeechPhase.STARTED)
+                | e.SpeechEdge(speaker=e.Party.USER, started=True)
+                | e.Transcribed(typed=True)
+                | e.KeysPressed()
+            ):
+                begins, self._answered = self._answered, False
+                if begins:
+                    self._began_ns = event.at_ns
+                return begins
+            case e.ReplyStarted() | e.PlaybackStarted():
+                self._answered = True
+            case e.SpeechEdge(speaker=e.Party.AGENT, started=True) if event.at_ns >= self._began_ns:
+                self._answered = True
+        return False
+
+
+class TurnIndex:
+    """Folds events, by their position in the log, into the positions at which turns begin."""
+
+    def __init__(self) -> None:
+        self.starts = array("I")
+        """Where turn 1, 2, … begins; what is folded later never changes it."""
+        self._boundary = TurnBoundary()
+
+    def apply(self, index: int, event: e.SessionEvent) -> None:
+        """Fold the event at this position."""
+        if self._boundary.begins(event):
+            self.starts.append(index)
+
+    def turn_of(self, index: int) -> int:
+        """The turn of the event at this position; 0 before the first."""
+        return bisect_right(self.starts, index)
+
+    def start_of(self, turn: int) -> int | None:
+        """The position at which a turn begins; None when there is no such turn."""
+        if turn == 0:
+            return 0
+        return self.starts[turn - 1] if 0 < turn <= len(self.starts) else None
 
 
 class _Playing(NamedTuple):

@@ -5,7 +5,7 @@ from hypothesis import given
 from tests.builders import message, started
 from tests.models.log.event_logs import event_lists, log_of, reply, user_speaks
 from tui.models import events as e
-from tui.models.turns.turn_index import TurnIndex
+from tui.models.turns.turn_fold import TurnIndex
 
 
 def edge(speaker: e.Party, started: bool = True, at_ns: int = 0) -> e.SpeechEdge:
@@ -32,7 +32,7 @@ def test_a_turn_ends_when_the_user_speaks_after_an_answer() -> None:
     ]
 
 
-def test_speech_that_is_told_twice_or_goes_on_is_one_turn() -> None:
+def test_speech_that_is_reported_twice_or_goes_on_is_one_turn() -> None:
     user = e.Party.USER
     events = (user_speaks(), edge(user), edge(user, started=False), edge(user), user_speaks())
     assert turns_of(*events) == [1] * 5
@@ -44,7 +44,7 @@ def test_agent_speech_that_was_only_heard_is_an_answer_too() -> None:
     assert turns_of(user_speaks(), edge(e.Party.AGENT, started=False), user_speaks()) == [1, 1, 1]
 
 
-def test_a_sound_of_the_agent_that_is_told_after_the_turn_began_and_was_before_it_answers_nothing() -> None:
+def test_agent_sound_from_before_the_turn_that_is_reported_after_it_began_is_no_answer() -> None:
     user, agent = e.Party.USER, e.Party.AGENT
     greeting = (e.PlaybackStarted(at_ns=500, reply="r"), edge(user, at_ns=800), edge(agent, at_ns=510))
     assert turns_of(*greeting, user_speaks()) == [0, 1, 1, 1]
@@ -63,9 +63,9 @@ def test_where_turns_begin() -> None:
 
 @given(event_lists())
 def test_no_later_event_changes_the_turn_of_an_earlier_one(events: list[e.SessionEvent]) -> None:
-    turns, told = TurnIndex(), []
+    turns, seen = TurnIndex(), []
     for index, event in enumerate(events):
         turns.apply(index, event)
-        told.append(turns.turn_of(index))
-    assert told == sorted(told)
-    assert told == [turns.turn_of(index) for index in range(len(events))]
+        seen.append(turns.turn_of(index))
+    assert seen == sorted(seen)
+    assert seen == [turns.turn_of(index) for index in range(len(events))]
