@@ -36,8 +36,8 @@ from tui.models.events import (
     Status,
     StatusChanged,
 )
-from tui.models.kept import read_kept
 from tui.models.log.event_log import EventLog
+from tui.models.raw_message import read_raw_message
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
 from tui.models.transcript import Transcript
@@ -147,7 +147,7 @@ class Bridge:
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
         """The message as it was on the wire; None when it was not kept or can no longer be read."""
-        return read_kept(self._raw, event)
+        return read_raw_message(self._raw, event)
 
     def close(self) -> None:
         """Give back the session file."""

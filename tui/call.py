@@ -19,7 +19,7 @@ from tui.models.session_state import SessionState
 from tui.models.sound.capture import line_of
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
-from tui.saving.keeping import Unkept, start_saving
+from tui.saving.start import SavingProblems, start_saving
 from tui.session.dialling import settle
 from tui.session.live import LiveSession
 from tui.text.json_text import json_of
@@ -143,7 +143,7 @@ async def call(
 
     target, notes = msgspec.structs.astuple(await settle(target))
     audio = AudioManager()
-    unkept = Unkept()
+    unkept = SavingProblems()
     writer = await start_saving(target, unkept)
     if writer is not None:
         audio.tracks = writer.tracks

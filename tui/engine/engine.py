@@ -29,7 +29,7 @@ from tui.models.session_state import SessionState
 from tui.models.sound.capture import CallerLine
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
-from tui.saving.keeping import Unkept, start_saving
+from tui.saving.start import SavingProblems, start_saving
 from tui.saving.writer import SessionWriter
 from tui.session.dialling import DiallingError, settle
 from tui.session.ending import OURS
@@ -146,7 +146,7 @@ class Engine:
         await self._end_call()
         self._session = self._writer = self._file = None
         self._early = []
-        target, unkept = command.target, Unkept()
+        target, unkept = command.target, SavingProblems()
         self._tell_dialling(target)
         try:
             keep_raw = await self._prepare(target, unkept)
@@ -157,7 +157,7 @@ class Engine:
             self._call = spawn(self._hold(target, keep_raw, unkept), "call")
             await asyncio.sleep(0)  # its first step: cancelled before that it would end without a word
 
-    async def _prepare(self, target: Target, unkept: Unkept) -> Callable[[bytes], int]:
+    async def _prepare(self, target: Target, unkept: SavingProblems) -> Callable[[bytes], int]:
         """Begin to save, and find the devices; gives what keeps raw messages. Raises whatever is in the way."""
         writer = self._writer = await start_saving(target, unkept)
         self._audio.tracks = writer.tracks if writer else None
@@ -177,7 +177,7 @@ class Engine:
         self._frames.add(wire.MessagesFile(path=str(file.path)))
         return file.append
 
-    async def _hold(self, target: Target, keep_raw: Callable[[bytes], int], unkept: Unkept) -> None:
+    async def _hold(self, target: Target, keep_raw: Callable[[bytes], int], unkept: SavingProblems) -> None:
         """One call, from dialling to its last words; cancelled while it is dialled it was hung up."""
         try:
             self._session = await self._dial(target, keep_raw, unkept)
@@ -190,7 +190,9 @@ class Engine:
         finally:
             await self._close_writer()
 
-    async def _dial(self, target: Target, keep_raw: Callable[[bytes], int], unkept: Unkept) -> LiveSession:
+    async def _dial(
+        self, target: Target, keep_raw: Callable[[bytes], int], unkept: SavingProblems
+    ) -> LiveSession:
         """Find out what is still open of the target. Raises whatever is in the way of a call."""
         dialled = await settle(target)
         tools = await DaemonThreads("tools file").run(load_tools, target.tools) if target.tools else []
@@ -231,7 +233,7 @@ class Engine:
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
-    def _report_impossible(self, target: Target, unkept: Unkept, error: Exception) -> None:
+    def _report_impossible(self, target: Target, unkept: SavingProblems, error: Exception) -> None:
         """A call that cannot even begin is a session of its own: asked for, refused."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
@@ -248,7 +250,7 @@ class Engine:
         journal.error(source, code, sentence, hint, fatal=True)
         journal.become(Status.ERROR, sentence)
 
-    def _report_hung_up(self, target: Target, unkept: Unkept) -> None:
+    def _report_hung_up(self, target: Target, unkept: SavingProblems) -> None:
         """So is one that was hung up while it was dialled."""
         journal = self._journal(self._take_event)
         journal.begin(target, volume=self._audio.volume)

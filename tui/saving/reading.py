@@ -13,7 +13,7 @@ from typing import IO
 import msgspec
 
 from tui.models import events as e
-from tui.models.kept import read_kept
+from tui.models.raw_message import read_raw_message
 from tui.models.target import safe_url
 from tui.saving.folders import is_session, open_regular
 from tui.saving.record import (
@@ -108,7 +108,7 @@ class SavedSession:
 
     def raw_message(self, event: e.MessageLogged) -> bytes | None:
         """The message as it was kept; None when it was not, or can no longer be read."""
-        return read_kept(self._messages, event)
+        return read_raw_message(self._messages, event)
 
     def close(self) -> None:
         """Close what is open; it is in use no longer."""

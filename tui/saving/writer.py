@@ -27,23 +27,126 @@ from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, UserSent
 logger = logging.getLogger(__name__)
 
 CYCLE_S = 0.1
-"""How long what was handed over may stay in memory; audio also waits to be placed, see `placing.LOOK_AHEAD_NS`."""
+"""The longest that events and messages stay in memory; audio also waits to be placed, see `placing.LOOK_AHEAD_NS`."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Events and messages handed over and not yet written, for a disk that does not keep up."""
+"""Limit of events and messages that are handed over and not yet written, for a disk that does not keep up."""
 MAX_WAITING_BLOCKS = 6_000
-"""The same for audio: a minute of both tracks."""
+"""The same limit for audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
 _EVENT_BYTES = 400
-"""What an event takes, about."""
+"""Approximate size of an event in memory."""
 TOO_SLOW = "The disk is too slow: parts of this session are missing from what is saved."
 
 
+class _WriteQueue:
+    """What is handed over and not yet written, bounded; what does not fit is counted in `dropped`.
+
+    `put` is for the session's loop, `put_audio` for any thread, `take` and `written` for the thread that writes.
+    """
+
+    def __init__(self) -> None:
+        self._items: deque[bytes | SessionEvent] = deque()
+        self._audio: deque[TrackItem] = deque()
+        # One side only adds to the first, the other to the second, so that neither needs a lock.
+        self._handed_bytes = self._written_bytes = 0
+        # Each is counted by one side only, for the same reason.
+        self._dropped_items = self._dropped_blocks = 0
+
+    @property
+    def dropped(self) -> int:
+        """Events, messages and blocks of audio that did not fit."""
+        return self._dropped_items + self._dropped_blocks
+
+    def put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
+        """Hand over an event or a message; False if it does not fit."""
+        waiting_bytes = self._handed_bytes - self._written_bytes
+        if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
+            self._dropped_items += 1
+            return False
+        self._handed_bytes += size_bytes
+        self._items.append(item)
+        return True
+
+    def put_audio(self, item: TrackItem) -> None:
+        """Hand over a piece of a track."""
+        if len(self._audio) < MAX_WAITING_BLOCKS:
+            self._audio.append(item)
+        else:
+            self._dropped_blocks += 1
+
+    def move_to(self, files: FolderWriter) -> int:
+        """Hand everything to the files, in order; returns its bytes, for `written`."""
+        moved_bytes = 0
+        while self._items:
+            item = self._items.popleft()
+            if isinstance(item, bytes):
+                files.message(item)
+                moved_bytes += len(item)
+            else:
+                files.event(item)
+                moved_bytes += _EVENT_BYTES
+        while self._audio:
+            files.audio(self._audio.popleft())
+        return moved_bytes
+
+    def written(self, size_bytes: int) -> None:
+        """Make room: so many bytes have reached the disk."""
+        self._written_bytes += size_bytes
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._items.clear()
+        self._audio.clear()
+
+
+class _WriterThread(threading.Thread):
+    """Moves what waits in the queue to the files, every `CYCLE_S`, until `over` is set or the disk fails."""
+
+    def __init__(
+        self,
+        queue: _WriteQueue,
+        files: FolderWriter,
+        clock_ns: Callable[[], int],
+        report: Callable[[str], None],
+    ) -> None:
+        super().__init__(name="session writer", daemon=True)
+        self.over = threading.Event()
+        self._queue = queue
+        self._files = files
+        self._clock_ns = clock_ns
+        self._report = report
+
+    def run(self) -> None:
+        """Write until the end."""
+        try:
+            while not self.over.wait(CYCLE_S):
+                self._write_waiting()
+            self._write_waiting()
+            self._files.close(self._clock_ns())
+        except Exception as error:
+            logger.exception("saving the session ended early")
+            self.over.set()
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self._report(f"The session is no longer saved: {reason}.")
+            self._queue.clear()
+            self._files.close(self._clock_ns(), problem=reason)
+
+    def _write_waiting(self) -> None:
+        now_ns = self._clock_ns()
+        size_bytes = self._queue.move_to(self._files)
+        self._files.record.unsaved = self._queue.dropped
+        if problem := self._files.flush(now_ns):
+            self._report(problem)
+        # Only now: what the operating system has not taken still occupies memory.
+        self._queue.written(size_bytes)
+
+
 class SessionWriter:
-    """One session's folder, and the thread that writes into it. Made by `start`; `close` ends it.
+    """One session's folder, and the thread that writes into it. Created by `start`; `close` ends it.
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any thread.
-    None of them waits or fails. A disk that is full ends the saving, one that cannot keep up leaves gaps:
-    ``on_problem`` is told in a sentence, once of each, on the loop.
+    None of them waits or fails. A full disk ends the saving, a slow one leaves gaps: ``on_problem`` gets one
+    sentence about each, once, on the loop.
     """
 
     def __init__(
@@ -57,23 +160,14 @@ class SessionWriter:
         clock_ns: Callable[[], int],
     ) -> None:
         self.folder = folder
-        self.path = folder / MESSAGES_FILE
-        """Of the raw messages, which events point into."""
-        self._files = files
         self._redactor = redactor
-        self._on_problem = on_problem
         self._save_audio = save_audio
-        self._clock_ns = clock_ns
+        self._on_problem = on_problem
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[bytes | SessionEvent] = deque()
-        self._waiting_audio: deque[TrackItem] = deque()
-        # One side only adds to the first, the other to the second: no lock.
-        self._handed_bytes = self._written_bytes = 0
+        self._queue = _WriteQueue()
+        self._thread = _WriterThread(self._queue, files, clock_ns, self._report)
         self._messages_bytes = self._last_kept_bytes = 0
-        self._unsaved = self._unsaved_audio = 0
-        self._told_too_slow = False
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="session writer", daemon=True)
+        self._reported_too_slow = False
 
     @classmethod
     async def start(
@@ -91,22 +185,27 @@ class SessionWriter:
         return writer
 
     @property
+    def path(self) -> Path:
+        """The file of raw messages, which events point into."""
+        return self.folder / MESSAGES_FILE
+
+    @property
     def tracks(self) -> TrackSink | None:
-        """Who takes the tracks; None when audio is not to be saved."""
+        """Receiver of both tracks; None when audio is not to be saved."""
         return self if self._save_audio else None
 
     async def close(self) -> None:
-        """Write the end of the session. Waits for the disk, but not for ever; harmless when repeated."""
-        self._over.set()
+        """Write the end of the session. Waits for the disk at most `CLOSE_TIMEOUT_S`; may be called again."""
+        self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     # -- on the session's loop --
 
     def append(self, raw: bytes) -> int:
-        """Keep a raw message; gives its offset, -1 when it is not kept."""
+        """Save a raw message; returns its offset in the file, -1 when it is not saved."""
         kept = self._redactor.message(raw) if self._save_audio else without_audio(self._redactor.message(raw))
         self._last_kept_bytes = 0
-        if kept is None or not self._accepts(kept, len(kept)):
+        if kept is None or not self._put(kept, len(kept)):
             return -1
         offset = self._messages_bytes
         self._messages_bytes += len(kept)
@@ -114,95 +213,48 @@ class SessionWriter:
         return offset
 
     def take(self, event: SessionEvent) -> SessionEvent:
-        """Save the next event; gives it as saved: pointing to the message that was appended just before."""
+        """Save the next event; returns it as saved: pointing to the message that was appended just before."""
         if (
             isinstance(event, MessageLogged)
             and event.offset >= 0
             and self._last_kept_bytes != event.size_bytes
         ):
             event = msgspec.structs.replace(event, kept_bytes=self._last_kept_bytes)
-        self._accepts(event, _EVENT_BYTES)
-        if (self._unsaved or self._unsaved_audio) and not self._told_too_slow:
-            self._told_too_slow = True
+        self._put(event, _EVENT_BYTES)
+        if self._queue.dropped and not self._reported_too_slow:
+            self._reported_too_slow = True
             self._report(TOO_SLOW)
         return event
 
-    def _accepts(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
-        if self._over.is_set():
-            return False
-        waiting_bytes = self._handed_bytes - self._written_bytes
-        if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
-            self._unsaved += 1
-            return False
-        self._handed_bytes += size_bytes
-        self._waiting.append(item)
-        return True
+    def _put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
+        return not self._thread.over.is_set() and self._queue.put(item, size_bytes)
 
     # -- on any thread --
 
     def user_format(self, audio_format: AudioFormat) -> None:
         """See `TrackSink`."""
-        self._take_audio(audio_format)
+        self._put_audio(audio_format)
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """See `TrackSink`."""
-        self._take_audio(UserSent(end_ns, pcm, rate))
+        self._put_audio(UserSent(end_ns, pcm, rate))
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
         """See `TrackSink`."""
-        self._take_audio(AgentHeard(start_ns, pcm, rate))
+        self._put_audio(AgentHeard(start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
         """See `TrackSink`."""
-        self._take_audio(AgentCut(at_ns))
+        self._put_audio(AgentCut(at_ns))
 
-    def _take_audio(self, item: TrackItem) -> None:
-        if self._over.is_set():
-            return
-        if len(self._waiting_audio) < MAX_WAITING_BLOCKS:
-            self._waiting_audio.append(item)
-        else:
-            self._unsaved_audio += 1
+    def _put_audio(self, item: TrackItem) -> None:
+        if not self._thread.over.is_set():
+            self._queue.put_audio(item)
 
     def _report(self, sentence: str) -> None:
-        """Later, and on the loop: an event may be on its way just now."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+        # Through the loop, also from the loop itself: the reporting event must not overtake the one under way.
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it whoever would be notified
             self._loop.call_soon_threadsafe(self._on_problem, sentence)
-
-    # -- on the thread that writes --
-
-    def _run(self) -> None:
-        try:
-            while not self._over.wait(CYCLE_S):
-                self._write_waiting()
-            self._write_waiting()
-            self._files.close(self._clock_ns())
-        except Exception as error:
-            logger.exception("the saving of a session ends")
-            self._over.set()
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            self._report(f"The session is no longer saved: {reason}.")
-            self._waiting.clear()
-            self._waiting_audio.clear()
-            self._files.close(self._clock_ns(), problem=reason)
-
-    def _write_waiting(self) -> None:
-        now_ns = self._clock_ns()
-        taken_bytes = 0
-        while self._waiting:
-            item = self._waiting.popleft()
-            if isinstance(item, bytes):
-                self._files.message(item)
-                taken_bytes += len(item)
-            else:
-                self._files.event(item)
-                taken_bytes += _EVENT_BYTES
-        while self._waiting_audio:
-            self._files.audio(self._waiting_audio.popleft())
-        self._files.record.unsaved = self._unsaved + self._unsaved_audio
-        if problem := self._files.flush(now_ns):
-            self._report(problem)
-        self._written_bytes += taken_bytes
 
 
 def _make(target: Target, redactor: Redactor, began_ns: int) -> tuple[Path, FolderWriter]:

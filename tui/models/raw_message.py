@@ -10,7 +10,7 @@ _MAX_BYTES = 256 * 1024 * 1024
 """A message on the wire has 64 MiB at most; what claims to be far longer is of a file that was made up."""
 
 
-def read_kept(descriptor: int | None, event: MessageLogged) -> bytes | None:
+def read_raw_message(descriptor: int | None, event: MessageLogged) -> bytes | None:
     """The message as it was kept; None when it was not, or can no longer be read. ``descriptor``: of its file."""
     if descriptor is None or event.offset < 0:
         return None

@@ -1,0 +1,52 @@
+"""Starting to save a call, and reporting in its events what is not saved."""
+
+from __future__ import annotations
+
+import logging
+
+from tui.models.journal import Journal
+from tui.models.target import Target
+from tui.saving.record import SavingError
+from tui.saving.writer import SessionWriter
+
+logger = logging.getLogger(__name__)
+
+
+class SavingProblems:
+    """Turns sentences on what of a session is not saved into its errors, once it has begun.
+
+    On the session's loop.
+    """
+
+    def __init__(self) -> None:
+        self._journal: Journal | None = None
+        self._waiting: list[str] = []
+
+    def begun(self, journal: Journal) -> None:
+        """Emit what is known into the journal of the session that has begun, and whatever comes later."""
+        self._journal = journal
+        waiting, self._waiting = self._waiting, []
+        for sentence in waiting:
+            self._emit(journal, sentence)
+
+    def report(self, sentence: str) -> None:
+        """Report that something is not saved."""
+        if self._journal is None:
+            self._waiting.append(sentence)
+        else:
+            self._emit(self._journal, sentence)
+
+    def _emit(self, journal: Journal, sentence: str) -> None:
+        logger.error(sentence)
+        journal.error("session file", "unkept", sentence, "The call continues.")
+
+
+async def start_saving(target: Target, problems: SavingProblems) -> SessionWriter | None:
+    """Start to save the call that is about to begin; None if it is not to be saved, or cannot be."""
+    if not target.save:
+        return None
+    try:
+        return await SessionWriter.start(target, problems.report)
+    except SavingError as error:
+        problems.report(f"The session is not saved: {error}.")
+        return None
