@@ -70,25 +70,36 @@ async def test_the_two_kinds_of_event_do_not_meet(router: EventRouter) -> None:
     realtime.assert_not_called()
 
 
-async def test_an_unknown_type_is_counted_each_time_and_logged_once(
-    router: EventRouter, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_unknown_type_is_logged_once(router: EventRouter, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             await router.handle_platform_event({"type": "session.novelty"})
             await router.handle_realtime_event({"type": "response.novelty"})
         await router.handle_realtime_event({})
-    assert router.unknown == {"session.novelty": 3, "response.novelty": 3, "": 1}
-    assert len(caplog.records) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "no handler for event type 'session.novelty'",
+        "no handler for event type 'response.novelty'",
+        "no handler for event type ''",
+    ]
 
 
-async def test_a_known_type_without_a_handler_is_neither_counted_nor_logged(
+async def test_a_known_type_without_a_handler_is_logged_once(
     router: EventRouter, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         await router.handle_platform_event(HANG_UP)
         await router.handle_platform_event({"type": "hang_up"})
-    assert not router.unknown
+    assert [record.getMessage() for record in caplog.records] == ["no handler for event type 'hang_up'"]
+
+
+async def test_a_type_with_a_handler_is_not_logged(
+    router: EventRouter, caplog: pytest.LogCaptureFixture
+) -> None:
+    router.register_telephony_handler(TelephonyEventType.HANG_UP, MockCallback())
+    router.register_realtime_handler("response.done", MockCallback())
+    with caplog.at_level(logging.WARNING):
+        await router.handle_platform_event(HANG_UP)
+        await router.handle_realtime_event({"type": "response.done"})
     assert not caplog.records
 
 

@@ -1,38 +1,114 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from tui.models import events as e
+from tui.models.events import Direction, Status
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
+from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.session.message_log import MessageLog
+from tui.websocket.message_handler import Received
+
+STRAY = Finding(rule="stray", text="It strays.")
+PONG = Outgoing("pong", "pong")
 
 
-async def route(_: object) -> None:
-    raise AssertionError("nothing is routed here")
+class Log:
+    """A `MessageLog` and everything that leaves it."""
+
+    def __init__(self) -> None:
+        self.events: list[e.SessionEvent] = []
+        self.steps: list[str] = []
+        self.fatal: list[e.ErrorRaised] = []
+        self.now_ns = 0
+        self.journal = Journal(
+            SessionState(), sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: self.now_ns
+        )
+        self.log = MessageLog(
+            self.journal, protocol="openai", reply=self._reply, route=self._route, on_fatal=self.fatal.append
+        )
+
+    def _take(self, event: e.SessionEvent) -> None:
+        self.events.append(event)
+        self.steps.append(type(event).__name__)
+
+    def _reply(self, messages: Iterable[Outgoing]) -> None:
+        self.steps += [f"reply {message.kind}" for message in messages]
+
+    async def _route(self, incoming: Incoming) -> None:
+        self.steps.append(f"route {incoming.kind}")
 
 
-@pytest.mark.parametrize(
-    ("kind", "code", "said", "told"),
-    [
-        (
-            "agent.error",
-            "rate_limit_exceeded",
-            "Rate limit reached.",
-            "rate_limit_exceeded: Rate limit reached.",
-        ),
-        ("agent.error", "x_failed", "It is x_failed.", "It is x_failed."),
-        ("agent.error", "unknown", "Sorry.", "Sorry."),
-        ("session.error", "unknown-format", "No common format.", "No common format."),
-    ],
-)
-def test_the_code_that_the_agent_gave_stands_in_the_sentence(
-    kind: str, code: str, said: str, told: str
+async def test_a_received_message_is_logged_before_it_is_answered_and_routed() -> None:
+    log = Log()
+    await log.log.received(Received("ping", 7, Incoming(kind="ping", summary="a ping", replies=(PONG,))))
+    assert log.steps == ["MessageLogged", "reply pong", "route ping"]
+    (logged,) = log.events
+    assert isinstance(logged, e.MessageLogged)
+    assert (logged.direction, logged.at_ns, logged.kind, logged.summary) == (
+        Direction.RECEIVED,
+        7,
+        "ping",
+        "a ping",
+    )
+    assert (logged.size_bytes, logged.known) == (4, True)
+
+
+async def test_a_frame_that_was_not_understood_is_logged_and_counted_and_not_routed() -> None:
+    log = Log()
+    await log.log.received(Received("[1", 7, None, "not-json", "this is not JSON"))
+    log.log.tell_counts()
+    logged, lost = log.events
+    assert isinstance(logged, e.MessageLogged)
+    assert (logged.kind, logged.summary, logged.known) == (
+        "undecodable (not-json)",
+        "this is not JSON",
+        False,
+    )
+    assert isinstance(lost, e.LossCounted)
+    assert (lost.loss, lost.count) == (e.Loss.UNDECODABLE, 1)
+
+
+async def test_a_finding_is_about_the_message_it_came_with() -> None:
+    log = Log()
+    await log.log.received(Received("x", 0, Incoming(kind="x"), findings=(STRAY,)))
+    found = log.events[1]
+    assert isinstance(found, e.FindingRaised)
+    assert (found.rule, found.text, found.about, found.count) == ("stray", "It strays.", 1, 1)
+
+
+def error(source: str, *, fatal: bool = False) -> e.ErrorRaised:
+    return e.ErrorRaised(at_ns=0, source=source, code="x", message="It failed.", fatal=fatal)
+
+
+async def test_an_error_is_emitted_as_it_is_about_the_last_message() -> None:
+    log = Log()
+    await log.log.received(Received("x", 0, Incoming(kind="x")))
+    log.log.report_error(error("agent"))
+    raised = log.events[-1]
+    assert isinstance(raised, e.ErrorRaised)
+    assert (raised.number, raised.about, raised.message, raised.hint) == (2, 1, "It failed.", "")
+    assert not log.fatal
+
+
+def test_a_fatal_error_ends_the_session_as_the_event_that_was_emitted() -> None:
+    log = Log()
+    log.log.report_error(error("agent", fatal=True))
+    assert log.fatal == log.events
+
+
+@pytest.mark.parametrize(("accepted", "hint"), [(False, "Does it speak openai?"), (True, "the call goes on")])
+def test_an_unreadable_message_puts_the_protocol_in_doubt_only_before_the_session_is_accepted(
+    accepted: bool, hint: str
 ) -> None:
-    raised: list[e.SessionEvent] = []
-    journal = Journal(SessionState(), sink=raised.append, keep_raw=lambda _: -1, clock_ns=lambda: 0)
-    log = MessageLog(journal, protocol="openai", reply=lambda _: None, route=route, on_fatal=lambda _: None)
-    log.report_error({"type": kind, "fatal": False, "error": {"code": code, "message": said}})
-    (error,) = raised
-    assert isinstance(error, e.ErrorRaised)
-    assert (error.code, error.message) == (code, told)
+    log = Log()
+    if accepted:
+        for status in (Status.CONNECTING, Status.INITIATING, Status.ACTIVE):
+            log.journal.become(status)
+    log.log.report_error(error("protocol"))
+    raised = log.events[-1]
+    assert isinstance(raised, e.ErrorRaised)
+    assert hint in raised.hint

@@ -1,9 +1,8 @@
-"""EventRouter: one handler for each type of event. One of no known type is counted, never fatal."""
+"""EventRouter: one handler for each type of event. An event without a handler is logged, never fatal."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,22 +12,24 @@ from tui.protocols.base import TelephonyEvent, TelephonyEventType
 logger = logging.getLogger(__name__)
 
 TelephonyHandler = Callable[[Any], object]
-"""Gets the `TelephonyEvent` (or the mapping with a ``type``) it was registered for; plain or coroutine."""
+"""Receives the `TelephonyEvent` (or the mapping with a ``type``) it was registered for; plain or coroutine."""
 RealtimeHandler = Callable[[Mapping[str, Any]], object]
-"""Gets the decoded message of a realtime protocol; plain or coroutine."""
+"""Receives the decoded message of a realtime protocol; plain or coroutine."""
 
 
 class EventRouter:
     """Maps telephony events (what a message means) and realtime events (by wire name) to their handlers.
 
-    A handler that raises is reported (`tui.callbacks.errors`) and stops nothing.
+    The two are separate namespaces: a session passes `TelephonyEvent` values to `handle_platform_event`, and
+    messages, by the name they have on the wire, to `handle_realtime_event`. A handler that raises is reported
+    (`tui.callbacks.errors`) and does not stop the others. For one event loop.
     """
 
     def __init__(self) -> None:
         self.telephony_handlers: dict[TelephonyEventType, TelephonyHandler] = {}
         self.realtime_handlers: dict[str, RealtimeHandler] = {}
-        self.unknown: Counter[str] = Counter()
-        """Events of a type nobody knows, by that type."""
+        self._missing: set[str] = set()
+        """Types that were already logged as having no handler."""
 
     def register_telephony_handler(self, event_type: TelephonyEventType, handler: TelephonyHandler) -> None:
         """Register the handler of a telephony event; it replaces an earlier one."""
@@ -42,10 +43,10 @@ class EventRouter:
         """Run the handler of a telephony event."""
         name = data["type"] if isinstance(data, Mapping) else data.type
         event_type = self._get_platform_event_type(name)
-        if event_type is None:
-            self._count_unknown(name)
-        elif handler := self.telephony_handlers.get(event_type):
+        if event_type is not None and (handler := self.telephony_handlers.get(event_type)):
             await safe_callback_execution(handler, data, f"{event_type} event")
+        else:
+            self._warn_once(str(name))
 
     async def handle_realtime_event(self, data: Mapping[str, Any]) -> None:
         """Run the handler of a realtime event, named by its ``type``."""
@@ -53,11 +54,11 @@ class EventRouter:
         if handler := self.realtime_handlers.get(name):
             await safe_callback_execution(handler, data, f"{name} event")
         else:
-            self._count_unknown(name)
+            self._warn_once(name)
 
-    def _count_unknown(self, name: str) -> None:
-        self.unknown[name] += 1
-        if self.unknown[name] == 1:
+    def _warn_once(self, name: str) -> None:
+        if name not in self._missing:
+            self._missing.add(name)
             logger.warning("no handler for event type %r", name)
 
     @staticmethod

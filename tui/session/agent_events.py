@@ -41,12 +41,8 @@ class AgentEvents:
         """Become the handler of every telephony event an agent can send but USER_STREAM_STARTED."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.SESSION_ACCEPTED: self._accepted,
-            T.SESSION_ERROR: lambda event: None,  # an error handler of the MessageHandler ends the session
-            T.AGENT_ERROR: lambda event: None,
             T.HANG_UP: self._hang_up,
             T.TRANSFER: self._transfer,
-            T.CONFIG: lambda event: None,  # the protocol has followed it
-            T.USER_STREAM_STOPPED: lambda event: None,
             T.SPEECH_STARTED: lambda event: self._user_speech(e.SpeechPhase.STARTED),
             T.SPEECH_STOPPED: lambda event: self._user_speech(e.SpeechPhase.STOPPED),
             T.SPEECH_COMMITTED: lambda event: self._user_speech(e.SpeechPhase.COMMITTED),

@@ -358,14 +358,12 @@ class LiveSession:
         self._connection.send(messages)
 
     async def _route(self, incoming: Incoming) -> None:
-        """What the router wants of a message beside its telephony events."""
-        if not incoming.known:
-            await self.router.handle_platform_event({"type": incoming.kind})
+        """Pass a message itself to the router, where a handler is registered for its name on the wire."""
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
 
     def _report_callback(self, failure: FailureReport) -> None:
-        self.journal.error(f"callback {failure.callback}", "callback-failed", str(failure))
+        self.journal.error("callback", "callback-failed", str(failure))
 
     def _report_unknown_tool(self, name: str) -> None:
         self.journal.error(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
 
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.tally import Tally
 from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
-
-_OF_THE_AGENT = ("session.error", "agent.error")
 
 
 class MessageLog:
@@ -91,22 +90,11 @@ class MessageLog:
             )
         )
 
-    def report_error(self, message: Mapping[str, Any]) -> None:
-        """Error handler of the `MessageHandler`: what it reports becomes an event."""
-        error = message["error"]
-        code, text = error["code"], error["message"]
-        if message["type"] == "agent.error" and code != "unknown" and code not in text:
-            text = f"{code}: {text}"
-        hint = self._hint_for_undecodable() if message["type"] == "undecodable" else ""
-        raised = self._journal.error(
-            "agent" if message["type"] in _OF_THE_AGENT else "protocol",
-            code,
-            text,
-            hint,
-            fatal=message["fatal"],
-            about=self._journal.number,
-            count=error.get("count", 1),
-        )
+    def report_error(self, error: e.ErrorRaised) -> None:
+        """Error handler of the `MessageHandler`: emits the error, as one about the message that was logged last."""
+        undecodable = error.source == "protocol" and not error.fatal
+        hint = self._hint_for_undecodable() if undecodable else ""
+        raised = self._journal.emit(msgspec.structs.replace(error, hint=hint, about=self._journal.number))
         if raised.fatal:
             self._on_fatal(raised)
 

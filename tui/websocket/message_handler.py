@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tui.callbacks import CallbackManager, Registration
+from tui.models.events import ErrorRaised
 from tui.protocols.base import Finding, Incoming, ProtocolError, TelephonyEvent, TelephonyEventType
 
 logger = logging.getLogger(__name__)
@@ -26,11 +26,20 @@ _AUDIO = frozenset(
         TelephonyEventType.PLAY_STREAM_START,
         TelephonyEventType.PLAY_STREAM_CHUNK,
         TelephonyEventType.PLAY_STREAM_STOP,
+        TelephonyEventType.PLAY_STREAM_DISCARDED,
         TelephonyEventType.CLEAR,
         TelephonyEventType.MARK,
     }
 )
 _ERRORS = frozenset({TelephonyEventType.SESSION_ERROR, TelephonyEventType.AGENT_ERROR})
+_FOLLOWED = frozenset(
+    {
+        TelephonyEventType.CONFIG,
+        TelephonyEventType.USER_STREAM_STOPPED,
+        TelephonyEventType.CONNECTION_VALIDATED,
+    }
+)
+"""Events that only change the protocol's own state, which `receive` has already done."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -79,8 +88,11 @@ class MessageHandler:
         """Call ``handler(event)`` for what concerns playback."""
         return self.callbacks.register_callback(News.AUDIO, handler)
 
-    def add_error_handler(self, handler: Callable[[Mapping[str, Any]], object]) -> Registration:
-        """Call ``handler(message)`` for every error, as ``{"type": …, "error": {"code": …, "message": …}}``."""
+    def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
+        """Call ``handler(error)`` for every error: of the agent, of a frame, or of the protocol itself.
+
+        The error has no number yet; emitting it is left to the handler.
+        """
         return self.callbacks.register_callback(News.ERROR, handler)
 
     async def handle_message(self, frame: str | bytes, at_ns: int) -> None:
@@ -93,55 +105,49 @@ class MessageHandler:
             return
         except Exception as error:
             logger.exception("the protocol failed")
-            await self._handle_error_message(_broken_protocol(error))
+            await self._handle_error_message(_protocol_failed(error, at_ns))
             return
         await self.callbacks.trigger_callbacks(
             News.MESSAGE, Received(frame, at_ns, incoming, findings=incoming.findings)
         )
         for event in incoming.events:
             if event.type in _ERRORS:
-                await self._handle_error_message(
-                    {
-                        "type": event.type.value,
-                        "fatal": event.fatal,
-                        "error": {"code": event.code or "unknown", "message": event.reason or event.text},
-                    }
-                )
-            news = News.AUDIO if event.type in _AUDIO else News.SESSION
-            await self.callbacks.trigger_callbacks(news, event)
+                await self._handle_error_message(_agent_error(event, at_ns))
+            elif event.type not in _FOLLOWED:
+                news = News.AUDIO if event.type in _AUDIO else News.SESSION
+                await self.callbacks.trigger_callbacks(news, event)
 
     async def _handle_undecodable(self, frame: str | bytes, at_ns: int, error: ProtocolError) -> None:
         self.undecodable[error.code] += 1
         await self.callbacks.trigger_callbacks(
             News.MESSAGE, Received(frame, at_ns, None, error.code, str(error), error.findings)
         )
-        times = self.undecodable[error.code]
-        if _is_round(times):
+        count = self.undecodable[error.code]
+        if _is_round(count):
+            text = f"A message cannot be read: {error}."
             await self._handle_error_message(
-                {
-                    "type": "undecodable",
-                    "fatal": False,
-                    "error": {
-                        "code": error.code,
-                        "message": f"A message cannot be read: {error}.",
-                        "count": times,
-                    },
-                }
+                ErrorRaised(at_ns=at_ns, source="protocol", code=error.code, message=text, count=count)
             )
 
-    async def _handle_error_message(self, message: Mapping[str, Any]) -> None:
-        """Process error messages through callbacks."""
-        error = message.get("error") or {}
-        logger.warning("error received: %s - %s", error.get("code", "unknown"), error.get("message", ""))
-        await self.callbacks.trigger_callbacks(News.ERROR, message)
+    async def _handle_error_message(self, error: ErrorRaised) -> None:
+        """Process an error through the error handlers."""
+        logger.warning("error received: %s - %s", error.code, error.message)
+        await self.callbacks.trigger_callbacks(News.ERROR, error)
 
 
-def _broken_protocol(error: Exception) -> dict[str, Any]:
-    """What to say of a protocol that raises what it must not: where, and what."""
+def _agent_error(event: TelephonyEvent, at_ns: int) -> ErrorRaised:
+    code, text = event.code or "unknown", event.reason or event.text
+    if event.type is TelephonyEventType.AGENT_ERROR and code != "unknown" and code not in text:
+        text = f"{code}: {text}"
+    return ErrorRaised(at_ns=at_ns, source="agent", code=code, message=text, fatal=event.fatal)
+
+
+def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
+    """Describe a protocol that raised what it must not: where, and what."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
-    message = f"The protocol itself is broken: {place}: {type(error).__name__}: {error}."
-    return {"type": "broken-protocol", "fatal": True, "error": {"code": "broken", "message": message}}
+    text = f"The protocol itself is broken: {place}: {type(error).__name__}: {error}."
+    return ErrorRaised(at_ns=at_ns, source="protocol", code="broken", message=text, fatal=True)
 
 
 def _is_round(times: int) -> bool:
