@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, Protocol, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults, CallerDefaults
 from tui.protocols.json_frames import Message, outgoing
+from tui.protocols.log_rules import LogRules, Nearest, request
+from tui.protocols.signs import Signs, sent
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 
@@ -17,7 +22,7 @@ def audio_message(kind: str, audio: bytes) -> Outgoing:
 
 
 class MyCaller(CallerDefaults):
-    """The side of this program: one object a call."""
+    """The side of this program, one object per call."""
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._settings = settings
@@ -40,7 +45,7 @@ class MyCaller(CallerDefaults):
         return [audio_message("hear", audio)] if self._accepted and audio else []
 
     def receive(self, frame: str | bytes) -> Incoming:
-        message = Message(frame)  # raises ProtocolError for what is no JSON object with a type
+        message = Message(frame)  # raises ProtocolError unless it is a JSON object with a type
         stream = f"reply-{self._replies}"
         match message.kind():
             case "ready":
@@ -48,7 +53,7 @@ class MyCaller(CallerDefaults):
                 message.event(Type.SESSION_ACCEPTED, format=PCM_16K)
                 summary = "ready"
             case "say":
-                audio = message.audio("audio")  # what is wrong with it becomes a finding
+                audio = message.audio("audio")  # reports a finding if it is not base64
                 message.audio_ms = PCM_16K.duration_ms(len(audio))
                 if not self._reply_open:
                     self._reply_open = True
@@ -58,7 +63,7 @@ class MyCaller(CallerDefaults):
                 message.event(Type.PLAY_STREAM_CHUNK, stream_id=stream, format=PCM_16K, audio=audio)
                 summary = f"say {message.audio_ms:.0f} ms"
             case "said" | "stop" as kind:
-                if kind == "stop":  # the user interrupts: what was not heard yet is dropped
+                if kind == "stop":  # the user interrupts: audio that has not played yet is discarded
                     message.event(Type.CLEAR, stream_id=stream)
                 if self._reply_open:
                     self._reply_open = False
@@ -70,7 +75,7 @@ class MyCaller(CallerDefaults):
 
 
 class MyAgent(AgentDefaults):
-    """The side of the agent, for tests and the local agent; a protocol may do without."""
+    """The agent's side, for tests and the local agent; optional."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._greeted = False
@@ -109,6 +114,10 @@ class MyAgent(AgentDefaults):
         return message.incoming(summary)
 
 
+def first_message(message: Mapping[str, Any] | bytes) -> str:
+    return sent("ready", "my agent") if message == {"type": "ready"} else ""
+
+
 MINE = Protocol(
     name="mine",
     title="My agent's protocol",
@@ -116,5 +125,11 @@ MINE = Protocol(
     caller=MyCaller,
     agent=MyAgent,
     formats={"pcm_16000": PCM_16K},
-    audio_members=("audio",),
+    log=LogRules(
+        runs=("hear", "say"),
+        pairs=(request("hello", "ready"), Nearest(("say",), ("said", "stop"), later=True)),
+        audio_members=("audio",),
+    ),
+    signs=Signs(path_words=("mine",), first_message=first_message),
+    interface=1,
 )

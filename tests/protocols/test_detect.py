@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.protocols.mine import MINE
+from tui.protocols import detect
+from tui.protocols.base import Protocol
 from tui.protocols.detect import LISTEN_MS, from_first_frame, from_url
 from tui.protocols.registry import BUILT_IN, by_path
+from tui.protocols.signs import Signs
 
 
 @pytest.mark.parametrize(
@@ -36,8 +42,72 @@ def test_a_url_tells_the_protocol_and_the_guess_why(url: str, protocol: str) -> 
     guess = from_url(url)
     assert guess
     assert guess.protocol == protocol
-    assert guess.why.endswith(".")
-    assert "?" not in guess.why
+    assert guess.sentence.startswith("Using the ")
+    assert "?" not in guess.sentence
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (
+            "ws://localhost:8000/AudioCodes",
+            "Using the AudioCodes Bot API protocol (the URL path contains “audiocodes”).",
+        ),
+        (
+            "wss://bot.example/media-stream",
+            "Using the Twilio Media Streams protocol (the URL path ends in /media-stream, as in Twilio's samples).",
+        ),
+        (
+            "wss://my.openai.azure.com/",
+            "Using the OpenAI Realtime protocol (my.openai.azure.com is Azure OpenAI).",
+        ),
+    ],
+)
+def test_the_reason_is_shown(url: str, sentence: str) -> None:
+    guess = from_url(url)
+    assert guess
+    assert guess.sentence == sentence
+
+
+def test_the_first_word_of_a_path_counts_and_a_word_before_an_ending() -> None:
+    found = [from_url(f"ws://h/{path}") for path in ("pcm/twilio", "twilio/pcm", "realtime/pcm/realtime")]
+    assert [guess and guess.protocol for guess in found] == ["pcm", "twilio", "pcm"]
+
+
+class TestInstalledPackages:
+    @pytest.fixture(autouse=True)
+    def _installed(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """One package whose protocol is broken, and one whose protocol claims more than its own."""
+        claims = Signs(
+            path_words=("mine", "twilio"),
+            first_message=lambda message: "it greets" if message == {"type": "hi"} else "",
+        )
+        mine = msgspec.structs.replace(MINE, signs=claims)
+        fakes = [FakeEntryPoint("broken", None), FakeEntryPoint("mine", mine)]
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda group: fakes)
+        detect._installed.cache_clear()
+        yield
+        detect._installed.cache_clear()
+
+    def test_are_asked_when_no_built_in_protocol_matches(self) -> None:
+        by_url, by_message = from_url("ws://h/mine"), from_first_frame('{"type":"hi"}')
+        assert by_url
+        assert by_message
+        assert by_url.sentence == "Using the My agent's protocol protocol (the URL path contains “mine”)."
+        assert (by_message.protocol, by_message.why) == ("mine", "it greets")
+
+    def test_cannot_claim_what_is_a_sign_of_a_built_in_protocol(self) -> None:
+        guess = from_url("ws://h/mine/twilio")
+        assert guess
+        assert guess.protocol == "twilio"
+
+
+class FakeEntryPoint:
+    def __init__(self, name: str, protocol: Protocol | None) -> None:
+        self.name, self.value, self.dist, self._protocol = name, "package:X", None, protocol
+
+    def load(self) -> Protocol | None:
+        return self._protocol
 
 
 @pytest.mark.parametrize(
@@ -82,7 +152,7 @@ def test_the_first_message_tells_the_protocol(frame: str | bytes, protocol: str)
     guess = from_first_frame(frame)
     assert guess
     assert guess.protocol == protocol
-    assert guess.why.endswith(".")
+    assert guess.why
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_audio_is_found_in_the_messages_of_every_protocol(name: str) -> None:
-    members = protocol_named(name).audio_members
+    members = protocol_named(name).log.audio_members
     for message in MESSAGES[name]:
         assert audio_payload(json.dumps(message).encode(), members) == PCM
 

@@ -28,6 +28,8 @@ def protocol(**changed):
     plain = dict(name="mine", title="Mine", path="/mine", caller=Caller, formats={}, headers=lambda token, url: {})
     return Protocol(**{**plain, **changed})
 """
+RULES = WHOLE + "from tui.protocols.log_rules import LogRules, span\n"
+SIGNS = WHOLE + "from tui.protocols.signs import Signs\n"
 
 Write = Callable[[str], str]
 
@@ -117,6 +119,12 @@ class TestASingleFile:
             (WHOLE + "A = protocol(formats={'x': 1})", ": its formats are no mapping from names to AudioFormat."),
             (WHOLE + "A = protocol(caller=None)", ": its caller cannot be called."),
             (WHOLE + "A = protocol(agent=None)", ": its agent cannot be called."),
+            (WHOLE + "A = protocol(interface=2)", "it is written for version 2 of the protocol interface, and this"),
+            (WHOLE + "A = protocol(log=None)", ": its log is not a valid LogRules: Expected `object`, got `null`."),
+            (RULES + "A = protocol(log=LogRules(runs='say'))", "Expected `array`, got `str` - at `$.runs`."),
+            (RULES + "A = protocol(log=LogRules(pairs=(span('me', 'a', 'b'),)))", "`$.pairs[0].opens.sender`."),
+            (WHOLE + "A = protocol(signs='mine')", ": its signs are not valid Signs: "),
+            (SIGNS + "A = protocol(signs=Signs(path_words='mine'))", "got `str` - at `$.path_words`."),
             (WHOLE + "A = protocol(caller=CallerDefaults)", " has no user_format, user_stream_open, receive, "),
             (WHOLE + "A = protocol(agent=AgentDefaults)", " has no user_format, play_format, receive, say_audio."),
         ],

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.protocols import mine
 from tests.session.scripted import Peer, agent, call
 from tests.waiting import wait_for
 from tui.handlers.tools.file import load_tools
@@ -294,3 +295,21 @@ async def test_audiocodes_has_no_tools_and_says_so(tmp_path: Path) -> None:
         LiveSession(
             Target(url="ws://127.0.0.1:1/"), AudioManager(), tools=load_tools(tools_file), sink=lambda _: None
         )
+
+
+async def test_a_protocol_file_brings_its_log_rules_into_the_session() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.until("hello")
+        await peer.send({"type": "ready"})
+        await peer.stay()
+
+    async with agent(script) as url, call(url, protocol=mine.__file__) as held:
+        await held.until_status(Status.ACTIVE)
+    assert held.of(e.SessionStarted)[0].log_rules == mine.MINE.log
+    assert held.of(e.FindingRaised) == []
+
+
+async def test_the_log_rules_of_a_built_in_protocol_are_not_repeated_in_the_session() -> None:
+    async with agent(lambda peer: peer.stay()) as url, call(url, protocol="pcm") as held:
+        await held.until_status(Status.ACTIVE)
+    assert held.of(e.SessionStarted)[0].log_rules is None

@@ -75,8 +75,8 @@ tools_option = option("--tools", type=click.Path(exists=True, dir_okay=False), m
                       help="Python file whose functions the agent may call (OpenAI Realtime).")
 target_options = together(
     option("--protocol", default=AUTO, metavar="NAME|FILE.py",
-           help="audiocodes, twilio, openai, pcm, elevenlabs, one of an installed package, a file of your own,"
-                " or auto: guessed, and said why."),
+           help=f"{', '.join(LOCAL_PROTOCOLS)}, one of an installed package, a file of your own,"
+                " or auto (detected from the URL or the first message; the reason is shown)."),
     option("--token-env", metavar="NAME", help="Variable that holds the agent's token."),
     option("--header", "headers", multiple=True, metavar="'K: V'", help="Extra request header."),
     option("--insecure", is_flag=True, help="Accept any TLS certificate."),

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import msgspec
 
+from tui.protocols.log_rules import LogRules
+
 # What is read back may be damaged or made up: bounded so that it, and sums of it, fit 64 bits wherever they are kept.
 Instant = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -165,6 +167,8 @@ class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
     protocol: str
     title: str = ""
     """What to call the target: a profile's name, "demo", or the host."""
+    log_rules: LogRules | None = None
+    """How the log reads its messages, where the protocol is not built in."""
 
 
 class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):

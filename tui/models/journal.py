@@ -12,6 +12,7 @@ from tui.models import events as e
 from tui.models.session_state import SessionState
 from tui.models.tally import Tally
 from tui.models.target import Target
+from tui.protocols.log_rules import LogRules
 
 Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
@@ -48,10 +49,18 @@ class Journal:
         self._sink(event)
         return event
 
-    def begin(self, target: Target, session_id: str = "", *, volume: float = 1.0) -> None:
+    def begin(
+        self,
+        target: Target,
+        session_id: str = "",
+        *,
+        volume: float = 1.0,
+        log_rules: LogRules | None = None,
+    ) -> None:
         """Begin a session with that target; one that is refused before it is a call has no id.
 
         ``volume`` is what playback has from the call before: it stays, and is told where it is not as recorded.
+        ``log_rules`` are those of a protocol that is not built in.
         """
         self.emit(
             e.SessionStarted(
@@ -61,6 +70,7 @@ class Journal:
                 target=target.safe_url,
                 protocol=target.protocol,
                 title=target.name,
+                log_rules=log_rules,
             )
         )
         if volume != self.state.volume:

@@ -17,6 +17,11 @@ from typing import Protocol as Shape
 import msgspec
 
 from tui.audio.formats import AudioFormat
+from tui.protocols.log_rules import LogRules
+from tui.protocols.signs import Signs
+
+INTERFACE = 1
+"""The version of this interface. It rises when an existing protocol file would no longer work."""
 
 
 class ProtocolError(Exception):
@@ -420,8 +425,12 @@ class Protocol(msgspec.Struct, frozen=True):
     """Left out where there is no agent's end: the local agent does not answer such a protocol."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
     """From the URL and the options to the URL that is dialled."""
-    audio_members: tuple[str, ...] = ()
-    """Where a JSON message carries audio as base64, for whoever looks at messages later: "media.payload"."""
+    log: LogRules = LogRules()
+    """How the event log folds, pairs and plays its messages."""
+    signs: Signs = Signs()
+    """What it is recognized by with ``--protocol auto``."""
+    interface: int = 0
+    """The `INTERFACE` that it was written for, checked when it is loaded; 0: not stated, not checked."""
     has_words: bool = True
     """False where no message can carry what is said: there is no transcript."""
     realtime_functions: bool = False

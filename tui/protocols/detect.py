@@ -1,108 +1,111 @@
-"""Which protocol an agent speaks, as far as its URL or its first message tells.
+"""Detects which protocol an agent speaks from its URL or its first message.
 
-A guess says why, so that it can be shown. Whoever asks listens for `LISTEN_MS` where the URL says nothing, and
-asks the user where that says nothing either.
+The signs belong to the protocols (`Protocol.signs`). Built-in protocols are asked first, those of installed
+packages when none of them matches. The caller listens for `LISTEN_MS` where the URL matches nothing, and asks the
+user where the first message matches nothing either.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from tui.protocols.base import Protocol, ProtocolError
+from tui.protocols.json_frames import decode_object
+from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, names, protocol_named
 
 LISTEN_MS = 300
-"""How long the first message may take: of the protocols of this program only OpenAI's agents speak first."""
+"""How long the first message may take: of the built-in protocols only OpenAI's agents speak first."""
 
 _WORD = re.compile(r"[a-z0-9]+")
-_WORDS = {
-    "audiocodes": "audiocodes",
-    "vaic": "audiocodes",
-    "twilio": "twilio",
-    "convai": "elevenlabs",
-    "elevenlabs": "elevenlabs",
-    "pcm": "pcm",
-    "openai": "openai",
-}
-"""Words of a path, and the protocol they are from."""
-_ENDINGS = {
-    "/realtime": ("openai", "as in OpenAI's interface"),
-    "/media-stream": ("twilio", "as in Twilio's samples"),
-    "/ws/telephony": ("audiocodes", "as where opusagent answers AudioCodes"),
-}
 
 
 class Guess(NamedTuple):
-    """A protocol's name, and why it is thought to be spoken."""
+    """A protocol that was recognized, and the reason."""
 
     protocol: str
+    """Its name, as in ``--protocol NAME``."""
+    title: str
     why: str
-    """One sentence."""
+    """A clause for parentheses: 'the URL path contains “twilio”'."""
+
+    @property
+    def sentence(self) -> str:
+        """What to show the user."""
+        return f"Using the {self.title} protocol ({self.why})."
 
 
 def from_url(url: str) -> Guess | None:
-    """What the URL tells; None where it tells nothing, or names a protocol that this program does not have."""
+    """Returns the protocol that the URL is a sign of; None where it is a sign of none."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
     except ValueError:
         return None
-    if parts.scheme in ("http", "https"):
-        return Guess("twilio", "This is a web address: the webhook from which Twilio gets its TwiML.")
-    path = parts.path.rstrip("/").lower()
-    return _from_known_host(host, path) if _is_known(host) else _from_path(path)
+    return _first(lambda protocols: _by_url(protocols, parts, host))
 
 
 def from_first_frame(frame: str | bytes) -> Guess | None:
-    """What a message tells that the agent sent before it was told anything."""
-    if isinstance(frame, bytes):
-        why = "The agent's first message is binary, and only plain PCM carries anything but text."
-        return Guess("pcm", why) if frame and not frame.lstrip().startswith(b"{") else None
-    from tui.protocols.base import ProtocolError
-    from tui.protocols.json_frames import decode_object
-
+    """Returns the protocol that a frame is a sign of which the agent sent before it received anything."""
+    if isinstance(frame, bytes) and (not frame or frame.lstrip().startswith(b"{")):
+        return None
     try:
-        message, _ = decode_object(frame)
+        message = frame if isinstance(frame, bytes) else decode_object(frame)[0]
     except ProtocolError:
         return None
-    return _from_message(message)
+    return _first(lambda protocols: _guess((p, p.signs.first_message(message)) for p in protocols))
 
 
-def _is_known(host: str) -> bool:
-    return f".{host}".endswith((".openai.com", ".azure.com", ".elevenlabs.io"))
+def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
+    """A package cannot claim what is a sign of a built-in protocol."""
+    return guess([protocol_named(name) for name in BUILT_IN]) or guess(_installed())
 
 
-def _from_known_host(host: str, path: str) -> Guess | None:
-    """Each of them has other websockets too."""
-    if host.endswith("elevenlabs.io"):
-        return (
-            Guess("elevenlabs", f"{host} is ElevenLabs.") if path in ("", "/v1/convai/conversation") else None
+@cache
+def _installed() -> Sequence[Protocol]:
+    """Loads the protocols of installed packages; a broken one is reported when it is named."""
+    found = []
+    for name in names()[len(BUILT_IN) :]:
+        try:
+            found.append(protocol_named(name))
+        except ProtocolUnavailable:
+            continue
+    return found
+
+
+def _by_url(protocols: Sequence[Protocol], parts: SplitResult, host: str) -> Guess | None:
+    if parts.scheme in ("http", "https"):
+        return _guess((protocol, protocol.signs.web_address) for protocol in protocols)
+    path = parts.path.rstrip("/").lower()
+    services = [(protocol, service) for protocol in protocols for service in protocol.signs.hosts]
+    at_host = [found for found in services if f".{host}".endswith(f".{found[1].domain}")]
+    if at_host:
+        # A known service has other websockets too, which no word in their paths makes this protocol.
+        return _guess(
+            (protocol, f"{host} is {service.owner}" if _is_at(path, service.path_endings) else "")
+            for protocol, service in at_host
         )
-    owner = "OpenAI" if host.endswith(".openai.com") else "Azure OpenAI"
-    return Guess("openai", f"{host} is {owner}.") if path == "" or path.endswith("/realtime") else None
+    words = _WORD.findall(path)
+    by_word = (
+        (protocol, f"the URL path contains “{word}”" if word in protocol.signs.path_words else "")
+        for word in words
+        for protocol in protocols
+    )
+    by_ending = (
+        (protocol, f"the URL path ends in {ending}, as in {origin}" if path.endswith(ending) else "")
+        for protocol in protocols
+        for ending, origin in protocol.signs.path_endings.items()
+    )
+    return _guess(by_word) or _guess(by_ending)
 
 
-def _from_path(path: str) -> Guess | None:
-    for word in _WORD.findall(path):
-        if protocol := _WORDS.get(word):
-            return Guess(protocol, f"The path has {word!r} in it.")
-    for ending, (protocol, example) in _ENDINGS.items():
-        if path.endswith(ending):
-            return Guess(protocol, f"The path ends in {ending}, {example}.")
-    return None
+def _is_at(path: str, endings: tuple[str, ...]) -> bool:
+    return path == "" or path.endswith(endings)
 
 
-def _from_message(message: Mapping[str, Any]) -> Guess | None:
-    match message:
-        case {"type": "session.created" as kind}:
-            return Guess("openai", f"The agent spoke first, with {kind}, as only OpenAI's do.")
-        case {"type": "conversation_initiation_metadata" as kind}:
-            return Guess("elevenlabs", f"The agent sent {kind}, which is a message of ElevenLabs.")
-        case {"type": "session.accepted" | "playStream.start" | "userStream.started" as kind}:
-            return Guess("audiocodes", f"The agent sent {kind}, which is a message of AudioCodes.")
-        case {"event": "media" | "mark" | "clear" as event}:
-            return Guess("twilio", f"The agent sent the event {event}, as servers send it to Twilio.")
-        case {"type": "ready", "sample_rate": int()} | {"type": "ready", "output_sample_rate": int()}:
-            return Guess("pcm", "The agent sent ready with a sample rate, as servers of plain PCM do.")
-        case _:
-            return None
+def _guess(reasons: Iterable[tuple[Protocol, str]]) -> Guess | None:
+    """Returns the first protocol that has a reason."""
+    return next((Guess(protocol.name, protocol.title, why) for protocol, why in reasons if why), None)

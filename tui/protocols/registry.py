@@ -129,8 +129,13 @@ def _checked(value: object, where: str) -> Protocol:
 
 def _faults(protocol: Protocol) -> Iterator[str]:
     from tui.audio.formats import AudioFormat
-    from tui.protocols.base import AgentEnd, CallerEnd, no_agent
+    from tui.protocols.base import INTERFACE, AgentEnd, CallerEnd, no_agent
 
+    if protocol.interface not in (0, INTERFACE):
+        yield (
+            f"it is written for version {protocol.interface} of the protocol interface, and this program has"
+            f" version {INTERFACE} (tui/protocols/README.md)"
+        )
     # A struct does not check what it is made of.
     for member in ("name", "title", "path"):
         value: object = getattr(protocol, member)
@@ -146,9 +151,27 @@ def _faults(protocol: Protocol) -> Iterator[str]:
     for member in ("caller", "agent", "headers", "url_notice"):
         if not callable(getattr(protocol, member)):
             yield f"its {member} cannot be called"
+    yield from _wrong_members(protocol)
     yield from _missing(protocol.caller, CallerEnd)
     if protocol.agent is not no_agent:
         yield from _missing(protocol.agent, AgentEnd)
+
+
+def _wrong_members(protocol: Protocol) -> Iterator[str]:
+    import msgspec
+
+    from tui.protocols.log_rules import LogRules
+    from tui.protocols.signs import Signs
+
+    try:
+        msgspec.convert(msgspec.to_builtins(protocol.log), LogRules)
+    except (msgspec.ValidationError, TypeError) as error:
+        yield f"its log is not a valid LogRules: {error}"
+    try:
+        # Not through builtins: it holds a function.
+        msgspec.convert(msgspec.structs.asdict(protocol.signs), Signs)
+    except (msgspec.ValidationError, TypeError) as error:
+        yield f"its signs are not valid Signs: {error}"
 
 
 def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:

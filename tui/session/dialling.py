@@ -57,7 +57,7 @@ async def _settle(target: Target) -> Dialled:
     notes: list[str] = []
     if target.protocol == AUTO:
         guess = detect.from_url(target.url) or await _listen(target)
-        notes.append(f"{guess.why} Speaking {guess.protocol}.")
+        notes.append(guess.sentence)
         target = msgspec.structs.replace(target, protocol=guess.protocol)
     if urlsplit(target.url).scheme in ("http", "https"):
         target, more = await _ask_webhook(target)

@@ -30,7 +30,7 @@ from tui.models.telemetry import Telemetry
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, TelephonyEvent, foreseen_play_format
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
-from tui.protocols.registry import protocol_named
+from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.session.agent_audio import AgentAudio
 from tui.session.agent_events import AgentEvents
 from tui.session.answer_watch import AnswerWatch
@@ -142,7 +142,12 @@ class LiveSession:
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
-        self.journal.begin(self.target, self.session_id, volume=self.audio.volume)
+        self.journal.begin(
+            self.target,
+            self.session_id,
+            volume=self.audio.volume,
+            log_rules=None if self.target.protocol in BUILT_IN else self._protocol.log,
+        )
         self._on_begun(self.journal)
         for note in self._notes:
             self.journal.notice(note)

@@ -11,12 +11,15 @@ from tui.models.filter.language import parse
 from tui.models.filter.terms import And, Context, Filter, Not, Or
 from tui.models.log.event_log import NO_ROW, EventLog
 from tui.models.log.marks import Marks
+from tui.protocols.log_rules import LogRules
 
 SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
 
 
 def log_of(*events: e.SessionEvent) -> EventLog:
+    """A log of these events; until a session begins in it, deltas fold."""
     log = EventLog()
+    log.rules = LogRules(runs=("delta",))
     for event in numbered(events):
         log.apply(event)
     return log

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from tui.models.log import pairs as event_pairs
 from tui.models.log import search as event_search
 from tui.models.log.describe import UNLISTED, describe
 from tui.models.log.event_log import EventLog, Row
+from tui.protocols.log_rules import LogRules
 
 
 def summaries(log: EventLog) -> list[str]:
@@ -35,6 +37,26 @@ def test_a_run_says_how_fast_it_came() -> None:
 
 def test_a_run_of_no_measurable_length_has_no_rate() -> None:
     assert summaries(log_of(delta("a", at_ms=5), delta("b", at_ms=5), delta("c", at_ms=4))) == ["c (×3)"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind", "rows"),
+    [
+        ("openai", "response.output_text.delta", 1),
+        ("openai", "input_audio_buffer.append", 1),
+        ("audiocodes", "userStream.speech.hypothesis", 1),
+        ("audiocodes", "response.output_text.delta", 3),
+        ("twilio", "media", 1),
+        ("elevenlabs", "user_audio_chunk", 1),
+        ("pcm", "any.chunk", 1),
+        ("pcm", "ping", 3),
+        ("./mine.py", "say", 1),
+        ("./mine.py", "said", 3),
+    ],
+)
+def test_the_protocol_decides_which_messages_without_audio_fold(protocol: str, kind: str, rows: int) -> None:
+    begun = msgspec.structs.replace(started(), protocol=protocol, log_rules=LogRules(runs=("say",)))
+    assert len(log_of(begun, *[message(kind)] * 3)) == 1 + rows
 
 
 def test_any_other_row_ends_a_run() -> None:

@@ -11,17 +11,29 @@ from hypothesis import strategies as st
 
 from tests.builders import error, message, started
 from tests.models.log.event_logs import RECEIVED, SENT, log_of
+from tests.protocols.mine import MINE
 from tui.models import events as e
+from tui.models.log.event_log import EventLog
 from tui.models.log.pairs import Pairs
+from tui.protocols.log_rules import LogRules
 
 EXAMPLES = Path(__file__).parents[2] / "protocols" / "examples"
 
 
-def pairs_of(*frames: tuple[e.Direction, dict[str, Any]]) -> Pairs:
-    """Messages by their own names, numbered from 1."""
+def pairs_of(protocol: str, *frames: tuple[e.Direction, dict[str, Any]]) -> Pairs:
+    """Messages of a session by their own names, numbered from 1; the session's first event has the number 0."""
     raws = [json.dumps(body).encode() for _, body in frames]
     events = [message(body.get("type") or body.get("event") or "?", direction) for direction, body in frames]
-    return Pairs(log_of(*events), lambda event: raws[event.number - 1])
+    log = log_in(protocol)
+    for number, event in enumerate(events, 1):
+        log.apply(msgspec.structs.replace(event, number=number))
+    return Pairs(log, lambda event: raws[event.number - 1])
+
+
+def log_in(protocol: str, log_rules: LogRules | None = None) -> EventLog:
+    log = EventLog()
+    log.apply(msgspec.structs.replace(started(), protocol=protocol, log_rules=log_rules))
+    return log
 
 
 def partners(pairs: Pairs) -> dict[int, int]:
@@ -45,40 +57,46 @@ def play(what: str, stream: str) -> tuple[e.Direction, dict[str, Any]]:
 
 def test_a_mark_and_its_echo_are_found_by_name() -> None:
     pairs = pairs_of(
-        mark(RECEIVED, "a"), mark(RECEIVED, "b"), mark(SENT, "b"), mark(SENT, "a"), mark(SENT, "c")
+        "twilio", mark(RECEIVED, "a"), mark(RECEIVED, "b"), mark(SENT, "b"), mark(SENT, "a"), mark(SENT, "c")
     )
     assert partners(pairs) == both_ways((1, 4), (2, 3))
 
 
 def test_marks_of_one_name_are_echoed_in_their_order() -> None:
-    pairs = pairs_of(*[mark(RECEIVED, "m")] * 3, *[mark(SENT, "m")] * 2)
+    pairs = pairs_of("twilio", *[mark(RECEIVED, "m")] * 3, *[mark(SENT, "m")] * 2)
     assert partners(pairs) == both_ways((1, 4), (2, 5))
 
 
 def test_streams_are_found_by_their_identifier_and_chunks_lead_to_their_beginning() -> None:
     pairs = pairs_of(
-        play("start", "1"), play("chunk", "1"), play("start", "2"), play("stop", "1"), play("stop", "2")
+        "audiocodes",
+        play("start", "1"),
+        play("chunk", "1"),
+        play("start", "2"),
+        play("stop", "1"),
+        play("stop", "2"),
     )
     assert partners(pairs) == both_ways((1, 4), (3, 5)) | {2: 1}
 
 
 def test_what_has_no_identifier_is_closed_by_the_next() -> None:
     names = ["start", "start", "chunk", "stop", "stop", "start"]
-    pairs = pairs_of(*((SENT, {"type": f"userStream.{name}"}) for name in names))
+    pairs = pairs_of("audiocodes", *((SENT, {"type": f"userStream.{name}"}) for name in names))
     assert partners(pairs) == both_ways((2, 4)) | {3: 2}, "the first start was never stopped"
 
 
 def test_plain_pcm_says_start_and_end() -> None:
-    assert partners(pairs_of((SENT, {"type": "start"}), (SENT, {"type": "end"}))) == both_ways((1, 2))
+    assert partners(pairs_of("pcm", (SENT, {"type": "start"}), (SENT, {"type": "end"}))) == both_ways((1, 2))
 
 
 def test_append_and_commit() -> None:
     names = ["append", "append", "committed", "append", "commit", "committed", "append"]
     pairs = pairs_of(
+        "openai",
         *(
             (RECEIVED if name == "committed" else SENT, {"type": f"input_audio_buffer.{name}"})
             for name in names
-        )
+        ),
     )
     assert partners(pairs) == {1: 3, 2: 3, 3: 2, 4: 5, 5: 4, 6: 4}
 
@@ -86,19 +104,25 @@ def test_append_and_commit() -> None:
 def test_a_tool_call_and_its_result() -> None:
     item = {"type": "function_call_output", "call_id": "c-1", "output": "{}"}
     pairs = pairs_of(
+        "openai",
         (RECEIVED, {"type": "response.function_call_arguments.done", "call_id": "c-1"}),
         (SENT, {"type": "conversation.item.create", "item": {"type": "message"}}),
         (SENT, {"type": "conversation.item.create", "item": item}),
+    )
+    assert partners(pairs) == both_ways((1, 3))
+    pairs = pairs_of(
+        "elevenlabs",
         (RECEIVED, {"type": "client_tool_call", "client_tool_call": {"tool_call_id": "7"}}),
         (SENT, {"type": "client_tool_result", "tool_call_id": "7"}),
         (RECEIVED, {"type": "ping", "ping_event": {"event_id": 12}}),
         (SENT, {"type": "pong", "event_id": 12}),
     )
-    assert partners(pairs) == both_ways((1, 3), (4, 5), (6, 7))
+    assert partners(pairs) == both_ways((1, 2), (3, 4))
 
 
 def test_a_session_that_is_resumed_is_accepted_again() -> None:
     pairs = pairs_of(
+        "audiocodes",
         (SENT, {"type": "session.initiate"}),
         (RECEIVED, {"type": "session.accepted"}),
         (SENT, {"type": "session.resume"}),
@@ -109,7 +133,7 @@ def test_a_session_that_is_resumed_is_accepted_again() -> None:
 
 
 def test_partners_are_found_as_they_come() -> None:
-    pairs = pairs_of((SENT, {"type": "connection.validate"}))
+    pairs = pairs_of("audiocodes", (SENT, {"type": "connection.validate"}))
     assert pairs.partner(1) is None
     pairs._log.apply(msgspec.structs.replace(message("connection.validated"), number=2))
     assert pairs.partner(1) == 2
@@ -117,11 +141,31 @@ def test_partners_are_found_as_they_come() -> None:
     assert pairs.partner(1) is None
 
 
+def test_the_rules_of_a_protocol_that_is_not_built_in_come_with_the_session() -> None:
+    messages = (message("hello", SENT), message("say"), message("ready"), message("say"), message("said"))
+    for log_rules, expected in ((MINE.log, both_ways((1, 3)) | {2: 5, 4: 5}), (LogRules(), {})):
+        log = log_in("./mine.py", log_rules)
+        for number, event in enumerate(messages, 1):
+            log.apply(msgspec.structs.replace(event, number=number))
+        assert partners(Pairs(log, lambda event: b"{}")) == expected
+
+
+def test_an_unknown_protocol_without_rules_is_read_like_the_built_in_ones() -> None:
+    pairs = pairs_of("./lost.py", mark(RECEIVED, "a"), mark(SENT, "a"), play("start", "1"), play("stop", "1"))
+    assert partners(pairs) == both_ways((1, 2), (3, 4))
+
+
+def test_a_message_of_another_protocol_has_no_partner() -> None:
+    assert partners(pairs_of("audiocodes", mark(RECEIVED, "a"), mark(SENT, "a"))) == {}
+
+
 @pytest.mark.parametrize(
     "raw", [None, b"", b"{", b"[1]", b"null", b'{"mark":5}', b'{"mark":{}}', b"\xff", b"[" * 5000]
 )
 def test_messages_that_cannot_be_read_have_no_partner(raw: bytes | None) -> None:
-    log = log_of(message("mark", RECEIVED), message("mark", SENT))
+    log = log_in("twilio")
+    log.apply(msgspec.structs.replace(message("mark", RECEIVED), number=1))
+    log.apply(msgspec.structs.replace(message("mark", SENT), number=2))
     assert partners(Pairs(log, lambda event: raw)) == {}
 
 
@@ -158,10 +202,15 @@ def test_a_number_that_is_not_there_has_no_partner() -> None:
     assert Pairs(log_of(message()), lambda event: None).partner(5) is None
 
 
-@pytest.mark.parametrize(("protocol", "least"), [("audiocodes", 10), ("twilio", 4), ("openai-realtime", 20)])
-def test_recorded_calls(protocol: str, least: int) -> None:
-    frames = [json.loads(line) for line in (EXAMPLES / f"{protocol}.jsonl").read_text().splitlines()]
-    pairs = pairs_of(*((SENT if frame["dir"] == "c2s" else RECEIVED, frame["message"]) for frame in frames))
+@pytest.mark.parametrize(
+    ("protocol", "example", "least"),
+    [("audiocodes", "audiocodes", 10), ("twilio", "twilio", 4), ("openai", "openai-realtime", 20)],
+)
+def test_recorded_calls(protocol: str, example: str, least: int) -> None:
+    frames = [json.loads(line) for line in (EXAMPLES / f"{example}.jsonl").read_text().splitlines()]
+    pairs = pairs_of(
+        protocol, *((SENT if frame["dir"] == "c2s" else RECEIVED, frame["message"]) for frame in frames)
+    )
     found = partners(pairs)
     mutual = [number for number, partner in found.items() if found.get(partner) == number]
     assert len(mutual) >= least
@@ -175,11 +224,11 @@ names = st.sampled_from("abc")
 def test_partners_are_mutual_whenever_they_are_asked_for(
     marks: list[tuple[e.Direction, str]], data: st.DataObject
 ) -> None:
-    at_once = pairs_of(*(mark(direction, name) for direction, name in marks))
+    at_once = pairs_of("twilio", *(mark(direction, name) for direction, name in marks))
     found = partners(at_once)
     assert all(found[partner] == number for number, partner in found.items())
     raws = [json.dumps(mark(direction, name)[1]).encode() for direction, name in marks]
-    log = log_of()
+    log = log_in("twilio")
     asked = Pairs(log, lambda event: raws[event.number - 1])
     for number, (direction, _) in enumerate(marks, 1):
         log.apply(msgspec.structs.replace(message("mark", direction), number=number))

@@ -11,6 +11,7 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.log.event_log import EventLog
 from tui.models.message.audio import MAX_PLAYED_S, EventAudio
+from tui.protocols.log_rules import LogRules
 
 MULAW = AudioFormat(Encoding.MULAW, 8_000)
 ALAW = AudioFormat(Encoding.ALAW, 8_000)
@@ -20,11 +21,18 @@ SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
 class Call:
     """A log and its raw messages."""
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, log_rules: LogRules | None = None) -> None:
         self.log, self.raws = EventLog(), dict[int, bytes]()
         self.audio = EventAudio(self.log, lambda event: self.raws.get(event.offset))
         self.add(
-            e.SessionStarted(at_ns=0, session_id="s", started_utc="", target="ws://x", protocol=protocol)
+            e.SessionStarted(
+                at_ns=0,
+                session_id="s",
+                started_utc="",
+                target="ws://x",
+                protocol=protocol,
+                log_rules=log_rules,
+            )
         )
 
     def add(self, event: e.SessionEvent) -> None:
@@ -55,6 +63,14 @@ def test_the_length_of_the_audio_tells_its_rate(rate: int) -> None:
     sound = call.audio.of(index)
     assert sound is not None
     assert (sound.format, sound.ms) == (AudioFormat(Encoding.PCM16, rate), 20)
+
+
+def test_the_audio_of_a_protocol_file_is_where_it_says() -> None:
+    call = Call("./mine.py", LogRules(audio_members=("sound.wave",)))
+    sound = call.audio.of(call.message({"sound": {"wave": base64(320)}}, 10))
+    assert sound is not None
+    assert sound.format == AudioFormat(Encoding.PCM16, 16_000)
+    assert call.audio.of(call.message({"audio": base64(320)}, 10)) is None
 
 
 def test_twilio_is_mulaw_and_its_silence_is_quiet() -> None:

@@ -18,13 +18,13 @@ from tui.models.events import MessageLogged, NoticeRaised, SessionEvent, Session
 from tui.models.log.describe import UNLISTED
 from tui.models.log.storage import Events
 from tui.models.turns.turn_fold import TurnIndex
+from tui.protocols.log_rules import LogRules
+from tui.protocols.registry import BUILT_IN, protocol_named
 
 MAX_BYTES = 512_000_000
 """What the log takes at most: two to five million events, ten hours and more of a busy call."""
 RESERVED_BYTES = 16_000_000
 """On top, for everything but messages: an error is listed in a full log too."""
-RUNS = ("chunk", "delta", "append", "media", "hypothesis", "audio")
-"""Ends of the names of messages of which many follow each other, in any protocol."""
 APPENDED = "appended"
 CLEARED = "cleared"
 RawMessage = Callable[[MessageLogged], bytes | None]
@@ -108,6 +108,8 @@ class EventLog:
         self.row_ids = array("I")
         """By event: the index of its row, or `NO_ROW`."""
         self.turns = TurnIndex()
+        self.rules = LogRules()
+        """How the messages of the session's protocol fold, pair and carry audio."""
         self.left_out = 0
         """Events that came when the log was full, and are not in it."""
         self._runs: dict[int, int] = {}
@@ -128,6 +130,7 @@ class EventLog:
         """Append one event; a `SessionStarted` empties the log first."""
         if isinstance(event, SessionStarted):
             self._reset()
+            self.rules = _rules_of(event)
             self.callbacks.trigger(CLEARED)
         held_bytes = self.events.held_bytes
         if held_bytes < self.max_bytes or (
@@ -195,7 +198,7 @@ class EventLog:
         index = len(self.row_ids)
         self.events.append(event)
         if isinstance(event, MessageLogged):
-            if event.audio_ms > 0 or not event.known or event.kind.endswith(RUNS):
+            if event.audio_ms > 0 or not event.known or event.kind.endswith(self.rules.runs):
                 self._extend_run(event, index)
             else:
                 self._append_row(index, event.size_bytes)
@@ -228,3 +231,20 @@ class EventLog:
             hint = "What the title counts as not listed is in the session when it is saved."
             self._append(NoticeRaised(number=event.number, at_ns=event.at_ns, text=text, hint=hint))
         self.left_out += 1
+
+
+def _rules_of(started: SessionStarted) -> LogRules:
+    """Returns the rules of the session's protocol; of one that is not known, those of all built-in protocols.
+
+    Only code of built-in protocols runs here: a saved session may name any file as its protocol.
+    """
+    if started.protocol in BUILT_IN:
+        return protocol_named(started.protocol).log
+    if started.log_rules is not None:
+        return started.log_rules
+    rules = [protocol_named(name).log for name in BUILT_IN]
+    return LogRules(
+        runs=tuple(run for rule in rules for run in rule.runs),
+        pairs=tuple(pair for rule in rules for pair in rule.pairs),
+        audio_members=tuple(member for rule in rules for member in rule.audio_members),
+    )

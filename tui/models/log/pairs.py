@@ -1,113 +1,22 @@
 """Pairs: the partner of an event: a call and its result, a mark and its echo, a start and its stop.
 
-Which kinds belong together is a table; which of several, the identifier they share, which stands in the raw
-messages. The messages of a rule are read once, when a partner is first asked for, and then as they come.
+Which messages belong together is a rule of the protocol (`tui.protocols.log_rules`); which of several, the
+identifier they share in the raw messages. The messages of a rule are read once, when a partner is first asked for,
+and then as they come.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from tui.models import events as e
 from tui.models.log.event_log import EventLog, RawMessage
 from tui.models.log.storage import Shape
+from tui.protocols.log_rules import End, Nearest, Pair
 
-SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
-
-
-class End(NamedTuple):
-    """One of the two messages of a pair."""
-
-    direction: e.Direction
-    kinds: tuple[str, ...]
-    path: str = ""
-    """Where the identifier stands in the message; empty: there is none, the order tells."""
-
-    def fits(self, shape: Shape) -> bool:
-        """Whether events of this shape are such messages."""
-        return shape.direction is self.direction and shape.kind in self.kinds
-
-
-class Rule(NamedTuple):
-    """Messages that belong together."""
-
-    opens: End
-    closes: End
-    newest: bool = False
-    """What closes belongs to the newest that is open; otherwise to the oldest."""
-
-
-def _asked(kind: str, answer: str, path: str = "", answer_path: str = "") -> Rule:
-    return Rule(End(SENT, (kind,), path), End(RECEIVED, (answer,), answer_path or path))
-
-
-def _span(direction: e.Direction, first: str, last: str, path: str = "") -> Rule:
-    return Rule(End(direction, (first,), path), End(direction, (last,), path), newest=True)
-
-
-RULES: tuple[Rule, ...] = (
-    # AudioCodes
-    Rule(
-        End(SENT, ("session.initiate", "session.resume")),
-        End(RECEIVED, ("session.accepted", "session.error")),
-    ),
-    _asked("connection.validate", "connection.validated"),
-    _span(RECEIVED, "playStream.start", "playStream.stop", "streamId"),
-    _span(SENT, "userStream.start", "userStream.stop"),
-    _span(RECEIVED, "userStream.started", "userStream.stopped"),
-    _span(RECEIVED, "userStream.speech.started", "userStream.speech.stopped"),
-    # Twilio
-    Rule(End(RECEIVED, ("mark",), "mark.name"), End(SENT, ("mark",), "mark.name")),
-    _span(SENT, "start", "stop"),
-    # Plain PCM
-    _span(SENT, "start", "end"),
-    # OpenAI Realtime
-    _asked("session.update", "session.updated"),
-    _asked("input_audio_buffer.clear", "input_audio_buffer.cleared"),
-    _asked("output_audio_buffer.clear", "output_audio_buffer.cleared"),
-    _asked("conversation.item.truncate", "conversation.item.truncated", "item_id"),
-    _asked("conversation.item.delete", "conversation.item.deleted", "item_id"),
-    _asked("conversation.item.retrieve", "conversation.item.retrieved", "item_id", "item.id"),
-    _span(RECEIVED, "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "item_id"),
-    _span(RECEIVED, "response.created", "response.done", "response.id"),
-    _span(RECEIVED, "response.output_item.added", "response.output_item.done", "item.id"),
-    _span(RECEIVED, "response.content_part.added", "response.content_part.done", "item_id"),
-    _span(RECEIVED, "conversation.item.added", "conversation.item.done", "item.id"),
-    Rule(
-        End(RECEIVED, ("response.function_call_arguments.done",), "call_id"),
-        End(SENT, ("conversation.item.create",), "item.call_id"),
-    ),
-    _asked("conversation.item.create", "conversation.item.added", "item.id"),
-    # ElevenLabs
-    _asked("conversation_initiation_client_data", "conversation_initiation_metadata"),
-    Rule(
-        End(RECEIVED, ("client_tool_call",), "client_tool_call.tool_call_id"),
-        End(SENT, ("client_tool_result",), "tool_call_id"),
-    ),
-    Rule(End(RECEIVED, ("ping",), "ping_event.event_id"), End(SENT, ("pong",), "event_id")),
-)
-
-_APPEND, _COMMIT = "input_audio_buffer.append", ("input_audio_buffer.commit", "input_audio_buffer.committed")
-_DELTAS = (
-    "response.output_audio",
-    "response.output_audio_transcript",
-    "response.output_text",
-    "response.audio",
-    "response.audio_transcript",
-    "response.text",
-    "response.function_call_arguments",
-)
-PARTS: dict[str, tuple[tuple[str, ...], bool]] = {
-    "playStream.chunk": (("playStream.start",), False),
-    "userStream.chunk": (("userStream.start",), False),
-    _APPEND: (_COMMIT, True),
-    **dict.fromkeys(_COMMIT, ((_APPEND,), False)),
-    **{f"{name}.delta": ((f"{name}.done",), True) for name in _DELTAS},
-    **{f"{name}.done": ((f"{name}.delta",), False) for name in _DELTAS},
-}
-"""Many messages that make up one thing: the kinds of which the nearest is the partner, and whether it comes after."""
+_DIRECTIONS = {"caller": e.Direction.SENT, "agent": e.Direction.RECEIVED}
 
 
 class Pairs:
@@ -117,7 +26,8 @@ class Pairs:
         self._log = log
         self._raw = raw
         self._events = log.events
-        self._rules: dict[Rule | None, _Matcher] = {}
+        self._rules: dict[Pair | None, _Matcher] = {}
+        """What each rule has matched so far; None is the rule of our own events."""
 
     def partner(self, number: int) -> int | None:
         """The number of the event that belongs to the one with this number; None when there is none."""
@@ -134,22 +44,30 @@ class Pairs:
                 return event.about if self._events.find(event.about) is not None else None
             found = self._matched(None, index)
         else:
-            rules = (rule for rule in RULES if rule.opens.fits(shape) or rule.closes.fits(shape))
-            partners = (self._matched(rule, index) for rule in rules)
+            partners = (self._by_rule(rule, shape, index) for rule in self._log.rules.pairs)
             found = next((partner for partner in partners if partner is not None), None)
-            if found is None and shape.kind in PARTS:
-                found = self._nearest(index, *PARTS[shape.kind])
         return None if found is None else self._events.numbers[found]
 
-    def _matched(self, rule: Rule | None, index: int) -> int | None:
-        """What a rule, or that of our own events, pairs an event with."""
+    def _by_rule(self, rule: Pair | Nearest, shape: Shape, index: int) -> int | None:
+        match rule:
+            case Nearest() if shape.kind in rule.kinds:
+                return self._nearest(index, rule.partners, rule.later)
+            case Pair() if _fits(rule.opens, shape) or _fits(rule.closes, shape):
+                return self._matched(rule, index)
+            case _:
+                return None
+
+    def _matched(self, rule: Pair | None, index: int) -> int | None:
+        """Returns the index of what a pair rule, or that of our own events, pairs an event with."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {
             shape_id
             for shape_id, shape in enumerate(events.shapes)
             if (
-                shape.direction is None if rule is None else rule.opens.fits(shape) or rule.closes.fits(shape)
+                shape.direction is None
+                if rule is None
+                else _fits(rule.opens, shape) or _fits(rule.closes, shape)
             )
         }
         for candidate in range(matcher.taken, len(events)):
@@ -160,9 +78,9 @@ class Pairs:
         matcher.taken = len(events)
         return matcher.partners.get(index)
 
-    def _end(self, rule: Rule, index: int) -> tuple[str, bool] | None:
+    def _end(self, rule: Pair, index: int) -> tuple[str, bool] | None:
         """The identifier in a message, and whether it opens."""
-        opens = rule.opens.fits(self._events.shape(index))
+        opens = _fits(rule.opens, self._events.shape(index))
         path = (rule.opens if opens else rule.closes).path
         if not path:
             return "", opens
@@ -197,6 +115,11 @@ class _Matcher:
             self.partners[index], self.partners[partner] = partner, index
             if rest:
                 self._open[identifier] = rest
+
+
+def _fits(end: End, shape: Shape) -> bool:
+    """Whether events of this shape are such messages."""
+    return shape.direction is _DIRECTIONS[end.sender] and shape.kind in end.kinds
 
 
 def _member(raw: bytes, path: str) -> str | None:

@@ -78,8 +78,7 @@ class EventAudio:
         if not isinstance(event, e.MessageLogged) or event.audio_ms <= 0:
             return b"", 0.0
         raw = self._raw(event)
-        members = tuple(member for protocol in self._protocols() for member in protocol.audio_members)
-        return (audio_payload(raw, members) or b"" if raw else b""), event.audio_ms
+        return (audio_payload(raw, self._log.rules.audio_members) or b"" if raw else b""), event.audio_ms
 
     def _protocols(self) -> list[Protocol]:
         """The session's protocol; for one that is not our own, all of ours.

@@ -11,12 +11,43 @@ bot-conversation.ts), and from the integrations of Deepgram and Rasa. Where they
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tui.protocols.audiocodes.agent import AudioCodesAgent
 from tui.protocols.audiocodes.caller import AudioCodesCaller
 from tui.protocols.audiocodes.wire import DEFAULT_FORMAT, DEFAULT_OFFER, FORMATS
 from tui.protocols.base import Protocol
+from tui.protocols.log_rules import End, LogRules, Nearest, Pair, request, span
+from tui.protocols.signs import Signs, sent
 
 __all__ = ["AUDIOCODES", "DEFAULT_FORMAT", "DEFAULT_OFFER", "FORMATS", "AudioCodesAgent", "AudioCodesCaller"]
+
+_LOG_RULES = LogRules(
+    runs=("chunk", "hypothesis"),
+    pairs=(
+        Pair(
+            End("caller", ("session.initiate", "session.resume")),
+            End("agent", ("session.accepted", "session.error")),
+        ),
+        request("connection.validate", "connection.validated"),
+        span("agent", "playStream.start", "playStream.stop", "streamId"),
+        span("caller", "userStream.start", "userStream.stop"),
+        span("agent", "userStream.started", "userStream.stopped"),
+        span("agent", "userStream.speech.started", "userStream.speech.stopped"),
+        Nearest(("playStream.chunk",), ("playStream.start",)),
+        Nearest(("userStream.chunk",), ("userStream.start",)),
+    ),
+    audio_members=("audioChunk",),
+)
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case {"type": "session.accepted" | "playStream.start" | "userStream.started" as kind}:
+            return sent(kind, "AudioCodes")
+        case _:
+            return ""
 
 
 AUDIOCODES = Protocol(
@@ -26,5 +57,10 @@ AUDIOCODES = Protocol(
     caller=AudioCodesCaller,
     agent=AudioCodesAgent,
     formats=FORMATS,
-    audio_members=("audioChunk",),
+    log=_LOG_RULES,
+    signs=Signs(
+        path_words=("audiocodes", "vaic"),
+        path_endings={"/ws/telephony": "opusagent's AudioCodes endpoint"},
+        first_message=_first_message,
+    ),
 )

@@ -15,13 +15,16 @@ and its page "Client events". Where they are silent:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tui.protocols.base import Protocol
 from tui.protocols.elevenlabs.agent import ElevenLabsAgent
 from tui.protocols.elevenlabs.caller import ElevenLabsCaller
-from tui.protocols.elevenlabs.wire import DEFAULT_FORMAT, FORMATS
+from tui.protocols.elevenlabs.wire import DEFAULT_FORMAT, FORMATS, INITIATION, METADATA
 from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.log_rules import End, LogRules, Pair, request
+from tui.protocols.signs import Host, Signs, sent
 
 __all__ = ["DEFAULT_FORMAT", "ELEVENLABS", "FORMATS", "ElevenLabsAgent", "ElevenLabsCaller"]
 
@@ -37,6 +40,28 @@ def _url_notice(url: str) -> str:
     return "ElevenLabs asks for the agent in the URL: end it in ?agent_id=ID."
 
 
+_LOG_RULES = LogRules(
+    runs=("audio", "user_audio_chunk"),
+    pairs=(
+        request(INITIATION, METADATA),
+        Pair(
+            End("agent", ("client_tool_call",), "client_tool_call.tool_call_id"),
+            End("caller", ("client_tool_result",), "tool_call_id"),
+        ),
+        Pair(End("agent", ("ping",), "ping_event.event_id"), End("caller", ("pong",), "event_id")),
+    ),
+    audio_members=("audio_event.audio_base_64", "user_audio_chunk"),
+)
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case {"type": "conversation_initiation_metadata" as kind}:
+            return sent(kind, "ElevenLabs")
+        case _:
+            return ""
+
+
 ELEVENLABS = Protocol(
     name="elevenlabs",
     title="ElevenLabs Agents",
@@ -44,7 +69,12 @@ ELEVENLABS = Protocol(
     caller=ElevenLabsCaller,
     agent=ElevenLabsAgent,
     formats=FORMATS,
-    audio_members=("audio_event.audio_base_64", "user_audio_chunk"),
+    log=_LOG_RULES,
+    signs=Signs(
+        hosts=(Host("elevenlabs.io", "ElevenLabs", ("/v1/convai/conversation",)),),
+        path_words=("convai", "elevenlabs"),
+        first_message=_first_message,
+    ),
     headers=_headers,
     url_notice=_url_notice,
     continuous=True,

@@ -12,12 +12,15 @@ Microsoft's pages on realtime audio over websockets. Where they are silent:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tui.protocols.base import Protocol, bearer
+from tui.protocols.log_rules import End, LogRules, Nearest, Pair, request, span
 from tui.protocols.openai_realtime.agent import OpenAIAgent
 from tui.protocols.openai_realtime.caller import OpenAICaller
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS
+from tui.protocols.signs import Host, Signs
 
 __all__ = ["DEFAULT_FORMAT", "FORMATS", "OPENAI_REALTIME", "OpenAIAgent", "OpenAICaller", "connect_url"]
 
@@ -57,6 +60,52 @@ def _is_azure(url: str) -> bool:
     return host.endswith(".azure.com")
 
 
+_COMMIT = ("input_audio_buffer.commit", "input_audio_buffer.committed")
+_DELTAS = (
+    "response.output_audio",
+    "response.output_audio_transcript",
+    "response.output_text",
+    "response.audio",
+    "response.audio_transcript",
+    "response.text",
+    "response.function_call_arguments",
+)
+_LOG_RULES = LogRules(
+    runs=(".delta", ".append"),
+    pairs=(
+        request("session.update", "session.updated"),
+        request("input_audio_buffer.clear", "input_audio_buffer.cleared"),
+        request("output_audio_buffer.clear", "output_audio_buffer.cleared"),
+        request("conversation.item.truncate", "conversation.item.truncated", "item_id"),
+        request("conversation.item.delete", "conversation.item.deleted", "item_id"),
+        request("conversation.item.retrieve", "conversation.item.retrieved", "item_id", "item.id"),
+        span("agent", "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "item_id"),
+        span("agent", "response.created", "response.done", "response.id"),
+        span("agent", "response.output_item.added", "response.output_item.done", "item.id"),
+        span("agent", "response.content_part.added", "response.content_part.done", "item_id"),
+        span("agent", "conversation.item.added", "conversation.item.done", "item.id"),
+        Pair(
+            End("agent", ("response.function_call_arguments.done",), "call_id"),
+            End("caller", ("conversation.item.create",), "item.call_id"),
+        ),
+        request("conversation.item.create", "conversation.item.added", "item.id"),
+        Nearest(("input_audio_buffer.append",), _COMMIT, later=True),
+        Nearest(_COMMIT, ("input_audio_buffer.append",)),
+        *(Nearest((f"{name}.delta",), (f"{name}.done",), later=True) for name in _DELTAS),
+        *(Nearest((f"{name}.done",), (f"{name}.delta",)) for name in _DELTAS),
+    ),
+    audio_members=("delta", "audio"),
+)
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case {"type": "session.created" as kind}:
+            return f"the agent spoke first, with {kind}, as only OpenAI's agents do"
+        case _:
+            return ""
+
+
 OPENAI_REALTIME = Protocol(
     name="openai",
     title="OpenAI Realtime",
@@ -64,7 +113,16 @@ OPENAI_REALTIME = Protocol(
     caller=OpenAICaller,
     agent=OpenAIAgent,
     formats=FORMATS,
-    audio_members=("delta", "audio"),
+    log=_LOG_RULES,
+    signs=Signs(
+        hosts=(
+            Host("openai.com", "OpenAI", ("/realtime",)),
+            Host("azure.com", "Azure OpenAI", ("/realtime",)),
+        ),
+        path_words=("openai",),
+        path_endings={"/realtime": "OpenAI's API"},
+        first_message=_first_message,
+    ),
     headers=_headers,
     dialled_url=lambda url, options: connect_url(url, options.get("model", "")),
     realtime_functions=True,

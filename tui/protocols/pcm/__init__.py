@@ -12,13 +12,28 @@ in common use is understood, anything else is shown as an event. Where practice 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tui.protocols.base import Protocol
 from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.log_rules import LogRules, span
 from tui.protocols.pcm.agent import PcmAgent
 from tui.protocols.pcm.caller import PcmCaller
 from tui.protocols.pcm.wire import DEFAULT_RATE, FORMATS
+from tui.protocols.signs import Signs
 
 __all__ = ["DEFAULT_RATE", "FORMATS", "PCM", "PcmAgent", "PcmCaller"]
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case bytes():
+            return "the agent's first message is binary"
+        case {"type": "ready", "sample_rate": int()} | {"type": "ready", "output_sample_rate": int()}:
+            return "the agent sent ready with a sample rate, as servers of plain PCM do"
+        case _:
+            return ""
 
 
 PCM = Protocol(
@@ -28,7 +43,13 @@ PCM = Protocol(
     caller=PcmCaller,
     agent=PcmAgent,
     formats=FORMATS,
-    audio_members=("audio", "data"),
+    log=LogRules(
+        # There is no standard: what home-made servers send many of is named as in the other protocols.
+        runs=("chunk", "delta", "append", "media", "hypothesis", "audio"),
+        pairs=(span("caller", "start", "end"),),
+        audio_members=("audio", "data"),
+    ),
+    signs=Signs(path_words=("pcm",), first_message=_first_message),
     accepted_on_open=True,
     continuous=True,
     reply_ends_after_ms=ENDS_AFTER_MS,

@@ -17,10 +17,13 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha1
+from typing import Any
 from urllib.parse import urlsplit
 
 from tui.protocols.base import Protocol
 from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.log_rules import End, LogRules, Pair, span
+from tui.protocols.signs import Signs
 from tui.protocols.twilio.agent import TwilioAgent
 from tui.protocols.twilio.caller import TwilioCaller
 from tui.protocols.twilio.wire import FORMATS, MULAW_8K
@@ -47,6 +50,14 @@ def _url_notice(url: str) -> str:
     return f"{why}. Pass data as custom parameters instead: --param NAME=VALUE."
 
 
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case {"event": "media" | "mark" | "clear" as event}:
+            return f"the agent sent the event {event}, as servers send it to Twilio"
+        case _:
+            return ""
+
+
 TWILIO = Protocol(
     name="twilio",
     title="Twilio Media Streams",
@@ -54,7 +65,20 @@ TWILIO = Protocol(
     caller=TwilioCaller,
     agent=TwilioAgent,
     formats=FORMATS,
-    audio_members=("media.payload",),
+    log=LogRules(
+        runs=("media",),
+        pairs=(
+            Pair(End("agent", ("mark",), "mark.name"), End("caller", ("mark",), "mark.name")),
+            span("caller", "start", "stop"),
+        ),
+        audio_members=("media.payload",),
+    ),
+    signs=Signs(
+        path_words=("twilio",),
+        path_endings={"/media-stream": "Twilio's samples"},
+        web_address="an http or https address is a webhook that returns TwiML",
+        first_message=_first_message,
+    ),
     has_words=False,
     headers=_headers,
     url_notice=_url_notice,

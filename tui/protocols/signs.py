@@ -1,0 +1,44 @@
+"""Signs: what a protocol is recognized by when the user has not named one (`tui.protocols.detect`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A service that speaks the protocol at a domain and everything below it."""
+
+    domain: str
+    owner: str
+    """Named in the reason, such as "Azure OpenAI"."""
+    path_endings: tuple[str, ...]
+    """Endings of the paths that speak it; the service has other websockets too. An empty path always counts."""
+
+
+def _no_sign(message: Mapping[str, Any] | bytes) -> str:
+    return ""
+
+
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a URL or the agent's first message looks like. Reasons are clauses, shown as in "(REASON)."."""
+
+    hosts: tuple[Host, ...] = ()
+    path_words: tuple[str, ...] = ()
+    """Words of the URL's path, in lower case."""
+    path_endings: Mapping[str, str] = {}
+    """Endings of the URL's path, each with whose convention it is: "Twilio's samples"."""
+    web_address: str = ""
+    """The reason why an http or https URL is this protocol; empty: it is not."""
+    first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign
+    """Returns the reason why a message sent by the agent before the caller has sent anything is of this protocol.
+
+    It is a JSON object or a binary frame. Returns "" for any other message; must not raise.
+    """
+
+
+def sent(kind: object, owner: str) -> str:
+    """Returns the reason for a first message whose kind only one protocol has."""
+    return f"the agent sent {kind}, which is a message of {owner}"
