@@ -1,15 +1,37 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from tui.callbacks import CallbackManager, ErrorReporter
+from tests.failures import ListedReporter
+from tui.callbacks import CallbackManager
 
 
 @pytest.fixture
-def reporter() -> ErrorReporter:
-    return ErrorReporter()
+def reporter() -> ListedReporter:
+    return ListedReporter()
 
 
 @pytest.fixture
-def manager(reporter: ErrorReporter) -> CallbackManager:
+def manager(reporter: ListedReporter) -> CallbackManager:
     return CallbackManager(reporter)
+
+
+async def settle() -> None:
+    """Wait until every other task of this loop has ended."""
+    async with asyncio.timeout(10):
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks)
+
+
+def waiting(entered: asyncio.Event) -> Callable[[Any], Any]:
+    """A coroutine callback that sets ``entered`` and then waits until it is cancelled."""
+
+    async def waits(data: object) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    return waits

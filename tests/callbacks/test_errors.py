@@ -4,20 +4,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.failures import ListedReporter
 from tui.callbacks import ErrorReporter, FailureReport
 from tui.callbacks.errors import MESSAGE_LIMIT
 from tui.callbacks.testing import MockCallback
 
 
-def test_each_distinct_failure_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_distinct_failure_is_reported_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     reporter, listener = ErrorReporter(), MockCallback()
     reporter.subscribe(listener)
     for _ in range(3):
         reporter.report(ValueError("bad"), callback="save", event="stop")
     listener.assert_called_once()
-    listener.assert_called_with(FailureReport("save", "stop", "ValueError", "bad", 1))
-    [report] = reporter.reports
-    assert str(report) == "Callback save failed on stop: ValueError: bad (3 times)."
+    report = FailureReport("save", "stop", "ValueError", "bad")
+    listener.assert_called_with(report)
+    assert str(report) == "Callback save failed on stop: ValueError: bad."
+    assert report.reason == "Failed on stop: ValueError: bad."
     assert caplog.messages == ["Callback save failed on stop: ValueError: bad."]
     assert reporter.total == 3
 
@@ -32,7 +34,7 @@ def test_each_distinct_failure_is_told_once_and_counted(caplog: pytest.LogCaptur
     ],
 )
 def test_name_event_type_and_message_make_it_distinct(error: Exception, callback: str, event: str) -> None:
-    reporter = ErrorReporter()
+    reporter = ListedReporter()
     reporter.report(ValueError("bad"), callback="save", event="stop")
     reporter.report(error, callback=callback, event=event)
     assert len(reporter.reports) == 2
@@ -53,10 +55,23 @@ def test_an_endless_variety_of_errors_is_bounded() -> None:
     for number in range(1000):
         reporter.report(ValueError(str(number)), callback="save")
     reporter.report(ValueError("0"), callback="save")
-    assert len(reporter.reports) == listener.call_count == 4
-    assert [report.count for report in reporter.reports] == [2, 1, 1, 997]
-    assert "more than 3 distinct ones" in str(reporter.reports[-1])
+    assert listener.call_count == 4
+    [report], _ = listener.calls[-1]
+    assert "more than 3 distinct ones" in str(report)
     assert reporter.total == 1001
+
+
+def test_a_hundred_distinct_failures_are_reported_unless_another_limit_is_set() -> None:
+    reporter, listener = ErrorReporter(), MockCallback()
+    reporter.subscribe(listener)
+    for number in range(100):
+        reporter.report(ValueError(str(number)), callback="save")
+        assert listener.calls[-1][0][0].message == str(number)
+    reporter.report(ValueError("100"), callback="save")
+    [others], _ = listener.calls[-1]
+    assert others.message == "more than 100 distinct ones"
+    reporter.report(ValueError("101"), callback="save")
+    assert listener.call_count == 101
 
 
 def test_a_long_message_is_cut_and_an_unprintable_one_is_survived() -> None:
@@ -64,7 +79,7 @@ def test_a_long_message_is_cut_and_an_unprintable_one_is_survived() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    reporter = ErrorReporter()
+    reporter = ListedReporter()
     reporter.report(ValueError("x" * 10_000), callback="save")
     reporter.report(Unprintable(), callback="save")
     long, unprintable = reporter.reports
@@ -80,7 +95,7 @@ def test_a_failing_listener_stops_neither_the_others_nor_the_reporter(
     reporter.subscribe(after)
     reporter.report(ValueError("bad"), callback="save")
     after.assert_called_once()
-    assert "the listener for failing callbacks failed itself" in caplog.text
+    assert "a listener for failing callbacks failed" in caplog.text
 
 
 def test_a_listener_that_causes_the_same_failure_again_comes_to_an_end() -> None:
@@ -99,12 +114,12 @@ def test_a_listener_can_leave() -> None:
     listener.assert_not_called()
 
 
-def test_what_was_cleared_is_told_again() -> None:
+def test_a_failure_is_reported_again_after_clear() -> None:
     reporter, listener = ErrorReporter(), MockCallback()
     reporter.subscribe(listener)
     reporter.report(ValueError("bad"), callback="save")
     reporter.clear()
-    assert (reporter.reports, reporter.total) == ((), 0)
+    assert reporter.total == 0
     reporter.report(ValueError("bad"), callback="save")
     assert listener.call_count == 2
 
@@ -121,4 +136,4 @@ def test_failures_of_several_threads_are_all_counted() -> None:
         for worker in [pool.submit(fail) for _ in range(4)]:
             worker.result(10)
     listener.assert_called_once()
-    assert reporter.total == reporter.reports[0].count == 2000
+    assert reporter.total == 2000

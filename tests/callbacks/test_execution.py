@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.callbacks.conftest import waiting
+from tests.failures import ListedReporter
 from tui.callbacks import (
     Callback,
-    ErrorReporter,
     callback_name,
     is_coroutine_callback,
     maybe_await,
@@ -43,7 +44,7 @@ def plain(data: object) -> None: ...
 async def coroutine(data: object) -> None: ...
 
 
-async def test_a_plain_callback_is_called_and_a_coroutine_one_awaited(reporter: ErrorReporter) -> None:
+async def test_a_plain_callback_is_called_and_a_coroutine_one_awaited(reporter: ListedReporter) -> None:
     for callback in (MockCallback(), AsyncMockCallback()):
         await safe_callback_execution(callback, {"data": 1}, reporter=reporter)
         callback.assert_called_once()
@@ -66,7 +67,7 @@ async def test_partials_and_functions_that_return_a_coroutine_are_awaited() -> N
 
 @pytest.mark.parametrize("kind", [MockCallback, AsyncMockCallback])
 async def test_a_failure_is_reported_under_its_context(
-    kind: type[MockCallback], reporter: ErrorReporter
+    kind: type[MockCallback], reporter: ListedReporter
 ) -> None:
     await safe_callback_execution(
         kind(side_effect=OSError("gone"), name="save"), 1, "export", reporter=reporter
@@ -75,13 +76,13 @@ async def test_a_failure_is_reported_under_its_context(
     assert str(report) == "Callback save failed on export: OSError: gone."
 
 
-async def test_cancellation_and_interrupts_come_out(reporter: ErrorReporter) -> None:
+async def test_cancellation_and_interrupts_come_out(reporter: ListedReporter) -> None:
     with pytest.raises(KeyboardInterrupt):
         await safe_callback_execution(MockCallback(side_effect=KeyboardInterrupt), 1, reporter=reporter)
 
-    waits = AsyncMockCallback(side_effect=lambda _: asyncio.Event().wait())
-    task = spawn(safe_callback_execution(waits, 1, reporter=reporter), "waits")
-    assert await waits.was_called()
+    entered = asyncio.Event()
+    task = spawn(safe_callback_execution(waiting(entered), 1, reporter=reporter), "waits")
+    await entered.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -114,7 +115,7 @@ async def test_spawn_keeps_a_task_that_nobody_else_refers_to() -> None:
     assert task() is None
 
 
-async def test_spawn_reports_a_failure_and_no_cancellation(reporter: ErrorReporter) -> None:
+async def test_spawn_reports_a_failure_and_no_cancellation(reporter: ListedReporter) -> None:
     cancelled = spawn(asyncio.Event().wait(), "waits", reporter=reporter)
     failing = spawn(AsyncMockCallback(side_effect=ValueError("bad"))(), "fails", event="e", reporter=reporter)
     await asyncio.sleep(0)
@@ -180,3 +181,20 @@ def test_every_callable_has_a_name() -> None:
         name: name for name in names
     }
     assert callback_name(lambda data: data).startswith("lambda at test_execution.py:")
+
+
+class Base:
+    def changed(self) -> None: ...
+
+    @classmethod
+    def made(cls) -> None: ...
+
+
+class Derived(Base): ...
+
+
+def test_a_method_is_named_after_its_object_and_not_after_the_class_that_defines_it() -> None:
+    assert callback_name(Derived().changed) == "Derived.changed"
+    assert callback_name(Base().changed) == "Base.changed"
+    assert callback_name(Derived.made) == "Derived.made"
+    assert callback_name(Derived.changed) == "Base.changed"

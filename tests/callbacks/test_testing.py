@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -40,7 +39,7 @@ def test_its_assertions_fail_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize("effect", [LookupError, LookupError("bad")])
-async def test_it_raises_as_told_and_still_counts(effect: type[LookupError] | LookupError) -> None:
+async def test_it_raises_its_side_effect_and_still_counts(effect: type[LookupError] | LookupError) -> None:
     plain, coroutine = MockCallback(side_effect=effect), AsyncMockCallback(side_effect=effect)
     with pytest.raises(LookupError):
         plain()
@@ -50,7 +49,7 @@ async def test_it_raises_as_told_and_still_counts(effect: type[LookupError] | Lo
     coroutine.assert_called_once()
 
 
-async def test_a_side_effect_gives_the_result() -> None:
+async def test_a_side_effect_returns_the_result() -> None:
     assert MockCallback(side_effect=lambda value: value + 1)(1) == 2
     assert await AsyncMockCallback(side_effect=lambda value: value + 1)(1) == 2
     assert await AsyncMockCallback(side_effect=AsyncMockCallback(return_value=3))(1) == 3
@@ -64,38 +63,62 @@ async def test_the_coroutine_one_counts_when_it_is_awaited() -> None:
     mock.assert_called_with(1)
 
 
-async def test_was_called_is_true_at_once_for_a_past_call() -> None:
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((1, 2), {"k": 3}),  # as the call was made
+        (((1, 2), {"k": 3}), {}),  # expected_args, expected_kwargs
+        (((1, 2),), {}),  # the keyword arguments are not compared
+        ((), {"expected_args": (1, 2)}),
+        (((1, 2),), {"expected_kwargs": {"k": 3}}),
+        ((), {"expected_args": (1, 2), "expected_kwargs": {"k": 3}}),
+    ],
+)
+def test_expected_arguments_can_be_written_in_both_ways(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    mock = MockCallback()
+    mock(1, 2, k=3)
+    mock.assert_called_with(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((1, 2), {}),
+        (((1,), {"k": 3}), {}),
+        (((1, 2), {"k": 4}), {}),
+        (((1, 2), {"k": 3}, None), {}),
+        ((), {"expected_kwargs": {"k": 3}}),
+        ((), {"expected_args": (1, 2), "k": 3}),
+        ((), {}),
+    ],
+)
+def test_other_arguments_fail_in_both_ways(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    mock = MockCallback()
+    mock(1, 2, k=3)
+    with pytest.raises(AssertionError, match="was last called with"):
+        mock.assert_called_with(*args, **kwargs)
+
+
+def test_a_call_whose_argument_is_a_tuple_matches_as_it_was_made() -> None:
+    mock = MockCallback()
+    mock(("a", "b"), {"k": 1})
+    mock.assert_called_with(("a", "b"), {"k": 1})
+
+
+def test_call_count_can_be_set() -> None:
     mock = MockCallback()
     mock()
-    assert await mock.was_called(timeout=0)
-
-
-async def test_was_called_waits_for_a_call_to_come() -> None:
-    mock = MockCallback()
-    asyncio.get_running_loop().call_soon(mock)
-    assert await mock.was_called()
-
-
-async def test_was_called_is_false_when_the_time_is_over() -> None:
-    mock = MockCallback()
-    assert await mock.was_called(timeout=0.01) is False
+    mock.call_count = 0
     mock()
-    assert await mock.was_called(timeout=0.01, times=2) is False
-    assert not mock._wakers
+    assert mock.call_count == 1
+    assert len(mock.calls) == 2
 
 
-async def test_was_called_waits_for_a_number_of_calls_from_threads() -> None:
+def test_calls_from_several_threads_are_all_counted() -> None:
     mock = MockCallback()
-    waiting = threading.Event()
-
-    def work() -> None:
-        assert waiting.wait(10)
-        for number in range(100):
-            mock(number)
-
-    with ThreadPoolExecutor(2) as pool:
-        workers = [pool.submit(work) for _ in range(2)]
-        asyncio.get_running_loop().call_soon(waiting.set)
-        assert await mock.was_called(timeout=10, times=200)
-        for worker in workers:
-            worker.result(10)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(mock, range(1000)):
+            pass
+    assert mock.call_count == len(mock.calls) == 1000

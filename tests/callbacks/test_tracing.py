@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.callbacks.conftest import settle, waiting
 from tui.callbacks import (
     CallbackChain,
     CallbackManager,
@@ -139,12 +140,12 @@ async def test_the_switch_measures_what_is_registered_before_and_after() -> None
     manager.register_callback("event", after)
     await manager.trigger_callbacks("event", 2)
     manager.trigger("event", 3)
-    await manager.drain()
+    await settle()
     await chain.execute_chain(1)
     await chain.execute_chain(1)
     callback_tracing.disable()
     manager.trigger("event", 4)
-    await manager.drain()
+    await settle()
     await chain.execute_chain(1)
 
     assert {key: row.calls for key, row in rows().items()} == {
@@ -202,8 +203,9 @@ def test_what_was_not_called_has_no_times() -> None:
 def test_what_is_gone_keeps_its_row_until_reset() -> None:
     manager, callback = CallbackManager(), MockCallback(name="once")
     callback_tracing.enable()
-    manager.register_callback("event", callback, once=True)
+    registration = manager.register_callback("event", callback)
     manager.trigger("event", 1)
+    registration.unregister()
     [row] = callback_tracing.snapshot()
     assert (row.registered, row.calls) == (0, 1)
     callback_tracing.reset()
@@ -223,11 +225,11 @@ def test_reset_goes_on_measuring() -> None:
 
 async def test_a_cancelled_callback_was_called_but_did_not_fail() -> None:
     manager = CallbackManager()
-    callback = AsyncMockCallback(side_effect=lambda _: asyncio.Event().wait(), name="waits")
-    manager.register_callback("event", callback)
+    entered = asyncio.Event()
+    manager.register_callback("event", waiting(entered))
     callback_tracing.enable()
     task = asyncio.ensure_future(manager.trigger_callbacks("event", 1))
-    assert await callback.was_called()
+    await entered.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -262,9 +264,9 @@ def test_percentiles_are_of_the_recent_calls_mean_and_maximum_of_all() -> None:
     from tui.callbacks.tracing import _Meter
 
     meter = _Meter("event", "it", recent=100)
-    meter.ended(1_000_000_000, None)
+    meter.add(1_000_000_000, None)
     for milliseconds in range(1, 101):
-        meter.ended(milliseconds * 1_000_000, None)
+        meter.add(milliseconds * 1_000_000, None)
     row = meter.stats(1)
     assert (row.p50_ms, row.p99_ms, row.max_ms, row.calls) == (50.0, 99.0, 1000.0, 101)
     assert row.mean_ms == pytest.approx((1000 + 5050) / 101)
@@ -281,3 +283,13 @@ def test_a_forgotten_manager_is_not_kept_alive() -> None:
     del manager
     gc.collect()
     assert callback_tracing.snapshot() == ()
+
+
+async def test_the_switch_logs_calls_as_the_decorators_do(log: pytest.LogCaptureFixture) -> None:
+    manager = CallbackManager()
+    manager.register_callback("event", MockCallback(name="it"))
+    manager.trigger("event", 1)
+    assert log.messages == []
+    callback_tracing.enable()
+    manager.trigger("event", 2)
+    assert log.messages == ["Executing callback: it", "Callback completed: it"]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tui.callbacks import ErrorReporter
+from tests.failures import ListedReporter
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
 from tui.models.events import ToolChanged
@@ -59,7 +59,7 @@ class Agent:
         self.socket = FakeWebSocket()
         self.changes: list[ToolChanged] = []
         self.unknown: list[str] = []
-        self.reporter = ErrorReporter()
+        self.reporter = ListedReporter()
         self.now_ns = 0
         self.handler = FunctionHandler(
             self.socket,

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tui.callbacks import default_reporter
+from tui.callbacks import FailureReport, default_reporter
 from tui.callbacks.testing import AsyncMockCallback, MockCallback
 from tui.handlers.event_router import EventRouter
 from tui.protocols.base import TelephonyEvent, TelephonyEventType
@@ -111,12 +111,16 @@ async def test_a_failing_handler_is_reported_and_stops_nothing(
     router.register_telephony_handler(TelephonyEventType.HANG_UP, failing)
     router.register_realtime_handler("response.created", failing)
     router.register_realtime_handler("response.done", working)
+    reports: list[FailureReport] = []
+    unsubscribe = default_reporter.subscribe(reports.append)
     for _ in range(2):
         await router.handle_platform_event(HANG_UP)
         await router.handle_realtime_event({"type": "response.created"})
         await router.handle_realtime_event({"type": "response.done"})
     assert working.call_count == 2
-    assert [(report.callback, report.event, report.count) for report in default_reporter.reports] == [
-        ("failing", "hang_up event", 2),
-        ("failing", "response.created event", 2),
+    unsubscribe()
+    assert [(report.callback, report.event) for report in reports] == [
+        ("failing", "hang_up event"),
+        ("failing", "response.created event"),
     ]
+    assert default_reporter.total == 4

@@ -113,8 +113,9 @@ async def test_a_failing_handler_keeps_no_other_from_its_news() -> None:
 
 async def test_a_removed_handler_hears_nothing_more() -> None:
     handler, session = understands(ACCEPTED), MockCallback()
-    with handler.add_session_handler(session):
-        await handler.handle_message("frame", 0)
+    registration = handler.add_session_handler(session)
+    await handler.handle_message("frame", 0)
+    registration.unregister()
     await handler.handle_message("frame", 0)
     session.assert_called_once()
 

@@ -1,6 +1,6 @@
-"""The callback kit: register, call, chain, trace and test callbacks, plain and coroutine ones alike.
+"""The callback kit: registers, calls, chains, traces and mocks callbacks, plain and coroutine ones alike.
 
-Of the standard library alone; nothing in here knows what the callbacks are for.
+It uses only the standard library and does not depend on what the callbacks are for.
 """
 
 from tui.callbacks.chain import CallbackChain

@@ -1,4 +1,4 @@
-"""Callbacks in a row, each given what the one before it returned."""
+"""Runs callbacks in sequence, each with the result of the previous one."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from tui.callbacks.types import Callback
 
 
 class CallbackChain:
-    """Steps that hand a value on.
+    """A sequence of steps; each gets what the previous one returned, None included.
 
-    A step that fails ends the run: the failure is reported and the last good value is the result. What a step
-    returns is what the next one gets, None included. Steps may be added and removed from any thread; a run
-    under way goes on with the steps it began with, less those that are removed before their turn comes.
+    A step that fails ends the run: the failure is reported and the last good value is the result. Steps may be
+    added and removed from any thread; a run under way continues with the steps it began with, except those
+    that are removed before their turn comes.
     """
 
     def __init__(self, name: str = "chain", reporter: ErrorReporter = default_reporter) -> None:
         self.name = name
-        """Stands for the event in reports and statistics."""
+        """Used as the event in reports and statistics."""
         self.reporter = reporter
         self._lock = threading.RLock()
         self._steps: tuple[Registration, ...] = ()
         callback_tracing.adopt(self)
 
     def add_callback(self, callback: Callback) -> Registration:
-        """Make ``callback`` the last step."""
+        """Add ``callback`` as the last step."""
         registration = Registration(self.name, callback, self._remove)
         with self._lock:
             self._replace((*self._steps, registration))
         return registration
 
     def remove(self, callback: Callback) -> bool:
-        """Take out the first step that is ``callback``; False if there is none."""
+        """Remove the first step that is ``callback``; returns False if there was none."""
         return any(step.callback == callback and step.unregister() for step in self._steps)
 
     async def execute_chain(self, initial_data: Any) -> Any:
-        """Run the steps, awaiting what can be awaited, and return the last good value."""
+        """Run the steps, awaiting what is awaitable, and return the last good value."""
         result = initial_data
         for step in self._steps:
             try:
@@ -52,11 +52,11 @@ class CallbackChain:
         return result
 
     def traceable(self) -> list[tuple[str, str]]:
-        """Event and name of each step, for the tracing switch."""
+        """Returns the event and name of each step, for the tracing switch."""
         return [(step.event, step.name) for step in self._steps]
 
     def retrace(self) -> None:
-        """Take over how the tracing switch is set."""
+        """Apply the present state of the tracing switch."""
         with self._lock:
             self._replace(self._steps)
 

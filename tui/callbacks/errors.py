@@ -1,11 +1,11 @@
-"""Where failing callbacks are reported: once per distinct error, with a count, in bounded memory."""
+"""Reports failing callbacks: once for each distinct error, in bounded memory."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 logger = logging.getLogger(__name__)
@@ -21,23 +21,25 @@ class FailureReport:
     callback: str
     """The callback's name."""
     event: str
-    """The event, chain or context it was called for; empty if there was none."""
+    """The event, chain or context it was called for; may be empty."""
     error: str
-    """The exception's type."""
+    """The name of the exception's type."""
     message: str
     """The exception's text."""
-    count: int = 1
-    """How many times this failure has been seen."""
 
-    def __str__(self) -> str:
+    @property
+    def reason(self) -> str:
+        """The failure as a sentence without the callback's name, for places that name it already."""
         where = f" on {self.event}" if self.event else ""
         message = f": {self.message}" if self.message else ""
-        times = f" ({self.count} times)" if self.count > 1 else ""
-        return f"Callback {self.callback} failed{where}: {self.error}{message.rstrip('.')}{times}."
+        return f"Failed{where}: {self.error}{message.rstrip('.')}."
+
+    def __str__(self) -> str:
+        return f"Callback {self.callback} f{self.reason[1:]}"
 
 
 class ErrorReporter:
-    """Counts the failures of callbacks and tells its listeners about each distinct one, once.
+    """Counts the failures of callbacks and passes each distinct one to its listeners, once.
 
     Two failures are the same if callback, event, exception type and message are. After ``limit`` distinct
     ones, all further failures share one last report, so that an error with a changing message neither floods
@@ -47,23 +49,17 @@ class ErrorReporter:
     def __init__(self, limit: int = 100) -> None:
         self._limit = limit
         self._lock = threading.RLock()
-        self._reports: dict[tuple[str, str, str, str], FailureReport] = {}
+        self._known: set[FailureReport] = set()
         self._listeners: tuple[Callable[[FailureReport], object], ...] = ()
         self._total = 0
 
     @property
     def total(self) -> int:
-        """How many failures there were, repeated ones included."""
+        """Failures so far, repeated ones included."""
         return self._total
 
-    @property
-    def reports(self) -> tuple[FailureReport, ...]:
-        """Every distinct failure with its count so far, oldest first."""
-        with self._lock:
-            return tuple(self._reports.values())
-
     def subscribe(self, listener: Callable[[FailureReport], object]) -> Callable[[], None]:
-        """Call ``listener`` with each distinct failure, in its thread; returns what ends that."""
+        """Call ``listener`` with each distinct failure, in the failing thread; returns a function that ends it."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -77,37 +73,34 @@ class ErrorReporter:
         return unsubscribe
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Count one failure; log it and tell the listeners if it is a new one. Never raises."""
+        """Count one failure; if it is a new one, log it and notify the listeners. Never raises."""
         found = FailureReport(callback, event, type(error).__name__, error_message(error))
         with self._lock:
             self._total += 1
-            key = (found.callback, found.event, found.error, found.message)
-            if key not in self._reports and len(self._reports) >= self._limit:
+            if found not in self._known and len(self._known) >= self._limit:
                 found = FailureReport(
                     "(others)", "", "further errors", f"more than {self._limit} distinct ones"
                 )
-                key = (found.callback, found.event, found.error, found.message)
-            known = self._reports.get(key)
-            self._reports[key] = replace(known, count=known.count + 1) if known else found
+            if found in self._known:
+                return
+            self._known.add(found)
             listeners = self._listeners
-        if known:
-            return
         logger.error("%s", found, exc_info=error)
         for listener in listeners:
             try:
                 listener(found)
             except Exception:
-                logger.exception("the listener for failing callbacks failed itself")
+                logger.exception("a listener for failing callbacks failed")
 
     def clear(self) -> None:
-        """Forget all failures, so that the next of each kind is reported again."""
+        """Forget all failures, so that each is reported again the next time."""
         with self._lock:
-            self._reports.clear()
+            self._known.clear()
             self._total = 0
 
 
 def error_message(error: BaseException) -> str:
-    """The exception's text, cut to ``MESSAGE_LIMIT``; an exception that cannot be printed says so."""
+    """Returns the exception's text, cut to ``MESSAGE_LIMIT``, or a placeholder if it cannot be printed."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - it is user code, and it is running inside somebody's error handling
@@ -116,7 +109,7 @@ def error_message(error: BaseException) -> str:
 
 
 def event_name(event_type: Hashable) -> str:
-    """How an event type is called in reports: its text, its enum value or name, or its class name."""
+    """Returns an event type's name in reports: its text, its enum value or name, or its class name."""
     match event_type:
         case Enum():
             return event_type.value if isinstance(event_type.value, str) else event_type.name

@@ -1,4 +1,4 @@
-"""Running one callback, whatever it is made of, and starting one task."""
+"""Runs single callbacks, plain or coroutine, isolated from each other, and starts tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.callbacks.types import Callback
 T = TypeVar("T")
 
 ISOLATED = (Exception, asyncio.CancelledError)
-"""What to catch around a callback; a cancellation is a failure only if ``is_cancellation`` says no."""
+"""What to catch around a callback; a CancelledError is a failure unless ``is_cancellation`` is true."""
 
 _tasks: set[asyncio.Task[Any]] = set()
 
@@ -22,9 +22,9 @@ _tasks: set[asyncio.Task[Any]] = set()
 async def safe_callback_execution(
     callback: Callback, data: Any, context: str = "", *, reporter: ErrorReporter = default_reporter
 ) -> None:
-    """Call ``callback(data)``, await its result if that can be awaited, report its failure under ``context``.
+    """Call ``callback(data)``, await its result if it is awaitable, and report its failure under ``context``.
 
-    Only the cancellation of the calling task and exceptions that are no errors (KeyboardInterrupt) come out.
+    Raises only the cancellation of the calling task and exceptions that are not errors (KeyboardInterrupt).
     """
     try:
         await maybe_await(callback(data))
@@ -39,7 +39,7 @@ async def maybe_await(value: Awaitable[T]) -> T: ...
 @overload
 async def maybe_await(value: T) -> T: ...
 async def maybe_await(value: Any) -> Any:
-    """Await ``value`` if it can be awaited, whatever made it; otherwise it is the result."""
+    """Await ``value`` if it is awaitable and return the result; otherwise return ``value`` itself."""
     if inspect.isawaitable(value):
         return await value
     return value
@@ -66,8 +66,8 @@ def spawn(
         _tasks.discard(task)
         if not task.cancelled():
             error = task.exception()
-        else:  # it was asked to stop, or it ended on something else that was cancelled
-            error = None if task.cancelling() else asyncio.CancelledError("it awaited what was cancelled")
+        else:  # it was asked to stop, or it awaited something that was cancelled
+            error = None if task.cancelling() else asyncio.CancelledError("it awaited a cancelled task")
         if error is not None:
             reporter.report(error, callback=name, event=event)
 
@@ -77,7 +77,7 @@ def spawn(
 
 def run_to_completion(awaitable: Awaitable[T]) -> T:
     """Await ``awaitable`` on a loop of its own, in a thread in which none runs, and return its result."""
-    # given a factory, the runner leaves the thread's current loop as it is
+    # with a factory, the runner does not replace the thread's current loop
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(_wait_for(awaitable))
 
@@ -89,8 +89,8 @@ async def _wait_for(awaitable: Awaitable[T]) -> T:
 def is_cancellation(error: BaseException) -> bool:
     """Whether ``error`` is the cancellation of the current task.
 
-    A callback that awaits a task which was cancelled elsewhere raises the same CancelledError, but nobody
-    asked its caller to stop: that is one more failing callback.
+    A callback that awaits a task which was cancelled elsewhere raises the same CancelledError, although its
+    caller was not asked to stop: that is a failing callback.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False
@@ -102,9 +102,9 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 def is_coroutine_callback(callback: Callback) -> bool:
-    """Whether calling ``callback`` surely makes a coroutine: functions, methods, partials and objects alike.
+    """Whether calling ``callback`` always returns a coroutine: function, method, partial or callable object.
 
-    A plain function may still return something to await; only its result tells.
+    A plain function may still return an awaitable; only its result shows that.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func
@@ -112,10 +112,17 @@ def is_coroutine_callback(callback: Callback) -> bool:
 
 
 def callback_name(callback: Callback) -> str:
-    """A name to tell ``callback`` by on the screen and in the log; every callable has one."""
+    """Returns a name for ``callback`` on the screen and in the log; every callable has one.
+
+    A bound method is named after its object's class, not after the base class that defines it.
+    """
     while isinstance(callback, functools.partial):
         callback = callback.func
-    name = getattr(callback, "__qualname__", None) or getattr(callback, "__name__", None)
+    if inspect.ismethod(callback):
+        owner = callback.__self__ if isinstance(callback.__self__, type) else type(callback.__self__)
+        name: object = f"{owner.__qualname__}.{callback.__name__}"
+    else:
+        name = getattr(callback, "__qualname__", None) or getattr(callback, "__name__", None)
     if not isinstance(name, str):
         return type(callback).__qualname__
     name = name.rpartition("<locals>.")[2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from types import TracebackType
 
 from tui.callbacks.errors import event_name
 from tui.callbacks.execution import callback_name
@@ -12,26 +11,20 @@ from tui.callbacks.types import Callback
 
 
 class Registration:
-    """One callback under one event; leaving it as a context manager unregisters."""
+    """One callback under one event."""
 
-    __slots__ = ("_remove", "active", "call", "callback", "event_type", "once")
+    __slots__ = ("_remove", "active", "call", "callback", "event_type")
 
     def __init__(
-        self,
-        event_type: Hashable,
-        callback: Callback,
-        remove: Callable[[Registration], bool],
-        *,
-        once: bool = False,
+        self, event_type: Hashable, callback: Callback, remove: Callable[[Registration], bool]
     ) -> None:
         self._remove = remove
         self.event_type = event_type
         self.callback = callback
-        self.once = once
         self.active = True
-        """Whether the callback is still registered; its owner clears it under its lock."""
+        """Whether the callback is still registered; its owner clears this while holding its lock."""
         self.call: Callback = callback
-        """What dispatch calls: the callback itself unless something has to come before it."""
+        """What dispatch calls: the callback itself, or its traced form while tracing is on."""
 
     @property
     def name(self) -> str:
@@ -44,37 +37,21 @@ class Registration:
         return event_name(self.event_type)
 
     def unregister(self) -> bool:
-        """Take the callback out, from any thread; False if it was out already.
+        """Unregister the callback, from any thread; returns False if it was unregistered already.
 
-        A dispatch that is under way does not start the callback any more either, unless another thread is
-        doing so at this very moment.
+        A dispatch that is under way no longer starts the callback either, unless another thread is starting it
+        at this moment.
         """
         return self._remove(self)
 
     def prepare(self) -> Callback:
-        """Choose what dispatch calls, as tracing is now switched."""
-        self.call = (
-            self.call_once if self.once else callback_tracing.instrument(self.event_type, self.callback)
-        )
+        """Choose what dispatch calls, depending on the tracing switch, and return it."""
+        self.call = callback_tracing.instrument(self.event_type, self.callback)
         return self.call
 
-    def call_once(self, *args: object) -> object:
-        """Unregister, then call: of two triggers at the same time one gets through."""
-        if not self.unregister():
-            return None
-        return callback_tracing.instrument(self.event_type, self.callback)(*args)
-
     def call_if_active(self, *args: object) -> object:
-        """Call unless it has been unregistered since the dispatch began."""
+        """Call the callback unless it has been unregistered since the dispatch began."""
         return self.call(*args) if self.active else None
-
-    def __enter__(self) -> Registration:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.unregister()
 
     def __repr__(self) -> str:
         return f"<Registration {self.name} on {self.event}{'' if self.active else ', unregistered'}>"

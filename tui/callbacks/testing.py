@@ -1,10 +1,7 @@
-"""Callbacks for tests: they write down how they were called."""
+"""Callbacks for tests that record how they were called."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +17,7 @@ class MockCallback:
     Args:
         return_value: What calling it returns.
         side_effect: An exception to raise, or a function whose result is returned instead.
-        name: How reports and statistics call it.
+        name: Its name in reports and statistics.
     """
 
     def __init__(
@@ -34,23 +31,15 @@ class MockCallback:
         self.return_value = return_value
         self.side_effect = side_effect
         self.calls: list[Call] = []
-        """The arguments of each call, positional and by keyword."""
+        """The positional and keyword arguments of each call."""
+        self.call_count = 0
         self._lock = threading.Lock()
-        self._wakers: list[Callable[[], object]] = []
-
-    @property
-    def call_count(self) -> int:
-        """How many times it was called."""
-        return len(self.calls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Record the call, then do as told."""
+        """Record the call, then raise or return what the mock was set up with."""
         with self._lock:
             self.calls.append((args, kwargs))
-            wakers = tuple(self._wakers)
-        for wake in wakers:
-            with contextlib.suppress(RuntimeError):  # the loop that waited is closed
-                wake()
+            self.call_count += 1
         effect = self.side_effect
         if isinstance(effect, BaseException) or (
             isinstance(effect, type) and issubclass(effect, BaseException)
@@ -58,28 +47,17 @@ class MockCallback:
             raise effect
         return effect(*args, **kwargs) if effect is not None else self.return_value
 
-    async def was_called(self, timeout: float = 1.0, *, times: int = 1) -> bool:  # noqa: ASYNC109 - it is the question asked
-        """Wait until it has been called ``times`` times, at most ``timeout`` seconds; False if it was not."""
-        called = asyncio.Event()
-        wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, called.set)
-        with self._lock:
-            self._wakers.append(wake)
-        try:
-            async with asyncio.timeout(timeout):
-                while self.call_count < times:
-                    await called.wait()
-                    called.clear()
-        except TimeoutError:
-            return False
-        finally:
-            with self._lock:
-                self._wakers.remove(wake)
-        return True
-
     def assert_called_with(self, *args: Any, **kwargs: Any) -> None:
-        """Fail unless the last call had exactly these arguments."""
+        """Fail unless the last call had these arguments.
+
+        They can be written in two ways: as they were passed, ``assert_called_with(1, key=2)``, or as
+        ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and a dict; the latter ignores
+        the keyword arguments of the call if ``expected_kwargs`` is left out. One match is enough.
+        """
         assert self.calls, f"{self.__name__} was not called"
-        assert self.calls[-1] == (args, kwargs), f"{self.__name__} was last called with {self.calls[-1]}"
+        last = self.calls[-1]
+        matches = last == (args, kwargs) or _matches(last, *args, **kwargs)
+        assert matches, f"{self.__name__} was last called with {last}"
 
     def assert_called_once(self) -> None:
         """Fail unless it was called exactly once."""
@@ -93,11 +71,21 @@ class MockCallback:
         """Forget the calls."""
         with self._lock:
             self.calls.clear()
+            self.call_count = 0
 
 
 class AsyncMockCallback(MockCallback):
     """A coroutine callback that records its calls when they are awaited; a side effect may be one too."""
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Record the call, then do as told."""
+        """Record the call, then raise or return what the mock was set up with."""
         return await maybe_await(super().__call__(*args, **kwargs))
+
+
+def _matches(last: Call, *expected: Any, **named: Any) -> bool:
+    """Whether ``expected_args`` and ``expected_kwargs``, by position or by keyword, describe the call."""
+    given = dict(zip(("expected_args", "expected_kwargs"), expected, strict=False)) | named
+    if len(expected) > 2 or given.keys() - {"expected_args", "expected_kwargs"}:
+        return False
+    args, kwargs = given.get("expected_args"), given.get("expected_kwargs")
+    return last[0] == args and (not kwargs or last[1] == kwargs)

@@ -1,4 +1,4 @@
-"""What callbacks do and how long they take: for one callback by a decorator, for all of them by a switch."""
+"""Traces and times callbacks: one of them with a decorator, all of them with a switch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
 from tui.callbacks.errors import error_message, event_name
 from tui.callbacks.execution import callback_name, is_coroutine_callback, maybe_await
@@ -21,45 +21,72 @@ from tui.callbacks.types import Callback
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Record: TypeAlias = Callable[[int, BaseException | None], object]
+"""Gets the duration of a call in nanoseconds and the exception it ended with."""
+
 logger = logging.getLogger(__name__)
 
 
-def trace_callback(callback: Callable[P, R], name: str | None = None) -> Callable[P, R]:
-    """Log each call of ``callback``, its end and its failure, which it raises as before."""
+def trace_callback(
+    callback: Callable[P, R], name: str | None = None, *, failure_level: int = logging.ERROR
+) -> Callable[P, R]:
+    """Wrap ``callback`` so that each call, its end and its failure are logged; a failure is raised as before."""
     name = name or callback_name(callback)
-    return _observed(callback, name, _Trace(name))
+
+    def started() -> None:
+        logger.debug("Executing callback: %s", name)
+
+    def ended(duration_ns: int, error: BaseException | None) -> None:
+        if error is None:
+            logger.debug("Callback completed: %s", name)
+        else:
+            logger.log(failure_level, "Callback failed: %s - %s", name, error_message(error))
+
+    return _observed(callback, name, started, ended)
 
 
-def monitor_callback_performance(callback: Callable[P, R]) -> Callable[P, R]:
-    """Log how long each call of ``callback`` took, to the end of what it awaits."""
+def monitor_callback_performance(callback: Callable[P, R], record: Record | None = None) -> Callable[P, R]:
+    """Wrap ``callback`` so that the duration of each call is measured, to the end of what it awaits.
+
+    ``record(duration_ns, error)`` gets it, with the exception if the call raised one; without ``record`` the
+    duration is logged.
+    """
     name = callback_name(callback)
-    return _observed(callback, name, _Monitor(name))
+
+    def log(duration_ns: int, error: BaseException | None) -> None:
+        if error is None:
+            logger.debug("Callback %s took %.3fs", name, duration_ns / 1e9)
+        else:
+            message = error_message(error)
+            logger.error("Callback %s failed after %.3fs: %s", name, duration_ns / 1e9, message)
+
+    return _observed(callback, name, _nothing, record or log)
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackStats:
-    """What was measured of one callback under one event; times are None until it has been called."""
+    """The measurements of one callback under one event; times are None until it has been called."""
 
     event: str
     name: str
     registered: int
-    """How many times it is registered now; 0 if it is gone."""
+    """How many times it is registered now; 0 after it was unregistered."""
     calls: int = 0
     errors: int = 0
     last_error: str | None = None
     mean_ms: float | None = None
     p50_ms: float | None = None
-    """Median and 99th percentile are of the most recent calls, mean and maximum of all."""
+    """Median and 99th percentile cover the most recent calls, mean and maximum all calls."""
     p99_ms: float | None = None
     max_ms: float | None = None
 
 
 class CallbackTracing:
-    """The switch that measures every callback of every manager and chain, without touching their code.
+    """The switch that traces and measures every callback of every manager and chain.
 
-    Off, dispatch runs the callbacks themselves. Switching changes what it runs, from any thread; a call under
-    way is not measured. What was measured stays until ``reset``, also of callbacks that are no longer
-    registered.
+    While it is off, dispatch runs the callbacks themselves; while it is on, it runs them through
+    `trace_callback` and `monitor_callback_performance`. It can be switched from any thread; a call under way is
+    not measured. Measurements are kept until ``reset``, also those of callbacks that are no longer registered.
     """
 
     def __init__(self, limit: int = 1000, recent: int = 1000) -> None:
@@ -76,7 +103,7 @@ class CallbackTracing:
         return self._enabled
 
     def enable(self) -> None:
-        """Start to measure whatever is and will be registered, and log each call at debug level."""
+        """Measure all callbacks from now on, registered already or later, and log each call at debug level."""
         self._switch(True)
 
     def disable(self) -> None:
@@ -84,13 +111,13 @@ class CallbackTracing:
         self._switch(False)
 
     def reset(self) -> None:
-        """Forget what was measured."""
+        """Discard the measurements."""
         with self._lock:
             self._meters.clear()
-        self._switch(self._enabled)  # what is registered still feeds the meters that were thrown away
+        self._switch(self._enabled)  # registered callbacks would feed the discarded meters
 
     def snapshot(self) -> tuple[CallbackStats, ...]:
-        """A row for every callback that is registered or was called while measuring, as plain values."""
+        """Returns a row for every callback that is registered or was called while measuring."""
         with self._lock:
             owners = tuple(self._owners)
             meters = dict(self._meters)
@@ -101,12 +128,12 @@ class CallbackTracing:
         )
 
     def adopt(self, owner: Traceable) -> None:
-        """Switch ``owner`` too, from now on and as long as it lives."""
+        """Switch ``owner`` too, as long as it exists; only a weak reference is kept."""
         with self._lock:
             self._owners.add(owner)
 
     def instrument(self, event_type: Hashable, callback: Callback) -> Callback:
-        """What to call instead of ``callback``: itself while the switch is off."""
+        """Returns what to call in place of ``callback``; that is itself while the switch is off."""
         if not self._enabled:
             return callback
         event, name = event_name(event_type), callback_name(callback)
@@ -114,7 +141,9 @@ class CallbackTracing:
             if (event, name) not in self._meters and len(self._meters) >= self._limit:
                 event, name = "(others)", "(others)"
             meter = self._meters.setdefault((event, name), _Meter(event, name, self._recent))
-        return _observed(callback, name, meter)
+        # the reporter logs the failure as an error; a second one would count it twice
+        traced = trace_callback(callback, name, failure_level=logging.DEBUG)
+        return monitor_callback_performance(traced, meter.add)
 
     def _switch(self, on: bool) -> None:
         with self._lock:
@@ -125,52 +154,17 @@ class CallbackTracing:
 
 
 class Traceable(Protocol):
-    """What the switch works on: a manager or a chain."""
+    """An owner of callbacks that the switch works on, such as a manager or a chain."""
 
     def traceable(self) -> Iterable[tuple[str, str]]:
-        """Event and name of each registered callback."""
+        """Returns the event and name of each registered callback."""
 
     def retrace(self) -> None:
-        """Ask again what to call for each callback."""
-
-
-class _Observer(Protocol):
-    def started(self) -> None: ...
-
-    def ended(self, duration_ns: int, error: BaseException | None) -> None: ...
-
-
-class _Trace:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def started(self) -> None:
-        logger.debug("Executing callback: %s", self._name)
-
-    def ended(self, duration_ns: int, error: BaseException | None) -> None:
-        if error is None:
-            logger.debug("Callback completed: %s", self._name)
-        else:
-            logger.error("Callback failed: %s - %s", self._name, error_message(error))
-
-
-class _Monitor:
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def started(self) -> None:
-        pass
-
-    def ended(self, duration_ns: int, error: BaseException | None) -> None:
-        if error is None:
-            logger.debug("Callback %s took %.3fs", self._name, duration_ns / 1e9)
-        else:
-            message = error_message(error)
-            logger.error("Callback %s failed after %.3fs: %s", self._name, duration_ns / 1e9, message)
+        """Call `CallbackTracing.instrument` again for each callback."""
 
 
 class _Meter:
-    """Both of them for the switch, with numbers; a failure is the reporter's to log as an error."""
+    """The calls of one callback under one event: how many there were, how long they took, and how they failed."""
 
     def __init__(self, event: str, name: str, recent: int) -> None:
         self._event = event
@@ -180,10 +174,7 @@ class _Meter:
         self._last_error: str | None = None
         self._recent_ns: deque[int] = deque(maxlen=recent)
 
-    def started(self) -> None:
-        logger.debug("Executing callback: %s on %s", self._name, self._event)
-
-    def ended(self, duration_ns: int, error: BaseException | None) -> None:
+    def add(self, duration_ns: int, error: BaseException | None) -> None:
         with self._lock:
             self._calls += 1
             self._total_ns += duration_ns
@@ -192,13 +183,6 @@ class _Meter:
             if isinstance(error, Exception):  # a cancelled callback has not failed
                 self._errors += 1
                 self._last_error = f"{type(error).__name__}: {error_message(error)}"
-        logger.debug(
-            "Callback %s: %s on %s took %.3fs",
-            "failed" if error else "completed",
-            self._name,
-            self._event,
-            duration_ns / 1e9,
-        )
 
     def stats(self, registered: int) -> CallbackStats:
         with self._lock:
@@ -222,14 +206,13 @@ class _Meter:
 
 
 class _Span:
-    """One call: begins when it is made, ends when it is left, unless an awaitable carries it on."""
+    """One call, from its start to its return, or to the end of the awaitable it returned."""
 
-    __slots__ = ("_carried_on", "_observer", "_started_ns")
+    __slots__ = ("_carried_on", "_ended", "_started_ns")
 
-    def __init__(self, observer: _Observer) -> None:
-        self._observer = observer
+    def __init__(self, ended: Record) -> None:
+        self._ended = ended
         self._carried_on = False
-        observer.started()
         self._started_ns = perf_counter_ns()
 
     async def carry_on(self, awaitable: Awaitable[Any]) -> Any:
@@ -248,16 +231,23 @@ class _Span:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._carried_on:
-            self._observer.ended(perf_counter_ns() - self._started_ns, error)
+            self._ended(perf_counter_ns() - self._started_ns, error)
 
 
-def _observed(callback: Callable[P, R], name: str, observer: _Observer) -> Callable[P, R]:
+def _nothing() -> None: ...
+
+
+def _observed(
+    callback: Callable[P, R], name: str, started: Callable[[], object], ended: Record
+) -> Callable[P, R]:
     async def run_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
-        with _Span(observer):
+        started()
+        with _Span(ended):
             return await maybe_await(callback(*args, **kwargs))
 
     def run_plain(*args: P.args, **kwargs: P.kwargs) -> Any:
-        with _Span(observer) as span:
+        started()
+        with _Span(ended) as span:
             result = callback(*args, **kwargs)
             return span.carry(result) if inspect.isawaitable(result) else result
 

@@ -1,8 +1,7 @@
 """The five kinds of callback, as types.
 
-Each may be plain or a coroutine function: what it returns is awaited if it can be awaited and otherwise
-ignored, hence ``object``. All of them take positional arguments, so a callback is free to name its parameters
-as it likes.
+Each may be a plain or a coroutine function: its result is awaited if it is awaitable and otherwise ignored,
+hence ``object``. All arguments are positional, so a callback can name its parameters as it likes.
 """
 
 from __future__ import annotations
@@ -13,39 +12,39 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 T_contra = TypeVar("T_contra", contravariant=True)
 
 Callback: TypeAlias = Callable[..., object]
-"""Any of them, where the kind does not matter."""
+"""Any of the five kinds, where the kind does not matter."""
 
 
 class EventCallback(Protocol):
     """Reacts to a system event, such as a message that arrived."""
 
     def __call__(self, data: dict[str, Any], /) -> object:
-        """Take the event's data."""
+        """Receive the event's data."""
 
 
 class StateChangeCallback(Protocol[T_contra]):
     """Reacts to a transition, such as a session that went from connecting to connected."""
 
     def __call__(self, old: T_contra, new: T_contra, /) -> object:
-        """Take the state that was left and the state that was entered."""
+        """Receive the previous state and the new one."""
 
 
 class ErrorCallback(Protocol):
     """Handles an error, such as one that the agent reported."""
 
     def __call__(self, error: Exception, context: str, /) -> object:
-        """Take the error and a few words on what was being done."""
+        """Receive the error and a few words on what was being done."""
 
 
 class CompletionCallback(Protocol[T_contra]):
     """Runs when an operation has ended, such as a tool call or the playback of a caller line."""
 
     def __call__(self, result: T_contra, /) -> object:
-        """Take what the operation ended with."""
+        """Receive the operation's result."""
 
 
 class ProgressCallback(Protocol):
     """Follows an operation that takes a while, such as the export of a session."""
 
     def __call__(self, fraction: float, /) -> object:
-        """Take the part that is done, from 0.0 to 1.0."""
+        """Receive the fraction that is done, from 0.0 to 1.0."""

@@ -6,15 +6,13 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tui.callbacks import safe_callback_execution
+from tui.callbacks import EventCallback, safe_callback_execution
 from tui.protocols.base import TelephonyEvent, TelephonyEventType
 
 logger = logging.getLogger(__name__)
 
 TelephonyHandler = Callable[[Any], object]
 """Receives the `TelephonyEvent` (or the mapping with a ``type``) it was registered for; plain or coroutine."""
-RealtimeHandler = Callable[[Mapping[str, Any]], object]
-"""Receives the decoded message of a realtime protocol; plain or coroutine."""
 
 
 class EventRouter:
@@ -27,7 +25,7 @@ class EventRouter:
 
     def __init__(self) -> None:
         self.telephony_handlers: dict[TelephonyEventType, TelephonyHandler] = {}
-        self.realtime_handlers: dict[str, RealtimeHandler] = {}
+        self.realtime_handlers: dict[str, EventCallback] = {}
         self._missing: set[str] = set()
         """Types that were already logged as having no handler."""
 
@@ -35,7 +33,7 @@ class EventRouter:
         """Register the handler of a telephony event; it replaces an earlier one."""
         self.telephony_handlers[event_type] = handler
 
-    def register_realtime_handler(self, event_type: str, handler: RealtimeHandler) -> None:
+    def register_realtime_handler(self, event_type: str, handler: EventCallback) -> None:
         """Register the handler of a realtime event by its wire name; it replaces an earlier one."""
         self.realtime_handlers[event_type] = handler
 

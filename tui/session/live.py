@@ -368,7 +368,7 @@ class LiveSession:
             await self.router.handle_realtime_event(incoming.body)
 
     def _report_callback(self, failure: FailureReport) -> None:
-        self.journal.error("callback", "callback-failed", str(failure))
+        self.journal.error(f"callback {failure.callback}", "callback-failed", failure.reason)
 
     def _report_unknown_tool(self, name: str) -> None:
         self.journal.error(

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.builders import chunk, error, message, said, started
+from tests.failures import ListedReporter
 from tests.models.log.event_logs import RECEIVED, SENT, event_lists, log_of
-from tui.callbacks import CallbackManager, ErrorReporter
+from tui.callbacks import CallbackManager
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.filter.language import parse
@@ -141,7 +142,7 @@ def test_it_goes_in_slices_with_progress_and_appears_whole(tmp_path: Path) -> No
 
 
 def test_a_failing_progress_callback_does_not_end_it(tmp_path: Path) -> None:
-    reporter = ErrorReporter()
+    reporter = ListedReporter()
     export = Export(call(), everything, tmp_path / "x.txt", TEXT, callbacks=CallbackManager(reporter))
     export.add_progress_callback(MockCallback(side_effect=RuntimeError("broken")))
     assert export.run().events == 6
