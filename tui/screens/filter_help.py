@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from rich.console import Group
@@ -14,7 +13,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.models.filter.language import help_text
+from tui.models.filter.language import HELP_ABOVE, HELP_BELOW, help_rows
 from tui.screens.actions import Action, bindings
 
 FILTER_HELP = (
@@ -41,23 +40,10 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def page() -> Group:
-    """The help text; its table as one that fits the window."""
-    above: list[str] = []
-    below: list[str] = []
+    """The help of the filter language, its table as wide as the window."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
-    for line in help_text().splitlines():
-        if line.startswith("|"):
-            cells = [Text(cell.strip()) for cell in line.strip("|").split("|")]
-            if len(cells) == 2 and not line.startswith("|--"):
-                cells[0].stylize("bold")
-                table.add_row(*cells)
-        else:
-            (below if table.row_count else above).append(line)
-    return Group(_paragraphs(above), table, _paragraphs(below))
-
-
-def _paragraphs(lines: list[str]) -> Text:
-    """Broken where the window ends, not where the source does; what is indented stays as it is."""
-    return Text(re.sub(r"(?<=\S)\n(?=\S)", " ", "\n".join(lines)))
+    for examples, meaning in help_rows():
+        table.add_row(Text(examples, "bold"), Text(meaning))
+    return Group(Text(f"{HELP_ABOVE}\n"), table, Text(f"\n{HELP_BELOW}"))

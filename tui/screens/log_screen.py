@@ -12,8 +12,8 @@ from textual.screen import Screen
 
 from tui.bridge import Bridge
 from tui.models.filter.completion import completions
-from tui.models.filter.fields import FilterError
 from tui.models.filter.language import parse
+from tui.models.filter.patterns import FilterError
 from tui.models.filter.terms import Filter, Text
 from tui.models.log.pairs import Pairs
 from tui.models.log.search import (

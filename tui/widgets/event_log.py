@@ -14,15 +14,15 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.filter.completion import meant
+from tui.models.filter.completion import suggestions
 from tui.models.filter.patterns import Pattern
 from tui.models.filter.terms import Everything, Filter
 from tui.models.log.event_log import Row
 from tui.models.log.view import EventView, ViewLine
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
-from tui.widgets.event_lines import look_at, pieces
 from tui.widgets.lines import FollowView, line_of
+from tui.widgets.log_columns import look_at, pieces
 
 FILTER_BUDGET_MS = 25.0
 """Of a tick, for judging older events by a new filter: a key waits for no more."""
@@ -310,7 +310,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         seen = tuple(log.kinds())
         kinds = [one_line(kind, 40) for kind in seen[: _NAMED_KINDS + 1]]
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
-        near = " or ".join(one_line(condition, 40) for condition in meant(self.view.filter, seen))
+        near = " or ".join(one_line(condition, 40) for condition in suggestions(self.view.filter, seen))
         return (
             f"Nothing among {count:,} events matches the filter {one_line(str(self.view.filter), 200)}."
             f"{f' Did you mean {near}?' if near else ''}\n"

@@ -18,9 +18,8 @@ from tests.models.log.event_logs import (
     user_speaks,
 )
 from tui.models import events as e
-from tui.models.filter.fields import FilterError
 from tui.models.filter.language import parse
-from tui.models.filter.patterns import Pattern, Phrase, Regex
+from tui.models.filter.patterns import FilterError, Pattern, Phrase, Regex
 from tui.models.filter.terms import And, DirectionTerm, Filter, Not, Text
 from tui.models.log.search import (
     ERRORS,
@@ -69,8 +68,8 @@ def test_what_to_search_for(text: str, pattern: Pattern) -> None:
     assert search_pattern(text) == pattern
 
 
-def test_an_expression_that_is_none_is_refused_with_a_sentence() -> None:
-    with pytest.raises(FilterError, match="Column 3: this is no regular expression"):
+def test_an_invalid_expression_is_refused_with_a_sentence() -> None:
+    with pytest.raises(FilterError, match="Column 3: invalid regular expression"):
         search_pattern("/a(/")
 
 

@@ -1,4 +1,4 @@
-"""How a filter that is being written may go on, and what was meant by one that finds nothing."""
+"""Completes a filter as it is typed, and suggests conditions for one that finds nothing."""
 
 from __future__ import annotations
 
@@ -7,57 +7,60 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from tui.models.filter.fields import FIELDS, WAYS, WORDS
-from tui.models.filter.language import JOINTS
+from tui.models.filter.language import OPERATORS
 from tui.models.filter.patterns import Phrase
-from tui.models.filter.terms import And, Filter, Kind, Not, Or, Text
+from tui.models.filter.terms import COMPARISONS, FIELDS, WORDS, And, Filter, Kind, Not, Or, Text
 
 MAX_COMPLETIONS = 50
-MAX_MEANT = 3
+MAX_SUGGESTIONS = 3
 
-_BEGINNINGS = [*WORDS, *(f"{name}:" for name in FIELDS), "size > ", *(f"{name} " for name in JOINTS)]
+_BEGINNINGS = [
+    *WORDS,
+    *(f"{name}:" for name in FIELDS),
+    *(f"{name} > " for name in COMPARISONS),
+    *(f"{name} " for name in OPERATORS),
+]
 
 
 def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
-    """What the text before the cursor may become: whole texts, the likeliest first."""
+    """Returns what the text before the cursor may become: whole texts, the likeliest first."""
     head, last = _split(prefix)
     field, colon, value = last.partition(":")
-    match field.lower():
-        case "kind" if colon:
-            candidates = [f"{field}:{kind}" for kind in _kinds(value.lstrip('"').casefold(), kinds_seen)]
-        case "dir" if colon:
-            candidates = [f"{field}:{way}" for way in WAYS if way.startswith(value.lower())]
-        case "":
-            candidates = [f"kind:{kind}" for kind in _kinds("", kinds_seen)]
-        case _:
-            candidates = [word for word in _BEGINNINGS if word.startswith(last.lower())]
-            candidates += [f"kind:{kind}" for kind in _kinds(last.casefold(), kinds_seen)]
+    term = FIELDS.get(field.lower()) if colon else None
+    if term is Kind:
+        candidates = [f"{field}:{kind}" for kind in _kinds(value.lstrip('"').casefold(), kinds_seen)]
+    elif term is not None and term.CHOICES:
+        candidates = [f"{field}:{choice}" for choice in term.CHOICES if choice.startswith(value.lower())]
+    else:
+        candidates = [word for word in _BEGINNINGS if last and word.startswith(last.lower())]
+        candidates += [f"kind:{kind}" for kind in _kinds(last.casefold(), kinds_seen)]
     return [head + candidate for candidate in candidates[:MAX_COMPLETIONS] if candidate != last]
 
 
 @lru_cache(maxsize=1)  # asked for each time that there is nothing to draw
-def meant(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
-    """Conditions that are spelt much like the words of a filter, for one that finds nothing; nearest first."""
+def suggestions(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
+    """Returns conditions spelled much like the words of a filter that finds nothing, nearest first."""
     known = {word: word for word in WORDS if word.isalpha()}
-    known |= {name: field.example.partition(" or ")[0].partition(",")[0] for name, field in FIELDS.items()}
-    known |= {way: f"dir:{way}" for way in WAYS} | {"size": "size > 2k"}
+    known |= {name: term.FIELDS[name][0] for name, term in FIELDS.items()}
+    known |= {choice: f"{name}:{choice}" for name, term in FIELDS.items() for choice in term.CHOICES}
+    known |= {name: term.COMPARISONS[name][0] for name, term in COMPARISONS.items()}
     known |= {kind.casefold(): f"kind:{_written(kind)}" for kind in kinds_seen}
     found: dict[str, None] = {}
-    for word in _words(filter_):
+    for phrase in _phrases(filter_):
         found |= dict.fromkeys(
-            known[near] for near in difflib.get_close_matches(word.casefold(), known, 1, 0.75)
+            known[near] for near in difflib.get_close_matches(phrase.casefold(), known, 1, 0.75)
         )
-    return list(found)[:MAX_MEANT]
+    return list(found)[:MAX_SUGGESTIONS]
 
 
-def _words(filter_: Filter) -> Iterator[str]:
-    """All that are looked for."""
+def _phrases(filter_: Filter) -> Iterator[str]:
+    """Yields every phrase that a filter searches for."""
     match filter_:
         case And(terms) | Or(terms):
             for term in terms:
-                yield from _words(term)
+                yield from _phrases(term)
         case Not(term):
-            yield from _words(term)
+            yield from _phrases(term)
         case Text(Phrase(text)) | Kind(Phrase(text)):
             yield text
 
@@ -75,7 +78,7 @@ def _written(kind: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """What stands before the token that is being written, and what there is of it."""
+    """Returns what comes before the token that is being written, and the token so far."""
     until = text.rfind('"') if text.count('"') % 2 else len(text)
     start = max(text.rfind(" ", 0, until), text.rfind("(", 0, until)) + 1
     return text[:start], text[start:]

@@ -1,49 +1,30 @@
-r"""Which events the log shows.
-
-| Write                        | to see                                                                  |
-|------------------------------|-------------------------------------------------------------------------|
-| ``hello``                    | what has this word in its summary or kind, in upper or lower case       |
-| ``"not found"``              | the same with spaces, signs or words that mean something here           |
-| ``/stop(ped)?$/``            | what this regular expression finds; ``/…/i`` ignores case               |
-| ``kind:chunk``               | kinds that contain this; also ``kind:"caller line"``, ``kind:/^mark$/`` |
-| ``dir:sent`` or ``>``        | messages to the agent                                                   |
-| ``dir:received`` or ``<``    | messages of the agent                                                   |
-| ``dir:own``                  | what is no message but happened here                                    |
-| ``errors`` ``warnings``      | what has a ✗, what has a !                                              |
-| ``findings`` ``losses``      | where the agent strays from its protocol, what was lost                 |
-| ``unknown`` ``audio``        | messages the protocol does not have, messages that carry audio          |
-| ``transcript``               | messages of the agent that say in words what either side spoke          |
-| ``marked`` ``noted``         | events you have marked, events you wrote a note on                      |
-| ``turn:3`` ``turn:2..4``     | turns; 0 is what comes before you first speak                           |
-| ``time:10..20``              | seconds since the session's start; also ``1:30``, minutes and seconds   |
-| ``after:10`` ``before:1:30`` | the same, open to one side                                              |
-| ``number:100..``             | events by number; also ``..200``, ``100..200``, or one                  |
-| ``size > 2k``                | messages by size in bytes; also >= < <= = and 1.5M                      |
-
-Put ``and`` (or nothing) and ``or`` between them, ``not`` before one, parentheses around some; ``and`` binds closer
-than ``or``. A run of messages is shown when one of them matches.
-
-    kind:chunk and time:10..20        errors or losses or size > 100k        < not audio "order number"
-"""
+"""The grammar of filters, and their help. The terms themselves are in `tui.models.filter.terms`."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import NamedTuple
 
-from tui.models.filter.fields import WORDS, FilterError, field_filter, pattern_of, size_bytes
-from tui.models.filter.patterns import Phrase
-from tui.models.filter.terms import And, Everything, Filter, Not, Or, Size, Text
+from tui.models.filter.patterns import FilterError, Phrase, pattern_of
+from tui.models.filter.terms import COMPARISONS, FIELDS, TERMS, WORDS, And, Everything, Filter, Not, Or, Text
 
+HELP_ABOVE = "A filter selects the events that the log shows."
+HELP_BELOW = """\
+Combine conditions with `and` (or just a space) and `or`. Write `not` before a condition, parentheses around \
+several. `and` binds tighter than `or`. A run of messages is shown if any of them matches.
+
+    kind:chunk and time:10..20        errors or losses or size > 100k        < not audio "order number"\
+"""
 MAX_DEPTH = 50
-"""Of parentheses and negations in each other."""
-JOINTS = ("and", "or", "not")
+"""Of parentheses and negations inside each other."""
+OPERATORS = ("and", "or", "not")
 
-# Compiled when it is met first, as nobody filters before the first picture.
-_TOKEN = r"""(?xis)\s*(?:
+# A string, and not compiled: nobody filters before the first picture.
+_TOKEN = rf"""(?xis)\s*(?:
     (?P<end>$)
   | (?P<paren>[()])
-  | (?P<size>size\s*(?P<sign>[<>]=?|=)\s*)(?P<bytes>[^\s()]*)
+  | (?P<compared>{"|".join(COMPARISONS)})\s*(?P<sign>[<>]=?|=)\s*(?P<limit>[^\s()]*)
   | (?P<arrow>[<>])
   | (?P<field>[a-z]\w*):(?P<value>"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/i?(?![^\s()])|[^\s()]*)
   | (?P<pattern>"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/i?(?![^\s()])|["/][^\s()]*)
@@ -52,20 +33,38 @@ _TOKEN = r"""(?xis)\s*(?:
 
 
 def parse(text: str) -> Filter:
-    """The filter a text describes; the empty text describes all events. Raises `FilterError`."""
+    """Returns the filter that a text describes; an empty text matches all events. Raises `FilterError`."""
     return _Parser(text).parse()
 
 
-def help_text() -> str:
-    """The page that explains the language."""
-    return (__doc__ or "").replace("``", "`").strip()
+def help_rows() -> list[tuple[str, str]]:
+    """Returns the table of the help: examples, and what they show."""
+    return [row for term in TERMS for row in term.HELP]
+
+
+def _field_filter(name: str, value: str, column: int) -> Filter:
+    key = name.lower()
+    term = FIELDS.get(key)
+    if term is None:
+        near = difflib.get_close_matches(key, FIELDS, 1)
+        meant = f"Did you mean {near[0]}:? " if near else ""
+        hint = f'{meant}Fields are {", ".join(FIELDS)}; to search for the text itself, put it in "quotes".'
+        raise FilterError(f"unknown field {name}", column, hint)
+    at = column + len(name) + 1
+    if not value:
+        raise FilterError(
+            f"{name}: has no value",
+            at,
+            f"Write it directly after the colon: {' or '.join(term.FIELDS[key])}.",
+        )
+    return term.from_field(key, value, at)
 
 
 class _Token(NamedTuple):
     column: int
     text: str
     term: Filter | None = None
-    """None for what joins terms, and for the end."""
+    """None for operators, parentheses and the end."""
 
 
 class _Parser:
@@ -82,7 +81,7 @@ class _Parser:
             return Everything()
         found = self._any()
         if not self._is(""):
-            raise FilterError("this parenthesis closes nothing", self._token.column, "Take it out.")
+            raise FilterError("this parenthesis closes nothing", self._token.column, "Remove it.")
         return found
 
     def _any(self) -> Filter:
@@ -104,25 +103,25 @@ class _Parser:
             return token.term
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise FilterError("this is nested too deeply", token.column, "Take some parentheses out.")
+            raise FilterError("this is nested too deeply", token.column, "Remove some parentheses.")
         if self._take("not"):
             found: Filter = Not(self._one())
         elif self._take("("):
             found = self._any()
             if not self._take(")"):
-                raise FilterError("this parenthesis is not closed", token.column, "Write ) at its end.")
+                raise FilterError("this parenthesis is not closed", token.column, "Add ) at its end.")
         else:
-            what = f"here stands {token.text}" if token.text else "the filter ends"
+            what = f"found {token.text}" if token.text else "the filter ends"
             hint = 'Write a word, "some words", /regex/, or a condition such as kind:chunk.'
-            raise FilterError(f"{what} where a condition is due", token.column, hint)
+            raise FilterError(f"{what} where a condition is expected", token.column, hint)
         self._depth -= 1
         return found
 
-    def _is(self, *joints: str) -> bool:
-        return self._token.term is None and self._token.text in joints
+    def _is(self, *texts: str) -> bool:
+        return self._token.term is None and self._token.text in texts
 
-    def _take(self, joint: str) -> bool:
-        taken = self._is(joint)
+    def _take(self, text: str) -> bool:
+        taken = self._is(text)
         if taken:
             self._token = self._read()
         return taken
@@ -130,21 +129,24 @@ class _Parser:
     def _read(self) -> _Token:
         match = re.compile(_TOKEN).match(self._text, self._at)
         if match is None:
-            raise AssertionError("every text is some token")
+            raise AssertionError("every text matches some token")
         self._at = match.end()
         kind = next(name for name, text in match.groupdict().items() if text is not None)
         column, text = match.start(kind) + 1, match[kind]
         match kind:
-            case "size":
-                size = size_bytes(match["bytes"], match.start("bytes") + 1)
-                return _Token(column, text, Size(match["sign"], size))
+            case "compared":
+                name = text.lower()
+                term = COMPARISONS[name].from_comparison(
+                    name, match["sign"], match["limit"], match.start("limit") + 1
+                )
+                return _Token(column, text, term)
             case "field":
-                return _Token(column, text, field_filter(text, match["value"], column))
+                return _Token(column, text, _field_filter(text, match["value"], column))
             case "pattern":
                 return _Token(column, text, Text(pattern_of(text, column)))
             case "arrow":
                 return _Token(column, text, WORDS[text])
-            case "word" if text.lower() not in JOINTS:
+            case "word" if text.lower() not in OPERATORS:
                 return _Token(column, text, WORDS.get(text.lower()) or Text(Phrase(text)))
             case _:
                 return _Token(column, text.lower())

@@ -1,4 +1,7 @@
-"""What is looked for in texts: words, or a regular expression. Both print as they are written in a filter."""
+"""Text patterns of filters and searches: a phrase or a regular expression.
+
+`str` writes a pattern as `pattern_of` reads it.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,41 @@ from collections.abc import Sequence
 import msgspec
 
 Span = tuple[int, int]
-"""Where a match begins and ends."""
+"""Start and end of a match."""
+
+# Strings, and not compiled: nobody filters before the first picture.
+_QUOTED = r'(?s)"((?:[^"\\]|\\.)*)"'
+_REGEX = r"(?si)/((?:[^/\\]|\\.)*)/(i?)"
+
+
+class FilterError(ValueError):
+    """A filter that cannot be read. The text is a sentence for the user."""
+
+    def __init__(self, problem: str, column: int, hint: str) -> None:
+        super().__init__(f"Column {column}: {problem}. {hint}")
+        self.problem = problem
+        self.column = column
+        """Where the problem is, counted from 1."""
+        self.hint = hint
+        """What to write instead."""
 
 
 class Phrase(msgspec.Struct, frozen=True):
-    """A text that is contained, in upper or lower case."""
+    """Matches texts that contain it, in upper or lower case."""
 
     text: str
 
     def select(self, among: Sequence[int], texts: Sequence[str]) -> list[int]:
-        """The positions whose text matches."""
+        """Returns the positions whose text matches."""
         wanted = self.text.casefold()
         return [index for index in among if wanted in texts[index].casefold()]
 
     def matches(self, text: str) -> bool:
-        """Whether this text does."""
+        """Returns whether the text matches."""
         return self.text.casefold() in text.casefold()
 
     def spans(self, text: str) -> list[Span]:
-        """What to highlight in a text."""
+        """Returns what to highlight in a text."""
         return _spans(re.compile(re.escape(self.text), re.IGNORECASE), text)
 
     def __str__(self) -> str:
@@ -34,7 +53,7 @@ class Phrase(msgspec.Struct, frozen=True):
 
 
 class Regex(msgspec.Struct, frozen=True):
-    """A regular expression that is found somewhere. Raises `re.error` when it is none."""
+    """Matches texts in which the regular expression is found. Raises `re.error` if it is not valid."""
 
     source: str
     ignore_case: bool = False
@@ -43,16 +62,16 @@ class Regex(msgspec.Struct, frozen=True):
         _ = self._compiled
 
     def select(self, among: Sequence[int], texts: Sequence[str]) -> list[int]:
-        """The positions whose text matches."""
+        """Returns the positions whose text matches."""
         search = self._compiled.search
         return [index for index in among if search(texts[index])]
 
     def matches(self, text: str) -> bool:
-        """Whether this text does."""
+        """Returns whether the text matches."""
         return self._compiled.search(text) is not None
 
     def spans(self, text: str) -> list[Span]:
-        """What to highlight in a text."""
+        """Returns what to highlight in a text."""
         return _spans(self._compiled, text)
 
     def __str__(self) -> str:
@@ -65,6 +84,30 @@ class Regex(msgspec.Struct, frozen=True):
 
 
 Pattern = Phrase | Regex
+
+
+def pattern_of(text: str, column: int) -> Pattern:
+    """Reads a quoted text, a regular expression between slashes, or a word. Raises `FilterError`."""
+    if quoted := re.fullmatch(_QUOTED, text):
+        return Phrase(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
+    if regex := re.fullmatch(_REGEX, text):
+        return _regex(regex[1], bool(regex[2]), column + 1)
+    if text[0] not in '"/':
+        return Phrase(text)
+    what = "quotation" if text[0] == '"' else "regular expression"
+    hint = f"Add {text[0]} at its end, or quote the character to search for it: {Phrase(text[0])}."
+    raise FilterError(f"this {what} is not closed", column, hint)
+
+
+def _regex(source: str, ignore_case: bool, column: int) -> Regex:
+    try:
+        return Regex(source, ignore_case)
+    except re.error as error:
+        problem, at = error.msg, column + (error.pos or 0)
+    except (RecursionError, OverflowError):
+        problem, at = "too large", column
+    hint = 'To search for the text as written, put it in "quotes".'
+    raise FilterError(f"invalid regular expression: {problem}", at, hint)
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> list[Span]:

@@ -1,29 +1,36 @@
-"""What filters are made of. A filter takes positions of events and gives those that match, in their order.
+"""The conditions of filters. Every term is one class: how it is written, its help, and which events it selects.
 
-It works on many positions at once, on the columns of the log, because a call of a function for each of a
-million events would cost more than the comparison it makes. Terms print as `tui.models.filter.language` reads them.
+A filter takes positions of events and returns those that match, in the same order. It works on many positions at
+once, on the columns of the log: a function call for each of a million events would cost more than the comparison.
+
+To add a term, write a subclass of `Term` and list it in `TERMS`. Parser, help and completion derive from that list.
 """
 
 from __future__ import annotations
 
 import operator
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import ClassVar, NamedTuple, Self
 
 import msgspec
 
 from tui.models.events import Direction
-from tui.models.filter.patterns import Pattern
+from tui.models.filter.patterns import FilterError, Pattern, pattern_of
 from tui.models.log.describe import Severity
 from tui.models.log.event_log import EventLog
 from tui.models.log.marks import Marks
 from tui.models.log.storage import Shape
 from tui.units import NS_PER_S
 
+Examples = Mapping[str, tuple[str, ...]]
+"""Of what can be written, by name."""
+
 
 class Context(NamedTuple):
-    """What events are judged by, beside themselves."""
+    """What a filter reads: the log and the reader's marks."""
 
     log: EventLog
     marks: Marks
@@ -33,7 +40,7 @@ class Filter(msgspec.Struct, frozen=True):
     """A condition on events."""
 
     def __call__(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        """The positions among these, ascending ones, whose events match."""
+        """Returns those of the ascending positions ``among`` whose events match."""
         return self._select(among, context)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -41,7 +48,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Everything(Filter, frozen=True):
-    """The empty filter."""
+    """The empty filter: matches every event."""
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         return among
@@ -51,7 +58,7 @@ class Everything(Filter, frozen=True):
 
 
 class And(Filter, frozen=True):
-    """All of them."""
+    """Matches what all terms match."""
 
     terms: tuple[Filter, ...]
 
@@ -65,7 +72,7 @@ class And(Filter, frozen=True):
 
 
 class Or(Filter, frozen=True):
-    """Any of them."""
+    """Matches what any term matches."""
 
     terms: tuple[Filter, ...]
 
@@ -80,7 +87,7 @@ class Or(Filter, frozen=True):
 
 
 class Not(Filter, frozen=True):
-    """What does not match."""
+    """Matches what the term does not match."""
 
     term: Filter
 
@@ -92,8 +99,44 @@ class Not(Filter, frozen=True):
         return f"not {_inside(self.term)}"
 
 
-class Text(Filter, frozen=True):
-    """Words or a regular expression in the summary or the kind: in what a row shows."""
+class Term(Filter, frozen=True):
+    """A condition as it is written: by words, fields (``name:value``) or comparisons (``name > value``)."""
+
+    HELP: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Examples, two spaces between alternatives, and what they show."""
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    """Words that are a whole condition, lower case; read by `from_word`."""
+    FIELDS: ClassVar[Examples] = {}
+    """Names before a colon, lower case, each with examples for hints; read by `from_field`."""
+    CHOICES: ClassVar[tuple[str, ...]] = ()
+    """The values of the fields, if they are a fixed set; for completion."""
+    COMPARISONS: ClassVar[Examples] = {}
+    """Names before a comparison sign, lower case, each with examples; read by `from_comparison`."""
+
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        """Returns the condition that one of `WORDS` stands for."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_field(cls, name: str, value: str, column: int) -> Self:
+        """Returns the condition ``name:value``. Raises `FilterError`; ``column`` is that of the value."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_comparison(cls, name: str, sign: str, value: str, column: int) -> Self:
+        """Returns the condition ``name sign value``. Raises `FilterError`; ``column`` is that of the value."""
+        raise NotImplementedError
+
+
+class Text(Term, frozen=True):
+    """Text in the summary or the kind: in what a row shows. The parser makes it of every other word."""
+
+    HELP = (
+        ("hello", "events whose summary or kind contains this word, in upper or lower case"),
+        ('"not found"', "the same for text with spaces, punctuation or words that have a meaning here"),
+        ("/stop(ped)?$/", "events that match this regular expression; /…/i ignores case"),
+    )
 
     pattern: Pattern
 
@@ -109,10 +152,18 @@ class Text(Filter, frozen=True):
         return str(self.pattern)
 
 
-class Kind(Filter, frozen=True):
-    """Words or a regular expression in the kind."""
+class Kind(Term, frozen=True):
+    """Text in the kind."""
+
+    HELP = (("kind:chunk", 'kinds that contain this; also kind:"caller line", kind:/^mark$/'),)
+    FIELDS = {"kind": ("kind:chunk",)}
 
     pattern: Pattern
+
+    @classmethod
+    def from_field(cls, name: str, value: str, column: int) -> Self:
+        """Returns the condition on the kind."""
+        return cls(pattern_of(value, column))
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         return _shaped(among, context, lambda shape: self.pattern.matches(shape.kind))
@@ -121,10 +172,38 @@ class Kind(Filter, frozen=True):
         return f"kind:{self.pattern}"
 
 
-class DirectionTerm(Filter, frozen=True):
-    """Sent, received, or our own."""
+_DIRECTIONS = {"sent": Direction.SENT, "received": Direction.RECEIVED, "own": None}
+_ARROWS = {">": "sent", "<": "received"}
+
+
+class DirectionTerm(Term, frozen=True):
+    """Messages sent, messages received, or events of this program."""
+
+    HELP = (
+        ("dir:sent  >", "messages sent to the agent"),
+        ("dir:received  <", "messages received from the agent"),
+        ("dir:own", "events that are not messages but happened in this program"),
+    )
+    WORDS = tuple(_ARROWS)
+    FIELDS = {"dir": ("dir:sent",)}
+    CHOICES = tuple(_DIRECTIONS)
 
     direction: Direction | None
+
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        """Returns the direction of an arrow."""
+        return cls(_DIRECTIONS[_ARROWS[word]])
+
+    @classmethod
+    def from_field(cls, name: str, value: str, column: int) -> Self:
+        """Reads a direction, by name or arrow."""
+        direction = _ARROWS.get(value, value.lower())
+        if direction not in _DIRECTIONS:
+            raise FilterError(
+                f"{value} is not a direction", column, "Write dir:sent, dir:received or dir:own."
+            )
+        return cls(_DIRECTIONS[direction])
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         return _shaped(among, context, lambda shape: shape.direction is self.direction)
@@ -133,41 +212,73 @@ class DirectionTerm(Filter, frozen=True):
         return f"dir:{self.direction or 'own'}"
 
 
-CATEGORIES: dict[str, Callable[[Shape], bool]] = {
-    "errors": lambda shape: shape.level is Severity.ERROR,
-    "warnings": lambda shape: shape.level is Severity.WARNING,
-    "findings": lambda shape: shape.kind == "finding" and shape.direction is None,
-    "losses": lambda shape: shape.kind == "loss" and shape.direction is None,
-    "unknown": lambda shape: not shape.known,
+class _Judged(NamedTuple):
+    help: str
+    judge: Callable[[Shape], bool]
+
+
+_CATEGORIES = {
+    "errors": _Judged("events marked ✗", lambda shape: shape.level is Severity.ERROR),
+    "warnings": _Judged("events marked !", lambda shape: shape.level is Severity.WARNING),
+    "findings": _Judged(
+        "the agent broke a rule of its protocol",
+        lambda shape: shape.kind == "finding" and shape.direction is None,
+    ),
+    "losses": _Judged(
+        "audio or messages that were lost", lambda shape: shape.kind == "loss" and shape.direction is None
+    ),
+    "unknown": _Judged("messages that the protocol does not define", lambda shape: not shape.known),
 }
-"""Words that say what sort of event is meant."""
 
 
-class Category(Filter, frozen=True):
-    """One of `CATEGORIES`."""
+class Category(Term, frozen=True):
+    """Events of one category, judged by their `Shape` alone."""
+
+    HELP = tuple((name, category.help) for name, category in _CATEGORIES.items())
+    WORDS = tuple(_CATEGORIES)
 
     name: str
 
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        """Returns the category of this name."""
+        return cls(word)
+
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        return _shaped(among, context, CATEGORIES[self.name])
+        return _shaped(among, context, _CATEGORIES[self.name].judge)
 
     def __str__(self) -> str:
         return self.name
 
 
-class Audio(Filter, frozen=True):
+class Flag(Term, frozen=True):
+    """A condition without a value, written as its one word."""
+
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        """Returns the condition; there is only one."""
+        return cls()
+
+    def __str__(self) -> str:
+        return self.WORDS[0]
+
+
+class Audio(Flag, frozen=True):
     """Messages that carry audio."""
+
+    HELP = (("audio", "messages that carry audio"),)
+    WORDS = ("audio",)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         audio_ms = context.log.events.audio_ms
         return [index for index in among if audio_ms[index] > 0]
 
-    def __str__(self) -> str:
-        return "audio"
 
+class TranscriptTerm(Flag, frozen=True):
+    """Messages from the agent with the words of either side."""
 
-class TranscriptTerm(Filter, frozen=True):
-    """Messages of the agent with the words of either side."""
+    HELP = (("transcript", "messages from the agent with the text of what either side said"),)
+    WORDS = ("transcript",)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         worded = context.log.events.worded
@@ -176,91 +287,84 @@ class TranscriptTerm(Filter, frozen=True):
         there = set(worded[bisect_left(worded, among[0]) : bisect_right(worded, among[-1])])
         return [index for index in among if index in there]
 
-    def __str__(self) -> str:
-        return "transcript"
 
-
-class Marked(Filter, frozen=True):
+class Marked(Flag, frozen=True):
     """Marked events."""
+
+    HELP = (("marked", "events you marked"),)
+    WORDS = ("marked",)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         return _numbered(among, context, set(context.marks.numbers))
 
-    def __str__(self) -> str:
-        return "marked"
 
-
-class Noted(Filter, frozen=True):
+class Noted(Flag, frozen=True):
     """Events with a note."""
+
+    HELP = (("noted", "events you wrote a note on"),)
+    WORDS = ("noted",)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         return _numbered(among, context, set(context.marks.notes))
 
-    def __str__(self) -> str:
-        return "noted"
 
-
-class Size(Filter, frozen=True):
-    """Messages larger or smaller than so many bytes."""
-
-    sign: str
-    size_bytes: int
-
-    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        sizes, compare, limit = context.log.events.sizes, SIGNS[self.sign], self.size_bytes
-        return [index for index in among if compare(sizes[index], limit)]
-
-    def __str__(self) -> str:
-        return f"size {self.sign} {self.size_bytes}"
-
-
-SIGNS: dict[str, Callable[[int, int], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "=": operator.eq,
-}
-
-
-class Within(Filter, frozen=True):
-    """From one value to another, both included; None is open."""
+class Range(Term, frozen=True):
+    """From one value to another, both included; None leaves an end open."""
 
     low: int | None
     high: int | None
 
+    @classmethod
+    def from_field(cls, name: str, value: str, column: int) -> Self:
+        """Reads ``low..high``, with either end open, or one value."""
+        return cls(*_range(name, _whole, value, column, cls.FIELDS[name]))
+
     def _holds(self, value: int) -> bool:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
-    def _range(self, show: Callable[[int], str] = str) -> str:
-        low, high = ("" if end is None else show(end) for end in (self.low, self.high))
+    def _written(self) -> str:
+        low, high = ("" if end is None else str(end) for end in (self.low, self.high))
         return low if low and low == high else f"{low}..{high}"
 
 
-class Number(Within, frozen=True):
-    """By the number of the event."""
+class TurnTerm(Range, frozen=True):
+    """Events by turn; 0 is everything before the user first speaks."""
 
-    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        numbers = context.log.events.numbers
-        return [index for index in among if self._holds(numbers[index])]
-
-    def __str__(self) -> str:
-        return f"number:{self._range()}"
-
-
-class TurnTerm(Within, frozen=True):
-    """By turn; 0 is what comes before the user first speaks."""
+    HELP = (("turn:3  turn:2..4", "turns; 0 is everything before you first speak"),)
+    FIELDS = {"turn": ("turn:3", "turn:2..4")}
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         turn_of = context.log.turns.turn_of
         return [index for index in among if self._holds(turn_of(index))]
 
     def __str__(self) -> str:
-        return f"turn:{self._range()}"
+        return f"turn:{self._written()}"
 
 
-class Time(Within, frozen=True):
-    """By nanoseconds since the session's start."""
+class Time(Range, frozen=True):
+    """Events by nanoseconds since the session's start."""
+
+    HELP = (
+        ("time:10..20", "seconds since the session started; also 1:30, minutes and seconds"),
+        ("after:10  before:1:30", "the same, open at one end"),
+    )
+    FIELDS = {
+        "time": ("time:10..20", "time:1:30..", "time:..5"),
+        "after": ("after:10", "after:1:30"),
+        "before": ("before:10", "before:1:30"),
+    }
+
+    @classmethod
+    def from_field(cls, name: str, value: str, column: int) -> Self:
+        """Reads a range of times, or one end of it."""
+        examples = cls.FIELDS[name]
+        if name == "time":
+            # No event is likely to be at one exact instant, so a single time is not a range.
+            return cls(*_range(name, _time_ns, value, column, examples, single=False))
+        time_ns = _time_ns(value)
+        if time_ns is None:
+            raise FilterError(f"{value} is not a time", column, _hint(examples))
+        return cls(time_ns, None) if name == "after" else cls(None, time_ns)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
         at_ns = context.log.events.at_ns
@@ -271,8 +375,122 @@ class Time(Within, frozen=True):
         return f"time:{low}..{high}"
 
 
+class Number(Range, frozen=True):
+    """Events by their number."""
+
+    HELP = (("number:100..", "events by number; also ..200, 100..200 or a single number"),)
+    FIELDS = {"number": ("number:100", "number:100..200")}
+
+    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
+        numbers = context.log.events.numbers
+        return [index for index in among if self._holds(numbers[index])]
+
+    def __str__(self) -> str:
+        return f"number:{self._written()}"
+
+
+_SIGNS: dict[str, Callable[[int, int], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+}
+
+
+class Size(Term, frozen=True):
+    """Messages by their size in bytes."""
+
+    HELP = (("size > 2k", "messages by size in bytes; also >= < <= = and 1.5M"),)
+    COMPARISONS = {"size": ("size > 2k", "size > 500", "size > 1.5M")}
+
+    sign: str
+    size_bytes: int
+
+    @classmethod
+    def from_comparison(cls, name: str, sign: str, value: str, column: int) -> Self:
+        """Reads a number of bytes, also with the units k and M (1,000 and 1,000,000)."""
+        match = re.fullmatch(_SIZE, value)
+        if match is None:
+            problem = f"{value} is not a size" if value else "the size is missing"
+            raise FilterError(problem, column, _hint(cls.COMPARISONS[name]))
+        return cls(sign, int(Decimal(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2].lower()]))
+
+    def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
+        sizes, compare, limit = context.log.events.sizes, _SIGNS[self.sign], self.size_bytes
+        return [index for index in among if compare(sizes[index], limit)]
+
+    def __str__(self) -> str:
+        return f"size {self.sign} {self.size_bytes}"
+
+
+TERMS: tuple[type[Term], ...] = (
+    Text,
+    Kind,
+    DirectionTerm,
+    Category,
+    Audio,
+    TranscriptTerm,
+    Marked,
+    Noted,
+    TurnTerm,
+    Time,
+    Number,
+    Size,
+)
+"""Every term, in the order of the help."""
+WORDS: dict[str, Filter] = {word: term.from_word(word) for term in TERMS for word in term.WORDS}
+"""Words that are a whole condition."""
+FIELDS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.FIELDS}
+"""Names that stand before a colon."""
+COMPARISONS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.COMPARISONS}
+"""Names that stand before a comparison sign."""
+
+# How values are written. Strings, and not compiled: nobody filters before the first picture.
+_SIZE = r"(?ia)(\d{1,12}(?:\.\d{1,9})?)([km]?)b?"
+_TIME = r"(?a)(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)"
+_WHOLE = r"(?a)\d{1,15}"
+
+
+def _time_ns(value: str) -> int | None:
+    match = re.fullmatch(_TIME, value)
+    if match is None:
+        return None
+    return int((int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + Decimal(match[3])) * NS_PER_S)
+
+
+def _whole(value: str) -> int | None:
+    return int(value) if re.fullmatch(_WHOLE, value) else None
+
+
+def _range(
+    name: str,
+    read: Callable[[str], int | None],
+    value: str,
+    column: int,
+    examples: Sequence[str],
+    *,
+    single: bool = True,
+) -> tuple[int | None, int | None]:
+    """Reads ``low..high`` with one end or both; also one value if ``single``. Raises `FilterError`."""
+    low_text, dots, high_text = value.partition("..")
+    if not dots and single:
+        high_text = low_text
+    low, high = read(low_text), read(high_text)
+    unread = (low is None and low_text) or (high is None and high_text)
+    if unread or (low is None and high is None) or not (dots or single):
+        raise FilterError(f"{value} is not a range", column, _hint(examples))
+    if low is not None and high is not None and low > high:
+        raise FilterError(f"{value} runs backwards", column, f"Write {name}:{high_text}..{low_text}.")
+    return low, high
+
+
+def _hint(examples: Sequence[str]) -> str:
+    return f"Write it like {' or '.join(examples)}."
+
+
 def _shaped(among: Sequence[int], context: Context, wanted: Callable[[Shape], bool]) -> list[int]:
-    """Judge each shape that occurs once, and events by theirs."""
+    """Judges each shape that occurs once, and events by their shape."""
     shape_ids, shapes = context.log.events.shape_ids, context.log.events.shapes
     right = {shape_id for shape_id in {shape_ids[index] for index in among} if wanted(shapes[shape_id])}
     return [index for index in among if shape_ids[index] in right] if right else []

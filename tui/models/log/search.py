@@ -9,8 +9,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from tui.models.events import MessageLogged
-from tui.models.filter.fields import pattern_of
-from tui.models.filter.patterns import Pattern, Phrase
+from tui.models.filter.patterns import Pattern, Phrase, pattern_of
 from tui.models.filter.terms import Category, Filter, Marked
 from tui.models.log.event_log import NO_ROW, RawMessage
 from tui.models.log.view import EventView, ViewLine

@@ -1,0 +1,212 @@
+"""The columns of the event log: `COLUMNS` lists them from left to right, each with its width and what draws it.
+
+To add a column, write a function that draws it and list it in `COLUMNS`. What it shows beyond the event and its row
+has to be part of `Look`: a line is drawn again only when its look changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from tui.models.events import Direction, SessionStarted
+from tui.models.filter.patterns import Pattern
+from tui.models.log.describe import Severity
+from tui.models.log.view import EventView, ViewLine
+from tui.text import numbers
+from tui.text.visible import one_line
+from tui.widgets.lines import Piece
+from tui.widgets.wrap import fit
+
+WIDE = 90
+"""From this width on, all columns are drawn. In a narrower log, the size is drawn where the summary leaves room."""
+BACK_DATED = "↶"
+"""Beside a time that is earlier than that of the line above."""
+
+_ARROWS = {
+    Direction.SENT: ("→", "event-log--sent"),
+    Direction.RECEIVED: ("←", "event-log--received"),
+    None: ("·", "event-log--own"),
+}
+_LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-log--error"}
+
+
+class Look(NamedTuple):
+    """What the look of a line depends on, beside its place and the width; part of the cache's key."""
+
+    line: ViewLine
+    marked: bool
+    note: str
+    opened: bool
+    delta_ns: int | None
+    absolute: bool
+    pattern: Pattern | None
+    highlight: str
+
+
+def look_at(view: EventView, position: int, absolute: bool, pattern: Pattern | None, highlight: str) -> Look:
+    """Returns the look of the view's line at this position."""
+    line = view.line(position)
+    return Look(
+        line,
+        bool(view.marks_in(line)),
+        view.marks.notes.get(view.number(line), "") if view.marks.notes else "",
+        view.opened(line.row) is not None,
+        view.delta_ns(position),
+        absolute,
+        pattern,
+        highlight,
+    )
+
+
+class LogLine:
+    """The line that is being drawn: what more than one column needs is looked up once."""
+
+    __slots__ = ("is_run", "level_style", "look", "row", "shape", "size", "summary", "view")
+
+    def __init__(self, view: EventView, look: Look, width: int) -> None:
+        line, log = look.line, view.log
+        self.view, self.look = view, look
+        self.row = row = log.rows[line.row]
+        # The shape holds what `describe` would return, and the event need not be put together again at each draw.
+        self.shape = log.events.shape(line.event)
+        self.level_style = _LEVEL_STYLES.get(self.shape.level)
+        self.is_run = row.count > 1 and not line.member
+        text = log.events.texts[line.event] if line.member else log.summary(row)
+        if look.note:
+            text = f"✎ {look.note} · {text}"
+        self.summary = one_line(text, width)
+        self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
+
+    def text(self, text: str, cells: int, style: str, *, keep_end: bool = False) -> list[Piece]:
+        """Returns a text and a space after it in so many cells, with what is searched for highlighted."""
+        fitted = fit(text, cells - 1, keep_end=keep_end)
+        if self.look.pattern is None:
+            return [(fitted + " ", style)]
+        parts, at = [], 0
+        for start, end in self.look.pattern.spans(fitted):
+            parts += [(fitted[at:start], style), (fitted[start:end], "event-log--match")]
+            at = end
+        return [*parts, (fitted[at:] + " ", style)]
+
+
+Draw = Callable[[LogLine, int], list[Piece]]
+"""Draws a cell of a line in so many terminal cells."""
+
+
+def _cursor(line: LogLine, cells: int) -> list[Piece]:
+    return [("▌" if line.look.highlight else " ", "event-log--time")]
+
+
+def _time(line: LogLine, cells: int) -> list[Piece]:
+    look, time = line.look, _time_text(line)
+    back_dated = look.delta_ns is not None and look.delta_ns < 0
+    if look.marked or back_dated:
+        time = f"{'◆' if look.marked else BACK_DATED}{time.rjust(cells - 1)}"
+    return [(time.rjust(cells), "event-log--marked" if look.marked else "event-log--time")]
+
+
+def _delta(line: LogLine, cells: int) -> list[Piece]:
+    delta_ns = line.look.delta_ns
+    if delta_ns is None:
+        text = ""
+    else:
+        seconds = delta_ns / 1e9
+        text = f"Δ{seconds:.3f}" if abs(seconds) < 1000 else f"Δ{seconds:.0f}"
+    return [(text.rjust(cells), "event-log--own")]
+
+
+def _direction(line: LogLine, cells: int) -> list[Piece]:
+    arrow, style = _ARROWS[line.shape.direction]
+    return [(f" {arrow} ", style)]
+
+
+def _level(line: LogLine, cells: int) -> list[Piece]:
+    """Draws ✗ or !, otherwise whether a run is open."""
+    glyph = line.shape.level.value
+    if line.is_run and not glyph.strip():
+        glyph = "▾" if line.look.opened else "▸"
+    return [(f"{glyph} ", line.level_style or "event-log--own")]
+
+
+def _kind(line: LogLine, cells: int) -> list[Piece]:
+    style = line.level_style or ("event-log--own" if line.shape.direction is None else "event-log--kind")
+    kind = ("└ " if line.look.line.member else "") + one_line(line.shape.kind, 80)
+    return line.text(kind, cells, style, keep_end=True)
+
+
+def _summary(line: LogLine, cells: int) -> list[Piece]:
+    style = line.level_style or ("event-log--quiet" if line.row.count > 1 else "event-log--summary")
+    return line.text(line.summary, cells, style)
+
+
+def _size(line: LogLine, cells: int) -> list[Piece]:
+    return [(f"{line.size:>5} ", "event-log--time")]
+
+
+class LogColumn(NamedTuple):
+    """One column. Widths include the space to the next column; 0 leaves it out."""
+
+    draw: Draw
+    cells: int
+    """In a log narrower than `WIDE`."""
+    wide_cells: int
+
+
+TIME, SUMMARY, SIZE = LogColumn(_time, 10, 10), LogColumn(_summary, 9, 9), LogColumn(_size, 6, 6)
+COLUMNS = (
+    LogColumn(_cursor, 1, 1),
+    TIME,
+    LogColumn(_delta, 0, 9),
+    LogColumn(_direction, 3, 3),
+    LogColumn(_level, 2, 2),
+    LogColumn(_kind, 19, 29),
+    SUMMARY,
+    SIZE,
+)
+"""From left to right. The summary gets, besides its own, the cells that the others leave."""
+_TIME_OF_DAY_CELLS = 13
+
+
+@cache
+def _laid_out(width: int, absolute: bool, with_size: bool) -> tuple[list[tuple[Draw, int]], int]:
+    """Returns the columns that are drawn, with their widths, and the width of the summary."""
+    wide = width >= WIDE
+    cells = {column: column.wide_cells if wide else column.cells for column in COLUMNS}
+    if absolute:
+        cells[TIME] = _TIME_OF_DAY_CELLS
+    if not with_size:
+        cells[SIZE] = 0
+    cells[SUMMARY] += max(width - sum(cells.values()), 0)
+    return [(column.draw, cells[column]) for column in COLUMNS if cells[column]], cells[SUMMARY]
+
+
+def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
+    """Returns a line of the log as texts and their styles."""
+    line = LogLine(view, look, width)
+    columns, summary_cells = _laid_out(width, look.absolute, width >= WIDE)
+    if width < WIDE and line.size and cell_len(line.summary) + SIZE.cells < summary_cells:
+        columns, _ = _laid_out(width, look.absolute, True)
+    parts: list[Piece] = []
+    for draw, cells in columns:
+        parts += draw(line, cells)
+    return parts
+
+
+def _time_text(line: LogLine) -> str:
+    """Returns the time of day where it is wanted and known, otherwise the seconds since the session's start."""
+    events = line.view.log.events
+    at_ns, start_ns = events.at_ns[line.look.line.first], events.at_ns[0]
+    begin = events[0] if line.look.absolute else None
+    if isinstance(begin, SessionStarted):
+        try:
+            moment = datetime.fromisoformat(begin.started_utc).astimezone()
+            moment += timedelta(microseconds=(at_ns - start_ns) // 1000)
+            return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+        except (ValueError, OverflowError, OSError):
+            pass  # a session of an unknown time still has its seconds
+    return numbers.since(at_ns, start_ns)
