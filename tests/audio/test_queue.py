@@ -71,7 +71,7 @@ def test_a_reply_that_has_the_target_starts_with_the_next_block(
     assert queue.feed("a", ramp(1, TARGET), 0) is Fed.QUEUED
     assert speaker.play() == numbers(1, BLOCK)
     assert queue.playing == "a"
-    assert queue.take_happenings() == [Happening(HappeningKind.BEGAN, "a", 0, 0, 0)]
+    assert queue.take_happenings() == [Happening(HappeningKind.BEGAN, "a", 0, 0, 0, arrived_ns=0)]
 
 
 def test_a_reply_below_the_target_waits_until_it_is_there(queue: PlaybackQueue, speaker: Speaker) -> None:
@@ -89,7 +89,7 @@ def test_a_reply_shorter_than_the_target_plays_when_it_is_complete(
     queue.end("a")
     assert speaker.play() == [1, 2, 3, 4, 5] + [0] * (BLOCK - 5)
     began, drained = queue.take_happenings()
-    assert began == Happening(HappeningKind.BEGAN, "a", BLOCK_NS, 0, BLOCK)
+    assert began == Happening(HappeningKind.BEGAN, "a", BLOCK_NS, 0, BLOCK, arrived_ns=0)
     assert drained == Happening(HappeningKind.DRAINED, "a", BLOCK_NS + 5 * 125_000, 5, BLOCK + 5)
 
 
@@ -207,13 +207,13 @@ def test_audio_after_the_end_still_plays(queue: PlaybackQueue, speaker: Speaker)
 def test_a_flush_drops_what_is_queued_and_what_still_comes(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     queue.begin("b")
-    queue.feed("b", ramp(2_001, 100), 0)
+    queue.feed("b", ramp(501, 100), 0)
     queue.begin("c")
     speaker.play()
-    assert queue.flush(speaker.now_ns) == [
-        Cut("a", handed_frames=BLOCK, heard_frames=BLOCK, unheard_frames=1_000 - BLOCK),
-        Cut("b", handed_frames=0, heard_frames=0, unheard_frames=100),
-        Cut("c", handed_frames=0, heard_frames=0, unheard_frames=0),
+    assert queue.cut(speaker.now_ns) == [
+        Cut("a", handed_frames=BLOCK, heard_frames=BLOCK, unheard_frames=1_000 - BLOCK, rate=RATE),
+        Cut("b", handed_frames=0, heard_frames=0, unheard_frames=100, rate=RATE),
+        Cut("c", handed_frames=0, heard_frames=0, unheard_frames=0, rate=RATE),
     ]
     assert queue.playing is None
     for late in ("a", "c"):
@@ -223,13 +223,13 @@ def test_a_flush_drops_what_is_queued_and_what_still_comes(queue: PlaybackQueue,
     stats = queue.stats
     assert (stats.queued_frames, stats.unheard_frames) == (0, 1_000 - BLOCK + 100 + 2 * 50)
     assert kinds(queue.take_happenings()) == [("began", "a")]
-    assert queue.flush(speaker.now_ns) == []
+    assert queue.cut(speaker.now_ns) == []
 
 
 def test_the_next_reply_plays_after_a_flush(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     speaker.play()
-    queue.flush(speaker.now_ns)
+    queue.cut(speaker.now_ns)
     queue.feed("b", ramp(2_001, TARGET), speaker.now_ns)
     assert speaker.play() == numbers(2_001, BLOCK)
     queue.begin("a")
@@ -248,9 +248,19 @@ def test_reaching_the_limit_is_told_once_and_counted() -> None:
     assert speaker.play(5) == numbers(1, 800)
 
 
-def test_half_a_sample_is_refused(queue: PlaybackQueue) -> None:
-    with pytest.raises(ValueError, match="3 bytes are not whole"):
-        queue.feed("a", b"\0\0\0", 0)
+def test_half_a_sample_waits_for_the_next_chunk(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", b"\1\0\2", 0)
+    queue.feed("a", b"\0", 0)
+    queue.end("a")
+    assert speaker.play()[:3] == [1, 2, 0]
+    assert kinds(queue.take_happenings()) == [("began", "a"), ("drained", "a")]
+
+
+def test_half_a_sample_at_the_end_is_reported(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", b"\1\0\2", 0)
+    assert queue.end("a") == 0.125
+    assert speaker.play()[:2] == [1, 0]
+    assert kinds(queue.take_happenings()) == [("odd byte", "a"), ("began", "a"), ("drained", "a")]
 
 
 def test_the_position_leaves_out_what_the_device_still_holds(queue: PlaybackQueue, speaker: Speaker) -> None:
@@ -283,8 +293,8 @@ def test_what_an_abort_threw_away_was_not_heard(queue: PlaybackQueue, speaker: S
     queue.feed("a", ramp(1, 1_000), 0)
     speaker.play(5)
     at_ns = 5 * BLOCK_NS
-    assert queue.flush(at_ns, aborted_latency_ms=40) == [
-        Cut("a", handed_frames=5 * BLOCK, heard_frames=3 * BLOCK, unheard_frames=1_000 - 3 * BLOCK)
+    assert queue.cut(at_ns, aborted_latency_ms=40) == [
+        Cut("a", handed_frames=5 * BLOCK, heard_frames=3 * BLOCK, unheard_frames=1_000 - 3 * BLOCK, rate=RATE)
     ]
     assert queue.stats.unheard_frames == 1_000 - 3 * BLOCK
     speaker.play(20)
@@ -298,8 +308,8 @@ def test_an_abort_cuts_the_tail_of_a_reply_that_was_just_drained(
         queue.feed(name, ramp(1, BLOCK), speaker.now_ns)
         queue.end(name)
         speaker.play(1 if name == "just now" else 9)
-    assert queue.flush(speaker.now_ns, aborted_latency_ms=40) == [
-        Cut("just now", handed_frames=BLOCK, heard_frames=0, unheard_frames=BLOCK)
+    assert queue.cut(speaker.now_ns, aborted_latency_ms=40) == [
+        Cut("just now", handed_frames=BLOCK, heard_frames=0, unheard_frames=BLOCK, rate=RATE)
     ]
 
 
@@ -345,7 +355,7 @@ def test_a_flush_may_fade_out_what_plays_and_counts_that_as_heard(
     queue.feed("a", np.full(5 * TARGET, 10_000, "<i2").tobytes(), 0)
     speaker.play(2)
     behind = queue.tail()
-    (cut,) = queue.flush(speaker.now_ns, fade_frames=BLOCK + 40)
+    (cut,) = queue.cut(speaker.now_ns, fade_frames=BLOCK + 40)
     assert not queue.passed(behind, speaker.now_ns, 0)
     assert (cut.heard_frames, cut.unheard_frames) == (3 * BLOCK + 40, 5 * TARGET - 3 * BLOCK - 40)
     faded = speaker.play(3)
@@ -358,7 +368,7 @@ def test_a_flush_may_fade_out_what_plays_and_counts_that_as_heard(
 
 def test_a_fade_of_a_reply_that_has_not_begun_is_silence(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, BLOCK), 0)
-    (cut,) = queue.flush(0, fade_frames=BLOCK)
+    (cut,) = queue.cut(0, fade_frames=BLOCK)
     assert (cut.heard_frames, cut.unheard_frames) == (0, BLOCK)
     assert not any(speaker.play(2))
 
@@ -366,6 +376,6 @@ def test_a_fade_of_a_reply_that_has_not_begun_is_silence(queue: PlaybackQueue, s
 def test_the_next_reply_follows_a_fade(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", np.full(TARGET, 10_000, "<i2").tobytes(), 0)
     speaker.play(1)
-    queue.flush(speaker.now_ns, fade_frames=40)
+    queue.cut(speaker.now_ns, fade_frames=40)
     queue.feed("b", ramp(1, TARGET), speaker.now_ns)
     assert speaker.play(1)[40:] == numbers(1, BLOCK - 40)

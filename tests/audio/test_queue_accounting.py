@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tui.audio.formats import AudioFormat, Encoding, StreamDecoder
 from tui.audio.pcm import samples_of
-from tui.audio.queue import Cut, Fed, HappeningKind, Place, PlaybackQueue
+from tui.audio.queue import Cut, Fed, HappeningKind, PlaybackQueue, QueueTail
 
 RATE = 8_000
 FRAME_NS = 1_000_000_000 // RATE
@@ -105,7 +105,7 @@ class Account:
         self.now_ns += frames * FRAME_NS
 
     def flush(self, aborted_latency_ms: int | None) -> list[Cut]:
-        cuts = self.queue.flush(self.now_ns, aborted_latency_ms=aborted_latency_ms)
+        cuts = self.queue.cut(self.now_ns, aborted_latency_ms=aborted_latency_ms)
         for cut in cuts:
             assert 0 <= cut.heard_frames <= cut.handed_frames
             if aborted_latency_ms is None:
@@ -120,7 +120,7 @@ class Account:
 
     def fade(self, frames: int) -> None:
         before_frames = self.queue.stats.queued_frames
-        cuts = self.queue.flush(self.now_ns, fade_frames=frames)
+        cuts = self.queue.cut(self.now_ns, fade_frames=frames)
         assert all(cut.heard_frames == cut.handed_frames for cut in cuts)
         unheard_frames = sum(cut.unheard_frames for cut in cuts)
         faded_frames = before_frames - self.queue.stats.queued_frames - unheard_frames
@@ -211,7 +211,7 @@ def test_a_place_is_passed_once_all_before_it_was_heard_or_dropped_and_no_sooner
 ) -> None:
     """What a device holds is thrown away with every flush, or with none."""
     account = Account()
-    marks: list[tuple[Place, set[int]]] = []
+    marks: list[tuple[QueueTail, set[int]]] = []
     for step in steps:
         if step == ("mark",):
             before = {value for values in account.accepted.values() for value in values}

@@ -214,6 +214,6 @@ async def test_a_device_that_does_not_start_leaves_the_file_that_was_played_to(
     assert speaker.device is None
     said = np.arange(1, 3 * BLOCK + 1, dtype="<i2").tobytes()
     queue.feed("a", said, 0)
-    await wait_for(lambda: speaker._pulled_frames >= 60 * BLOCK // 10)
+    await wait_for(lambda: queue.pulled_frames >= 60 * BLOCK // 10)
     await speaker.close()
     assert said in read_wav(path, RATE)

@@ -188,8 +188,8 @@ async def test_replies_of_other_rates_and_laws_are_played_whole() -> None:
     audio.playback.play("a", bytes(3200))
     audio.playback.end("a")
     audio.playback.begin("b", AudioFormat(Encoding.MULAW, 8_000))
-    assert audio.playback.play("b", b"\xff" * 800) == 100
-    audio.playback.end("b")
+    audio.playback.play("b", b"\xff" * 800)
+    assert audio.playback.end("b") == 100
     events = await played(audio, lambda seen: sum(isinstance(x, e.PlaybackEnded) for x in seen) == 2)
     await audio.close()
     assert [x.heard_ms for x in events if isinstance(x, e.PlaybackEnded)] == [100, 100]

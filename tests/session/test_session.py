@@ -321,7 +321,7 @@ async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None
     assert (heard.heard_ms, heard.unheard_ms) == (500, 0)
 
 
-@pytest.mark.parametrize("step", ["stop_capture", "flush"])
+@pytest.mark.parametrize("step", ["stop_capture", "interrupt"])
 async def test_a_step_of_the_end_that_fails_keeps_none_of_the_others(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -339,7 +339,8 @@ async def test_a_step_of_the_end_that_fails_keeps_none_of_the_others(
                 await close()
                 closed.append(held.of(e.StatusChanged)[-1].new is Status.ENDING)
 
-            monkeypatch.setattr(held.audio, step, fails)
+            owner = held.audio if step == "stop_capture" else held.session._agent_audio
+            monkeypatch.setattr(owner, step, fails)
             monkeypatch.setattr(held.audio, "close", close_too)
             calls.append(held)
 

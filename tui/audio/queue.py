@@ -1,11 +1,10 @@
 """The queue between what the agent sends, at any pace and in any size, and the speaker's steady blocks.
 
-Replies play in the order they began, each whole; nothing is dropped but by a flush or at a limit of minutes.
+Replies play in the order they began, each whole; nothing is dropped except by a flush or at a limit of minutes.
 A reply starts when the target depth is queued, or when it is complete, or 50 ms after the target should have
-been there; once started it never waits for depth again. Pure: time is passed in, as monotonic ns.
+been there; once started it never waits for depth again. Time is passed in, as monotonic ns.
 
-Every method may be called from any thread: the engine's loop feeds, PortAudio's thread pulls. The lock
-is held for a few microseconds, never while samples are copied.
+One thread, the engine's loop, begins, feeds, ends and cuts replies; PortAudio's thread pulls; any thread may ask.
 """
 
 from __future__ import annotations
@@ -16,11 +15,17 @@ from enum import StrEnum
 
 import msgspec
 
+from tui.audio.arrivals import Arrivals
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.levels import measure
 from tui.audio.pcm import frames_to_ns, with_gain
-from tui.audio.reply import Clock, Reply
+from tui.audio.reply import Clock, IncomingAudio, Reply
 
 _START_GRACE_NS = 50_000_000
 _REMEMBERED_REPLIES = 256
+CLIPPED_DBFS = -32.0
+"""RMS of a reply's first or last millisecond above which it is cut off. No prompt of ours reaches -35; of prompts cut
+at random places four of five are above (measured)."""
 
 
 class Fed(StrEnum):
@@ -34,23 +39,29 @@ class Fed(StrEnum):
 
 
 class HappeningKind(StrEnum):
-    """What can happen to a reply on its way out."""
+    """What can happen to a reply between its first chunk and its last sample."""
 
     BEGAN = "began"
     """Its first sample was handed to the device."""
     STARVED = "starved"
-    """It had nothing to hand for ``frames`` and went on; told then, as until then it could be its end."""
+    """It had nothing to hand over for ``frames`` and went on; reported then, as until then it could be its end."""
     DRAINED = "drained"
     """It has ended and its last sample was handed to the device."""
     FULL = "full"
-    """``frames`` did not fit: the first time in this reply, the counter tells the rest."""
+    """``frames`` did not fit: the first time in this reply; the counter has the rest."""
+    CLIPPED_START = "clipped start"
+    """Its first millisecond is as loud as ``edge_dbfs``: it starts in the middle of a sound."""
+    CLIPPED_END = "clipped end"
+    """The same for its last millisecond."""
+    ODD_BYTE = "odd byte"
+    """It ended with half a sample, which is lost."""
 
 
 class Happening(msgspec.Struct, frozen=True):
     """Something that happened to a reply.
 
     ``at_ns`` is the instant of the sample: of the pull that took it, plus its place in that block. Its sound
-    leaves the speaker one device latency later.
+    leaves the speaker one device latency later. FULL has the arrival of the chunk, the edges the last pull.
     """
 
     kind: HappeningKind
@@ -62,10 +73,13 @@ class Happening(msgspec.Struct, frozen=True):
     stream_frame: int
     """Frames of anything, silence included, handed over before that instant."""
     frames: int = 0
+    arrived_ns: int | None = None
+    """BEGAN: when the first chunk came."""
+    edge_dbfs: float | None = None
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """What a flush did to one reply, in frames: ``received == heard + unheard``."""
+    """What a flush did to one reply. Frames are at ``rate``, and ``received == heard + unheard``."""
 
     reply_id: str
     handed_frames: int
@@ -74,16 +88,32 @@ class Cut(msgspec.Struct, frozen=True):
     """Have left the speaker, or will: fewer than handed only when the device was aborted."""
     unheard_frames: int
     """Received and never to be heard."""
+    rate: int
+
+    @property
+    def heard_ms(self) -> float:
+        """Length of what was heard."""
+        return self.heard_frames * 1000 / self.rate
+
+    @property
+    def unheard_ms(self) -> float:
+        """Length of what was received and will never be heard."""
+        return self.unheard_frames * 1000 / self.rate
+
+    @property
+    def received_ms(self) -> float:
+        """Length of what was accepted for playback."""
+        return (self.heard_frames + self.unheard_frames) * 1000 / self.rate
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Behind what was received until some instant; only the queue it is of can make anything of it."""
+class QueueTail(msgspec.Struct, frozen=True):
+    """The end of everything received up to some instant. Only the queue that made it can read it."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
     """Those that were not out yet, each with the frames it had."""
 
 
-class PlaybackStats(msgspec.Struct, frozen=True):
+class PlaybackStats(msgspec.Struct):
     """Counters since the queue was made, and its depth."""
 
     unheard_frames: int = 0
@@ -96,101 +126,140 @@ class PlaybackStats(msgspec.Struct, frozen=True):
     """Silence since the last sample of the reply that plays and has not ended; no loss unless it goes on."""
 
 
-class PlaybackQueue:
-    """Replies in, blocks out; see the module's description."""
+class _Gain:
+    """The volume asked for, and the one in force, which follows within a block."""
 
-    def __init__(self, rate: int, *, target_ms: float = 80, max_seconds: float = 600) -> None:
-        self.rate = rate
-        self.target_ms = target_ms
-        """Depth to reach before a reply starts; may be changed at any time."""
-        self.volume = 1.0
-        """Factor on the samples, from the next block on, without a click; bit-exact at 1."""
-        self._gain = 1.0
+    def __init__(self) -> None:
+        self.wanted = self.now = 1.0
+
+    def next(self) -> tuple[float, float]:
+        """Returns the factors at the start and the end of the next block."""
+        start, self.now = self.now, self.wanted
+        return start, self.now
+
+
+class PlaybackQueue:
+    """Chunks of replies in, blocks for the device out; see the module's description."""
+
+    def __init__(self, rate: int, *, max_seconds: float = 600) -> None:
+        self.arrivals = Arrivals()
         self._max_frames = int(rate * max_seconds)
+        # PortAudio's thread waits for this lock, so it is held for a few microseconds at a time: decoding,
+        # resampling, and the copying and scaling of a block all happen outside it.
         self._lock = threading.Lock()
         self._known: dict[str, Reply] = {}
+        """In the order they began. Those that are closed stay for a while: their late audio must not be heard."""
         self._open: list[Reply] = []
         self._current: Reply | None = None
         self._last_handed: Reply | None = None
-        """Whose samples the device took last, also when it is drained or forgotten."""
-        self._clock = Clock(0, 0, 0, rate)
-        self._pulled_frames = 0
+        """Whose samples the device took last, even if it is drained or forgotten."""
+        self._clock = Clock(rate)
         self._happenings: deque[Happening] = deque()
-        self._unheard_frames = self._dropped_frames = 0
-        self._queued_frames = self._worst_queued_frames = 0
+        self._stats = PlaybackStats()
+        self._gain = _Gain()
         self._fading = b""
         """The end of what was flushed, which still goes out."""
 
-    # what the agent sends
+    @property
+    def rate(self) -> int:
+        """Of the blocks handed out, in Hz."""
+        return self._clock.rate
 
-    def begin(self, reply_id: str) -> None:
-        """A reply begins, behind those begun before it. An id that was drained or flushed begins anew."""
-        with self._lock:
-            self._begin(reply_id)
+    @property
+    def target_ms(self) -> float:
+        """Depth to reach before a reply starts; follows how audio arrives."""
+        return self.arrivals.target_ms
 
-    def feed(self, reply_id: str, pcm: bytes, at_ns: int) -> Fed:
-        """Queue whole samples that arrived at ``at_ns``; begins the reply when nobody did.
+    @property
+    def volume(self) -> float:
+        """Factor on the samples, from the next block on, without a click; bit-exact at 1."""
+        return self._gain.wanted
 
-        Raises `ValueError` on half a sample.
+    @volume.setter
+    def volume(self, volume: float) -> None:
+        self._gain.wanted = volume
+
+    # what the agent sends: for one thread
+
+    def begin(self, reply_id: str, audio_format: AudioFormat | None = None) -> None:
+        """Begin a reply, after those begun earlier, of audio in this format (else PCM at the queue's rate).
+
+        An id that was drained or flushed stands for a new reply from then on.
         """
-        if len(pcm) % 2:
-            raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
-        pcm = bytes(pcm)
-        frames = len(pcm) // 2
+        incoming = self._incoming(audio_format)
         with self._lock:
-            reply = self._known.get(reply_id)
-            if reply is not None and reply.flushed:
-                self._unheard_frames += frames
+            self._begin(reply_id).incoming = incoming
+
+    def feed(self, reply_id: str, wire: bytes, at_ns: int, audio_format: AudioFormat | None = None) -> Fed:
+        """Queue a chunk, as it came on the wire at ``at_ns``. Begins the reply if nothing else did."""
+        known = self._known.get(reply_id)
+        incoming = (known and known.incoming) or self._incoming(audio_format)
+        before_ms = incoming.received_ms
+        pcm, first_ms = incoming.feed(wire)
+        first_dbfs = measure(first_ms).rms_dbfs
+        with self._lock:
+            self.arrivals.feed(reply_id, at_ns, incoming.received_ms - before_ms)
+            # A reply that has ended may have been drained while this chunk of it was decoded.
+            reply = known if known and known.flushed else self._begin(reply_id)
+            reply.incoming = incoming
+            if reply.flushed:
+                self._stats.unheard_frames += len(pcm) // 2
                 return Fed.UNHEARD
-            if reply is None or reply.closed:
-                reply = self._begin(reply_id)
-            fitting_frames = min(frames, max(self._max_frames - self._queued_frames, 0))
-            if fitting_frames:
-                reply.add(pcm, fitting_frames, at_ns)
-                self._queued_frames += fitting_frames
-                self._worst_queued_frames = max(self._worst_queued_frames, self._queued_frames)
-            if fitting_frames == frames:
-                return Fed.QUEUED
-            self._dropped_frames += frames - fitting_frames
-            if not reply.limit_told:
-                reply.limit_told = True
-                self._tell(HappeningKind.FULL, reply, at_ns, self._pulled_frames, frames - fitting_frames)
-            return Fed.FULL
+            if reply.arrived_ns is None and wire:
+                reply.arrived_ns = at_ns
+            if first_dbfs > CLIPPED_DBFS:
+                self._report_edge(HappeningKind.CLIPPED_START, reply, first_dbfs)
+            return self._queue(reply, pcm, at_ns)
 
-    def end(self, reply_id: str) -> None:
-        """No more audio comes for a reply: what is queued still plays. Unknown ids are ignored."""
+    def end(self, reply_id: str) -> float | None:
+        """Expect no more audio for a reply: what is queued still plays.
+
+        Returns the length in ms of everything that came of it, or None if no more was expected of it anyway.
+        """
+        known = self._known.get(reply_id)
+        if known is None or known.incoming is None:
+            return None
+        incoming, known.incoming = known.incoming, None
+        pcm, odd_bytes = incoming.finish()
+        last_dbfs = measure(incoming.last_ms).rms_dbfs
         with self._lock:
-            reply = self._known.get(reply_id)
-            if reply is None or reply.closed:
-                return
+            reply = self._begin(reply_id) if pcm and not known.flushed else known
+            if odd_bytes:
+                self._report_edge(HappeningKind.ODD_BYTE, reply)
+            if reply.flushed:
+                self._stats.unheard_frames += len(pcm) // 2
+                return incoming.received_ms
+            if last_dbfs > CLIPPED_DBFS:
+                self._report_edge(HappeningKind.CLIPPED_END, reply, last_dbfs)
+            self._queue(reply, pcm, reply.arrived_ns or 0)
             reply.ended = True
-            if reply.started and not reply.queued_frames:
+            if reply.started and not reply.queued_frames and not reply.closed:
                 self._drained(reply)
+        return incoming.received_ms
 
-    def flush(
-        self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0
-    ) -> list[Cut]:
+    def cut(self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0) -> list[Cut]:
         """Drop everything queued, and whatever still arrives for the replies begun so far.
 
-        Give ``aborted_latency_ms``, the device's latency, when the device's own buffer is thrown away too:
-        what it held then counts as unheard, also of a reply that was drained a moment ago. Else the reply that
+        Pass ``aborted_latency_ms``, the device's latency, when the device's own buffer is thrown away too:
+        what it held then counts as unheard, also of a reply that was drained a moment ago. Otherwise the reply that
         plays may end in a fade: its next ``fade_frames`` still go out, and count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:
             self._fading += self._fade_out(fade_frames)
             for reply in self._known.values():
-                heard_frames = reply.handed_frames
+                heard_frames = reply.handed.frames
                 if aborted_latency_ms is not None:
-                    heard_frames = reply.heard_frames(self._clock, at_ns, aborted_latency_ms)
-                if reply.closed and (reply.flushed or heard_frames == reply.handed_frames):
+                    heard_frames = reply.handed.heard_frames(self._clock, at_ns, aborted_latency_ms)
+                if reply.closed and (reply.flushed or heard_frames == reply.handed.frames):
                     continue
-                self._queued_frames -= reply.flush()
+                self._stats.queued_frames -= reply.queued_frames
+                reply.drop()
                 if aborted_latency_ms is not None:
-                    reply.settle(heard_frames)
+                    reply.handed.abort(heard_frames)
                 unheard_frames = reply.received_frames - heard_frames
-                self._unheard_frames += unheard_frames
-                cuts.append(Cut(reply.reply_id, reply.handed_frames, heard_frames, unheard_frames))
+                self._stats.unheard_frames += unheard_frames
+                cuts.append(Cut(reply.reply_id, reply.handed.frames, heard_frames, unheard_frames, self.rate))
             self._open.clear()
             self._current = None
         return cuts
@@ -205,7 +274,7 @@ class PlaybackQueue:
         parts: list[memoryview | bytes] = []
         filled = 0
         with self._lock:
-            stream_frame = self._pulled_frames
+            stream_frame = self._clock.pulled_frames
             if self._fading:
                 parts.append(self._fading[: 2 * frames])
                 self._fading = self._fading[2 * frames :]
@@ -219,22 +288,19 @@ class PlaybackQueue:
                 self._last_handed = reply
                 parts.append(part)
                 filled += len(part) // 2
-                self._queued_frames -= len(part) // 2
-                reply.last_handed_ns = at_ns + frames_to_ns(filled, self.rate)
-                reply.last_stream_frame = stream_frame + filled
+                self._stats.queued_frames -= len(part) // 2
+                reply.handed.end(at_ns + frames_to_ns(filled, self.rate), stream_frame + filled)
             if self._current is not None and not self._current.queued_frames:
                 if self._current.ended:
                     self._drained(self._current)
                 else:
                     self._current.gap_frames += frames - filled
-            self._pulled_frames += frames
-            self._clock = Clock(stream_frame, at_ns, frames, self.rate)
-            start_gain, self._gain = self._gain, self.volume
-            end_gain = self._gain
+            self._clock = Clock(self.rate, stream_frame, at_ns, frames)
+            gain = self._gain.next()
         if not filled:
             return bytes(2 * frames)
         parts.append(bytes(2 * (frames - filled)))
-        return with_gain(b"".join(parts), start_gain, end_gain)
+        return with_gain(b"".join(parts), *gain)
 
     # what is true now
 
@@ -249,20 +315,21 @@ class PlaybackQueue:
         """Frames of a reply that have left the speaker; None for a reply nobody remembers."""
         with self._lock:
             reply = self._known.get(reply_id)
-            return None if reply is None else reply.heard_frames(self._clock, at_ns, device_latency_ms)
+            return None if reply is None else reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
 
-    def tail(self) -> Place:
-        """The place behind everything received so far."""
+    def tail(self) -> QueueTail:
+        """Returns the end of everything received so far, for `passed`."""
         with self._lock:
             last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
-            return Place(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
+            return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
 
-    def passed(self, place: Place, at_ns: int, device_latency_ms: float) -> bool:
-        """Whether everything before a place has left the speaker, or never will."""
+    def passed(self, tail: QueueTail, at_ns: int, device_latency_ms: float) -> bool:
+        """Whether everything up to ``tail`` has left the speaker, or never will."""
         with self._lock:
             return all(
-                reply.heard_frames(self._clock, at_ns, device_latency_ms) >= min(frames, reply.audible_frames)
-                for reply, frames in place.replies
+                reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
+                >= min(frames, reply.audible_frames)
+                for reply, frames in tail.replies
             )
 
     @property
@@ -272,29 +339,61 @@ class PlaybackQueue:
         return None if current is None else current.reply_id
 
     @property
+    def pulled_frames(self) -> int:
+        """Frames of anything, silence included, that the device took so far."""
+        return self._clock.pulled_frames
+
+    @property
+    def unused(self) -> bool:
+        """Whether no reply has begun yet."""
+        return not self._known
+
+    @property
+    def receiving(self) -> bool:
+        """Whether more audio is expected of a reply that was not flushed."""
+        return any(reply.incoming is not None and not reply.flushed for reply in self._known.values())
+
+    def flushed(self, reply_id: str) -> bool:
+        """Whether a reply was cut off by the last flush that concerned it."""
+        reply = self._known.get(reply_id)
+        return reply is not None and reply.flushed
+
+    @property
     def stats(self) -> PlaybackStats:
         """Counters and depth."""
         with self._lock:
-            return PlaybackStats(
-                unheard_frames=self._unheard_frames,
-                dropped_frames=self._dropped_frames,
-                queued_frames=self._queued_frames,
-                worst_queued_frames=self._worst_queued_frames,
-                gap_frames=0 if self._current is None else self._current.gap_frames,
-            )
+            gap_frames = 0 if self._current is None else self._current.gap_frames
+            return msgspec.structs.replace(self._stats, gap_frames=gap_frames)
 
     # with the lock held
+
+    def _queue(self, reply: Reply, pcm: bytes, at_ns: int) -> Fed:
+        """Queue what of the samples fits."""
+        frames, stats = len(pcm) // 2, self._stats
+        fitting_frames = min(frames, max(self._max_frames - stats.queued_frames, 0))
+        if fitting_frames:
+            reply.add(pcm, fitting_frames)
+            stats.queued_frames += fitting_frames
+            stats.worst_queued_frames = max(stats.worst_queued_frames, stats.queued_frames)
+        if fitting_frames == frames:
+            return Fed.QUEUED
+        stats.dropped_frames += frames - fitting_frames
+        if not reply.full:
+            reply.full = True
+            pulled_frames = self._clock.pulled_frames
+            self._report(HappeningKind.FULL, reply, at_ns, pulled_frames, frames - fitting_frames)
+        return Fed.FULL
 
     def _fade_out(self, frames: int) -> bytes:
         """The next samples of the reply that plays, taken out of the queue and faded to silence."""
         reply, parts = self._current, list[memoryview]()
         if reply is None or not reply.started:
             return b""
-        first_frame, taken = self._pulled_frames + len(self._fading) // 2, 0
+        first_frame, taken = self._clock.pulled_frames + len(self._fading) // 2, 0
         while taken < frames and reply.queued_frames:
             parts.append(reply.take(frames - taken, first_frame + taken))
             taken += len(parts[-1]) // 2
-        self._queued_frames -= taken
+        self._stats.queued_frames -= taken
         return with_gain(b"".join(parts), 1.0, 0.0)
 
     def _begin(self, reply_id: str) -> Reply:
@@ -323,12 +422,10 @@ class PlaybackQueue:
                 self._current = reply
         reply = self._current
         if not reply.started:
-            reply.started = True
-            self._tell(HappeningKind.BEGAN, reply, at_ns, stream_frame)
+            self._report(HappeningKind.BEGAN, reply, at_ns, stream_frame)
         elif reply.gap_frames:
-            self._tell(
-                HappeningKind.STARVED, reply, reply.last_handed_ns, reply.last_stream_frame, reply.gap_frames
-            )
+            end = reply.handed.end_ns, reply.handed.end_stream_frame
+            self._report(HappeningKind.STARVED, reply, *end, reply.gap_frames)
             reply.gap_frames = 0
         return reply
 
@@ -343,7 +440,7 @@ class PlaybackQueue:
                 return reply if self._may_start(reply, at_ns) else None
             if reply.ended:
                 if not reply.started:
-                    reply.last_handed_ns, reply.last_stream_frame = at_ns, stream_frame
+                    reply.handed.end(at_ns, stream_frame)
                 self._drained(reply)
         return None
 
@@ -351,18 +448,28 @@ class PlaybackQueue:
         if reply.started or reply.ended or reply.queued_frames * 1000 >= self.target_ms * self.rate:
             return True
         target_ns = int(self.target_ms * 1_000_000)
-        return reply.first_fed_ns is not None and at_ns >= reply.first_fed_ns + target_ns + _START_GRACE_NS
+        return reply.arrived_ns is not None and at_ns >= reply.arrived_ns + target_ns + _START_GRACE_NS
 
     def _drained(self, reply: Reply) -> None:
         reply.closed = True
         self._open.remove(reply)
         if reply is self._current:
             self._current = None
-        self._tell(HappeningKind.DRAINED, reply, reply.last_handed_ns, reply.last_stream_frame)
+        self._report(HappeningKind.DRAINED, reply, reply.handed.end_ns, reply.handed.end_stream_frame)
 
-    def _tell(
+    def _report(
         self, kind: HappeningKind, reply: Reply, at_ns: int, stream_frame: int, frames: int = 0
     ) -> None:
+        arrived_ns = reply.arrived_ns if kind is HappeningKind.BEGAN else None
         self._happenings.append(
-            Happening(kind, reply.reply_id, at_ns, reply.handed_frames, stream_frame, frames)
+            Happening(kind, reply.reply_id, at_ns, reply.handed.frames, stream_frame, frames, arrived_ns)
         )
+
+    def _report_edge(self, kind: HappeningKind, reply: Reply, edge_dbfs: float | None = None) -> None:
+        clock, frames = self._clock, reply.handed.frames
+        self._happenings.append(
+            Happening(kind, reply.reply_id, clock.at_ns, frames, clock.pulled_frames, edge_dbfs=edge_dbfs)
+        )
+
+    def _incoming(self, audio_format: AudioFormat | None) -> IncomingAudio:
+        return IncomingAudio(audio_format or AudioFormat(Encoding.PCM16, self.rate), self.rate)

@@ -1,6 +1,7 @@
-"""One reply of the agent on its way to the speaker: its queued samples, and which of them were heard.
+"""One reply of the agent: from its chunks on the wire to which of its samples were heard.
 
-The playback queue's own part; guarded by its lock.
+The playback queue owns every `Reply`. `IncomingAudio` belongs to the thread that feeds; the rest of a reply is
+guarded by the queue's lock.
 """
 
 from __future__ import annotations
@@ -9,66 +10,142 @@ from collections import deque
 
 import msgspec
 
+from tui.audio.formats import AudioFormat, StreamDecoder
 from tui.audio.pcm import ns_to_frames
+from tui.audio.resample import LiveResampler
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Ties the frames handed to the device to time: what the last pull was."""
+    """Ties the frames handed to the device to time: describes the last pull."""
 
-    stream_frame: int
-    """Index of the first frame of the last pulled block, counted over everything ever pulled."""
-    at_ns: int
-    frames: int
-    """Length of that block."""
     rate: int
+    stream_frame: int = 0
+    """Index of the first frame of the last pulled block, counted over everything ever pulled."""
+    at_ns: int = 0
+    frames: int = 0
+    """Length of that block."""
+
+    @property
+    def pulled_frames(self) -> int:
+        """Everything ever pulled, silence included."""
+        return self.stream_frame + self.frames
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
-        """How many of all pulled frames have left the speaker at that instant."""
+        """Returns how many of all pulled frames have left the speaker at ``at_ns``."""
         since_ns = at_ns - self.at_ns - round(device_latency_ms * 1_000_000)
         return self.stream_frame + min(ns_to_frames(since_ns, self.rate), self.frames)
 
 
-class Reply:
-    """What was received of one reply, what was handed to the device, and when. Frames throughout."""
+class IncomingAudio:
+    """Turns a reply's chunks, as they come on the wire, into PCM at the queue's rate. For the feeding thread."""
 
-    def __init__(self, reply_id: str) -> None:
-        self.reply_id = reply_id
-        self.received_frames = 0
-        """Accepted for playback."""
-        self.handed_frames = 0
-        """Given to the device."""
-        self.first_fed_ns: int | None = None
-        self.ended = False
-        """Nothing more is expected."""
-        self.started = False
-        self.closed = False
-        """Drained or flushed: out of the queue."""
-        self.flushed = False
-        self.limit_told = False
-        self.gap_frames = 0
-        """Silence since its last sample, while it is not known whether more comes."""
-        self.last_handed_ns = 0
-        self.last_stream_frame = 0
-        self._chunks: deque[memoryview] = deque()
+    def __init__(self, audio_format: AudioFormat, rate: int) -> None:
+        self.received_ms = 0.0
+        """Length of everything that came, late and dropped audio included."""
+        self.last_ms = b""
+        """The last millisecond of samples."""
+        self._decoder = StreamDecoder(audio_format)
+        self._resampler = LiveResampler(audio_format.rate, rate)
+        self._edge_bytes = 2 * (audio_format.rate // 1000)
+
+    def feed(self, wire: bytes) -> tuple[bytes, bytes]:
+        """Returns the samples to queue, and the first millisecond if these are the first samples.
+
+        A byte that is half a sample waits for the next chunk.
+        """
+        samples = self._decoder.feed(wire)
+        first_ms = b"" if self.last_ms else samples[: self._edge_bytes]
+        self.last_ms = (self.last_ms + samples[-self._edge_bytes :])[-self._edge_bytes :]
+        self.received_ms += len(samples) / 2 * 1000 / self._decoder.format.rate
+        return self._resampler.feed(samples), first_ms
+
+    def finish(self) -> tuple[bytes, int]:
+        """Returns the samples that the resampler held back, and how many bytes (0 or 1) were half a sample."""
+        return self._resampler.finish(), self._decoder.flush_remainder()
+
+
+class Handed:
+    """The samples of one reply that the device took, and when."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.end_ns = 0
+        """Where the last of them ends in time; of an empty reply: when its turn came."""
+        self.end_stream_frame = 0
+        """The same in frames of everything ever pulled."""
         self._runs: list[tuple[int, int]] = []
         self._final_heard_frames: int | None = None
 
+    def add(self, stream_frame: int, frames: int) -> None:
+        """Record that ``frames`` were taken as frame ``stream_frame`` of the stream."""
+        # A run ends where silence or another reply came between, so a reply has as many runs as it had gaps.
+        if self._runs and sum(self._runs[-1]) == stream_frame:
+            self._runs[-1] = (self._runs[-1][0], self._runs[-1][1] + frames)
+        else:
+            self._runs.append((stream_frame, frames))
+        self.frames += frames
+
+    def end(self, at_ns: int, stream_frame: int) -> None:
+        """Record where the last sample ends."""
+        self.end_ns, self.end_stream_frame = at_ns, stream_frame
+
+    @property
+    def audible_frames(self) -> int:
+        """Those that were heard or still will be: fewer than were taken only when the device was aborted."""
+        return self.frames if self._final_heard_frames is None else self._final_heard_frames
+
+    def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
+        """Returns how many have left the speaker at ``at_ns``."""
+        if self._final_heard_frames is not None:
+            return self._final_heard_frames
+        heard_until = clock.heard_stream_frames(at_ns, device_latency_ms)
+        return sum(min(max(heard_until - start, 0), frames) for start, frames in self._runs)
+
+    def abort(self, heard_frames: int) -> None:
+        """Settle that no more than ``heard_frames`` will ever be heard: the device was aborted."""
+        self._final_heard_frames = heard_frames
+
+
+class Reply:
+    """Everything known of one reply. Frames are at the queue's rate."""
+
+    def __init__(self, reply_id: str) -> None:
+        self.reply_id = reply_id
+        self.incoming: IncomingAudio | None = None
+        """Set while more audio is expected."""
+        self.arrived_ns: int | None = None
+        """When the first chunk came."""
+        self.received_frames = 0
+        """Accepted for playback."""
+        self.handed = Handed()
+        self.ended = False
+        """Nothing more is expected: it may start below the target depth, and is drained once it is empty."""
+        self.closed = False
+        """Drained or flushed: out of the queue."""
+        self.flushed = False
+        self.full = False
+        """Reaching the limit was reported."""
+        self.gap_frames = 0
+        """Silence since its last sample, while it is not known whether more comes."""
+        self._chunks: deque[memoryview] = deque()
+
+    @property
+    def started(self) -> bool:
+        """Whether the device took any of it."""
+        return self.handed.frames > 0
+
     @property
     def queued_frames(self) -> int:
-        """Received, not handed, not flushed."""
-        return 0 if self.flushed else self.received_frames - self.handed_frames
+        """Received, not handed over, not flushed."""
+        return 0 if self.flushed else self.received_frames - self.handed.frames
 
     @property
     def audible_frames(self) -> int:
         """Received, and heard or still to be: fewer than received once it was flushed."""
-        if self._final_heard_frames is not None:
-            return self._final_heard_frames
-        return self.handed_frames if self.flushed else self.received_frames
+        return self.handed.audible_frames if self.flushed else self.received_frames
 
-    def add(self, pcm: bytes, frames: int, at_ns: int) -> None:
+    def add(self, pcm: bytes, frames: int) -> None:
         """Queue the first ``frames`` of ``pcm``."""
-        if self.first_fed_ns is None:
-            self.first_fed_ns = at_ns
         self._chunks.append(memoryview(pcm)[: frames * 2])
         self.received_frames += frames
 
@@ -80,28 +157,10 @@ class Reply:
             self._chunks.popleft()
         else:
             self._chunks[0] = chunk[len(part) :]
-        frames = len(part) // 2
-        if self._runs and sum(self._runs[-1]) == stream_frame:
-            self._runs[-1] = (self._runs[-1][0], self._runs[-1][1] + frames)
-        else:
-            self._runs.append((stream_frame, frames))
-        self.handed_frames += frames
+        self.handed.add(stream_frame, len(part) // 2)
         return part
 
-    def flush(self) -> int:
-        """Forget what is queued; gives how many frames that was."""
-        unheard_frames = self.queued_frames
+    def drop(self) -> None:
+        """Forget what is queued: of this reply nothing more is ever handed over."""
         self._chunks.clear()
         self.flushed = self.closed = True
-        return unheard_frames
-
-    def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
-        """How many of its frames have left the speaker at that instant."""
-        if self._final_heard_frames is not None:
-            return self._final_heard_frames
-        heard_until = clock.heard_stream_frames(at_ns, device_latency_ms)
-        return sum(min(max(heard_until - start, 0), frames) for start, frames in self._runs)
-
-    def settle(self, heard_frames: int) -> None:
-        """The device was aborted: what it still held will never be heard."""
-        self._final_heard_frames = heard_frames

@@ -27,7 +27,7 @@ from tui.callbacks import CallbackChain, spawn
 from tui.models import events as e
 from tui.models.sound.capture import CallerLine, Capture, audio_error
 from tui.models.sound.device_care import Caredfor, DeviceCare
-from tui.models.sound.playback import Cut, Playback
+from tui.models.sound.playback import Playback, PlaybackOutput
 from tui.models.sound.tracks import TrackSink
 from tui.models.telemetry import Telemetry
 
@@ -92,16 +92,18 @@ class AudioManager:
         )
         self.capture.add_progress_callback(self._line_progressed)
         self.playback = Playback(
-            found,
-            path=output,
-            block_ms=block_ms,
-            latency=latency,
-            fade_ms=fade_ms,
-            tell=self._news.append,
+            PlaybackOutput(
+                found=found,
+                path=output,
+                block_ms=block_ms,
+                latency=latency,
+                fade_ms=fade_ms,
+                tracks=[track for track in (self.tracks, guard) if track],
+            ),
+            emit=self._news.append,
             clock_ns=self._clock_ns,
-            on_opened=lambda _: self._tell_opened(),
+            on_opened=self._tell_opened,
             on_played=self.capture.played,
-            tracks=[track for track in (self.tracks, guard) if track],
         )
         self._steps_of_latency = AutoLatency() if latency == "auto" else None
         self.playback.set_volume(self._volume)
@@ -191,10 +193,6 @@ class AudioManager:
 
     # -- playback --
 
-    async def flush(self) -> list[Cut]:
-        """Drop everything that is queued and what the device holds; gives what of it was heard."""
-        return await self.playback.flush()
-
     @property
     def volume(self) -> float:
         """Playback volume, 0..2; samples are bit-exact at 1."""
@@ -233,6 +231,7 @@ class AudioManager:
         """Levels and queue depth now."""
         user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
+        queue = self.playback.queue
         echo = self.capture.raw_echo.echo
         return Telemetry(
             at_ns=now_ns,
@@ -243,10 +242,10 @@ class AudioManager:
             queued_ms=stats.queued_frames / per_ms,
             queued_worst_ms=stats.worst_queued_frames / per_ms,
             user_clipped=bool(user and user.clipped),
-            prebuffer_ms=self.playback.queue.target_ms if self.playback.queue else None,
+            prebuffer_ms=queue.target_ms if queue else None,
             output_latency_ms=self.playback.speaker.latency_ms if self.playback.speaker else None,
-            arrival_jitter_ms=self.playback.arrivals.jitter_ms,
-            delivery_ratio=self.playback.arrivals.delivery_ratio,
+            arrival_jitter_ms=queue.arrivals.jitter_ms if queue else None,
+            delivery_ratio=queue.arrivals.delivery_ratio if queue else None,
             user_dc=self.capture.health.dc,
             user_is_zero=self.capture.health.is_zero,
             echo_delay_ms=echo.delay_ms if echo else None,

@@ -22,7 +22,7 @@ from tui.models.events import (
     Transcribed,
     UserSpeech,
 )
-from tui.models.turns.cut_replies import CutReplies
+from tui.models.turns.barge_ins import CutReplies
 
 
 class Heard(StrEnum):

@@ -1,4 +1,4 @@
-"""AgentAudio: agent audio on its way to the ear, and what the agent is told of what was heard."""
+"""AgentAudio: the agent's replies from its events to the speaker, and what it hears of how much was heard."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
 from tui.models.session_state import Completed
-from tui.models.sound.playback import Cut
 from tui.protocols.base import CallerEnd, Outgoing, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
+from tui.session.agent_events import transcribed
 
 
 class AgentAudio:
-    """Makes true what became of replies at the speaker, and tells the agent. On the session's loop.
+    """Plays the agent's replies, emits what became of them, and reports that to the agent. On the session's loop.
 
-    Where the agent need not say that a reply is complete, it is once it has run dry for ``ends_after_ms``; 0: the
-    agent says it.
+    Where a protocol has no message for the end of a reply, a reply ends once it has had nothing to play for
+    ``ends_after_ms``; 0: the agent ends it.
     """
 
     def __init__(
@@ -27,7 +27,6 @@ class AgentAudio:
         audio: AudioManager,
         caller: CallerEnd,
         send: Callable[[Iterable[Outgoing]], None],
-        router: EventRouter,
         *,
         ends_after_ms: float,
     ) -> None:
@@ -35,21 +34,33 @@ class AgentAudio:
         self._audio = audio
         self._caller = caller
         self._send = send
-        self._router = router
         self._ends_after_ms = ends_after_ms
-        journal.state.add_completion_callback(self._tell_finished)
+        journal.state.add_completion_callback(self._report_finished)
 
-    def tell(self, *, at_the_end: bool = False) -> None:
-        """Make true what happened to audio since the last call, and tell the agent which marks were reached."""
+    def register_with(self, router: EventRouter) -> None:
+        """Become the handler of the telephony events that concern agent audio."""
+        handlers: dict[T, Callable[[TelephonyEvent], object]] = {
+            T.PLAY_STREAM_START: self._begin,
+            T.PLAY_STREAM_CHUNK: self._play,
+            T.PLAY_STREAM_STOP: lambda event: self._end(event.stream_id),
+            T.PLAY_STREAM_DISCARDED: self._discarded,
+            T.CLEAR: lambda event: self.interrupt(event.reason, by_agent=True),
+            T.MARK: lambda event: self._audio.playback.mark(event.text),
+        }
+        for event_type, handler in handlers.items():
+            router.register_telephony_handler(event_type, handler)
+
+    def poll(self, *, at_the_end: bool = False) -> None:
+        """Emit what happened to audio since the last call, and report the marks that were reached to the agent."""
         for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
-    async def end_dry_reply(self) -> None:
-        """End a reply that the agent does not end, when nothing of it has been left to play for long enough."""
+    def end_dry_reply(self) -> None:
+        """End a reply that the agent does not end, once it has had nothing left to play for long enough."""
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
-            await self._router.handle_platform_event(TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id=reply))
+            self._end(reply)
 
     @property
     def in_reply(self) -> bool:
@@ -57,9 +68,12 @@ class AgentAudio:
         return not self._ends_after_ms and self._audio.playback.receiving
 
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
-        """Flush what is queued for playback."""
+        """Silence the agent: drop its audio that is queued or in the device, and report how much was heard."""
         asked_ns = self._journal.clock_ns()
-        cuts = await self._audio.flush()
+        # The flush stops the device, and with it the clock by which what has happened so far is dated.
+        self.poll()
+        speaker = self._audio.playback.speaker
+        cuts, silent_ns = await speaker.flush() if speaker else ([], asked_ns)
         if unheard_ms := sum(cut.unheard_ms for cut in cuts):
             self._journal.emit(
                 e.Flushed(
@@ -68,27 +82,51 @@ class AgentAudio:
                     unheard_ms=unheard_ms,
                     by_agent=by_agent,
                     asked_ns=asked_ns,
-                    silent_ns=self._audio.playback.silent_ns,
+                    silent_ns=silent_ns,
                 )
             )
         for cut in cuts:
-            self._tell_cut(cut)
-
-    def _tell_cut(self, cut: Cut) -> None:
-        self._send(self._caller.interrupted(cut.reply, heard_ms=cut.heard_ms, received_ms=cut.received_ms))
-        self._journal.emit(
-            e.PlaybackEnded(
-                at_ns=self._journal.clock_ns(),
-                reply=cut.reply,
-                heard_ms=cut.heard_ms,
-                unheard_ms=cut.unheard_ms,
+            interrupted = self._caller.interrupted(
+                cut.reply_id, heard_ms=cut.heard_ms, received_ms=cut.received_ms
             )
-        )
+            self._send(interrupted)
+            self._journal.emit(
+                e.PlaybackEnded(
+                    at_ns=self._journal.clock_ns(),
+                    reply=cut.reply_id,
+                    heard_ms=cut.heard_ms,
+                    unheard_ms=cut.unheard_ms,
+                )
+            )
 
-    def _tell_finished(self, event: Completed) -> None:
-        """Completion callback of the state: the agent is told how much of a reply was heard."""
+    def _report_finished(self, event: Completed) -> None:
+        """Completion callback of the state: reports to the agent how much of a reply was heard."""
         if isinstance(event, e.PlaybackEnded):
             received_ms = event.heard_ms + event.unheard_ms
             self._send(
                 self._caller.playback_finished(event.reply, heard_ms=event.heard_ms, received_ms=received_ms)
             )
+
+    def _begin(self, event: TelephonyEvent) -> None:
+        if event.format is None:
+            return
+        at_ns, reply = self._journal.clock_ns(), event.stream_id
+        self._journal.emit(e.ReplyStarted(at_ns=at_ns, reply=reply, format=str(event.format)))
+        if event.text:
+            self._journal.emit(transcribed(at_ns, e.Party.AGENT, event, final=True))
+        self._audio.playback.begin(reply, event.format)
+
+    def _play(self, event: TelephonyEvent) -> None:
+        self._audio.playback.play(event.stream_id, event.audio, event.format)
+
+    def _end(self, reply: str) -> None:
+        received_ms = self._audio.playback.end(reply)
+        if received_ms is not None:
+            self._journal.emit(
+                e.ReplyEnded(at_ns=self._journal.clock_ns(), reply=reply, received_ms=received_ms)
+            )
+
+    def _discarded(self, event: TelephonyEvent) -> None:
+        if event.format is not None:
+            late_ms, reply = event.format.duration_ms(len(event.audio)), event.stream_id
+            self._journal.lost(e.Loss.UNHEARD, late_ms, f"late, of reply {reply}", reply=reply)

@@ -1,4 +1,4 @@
-"""AgentEvents: what the agent's messages do. The handlers that the `EventRouter` of a session holds."""
+"""AgentEvents: what the agent's messages do beside audio. Handlers for the `EventRouter` of a session."""
 
 from __future__ import annotations
 
@@ -8,37 +8,30 @@ from typing import Any
 
 from tui.handlers.event_router import EventRouter
 from tui.models import events as e
-from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
 from tui.protocols.base import TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 
 
 class AgentEvents:
-    """From telephony events to audio, transcript and the session's life. On the session's loop.
+    """From telephony events to the transcript and the session's life. On the session's loop.
 
-    ``accepted``, ``finish`` and ``interrupt`` are the session's: a call begins, a call is over (with the
-    reason), playback is flushed (with the reason, and whether the agent asked for it).
+    ``accepted`` and ``finish`` are the session's: a call begins, and a call is over (with the reason).
     """
 
     def __init__(
         self,
         journal: Journal,
-        audio: AudioManager,
         *,
         accepted: Callable[[TelephonyEvent], object],
         finish: Callable[[str], object],
-        interrupt: Callable[[str, bool], object],
     ) -> None:
         self._journal = journal
-        self._audio = audio
         self._accepted = accepted
         self._finish = finish
-        self._interrupt = interrupt
-        self._received_ms: dict[str, float] = {}
 
     def register_with(self, router: EventRouter) -> None:
-        """Become the handler of every telephony event an agent can send but USER_STREAM_STARTED."""
+        """Become the handler of every other telephony event an agent can send but USER_STREAM_STARTED."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.SESSION_ACCEPTED: self._accepted,
             T.HANG_UP: self._hang_up,
@@ -48,12 +41,6 @@ class AgentEvents:
             T.SPEECH_COMMITTED: lambda event: self._user_speech(e.SpeechPhase.COMMITTED),
             T.SPEECH_HYPOTHESIS: lambda event: self._transcribed(e.Party.USER, event, final=False),
             T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Party.USER, event, final=True),
-            T.PLAY_STREAM_START: self._play_start,
-            T.PLAY_STREAM_CHUNK: self._play_chunk,
-            T.PLAY_STREAM_STOP: self._play_stop,
-            T.PLAY_STREAM_DISCARDED: self._discarded,
-            T.CLEAR: lambda event: self._interrupt(event.reason, True),
-            T.MARK: lambda event: self._audio.playback.mark(event.text),
             T.AGENT_TEXT: lambda event: self._transcribed(e.Party.AGENT, event, final=event.final),
             T.USAGE: self._usage,
         }
@@ -71,53 +58,25 @@ class AgentEvents:
         self._journal.emit(e.UserSpeech(at_ns=self._journal.clock_ns(), phase=phase))
 
     def _transcribed(self, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> None:
-        self._journal.emit(
-            e.Transcribed(
-                at_ns=self._journal.clock_ns(),
-                speaker=speaker,
-                text=event.text,
-                final=final,
-                item=event.stream_id if speaker is e.Party.AGENT else "",
-                confidence=event.confidence,
-            )
-        )
-
-    def _play_start(self, event: TelephonyEvent) -> None:
-        if event.format is None:
-            return
-        reply = event.stream_id
-        self._received_ms[reply] = 0.0
-        self._journal.emit(
-            e.ReplyStarted(at_ns=self._journal.clock_ns(), reply=reply, format=str(event.format))
-        )
-        if event.text:
-            self._transcribed(e.Party.AGENT, event, final=True)
-        self._audio.playback.begin(reply, event.format)
-
-    def _play_chunk(self, event: TelephonyEvent) -> None:
-        reply = event.stream_id
-        received_ms = self._audio.playback.play(reply, event.audio, event.format)
-        self._received_ms[reply] = self._received_ms.get(reply, 0.0) + received_ms
-
-    def _play_stop(self, event: TelephonyEvent) -> None:
-        received_ms = self._received_ms.pop(event.stream_id, None)
-        if received_ms is None:
-            return
-        self._journal.emit(
-            e.ReplyEnded(at_ns=self._journal.clock_ns(), reply=event.stream_id, received_ms=received_ms)
-        )
-        self._audio.playback.end(event.stream_id)
-
-    def _discarded(self, event: TelephonyEvent) -> None:
-        if event.format is not None:
-            late_ms, reply = event.format.duration_ms(len(event.audio)), event.stream_id
-            self._journal.lost(e.Loss.UNHEARD, late_ms, f"late, of reply {reply}", reply=reply)
+        self._journal.emit(transcribed(self._journal.clock_ns(), speaker, event, final=final))
 
     def _usage(self, event: TelephonyEvent) -> None:
         figures = {
             name: figure for name, value in event.params.items() if (figure := _figure(value)) is not None
         }
         self._journal.emit(e.UsageReported(at_ns=self._journal.clock_ns(), what=event.text, figures=figures))
+
+
+def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> e.Transcribed:
+    """Returns the transcript event of a message's text."""
+    return e.Transcribed(
+        at_ns=at_ns,
+        speaker=speaker,
+        text=event.text,
+        final=final,
+        item=event.stream_id if speaker is e.Party.AGENT else "",
+        confidence=event.confidence,
+    )
 
 
 def _figure(value: Any) -> float | None:

@@ -106,7 +106,6 @@ class LiveSession:
             audio,
             self._caller,
             self._send,
-            self.router,
             ends_after_ms=self._protocol.reply_ends_after_ms,
         )
         self.user = UserCommands(
@@ -153,7 +152,7 @@ class LiveSession:
             self.journal.notice(note)
         tasks: list[asyncio.Task[Any]] = []
         try:
-            self._agent_audio.tell()
+            self._agent_audio.poll()
             await self._connect()
             if not self._ending.due:
                 tasks = self._start_tasks()
@@ -258,8 +257,8 @@ class LiveSession:
             due_ns = self._clock_ns() + _WATCH_INTERVAL_NS
             all_of_it = watches % _REST_WATCHES == 0
             if all_of_it or self.audio.moving:
-                await self._agent_audio.end_dry_reply()
-                self._agent_audio.tell()
+                self._agent_audio.end_dry_reply()
+                self._agent_audio.poll()
                 self._answers.poll()
                 self._tell_late_results()
                 self._count_failed_callbacks()
@@ -315,7 +314,7 @@ class LiveSession:
 
     async def _tell_last(self) -> None:
         self._user_audio.finish()
-        self._agent_audio.tell(at_the_end=True)
+        self._agent_audio.poll(at_the_end=True)
         self._log.tell_counts(at_the_end=True)
         self._count_failed_callbacks()
         self.journal.tell_losses(at_the_end=True)
@@ -328,11 +327,10 @@ class LiveSession:
         self.messages.add_audio_handler(self.router.handle_platform_event)
         AgentEvents(
             self.journal,
-            self.audio,
             accepted=self._on_accepted,
             finish=self._ending.finish,
-            interrupt=self._agent_audio.interrupt,
         ).register_with(self.router)
+        self._agent_audio.register_with(self.router)
         self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._user_audio.send_early)
         if self._protocol.realtime_functions:
             self.functions.register_with(self.router)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tui.models import events as e
-from tui.models.sound.arrival_watch import ArrivalWatch
+from tui.models.sound.playback import ArrivalWatch
 
 
 def told(*polls: tuple[str | None, float] | str) -> list[tuple[bool, str]]:

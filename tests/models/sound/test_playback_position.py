@@ -12,6 +12,7 @@ import pytest
 from tests.audio.fake_sounddevice import FakeSoundDevice, device
 from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.speaker import Speaker
 from tui.models.audio_manager import AudioManager
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
@@ -19,6 +20,11 @@ MS = 1_000_000
 BLOCK, BLOCK_MS = 320, 20
 LEAD_MS = 125
 """Between a callback and the sound of what it took; the stream itself states 40."""
+
+
+def speaker_of(audio: AudioManager) -> Speaker:
+    assert audio.playback.speaker
+    return audio.playback.speaker
 
 
 class Desk:
@@ -91,7 +97,7 @@ async def test_a_reply_nobody_ended_is_playing_until_the_device_has_played_it(de
     desk.now_ns += LEAD_MS * MS
     async with asyncio.timeout(5):
         await waiting
-    (cut,) = await desk.audio.flush()
+    (cut,), _ = await speaker_of(desk.audio).flush()
     assert (cut.heard_ms, cut.unheard_ms) == (120, 0)
     await desk.audio.close()
 
@@ -102,7 +108,7 @@ async def test_a_flush_reaches_every_mark_as_nothing_before_it_will_be_heard(des
     playback.mark("queued")
     desk.take_blocks(3)
     assert playback.reached_marks() == []
-    (cut,) = await desk.audio.flush()
+    (cut,), _ = await speaker_of(desk.audio).flush()
     assert (cut.heard_ms, cut.received_ms) == (0, 200)
     assert playback.reached_marks() == ["queued"]
     await desk.audio.close()

@@ -46,7 +46,7 @@ async def speak(audio: AudioManager) -> None:
     """Have a reply open the speaker."""
     audio.playback.begin("a", PCM_16K)
     audio.playback.play("a", bytes(3200))
-    await wait_for(lambda: audio.playback.speaker)
+    await audio.playback.opened()
 
 
 def names(events: list[e.SessionEvent]) -> list[tuple[str, str]]:
@@ -108,9 +108,11 @@ async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(sound: Fak
     assert open_on(sound) == [("input", 0), ("output", 0)]
     speaker = audio.playback.speaker
     assert speaker is not None
-    pulled = speaker._pulled_frames
+    pulled = speaker.queue.pulled_frames
     await asyncio.sleep(0.05)
-    assert speaker._pulled_frames == pulled, "the clock of nobody's speaker does not go on beside the device"
+    assert speaker.queue.pulled_frames == pulled, (
+        "the clock of nobody's speaker does not go on beside the device"
+    )
     await audio.close()
 
 
@@ -151,8 +153,8 @@ async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(sou
         line.name for line in lines
     ]
     assert audio.playback.speaker is not None
-    before = audio.playback.speaker._pulled_frames
-    await wait_for(lambda: audio.playback.speaker and audio.playback.speaker._pulled_frames > before)
+    before = audio.playback.speaker.queue.pulled_frames
+    await wait_for(lambda: audio.playback.speaker and audio.playback.speaker.queue.pulled_frames > before)
     assert open_on(sound) == []
     await audio.close()
 

@@ -5,18 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from tui.audio.formats import AudioFormat
-
-
-class AgentTrack(Protocol):
-    """Is told what is heard of the agent. Every method may be called from any thread, and returns at once."""
-
-    def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """A block whose first sample leaves the speaker at that instant, silence included."""
-        ...
-
-    def agent_cut(self, at_ns: int) -> None:
-        """Of what was told to be heard nothing is, from that instant on."""
-        ...
+from tui.audio.speaker import AgentTrack
 
 
 class TrackSink(AgentTrack, Protocol):

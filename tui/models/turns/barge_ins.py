@@ -9,12 +9,40 @@ from __future__ import annotations
 import msgspec
 
 from tui.models import events as e
-from tui.models.turns.cut_replies import CutReplies
 from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
 """So long the agent has to give way, and so near to speech is a stop of its own."""
+
+
+class CutReplies:
+    """Folds events into what was received of replies that are played no longer, constant work each."""
+
+    def __init__(self) -> None:
+        self.received_ms: dict[str, float] = {}
+        """Of each reply whose playback has ended: heard, unheard and late."""
+        self._cut: set[str] = set()
+
+    def apply(self, event: e.SessionEvent) -> float:
+        """Fold one event; gives how much more of a reply that was cut off it tells of, in ms."""
+        match event:
+            case e.PlaybackEnded():
+                self.received_ms[event.reply] = event.heard_ms + event.unheard_ms
+                if event.unheard_ms > 0:
+                    self._cut.add(event.reply)
+            case e.LossCounted(loss=e.Loss.UNHEARD) if event.reply in self.received_ms and event.count > 0:
+                self._cut.add(event.reply)
+                return self._receive(event.reply, event.count)
+            case e.ReplyEnded() if event.reply in self._cut:
+                return self._receive(event.reply, event.received_ms - self.received_ms[event.reply])
+            case _:
+                pass
+        return 0.0
+
+    def _receive(self, reply: str, more_ms: float) -> float:
+        self.received_ms[reply] += max(more_ms, 0.0)
+        return max(more_ms, 0.0)
 
 
 class BargeInFold:
