@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.audiocodes.marks import Marks
+from tui.protocols.audiocodes.caller_messages import CallerMessages
+from tui.protocols.audiocodes.marks import WaitingMarks
 from tui.protocols.audiocodes.offer import Offer
-from tui.protocols.audiocodes.streams import Replies, Reply, UserStream
+from tui.protocols.audiocodes.streams import PlayStream, PlayStreams, UserStream
 from tui.protocols.audiocodes.wire import (
     FORMATS,
     SPEECH,
@@ -21,7 +22,7 @@ from tui.protocols.audiocodes.wire import (
 )
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.json_frames import Members, Message, cut, encode, outgoing, wav_header
+from tui.protocols.json_frames import Members, Message, cut, encode, wav_header
 
 _OPTIONS = {"dtmf_event": "DTMF", "play_finished": "on", "language": "en-US"}
 _EVENTS = (
@@ -70,17 +71,14 @@ class AudioCodesCaller:
         self._settings = settings
         self._options = _checked_options(settings)
         self._offer = Offer(settings.formats)
-        self._new_id = new_id
-        self._utc_now = utc_now
-        self._conversation_id = new_id()
+        self._messages = CallerMessages(new_id(), new_id, utc_now)
         self._barge_in = settings.barge_in
         self._call = _Call.NEW
         self._user_stream = UserStream()
         self._user_wants_stream = False
         self._awaits_reply = False
-        self._wav_header_due = False
-        self._replies = Replies()
-        self._marks = Marks(self._conversation_id)
+        self._replies = PlayStreams()
+        self._marks = WaitingMarks(self._messages.conversation_id)
 
     @property
     def user_format(self) -> AudioFormat | None:
@@ -103,7 +101,7 @@ class AudioCodesCaller:
         """Initiate the session."""
         self._call = _Call.INITIATING
         return [
-            self._message(
+            self._messages.message(
                 "session.initiate",
                 f"initiate, offering {', '.join(self._offer.names)}",
                 botName=self._settings.agent_name,
@@ -122,11 +120,11 @@ class AudioCodesCaller:
         self._call = _Call.RESUMING
         self._user_stream = UserStream()
         self._awaits_reply = False
-        return [self._message("session.resume", "resume")]
+        return [self._messages.message("session.resume", "resume")]
 
     def validate(self) -> list[Outgoing]:
         """Probe the agent without a call; it answers with CONNECTION_VALIDATED, or not at all (SDK 0.13)."""
-        return [self._message("connection.validate", "validate connection")]
+        return [self._messages.message("connection.validate", "validate connection")]
 
     def start_user_stream(self) -> list[Outgoing]:
         """The user wants to be heard, as soon as the session and barge-in allow it."""
@@ -140,11 +138,11 @@ class AudioCodesCaller:
         if not (self._user_stream.open and media and audio):
             return []
         audio_ms = media.duration_ms(len(audio))
-        if self._wav_header_due:
-            self._wav_header_due = False
+        if self._user_stream.header_due:
+            self._user_stream.header_due = False
             audio = wav_header(media) + audio
         summary = f"user audio {audio_ms:.0f} ms"
-        return [self._message("userStream.chunk", summary, audio_ms, audioChunk=audio)]
+        return [self._messages.message("userStream.chunk", summary, audio_ms, audioChunk=audio)]
 
     def stop_user_stream(self) -> list[Outgoing]:
         """The user is done."""
@@ -156,20 +154,20 @@ class AudioCodesCaller:
         if not (self._call is _Call.ACTIVE and digits):
             return []
         name = self._options["dtmf_event"]
-        return [self._activity(f"{name} {digits}", type="event", name=name, value=digits)]
+        return [self._messages.activity(f"{name} {digits}", type="event", name=name, value=digits)]
 
     def user_text(self, text: str) -> list[Outgoing]:
         """A typed turn, as VAIC sends recognised speech when the agent leaves recognition to it."""
         if not (self._call is _Call.ACTIVE and text):
             return []
-        return [self._activity(f"message: {text}", type="message", text=text)]
+        return [self._messages.activity(f"message: {text}", type="message", text=text)]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Tell the agent, and open the user's stream again where it was withheld for this reply."""
         self._replies.heard(stream_id)
         self._awaits_reply = False
         tells = self._call is _Call.ACTIVE and self._options["play_finished"] == "on"
-        frames = [self._activity("playFinished", type="event", name="playFinished")] if tells else []
+        frames = [self._messages.activity("playFinished", type="event", name="playFinished")] if tells else []
         return frames + self._adjust_user_stream()
 
     def mark_reached(self, name: str) -> list[Outgoing]:
@@ -187,7 +185,9 @@ class AudioCodesCaller:
         if self._call in (_Call.NEW, _Call.ENDED):
             return []
         self._call = _Call.ENDED
-        end = self._message("session.end", f"end: {reason}", reasonCode="client-disconnected", reason=reason)
+        end = self._messages.message(
+            "session.end", f"end: {reason}", reasonCode="client-disconnected", reason=reason
+        )
         return [*self._adjust_user_stream(), end]
 
     # What the agent says.
@@ -247,7 +247,7 @@ class AudioCodesCaller:
         if not self._user_stream.started():
             message.find("unexpected-user-stream-started", "userStream.started answers no userStream.start.")
             return "user stream started again"
-        self._wav_header_due = self._offer.agreed.startswith("wav/")
+        self._user_stream.header_due = self._offer.agreed.startswith("wav/")
         message.event(Type.USER_STREAM_STARTED, format=self.user_format)
         return "user stream started"
 
@@ -282,7 +282,7 @@ class AudioCodesCaller:
         stream_id = message.ident("streamId", required=True)
         self._check_play_start(message, stream_id)
         self._close_reply(message, reason="overlapped")
-        reply, text = Reply(stream_id, self._offer.of_reply(message)), message.text("altText")
+        reply, text = PlayStream(stream_id, self._offer.of_reply(message)), message.text("altText")
         self._begin_reply(message, reply, text)
         return f"{stream_id} starts, {reply.media}" + (f": {text}" if text else "")
 
@@ -350,7 +350,7 @@ class AudioCodesCaller:
         withheld = agent_has_the_word and not self._barge_in
         due = self._call is _Call.ACTIVE and self._user_wants_stream and not withheld
         kind = self._user_stream.turn(on=due)
-        return [self._message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
+        return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
         if not activity.has("sessionParams"):
@@ -363,9 +363,9 @@ class AudioCodesCaller:
             message.replies += self._adjust_user_stream()
         return encode(params.body)
 
-    # Replies of the agent.
+    # The agent's play streams.
 
-    def _begin_reply(self, message: Message, reply: Reply, text: str = "") -> None:
+    def _begin_reply(self, message: Message, reply: PlayStream, text: str = "") -> None:
         self._replies.begin(reply)
         media = FORMATS[reply.media]
         message.event(Type.PLAY_STREAM_START, stream_id=reply.stream_id, format=media, text=text)
@@ -383,7 +383,7 @@ class AudioCodesCaller:
     def _clear(self, message: Message, reason: str) -> None:
         message.event(Type.CLEAR, stream_id=self._replies.clear(), reason=reason)
 
-    def _reply_for_audio(self, message: Message) -> Reply:
+    def _reply_for_audio(self, message: Message) -> PlayStream:
         latest, is_open = self._replies.latest, self._replies.open is not None
         stream_id = message.ident("streamId", required=True) or (latest.stream_id if latest else "")
         reply = self._replies.named(stream_id)
@@ -393,7 +393,7 @@ class AudioCodesCaller:
         message.find("chunk-outside-stream", fault)
         if reply:
             return reply
-        stray = Reply(stream_id, latest.media if latest else self._offer.assumed)
+        stray = PlayStream(stream_id, latest.media if latest else self._offer.assumed)
         if not is_open:
             self._begin_reply(message, stray)
         return stray
@@ -403,7 +403,7 @@ class AudioCodesCaller:
     def _check_common_members(self, message: Message) -> None:
         if message.has("participantId"):
             message.find("deprecated-participant-id", "participantId is the old name of participant.")
-        if message.has("conversationId") and message.body["conversationId"] != self._conversation_id:
+        if message.has("conversationId") and message.body["conversationId"] != self._messages.conversation_id:
             message.find("foreign-conversation-id", "The conversationId is not the one of this call.")
 
     def _check_play_start(self, message: Message, stream_id: str) -> None:
@@ -420,18 +420,10 @@ class AudioCodesCaller:
 
     # Messages to the agent.
 
-    def _message(self, kind: str, summary: str, audio_ms: float = 0.0, **members: Any) -> Outgoing:
-        body = {"type": kind, "conversationId": self._conversation_id, **members}
-        return outgoing(body, summary, audio_ms)
-
-    def _activity(self, summary: str, **members: Any) -> Outgoing:
-        activity = {**members, "id": self._new_id(), "timestamp": self._utc_now()}
-        return self._message("activities", summary, activities=[activity])
-
     def _start_activity(self) -> Outgoing:
         language, settings = self._options["language"], self._settings
         parameters = {
-            "vaigConversationId": self._conversation_id,
+            "vaigConversationId": self._messages.conversation_id,
             "caller": settings.caller,
             "callerHost": "localhost",
             "callerDisplayName": settings.caller,
@@ -440,7 +432,9 @@ class AudioCodesCaller:
             "locale": language,
             **settings.params,
         }
-        return self._activity("start", type="event", name="start", language=language, parameters=parameters)
+        return self._messages.activity(
+            "start", type="event", name="start", language=language, parameters=parameters
+        )
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[AudioCodesCaller, Message], str]]] = {
         "session.accepted": _on_accepted,

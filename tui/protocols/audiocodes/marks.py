@@ -12,7 +12,7 @@ _MAX_MARKS = 1_000
 _MAX_MARK_CHARS = 4_096
 
 
-class Marks:
+class WaitingMarks:
     """The newest of them; an answer has everything that the mark had."""
 
     def __init__(self, conversation_id: str) -> None:

@@ -14,6 +14,8 @@ class UserStream:
 
     asked: bool = False
     open: bool = False
+    header_due: bool = False
+    """Whether the next audio has to begin with a WAV header: each stream of a ``wav/*`` format does."""
     _starts_unanswered: int = 0
     _stops_unanswered: int = 0
 
@@ -46,7 +48,7 @@ class UserStream:
 
 
 @dataclass(slots=True)
-class Reply:
+class PlayStream:
     """A play stream, until it is both complete and heard."""
 
     stream_id: str
@@ -56,15 +58,15 @@ class Reply:
     cleared: bool = False
 
 
-class Replies:
+class PlayStreams:
     """The agent's replies: at most one is open, and several may wait to be heard."""
 
     def __init__(self) -> None:
-        self.latest: Reply | None = None
-        self._pending: list[Reply] = []
+        self.latest: PlayStream | None = None
+        self._pending: list[PlayStream] = []
 
     @property
-    def open(self) -> Reply | None:
+    def open(self) -> PlayStream | None:
         """The reply that audio belongs to."""
         return self.latest if self.latest and self.latest.open else None
 
@@ -78,12 +80,12 @@ class Replies:
         """Whether there is a reply that was not cut off yet."""
         return any(not reply.cleared for reply in self._pending)
 
-    def begin(self, reply: Reply) -> None:
+    def begin(self, reply: PlayStream) -> None:
         """A reply begins; the one before was closed."""
         self.latest = reply
         self._pending = [*self._pending, reply][-_MAX_REPLIES:]
 
-    def close(self) -> Reply | None:
+    def close(self) -> PlayStream | None:
         """No more audio is due in the open reply; which one that was."""
         reply = self.open
         if reply:
@@ -111,7 +113,7 @@ class Replies:
             reply.cleared = True
         return self._pending[-1].stream_id if self._pending else ""
 
-    def named(self, stream_id: str) -> Reply | None:
+    def named(self, stream_id: str) -> PlayStream | None:
         """The newest reply of that id which is remembered."""
         known = [*self._pending, self.latest] if self.latest else self._pending
         return next((reply for reply in reversed(known) if reply.stream_id == stream_id), None)

@@ -9,33 +9,19 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Finding, Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.json_frames import Message, encode, outgoing
-from tui.protocols.pcm.wire import DEFAULT_RATE, END, PONG, Samples, audio_frame, rate_in, read_text
+from tui.protocols.json_frames import Message, outgoing
+from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, audio_frame, rate_in
 
 
-class PcmAgent(AgentDefaults):
+class PcmAgent(PcmEnd, AgentDefaults):
     """The server on one socket: announces its rates, ends its replies, says its words as transcripts."""
 
     def __init__(
         self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None
     ) -> None:
-        self._user_format = AudioFormat(Encoding.PCM16, rate)
-        self._play_format = AudioFormat(Encoding.PCM16, play_rate or rate)
-        self._in_call = False
-        self._user_speaks = False
+        super().__init__(rate, play_rate or rate)
         self._open_stream_id: str | None = None
         self._last_stream_id: str | None = None
-        self._samples = Samples()
-
-    @property
-    def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; a hello may change it."""
-        return self._user_format
-
-    @property
-    def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given."""
-        return self._play_format
 
     # What the agent does.
 
@@ -80,15 +66,6 @@ class PcmAgent(AgentDefaults):
 
     # What the caller says.
 
-    def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one frame of the caller. The first of any kind begins the call."""
-        if isinstance(frame, bytes):
-            return self._receive_audio(frame)
-        message = read_text(frame)
-        if isinstance(message, Incoming):
-            return message
-        return message.incoming(self._HANDLERS.get(message.kind(), PcmAgent._on_other)(self, message))
-
     def _receive_audio(self, frame: bytes) -> Incoming:
         if not frame:
             return Incoming(kind="audio", summary="end of audio", events=tuple(self._end_turn()))
@@ -124,13 +101,6 @@ class PcmAgent(AgentDefaults):
         message.events += self._end_turn()
         return message.kind()
 
-    def _on_ping(self, message: Message) -> str:
-        message.replies.append(PONG)
-        return "ping"
-
-    def _on_other(self, message: Message) -> str:
-        return f"{message.kind()}: {encode(message.body)}"
-
     def _begin_call(self, params: Mapping[str, Any]) -> list[TelephonyEvent]:
         if self._in_call:
             return []
@@ -148,7 +118,7 @@ class PcmAgent(AgentDefaults):
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[PcmAgent, Message], str]]] = {
         "start": _on_start,
-        "ping": _on_ping,
+        "ping": answer_ping,
         **dict.fromkeys(END, _on_end),
     }
 

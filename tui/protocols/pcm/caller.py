@@ -17,17 +17,16 @@ from tui.protocols.pcm.wire import (
     FORMATS,
     HIGHEST_RATE,
     LOWEST_RATE,
-    PONG,
-    Samples,
+    PcmEnd,
+    answer_ping,
     audio_frame,
     rate_in,
-    read_text,
 )
 
 _OPTIONS = ("rate", "play_rate", "hello", "end")
 
 
-class PcmCaller(ImplyingCaller):
+class PcmCaller(PcmEnd, ImplyingCaller):
     """The client in one call.
 
     Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
@@ -37,28 +36,14 @@ class PcmCaller(ImplyingCaller):
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
-        super().__init__()
         options = settings.options
         _check_settings(settings)
         offered = FORMATS[settings.formats[0]].rate if settings.formats else DEFAULT_RATE
         rate = _rate_option(options, "rate", offered)
-        self._user_format = AudioFormat(Encoding.PCM16, rate)
-        self._play_format = AudioFormat(Encoding.PCM16, _rate_option(options, "play_rate", rate))
+        PcmEnd.__init__(self, rate, _rate_option(options, "play_rate", rate))
+        ImplyingCaller.__init__(self)
         self._says_hello = _switch(options, "hello")
         self._says_end = _switch(options, "end")
-        self._in_call = False
-        self._user_speaks = False
-        self._samples = Samples()
-
-    @property
-    def user_format(self) -> AudioFormat | None:
-        """What `user_audio` carries."""
-        return self._user_format
-
-    @property
-    def play_format(self) -> AudioFormat | None:
-        """What replies are expected in."""
-        return self._play_format
 
     @property
     def user_stream_open(self) -> bool:
@@ -103,15 +88,6 @@ class PcmCaller(ImplyingCaller):
         return frames
 
     # What the agent says.
-
-    def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one frame of the agent."""
-        if isinstance(frame, bytes):
-            return self._receive_audio(frame)
-        message = read_text(frame)
-        if isinstance(message, Incoming):
-            return message
-        return message.incoming(self._HANDLERS.get(message.kind(), PcmCaller._on_other)(self, message))
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         if not frame:
@@ -173,19 +149,12 @@ class PcmCaller(ImplyingCaller):
         message.event(Type.AGENT_ERROR, reason=reason, code=str(code) if isinstance(code, str | int) else "")
         return f"error: {reason}"
 
-    def _on_ping(self, message: Message) -> str:
-        message.replies.append(PONG)
-        return "ping"
-
-    def _on_other(self, message: Message) -> str:
-        return f"{message.kind()}: {encode(message.body)}"
-
     _HANDLERS: ClassVar[Mapping[str, Callable[[PcmCaller, Message], str]]] = {
         "ready": _on_ready,
         "transcript": _on_transcript,
         "audio": _on_audio,
         "error": _on_error,
-        "ping": _on_ping,
+        "ping": answer_ping,
         **dict.fromkeys(FLUSH, _on_flush),
         **dict.fromkeys(END, _on_end),
     }

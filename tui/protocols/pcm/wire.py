@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError
@@ -74,6 +75,50 @@ class Samples:
             text = "The samples look like 32-bit floats, which sound as noise; 16-bit integers are due."
             findings.append(Finding("float-samples", text))
         return audio
+
+
+class PcmEnd:
+    """What both ends of a call share: the two rates, who speaks, and how a frame is told apart."""
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[Any, Message], str]]]
+
+    def __init__(self, user_rate: int, play_rate: int) -> None:
+        self._user_format = AudioFormat(Encoding.PCM16, user_rate)
+        self._play_format = AudioFormat(Encoding.PCM16, play_rate)
+        self._in_call = False
+        self._user_speaks = False
+        self._samples = Samples()
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """The format of the user's audio."""
+        return self._user_format
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """The format of the agent's audio."""
+        return self._play_format
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Decodes one frame of the other side: audio, a JSON text, or a bare word. Raises `ProtocolError`."""
+        if isinstance(frame, bytes):
+            return self._receive_audio(frame)
+        message = read_text(frame)
+        if isinstance(message, Incoming):
+            return message
+        handler = self._HANDLERS.get(message.kind())
+        return message.incoming(
+            handler(self, message) if handler else f"{message.kind()}: {encode(message.body)}"
+        )
+
+    def _receive_audio(self, frame: bytes) -> Incoming:
+        raise NotImplementedError
+
+
+def answer_ping(end: PcmEnd, message: Message) -> str:
+    """Queues the answer to a ping; returns the summary."""
+    message.replies.append(PONG)
+    return "ping"
 
 
 def _looks_like_floats(audio: bytes) -> bool:

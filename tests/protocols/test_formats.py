@@ -1,0 +1,76 @@
+"""Every format of every built-in protocol, in literals: both ends read one table, so neither can notice a slip."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.registry import BUILT_IN, protocol_named
+
+FORMATS = [
+    ("audiocodes", "raw/lpcm16", Encoding.PCM16, 16_000, 640),
+    ("audiocodes", "raw/lpcm16_24", Encoding.PCM16, 24_000, 960),
+    ("audiocodes", "raw/lpcm16_8", Encoding.PCM16, 8_000, 320),
+    ("audiocodes", "raw/mulaw", Encoding.MULAW, 8_000, 160),
+    ("audiocodes", "wav/lpcm16", Encoding.PCM16, 16_000, 640),
+    ("audiocodes", "wav/lpcm16_24", Encoding.PCM16, 24_000, 960),
+    ("audiocodes", "wav/lpcm16_8", Encoding.PCM16, 8_000, 320),
+    ("audiocodes", "wav/mulaw", Encoding.MULAW, 8_000, 160),
+    ("twilio", "audio/x-mulaw", Encoding.MULAW, 8_000, 160),
+    ("openai", "audio/pcm", Encoding.PCM16, 24_000, 960),
+    ("openai", "audio/pcmu", Encoding.MULAW, 8_000, 160),
+    ("openai", "audio/pcma", Encoding.ALAW, 8_000, 160),
+    ("pcm", "pcm_8000", Encoding.PCM16, 8_000, 320),
+    ("pcm", "pcm_16000", Encoding.PCM16, 16_000, 640),
+    ("pcm", "pcm_22050", Encoding.PCM16, 22_050, 882),
+    ("pcm", "pcm_24000", Encoding.PCM16, 24_000, 960),
+    ("pcm", "pcm_44100", Encoding.PCM16, 44_100, 1_764),
+    ("pcm", "pcm_48000", Encoding.PCM16, 48_000, 1_920),
+    ("elevenlabs", "pcm_8000", Encoding.PCM16, 8_000, 320),
+    ("elevenlabs", "pcm_16000", Encoding.PCM16, 16_000, 640),
+    ("elevenlabs", "pcm_22050", Encoding.PCM16, 22_050, 882),
+    ("elevenlabs", "pcm_24000", Encoding.PCM16, 24_000, 960),
+    ("elevenlabs", "pcm_44100", Encoding.PCM16, 44_100, 1_764),
+    ("elevenlabs", "pcm_48000", Encoding.PCM16, 48_000, 1_920),
+    ("elevenlabs", "ulaw_8000", Encoding.MULAW, 8_000, 160),
+]
+
+
+@pytest.mark.parametrize(("protocol", "name", "encoding", "rate", "bytes_of_20_ms"), FORMATS)
+def test_a_name_stands_for_a_coding_a_rate_and_a_size(
+    protocol: str, name: str, encoding: Encoding, rate: int, bytes_of_20_ms: int
+) -> None:
+    found = protocol_named(protocol).formats[name]
+    assert found == AudioFormat(encoding, rate)
+    assert found.duration_ms(bytes_of_20_ms) == 20
+
+
+def test_the_table_is_complete() -> None:
+    every = {(protocol, name) for protocol in BUILT_IN for name in protocol_named(protocol).formats}
+    assert every == {(protocol, name) for protocol, name, *_ in FORMATS}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "has_words", "accepted_on_open", "continuous", "realtime_functions", "reply_ends_after_ms"),
+    [
+        ("audiocodes", True, False, False, False, 0),
+        ("twilio", False, True, True, False, 500),
+        ("openai", True, False, False, True, 0),
+        ("pcm", True, True, True, False, 500),
+        ("elevenlabs", True, False, True, False, 500),
+    ],
+)
+def test_what_a_protocol_has(
+    protocol: str,
+    has_words: bool,
+    accepted_on_open: bool,
+    continuous: bool,
+    realtime_functions: bool,
+    reply_ends_after_ms: float,
+) -> None:
+    found = protocol_named(protocol)
+    assert found.has_words is has_words
+    assert found.accepted_on_open is accepted_on_open
+    assert found.continuous is continuous
+    assert found.realtime_functions is realtime_functions
+    assert found.reply_ends_after_ms == reply_ends_after_ms
