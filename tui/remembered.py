@@ -16,6 +16,7 @@ from platformdirs import user_state_path
 
 from tui.files import private_folder, write_atomically
 from tui.models.target import Target
+from tui.settings import AUTO
 from tui.view.layout import Layout
 
 RECENT_LIMIT = 9
@@ -39,8 +40,8 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     protocol: str
     token_env: str = ""
     """Name of the variable that holds the token."""
-    input: str = "auto"
-    output: str = "auto"
+    input: str = AUTO
+    output: str = AUTO
 
     def target(self, base: Target) -> Target:
         """To be called again as ``base`` says, with the token that the environment has now."""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,11 @@ from tests.ui.fakes import FakeEngine
 from tui.cli.main import cli
 from tui.config.model import Settings
 from tui.config.reading import read_settings, settings_path
+from tui.config.starter import starter_file
 from tui.screens.settings import check_screen
+from tui.settings import SETTINGS
 
-STARTER = files("tui.config").joinpath("starter.toml").read_text(encoding="utf-8")
+STARTER = starter_file()
 
 
 def ran(*arguments: str) -> Result:
@@ -122,16 +123,16 @@ def test_a_theme_and_a_keymap_that_cannot_be_used_are_found_before_the_screen_st
 
 
 def test_a_file_to_begin_with_is_written_once_for_its_owner_alone() -> None:
-    assert "not there" in ran("config").output
+    assert "(not found; create it with opusagent-tui config --init)" in ran("config").output
     result = ran("config", "--init")
     path = settings_path()
-    assert result.output == f"written: {path}\n"
+    assert result.output == f"Wrote {path}\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in path.parent.iterdir()] == ["config.toml"]
     assert read_settings().settings == Settings()
     path.write_text("[thresholds]\ngood_ms = 500")
     again = ran("config", "--init")
-    assert (again.exit_code, again.output) == (2, f"{path} is there already; it stays as it is.\n")
+    assert (again.exit_code, again.output) == (2, f"{path} already exists and was not changed.\n")
     assert read_settings().settings.thresholds.good_ms == 500
 
 
@@ -152,7 +153,7 @@ def test_the_file_to_begin_with_shows_every_setting_as_it_can_be_written(tmp_pat
     for section in ("thresholds", "screen", "sessions"):
         assert set(table[section]) == set(getattr(Settings(), section).__struct_fields__)
     written = {*table["target"], *table["profiles"]["staging"]}
-    assert written == {*Settings().target.__struct_fields__, "url"}
+    assert written == {*SETTINGS, "url"}
 
 
 def test_every_action_is_listed_with_the_keys_it_is_on(file: Path) -> None:

@@ -16,6 +16,7 @@ from tui.cli.main import cli
 from tui.models.target import Target
 
 URL = "ws://127.0.0.1:9/agent"
+INTERACTIVE = "This command needs an interactive terminal, but its"
 
 
 def ran(*arguments: str) -> Result:
@@ -25,9 +26,9 @@ def ran(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--latency", "soon"], "--latency soon: give auto, low, high, or seconds up to 2."),
-        (["--latency", "-1"], "--latency -1: give auto, low, high, or seconds up to 2."),
-        (["--latency", "nan"], "--latency nan: give auto, low, high, or seconds up to 2."),
+        (["--latency", "soon"], "--latency soon: use auto, low, high, or seconds up to 2."),
+        (["--latency", "-1"], "--latency -1: use auto, low, high, or seconds up to 2."),
+        (["--latency", "nan"], "--latency nan: use auto, low, high, or seconds up to 2."),
     ],
 )
 @pytest.mark.parametrize("command", [["connect", URL], ["demo"]], ids=["connect", "demo"])
@@ -78,7 +79,7 @@ def test_what_is_for_one_target_is_not_given_to_whoever_is_chosen(
     result = ran("connect", *arguments)
     assert result.exit_code == 2
     assert result.output.strip() == (
-        f"Whom is {arguments[0]} for? Name its URL, or a profile of the settings."
+        f"{arguments[0]} needs a target: name a URL, or a profile of the settings file."
     )
 
 
@@ -95,17 +96,33 @@ class Stream:
 @pytest.mark.parametrize(
     ("streams", "term", "sentence"),
     [
-        ({"stdin": Stream(terminal=False)}, "xterm", "This needs a terminal, and its input is none; "),
-        ({"stdout": Stream(terminal=False)}, "xterm", "This needs a terminal, and its output is none; "),
+        (
+            {"stdin": Stream(terminal=False)},
+            "xterm",
+            f"{INTERACTIVE} input is redirected. ",
+        ),
+        (
+            {"stdout": Stream(terminal=False)},
+            "xterm",
+            f"{INTERACTIVE} output is redirected. ",
+        ),
         (
             {"stderr": Stream(terminal=False)},
             "xterm",
-            "This needs a terminal, and its error output is none; ",
+            f"{INTERACTIVE} error output is redirected. ",
         ),
-        ({"stdin": None}, "xterm", "This needs a terminal, and its input is none; "),
-        ({}, "dumb", "This needs a terminal that can place its text, and TERM is dumb; "),
-        ({}, "", "This needs a terminal that can place its text, and TERM is not set; "),
-        ({"stderr": Stream("iso8859-1")}, "xterm", "This terminal's locale is not UTF-8: set LC_ALL=C.UTF-8"),
+        (
+            {"stdin": None},
+            "xterm",
+            f"{INTERACTIVE} input is redirected. ",
+        ),
+        ({}, "dumb", "This command needs a terminal that can position text, but TERM is dumb. "),
+        ({}, "", "This command needs a terminal that can position text, but TERM is not set. "),
+        (
+            {"stderr": Stream("iso8859-1")},
+            "xterm",
+            "This terminal's locale is not UTF-8. Set it with",
+        ),
     ],
 )
 @pytest.mark.parametrize(
@@ -132,7 +149,7 @@ def test_no_terminal_is_a_sentence_that_names_the_alternative(
     result = ran(*command)
     assert result.exit_code == 2
     assert result.output.startswith(sentence)
-    assert result.output.endswith(f"; {instead} does without one.\n")
+    assert result.output.endswith(f". Without one, use {instead}.\n")
 
 
 @pytest.mark.parametrize("command", [["devices"], ["config"], ["agent", "--help"]], ids=" ".join)

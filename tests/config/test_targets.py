@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tui.config.model import TargetSettings
 from tui.config.reading import SettingsInForce, read_settings
 from tui.config.strict import SettingsError
 from tui.config.targets import (
@@ -60,11 +59,11 @@ def test_a_profile_is_a_target_by_its_name(in_force: SettingsInForce) -> None:
         token_env="STAGING_TOKEN",
         headers={"Authorization": "Basic k3y", "X": "costs $5"},
         options={"rate": "16000", "vad": "false"},
-        stop="close",
+        on_stop="close",
         input="2",
         latency="0.1",
         save=str(default_folder()),
-        save_audio=False,
+        audio=False,
         redact=("ssn", "phone"),
     )
 
@@ -83,11 +82,11 @@ def test_flag_before_environment_before_profile_before_what_goes_for_all(
     monkeypatch.setenv("OPUSAGENT_TUI_TARGET_INPUT", "line.wav")
     in_force = read(tmp_path, FILE)
     assert make_target("staging", in_force).input == "line.wav"
-    assert make_target("staging", in_force, TargetSettings(input="lines")).input == "lines"
+    assert make_target("staging", in_force, {"input": "lines"}).input == "lines"
 
 
 def test_flags_add_to_tables_and_to_what_is_redacted(in_force: SettingsInForce) -> None:
-    flags = TargetSettings(options={"rate": "8000", "new": "1"}, redact=("card",))
+    flags = {"options": {"rate": "8000", "new": "1"}, "redact": ("card",)}
     target = make_target("staging", in_force, flags)
     assert target.options == {"rate": "8000", "vad": "false", "new": "1"}
     assert target.redact == ("ssn", "phone", "card")
@@ -95,8 +94,8 @@ def test_flags_add_to_tables_and_to_what_is_redacted(in_force: SettingsInForce) 
 
 def test_where_sessions_are_kept(tmp_path: Path, in_force: SettingsInForce) -> None:
     assert make_target("plain", in_force).save == str(tmp_path / "kept")
-    assert make_target("plain", in_force, TargetSettings(save=False)).save == ""
-    assert make_target("plain", in_force, TargetSettings(save="/d")).save == "/d"
+    assert make_target("plain", in_force, {"save": False}).save == ""
+    assert make_target("plain", in_force, {"save": "/d"}).save == "/d"
     elsewhere = read(tmp_path, "[sessions]\nfolder = 'all'")
     assert make_target("ws://h", elsewhere).save == str(tmp_path / "all")
     nowhere = read(tmp_path, "[sessions]\nsave = false")
@@ -104,21 +103,25 @@ def test_where_sessions_are_kept(tmp_path: Path, in_force: SettingsInForce) -> N
 
 
 def test_a_call_without_a_screen_takes_no_sound_from_a_profile(in_force: SettingsInForce) -> None:
-    target = make_target("staging", in_force, TargetSettings(output="x.wav"), ignoring=SOUND)
+    target = make_target("staging", in_force, {"output": "x.wav"}, ignoring=SOUND)
     assert (target.input, target.output, target.latency, target.title) == ("auto", "x.wav", "auto", "staging")
 
 
 def test_secrets_of_one_call_go_to_nobody_else(in_force: SettingsInForce) -> None:
-    flags = TargetSettings(
-        headers={"A": "secret"}, token_env="KEY", options={"a": "b"}, input="mic", save=False
-    )
+    flags = {
+        "headers": {"A": "secret"},
+        "token_env": "KEY",
+        "options": {"a": "b"},
+        "input": "mic",
+        "save": False,
+    }
     book = address_book(in_force, flags)
     base, demo, staging = book.base, book.demo, book.profiles[0].target
     assert (base.url, base.token, base.headers, base.options) == ("", "hunter3", {}, {})
     assert (demo.token, demo.headers, demo.options) == ("", {}, {})
     assert (staging.token, "A" in staging.headers) == ("hunter2", False)
     assert [(each.input, each.save) for each in (base, demo, staging)] == [("mic", "")] * 3
-    own = address_book(in_force, TargetSettings(protocol="openai"), for_demo=True).demo
+    own = address_book(in_force, {"protocol": "openai"}, for_demo=True).demo
     assert (own.protocol, own.input, own.redact) == ("openai", "USB", ("ssn",))
 
 
@@ -163,7 +166,7 @@ def test_what_cannot_be_used_is_said_with_file_and_key(tmp_path: Path, setting: 
 
 def test_a_flag_is_called_as_it_is_typed(in_force: SettingsInForce) -> None:
     with pytest.raises(SettingsError, match=r"^--token-env NOPE: that variable is not set"):
-        make_target("staging", in_force, TargetSettings(token_env="NOPE"))
+        make_target("staging", in_force, {"token_env": "NOPE"})
 
 
 def test_a_url_of_a_profile_that_cannot_be_called_names_it(tmp_path: Path) -> None:

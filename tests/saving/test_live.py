@@ -219,7 +219,7 @@ async def test_the_first_word_is_saved_when_it_was_said(tmp_path: Path) -> None:
 
 
 async def test_without_audio_the_call_is_the_same_and_its_audio_nowhere(tmp_path: Path) -> None:
-    async with agent(answers) as url, saved_call(url, tmp_path, save_audio=False) as held:
+    async with agent(answers) as url, saved_call(url, tmp_path, audio=False) as held:
         await held.until(e.PlaybackEnded)
     with only_session(tmp_path) as saved:
         assert saved.audio is None

@@ -62,7 +62,7 @@ async def test_offsets_hold_where_secrets_and_audio_are_taken_out(tmp_path: Path
         b'{"pin":1234}',
         b"{}",
     ]
-    target = Target(url="ws://x/", save=str(tmp_path), token="open-sesame", redact=("pin",), save_audio=False)
+    target = Target(url="ws://x/", save=str(tmp_path), token="open-sesame", redact=("pin",), audio=False)
     writer = await SessionWriter.start(target, pytest.fail)
     assert writer.tracks is None
     taken: list[e.SessionEvent] = []

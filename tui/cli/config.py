@@ -1,4 +1,4 @@
-"""The command that tells what is in force, and writes a file to begin with."""
+"""The command that shows the effective settings and creates a settings file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tui.cli import given
-from tui.cli.options import Sentence, option
+from tui.cli.options import (
+    Sentence,
+    config_option,
+    effective_settings,
+    option,
+    settings_errors,
+    settings_file,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,32 +29,30 @@ _SECRET = re.compile("key|token|secret|passw|auth|sign|credential", re.IGNORECAS
 _HIDDEN = "…"
 
 
-class Row(NamedTuple):
-    """One setting."""
+class SettingRow(NamedTuple):
+    """A row of the table of settings."""
 
     name: str
     value: str
-    who: str
+    source: str
     """``file``, ``default``, or the variable."""
 
 
 @click.command()
-@option("--init", is_flag=True, help="Write a file with every setting in comments, if there is none.")
-@option(
-    "--keys", is_flag=True, help="Print every action that [keys] can name, by screen, with the keys it is on."
-)
-@given.config_option
+@option("--init", is_flag=True, help="Create a settings file with every setting in comments.")
+@option("--keys", is_flag=True, help="List every action that [keys] can name, by screen, with its keys.")
+@config_option
 def config(init: bool, keys: bool) -> None:
-    """Print where the settings file is, and what is in force and who says so."""
+    """Show the settings file, the effective settings and where each comes from."""
     from tui.config.reading import settings_path
 
     if init:
-        path = settings_path(given.settings_file())
+        path = settings_path(settings_file())
         _write_starter(path)
-        click.echo(f"written: {path}")
+        click.echo(f"Wrote {path}")
         return
-    in_force = given.settings()
-    with given.sentences():
+    in_force = effective_settings()
+    with settings_errors():
         from tui.screens.settings import check_screen
 
         check_screen(in_force)
@@ -56,58 +60,53 @@ def config(init: bool, keys: bool) -> None:
         from tui.screens.keymap import every_action, keymap_of
 
         actions = every_action(keymap_of(in_force.settings.keys))
-        _print_tables({where: [Row(*action) for action in there] for where, there in actions.items()})
+        _print_tables({where: [SettingRow(*action) for action in there] for where, there in actions.items()})
         return
-    there = "" if in_force.found else " (not there; opusagent-tui config --init writes one)"
+    there = "" if in_force.found else " (not found; create it with opusagent-tui config --init)"
     click.echo(f"{in_force.path}{there}\n")
     _print_tables({"": list(rows_of(in_force))})
 
 
-def rows_of(in_force: SettingsInForce) -> Iterator[Row]:
-    """Every setting of the program; of targets and keys those that somebody set. No secrets."""
+def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
+    """Every setting of the program, and those of calls and keys that are set. No secrets."""
     settings = in_force.settings
     for section in ("thresholds", "screen", "sessions"):
         for key, value in _fields(getattr(settings, section)):
-            who = _who(in_force, f"{section}.{key}")
+            source = _source(in_force, f"{section}.{key}")
             if value is None:
-                value, who = _otherwise(in_force, key)
-            yield Row(f"{section}.{key}", _shown(key, value), who)
-    both = {**dict(_fields(settings.target)), **_set_fields(in_force.environment)}
-    for key, value in both.items():
-        who = _who(in_force, f"target.{key}")
-        if who != "default":
-            yield Row(f"target.{key}", _shown(key, value), who)
+                value, source = _default(in_force, key)
+            yield SettingRow(f"{section}.{key}", _shown(key, value), source)
+    for key, value in {**settings.target, **in_force.environment}.items():
+        yield SettingRow(f"target.{key}", _shown(key, value), _source(in_force, f"target.{key}"))
     for name, profile in settings.profiles.items():
-        for key, value in _set_fields(profile).items():
-            yield Row(f"profiles.{name}.{key}", _shown(key, value), "file")
+        for key, value in profile.items():
+            yield SettingRow(f"profiles.{name}.{key}", _shown(key, value), "file")
     for action, keys in settings.keys.items():
-        yield Row(f"keys.{action}", " ".join(keys), "file")
+        yield SettingRow(f"keys.{action}", " ".join(keys), "file")
 
 
-def _print_tables(tables: dict[str, list[Row]]) -> None:
-    """Tables under their headings, with columns that stand under each other."""
+def _print_tables(tables: dict[str, list[SettingRow]]) -> None:
+    """Print tables under their headings, with aligned columns."""
     from tui.text.visible import one_line
 
     every = [row for rows in tables.values() for row in rows]
     widths = [max(len(row[column]) for row in every) for column in (0, 1)]
     blocks = []
     for heading, rows in tables.items():
-        lines = (f"{row.name:{widths[0]}}  {row.value:{min(widths[1], 50)}}  {row.who}" for row in rows)
+        lines = (f"{row.name:{widths[0]}}  {row.value:{min(widths[1], 50)}}  {row.source}" for row in rows)
         blocks.append("\n".join(filter(None, (heading, *map(one_line, lines)))))
     click.echo("\n\n".join(blocks))
 
 
 def _write_starter(path: Path) -> None:
-    from importlib.resources import files
-
+    from tui.config.starter import starter_file
     from tui.files import private_folder, write_new
 
-    starter = files("tui.config").joinpath("starter.toml").read_bytes()
     if os.path.lexists(path):
-        raise Sentence(f"{path} is there already; it stays as it is.")
+        raise Sentence(f"{path} already exists and was not changed.")
     try:
         private_folder(path.parent)
-        write_new(path, starter)
+        write_new(path, starter_file().encode())
     except OSError as error:
         raise Sentence(f"{path} cannot be written: {error.strerror or error}.") from error
 
@@ -116,12 +115,8 @@ def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
     return ((key, getattr(struct, key)) for key in struct.__struct_fields__)
 
 
-def _set_fields(struct: msgspec.Struct) -> dict[str, Any]:
-    return {key: value for key, value in _fields(struct) if value not in (None, {}, ())}
-
-
-def _otherwise(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
-    """What goes where nobody says anything, and why."""
+def _default(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
+    """The value of a setting without a fixed default, and its source."""
     from tui.config.targets import sessions_folder
     from tui.remembered import screen_memory
 
@@ -134,13 +129,13 @@ def _otherwise(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
             return None, "default"
 
 
-def _who(in_force: SettingsInForce, name: str) -> str:
+def _source(in_force: SettingsInForce, name: str) -> str:
     variable = in_force.variables.get(name)
     return f"${variable}" if variable else "file" if name in in_force.written else "default"
 
 
 def _shown(key: str, value: object) -> str:
-    """A value for people, without what may be a secret."""
+    """A value as text, without what may be a secret."""
     from tui.models.target import safe_url
 
     match value:

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from tui import __version__
-from tui.cli import given
 from tui.cli.config import config
-from tui.cli.given import config_option
 from tui.cli.options import (
     LOCAL_PROTOCOLS,
     Sentence,
@@ -25,14 +23,21 @@ from tui.cli.options import (
     behaviour_options,
     block_option,
     check_terminal,
+    config_option,
+    delete_old_sessions,
+    effective_settings,
     make_agent_settings,
     option,
+    refuse_settings_of_one_target,
     save_options,
     script_options,
+    settings_errors,
+    target_of,
     target_options,
     token_of,
     tools_option,
     trace_option,
+    typed_settings,
 )
 from tui.cli.sessions import metrics, open_session, report, sessions
 
@@ -82,10 +87,10 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
 
     Leaving the screen gives 0, unless the last call could not be made or was broken off: then its code below.
     """
-    flags = given.flags(options)
+    flags = typed_settings(options)
     if url is None:
-        given.refuse_what_needs_a_target(flags)
-    target = given.target(url, flags) if url is not None else None
+        refuse_settings_of_one_target(flags)
+    target = target_of(url, flags) if url is not None else None
     _show_screen(target, flags=flags, trace_callbacks=trace_callbacks)
 
 
@@ -107,7 +112,7 @@ def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **opt
     """Start the local agent and call it."""
     agent = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
     _show_screen(
-        None, flags=given.flags(options), agent=agent, start_demo=True, trace_callbacks=trace_callbacks
+        None, flags=typed_settings(options), agent=agent, start_demo=True, trace_callbacks=trace_callbacks
     )
 
 
@@ -149,8 +154,6 @@ def call(
     """Hold a call without a screen: say files, print what happens, judge the answers."""
     import asyncio
 
-    import msgspec
-
     from tui import call as headless
     from tui.audio.wav import read_wav
     from tui.config.targets import SOUND
@@ -159,8 +162,8 @@ def call(
     logging.getLogger().addHandler(logging.NullHandler())  # what it would say stands in the printed events
     printer = headless.Printer(click.echo, as_json=as_json)
     with _refusals(printer):
-        flags = msgspec.structs.replace(given.flags(options), input="lines", output=options["output"])
-        target = given.target(url, flags, ignoring=SOUND)
+        flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
+        target = target_of(url, flags, ignoring=SOUND)
         _check_output(target.output)
         script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms, strict)
         for path in script.say:
@@ -174,7 +177,7 @@ def call(
             summary=printer.summary,
         )
         code = asyncio.run(held)
-    given.retain()
+    delete_old_sessions()
     sys.exit(code)
 
 
@@ -190,7 +193,7 @@ def check(url: str, **options: Any) -> None:
     from tui.config.targets import FOR_EVERYBODY
     from tui.session.dialling import DiallingError
 
-    target = given.target(url, given.flags(options), ignoring=FOR_EVERYBODY)
+    target = target_of(url, typed_settings(options), ignoring=FOR_EVERYBODY)
     try:
         sys.exit(asyncio.run(probe.check(target, click.echo)))
     except DiallingError as error:
@@ -275,8 +278,8 @@ def _show_screen(
     trace_callbacks: bool = False,
 ) -> NoReturn:
     """Run the screen, and exit with its code. Raises `Sentence`."""
-    in_force = given.settings()
-    with given.sentences():
+    in_force = effective_settings()
+    with settings_errors():
         from tui.config.targets import address_book
 
         book = address_book(in_force, flags, for_demo=start_demo)
@@ -291,7 +294,7 @@ def _show_screen(
             start_demo=start_demo,
             trace_callbacks=trace_callbacks,
         )
-    given.retain()
+    delete_old_sessions()
     sys.exit(code)
 
 

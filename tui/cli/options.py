@@ -1,29 +1,38 @@
-"""Options that several commands share; what they become for a target is told in `tui.cli.given`."""
+"""Options of the commands: made from the settings of a call (`tui.settings`), or a command's own; and their values.
+
+An option that is a setting of a call is an entry in `tui.settings`. Everything heavy is imported late, because
+``--help`` loads this module.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from tui.protocols.registry import BUILT_IN
+from tui.settings import SETTINGS, Scope, Setting, names_with
 
 if TYPE_CHECKING:
     from tui.agent.settings import AgentSettings
+    from tui.config.model import TargetSettings
+    from tui.config.reading import SettingsInForce
+    from tui.models.target import Target
 
-AUTO = "auto"
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
-"""What the local agent answers."""
+"""The protocols of the local agent."""
+_FILE, _IN_FORCE = "tui.cli.options.file", "tui.cli.options.settings"
 
 Command = Callable[..., Any]
 
 
 class Sentence(click.ClickException):
-    """What went wrong, as one sentence, with its exit code."""
+    """An error as one sentence for the user, with its exit code."""
 
     exit_code = 2
 
@@ -32,19 +41,19 @@ class Sentence(click.ClickException):
         self.code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """On stderr, as it is."""
+        """Print it on stderr and exit."""
         click.echo(self.message, err=True)
         sys.exit(self.code)
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """`click.option`, with its default shown where there is one."""
+    """`click.option`, with its default shown if it has one."""
     settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
     return click.option(*names, **settings)
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in the order of the help."""
+    """Combine options into one decorator, in the order of the help."""
 
     def decorate(command: Command) -> Command:
         for each in reversed(options):
@@ -54,86 +63,208 @@ def together(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return decorate
 
 
+def setting_options(*names: str) -> Callable[[Command], Command]:
+    """The options of settings of a call, as one decorator."""
+    return together(*(each for name in names for each in _options_of(SETTINGS[name])))
+
+
+def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
+    """One option, or a second one that turns the setting off."""
+    name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
+    if setting.kind is bool and setting.default is True and setting.flag:
+        yield option(f"{setting.flag}/{setting.off_flag}", name, default=True, help=help_text)
+        return
+    if setting.kind is bool and setting.flag:
+        yield option(setting.flag, name, is_flag=True, help=help_text)
+    elif setting.flag:
+        kwargs: dict[str, Any] = {"type": _click_type(setting), "help": help_text}
+        if setting.metavar:
+            kwargs["metavar"] = setting.metavar
+        if setting.default in ({}, ()):
+            kwargs.update(multiple=True, help=f"{help_text} Repeatable.")
+        elif setting.default not in ("", True):
+            kwargs["default"] = setting.default
+        yield option(setting.flag, name, **kwargs)
+    if setting.off_help:
+        yield option(setting.off_flag, f"no_{name}", is_flag=True, help=setting.off_help)
+
+
+def _click_type(setting: Setting) -> Any:
+    if setting.choices and setting.kind is str:
+        return click.Choice(setting.choices)
+    if setting.must_exist:
+        return click.Path(exists=True, dir_okay=False)
+    if setting.kind is int:
+        return click.IntRange(setting.least, setting.most)
+    if setting.kind is float and not setting.choices:
+        return click.FloatRange(setting.above, setting.most, min_open=True)
+    return None
+
+
 # fmt: off
-audio_options = together(
-    option("--input", "input_", default="auto", metavar="DEVICE|WAV|lines",
-           help="Microphone: auto, a device (index or part of its name), a WAV file, or the recorded lines."),
-    option("--output", default="auto", metavar="DEVICE|WAV|none",
-           help="Speaker: auto, a device, a WAV file to write, or none."),
-    option("--latency", default="auto", metavar="auto|low|high|SECONDS",
-           help="Of the speaker; 0.1 is safe on a busy machine."),
-    option("--echo", type=click.Choice(["none", "gate", "cancel"]), default="none",
-           help="Against the agent hearing itself: shut the microphone while it speaks, or cancel (an extra)."),
-    option("--fade", "fade_ms", type=click.IntRange(0, 500), default=0, metavar="MS",
-           help="Fade the agent out on a barge-in; what the speaker holds (--latency) is then heard as well."),
-)
-block_option = option("--block", "block_ms", type=click.IntRange(10, 250), default=20, metavar="MS",
-                      help="Sound in one block of the devices, and in one message of ours: 20, or 10.")
+audio_options = setting_options(*names_with(Scope.SOUND))
+block_option = setting_options("block_ms")
+tools_option = setting_options("tools")
+target_options = setting_options(*(name for name in names_with(Scope.TARGET) if name != "tools"))
+save_options = setting_options("save", "audio", "redact")
 trace_option = option("--trace-callbacks", is_flag=True,
-                      help="Measure every registered callback; the key T shows them.")
-tools_option = option("--tools", type=click.Path(exists=True, dir_okay=False), metavar="FILE.py",
-                      help="Python file whose functions the agent may call (OpenAI Realtime).")
-target_options = together(
-    option("--protocol", default=AUTO, metavar="NAME|FILE.py",
-           help=f"{', '.join(LOCAL_PROTOCOLS)}, one of an installed package, a file of your own,"
-                " or auto (detected from the URL or the first message; the reason is shown)."),
-    option("--token-env", metavar="NAME", help="Variable that holds the agent's token."),
-    option("--header", "headers", multiple=True, metavar="'K: V'", help="Extra request header."),
-    option("--insecure", is_flag=True, help="Accept any TLS certificate."),
-    option("--cacert", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-           help="PEM file with the certificate authority to trust."),
-    option("--format", "formats", multiple=True, metavar="NAME",
-           help="Audio format to offer, by the protocol's name; repeat in order of preference."),
-    option("--barge-in/--no-barge-in", default=True, help="May the user interrupt the agent?"),
-    option("--on-stop", type=click.Choice(["silence", "close"]), default="silence",
-           help="After stop: let silence flow, or close the user stream."),
-    option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the protocol."),
-    option("--param", "params", multiple=True, metavar="KEY=VALUE",
-           help="Custom parameter of the call (Twilio, ElevenLabs)."),
-    option("--accept-timeout", type=click.FloatRange(min=0.1), default=5.0, metavar="S",
-           help="How long the agent may take to accept the session."),
-)
-save_options = together(
-    option("--save", metavar="DIR", help="Where sessions are kept; default: the user's data directory."),
-    option("--no-save", is_flag=True, help="Keep nothing of the session."),
-    option("--no-audio", is_flag=True, help="Keep neither audio tracks nor audio in messages."),
-    option("--redact", multiple=True, metavar="FIELD", help="JSON field whose value is not to be kept; repeat."),
-)
+                      help="Measure every registered callback; press T to show them.")
 behaviour_options = together(
     option("--reply", type=click.Choice(["prompts", "echo"]), default="prompts",
-           help="Answer with recorded prompts, or with the user's own words."),
+           help="Answer with recorded prompts, or repeat the user's own words."),
     option("--reply-delay", type=click.FloatRange(min=0), default=0.0, metavar="S",
-           help="The agent waits before each answer."),
+           help="Delay before each answer."),
     option("--pace", default="1", metavar="N|all",
-           help="How fast the agent sends: real time, N times faster, all in one message."),
+           help="Sending speed: real time (1), N times faster, or all in one message."),
 )
 script_options = together(
     option("--say", multiple=True, type=click.Path(path_type=Path), metavar="WAV",
-           help="What to say, turn by turn: a WAV file, or the number of a caller line (1 to 9)."),
-    option("--output", default="none", metavar="WAV", help="Keep what the agent says, as it was heard."),
-    option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line."),
+           help="WAV file to play as one turn, or the number of a recorded line (1 to 9). Repeatable."),
+    option("--output", default="none", metavar="WAV", help="WAV file to write the agent's audio to, as played."),
+    option("--json", "as_json", is_flag=True, help="Print events as JSON, one per line."),
     option("--max-response-ms", type=click.FloatRange(min=0), metavar="MS",
-           help="Exit with 1 when a response took longer."),
-    option("--strict", is_flag=True, help="Exit with 5 when any error or finding was told."),
+           help="Exit with 1 if a response took longer."),
+    option("--strict", is_flag=True, help="Exit with 5 if any error or finding was reported."),
     option("--timeout", type=click.FloatRange(min=0.1), default=10.0, metavar="S",
-           help="How long the agent may take to answer."),
+           help="Time limit for each answer."),
 )
 agent_options = together(
     option("--host", default="127.0.0.1", help="Address to listen on."),
-    option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="0: any free one."),
-    option("--token-env", metavar="NAME", help="Variable with a token that callers must send."),
+    option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT",
+           help="Port to listen on; 0 picks a free one."),
+    option("--token-env", metavar="NAME", help="Environment variable with a token that callers must send."),
     option("--chunk", "chunk_ms", type=click.FloatRange(1, 60_000), default=20.0, metavar="MS",
-           help="Audio in one message."),
+           help="Length of the audio in each message."),
     option("--silence", "silence_ms", type=click.IntRange(100, 10_000), default=400, metavar="MS",
-           help="Silence that ends the user's turn."),
+           help="Length of silence that ends the user's turn."),
 )
 # fmt: on
+
+
+def config_option(command: Command) -> Command:
+    """``--config FILE``, on the program and on each command that has settings."""
+
+    def note(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            context.meta[_FILE] = value
+
+    decorate = option(
+        "--config",
+        metavar="FILE",
+        expose_value=False,
+        callback=note,
+        help="Settings file to read instead of your own.",
+    )
+    return decorate(command)
+
+
+@contextmanager
+def settings_errors() -> Iterator[None]:
+    """Turn errors in settings into a `Sentence` of wrong usage."""
+    from tui.config.strict import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        raise Sentence(str(error)) from error
+
+
+def effective_settings() -> SettingsInForce:
+    """The settings of this run, read once; warns about variables that look like settings. Raises `Sentence`."""
+    from tui.config.reading import read_settings, unknown_variables
+    from tui.text.visible import one_line
+
+    meta = click.get_current_context().meta
+    if _IN_FORCE not in meta:
+        for sentence in unknown_variables():
+            click.echo(one_line(sentence), err=True)
+        with settings_errors():
+            meta[_IN_FORCE] = read_settings(settings_file())
+    in_force: SettingsInForce = meta[_IN_FORCE]
+    return in_force
+
+
+def settings_file() -> str | None:
+    """The file that ``--config`` names."""
+    file: str | None = click.get_current_context().meta.get(_FILE)
+    return file
+
+
+def delete_old_sessions() -> None:
+    """Delete saved sessions beyond the limits of the settings, and report that in one line."""
+    from tui.config.targets import sessions_folder
+    from tui.saving.retention import retain
+
+    in_force = effective_settings()
+    limits = in_force.settings.sessions
+    report = retain(sessions_folder(in_force), keep_days=limits.keep_days, keep_count=limits.keep_count)
+    if report:
+        click.echo(report, err=True)
+
+
+def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = ()) -> Target:
+    """The target of a URL or of a profile's name. Raises `Sentence`."""
+    from tui.config.targets import make_target
+
+    with settings_errors():
+        return make_target(name, effective_settings(), flags, ignoring=ignoring)
+
+
+def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a call among the options that were typed, not defaults. Raises `Sentence`."""
+    context = click.get_current_context()
+    typed: dict[str, Any] = {}
+    for name, value in options.items():
+        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if name.startswith("no_"):
+            typed[name.removeprefix("no_")] = False
+        else:
+            typed[name] = _value(SETTINGS[name], value)
+    return typed
+
+
+def _value(setting: Setting, value: Any) -> Any:
+    """The value of an option as the settings file would have it. Raises `Sentence`."""
+    if setting.default == {}:
+        return dict(_pair(text, ":" if setting.name == "headers" else "=", setting.flag) for text in value)
+    if setting.default == ():
+        return tuple(value)
+    if setting.choices and setting.kind is float:
+        return _word_or_number(setting, value)
+    return value
+
+
+def refuse_settings_of_one_target(typed: TargetSettings) -> None:
+    """Refuse a token, header or protocol if no target is named that it is for. Raises `Sentence`."""
+    of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
+    if of_one:
+        raise Sentence(f"{of_one[0]} needs a target: name a URL, or a profile of the settings file.")
+
+
+def _word_or_number(setting: Setting, text: str) -> Any:
+    from tui.config.model import TARGET_TYPES
+    from tui.config.strict import SettingsError, to_value
+
+    try:
+        return to_value(TARGET_TYPES[setting.name], text, "", text=True)
+    except SettingsError as error:
+        words = ", ".join(setting.choices)
+        raise Sentence(f"{setting.flag} {text}: use {words}, or seconds up to {setting.most}.") from error
+
+
+def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
+    key, found, value = text.partition(separator)
+    example = "'KEY: VALUE'" if separator == ":" else "KEY=VALUE"
+    if not found or not key.strip():
+        raise Sentence(f"{flag} {key!r}: write it as {example}.")
+    return key.strip(), value.strip()
 
 
 def make_agent_settings(
     *, pace: str = "1", reply: str = "prompts", reply_delay: float = 0.0, **settings: Any
 ) -> AgentSettings:
-    """The settings of the local agent that options describe. Raises `Sentence`."""
+    """Build the settings of the local agent from options. Raises `Sentence`."""
     from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
 
     try:
@@ -145,23 +276,26 @@ def make_agent_settings(
 
 
 def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
-    """A screen needs one, for keys and pictures, in UTF-8. Raises `Sentence`; ``instead`` does without."""
-    streams = {"its input": sys.__stdin__, "its output": sys.__stdout__, "its error output": sys.__stderr__}
+    """Check that there is a terminal that can show the screen, in UTF-8. Raises `Sentence`.
+
+    ``instead`` is a command that needs none.
+    """
+    streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error output": sys.__stderr__}
     elsewhere = [name for name, stream in streams.items() if stream is None or not stream.isatty()]
     term = os.environ.get("TERM", "")
     if elsewhere:
-        problem = f"This needs a terminal, and {elsewhere[0]} is none"
+        problem = f"This command needs an interactive terminal, but its {elsewhere[0]} is redirected"
     elif term in ("", "dumb", "unknown"):
-        problem = f"This needs a terminal that can place its text, and TERM is {term or 'not set'}"
+        problem = f"This command needs a terminal that can position text, but TERM is {term or 'not set'}"
     elif not (sys.__stderr__ and sys.__stderr__.encoding.lower().startswith("utf")):
-        problem = "This terminal's locale is not UTF-8: set LC_ALL=C.UTF-8, say"
+        problem = "This terminal's locale is not UTF-8. Set it with, for example, LC_ALL=C.UTF-8"
     else:
         return
-    raise Sentence(f"{problem}; `{instead}` does without one.")
+    raise Sentence(f"{problem}. Without one, use `{instead}`.")
 
 
 def token_of(variable: str | None) -> str:
-    """The token that a variable holds; "" where none is named. Raises `Sentence`."""
+    """The token in an environment variable; "" if no variable is named. Raises `Sentence`."""
     if variable is None:
         return ""
     token = os.environ.get(variable, "")

@@ -10,9 +10,10 @@ import msgspec
 
 from tui import collector
 from tui.config.reading import SettingsInForce
-from tui.config.targets import AUTO, AddressBook
+from tui.config.targets import AddressBook
 from tui.engine.handle import EngineHandle
 from tui.models.target import Target
+from tui.settings import AUTO
 
 if TYPE_CHECKING:
     from tui.agent.process import AgentProcess

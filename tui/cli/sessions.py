@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tui.cli import given
-from tui.cli.options import Sentence, check_terminal, option
+from tui.cli.options import (
+    Sentence,
+    check_terminal,
+    config_option,
+    effective_settings,
+    option,
+    settings_errors,
+    typed_settings,
+)
 from tui.files import path_of
 
 if TYPE_CHECKING:
@@ -37,7 +44,7 @@ folder_option = option(
 @option("--errors/--no-errors", default=None, help="Only those with errors, or only those without.")
 @option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only longer ones.")
 @option("--json", "as_json", is_flag=True, help="Print what is known of each as JSON, one a line.")
-@given.config_option
+@config_option
 @click.pass_context
 def sessions(
     context: click.Context,
@@ -147,7 +154,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
     from tui.saving import listing
 
     if keep_days is None and keep_count is None:
-        kept = given.settings().settings.sessions
+        kept = effective_settings().settings.sessions
         keep_days, keep_count = kept.keep_days, kept.keep_count
     if keep_days is None and keep_count is None:
         raise Sentence(
@@ -168,7 +175,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
     help="Have it happen again, N times as fast; else all of it is there at once.",
 )
 @option("--output", default="auto", metavar="DEVICE|none", help="Speaker: a name, part of one, or an index.")
-@given.config_option
+@config_option
 def open_session(session: Path, speed: float | None, **options: str) -> None:
     """Open a saved session in the screen.
 
@@ -177,17 +184,17 @@ def open_session(session: Path, speed: float | None, **options: str) -> None:
     from tui.cli.screen import open_screen
     from tui.config.targets import speaker
 
-    in_force = given.settings()
+    in_force = effective_settings()
     check_terminal(f"opusagent-tui metrics {session}")
-    with _sentences(), given.sentences():
-        output = speaker(in_force, given.flags(options))
+    with _sentences(), settings_errors():
+        output = speaker(in_force, typed_settings(options))
         sys.exit(open_screen(_session(session), speed, output, in_force))
 
 
 @click.command()
 @click.argument("session", type=click.Path(path_type=Path))
 @option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
-@given.config_option
+@config_option
 def metrics(session: Path, as_json: bool) -> None:
     """Measure a saved session again, from its events and its audio.
 
@@ -208,7 +215,7 @@ def metrics(session: Path, as_json: bool) -> None:
 @click.argument("session", type=click.Path(path_type=Path))
 @option("-o", "--output", metavar="FILE", help="Default: beside the session; - is standard output.")
 @option("--no-audio", is_flag=True, help="Draw the sound, but leave it out.")
-@given.config_option
+@config_option
 def report(session: Path, output: str | None, no_audio: bool) -> None:
     """Make one page of HTML of a saved session, to send or to keep: it needs no network and no program.
 
@@ -254,7 +261,7 @@ def _tell(problems: Sequence[str]) -> None:
 def _parent(save: str | None) -> Path:
     from tui.config.targets import sessions_folder
 
-    return Path(save) if save else sessions_folder(given.settings())
+    return Path(save) if save else sessions_folder(effective_settings())
 
 
 def _session(named: Path) -> Path:

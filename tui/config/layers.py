@@ -1,4 +1,4 @@
-"""Layers of settings for a target, laid over each other: who says something last is in force, and is known."""
+"""Layers of settings for a call, laid over each other: the last layer that has a value wins, and is known by name."""
 
 from __future__ import annotations
 
@@ -9,69 +9,64 @@ import msgspec
 
 from tui.config.model import TargetSettings
 from tui.config.strict import SettingsError
+from tui.settings import SETTINGS
 from tui.text.visible import one_line
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """Somebody who says something of a target."""
+    """Settings of one source."""
 
-    said: TargetSettings
-    who: str
-    """With ``{key}``, ``{KEY}`` or ``{flag}`` where the name of the setting belongs."""
+    values: TargetSettings
+    source: str
+    """Name of the source, with ``{key}``, ``{KEY}`` or ``{flag}`` in place of the setting."""
 
-    def values(self) -> dict[str, Any]:
-        """What is said, by key."""
-        every = {key: getattr(self.said, key) for key in TargetSettings.__struct_fields__}
-        return {key: value for key, value in every.items() if value not in (None, {}, ())}
+    def without(self, names: Collection[str]) -> Layer:
+        """The layer without these settings."""
+        return self.only(self.values.keys() - set(names))
 
-    def without(self, keys: Collection[str]) -> Layer:
-        """The same but for these keys."""
-        return self.only(self.values().keys() - set(keys))
+    def only(self, names: Collection[str]) -> Layer:
+        """The layer with these settings alone."""
+        return Layer({name: value for name, value in self.values.items() if name in names}, self.source)
 
-    def only(self, keys: Collection[str]) -> Layer:
-        """These keys of it."""
-        kept = {key: value for key, value in self.values().items() if key in keys}
-        return Layer(TargetSettings(**kept), self.who)
-
-    def called(self, key: str) -> str:
-        """The setting as the user wrote it."""
-        flag = key.removesuffix("_ms").removesuffix("_s").replace("_", "-")
-        return self.who.replace("{key}", key).replace("{KEY}", key.upper()).replace("{flag}", flag)
+    def label(self, name: str) -> str:
+        """The setting as the user wrote it, for a sentence."""
+        flag = SETTINGS[name].flag if name in SETTINGS else ""
+        return self.source.format(key=name, KEY=name.upper(), flag=flag)
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What all layers together say."""
+class MergedSettings(msgspec.Struct, frozen=True):
+    """The settings of all layers together."""
 
-    settings: TargetSettings
-    origins: Mapping[str, str]
-    """By key: what said it, as it is called in a sentence."""
+    values: TargetSettings
+    labels: Mapping[str, str]
+    """By name: the setting as the user wrote it."""
 
-    def values(self) -> dict[str, Any]:
-        """What is said, by key."""
-        return Layer(self.settings, "").values()
+    def get(self, name: str) -> Any:
+        """The value of a setting, its default if no layer has one."""
+        return self.values.get(name, SETTINGS[name].default)
 
-    def who(self, key: str) -> str:
-        """What said it."""
-        return self.origins.get(key, key)
+    def label(self, name: str) -> str:
+        """The setting as the user wrote it, for a sentence."""
+        return self.labels.get(name, name)
 
-    def wrong(self, key: str, sentence: str) -> SettingsError:
-        """A value that cannot be used, to be raised."""
-        value = one_line(str(getattr(self.settings, key)), 200)
-        link = " " if self.who(key).startswith("--") else "="
-        return SettingsError(f"{self.who(key)}{link}{value}: {sentence}")
+    def error(self, name: str, sentence: str) -> SettingsError:
+        """An error about the value of a setting, to be raised."""
+        value = one_line(str(self.get(name)), 200)
+        link = " " if self.label(name).startswith("--") else "="
+        return SettingsError(f"{self.label(name)}{link}{value}: {sentence}")
 
 
-def overlay(layers: Iterable[Layer]) -> Said:
-    """The last that says something wins. Tables are joined, and so are the fields to redact: none may be lost."""
+def overlay(layers: Iterable[Layer]) -> MergedSettings:
+    """Merge the layers, the last one first. Tables are joined, and so are the fields to redact: none may be lost."""
     values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for layer in layers:
-        for key, value in layer.values().items():
-            before = values.get(key)
-            if isinstance(before, dict):
-                value = {**before, **value}
-            elif key == "redact" and before:
-                value = tuple(dict.fromkeys((*before, *value)))
-            values[key] = value
-            origins[key] = layer.called(key)
-    return Said(msgspec.convert(values, TargetSettings), origins)
+        for name, value in layer.values.items():
+            previous = values.get(name)
+            if isinstance(previous, dict):
+                value = {**previous, **value}
+            elif name == "redact" and previous:
+                value = tuple(dict.fromkeys((*previous, *value)))
+            values[name] = value
+            labels[name] = layer.label(name)
+    return MergedSettings(values, labels)

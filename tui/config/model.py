@@ -1,103 +1,94 @@
-"""The settings as the file has them: sections and keys, with their types and defaults."""
+"""The settings file: sections and keys, with their types and defaults."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Meta, Struct
 
+from tui.settings import SETTINGS, Setting
+
 Text = Annotated[str, Meta(min_length=1)]
 Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
-Seconds = Annotated[float, Meta(gt=0, le=600)]
-Word = str | int | float | bool
-"""What TOML may write for an option that is text on the wire."""
-
-MAX_LATENCY_S = 2
-"""A speaker that holds more is of no use in a call."""
-Latency = Literal["auto", "low", "high"] | Annotated[float, Meta(gt=0, le=MAX_LATENCY_S)]
 
 GOOD_MS, SLOW_MS = 800.0, 1500.0
 
 
 class Thresholds(Struct, frozen=True, kw_only=True):
-    """When a response counts as good, slow or bad."""
+    """Limits of good and slow responses."""
 
-    good_ms: Milliseconds = GOOD_MS
-    """Good up to here."""
-    slow_ms: Milliseconds = SLOW_MS
-    """Bad beyond."""
+    good_ms: Annotated[Milliseconds, Meta(description="A response is good up to here.")] = GOOD_MS
+    slow_ms: Annotated[Milliseconds, Meta(description="A response is bad above this.")] = SLOW_MS
 
     def __post_init__(self) -> None:
         if self.slow_ms < self.good_ms:
             raise ValueError(f"slow_ms ({self.slow_ms:g}) has to be at least good_ms ({self.good_ms:g})")
 
     def judge(self, latency_ms: float) -> Literal["good", "slow", "bad"]:
-        """How a response of that latency is."""
+        """Rate a response by its latency."""
         return "good" if latency_ms <= self.good_ms else "slow" if latency_ms <= self.slow_ms else "bad"
 
 
 class ScreenSettings(Struct, frozen=True, kw_only=True):
     """The screen."""
 
-    theme: Text | None = None
-    """The colours to begin with; without it those that were chosen last."""
-    refresh_per_s: Annotated[int, Meta(ge=2, le=60)] | None = None
-    """How often levels are drawn, everything else half as often; without it 16, over SSH 8."""
+    theme: (
+        Annotated[Text, Meta(description="Theme; default: the one chosen last.", examples=["opus-dark"])]
+        | None
+    ) = None
+    refresh_per_s: (
+        Annotated[
+            int,
+            Meta(
+                ge=2,
+                le=60,
+                description="Redraws of level meters per second, twice those of everything else; over SSH 8.",
+                examples=[16],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class SessionsSettings(Struct, frozen=True, kw_only=True):
-    """How sessions are kept on disk, and for how long."""
+    """How sessions are saved, and for how long."""
 
-    folder: Text | None = None
-    """Where; without it in the user's data directory."""
-    save: bool = True
-    audio: bool = True
-    """Whether the tracks, and the audio in messages, are kept too."""
-    redact: tuple[Text, ...] = ()
-    """Names of JSON fields whose values are not kept."""
-    keep_days: Annotated[float, Meta(gt=0, le=36_500)] | None = None
-    """Older ones are deleted when a session ends."""
-    keep_count: Annotated[int, Meta(ge=1)] | None = None
-    """All but the newest so many are deleted when a session ends."""
-
-
-class TargetSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What can be said of a target, by a flag, the environment, a profile; None and empty: nothing is."""
-
-    protocol: Text | None = None
-    token_env: Text | None = None
-    """Name of the variable that holds the token."""
-    headers: dict[Text, str] = {}
-    """Secrets; ``${NAME}`` in a value is what that variable holds."""
-    insecure: bool | None = None
-    cacert: Text | None = None
-    formats: tuple[Text, ...] = ()
-    options: dict[Text, Word] = {}
-    params: dict[Text, Word] = {}
-    tools: Text | None = None
-    input: Text | int | None = None
-    output: Text | int | None = None
-    latency: Latency | None = None
-    block_ms: Annotated[int, Meta(ge=10, le=250)] | None = None
-    echo: Literal["none", "gate", "cancel"] | None = None
-    fade_ms: Annotated[int, Meta(ge=0, le=500)] | None = None
-    barge_in: bool | None = None
-    on_stop: Literal["silence", "close"] | None = None
-    agent_name: Text | None = None
-    caller: Text | None = None
-    connect_timeout_s: Seconds | None = None
-    accept_timeout_s: Seconds | None = None
-    save: bool | Text | None = None
-    """Whether sessions are kept, or the folder in which."""
-    audio: bool | None = None
-    redact: tuple[Text, ...] = ()
+    folder: (
+        Annotated[Text, Meta(description="Default: the user's data directory.", examples=["~/calls"])] | None
+    ) = None
+    save: Annotated[bool, Meta(description="Save every call.")] = True
+    audio: Annotated[bool, Meta(description="Save both audio tracks and the audio in messages.")] = True
+    redact: Annotated[
+        tuple[Text, ...], Meta(description="JSON fields whose values are not saved.", examples=[["ssn"]])
+    ] = ()
+    keep_days: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=36_500,
+                description="Older sessions in this folder are deleted when a call ends.",
+                examples=[30],
+            ),
+        ]
+        | None
+    ) = None
+    keep_count: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="All but the newest are deleted when a call ends; without a limit nothing is deleted.",
+                examples=[100],
+            ),
+        ]
+        | None
+    ) = None
 
 
-class Profile(TargetSettings, frozen=True, kw_only=True, omit_defaults=True):
-    """A target by name."""
-
-    url: Text
-    """``${NAME}`` in it is what that variable holds."""
+TargetSettings = Mapping[str, Any]
+"""The settings of a call that a flag, the environment, a profile or ``[target]`` sets, by name (`tui.settings`)."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -106,8 +97,44 @@ class Settings(Struct, frozen=True, kw_only=True):
     thresholds: Thresholds = Thresholds()
     screen: ScreenSettings = ScreenSettings()
     sessions: SessionsSettings = SessionsSettings()
-    target: TargetSettings = TargetSettings()
-    """What holds for every target unless its profile says otherwise."""
-    profiles: dict[str, Profile] = {}
+    target: dict[str, Any] = {}
+    """Settings of every call, unless a profile overrides them."""
+    profiles: dict[str, dict[str, Any]] = {}
+    """By name; each has a ``url``."""
     keys: dict[str, tuple[str, ...]] = {}
     """Action by id: the keys it is on instead of its own."""
+
+
+def type_of(setting: Setting) -> Any:
+    """The type that the value of a setting of a call is checked against."""
+    if setting.choices:
+        words: Any = Literal.__getitem__(setting.choices)
+        return words if setting.kind is str else words | _number(setting)
+    if setting.kind in (int, float):
+        return _number(setting)
+    return _not_empty(setting.kind)
+
+
+def _number(setting: Setting) -> Any:
+    limits: dict[str, Any] = {"gt": setting.above, "ge": setting.least, "le": setting.most}
+    return Annotated[setting.kind, Meta(**limits)]
+
+
+def _not_empty(kind: Any) -> Any:
+    """The type with every text in it, but for the values of a table, at least one character long."""
+    if kind is str:
+        return Text
+    match get_origin(kind), get_args(kind):
+        case origin, (first, second) if origin is dict:
+            return dict[_not_empty(first), second]  # type: ignore[misc]
+        case origin, (first, _) if origin is tuple:
+            return tuple[_not_empty(first), ...]  # type: ignore[misc]
+        case _, (first, *others):
+            return Union[tuple(map(_not_empty, (first, *others)))]  # noqa: UP007 - of a number of them
+    return kind
+
+
+TARGET_TYPES = {name: type_of(setting) for name, setting in SETTINGS.items()}
+"""Settings of a call by name."""
+PROFILE_TYPES = {"url": Text, **TARGET_TYPES}
+"""Settings of a profile by name; ``${NAME}`` in the URL stands for the value of that variable."""

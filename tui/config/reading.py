@@ -6,21 +6,23 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import msgspec
 from platformdirs import user_config_path
 
 from tui.config.model import (
-    Profile,
+    PROFILE_TYPES,
+    TARGET_TYPES,
     ScreenSettings,
     SessionsSettings,
     Settings,
     TargetSettings,
     Thresholds,
 )
-from tui.config.strict import SettingsError, did_you_mean, quoted, to_struct, to_value
+from tui.config.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 from tui.files import path_of
+from tui.settings import SETTINGS
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
 """Names the file to read instead of the user's own."""
@@ -30,10 +32,13 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "thresholds": Thresholds,
     "screen": ScreenSettings,
     "sessions": SessionsSettings,
-    "target": TargetSettings,
 }
-_PATHS = ("cacert", "tools", "save", "folder")
-"""Relative ones begin where the file is."""
+_PATHS = ("folder", *(name for name, setting in SETTINGS.items() if setting.is_path))
+"""Relative paths start at the folder of the file."""
+_TYPES = {
+    name: {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, kind in _SECTIONS.items()
+}
 _PROFILE_NAME = r"\w[\w.-]*"
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -76,16 +81,12 @@ def read_settings(named: str | None = None) -> SettingsInForce:
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     variables: dict[str, str] = {}
-    sections = {
-        name: _with_environment(getattr(settings, name), name, variables)
-        for name in _SECTIONS
-        if name != "target"
-    }
+    sections = {name: _with_environment(getattr(settings, name), name, variables) for name in _SECTIONS}
     return SettingsInForce(
         settings=msgspec.structs.replace(settings, **sections),
         path=path,
         found=table is not None,
-        environment=_with_environment(TargetSettings(), "target", variables),
+        environment=_from_environment("target", TARGET_TYPES, variables),
         variables=variables,
         written=frozenset(_written(table or {})),
     )
@@ -94,10 +95,10 @@ def read_settings(named: str | None = None) -> SettingsInForce:
 def unknown_variables() -> list[str]:
     """Sentences about variables of the environment that look like settings and are none."""
     known = [FILE_VARIABLE] + [
-        _variable(section, field.name)
-        for section, kind in _SECTIONS.items()
-        for field in msgspec.structs.fields(kind)
-        if field.default_factory is not dict
+        _variable(section, name)
+        for section, types in {**_TYPES, "target": TARGET_TYPES}.items()
+        for name, kind in types.items()
+        if not _is_table(kind)
     ]
     sentences = []
     for name in sorted(set(os.environ) - set(known)):
@@ -105,7 +106,7 @@ def unknown_variables() -> list[str]:
             continue
         section, _, _ = name.removeprefix(f"{_PREFIX}_").partition("_")
         meant = did_you_mean(name, known, 0.9)
-        if section.lower() in _SECTIONS or meant != ".":
+        if section.lower() in (*_SECTIONS, "target") or meant != ".":
             sentences.append(f"${name} is no setting{meant}")
     return sentences
 
@@ -137,7 +138,7 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
 
 
 def _to_settings(table: dict[str, Any], folder: Path) -> Settings:
-    known = (*_SECTIONS, "profiles", "keys")
+    known = (*_SECTIONS, "target", "profiles", "keys")
     for key in table:
         if key not in known:
             raise SettingsError(f"there is no section {quoted(key)}{did_you_mean(key, known)}")
@@ -146,12 +147,15 @@ def _to_settings(table: dict[str, Any], folder: Path) -> Settings:
         for name, kind in _SECTIONS.items()
         if name in table
     }
+    target = to_values(TARGET_TYPES, _at(table.get("target", {}), folder), "[target]")
     profiles = {
-        name: to_struct(Profile, _at(profile, folder), f"[profiles.{_profile_name(name)}]")
+        name: to_values(
+            PROFILE_TYPES, _at(profile, folder), f"[profiles.{_profile_name(name)}]", required=["url"]
+        )
         for name, profile in _table(table, "profiles").items()
     }
     keys = {action: _keys(action, value) for action, value in _table(table, "keys").items()}
-    return Settings(**sections, profiles=profiles, keys=keys)
+    return Settings(**sections, target=target, profiles=profiles, keys=keys)
 
 
 def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
@@ -192,18 +196,28 @@ def _is_path(key: str, value: object) -> bool:
 
 
 def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
-    """A section with what variables say instead; notes which did."""
-    said = {}
-    for field in msgspec.structs.fields(section):
-        variable = _variable(name, field.name)
-        text = os.environ.get(variable)
-        if text and field.default_factory is not dict:
-            said[field.name] = to_value(field.type, text, f"${variable}", text=True)
-            variables[f"{name}.{field.name}"] = variable
+    """A section with the values of variables in place of its own; notes which variables those are."""
+    values = _from_environment(name, _TYPES[name], variables)
     try:
-        return msgspec.structs.replace(section, **said)
+        return msgspec.structs.replace(section, **values)
     except ValueError as error:
         raise SettingsError(f"The environment's {name}: {error}.") from error
+
+
+def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:
+    """The settings of a section that variables set; notes which variables those are."""
+    values = {}
+    for key, kind in types.items():
+        variable = _variable(name, key)
+        text = os.environ.get(variable)
+        if text and not _is_table(kind):
+            values[key] = to_value(kind, text, f"${variable}", text=True)
+            variables[f"{name}.{key}"] = variable
+    return values
+
+
+def _is_table(kind: Any) -> bool:
+    return get_origin(kind) is dict
 
 
 def _written(table: dict[str, Any]) -> set[str]:

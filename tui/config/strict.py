@@ -19,21 +19,27 @@ class SettingsError(ValueError):
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
-    """A table as what it has to be. ``where`` is its heading, for the sentence. Raises `SettingsError`."""
-    if not isinstance(table, Mapping):
-        raise SettingsError(f"{where} should be a table of settings.")
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
-    for key in table:
-        if key not in fields:
-            raise SettingsError(f"{where} has no setting {quoted(key)}{did_you_mean(key, fields)}")
-    for field in fields.values():
-        if field.required and field.name not in table:
-            raise SettingsError(f"{where} needs {field.name}.")
-    values = {key: to_value(fields[key].type, value, f"{where} {key}") for key, value in table.items()}
+    """Convert a table to a struct. ``where`` is its heading, for the sentence. Raises `SettingsError`."""
+    values = to_values({field.name: field.type for field in msgspec.structs.fields(kind)}, table, where)
     try:
         return kind(**values)
     except ValueError as error:
         raise SettingsError(f"{where} {error}.") from error
+
+
+def to_values(
+    kinds: Mapping[str, Any], table: object, where: str, required: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Convert the values of a table, whose ``kinds`` are known by key. Raises `SettingsError`."""
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{where} should be a table of settings.")
+    for key in table:
+        if key not in kinds:
+            raise SettingsError(f"{where} has no setting {quoted(key)}{did_you_mean(key, kinds)}")
+    for key in required:
+        if key not in table:
+            raise SettingsError(f"{where} needs {key}.")
+    return {key: to_value(kinds[key], value, f"{where} {key}") for key, value in table.items()}
 
 
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
@@ -64,7 +70,7 @@ def quoted(word: str) -> str:
 
 def _read_text(kind: Any, value: str) -> object:
     """What a variable's text has to be before it can be converted: lists are written with commas."""
-    wanted = inspect.type_info(kind)
+    wanted = _without_metadata(inspect.type_info(kind))
     if isinstance(wanted, inspect.VarTupleType):
         return [part.strip() for part in value.split(",") if part.strip()]
     kinds = wanted.types if isinstance(wanted, inspect.UnionType) else (wanted,)
@@ -73,8 +79,14 @@ def _read_text(kind: Any, value: str) -> object:
     return value
 
 
+def _without_metadata(wanted: inspect.Type) -> inspect.Type:
+    return wanted.type if isinstance(wanted, inspect.Metadata) else wanted
+
+
 def _words(wanted: inspect.Type) -> str:
     match wanted:
+        case inspect.Metadata():
+            return _words(wanted.type)
         case inspect.UnionType():
             kinds = [_words(each) for each in wanted.types if not isinstance(each, inspect.NoneType)]
             return ", or ".join(kinds)

@@ -10,23 +10,19 @@ from typing import Any
 
 import msgspec
 
-from tui.config.layers import Layer, Said, overlay
-from tui.config.model import TargetSettings, Word
+from tui.config.layers import Layer, MergedSettings, overlay
+from tui.config.model import TargetSettings
 from tui.config.reading import SettingsInForce
 from tui.config.strict import SettingsError, did_you_mean, quoted
 from tui.models.target import Target, TargetError, check_url
 from tui.protocols.registry import is_known
 from tui.protocols.registry import names as protocol_names
 from tui.saving.folders import default_folder
+from tui.settings import AUTO, SETTINGS, Scalar, Scope, names_with
 
-AUTO = "auto"
-SOUND = ("input", "output", "latency", "echo", "fade_ms")
-"""What of a target concerns this machine's sound: a call without a screen has none of it."""
-FOR_EVERYBODY = (*SOUND, "block_ms", "save", "audio", "redact")
-"""What of a target goes for every other, the local agent included."""
-_NO_FLAGS = TargetSettings()
-_RENAMED = {"on_stop": "stop", "audio": "save_audio"}
-_AS_TEXT = ("input", "output", "latency")
+SOUND = names_with(Scope.SOUND)
+FOR_EVERYBODY = names_with(Scope.SOUND, Scope.EVERY_CALL)
+_NO_FLAGS: TargetSettings = {}
 _VARIABLE = r"\$\{(\w+)\}"
 
 
@@ -60,16 +56,16 @@ def make_target(
     Raises `SettingsError`.
     """
     profile = "" if "://" in name else _profile(name, in_force)
-    said = said_of(in_force, profile, flags, ignoring=ignoring)
+    merged = merged_settings(in_force, profile, flags, ignoring=ignoring)
     if profile:
         where = f"{in_force.path}: [profiles.{profile}] url"
-        url = _expanded(in_force.settings.profiles[profile].url, where)
+        url = _expanded(in_force.settings.profiles[profile]["url"], where)
     else:
         url, where = name, ""
-    problem = url_problem(url, said.settings.protocol or AUTO)
+    problem = url_problem(url, merged.get("protocol"))
     if problem:
         raise SettingsError(f"{where}: {problem}" if where else problem)
-    return Target(url=url, title=profile, **_fields(said, in_force))
+    return Target(url=url, title=profile, **_fields(merged, in_force))
 
 
 def address_book(
@@ -80,11 +76,11 @@ def address_book(
     Of the flags, only what concerns everybody goes for later calls: no token or header is sent to somebody else.
     """
     flags = flags or _NO_FLAGS
-    shared = Layer(flags, "").only(FOR_EVERYBODY).said
-    not_for_demo = set(TargetSettings.__struct_fields__) - set(FOR_EVERYBODY)
-    demo = said_of(in_force, "", flags if for_demo else shared, ignoring=not_for_demo)
+    shared = Layer(flags, "").only(FOR_EVERYBODY).values
+    not_for_demo = SETTINGS.keys() - set(FOR_EVERYBODY)
+    demo = merged_settings(in_force, "", flags if for_demo else shared, ignoring=not_for_demo)
     return AddressBook(
-        base=Target(url="", **_fields(said_of(in_force, "", shared), in_force)),
+        base=Target(url="", **_fields(merged_settings(in_force, "", shared), in_force)),
         demo=Target(url="", **_fields(demo, in_force)),
         profiles=_listed(in_force, shared),
     )
@@ -97,32 +93,38 @@ def _listed(in_force: SettingsInForce, flags: TargetSettings) -> list[Listed]:
         try:
             listed.append(Listed(make_target(name, in_force, flags)))
         except SettingsError as error:
-            target = Target(url=profile.url, title=name, protocol=profile.protocol or AUTO)
+            target = Target(url=profile["url"], title=name, protocol=profile.get("protocol", AUTO))
             listed.append(Listed(target, str(error)))
     return listed
 
 
-def said_of(
+def merged_settings(
     in_force: SettingsInForce,
     profile: str = "",
     flags: TargetSettings = _NO_FLAGS,
     *,
     ignoring: Collection[str] = (),
-) -> Said:
-    """What is said of a target, by whom; ``ignoring`` keys that only a flag may set."""
+) -> MergedSettings:
+    """The settings of a call from all their sources; those in ``ignoring`` are taken from flags alone."""
     settings, path = in_force.settings, in_force.path
-    kept = settings.sessions
+    saving = settings.sessions
     layers = [
         Layer(
-            TargetSettings(save=kept.save, audio=kept.audio, redact=kept.redact),
-            f"{path}: [sessions] {{key}}",
+            {"save": saving.save, "audio": saving.audio, "redact": saving.redact}, _in_file(path, "sessions")
         ),
-        Layer(settings.target, f"{path}: [target] {{key}}"),
+        Layer(settings.target, _in_file(path, "target")),
     ]
     if profile:
-        layers.append(Layer(settings.profiles[profile], f"{path}: [profiles.{profile}] {{key}}"))
+        layers.append(
+            Layer(settings.profiles[profile], _in_file(path, f"profiles.{profile}")).without(["url"])
+        )
     layers.append(Layer(in_force.environment, "$OPUSAGENT_TUI_TARGET_{KEY}"))
-    return overlay([*(layer.without(ignoring) for layer in layers), Layer(flags, "--{flag}")])
+    return overlay([*(layer.without(ignoring) for layer in layers), Layer(flags, "{flag}")])
+
+
+def _in_file(path: Path, section: str) -> str:
+    escaped = str(path).replace("{", "{{").replace("}", "}}")
+    return f"{escaped}: [{section}] {{key}}"
 
 
 def _profile(name: str, in_force: SettingsInForce) -> str:
@@ -150,55 +152,54 @@ def url_problem(url: str, protocol: str) -> str:
     return ""
 
 
-def _fields(said: Said, in_force: SettingsInForce) -> dict[str, Any]:
-    """As `Target` has them. Raises `SettingsError`."""
-    _check(said)
-    fields: dict[str, Any] = {"protocol": AUTO, **said.values()}
-    fields["token"] = _token(said)
-    for key in ("options", "params"):
-        fields[key] = {name: _text(value) for name, value in fields.get(key, {}).items()}
+def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]:
+    """The fields of a `Target`. Raises `SettingsError`."""
+    _check(merged)
+    fields = {name: merged.get(name) for name in SETTINGS}
+    for name in ("options", "params"):
+        fields[name] = {key: _text(value) for key, value in fields[name].items()}
     fields["headers"] = {
-        name: _expanded(value, f"{said.who('headers')} {quoted(name)}")
-        for name, value in said.settings.headers.items()
+        key: _expanded(value, f"{merged.label('headers')} {quoted(key)}")
+        for key, value in fields["headers"].items()
     }
-    fields["save"] = _folder(said.settings.save, in_force)
-    for key in _AS_TEXT:
-        if key in fields:
-            fields[key] = str(fields[key])
-    return {_RENAMED.get(key, key): value for key, value in fields.items()}
+    for name in ("input", "output", "latency"):  # numbers in the file may be
+        fields[name] = str(fields[name])
+    return {**fields, "token": _token(merged), "save": _folder(fields["save"], in_force)}
 
 
-def _check(said: Said) -> None:
-    """What only shows when a target is used: names and files that have to exist."""
-    protocol = said.settings.protocol or AUTO
+def _check(merged: MergedSettings) -> None:
+    """Check what can only be checked when a target is used: names and files that have to exist."""
+    protocol = merged.get("protocol")
     if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
-        known = ", ".join((AUTO, *protocol_names()))
-        raise said.wrong("protocol", f"there is no such protocol; known are {known}, or a FILE.py.")
-    for key in ("cacert", "tools"):
-        path = getattr(said.settings, key)
+        known = (AUTO, *protocol_names())
+        raise merged.error(
+            "protocol", f"there is no such protocol; known are {', '.join(known)}, or a FILE.py."
+        )
+    for setting in SETTINGS.values():
+        path = merged.get(setting.name) if setting.must_exist else ""
         if path and not Path(path).is_file():
-            raise said.wrong(key, "there is no such file.")
-    if said.settings.echo == "cancel":
+            raise merged.error(setting.name, "there is no such file.")
+    if merged.get("echo") == "cancel":
         from tui.audio.webrtc import FRAME_MS, missing
 
         if sentence := missing():
-            raise said.wrong("echo", sentence)
-        if (said.settings.block_ms or Target.block_ms) % FRAME_MS:
-            raise said.wrong("block_ms", f"--echo cancel works on blocks of whole {FRAME_MS} ms.")
+            raise merged.error("echo", sentence)
+        if merged.get("block_ms") % FRAME_MS:
+            raise merged.error("block_ms", f"--echo cancel needs blocks of whole {FRAME_MS} ms.")
 
 
-def _token(said: Said) -> str:
-    variable = said.settings.token_env
+def _token(merged: MergedSettings) -> str:
+    variable = merged.get("token_env")
     if not variable:
         return ""
     token = os.environ.get(variable, "")
     if not token:
-        raise said.wrong("token_env", "that variable is not set; export it with the agent's token.")
+        raise merged.error("token_env", "that variable is not set; export it with the agent's token.")
     return token
 
 
-def _folder(save: bool | str | None, in_force: SettingsInForce) -> str:
-    """Where sessions are kept; "" for not at all."""
+def _folder(save: bool | str, in_force: SettingsInForce) -> str:
+    """The folder to save sessions in; "" if they are not saved."""
     if isinstance(save, str):
         return save
     return str(sessions_folder(in_force)) if save else ""
@@ -212,7 +213,7 @@ def sessions_folder(in_force: SettingsInForce) -> Path:
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
     """What a saved session is heard on."""
-    return str(said_of(in_force, "", flags).values().get("output", AUTO))
+    return str(merged_settings(in_force, "", flags).get("output"))
 
 
 def _expanded(text: str, where: str) -> str:
@@ -227,5 +228,5 @@ def _expanded(text: str, where: str) -> str:
     return re.sub(_VARIABLE, value, text)
 
 
-def _text(value: Word) -> str:
+def _text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

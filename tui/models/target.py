@@ -1,4 +1,4 @@
-"""Target: whom to call and how; what a connect command carries."""
+"""Target: the agent to call and how to call it, as a connect command carries it."""
 
 from __future__ import annotations
 
@@ -6,57 +6,48 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from tui.settings import default_of
+
 
 class TargetError(ValueError):
     """A target that cannot be called, as one sentence."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to call, with which protocol, secrets, devices and settings."""
+    """An agent to call, with protocol, secrets, devices and settings. `tui.settings` describes the fields."""
 
     url: str
     protocol: str = "audiocodes"
     title: str = ""
     token: str = ""
     """A secret: never shown, logged or put into an error."""
-    token_env: str = ""
-    """Name of the environment variable the token came from: what may be kept of it."""
+    token_env: str = default_of("token_env")
+    """Name of the environment variable the token came from, which may be saved."""
     headers: dict[str, str] = {}
     """Extra request headers; their values are secrets too."""
-    insecure: bool = False
-    """Accept any TLS certificate."""
-    cacert: str = ""
-    """A PEM file with the authority to trust instead of the system's."""
-    input: str = "auto"
-    """``auto``, a device (index or part of its name), or a WAV file."""
-    output: str = "auto"
-    """``auto``, a device, a WAV file to write, or ``none``."""
-    latency: str = "auto"
-    """Of the playback device: ``auto``, ``low``, ``high``, or seconds."""
-    block_ms: int = 20
-    """What one audio callback carries: 20, or 10."""
-    echo: str = "none"
-    """Against the agent hearing itself: ``none``, ``gate`` (half-duplex), ``cancel`` (an extra)."""
-    fade_ms: int = 0
-    """Fade playback out on a flush instead of cutting it; costs the device's latency."""
-    stop: str = "silence"
-    """What stopping means on the wire: ``silence`` keeps flowing, or ``close`` the user stream."""
+    insecure: bool = default_of("insecure")
+    cacert: str = default_of("cacert")
+    input: str = default_of("input")
+    output: str = default_of("output")
+    latency: str = default_of("latency")
+    """As written: ``auto``, ``low``, ``high``, or seconds."""
+    block_ms: int = default_of("block_ms")
+    echo: str = default_of("echo")
+    fade_ms: int = default_of("fade_ms")
+    on_stop: str = msgspec.field(default=default_of("on_stop"), name="stop")  # the name in saved sessions
     formats: tuple[str, ...] = ()
-    barge_in: bool = True
-    agent_name: str = "opusagent-tui"
-    caller: str = "+15550100"
-    tools: str = ""
-    """A Python file whose functions the agent may call."""
+    barge_in: bool = default_of("barge_in")
+    agent_name: str = default_of("agent_name")
+    caller: str = default_of("caller")
+    tools: str = default_of("tools")
     params: dict[str, str] = {}
     options: dict[str, str] = {}
-    connect_timeout_s: float = 10.0
-    accept_timeout_s: float = 5.0
+    connect_timeout_s: float = default_of("connect_timeout_s")
+    accept_timeout_s: float = default_of("accept_timeout_s")
     save: str = ""
-    """The folder in which the session gets one of its own; empty: it is not saved."""
-    save_audio: bool = True
-    """Whether the two tracks, and the audio in messages, are saved too."""
+    """The folder in which the session gets one of its own; empty if it is not saved."""
+    audio: bool = default_of("audio")
     redact: tuple[str, ...] = ()
-    """Names of JSON fields whose values are not saved."""
 
     @property
     def safe_url(self) -> str:

@@ -95,7 +95,7 @@ def target_without_secrets(target: Target) -> dict[str, Any]:
     kept["url"] = target.safe_url
     kept["token"] = HIDDEN if target.token else ""
     kept["headers"] = dict.fromkeys(target.headers, HIDDEN)
-    for how_to_save in ("save", "save_audio", "redact"):
+    for how_to_save in ("save", "audio", "redact"):
         kept.pop(how_to_save)
     return kept
 

@@ -180,7 +180,7 @@ class SessionWriter:
         """Make the folder of a call to that target in ``target.save``. Raises `SavingError`."""
         redactor = Redactor(secrets_of(target), target.redact)
         folder, files = await asyncio.to_thread(_make, target, redactor, clock_ns())
-        writer = cls(folder, files, redactor, on_problem, save_audio=target.save_audio, clock_ns=clock_ns)
+        writer = cls(folder, files, redactor, on_problem, save_audio=target.audio, clock_ns=clock_ns)
         writer._thread.start()
         return writer
 

@@ -15,9 +15,8 @@ from tui.protocols import detect
 from tui.protocols.base import bearer
 from tui.protocols.registry import names
 from tui.protocols.twilio import twiml
+from tui.settings import AUTO
 from tui.websocket.client import ConnectionFailed, WebSocketClient, tls_context
-
-AUTO = "auto"
 
 
 class DiallingError(ValueError):

@@ -115,7 +115,7 @@ class LiveSession:
             self._caller,
             self._send,
             interrupt=self._agent_audio.interrupt,
-            stop=target.stop,
+            stop=target.on_stop,
         )
         self.functions = FunctionHandler(
             self,

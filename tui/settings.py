@@ -1,0 +1,205 @@
+"""The settings of a call, each in one entry: name, default, range, option and description.
+
+Everything else is derived from these entries: the options of the commands (`tui.cli.options`), the types of values in
+the settings file and the environment (`tui.config.model`), the file that ``config --init`` writes
+(`tui.config.starter`), and the defaults of `tui.models.target.Target`, whose fields have the same names. Only the
+standard library is used, since ``--help`` loads this module.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+AUTO = "auto"
+"""Choose for the user: the protocol, a device, the latency."""
+MAX_LATENCY_S = 2
+"""A speaker that buffers more is of no use in a call."""
+Scalar = str | int | float | bool
+"""What TOML may write for an option that is text on the wire."""
+
+
+class Scope(Enum):
+    """Which calls an option of the command line applies to."""
+
+    TARGET = "target"
+    """The one call it was typed for: no token, header or protocol goes to another agent."""
+    EVERY_CALL = "every call"
+    """Also calls that are chosen later, and those to the local agent."""
+    SOUND = "sound"
+    """As `EVERY_CALL`, for the sound devices of this machine: a headless call has none."""
+
+
+class Setting(NamedTuple):
+    """One setting. The variable is ``OPUSAGENT_TUI_TARGET_`` and the name in capitals."""
+
+    name: str
+    """In the settings file, and as a field of `Target`."""
+    kind: Any
+    """Type of its value in the settings file; a text must not be empty."""
+    default: Any
+    help: str
+    """One sentence, for ``--help`` and for the settings file; ``{protocols}`` stands for the built-in protocols."""
+    flag: str = ""
+    """The option of the command line; empty if there is none."""
+    metavar: str = ""
+    off_help: str = ""
+    """Description of `off_flag` where that is an option of its own."""
+    choices: tuple[str, ...] = ()
+    above: int | None = None
+    """A number must be greater than this."""
+    least: int | None = None
+    most: int | None = None
+    scope: Scope = Scope.TARGET
+    is_path: bool = False
+    """In the settings file, a relative path starts at the folder of that file."""
+    must_exist: bool = False
+    """The path must name a file."""
+    example: str = ""
+    """In TOML, for the settings file, if the default is not instructive."""
+    file_help: str = ""
+    """The description in the settings file, if it differs."""
+
+    @property
+    def off_flag(self) -> str:
+        """The option that turns it off, for a setting that is on by default."""
+        return f"--no-{self.name.replace('_', '-')}" if self.default is True else ""
+
+
+_SETTINGS = (
+    Setting(
+        "protocol", str, AUTO,
+        "{protocols}, one of an installed package, a file of your own,"
+        " or auto (detected from the URL or the first message; the reason is shown).",
+        flag="--protocol", metavar="NAME|FILE.py",
+    ),
+    Setting(
+        "token_env", str, "",
+        "Environment variable that holds the agent's token.",
+        flag="--token-env", metavar="NAME", example='"STAGING_TOKEN"',
+    ),
+    Setting(
+        "headers", dict[str, str], {},
+        "Extra request header.",
+        flag="--header", metavar="'K: V'", example='{"X-Tenant" = "${STAGING_TENANT}"}',
+    ),
+    Setting(
+        "insecure", bool, False,
+        "Accept any TLS certificate.",
+        flag="--insecure",
+    ),
+    Setting(
+        "cacert", str, "",
+        "PEM file with the certificate authority to trust.",
+        flag="--cacert", metavar="FILE", is_path=True, must_exist=True, example='"authority.pem"',
+    ),
+    Setting(
+        "formats", tuple[str, ...], (),
+        "Audio format to offer, by the protocol's name, in order of preference.",
+        flag="--format", metavar="NAME", example='["wav/lpcm16"]',
+    ),
+    Setting(
+        "barge_in", bool, True,
+        "Allow the user to interrupt the agent.",
+        flag="--barge-in",
+    ),
+    Setting(
+        "on_stop", str, "silence",
+        "After Stop: keep sending silence, or close the user stream.",
+        flag="--on-stop", choices=("silence", "close"),
+    ),
+    Setting(
+        "options", dict[str, Scalar], {},
+        "Option of the protocol.",
+        flag="--option", metavar="KEY=VALUE", example='{instructions = "Be brief."}',
+    ),
+    Setting(
+        "params", dict[str, Scalar], {},
+        "Custom parameter of the call (Twilio, ElevenLabs).",
+        flag="--param", metavar="KEY=VALUE", example='{scenario = "smoke"}',
+    ),
+    Setting(
+        "accept_timeout_s", float, 5.0,
+        "Time limit for the agent to accept the session.",
+        flag="--accept-timeout", metavar="S", above=0, most=600,
+    ),
+    Setting(
+        "connect_timeout_s", float, 10.0,
+        "Time limit for opening the websocket, in seconds.",
+        above=0, most=600,
+    ),
+    Setting(
+        "agent_name", str, "opusagent-tui",
+        "Name of the called agent, where the protocol sends one.",
+    ),
+    Setting(
+        "caller", str, "+15550100",
+        "Number of the caller, where the protocol sends one.",
+    ),
+    Setting(
+        "tools", str, "",
+        "Python file with functions that the agent may call (OpenAI Realtime).",
+        flag="--tools", metavar="FILE.py", is_path=True, must_exist=True, example='"tools.py"',
+    ),
+    Setting(
+        "block_ms", int, 20,
+        "Audio block size, which is also the size of each message sent: 20 or 10 ms.",
+        flag="--block", metavar="MS", least=10, most=250, scope=Scope.EVERY_CALL,
+    ),
+    Setting(
+        "input", str | int, AUTO,
+        "Microphone: auto, a device (index or part of its name), a WAV file, or lines (the recorded lines).",
+        flag="--input", metavar="DEVICE|WAV|lines", scope=Scope.SOUND,
+    ),
+    Setting(
+        "output", str | int, AUTO,
+        "Speaker: auto, a device, a WAV file to write, or none.",
+        flag="--output", metavar="DEVICE|WAV|none", scope=Scope.SOUND,
+    ),
+    Setting(
+        "latency", float, AUTO,
+        "Speaker latency. Use 0.1 on a busy machine.",
+        flag="--latency", metavar="auto|low|high|SECONDS", choices=(AUTO, "low", "high"),
+        above=0, most=MAX_LATENCY_S, scope=Scope.SOUND,
+    ),
+    Setting(
+        "echo", str, "none",
+        "Echo handling: mute the microphone while the agent speaks (gate)"
+        " or cancel the echo (cancel; needs the echo extra).",
+        flag="--echo", choices=("none", "gate", "cancel"), scope=Scope.SOUND,
+    ),
+    Setting(
+        "fade_ms", int, 0,
+        "Fade the agent out on a barge-in; audio already buffered by the speaker (--latency) is then heard too.",
+        flag="--fade", metavar="MS", least=0, most=500, scope=Scope.SOUND,
+    ),
+    Setting(
+        "save", bool | str, True,
+        "Folder to save sessions in; default: the user's data directory.",
+        file_help="true, false, or the folder to save sessions in",
+        flag="--save", metavar="DIR", off_help="Don't save the session.", scope=Scope.EVERY_CALL, is_path=True,
+    ),
+    Setting(
+        "audio", bool, True,
+        "Save both audio tracks and the audio in messages.",
+        off_help="Save neither audio tracks nor the audio in messages.",
+        scope=Scope.EVERY_CALL,
+    ),
+    Setting(
+        "redact", tuple[str, ...], (),
+        "JSON field whose value is not saved.",
+        file_help="also not saved, in addition to the fields under [sessions]",
+        flag="--redact", metavar="FIELD", scope=Scope.EVERY_CALL, example='["card"]',
+    ),
+)  # fmt: skip
+SETTINGS = {setting.name: setting for setting in _SETTINGS}
+
+
+def default_of(name: str) -> Any:
+    """The default of a setting."""
+    return SETTINGS[name].default
+
+
+def names_with(*scopes: Scope) -> tuple[str, ...]:
+    """The settings of these scopes."""
+    return tuple(setting.name for setting in _SETTINGS if setting.scope in scopes)
