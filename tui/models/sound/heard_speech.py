@@ -1,53 +1,63 @@
-"""HeardSpeech: the agent's speech, and what else of it is heard, as it leaves the speaker."""
+"""HeardSpeech: level, speech and other sounds of the agent, measured as they leave the speaker."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from tui.audio.levels import LevelMeter
 from tui.audio.pcm import frames_to_ns, is_zero
 from tui.audio.speech import SpeechEdge
 from tui.callbacks import spawn
 from tui.models import events as e
 from tui.models.sound.track_speech import TrackSpeech
 
-_REST_MS = 1_000
-"""Of silence the detector is given, to be sure that speech is over; what follows tells it nothing."""
+_REST_MS = 1_000.0
+"""Silence that the detector gets after a sound, to be sure that speech is over. More would change nothing."""
 _BEFORE_MS = 300
-"""Of silence before a sound, so that the step back to an onset never reaches behind what was left out."""
+"""Silence put before a sound, so that dating an onset back never reaches beyond the silence that was left out."""
 
 
 class HeardSpeech:
-    """Finds the edges of speech and of other sounds in blocks that were heard. On the engine's loop.
+    """Measures blocks that were heard. On the engine's loop.
 
-    The detector is loaded with the first sound; a long silence costs nothing.
+    Edges of speech and of other sounds go to ``emit``; ``on_played`` gets each block as ``(end_ns, pcm, rate)``. The
+    detector is loaded with the first sound, and a long silence costs nothing.
     """
 
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self._speech = TrackSpeech(rate, other_sounds=True)
-        self._loading = False
-        self._silent_ms = float(_REST_MS)
+    def __init__(
+        self, emit: Callable[[e.SpeechEdge], object], on_played: Callable[[int, bytes, int], None]
+    ) -> None:
+        self.meter = LevelMeter()
+        self._emit = emit
+        self._on_played = on_played
+        self._speech: TrackSpeech | None = None
+        self._silent_ms = _REST_MS
 
-    def feed(self, start_ns: int, block: bytes) -> list[e.SpeechEdge]:
-        """The edges that a block brings to light, whose first sample left the speaker at that instant."""
+    def feed(self, start_ns: int, block: bytes, rate: int, now_ns: int) -> None:
+        """Measure a block whose first sample left the speaker at ``start_ns``."""
+        end_ns = start_ns + frames_to_ns(len(block) // 2, rate)
+        self.meter.feed(block, now_ns)
+        self._on_played(end_ns, block, rate)
         silent = is_zero(block)
         if silent and self._silent_ms >= _REST_MS:
-            return []
-        if not self._loading:
-            self._loading = True
+            return
+        if self._speech is None:
+            self._speech = TrackSpeech(rate, other_sounds=True)
             spawn(self._speech.load(), "load speech detector")
-        edges: list[SpeechEdge] = []
         if self._silent_ms >= _REST_MS:
-            edges += self._speech.feed(bytes(2 * (self.rate * _BEFORE_MS // 1000)), start_ns)
-        self._silent_ms = self._silent_ms + len(block) / 2 * 1000 / self.rate if silent else 0.0
-        edges += self._speech.feed(block, start_ns + frames_to_ns(len(block) // 2, self.rate))
-        return _told(edges)
+            self._emit_edges(self._speech.feed(bytes(2 * (rate * _BEFORE_MS // 1000)), start_ns))
+        self._silent_ms = self._silent_ms + len(block) / 2 * 1000 / rate if silent else 0.0
+        self._emit_edges(self._speech.feed(block, end_ns))
 
-    def finish(self) -> list[e.SpeechEdge]:
-        """Nothing more is heard: the end of what was being said, if anything was."""
-        return _told(self._speech.finish())
+    def finish(self) -> None:
+        """Emit the end of the sound that lasts, as nothing more is heard."""
+        if self._speech:
+            self._emit_edges(self._speech.finish())
 
-
-def _told(edges: list[SpeechEdge]) -> list[e.SpeechEdge]:
-    return [
-        e.SpeechEdge(at_ns=edge.at_ns, speaker=e.Party.AGENT, started=edge.started, method=edge.method)
-        for edge in edges
-    ]
+    def _emit_edges(self, edges: list[SpeechEdge]) -> None:
+        for edge in edges:
+            self._emit(
+                e.SpeechEdge(
+                    at_ns=edge.at_ns, speaker=e.Party.AGENT, started=edge.started, method=edge.method
+                )
+            )

@@ -11,8 +11,7 @@ import msgspec
 from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.endpoints import Endpoints, OutputKind
 from tui.audio.formats import AudioFormat
-from tui.audio.levels import LevelMeter, MeterReading
-from tui.audio.pcm import frames_to_ns
+from tui.audio.levels import MeterReading
 from tui.audio.queue import Happening, HappeningKind, PlaybackQueue, PlaybackStats, QueueTail
 from tui.audio.speaker import AgentTrack, Speaker
 from tui.audio.wav import AudioFileError
@@ -63,7 +62,7 @@ class Playback:
         self._emit = emit
         self._clock_ns = clock_ns
         self._on_opened = on_opened
-        self._heard = _Heard(emit, on_played)
+        self._heard = HeardSpeech(emit, on_played)
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._ending: dict[str, e.PlaybackEnded] = {}
@@ -204,7 +203,8 @@ class Playback:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
                 self._take(happening, self.speaker, now_ns)
-            self._heard.listen(self.speaker.take_heard(now_ns), queue.rate, now_ns)
+            for start_ns, block in self.speaker.take_heard(now_ns):
+                self._heard.feed(start_ns, block, queue.rate, now_ns)
             self._arrival_watch.poll(now_ns, queue.playing, self.stats.gap_frames / self.frames_per_ms)
         self._ending = {ended.reply: ended for ended in self._still_ending()}
         for ended in list(self._ending.values()):
@@ -300,33 +300,6 @@ class Playback:
                 self._emit(audio_error(self._clock_ns(), "file", str(error)))
                 speaker.start_clocked(OutputKind.NONE, "", spawn)
         self._on_opened()
-
-
-class _Heard:
-    """Measures what leaves the speaker: its level, and the speech in it."""
-
-    def __init__(
-        self, emit: Callable[[e.SessionEvent], None], on_played: Callable[[int, bytes, int], None]
-    ) -> None:
-        self.meter = LevelMeter()
-        self._emit = emit
-        self._on_played = on_played
-        self._speech: HeardSpeech | None = None
-
-    def listen(self, blocks: list[tuple[int, bytes]], rate: int, now_ns: int) -> None:
-        """Measure blocks that were heard to their end, each with the instant at which it began."""
-        if self._speech is None or self._speech.rate != rate:
-            self._speech = HeardSpeech(rate)
-        for start_ns, block in blocks:
-            self.meter.feed(block, now_ns)
-            self._on_played(start_ns + frames_to_ns(len(block) // 2, rate), block, rate)
-            for edge in self._speech.feed(start_ns, block):
-                self._emit(edge)
-
-    def finish(self) -> None:
-        """Emit the end of what was being said, as nothing more is heard."""
-        for edge in self._speech.finish() if self._speech else []:
-            self._emit(edge)
 
 
 class ArrivalWatch:

@@ -22,19 +22,23 @@ class CutReplies:
     def __init__(self) -> None:
         self.received_ms: dict[str, float] = {}
         """Of each reply whose playback has ended: heard, unheard and late."""
-        self._cut: set[str] = set()
+        self.cut_by: dict[str, int] = {}
+        """Replies that were cut off, and the number of the flush that did it; 0 if it is not known."""
+        self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Fold one event; gives how much more of a reply that was cut off it tells of, in ms."""
+        """Fold one event; returns how many ms more are known to have come of a reply that was cut off."""
         match event:
+            case e.Flushed():
+                self._last_flush = event.number
             case e.PlaybackEnded():
                 self.received_ms[event.reply] = event.heard_ms + event.unheard_ms
                 if event.unheard_ms > 0:
-                    self._cut.add(event.reply)
+                    self.cut_by[event.reply] = self._last_flush
             case e.LossCounted(loss=e.Loss.UNHEARD) if event.reply in self.received_ms and event.count > 0:
-                self._cut.add(event.reply)
+                self.cut_by.setdefault(event.reply, 0)
                 return self._receive(event.reply, event.count)
-            case e.ReplyEnded() if event.reply in self._cut:
+            case e.ReplyEnded() if event.reply in self.cut_by:
                 return self._receive(event.reply, event.received_ms - self.received_ms[event.reply])
             case _:
                 pass
@@ -67,28 +71,20 @@ class BargeInFold:
         self._flush: e.Flushed | None = None
         """The agent stopped itself, and no speech is known that made it."""
         self._cut = CutReplies()
-        self._last_flush = 0
-        """Its event, as in `BargeIn`."""
-        self._cut_by: dict[str, int] = {}
-        """Replies, and the flush that cut them."""
         self._of_flush: dict[int, BargeIn] = {}
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
         """Fold one event; True when there is one barge-in more, or more is known of one."""
         known = len(self.barge_ins)
         more_ms = self._cut.apply(event)
-        if isinstance(event, e.Flushed):
-            self._last_flush = event.number
         self._now_ns = max(self._now_ns, event.at_ns)
         match event:
             case e.PlaybackStarted() if self._began_ns is None or self._ended_ns is not None:
                 self._began_ns, self._ended_ns = event.at_ns, None
             case e.PlaybackEnded():
                 self._ended_ns = None if self._began_ns is None else event.at_ns
-                if event.unheard_ms > 0:
-                    self._cut_by[event.reply] = self._last_flush
             case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
-                self._late(self._cut_by.get(event.reply), more_ms)
+                self._late(self._cut.cut_by[event.reply], more_ms)
             case e.KeysPressed() | e.Transcribed(typed=True):
                 self._unspoken_ns = event.at_ns
             case e.UserSpeech(phase=e.SpeechPhase.STARTED):
@@ -106,7 +102,7 @@ class BargeInFold:
         self._judge(turn)
         return len(self.barge_ins) > known or more_ms > 0
 
-    def _late(self, number: int | None, late_ms: float) -> None:
+    def _late(self, number: int, late_ms: float) -> None:
         """So much more of what a flush cut came after it."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
