@@ -378,7 +378,7 @@ async def test_an_export_that_cannot_be_says_why_and_stays_open(
         screen = s.top()
         assert isinstance(screen, ExportScreen)
         for name, reason in (
-            (str(path), "exists already"),
+            (str(path), "already exists"),
             ("", "Write the name"),
             ("~nobody-of-this-name/x", "cannot be written"),
             (str(tmp_path / "no" / "x.csv"), "cannot be written"),

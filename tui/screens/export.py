@@ -106,7 +106,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             self._tell(f"{'█' * round(self._progress * _BAR_CELLS):<{_BAR_CELLS}} {self._progress:.0%}")
         else:
             self._export = None
-            self.app.notify(one_line(f"{report}: {report.path}", 400), title="Exported", markup=False)
+            self.app.notify(one_line(str(report), 400), title="Exported", markup=False)
             self.dismiss()
 
     @on(Input.Submitted)

@@ -198,7 +198,15 @@ def test_at_the_very_end_it_leaves_out_everything(monkeypatch: pytest.MonkeyPatc
     assert (len(log.events), log.left_out) == (1, 2)
 
 
-def test_what_it_holds_is_estimated_from_what_it_holds() -> None:
+def test_kinds_that_an_agent_invents_count_as_held() -> None:
+    one, many = EventLog(), EventLog()
+    for n in range(1, 500):
+        one.apply(e.MessageLogged(number=n, at_ns=0, direction=RECEIVED, kind="m", summary="x"))
+        many.apply(e.MessageLogged(number=n, at_ns=0, direction=RECEIVED, kind=f"m{n}", summary="x"))
+    assert many.events.held_bytes - one.events.held_bytes > 300 * 498
+
+
+def test_the_bytes_held_are_estimated_with_equal_texts_counted_once() -> None:
     same, different = EventLog(), EventLog()
     for n in range(1, 500):
         same.apply(e.MessageLogged(number=n, at_ns=0, direction=SENT, kind="m", summary="x" * 100))

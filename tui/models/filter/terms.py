@@ -281,7 +281,7 @@ class TranscriptTerm(Flag, frozen=True):
     WORDS = ("transcript",)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        worded = context.log.events.worded
+        worded = context.log.events.worded.positions
         if not among:
             return among
         there = set(worded[bisect_left(worded, among[0]) : bisect_right(worded, among[-1])])

@@ -1,7 +1,7 @@
-"""Export: events as a file of JSON Lines, CSV or text, in slices, whole or not at all.
+"""Exports events to a file of JSON Lines, CSV or text, in slices, completely or not at all.
 
-Lines of JSON hold the events as they are, and can be read back as such. CSV and text are made to be looked at: what
-the agent sent passes `visible`, and nothing of it can be taken for a formula.
+JSON Lines hold the events unchanged and can be read back. CSV and text are made to be looked at: what the agent sent
+passes `visible`, and no spreadsheet takes any of it for a formula.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import csv
 import json
 import tempfile
+from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -27,7 +28,8 @@ from tui.models.log.marks import Marks
 from tui.text.visible import one_line, visible
 
 Selection = Callable[[Sequence[int]], Sequence[int]]
-"""Which of some positions in the log are wanted: `everything`, `marked`, or `EventView.select` for what is shown."""
+"""Returns which of some positions in the log to export: `everything`, `marked`, or `EventView.select` for what is
+shown."""
 
 PROGRESS = "progress"
 COLUMNS = (
@@ -42,7 +44,7 @@ COLUMNS = (
     "marked",
     "note",
 )
-"""Of a CSV file; ``raw`` follows where raw messages are wanted."""
+"""Of a CSV file; ``raw`` follows if raw messages are exported."""
 
 _SLICE = 512
 _LEVELS = {" ": "", "!": "warning", "✗": "error"}
@@ -50,7 +52,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportFormat(StrEnum):
-    """What is written, by the ending of the file."""
+    """The format of the file; values are file name suffixes."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -67,32 +69,120 @@ class ExportReport(msgspec.Struct, frozen=True):
     path: Path
     events: int
     size_bytes: int
-    seconds: float
     missing: int = 0
-    """Messages that should have been in it raw, and were not kept."""
+    """Messages whose raw text was asked for and had not been kept."""
 
     def __str__(self) -> str:
-        events = f"{self.events:,} event" + ("" if self.events == 1 else "s")
-        lack = f"; {self.missing:,} raw messages were not kept" if self.missing else ""
-        return f"{events}, {_bytes(self.size_bytes)}, in {_duration(self.seconds)}{lack}"
+        events = f"{self.events:,} event{'' if self.events == 1 else 's'}"
+        missing = f"; {self.missing:,} raw messages were not kept" if self.missing else ""
+        return f"Wrote {events} ({_bytes(self.size_bytes)}) to {self.path}{missing}"
 
 
 def everything(among: Sequence[int]) -> Sequence[int]:
-    """All events, those without a row too."""
+    """Selects all events, including those without a row."""
     return among
 
 
 def marked(log: EventLog, marks: Marks) -> Selection:
-    """The marked events."""
+    """Selects the marked events."""
     numbers, wanted = log.events.numbers, set(marks.numbers)
     return lambda among: [index for index in among if numbers[index] in wanted]
 
 
-class Export:
-    """One export: call `step` until it gives a report, or `run`. Raises `ExportError`.
+class EventWriter:
+    """Writes events of one log to a file, one at a time. A subclass gives the format."""
 
-    What comes while it runs is not in it. The file appears when it is whole; an export that is not finished leaves
-    none behind once it is cancelled.
+    def __init__(self, file: IO[str], log: EventLog, marks: Marks, raw: RawMessage | None) -> None:
+        self.file, self.log, self.marks, self.raw = file, log, marks, raw
+        self.events = log.events
+        self.missing = 0
+        """Raw messages that had not been kept."""
+
+    def write(self, index: int) -> None:
+        """Write the event at this position of the log."""
+        event, raw = self.events[index], None
+        if self.raw is not None and isinstance(event, MessageLogged):
+            raw = self.raw(event)
+            self.missing += raw is None
+        self.write_event(index, event, raw)
+
+    @abstractmethod
+    def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
+        """Write an event and, if it is there, its raw message."""
+
+
+class JsonWriter(EventWriter):
+    """One JSON object per line: the fields of the event, and the time, mark, note and raw message."""
+
+    def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
+        """Write a line."""
+        extra: dict[str, Any] = {"seconds": round(self.log.seconds(index), 6)}
+        if event.number in self.marks:
+            extra["marked"] = True
+        if note := self.marks.notes.get(event.number):
+            extra["note"] = note
+        if raw is not None:
+            extra |= _as_json(raw)
+        try:
+            line = msgspec.json.encode(event)[:-1] + b"," + msgspec.json.encode(extra)[1:]
+            self.file.write(line.decode() + "\n")
+        except UnicodeEncodeError:  # lone surrogates, which JSON can only hold escaped
+            self.file.write(json.dumps(msgspec.to_builtins(event) | extra) + "\n")
+
+
+class CsvWriter(EventWriter):
+    """A table with `COLUMNS`; the first row names them."""
+
+    def __init__(self, file: IO[str], log: EventLog, marks: Marks, raw: RawMessage | None) -> None:
+        super().__init__(file, log, marks, raw)
+        self._csv = csv.writer(file)
+        self._csv.writerow([*COLUMNS, "raw"] if raw else COLUMNS)
+
+    def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
+        """Write a row."""
+        what, message = describe(event), isinstance(event, MessageLogged)
+        cells = [
+            event.number,
+            f"{self.log.seconds(index):.3f}",
+            event.direction if isinstance(event, MessageLogged) else "own",
+            _LEVELS[what.level],
+            _cell(what.kind),
+            _cell(what.summary),
+            self.events.sizes[index] if message else "",
+            f"{self.events.audio_ms[index]:g}" if message else "",
+            "yes" if event.number in self.marks else "",
+            _cell(self.marks.notes.get(event.number, "")),
+        ]
+        self._csv.writerow(cells if self.raw is None else [*cells, _cell(_as_text(raw))])
+
+
+class TextWriter(EventWriter):
+    """One line per event, as the log shows it; notes and raw messages on lines below."""
+
+    def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
+        """Write a line, and those below it."""
+        what, note = describe(event), self.marks.notes.get(event.number, "")
+        mark = "*" if event.number in self.marks else " "
+        size = str(self.events.sizes[index] or "")
+        head = f"{mark}{event.number:>7} {self.log.seconds(index):+11.3f} {what.arrow} {what.level}"
+        line = f"{head} {one_line(what.kind, 80):<28} {one_line(what.summary)}"
+        self.file.write(f"{line}{f'  [{size} bytes]' if size else ''}\n")
+        for below in filter(None, (note, _as_text(raw))):
+            self.file.write(f"{'':>12}{one_line(below)}\n")
+
+
+_WRITERS: dict[ExportFormat, type[EventWriter]] = {
+    ExportFormat.JSONL: JsonWriter,
+    ExportFormat.CSV: CsvWriter,
+    ExportFormat.TEXT: TextWriter,
+}
+
+
+class Export:
+    """One export: call `step` until it returns a report, or `run`. Raises `ExportError`.
+
+    Events that are appended while it runs are not exported. The file appears when it is complete; a cancelled export
+    leaves no file.
     """
 
     def __init__(
@@ -110,24 +200,13 @@ class Export:
     ) -> None:
         self.callbacks = callbacks or CallbackManager()
         self.path = path
-        self._log, self._selection, self._raw = log, selection, raw
-        self._marks = Marks() if marks is None else marks
-        self._clock, self._began = clock, clock()
-        self._events = log.events
-        self._until, self._at = len(log.events), 0
-        self._count = self._missing = 0
-        self._write = {
-            ExportFormat.JSONL: self._write_json,
-            ExportFormat.CSV: self._write_csv,
-            ExportFormat.TEXT: self._write_text,
-        }[format]
+        self._selection, self._clock = selection, clock
+        self._until, self._at, self._count = len(log.events), 0, 0
         if path.exists() and not overwrite:
-            raise ExportError(f"{path} exists already; give another name, or say that it is to be replaced.")
+            raise ExportError(f"{path} already exists. Choose another name or turn on Overwrite.")
         try:
-            self._file = _open_beside(path)
-            self._csv = csv.writer(self._file)
-            if format is ExportFormat.CSV:
-                self._csv.writerow([*COLUMNS, "raw"] if raw else COLUMNS)
+            file = _open_beside(path)
+            self._writer = _WRITERS[format](file, log, marks or Marks(), raw)
         except OSError as error:
             raise _failure(path, error) from error
 
@@ -136,13 +215,13 @@ class Export:
         return self.callbacks.register_callback(PROGRESS, callback)
 
     def run(self) -> ExportReport:
-        """Write it all."""
+        """Write all events."""
         while (report := self.step(100)) is None:
             pass
         return report
 
     def step(self, budget_ms: float = 8.0) -> ExportReport | None:
-        """Write for about so long, at least one slice; the report when it is done."""
+        """Write for about ``budget_ms``, at least one slice. Returns the report when the export is done."""
         deadline = self._clock() + budget_ms / 1000
         report = None
         try:
@@ -162,73 +241,27 @@ class Export:
         return report
 
     def cancel(self) -> None:
-        """Give up; nothing is left behind."""
-        with contextlib.suppress(OSError):  # a full disk is told of once
-            self._file.close()
-        Path(self._file.name).unlink(missing_ok=True)
+        """Stop, and remove the unfinished file."""
+        file = self._writer.file
+        with contextlib.suppress(OSError):  # a full disk has been reported by the write that failed
+            file.close()
+        Path(file.name).unlink(missing_ok=True)
 
     def _write_slice(self) -> None:
-        if self._log.events is not self._events:
+        if self._writer.log.events is not self._writer.events:
             raise ExportError("A new session began before the export was done; nothing was written.")
         until = min(self._at + _SLICE, self._until)
         for index in self._selection(range(self._at, until)):
-            event = self._events[index]
-            self._write(index, event, self._raw_of(event))
+            self._writer.write(index)
             self._count += 1
         self._at = until
 
     def _finish(self) -> ExportReport:
-        self._file.close()
-        size_bytes = Path(self._file.name).stat().st_size
-        Path(self._file.name).replace(self.path)
-        return ExportReport(self.path, self._count, size_bytes, self._clock() - self._began, self._missing)
-
-    def _raw_of(self, event: SessionEvent) -> bytes | None:
-        if self._raw is None or not isinstance(event, MessageLogged):
-            return None
-        raw = self._raw(event)
-        self._missing += raw is None
-        return raw
-
-    def _write_json(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        extra: dict[str, Any] = {"seconds": round(self._log.seconds(index), 6)}
-        if event.number in self._marks:
-            extra["marked"] = True
-        if note := self._marks.notes.get(event.number):
-            extra["note"] = note
-        if raw is not None:
-            extra |= _as_json(raw)
-        try:
-            line = msgspec.json.encode(event)[:-1] + b"," + msgspec.json.encode(extra)[1:]
-            self._file.write(line.decode() + "\n")
-        except UnicodeEncodeError:  # lone surrogates, which JSON can only hold escaped
-            self._file.write(json.dumps(msgspec.to_builtins(event) | extra) + "\n")
-
-    def _write_csv(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        what, message = describe(event), isinstance(event, MessageLogged)
-        cells = [
-            event.number,
-            f"{self._log.seconds(index):.3f}",
-            event.direction if isinstance(event, MessageLogged) else "own",
-            _LEVELS[what.level],
-            _cell(what.kind),
-            _cell(what.summary),
-            self._events.sizes[index] if message else "",
-            f"{self._events.audio_ms[index]:g}" if message else "",
-            "yes" if event.number in self._marks else "",
-            _cell(self._marks.notes.get(event.number, "")),
-        ]
-        self._csv.writerow(cells if self._raw is None else [*cells, _cell(_as_text(raw))])
-
-    def _write_text(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        what, note = describe(event), self._marks.notes.get(event.number, "")
-        mark = "*" if event.number in self._marks else " "
-        size = str(self._events.sizes[index] or "")
-        head = f"{mark}{event.number:>7} {self._log.seconds(index):+11.3f} {what.arrow} {what.level}"
-        line = f"{head} {one_line(what.kind, 80):<28} {one_line(what.summary)}"
-        self._file.write(f"{line}{f'  [{size} bytes]' if size else ''}\n")
-        for below in filter(None, (note, _as_text(raw))):
-            self._file.write(f"{'':>12}{one_line(below)}\n")
+        file = self._writer.file
+        file.close()
+        size_bytes = Path(file.name).stat().st_size
+        Path(file.name).replace(self.path)
+        return ExportReport(self.path, self._count, size_bytes, self._writer.missing)
 
 
 def _as_json(raw: bytes) -> dict[str, str]:
@@ -243,7 +276,7 @@ def _as_text(raw: bytes | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """What a spreadsheet would take for a formula begins with an apostrophe, which it takes for text."""
+    """Returns the text made visible. An apostrophe before what a spreadsheet would run as a formula makes it text."""
     text = visible(text)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
@@ -256,14 +289,10 @@ def _open_beside(path: Path) -> IO[str]:
 
 def _failure(path: Path, error: OSError) -> ExportError:
     why = error.strerror or str(error)
-    return ExportError(f"{path} cannot be written: {why}. Give another place or name.")
+    return ExportError(f"{path} cannot be written: {why}. Choose another folder or name.")
 
 
 def _bytes(count: int) -> str:
     if count < 1000:
         return f"{count} bytes"
     return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

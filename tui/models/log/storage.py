@@ -1,7 +1,8 @@
-"""Events: what happened in a session as columns of numbers, some 60 bytes an event and its text.
+"""The events of a session as columns of numbers: some 60 bytes per event, and its text.
 
 Nearly all events are messages, and a message is numbers, one of a few kinds, and a line of text that is often
-the same: it is taken apart when it comes and made anew when it is asked for. All other events are kept whole.
+the same. So it is taken apart when it is appended and put together again when it is read. All other events are kept
+whole.
 """
 
 from __future__ import annotations
@@ -34,6 +35,60 @@ class Shape(NamedTuple):
     """False where they restate a message, and have no row."""
 
 
+class Shapes(list[Shape]):
+    """Every shape seen, in the order in which they came; an id is a position in this list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message_ids: dict[tuple[str, Direction, bool], int] = {}
+        """Ids by kind, direction and `known`: found without describing the message first."""
+        self._ids: dict[Shape, int] = {}
+
+    def id_of(self, shape: Shape) -> int:
+        """Returns the id of a shape, a new one if it has not been seen."""
+        shape_id = self._ids.setdefault(shape, len(self))
+        if shape_id == len(self):
+            self.append(shape)
+        return shape_id
+
+    def add_message(self, event: MessageLogged) -> int:
+        """Returns the id of the shape of a message whose key is not in `message_ids` yet."""
+        shape = Shape(event.kind, event.direction, describe(event).level, event.known)
+        shape_id = self.message_ids[event.kind, event.direction, event.known] = self.id_of(shape)
+        return shape_id
+
+
+class Texts(list[str]):
+    """One text per event. Equal texts that follow each other closely are one object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared: dict[str, str] = {}
+        """The texts seen lately: what is found here need not be held a second time."""
+
+    def share(self, text: str) -> str:
+        """Have equal texts that follow use this one."""
+        if len(self.shared) >= _SHARED_TEXTS:
+            self.shared.clear()
+        return self.shared.setdefault(text, text)
+
+
+class Worded:
+    """Finds the received messages that carried the text of what was spoken."""
+
+    def __init__(self) -> None:
+        self.positions = array("I")
+        """Ascending."""
+        self.last_received: int | None = None
+        """The last message received: a `Transcribed` that restates one comes directly after it."""
+
+    def transcribed(self) -> None:
+        """The last message received carried such a text."""
+        if self.last_received is not None:
+            self.positions.append(self.last_received)
+            self.last_received = None
+
+
 class Events(Sequence[SessionEvent]):
     """Append-only. One thread. The columns are there to be read by filters, which run over a million of them."""
 
@@ -44,23 +99,16 @@ class Events(Sequence[SessionEvent]):
         """Positions in `shapes`."""
         self.sizes = array("q")
         self.audio_ms = array("d")
-        self.worded = array("I")
-        """Positions of the received messages that said what was spoken, ascending."""
-        self.texts: list[str] = []
+        self.worded = Worded()
+        self.texts = Texts()
         """The summary of `describe`; empty for what has no row."""
-        self.shapes: list[Shape] = []
-        """Every shape seen, in the order in which they came."""
+        self.shapes = Shapes()
         self.held_bytes = 0
-        """What all of this takes, rows included, by a careful estimate."""
+        """Bytes that all of this takes, rows included: a cautious estimate."""
         self._offsets = array("q")
+        """Of a message: where it is in the session file. Of any other event: its position in `_own`."""
         self._kept_bytes = array("q")
         self._own: list[SessionEvent] = []
-        self._received: int | None = None
-        """Position of the last message received: what it restates comes right behind it."""
-        self._shape_ids: dict[Shape, int] = {}
-        self._message_ids: dict[tuple[str, Direction, bool], int] = {}
-        """The same, without having to describe a message first."""
-        self._shared: dict[str, str] = {}
 
     def append(self, event: SessionEvent) -> None:
         """Add one event."""
@@ -121,24 +169,28 @@ class Events(Sequence[SessionEvent]):
 
     def _append_message(self, event: MessageLogged) -> None:
         if event.direction is Direction.RECEIVED:
-            self._received = len(self) - 1
-        shape_id = self._message_ids.get((event.kind, event.direction, event.known))
+            self.worded.last_received = len(self.numbers) - 1
+        shape_id = self.shapes.message_ids.get((event.kind, event.direction, event.known))
         if shape_id is None:
-            shape = Shape(event.kind, event.direction, describe(event).level, event.known)
-            shape_id = self._message_ids[event.kind, event.direction, event.known] = self._id_of(shape)
+            # An agent can invent kinds without end, so they count; those of our own events are few.
+            shape_id = self.shapes.add_message(event)
+            self.held_bytes += _OWN_BYTES + sys.getsizeof(event.kind)
         self.shape_ids.append(shape_id)
         self.sizes.append(event.size_bytes)
         self.audio_ms.append(event.audio_ms)
         self._kept_bytes.append(event.kept_bytes)
         self._offsets.append(event.offset)
-        self.texts.append(self._shared.get(event.summary) or self._share(event.summary))
+        text = self.texts.shared.get(event.summary)
+        if text is None:
+            text = self.texts.share(event.summary)
+            self.held_bytes += sys.getsizeof(text)
+        self.texts.append(text)
 
     def _append_own(self, event: SessionEvent) -> None:
         what, listed = describe(event), not isinstance(event, UNLISTED)
-        if isinstance(event, Transcribed) and not event.typed and self._received is not None:
-            self.worded.append(self._received)
-            self._received = None
-        self.shape_ids.append(self._id_of(Shape(what.kind, None, what.level, True, listed)))
+        if isinstance(event, Transcribed) and not event.typed:
+            self.worded.transcribed()
+        self.shape_ids.append(self.shapes.id_of(Shape(what.kind, None, what.level, True, listed)))
         self.sizes.append(0)
         self.audio_ms.append(0.0)
         self._kept_bytes.append(0)
@@ -146,18 +198,3 @@ class Events(Sequence[SessionEvent]):
         self._own.append(event)
         self.texts.append(what.summary if listed else "")
         self.held_bytes += _OWN_BYTES + 2 * sys.getsizeof(what.summary)
-
-    def _share(self, text: str) -> str:
-        """One object for equal texts, as long as they follow each other closely."""
-        if len(self._shared) >= _SHARED_TEXTS:
-            self._shared.clear()
-        self.held_bytes += sys.getsizeof(text)
-        return self._shared.setdefault(text, text)
-
-    def _id_of(self, shape: Shape) -> int:
-        shape_id = self._shape_ids.get(shape)
-        if shape_id is None:
-            self._shape_ids[shape] = shape_id = len(self.shapes)
-            self.shapes.append(shape)
-            self.held_bytes += _OWN_BYTES + sys.getsizeof(shape.kind)
-        return shape_id
