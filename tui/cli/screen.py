@@ -1,8 +1,9 @@
-"""The screen with what it needs beside it: an engine process, and the local agent when it is wanted."""
+"""Running the screen, with the processes it needs: an engine, and the local agent if it is called."""
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ DEMO = "demo"
 
 
 class LocalAgent:
-    """The local agent of this run: started when it is first wanted, and again when it has died."""
+    """The local agent of this run: started when it is first called, and again if it has died."""
 
     def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
@@ -33,7 +34,7 @@ class LocalAgent:
 
     def start(self) -> AgentProcess:
         """Start it, without waiting for it. Raises `AgentError`."""
-        # Late, as all that the first picture can do without.
+        # Imported late, like everything that the first picture does not need.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
 
@@ -42,7 +43,7 @@ class LocalAgent:
         return self._process
 
     def target(self) -> Target:
-        """It as a target. Blocks until it listens. Raises `RuntimeError` with a sentence."""
+        """Return it as a target, once it listens; blocks. Raises `RuntimeError` with a sentence."""
         from tui.agent.settings import AgentError
         from tui.protocols.registry import protocol_named
 
@@ -55,9 +56,27 @@ class LocalAgent:
         return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO)
 
     def stop(self) -> None:
-        """Let it say goodbye, and end it."""
+        """Stop it, after it has closed its calls."""
         if self._process is not None:
             self._process.stop()
+
+
+class Engines:
+    """The engine processes of this run: the first, and those started after one has died."""
+
+    def __init__(self) -> None:
+        self.first = EngineHandle()
+        self._all = [self.first]
+
+    def start_another(self) -> EngineHandle:
+        """Start an engine in place of one that has died."""
+        self._all.append(EngineHandle().start())
+        return self._all[-1]
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        for engine in self._all:
+            engine.stop()
 
 
 def run_screen(
@@ -69,14 +88,16 @@ def run_screen(
     start_demo: bool = False,
     trace_callbacks: bool = False,
 ) -> int:
-    """Run the screen until it ends; engine and agent end with it. Raises `SettingsError`.
+    """Run the screen until it ends, and with it the engine and the local agent. Raises `SettingsError`.
 
-    The exit code: how the screen was left, else what came of the last call.
+    Returns the exit code: of how the screen ended, or else of the last call.
     """
-    local = LocalAgent(agent, book.demo)
     collector.hold()
-    engines = [EngineHandle()]
-    try:
+    local, engines = LocalAgent(agent, book.demo), Engines()
+    with ExitStack() as at_end:
+        at_end.callback(local.stop)
+        at_end.callback(engines.stop)
+
         from tui.app import OpusAgentApp, run_app
         from tui.bridge import Bridge
         from tui.protocols.registry import names
@@ -84,70 +105,60 @@ def run_screen(
         from tui.screens.settings import check_screen
 
         check_screen(in_force)
-
-        def new_engine() -> EngineHandle:
-            engines.append(EngineHandle().start())
-            return engines[-1]
-
-        bridge = Bridge(engines[0], time.monotonic_ns)
-        try:
-            app = OpusAgentApp(
-                bridge,
-                target=target,
-                call_demo=start_demo,
-                memory=screen_memory(),
-                settings=in_force.settings,
-                base=book.base,
-                profiles=book.profiles,
-                recent=recent_targets(book.base),
-                protocols=lambda: (AUTO, *names()),
-                start_engine=new_engine,
-                demo=local.target,
-                on_remembered=remember_target,
-                on_painted=engines[0].start,
-                once_up=collector.settle,
-                crash_log=Path(engines[0].log_path),
-                trace_callbacks=trace_callbacks,
-            )
-            return run_app(app, remember_screen) or bridge.state.exit_code
-        finally:
-            bridge.close()
-    finally:
-        for engine in engines:
-            engine.stop()
-        local.stop()
+        bridge = Bridge(engines.first, time.monotonic_ns)
+        at_end.callback(bridge.close)
+        app = OpusAgentApp(
+            bridge,
+            target=target,
+            call_demo=start_demo,
+            memory=screen_memory(),
+            settings=in_force.settings,
+            base=book.base,
+            profiles=book.profiles,
+            recent=recent_targets(book.base),
+            protocols=lambda: (AUTO, *names()),
+            start_engine=engines.start_another,
+            demo=local.target,
+            on_remembered=remember_target,
+            on_painted=engines.first.start,
+            once_up=collector.settle,
+            crash_log=Path(engines.first.log_path),
+            trace_callbacks=trace_callbacks,
+        )
+        return run_app(app, remember_screen) or bridge.state.exit_code
 
 
 def open_screen(path: Path, speed: float | None, output: str, in_force: SettingsInForce) -> int:
-    """Show a saved session until the user leaves. The exit code. Raises `SavedSessionError`, `SettingsError`."""
+    """Show a saved session until the user leaves; returns the exit code.
+
+    Raises `SavedSessionError`, `SettingsError`.
+    """
     collector.hold()
     from tui.saving.reading import open_session
 
-    with open_session(path) as saved:
+    with ExitStack() as at_end:
+        saved = at_end.enter_context(open_session(path))
         sound = EngineHandle()
-        try:
-            from tui.app import OpusAgentApp, run_app
-            from tui.bridge import Bridge
-            from tui.engine.saved_engine import SavedEngine
-            from tui.remembered import remember_screen, screen_memory
-            from tui.screens.settings import check_screen
+        at_end.callback(sound.stop)
 
-            check_screen(in_force)
-            engine = SavedEngine(saved, speed=speed, sound=sound)
-            bridge = Bridge(engine, engine.now_ns)
-            bridge.output = output
-            try:
-                app = OpusAgentApp(
-                    bridge,
-                    memory=screen_memory(),
-                    settings=in_force.settings,
-                    on_painted=sound.start,
-                    once_up=collector.settle,
-                    crash_log=Path(sound.log_path),
-                    replay=engine.playhead,
-                )
-                return run_app(app, remember_screen)
-            finally:
-                bridge.close()
-        finally:
-            sound.stop()
+        from tui.app import OpusAgentApp, run_app
+        from tui.bridge import Bridge
+        from tui.engine.saved_engine import SavedEngine
+        from tui.remembered import remember_screen, screen_memory
+        from tui.screens.settings import check_screen
+
+        check_screen(in_force)
+        engine = SavedEngine(saved, speed=speed, sound=sound)
+        bridge = Bridge(engine, engine.now_ns)
+        at_end.callback(bridge.close)
+        bridge.output = output
+        app = OpusAgentApp(
+            bridge,
+            memory=screen_memory(),
+            settings=in_force.settings,
+            on_painted=sound.start,
+            once_up=collector.settle,
+            crash_log=Path(sound.log_path),
+            replay=engine.playhead,
+        )
+        return run_app(app, remember_screen)
