@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.protocols.messages import ELEVENLABS_FROM_AGENT, ELEVENLABS_FROM_CALLER
 from tests.protocols.shown import frames, rules
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
@@ -412,9 +413,26 @@ class TestTheAgent:
         assert say(agent, "x").known is False
 
 
+def test_every_message_of_the_schema_is_understood() -> None:
+    caller, agent = a_caller(), ElevenLabsAgent(lambda: "id", lambda: "now")
+    caller.opened()
+    for end, messages in ((caller, ELEVENLABS_FROM_AGENT), (agent, ELEVENLABS_FROM_CALLER)):
+        for message in messages:
+            incoming = end.receive(json.dumps(message))
+            assert (incoming.known, incoming.findings) == (True, ())
+
+
+def test_a_flood_of_replies_and_interruptions_leaves_nothing_behind() -> None:
+    caller = a_caller()
+    caller.opened()
+    for number in range(1_000):
+        audio(caller, 2 * number)
+        interruption(caller, 2 * number)
+    assert not caller._unheard
+
+
 def test_the_protocol_value() -> None:
-    assert ELEVENLABS.headers("secret", "wss://x/") == {"xi-api-key": "secret"}
-    assert ELEVENLABS.headers("", "wss://x/") == {}
+    assert (ELEVENLABS.caller, ELEVENLABS.agent) == (ElevenLabsCaller, ElevenLabsAgent)
     assert "?agent_id=ID" in ELEVENLABS.url_notice("wss://api.elevenlabs.io/v1/convai/conversation")
     assert ELEVENLABS.url_notice("wss://api.elevenlabs.io/v1/convai/conversation?agent_id=x") == ""
     assert ELEVENLABS.url_notice("ws://127.0.0.1:4000/v1/convai/conversation") == ""

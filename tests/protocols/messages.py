@@ -1,0 +1,119 @@
+"""Messages of every protocol, as both ends have to understand them, and as a start for what they must survive."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.protocols.both_ends import example
+
+ELEVENLABS_FROM_CALLER: list[dict[str, Any]] = [
+    {"type": "conversation_initiation_client_data", "dynamic_variables": {"name": "Ada"}},
+    {"user_audio_chunk": "AAAAAAAAAAA="},
+    {"type": "pong", "event_id": 4},
+    {"type": "user_message", "text": "hi"},
+    {"type": "user_activity"},
+    {"type": "contextual_update", "text": "x"},
+    {"type": "feedback", "event_id": 3, "score": "like"},
+    {"type": "client_tool_result", "tool_call_id": "t", "result": "r", "is_error": False},
+    {"type": "mcp_tool_approval_result", "tool_call_id": "t", "is_approved": True},
+    {"type": "multimodal_message", "text": {"type": "user_message", "text": "x"}},
+]
+_METADATA = {
+    "conversation_id": "conv_1",
+    "agent_output_audio_format": "pcm_16000",
+    "user_input_audio_format": "pcm_16000",
+}
+ELEVENLABS_FROM_AGENT: list[dict[str, Any]] = [
+    {"type": "conversation_initiation_metadata", "conversation_initiation_metadata_event": _METADATA},
+    {"type": "audio", "audio_event": {"audio_base_64": "AAAAAAAAAAA=", "event_id": 3}},
+    {"type": "user_transcript", "user_transcription_event": {"user_transcript": "a", "event_id": 3}},
+    {
+        "type": "tentative_user_transcript",
+        "tentative_user_transcription_event": {"user_transcript": "a", "event_id": 3},
+    },
+    {"type": "agent_response", "agent_response_event": {"agent_response": "a", "event_id": 3}},
+    {
+        "type": "agent_response_correction",
+        "agent_response_correction_event": {"corrected_agent_response": "a", "event_id": 3},
+    },
+    {"type": "interruption", "interruption_event": {"event_id": 3}},
+    {"type": "ping", "ping_event": {"event_id": 4, "ping_ms": 38}},
+    {"type": "vad_score", "vad_score_event": {"vad_score": 0.5}},
+    {
+        "type": "client_tool_call",
+        "client_tool_call": {"tool_name": "n", "tool_call_id": "t", "parameters": {"a": 1}, "event_id": 5},
+    },
+    {"type": "error", "error_event": {"code": 1008, "message": "m"}},
+]
+
+
+def _short(message: dict[str, Any], place: str, name: str) -> dict[str, Any]:
+    """The same message with four characters of audio."""
+    inner = message.get(place, message) if place else message
+    if name not in inner:
+        return message
+    short = {**inner, name: "AAAA"}
+    return {**message, place: short} if place else short
+
+
+def _more_audiocodes() -> list[dict[str, Any]]:
+    """Returns messages that the example session does not have."""
+    events = [
+        "transfer",
+        "handover",
+        "hangup",
+        "abortPrompts",
+        "sendDtmf",
+        "playUrl",
+        "HANGUP",
+        "noUserInput",
+    ]
+    params = {"transferTarget": "tel:1", "hangupReason": "x", "dtmfDigits": "1"}
+    return [
+        {"type": "session.error", "reason": "no"},
+        {"type": "session.resume", "conversationId": "0d7a2f5e-6a0b-4b51-9f3c-2c1f7e9a4410"},
+        {"type": "connection.validate"},
+        {"type": "connection.validated", "success": True},
+        {"type": "playStream.mark.set", "name": "half"},
+        {"type": "playStream.mark.reached", "name": "half"},
+        {"type": "userStream.speech.recognition", "text": "hello", "confidence": "0.9", "participantId": "x"},
+        {
+            "type": "activities",
+            "activities": [{"type": "message", "text": "hello", "sessionParams": {"bargeIn": True}}],
+        },
+        *(
+            {"type": "activities", "activities": [{"name": name, "activityParams": params}]}
+            for name in events
+        ),
+    ]
+
+
+_TWILIO = [line["message"] for line in example("twilio")]
+_AUDIOCODES = [line["message"] for line in example("audiocodes")]
+_PCM_KINDS = ("ready", "transcript", "interrupt", "end", "error", "ping", "audio", "start", "usage")
+_PCM_MEMBERS = {
+    "text": "hello",
+    "role": "agent",
+    "final": True,
+    "data": "AAAA",
+    "audio": "AAAA",
+    "message": "m",
+    "code": 1,
+    "sample_rate": 16_000,
+    "channels": 1,
+    "encoding": "pcm_s16le",
+}
+MESSAGES: dict[str, list[dict[str, Any]]] = {
+    "audiocodes": [*(_short(m, "", "audioChunk") for m in _AUDIOCODES), *_more_audiocodes()],
+    "twilio": [_short(m, "media", "payload") for m in _TWILIO],
+    "pcm": [{"type": kind, **_PCM_MEMBERS} for kind in _PCM_KINDS],
+    "elevenlabs": ELEVENLABS_FROM_CALLER + ELEVENLABS_FROM_AGENT,
+}
+ACCEPTING = {
+    "audiocodes": '{"type":"session.accepted","mediaFormat":"raw/lpcm16"}',
+    "twilio": json.dumps(_TWILIO[1]),
+    "pcm": '{"type":"ready"}',
+    "elevenlabs": json.dumps(ELEVENLABS_FROM_AGENT[0]),
+}
+"""The message after which either end is in the call."""

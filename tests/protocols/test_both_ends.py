@@ -1,0 +1,322 @@
+"""The two ends of every built-in protocol in conversation, and against messages that nobody should send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.protocols.both_ends import Line, Side
+from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
+from tests.protocols.messages import ACCEPTING, MESSAGES
+from tui.protocols.base import AgentEnd, CallerSettings, TelephonyEventType
+from tui.protocols.json_frames import decode_object
+from tui.protocols.registry import protocol_named
+
+T = TelephonyEventType
+
+
+class Call(Line):
+    """A call whose ends have exchanged their first messages."""
+
+    def __init__(self, name: str, **agent_options: Any) -> None:
+        protocol = protocol_named(name)
+        numbers = iter(range(1, 10_000))
+        caller_settings = CallerSettings(
+            agent_name="bot", params={"scenario": "smoke"} if name != "openai" else {}
+        )
+        self.caller = protocol.caller(caller_settings, lambda: f"id{next(numbers)}", lambda: "now")
+        make_agent: Any = protocol.agent
+        self.agent: AgentEnd = make_agent(lambda: f"id{next(numbers)}", lambda: "now", **agent_options)
+        super().__init__(self.caller, self.agent)
+        self.to_agent(self.caller.opened())
+        self.to_caller(self.agent.opened())
+        self.to_agent(self.caller.start_user_stream())
+
+    def reply(self, name: str, text: str, chunks: Sequence[bytes], *, interrupted: bool = False) -> None:
+        """The agent says something, all of which is played, or is interrupted while it plays."""
+        self.to_caller(self.agent.say_start(name, text))
+        for chunk in chunks:
+            self.to_caller(self.agent.say_audio(name, chunk))
+        stream = self.streams()[-1]
+        if interrupted:
+            self.to_caller(self.agent.speech_started())
+        self.to_caller(self.agent.say_stop(name, interrupted=interrupted))
+        if interrupted:
+            self.to_agent(self.caller.interrupted(stream, heard_ms=5, received_ms=20))
+        marks = [event.text for event in self.heard_by["caller"] if event.type is T.MARK]
+        if marks:
+            self.to_agent(self.caller.mark_reached(marks[-1]))
+        heard_ms = 5 if interrupted else 20
+        self.to_agent(self.caller.playback_finished(stream, heard_ms=heard_ms, received_ms=20))
+
+    def streams(self) -> list[str]:
+        return [event.stream_id for event in self.heard_by["caller"] if event.type is T.PLAY_STREAM_START]
+
+
+CALLS = [
+    ("audiocodes", {}),
+    ("audiocodes", {"play_format": "raw/lpcm16_24"}),
+    ("audiocodes", {"play_format": "raw/mulaw"}),
+    ("twilio", {}),
+    ("openai", {}),
+    ("pcm", {}),
+    ("pcm", {"play_rate": 24_000}),
+    ("elevenlabs", {}),
+    ("elevenlabs", {"media": "ulaw_8000"}),
+]
+_REPLY = [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+_WORDS = [T.SPEECH_HYPOTHESIS, T.SPEECH_RECOGNITION]
+HEARD_BY_CALLER = {
+    "audiocodes": [
+        T.SESSION_ACCEPTED,
+        T.USER_STREAM_STARTED,
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        T.PLAY_STREAM_STOP,
+        T.SPEECH_STARTED,
+        T.SPEECH_HYPOTHESIS,
+        T.SPEECH_STOPPED,
+        T.SPEECH_RECOGNITION,
+        T.SPEECH_COMMITTED,
+        *_REPLY,
+        T.SPEECH_STARTED,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+        T.USER_STREAM_STOPPED,
+        T.HANG_UP,
+    ],
+    "twilio": [
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        T.MARK,
+        *_REPLY,
+        T.MARK,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+    ],
+    "openai": [
+        T.SESSION_ACCEPTED,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        T.PLAY_STREAM_STOP,
+        T.AGENT_TEXT,
+        T.SPEECH_STARTED,
+        T.SPEECH_STOPPED,
+        T.SPEECH_COMMITTED,
+        *_WORDS,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.SPEECH_STARTED,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+        T.AGENT_TEXT,
+    ],
+    "pcm": [
+        T.CONFIG,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        T.PLAY_STREAM_STOP,
+        *_WORDS,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+    ],
+    "elevenlabs": [
+        T.SESSION_ACCEPTED,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        *_WORDS,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+    ],
+}
+"""What the agent's messages mean to the caller, but for USAGE, of which OpenAI's agents send much."""
+HEARD_BY_AGENT = {
+    "audiocodes": [
+        T.SESSION_INITIATE,
+        T.CALL_STARTED,
+        T.USER_STREAM_START,
+        T.PLAY_FINISHED,
+        T.USER_STREAM_CHUNK,
+        T.PLAY_FINISHED,
+        T.DTMF,
+        T.USER_TEXT,
+        T.USER_STREAM_STOP,
+        T.SESSION_END,
+    ],
+    "twilio": [
+        T.SESSION_INITIATE,
+        T.CALL_STARTED,
+        T.MARK_REACHED,
+        T.PLAY_FINISHED,
+        *[T.USER_STREAM_CHUNK] * 4,  # 20 ms each
+        T.MARK_REACHED,
+        T.PLAY_FINISHED,
+        *[T.DTMF] * 2,  # a key each
+        T.SESSION_END,
+    ],
+    "openai": [T.CONFIG, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED],
+    "pcm": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_START, T.USER_STREAM_CHUNK],
+    "elevenlabs": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
+}
+
+
+@pytest.mark.parametrize(("protocol", "agent_options"), CALLS)
+def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
+    protocol: str, agent_options: dict[str, Any]
+) -> None:
+    call = Call(protocol, **agent_options)
+    caller, agent = call.caller, call.agent
+    greeting, question, answer = bytes(range(256)) * 3 + b"!\1", b"\3\4" * 320, b"\5\6" * 80
+    call.reply("greeting", "Good morning.", [greeting[:402], greeting[402:]])
+    call.to_agent(caller.user_audio(question))
+    call.to_caller([*agent.speech_started(), *agent.hypothesis("what"), *agent.speech_stopped()])
+    call.to_caller(agent.recognition("what time", 0.9))
+    call.reply("answer", "Nine.", [answer], interrupted=True)
+    call.to_agent([*caller.dtmf("1#"), *caller.user_text("thanks"), *caller.stop_user_stream()])
+    call.to_caller(agent.hang_up("done"))
+    call.to_agent(caller.hang_up())
+
+    assert call.audio_heard_by("caller") == greeting + answer
+    assert call.audio_heard_by("agent") == question
+    assert len(set(call.streams())) == 2
+    assert [kind for kind in call.types_heard_by("caller") if kind is not T.USAGE] == HEARD_BY_CALLER[
+        protocol
+    ]
+    assert call.types_heard_by("agent") == HEARD_BY_AGENT[protocol]
+
+
+@pytest.mark.parametrize("protocol", ["twilio", "elevenlabs"])
+def test_custom_parameters_reach_the_agent(protocol: str) -> None:
+    begun = [event for event in Call(protocol).heard_by["agent"] if event.type is T.CALL_STARTED]
+    assert [event.params for event in begun] == [{"scenario": "smoke"}]
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+# Samples that are no container and cannot be taken for 32-bit floats; Twilio's end of silence is a finding.
+audio_chunks = (
+    st.binary(min_size=1, max_size=400)
+    .filter(lambda audio: not audio.startswith((b"RIFF", b".snd")) and len(audio) % 4 > 0)
+    .filter(lambda audio: not audio.endswith((b"\x00" * 40, b"\x80" * 40)))
+)
+
+
+@pytest.mark.parametrize(("protocol", "agent_options"), CALLS)
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(st.lists(audio_chunks, min_size=1, max_size=4), texts, texts)
+def test_audio_and_words_arrive_unchanged(
+    protocol: str, agent_options: dict[str, Any], chunks: list[bytes], text: str, name: str
+) -> None:
+    call = Call(protocol, **agent_options)
+    caller, agent = call.caller, call.agent
+    for chunk in chunks:
+        call.to_agent(caller.user_audio(chunk))
+    call.to_caller([*agent.speech_started(), *agent.speech_stopped()])
+    call.to_caller([*agent.hypothesis(text), *agent.recognition(text, 0.5)])
+    call.reply(name, text, chunks)
+    call.to_agent([*caller.user_text(text), *caller.dtmf("12#")])
+
+    said, whole = b"".join(chunks), 160 if protocol == "twilio" else 1
+    assert call.audio_heard_by("agent") == said[: len(said) // whole * whole]
+    chunks_heard = [event for event in call.heard_by["caller"] if event.type is T.PLAY_STREAM_CHUNK]
+    assert [event.audio for event in chunks_heard] == chunks
+    assert {event.format for event in chunks_heard} == {agent.play_format}
+    words: dict[T, Side] = {T.SPEECH_RECOGNITION: "caller", T.USER_TEXT: "agent", T.DTMF: "agent"}
+    for kind, listener in words.items():
+        heard = [event.text for event in call.heard_by[listener] if event.type is kind]
+        due = "12#" if kind is T.DTMF else text
+        assert "".join(heard) == (due if kind in EXPECTED[listener][protocol] else "")
+
+
+EXPECTED: dict[Side, dict[str, list[T]]] = {"caller": HEARD_BY_CALLER, "agent": HEARD_BY_AGENT}
+
+
+def use(call: Call) -> None:
+    """Everything the user, the speaker and the local agent can do, whatever has been received before."""
+    caller, agent = call.caller, call.agent
+    sent = [
+        *caller.start_user_stream(),
+        *caller.user_audio(bytes(320)),
+        *caller.dtmf("1"),
+        *caller.user_text("x"),
+        *caller.mark_reached("half"),
+        *caller.interrupted("reply-1", heard_ms=0, received_ms=1),
+        *caller.playback_finished("play-1", heard_ms=0, received_ms=0),
+        *caller.stop_user_stream(),
+        *agent.speech_started(),
+        *agent.speech_stopped(),
+        *agent.recognition("x", 1),
+        *agent.say_start("a", "x"),
+        *agent.say_audio("a", b"xx"),
+        *agent.say_stop("a", interrupted=True),
+    ]
+    for message in sent:
+        if isinstance(message.frame, str):
+            assert decode_object(message.frame)
+
+
+def names_in(value: object) -> set[str]:
+    match value:
+        case dict():
+            return set(value).union(*map(names_in, value.values()))
+        case list():
+            return set().union(*map(names_in, value))
+        case _:
+            return set()
+
+
+NAMES = {protocol: sorted(names_in(messages) | {"x"}) for protocol, messages in MESSAGES.items()}
+VALUES = {
+    protocol: hostile_values(names, "wav/mulaw", "mp3_44100", "clear", "on")
+    for protocol, names in NAMES.items()
+}
+
+
+@pytest.mark.parametrize("protocol", MESSAGES)
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(data=st.data())
+def test_only_a_protocol_error_escapes_whatever_is_received(protocol: str, data: st.DataObject) -> None:
+    call = Call(protocol)
+    messages = mutated_messages(MESSAGES[protocol], NAMES[protocol], VALUES[protocol])
+    hostile = messages | st.binary(max_size=300)
+    for frame in [ACCEPTING[protocol], *data.draw(st.lists(hostile, min_size=5, max_size=5))]:
+        check_incoming(call.caller.receive, frame)
+        check_incoming(call.agent.receive, frame)
+        use(call)
+
+
+@pytest.mark.parametrize("protocol", MESSAGES)
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_frame_that_is_not_a_message_is_a_protocol_error_or_unknown(
+    protocol: str, data: st.DataObject
+) -> None:
+    kind_member = "event" if protocol == "twilio" else "type"
+    frame = data.draw(no_messages(kind_member, VALUES[protocol]))
+    for end in (Call(protocol).caller, Call(protocol).agent):
+        check_incoming(end.receive, frame)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "headers"),
+    [
+        ("audiocodes", {"Authorization": "Bearer secret"}),
+        ("openai", {"Authorization": "Bearer secret"}),
+        ("pcm", {"Authorization": "Bearer secret"}),
+        ("elevenlabs", {"xi-api-key": "secret"}),
+    ],
+)
+def test_the_header_that_carries_a_token(protocol: str, headers: dict[str, str]) -> None:
+    found = protocol_named(protocol)
+    assert found.headers("secret", "wss://bot.example/") == headers
+    assert found.headers("", "wss://bot.example/") == {}
