@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.failures import ListedReporter
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
 from tui.models.events import ToolChanged
+from tui.protocols.base import CallerSettings, Outgoing, ProtocolError
+from tui.protocols.openai_realtime import OpenAICaller
 
 HARD_LIMIT_S = 10.0
 
 
 class FakeWebSocket:
-    """Keeps what is sent, in order."""
+    """Keeps what is sent, in order. Messages pass through a caller's end, as they do in a session."""
 
     def __init__(self) -> None:
         self.sent: list[Mapping[str, Any]] = []
         self._changed = asyncio.Event()
+        ids = (f"event_{number}" for number in itertools.count(1))
+        self.caller = OpenAICaller(CallerSettings(), lambda: next(ids), lambda: "")
+        for kind in ("session.created", "session.updated"):
+            self.caller.receive(json.dumps({"type": kind, "session": {"type": "realtime"}}))
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        self.sent.append(message)
+        self.put(self.caller.relay(message))
+
+    def put(self, messages: Sequence[Outgoing]) -> None:
+        self.sent += [json.loads(message.frame) for message in messages]
         self._changed.set()
 
     @property
@@ -74,7 +85,10 @@ class Agent:
         self.handler.register_with(self.router)
 
     async def says(self, kind: str, **members: Any) -> None:
-        await self.router.handle_realtime_event({"type": kind, "event_id": "event_1", **members})
+        message = {"type": kind, "event_id": "event_1", **members}
+        with contextlib.suppress(ProtocolError):
+            self.socket.put(self.socket.caller.receive(json.dumps(message)).replies)
+        await self.router.handle_realtime_event(message)
 
     async def starts_response(self, response_id: str = "resp_1") -> None:
         await self.says("response.created", response={"id": response_id, "status": "in_progress"})

@@ -14,8 +14,8 @@ import pytest
 from tests.handlers.realtime_agent import HARD_LIMIT_S, Agent
 from tui.callbacks import Callback, FailureReport, callback_tracing, default_reporter
 from tui.callbacks.testing import MockCallback
-from tui.handlers.function_handler import NAME_LIMIT, TEXT_LIMIT
-from tui.handlers.tools.running import ARGUMENTS_LIMIT, OUTPUT_LIMIT
+from tui.handlers.function_handler import NAME_LIMIT
+from tui.handlers.tools.running import ARGUMENTS_LIMIT, OUTPUT_LIMIT, TEXT_LIMIT
 from tui.models.events import ToolChanged
 
 # -- running functions --
@@ -35,7 +35,8 @@ async def test_a_call_is_run_with_the_argument_dict_and_its_result_sent_as_json(
     function.assert_called_once()
     function.assert_called_with({"day": "monday"})
     item = {"type": "function_call_output", "call_id": "call_1", "output": '{"opens":"09:00"}'}
-    assert agent.socket.sent[0] == {"type": "conversation.item.create", "item": item}
+    assert agent.socket.sent[0]["type"] == "conversation.item.create"
+    assert agent.socket.sent[0]["item"] == item
     assert agent.socket.kinds == ["conversation.item.create", "response.create"]
 
 

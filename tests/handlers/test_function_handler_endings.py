@@ -10,7 +10,7 @@ import pytest
 
 from tests.handlers.realtime_agent import HARD_LIMIT_S, Agent, Gate
 from tui.callbacks.testing import AsyncMockCallback, MockCallback
-from tui.handlers.function_handler import CALLS_LIMIT
+from tui.handlers.tools.running import CALLS_LIMIT
 
 
 async def passed(event: threading.Event) -> None:

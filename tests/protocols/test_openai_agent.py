@@ -476,6 +476,12 @@ class TestTheConversation:
         assert not incoming.known
         assert code(incoming) == "invalid_value"
         assert code(tell(an_agent(), "output_audio_buffer.clear")) == "invalid_value"
+
+    def test_a_long_unknown_type_is_cut_in_the_error(self) -> None:
+        (reply,) = tell(an_agent(), "session." + "x" * 200).replies
+        assert f"'session.{'x' * 51}…'." in body(reply)["error"]["message"]
+
+    def test_an_unreadable_message_is_a_protocol_error(self) -> None:
         with pytest.raises(ProtocolError):
             an_agent().receive("{")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tui.protocols.base import (
     CallerSettings,
     HasInstructions,
     Incoming,
+    Outgoing,
     ProtocolError,
     TelephonyEventType,
     agent_detects_turns,
@@ -215,6 +217,14 @@ class TestTheBeginning:
         incoming = say(caller, "session.updated", session=ga_session(media=media))
         assert rule in rules(incoming)
         assert caller.user_format == AudioFormat(Encoding.PCM16, rate)
+
+    def test_the_finding_names_the_formats_of_both_directions(self) -> None:
+        caller = a_caller(format="audio/pcma", output_format="audio/pcmu")
+        say(caller, "session.created", session=ga_session())
+        (finding,) = say(caller, "session.updated", session=ga_session()).findings
+        assert finding.text == (
+            "The session uses pcm16 24 kHz in and pcm16 24 kHz out; alaw 8 kHz and mulaw 8 kHz were asked for."
+        )
 
     def test_what_comes_before_the_creation_is_found_fault_with_once(self) -> None:
         caller = a_caller()
@@ -566,6 +576,97 @@ class TestBargeIn:
         assert in_session().interrupted("item-9", heard_ms=1, received_ms=2) == []
 
 
+def refuse(caller: OpenAICaller, event_id: str | None) -> Incoming:
+    return error(caller, "conversation_already_has_active_response", event_id)
+
+
+def asked(frames: Sequence[Outgoing]) -> str:
+    """The event id of the one request for an answer among the frames."""
+    [request] = [frame for frame in frames if frame.kind == "response.create"]
+    return str(body(request)["event_id"])
+
+
+OUTPUT = {
+    "type": "conversation.item.create",
+    "item": {"type": "function_call_output", "call_id": "call-1", "output": "1"},
+}
+CREATE = {"type": "response.create"}
+
+
+class TestRequests:
+    """One request for an answer at a time, whoever makes it."""
+
+    def test_a_second_typed_turn_waits_for_the_answer_to_the_first(self) -> None:
+        caller = in_session()
+        assert kinds(caller.user_text("first")) == ["conversation.item.create", "response.create"]
+        assert kinds(caller.user_text("second")) == ["conversation.item.create"]
+        assert kinds(begin(caller).replies) == []
+        assert kinds(done(caller).replies) == ["response.create"]
+        begin(caller, "resp-2")
+        assert kinds(done(caller, response_id="resp-2").replies) == []
+
+    @pytest.mark.parametrize("names_it", [True, False])
+    def test_a_refused_request_is_made_again_when_the_active_response_has_ended(self, names_it: bool) -> None:
+        caller = in_session()
+        request = asked(caller.user_text("first"))
+        begin(caller, "resp-vad")
+        refusal = refuse(caller, request if names_it else None)
+        assert types(refusal) == [], "the program handles it, so it is not an error of the call"
+        assert kinds(refusal) == []
+        assert asked(done(caller, response_id="resp-vad").replies) != request
+
+    def test_a_refusal_that_comes_before_the_response_in_the_way_waits_for_its_end(self) -> None:
+        caller = in_session()
+        request = asked(caller.user_text("first"))
+        assert kinds(refuse(caller, request)) == []
+        assert kinds(begin(caller, "resp-vad")) == []
+        assert kinds(done(caller, response_id="resp-vad").replies) == ["response.create"]
+
+    def test_the_refusal_of_another_message_is_an_error_and_nothing_is_asked_again(self) -> None:
+        caller = in_session()
+        caller.user_text("first")
+        begin(caller)
+        assert types(refuse(caller, "somebody-elses")) == [T.AGENT_ERROR]
+        assert kinds(done(caller).replies) == []
+
+    def test_a_request_refused_for_another_reason_is_an_error_and_not_made_again(self) -> None:
+        caller = in_session()
+        request = asked(caller.user_text("first"))
+        assert types(error(caller, "rate_limit_exceeded", request)) == [T.AGENT_ERROR]
+        begin(caller)
+        assert kinds(done(caller).replies) == []
+        assert kinds(caller.user_text("second")) == ["conversation.item.create", "response.create"]
+
+    def test_a_tool_output_and_a_typed_turn_share_one_request(self) -> None:
+        caller = in_response()
+        assert kinds(caller.relay(OUTPUT)) == ["conversation.item.create"]
+        assert kinds(caller.user_text("hurry")) == ["conversation.item.create", "response.cancel"]
+        assert kinds(done(caller, status="cancelled").replies) == ["response.create"]
+        assert caller.relay(CREATE) == [], "the request in flight covers the output sent before it"
+        begin(caller, "resp-2")
+        assert kinds(done(caller, response_id="resp-2").replies) == []
+
+    def test_a_tool_output_that_follows_a_request_gets_one_of_its_own(self) -> None:
+        caller = in_session()
+        caller.user_text("first")
+        caller.relay(OUTPUT)
+        assert caller.relay(CREATE) == []
+        begin(caller)
+        assert kinds(done(caller).replies) == ["response.create"]
+
+    def test_the_answer_to_a_tool_output_does_not_cancel_what_the_agent_is_saying(self) -> None:
+        caller = in_response()
+        caller.relay(OUTPUT)
+        assert caller.relay(CREATE) == []
+        assert kinds(done(caller).replies) == ["response.create"]
+
+    def test_a_server_that_never_announces_responses_is_asked_again_after_their_end(self) -> None:
+        caller = in_session()
+        caller.user_text("first")
+        caller.user_text("second")
+        assert kinds(done(caller).replies) == ["response.create"]
+
+
 class TestFindings:
     def test_audio_after_done_is_played(self) -> None:
         caller = playing()
@@ -627,6 +728,6 @@ class TestFindings:
             begin(caller, f"resp-{number}")
             delta(caller, f"item-{number}", f"resp-{number}")
             words(caller, "x" * 500)
-        assert len(caller._answers._replies) <= 100
-        assert len(caller._answers._responses) <= 100
-        assert all(len(reply.text) <= 20_000 for reply in caller._answers._replies.values())
+        assert len(caller._responses._replies) <= 100
+        assert len(caller._responses._responses) <= 100
+        assert all(len(reply.text) <= 20_000 for reply in caller._responses._replies.values())

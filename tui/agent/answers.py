@@ -31,7 +31,7 @@ class ToolCall:
     """What to say when its output has come."""
 
 
-Response: TypeAlias = Answer | ToolCall
+AnswerOrCall: TypeAlias = Answer | ToolCall
 
 
 class Answers:
@@ -46,7 +46,7 @@ class Answers:
         play_format = self._agent.play_format
         return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
 
-    def to_turn(self, turn: TurnEnded) -> Response:
+    def to_turn(self, turn: TurnEnded) -> AnswerOrCall:
         """To what was heard."""
         line = turn.match.line if turn.match else None
         answer = line.answer if line else _FALLBACK
@@ -54,7 +54,7 @@ class Answers:
             return Answer(turn.text, turn.pcm, turn.rate)
         return self._to_words(line.text if line else "", answer)
 
-    def to_text(self, text: str) -> Response:
+    def to_text(self, text: str) -> AnswerOrCall:
         """To what was typed."""
         said = text.strip().casefold()
         answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
@@ -72,7 +72,7 @@ class Answers:
         answer = self.prompt(call.prompt if call else _AFTER_TOOL)
         return replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}")
 
-    def _to_words(self, words: str, answer: str) -> Response:
+    def _to_words(self, words: str, answer: str) -> AnswerOrCall:
         offered = self._agent.tools if isinstance(self._agent, RealtimeAgentEnd) else ()
         tool = fitting_tool(offered, words)
         if tool is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from tui.agent.answers import Answers, Response, ToolCall
+from tui.agent.answers import AnswerOrCall, Answers, ToolCall
 from tui.agent.hearing import Ear, Sound, TurnBegan, TurnEnded, Words
 from tui.agent.recogniser import Recogniser
 from tui.agent.settings import AgentSettings
@@ -41,7 +41,7 @@ class Conversation:
         self._mouth = Mouth(agent, settings)
         self._ear: Ear | None = None
         self._greeted = False
-        self._kept: Response | None = None
+        self._kept: AnswerOrCall | None = None
         """What to answer when the caller asks for it."""
         self._called: ToolCall | None = None
         self._leaves_at_ns: int | None = None
@@ -186,7 +186,7 @@ class Conversation:
             return self._greet(now_ns)
         return self._answer(self._answers.prompt("listening"), now_ns)
 
-    def _answer(self, answer: Response, now_ns: int, *, unasked: bool = True) -> list[Outgoing]:
+    def _answer(self, answer: AnswerOrCall, now_ns: int, *, unasked: bool = True) -> list[Outgoing]:
         """Answer at once or, if not ``unasked``, when the caller asks for it."""
         if not unasked:
             self._kept = answer

@@ -49,7 +49,7 @@ def load_prompts() -> None:
         _prompt_pcm(name, _PROMPT_RATE)
 
 
-class Reply:
+class PacedReply:
     """One answer on its way: which frames are due when, and until when it will be heard.
 
     Chunks are due at their place in the reply divided by the pace, counted from its start, so that a late one

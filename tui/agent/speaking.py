@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.agent.replies import Answer, Reply
+from tui.agent.replies import Answer, PacedReply
 from tui.agent.settings import AgentSettings
 from tui.protocols.base import AgentEnd, Outgoing
 
@@ -18,7 +18,7 @@ class Mouth:
     def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
         self._agent = agent
         self._settings = settings
-        self._reply: Reply | None = None
+        self._reply: PacedReply | None = None
         self._begun = 0
         self._heard = 0
 
@@ -39,7 +39,7 @@ class Mouth:
         frames = self.yield_the_word(now_ns)
         self._begun += 1
         starts_ns = now_ns + round(delay_ms * 1e6)
-        self._reply = Reply(f"play-{self._begun}", answer, starts_ns, self._settings)
+        self._reply = PacedReply(f"play-{self._begun}", answer, starts_ns, self._settings)
         return frames + self.due(now_ns)
 
     def due(self, now_ns: int) -> list[Outgoing]:
@@ -53,7 +53,7 @@ class Mouth:
             return []
         return self._agent.say_stop(reply.stream_id, interrupted=True)
 
-    def drop(self) -> Reply | None:
+    def drop(self) -> PacedReply | None:
         """Forget what is being said, which the caller knows; the reply, if the caller was told of one."""
         reply, self._reply = self._reply, None
         if reply and not reply.started:

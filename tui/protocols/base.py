@@ -255,6 +255,15 @@ class HasInstructions(Shape):
 
 
 @runtime_checkable
+class RelaysToolMessages(Shape):
+    """A `CallerEnd` with tools: it decides when the messages of a `FunctionHandler` can be sent."""
+
+    def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
+        """Returns the messages to send now; a request for an answer may have to wait for its turn."""
+        ...
+
+
+@runtime_checkable
 class CanValidate(CallerEnd, Shape):
     """What a `CallerEnd` may be as well: it can ask whether the agent is well, without a call."""
 

@@ -27,7 +27,14 @@ from tui.models.journal import Journal, utc_now
 from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, TelephonyEvent, foreseen_play_format
+from tui.protocols.base import (
+    CallerSettings,
+    Incoming,
+    Outgoing,
+    RelaysToolMessages,
+    TelephonyEvent,
+    foreseen_play_format,
+)
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
 from tui.protocols.registry import BUILT_IN, protocol_named
@@ -352,10 +359,11 @@ class LiveSession:
     # -- what is logged and reported --
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message of the protocol's own, as the `FunctionHandler` makes them."""
-        item = message.get("item")
-        about = f": {item['type']}" if isinstance(item, Mapping) and "type" in item else ""
-        self._send([outgoing(message, f"{message['type']}{about}")])
+        """Send a message of the `FunctionHandler`; the protocol decides when, if it has a say in that."""
+        if isinstance(self._caller, RelaysToolMessages):
+            self._send(self._caller.relay(message))
+        else:
+            self._send([outgoing(message, message["type"])])
 
     def _send(self, messages: Iterable[Outgoing]) -> None:
         self._connection.send(messages)

@@ -1,7 +1,7 @@
-"""What the agent announces of function calls: which call is whole, and when an answer may be asked for.
+"""Bookkeeping of function calls: which call is complete, and when an answer to it is due.
 
-Bookkeeping of OpenAI Realtime events, without input or output of its own. Servers announce a call more than once,
-write null for what they leave out, and after a barge-in announce as done what was cut off in the middle.
+Works on OpenAI Realtime events and does no input or output. Servers announce a call more than once, send null for
+members they leave out, and after a barge-in announce calls as done whose arguments were cut off.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ V = TypeVar("V")
 FUNCTION_CALL = "function_call"
 COMPLETED = "completed"
 INCOMPLETE = "incomplete"
-ACTIVE_RESPONSE = "conversation_already_has_active_response"
 REMEMBERED_CALLS = 1000
-"""Calls that are known to have been announced, so that none runs twice."""
+"""Number of announced calls that are remembered, so that none runs twice."""
 OPEN_LIMIT = 100
-"""Calls whose arguments are arriving, and responses that have not ended; beyond, the oldest is forgotten."""
+"""Most calls with incomplete arguments, and most unfinished responses; beyond, the oldest is forgotten."""
 
 
-class Item(msgspec.Struct, frozen=True):
-    """An item of a response, as far as it matters here."""
+class AnnouncedItem(msgspec.Struct, frozen=True):
+    """The members of a response's item that matter for function calls."""
 
     type: str | None = None
     status: str | None = None
@@ -36,42 +35,34 @@ class Item(msgspec.Struct, frozen=True):
     arguments: str | None = None
 
 
-class Response(msgspec.Struct, frozen=True):
-    """A response, as far as it matters here."""
+class AnnouncedResponse(msgspec.Struct, frozen=True):
+    """The members of a response that matter for function calls."""
 
     id: str | None = None
     status: str | None = None
-    output: list[Item] | None = None
+    output: list[AnnouncedItem] | None = None
 
 
-class Error(msgspec.Struct, frozen=True):
-    """Why something that was asked for was refused."""
-
-    code: str | None = None
-    event_id: str | None = None
-
-
-class Message(msgspec.Struct, frozen=True):
-    """Any of the events that function calls are made of."""
+class Announcement(msgspec.Struct, frozen=True):
+    """Any of the events that announce function calls."""
 
     response_id: str | None = None
     call_id: str | None = None
     name: str | None = None
     delta: str | None = None
     arguments: str | None = None
-    item: Item = Item()
-    response: Response = Response()
-    error: Error = Error()
+    item: AnnouncedItem = AnnouncedItem()
+    response: AnnouncedResponse = AnnouncedResponse()
 
     @classmethod
-    def read(cls, data: Mapping[str, Any]) -> Message:
-        """Take what is needed of a decoded message. Raises `msgspec.ValidationError`."""
+    def read(cls, data: Mapping[str, Any]) -> Announcement:
+        """Returns the members needed from a decoded message. Raises `msgspec.ValidationError`."""
         return msgspec.convert(data, cls)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call that is whole."""
+    """A complete function call."""
 
     call_id: str
     response_id: str
@@ -88,39 +79,39 @@ class _Gathered:
 
 
 class Announcements:
-    """Gathers calls, and hands out each one once, at the first announcement that shows it to be whole."""
+    """Collects calls and returns each of them once, at the first announcement that completes it."""
 
     def __init__(self) -> None:
         self._gathered: dict[str, _Gathered] = {}
         self._handed_out: dict[str, None] = {}
 
-    def item_added(self, message: Message) -> None:
-        """A call begins; its name is known."""
+    def item_added(self, message: Announcement) -> None:
+        """Record the beginning of a call, with its name."""
         item = message.item
         if item.type == FUNCTION_CALL:
             self._gather(item.call_id, message.response_id, item.name)
 
-    def delta(self, message: Message) -> None:
-        """More of the arguments."""
+    def delta(self, message: Announcement) -> None:
+        """Append to the arguments of a call."""
         gathered = self._gather(message.call_id, message.response_id)
         delta = message.delta or ""
-        if gathered.size <= ARGUMENTS_LIMIT:  # what is over the limit by one delta will be refused
+        if gathered.size <= ARGUMENTS_LIMIT:  # one delta over the limit is enough for the call to be refused
             gathered.arguments.append(delta)
             gathered.size += len(delta)
 
-    def arguments_done(self, message: Message) -> Call | None:
-        """All arguments that will come. They may have been cut off: then the item tells what to do."""
+    def arguments_done(self, message: Announcement) -> Call | None:
+        """Returns the call if its arguments are complete. If they were cut off, the item decides."""
         gathered = self._gather(message.call_id, message.response_id, message.name, message.arguments)
         if not gathered.name or not _is_object("".join(gathered.arguments)):
             return None
         return self._hand_out(message.call_id)
 
-    def item_done(self, message: Message) -> Call | None:
-        """An item as it will stay."""
+    def item_done(self, message: Announcement) -> Call | None:
+        """Returns the call that a finished item completes."""
         return self._whole(message.item, message.response_id)
 
-    def response_done(self, message: Message) -> list[Call]:
-        """The end of a response: the calls that nothing else announced."""
+    def response_done(self, message: Announcement) -> list[Call]:
+        """Returns the calls that only the end of their response announced."""
         response = message.response
         items = response.output or [] if response.status in (COMPLETED, None) else []
         calls = [call for item in items if (call := self._whole(item, response.id))]
@@ -131,7 +122,7 @@ class Announcements:
         }
         return calls
 
-    def _whole(self, item: Item, response_id: str | None) -> Call | None:
+    def _whole(self, item: AnnouncedItem, response_id: str | None) -> Call | None:
         if item.type != FUNCTION_CALL or item.status == INCOMPLETE:
             return None
         self._gather(item.call_id, response_id, item.name, item.arguments)
@@ -164,72 +155,50 @@ class _Round:
     """The calls of one response."""
 
     running: int = 0
-    ended: str = ""
-    """The status it ended with."""
+    status: str = ""
+    """The status the response ended with; empty until then."""
 
 
-class Responses:
-    """Knows when an answer has to be asked for.
+class Rounds:
+    """Determines when the agent is to be asked for its answer to function calls.
 
-    That is once for all calls of a response, when the last is answered and the response itself has ended; and
-    not while another response runs, which the user's next words may have begun meanwhile. A response that the
-    user cancelled by speaking wants no answer: those words will get one.
+    That is once for all calls of a response: when the last of them is answered and the response itself has
+    ended. A response that the user cancelled by speaking wants no answer, because that speech will get one.
     """
 
     def __init__(self) -> None:
         self._rounds: dict[str, _Round] = {}
-        self._running: dict[str, None] = {}
-        self._due = False
-        self._requested = 0
-        self._unconfirmed = False
+        self._stopped = False
 
-    def created(self, message: Message) -> None:
-        """A response runs."""
-        self._unconfirmed = False
-        _remember(self._running, message.response.id or "", None, OPEN_LIMIT)
-
-    def ended(self, message: Message) -> None:
-        """A response has ended, whichever way."""
-        response_id = message.response.id or ""
-        self._running.pop(response_id, None)
-        if response_id in self._rounds:
-            self._rounds[response_id].ended = message.response.status or COMPLETED
-            self._settle(response_id)
+    def stop(self) -> None:
+        """Never ask again, because the call is being hung up."""
+        self._stopped = True
 
     def call_begun(self, response_id: str) -> None:
-        """A call of a response is being run."""
+        """Record that a call of a response is being run."""
         _remember(self._rounds, response_id, _Round(), OPEN_LIMIT).running += 1
 
-    def call_answered(self, response_id: str) -> None:
-        """Its output is sent."""
-        if response_id in self._rounds:
-            self._rounds[response_id].running -= 1
-            self._settle(response_id)
+    def call_answered(self, response_id: str) -> bool:
+        """Record that the output of a call was sent; returns whether an answer is due."""
+        if response_id not in self._rounds:
+            return False
+        self._rounds[response_id].running -= 1
+        return self._is_due(response_id)
 
-    def refused(self, message: Message) -> None:
-        """Something was refused; if it was our request because a response was running, it is due again."""
-        if message.error.event_id == self._event_id:
-            self._unconfirmed = False
-            self._due = self._due or message.error.code == ACTIVE_RESPONSE
+    def response_ended(self, message: Announcement) -> bool:
+        """Record the end of a response; returns whether an answer to its calls is due."""
+        response_id = message.response.id or ""
+        if response_id not in self._rounds:
+            return False
+        self._rounds[response_id].status = message.response.status or COMPLETED
+        return self._is_due(response_id)
 
-    def take_request(self) -> dict[str, Any] | None:
-        """The message that asks for an answer, if it is time to send it."""
-        if not self._due or self._running or self._unconfirmed:
-            return None
-        self._due = False
-        self._unconfirmed = True
-        self._requested += 1
-        return {"type": "response.create", "event_id": self._event_id}
-
-    @property
-    def _event_id(self) -> str:
-        return f"function_calls_{self._requested}"
-
-    def _settle(self, response_id: str) -> None:
+    def _is_due(self, response_id: str) -> bool:
         calls = self._rounds[response_id]
-        if calls.ended and not calls.running:
-            del self._rounds[response_id]
-            self._due = self._due or calls.ended in (COMPLETED, INCOMPLETE)
+        if calls.running or not calls.status:
+            return False
+        del self._rounds[response_id]
+        return calls.status in (COMPLETED, INCOMPLETE) and not self._stopped
 
 
 def _required(call_id: str | None) -> str:
@@ -246,7 +215,7 @@ def _is_object(arguments: str) -> bool:
 
 
 def _remember(memory: dict[str, V], key: str, value: V, limit: int) -> V:
-    """What is under ``key``, else ``value`` from now on; the oldest is forgotten beyond the limit."""
+    """Returns the value under ``key``, which is set to ``value`` if it has none; keeps ``limit`` keys."""
     found = memory.setdefault(key, value)
     if len(memory) > limit:
         del memory[next(iter(memory))]

@@ -1,8 +1,8 @@
-"""Calling a tool's function: where it runs, what it is given, what becomes of its result.
+"""Runs the functions of tools.
 
-User code may block, exit or never return, and the loop that calls it carries the audio. So a plain function
-gets a thread of its own. The thread is a daemon: nothing can end a function that does not want to end, but it
-must not keep the program from ending.
+User code may block, exit or never return, and the loop that calls it also carries the audio. A plain function
+therefore runs in a thread of its own. The thread is a daemon, because a function that never returns cannot be
+stopped and must not keep the program from exiting.
 """
 
 from __future__ import annotations
@@ -15,11 +15,30 @@ import inspect
 import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
+from tui.callbacks import (
+    Callback,
+    ErrorReporter,
+    callback_tracing,
+    is_coroutine_callback,
+    maybe_await,
+    spawn,
+)
+from tui.callbacks.errors import error_message
+from tui.callbacks.execution import ISOLATED, is_cancellation
+
 T = TypeVar("T")
+
+EVENT = "function call"
+"""The event name of function calls in reports and statistics."""
+CALLS_LIMIT = 32
+"""Most calls at a time, including those whose thread is still running after the time limit."""
+TEXT_LIMIT = 4000
+"""Longest arguments, result and error in an event; the message in the log has all of it."""
 
 ARGUMENTS_LIMIT = 65_536
 """Longest arguments of a call, in characters of JSON."""
@@ -28,24 +47,33 @@ OUTPUT_LIMIT = 65_536
 
 
 class CallRefused(Exception):
-    """A call that cannot be made as the agent asked for it, in a sentence for the agent.
+    """A call that cannot be made as the agent requested it; its text is sent to the agent.
 
-    The function is not to blame, so it does not count as a failing callback.
+    It does not count as a failing callback, because the function did not cause it.
     """
 
 
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """The result of a call, its JSON for the agent, or its error."""
+
+    result: object = None
+    output: str = ""
+    error: str = ""
+
+
 class DaemonThreads:
-    """Runs functions in threads of their own, for one loop, and counts those nobody waits for any more."""
+    """Runs each function in a thread of its own, for one loop, and counts the threads that outlive their caller."""
 
     def __init__(self, name: str = "tool") -> None:
         self._name = name
         self.running = 0
-        """Threads that have not come back, awaited or not."""
+        """Threads that have not returned, awaited or not."""
         self.late = 0
-        """Threads that came back after their caller had given up; what they brought was dropped."""
+        """Threads that returned after their caller had given up; their results were dropped."""
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Call ``function`` in a thread. Being cancelled ends the waiting, not the thread."""
+        """Call ``function`` in a thread and wait for it. Cancellation ends the wait, not the thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = functools.partial(contextvars.copy_context().run, function, *args)
@@ -53,9 +81,9 @@ class DaemonThreads:
         def work() -> None:
             try:
                 come_back = functools.partial(self._come_back, future, call(), None)
-            except BaseException as error:  # noqa: BLE001 - a thread has nobody else to tell
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
                 come_back = functools.partial(self._come_back, future, None, _as_exception(error))
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the call was over long ago
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so the call has ended
                 loop.call_soon_threadsafe(come_back)
 
         threading.Thread(target=work, name=self._name, daemon=True).start()
@@ -74,24 +102,77 @@ class DaemonThreads:
             future.set_result(result)
 
 
-async def on_side_loop(function: Callable[[], Awaitable[T]]) -> T:
-    """Run a coroutine function on the loop that all of them share in a thread aside, and wait for it here.
+class ToolRunner:
+    """Runs functions within a time limit and a limit of calls at a time, and turns every failure into an outcome.
 
-    One loop for the life of the process, because clients that a tool keeps between calls belong to a loop.
-    Being cancelled cancels it there too.
+    A coroutine function runs on the calling loop; a plain one in a thread, and if it returns an awaitable, that is
+    awaited on the loop. At ``time_limit_s`` a coroutine is cancelled; a thread cannot be: it continues, and its
+    result is dropped and counted.
+    """
+
+    def __init__(self, time_limit_s: float, reporter: ErrorReporter) -> None:
+        self._time_limit_s = time_limit_s
+        self._reporter = reporter
+        self.threads = DaemonThreads()
+        self._running = 0
+
+    async def run(self, name: str, func: Callback, arguments: str | Mapping[str, Any]) -> ToolOutcome:
+        """Call ``func`` with the decoded arguments. Raises only the cancellation of the calling task."""
+        # a task of its own, because a coroutine that ignores its cancellation would hold up the answer
+        work = spawn(self._run(name, func, arguments), f"tool {name}", event=EVENT, reporter=self._reporter)
+        try:
+            done, _ = await asyncio.wait({work}, timeout=self._time_limit_s)
+            if done:
+                return work.result()
+        finally:
+            work.cancel()
+        late = TimeoutError(f"it did not return within {self._time_limit_s:g} s")
+        self._reporter.report(late, callback=name, event=EVENT)
+        return ToolOutcome(error=_sentence(late))
+
+    async def _run(self, name: str, func: Callback, arguments: str | Mapping[str, Any]) -> ToolOutcome:
+        self._running += 1
+        try:
+            if max(self._running - 1, self.threads.running) >= CALLS_LIMIT:
+                raise CallRefused(f"There are {CALLS_LIMIT} function calls running already.")
+            result = await self._call(func, parse_arguments(arguments))
+            # in a thread too: a value without a JSON form is converted by its __str__, which is user code
+            output = within_limit(await self.threads.run(as_json, result))
+        except (*ISOLATED, SystemExit) as error:
+            if is_cancellation(error):
+                raise
+            if not isinstance(error, CallRefused):
+                self._reporter.report(error, callback=name, event=EVENT)
+            return ToolOutcome(error=_sentence(error))
+        finally:
+            self._running -= 1
+        return ToolOutcome(result, output)
+
+    async def _call(self, func: Callback, arguments: dict[str, Any]) -> object:
+        func = callback_tracing.instrument(EVENT, func)
+        if is_coroutine_callback(func):
+            return await maybe_await(func(arguments))
+        return await maybe_await(await self.threads.run(func, arguments))
+
+
+async def on_side_loop(function: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine function on a loop in a separate thread, which all tools share, and wait for it here.
+
+    The loop exists as long as the process, because clients that a tool keeps between calls belong to a loop.
+    Cancellation is passed on to it.
     """
 
     async def contained() -> T:
         try:
             return await function()
-        except SystemExit as error:  # would end the loop for everybody
+        except SystemExit as error:  # it would end the loop that all tools share
             raise _as_exception(error) from error
 
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(contained(), _side_loop()))
 
 
 def parse_arguments(arguments: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The argument dict of a call; no arguments at all are an empty one. Raises `CallRefused`."""
+    """Returns the arguments of a call as a dict, empty if there are none. Raises `CallRefused`."""
     if not isinstance(arguments, str):
         return dict(arguments)
     if len(arguments) > ARGUMENTS_LIMIT:
@@ -105,7 +186,7 @@ def parse_arguments(arguments: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: object) -> str:
-    """A value as JSON; what JSON has no form for becomes its text."""
+    """Returns a value as JSON; values without a JSON form are converted with ``str``."""
     try:
         return msgspec.json.encode(value, enc_hook=str).decode()
     except (TypeError, ValueError, RecursionError):  # strange keys, lone surrogates, cycles
@@ -113,7 +194,7 @@ def as_json(value: object) -> str:
 
 
 def within_limit(output: str) -> str:
-    """The output of a call, unless it is too long to be sent. Raises `CallRefused`."""
+    """Returns the output of a call unchanged. Raises `CallRefused` if it is too long to be sent."""
     if len(output) > OUTPUT_LIMIT:
         raise CallRefused(f"The result is {len(output):,} characters long, the limit is {OUTPUT_LIMIT:,}.")
     return output
@@ -127,9 +208,22 @@ def _side_loop() -> asyncio.AbstractEventLoop:
 
 
 def _as_exception(error: BaseException) -> Exception:
-    """What a future can hold: an exit is no reason to end this program, and a StopIteration ends a coroutine."""
+    """Wrap what must not be raised here: SystemExit would end the program, StopIteration a coroutine."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"it raised {type(error).__name__}: {error}")
     wrapped.__cause__ = error
     return wrapped
+
+
+def _sentence(error: BaseException) -> str:
+    message = cut(error_message(error))
+    if isinstance(error, CallRefused):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def cut(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Returns the text cut to ``limit`` characters, without lone surrogates, which UTF-8 cannot encode."""
+    short = text if len(text) <= limit else text[:limit] + "…"
+    return short.encode(errors="replace").decode()

@@ -4,9 +4,10 @@ The caller's end is an ordinary client, the agent's end a server. Facts are from
 package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime conversations" and
 Microsoft's pages on realtime audio over websockets. Where they are silent:
 
-* Audio for a response that never began, or for a reply that was complete, is played, and found fault with.
-* An error without an ``event_id`` while ``session.update`` is unanswered is taken for its answer.
-* An answer that is asked for while a response is active is asked for again when that has ended.
+* Audio of a response that was never announced, or of a reply that was complete, is played and reported as a finding.
+* An error without an ``event_id`` while ``session.update`` is unanswered is treated as the answer to it.
+* One request for an answer is sent at a time; what is asked for while a response is active, and a request that was
+  refused because of one, is sent when that response has ended.
 """
 
 from __future__ import annotations

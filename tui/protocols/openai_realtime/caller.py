@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import CallerDefaults
 from tui.protocols.json_frames import Members, Message, cut, outgoing
-from tui.protocols.openai_realtime.answers import Answers, Reply, Response
-from tui.protocols.openai_realtime.hypotheses import Hypotheses
 from tui.protocols.openai_realtime.options import Wishes
+from tui.protocols.openai_realtime.partial_transcripts import PartialTranscripts
+from tui.protocols.openai_realtime.responses import ReplyItem, Response, Responses
 from tui.protocols.openai_realtime.wire import (
     FORMATS,
     GA_NAMES,
@@ -46,13 +47,24 @@ _BEFORE_UPDATED = (
 )
 
 
-class _Call(Enum):
+class _Stage(Enum):
     """How far a call has come."""
 
     OPENING = auto()
     CONFIGURING = auto()
     ACTIVE = auto()
     ENDED = auto()
+
+
+@dataclass(slots=True)
+class _UserAudio:
+    """The user's side of the agent's input buffer."""
+
+    format: AudioFormat | None = None
+    """None until the session is agreed."""
+    wanted: bool = False
+    """Whether the user records."""
+    buffered_bytes: int = 0
 
 
 class OpenAICaller(CallerDefaults):
@@ -69,24 +81,20 @@ class OpenAICaller(CallerDefaults):
         self._wishes = Wishes(settings)
         self._new_id = new_id
         self._barge_in = settings.barge_in
-        self._call = _Call.OPENING
+        self._stage = _Stage.OPENING
         self._beta = self._wishes.dialect == "beta"
-        self._instructions = self._wishes.instructions
         self._update_id = ""
         asked_in, asked_out = self._wishes.input_format, self._wishes.output_format
         self._session = Effective(FORMATS[asked_in], FORMATS[asked_out], {})
-        self._user_format: AudioFormat | None = None
-        self._user_wants_stream = False
-        self._buffered_bytes = 0
-        self._answers = Answers()
-        self._answer_due = False
-        self._hypotheses = Hypotheses()
+        self._input = _UserAudio()
+        self._responses = Responses()
+        self._transcripts = PartialTranscripts()
         self._noted: set[str] = set()
 
     @property
     def user_format(self) -> AudioFormat | None:
         """What `user_audio` carries; None until the session is agreed."""
-        return self._user_format
+        return self._input.format
 
     @property
     def play_format(self) -> AudioFormat | None:
@@ -96,8 +104,8 @@ class OpenAICaller(CallerDefaults):
     @property
     def user_stream_open(self) -> bool:
         """Whether the user records, and need not wait for the agent to finish."""
-        may_speak = self._barge_in or not self._answers.playing
-        return self._call is _Call.ACTIVE and self._user_wants_stream and may_speak
+        may_speak = self._barge_in or not self._responses.playing
+        return self._stage is _Stage.ACTIVE and self._input.wanted and may_speak
 
     @property
     def barge_in(self) -> bool:
@@ -113,27 +121,28 @@ class OpenAICaller(CallerDefaults):
 
     def start_user_stream(self) -> list[Outgoing]:
         """The user wants to be heard; there is no message for it."""
-        self._user_wants_stream = True
+        self._input.wanted = True
         return []
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """User audio into the agent's input buffer."""
-        if not (self.user_stream_open and self._user_format and audio):
+        if not (self.user_stream_open and self._input.format and audio):
             return []
-        self._buffered_bytes += len(audio)
-        audio_ms = self._user_format.duration_ms(len(audio))
+        self._input.buffered_bytes += len(audio)
+        audio_ms = self._input.format.duration_ms(len(audio))
         append = {"type": "input_audio_buffer.append", "audio": audio}
         return [outgoing(append, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
         """The user is done: where the agent does not detect turns, this ends one and asks for the answer."""
-        was_wanted, self._user_wants_stream = self._user_wants_stream, False
-        if not was_wanted or self.agent_detects_turns or not self._user_format:
+        was_wanted, self._input.wanted = self._input.wanted, False
+        if not was_wanted or self.agent_detects_turns or not self._input.format:
             return []
-        buffered_ms = self._user_format.duration_ms(self._buffered_bytes)
-        self._buffered_bytes = 0
+        buffered_ms = self._input.format.duration_ms(self._input.buffered_bytes)
+        self._input.buffered_bytes = 0
         if buffered_ms >= MIN_COMMIT_MS:
-            return [self._message("input_audio_buffer.commit", "commit user audio"), *self._ask()]
+            self._responses.item_sent()
+            return [self._message("input_audio_buffer.commit", "commit user audio"), *self._ask_at_once()]
         if not buffered_ms:
             return []
         summary = f"clear user audio: {buffered_ms:.0f} ms are too little for a turn"
@@ -141,36 +150,49 @@ class OpenAICaller(CallerDefaults):
 
     def user_text(self, text: str) -> list[Outgoing]:
         """A typed turn, and the question for an answer."""
-        if self._call is not _Call.ACTIVE or not text:
+        if self._stage is not _Stage.ACTIVE or not text:
             return []
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
-        return [self._message("conversation.item.create", f"message: {text}", item=item), *self._ask()]
+        self._responses.item_sent()
+        create = self._message("conversation.item.create", f"message: {text}", item=item)
+        return [create, *self._ask_at_once()]
+
+    def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
+        """A message of a `FunctionHandler`; a request for an answer is sent when the agent can take one."""
+        kind = message["type"]
+        if kind == "response.create":
+            self._responses.owe()
+            return self._request_answer()
+        self._responses.item_sent()
+        item = message.get("item")
+        about = f": {item['type']}" if isinstance(item, Mapping) and "type" in item else ""
+        return [outgoing({"event_id": self._new_id(), **message}, f"{kind}{about}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
         """What the agent is to do from now on; before the session exists it is kept for its first update."""
-        self._instructions = text
-        if self._call not in (_Call.CONFIGURING, _Call.ACTIVE):
+        self._wishes.instructions = text
+        if self._stage not in (_Stage.CONFIGURING, _Stage.ACTIVE):
             return []
         return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Nothing is sent: the agent takes all for heard that `interrupted` has not taken back."""
-        if reply := self._answers.reply(stream_id):
+        if reply := self._responses.reply(stream_id):
             reply.heard = True
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Cancel the response where the agent goes on with it, and tell how much of the reply was heard."""
-        reply = self._answers.reply(stream_id)
-        if reply is None or self._call is not _Call.ACTIVE:
+        reply = self._responses.reply(stream_id)
+        if reply is None or self._stage is not _Stage.ACTIVE:
             return []
         reply.cut = True
         return [*self._cancel(reply.response), *self._truncate(reply, min(heard_ms, received_ms))]
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
         """Nothing: closing the socket is the end of the session."""
-        self._call = _Call.ENDED
-        self._user_wants_stream = False
+        self._stage = _Stage.ENDED
+        self._input.wanted = False
         return []
 
     # What the agent says.
@@ -183,23 +205,23 @@ class OpenAICaller(CallerDefaults):
         if handler is None:
             return message.incoming(message.unknown())
         self._check_common(message, kind)
-        if self._call is _Call.CONFIGURING and kind not in _BEFORE_UPDATED:
+        if self._stage is _Stage.CONFIGURING and kind not in _BEFORE_UPDATED:
             message.find("session-not-updated", f"{message.kind()} came before the answer to session.update.")
             self._accept(message)
         return message.incoming(handler(self, message))
 
     def _on_session_created(self, message: Message) -> str:
         session = message.inside("session")
-        if self._call is not _Call.OPENING:
+        if self._stage is not _Stage.OPENING:
             message.find("repeated-session-created", "session.created came again; it was ignored.")
             return "session created again"
         if self._wishes.dialect == "auto":
             self._beta = not session.has("type")
         self._session.read(session)
-        self._call = _Call.CONFIGURING
+        self._stage = _Stage.CONFIGURING
         wanted = self._wishes.session(beta=self._beta, in_force=self._session.turn_detection)
-        if self._instructions:
-            wanted["instructions"] = self._instructions
+        if self._wishes.instructions:
+            wanted["instructions"] = self._wishes.instructions
         self._update_id = self._new_id()
         message.replies.append(self._update(wanted, "session settings", self._update_id))
         return " ".join(filter(None, ("session created", session.text("model"), "(beta)" * self._beta)))
@@ -207,7 +229,7 @@ class OpenAICaller(CallerDefaults):
     def _on_session_updated(self, message: Message) -> str:
         session = message.inside("session")
         self._session.read(session)
-        if self._call is _Call.CONFIGURING:
+        if self._stage is _Stage.CONFIGURING:
             self._check_formats(message)
             self._accept(message)
         else:
@@ -221,10 +243,12 @@ class OpenAICaller(CallerDefaults):
         if code == _NOTHING_TO_CANCEL:
             self._nothing_is_active(message)
             return f"nothing to cancel: {text}"
+        if self._responses.refused(ident(error, "event_id"), code):
+            return f"asked too early, will ask again: {text}"
         fatal = code in _FATAL
         # Not every server says which message it answers.
         if (
-            self._call is _Call.CONFIGURING
+            self._stage is _Stage.CONFIGURING
             and not fatal
             and ident(error, "event_id") in ("", self._update_id)
         ):
@@ -242,21 +266,21 @@ class OpenAICaller(CallerDefaults):
             case Type.SPEECH_STOPPED:
                 return f"user speech stopped at {message.number('audio_end_ms') or 0:.0f} ms"
             case _:
-                self._buffered_bytes = 0
+                self._input.buffered_bytes = 0
                 return "user turn committed"
 
     def _on_cleared(self, message: Message) -> str:
-        self._buffered_bytes = 0
+        self._input.buffered_bytes = 0
         return "user audio cleared"
 
     def _on_hypothesis(self, message: Message) -> str:
         delta = message.text("delta")
-        text = self._hypotheses.add(ident(message, "item_id", required=True), delta)
+        text = self._transcripts.add(ident(message, "item_id", required=True), delta)
         message.event(Type.SPEECH_HYPOTHESIS, text=text)
         return f"hypothesis: {delta}"
 
     def _on_recognition(self, message: Message) -> str:
-        self._hypotheses.end(ident(message, "item_id", required=True))
+        self._transcripts.end(ident(message, "item_id", required=True))
         text = message.text("transcript", required=True)
         message.event(Type.SPEECH_RECOGNITION, text=text)
         if message.has("usage"):
@@ -264,40 +288,40 @@ class OpenAICaller(CallerDefaults):
         return f"recognition: {text}"
 
     def _on_recognition_failed(self, message: Message) -> str:
-        self._hypotheses.end(ident(message, "item_id", required=True))
+        self._transcripts.end(ident(message, "item_id", required=True))
         self._tell_error(message, message.inside("error"), "transcription_failed")
         return "transcription failed"
 
     def _on_response_created(self, message: Message) -> str:
         response = message.inside("response")
         in_conversation = response.has("conversation_id")
-        if in_conversation and self._answers.active:
+        if in_conversation and self._responses.active:
             text = "A response began while another was active in the same conversation."
             message.find("overlapping-responses", text)
         media = output_format(response) or self._session.output_format
-        self._answers.begin(ident(response, "id", required=True), media)
+        self._responses.begin(ident(response, "id", required=True), media)
         return "response begins"
 
     def _on_audio_delta(self, message: Message) -> str:
-        return self._answers.play(message, self._session.output_format)
+        return self._responses.play(message, self._session.output_format)
 
     def _on_audio_done(self, message: Message) -> str:
-        reply = self._answers.reply(ident(message, "item_id", required=True))
+        reply = self._responses.reply(ident(message, "item_id", required=True))
         if reply is None or reply.done:
             return "agent audio complete again" if reply else "agent audio complete, but none came"
-        self._answers.stop(message, reply)
+        self._responses.stop(message, reply)
         return "agent audio complete"
 
     def _on_text_delta(self, message: Message) -> str:
         reply, delta = (
-            self._answers.reply_for(message, self._session.output_format),
+            self._responses.reply_for(message, self._session.output_format),
             message.text("delta", required=True),
         )
         message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=reply.add_text(delta), final=False)
         return f"agent: {delta}"
 
     def _on_text_done(self, message: Message) -> str:
-        reply = self._answers.reply_for(message, self._session.output_format)
+        reply = self._responses.reply_for(message, self._session.output_format)
         text = message.text("transcript") or message.text("text") or reply.text
         reply.text, reply.text_final = "", True
         message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=text)
@@ -306,16 +330,16 @@ class OpenAICaller(CallerDefaults):
     def _on_response_done(self, message: Message) -> str:
         body = message.inside("response")
         status = body.text("status", required=True)
-        response = self._answers.response(ident(body, "id", required=True))
-        if response is None or not response.active:
+        response_id = ident(body, "id", required=True)
+        response = self._responses.response(response_id)
+        if not self._responses.end(response):
             message.find("done-without-response", "response.done is for no response that was active.")
         if response:
-            response.active = False
             self._finish(message, response, status)
         if body.has("usage"):
             message.event(Type.USAGE, text="response", params=body.inside("usage").body)
         reason = self._tell_outcome(message, body, status)
-        self._ask_if_due(message)
+        message.replies += self._request_answer()
         return " ".join(filter(None, ("response", status, reason)))
 
     def _on_rate_limits(self, message: Message) -> str:
@@ -330,10 +354,10 @@ class OpenAICaller(CallerDefaults):
     # Responses and replies.
 
     def _finish(self, message: Message, response: Response, status: str) -> None:
-        for reply in self._answers.replies_of(response):
+        for reply in self._responses.replies_of(response):
             if reply.started and not reply.done and status == "completed":
                 message.find("audio-not-done", f"No audio.done came for {cut(reply.item_id, 60)}.")
-            self._answers.stop(message, reply, reason=status)
+            self._responses.stop(message, reply, reason=status)
             if not reply.text_final:
                 reply.text_final = True
                 message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=reply.text)
@@ -341,8 +365,8 @@ class OpenAICaller(CallerDefaults):
                 message.replies += self._truncate(reply, 0.0)
 
     def _yield_to_user(self, message: Message) -> None:
-        replies = [reply for reply in self._answers.playing if not reply.cut]
-        responses = [response for response in self._answers.active if not response.cut]
+        replies = [reply for reply in self._responses.playing if not reply.cut]
+        responses = [response for response in self._responses.active if not response.cut]
         if not self._barge_in or not (replies or responses):
             return
         for response in responses:
@@ -359,7 +383,7 @@ class OpenAICaller(CallerDefaults):
         named = {"response_id": response.response_id} if response.response_id else {}
         return [self._message("response.cancel", "cancel response", **named)]
 
-    def _truncate(self, reply: Reply, heard_ms: float) -> list[Outgoing]:
+    def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
         """More than was received is an error there, so the playback's own figures are not enough."""
         if reply.truncated:
             return []
@@ -386,32 +410,30 @@ class OpenAICaller(CallerDefaults):
 
     # Asking for answers.
 
-    def _ask(self) -> list[Outgoing]:
-        """Ask now; while another response is active that would be refused, so it waits for its end."""
-        if not self._answers.active:
-            return [self._message("response.create", "ask for an answer")]
-        self._answer_due = True
-        active = self._answers.active if self._barge_in else []
-        return [frame for response in active for frame in self._cancel(response)]
+    def _ask_at_once(self) -> list[Outgoing]:
+        """Ask for an answer to a turn of the user, who may interrupt what the agent is saying by it."""
+        self._responses.owe()
+        active = self._responses.active if self._barge_in else []
+        return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
 
-    def _ask_if_due(self, message: Message) -> None:
-        if self._answer_due and not self._answers.active and self._call is _Call.ACTIVE:
-            self._answer_due = False
-            message.replies += self._ask()
+    def _request_answer(self) -> list[Outgoing]:
+        if self._stage is not _Stage.ACTIVE or not (event_id := self._responses.take_request(self._new_id)):
+            return []
+        return [outgoing({"type": "response.create", "event_id": event_id}, "ask for an answer")]
 
     def _nothing_is_active(self, message: Message) -> None:
-        for response in self._answers.active:
+        for response in self._responses.active:
             response.active = not response.cut
-        self._ask_if_due(message)
+        message.replies += self._request_answer()
 
     # The session.
 
     def _accept(self, message: Message) -> None:
-        self._call = _Call.ACTIVE
-        self._user_format = self._session.input_format
-        message.event(Type.SESSION_ACCEPTED, format=self._user_format, text=str(self._user_format))
+        self._stage = _Stage.ACTIVE
+        self._input.format = self._session.input_format
+        message.event(Type.SESSION_ACCEPTED, format=self._input.format, text=str(self._input.format))
         if self._wishes.greet:
-            message.replies += self._ask()
+            message.replies += self._ask_at_once()
 
     def _update(self, session: dict[str, Any], summary: str, event_id: str) -> Outgoing:
         required = {} if self._beta else {"type": "realtime"}
@@ -426,7 +448,7 @@ class OpenAICaller(CallerDefaults):
     def _check_common(self, message: Message, kind: str) -> None:
         if kind != message.kind() and not self._beta:
             message.find("deprecated-name", f"{cut(message.kind(), 60)} is the beta's name of {kind}.")
-        if self._call is _Call.OPENING and kind not in ("session.created", "error"):
+        if self._stage is _Stage.OPENING and kind not in ("session.created", "error"):
             self._note_once(message, "before-session-created", f"{kind} came before session.created.")
         if not message.has("event_id") and kind != "input_audio_buffer.dtmf_event_received":
             self._note_once(message, "missing-event-id", "A message has no event_id.")

@@ -1,4 +1,4 @@
-"""What the caller's end remembers of the agent's responses, and of the replies (items that sound) in them."""
+"""The caller's record of the agent's responses, of the replies (spoken items) in them, and of its own requests."""
 
 from __future__ import annotations
 
@@ -6,109 +6,164 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tui.audio.formats import AudioFormat
+from tui.protocols.base import NewId
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Message, cut, strip_wav_header
 from tui.protocols.openai_realtime.wire import ident
 
 _Kept = TypeVar("_Kept")
 
+_ACTIVE_RESPONSE = "conversation_already_has_active_response"
 _MAX_REMEMBERED = 100
-"""Of each kind; the oldest is forgotten."""
+"""Responses, and replies; beyond, the oldest is forgotten."""
 _MAX_CONTENT_INDEX = 1_000
 _MAX_TEXT_CHARS = 20_000
-"""Of partial words; the message that completes them has them all."""
+"""Most partial text that is kept of an item; the final message has all of it."""
 
 
 @dataclass(slots=True, eq=False)
 class Response:
-    """One response of the agent; it may bring several replies."""
+    """One response of the agent; it may contain several replies."""
 
     response_id: str
     format: AudioFormat
     active: bool
-    """The agent is still making it."""
+    """Whether the agent is still producing it."""
     cut: bool = False
-    """Nothing of it is to be heard any more."""
+    """Whether the rest of it must not be played."""
 
 
 @dataclass(slots=True, eq=False)
-class Reply:
-    """One item with the agent's words; its id is the play stream's."""
+class ReplyItem:
+    """One item with speech or text of the agent; its id is the id of the play stream."""
 
     item_id: str
     response: Response
     content_index: int = 0
     started: bool = False
-    """Whether playback was told of it."""
+    """Whether playback was started."""
     done: bool = False
-    """Whether all its audio has come."""
+    """Whether all its audio has arrived."""
     heard: bool = False
     cut: bool = False
     truncated: bool = False
-    """Whether the agent was told what of it was heard."""
+    """Whether the agent was informed how much of it was heard."""
     dropped: bool = False
-    """Whether audio of it came too late to be played."""
+    """Whether audio of it arrived too late to be played."""
     received_bytes: int = 0
     text: str = ""
     text_final: bool = True
 
     @property
     def is_playing(self) -> bool:
-        """Whether the user may still be hearing it."""
+        """Whether the user may still hear it."""
         return self.started and not self.heard
 
     @property
     def received_ms(self) -> float:
-        """How much of it was there to be heard."""
+        """How much audio of it was received."""
         return self.response.format.duration_ms(self.received_bytes)
 
     def add_text(self, delta: str) -> str:
-        """More words; all of them so far."""
+        """Append to the text; returns all of it so far."""
         self.text = (self.text + delta)[:_MAX_TEXT_CHARS]
         self.text_final = False
         return self.text
 
 
-class Answers:
-    """All of them; those that sound are heard one after another."""
+class Responses:
+    """The responses of one call: what was asked of the agent, what is active, and what is still owed.
+
+    The agent refuses a request for an answer while a response is active in the conversation, so one request is
+    sent at a time: a request that was sent counts until the agent begins a response or refuses. What is asked
+    for meanwhile is owed, and so is what was refused because of another response; the caller's end requests it
+    when that has ended.
+    """
 
     def __init__(self) -> None:
         self._responses: dict[str, Response] = {}
-        self._replies: dict[str, Reply] = {}
+        self._replies: dict[str, ReplyItem] = {}
+        self._owed = False
+        self._request_id = ""
+        """The event id of the last request."""
+        self._in_flight = False
+        """Whether that request was neither followed by a response nor refused."""
+        self._items_since = False
+        """Whether an item was sent after it, which its answer may not have taken into account."""
+
+    def item_sent(self) -> None:
+        """Record that something was added to the conversation that wants an answer."""
+        self._items_since = True
+
+    def owe(self) -> None:
+        """Record that an answer is wanted, unless the request in flight covers everything that was sent."""
+        if not self._in_flight or self._items_since:
+            self._owed = True
+
+    def take_request(self, new_id: NewId) -> str:
+        """Returns the event id of the request to send now; empty if none is owed, or it has to wait."""
+        if not self._owed or self._in_flight or self.active:
+            return ""
+        self._owed, self._in_flight, self._items_since = False, True, False
+        self._request_id = new_id()
+        return self._request_id
+
+    def refused(self, event_id: str, code: str) -> bool:
+        """Record an error; returns whether it refused our request only because a response was active.
+
+        Not every server names the message that an error answers.
+        """
+        if not self._request_id or event_id not in ("", self._request_id):
+            return False
+        self._in_flight = False
+        if code != _ACTIVE_RESPONSE:
+            return False
+        self._owed = True
+        return True
 
     @property
     def active(self) -> list[Response]:
-        """The responses the agent is making."""
+        """The responses the agent is producing."""
         return [response for response in self._responses.values() if response.active]
 
     @property
-    def playing(self) -> list[Reply]:
-        """The replies the user may still be hearing, the newest last."""
+    def playing(self) -> list[ReplyItem]:
+        """The replies the user may still hear, the newest last."""
         return [reply for reply in self._replies.values() if reply.is_playing]
 
     def begin(self, response_id: str, media: AudioFormat, *, active: bool = True) -> Response:
-        """The agent has begun a response."""
+        """Record a response that the agent has begun."""
+        if active:
+            self._in_flight = False
         response = Response(response_id, media, active)
         self._responses.pop(response_id, None)
         _remember(self._responses, response_id, response)
         return response
 
+    def end(self, response: Response | None) -> bool:
+        """Record the end of a response, known or not; returns whether it was active."""
+        self._in_flight = False  # a server may leave out that it began
+        was_active = response is not None and response.active
+        if response is not None:
+            response.active = False
+        return was_active
+
     def response(self, response_id: str) -> Response | None:
-        """The response of that id; without an id the newest active one."""
+        """Returns the response with that id, or the newest active one if the id is empty."""
         if response_id:
             return self._responses.get(response_id)
         return next(reversed(self.active), None)
 
-    def reply(self, item_id: str) -> Reply | None:
-        """The reply of that id."""
+    def reply(self, item_id: str) -> ReplyItem | None:
+        """Returns the reply with that id."""
         return self._replies.get(item_id)
 
-    def replies_of(self, response: Response) -> list[Reply]:
-        """What has come of a response."""
+    def replies_of(self, response: Response) -> list[ReplyItem]:
+        """Returns the replies of a response."""
         return [reply for reply in self._replies.values() if reply.response is response]
 
-    def reply_for(self, message: Message, media: AudioFormat) -> Reply:
-        """The reply that a message with a piece of one belongs to; a response nobody began has ``media``."""
+    def reply_for(self, message: Message, media: AudioFormat) -> ReplyItem:
+        """Returns the reply a message belongs to; an unannounced response is assumed to use ``media``."""
         response_id = ident(message, "response_id", required=True)
         item_id = ident(message, "item_id", required=True)
         known = self._replies.get(item_id)
@@ -122,14 +177,14 @@ class Answers:
         return reply
 
     def play(self, message: Message, media: AudioFormat) -> str:
-        """What to do with a piece of audio; the summary of it."""
+        """Play or discard a piece of audio; returns the summary for the log."""
         reply = self.reply_for(message, media)
         media = reply.response.format
         audio, had_header = strip_wav_header(message.audio("delta"))
         message.audio_ms = media.duration_ms(len(audio))
         summary = f"agent audio {message.audio_ms:.0f} ms"
         if had_header:
-            message.find("wav-header-in-delta", "A WAV header stands in the audio; it was taken off.")
+            message.find("wav-header-in-delta", "The audio starts with a WAV header, which was removed.")
         if not audio:
             return summary
         if reply.cut or reply.response.cut:
@@ -141,13 +196,13 @@ class Answers:
         message.event(Type.PLAY_STREAM_CHUNK, stream_id=reply.item_id, format=media, audio=audio)
         return summary
 
-    def stop(self, message: Message, reply: Reply, reason: str = "") -> None:
-        """No more audio of a reply is due."""
+    def stop(self, message: Message, reply: ReplyItem, reason: str = "") -> None:
+        """Record that no more audio of a reply will come."""
         if reply.started and not reply.done:
             message.event(Type.PLAY_STREAM_STOP, stream_id=reply.item_id, reason=reason)
         reply.done = True
 
-    def _start(self, message: Message, reply: Reply) -> None:
+    def _start(self, message: Message, reply: ReplyItem) -> None:
         if reply.done:
             message.find("audio-after-done", f"Audio came for {cut(reply.item_id, 60)}, which was complete.")
         if reply.started:
@@ -160,11 +215,11 @@ class Answers:
         reply.started, reply.done = True, False
         message.event(Type.PLAY_STREAM_START, stream_id=reply.item_id, format=reply.response.format)
 
-    def _reply_in(self, response: Response, item_id: str) -> Reply:
+    def _reply_in(self, response: Response, item_id: str) -> ReplyItem:
         name = item_id or response.response_id or "reply"
         reply = self._replies.get(name)
         if reply is None:
-            reply = Reply(name, response)
+            reply = ReplyItem(name, response)
             _remember(self._replies, name, reply)
         return reply
 
