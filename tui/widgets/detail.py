@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from tui.bridge import Bridge
-from tui.models.events import MessageLogged, SessionEvent
+from tui.models.events import MessageLogged
 from tui.models.log.event_log import Row
 from tui.models.message.audio import EventAudio
 from tui.models.message.json import as_json, children_of, content_of, path_text
@@ -40,6 +40,42 @@ class Copied(NamedTuple):
 
     what: str
     text: str
+
+
+class ShownEvent:
+    """The event of one row: what is known at once, and its content once it has been read."""
+
+    def __init__(self, bridge: Bridge, row: Row) -> None:
+        self._bridge = bridge
+        self.row = row
+        self.event = bridge.log.event(row)
+        self.is_message = isinstance(self.event, MessageLogged)
+        self.about = [
+            (detail_head.title(bridge.log, row), "detail--title"),
+            *((text, "detail--label") for text in detail_head.facts(bridge.log, row)),
+        ]
+        """Lines above the content: text and style."""
+        self.message: bytes | None = None
+        """A message as it was on the wire; None while it is not read, or if it was not kept."""
+        self.awaited = False
+        """Whether the message was kept but is not on the disk yet."""
+        self.content: object = None
+        """What a tree is made of."""
+
+    def read(self, audio: EventAudio) -> None:
+        """Read the message and what is in it."""
+        event, bridge = self.event, self._bridge
+        if isinstance(event, MessageLogged):
+            self.message = bridge.raw_message(event)
+            self.awaited = self.message is None and self._may_still_come(event)
+            if event.audio_ms > 0 and self.message is not None:
+                line = detail_head.audio_line(audio.of(self.row.last), self.row)
+                self.about.append((line, "detail--label"))
+        self.content = content_of(event, self.message, bridge.log.events.at_ns[0])
+
+    def _may_still_come(self, event: MessageLogged) -> bool:
+        age_s = (self._bridge.clock_ns() - event.at_ns) / 1e9
+        return event.offset >= 0 and 0 <= age_s < WRITTEN_WITHIN_S
 
 
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
@@ -80,44 +116,36 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         super().__init__(id=id)
         self.bridge = bridge
         self.raw = False
+        """Whether messages are shown as they came, not as trees."""
         self.audio = EventAudio(bridge.log, bridge.raw_message)
-        self.row: Row | None = None
-        """What is shown."""
-        self._event: SessionEvent | None = None
-        self._message: bytes | None = None
-        """As it was on the wire; None while it is not read, or was not kept."""
-        self._awaited = False
-        """It was kept, and is not on the disk yet."""
-        self._content: object = None
-        """What a tree is made of."""
+        self._shown: ShownEvent | None = None
         self._tree: EventTree | None = None
         self._touched = False
-        """The reader has opened or closed something in the tree."""
-        self._about: list[tuple[str, str]] = []
-        """Lines above the content, before they are wrapped: text and style."""
+        """Whether the reader has opened or closed something in the tree."""
         self._head: list[tuple[str, str]] = []
+        """Lines above the content, wrapped: text and style."""
         self._lines: Sequence[str] = ()
         """The content, where it is not a tree."""
         self._cursor = 0
         self._rest: Timer | None = None
+        """Runs until the cursor has rested on the row long enough for its message to be read."""
 
     # what is shown
+
+    @property
+    def row(self) -> Row | None:
+        """The row that is shown."""
+        return self._shown.row if self._shown else None
 
     def show(self, row: Row, *, at_once: bool) -> None:
         """Show a row: its header now, its message now or when the cursor has rested."""
         if self.shows(row):
             return
-        event = self.bridge.log.event(row)
-        self.row, self._event = row, event
-        self._message, self._content, self._tree, self._lines = None, None, None, ()
-        self._awaited = False
-        self._about = [
-            (detail_head.title(self.bridge.log, row), "detail--title"),
-            *((text, "detail--label") for text in detail_head.facts(self.bridge.log, row)),
-        ]
+        self._shown = ShownEvent(self.bridge, row)
+        self._tree, self._lines = None, ()
         self._stop_rest()
-        if at_once or not isinstance(event, MessageLogged):
-            self._decode()
+        if at_once or not self._shown.is_message:
+            self._read()
         else:
             self._rest = self.set_timer(REST_S, self._rested)
             self._lay_out()
@@ -126,25 +154,26 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     def forget(self) -> None:
         """Show nothing."""
         self._stop_rest()
-        self.row = self._event = self._message = self._content = self._tree = None
-        self._about, self._lines, self._awaited = [], (), False
+        self._shown, self._tree, self._lines = None, None, ()
         self._lay_out()
 
     def toggle_raw(self) -> None:
-        """As a tree, or as it came."""
+        """Switch between the tree and the message as it came."""
         self.raw = not self.raw
-        if self._event is not None and self._rest is None:
+        if self._shown is not None and self._rest is None:
             self._lay_content()
         self.scroll_to(y=0, animate=False)
 
     def shows(self, row: Row) -> bool:
-        """Whether this row is shown already, and read."""
-        return self._rest is None and self.bridge.log.event(row) == self._event
+        """Returns whether this row is shown already, and read."""
+        return (
+            self._rest is None and self._shown is not None and self.bridge.log.event(row) == self._shown.event
+        )
 
     def poll(self) -> None:
         """Read a message that was not on the disk yet when it was opened."""
-        if self._awaited:
-            self._decode()
+        if self._shown is not None and self._shown.awaited:
+            self._read()
 
     # what can be copied
 
@@ -152,7 +181,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         """The value under the cursor: of a text its characters, of everything else JSON."""
         self._read_now()
         if self._tree is None:
-            return None if self.row is None else self.copied_event(self.row)
+            return None if self._shown is None else self.copied_event(self._shown.row)
         line = self._tree.line(self._cursor)
         text = line.value if type(line.value) is str else as_json(line.value)
         return Copied(f"value of {path_text(line.path)}", text)
@@ -209,7 +238,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         index -= len(self._head)
         if self._tree is None:
             return line_of((self._lines[index], self.component("detail--text")))
-        none = "null" if isinstance(self._event, MessageLogged) else "–"
+        none = "null" if self._shown and self._shown.is_message else "–"
         pieces = tree_pieces(self._tree.line(index), width, none=none)
         return line_of(*((text, self.component(style, highlight)) for text, style in pieces))
 
@@ -223,7 +252,8 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         width = self.line_width
         if not width:
             return
-        self._head = [(piece, style) for text, style in self._about for piece in wrap(text, width)]
+        about = self._shown.about if self._shown else ()
+        self._head = [(piece, style) for text, style in about for piece in wrap(text, width)]
         if self._head:
             self._head.append(("", "detail--text"))
         self.set_lines(len(self._head) + (len(self._lines) if self._tree is None else len(self._tree)))
@@ -235,47 +265,35 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
 
     def _rested(self) -> None:
         self._rest = None
-        self._decode()
+        self._read()
 
     def _read_now(self) -> None:
         if self._rest is not None:
             self._stop_rest()
-            self._decode()
+            self._read()
 
     def _stop_rest(self) -> None:
         if self._rest is not None:
             self._rest.stop()
             self._rest = None
 
-    def _decode(self) -> None:
-        event, row = self._event, self.row
-        if event is None or row is None:
-            return
-        if isinstance(event, MessageLogged):
-            self._message = self.bridge.raw_message(event)
-            self._awaited = self._message is None and self._may_still_come(event)
-            if event.audio_ms > 0 and self._message is not None:
-                line = detail_head.audio_line(self.audio.of(row.last), row)
-                self._about.append((line, "detail--label"))
-        self._content = content_of(event, self._message, self.bridge.log.events.at_ns[0])
-        self._lay_content()
-
-    def _may_still_come(self, event: MessageLogged) -> bool:
-        age_s = (self.bridge.clock_ns() - event.at_ns) / 1e9
-        return event.offset >= 0 and 0 <= age_s < WRITTEN_WITHIN_S
+    def _read(self) -> None:
+        if self._shown is not None:
+            self._shown.read(self.audio)
+            self._lay_content()
 
     def _lay_content(self) -> None:
-        """A tree where the content is JSON and wanted as such, otherwise lines."""
-        is_message = isinstance(self._event, MessageLogged)
+        """Make a tree of JSON that is wanted as such, otherwise lines."""
+        shown = self._shown
         self._tree, self._lines, self._cursor, self._touched = None, (), 0, False
-        if self._event is None or self._rest is not None:
+        if shown is None or self._rest is not None:
             pass
-        elif is_message and self._message is None:
-            self._lines = wrap(_NOT_YET if self._awaited else _NOT_KEPT, self.line_width)
-        elif self._message is not None and (self.raw or not children_of(self._content)):
-            self._lines = raw_lines(self._message, self.line_width)
+        elif shown.is_message and shown.message is None:
+            self._lines = wrap(_NOT_YET if shown.awaited else _NOT_KEPT, self.line_width)
+        elif shown.message is not None and (self.raw or not children_of(shown.content)):
+            self._lines = raw_lines(shown.message, self.line_width)
         else:
-            self._tree = tree_of(self._content, lambda: self.line_width)
+            self._tree = tree_of(shown.content, lambda: self.line_width)
         self._lay_out()
 
     # keys and mouse: without a tree there is no cursor, and they scroll
