@@ -147,6 +147,15 @@ def test_what_was_not_measured_is_a_dash(saved: SavedSession) -> None:
     assert "the agent did not answer" in words
 
 
+def test_long_words_of_a_turn_are_cut_with_an_ellipsis(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.turns = [Turn(number=1, user_text="w" * 1999 + "…", agent_text="a" * 400)]
+    page = Elements(page_of(content, None))
+    assert "w" * 1999 + "…" in page.texts
+    timeline = page.data()["turns"][0]
+    assert (timeline[5], timeline[6]) == ("w" * 399 + "…", "a" * 400)
+
+
 def test_a_turn_of_pressed_keys_names_them(saved: SavedSession) -> None:
     content = read_content(saved)
     content.metrics.turns = [Turn(number=1, began_ns=1, keys="5#", method="keys")]

@@ -20,9 +20,9 @@ from tui.report.sound import ReportAudio, sound_of
 from tui.saving.reading import SavedSession
 from tui.saving.saved_audio import SavedAudio
 from tui.text.json_text import json_of
-from tui.text.visible import one_line, visible
+from tui.text.visible import one_line
 
-_MOST_WORDS_CHARS = 400
+_MAX_TEXT_CHARS = 400
 
 
 class PageTurn(msgspec.Struct, array_like=True, frozen=True):
@@ -110,7 +110,7 @@ def _turn(content: Content, turn: Turn) -> PageTurn:
         None if at_ns is None else content.seconds(at_ns) for at_ns in instants
     )
     words = (
-        visible(words).replace("\n", " ")[:_MOST_WORDS_CHARS] for words in (turn.user_text, turn.agent_text)
+        one_line(words.replace("\n", " "), _MAX_TEXT_CHARS) for words in (turn.user_text, turn.agent_text)
     )
     return PageTurn(turn.number, began, user_ended, agent_began, agent_ended, *words)
 

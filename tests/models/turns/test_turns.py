@@ -193,6 +193,21 @@ def test_speech_with_a_pause_in_it_is_one_turn_measured_from_its_last_end() -> N
     assert metrics.turns[1].response_latency_ms == 615
 
 
+def test_long_texts_of_a_turn_are_cut_with_an_ellipsis() -> None:
+    whole = "w" * 2000
+    metrics = fold(active(), *spoken(1000, 2000), said(USER, whole, at_ms=2100), *answered("r1", 2700))
+    assert metrics.turns[1].user_text == whole
+    metrics = fold(
+        active(),
+        *spoken(1000, 2000),
+        said(USER, "word " * 500, at_ms=2100),
+        said(USER, "and more", at_ms=2200),
+        *answered("r1", 2700),
+    )
+    text = metrics.turns[1].user_text
+    assert (len(text), text[-6:]) == (2000, " word…")
+
+
 def test_a_typed_turn_is_measured_from_the_words() -> None:
     typed = e.Transcribed(at_ns=at(1000), speaker=USER, text="hi", final=True, typed=True)
     metrics = fold(active(), *answered("hello", 400, 100), typed, *answered("r1", 1700))

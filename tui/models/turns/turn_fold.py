@@ -343,4 +343,5 @@ def _between(start_ns: int | None, end_ns: int | None) -> float | None:
 
 
 def _joined(text: str, more: str, by: str = " ") -> str:
-    return f"{text}{by}{more}".strip()[:_EXCERPT_CHARS]
+    joined = f"{text}{by}{more}".strip()
+    return joined if len(joined) <= _EXCERPT_CHARS else joined[: _EXCERPT_CHARS - 1] + "…"
