@@ -11,6 +11,7 @@ from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.models import events as e
 from tui.models.target import Target
+from tui.models.turns.metrics import MetricsFold
 from tui.saving.writer import SessionWriter
 
 RATE = 16_000
@@ -96,9 +97,14 @@ async def _save(parent: Path) -> Path:
     question = _recorded(next(line for line in caller_lines() if line.name == "yes").path)
     target = Target(url="ws://127.0.0.1:9/audiocodes", title="demo", save=str(parent), protocol="audiocodes")
     now_ms = 0.0
-    writer = await SessionWriter.start(target, print, clock_ns=lambda: int(now_ms * MS))
+    fold = MetricsFold()
+    writer = await SessionWriter.start(target, print, lambda: fold.metrics, clock_ns=lambda: int(now_ms * MS))
     for event in events_of_a_call(greeting, answer):
-        writer.append(event) if isinstance(event, bytes) else writer.take(event)
+        if isinstance(event, bytes):
+            writer.append(event)
+        else:
+            fold.apply(event)
+            writer.take(event)
     for begin_ms, pcm in ((GREETING_MS, greeting), (ANSWER_MS, answer)):
         writer.agent_heard(int(begin_ms * MS), pcm, RATE)
     for at in range(0, len(question), 640):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.builders import MS, message, numbered, said, started, status
 from tui.models import events as e
 from tui.models.target import Target
+from tui.models.turns.metrics import MetricsFold
 from tui.saving.writer import SessionWriter
 
 
@@ -64,11 +65,19 @@ async def write(
 ) -> Path:
     """Save events and raw messages as they come in a call; gives the session's folder."""
     target = Target(**{"url": "ws://127.0.0.1:9/x", "title": "test", "save": str(parent), **options})
+    fold = MetricsFold()
     writer = await SessionWriter.start(
-        target, (problems if problems is not None else []).append, clock_ns=lambda: 10_000 * MS
+        target,
+        (problems if problems is not None else []).append,
+        lambda: fold.metrics,
+        clock_ns=lambda: 10_000 * MS,
     )
     for event in events:
-        writer.append(event) if isinstance(event, bytes) else writer.take(event)
+        if isinstance(event, bytes):
+            writer.append(event)
+        else:
+            fold.apply(event)
+            writer.take(event)
     await writer.close()
     return writer.folder
 

@@ -35,7 +35,9 @@ class SavedCall(Call):
         self.writer: SessionWriter
 
     async def start(self) -> asyncio.Task[None]:
-        self.writer = await SessionWriter.start(self._target, self.problems.append)
+        self.writer = await SessionWriter.start(
+            self._target, self.problems.append, lambda: self.session.state.metrics
+        )
         self.audio.tracks = self.writer.tracks
         await self.audio.configure(input="lines", output="none")
         self.session = LiveSession(

@@ -164,6 +164,18 @@ def test_what_utf_8_cannot_write_is_written_as_a_question(tmp_path: Path) -> Non
     assert event.text == "a?b"
 
 
+def test_the_figures_hold_no_secret_that_was_spoken(tmp_path: Path) -> None:
+    events = a_session()
+    spoken = said(e.Party.AGENT, "your token is open-sesame", at_ms=1200)
+    folder = write_now(
+        tmp_path, numbered([*events[:5], spoken, *events[5:]]), token="open-sesame", redact=("number",)
+    )
+    with open_session(folder) as saved:
+        assert saved.record.metrics is not None
+        assert saved.record.metrics.turns[0].agent_text == "your token is [redacted] Hello."
+    assert "open-sesame" not in (folder / "session.json").read_text()
+
+
 class StuckFiles(FolderWriter):
     """A disk that takes nothing until it is let go."""
 

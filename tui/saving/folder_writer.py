@@ -7,11 +7,13 @@ import fcntl
 import os
 from pathlib import Path
 
+import msgspec
+
 from tui.audio.formats import AudioFormat
 from tui.files import write_atomically
 from tui.models import events as e
 from tui.models.journal import utc_now
-from tui.models.turns.metrics import MetricsFold
+from tui.models.turns.metrics import SessionMetrics
 from tui.saving.record import (
     AUDIO_FILE,
     EVENTS_FILE,
@@ -36,7 +38,6 @@ class FolderWriter:
         self._folder = folder
         self._redactor = redactor
         self._began_ns = began_ns
-        self._fold = MetricsFold()
         self._lines: list[bytes] = []
         self._messages: list[bytes] = []
         self._events = _AppendedFile(folder / EVENTS_FILE)
@@ -53,7 +54,6 @@ class FolderWriter:
 
     def event(self, event: e.SessionEvent) -> None:
         """The next event."""
-        self._fold.apply(event)
         self._note(event)
         self._lines.append(json_of(self._redactor.event(event)) + b"\n")
 
@@ -84,11 +84,14 @@ class FolderWriter:
         self._write_record()
         return problem
 
-    def close(self, now_ns: int, *, problem: str = "") -> None:
-        """Write the end and close the files; as far as that can be done where ``problem`` says why it ends."""
+    def close(self, now_ns: int, metrics: SessionMetrics | None = None, *, problem: str = "") -> None:
+        """Write the end and close the files.
+
+        ``problem`` is the reason why saving ends early; then errors of writing the end are ignored.
+        """
         record = self.record
         record.problem = problem
-        record.metrics = self._fold.metrics
+        record.metrics = None if metrics is None else self._redacted(metrics)
         record.ended_utc = utc_now()
         with contextlib.ExitStack() as stack:
             if problem:
@@ -118,6 +121,15 @@ class FolderWriter:
                 ended = event.new is e.Status.ENDED
                 record.outcome = Outcome.ENDED if ended else Outcome.ERROR
                 record.reason = self._redactor.text(event.reason)
+
+    def _redacted(self, metrics: SessionMetrics) -> SessionMetrics:
+        """The figures without secrets: their turns repeat the transcript."""
+        text, replace = self._redactor.text, msgspec.structs.replace
+        turns = [
+            replace(turn, user_text=text(turn.user_text), agent_text=text(turn.agent_text))
+            for turn in metrics.turns
+        ]
+        return replace(metrics, turns=turns)
 
     def _write_record(self) -> None:
         content = encoded(self.record)

@@ -82,7 +82,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     audio_starts_ns: Instant | None = None
     """The instant of the first sample of both tracks; left: the user as sent, right: the agent as heard."""
     metrics: SessionMetrics | None = None
-    """Of the whole session, written at its end."""
+    """Figures of the whole session, written at its end; None if saving ended before it."""
     unsaved: int = 0
     """Events, messages and blocks of audio that the disk was too slow to take."""
     problem: str = ""

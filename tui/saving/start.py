@@ -6,6 +6,7 @@ import logging
 
 from tui.models.journal import Journal
 from tui.models.target import Target
+from tui.models.turns.metrics import SessionMetrics
 from tui.saving.record import SavingError
 from tui.saving.writer import SessionWriter
 
@@ -13,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class SavingProblems:
-    """Turns sentences on what of a session is not saved into its errors, once it has begun.
+    """The session as its writer knows it: what is not saved becomes an error of it, once it has begun.
 
     On the session's loop.
     """
@@ -36,6 +37,10 @@ class SavingProblems:
         else:
             self._emit(self._journal, sentence)
 
+    def metrics(self) -> SessionMetrics | None:
+        """The figures of the session so far; None before it has begun."""
+        return None if self._journal is None else self._journal.state.metrics
+
     def _emit(self, journal: Journal, sentence: str) -> None:
         logger.error(sentence)
         journal.error("session file", "unkept", sentence, "The call continues.")
@@ -46,7 +51,7 @@ async def start_saving(target: Target, problems: SavingProblems) -> SessionWrite
     if not target.save:
         return None
     try:
-        return await SessionWriter.start(target, problems.report)
+        return await SessionWriter.start(target, problems.report, problems.metrics)
     except SavingError as error:
         problems.report(f"The session is not saved: {error}.")
         return None

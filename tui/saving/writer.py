@@ -18,6 +18,7 @@ from tui.audio.formats import AudioFormat
 from tui.models.events import MessageLogged, SessionEvent
 from tui.models.sound.tracks import TrackSink
 from tui.models.target import Target
+from tui.models.turns.metrics import SessionMetrics
 from tui.saving.folder_writer import FolderWriter
 from tui.saving.folders import new_session_folder
 from tui.saving.record import MESSAGES_FILE, SavingError, SessionRecord, target_without_secrets
@@ -111,6 +112,8 @@ class _WriterThread(threading.Thread):
     ) -> None:
         super().__init__(name="session writer", daemon=True)
         self.over = threading.Event()
+        self.metrics: SessionMetrics | None = None
+        """Set before `over`, on the session's loop, when no event changes them any more."""
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
@@ -122,7 +125,7 @@ class _WriterThread(threading.Thread):
             while not self.over.wait(CYCLE_S):
                 self._write_waiting()
             self._write_waiting()
-            self._files.close(self._clock_ns())
+            self._files.close(self._clock_ns(), self.metrics)
         except Exception as error:
             logger.exception("saving the session ended early")
             self.over.set()
@@ -155,6 +158,7 @@ class SessionWriter:
         files: FolderWriter,
         redactor: Redactor,
         on_problem: Callable[[str], object],
+        metrics: Callable[[], SessionMetrics | None] = lambda: None,
         *,
         save_audio: bool,
         clock_ns: Callable[[], int],
@@ -163,6 +167,7 @@ class SessionWriter:
         self._redactor = redactor
         self._save_audio = save_audio
         self._on_problem = on_problem
+        self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._queue = _WriteQueue()
         self._thread = _WriterThread(self._queue, files, clock_ns, self._report)
@@ -174,13 +179,17 @@ class SessionWriter:
         cls,
         target: Target,
         on_problem: Callable[[str], object],
+        metrics: Callable[[], SessionMetrics | None] = lambda: None,
         *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> SessionWriter:
-        """Make the folder of a call to that target in ``target.save``. Raises `SavingError`."""
+        """Make the folder of a call to that target in ``target.save``. Raises `SavingError`.
+
+        ``metrics`` returns the figures of the session, which are saved when it is closed.
+        """
         redactor = Redactor(secrets_of(target), target.redact)
         folder, files = await asyncio.to_thread(_make, target, redactor, clock_ns())
-        writer = cls(folder, files, redactor, on_problem, save_audio=target.audio, clock_ns=clock_ns)
+        writer = cls(folder, files, redactor, on_problem, metrics, save_audio=target.audio, clock_ns=clock_ns)
         writer._thread.start()
         return writer
 
@@ -196,6 +205,7 @@ class SessionWriter:
 
     async def close(self) -> None:
         """Write the end of the session. Waits for the disk at most `CLOSE_TIMEOUT_S`; may be called again."""
+        self._thread.metrics = self._metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
