@@ -1,10 +1,10 @@
 """The queue between what the agent sends, at any pace and in any size, and the speaker's steady blocks.
 
-Replies play in the order they began, each whole; nothing is dropped except by a flush or at a limit of minutes.
-A reply starts when the target depth is queued, or when it is complete, or 50 ms after the target should have
-been there; once started it never waits for depth again. Time is passed in, as monotonic ns.
+Replies play in the order they began, each complete; audio is dropped only by a flush or at a limit of minutes.
+A reply starts when the target depth is queued, when it is complete, or 50 ms after the target should have been
+reached; once started it never waits for depth again. Times are passed in, in monotonic ns.
 
-One thread, the engine's loop, begins, feeds, ends and cuts replies; PortAudio's thread pulls; any thread may ask.
+One thread, the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread pulls. Any thread may read.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tui.audio.reply import Clock, IncomingAudio, Reply
 _START_GRACE_NS = 50_000_000
 _REMEMBERED_REPLIES = 256
 CLIPPED_DBFS = -32.0
-"""RMS of a reply's first or last millisecond above which it is cut off. No prompt of ours reaches -35; of prompts cut
-at random places four of five are above (measured)."""
+"""A first or last millisecond with a higher RMS was cut off. None of the built-in prompts reaches -35; of prompts cut
+at random places, four of five are above (measured)."""
 
 
 class Fed(StrEnum):
@@ -35,7 +35,7 @@ class Fed(StrEnum):
     UNHEARD = "unheard"
     """Late audio of a flushed reply: discarded and counted."""
     FULL = "full"
-    """The limit is reached: what did not fit was dropped and counted, an error to show."""
+    """The limit is reached: what did not fit was dropped and counted, and is an error to show."""
 
 
 class HappeningKind(StrEnum):
@@ -44,11 +44,11 @@ class HappeningKind(StrEnum):
     BEGAN = "began"
     """Its first sample was handed to the device."""
     STARVED = "starved"
-    """It had nothing to hand over for ``frames`` and went on; reported then, as until then it could be its end."""
+    """It had nothing to play for ``frames`` and went on. Reported when it goes on: the silence could be its end."""
     DRAINED = "drained"
     """It has ended and its last sample was handed to the device."""
     FULL = "full"
-    """``frames`` did not fit: the first time in this reply; the counter has the rest."""
+    """``frames`` did not fit. Reported once per reply; `PlaybackStats.dropped_frames` counts all of them."""
     CLIPPED_START = "clipped start"
     """Its first millisecond is as loud as ``edge_dbfs``: it starts in the middle of a sound."""
     CLIPPED_END = "clipped end"
@@ -60,8 +60,8 @@ class HappeningKind(StrEnum):
 class Happening(msgspec.Struct, frozen=True):
     """Something that happened to a reply.
 
-    ``at_ns`` is the instant of the sample: of the pull that took it, plus its place in that block. Its sound
-    leaves the speaker one device latency later. FULL has the arrival of the chunk, the edges the last pull.
+    ``at_ns`` is when the sample was pulled: the instant of the pull plus the sample's place in the block. It leaves
+    the speaker one device latency later. For FULL it is when the chunk arrived, for edges the last pull.
     """
 
     kind: HappeningKind
@@ -79,55 +79,55 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """What a flush did to one reply. Frames are at ``rate``, and ``received == heard + unheard``."""
+    """What a flush did to one reply, in frames at ``rate``; ``received == heard + unheard``."""
 
     reply_id: str
     handed_frames: int
-    """Given to the device before the flush."""
+    """Pulled by the device before the flush."""
     heard_frames: int
-    """Have left the speaker, or will: fewer than handed only when the device was aborted."""
+    """Have left the speaker, or will; fewer than handed only when the device was aborted."""
     unheard_frames: int
-    """Received and never to be heard."""
+    """Received and never heard."""
     rate: int
 
     @property
     def heard_ms(self) -> float:
-        """Length of what was heard."""
+        """Length of the audio that was heard."""
         return self.heard_frames * 1000 / self.rate
 
     @property
     def unheard_ms(self) -> float:
-        """Length of what was received and will never be heard."""
+        """Length of the audio that was received and will never be heard."""
         return self.unheard_frames * 1000 / self.rate
 
     @property
     def received_ms(self) -> float:
-        """Length of what was accepted for playback."""
+        """Length of the audio that was accepted for playback."""
         return (self.heard_frames + self.unheard_frames) * 1000 / self.rate
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """The end of everything received up to some instant. Only the queue that made it can read it."""
+    """The end of all audio received up to some instant; opaque, for `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
-    """Those that were not out yet, each with the frames it had."""
+    """Replies that were not played to their end, each with the frames it had."""
 
 
 class PlaybackStats(msgspec.Struct):
-    """Counters since the queue was made, and its depth."""
+    """Counters since the queue was created, and its depth."""
 
     unheard_frames: int = 0
-    """Flushed, thrown away with the device's buffer, or late for a flushed reply."""
+    """Flushed, discarded with the device's buffer, or late for a flushed reply."""
     dropped_frames: int = 0
     """Dropped at the limit."""
     queued_frames: int = 0
     worst_queued_frames: int = 0
     gap_frames: int = 0
-    """Silence since the last sample of the reply that plays and has not ended; no loss unless it goes on."""
+    """Silence since the last sample of the current reply, which has not ended. A loss only if the reply goes on."""
 
 
 class _Gain:
-    """The volume asked for, and the one in force, which follows within a block."""
+    """The volume asked for, and the volume in effect, which moves to it over one block."""
 
     def __init__(self) -> None:
         self.wanted = self.now = 1.0
@@ -139,7 +139,7 @@ class _Gain:
 
 
 class PlaybackQueue:
-    """Chunks of replies in, blocks for the device out; see the module's description."""
+    """Takes chunks of replies and returns blocks for the device; see the module's docstring."""
 
     def __init__(self, rate: int, *, max_seconds: float = 600) -> None:
         self.arrivals = Arrivals()
@@ -148,50 +148,50 @@ class PlaybackQueue:
         # resampling, and the copying and scaling of a block all happen outside it.
         self._lock = threading.Lock()
         self._known: dict[str, Reply] = {}
-        """In the order they began. Those that are closed stay for a while: their late audio must not be heard."""
+        """In the order they began, the last 256 closed ones included: their late audio must not be heard."""
         self._open: list[Reply] = []
         self._current: Reply | None = None
         self._last_handed: Reply | None = None
-        """Whose samples the device took last, even if it is drained or forgotten."""
+        """The reply whose samples the device took last, even if it was drained or forgotten since."""
         self._clock = Clock(rate)
         self._happenings: deque[Happening] = deque()
         self._stats = PlaybackStats()
         self._gain = _Gain()
         self._fading = b""
-        """The end of what was flushed, which still goes out."""
+        """Faded audio of a flushed reply that still has to be pulled."""
 
     @property
     def rate(self) -> int:
-        """Of the blocks handed out, in Hz."""
+        """Sample rate of the blocks returned, in Hz."""
         return self._clock.rate
 
     @property
     def target_ms(self) -> float:
-        """Depth to reach before a reply starts; follows how audio arrives."""
+        """Depth to reach before a reply starts; adapts to the jitter of arriving audio."""
         return self.arrivals.target_ms
 
     @property
     def volume(self) -> float:
-        """Factor on the samples, from the next block on, without a click; bit-exact at 1."""
+        """Factor applied to the samples from the next block on, without a click; bit-exact at 1."""
         return self._gain.wanted
 
     @volume.setter
     def volume(self, volume: float) -> None:
         self._gain.wanted = volume
 
-    # what the agent sends: for one thread
+    # what the agent sends: on the feeding thread
 
     def begin(self, reply_id: str, audio_format: AudioFormat | None = None) -> None:
-        """Begin a reply, after those begun earlier, of audio in this format (else PCM at the queue's rate).
+        """Begins a reply of audio in this format (default: PCM at the queue's rate), after those begun earlier.
 
-        An id that was drained or flushed stands for a new reply from then on.
+        The id of a drained or flushed reply may be used again: it then names a new reply.
         """
-        incoming = self._incoming(audio_format)
+        incoming = self._incoming(audio_format)  # before the lock: a resampler takes a while to make
         with self._lock:
             self._begin(reply_id).incoming = incoming
 
     def feed(self, reply_id: str, wire: bytes, at_ns: int, audio_format: AudioFormat | None = None) -> Fed:
-        """Queue a chunk, as it came on the wire at ``at_ns``. Begins the reply if nothing else did."""
+        """Queues a chunk, as it came on the wire at ``at_ns``. Begins the reply if it was not begun."""
         known = self._known.get(reply_id)
         incoming = (known and known.incoming) or self._incoming(audio_format)
         before_ms = incoming.received_ms
@@ -199,7 +199,7 @@ class PlaybackQueue:
         first_dbfs = measure(first_ms).rms_dbfs
         with self._lock:
             self.arrivals.feed(reply_id, at_ns, incoming.received_ms - before_ms)
-            # A reply that has ended may have been drained while this chunk of it was decoded.
+            # A reply that has ended may have been drained, by the other thread, while this chunk was decoded.
             reply = known if known and known.flushed else self._begin(reply_id)
             reply.incoming = incoming
             if reply.flushed:
@@ -212,9 +212,9 @@ class PlaybackQueue:
             return self._queue(reply, pcm, at_ns)
 
     def end(self, reply_id: str) -> float | None:
-        """Expect no more audio for a reply: what is queued still plays.
+        """Ends a reply: no more audio is expected, and what is queued still plays.
 
-        Returns the length in ms of everything that came of it, or None if no more was expected of it anyway.
+        Returns how many ms of it were received in all, late audio included, or None if it was not open.
         """
         known = self._known.get(reply_id)
         if known is None or known.incoming is None:
@@ -238,11 +238,11 @@ class PlaybackQueue:
         return incoming.received_ms
 
     def cut(self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0) -> list[Cut]:
-        """Drop everything queued, and whatever still arrives for the replies begun so far.
+        """Drops all queued audio, and audio that still arrives for the replies begun so far.
 
-        Pass ``aborted_latency_ms``, the device's latency, when the device's own buffer is thrown away too:
-        what it held then counts as unheard, also of a reply that was drained a moment ago. Otherwise the reply that
-        plays may end in a fade: its next ``fade_frames`` still go out, and count as heard.
+        Pass ``aborted_latency_ms``, the device's latency, if the device's own buffer is discarded too: its content
+        then counts as unheard, even of a reply that was just drained. Otherwise the current reply may end in a fade:
+        its next ``fade_frames`` still play, and count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:
@@ -264,12 +264,12 @@ class PlaybackQueue:
             self._current = None
         return cuts
 
-    # what the speaker takes
+    # what the speaker takes: on the playing thread
 
     def pull(self, frames: int, at_ns: int) -> bytes:
-        """The next ``frames`` for the device, as exactly ``2 * frames`` bytes, silence where nothing is due.
+        """Returns the next ``frames`` for the device, as exactly ``2 * frames`` bytes, with silence where needed.
 
-        For PortAudio's thread: copies and returns; raises nothing.
+        For PortAudio's thread: copies and returns, raises nothing.
         """
         parts: list[memoryview | bytes] = []
         filled = 0
@@ -295,6 +295,7 @@ class PlaybackQueue:
                     self._drained(self._current)
                 else:
                     self._current.gap_frames += frames - filled
+            # Replaced as one object: `pulled_frames` reads it without the lock, and must not see half an update.
             self._clock = Clock(self.rate, stream_frame, at_ns, frames)
             gain = self._gain.next()
         if not filled:
@@ -302,23 +303,23 @@ class PlaybackQueue:
         parts.append(bytes(2 * (frames - filled)))
         return with_gain(b"".join(parts), *gain)
 
-    # what is true now
+    # the current state: on any thread
 
     def take_happenings(self) -> list[Happening]:
-        """What happened since the last call, in order of telling."""
+        """Returns what happened since the last call, in order."""
         with self._lock:
             happenings = list(self._happenings)
             self._happenings.clear()
         return happenings
 
     def position(self, reply_id: str, at_ns: int, device_latency_ms: float) -> int | None:
-        """Frames of a reply that have left the speaker; None for a reply nobody remembers."""
+        """Returns how many frames of a reply have left the speaker; None for an unknown reply."""
         with self._lock:
             reply = self._known.get(reply_id)
             return None if reply is None else reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
 
     def tail(self) -> QueueTail:
-        """Returns the end of everything received so far, for `passed`."""
+        """Returns the end of all audio received so far, for `passed`."""
         with self._lock:
             last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
@@ -334,13 +335,13 @@ class PlaybackQueue:
 
     @property
     def playing(self) -> str | None:
-        """The reply that has begun to sound and is not drained; None in between."""
+        """The reply that has started to play and is not drained; None if there is none."""
         current = self._current
         return None if current is None else current.reply_id
 
     @property
     def pulled_frames(self) -> int:
-        """Frames of anything, silence included, that the device took so far."""
+        """Frames the device has taken so far, silence included."""
         return self._clock.pulled_frames
 
     @property
@@ -354,21 +355,21 @@ class PlaybackQueue:
         return any(reply.incoming is not None and not reply.flushed for reply in self._known.values())
 
     def flushed(self, reply_id: str) -> bool:
-        """Whether a reply was cut off by the last flush that concerned it."""
+        """Whether a flush cut the reply off and it was not begun again."""
         reply = self._known.get(reply_id)
         return reply is not None and reply.flushed
 
     @property
     def stats(self) -> PlaybackStats:
-        """Counters and depth."""
+        """A snapshot of the counters and the depth."""
         with self._lock:
             gap_frames = 0 if self._current is None else self._current.gap_frames
             return msgspec.structs.replace(self._stats, gap_frames=gap_frames)
 
-    # with the lock held
+    # called with the lock held
 
     def _queue(self, reply: Reply, pcm: bytes, at_ns: int) -> Fed:
-        """Queue what of the samples fits."""
+        """Queues the samples that fit below the limit."""
         frames, stats = len(pcm) // 2, self._stats
         fitting_frames = min(frames, max(self._max_frames - stats.queued_frames, 0))
         if fitting_frames:
@@ -385,7 +386,7 @@ class PlaybackQueue:
         return Fed.FULL
 
     def _fade_out(self, frames: int) -> bytes:
-        """The next samples of the reply that plays, taken out of the queue and faded to silence."""
+        """Takes the current reply's next samples out of the queue and returns them faded to silence."""
         reply, parts = self._current, list[memoryview]()
         if reply is None or not reply.started:
             return b""
@@ -410,13 +411,13 @@ class PlaybackQueue:
         return reply
 
     def _next(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """The reply to hand a sample of now: it has one and may start."""
+        """Returns the reply whose samples come next, if it has any and may start."""
         if self._current is None or not self._current.queued_frames:
             reply = self._first_due(at_ns, stream_frame)
             if reply is None:
                 return None
             if reply is not self._current:
-                # The one before was never ended; its silence was no loss that anyone heard.
+                # The previous reply was never ended; the silence after it was not a gap inside it.
                 if self._current is not None:
                     self._current.gap_frames = 0
                 self._current = reply
@@ -430,11 +431,9 @@ class PlaybackQueue:
         return reply
 
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """The first reply, in order, with samples, if it may start; ends empty ones on the way.
-
-        One that has no samples and did not end does not hold up those behind it, or an agent that forgets to
-        end a reply would never be heard again.
-        """
+        """Returns the first reply with samples, if it may start; drains ended, empty ones on the way."""
+        # An empty reply that has not ended is skipped: an agent that forgets to end a reply would otherwise never
+        # be heard again.
         for reply in list(self._open):
             if reply.queued_frames:
                 return reply if self._may_start(reply, at_ns) else None

@@ -1,7 +1,7 @@
 """One reply of the agent: from its chunks on the wire to which of its samples were heard.
 
-The playback queue owns every `Reply`. `IncomingAudio` belongs to the thread that feeds; the rest of a reply is
-guarded by the queue's lock.
+The playback queue owns every `Reply`. `IncomingAudio` is used by the feeding thread only; the queue's lock guards the
+rest of a reply.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tui.audio.resample import LiveResampler
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Ties the frames handed to the device to time: describes the last pull."""
+    """Relates the frames handed to the device to time: describes the last pull."""
 
     rate: int
     stream_frame: int = 0
-    """Index of the first frame of the last pulled block, counted over everything ever pulled."""
+    """Index of the block's first frame, counted over everything ever pulled."""
     at_ns: int = 0
     frames: int = 0
-    """Length of that block."""
+    """Length of the block."""
 
     @property
     def pulled_frames(self) -> int:
@@ -37,21 +37,21 @@ class Clock(msgspec.Struct, frozen=True):
 
 
 class IncomingAudio:
-    """Turns a reply's chunks, as they come on the wire, into PCM at the queue's rate. For the feeding thread."""
+    """Decodes a reply's chunks and resamples them to the queue's rate. For the feeding thread."""
 
     def __init__(self, audio_format: AudioFormat, rate: int) -> None:
         self.received_ms = 0.0
-        """Length of everything that came, late and dropped audio included."""
+        """Length of all audio received, late and dropped audio included."""
         self.last_ms = b""
-        """The last millisecond of samples."""
+        """The last millisecond of samples received."""
         self._decoder = StreamDecoder(audio_format)
         self._resampler = LiveResampler(audio_format.rate, rate)
         self._edge_bytes = 2 * (audio_format.rate // 1000)
 
     def feed(self, wire: bytes) -> tuple[bytes, bytes]:
-        """Returns the samples to queue, and the first millisecond if these are the first samples.
+        """Returns the samples to queue, and the first millisecond if these are the reply's first samples.
 
-        A byte that is half a sample waits for the next chunk.
+        Half a sample at the end of a chunk waits for the next chunk.
         """
         samples = self._decoder.feed(wire)
         first_ms = b"" if self.last_ms else samples[: self._edge_bytes]
@@ -60,25 +60,25 @@ class IncomingAudio:
         return self._resampler.feed(samples), first_ms
 
     def finish(self) -> tuple[bytes, int]:
-        """Returns the samples that the resampler held back, and how many bytes (0 or 1) were half a sample."""
+        """Returns the samples that the resampler held back, and how many bytes (0 or 1) are left of half a sample."""
         return self._resampler.finish(), self._decoder.flush_remainder()
 
 
 class Handed:
-    """The samples of one reply that the device took, and when."""
+    """Which samples of a reply the device took, and when."""
 
     def __init__(self) -> None:
         self.frames = 0
         self.end_ns = 0
-        """Where the last of them ends in time; of an empty reply: when its turn came."""
+        """When the last sample ends; for an empty reply, when its turn came."""
         self.end_stream_frame = 0
-        """The same in frames of everything ever pulled."""
+        """The same position in frames of everything ever pulled."""
         self._runs: list[tuple[int, int]] = []
         self._final_heard_frames: int | None = None
 
     def add(self, stream_frame: int, frames: int) -> None:
-        """Record that ``frames`` were taken as frame ``stream_frame`` of the stream."""
-        # A run ends where silence or another reply came between, so a reply has as many runs as it had gaps.
+        """Records that ``frames`` were taken from frame ``stream_frame`` of the stream on."""
+        # A new run starts after silence or another reply, so the list grows with the gaps, not with the blocks.
         if self._runs and sum(self._runs[-1]) == stream_frame:
             self._runs[-1] = (self._runs[-1][0], self._runs[-1][1] + frames)
         else:
@@ -86,47 +86,47 @@ class Handed:
         self.frames += frames
 
     def end(self, at_ns: int, stream_frame: int) -> None:
-        """Record where the last sample ends."""
+        """Records where the last sample ends."""
         self.end_ns, self.end_stream_frame = at_ns, stream_frame
 
     @property
     def audible_frames(self) -> int:
-        """Those that were heard or still will be: fewer than were taken only when the device was aborted."""
+        """Frames that were heard or will be: fewer than were taken only after an abort of the device."""
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
-        """Returns how many have left the speaker at ``at_ns``."""
+        """Returns how many frames have left the speaker at ``at_ns``."""
         if self._final_heard_frames is not None:
             return self._final_heard_frames
         heard_until = clock.heard_stream_frames(at_ns, device_latency_ms)
         return sum(min(max(heard_until - start, 0), frames) for start, frames in self._runs)
 
     def abort(self, heard_frames: int) -> None:
-        """Settle that no more than ``heard_frames`` will ever be heard: the device was aborted."""
+        """Fixes the frames that will ever be heard: the device was aborted."""
         self._final_heard_frames = heard_frames
 
 
 class Reply:
-    """Everything known of one reply. Frames are at the queue's rate."""
+    """Everything known about one reply. Frames are at the queue's rate."""
 
     def __init__(self, reply_id: str) -> None:
         self.reply_id = reply_id
         self.incoming: IncomingAudio | None = None
         """Set while more audio is expected."""
         self.arrived_ns: int | None = None
-        """When the first chunk came."""
+        """When the first chunk arrived."""
         self.received_frames = 0
         """Accepted for playback."""
         self.handed = Handed()
         self.ended = False
-        """Nothing more is expected: it may start below the target depth, and is drained once it is empty."""
+        """No more audio is expected: it may start below the target depth, and is drained once it is empty."""
         self.closed = False
-        """Drained or flushed: out of the queue."""
+        """Drained or flushed, so no longer in the queue."""
         self.flushed = False
         self.full = False
-        """Reaching the limit was reported."""
+        """Whether reaching the limit was reported."""
         self.gap_frames = 0
-        """Silence since its last sample, while it is not known whether more comes."""
+        """Silence since its last sample, while more may come."""
         self._chunks: deque[memoryview] = deque()
 
     @property
@@ -136,21 +136,22 @@ class Reply:
 
     @property
     def queued_frames(self) -> int:
-        """Received, not handed over, not flushed."""
+        """Frames received, not handed over and not flushed."""
         return 0 if self.flushed else self.received_frames - self.handed.frames
 
     @property
     def audible_frames(self) -> int:
-        """Received, and heard or still to be: fewer than received once it was flushed."""
+        """Frames that were heard or will be: fewer than received once it was flushed."""
         return self.handed.audible_frames if self.flushed else self.received_frames
 
     def add(self, pcm: bytes, frames: int) -> None:
-        """Queue the first ``frames`` of ``pcm``."""
+        """Queues the first ``frames`` of ``pcm``."""
+        # A view, not a copy: an agent may send minutes of audio as one message.
         self._chunks.append(memoryview(pcm)[: frames * 2])
         self.received_frames += frames
 
     def take(self, max_frames: int, stream_frame: int) -> memoryview:
-        """Hand over samples of one chunk, at most ``max_frames``, as frame ``stream_frame`` of the stream."""
+        """Hands over samples of one chunk, at most ``max_frames``, from frame ``stream_frame`` of the stream on."""
         chunk = self._chunks[0]
         part = chunk[: max_frames * 2]
         if len(part) == len(chunk):
@@ -161,6 +162,6 @@ class Reply:
         return part
 
     def drop(self) -> None:
-        """Forget what is queued: of this reply nothing more is ever handed over."""
+        """Discards the queued audio; no more of this reply is ever handed over."""
         self._chunks.clear()
         self.flushed = self.closed = True

@@ -1,4 +1,8 @@
-"""The speaker of a call: whatever pulls blocks from the playback queue at the pace of time."""
+"""The speaker of a call: pulls blocks from the playback queue in real time, for a device, a file or nobody.
+
+Three threads meet here. The engine's loop opens, flushes and closes. Calls that can block in PortAudio (open, start,
+abort, close) run on a worker, one at a time. PortAudio's own thread calls back for each block.
+"""
 
 from __future__ import annotations
 
@@ -20,46 +24,45 @@ from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 
 _KEPT_BLOCKS = 500
+"""Blocks that wait to be measured: 10 s of 20 ms, so that a loop that hangs does not make memory grow."""
 _MOST_LEAD_S = 2.0
+"""A longer lead is a host's invention: PortAudio's times are zero, or of another clock, on some hosts."""
 
 
 class AgentTrack(Protocol):
-    """Receives what is heard of the agent. Every method may be called from any thread, and returns at once."""
+    """Receives the agent's audio as it is heard. Methods are called on the playing thread and return at once."""
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """A block, silence included, whose first sample leaves the speaker at ``start_ns``."""
+        """Takes a block, silence included, whose first sample leaves the speaker at ``start_ns``."""
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Playback was cut at ``at_ns``: audio announced for later is never heard."""
+        """Playback was cut at ``at_ns``; audio announced for later is never heard."""
         ...
 
 
 class _DeviceClock:
-    """When the frames of the queue are heard, by the callbacks of the device that takes them.
-
-    The thread that plays feeds it; the engine's loop asks.
-    """
+    """Computes when frames of the queue are heard. Fed by the playing thread, read by the engine's loop."""
 
     def __init__(self, rate: int, now_ns: Callable[[], int]) -> None:
         self.now_ns = now_ns
         self.instants = SoundInstants(rate)
         self.lead_ns = 0
-        """From the last callback to the sound of the first sample it handed over."""
+        """From the last callback until the first sample it handed over is heard."""
         self.block_lead_ns = 0
-        """The same of the block pulled last, which may wait for the next callback in the resampler's output."""
+        """The same for the last block pulled, which may wait in the resampler's output for the next callback."""
         self.blocks: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
-        """Pulled and not heard to their end yet, each with its first frame."""
+        """Blocks pulled and not heard to their end yet, each with its first frame."""
 
     def pulling(self, frame: int, at_ns: int, waits_ns: int) -> int:
-        """Record a block that waits for ``waits_ns`` behind others; returns when its first sample is heard."""
+        """Records a block that plays ``waits_ns`` after the callback's first sample; returns when it is heard."""
         self.block_lead_ns = self.lead_ns + waits_ns
         heard_ns = at_ns + self.block_lead_ns
         self.instants.feed(heard_ns, frame)
         return heard_ns
 
     def take_heard(self, block_ns: int, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard to their end since the last call, with the instants at which they began."""
+        """Returns the blocks heard to their end since the last call, each with the instant at which it began."""
         heard: list[tuple[int, bytes]] = []
         while self.blocks:
             frame, block = self.blocks[0]
@@ -72,32 +75,32 @@ class _DeviceClock:
 
 
 class _Callbacks:
-    """What the device's callbacks did: written by PortAudio's thread, read by the engine's loop."""
+    """Figures of the device's callbacks. Written by PortAudio's thread, read by the engine's loop."""
 
     def __init__(self) -> None:
         self.last_ns: int | None = None
-        """When the last one came, or the device was opened first."""
+        """When the last callback came, or the device was first opened."""
         self.busy_ns = 0
-        """The longest one since this was read."""
+        """Duration of the longest callback since this was last read."""
         self.underflows = 0
         self.error: Exception | None = None
 
 
 class _Opened:
-    """One opened stream, and the way from the queue's rate to the device's."""
+    """One opened stream, with the resampler from the queue's rate to the device's. For PortAudio's thread."""
 
     def __init__(self, resampler: LiveResampler | None) -> None:
         self.stream: devices.Stream
         self.resampler = resampler
         self.resampled = b""
-        """At the device's rate, for the next callback."""
+        """Audio at the device's rate, left over for the next callback."""
         self.resting = False
-        """To be given back: nothing more is taken from the queue."""
+        """Whether it is about to be closed, so that no more is taken from the queue."""
         self.in_time = False
-        """The last callback was."""
+        """Whether the last callback was in time."""
 
     def rest(self, frames: int) -> bytes:
-        """Returns what was taken from the queue already, then silence."""
+        """Returns audio that was already taken from the queue, then silence."""
         if self.resampler:
             self.resampled += self.resampler.finish()
             self.resampler = None
@@ -105,25 +108,22 @@ class _Opened:
         return block + bytes(2 * frames - len(block))
 
     def take(self, frames: int) -> bytes:
-        """Returns resampled audio, as much of ``frames`` as there is."""
+        """Returns up to ``frames`` of the resampled audio."""
         block, self.resampled = self.resampled[: 2 * frames], self.resampled[2 * frames :]
         return block
 
     def lead_ns(self, time: Any) -> int:
-        """How long after this callback its first sample is heard.
-
-        PortAudio states that with each callback; where it makes no sense, as on some hosts, the stream's latency has
-        to do.
-        """
+        """Returns how long after this callback its first sample is heard."""
+        # Only differences of PortAudio's times mean anything: its clock is not Python's monotonic clock. Where even
+        # the difference makes no sense, the latency stated for the stream is the next best figure.
         lead_s = time.outputBufferDacTime - time.currentTime
         return round((lead_s if 0 < lead_s < _MOST_LEAD_S else self.stream.latency_s) * 1e9)
 
     def too_late(self, time: Any) -> bool:
-        """Whether the device has run dry while this callback waited for its turn.
-
-        PortAudio's ALSA part then throws away what it is handed (measured: a block each time), and goes on with the
-        next: nothing is taken from the queue for that. Where no callback ever is in time, the clocks are not one.
-        """
+        """Whether the device ran dry while this callback waited for its turn."""
+        # PortAudio's ALSA backend then discards the block it is handed (measured: one block each time) and goes on
+        # with the next, so nothing may be taken from the queue for it. If no callback is ever in time, the two times
+        # come from different clocks, and this test says nothing: hence only the first late one counts.
         lead_s = time.outputBufferDacTime - time.currentTime
         late = 0 < lead_s < self.stream.time_s - time.currentTime
         was_in_time, self.in_time = self.in_time, not late
@@ -131,7 +131,7 @@ class _Opened:
 
 
 class _Clocked(NamedTuple):
-    """Playing without a device: the clock that pulls, and the file it writes, if any."""
+    """Playback without a device: the task that pulls blocks, and the file it writes, if any."""
 
     task: asyncio.Task[None]
     file: WavWriter | None
@@ -140,9 +140,7 @@ class _Clocked(NamedTuple):
 class Speaker:
     """Plays one `PlaybackQueue` to a device, to a file, or to nobody. On the engine's loop.
 
-    Whoever opens, restarts or closes the device holds the lock meanwhile; one that is closed is not opened again.
-    `_playback_callback` runs on PortAudio's thread: it copies and returns. ``tracks`` receive every block as it is
-    taken, on the thread that plays.
+    ``tracks`` receive every block as it is pulled, on the playing thread. Once closed it is never opened again.
     """
 
     def __init__(
@@ -157,41 +155,41 @@ class Speaker:
     ) -> None:
         self.queue = queue
         self.latency = latency
-        """As the options have it; holds from the next opening."""
+        """"auto", "low", "high" or seconds, as in the options; takes effect with the next opening."""
         self.device: devices.Device | None = None
         self._block_ms = block_ms
         self._fade_ms = fade_ms
         self._tracks = tracks
         self._clock = _DeviceClock(queue.rate, clock_ns)
         self._callbacks = _Callbacks()
-        # Opening, aborting and closing take PortAudio up to seconds, in a thread of their own: two at a time on one
-        # stream would use it after it was freed.
+        # Held while a worker opens, aborts or closes the device, which can take seconds: PortAudio frees a stream
+        # on close, and an abort at the same time would use freed memory.
         self._lock = asyncio.Lock()
         self._closed = False
         self._opened: _Opened | None = None
-        """Where there is one, nothing else takes from the queue."""
+        """The only one to pull from the queue while it is set."""
         self._clocked: _Clocked | None = None
 
     @property
     def latency_ms(self) -> float:
-        """What the device holds, by its own account; 0 without one."""
+        """Latency that the device states; 0 without a device."""
         opened = self._opened
         return opened.stream.latency_s * 1000 if opened else 0.0
 
     @property
     def lead_ms(self) -> float:
-        """How long after it was pulled the last block begins to be heard; 0 where nobody listens."""
+        """How long after it was pulled the last block is heard; 0 without a device."""
         return self._clock.block_lead_ns / 1_000_000
 
     @property
     def underflows(self) -> int:
-        """Callbacks that PortAudio flagged: the device had to play a gap of its own."""
+        """Callbacks with PortAudio's underflow flag: the device ran dry and played a gap."""
         return self._callbacks.underflows
 
     async def open(self, device: devices.Device) -> None:
-        """Play to a device, at the queue's rate where it can; a file, or nobody's clock, ends with it.
+        """Plays to a device from now on, at the queue's rate if it supports that, and no longer to a file or nobody.
 
-        Raises `AudioDeviceError`; then all is as it was before.
+        Raises `AudioDeviceError`; then nothing has changed.
         """
         async with self._lock:
             if self._closed:
@@ -210,7 +208,7 @@ class Speaker:
             latency=_latency(self.latency),
         )
         self._clock.instants.restart()
-        # Set before the start: the first callback may come before start() returns.
+        # Before start(), because the first callbacks come before it returns.
         self._opened = opened
         try:
             opened.stream.start()
@@ -222,59 +220,61 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last took a block, or was opened first; None while none is to."""
+        """When the device last took a block, or was first opened; None if none is in use."""
         return None if self._closed else self._callbacks.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether a device is to play whose stream ended by itself, or could not be opened again."""
+        """Whether the device in use disappeared: its stream ended by itself, or could not be opened again."""
         opened = self._opened
         return self.callback_ns is not None and (opened is None or opened.stream.vanished)
 
     def take_busy_ns(self) -> int:
-        """The longest that the device's callback took since the last call."""
+        """Returns the duration of the longest callback since the last call."""
         busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
         return busy_ns
 
     async def drop(self) -> None:
-        """Give back the device for a while: what it holds is heard, what is queued waits."""
+        """Closes the device for a while: audio it holds is heard first, queued audio waits."""
         if self._opened and not self._opened.stream.vanished:
+            # Silence from the next callback on, until the device has played what it holds: closing at once would
+            # lose audio that counts as heard.
             self._opened.resting = True
             await asyncio.sleep(self._clock.lead_ns / 1e9 + self._block_ms / 1000)
-        await self._give_back()
+        await self._close_device()
 
-    async def _give_back(self) -> None:
+    async def _close_device(self) -> None:
         async with self._lock:
             opened, self._opened = self._opened, None
             if opened:
                 await in_thread(opened.stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Play on through this device. Raises `AudioDeviceError`; then nothing plays, or what played to no device."""
+        """Moves playback to this device. Raises `AudioDeviceError`; then only a file or nobody is played to."""
         await self.drop()
         await self.open(device)
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
-        """Start playing to a file or to nobody. Raises `AudioFileError`."""
+        """Starts playing to a file or to nobody. Raises `AudioFileError`."""
         file = WavWriter(path, self.queue.rate) if kind is OutputKind.FILE else None
         self._clock.lead_ns = 0
         clock = ClockedBlocks(self._block_ms, self._play_block)
         self._clocked = _Clocked(spawn(clock.run(), "speaker clock"), file)
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
-        """When a frame of the queue's stream leaves the speaker, by the last callbacks; None before the first."""
+        """Returns when a frame of the queue's stream leaves the speaker; None if that is not known yet."""
         return self._clock.instants.at(stream_frame)
 
     @property
     def clock_moved_ms(self) -> float:
-        """By how much `heard_at_ns` would have said otherwise a second ago; 0 while that is not known."""
+        """How far `heard_at_ns` has moved within the last second; 0 while that is not known."""
         return self._clock.instants.moved_ns / 1_000_000
 
     async def flush(self) -> tuple[list[Cut], int]:
-        """Silence the agent now: drop what is queued and what the device holds.
+        """Silences the agent: drops queued audio and the audio that the device holds.
 
-        Returns what that did to each reply, and since when it is silent. With a fade the device plays what it
-        holds, and the fade behind it.
+        Returns what that did to each reply, and the instant from which the speaker is silent. With a fade the device
+        plays what it holds, then the fade.
         """
         opened, now_ns = self._opened, self._clock.now_ns()
         if self._fade_ms:
@@ -282,6 +282,7 @@ class Speaker:
             cuts = self.queue.cut(now_ns, fade_frames=fade_frames)
             silent_ns = self.heard_at_ns(self.queue.pulled_frames + fade_frames)
             return cuts, now_ns if silent_ns is None else silent_ns
+        # The queue before the device: callbacks that come until the abort then hand over silence.
         cuts = self.queue.cut(now_ns, aborted_latency_ms=self.lead_ms if opened else None)
         if opened and cuts:
             for track in self._tracks:
@@ -293,10 +294,12 @@ class Speaker:
         return cuts, now_ns
 
     def _silence(self, opened: _Opened) -> int:
-        """Throw away what the device holds; gives when that was done. One that has gone is silent."""
+        """Discards the audio that the device holds; returns when it was silent. On a worker."""
+        # abort() then start(): clearing the queue alone leaves the device's latency, 40 to 150 ms, to be heard
+        # (measured at the monitor of the speaker; abort takes 0.5 to 3 ms).
         silent_ns = self._clock.now_ns()
         if opened is self._opened and not opened.stream.vanished:
-            with contextlib.suppress(devices.AudioDeviceError):  # it has vanished by that: it is looked after
+            with contextlib.suppress(devices.AudioDeviceError):  # it counts as vanished, and is reopened
                 opened.stream.abort()
                 silent_ns = self._clock.now_ns()
                 self._clock.instants.restart()
@@ -304,18 +307,18 @@ class Speaker:
         return silent_ns
 
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
-        """The blocks heard to their end since the last call, with the instants at which they began."""
+        """Returns the blocks heard to their end since the last call, each with the instant at which it began."""
         return self._clock.take_heard(self._block_ms * 1_000_000, now_ns)
 
     def take_callback_error(self) -> Exception | None:
-        """What `_playback_callback` failed with since the last call."""
+        """Returns the exception raised in `_playback_callback` since the last call, if any."""
         error, self._callbacks.error = self._callbacks.error, None
         return error
 
     async def close(self) -> None:
-        """Stop for good, and give back the device or the file."""
+        """Stops for good and closes the device or the file."""
         self._closed = True
-        await self._give_back()
+        await self._close_device()
         self._stop_clock()
 
     def _stop_clock(self) -> None:
@@ -333,6 +336,7 @@ class Speaker:
             self._clocked.file.write(block)
 
     def _playback_callback(self, opened: _Opened, outdata: Any, frames: int, time: Any, status: Any) -> None:
+        """Fills a block. On PortAudio's thread: copies and returns, never blocks for long, never raises."""
         callbacks = self._callbacks
         try:
             if status and status.output_underflow:
@@ -340,7 +344,7 @@ class Speaker:
                 self._clock.instants.restart()
             now_ns = callbacks.last_ns = self._clock.now_ns()
             self._clock.lead_ns = opened.lead_ns(time)
-            # A stream that is being closed must not be asked for its time any more.
+            # Only of the stream in use: one that is being closed must not be asked for its time.
             if opened is self._opened and opened.too_late(time):
                 outdata[:] = bytes(len(outdata))
             elif opened.resting:
@@ -350,13 +354,13 @@ class Speaker:
             else:
                 outdata[:] = self._pull(frames, now_ns)
             callbacks.busy_ns = max(callbacks.busy_ns, self._clock.now_ns() - now_ns)
-        except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
+        except Exception as error:  # noqa: BLE001 - PortAudio would end the stream silently
             callbacks.error = error
 
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
-        """A block of the queue, which waits so long behind what was pulled before."""
+        """Returns a block of the queue that plays ``waits_ns`` after the callback's first sample."""
         frame = self.queue.pulled_frames
-        # The clock first: the loop may ask when a reply is heard as soon as the queue has reported its start.
+        # The clock first: as soon as the queue reports a reply's start, the loop may ask when that is heard.
         heard_ns = self._clock.pulling(frame, now_ns, waits_ns)
         block = self.queue.pull(frames, now_ns)
         self._clock.blocks.append((frame, block))

@@ -4,7 +4,7 @@ from tui.models import events as e
 from tui.models.sound.playback import ArrivalWatch
 
 
-def told(*polls: tuple[str | None, float] | str) -> list[tuple[bool, str]]:
+def reported(*polls: tuple[str | None, float] | str) -> list[tuple[bool, str]]:
     events: list[e.SessionEvent] = []
     watch = ArrivalWatch(events.append)
     for second, poll in enumerate(polls):
@@ -18,32 +18,32 @@ def told(*polls: tuple[str | None, float] | str) -> list[tuple[bool, str]]:
     return [(event.active, event.text) for event in events if isinstance(event, e.ConditionChanged)]
 
 
-def test_a_reply_of_which_nothing_comes_is_told_while_it_lasts() -> None:
-    assert told(("a", 0), ("a", 480), ("a", 520), ("a", 1200), ("a", 0)) == [
-        (True, "The agent sends nothing in the middle of reply a: silence for 0.5 s."),
-        (False, "Audio of reply a comes again after 1.2 s."),
+def test_missing_audio_is_reported_when_it_stops_and_when_it_arrives_again() -> None:
+    assert reported(("a", 0), ("a", 480), ("a", 520), ("a", 1200), ("a", 0)) == [
+        (True, "The agent stopped sending in the middle of reply a: silent for 0.5 s."),
+        (False, "Audio of reply a arrives again after 1.2 s."),
     ]
 
 
-def test_one_that_ends_so_is_over_and_the_next_may_stall_too() -> None:
-    assert told(("a", 600), (None, 0), ("b", 700), ("c", 700)) == [
-        (True, "The agent sends nothing in the middle of reply a: silence for 0.6 s."),
-        (False, "Reply a is over, 0.6 s after its last audio."),
-        (True, "The agent sends nothing in the middle of reply b: silence for 0.7 s."),
-        (False, "Reply b is over, 0.7 s after its last audio."),
-        (True, "The agent sends nothing in the middle of reply c: silence for 0.7 s."),
+def test_a_reply_that_ends_ends_its_report_and_the_next_one_may_stall_too() -> None:
+    assert reported(("a", 600), (None, 0), ("b", 700), ("c", 700)) == [
+        (True, "The agent stopped sending in the middle of reply a: silent for 0.6 s."),
+        (False, "Reply a ended 0.6 s after its last audio."),
+        (True, "The agent stopped sending in the middle of reply b: silent for 0.7 s."),
+        (False, "Reply b ended 0.7 s after its last audio."),
+        (True, "The agent stopped sending in the middle of reply c: silent for 0.7 s."),
     ]
 
 
-def test_a_lost_socket_explains_it_until_audio_comes_again() -> None:
-    assert told(("a", 0), "lost", ("a", 600), ("a", 9000), ("a", 0), ("a", 600)) == []
-    assert told("lost", ("a", 600), "came", ("a", 0), ("a", 600)) == [
-        (True, "The agent sends nothing in the middle of reply a: silence for 0.6 s.")
+def test_a_lost_socket_suppresses_the_report_until_audio_arrives() -> None:
+    assert reported(("a", 0), "lost", ("a", 600), ("a", 9000), ("a", 0), ("a", 600)) == []
+    assert reported("lost", ("a", 600), "came", ("a", 0), ("a", 600)) == [
+        (True, "The agent stopped sending in the middle of reply a: silent for 0.6 s.")
     ]
-    assert told(("a", 600), "lost", ("a", 620))[1:] == [
-        (False, "The socket was lost, so that no audio of reply a comes.")
+    assert reported(("a", 600), "lost", ("a", 620))[1:] == [
+        (False, "The socket was lost, so no more audio of reply a arrives.")
     ]
 
 
-def test_silence_between_replies_is_none_of_its_business() -> None:
-    assert told((None, 0), (None, 9000), ("a", 0)) == []
+def test_silence_between_replies_is_not_reported() -> None:
+    assert reported((None, 0), (None, 9000), ("a", 0)) == []

@@ -21,7 +21,7 @@ from tui.models.sound.capture import DEFAULT_FORMAT, audio_error
 from tui.models.sound.heard_speech import HeardSpeech
 
 STALL_MS = 500.0
-"""A shorter gap is an underrun, reported once it is over."""
+"""A shorter silence inside a reply is an underrun, reported once it has ended."""
 _PATIENCE_MS = 2_000
 """How long `Playback.drained` waits while nothing leaves the queue."""
 
@@ -31,20 +31,20 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
 
     found: Endpoints
     path: str
-    """Of the file, where it is one."""
+    """The file to write when the output is a file."""
     block_ms: int
     latency: str
-    """As the options have it."""
+    """"auto", "low", "high" or seconds, as in the options."""
     fade_ms: int = 0
     """Length of the fade with which a flush ends; 0 cuts at once."""
     tracks: Sequence[AgentTrack] = ()
 
 
 class Playback:
-    """Replies in, sound out, for one call. On the engine's loop; events go to ``emit``.
+    """Plays the replies of one call and emits what becomes of them. On the engine's loop.
 
-    A device is opened before the first reply where its rate is foreseen, everything else for it, at its rate;
-    later replies at other rates are resampled to that.
+    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is called when a
+    speaker was opened; ``on_played`` gets each block that was heard as ``(end_ns, pcm, rate)``.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Playback:
         on_played: Callable[[int, bytes, int], None],
     ) -> None:
         self.speaker: Speaker | None = None
-        """Of the replies so far, also while its device is being opened; None before the first."""
+        """Set from the first reply (or `prepare`) on, even while its device is still being opened."""
         self._output = output
         self._emit = emit
         self._clock_ns = clock_ns
@@ -66,46 +66,45 @@ class Playback:
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._ending: dict[str, e.PlaybackEnded] = {}
-        """Replies whose last sample the device has taken and not played yet."""
+        """Replies whose last sample the device has taken but not played yet."""
         self._marks: deque[tuple[str, QueueTail]] = deque()
         self._arrival_watch = ArrivalWatch(emit)
         self._stop_draining = False
 
     @property
     def queue(self) -> PlaybackQueue | None:
-        """What the speaker plays; None before the first reply."""
+        """The queue that the speaker plays; None before the first reply."""
         return self.speaker.queue if self.speaker else None
 
     def prepare(self, audio_format: AudioFormat) -> None:
-        """Open a device for replies in this format, before the first one.
-
-        A device takes its first blocks in one burst, which would empty the queue of what the reply begins with.
-        """
+        """Opens the device before the first reply, for replies in this format."""
+        # PortAudio takes the first blocks of a new stream in one burst. Opened only with the first reply, it would
+        # empty the queue of the reply's start, and the reply would stutter.
         if self.speaker is None and self._output.found.output is OutputKind.DEVICE:
             self._open(audio_format.rate)
 
     def begin(self, reply: str, audio_format: AudioFormat) -> None:
-        """Begin a reply. The id of one that was flushed stands for a new reply from then on."""
+        """Begins a reply. The id of a flushed reply may be used again: it then names a new reply."""
         self._queue_for(audio_format).begin(reply, audio_format)
 
     def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> None:
-        """Queue a chunk of a reply, as it came on the wire.
+        """Queues a chunk of a reply, as it came on the wire.
 
-        A late chunk of a flushed reply is counted as unheard. ``audio_format`` is for a reply that was not begun.
+        A late chunk of a flushed reply is counted as unheard. ``audio_format`` applies to a reply that was not begun.
         """
         audio_format = audio_format or DEFAULT_FORMAT
         self._arrival_watch.came()
         self._queue_for(audio_format).feed(reply, wire, self._clock_ns(), audio_format)
 
     def end(self, reply: str) -> float | None:
-        """All of a reply was received: what is queued still plays.
+        """Ends a reply: no more of it will come, and what is queued still plays.
 
-        Returns the length in ms of everything that came of it; None if no more was expected of it anyway.
+        Returns how many ms of it were received in all, or None if it was not open.
         """
         return self.queue.end(reply) if self.queue else None
 
     def socket_lost(self) -> None:
-        """Until audio comes again, do not blame the agent that none comes."""
+        """Stops reporting missing audio until some arrives: the socket is the reason, not the agent."""
         self._arrival_watch.excuse()
 
     @property
@@ -114,7 +113,7 @@ class Playback:
         return self.queue is not None and self.queue.receiving
 
     def ran_dry(self, after_ms: float) -> str | None:
-        """The reply that has had nothing to play for ``after_ms``, and has been heard; None while there is none."""
+        """Returns the reply that was heard and has had nothing to play for ``after_ms``, if there is one."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
         gap_ms = self.stats.gap_frames / self.frames_per_ms
@@ -126,7 +125,7 @@ class Playback:
         return bool(self._still_ending()) or bool(self.queue and not self._passed(self.queue.tail()))
 
     async def drained(self) -> None:
-        """Wait until everything queued was heard, or `stop_draining`; gives up when nothing moves."""
+        """Waits until everything queued was heard, or `stop_draining`; gives up when nothing moves for 2 s."""
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
             await asyncio.sleep(block_ms / 1000)
@@ -136,15 +135,15 @@ class Playback:
             last_frames = queued_frames
 
     def stop_draining(self) -> None:
-        """Wait no longer for what is queued."""
+        """Ends `drained` at once."""
         self._stop_draining = True
 
     def mark(self, name: str) -> None:
-        """Remember a name after the audio queued so far; `reached_marks` returns it in time."""
+        """Marks the end of the audio queued so far; `reached_marks` returns the name once that has played."""
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
     def reached_marks(self) -> list[str]:
-        """The marks before which everything has left the speaker or was dropped, in order."""
+        """Returns the marks whose audio has left the speaker or was dropped since the last call, in order."""
         reached: list[str] = []
         while self._marks and self._passed(self._marks[0][1]):
             reached.append(self._marks.popleft()[0])
@@ -156,49 +155,49 @@ class Playback:
 
     @property
     def name(self) -> str:
-        """Of what is played to, before it is opened."""
+        """The output's name, known before it is opened."""
         return self._output.found.output_name
 
     async def opened(self) -> None:
-        """Wait for a speaker that is just being opened."""
+        """Waits until the speaker is open, if it is being opened."""
         if self._opening:
             await asyncio.gather(self._opening, return_exceptions=True)
 
     def choose(self, device: Device) -> None:
-        """Have the next opening use this speaker."""
+        """Selects the speaker to open next."""
         found = msgspec.structs.replace(
             self._output.found, output=OutputKind.DEVICE, output_name=device.name, output_device=device
         )
         self._output = msgspec.structs.replace(self._output, found=found)
 
     def set_volume(self, volume: float) -> None:
-        """0..2; samples are bit-exact at 1."""
+        """Sets the volume, 0 to 2; samples are bit-exact at 1."""
         self._volume = volume
         if self.queue:
             self.queue.volume = volume
 
     @property
     def stats(self) -> PlaybackStats:
-        """Counters and depth of the queue, all zero before the first reply."""
+        """Counters and depth of the queue; all zero before the first reply."""
         return self.queue.stats if self.queue else PlaybackStats()
 
     @property
     def frames_per_ms(self) -> float:
-        """To put the queue's figures in time."""
+        """The queue's rate, to convert its counts to ms; 1 before the first reply."""
         return self.queue.rate / 1000 if self.queue else 1.0
 
     def read_level(self, now_ns: int) -> MeterReading | None:
-        """What the agent's meter shows now."""
+        """Returns what the agent's level meter shows now."""
         return self._heard.meter.read(now_ns)
 
     async def close(self) -> None:
-        """Give back the speaker."""
+        """Closes the speaker."""
         await self.opened()
         if self.speaker:
             await self.speaker.close()
 
     def take_news(self, now_ns: int) -> None:
-        """Emit what happened to replies; an end is emitted once its last sample has left the speaker."""
+        """Emits what happened to replies since the last call."""
         if self.speaker:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
@@ -206,6 +205,7 @@ class Playback:
             for start_ns, block in self.speaker.take_heard(now_ns):
                 self._heard.feed(start_ns, block, queue.rate, now_ns)
             self._arrival_watch.poll(now_ns, queue.playing, self.stats.gap_frames / self.frames_per_ms)
+        # The queue is done with a reply when the device takes its last sample; it ends when that sample is heard.
         self._ending = {ended.reply: ended for ended in self._still_ending()}
         for ended in list(self._ending.values()):
             if now_ns >= ended.at_ns:
@@ -213,16 +213,17 @@ class Playback:
                 self._emit(ended)
 
     def finish_listening(self) -> None:
-        """Emit what ends as nothing more will be heard."""
+        """Emits the end of the speech in progress, because nothing more will be heard."""
         self._heard.finish()
 
     def _still_ending(self) -> list[e.PlaybackEnded]:
-        """Those that no flush has cut off since the device took their last sample."""
+        """Returns the ends that are due later, without replies that were flushed out of the device."""
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
 
     def _take(self, happening: Happening, speaker: Speaker, now_ns: int) -> None:
         reply = happening.reply_id
+        # Right after an abort the device's clock is unknown; the instant of the pull is at most a latency early.
         heard_at_ns = speaker.heard_at_ns(happening.stream_frame)
         heard_at_ns = happening.at_ns if heard_at_ns is None else heard_at_ns
         match happening.kind:
@@ -243,10 +244,10 @@ class Playback:
                 detail = f"{gap_ms:.0f} ms of silence in reply {reply}"
                 self._emit(e.LossCounted(at_ns=heard_at_ns, loss=e.Loss.UNDERRUN, count=1, detail=detail))
             case HappeningKind.FULL:
-                message = "The agent sent more than ten minutes ahead; the rest is dropped."
+                message = "The agent sent more than 10 minutes of audio ahead; the rest is dropped."
                 self._emit(_agent_error(now_ns, "queue-full", message))
             case HappeningKind.ODD_BYTE:
-                message = f"Reply {reply} ended in the middle of a sample: one byte is left over."
+                message = f"Reply {reply} ended in the middle of a 16-bit sample: one byte is left over."
                 self._emit(_agent_error(now_ns, "odd-byte", message))
             case HappeningKind.CLIPPED_START:
                 self._emit(_clipped(happening, e.Condition.CLIPPED_START, "starts", "first", now_ns))
@@ -254,33 +255,33 @@ class Playback:
                 self._emit(_clipped(happening, e.Condition.CLIPPED_END, "ends", "last", now_ns))
 
     def _queue_for(self, audio_format: AudioFormat) -> PlaybackQueue:
-        """The queue to play on; the first reply decides at what rate."""
+        """Returns the queue to play on."""
         queue = self.queue
+        # Until a reply has begun the rate is a guess, and opening again is cheaper than resampling the whole call.
         if queue is None or (queue.unused and audio_format.rate != queue.rate):
             return self._open(audio_format.rate).queue
         return queue
 
     def _open(self, rate: int) -> Speaker:
-        """A speaker at this rate, opened in the background; one opened at another rate is given back first."""
+        """Returns a speaker at this rate, which is opened in the background."""
         queue, output = PlaybackQueue(rate), self._output
         queue.volume = self._volume
-        earlier, self.speaker = (
-            self.speaker,
-            Speaker(
-                queue,
-                block_ms=output.block_ms,
-                latency=output.latency,
-                fade_ms=output.fade_ms,
-                clock_ns=self._clock_ns,
-                tracks=output.tracks,
-            ),
+        speaker = Speaker(
+            queue,
+            block_ms=output.block_ms,
+            latency=output.latency,
+            fade_ms=output.fade_ms,
+            clock_ns=self._clock_ns,
+            tracks=output.tracks,
         )
-        self._opening = spawn(self._open_speaker(self.speaker, earlier, self._opening), "open speaker")
-        return self.speaker
+        self._opening = spawn(self._open_speaker(speaker, self.speaker, self._opening), "open speaker")
+        self.speaker = speaker
+        return speaker
 
     async def _open_speaker(
         self, speaker: Speaker, earlier: Speaker | None, opening: asyncio.Task[None] | None
     ) -> None:
+        # In this order, or the earlier speaker's device is still busy when this one asks for it.
         if opening:
             await opening
         if earlier:
@@ -303,42 +304,39 @@ class Playback:
 
 
 class ArrivalWatch:
-    """Reports that agent audio does not come in the middle of a reply, while it does not.
-
-    It is given what plays and for how long that has been silent. Events go to ``emit``.
-    """
+    """Reports when agent audio stops arriving in the middle of a reply, and when that ends."""
 
     def __init__(self, emit: Callable[[e.SessionEvent], None]) -> None:
         self._emit = emit
         self._reply: str | None = None
-        """The one that is waited for."""
+        """The reply whose audio is missing, as reported."""
         self._gap_ms = 0.0
         self._excused = False
 
     def excuse(self) -> None:
-        """The socket is lost: that nothing comes is explained, until something does."""
+        """Reports nothing until audio arrives: the socket was lost."""
         self._excused = True
 
     def came(self) -> None:
-        """Audio has come."""
+        """Notes that audio arrived."""
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """``reply`` has begun and not ended, and has had nothing to play for ``gap_ms``."""
+        """Judges the reply that has begun and not ended (None: none has), silent for ``gap_ms`` so far."""
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000
-            text = f"Audio of reply {self._reply} comes again after {waited_s:.1f} s."
+            text = f"Audio of reply {self._reply} arrives again after {waited_s:.1f} s."
             if reply != self._reply:
-                text = f"Reply {self._reply} is over, {waited_s:.1f} s after its last audio."
+                text = f"Reply {self._reply} ended {waited_s:.1f} s after its last audio."
             elif self._excused:
-                text = f"The socket was lost, so that no audio of reply {self._reply} comes."
+                text = f"The socket was lost, so no more audio of reply {self._reply} arrives."
             self._report(now_ns, self._reply, text, active=False)
             self._reply = None
         if stalls and self._reply is None and reply is not None:
             self._reply = reply
             text = (
-                f"The agent sends nothing in the middle of reply {reply}: silence for {gap_ms / 1000:.1f} s."
+                f"The agent stopped sending in the middle of reply {reply}: silent for {gap_ms / 1000:.1f} s."
             )
             self._report(now_ns, reply, text, active=True)
         self._gap_ms = gap_ms
@@ -351,7 +349,7 @@ class ArrivalWatch:
                 path="playback",
                 active=active,
                 text=text,
-                hint="It neither sends more of it nor says that it is complete." if active else "",
+                hint="It sent neither more audio nor the end of the reply." if active else "",
                 reply=reply,
             )
         )
@@ -365,5 +363,7 @@ def _clipped(
     happening: Happening, condition: e.Condition, where: str, word: str, now_ns: int
 ) -> e.ConditionChanged:
     reply, dbfs = happening.reply_id, happening.edge_dbfs
-    text = f"Reply {reply} {where} in the middle of a sound ({dbfs:.0f} dB): its {word} word may be cut."
+    text = (
+        f"Reply {reply} {where} in the middle of a sound ({dbfs:.0f} dBFS); its {word} word may be cut off."
+    )
     return e.ConditionChanged(at_ns=now_ns, condition=condition, path="playback", text=text, reply=reply)
