@@ -1,4 +1,4 @@
-"""How agent audio arrives: how late against real time, how fast, and how much to wait for before it plays."""
+"""How agent audio arrives: how late against real time, how fast, and how much of it to queue before it plays."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _LEAST_CHUNKS = 20
 
 
 class Arrivals:
-    """Watches chunks arrive; a reply at a time. Instants are monotonic ns; for one thread."""
+    """Measures the arrival of chunks, one reply at a time. Instants are monotonic ns. For one thread."""
 
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()
         self._ordered_ms: list[float] = []
-        """The same, by size."""
+        """The same values in ascending order, so that a percentile costs no sorting."""
         self._reply = ""
         self._began_ns = self._last_ns = 0
         self._received_ms = self._last_chunk_ms = 0.0
 
     def feed(self, reply: str, at_ns: int, audio_ms: float) -> None:
-        """A chunk of a reply arrived, so long as sound."""
+        """Adds a chunk of a reply, ``audio_ms`` long, that arrived at ``at_ns``."""
         if reply != self._reply:
             self._reply, self._began_ns, self._received_ms = reply, at_ns, 0.0
-        # Against a listener who began with the first chunk: what came before is what may have been played.
+        # Compared with a listener who started with the first chunk: only audio that came earlier can have played.
         late_ms = (at_ns - self._began_ns) / NS_PER_MS - self._received_ms
         self._lateness.append((at_ns, max(late_ms, 0.0)))
         insort(self._ordered_ms, max(late_ms, 0.0))
@@ -41,19 +41,19 @@ class Arrivals:
 
     @property
     def jitter_ms(self) -> float | None:
-        """95th percentile of how much later than real time chunks came, of the last ten seconds of them."""
+        """95th percentile of how much later than real time the chunks of the last 10 s came; None for under 20."""
         count = len(self._ordered_ms)
         return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 
     @property
     def delivery_ratio(self) -> float | None:
-        """Sound received over the time it took to come, of the newest reply; 1 is real time."""
+        """Length of the newest reply's audio divided by the time it took to arrive; 1 is real time."""
         took_ms = (self._last_ns - self._began_ns) / NS_PER_MS
         return (self._received_ms - self._last_chunk_ms) / took_ms if took_ms > 0 else None
 
     @property
     def target_ms(self) -> float:
-        """How much of a reply to wait for, so that it plays without a gap as far as the past tells."""
+        """How much of a reply to queue before it plays, so that jitter as measured causes no gap: 40 to 300 ms."""
         jitter_ms = self.jitter_ms
         if jitter_ms is None:
             return FIRST_TARGET_MS

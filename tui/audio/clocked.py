@@ -1,4 +1,4 @@
-"""A block clock for endpoints without a device: silent or recorded microphones, null and file speakers."""
+"""A block clock for endpoints without a device: silence, recorded lines, and speakers that are a file or nobody."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 class ClockedBlocks:
     """Calls ``function(due_ns)`` once for every block of monotonic time, without drift.
 
-    A late wake-up is made good by as many calls as fell due, up to ``max_catch_up_ms``; what is beyond that
-    (a stopped process) is skipped: ``on_skipped`` is told how many blocks. ``clock_ns`` and ``sleep_s`` are there
-    for tests. Runs in the loop of whoever awaits `run`; an exception of ``function`` ends it.
+    After a late wake-up it makes all calls that fell due, up to ``max_catch_up_ms``. It skips the rest (the process
+    was stopped), and ``on_skipped`` gets the number of blocks skipped. ``clock_ns`` and ``sleep_s`` are there for
+    tests. Runs in the loop that awaits `run`; an exception in ``function`` ends it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ClockedBlocks:
         self._sleep_s = sleep_s
 
     async def run(self) -> None:
-        """Tick until cancelled; the first call comes at once."""
+        """Calls the function until cancelled, the first time at once."""
         due_ns = self._clock_ns()
         while True:
             now_ns = self._clock_ns()

@@ -1,4 +1,4 @@
-"""How fast the clock of one device runs against that of another, from when samples pass them."""
+"""Measures how fast the clock of one device runs against another's, from the instants at which samples pass them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 
 INTERVAL_NS = 1_000_000_000
 LEAST_NS, SPAN_NS = 30_000_000_000, 180_000_000_000
-"""A third of a millisecond, as well as instants are known, is 10 parts per million of half a minute."""
+"""Instants are known to a third of a millisecond, which is 10 parts per million of 30 s."""
 _JUMP_NS = 5_000_000
-"""A stream that went on after a gap, or another stream: what was known of the first says nothing of it."""
+"""A larger step means that the stream was restarted or ran dry: earlier offsets do not apply to it."""
 
 
 class ClockDrift:
-    """Follows one device against the monotonic clock. For one thread."""
+    """Compares one device with the monotonic clock. For one thread."""
 
     def __init__(self) -> None:
         self.ppm: float | None = None
-        """How much faster than it says the device runs, in parts per million; None for the first half minute."""
+        """How much faster than its nominal rate the device runs, in parts per million; None for the first 30 s."""
         self._offsets: deque[tuple[int, int]] = deque()
 
     def feed(self, now_ns: int, start_ns: int | None) -> None:
-        """Frame 0 of the stream passed at ``start_ns``, as it looks now; taken once a second. None: no stream."""
+        """Adds the current estimate of when frame 0 passed the device (None: no stream); uses one per second."""
         if start_ns is None:
             self._offsets.clear()
             self.ppm = None
@@ -46,18 +46,18 @@ class ClockDrift:
 
 
 class DriftMeter:
-    """Capture against playback: what one of them gains on the other in a long call."""
+    """Compares capture with playback: what one gains on the other in a long call."""
 
     def __init__(self) -> None:
         self._capture, self._playback = ClockDrift(), ClockDrift()
 
     def feed(self, now_ns: int, capture_start_ns: int | None, playback_start_ns: int | None) -> None:
-        """When frame 0 of both streams passed their devices, as it looks now."""
+        """Adds the current estimates of when frame 0 of each stream passed its device."""
         self._capture.feed(now_ns, capture_start_ns)
         self._playback.feed(now_ns, playback_start_ns)
 
     @property
     def ppm(self) -> float | None:
-        """How much faster capture runs than playback; None while that is not known of both."""
+        """How much faster capture runs than playback, in parts per million; None until both are known."""
         capture, playback = self._capture.ppm, self._playback.ppm
         return None if capture is None or playback is None else capture - playback

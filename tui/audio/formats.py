@@ -1,8 +1,7 @@
-"""Audio formats on the wire, and the way between them and 16-bit PCM.
+"""Audio formats on the wire, and the conversion between them and 16-bit PCM.
 
-Inside the program audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format says how it
-looks on a wire and at which rate. Importing this module does not load numpy: the screen's process reads
-formats too.
+Inside the program audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format is how it is encoded on
+the wire, and its rate. Importing this module does not load numpy: the screen's process uses formats too.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import msgspec
 
 
 class Encoding(StrEnum):
-    """How one sample is written on the wire."""
+    """How one sample is encoded on the wire."""
 
     PCM16 = "pcm16"
     MULAW = "mulaw"
@@ -21,7 +20,7 @@ class Encoding(StrEnum):
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes a sample takes on the wire."""
+        """Bytes per sample on the wire."""
         return 2 if self is Encoding.PCM16 else 1
 
 
@@ -33,11 +32,11 @@ class AudioFormat(msgspec.Struct, frozen=True):
 
     @property
     def bytes_per_second(self) -> int:
-        """Bytes a second of audio takes on the wire."""
+        """Bytes per second of audio on the wire."""
         return self.encoding.sample_bytes * self.rate
 
     def duration_ms(self, size_bytes: int) -> float:
-        """How long ``size_bytes`` of this format sound."""
+        """Returns the duration of ``size_bytes`` in this format."""
         return size_bytes * 1000 / self.bytes_per_second
 
     def __str__(self) -> str:
@@ -45,9 +44,9 @@ class AudioFormat(msgspec.Struct, frozen=True):
 
 
 def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
-    """From whole samples of PCM, already at the format's rate, to the format's bytes.
+    """Encodes whole samples of PCM, which must already be at the format's rate.
 
-    Raises `ValueError` when ``pcm`` ends in half a sample.
+    Raises `ValueError` if ``pcm`` ends in half a sample.
     """
     if len(pcm) % 2:
         raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
@@ -59,9 +58,9 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
 
 
 class StreamDecoder:
-    """From one stream's bytes to PCM, whatever the sizes of its chunks; for one thread.
+    """Decodes one stream to PCM, whatever the sizes of its chunks. For one thread.
 
-    A chunk of PCM16 may end in the middle of a sample: that byte waits for the next chunk.
+    A chunk of PCM16 may end in the middle of a sample; that byte waits for the next chunk.
     """
 
     def __init__(self, audio_format: AudioFormat) -> None:
@@ -69,7 +68,7 @@ class StreamDecoder:
         self._odd = b""
 
     def feed(self, wire: bytes) -> bytes:
-        """The whole samples that ``wire`` completes, as PCM at the format's rate."""
+        """Returns the samples that ``wire`` completes, as PCM at the format's rate."""
         if self.format.encoding is Encoding.PCM16:
             joined = self._odd + wire if self._odd else wire
             whole_bytes = len(joined) & ~1
@@ -80,7 +79,7 @@ class StreamDecoder:
         return g711.decode_mulaw(wire) if self.format.encoding is Encoding.MULAW else g711.decode_alaw(wire)
 
     def flush_remainder(self) -> int:
-        """The stream is over: forget the half sample, if any, and say how many bytes (0 or 1) that lost."""
+        """Ends the stream: discards half a sample, if any, and returns how many bytes (0 or 1) that lost."""
         lost_bytes = len(self._odd)
         self._odd = b""
         return lost_bytes

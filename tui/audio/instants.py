@@ -1,13 +1,13 @@
-"""When a sample passes a device, from the instants of its callbacks.
+"""Computes when a sample passes a device, from the instants of the device's callbacks.
 
 Capture: callbacks come late, never early, and the times that PortAudio puts on a block wander over 24 ms. The
-minimum of the callbacks' instants, over the last two seconds and set against the count of samples, stays within
-0.3 ms (measured).
+minimum of the callbacks' instants over the last two seconds, relative to the count of samples, stays within 0.3 ms
+(measured).
 
-Playback: a device with much latency takes its blocks in pairs, the second one a block too early, and after a
-start holds another amount than it says it will; but the lead that PortAudio gives with each callback follows
-that: its median was within 0.2 ms of the recorded device in most runs, and within 6 ms in all (measured), where
-callback plus stated latency was 5 to 25 ms early.
+Playback: a device with a long latency takes its blocks in pairs, the second one a block too early, and after a start
+it holds another amount than it states. The lead that PortAudio reports with each callback accounts for both: its
+median was within 0.2 ms of a recording of the device in most runs and within 6 ms in all (measured), while callback
+plus stated latency was 5 to 25 ms early.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
-"""Callbacks so far apart belong to two streams: what was known of the first says nothing of the second."""
+"""Callbacks further apart belong to two streams, and offsets of the first do not apply to the second."""
 _BLOCKS = 9
-"""Of which the median is taken: few, as a device that ran empty says nothing of it but leads longer from then on."""
+"""Blocks in the median. Few, because a device that ran dry does not report it, but has a longer lead from then on."""
 _WATCHED_BLOCKS = 50
-"""Over which that median is watched: a sound server that was busy as the stream began told leads 50 ms wrong, which
-came right at 8 ms a second (measured)."""
+"""Blocks over which the median's movement is observed: a sound server that was busy when the stream started reported
+leads that were 50 ms wrong, and corrected them by 8 ms a second (measured)."""
 
 
 class BlockInstants:
-    """Ties the frames of a stream to the monotonic clock. One thread feeds; any may ask."""
+    """Relates the frames of a captured stream to the monotonic clock. One thread feeds; any may read."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -36,12 +36,13 @@ class BlockInstants:
         self._last_ns: int | None = None
 
     def feed(self, callback_ns: int, frame: int) -> None:
-        """The callback for the block that begins with ``frame`` was entered at that instant."""
+        """Adds a callback: entered at ``callback_ns``, for the block that starts with ``frame``."""
         if self._last_ns is not None and callback_ns - self._last_ns > STALL_NS:
             self._offsets.clear()
         self._last_ns = callback_ns
         offset_ns = callback_ns - frames_to_ns(frame, self.rate)
-        # Kept are those that nothing since undercut, in growing order: the first is the minimum.
+        # Offsets that a later one undercuts can never be the minimum again. Without them the rest is in ascending
+        # order and the minimum comes first, at constant cost per block on PortAudio's thread.
         while self._offsets and self._offsets[-1][1] >= offset_ns:
             self._offsets.pop()
         self._offsets.append((callback_ns, offset_ns))
@@ -49,7 +50,8 @@ class BlockInstants:
             self._offsets.popleft()
 
     def at(self, frame: int) -> int | None:
-        """When the callback for that frame was due, on a device that never waits; None before the first."""
+        """Returns when the callback for ``frame`` was due on a device that is never late; None before the first."""
+        # Not "if self._offsets": the other thread may clear them between the test and the access.
         try:
             return self._offsets[0][1] + frames_to_ns(frame, self.rate)
         except IndexError:
@@ -57,28 +59,29 @@ class BlockInstants:
 
 
 class SoundInstants:
-    """Ties the frames of a playback stream to the instants at which they are heard. One thread feeds; any may ask."""
+    """Relates the frames of a played stream to the instants they are heard at. One thread feeds; any may read."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self._offsets: deque[int] = deque(maxlen=_WATCHED_BLOCKS)
 
     def feed(self, heard_ns: int, frame: int) -> None:
-        """The block that begins with ``frame`` is heard from that instant on, says its callback."""
+        """Adds a block: by its callback, ``frame`` is its first and is heard at ``heard_ns``."""
         self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
 
     def restart(self) -> None:
-        """What follows does not follow the blocks before without a gap: the device stopped, or ran empty."""
+        """Forgets the blocks so far: the device stopped or ran dry, so the next block comes after a gap."""
         self._offsets.clear()
 
     def at(self, frame: int) -> int | None:
-        """When that frame is heard; None before the first block."""
+        """Returns when ``frame`` is heard; None before the first block."""
+        # A copy: the other thread may append while the median is computed.
         offsets = list(self._offsets)[-_BLOCKS:]
         return int(statistics.median_low(offsets)) + frames_to_ns(frame, self.rate) if offsets else None
 
     @property
     def moved_ns(self) -> int:
-        """How far the instants have moved within the last 50 blocks; 0 while there are not so many."""
+        """How far the instants moved within the last 50 blocks; 0 until there are 50."""
         offsets = list(self._offsets)
         if len(offsets) < _WATCHED_BLOCKS:
             return 0

@@ -1,4 +1,4 @@
-"""16-bit PCM as numbers and back: the one place that scales, rounds and clips."""
+"""Converts 16-bit PCM to numbers and back; the only module that scales, rounds and clips."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ FULL_SCALE = 32_768
 
 
 def samples_of(pcm: bytes) -> NDArray[np.int16]:
-    """A read-only view of whole samples. Raises `ValueError` on half a sample."""
+    """Returns whole samples as a read-only view, shape (n,). Raises `ValueError` on half a sample."""
     return np.frombuffer(pcm, "<i2")
 
 
 def is_zero(pcm: bytes) -> bool:
-    """Whether it is digital silence: every sample exactly 0. Costs next to nothing."""
+    """Whether every sample is exactly 0 (digital silence). Costs next to nothing."""
     return pcm == bytes(len(pcm))
 
 
 def to_float(pcm: bytes) -> NDArray[np.float32]:
-    """Samples in -1..1; exact, and `from_float` brings back the same bytes."""
+    """Returns samples in -1..1, shape (n,). Exact: `from_float` restores the same bytes."""
     return samples_of(pcm).astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def from_float(values: NDArray[np.floating[Any]]) -> bytes:
-    """Samples of -1..1 as PCM: rounded to the nearest, clipped at full scale, 0 where not a number."""
+    """Returns samples in -1..1 as PCM: rounded to the nearest, clipped at full scale, 0 for NaN."""
     return _to_pcm(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0) * FULL_SCALE)
 
 
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:
-    """PCM times a factor that moves from ``start`` to ``end`` over the block: a change that does not click.
+    """Returns PCM times a factor that moves from ``start`` to ``end`` over the block, so that it does not click.
 
-    Gives back ``pcm`` itself when both are 1.
+    Returns ``pcm`` itself if both are 1.
     """
     if start == end == 1.0:
         return pcm
@@ -49,10 +49,10 @@ def _to_pcm(scaled: NDArray[np.floating[Any]]) -> bytes:
 
 
 def frames_to_ns(frames: int, rate: int) -> int:
-    """How long ``frames`` last at ``rate`` Hz, in ns."""
+    """Returns the duration of ``frames`` at ``rate`` Hz, in ns."""
     return frames * 1_000_000_000 // rate
 
 
 def ns_to_frames(duration_ns: int, rate: int) -> int:
-    """How many whole frames at ``rate`` Hz fit in ``duration_ns``."""
+    """Returns how many whole frames at ``rate`` Hz fit in ``duration_ns``."""
     return duration_ns * rate // 1_000_000_000

@@ -1,4 +1,4 @@
-"""The outline of a recording: the loudest sample of every few milliseconds of each track."""
+"""Computes the outline of a recording: the loudest sample of every 10 ms of each track."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ class Outline(msgspec.Struct, frozen=True):
 
     first_bin: int
     bins: int
-    """Of the whole recording."""
+    """Number of bins in the whole recording."""
     bin_ms: float
     tracks: tuple[bytes, ...]
-    """A byte a bin, of full scale 255."""
+    """One byte per bin and track; 255 is full scale."""
 
 
 def outline_of(file: WavFile) -> Iterator[Outline]:
-    """The outline of a file, a minute at a time, so that an hour shows as it is read. Raises `AudioFileError`."""
+    """Yields the outline of a file minute by minute, so that a long recording is drawn while it is read.
+
+    Raises `AudioFileError`.
+    """
     bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
     bins = -(-file.frames // bin_frames)
     stretch_bins = _STRETCH_S * 1000 // BIN_MS

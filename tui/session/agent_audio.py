@@ -1,4 +1,4 @@
-"""AgentAudio: the agent's replies from its events to the speaker, and what it hears of how much was heard."""
+"""AgentAudio: takes the agent's replies from its events to the speaker, and reports to it how much was heard."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tui.session.agent_events import transcribed
 class AgentAudio:
     """Plays the agent's replies, emits what became of them, and reports that to the agent. On the session's loop.
 
-    Where a protocol has no message for the end of a reply, a reply ends once it has had nothing to play for
-    ``ends_after_ms``; 0: the agent ends it.
+    If a protocol has no message for the end of a reply, a reply ends once it has had nothing to play for
+    ``ends_after_ms``; 0 means that the agent ends it.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class AgentAudio:
         journal.state.add_completion_callback(self._report_finished)
 
     def register_with(self, router: EventRouter) -> None:
-        """Become the handler of the telephony events that concern agent audio."""
+        """Registers the handlers of the telephony events that concern agent audio."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.PLAY_STREAM_START: self._begin,
             T.PLAY_STREAM_CHUNK: self._play,
@@ -51,26 +51,26 @@ class AgentAudio:
             router.register_telephony_handler(event_type, handler)
 
     def poll(self, *, at_the_end: bool = False) -> None:
-        """Emit what happened to audio since the last call, and report the marks that were reached to the agent."""
+        """Emits what happened to audio since the last call, and reports marks that were reached to the agent."""
         for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
     def end_dry_reply(self) -> None:
-        """End a reply that the agent does not end, once it has had nothing left to play for long enough."""
+        """Ends a reply that the agent does not end itself, once it has had nothing to play for long enough."""
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             self._end(reply)
 
     @property
     def in_reply(self) -> bool:
-        """Whether the agent has begun a reply that it would still have to end, and was not interrupted in."""
+        """Whether the agent has begun a reply that it still has to end and that was not flushed."""
         return not self._ends_after_ms and self._audio.playback.receiving
 
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
-        """Silence the agent: drop its audio that is queued or in the device, and report how much was heard."""
+        """Silences the agent: drops its audio in the queue and the device, and reports how much was heard."""
         asked_ns = self._journal.clock_ns()
-        # The flush stops the device, and with it the clock by which what has happened so far is dated.
+        # First, because the flush stops the device and with it the clock that dates what happened until now.
         self.poll()
         speaker = self._audio.playback.speaker
         cuts, silent_ns = await speaker.flush() if speaker else ([], asked_ns)

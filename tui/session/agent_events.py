@@ -1,4 +1,4 @@
-"""AgentEvents: what the agent's messages do beside audio. Handlers for the `EventRouter` of a session."""
+"""AgentEvents: handlers for the agent's messages that do not concern audio."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tui.protocols.base import TelephonyEventType as T
 
 
 class AgentEvents:
-    """From telephony events to the transcript and the session's life. On the session's loop.
+    """Turns telephony events into session events, and ends the call when the agent does. On the session's loop.
 
-    ``accepted`` and ``finish`` are the session's: a call begins, and a call is over (with the reason).
+    ``accepted`` is called when the agent accepts the call, ``finish`` with the reason when it ends the call.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class AgentEvents:
         self._finish = finish
 
     def register_with(self, router: EventRouter) -> None:
-        """Become the handler of every other telephony event an agent can send but USER_STREAM_STARTED."""
+        """Registers the handlers of the telephony events that concern neither audio nor the user stream."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.SESSION_ACCEPTED: self._accepted,
             T.HANG_UP: self._hang_up,
@@ -51,7 +51,7 @@ class AgentEvents:
         self._finish(f"the agent hung up{': ' + event.reason if event.reason else ''}")
 
     def _transfer(self, event: TelephonyEvent) -> None:
-        self._journal.notice(f"The agent transfers the call to {event.text}.")
+        self._journal.notice(f"The agent is transferring the call to {event.text}.")
         self._finish(f"transferred to {event.text}")
 
     def _user_speech(self, phase: e.SpeechPhase) -> None:
@@ -68,7 +68,7 @@ class AgentEvents:
 
 
 def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> e.Transcribed:
-    """Returns the transcript event of a message's text."""
+    """Returns the transcript event for a message's text."""
     return e.Transcribed(
         at_ns=at_ns,
         speaker=speaker,
@@ -80,7 +80,7 @@ def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: b
 
 
 def _figure(value: Any) -> float | None:
-    """A number that can be shown and sent on; the far side may send integers beyond every float."""
+    """Returns a finite float, or None: the agent may send integers that no float can hold."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:

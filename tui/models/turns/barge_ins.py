@@ -1,7 +1,7 @@
-"""BargeInFold: when the user spoke over the agent, and whether the agent gave way, and when.
+"""BargeInFold: finds where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may be folded before the user's onset, which is told when it is proven; so a flush waits for
-a second for the speech that caused it before it is called a false one.
+The agent's signal may come before the user's onset in the stream: an onset is emitted once the detector is sure, and
+dated back. So a flush waits one second for the speech that caused it before it counts as a false barge-in.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
-"""So long the agent has to give way, and so near to speech is a stop of its own."""
+"""How long the agent has to yield, and how close to user speech a flush must be to be caused by it."""
 
 
 class CutReplies:
-    """Folds events into what was received of replies that are played no longer, constant work each."""
+    """Folds events into how much was received of replies whose playback has ended. Constant work per event.
+
+    Audio of a flushed reply keeps arriving after its `PlaybackEnded`, so the length known then is too short.
+    """
 
     def __init__(self) -> None:
         self.received_ms: dict[str, float] = {}
-        """Of each reply whose playback has ended: heard, unheard and late."""
+        """Per reply whose playback has ended: heard, unheard and late audio."""
         self.cut_by: dict[str, int] = {}
-        """Replies that were cut off, and the number of the flush that did it; 0 if it is not known."""
+        """The number of the flush that cut a reply off; 0 if none is known."""
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Fold one event; returns how many ms more are known to have come of a reply that was cut off."""
+        """Folds one event; returns how many ms more of a cut-off reply it reports as received."""
         match event:
             case e.Flushed():
                 self._last_flush = event.number
@@ -50,31 +53,31 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``, constant work each. `apply` is told the turn under way."""
+    """Folds events into ``barge_ins``. Constant work per event."""
 
     def __init__(self, barge_ins: list[BargeIn]) -> None:
         self.barge_ins = barge_ins
         self._now_ns = 0
         self._began_ns: int | None = None
-        """Since when the agent is heard."""
+        """When the agent was first heard since it was last silent."""
         self._ended_ns: int | None = None
-        """When it was heard last, while it is not."""
+        """When the agent fell silent; None while it is heard."""
         self._onset_ns: int | None = None
-        """When the user began to speak last."""
+        """When the user last started to speak."""
         self._speaking = False
         self._unspoken_ns: int | None = None
-        """When the user wrote or pressed a key last: an agent that stops then gives way as well."""
+        """When the user last typed or pressed a key: an agent that stops then yields too."""
         self._signal_ns: int | None = None
-        """When the agent said last that it hears the user."""
+        """When the agent last signalled that it hears the user."""
         self._over: BargeIn | None = None
-        """The user speaks over the agent, which did not give way yet."""
+        """The user speaks over the agent, which has not yielded yet."""
         self._flush: e.Flushed | None = None
-        """The agent stopped itself, and no speech is known that made it."""
+        """The agent flushed, and no user speech is known that caused it."""
         self._cut = CutReplies()
         self._of_flush: dict[int, BargeIn] = {}
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
-        """Fold one event; True when there is one barge-in more, or more is known of one."""
+        """Folds one event of turn number ``turn``; returns whether a barge-in was added or changed."""
         known = len(self.barge_ins)
         more_ms = self._cut.apply(event)
         self._now_ns = max(self._now_ns, event.at_ns)
@@ -103,7 +106,7 @@ class BargeInFold:
         return len(self.barge_ins) > known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
-        """So much more of what a flush cut came after it."""
+        """Adds audio that arrived late to what the flush left unheard."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
         elif number in self._of_flush:
@@ -152,7 +155,7 @@ class BargeInFold:
         self._over = None
 
     def _judge(self, turn: int) -> None:
-        """What a second without an answer has shown."""
+        """Decides what is still open after one second."""
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None and self._now_ns - over.at_ns > YIELD_NS:
             self._over = None
@@ -161,13 +164,13 @@ class BargeInFold:
                 self.barge_ins.append(over)
         if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
             self._flush = None
-            if not self._takes_the_word_at(_asked_ns(flush)):
+            if not self._user_acts_at(_asked_ns(flush)):
                 self._append(_false(flush, turn), flush)
 
-    def _takes_the_word_at(self, at_ns: int) -> bool:
+    def _user_acts_at(self, at_ns: int) -> bool:
         return self._speaking or any(
-            taken_ns is not None and abs(taken_ns - at_ns) <= YIELD_NS
-            for taken_ns in (self._onset_ns, self._unspoken_ns)
+            acted_ns is not None and abs(acted_ns - at_ns) <= YIELD_NS
+            for acted_ns in (self._onset_ns, self._unspoken_ns)
         )
 
 
