@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,9 +19,9 @@ from tui.models.session_state import SessionState
 from tui.models.sound.capture import line_of
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
-from tui.saving.start import SavingProblems, start_saving
 from tui.session.dialling import settle
 from tui.session.live import LiveSession
+from tui.session.set_up import CallSetUp
 from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
@@ -128,10 +128,10 @@ async def call(
     *,
     tools: Sequence[Tool] = (),
     show: Callable[[e.SessionEvent], None],
-    tell: Callable[[str], None],
+    explain: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
 ) -> ExitCode:
-    """Hold the call. ``show`` gets every event, ``tell`` a sentence on what the outcome rests on.
+    """Hold the call. ``show`` receives every event, ``explain`` a sentence that gives the reason for the outcome.
 
     Raises `ValueError` for settings the protocol does not have.
     """
@@ -141,22 +141,29 @@ async def call(
         watch.take(event)
         show(event)
 
-    target, notes = msgspec.structs.astuple(await settle(target))
-    audio = AudioManager()
-    unkept = SavingProblems()
-    writer = await start_saving(target, unkept)
-    if writer is not None:
-        audio.tracks = writer.tracks
-    await audio.configure(input="lines", output=target.output, block_ms=target.block_ms)
-    session = LiveSession(
-        target,
-        audio,
-        tools=tools,
-        notes=notes,
-        sink=lambda event: sink(writer.take(event) if writer else event),
-        keep_raw=writer.append if writer else lambda _: -1,
-        on_begun=unkept.begun,
-    )
+    dialled = await settle(target)
+    set_up = CallSetUp(AudioManager(), sink)
+    await set_up.prepare(dialled.target)
+    session = set_up.session(dialled, tools=tools)
+    # Around the close as well: an interrupt must not cost what is being saved.
+    with _hung_up_by_signals(session) as interrupted:
+        try:
+            running = asyncio.ensure_future(session.run())
+            running.add_done_callback(lambda _: watch.end())
+            unanswered = await _hold(session, dialled.target, watch, script, explain)
+            session.hang_up()
+            await running
+        finally:
+            await set_up.close()
+    summary(session.state.metrics)
+    if interrupted.is_set():
+        return ExitCode.INTERRUPTED
+    return _judge(session.state, watch, script, unanswered, explain)
+
+
+@contextlib.contextmanager
+def _hung_up_by_signals(session: LiveSession) -> Iterator[asyncio.Event]:
+    """Hang up, rather than stop, on SIGINT and SIGTERM; the event is set when one came."""
     interrupted = asyncio.Event()
 
     def interrupt() -> None:
@@ -167,41 +174,34 @@ async def call(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
     try:
-        running = asyncio.ensure_future(session.run())
-        running.add_done_callback(lambda _: watch.end())
-        unanswered = await _hold(session, watch, script, tell)
-        session.hang_up()
-        await running
+        yield interrupted
     finally:
-        if writer is not None:
-            await writer.close()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-    summary(session.state.metrics)
-    if interrupted.is_set():
-        return ExitCode.INTERRUPTED
-    return _judge(session.state, watch, script, unanswered, tell)
 
 
-async def _hold(session: LiveSession, watch: _Watch, script: Script, tell: Callable[[str], None]) -> bool:
-    """Say what the script says and wait for the answers; whether one was missing."""
-    connect_s = session.target.connect_timeout_s + session.target.accept_timeout_s
+async def _hold(
+    session: LiveSession, target: Target, watch: _Watch, script: Script, explain: Callable[[str], None]
+) -> bool:
+    """Speak the lines of the script and wait for the answers. Returns whether one was missing."""
+    connect_s = target.connect_timeout_s + target.accept_timeout_s
     if not await watch.until(lambda: watch.status is e.Status.ACTIVE, connect_s):
         return False
     await watch.until(lambda: watch.replies_heard > 0, GREETING_TIMEOUT_S)
     await watch.until_quiet(script.timeout_s)
     for path in script.say:
         if watch.over:
-            tell(f"The call was over before {path.name} could be said.")
+            explain(f"The call ended before {path.name} could be spoken.")
             return True
         heard_before, reasons_before = watch.replies_heard, len(watch.reasons)
         await session.user.speak(line_of(path))
-        await watch.until(lambda: watch.speaking, timeout_s=1)  # the line is told to begin a moment later
+        # The event that a line has begun is emitted with its first block, a moment later.
+        await watch.until(lambda: watch.speaking, timeout_s=1)
         await watch.until(lambda: not watch.speaking, timeout_s=3600)
         if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
             if not watch.over:
                 because = "".join(f"; {reason.rstrip('.')}" for reason in watch.reasons[reasons_before:][-2:])
-                tell(f"The agent did not answer {path.name} within {script.timeout_s:g} s{because}.")
+                explain(f"The agent did not answer {path.name} within {script.timeout_s:g} s{because}.")
             return True
         await watch.until_quiet(script.timeout_s)
     return False
@@ -212,43 +212,43 @@ def _judge(
     watch: _Watch,
     script: Script,
     unanswered: bool,
-    tell: Callable[[str], None],
+    explain: Callable[[str], None],
 ) -> ExitCode:
     metrics, fatal = state.metrics, state.fatal_error
     if fatal is not None:
         message = one_line(fatal.message)
-        tell(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
+        explain(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
         return state.exit_code
     if any(error.source == "audio" for error in watch.errors):
-        tell(one_line(next(error.message for error in watch.errors if error.source == "audio")))
+        explain(one_line(next(error.message for error in watch.errors if error.source == "audio")))
         return ExitCode.USAGE
     if unanswered:
         return ExitCode.NOT_ANSWERED
     broken = [error for error in watch.errors if error.source == "protocol" or error.code in _UNHEARABLE]
     if broken:
-        tell(one_line(broken[0].message))
+        explain(one_line(broken[0].message))
         return ExitCode.PROTOCOL_ERROR
     if watch.unfinished:
         of_them = "a reply that it" if watch.unfinished == 1 else f"{watch.unfinished} replies that it"
-        tell(f"The agent began {of_them} never said to be complete.")
+        explain(f"The agent began {of_them} never said to be complete.")
         return ExitCode.PROTOCOL_ERROR
     if script.strict and (metrics.errors or metrics.findings):
-        tell(f"{metrics.errors} errors and {metrics.findings} findings were told; --strict allows none.")
+        explain(f"{metrics.errors} errors and {metrics.findings} findings were told; --strict allows none.")
         return ExitCode.PROTOCOL_ERROR
-    return _judge_latency(metrics, script, tell)
+    return _judge_latency(metrics, script, explain)
 
 
-def _judge_latency(metrics: SessionMetrics, script: Script, tell: Callable[[str], None]) -> ExitCode:
+def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[str], None]) -> ExitCode:
     limit_ms = script.max_response_ms
     if limit_ms is None or not script.say:
         return ExitCode.FINE
     latencies_ms = metrics.response_latencies_ms
     if not latencies_ms:
-        tell("No response latency could be measured, so the limit is not shown to hold.")
+        explain("No response latency could be measured, so the limit is not shown to hold.")
         return ExitCode.LIMIT_EXCEEDED
     worst_ms = max(latencies_ms)
     if worst_ms > limit_ms:
-        tell(f"The slowest response took {worst_ms:.0f} ms; the limit is {limit_ms:g} ms.")
+        explain(f"The slowest response took {worst_ms:.0f} ms; the limit is {limit_ms:g} ms.")
         return ExitCode.LIMIT_EXCEEDED
     return ExitCode.FINE
 

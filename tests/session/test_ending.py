@@ -29,7 +29,7 @@ def test_of_several_reasons_the_first_one_holds() -> None:
     told.ending.finish()
     assert told.ending.due
     assert not told.ending.ours
-    told.ending.tell()
+    told.ending.emit()
     assert told.statuses() == [
         (e.Status.ENDING, "the agent hung up"),
         (e.Status.ENDED, "the agent hung up"),
@@ -41,7 +41,7 @@ def test_a_fault_is_told_in_place_of_any_reason() -> None:
     told.ending.finish()
     told.ending.fail("agent", "broken", "It broke.")
     told.ending.fail("agent", "later", "It broke again.")
-    told.ending.tell()
+    told.ending.emit()
     assert told.statuses() == [(e.Status.ERROR, "It broke.")]
 
 

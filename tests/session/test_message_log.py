@@ -60,7 +60,7 @@ async def test_a_received_message_is_logged_before_it_is_answered_and_routed() -
 async def test_a_frame_that_was_not_understood_is_logged_and_counted_and_not_routed() -> None:
     log = Log()
     await log.log.received(Received("[1", 7, None, "not-json", "this is not JSON"))
-    log.log.tell_counts()
+    log.log.emit_counts()
     logged, lost = log.events
     assert isinstance(logged, e.MessageLogged)
     assert (logged.kind, logged.summary, logged.known) == (

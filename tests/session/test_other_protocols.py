@@ -217,7 +217,9 @@ async def test_a_tool_that_was_not_offered_is_answered_and_told_with_what_to_do(
     async with agent(script) as url, call(url, protocol="openai") as held:
         error = await held.until(e.ErrorRaised)
         await wait_for(lambda: bool(answers))
-    assert error.message == "The agent called the tool opening_hours, which was not offered; it was told so."
+    assert error.message == (
+        "The agent called the tool opening_hours, which was not offered. It received an error in reply."
+    )
     assert "--tools FILE.py" in error.hint
     assert (error.source, error.fatal) == ("agent", False)
     assert not held.of(e.LossCounted)

@@ -173,7 +173,7 @@ def call(
             script,
             tools=load_tools(target.tools) if target.tools else [],
             show=printer.show,
-            tell=lambda text: click.echo(text, err=True),
+            explain=lambda text: click.echo(text, err=True),
             summary=printer.summary,
         )
         code = asyncio.run(held)

@@ -29,11 +29,10 @@ from tui.models.session_state import SessionState
 from tui.models.sound.capture import CallerLine
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
-from tui.saving.start import SavingProblems, start_saving
-from tui.saving.writer import SessionWriter
 from tui.session.dialling import DiallingError, settle
 from tui.session.ending import OURS
 from tui.session.live import LiveSession
+from tui.session.set_up import CallSetUp
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class Engine:
         """Commands for the call that is being dialled; carried out once it has begun."""
         self._shutdown = asyncio.Event()
         self._file: SessionFile | None = None
-        self._writer: SessionWriter | None = None
+        self._set_up: CallSetUp | None = None
 
     async def run(self) -> None:
         """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
@@ -144,72 +143,55 @@ class Engine:
 
     async def _connect(self, command: wire.Connect) -> None:
         await self._end_call()
-        self._session = self._writer = self._file = None
+        self._session = self._file = None
         self._early = []
-        target, unkept = command.target, SavingProblems()
-        self._tell_dialling(target)
+        target, set_up = command.target, CallSetUp(self._audio, self._frames.add_event)
+        self._set_up = set_up
+        self._emit_dialling(target)
         try:
-            keep_raw = await self._prepare(target, unkept)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the screen has to hear of it
-            self._report_impossible(target, unkept, error)
-            await self._close_writer()
+            await set_up.prepare(target, lines=caller_lines())
+            self._keep_messages(set_up)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it has to reach the screen
+            self._report_impossible(target, set_up, error)
+            await set_up.close()
         else:
-            self._call = spawn(self._hold(target, keep_raw, unkept), "call")
-            await asyncio.sleep(0)  # its first step: cancelled before that it would end without a word
+            self._call = spawn(self._hold(target, set_up), "call")
+            # Let it take its first step: a task that is cancelled before that ends without running its handlers,
+            # and the call would have no end.
+            await asyncio.sleep(0)
 
-    async def _prepare(self, target: Target, unkept: SavingProblems) -> Callable[[bytes], int]:
-        """Begin to save, and find the devices; gives what keeps raw messages. Raises whatever is in the way."""
-        writer = self._writer = await start_saving(target, unkept)
-        self._audio.tracks = writer.tracks if writer else None
-        await self._audio.configure(
-            input=target.input,
-            output=target.output,
-            block_ms=target.block_ms,
-            latency=target.latency,
-            echo=target.echo,
-            fade_ms=target.fade_ms,
-            lines=caller_lines(),
-        )
-        if writer is None:
-            self._file = SessionFile(on_failure=unkept.report)
-        file = writer or self._file
+    def _keep_messages(self, set_up: CallSetUp) -> None:
+        """Keep the raw messages in a file of their own where the session is not saved; report where they are."""
+        if set_up.writer is None:
+            self._file = SessionFile(on_failure=set_up.problems.report)
+        file = set_up.writer or self._file
         assert file is not None
         self._frames.add(wire.MessagesFile(path=str(file.path)))
-        return file.append
 
-    async def _hold(self, target: Target, keep_raw: Callable[[bytes], int], unkept: SavingProblems) -> None:
-        """One call, from dialling to its last words; cancelled while it is dialled it was hung up."""
+    async def _hold(self, target: Target, set_up: CallSetUp) -> None:
+        """Hold one call, from dialling to its end. Cancelling it is how a call is hung up while it is dialled."""
         try:
-            self._session = await self._dial(target, keep_raw, unkept)
+            self._session = await self._dial(target, set_up)
         except asyncio.CancelledError:
-            self._report_hung_up(target, unkept)
+            self._report_hung_up(target, set_up)
         except Exception as error:  # noqa: BLE001 - as above
-            self._report_impossible(target, unkept, error)
+            self._report_impossible(target, set_up, error)
         else:
             await self._session.run()
         finally:
-            await self._close_writer()
+            await set_up.close()
 
-    async def _dial(
-        self, target: Target, keep_raw: Callable[[bytes], int], unkept: SavingProblems
-    ) -> LiveSession:
-        """Find out what is still open of the target. Raises whatever is in the way of a call."""
+    async def _dial(self, target: Target, set_up: CallSetUp) -> LiveSession:
+        """Find out what is still open of the target. Raises whatever prevents the call."""
         dialled = await settle(target)
+        # The user's file is run on a thread, so that what it does at the top level does not stop the engine.
         tools = await DaemonThreads("tools file").run(load_tools, target.tools) if target.tools else []
-
-        def begun(journal: Journal) -> None:
-            unkept.begun(journal)
-            spawn(self._catch_up(), "commands given while it was dialled")
-
-        return LiveSession(
-            dialled.target,
-            self._audio,
+        return set_up.session(
+            dialled,
             tools=tools,
-            notes=dialled.notes,
-            sink=self._take_event,
             telemetry=self._take_telemetry,
-            keep_raw=keep_raw,
-            on_begun=begun,
+            keep_raw=self._file.append if self._file else lambda _: -1,
+            on_begun=lambda: spawn(self._catch_up(), "commands given while it was dialled"),
         )
 
     async def _catch_up(self) -> None:
@@ -223,18 +205,14 @@ class Engine:
         elif self._call and not self._call.cancelling():
             self._call.cancel()
 
-    async def _close_writer(self) -> None:
-        if self._writer:
-            await self._writer.close()
-
-    def _tell_dialling(self, target: Target) -> None:
-        """Show at once that it is called; what comes of that, and is kept, is a session that begins anew."""
+    def _emit_dialling(self, target: Target) -> None:
+        """Show at once that the target is being called; the session that is saved begins once it is dialled."""
         journal = self._journal(self._frames.add_event)
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
-    def _report_impossible(self, target: Target, unkept: SavingProblems, error: Exception) -> None:
-        """A call that cannot even begin is a session of its own: asked for, refused."""
+    def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
+        """Emit a call that cannot begin as a session of its own: requested, refused."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
@@ -244,35 +222,33 @@ class Engine:
             logger.error("a call that cannot begin", exc_info=error)
             reason = error_message(error).rstrip(".")
             sentence = f"The call cannot begin: {type(error).__name__}{reason and ': '}{reason}."
-        journal = self._journal(self._take_event)
+        journal = self._journal(set_up.take)
         journal.begin(target, volume=self._audio.volume)
-        unkept.begun(journal)
+        set_up.problems.begun(journal)
         journal.error(source, code, sentence, hint, fatal=True)
         journal.become(Status.ERROR, sentence)
 
-    def _report_hung_up(self, target: Target, unkept: SavingProblems) -> None:
-        """So is one that was hung up while it was dialled."""
-        journal = self._journal(self._take_event)
+    def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
+        """Emit a call that was hung up while it was dialled as a session of its own."""
+        journal = self._journal(set_up.take)
         journal.begin(target, volume=self._audio.volume)
-        unkept.begun(journal)
+        set_up.problems.begun(journal)
         for status in (Status.CONNECTING, Status.ENDING, Status.ENDED):
             journal.become(status, "" if status is Status.CONNECTING else OURS)
 
     def _journal(self, sink: Callable[[SessionEvent], object]) -> Journal:
-        """Of what is no call yet."""
+        """Return a journal for a call that has not started."""
         return Journal(SessionState(), sink=sink, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns)
 
     async def _end_call(self) -> None:
         if self._call and not self._call.done():
             self._hang_up()
             await asyncio.gather(self._call, return_exceptions=True)
-        await self._close_writer()
+        if self._set_up:
+            await self._set_up.close()
         if self._file:
-            # The screen reads messages of an ended call on: the file goes when the next call, or the end, comes.
+            # Not when the call ends: the screen goes on reading the messages of the call that it shows.
             self._file.close()
-
-    def _take_event(self, event: SessionEvent) -> None:
-        self._frames.add_event(self._writer.take(event) if self._writer else event)
 
     def _take_telemetry(self, telemetry: Telemetry) -> None:
         self._frames.replace(wire.TelemetryItem(telemetry=telemetry))

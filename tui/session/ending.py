@@ -85,8 +85,8 @@ class Ending:
         else:
             self.finish(f"the agent left{' in the middle of its reply' if in_reply else ''}: {how}")
 
-    def tell(self) -> None:
-        """Make true that the call has ended."""
+    def emit(self) -> None:
+        """Emit that the call has ended, with its reason."""
         if self._failure:
             self._journal.become(e.Status.ERROR, self.reason)
             return

@@ -1,4 +1,4 @@
-"""LiveSession: one call, from connect to hang-up. Knows neither screen nor process.
+"""LiveSession: one call, from connect to hang-up. It knows neither screen nor process.
 
 It checks that a step is legal, emits it, and is the first reader of its own stream: what is true of the call is
 what `SessionState` has folded. Everything here runs on one event loop.
@@ -10,12 +10,9 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count
 from typing import Any
-
-import msgspec
 
 from tui.callbacks import FailureReport, default_reporter, spawn
 from tui.handlers.event_router import EventRouter
@@ -23,45 +20,31 @@ from tui.handlers.function_handler import FunctionHandler
 from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
-from tui.models.journal import Journal, utc_now
+from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
-from tui.protocols.base import (
-    CallerSettings,
-    Incoming,
-    Outgoing,
-    RelaysToolMessages,
-    TelephonyEvent,
-    foreseen_play_format,
-)
+from tui.protocols.base import Incoming, RelaysToolMessages, TelephonyEvent, foreseen_play_format
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
-from tui.protocols.registry import BUILT_IN, protocol_named
+from tui.session.acceptance import Acceptance
 from tui.session.agent_audio import AgentAudio
 from tui.session.agent_events import AgentEvents
-from tui.session.answer_watch import AnswerWatch
 from tui.session.ending import Ending
-from tui.session.message_log import MessageLog
-from tui.session.self_check import SelfCheck
+from tui.session.link import AgentLink
 from tui.session.user_audio import UserAudio
 from tui.session.user_commands import UserCommands
-from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
-from tui.websocket.connection import Connection
+from tui.session.watch import SessionWatch
+from tui.websocket.client import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
-
-_WATCH_INTERVAL_NS = 20_000_000
-_REST_WATCHES = 3
-"""So seldom levels are told, which are not drawn more often, and audio is looked after while none of it moves."""
 
 
 class LiveSession:
     """One call to one target.
 
-    ``audio`` is configured; ``tools`` are what the agent may call, ``notes`` what there is to tell of the
-    target. ``sink`` gets every event in order, ``telemetry`` the latest levels; ``keep_raw`` stores a raw message
-    and returns its offset (-1: not kept); ``on_begun`` is called when the session has begun, before anything else
-    happens in it.
+    ``audio`` is configured; ``tools`` are what the agent may call. ``sink`` receives every event in order,
+    ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept);
+    ``on_begun`` is called when the session has begun, before anything else happens in it.
     `run` holds the call; `user` carries out what the user does in it. Raises `ValueError` for a protocol that does
     not exist or settings it does not have.
     """
@@ -72,91 +55,86 @@ class LiveSession:
         audio: AudioManager,
         *,
         tools: Sequence[Tool] = (),
-        notes: Sequence[str] = (),
         sink: Callable[[e.SessionEvent], object],
         telemetry: Callable[[Telemetry], object] = lambda _: None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[Journal], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self.target = target
         self.audio = audio
-        self.state = SessionState()
-        self.session_id = str(uuid.uuid4())
         self.router = EventRouter()
-        self.journal = Journal(self.state, sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
-        self._ending = Ending(self.journal)
-        self._notes = notes
+        self.journal = journal = Journal(SessionState(), sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
         self._on_begun = on_begun
-        self._telemetry = telemetry
-        self._clock_ns = clock_ns
-        self._protocol = protocol_named(target.protocol)
-        self._caller = self._protocol.caller(_settings(target, tools), lambda: str(uuid.uuid4()), utc_now)
-        self.messages = MessageHandler(self._caller.receive)
-        self._connection = Connection(
-            self._new_client,
-            timeout_s=target.connect_timeout_s,
-            on_sending=lambda message: self._log.sent(message),
-            on_dropped=lambda message: self._log.dropped(message),
-            on_sent=lambda message: self._user_audio.sent(message),
-        )
-        self._log = MessageLog(
-            self.journal,
-            protocol=target.protocol,
-            reply=self._send,
+        self._ending = Ending(journal)
+        self._link = link = AgentLink(
+            target,
+            tools,
+            journal,
             route=self._route,
             on_fatal=self._ending.fail_with,
+            on_sent=lambda message: self._user_audio.sent(message),
         )
-        self._user_audio = UserAudio(self.journal, audio, self._caller, self._send)
+        self._acceptance = Acceptance(journal, self._ending, link)
+        self._user_audio = UserAudio(journal, audio, link.caller, link.send)
         self._agent_audio = AgentAudio(
-            self.journal,
+            journal,
             audio,
-            self._caller,
-            self._send,
-            ends_after_ms=self._protocol.reply_ends_after_ms,
+            link.caller,
+            link.send,
+            ends_after_ms=link.protocol.reply_ends_after_ms,
         )
-        self.user = UserCommands(
-            self.journal,
+        self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
+        self.functions = self._function_handler(tools)
+        self._watch = SessionWatch(
+            journal,
             audio,
-            self._protocol,
-            self._caller,
-            self._send,
-            interrupt=self._agent_audio.interrupt,
-            stop=target.on_stop,
+            user_audio=self._user_audio,
+            agent_audio=self._agent_audio,
+            functions=self.functions,
+            log=link.log,
+            telemetry=telemetry,
         )
-        self.functions = FunctionHandler(
+        self._register_handlers()
+
+    def _function_handler(self, tools: Sequence[Tool]) -> FunctionHandler:
+        functions = FunctionHandler(
             self,
             lambda _: self._ending.finish("a tool asked to hang up"),
             on_change=self.journal.emit,
             on_unknown=self._report_unknown_tool,
-            clock_ns=clock_ns,
+            clock_ns=self.journal.clock_ns,
         )
         for tool in tools:
-            self.functions.register_function(tool.name, tool)
-        self._answers = AnswerWatch(self.journal)
-        self._self_check = SelfCheck(self.journal.emit, clock_ns)
-        self._accepted = asyncio.Event()
-        self._failed_callbacks = 0
-        self._register_handlers()
+            functions.register_function(tool.name, tool)
+        return functions
+
+    @property
+    def state(self) -> SessionState:
+        """What is true of the call."""
+        return self.journal.state
+
+    @property
+    def messages(self) -> MessageHandler:
+        """The decoder of everything the agent sends."""
+        return self._link.messages
 
     # -- the call --
 
     async def run(self) -> None:
         """Hold the call. Returns when it has ended, whichever way; never raises for what the far side does."""
         loop = asyncio.get_running_loop()
-        default_reporter.clear()  # what has failed in an earlier call is told of this one too
+        default_reporter.clear()  # a callback that failed in an earlier call is reported in this one too
+        # A callback may fail on any thread; the journal belongs to this loop.
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
         )
         self.journal.begin(
-            self.target,
-            self.session_id,
+            self._link.target,
+            str(uuid.uuid4()),
             volume=self.audio.volume,
-            log_rules=None if self.target.protocol in BUILT_IN else self._protocol.log,
+            log_rules=self._link.own_log_rules,
         )
         self._on_begun(self.journal)
-        for note in self._notes:
-            self.journal.notice(note)
         tasks: list[asyncio.Task[Any]] = []
         try:
             self._agent_audio.poll()
@@ -173,17 +151,17 @@ class LiveSession:
                 await self._close(tasks)
             finally:
                 unsubscribe()
-                self._ending.tell()
+                self._ending.emit()
 
     def hang_up(self) -> None:
-        """End the call from our side; when it is ending already, wait for its last words no longer."""
+        """End the call from our side. When it is ending already, stop waiting for the agent's last words."""
         self._ending.finish()
         self.audio.playback.stop_draining()
 
     async def _connect(self) -> None:
         """Open the socket, unless the user hangs up first. Raises `ConnectionFailed`."""
         self.journal.become(e.Status.CONNECTING)
-        opening = asyncio.ensure_future(self._connection.open())
+        opening = asyncio.ensure_future(self._link.connection.open())
         giving_up = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait({opening, giving_up}, return_when=asyncio.FIRST_COMPLETED)
         giving_up.cancel()
@@ -193,117 +171,73 @@ class LiveSession:
         else:
             opening.cancel()
 
-    def _new_client(self) -> WebSocketClient:
-        return client_of(
-            self.target, self._protocol, clock_ns=self._clock_ns, on_round_trip=self._measured_round_trip
-        )
-
     async def _initiate(self) -> None:
-        if notice := self._protocol.url_notice(self.target.url):
+        protocol, target = self._link.protocol, self._link.target
+        if notice := protocol.url_notice(target.url):
             self.journal.notice(notice)
-        self._send(self._caller.opened())
-        if self._protocol.accepted_on_open:
+        self._link.send(self._link.caller.opened())
+        if protocol.accepted_on_open:
             await self.router.handle_platform_event(TelephonyEvent(type=T.SESSION_ACCEPTED))
 
     def _start_tasks(self) -> list[asyncio.Task[Any]]:
         return [
             spawn(self._read(), "session reader"),
-            spawn(self._connection.write(), "session writer"),
-            spawn(self._await_acceptance(), "session acceptance"),
+            spawn(self._link.connection.write(), "session writer"),
+            spawn(self._acceptance.wait(), "session acceptance"),
             spawn(self._user_audio.pump(), "session capture"),
-            spawn(self._watch(), "session watch"),
+            spawn(self._watch.run(), "session watch"),
         ]
 
     async def _read(self) -> None:
-        await self._connection.read(self.messages.handle_message)
+        connection = self._link.connection
+        await self._link.read()
         while await self._resume():
-            await self._connection.read(self.messages.handle_message)
+            await self._link.read()
         self._ending.socket_closed(
-            self._connection.close_reason,
-            lost=self._connection.lost,
-            failed=self._connection.failed,
+            connection.close_reason,
+            lost=connection.lost,
+            failed=connection.failed,
             in_reply=self._agent_audio.in_reply,
         )
 
     async def _resume(self) -> bool:
-        """Go on with the session on a new socket, where the old one was lost and the protocol can."""
-        if self._ending.due or not self._connection.lost or self.state.status is not e.Status.ACTIVE:
+        """Continue the session on a new socket, if the old one was lost and the protocol can resume."""
+        connection = self._link.connection
+        if self._ending.due or not connection.lost or self.state.status is not e.Status.ACTIVE:
             return False
-        messages = self._caller.resumed()
+        messages = self._link.caller.resumed()
         if messages is None:
             return False
         self.journal.become(e.Status.RESUMING, "the socket was lost")
         self.audio.playback.socket_lost()
-        if not await self._connection.reopen(self._tell_no_way_back):
+        if not await connection.reopen(self._notify_reopen_failed):
             return False
-        self._accepted.clear()
-        spawn(self._await_acceptance(), "session acceptance")
-        self._send(messages)
+        self._acceptance.withdraw()
+        spawn(self._acceptance.wait(), "session acceptance")
+        self._link.send(messages)
         return True
 
-    def _tell_no_way_back(self, failure: ConnectionFailed) -> None:
-        text = f"No way back yet: {failure}"
+    def _notify_reopen_failed(self, failure: ConnectionFailed) -> None:
+        text = f"Reconnecting failed: {failure}"
         if self.state.notice is None or self.state.notice.text != text:
             self.journal.notice(text)
 
-    async def _await_acceptance(self) -> None:
-        try:
-            await asyncio.wait_for(self._accepted.wait(), self.target.accept_timeout_s)
-        except TimeoutError:
-            if self._ending.due:
-                return
-            limit_s = self.target.accept_timeout_s
-            if self.state.status is e.Status.RESUMING:
-                self._ending.not_resumed(limit_s)
-            else:
-                self._ending.not_accepted(limit_s, self.messages.received, self.target.protocol)
-
-    async def _watch(self) -> None:
-        for watches in count():
-            # What the watch itself takes makes the loop late as well.
-            due_ns = self._clock_ns() + _WATCH_INTERVAL_NS
-            all_of_it = watches % _REST_WATCHES == 0
-            if all_of_it or self.audio.moving:
-                self._agent_audio.end_dry_reply()
-                self._agent_audio.poll()
-                self._answers.poll()
-                self._tell_late_results()
-                self._count_failed_callbacks()
-                self._log.tell_counts()
-                self.journal.tell_losses()
-            if all_of_it:
-                self._telemetry(self._self_check.telemetry(self.audio, self._user_audio.pace))
-            await asyncio.sleep(max(due_ns - self._clock_ns(), 0) / 1e9)
-            self._self_check.woke(due_ns)
-
-    def _tell_late_results(self) -> None:
-        late = self.functions.late_results - int(self.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
-        if late:
-            self.journal.lost(e.Loss.LATE_TOOL_RESULT, late)
-
-    def _count_failed_callbacks(self) -> None:
-        # Not at every failure: a callback may fail at each of thousands of messages, or at the loss that tells of it.
-        if more := default_reporter.total - self._failed_callbacks:
-            self._failed_callbacks += more
-            self.journal.losing(e.Loss.CALLBACK_FAILED, more=more)
-
     async def _say_goodbye(self) -> None:
-        """Everything polite before the socket closes."""
+        """Do everything polite before the socket closes."""
         self.journal.become(e.Status.ENDING, self._ending.reason)
         self.user.end_recording()
         await self.functions.close()
-        if self._connection.is_open:
-            self._send(self._caller.hang_up())
-            await self._connection.drained(timeout_s=2.0)
+        await self._link.hang_up()
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Take every step of the end, in this order, also those behind one that fails: what it raises comes last."""
+        """Take every step of the end in this order, even after one that fails; its exception is raised last."""
         steps = (
             self.audio.stop_capture,
             partial(self._leave, tasks[:-1]),
-            partial(_stop, tasks),  # the watch among them, which told what was heard meanwhile
+            # The watch is the last task: it goes on emitting what was heard while playback drains.
+            partial(_stop, tasks),
             partial(self._agent_audio.interrupt, "hang-up"),
-            self._tell_last,
+            self._watch.finish,
             self.audio.close,
         )
         async with contextlib.AsyncExitStack() as stack:
@@ -311,67 +245,52 @@ class LiveSession:
                 stack.push_async_callback(step)
 
     async def _leave(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """What the agent said before it hung up is heard to its end; after our own hang-up nothing is."""
+        """Close the socket. What the agent said before it hung up is played to its end, unless we hung up."""
         for task in tasks:
             task.cancel()
         with contextlib.suppress(OSError):
-            await self._connection.close()
+            await self._link.connection.close()
         if not self._ending.ours:
             await self.audio.playback.drained()
-
-    async def _tell_last(self) -> None:
-        self._user_audio.finish()
-        self._agent_audio.poll(at_the_end=True)
-        self._log.tell_counts(at_the_end=True)
-        self._count_failed_callbacks()
-        self.journal.tell_losses(at_the_end=True)
 
     # -- what handlers do --
 
     def _register_handlers(self) -> None:
-        self._log.register_with(self.messages)
         self.messages.add_session_handler(self.router.handle_platform_event)
         self.messages.add_audio_handler(self.router.handle_platform_event)
-        AgentEvents(
-            self.journal,
-            accepted=self._on_accepted,
-            finish=self._ending.finish,
-        ).register_with(self.router)
+        AgentEvents(self.journal, accepted=self._on_accepted, finish=self._ending.finish).register_with(
+            self.router
+        )
         self._agent_audio.register_with(self.router)
         self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._user_audio.send_early)
-        if self._protocol.realtime_functions:
+        if self._link.protocol.realtime_functions:
             self.functions.register_with(self.router)
 
     async def _on_accepted(self, event: TelephonyEvent) -> None:
-        self._accepted.set()
+        self._acceptance.give()
         resumed = self.state.status is e.Status.RESUMING
         if self.state.status is e.Status.ACTIVE or not self.journal.become(e.Status.ACTIVE) or resumed:
             return
-        user_format = event.format or self._caller.user_format
+        user_format = event.format or self._link.caller.user_format
         if user_format is not None:
             self.audio.prepare_capture(user_format)
             self._user_audio.begin(user_format.rate)
-        if play_format := foreseen_play_format(self._caller, user_format):
+        if play_format := foreseen_play_format(self._link.caller, user_format):
             self.audio.prepare_playback(play_format)
-        if self._protocol.continuous:
+        if self._link.protocol.continuous:
             await self.audio.start_capture(silent=True)
-
-    # -- what is logged and reported --
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message of the `FunctionHandler`; the protocol decides when, if it has a say in that."""
-        if isinstance(self._caller, RelaysToolMessages):
-            self._send(self._caller.relay(message))
-        else:
-            self._send([outgoing(message, message["type"])])
-
-    def _send(self, messages: Iterable[Outgoing]) -> None:
-        self._connection.send(messages)
 
     async def _route(self, incoming: Incoming) -> None:
         """Pass a message itself to the router, where a handler is registered for its name on the wire."""
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message of the `FunctionHandler`; the protocol decides when, if it has a say in that."""
+        if isinstance(self._link.caller, RelaysToolMessages):
+            self._link.send(self._link.caller.relay(message))
+        else:
+            self._link.send([outgoing(message, message["type"])])
 
     def _report_callback(self, failure: FailureReport) -> None:
         self.journal.error(f"callback {failure.callback}", "callback-failed", failure.reason)
@@ -380,27 +299,12 @@ class LiveSession:
         self.journal.error(
             "agent",
             "unknown-tool",
-            f"The agent called the tool {name}, which was not offered; it was told so.",
+            f"The agent called the tool {name}, which was not offered. It received an error in reply.",
             "Offer tools with --tools FILE.py.",
         )
-
-    def _measured_round_trip(self, round_trip_ms: float) -> None:
-        self.journal.emit(e.RoundTripMeasured(at_ns=self._clock_ns(), round_trip_ms=round_trip_ms))
 
 
 async def _stop(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:
-    offered = {"tools": msgspec.json.encode([tool.definition() for tool in tools]).decode()} if tools else {}
-    return CallerSettings(
-        formats=target.formats,
-        barge_in=target.barge_in,
-        agent_name=target.agent_name,
-        caller=target.caller,
-        params=target.params,
-        options={**target.options, **offered},
-    )

@@ -70,20 +70,20 @@ class MessageLog:
         for found in received.findings:
             self._findings[found.rule] = found
             if (count := self._tally.add(found.rule, received.at_ns)) is not None:
-                self._tell_finding(found, count, logged.number)
+                self._emit_finding(found, count, logged.number)
         if incoming is not None:
             self._reply(incoming.replies)
             await self._route(incoming)
 
-    def tell_counts(self, *, at_the_end: bool = False) -> None:
+    def emit_counts(self, *, at_the_end: bool = False) -> None:
         """Tell what came too often to be told one by one. Called every now and then, and at the end."""
         for rule, count in self._tally.untold(self._journal.clock_ns(), all_of_them=at_the_end):
-            self._tell_finding(self._findings[rule], count, 0)
+            self._emit_finding(self._findings[rule], count, 0)
         if self._undecodable:
             count, self._undecodable = self._undecodable, 0
             self._journal.lost(e.Loss.UNDECODABLE, count)
 
-    def _tell_finding(self, found: Finding, count: int, about: int) -> None:
+    def _emit_finding(self, found: Finding, count: int, about: int) -> None:
         self._journal.emit(
             e.FindingRaised(
                 at_ns=self._journal.clock_ns(), rule=found.rule, text=found.text, about=about, count=count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 from tui.callbacks import spawn
 from tui.models import events as e
@@ -11,34 +11,29 @@ from tui.models.journal import Journal
 from tui.models.session_state import Completed
 from tui.models.sound.capture import CallerLine
 from tui.protocols.abilities import NO_INSTRUCTIONS, NO_KEYS, NO_TYPED_TURNS
-from tui.protocols.base import CallerEnd, HasInstructions, Outgoing, Protocol, agent_detects_turns
+from tui.protocols.base import HasInstructions, agent_detects_turns
+from tui.session.link import AgentLink
 
 
 class UserCommands:
-    """Carries out what the user asks for, or says why that is impossible. On the session's loop.
+    """Carries out what the user asks for, or gives the reason why it cannot. On the session's loop.
 
-    ``interrupt`` flushes playback and is given the reason. ``stop`` is the target's: what it means to stop.
+    ``interrupt`` flushes playback; its argument is the reason.
     """
 
     def __init__(
         self,
         journal: Journal,
         audio: AudioManager,
-        protocol: Protocol,
-        caller: CallerEnd,
-        send: Callable[[Iterable[Outgoing]], None],
+        link: AgentLink,
         *,
         interrupt: Callable[[str], Awaitable[None]],
-        stop: str,
     ) -> None:
         self._journal = journal
         self._state = journal.state
         self._audio = audio
-        self._protocol = protocol
-        self._caller = caller
-        self._send = send
+        self._link = link
         self._interrupt = interrupt
-        self._stop = stop
         self._only_for_a_line = False
         """Whether the user records for no longer than a recorded line is spoken."""
         self._state.add_completion_callback(self._stop_after_line)
@@ -50,7 +45,7 @@ class UserCommands:
         if on and self._in_call("record into"):
             await self._take_the_word()
             self._tell_recording(True)
-            self._send(self._caller.start_user_stream())
+            self._link.send(self._link.caller.start_user_stream())
             await self._audio.start_capture(silent=self._only_for_a_line)
         elif not on:
             self.end_recording()
@@ -86,33 +81,33 @@ class UserCommands:
         """Press keys."""
         if not self._in_call("press keys in"):
             return
-        if messages := self._caller.dtmf(digits):
-            self._send(messages)
+        if messages := self._link.caller.dtmf(digits):
+            self._link.send(messages)
             self._journal.emit(e.KeysPressed(at_ns=self._journal.clock_ns(), digits=digits))
         else:
-            self._journal.notice(f"{NO_KEYS.format(self._protocol.title)}.")
+            self._journal.notice(f"{NO_KEYS.format(self._link.protocol.title)}.")
 
     async def send_text(self, text: str) -> None:
         """Take a turn in writing."""
         if not self._in_call("type into"):
             return
         await self._take_the_word()
-        if messages := self._caller.user_text(text):
-            self._send(messages)
+        if messages := self._link.caller.user_text(text):
+            self._link.send(messages)
             self._journal.emit(
                 e.Transcribed(
                     at_ns=self._journal.clock_ns(), speaker=e.Party.USER, text=text, final=True, typed=True
                 )
             )
         else:
-            self._journal.notice(f"{NO_TYPED_TURNS.format(self._protocol.title)}.")
+            self._journal.notice(f"{NO_TYPED_TURNS.format(self._link.protocol.title)}.")
 
     def send_instructions(self, text: str) -> None:
         """Tell the agent how to behave from now on."""
-        if isinstance(self._caller, HasInstructions) and self._state.status is e.Status.ACTIVE:
-            self._send(self._caller.update_instructions(text))
+        if isinstance(self._link.caller, HasInstructions) and self._state.status is e.Status.ACTIVE:
+            self._link.send(self._link.caller.update_instructions(text))
         else:
-            self._journal.notice(f"{NO_INSTRUCTIONS.format(self._protocol.title)}.")
+            self._journal.notice(f"{NO_INSTRUCTIONS.format(self._link.protocol.title)}.")
 
     async def interrupt(self) -> None:
         """Hear no more of what the agent has said so far."""
@@ -127,14 +122,14 @@ class UserCommands:
 
     async def _take_the_word(self) -> None:
         """An agent that does not detect turns is not interrupted by speech: taking a turn does it."""
-        if not agent_detects_turns(self._caller) and self._audio.playback.playing:
+        if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")
 
     async def _stop_user_stream(self) -> None:
-        closes = self._stop == "close" or not agent_detects_turns(self._caller)
+        closes = self._link.target.on_stop == "close" or not agent_detects_turns(self._link.caller)
         if closes:
-            self._send(self._caller.stop_user_stream())
-        if closes and not self._protocol.continuous:
+            self._link.send(self._link.caller.stop_user_stream())
+        if closes and not self._link.protocol.continuous:
             await self._audio.stop_capture()
         else:
             # While the agent does the turn detection it has to hear the silence after the last word.

@@ -32,13 +32,7 @@ _AUDIO = frozenset(
     }
 )
 _ERRORS = frozenset({TelephonyEventType.SESSION_ERROR, TelephonyEventType.AGENT_ERROR})
-_FOLLOWED = frozenset(
-    {
-        TelephonyEventType.CONFIG,
-        TelephonyEventType.USER_STREAM_STOPPED,
-        TelephonyEventType.CONNECTION_VALIDATED,
-    }
-)
+_FOLLOWED = frozenset({TelephonyEventType.CONFIG, TelephonyEventType.USER_STREAM_STOPPED})
 """Events that only change the protocol's own state, which `receive` has already done."""
 
 

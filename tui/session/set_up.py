@@ -1,0 +1,85 @@
+"""CallSetUp: what a call needs before it is a `LiveSession`, the same for the engine process and a headless run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tui.handlers.tools.file import Tool
+from tui.models.audio_manager import AudioManager
+from tui.models.events import SessionEvent
+from tui.models.journal import Journal
+from tui.models.sound.capture import CallerLine
+from tui.models.target import Target
+from tui.models.telemetry import Telemetry
+from tui.saving.start import SavingProblems, start_saving
+from tui.saving.writer import SessionWriter
+from tui.session.dialling import Dialled
+from tui.session.live import LiveSession
+
+
+class CallSetUp:
+    """Starts saving, configures audio, and makes the session that uses both. On the session's loop.
+
+    ``sink`` receives every event in order, as it is saved.
+    """
+
+    def __init__(self, audio: AudioManager, sink: Callable[[SessionEvent], object]) -> None:
+        self._audio = audio
+        self._sink = sink
+        self.problems = SavingProblems()
+        self.writer: SessionWriter | None = None
+        """Saves the session; None if it is not saved."""
+
+    async def prepare(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
+        """Start saving, and find the devices. Raises whatever prevents the call."""
+        # First, so that a call that cannot be made is saved with the reason.
+        self.writer = await start_saving(target, self.problems)
+        self._audio.tracks = self.writer.tracks if self.writer else None
+        await self._audio.configure(
+            input=target.input,
+            output=target.output,
+            block_ms=target.block_ms,
+            latency=target.latency,
+            echo=target.echo,
+            fade_ms=target.fade_ms,
+            lines=list(lines),
+        )
+
+    def session(
+        self,
+        dialled: Dialled,
+        *,
+        tools: Sequence[Tool] = (),
+        telemetry: Callable[[Telemetry], object] = lambda _: None,
+        keep_raw: Callable[[bytes], int] = lambda _: -1,
+        on_begun: Callable[[], object] = lambda: None,
+    ) -> LiveSession:
+        """Return the session, ready to run. Raises `ValueError` for settings that the protocol does not have.
+
+        ``keep_raw`` stores raw messages of a session that is not saved.
+        """
+
+        def begun(journal: Journal) -> None:
+            self.problems.begun(journal)
+            on_begun()
+            for note in dialled.notes:
+                journal.notice(note)
+
+        return LiveSession(
+            dialled.target,
+            self._audio,
+            tools=tools,
+            sink=self.take,
+            telemetry=telemetry,
+            keep_raw=self.writer.append if self.writer else keep_raw,
+            on_begun=begun,
+        )
+
+    def take(self, event: SessionEvent) -> None:
+        """Save an event, if the session is saved, and pass it on."""
+        self._sink(self.writer.take(event) if self.writer else event)
+
+    async def close(self) -> None:
+        """Finish what is saved."""
+        if self.writer is not None:
+            await self.writer.close()

@@ -1,0 +1,91 @@
+"""SessionWatch: what has to be looked at regularly while a call is up, because nothing reports it by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import count
+
+from tui.callbacks import default_reporter
+from tui.handlers.function_handler import FunctionHandler
+from tui.models import events as e
+from tui.models.audio_manager import AudioManager
+from tui.models.journal import Journal
+from tui.models.telemetry import Telemetry
+from tui.session.agent_audio import AgentAudio
+from tui.session.answer_watch import AnswerWatch
+from tui.session.message_log import MessageLog
+from tui.session.self_check import SelfCheck
+from tui.session.user_audio import UserAudio
+from tui.units import NS_PER_S
+
+_INTERVAL_NS = 20_000_000
+_IDLE_EVERY = 3
+"""Polls between two that also publish telemetry and look at idle audio: the screen draws levels no faster."""
+
+
+class SessionWatch:
+    """Polls audio, answers, losses and the program's own lateness, and publishes telemetry. On the session's loop."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        audio: AudioManager,
+        *,
+        user_audio: UserAudio,
+        agent_audio: AgentAudio,
+        functions: FunctionHandler,
+        log: MessageLog,
+        telemetry: Callable[[Telemetry], object],
+    ) -> None:
+        self._journal = journal
+        self._audio = audio
+        self._user_audio = user_audio
+        self._agent_audio = agent_audio
+        self._functions = functions
+        self._log = log
+        self._telemetry = telemetry
+        self._answers = AnswerWatch(journal)
+        self._self_check = SelfCheck(journal.emit, journal.clock_ns)
+        self._failed_callbacks = 0
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        clock_ns = self._journal.clock_ns
+        for polls in count():
+            # Taken before the work, so that a poll that takes long counts as lateness of the loop as well.
+            due_ns = clock_ns() + _INTERVAL_NS
+            is_full = polls % _IDLE_EVERY == 0
+            if is_full or self._audio.moving:
+                self._agent_audio.end_dry_reply()
+                self._agent_audio.poll()
+                self._answers.poll()
+                self._count_late_results()
+                self._emit_counts()
+            if is_full:
+                self._telemetry(self._self_check.telemetry(self._audio, self._user_audio.pace))
+            await asyncio.sleep(max(due_ns - clock_ns(), 0) / NS_PER_S)
+            self._self_check.woke(due_ns)
+
+    async def finish(self) -> None:
+        """Emit what is left, once audio and messages have stopped."""
+        self._user_audio.finish()
+        self._agent_audio.poll(at_the_end=True)
+        self._emit_counts(at_the_end=True)
+
+    def _emit_counts(self, *, at_the_end: bool = False) -> None:
+        self._log.emit_counts(at_the_end=at_the_end)
+        self._count_failed_callbacks()
+        self._journal.tell_losses(at_the_end=at_the_end)
+
+    def _count_late_results(self) -> None:
+        counted = int(self._journal.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
+        if late := self._functions.late_results - counted:
+            self._journal.lost(e.Loss.LATE_TOOL_RESULT, late)
+
+    def _count_failed_callbacks(self) -> None:
+        # Polled rather than counted at each failure: a callback may fail at each of thousands of messages, or at
+        # the very event that reports its failure.
+        if more := default_reporter.total - self._failed_callbacks:
+            self._failed_callbacks += more
+            self._journal.losing(e.Loss.CALLBACK_FAILED, more=more)
