@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -16,12 +15,10 @@ from textual import events, work
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.bridge import Bridge
 from tui.config.model import Settings
-from tui.config.targets import Listed
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
 from tui.models.exit_code import ExitCode
@@ -30,13 +27,13 @@ from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.endings import EndingApp
 from tui.screens.palette import ActionCommands
-from tui.screens.themes import ANSI, DARK, LIGHT
+from tui.screens.themes import ANSI, DEFAULT_THEME, THEMES
+from tui.targets import START_FAILURES, Targets
 from tui.text.visible import one_line
 from tui.view.playhead import Playhead
 
 if TYPE_CHECKING:
     from tui.screens.devices import DevicesScreen
-    from tui.screens.pane_screen import PaneScreen
     from tui.screens.session import SessionScreen
 
 S = TypeVar("S", bound=Screen[Any])
@@ -46,7 +43,6 @@ TICKS_PER_REFRESH = 2
 """Levels are drawn every tick, everything else at half the rate."""
 UP_AFTER_S = 1.0
 """By then the first picture is on the screen."""
-_START_FAILURES = (OSError, RuntimeError, ValueError)
 
 
 @runtime_checkable
@@ -57,13 +53,27 @@ class Polled(Protocol):
         """Draw it anew; called at every tick in which it is seen."""
 
 
-class OpusAgentApp(EndingApp):
-    """The screen of `opusagent-tui`.
+class Launch(msgspec.Struct, frozen=True):
+    """How the screen is started, and what is called meanwhile."""
 
-    ``demo`` tells where the local agent is, starting it if need be; ``call_demo`` calls it at once.
-    ``on_painted`` is called when the first picture has been painted, ``once_up`` a second later.
-    ``trace_callbacks`` has every callback measured from the start, in both processes.
-    """
+    call_demo: bool = False
+    """Call the local agent at once."""
+    playhead: Playhead | None = None
+    """Of the saved session to show; None for calls."""
+    start_engine: Callable[[], EngineLink] | None = None
+    """Starts another engine when the first is lost. Raises one of `START_FAILURES`."""
+    on_painted: Callable[[], object] = lambda: None
+    """Called when the first picture has been painted."""
+    once_up: Callable[[], object] | None = None
+    """Called a second later."""
+    trace_callbacks: bool = False
+    """Measure every callback from the start, in both processes."""
+    auto_tick: bool = True
+    """Tick by a timer; tests do it by hand."""
+
+
+class OpusAgentApp(EndingApp):
+    """The screen of `opusagent-tui`."""
 
     TITLE = "opusagent-tui"
     ENABLE_COMMAND_PALETTE = True
@@ -87,22 +97,11 @@ class OpusAgentApp(EndingApp):
         bridge: Bridge,
         *,
         target: Target | None = None,
-        call_demo: bool = False,
+        targets: Targets | None = None,
         memory: ScreenMemory | None = None,
         settings: Settings | None = None,
-        base: Target | None = None,
-        profiles: Sequence[Listed] = (),
-        recent: Sequence[Target] = (),
-        protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
-        start_engine: Callable[[], EngineLink] | None = None,
-        demo: Callable[[], Target] | None = None,
-        on_remembered: Callable[[Target], None] | None = None,
-        on_painted: Callable[[], object] = lambda: None,
-        once_up: Callable[[], object] | None = None,
         crash_log: Path | None = None,
-        trace_callbacks: bool = False,
-        replay: Playhead | None = None,
-        auto_tick: bool = True,
+        launch: Launch | None = None,
     ) -> None:
         # Textual chooses its filter for NO_COLOR here, before it knows the theme; the wrong one paints
         # black on black.
@@ -112,27 +111,12 @@ class OpusAgentApp(EndingApp):
         self.memory = memory or ScreenMemory()
         """How the screen was left the last time, and is left this time."""
         self.settings = settings or Settings()
-        self._base = base or Target(url="")
-        self._profiles = tuple(profiles)
-        self._recent = list(recent)
-        self._protocols = protocols
-        self._start_engine = start_engine
-        self._demo = demo
-        self._demo_lock = threading.Lock()
-        self._demo_first = call_demo
-        self._demo_urls: set[str] = set()
-        """Where demos were; a local agent that was started anew is somewhere else."""
-        self._on_remembered = on_remembered
-        self._on_painted = on_painted
-        self._once_up = once_up
         self.crash_log = crash_log
-        self._trace_callbacks = trace_callbacks
-        self._replay = replay
-        self._auto_tick = auto_tick
+        self.targets = targets or Targets()
+        self._launch = launch or Launch()
         self._ticks = 0
-        self._timer: Timer | None = None
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
+        for theme in THEMES:
+            self.register_theme(theme)
         self._shown_theme = self._first_theme()
         self.theme = self._shown_theme
         self.animation_level = "none"
@@ -142,9 +126,7 @@ class OpusAgentApp(EndingApp):
         """The screen of calls, or of the saved session; there when it is first wanted."""
         from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
 
-        screen = SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds)
-        screen.playhead = self._replay
-        return screen
+        return SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds, self._launch.playhead)
 
     def get_default_screen(self) -> Screen[Any]:
         """The session, or what stands below the connect screen while nobody was called: nothing."""
@@ -152,7 +134,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _asks_first(self) -> bool:
-        return not self._demo_first and self.target is None and self._replay is None
+        return not self._launch.call_demo and self.target is None and self._launch.playhead is None
 
     def _laid_out(self, screen: S) -> S:
         """It, laid out for this terminal from the start: its first picture is styled only once."""
@@ -173,33 +155,33 @@ class OpusAgentApp(EndingApp):
             self.set_keymap(keymap_of(self.settings.keys))
         if not self.is_headless:
             self.listen_to_signals()
-        if self._trace_callbacks:
+        if self._launch.trace_callbacks:
             self.bridge.trace_callbacks(True)
-        if self._auto_tick:
+        if self._launch.auto_tick:
             over_ssh = "SSH_CONNECTION" in os.environ
             rate = self.settings.screen.refresh_per_s or (TICKS_PER_S // 2 if over_ssh else TICKS_PER_S)
-            self._timer = self.set_interval(1 / rate, self.tick)
-        if self._demo_first:
+            self.set_interval(1 / rate, self.tick)
+        if self._launch.call_demo:
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
             self.call_after_refresh(self.call, self.target)
         elif self._asks_first:
             # Not before Textual paints: until then it would lay the form out and draw it for nobody.
             self.call_next(self.choose_target)
-        self.call_after_refresh(self._on_painted)
-        if self._once_up is not None:
-            self.set_timer(UP_AFTER_S, self._once_up)
+        self.call_after_refresh(self._launch.on_painted)
+        if self._launch.once_up is not None:
+            self.set_timer(UP_AFTER_S, self._launch.once_up)
 
     def _first_theme(self) -> str:
         """The terminal's own colours where it is to have none; what is set, then what was chosen last."""
         if self.no_color:
             return ANSI
-        wanted = (self.settings.screen.theme, self.memory.theme, DARK.name)
+        wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)
         return next(name for name in wanted if name in self.available_themes)
 
     # what is remembered
 
-    def on_pane_screen_layout_changed(self, event: PaneScreen.LayoutChanged) -> None:
+    def on_session_screen_layout_changed(self, event: SessionScreen.LayoutChanged) -> None:
         """Have the next run begin with these panes."""
         self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
@@ -216,7 +198,11 @@ class OpusAgentApp(EndingApp):
         self._ticks += 1
         with self.batch_update():
             self.bridge.drain()
-            refreshing = self._ticks % TICKS_PER_REFRESH == 0 or not self._auto_tick or self.bridge.began_anew
+            refreshing = (
+                self._ticks % TICKS_PER_REFRESH == 0
+                or not self._launch.auto_tick
+                or self.bridge.redraws.overdue
+            )
             if refreshing:
                 self.bridge.refresh()
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
@@ -234,22 +220,13 @@ class OpusAgentApp(EndingApp):
     def call(self, target: Target) -> None:
         """Call it, with a new engine if the old one was lost."""
         self.target = target
-        self.session.can_call = True
-        self.session.instructions = target.options.get("instructions", "")
+        self.session.controls.can_call = True
+        self.session.controls.instructions = target.options.get("instructions", "")
         if not self.bridge.engine.alive and not self._restart_engine():
             return
         self.session.strip.hint = "calling …"
         self.bridge.send(Connect(target=target))
-        self._remember(target)
-
-    def _remember(self, target: Target) -> None:
-        """Have it offered again, in this run and in the next, unless it is always: the demo and profiles are."""
-        listed = target.title in {profile.target.title for profile in self._profiles}
-        if target.url in self._demo_urls or listed:
-            return
-        self._recent = [target, *(known for known in self._recent if known.safe_url != target.safe_url)]
-        if self._on_remembered is not None:
-            self._on_remembered(target)
+        self.targets.remember(target)
 
     def on_session_screen_call_wanted(self) -> None:
         """The same target once more."""
@@ -259,7 +236,7 @@ class OpusAgentApp(EndingApp):
         """Call the same target once more."""
         if self.target is None:
             return
-        if self.target.url in self._demo_urls:
+        if self.targets.is_demo(self.target):
             self.call_demo(self.target)
         else:
             self.call(self.target)
@@ -269,21 +246,13 @@ class OpusAgentApp(EndingApp):
         """Call the local agent wherever it is now, with the settings of the call before if there was one."""
         self.session.strip.hint = "starting the local agent …"
         try:
-            fresh = await asyncio.to_thread(self._start_demo)
-        except _START_FAILURES as error:
+            fresh = await asyncio.to_thread(self.targets.demo)
+        except START_FAILURES as error:
             self.session.strip.hint = ""
             reason = one_line(f"The local agent did not start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
         else:
             self.call(fresh if before is None else msgspec.structs.replace(before, url=fresh.url))
-
-    def _start_demo(self) -> Target:
-        """Where the local agent is; starts it if need be. Raises one of `_START_FAILURES`. On any thread."""
-        assert self._demo is not None
-        with self._demo_lock:
-            target = self._demo()
-            self._demo_urls.add(target.url)
-            return target
 
     def on_session_screen_target_wanted(self) -> None:
         """Another target."""
@@ -293,15 +262,8 @@ class OpusAgentApp(EndingApp):
         """Show the connect screen."""
         from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
 
-        form = ConnectScreen(
-            self.bridge,
-            base=self._base,
-            current=None if self.target is None or self.target.url in self._demo_urls else self.target,
-            profiles=self._profiles,
-            recent=self._recent,
-            protocols=self._protocols,
-            demo=None if self._demo is None else self._start_demo,
-        )
+        current = None if self.target is None or self.targets.is_demo(self.target) else self.target
+        form = ConnectScreen(self.bridge, self.targets, current)
         self.push_screen(self._laid_out(form), self._target_chosen)
 
     def _target_chosen(self, target: Target | None) -> None:
@@ -312,12 +274,12 @@ class OpusAgentApp(EndingApp):
             self.call_again()
 
     def _restart_engine(self) -> bool:
-        if self._start_engine is None:
+        if self._launch.start_engine is None:
             self.notify("The engine has ended. Start the program again.", severity="error", markup=False)
             return False
         try:
-            self.bridge.replace_engine(self._start_engine())
-        except _START_FAILURES as error:
+            self.bridge.replace_engine(self._launch.start_engine())
+        except START_FAILURES as error:
             reason = one_line(f"The engine could not be started: {error}", 300)
             self.notify(reason, severity="error", markup=False)
             return False
@@ -382,11 +344,11 @@ class OpusAgentApp(EndingApp):
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
         if self.target is not None:
             self.target = msgspec.structs.replace(self.target, **{event.direction: event.spec})
-            self._remember(self.target)
+            self.targets.remember(self.target)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A saved session uses no microphone."""
-        return not (action == "devices" and self._replay is not None)
+        return not (action == "devices" and self._launch.playhead is not None)
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:

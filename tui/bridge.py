@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -44,6 +45,95 @@ from tui.models.transcript import Transcript
 from tui.view.waveform import Waveform
 
 
+class Latest:
+    """What the engine reports beside events: of each kind only the latest counts."""
+
+    def __init__(self) -> None:
+        self.telemetry = Telemetry(at_ns=0)
+        self.telemetry_in_call = Telemetry(at_ns=0)
+        """The last one while the session was up: what comes while it ends is of devices that are being closed."""
+        self.devices: DeviceList | None = None
+        self.callbacks: tuple[CallbackStats, ...] = ()
+        """What tracing has measured in the engine; see `Bridge.trace_callbacks`."""
+
+    def begin_session(self) -> None:
+        """Forget the levels of the previous session."""
+        self.telemetry = self.telemetry_in_call = Telemetry(at_ns=0)
+
+
+class ClipControl:
+    """Has the engine play audio outside a call: a message, or the tracks of a saved session; one at a time."""
+
+    def __init__(self, send: Callable[[Command], None]) -> None:
+        self.clip = 0
+        """The number of what `play` was given last."""
+        self.playing: PlayingAudio | None = None
+        """How far that is; None until the engine reports it."""
+        self.output = "auto"
+        """The speaker to play on, as the option of that name: a call's own, once there was one."""
+        self._send = send
+
+    def play(self, audio: PlayAudio) -> int:
+        """Play this instead of whatever plays. Returns the number that `clip` has while it does.
+
+        Without a path and wire it only stops.
+        """
+        self.clip += 1
+        self.playing = None
+        self._send(msgspec.structs.replace(audio, clip=self.clip, output=self.output))
+        return self.clip
+
+    def take(self, playing: PlayingAudio) -> None:
+        """Take a progress report; one about an earlier clip is dropped."""
+        if playing.clip == self.clip:
+            self.playing = playing
+
+
+class Redraws:
+    """Which panels are to be drawn again at the end of this tick."""
+
+    def __init__(self) -> None:
+        self.refreshed = False
+        """Whether panels were refreshed since the last `Bridge.drain`."""
+        self.overdue = False
+        """A session has begun since the last refresh: what is drawn no longer exists."""
+        self._dirty: dict[Callable[[], None], None] = {}
+
+    def mark(self, refresh: Callable[[], None]) -> None:
+        """Have ``refresh`` called once."""
+        self._dirty[refresh] = None
+
+    def refresh(self) -> None:
+        """Call each of them. What is marked meanwhile is for the next tick."""
+        self.refreshed = True
+        dirty, self._dirty, self.overdue = self._dirty, {}, False
+        for refresh in dirty:
+            refresh()
+
+
+class RawFile:
+    """The session file, from which raw messages are read. It can be read after it was unlinked."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+
+    def open(self, path: Path) -> None:
+        """Read from this file from now on; from none if it cannot be opened."""
+        self.close()
+        with suppress(OSError):
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self, event: MessageLogged) -> bytes | None:
+        """Returns the message as it was on the wire; None if it was not kept or can no longer be read."""
+        return read_raw_message(self._descriptor, event)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
 class Bridge:
     """The screen's models, fed from the engine. One thread: the screen's."""
 
@@ -53,31 +143,17 @@ class Bridge:
         self.state = SessionState()
         self.log = EventLog()
         self.transcript = Transcript()
-        self.telemetry = Telemetry(at_ns=0)
-        self.telemetry_in_call = Telemetry(at_ns=0)
-        """The last of this session while it was up: what comes while it ends is of devices that are given back."""
-        self.playing: PlayingAudio | None = None
-        """How far what `play` was given last is; None until the engine says."""
+        self.latest = Latest()
         self.waveform = Waveform()
         """Of the saved session that is shown."""
-        self.devices: DeviceList | None = None
-        self.engine_callbacks: tuple[CallbackStats, ...] = ()
-        """What tracing has measured in the engine; see `trace_callbacks`."""
-        self.began_anew = False
-        """A session has begun since the last `refresh`: what is drawn is no longer there."""
-        self.refreshed = False
-        """Whether panels were refreshed since the last `drain`."""
-        self._dirty: dict[Callable[[], None], None] = {}
-        self._raw: int | None = None
+        self.player = ClipControl(self.send)
+        self.redraws = Redraws()
+        self._raw = RawFile()
         self._engine_lost = False
-        self.clip = 0
-        """The number of what `play` was given last."""
-        self.output = "auto"
-        """The speaker of `play`, as the option of that name: a call's own, once there was one."""
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
         """Have ``refresh`` called once at the end of this tick."""
-        self._dirty[refresh] = None
+        self.redraws.mark(refresh)
 
     def tick(self) -> None:
         """Drain, fold, refresh. Called by the screen's timer, or by hand in a test."""
@@ -86,23 +162,20 @@ class Bridge:
 
     def drain(self) -> None:
         """Fold what has arrived."""
-        self.refreshed = False
+        self.redraws.refreshed = False
         for item in self.engine.drain():
             self._take(item)
         self._notice_lost_engine()
 
     def refresh(self) -> None:
         """Have each dirty panel refresh once; may be done more seldom than `drain`."""
-        self.refreshed = True
-        dirty, self._dirty, self.began_anew = self._dirty, {}, False
-        for refresh in dirty:
-            refresh()
+        self.redraws.refresh()
 
     def fold(self, event: SessionEvent) -> None:
         """Fold one event into every model."""
         if isinstance(event, SessionStarted):
-            self.began_anew = True
-            self.telemetry = self.telemetry_in_call = Telemetry(at_ns=0)
+            self.redraws.overdue = True
+            self.latest.begin_session()
         self.state.apply(event)
         self.log.apply(event)
         self.transcript.apply(event)
@@ -110,18 +183,8 @@ class Bridge:
     def send(self, command: Command) -> None:
         """Hand an intent of the user to the engine."""
         if isinstance(command, Connect):
-            self.output = command.target.output
+            self.player.output = command.target.output
         self.engine.send(command)
-
-    def play(self, audio: PlayAudio) -> int:
-        """Play this in place of whatever plays; gives the number that `playing` has while it does.
-
-        Without a path and wire it only stops.
-        """
-        self.clip += 1
-        self.playing = None
-        self.send(msgspec.structs.replace(audio, clip=self.clip, output=self.output))
-        return self.clip
 
     def trace_callbacks(self, on: bool) -> None:
         """Measure every registered callback, here and in the engine, or no longer."""
@@ -136,7 +199,7 @@ class Bridge:
     def callback_stats(self) -> list[tuple[str, CallbackStats]]:
         """What tracing has measured so far, with the process it was measured in."""
         here = [("screen", stats) for stats in callback_tracing.snapshot()]
-        return [("engine", stats) for stats in self.engine_callbacks] + here
+        return [("engine", stats) for stats in self.latest.callbacks] + here
 
     def replace_engine(self, engine: EngineLink) -> None:
         """Go on with a new engine after the old one was lost; the models keep what they know."""
@@ -147,35 +210,28 @@ class Bridge:
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
         """The message as it was on the wire; None when it was not kept or can no longer be read."""
-        return read_raw_message(self._raw, event)
+        return self._raw.read(event)
 
     def close(self) -> None:
         """Give back the session file."""
-        if self._raw is not None:
-            os.close(self._raw)
-            self._raw = None
+        self._raw.close()
 
     def _take(self, item: FrameItem) -> None:
         match item:
             case EventItem():
                 self.fold(item.event)
             case TelemetryItem():
-                self.telemetry = item.telemetry
+                self.latest.telemetry = item.telemetry
                 if self.state.status in (Status.ACTIVE, Status.RESUMING):
-                    self.telemetry_in_call = item.telemetry
+                    self.latest.telemetry_in_call = item.telemetry
             case MessagesFile():
-                self.close()
-                try:
-                    self._raw = os.open(Path(item.path), os.O_RDONLY | os.O_CLOEXEC)
-                except OSError:
-                    self._raw = None
+                self._raw.open(Path(item.path))
             case DeviceList():
-                self.devices = item
+                self.latest.devices = item
             case CallbackFigures():
-                self.engine_callbacks = item.stats
+                self.latest.callbacks = item.stats
             case PlayingAudio():
-                if item.clip == self.clip:
-                    self.playing = item
+                self.player.take(item)
             case Peaks():
                 self.waveform.take(item.first_bin, item.bins, item.bin_ms, item.tracks)
 

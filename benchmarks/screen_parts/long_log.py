@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from benchmarks.made_up import arriving, of_its_own, write_messages
 from tests.ui.fakes import FakeClock, FakeEngine
 from tui import collector
-from tui.app import OpusAgentApp
+from tui.app import Launch, OpusAgentApp
 from tui.bridge import Bridge
 from tui.engine.wire import MessagesFile
 from tui.models.target import Target
@@ -54,7 +54,9 @@ class LongLog:
 async def long_log(events: int, *, auto_tick: bool = False) -> AsyncIterator[LongLog]:
     """Run it: it ticks as it does for a user, or only when it is made to."""
     engine = FakeEngine()
-    app = OpusAgentApp(Bridge(engine, FakeClock()), target=Target(url="ws://x"), auto_tick=auto_tick)
+    app = OpusAgentApp(
+        Bridge(engine, FakeClock()), target=Target(url="ws://x"), launch=Launch(auto_tick=auto_tick)
+    )
     with tempfile.NamedTemporaryFile() as messages:
         write_messages(Path(messages.name))
         async with app.run_test(size=SIZE) as pilot:

@@ -44,7 +44,7 @@ def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, 
     first = bridge.transcript.entries[0]
     assert isinstance(first, Utterance)
     assert first.speaker is e.Party.AGENT
-    assert bridge.telemetry.agent_peak_dbfs is not None
+    assert bridge.latest.telemetry.agent_peak_dbfs is not None
     bridge.send(wire.HangUp())
     until(bridge, lambda: bridge.state.status is Status.ENDED)
 
@@ -63,7 +63,7 @@ def test_commands_without_a_call_do_nothing(bridge: Bridge) -> None:
     for command in (wire.Record(on=True), wire.HangUp(), wire.Interrupt(), wire.SendDtmf(digits="1")):
         bridge.send(command)
     bridge.send(wire.ListDevices())
-    until(bridge, lambda: bridge.devices is not None)
+    until(bridge, lambda: bridge.latest.devices is not None)
     assert bridge.log.events == []
     assert bridge.engine.alive
 
@@ -72,9 +72,9 @@ def test_the_device_list_names_the_problem_where_there_is_one(monkeypatch: pytes
     monkeypatch.setenv("OPUSAGENT_TUI_HIDE_PORTAUDIO", "1")
     with engine_process() as bridge:
         bridge.send(wire.ListDevices())
-        until(bridge, lambda: bridge.devices is not None)
-        assert bridge.devices is not None
-        assert "PortAudio" in bridge.devices.problem
+        until(bridge, lambda: bridge.latest.devices is not None)
+        assert bridge.latest.devices is not None
+        assert "PortAudio" in bridge.latest.devices.problem
 
 
 def test_a_paused_screen_misses_nothing(bridge: Bridge, agent: AgentProcess) -> None:
@@ -135,10 +135,10 @@ def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) 
     bridge.trace_callbacks(True)
     try:
         call(bridge, agent)
-        until(bridge, lambda: any(stats.calls for stats in bridge.engine_callbacks))
+        until(bridge, lambda: any(stats.calls for stats in bridge.latest.callbacks))
         measured = {process for process, stats in bridge.callback_stats()}
         assert "engine" in measured
-        assert any("MessageLog.received" in stats.name for stats in bridge.engine_callbacks)
+        assert any("MessageLog.received" in stats.name for stats in bridge.latest.callbacks)
     finally:
         bridge.trace_callbacks(False)
     assert not bridge.tracing_callbacks
@@ -159,7 +159,7 @@ def test_what_was_sent_before_the_process_is_there_reaches_it() -> None:
     bridge.tick()
     assert bridge.engine.alive
     engine.start()
-    until(bridge, lambda: bridge.devices is not None)
+    until(bridge, lambda: bridge.latest.devices is not None)
     engine.stop()
     bridge.close()
 

@@ -41,7 +41,7 @@ def test_sound_is_done_by_the_engine_behind(saved: SavedSession) -> None:
     path = str(saved.folder / "audio.wav")
     assert sound.sent == [FindPeaks(path=path)]
     bridge.send(HangUp())
-    clip = bridge.play(PlayAudio(path=path))
+    clip = bridge.player.play(PlayAudio(path=path))
     assert sound.sent[1:] == [PlayAudio(clip=clip, path=path)]
     playing = PlayingAudio(clip=clip, at_ms=20.0, playing=True)
     sound.frames = [
@@ -50,7 +50,7 @@ def test_sound_is_done_by_the_engine_behind(saved: SavedSession) -> None:
         Peaks(path=path, bins=2, bin_ms=10.0, tracks=(b"\1\2", b"\3\4")),
     ]
     bridge.tick()
-    assert bridge.playing == playing
+    assert bridge.player.playing == playing
     assert bridge.waveform.columns(1, 0, 20, 2) == b"\3\4"
     assert bridge.log.events == a_session()
     bridge.close()
@@ -61,16 +61,16 @@ def test_without_it_everything_else_is_shown_and_said_once(saved: SavedSession) 
     engine = SavedEngine(saved, sound=sound)
     bridge = Bridge(engine, engine.now_ns)
     bridge.tick()
-    bridge.play(PlayAudio(path="audio.wav"))
+    bridge.player.play(PlayAudio(path="audio.wav"))
     sound.alive = False
     bridge.tick()
-    assert bridge.playing is not None
-    assert "engine process has ended" in bridge.playing.problem
-    assert sound.log_path in bridge.playing.problem
+    assert bridge.player.playing is not None
+    assert "engine process has ended" in bridge.player.playing.problem
+    assert sound.log_path in bridge.player.playing.problem
     assert not any(isinstance(event, e.ErrorRaised) for event in bridge.log.events)
-    told = bridge.playing
+    told = bridge.player.playing
     bridge.tick()
-    assert bridge.playing is told
+    assert bridge.player.playing is told
     bridge.close()
 
 

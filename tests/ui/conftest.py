@@ -19,15 +19,18 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tests.ui.fakes import FakeClock, FakeEngine, Script
-from tui.app import OpusAgentApp
+from tui.app import Launch, OpusAgentApp
 from tui.bridge import Bridge
 from tui.callbacks import callback_tracing
 from tui.engine.wire import Command, FrameItem
 from tui.models.target import Target
+from tui.targets import Targets
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 _HOPS = 3
 TARGET = Target(url="ws://127.0.0.1:38211/audiocodes", title="demo")
+
+_TARGETS = ("base", "profiles", "recent", "protocols", "start_demo", "on_remembered")
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -142,14 +145,22 @@ Staging = Callable[..., AbstractAsyncContextManager[Stage]]
 
 @pytest.fixture
 def stage() -> Staging:
-    """``async with stage(size=(80, 24)) as s:``."""
+    """``async with stage(size=(80, 24)) as s:``; options of the app, of `Targets` and of `Launch` alike."""
 
     @asynccontextmanager
     async def run(
         size: tuple[int, int] = (80, 24), *, target: Target | None = TARGET, **options: object
     ) -> AsyncIterator[Stage]:
         engine, clock = FakeEngine(), FakeClock()
-        app = OpusAgentApp(Bridge(engine, clock), target=target, auto_tick=False, **options)  # type: ignore[arg-type]
+        launch = {name: options.pop(name) for name in Launch.__struct_fields__ if name in options}
+        targets = {name: options.pop(name) for name in _TARGETS if name in options}
+        app = OpusAgentApp(
+            Bridge(engine, clock),
+            target=target,
+            targets=Targets(**targets),  # type: ignore[arg-type]
+            launch=Launch(auto_tick=False, **launch),  # type: ignore[arg-type]
+            **options,  # type: ignore[arg-type]
+        )
         async with app.run_test(size=size) as pilot:
             it = Stage(app, engine, clock, pilot)
             await it.tick()

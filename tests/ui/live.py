@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.ui.fakes import FakeEngine, Script, a_call, devices, telemetry
-from tui.app import OpusAgentApp, run_app
+from tui.app import Launch, OpusAgentApp, run_app
 from tui.bridge import Bridge
 from tui.engine.wire import Command, Connect, FrameItem, Shutdown
 from tui.models.target import Target
+from tui.targets import Targets
 
 
 class LiveEngine(FakeEngine):
@@ -74,10 +75,12 @@ def main() -> int:
     app = OpusAgentApp(
         bridge,
         target=target,
-        protocols=lambda: ("audiocodes", "twilio"),
-        demo=lambda: Target(url="ws://127.0.0.1:1/demo", title="demo"),
-        start_engine=lambda: LiveEngine(folder),
+        targets=Targets(
+            protocols=lambda: ("audiocodes", "twilio"),
+            start_demo=lambda: Target(url="ws://127.0.0.1:1/demo", title="demo"),
+        ),
         crash_log=folder / "crash.log",
+        launch=Launch(start_engine=lambda: LiveEngine(folder)),
     )
     code = run_app(app)
     bridge.send(Shutdown())

@@ -9,6 +9,7 @@ from tui.config.targets import Listed
 from tui.engine.wire import Connect, ListDevices
 from tui.models.target import Target
 from tui.screens.connect import ConnectScreen
+from tui.targets import Targets
 
 RECENT = [
     Target(url="wss://bot.example.com/v1?key=abc", token_env="BOT_TOKEN", input="line.wav"),
@@ -35,9 +36,9 @@ async def test_shown_without_a_target_and_asks_for_devices(stage: Staging) -> No
 async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:
     async with stage(target=None, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.play([devices()])
-        form(s).protocol.choose("twilio")
-        form(s).capture.choose("Built-in Microphone")
-        form(s).playback.choose("3")
+        form(s).form.protocol.choose("twilio")
+        form(s).form.capture.choose("Built-in Microphone")
+        form(s).form.playback.choose("3")
         await s.press(*"ws://h:1/x", "enter")
         assert called(s) == [
             Target(url="ws://h:1/x", protocol="twilio", input="Built-in Microphone", output="3")
@@ -50,11 +51,11 @@ async def test_a_bad_url_is_a_sentence_under_the_field(stage: Staging) -> None:
         await s.press(*"https://x", "enter")
         assert "a voice agent's websocket starts with wss://" in " ".join(s.text().split())
         assert called(s) == []
-        assert s.app.focused is form(s).url
+        assert s.app.focused is form(s).form.url
 
 
 async def test_demo_is_on_top_and_starts_the_local_agent(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT, demo=lambda: DEMO) as s:
+    async with stage(target=None, recent=RECENT, start_demo=lambda: DEMO) as s:
         await s.pilot.press("enter")
         await s.until(lambda: called(s))
         assert called(s) == [DEMO]
@@ -65,7 +66,7 @@ async def test_a_demo_that_does_not_start_says_why(stage: Staging) -> None:
     def fail() -> Target:
         raise OSError("no port is free [/x]")
 
-    async with stage(target=None, demo=fail) as s:
+    async with stage(target=None, start_demo=fail) as s:
         await s.pilot.press("ctrl+d")
         await s.until(lambda: "no port is free [/x]" in s.text())
         assert isinstance(s.top(), ConnectScreen)
@@ -119,17 +120,17 @@ async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Sta
 async def test_the_current_target_is_the_first_and_stands_in_the_form(stage: Staging) -> None:
     current = Target(url="ws://h:1/x?key=k3y", token="t", input="1", headers={"X": "1"}, save="/kept")
     forgotten = Target(url=current.safe_url)
-    async with stage(target=current, recent=[forgotten, *RECENT], demo=lambda: DEMO) as s:
+    async with stage(target=current, recent=[forgotten, *RECENT], start_demo=lambda: DEMO) as s:
         s.sent()
         await s.press("n")
-        assert form(s).url.value == "ws://h:1/x?key=…"
+        assert form(s).form.url.value == "ws://h:1/x?key=…"
         assert s.text().index("ws://h:1/x") < s.text().index("demo — ") < s.text().index("bot.example.com")
         await s.press("enter")
         assert called(s) == [current]
         await s.press("n", "down", "down", "down", "enter")
         assert called(s)[-1] == RECENT[1]
         await s.press("n")
-        assert form(s).url.value == RECENT[1].url
+        assert form(s).form.url.value == RECENT[1].url
         assert [listed.target for listed in form(s)._listed] == [RECENT[1], current, RECENT[0]]
 
 
@@ -138,30 +139,28 @@ async def test_a_profile_that_is_current_is_listed_once_with_the_devices_it_has_
     async with stage(target=current, profiles=PROFILES, recent=RECENT) as s:
         await s.press("n")
         assert [listed.target for listed in form(s)._listed] == [current, PROFILES[1].target, *RECENT]
-        assert form(s).url.value == current.safe_url
+        assert form(s).form.url.value == current.safe_url
 
 
 async def test_after_the_demo_the_demo_is_offered_first(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT, demo=lambda: DEMO) as s:
+    async with stage(target=None, recent=RECENT, start_demo=lambda: DEMO) as s:
         await s.pilot.press("enter")
         await s.until(lambda: called(s))
         await s.press("n")
         assert form(s).targets.highlighted == 0
         assert s.text().index("demo — ") < s.text().index("bot.example.com")
-        assert form(s).url.value == ""
+        assert form(s).form.url.value == ""
 
 
 async def test_devices_that_are_known_before_the_form_is_built_wait_for_it(stage: Staging) -> None:
     async with stage() as s:
         await s.play([devices()])
-        screen = ConnectScreen(
-            s.bridge, base=Target(url=""), recent=[], protocols=lambda: ["audiocodes"], demo=None
-        )
+        screen = ConnectScreen(s.bridge, Targets())
         screen.poll()
         await s.app.push_screen(screen)
         await s.tick()
-        screen.capture.choose("0")
-        assert screen.capture.chosen == "0"
+        screen.form.capture.choose("0")
+        assert screen.form.capture.chosen == "0"
 
 
 PROFILES = [
@@ -179,7 +178,7 @@ async def test_profiles_are_listed_before_recent_targets_and_called_whole(stage:
         assert "k3y" not in s.text()
         await s.press("enter")
         assert called(s) == [PROFILES[0].target]
-        assert s.app._recent == RECENT
+        assert s.app.targets.recent == RECENT
 
 
 async def test_a_profile_that_cannot_be_called_says_why(stage: Staging) -> None:

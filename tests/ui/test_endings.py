@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call
-from tui.app import OpusAgentApp
+from tui.app import Launch, OpusAgentApp
 from tui.bridge import Bridge
 from tui.engine.wire import Pause
 from tui.models.exit_code import ExitCode
@@ -47,7 +47,9 @@ async def test_a_crash_is_one_sentence_without_local_variables(
 ) -> None:
     log = tmp_path / "crash.log"
     engine = FakeEngine()
-    app = OpusAgentApp(Bridge(engine, FakeClock()), target=TARGET, crash_log=log, auto_tick=False)
+    app = OpusAgentApp(
+        Bridge(engine, FakeClock()), target=TARGET, crash_log=log, launch=Launch(auto_tick=False)
+    )
 
     def fail() -> None:
         local_secret = "hunter2"
@@ -83,7 +85,7 @@ def test_the_screen_loads_nothing_that_belongs_to_the_engine() -> None:
 
 async def test_no_color_leaves_the_terminals_own_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = OpusAgentApp(Bridge(FakeEngine(), lambda: 0), auto_tick=False)
+    app = OpusAgentApp(Bridge(FakeEngine(), lambda: 0), launch=Launch(auto_tick=False))
     assert any(isinstance(each, NoColor) for each in app._filters)
     assert not any(isinstance(each, Monochrome) for each in app._filters)
 

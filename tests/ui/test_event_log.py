@@ -158,9 +158,9 @@ async def test_a_click_selects_and_a_double_click_opens(stage: Staging, script: 
         log = s.session.log_pane
         await s.pilot.click(log, offset=(20, 4))
         assert log.row == s.bridge.log.rows[3]
-        assert not s.session.detail_open
+        assert not s.session.reading.is_open
         await s.pilot.click(log, offset=(20, 4), times=2)
-        await s.until(lambda: s.session.detail_open)
+        await s.until(lambda: s.session.reading.is_open)
         assert "→ sent session.initiate" in s.text()
 
 
@@ -176,7 +176,7 @@ async def test_a_click_beside_the_rows_is_harmless(stage: Staging) -> None:
     async with stage() as s:
         await s.pilot.click(s.session.log_pane, offset=(20, 5))
         await s.press("up", "down", "home", "end", "pageup", "enter", "F", "e")
-        assert not s.session.detail_open
+        assert not s.session.reading.is_open
 
 
 async def test_a_new_session_starts_afresh(stage: Staging, script: Script) -> None:
@@ -185,7 +185,7 @@ async def test_a_new_session_starts_afresh(stage: Staging, script: Script) -> No
         await s.press("home", "enter")
         await s.play(to_active(Script()).take())
         assert s.session.log_pane.following
-        assert not s.session.detail_open
+        assert not s.session.reading.is_open
         assert "round trip" not in s.text()
         assert len(s.bridge.log) == s.session.log_pane.virtual_size.height
 

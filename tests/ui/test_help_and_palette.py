@@ -6,9 +6,10 @@ from textual.command import CommandPalette
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.engine.wire import HangUp
-from tui.screens.actions import APP, REPLAY, SEARCHING, SESSION, spoken
+from tui.screens.actions import APP, spoken
 from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
+from tui.screens.session_actions import REPLAY, SEARCHING, SESSION
 
 
 async def help_text(s: Stage) -> str:

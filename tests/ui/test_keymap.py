@@ -14,9 +14,10 @@ from tests.ui.fakes import Script, a_call, to_active
 from tui.config.model import Settings
 from tui.config.strict import SettingsError
 from tui.engine.wire import Record
-from tui.screens.actions import APP, SESSION
+from tui.screens.actions import APP
 from tui.screens.keymap import PLACES, keymap_of
 from tui.screens.palette import ActionCommands
+from tui.screens.session_actions import SESSION
 from tui.widgets.lines import LineView
 
 
@@ -111,7 +112,7 @@ async def test_the_new_key_works_and_the_old_one_does_not(stage: Staging, script
 async def test_what_shared_a_key_keeps_it(stage: Staging, script: Script) -> None:
     async with stage(settings=settings(new="f5")) as s:
         await s.play(a_call(script).take())
-        s.session._highlight("audio")
+        s.session.search.highlight("audio")
         await s.tick()
         assert s.session.active_bindings["n"].binding.id == "next_match"
         assert s.session.active_bindings["f5"].binding.id == "new"

@@ -27,7 +27,7 @@ def title(s: Stage) -> str:
 async def ask(s: Stage, key: str, answer: str, *keys: str) -> None:
     """Press a key, paste an answer in place of what stands there, press more keys."""
     await s.press(key)
-    s.session.prompt.line.select_all()
+    s.session.questions.prompt.line.select_all()
     s.app.post_message(events.Paste(answer))
     await s.settle()
     await s.press(*keys)
@@ -36,7 +36,7 @@ async def ask(s: Stage, key: str, answer: str, *keys: str) -> None:
 async def clear(s: Stage, key: str) -> None:
     """Answer with nothing."""
     await s.press(key)
-    s.session.prompt.line.value = ""
+    s.session.questions.prompt.line.value = ""
     await s.press("enter")
 
 
@@ -70,7 +70,7 @@ async def test_a_filter_that_cannot_be_read_says_where_and_stays_open(stage: Sta
     async with stage() as s:
         await s.play(a_call(script).take())
         await ask(s, "f", "chunk (", "enter")
-        assert s.session.prompt.is_open
+        assert s.session.questions.prompt.is_open
         assert "Column 8:" in s.text()
         await s.press("escape")
         assert not s.session.log_pane.filtered, "as it was before"
@@ -82,7 +82,7 @@ async def test_letters_typed_right_behind_the_key_are_the_answer(stage: Staging,
         await s.play(a_call(script).take())
         for key in "fdir:own":
             s.app.post_message(events.Key(key, key))
-        await s.until(lambda: s.session.prompt.line.value == "dir:own")
+        await s.until(lambda: s.session.questions.prompt.line.value == "dir:own")
         assert HangUp() not in s.sent()
 
 
@@ -90,7 +90,7 @@ async def test_tab_completes_a_filter(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         await ask(s, "f", "kind:plays", "tab")
-        line = s.session.prompt.line
+        line = s.session.questions.prompt.line
         assert line.value == "kind:playStream.chunk"
         assert "tab: kind:playStream.chunk" in s.text()
         assert kinds(s) == {"playStream.chunk"}
@@ -108,7 +108,7 @@ async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script)
         assert "more than" not in s.text()
         assert "messages by size in bytes" in s.text()
         await s.press("escape")
-        assert s.session.prompt.line.value == "kind:"
+        assert s.session.questions.prompt.line.value == "kind:"
         await s.press("escape", "f2")
         assert isinstance(s.top(), FilterHelpScreen)
 
@@ -157,8 +157,8 @@ async def test_a_long_filter_is_applied_in_slices(stage: Staging, script: Script
         view._slice, ticks = 50, iter(range(10_000))
         view._clock = lambda: float(next(ticks))
         s.session.log_pane.hold()
-        await s.session.action_filter_log()
-        assert s.session._filter("ping") == ""
+        await s.session.questions.ask_filter()
+        assert s.session.questions.set_filter("ping") == ""
         assert 0 < view.progress < 1
         assert "%" in title(s)
         while view.progress < 1:
@@ -262,7 +262,7 @@ async def test_a_search_highlights_and_goes_on_and_wraps(stage: Staging, script:
         strip = s.session.log_pane.render_line(s.session.log_pane.cursor - s.session.log_pane.scroll_offset.y)
         assert "trip 1" in [part.text for part in strip if part.style and part.style.reverse == style.reverse]
         await s.press("escape")
-        assert not s.session.searching
+        assert not s.session.search.active
 
 
 async def test_a_single_match_is_said_to_be_the_only_one(stage: Staging, script: Script) -> None:
@@ -302,7 +302,7 @@ async def test_n_is_the_connect_screen_when_nothing_is_searched_for(stage: Stagi
 
 
 async def test_a_replay_cannot_call(stage: Staging, script: Script) -> None:
-    async with stage((200, 60), target=None, replay=Playhead(0, 1, clock_ns=lambda: 0)) as s:
+    async with stage((200, 60), target=None, playhead=Playhead(0, 1, clock_ns=lambda: 0)) as s:
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
         await s.press("n", "c")
         assert s.top() is s.session
@@ -438,7 +438,7 @@ async def test_nasty_texts_in_every_question(stage: Staging, script: Script, key
             check(s)
             await s.press("tab", "enter")
             check(s)
-            if s.session.prompt.is_open:
+            if s.session.questions.prompt.is_open:
                 await s.press("escape")
 
 
@@ -447,7 +447,7 @@ async def test_none_of_it_minds_an_empty_log(stage: Staging) -> None:
         keys = ["f", "slash", "N", "x", "b", "a", "E", "g", "o", "right", "left", "z"]
         await s.press(*keys, "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
         assert s.top() is s.session
-        assert not s.session.prompt.is_open
+        assert not s.session.questions.prompt.is_open
 
 
 async def test_a_log_that_nothing_matches_says_so_and_what_would(stage: Staging, script: Script) -> None:
@@ -482,4 +482,4 @@ async def test_tab_offers_the_kinds_seen_where_nothing_is_written(stage: Staging
         assert "kind:zebra" in s.text()
         await s.press("escape")
         await s.press("f", "z", "e", "b", "tab")
-        assert s.session.prompt.line.value == "kind:zebra"
+        assert s.session.questions.prompt.line.value == "kind:zebra"

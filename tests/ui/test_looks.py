@@ -87,5 +87,5 @@ async def test_a_message_as_a_tree(stage: Staging, script: Script) -> None:
 async def test_a_log_that_nothing_matches(stage: Staging, script: Script) -> None:
     async with stage((80, 24)) as s:
         await s.play(a_call(script).take())
-        s.session._filter("transcript")
+        s.session.questions.set_filter("transcript")
         await check_look(s, "look-unmatched-opus-dark")

@@ -182,7 +182,7 @@ async def test_what_is_played_in_its_place_is_not_stopped_for_it(stage: Staging,
     async with stage() as s:
         await s.play(to_active(script).message("playStream.chunk", chunk(1), audio_ms=20).take())
         await s.press("p")
-        other = s.bridge.play(PlayAudio(path="/tmp/other.wav"))
+        other = s.bridge.player.play(PlayAudio(path="/tmp/other.wav"))
         await s.play([PlayingAudio(clip=other, at_ms=0, playing=True)])
         assert "p stops" not in s.text()
         s.sent()

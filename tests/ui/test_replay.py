@@ -10,11 +10,13 @@ from textual.geometry import Offset
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, START_NS, FakeClock, FakeEngine, Script, a_call
+from tui.app import Launch
 from tui.bridge import Bridge
 from tui.engine.wire import Peaks, PlayAudio, PlayingAudio
 from tui.models import events as e
 from tui.screens.session import SessionScreen
 from tui.view.playhead import Playhead, Sound
+from tui.widgets.waveform import WaveformStrip
 
 LAST_NS = START_NS + 10_000 * MS
 
@@ -30,6 +32,12 @@ class Replay:
         """Where the playhead is, since the start."""
         return (self.head.at_ns - START_NS) / MS
 
+    @property
+    def waveform(self) -> WaveformStrip:
+        replay = self.stage.session.replay
+        assert replay is not None
+        return replay.waveform
+
     async def pass_ms(self, ms: float) -> None:
         self.now.now_ns += int(ms * MS)
         await self.stage.tick()
@@ -39,7 +47,7 @@ class Replay:
         return [command for command in self.stage.sent() if isinstance(command, PlayAudio)]
 
     async def engine_says(self, at_ms: float, *, playing: bool = True, problem: str = "") -> None:
-        clip = self.stage.bridge.clip
+        clip = self.stage.bridge.player.clip
         await self.stage.play([PlayingAudio(clip=clip, at_ms=at_ms, playing=playing, problem=problem)])
 
 
@@ -56,7 +64,7 @@ def opened(stage: Staging, script: Script) -> Opening:
         head = Playhead(
             START_NS, LAST_NS, clock_ns=now, audio_path="audio.wav", audio_starts_ns=START_NS, folds=folds
         )
-        async with stage(size, target=None, replay=head) as s:
+        async with stage(size, target=None, playhead=head) as s:
             await s.play(a_call(script).take())
             await s.tick()
             s.sent()
@@ -151,7 +159,7 @@ async def test_two_speeds_are_heard_and_two_are_not(opened: Opening) -> None:
         await r.stage.press("space", "2")
         assert r.played()[-1].speed == 2
         await r.stage.press("4")
-        assert r.played()[-1] == PlayAudio(clip=r.stage.bridge.clip)
+        assert r.played()[-1] == PlayAudio(clip=r.stage.bridge.player.clip)
         assert "silent above 2x" in r.stage.text()
         await r.pass_ms(500)
         assert r.at_ms == 2_000
@@ -203,7 +211,7 @@ async def test_another_clip_pauses_it(opened: Opening) -> None:
         await r.stage.press("space")
         await r.engine_says(500)
         r.played()
-        r.stage.bridge.play(PlayAudio(wire=b"\0\0"))
+        r.stage.bridge.player.play(PlayAudio(wire=b"\0\0"))
         await r.stage.tick()
         assert not r.head.playing
         assert [asked.wire for asked in r.played()] == [b"\0\0"]
@@ -211,7 +219,7 @@ async def test_another_clip_pauses_it(opened: Opening) -> None:
 
 async def test_a_click_and_a_drag_seek(opened: Opening) -> None:
     async with opened((86, 24)) as r:  # 78 columns for ten seconds
-        pilot, strip = r.stage.pilot, r.stage.session.waveform
+        pilot, strip = r.stage.pilot, r.waveform
         await pilot.mouse_down(strip, offset=Offset(7 + 39, 0))
         await r.stage.tick()
         assert r.at_ms == 5_000
@@ -227,7 +235,7 @@ async def test_a_click_and_a_drag_seek(opened: Opening) -> None:
 async def test_closer_the_page_turns_with_the_playhead(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("plus", "plus")
-        strip = r.stage.session.waveform
+        strip = r.waveform
         assert strip.span_ns == 2_500 * MS
         assert "4x" in r.stage.text()
         await r.stage.press("right", "right", "right", "right")
@@ -294,15 +302,15 @@ async def test_snapshots(opened: Opening, size: tuple[int, int]) -> None:
 
 async def test_a_key_that_is_typed_before_there_is_a_screen_does_nothing() -> None:
     screen = SessionScreen(Bridge(FakeEngine(), FakeClock()))
-    await screen.action_go_to()
-    assert not screen.prompt.is_open
+    await screen.questions.ask_place()
+    assert not screen.questions.prompt.is_open
 
 
 async def test_what_begins_anew_is_never_drawn_as_what_was_there(stage: Staging, script: Script) -> None:
     """Between the ticks at which everything is drawn, too."""
     async with stage((160, 50)) as s:
         await s.play(a_call(script).take())
-        s.app._auto_tick, s.app._ticks = True, 0
+        s.app._launch, s.app._ticks = Launch(), 0
         s.engine.frames = Script().started().take()
         s.session.transcript.forget_lines()
         s.session.transcript.refresh()

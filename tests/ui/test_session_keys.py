@@ -19,6 +19,7 @@ from tui.models import events as e
 from tui.models.target import Target
 from tui.screens.connect import ConnectScreen
 from tui.screens.keypad import KeypadScreen
+from tui.widgets.keys import KeyBar
 
 ACTIVE = [
     ("r", Record(on=True)),
@@ -60,6 +61,8 @@ async def test_a_key_that_does_nothing_now_says_why(stage: Staging, script: Scri
         return s.text().splitlines()[-1].strip()
 
     async with stage() as s:
+        await s.until(lambda: s.session.controls.can_call)
+        await s.tick()
         await s.press("r")
         assert last_line() == "Record: there is no call"
         await s.press("down")
@@ -71,13 +74,13 @@ async def test_a_key_that_does_nothing_now_says_why(stage: Staging, script: Scri
         assert last_line() == "New: hang up first"
         await s.press("v")
         assert last_line() == "Raw: no event is open"
-        s.session.key_bar.say("")
+        s.session.query_one(KeyBar).say("")
         assert "? Help" in s.text()
 
 
 async def test_every_action_of_the_session_that_can_be_idle_has_a_reason_of_its_own(stage: Staging) -> None:
     async with stage() as s:
-        s.session.can_call = False
+        s.session.controls.can_call = False
         idle = [entry for entry in s.session.active_bindings.values() if not entry.enabled]
         assert len(idle) > 20
         assert [entry.binding.id for entry in idle if s.session.why_not(entry) == "not now"] == []
@@ -137,7 +140,7 @@ async def test_c_after_a_demo_asks_where_the_local_agent_is_now(stage: Staging, 
         Target(url=f"ws://127.0.0.1:{port}/audiocodes", title="demo", output="none") for port in (1, 2, 2)
     ]
     places = iter(demos)
-    async with stage(target=None, call_demo=True, demo=lambda: next(places)) as s:
+    async with stage(target=None, call_demo=True, start_demo=lambda: next(places)) as s:
         await s.until(lambda: s.engine.sent)
         assert s.sent() == [Connect(target=demos[0])], "it is called as soon as it is there"
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ERROR).take())
@@ -149,7 +152,7 @@ async def test_c_after_a_demo_asks_where_the_local_agent_is_now(stage: Staging, 
 
 async def test_a_demo_chosen_on_the_connect_screen_is_known_as_one(stage: Staging, script: Script) -> None:
     urls = iter(["ws://127.0.0.1:1/x", "ws://127.0.0.1:1/x", "ws://127.0.0.1:2/x"])
-    async with stage(target=None, demo=lambda: Target(url=next(urls))) as s:
+    async with stage(target=None, start_demo=lambda: Target(url=next(urls))) as s:
         await s.press("enter")
         await s.until(lambda: Connect(target=Target(url="ws://127.0.0.1:1/x")) in s.engine.sent)
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
@@ -163,7 +166,7 @@ async def test_a_local_agent_that_cannot_be_started_is_a_sentence(stage: Staging
     def fail() -> Target:
         raise RuntimeError("no port [/x]")
 
-    async with stage(target=None, call_demo=True, demo=fail) as s:
+    async with stage(target=None, call_demo=True, start_demo=fail) as s:
         await s.until(lambda: len(s.app._notifications))
         assert [toast.message for toast in s.app._notifications] == [
             "The local agent did not start: no port [/x]"

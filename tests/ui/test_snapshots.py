@@ -82,7 +82,7 @@ async def test_the_cause_of_a_failed_connection_is_read_in_full(
 
 @at_every_size
 async def test_connect(stage: Staging, size: tuple[int, int]) -> None:
-    async with stage(size, target=None, recent=RECENT, demo=lambda: Target(url="ws://x")) as s:
+    async with stage(size, target=None, recent=RECENT, start_demo=lambda: Target(url="ws://x")) as s:
         await s.play([devices()])
         s.check("connect", "#form")
 
@@ -162,10 +162,10 @@ async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
 ) -> None:
     async with stage(size) as s:
         await s.play(a_call(script).take())
-        s.session._filter("kind:stream and not kind:speech")
+        s.session.questions.set_filter("kind:stream and not kind:speech")
         s.session.log_pane.move_to(1)
         await s.press("b", "right", "down")
-        s.session._highlight("audio 20")
+        s.session.search.highlight("audio 20")
         await s.tick()
         s.check("log-filtered", "EventLogPane")
 
@@ -174,7 +174,7 @@ async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
 async def test_a_log_that_nothing_matches(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(a_call(script).take())
-        s.session._filter("warning")
+        s.session.questions.set_filter("warning")
         await s.tick()
         s.check("log-unmatched", "EventLogPane")
 

@@ -39,7 +39,7 @@ async def test_a_terminal_that_loses_the_focus_lets_go(stage: Staging, script: S
         s.sent()
         await mouse(s, events.MouseDown, *button(s))
         s.app.post_message(events.AppBlur())
-        await s.until(lambda: not s.session.talk.held)
+        await s.until(lambda: not s.session.tab_line.talk.held)
         await s.tick()
         assert s.sent() == [Record(on=True), Record(on=False)]
 

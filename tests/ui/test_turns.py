@@ -75,7 +75,7 @@ async def test_health(stage: Staging, script: Script, size: tuple[int, int]) -> 
         conversation(script).add(e.LossCounted, loss=e.Loss.UNDERRUN, count=2)
         stalled(script)
         await s.play(script.take())
-        s.bridge.telemetry = Telemetry(
+        s.bridge.latest.telemetry = Telemetry(
             at_ns=0, user_dbfs=-32, user_peak_dbfs=-12, user_dc=0.001, send_p50_ms=0.45, send_p99_ms=2.1,
             loop_lag_ms=44, callback_load=0.012, prebuffer_ms=80, output_latency_ms=40,
         )  # fmt: skip
@@ -130,7 +130,7 @@ async def test_a_condition_is_on_the_screen_while_it_lasts(stage: Staging, scrip
 
 async def test_a_stall_is_still_told_of_when_it_is_over(stage: Staging, script: Script) -> None:
     def figures(s: Stage) -> dict[str, str]:
-        told = figures_of(s.bridge.state, s.bridge.telemetry)
+        told = figures_of(s.bridge.state, s.bridge.latest.telemetry)
         return {figure.name: figure.value for figure in told if figure.name.endswith("stalled")}
 
     async with stage((120, 40)) as s:

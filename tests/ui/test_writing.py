@@ -83,7 +83,7 @@ async def test_a_new_call_begins_with_its_own_instructions(stage: Staging, scrip
         assert s.sent()[-1] == SendInstructions(text="Arr! Be a pirate.")
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
         await s.press("c")
-        assert s.session.instructions == "Be a pirate."
+        assert s.session.controls.instructions == "Be a pirate."
 
 
 @pytest.mark.parametrize("key", ["w", "I"])

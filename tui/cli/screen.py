@@ -98,11 +98,12 @@ def run_screen(
         at_end.callback(local.stop)
         at_end.callback(engines.stop)
 
-        from tui.app import OpusAgentApp, run_app
+        from tui.app import Launch, OpusAgentApp, run_app
         from tui.bridge import Bridge
         from tui.protocols.registry import names
         from tui.remembered import recent_targets, remember_screen, remember_target, screen_memory
         from tui.screens.settings import check_screen
+        from tui.targets import Targets
 
         check_screen(in_force)
         bridge = Bridge(engines.first, time.monotonic_ns)
@@ -110,20 +111,24 @@ def run_screen(
         app = OpusAgentApp(
             bridge,
             target=target,
-            call_demo=start_demo,
+            targets=Targets(
+                base=book.base,
+                profiles=book.profiles,
+                recent=recent_targets(book.base),
+                protocols=lambda: (AUTO, *names()),
+                start_demo=local.target,
+                on_remembered=remember_target,
+            ),
             memory=screen_memory(),
             settings=in_force.settings,
-            base=book.base,
-            profiles=book.profiles,
-            recent=recent_targets(book.base),
-            protocols=lambda: (AUTO, *names()),
-            start_engine=engines.start_another,
-            demo=local.target,
-            on_remembered=remember_target,
-            on_painted=engines.first.start,
-            once_up=collector.settle,
             crash_log=Path(engines.first.log_path),
-            trace_callbacks=trace_callbacks,
+            launch=Launch(
+                call_demo=start_demo,
+                start_engine=engines.start_another,
+                on_painted=engines.first.start,
+                once_up=collector.settle,
+                trace_callbacks=trace_callbacks,
+            ),
         )
         return run_app(app, remember_screen) or bridge.state.exit_code
 
@@ -141,7 +146,7 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
         sound = EngineHandle()
         at_end.callback(sound.stop)
 
-        from tui.app import OpusAgentApp, run_app
+        from tui.app import Launch, OpusAgentApp, run_app
         from tui.bridge import Bridge
         from tui.engine.saved_engine import SavedEngine
         from tui.remembered import remember_screen, screen_memory
@@ -151,14 +156,12 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
         engine = SavedEngine(saved, speed=speed, sound=sound)
         bridge = Bridge(engine, engine.now_ns)
         at_end.callback(bridge.close)
-        bridge.output = output
+        bridge.player.output = output
         app = OpusAgentApp(
             bridge,
             memory=screen_memory(),
             settings=in_force.settings,
-            on_painted=sound.start,
-            once_up=collector.settle,
             crash_log=Path(sound.log_path),
-            replay=engine.playhead,
+            launch=Launch(playhead=engine.playhead, on_painted=sound.start, once_up=collector.settle),
         )
         return run_app(app, remember_screen)

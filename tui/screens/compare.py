@@ -16,13 +16,37 @@ from tui.models.events import MessageLogged, SessionEvent
 from tui.models.log.describe import describe
 from tui.models.message.diff import Difference, compare
 from tui.models.message.json import content_of, path_text
-from tui.screens.actions import COMPARE, bindings
+from tui.screens.actions import Action, bindings
 from tui.screens.clipboard import copy
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.compare import CompareView
 from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
+
+COMPARE = (
+    Action("next_difference", "n", "Next", "Go to the next difference.", "difference", show=True),
+    Action(
+        "previous_difference",
+        "N",
+        "Previous",
+        "Go to the difference before.",
+        "difference(False)",
+        show=True,
+        key_display="N",
+    ),
+    Action("differences", "a", "All or differences", "Show everything, or only what differs.", show=True),
+    Action(
+        "compare_copy_value",
+        "y",
+        "Copy value",
+        "Copy the value under the cursor, as it is: the right one where there are two.",
+        "copy_value",
+        show=True,
+    ),
+    Action("compare_copy_path", "Y", "Copy path", "Copy where that value is.", "copy_path", show=True),
+    Action("compare_close", "escape,D", "Back", "Back to the log.", "close", show=True, key_display="esc"),
+)
 
 
 class CompareScreen(Screen[None], inherit_bindings=False):

@@ -72,7 +72,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     def poll(self) -> None:
         """Show what there is, if that has changed. Called every tick."""
-        state, listed = self.bridge.state, self.bridge.devices
+        state, listed = self.bridge.state, self.bridge.latest.devices
         error = state.last_error if state.last_error is not self._error else None
         shown = (listed, state.status.live, state.capture, state.playback, error, tuple(self._specs.values()))
         if shown == self._shown or not self.is_mounted:

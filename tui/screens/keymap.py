@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 from textual.app import App
@@ -23,8 +23,9 @@ from tui.screens.filter_help import FilterHelpScreen
 from tui.screens.help import HelpScreen
 from tui.screens.instructions import InstructionsScreen
 from tui.screens.keypad import KeypadScreen
-from tui.screens.replay import LIVE_ACTIONS, REPLAY_ACTIONS
+from tui.screens.needs import Origin
 from tui.screens.session import SessionScreen
+from tui.screens.session_actions import ACTIONS_BY_ID
 from tui.widgets.callback_table import CallbackTable
 from tui.widgets.compare import CompareView
 from tui.widgets.detail import DetailPane
@@ -58,8 +59,6 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     FilterHelpScreen: (),
 }
 """Every screen, with what on it has keys of its own while it has the focus."""
-_AWAY = (REPLAY_ACTIONS, LIVE_ACTIONS)
-"""What there is not in a call, and what there is not in a saved session."""
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 _NAMED_KEYS = {key.value for key in Keys}
 _SAME_TO_A_TERMINAL = {alias: key for key, aliases in KEY_ALIASES.items() for alias in aliases}
@@ -76,8 +75,8 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
             raise SettingsError(f"[keys] there is no action {quoted(action)}{did_you_mean(action, urgent)}")
         keymap[action] = ",".join(_key(key, action, urgent=urgent[action]) for key in its_keys)
     for screen, panes in PLACES.items():
-        for pane, away in product(panes or (screen,), _AWAY):
-            _check_place(screen, pane, away, keymap)
+        for pane, origin in product(panes or (screen,), Origin):
+            _check_place(screen, pane, origin, keymap)
     for owned in owners:
         _keep_neighbours(owned, keymap)
     return keymap
@@ -104,9 +103,14 @@ def _where(screen: type[DOMNode], binding: Binding) -> str:
     """Where an action applies, as a heading."""
     if screen is App:
         return "Everywhere"
-    action = binding.action.partition("(")[0]
-    source = "saved" if action in REPLAY_ACTIONS else "in a call" if action in LIVE_ACTIONS else ""
-    return _title(screen) + (f" ({source})" if source else "")
+    origin = _only(binding)
+    return _title(screen) + (f" ({origin.value})" if origin else "")
+
+
+def _only(binding: Binding) -> Origin | None:
+    """Returns where alone an action of the session screen applies; None for every other action."""
+    action = ACTIONS_BY_ID.get(binding.id or "")
+    return None if action is None else action.origin
 
 
 def _title(screen: type[DOMNode]) -> str:
@@ -139,13 +143,13 @@ def _key(text: str, action: str, *, urgent: bool) -> str:
 
 
 def _check_place(
-    screen: type[DOMNode], pane: type[DOMNode], away: Collection[str], keymap: Mapping[str, str]
+    screen: type[DOMNode], pane: type[DOMNode], origin: Origin, keymap: Mapping[str, str]
 ) -> None:
-    """Two actions on one key, where both could be meant; those ``away`` are not there. Raises `SettingsError`."""
+    """Two actions on one key, where both could be meant with events from that origin. Raises `SettingsError`."""
     modal = issubclass(screen, ModalScreen)
     ours = [binding for binding in _bound(App) if binding.priority or not modal]
     here = [*ours, *_bound(screen), *(_bound(pane) if pane is not screen else ())]
-    here = [binding for binding in here if binding.action.partition("(")[0] not in away]
+    here = [binding for binding in here if _only(binding) in (None, origin)]
     shared = {(_name(a), _name(b)) for a, b in product(here, here) if a.key == b.key}
     now = [(binding, key) for binding in here for key in keymap.get(binding.id or "", binding.key).split(",")]
     for (new, key), (other, its_key) in product(now, now):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from textual.actions import parse
 from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -33,8 +34,8 @@ class ActionCommands(Provider):
         here: Sequence[Action] = self.screen.ACTIONS if isinstance(self.screen, HasActions) else ()
         for action in (*here, *APP):
             owner = self.app if action in APP else self.screen
-            name = action.action.partition("(")[0]
-            if action.palette and owner.check_action(name, ()) is True:
+            _, name, parameters = parse(action.action)
+            if action.palette and owner.check_action(name, parameters) is True:
                 yield action
 
     def _keys(self) -> dict[str, str]:

@@ -1,8 +1,10 @@
-"""The session screen: strip, meters, panes, footer. Draws models, sends intents."""
+"""The session screen: strip, meters, panes, footer. Draws models; its parts do what the keys ask for."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from inspect import isawaitable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -10,44 +12,53 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
+from textual.screen import Screen
 
 from tui.bridge import Bridge
-from tui.callbacks import Registration
 from tui.config.model import Thresholds
-from tui.engine.wire import (
-    ChangeVolume,
-    HangUp,
-    Interrupt,
-    Record,
-    SendDtmf,
-    SendInstructions,
-    SendText,
-    SetMuted,
-    SpeakLine,
-)
 from tui.models.events import Status
 from tui.models.telemetry import Telemetry
-from tui.protocols.abilities import lacking
-from tui.screens.actions import SESSION, bindings
-from tui.screens.reading_screen import ReadingScreen
-from tui.screens.reasons import Situation, why_not
-from tui.screens.replay import ReplayKeys
+from tui.screens.actions import bindings
+from tui.screens.availability import Availability
+from tui.screens.call_controls import CallControls
+from tui.screens.log_jumps import LogJumps
+from tui.screens.log_questions import LogQuestions
+from tui.screens.log_search import LogSearch
+from tui.screens.reading import Reading
+from tui.screens.session_actions import ACTIONS_BY_ID, SESSION, TABS
+from tui.screens.styled_once import StyledOnce
+from tui.screens.tab_line import TabLine
 from tui.view.layout import Layout
+from tui.view.playhead import Playhead
 from tui.widgets.banner import ErrorBanner, NoticeLine
+from tui.widgets.event_log import EventLogPane
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
+from tui.widgets.panes import Panes
+from tui.widgets.rows import RowsView
 from tui.widgets.strip import SessionStrip
+from tui.widgets.tabs import PaneTabs
 from tui.widgets.talk import TalkButton
 from tui.widgets.too_small import TooSmall
 
 if TYPE_CHECKING:
+    from tui.screens.replay import Replay
+    from tui.widgets.detail import DetailPane
+    from tui.widgets.health import HealthPane
+    from tui.widgets.tools import ToolsPane
+    from tui.widgets.transcript import TranscriptPane
+    from tui.widgets.turns import TurnsPane
+    from tui.widgets.waveform import WaveformStrip
     from tui.widgets.writing import WriteLine
 
 _SILENT = Telemetry(at_ns=0)
 
 
-class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
-    """One call at a time, seen and steered."""
+class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
+    """One call at a time, or one saved session, seen and steered.
+
+    ``playhead`` is that of the saved session; None in a call.
+    """
 
     TITLE = "Session"
     ACTIONS = SESSION
@@ -59,223 +70,302 @@ class SessionScreen(ReplayKeys, ReadingScreen, inherit_bindings=False):
     class TargetWanted(Message):
         """Choose another target."""
 
+    class LayoutChanged(Message):
+        """The user has arranged the panes otherwise; it is worth remembering."""
+
+        def __init__(self, layout: Layout) -> None:
+            super().__init__()
+            self.layout = layout
+
     def __init__(
-        self, bridge: Bridge, layout: Layout | None = None, thresholds: Thresholds | None = None
+        self,
+        bridge: Bridge,
+        layout: Layout | None = None,
+        thresholds: Thresholds | None = None,
+        playhead: Playhead | None = None,
     ) -> None:
-        thresholds = thresholds or Thresholds()
-        super().__init__(bridge, layout or Layout(), thresholds)
-        self.can_call = False
-        """Whether there is a target to call; the app's business."""
-        self.instructions = ""
-        """What the agent was last told to do in this call; the app says with what it begins."""
-        self.strip = SessionStrip(bridge, thresholds, id="strip")
+        super().__init__()
+        self.bridge = bridge
+        self._thresholds = thresholds or Thresholds()
+        self._playhead = playhead
+        self.strip = SessionStrip(bridge, self._thresholds, id="strip")
         self.meters = Meters(id="meters")
+        self.log_pane: EventLogPane = EventLogPane(bridge, id="log")
+        self.panes: Panes = Panes(
+            self.log_pane,
+            {
+                "transcript": lambda: self.transcript,
+                "turns": lambda: self.turns,
+                "tools": lambda: self.tools,
+                "health": lambda: self.health,
+                "detail": lambda: self.detail,
+            },
+            layout or Layout(),
+            transient={"detail"},
+            id="panes",
+        )
+        self.tab_line = TabLine(self.panes)
         self.banner = ErrorBanner(bridge, id="banner")
         self.notice = NoticeLine(bridge, id="notice")
-        self.key_bar = KeyBar()
-        self._registrations: tuple[Registration, ...] = ()
-        self._offered: Situation | None = None
+        self._layout = self.panes.layout_now
+
+    # the parts: each has its own state
+
+    @cached_property
+    def controls(self) -> CallControls:
+        """What the user can do in the call."""
+        return CallControls(self.bridge, self)
+
+    @cached_property
+    def search(self) -> LogSearch:
+        """The search in the log."""
+        return LogSearch(self.bridge, self.log_pane)
+
+    @cached_property
+    def jumps(self) -> LogJumps:
+        """The jumps in the log."""
+        return LogJumps(self.bridge, self.log_pane, self.search)
+
+    @cached_property
+    def questions(self) -> LogQuestions:
+        """The questions about the log."""
+        return LogQuestions(self.bridge, self.log_pane, self.search, self.jumps)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The event that is read."""
+        return Reading(self.bridge, self)
+
+    @cached_property
+    def replay(self) -> Replay | None:
+        """The replay of the saved session; None in a call."""
+        if self._playhead is None:
+            return None
+        from tui.screens.replay import Replay
+
+        return Replay(self.bridge, self._playhead, self)
+
+    @cached_property
+    def availability(self) -> Availability:
+        """Which actions apply."""
+        return Availability(self.bridge, self)
+
+    # the panes at the side: what is not seen in the first picture is not loaded for it
+
+    @cached_property
+    def transcript(self) -> TranscriptPane:
+        """Who said what."""
+        from tui.widgets.transcript import TranscriptPane
+
+        return TranscriptPane(self.bridge, id="transcript")
+
+    @cached_property
+    def turns(self) -> TurnsPane:
+        """Latencies, turn by turn."""
+        from tui.widgets.turns import TurnsPane
+
+        return TurnsPane(self.bridge, self._thresholds, id="turns")
+
+    @cached_property
+    def tools(self) -> ToolsPane:
+        """The agent's tool calls."""
+        from tui.widgets.tools import ToolsPane
+
+        return ToolsPane(self.bridge, id="tools")
+
+    @cached_property
+    def health(self) -> HealthPane:
+        """The state of the audio path in figures."""
+        from tui.widgets.health import HealthPane
+
+        return HealthPane(self.bridge, id="health")
+
+    @cached_property
+    def detail(self) -> DetailPane:
+        """One event."""
+        from tui.widgets.detail import DetailPane
+
+        return DetailPane(self.bridge, id="detail")
+
+    # what is seen
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        self.notice.saved = self.playhead is not None
         yield TooSmall()
         with Vertical(id="body"):
             yield self.strip
             yield self.meters
-            yield from self.compose_replay()
+            if self.replay is not None:
+                self.add_class("-replay")
+                self.strip.hint = "no events can be read"
+                self.notice.saved = True
+                yield from self.replay.widgets()
             yield self.banner
             yield self.notice
-            yield from self.compose_panes()
-        yield self.key_bar
+            yield self.tab_line
+            yield self.panes
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Listen for what changes which keys apply."""
         state = self.bridge.state
-        self._registrations = (
-            state.add_status_change_callback(self._changed),
-            state.add_controls_change_callback(self._changed),
-            state.add_error_callback(self._changed),
-            self.bridge.log.add_clear_callback(self.close_detail),
+        state.add_status_change_callback(self._changed)
+        state.add_controls_change_callback(self._changed)
+        state.add_error_callback(self._changed)
+        self.bridge.log.add_clear_callback(self.reading.close)
+        # When the terminal loses the focus, it may never report that the mouse button was released.
+        self.watch(
+            self.app, "app_focus", lambda focus: None if focus else self.tab_line.talk.let_go(), init=False
         )
-        # Where the focus has gone, a button that is let go may never be told of.
-        self.watch(self.app, "app_focus", lambda focus: None if focus else self.talk.let_go(), init=False)
         self.log_pane.focus()
-
-    def on_unmount(self) -> None:
-        """Stop listening."""
-        for registration in self._registrations:
-            registration.unregister()
 
     def poll(self) -> None:
         """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
         over = self.bridge.state.status in (Status.ENDED, Status.ERROR)
-        self.meters.poll(_SILENT if over else self.bridge.telemetry)
-        if self.bridge.refreshed:
+        self.meters.poll(_SILENT if over else self.bridge.latest.telemetry)
+        if self.bridge.redraws.refreshed:
             self.strip.poll()
             self.panes.poll()
-            if self.detail_open:
+            if self.reading.is_open:
                 self.detail.poll()
-        self.poll_log()
-        self.hear_on()
-        self.poll_replay()
+            # Marks, filter, search and panes have no callback.
+            self.availability.update()
+        self.log_pane.judge_on()
+        self.search.poll()
+        self.reading.poll()
+        if self.replay is not None:
+            self.replay.poll()
 
-    @property
-    def situation(self) -> Situation:
-        """What decides which actions apply."""
-        state = self.bridge.state
-        return Situation(
-            status=state.status,
-            lacking=lacking(state.protocol),
-            recording=state.recording,
-            can_call=self.can_call,
-            has_events=bool(self.bridge.log.rows),
-            has_turns=bool(state.metrics.turns),
-            has_error=state.last_error is not None,
-            has_marks=bool(self.log_pane.view.marks.numbers),
-            detail_open=self.detail_open,
-            panes_stacked=self.panes.stacked,
-            searching=self.searching,
-            filtered=self.log_pane.filtered,
-        )
+    def _changed(self, *_: object) -> None:
+        self.bridge.mark_dirty(self.availability.update)
 
-    def offer_actions(self) -> None:
-        """Have footer and help show what applies now, if that has changed."""
-        now = self.situation
-        if now != self._offered:
-            self._offered = now
-            self.talk.show_state(ready=now.talking, recording=now.recording)
-            self.refresh_bindings()
+    @on(Panes.Changed)
+    def panes_changed(self) -> None:
+        """Have tabs and keys follow, and the layout remembered if it is another one."""
+        if "detail" in self.panes.panes and not self.reading.is_open:
+            self.detail.forget()
+        self.tab_line.show_tabs()
+        self.availability.update()
+        if self.panes.layout_now != self._layout:
+            self._layout = self.panes.layout_now
+            self.post_message(self.LayoutChanged(self._layout))
+
+    def on_descendant_focus(self) -> None:
+        """Another pane has the keys."""
+        self.tab_line.show_tabs()
+
+    # keys
+
+    async def action_do(self, action_id: str) -> None:
+        """Do what an action of this screen is for."""
+        action = ACTIONS_BY_ID[action_id]
+        done = action.do(self) if action.do is not None else None
+        if isawaitable(done):
+            await done
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """True: applies. None: not now, which the footer leaves out and the help says. False: another has the key."""
-        if (applies_here := self.check_replay_action(action)) is not None:
-            return applies_here
-        if action == "find_next" and parameters == ("n",) and not self.searching:
-            return False
-        return None if why_not(action, self.situation) else True
+        return self.availability.state_of(str(parameters[0])) if action == "do" else True
 
     def on_key(self, event: events.Key) -> None:
-        """Have a key that does nothing just now say why."""
+        """Show why a key does nothing just now."""
         entry = self.active_bindings.get(event.key)
         mute = entry is None or entry.enabled or entry.node is not self
-        self.key_bar.say(
+        self.query_one(KeyBar).say(
             "" if mute or entry is None else f"{entry.binding.description}: {self.why_not(entry)}"
         )
 
     def why_not(self, entry: ActiveBinding) -> str:
-        """Why a key of this screen does nothing just now."""
-        return why_not(entry.binding.action.partition("(")[0], self.situation)
+        """Returns why a key of this screen does nothing just now, or ""."""
+        return self.availability.why_not(entry.binding.id or "")
 
-    # what the keys do
-
-    def action_record(self) -> None:
-        """Start recording."""
-        self.bridge.send(Record(on=True))
-
-    def action_stop(self) -> None:
-        """Stop recording."""
-        self.bridge.send(Record(on=False))
-
-    def action_toggle_record(self) -> None:
-        """Start or stop recording."""
-        self.bridge.send(Record(on=not self.bridge.state.recording))
+    # mouse and panes
 
     @on(TalkButton.Pressed)
     def _talk(self) -> None:
-        self.bridge.send(Record(on=True))
+        self.controls.record(on=True)
 
     @on(TalkButton.Released)
     def _talk_no_more(self) -> None:
-        self.bridge.send(Record(on=False))
+        self.controls.record(on=False)
 
-    def action_mute(self) -> None:
-        """Mute or unmute."""
-        self.bridge.send(SetMuted(muted=not self.bridge.state.muted))
+    @on(PaneTabs.Chosen)
+    async def go_to_tab(self, event: PaneTabs.Chosen) -> None:
+        """Go to the pane that was clicked; the callbacks have a screen of their own."""
+        action = next(action for action in TABS if action.id == event.name)
+        await self.app.run_action(action.action, self.app if action.id == "callbacks" else self)
 
-    def action_volume(self, step: float) -> None:
-        """Louder or quieter."""
-        self.bridge.send(ChangeVolume(by=step))
+    @on(EventLogPane.Opened)
+    def _open(self) -> None:
+        self.reading.open()
 
-    def action_say(self, key: str) -> None:
-        """Speak a caller line."""
-        self.bridge.send(SpeakLine(key=key))
+    @on(EventLogPane.Highlighted)
+    def _cursor_moved(self) -> None:
+        if self.replay is not None:
+            self.replay.follow_cursor()
+        self.reading.follow_cursor()
 
-    def action_interrupt(self) -> None:
-        """Flush playback."""
-        self.bridge.send(Interrupt())
-
-    def action_hang_up(self) -> None:
-        """End the call."""
-        self.bridge.send(HangUp())
-
-    def action_keypad(self) -> None:
-        """Open the keypad."""
-        from tui.screens.keypad import KeypadScreen
-
-        self.app.push_screen(KeypadScreen(lambda digit: self.bridge.send(SendDtmf(digits=digit))))
-
-    @cached_property
-    def write_line(self) -> WriteLine:
-        """Where turns are typed; loaded from the start it would delay the first picture."""
-        from tui.widgets.writing import WriteLine
-
-        return WriteLine(id="write")
-
-    async def action_write(self) -> None:
-        """Open the line for a typed turn."""
-        if not self.write_line.is_attached:
-            await self.mount(self.write_line)
-        self.write_line.open()
-
-    def on_write_line_written(self, event: WriteLine.Written) -> None:
-        """A typed turn."""
-        self.bridge.send(SendText(text=event.text))
-
-    def action_instructions(self) -> None:
-        """Open the editor."""
-        # The editor costs 12 ms to load, which the start of the program does without.
-        from tui.screens.instructions import InstructionsScreen
-
-        self.app.push_screen(InstructionsScreen(self.instructions), self._send_instructions)
-
-    def _send_instructions(self, text: str | None) -> None:
-        if text is not None:
-            self.instructions = text
-            self.bridge.send(SendInstructions(text=text))
-
-    def action_call_again(self) -> None:
-        """Call."""
-        self.post_message(self.CallWanted())
-
-    def action_new_target(self) -> None:
-        """Choose."""
-        self.post_message(self.TargetWanted())
-
-    def action_close(self) -> None:
-        """Close one thing: the line to write in, the detail, the search, the error, the notice."""
-        if self.prompt.is_open:
-            self.prompt.action_close()
-        elif self.write_line.is_open:
-            self.write_line.action_close()
-        elif self.detail_open:
-            self.close_detail()
-        elif self.searching:
-            self.end_search()
-            self.offer_actions()
-        elif self.banner.error is not None:
-            self.banner.dismiss()
-            self.offer_actions()
-        else:
-            self.notice.dismiss()
+    @on(RowsView.Chosen)
+    def _show_row(self, event: RowsView.Chosen) -> None:
+        """A turn or a tool call was chosen: show its events in the log."""
+        if self.replay is not None:
+            self.replay.seek_to_event(event.event_number)
+        self.log_pane.focus()
+        self.jumps.to_event(event.event_number)
 
     @on(ErrorBanner.Clicked)
-    def action_jump_to_error(self) -> None:
-        """Show the last error's event."""
+    def _banner_clicked(self) -> None:
+        self.jump_to_error()
+
+    def jump_to_error(self) -> None:
+        """Go to the last error's event."""
         error = self.bridge.state.last_error
         if error is not None:
             self.log_pane.focus()
-            self.show_event(error.number)
+            self.jumps.to_event(error.number)
 
-    def _changed(self, *_: object) -> None:
-        self.bridge.mark_dirty(self.offer_actions)
+    def on_waveform_strip_sought(self, event: WaveformStrip.Sought) -> None:
+        """Seek to where the mouse was."""
+        if self.replay is not None:
+            self.replay.playhead.seek(event.at_ns)
+
+    def on_write_line_written(self, event: WriteLine.Written) -> None:
+        """Send a typed turn."""
+        self.controls.send_turn(event.text)
+
+    # what concerns several panes
+
+    def close(self) -> None:
+        """Close one thing: the line to write in, the detail, the search, the error, the notice."""
+        if self.questions.prompt.is_open:
+            self.questions.prompt.action_close()
+        elif self.controls.write_line.is_open:
+            self.controls.write_line.action_close()
+        elif self.reading.is_open:
+            self.reading.close()
+        elif self.search.active:
+            self.search.end()
+        elif self.banner.error is not None:
+            self.banner.dismiss()
+        else:
+            self.notice.dismiss()
+
+    def follow(self) -> None:
+        """Follow the end of log and transcript."""
+        self.log_pane.follow()
+        self.transcript.follow()
+
+    def go_to_turn_of_event(self) -> None:
+        """Go from the log's row to its turn."""
+        line = self.log_pane.line
+        if line is None:
+            return
+        self.panes.bring("turns")
+        self.turns.focus()
+        self.turns.go_to_turn(self.bridge.log.turns.turn_of(line.event))
+
+    def export(self) -> None:
+        """Ask which events to write to a file, and where to."""
+        from tui.screens.export import ExportScreen
+
+        self.app.push_screen(ExportScreen(self.bridge, self.log_pane.view, Path.cwd()))

@@ -1,4 +1,4 @@
-"""The program's own colours; with ``NO_COLOR`` the terminal's."""
+"""The program's own themes: to add one, add it to `THEMES`. With ``NO_COLOR`` the terminal's colours are used."""
 
 from __future__ import annotations
 
@@ -6,80 +6,83 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from tui.config.strict import SettingsError, did_you_mean, quoted
 
-DARK = Theme(
-    name="opus-dark",
-    dark=True,
-    background="#0d1117",
-    surface="#151b23",
-    panel="#1f2630",
-    foreground="#d5dde6",
-    primary="#6cb6ff",
-    secondary="#c59bf5",
-    accent="#56d4dd",
-    success="#57ab5a",
-    warning="#e0a83a",
-    error="#f0615a",
-    variables={
-        "border": "#6cb6ff",
-        "foreground-muted": "#7f8c9b",
-        "border-blurred": "#37424f",
-        "block-cursor-background": "#24405f",
-        "block-cursor-foreground": "#f0f6fc",
-        "block-cursor-text-style": "none",
-        "block-cursor-blurred-background": "#1f2630",
-        "block-cursor-blurred-foreground": "#d5dde6",
-        "block-cursor-blurred-text-style": "none",
-        "surface-lighten-2": "#1f2630",
-        "footer-background": "#151b23",
-        "footer-key-foreground": "#6cb6ff",
-        "footer-description-foreground": "#9aa7b5",
-        "error-muted": "#4a1f22",
-        "scrollbar": "#37424f",
-        "scrollbar-background": "#0d1117",
-        "scrollbar-background-hover": "#0d1117",
-        "scrollbar-background-active": "#0d1117",
-    },
+THEMES = (
+    Theme(
+        name="opus-dark",
+        dark=True,
+        background="#0d1117",
+        surface="#151b23",
+        panel="#1f2630",
+        foreground="#d5dde6",
+        primary="#6cb6ff",
+        secondary="#c59bf5",
+        accent="#56d4dd",
+        success="#57ab5a",
+        warning="#e0a83a",
+        error="#f0615a",
+        variables={
+            "border": "#6cb6ff",
+            "foreground-muted": "#7f8c9b",
+            "border-blurred": "#37424f",
+            "block-cursor-background": "#24405f",
+            "block-cursor-foreground": "#f0f6fc",
+            "block-cursor-text-style": "none",
+            "block-cursor-blurred-background": "#1f2630",
+            "block-cursor-blurred-foreground": "#d5dde6",
+            "block-cursor-blurred-text-style": "none",
+            "surface-lighten-2": "#1f2630",
+            "footer-background": "#151b23",
+            "footer-key-foreground": "#6cb6ff",
+            "footer-description-foreground": "#9aa7b5",
+            "error-muted": "#4a1f22",
+            "scrollbar": "#37424f",
+            "scrollbar-background": "#0d1117",
+            "scrollbar-background-hover": "#0d1117",
+            "scrollbar-background-active": "#0d1117",
+        },
+    ),
+    Theme(
+        name="opus-light",
+        dark=False,
+        background="#fbfcfd",
+        surface="#eef1f4",
+        panel="#e1e6ec",
+        foreground="#1f2933",
+        primary="#0757ba",
+        secondary="#7a35b8",
+        accent="#0f7a86",
+        success="#1a7f37",
+        warning="#8f5b00",
+        error="#c4202b",
+        variables={
+            "border": "#0757ba",
+            "foreground-muted": "#5f6c7b",
+            "border-blurred": "#c3ccd6",
+            "block-cursor-background": "#cfe2fb",
+            "block-cursor-foreground": "#0b1f36",
+            "block-cursor-text-style": "none",
+            "block-cursor-blurred-background": "#e1e6ec",
+            "block-cursor-blurred-foreground": "#1f2933",
+            "block-cursor-blurred-text-style": "none",
+            "surface-lighten-2": "#e6ebf1",
+            "footer-background": "#eef1f4",
+            "footer-key-foreground": "#0757ba",
+            "footer-description-foreground": "#4d5a68",
+            "error-muted": "#fbdcdd",
+            "scrollbar": "#c3ccd6",
+            "scrollbar-background": "#fbfcfd",
+            "scrollbar-background-hover": "#fbfcfd",
+            "scrollbar-background-active": "#fbfcfd",
+        },
+    ),
 )
-LIGHT = Theme(
-    name="opus-light",
-    dark=False,
-    background="#fbfcfd",
-    surface="#eef1f4",
-    panel="#e1e6ec",
-    foreground="#1f2933",
-    primary="#0757ba",
-    secondary="#7a35b8",
-    accent="#0f7a86",
-    success="#1a7f37",
-    warning="#8f5b00",
-    error="#c4202b",
-    variables={
-        "border": "#0757ba",
-        "foreground-muted": "#5f6c7b",
-        "border-blurred": "#c3ccd6",
-        "block-cursor-background": "#cfe2fb",
-        "block-cursor-foreground": "#0b1f36",
-        "block-cursor-text-style": "none",
-        "block-cursor-blurred-background": "#e1e6ec",
-        "block-cursor-blurred-foreground": "#1f2933",
-        "block-cursor-blurred-text-style": "none",
-        "surface-lighten-2": "#e6ebf1",
-        "footer-background": "#eef1f4",
-        "footer-key-foreground": "#0757ba",
-        "footer-description-foreground": "#4d5a68",
-        "error-muted": "#fbdcdd",
-        "scrollbar": "#c3ccd6",
-        "scrollbar-background": "#fbfcfd",
-        "scrollbar-background-hover": "#fbfcfd",
-        "scrollbar-background-active": "#fbfcfd",
-    },
-)
+DEFAULT_THEME = THEMES[0].name
 ANSI = "ansi-dark"
 
 
 def check_theme(name: str | None) -> None:
     """Whether there are such colours. Raises `SettingsError`."""
-    known = [DARK.name, LIGHT.name, *BUILTIN_THEMES]
+    known = [*(theme.name for theme in THEMES), *BUILTIN_THEMES]
     if name is not None and name not in known:
         near = did_you_mean(name, known)
         raise SettingsError(f"[screen] theme = {quoted(name)}: there is no such theme{near}")

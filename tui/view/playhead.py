@@ -79,6 +79,14 @@ class Playhead:
             self.playing = False
             self.jumps += 1
 
+    def toggle(self) -> None:
+        """Play, or pause while it plays."""
+        self.pause() if self.playing else self.play()
+
+    def seek_by(self, seconds: float) -> None:
+        """Go forward by so many seconds, or back if negative."""
+        self.seek(self.at_ns + round(seconds * 1e9))
+
     def seek(self, at_ns: int) -> None:
         """Go there, and on from there if it plays."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)

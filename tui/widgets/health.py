@@ -73,7 +73,9 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         """Draw again if it reads differently."""
         state = self.bridge.state
         live = state.status.live
-        figures = figures_of(state, self.bridge.telemetry if live else self.bridge.telemetry_in_call)
+        figures = figures_of(
+            state, self.bridge.latest.telemetry if live else self.bridge.latest.telemetry_in_call
+        )
         if figures != self.figures:
             self.figures = figures
             self.set_lines(len(figures))

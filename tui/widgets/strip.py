@@ -80,7 +80,7 @@ class SessionStrip(Static, ModelPanel):
         width = self.content_size.width
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
-        telemetry = self.bridge.telemetry if state.status.live else _NOTHING
+        telemetry = self.bridge.latest.telemetry if state.status.live else _NOTHING
         figures = [*_figures(state.metrics, self.thresholds), *_usage(state.usage)]
         lines = (_who(state, self.hint), _controls(state, now_ns)), (figures, _doing(state, telemetry))
         if (lines, width) != self._shown:

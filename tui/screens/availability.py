@@ -1,0 +1,59 @@
+"""Availability: which actions of the session screen apply just now, for keys, footer, help and palette."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.bridge import Bridge
+from tui.protocols.abilities import lacking
+from tui.screens.needs import Origin, Situation
+from tui.screens.session_actions import ACTIONS_BY_ID
+
+if TYPE_CHECKING:
+    from tui.screens.session import SessionScreen
+
+
+class Availability:
+    """Asks models and screen, so that it is right at any time; only footer and help have to be redrawn."""
+
+    def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
+        self._bridge = bridge
+        self._screen = screen
+        self._offered: Situation | None = None
+
+    @property
+    def situation(self) -> Situation:
+        """What decides which actions apply."""
+        state, screen = self._bridge.state, self._screen
+        return Situation(
+            origin=Origin.CALL if screen.replay is None else Origin.SAVED,
+            status=state.status,
+            lacking=lacking(state.protocol),
+            recording=state.recording,
+            can_call=screen.controls.can_call,
+            has_events=bool(self._bridge.log.rows),
+            has_turns=bool(state.metrics.turns),
+            has_error=state.last_error is not None,
+            has_marks=bool(screen.log_pane.view.marks.numbers),
+            detail_open=screen.reading.is_open,
+            panes_stacked=screen.panes.stacked,
+            searching=screen.search.active,
+            filtered=screen.log_pane.filtered,
+        )
+
+    def state_of(self, action_id: str) -> bool | None:
+        """Whether an action applies, as `Action.state` has it."""
+        return ACTIONS_BY_ID[action_id].state(self.situation)
+
+    def why_not(self, action_id: str) -> str:
+        """Returns why an action does nothing just now; "" for one that applies or belongs elsewhere."""
+        action = ACTIONS_BY_ID.get(action_id)
+        return "" if action is None else action.needs(self.situation)
+
+    def update(self) -> None:
+        """Have footer, help and talk button show what applies now, if that has changed."""
+        now = self.situation
+        if now != self._offered:
+            self._offered = now
+            self._screen.tab_line.talk.show_state(ready=now.talking, recording=now.recording)
+            self._screen.refresh_bindings()

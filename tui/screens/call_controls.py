@@ -1,0 +1,106 @@
+"""CallControls: what the user can do in a call: record, mute, speak a line, press keys, write, hang up."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tui.bridge import Bridge
+from tui.engine.wire import (
+    ChangeVolume,
+    HangUp,
+    Interrupt,
+    Record,
+    SendDtmf,
+    SendInstructions,
+    SendText,
+    SetMuted,
+    SpeakLine,
+)
+
+if TYPE_CHECKING:
+    from tui.screens.session import SessionScreen
+    from tui.widgets.writing import WriteLine
+
+
+class CallControls:
+    """Sends the user's intents to the engine. What becomes of them is an event."""
+
+    def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
+        self._bridge = bridge
+        self._screen = screen
+        self.can_call = False
+        """Whether there is a target to call; the app's business."""
+        self.instructions = ""
+        """The agent's instructions in this call, as last sent; the app sets those it begins with."""
+
+    def record(self, *, on: bool) -> None:
+        """Turn the microphone on or off."""
+        self._bridge.send(Record(on=on))
+
+    def toggle_record(self) -> None:
+        """Turn the microphone on if it is off, else off."""
+        self.record(on=not self._bridge.state.recording)
+
+    def toggle_mute(self) -> None:
+        """Mute or unmute."""
+        self._bridge.send(SetMuted(muted=not self._bridge.state.muted))
+
+    def change_volume(self, by: float) -> None:
+        """Play the agent louder or quieter."""
+        self._bridge.send(ChangeVolume(by=by))
+
+    def say(self, key: str) -> None:
+        """Play a recorded line to the agent."""
+        self._bridge.send(SpeakLine(key=key))
+
+    def interrupt(self) -> None:
+        """Discard the agent's audio that has not played yet."""
+        self._bridge.send(Interrupt())
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self._bridge.send(HangUp())
+
+    def open_keypad(self) -> None:
+        """Show the keypad."""
+        from tui.screens.keypad import KeypadScreen
+
+        self._screen.app.push_screen(KeypadScreen(lambda digit: self._bridge.send(SendDtmf(digits=digit))))
+
+    @cached_property
+    def write_line(self) -> WriteLine:
+        """Where turns are typed; loaded from the start it would delay the first picture."""
+        from tui.widgets.writing import WriteLine
+
+        return WriteLine(id="write")
+
+    async def write(self) -> None:
+        """Open the line for a typed turn."""
+        if not self.write_line.is_attached:
+            await self._screen.mount(self.write_line)
+        self.write_line.open()
+
+    def send_turn(self, text: str) -> None:
+        """Send a typed turn."""
+        self._bridge.send(SendText(text=text))
+
+    def edit_instructions(self) -> None:
+        """Open the editor for the agent's instructions."""
+        # The editor costs 12 ms to load, which the start of the program does without.
+        from tui.screens.instructions import InstructionsScreen
+
+        self._screen.app.push_screen(InstructionsScreen(self.instructions), self._send_instructions)
+
+    def call_again(self) -> None:
+        """Ask the app to call the target again."""
+        self._screen.post_message(self._screen.CallWanted())
+
+    def choose_target(self) -> None:
+        """Ask the app for another target."""
+        self._screen.post_message(self._screen.TargetWanted())
+
+    def _send_instructions(self, text: str | None) -> None:
+        if text is not None:
+            self.instructions = text
+            self._bridge.send(SendInstructions(text=text))

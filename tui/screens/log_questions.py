@@ -1,0 +1,117 @@
+"""LogQuestions: the questions about the event log that are answered in a line: filter, search, go to, note."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from tui.bridge import Bridge
+from tui.models.filter.completion import completions
+from tui.models.filter.language import parse
+from tui.models.filter.patterns import FilterError
+from tui.models.filter.terms import Filter
+from tui.models.log.view import ViewLine
+from tui.screens.log_jumps import LogJumps
+from tui.screens.log_search import LogSearch
+from tui.widgets.event_log import EventLogPane
+from tui.widgets.question import Question
+
+if TYPE_CHECKING:
+    from tui.widgets.prompt import PromptLine
+
+
+class LogQuestions:
+    """Asks one at a time, in a line that is added to the log's screen when it is first needed."""
+
+    def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch, jumps: LogJumps) -> None:
+        self._bridge = bridge
+        self._pane = pane
+        self._search = search
+        self._jumps = jumps
+
+    @cached_property
+    def prompt(self) -> PromptLine:
+        """The line. Many sessions never need it: loaded from the start it would delay the first picture."""
+        from tui.widgets.prompt import PromptLine
+
+        return PromptLine(id="prompt")
+
+    async def ask_filter(self) -> None:
+        """Ask which events to show; they are filtered while it is typed."""
+        before, anchor = self._pane.view.filter, self._pane.place
+        # What a half-written filter shows must not decide where the reader ends up.
+        filter_ = partial(self.set_filter, anchor=anchor)
+        question = Question(
+            "Filter",
+            "kind:chunk size > 2k · tab: kinds seen · F1 explains",
+            filter_,
+            filter_,
+            partial(self._apply, before, anchor),
+            lambda text: completions(text, self._bridge.log.kinds()),
+            self.explain_filters,
+        )
+        await self._ask(question, str(before))
+
+    def clear_filter(self) -> None:
+        """Show every event."""
+        self.set_filter("", self._pane.place)
+
+    def explain_filters(self) -> None:
+        """Show the page that explains filters."""
+        from tui.screens.filter_help import FilterHelpScreen
+
+        self._pane.app.push_screen(FilterHelpScreen())
+
+    async def ask_search(self) -> None:
+        """Ask what to search for; matches are highlighted while it is typed."""
+        self._search.stop()
+        question = Question(
+            "Search",
+            'words, "words" or /regex/ · enter finds, n and N go on, empty ends',
+            self._search.start,
+            self._search.highlight,
+            partial(self._pane.set_pattern, self._pane.pattern),
+        )
+        await self._ask(question)
+
+    async def ask_place(self) -> None:
+        """Ask for a time or an event's number to go to."""
+        hint = "12.5 or 1:30 since the session's start, or #123 for an event"
+        await self._ask(Question("Go to", hint, self._jumps.to_place))
+
+    async def ask_note(self) -> None:
+        """Ask for a note on the event."""
+        line, view = self._pane.line, self._pane.view
+        if line is None:
+            return
+        self._pane.hold()
+        before = view.marks.notes.get(view.number(line), "")
+        question = Question("Note", "enter keeps it, empty takes it away", partial(self._note, line))
+        await self._ask(question, before)
+
+    async def _ask(self, question: Question, value: str = "") -> None:
+        if not self._pane.is_attached:
+            return  # typed before there is a screen
+        if not self.prompt.is_attached:
+            await self._pane.screen.mount(self.prompt)
+        self.prompt.ask(question, value)
+
+    def set_filter(self, text: str, anchor: ViewLine | None = None) -> str:
+        """Show only the events that match. Returns what is wrong with the text, or "".
+
+        The cursor goes to ``anchor`` or near it; without one it stays where it is.
+        """
+        try:
+            self._apply(parse(text), anchor)
+        except FilterError as error:
+            return str(error)
+        return ""
+
+    def _apply(self, wanted: Filter, anchor: ViewLine | None) -> None:
+        if wanted != self._pane.view.filter:
+            self._pane.set_filter(wanted, anchor)
+
+    def _note(self, line: ViewLine, text: str) -> str:
+        if line.event < len(self._bridge.log.events):
+            self._pane.annotate(line, text)
+        return ""

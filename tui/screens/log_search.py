@@ -1,0 +1,114 @@
+"""LogSearch: searches the lines of the event log, then its raw messages, a slice at each tick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter
+
+from tui.bridge import Bridge
+from tui.models.filter.patterns import FilterError
+from tui.models.filter.terms import Text
+from tui.models.log.search import Found, MatchNumber, RawSearch, finding, placing, search_pattern
+from tui.widgets.event_log import EventLogPane
+
+SEARCH_BUDGET_MS = 30.0
+"""Of a tick, for searching in lines or raw messages: a key waits for no more."""
+
+
+class LogSearch:
+    """What is searched for, and how far that is. `poll` it every tick."""
+
+    def __init__(self, bridge: Bridge, pane: EventLogPane) -> None:
+        self._bridge = bridge
+        self._pane = pane
+        self._lines: Iterator[Found | None] | None = None
+        self._count: Iterator[MatchNumber | None] | None = None
+        """Counts the matches once one was found."""
+        self._messages: RawSearch | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether something is searched for, and ``n`` finds the next."""
+        return self._pane.pattern is not None
+
+    def highlight(self, text: str) -> str:
+        """Highlight what matches in the lines. Returns what is wrong with the text, or ""."""
+        try:
+            self._pane.set_pattern(search_pattern(text) if text.strip() else None)
+        except FilterError as error:
+            return str(error)
+        return ""
+
+    def start(self, text: str) -> str:
+        """Search for the text from the cursor on. Returns what is wrong with it, or ""."""
+        problem = self.highlight(text)
+        self.stop()
+        if not problem:
+            self.find()
+        return problem
+
+    def find(self, *, forward: bool = True) -> None:
+        """Go to the next match, or the previous one; the messages are searched after the lines."""
+        pane = self._pane
+        if pane.pattern is None:
+            return
+        view, cursor = pane.view, pane.cursor
+        self._lines = finding(view, Text(pane.pattern), cursor, forward=forward)
+        self._messages = RawSearch(view, pane.pattern, cursor, self._bridge.raw_message, forward=forward)
+        self.poll()
+
+    def poll(self) -> None:
+        """Search on in the lines and then in the raw messages, a slice at each tick."""
+        if self._lines is not None:
+            self._search_lines(self._lines)
+        if self._lines is None and self._messages is not None:
+            self._search_messages(self._messages)
+        if self._count is not None:
+            self._count_matches(self._count)
+
+    def stop(self) -> None:
+        """Give up a search that is under way; what was found stays highlighted."""
+        self._lines = self._messages = self._count = None
+
+    def end(self) -> None:
+        """Search for nothing."""
+        self.stop()
+        self._pane.set_pattern(None)
+
+    def _search_lines(self, search: Iterator[Found | None]) -> None:
+        pane, deadline = self._pane, perf_counter() + SEARCH_BUDGET_MS / 1000
+        for found in search:
+            if found is not None:
+                self.stop()
+                pane.move_to(found.position, centre=True)
+                pane.say("wrapped" if found.wrapped else "")
+                if pane.pattern is not None:
+                    self._count = placing(pane.view, Text(pane.pattern), found.event)
+                return
+            if perf_counter() >= deadline:
+                pane.say("searching")
+                return
+        self._lines = None
+
+    def _count_matches(self, count: Iterator[MatchNumber | None]) -> None:
+        """Show "3 of 17" once the matches are counted."""
+        pane, deadline = self._pane, perf_counter() + SEARCH_BUDGET_MS / 1000
+        for place in count:
+            if place is not None:
+                which = "the only match" if place.of == 1 else f"{place.nth:,} of {place.of:,}"
+                pane.say(" · ".join(filter(None, (which, pane.remark))))
+            elif perf_counter() >= deadline:
+                return
+        self._count = None
+
+    def _search_messages(self, search: RawSearch) -> None:
+        progress = search.step(SEARCH_BUDGET_MS)
+        if not search.done:
+            self._pane.say(f"searching the messages, {progress:.0%}")
+            return
+        self.stop()
+        if search.found is None:
+            self._pane.say("no match")
+        else:
+            self._pane.move_to(search.found.position, centre=True)
+            self._pane.say("in the message" + (" · wrapped" if search.found.wrapped else ""))

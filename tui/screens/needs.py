@@ -1,0 +1,163 @@
+"""What an action of the session screen needs before it applies, and why it does nothing without."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from tui.models.events import Status
+
+if TYPE_CHECKING:
+    from tui.protocols.abilities import Lacking
+
+
+class Origin(Enum):
+    """Where the events on the screen come from; the value is part of a heading."""
+
+    CALL = "in a call"
+    SAVED = "saved"
+
+
+class Situation(NamedTuple):
+    """What of the session and its screen decides which actions apply."""
+
+    origin: Origin
+    status: Status
+    lacking: Lacking
+    """What the protocol cannot do."""
+    recording: bool
+    can_call: bool
+    """Whether there is a target to call."""
+    has_events: bool
+    has_turns: bool
+    has_error: bool
+    has_marks: bool
+    detail_open: bool
+    panes_stacked: bool
+    searching: bool
+    filtered: bool
+
+    @property
+    def talking(self) -> bool:
+        """Whether there is somebody to talk to."""
+        return self.status in (Status.ACTIVE, Status.RESUMING)
+
+
+def nothing(now: Situation) -> str:
+    """The action always applies."""
+    return ""
+
+
+# a call
+
+
+def talking(now: Situation) -> str:
+    """An agent that listens."""
+    return "" if now.talking else _no_call(now.status)
+
+
+def microphone_off(now: Situation) -> str:
+    """An agent that listens, and a microphone that is off."""
+    return "recording already" if now.recording else talking(now)
+
+
+def microphone_on(now: Situation) -> str:
+    """A microphone that is on."""
+    return "" if now.recording else "nothing is being recorded"
+
+
+def keypad(now: Situation) -> str:
+    """A protocol with DTMF."""
+    return (now.talking and now.lacking.keypad) or talking(now)
+
+
+def typed_turns(now: Situation) -> str:
+    """A protocol with typed turns."""
+    return (now.talking and now.lacking.write) or _active(now)
+
+
+def instructions(now: Situation) -> str:
+    """A protocol with instructions during the call."""
+    return (now.talking and now.lacking.instructions) or _active(now)
+
+
+def live_call(now: Situation) -> str:
+    """A call, be it up or not."""
+    return "" if now.status.live else _no_call(now.status)
+
+
+def call_to_end(now: Situation) -> str:
+    """A call that is not ending."""
+    return "" if now.status.live and now.status is not Status.ENDING else _no_call(now.status)
+
+
+def no_call(now: Situation) -> str:
+    """The end of the call."""
+    return "hang up first" if now.status.live else ""
+
+
+def target(now: Situation) -> str:
+    """A target, and the end of the call."""
+    return no_call(now) or ("" if now.can_call else "no target was chosen")
+
+
+# the session
+
+
+def events(now: Situation) -> str:
+    """An event in the log."""
+    return "" if now.has_events else "there are no events yet"
+
+
+def turns(now: Situation) -> str:
+    """A turn."""
+    return "" if now.has_turns else "there are no turns yet"
+
+
+def error(now: Situation) -> str:
+    """An error."""
+    return "" if now.has_error else "there was no error"
+
+
+# what is shown of it
+
+
+def marks(now: Situation) -> str:
+    """A marked event."""
+    return "" if now.has_marks else "nothing is marked"
+
+
+def filter_(now: Situation) -> str:
+    """A filter that hides events."""
+    return "" if now.filtered else "nothing is filtered out"
+
+
+def search(now: Situation) -> str:
+    """A search."""
+    return "" if now.searching else "nothing is searched for"
+
+
+def detail(now: Situation) -> str:
+    """An event shown in detail."""
+    return "" if now.detail_open else "no event is open"
+
+
+def stacked_panes(now: Situation) -> str:
+    """Panes on top of each other."""
+    return "" if now.panes_stacked else "no panes are stacked here"
+
+
+def _active(now: Situation) -> str:
+    return "" if now.status is Status.ACTIVE else _no_call(now.status)
+
+
+def _no_call(status: Status) -> str:
+    match status:
+        case Status.CONNECTING | Status.INITIATING:
+            return "the call is not up yet"
+        case Status.ENDING:
+            return "the call is ending"
+        case Status.RESUMING:
+            return "the connection is being resumed"
+        case _:
+            return "there is no call"

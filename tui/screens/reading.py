@@ -1,0 +1,162 @@
+"""Reading: the event that is read, and what can be done with it: show, copy, hear and compare it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.bridge import Bridge
+from tui.engine.wire import PlayAudio
+from tui.models.log.event_log import Row
+from tui.screens.clipboard import copy
+
+if TYPE_CHECKING:
+    from tui.screens.session import SessionScreen
+    from tui.widgets.detail import Copied
+
+_NOTHING_TO_COMPARE = "Mark an event (b), go to another one, and compare them."
+
+
+class Reading:
+    """The event in the detail or, while that is closed, the one under the log's cursor. `poll` it every tick."""
+
+    def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
+        self._bridge = bridge
+        self._screen = screen
+        self._pane = screen.log_pane
+        self._panes = screen.panes
+        self._clip: int | None = None
+        """The number that the bridge gave our audio, while it plays."""
+        self._clip_ms = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an event is shown in detail."""
+        return "detail" in self._panes.shown
+
+    @property
+    def row(self) -> Row | None:
+        """The event that is read, as a row of the log."""
+        return (self._screen.detail.row if self.is_open else None) or self._pane.row
+
+    # show
+
+    def open(self) -> None:
+        """Show the log's row in detail, or move the focus there if it is shown; the log no longer follows."""
+        row, detail = self._pane.row, self._screen.detail
+        if row is None:
+            return
+        self._pane.hold()
+        if self.is_open and detail.shows(row):
+            detail.focus()
+            return
+        self._panes.bring("detail")
+        detail.show(row, at_once=True)
+
+    def follow_cursor(self) -> None:
+        """Have the detail show what is under the log's cursor."""
+        row = self._pane.row
+        if self.is_open and row is not None:
+            self._screen.detail.show(row, at_once=False)
+
+    def close(self) -> None:
+        """Close the detail: the previous pane gets its place back."""
+        if self.is_open:
+            self._panes.put_away("detail")
+
+    # copy
+
+    def copy_value(self) -> None:
+        """Copy the value under the detail's cursor; without a detail, the message."""
+        self._copy(self._screen.detail.copied_value() if self.is_open else self._event())
+
+    def copy_path(self) -> None:
+        """Copy the path of that value."""
+        self._copy(
+            self._screen.detail.copied_path(), "There is no path here: the message is shown as it came."
+        )
+
+    def copy_message(self) -> None:
+        """Copy the whole message, as it came."""
+        self._copy(self._event())
+
+    def _event(self) -> Copied | None:
+        row = self.row
+        return None if row is None else self._screen.detail.copied_event(row)
+
+    def _copy(
+        self, copied: Copied | None, otherwise: str = "The message was not kept: nothing was copied."
+    ) -> None:
+        if copied is None:
+            self._screen.notify(otherwise, severity="warning", markup=False)
+        else:
+            copy(self._screen.app, copied.what, copied.text)
+
+    # hear
+
+    def play(self) -> None:
+        """Play the audio of the message, or of all messages of a run; stop it while it plays."""
+        if self._clip is not None:
+            self._bridge.player.play(PlayAudio())
+            self._played()
+            return
+        row, log = self.row, self._bridge.log
+        if row is None:
+            return
+        run = log.members(row.index) if row.count > 1 else [row.last]
+        sound = self._screen.detail.audio.of_run(run)
+        if sound is None:
+            problem = "There is no audio in this event, or it was not kept."
+            self._screen.notify(problem, severity="warning", markup=False)
+            return
+        self._clip_ms = sound.ms
+        self._clip = self._bridge.player.play(PlayAudio(wire=sound.wire, format=sound.format))
+        cut = f" of {row.audio_ms / 1000:.2f}" if row.audio_ms > sound.ms + 1 else ""
+        self._pane.say(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
+
+    def poll(self) -> None:
+        """Show how far the audio has played."""
+        player = self._bridge.player
+        if self._clip is not None and self._clip != player.clip:
+            self._played()  # the playhead of a saved session plays now
+        playing = player.playing
+        if self._clip is None or playing is None:
+            return
+        if playing.problem:
+            title = "It could not be played"
+            self._screen.notify(playing.problem, title=title, severity="error", markup=False)
+        if playing.playing:
+            self._pane.say(f"▶ {playing.at_ms / 1000:.1f} of {self._clip_ms / 1000:.1f} s, p stops")
+        else:
+            self._played()
+
+    def _played(self) -> None:
+        self._clip = None
+        self._pane.say("")
+
+    # compare
+
+    def compare(self) -> None:
+        """Compare the two marked events, or the marked one and this."""
+        pair = self._compared()
+        if pair is None:
+            self._screen.notify(_NOTHING_TO_COMPARE, markup=False)
+            return
+        # The screen costs some ms to load, which the start of the program does without.
+        from tui.screens.compare import CompareScreen
+
+        self._screen.app.push_screen(CompareScreen(self._bridge, *sorted(pair)))
+
+    def _compared(self) -> tuple[int, int] | None:
+        """Indexes of two events: both marked ones; or this and the nearest mark before it, else the first after."""
+        log, numbers = self._bridge.log, self._pane.view.marks.numbers
+        marks = [index for index in map(log.events.find, numbers) if index is not None]
+        line = self._pane.line
+        if len(marks) == 2:
+            return marks[0], marks[1]
+        if line is None:
+            return None
+        others = [mark for mark in marks if mark not in (line.event, line.first)]
+        if not others:
+            return None
+        before = [mark for mark in others if mark < line.event]
+        return line.event, before[-1] if before else others[0]

@@ -1,0 +1,43 @@
+"""TabLine: the line that names the panes with their keys, and the talk button at its end."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from tui.screens.session_actions import TABS
+from tui.widgets.panes import Panes
+from tui.widgets.tabs import PaneTabs, Tab
+from tui.widgets.talk import TalkButton
+
+
+class TabLine(Horizontal):
+    """Shows which panes are seen, and which has the keys."""
+
+    def __init__(self, panes: Panes) -> None:
+        super().__init__(id="tabs-line")
+        self.talk = TalkButton(id="talk")
+        self._panes = panes
+        self._tabs = PaneTabs(id="tabs")
+        self._keys: dict[str, str] = {}
+        """Of the tabs, by the id of their action."""
+        self._at = ""
+        """The pane that has the keys, or gets them back from a line to write in."""
+
+    def compose(self) -> ComposeResult:
+        """From left to right."""
+        yield self._tabs
+        yield self.talk
+
+    def show_tabs(self) -> None:
+        """Name the panes with the keys they have now."""
+        # A line to write in takes the letters, but the tabs keep their names.
+        self._keys |= {
+            entry.binding.id or "": self.app.get_key_display(entry.binding)
+            for entry in reversed(self.screen.active_bindings.values())
+        }
+        tabs = tuple(Tab(action.id, self._keys.get(action.id, ""), action.name) for action in TABS)
+        focused = self.screen.focused
+        if focused is not None and self._panes.has(focused):
+            self._at = f"pane_{focused.id}"
+        self._tabs.show_tabs(tabs, {f"pane_{name}" for name in ("log", *self._panes.shown)}, self._at)

@@ -1,0 +1,135 @@
+"""TargetForm: the fields of the connect screen: URL, protocol, token, devices, and what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input, Label, Static
+
+from tui.audio.devices import Direction
+from tui.config.targets import Listed, url_problem
+from tui.engine.wire import DeviceList
+from tui.models.target import Target
+from tui.text.visible import one_line
+from tui.widgets.choice import Choice
+
+_TYPED = r"[!-~\u00a1-\u1fff\u3000-\ud7ff]*"
+"""No blanks and nothing that steers a terminal: a paste may hold anything."""
+_FORGOTTEN = "What stands behind … was a secret and is not remembered: write it again."
+
+
+class TargetForm:
+    """Begins with a target; ``base`` is what a target begins with whose URL is typed."""
+
+    def __init__(self, base: Target, filled: Listed) -> None:
+        self.url = Input(placeholder="ws://localhost:8000/…", restrict=_TYPED, id="url", compact=True)
+        self.protocol = Choice([base.protocol], id="protocol")
+        self.token_env = Input(placeholder="none", restrict=_TYPED, id="token", compact=True)
+        self.capture = Choice(["auto"], id="in")
+        self.playback = Choice(["auto", "none"], id="out")
+        self.call_problem = Static(classes="problem", id="call-problem", markup=False)
+        """What is wrong with the target as a whole; stands below the buttons."""
+        self._url_problem = Static(classes="problem", id="url-problem", markup=False)
+        self._token_problem = Static(classes="problem", id="token-problem", markup=False)
+        self._audio_problem = Static(classes="problem", id="audio-problem", markup=False)
+        self._base = base
+        self._filled = filled
+        """The listed target that the fields were last filled with."""
+        self._devices: DeviceList | None = None
+
+    def compose(self) -> ComposeResult:
+        """Yields the fields, each line with its problem below."""
+        with Horizontal(classes="field"):
+            yield Label("URL")
+            yield self.url
+        yield self._url_problem
+        with Horizontal(classes="field"):
+            yield Label("Protocol")
+            yield self.protocol
+            yield Label("Token from $", classes="second")
+            yield self.token_env
+        yield self._token_problem
+        with Horizontal(classes="field"):
+            yield Label("Microphone")
+            yield self.capture
+            yield Label("Speaker", classes="second")
+            yield self.playback
+        yield self._audio_problem
+
+    def fill(self, listed: Listed | None = None) -> None:
+        """Show a listed target; without one, the target the form begins with."""
+        self._filled = listed or self._filled
+        target = self._filled.target
+        self.url.value = one_line(target.safe_url)
+        self.token_env.value = one_line(target.token_env)
+        self.protocol.choose(target.protocol)
+        self.capture.choose(target.input)
+        self.playback.choose(target.output)
+        show_problem(self.call_problem, self._filled.problem)
+
+    def offer_devices(self, devices: DeviceList | None) -> None:
+        """Offer these devices, once the fields can take them: a tick may come before they are mounted."""
+        mounted = self.capture.is_mounted and self.playback.is_mounted
+        if devices is None or devices is self._devices or not mounted:
+            return
+        self._devices = devices
+        self.capture.offer(_labels(devices, "input"))
+        self.playback.offer({**_labels(devices, "output"), "none": "none"})
+        show_problem(self._audio_problem, devices.problem)
+
+    @property
+    def chosen_devices(self) -> dict[str, str]:
+        """The devices that are not left to the system, as fields of a target."""
+        chosen = {"input": self.capture.chosen, "output": self.playback.chosen}
+        return {direction: device for direction, device in chosen.items() if device != "auto"}
+
+    def target(self) -> Target | None:
+        """Returns the target to call; None if something is wrong, which is then shown beside its field."""
+        for problem in (self._url_problem, self._token_problem, self.call_problem):
+            show_problem(problem, "")
+        known, url = self._base, self.url.value.strip()
+        if url and url == self._filled.target.safe_url:
+            if self._filled.problem:
+                show_problem(self.call_problem, self._filled.problem)
+                return None
+            known, url = self._filled.target, self._filled.target.url
+            sentence = _FORGOTTEN if "=…" in url else ""
+        else:
+            sentence = url_problem(url, self.protocol.chosen)
+        if sentence:
+            show_problem(self._url_problem, sentence)
+            self.url.focus()
+            return None
+        variable = self.token_env.value.strip().removeprefix("$")
+        token = os.environ.get(variable, "") if variable else ""
+        if variable and not token:
+            sentence = f"{variable} is not set in the environment this program was started in."
+            show_problem(self._token_problem, sentence)
+            self.token_env.focus()
+            return None
+        return msgspec.structs.replace(
+            known,
+            url=url,
+            protocol=self.protocol.chosen,
+            token=token or (known.token if not known.token_env else ""),
+            token_env=variable,
+            input=self.capture.chosen,
+            output=self.playback.chosen,
+        )
+
+
+def show_problem(problem: Static, sentence: str) -> None:
+    """Show what is wrong, or hide the line with ""."""
+    problem.update(one_line(sentence, 400))
+    problem.set_class(bool(sentence), "-shown")
+
+
+def _labels(listed: DeviceList, direction: Direction) -> dict[str, str]:
+    labels = {"auto": "auto"}
+    for device in listed.usable(direction):
+        default = " (default)" if device.is_default(direction) else ""
+        labels[listed.spec_of(device, direction)] = f"{device.index} {device.name}{default}"
+    return labels
