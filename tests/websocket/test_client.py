@@ -110,13 +110,13 @@ async def strict_proxy() -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("proxy", "said"),
     [
-        ("strict", "does not let it through: proxy rejected connection: HTTP 407"),
+        ("strict", "The proxy refused the connection to wss://agent.example.test/: proxy rejected"),
         ("socks5h://127.0.0.1:9", "python-socks"),
-        ("me:secret@127.0.0.1:9", "that is none"),
-        ("http://me:secret/of-mine@127.0.0.1:9", "that is none"),
+        ("me:secret@127.0.0.1:9", "not a valid proxy URL"),
+        ("http://me:secret/of-mine@127.0.0.1:9", "not a valid proxy URL"),
     ],
 )
-async def test_a_proxy_that_is_no_way_to_the_agent_is_told(
+async def test_a_proxy_that_cannot_be_used_is_reported(
     proxy: str, said: str, strict_proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("no_proxy", "NO_PROXY", "wss_proxy", "socks_proxy"):

@@ -25,10 +25,9 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 ROUND_TRIP_INTERVAL_S = 5.0
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
-"""So long messages that wait are handled before whatever else the loop has to do, sending above all."""
-_PROXY_HINT = "Name the host in the variable no_proxy to call it without."
+"""The longest that buffered messages are handled before other tasks, sending above all, get their turn."""
 _ORDINARY_CODES = (1000, 1001, 1005)
-"""Closes that are no fault: done, going away, no code given (RFC 6455, 7.4.1)."""
+"""Close codes that are not a fault: done, going away, no code given (RFC 6455, 7.4.1)."""
 
 
 class ConnectionFailed(Exception):
@@ -41,7 +40,7 @@ class ConnectionFailed(Exception):
 
 
 class Closed(Exception):
-    """The socket is closed: by whom is told by `WebSocketClient.close_reason`."""
+    """The socket is closed; `WebSocketClient.close_reason` says how."""
 
 
 class WebSocketClient:
@@ -68,78 +67,27 @@ class WebSocketClient:
 
     async def open(self, timeout_s: float) -> None:
         """Open the socket. Raises `ConnectionFailed`."""
-        where = safe_url(self.url)
         try:
             self._socket = await connect(
                 self.url,
                 additional_headers=self._headers,
                 ssl=tls_context(self.url, insecure=self._insecure, cacert=self._cacert),
+                # Audio hardly compresses, and deflating it would delay every message.
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=timeout_s,
                 close_timeout=GOODBYE_TIMEOUT_S,
                 user_agent_header=f"opusagent-tui/{__version__}",
+                # The library would send loopback traffic through a proxy of the environment, too.
                 proxy=None if is_loopback(self.url) else True,
             )
-        except ws_errors.InvalidStatus as error:
-            raise _refused(where, error.response.status_code, bytes(error.response.body or b"")) from error
-        except TimeoutError as error:
-            raise ConnectionFailed(
-                "timeout",
-                f"{where} did not answer the connection request within {timeout_s:g} s.",
-                "Is the agent running, and is this its address?",
-            ) from error
-        except ssl.SSLCertVerificationError as error:
-            raise ConnectionFailed(
-                "certificate",
-                f"The certificate of {where} is not trusted: {error.verify_message}.",
-                "Name its authority with --cacert FILE, or accept any certificate with --insecure.",
-            ) from error
-        except ssl.SSLError as error:
-            raise ConnectionFailed(
-                "tls", f"{where} does not speak TLS: {error.reason}.", "Is it ws:// rather than wss://?"
-            ) from error
-        except OSError as error:
-            if self.url.startswith("wss:") and not _os_reason(error):
-                raise ConnectionFailed(
-                    "tls", f"{where} does not speak TLS.", "Is it ws:// rather than wss://?"
-                ) from error
-            raise ConnectionFailed(
-                "unreachable",
-                f"{where} cannot be reached: {_os_reason(error)}.",
-                "Is the agent running, and is this its address?",
-            ) from error
-        except ws_errors.ProxyError as error:
-            raise ConnectionFailed(
-                "proxy", f"The proxy on the way to {where} does not let it through: {error}.", _PROXY_HINT
-            ) from error
-        except ImportError as error:
-            raise ConnectionFailed(
-                "proxy",
-                f"The environment names a SOCKS proxy for {where}, which takes the package python-socks.",
-                f"Install it beside this program. {_PROXY_HINT}",
-            ) from error
-        except (ws_errors.InvalidProxy, ValueError) as error:
-            # Neither the proxy nor the library's words for it: both may hold a password.
-            raise ConnectionFailed(
-                "proxy",
-                f"The environment names a proxy for {where} that is none.",
-                f"One looks like http://HOST:PORT. {_PROXY_HINT}",
-            ) from error
-        except (ws_errors.InvalidURI, ws_errors.InvalidHandshake, EOFError) as error:
-            raise ConnectionFailed(
-                "not-websocket",
-                f"{where} answered, but not as a websocket: {error}.",
-                "Check the port and the path.",
-            ) from error
+        except _FAILURES as error:
+            raise _failed(self.url, timeout_s, error) from error
         if self._on_round_trip:
             self._pinger = spawn(self._measure_round_trips(), "websocket round trips")
 
     async def frames(self) -> AsyncIterator[tuple[int, str | bytes]]:
-        """Every message with its arrival time, until the socket closes.
-
-        Of thousands of messages that arrived at once none is waited for; so the loop gets its turn in between.
-        """
+        """Yields every message with its arrival time, until the socket closes."""
         assert self._socket is not None
         turn_ns = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
@@ -147,6 +95,8 @@ class WebSocketClient:
                 frame = await self._socket.recv()
                 at_ns = self._clock_ns()
                 yield at_ns, frame
+                # `recv` returns at once while messages are buffered, without giving way to other tasks: thousands
+                # that arrived together would stop the sending of audio until all were handled.
                 if at_ns - turn_ns > LONGEST_TURN_NS:
                     await asyncio.sleep(0)
                     turn_ns = at_ns
@@ -175,16 +125,16 @@ class WebSocketClient:
 
     @property
     def close_reason(self) -> str:
-        """How the socket ended, for a person: "closed with 1000 (bye)", "lost without a goodbye"."""
+        """How the socket ended, for a person: "closed with 1000 (bye)", "lost without a close message"."""
         socket = self._socket
         if socket is None or socket.close_code in (None, 1006):
-            return "lost without a goodbye"
+            return "lost without a close message"
         words = f" ({socket.close_reason})" if socket.close_reason else ""
         return f"closed with {socket.close_code}{words}"
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed it with a code that tells of a fault: 1011, 1008, one of its own."""
+        """Whether the far side closed it with a code that means a fault: 1011, 1008, one of its own."""
         return self._socket is not None and self._socket.close_code not in (None, 1006, *_ORDINARY_CODES)
 
     @property
@@ -198,13 +148,14 @@ class WebSocketClient:
         with contextlib.suppress(ws_errors.ConnectionClosed):
             while True:
                 began_ns = self._clock_ns()
+                # The first call sends the ping, and returns what resolves when the pong has come.
                 await (await self._socket.ping())
                 self._on_round_trip((self._clock_ns() - began_ns) / 1e6)
                 await asyncio.sleep(ROUND_TRIP_INTERVAL_S)
 
 
 def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | None:
-    """Whom to trust at that URL; None for one without TLS. Raises `ConnectionFailed`."""
+    """Returns the certificates to trust at that URL; None for one without TLS. Raises `ConnectionFailed`."""
     if urlsplit(url).scheme not in ("wss", "https"):
         return None
     if insecure:
@@ -216,7 +167,7 @@ def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | No
         return ssl.create_default_context(cafile=cacert or None)
     except OSError as error:
         raise ConnectionFailed(
-            "cacert", f"{cacert} cannot be used as a certificate authority: {error}.", "Name a PEM file."
+            "cacert", f"{cacert} cannot be used as a certificate authority: {error}.", "Use a PEM file."
         ) from error
 
 
@@ -227,7 +178,7 @@ def client_of(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     on_round_trip: Callable[[float], None] | None = None,
 ) -> WebSocketClient:
-    """The socket for a target: the URL as the protocol dials it, with the headers that carry its token."""
+    """Returns the client for a target: the URL as the protocol dials it, with the headers that carry its token."""
     url = protocol.dialled_url(target.url, target.options)
     headers = protocol.headers(target.token, url) if target.token else {}
     return WebSocketClient(
@@ -240,21 +191,84 @@ def client_of(
     )
 
 
-def _os_reason(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "connection refused"
-    return (error.strerror or str(error)).rstrip(".")
-
-
+_FAILURES = (
+    OSError,  # TimeoutError and ssl.SSLError are kinds of it
+    ws_errors.InvalidHandshake,
+    ws_errors.InvalidURI,
+    ws_errors.InvalidProxy,
+    ImportError,
+    ValueError,
+    EOFError,
+)
+"""What opening a socket raises, for reasons that a user can do something about."""
+_IS_IT_THERE = "Check that the agent is running and that the address is right."
+_NO_TLS = "Try ws:// instead of wss://."
+_NO_PROXY = "To connect without a proxy, add the host to the environment variable no_proxy."
+_TOKEN = "Pass the token with --token-env NAME."
 _STATUS_HINTS = {
-    401: ("unauthorised", "Name the variable that holds the token with --token-env NAME."),
-    403: ("forbidden", "Name the variable that holds the token with --token-env NAME."),
+    401: ("unauthorised", _TOKEN),
+    403: ("forbidden", _TOKEN),
     404: ("not-found", "Check the path of the URL."),
 }
 
 
+def _failed(url: str, timeout_s: float, error: Exception) -> ConnectionFailed:
+    """Returns the sentence and the hint for what opening a socket raised."""
+    where = safe_url(url)
+    # In this order: the first three are kinds of OSError, and InvalidStatus and ProxyError of InvalidHandshake.
+    match error:
+        case TimeoutError():
+            return ConnectionFailed(
+                "timeout", f"{where} did not respond within {timeout_s:g} s.", _IS_IT_THERE
+            )
+        case ssl.SSLCertVerificationError():
+            return ConnectionFailed(
+                "certificate",
+                f"The certificate of {where} is not trusted: {error.verify_message}.",
+                "Pass its authority with --cacert FILE, or accept any certificate with --insecure.",
+            )
+        case ssl.SSLError():
+            return ConnectionFailed("tls", f"{where} does not speak TLS: {error.reason}.", _NO_TLS)
+        case OSError() if url.startswith("wss:") and not _os_reason(error):
+            return ConnectionFailed("tls", f"{where} does not speak TLS.", _NO_TLS)
+        case OSError():
+            return ConnectionFailed(
+                "unreachable", f"{where} cannot be reached: {_os_reason(error)}.", _IS_IT_THERE
+            )
+        case ws_errors.InvalidStatus():
+            return _refused(where, error.response.status_code, bytes(error.response.body or b""))
+        case _:
+            return _proxy_failed(where, error) or ConnectionFailed(
+                "not-websocket",
+                f"{where} answered, but not as a websocket: {error}.",
+                "Check the port and the path.",
+            )
+
+
+def _proxy_failed(where: str, error: Exception) -> ConnectionFailed | None:
+    match error:
+        case ws_errors.ProxyError():
+            message, hint = f"The proxy refused the connection to {where}: {error}.", _NO_PROXY
+        case ImportError():
+            message = f"The environment sets a SOCKS proxy for {where}, which needs the package python-socks."
+            hint = f"Install it next to opusagent-tui. {_NO_PROXY}"
+        case ws_errors.InvalidProxy() | ValueError():
+            # Neither the proxy nor the library's text is repeated: both may contain a password.
+            message = f"The environment sets a proxy for {where} that is not a valid proxy URL."
+            hint = f"A proxy URL looks like http://HOST:PORT. {_NO_PROXY}"
+        case _:
+            return None
+    return ConnectionFailed("proxy", message, hint)
+
+
 def _refused(where: str, status: int, body: bytes) -> ConnectionFailed:
     code, hint = _STATUS_HINTS.get(status, ("refused", "The agent's own log may say why."))
-    said = body[:200].decode("utf-8", "replace").strip().partition("\n")[0]
-    words = f": {said.rstrip('.')}" if said and not said.startswith("<") else ""
-    return ConnectionFailed(code, f"{where} refused the connection with HTTP {status}{words}.", hint)
+    first_line = body[:200].decode("utf-8", "replace").strip().partition("\n")[0]
+    reason = f": {first_line.rstrip('.')}" if first_line and not first_line.startswith("<") else ""
+    return ConnectionFailed(code, f"{where} refused the connection with HTTP {status}{reason}.", hint)
+
+
+def _os_reason(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return "connection refused"
+    return (error.strerror or str(error)).rstrip(".")
