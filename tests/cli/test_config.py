@@ -27,13 +27,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "config.toml"
 
 
-def told(result: Result) -> dict[str, tuple[str, str]]:
-    """What is in force, by name: the value and who says so."""
+def shown(result: Result) -> dict[str, tuple[str, str]]:
+    """The settings that were shown, by name: value and source."""
     lines = [re.split(r"\s{2,}", line.strip()) for line in result.output.splitlines()[2:]]
-    return {name: (value, who) for name, value, who in lines}
+    return {name: (value, source) for name, value, source in lines}
 
 
-def test_what_is_in_force_is_told_with_who_says_so(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_effective_settings_are_shown_with_their_sources(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(
         """
         thresholds.good_ms = 500
@@ -45,18 +45,18 @@ def test_what_is_in_force_is_told_with_who_says_so(file: Path, monkeypatch: pyte
     monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "7")
     result = ran("--config", str(file), "config")
     assert result.output.splitlines()[0] == str(file)
-    assert told(result) | {
+    assert shown(result) | {
         "thresholds.good_ms": ("500", "file"),
         "thresholds.slow_ms": ("1500", "default"),
         "screen.theme": ("–", "default"),
         "sessions.keep_count": ("7", "$OPUSAGENT_TUI_SESSIONS_KEEP_COUNT"),
         "target.echo": ("gate", "file"),
         "keys.mark": ("f6", "file"),
-    } == told(result)
+    } == shown(result)
     assert "target.input" not in result.output
 
 
-def test_no_secret_is_told(file: Path) -> None:
+def test_no_secret_is_shown(file: Path) -> None:
     file.write_text(
         """
         [profiles.a]
@@ -68,7 +68,7 @@ def test_no_secret_is_told(file: Path) -> None:
     )
     result = ran("config", "--config", str(file))
     assert "hunter" not in result.output
-    assert told(result)["profiles.a.url"] == ("wss://h/x?key=…", "file")
+    assert shown(result)["profiles.a.url"] == ("wss://h/x?key=…", "file")
     assert "voice=alloy" in result.output
     assert "A_TOKEN" in result.output
 
@@ -78,7 +78,7 @@ class Stoppable(FakeEngine):
         self.alive = False
 
 
-def assert_told(result: Result, file: Path, sentence: str) -> None:
+def assert_reported(result: Result, file: Path, sentence: str) -> None:
     assert result.exit_code == 2
     assert sentence in result.output
     assert str(file) in result.output
@@ -99,9 +99,11 @@ def assert_told(result: Result, file: Path, sentence: str) -> None:
     ],
     ids=lambda command: " ".join(command) or "no command",
 )
-def test_a_broken_file_is_a_sentence_and_wrong_usage(file: Path, command: list[str]) -> None:
+def test_an_invalid_file_is_reported_as_wrong_usage(file: Path, command: list[str]) -> None:
     file.write_text("[screen]\nthem = 'x'")
-    assert_told(ran("--config", str(file), *command), file, 'has no setting "them"; did you mean "theme"?')
+    assert_reported(
+        ran("--config", str(file), *command), file, 'has no setting "them"; did you mean "theme"?'
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,18 +113,18 @@ def test_a_broken_file_is_a_sentence_and_wrong_usage(file: Path, command: list[s
         ("[keys]\nmark = 'r'", "that key is record (Record)"),
     ],
 )
-def test_a_theme_and_a_keymap_that_cannot_be_used_are_found_before_the_screen_starts(
+def test_an_invalid_theme_or_keymap_is_reported_before_the_screen_starts(
     file: Path, text: str, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tui.cli.main.check_terminal", lambda: None)
     monkeypatch.setattr("tui.cli.screen.EngineHandle", Stoppable)
     monkeypatch.setattr("tui.cli.screen.collector.hold", lambda: None)
     file.write_text(text)
-    assert_told(ran("--config", str(file)), file, sentence)
-    assert_told(ran("config", "--config", str(file)), file, sentence)
+    assert_reported(ran("--config", str(file)), file, sentence)
+    assert_reported(ran("config", "--config", str(file)), file, sentence)
 
 
-def test_a_file_to_begin_with_is_written_once_for_its_owner_alone() -> None:
+def test_a_settings_file_is_created_once_and_private() -> None:
     assert "(not found; create it with opusagent-tui config --init)" in ran("config").output
     result = ran("config", "--init")
     path = settings_path()
@@ -136,14 +138,14 @@ def test_a_file_to_begin_with_is_written_once_for_its_owner_alone() -> None:
     assert read_settings().settings.thresholds.good_ms == 500
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "in").write_text("the way")
     result = ran("config", "--init", "--config", str(tmp_path / "in" / "config.toml"))
     assert result.exit_code == 2
     assert "cannot be written" in result.output
 
 
-def test_the_file_to_begin_with_shows_every_setting_as_it_can_be_written(tmp_path: Path) -> None:
+def test_a_new_settings_file_shows_every_setting_in_valid_form(tmp_path: Path) -> None:
     uncommented = re.sub(r"^# (?=\[|[a-z_]+ = )", "", STARTER, flags=re.MULTILINE)
     (tmp_path / "config.toml").write_text(uncommented)
     in_force = read_settings(str(tmp_path / "config.toml"))
@@ -156,7 +158,7 @@ def test_the_file_to_begin_with_shows_every_setting_as_it_can_be_written(tmp_pat
     assert written == {*SETTINGS, "url"}
 
 
-def test_every_action_is_listed_with_the_keys_it_is_on(file: Path) -> None:
+def test_every_action_is_listed_with_its_keys(file: Path) -> None:
     file.write_text("[keys]\nmark = ['f6', 'ctrl+b']")
     lines = ran("config", "--keys", "--config", str(file)).output.splitlines()
     assert any(re.match(r"mark +f6 ctrl\+b +Mark the event", line) for line in lines)
@@ -181,7 +183,7 @@ def test_actions_are_listed_under_the_screen_they_apply_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"),
+    ("variable", "suggestion"),
     [
         ("SESSIONS_KEEP_DAY", '; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'),
         ("SESIONS_KEEP_DAYS", '; did you mean "OPUSAGENT_TUI_SESSIONS_KEEP_DAYS"?'),
@@ -190,17 +192,18 @@ def test_actions_are_listed_under_the_screen_they_apply_on() -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["config", "sessions"])
-def test_a_variable_that_is_nearly_a_setting_is_told_and_stops_nothing(
-    variable: str, told: str, command: str, monkeypatch: pytest.MonkeyPatch
+def test_a_misspelt_variable_is_reported_and_ignored(
+    variable: str, suggestion: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"OPUSAGENT_TUI_{variable}", "3")
     result = ran(command)
-    assert (result.exit_code, result.stderr) == (0, f"$OPUSAGENT_TUI_{variable} is no setting{told}\n")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        f"$OPUSAGENT_TUI_{variable} is not a setting{suggestion}\n",
+    )
 
 
 @pytest.mark.parametrize("variable", ["HIDE_PORTAUDIO", "STAGING_TOKEN", "SESSIONS_KEEP_DAYS"])
-def test_a_variable_that_is_something_else_is_not_told(
-    variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_variables_are_not_reported(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"OPUSAGENT_TUI_{variable}", "3")
     assert ran("config").stderr == ""

@@ -1,4 +1,4 @@
-"""What options become, and the sentences where they cannot be used."""
+"""Options and their effect, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def ran(*arguments: str) -> Result:
     ],
 )
 @pytest.mark.parametrize("command", [["connect", URL], ["demo"]], ids=["connect", "demo"])
-def test_an_option_of_sound_that_cannot_be_is_said_at_once(
-    command: list[str], arguments: list[str], sentence: str
-) -> None:
+def test_an_invalid_latency_is_reported(command: list[str], arguments: list[str], sentence: str) -> None:
     result = ran(*command, *arguments)
     assert result.exit_code == 2
     assert result.output.strip() == sentence
 
 
-def test_the_help_names_every_latency_that_is_taken() -> None:
+def test_the_help_names_every_kind_of_latency() -> None:
     assert "--latency auto|low|high|SECONDS" in ran("demo", "--help").output
 
 
-def test_cancelling_without_its_package_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_echo_cancelling_without_its_package_names_the_command_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         "tui.audio.webrtc.find_spec", lambda name: None if "livekit" in name else find_spec(name)
@@ -54,7 +54,7 @@ def test_cancelling_without_its_package_says_what_to_type(monkeypatch: pytest.Mo
     assert "pip install livekit" in result.output
 
 
-def test_options_of_sound_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_options_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
     targets: list[Target] = []
     monkeypatch.setattr("tui.cli.main._show_screen", lambda target, **_: targets.append(target))
     ran("connect", URL, "--echo", "gate", "--fade", "8", "--block", "10", "--latency", "0.1")
@@ -62,7 +62,7 @@ def test_options_of_sound_reach_the_target(monkeypatch: pytest.MonkeyPatch) -> N
     assert (target.echo, target.fade_ms, target.block_ms, target.latency) == ("gate", 8, 10, "0.1")
 
 
-def test_connecting_to_nobody_asks_whom_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connect_without_a_url_opens_the_list_of_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     targets: list[Target | None] = []
     monkeypatch.setattr("tui.cli.main._show_screen", lambda target, **_: targets.append(target))
     assert ran("connect", "--output", "none").exit_code == 0
@@ -72,7 +72,7 @@ def test_connecting_to_nobody_asks_whom_to_call(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "arguments", [["--token-env", "TOKEN"], ["--header", "A: b"], ["--protocol", "twilio"], ["--insecure"]]
 )
-def test_what_is_for_one_target_is_not_given_to_whoever_is_chosen(
+def test_options_of_one_target_need_that_target(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tui.cli.main._show_screen", lambda *_, **__: pytest.fail("it was shown"))
@@ -84,7 +84,7 @@ def test_what_is_for_one_target_is_not_given_to_whoever_is_chosen(
 
 
 class Stream:
-    """Of a terminal, or of something else."""
+    """A standard stream, of a terminal or not."""
 
     def __init__(self, encoding: str = "utf-8", *, terminal: bool = True) -> None:
         self.encoding, self.terminal = encoding, terminal
@@ -135,7 +135,7 @@ class Stream:
     ],
     ids=["no command", "connect", "demo", "open"],
 )
-def test_no_terminal_is_a_sentence_that_names_the_alternative(
+def test_without_a_terminal_the_error_names_the_alternative(
     streams: dict[str, Stream | None],
     term: str,
     sentence: str,
@@ -153,7 +153,7 @@ def test_no_terminal_is_a_sentence_that_names_the_alternative(
 
 
 @pytest.mark.parametrize("command", [["devices"], ["config"], ["agent", "--help"]], ids=" ".join)
-def test_a_locale_that_lacks_a_character_stops_nothing(command: list[str]) -> None:
+def test_a_locale_that_lacks_a_character_does_not_stop_commands(command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tui", *command],
         capture_output=True,
@@ -173,7 +173,7 @@ def test_a_locale_that_lacks_a_character_stops_nothing(command: list[str]) -> No
         (["--output", "auto"], "", "auto"),
     ],
 )
-def test_a_saved_session_is_heard_where_flag_environment_or_settings_say(
+def test_the_speaker_of_a_saved_session_is_set_by_flag_environment_or_settings(
     flags: list[str], variable: str, heard_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs: list[str] = []
@@ -201,9 +201,7 @@ def test_a_saved_session_is_heard_where_flag_environment_or_settings_say(
         (["ws://127.0.0.1:1/"], 4, "unreachable"),
     ],
 )
-def test_a_call_that_cannot_begin_is_one_object_for_machines(
-    arguments: list[str], code: int, name: str
-) -> None:
+def test_a_call_that_cannot_begin_prints_one_json_object(arguments: list[str], code: int, name: str) -> None:
     result = ran("call", *arguments, "--no-save", "--json")
     assert result.exit_code == code
     (line,) = result.stdout.splitlines()

@@ -49,7 +49,7 @@ def folders(home: Path) -> list[Path]:
     return sorted((home / "opusagent-tui" / "sessions").iterdir())
 
 
-def test_a_call_is_saved_for_its_owner_alone_unless_told_not_to(home: Path) -> None:
+def test_a_call_is_saved_privately_unless_disabled(home: Path) -> None:
     (folder,) = folders(home)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name for path in folder.iterdir()} == {
@@ -66,12 +66,12 @@ def test_sessions_are_listed_and_filtered(home: Path) -> None:
     (folder,) = folders(home)
     assert f"{folder.name}  audiocodes  /audiocodes\n" in run("sessions", home=home).stdout
     assert "1 session, " in run("sessions", "--no-errors", "--target", "127.0.0.1", home=home).stdout
-    told = json.loads(run("sessions", "--json", "--since", "2026-01-01", home=home).stdout)
-    assert (told["folder"], told["errors"]) == (str(folder), 0)
+    listed = json.loads(run("sessions", "--json", "--since", "2026-01-01", home=home).stdout)
+    assert (listed["folder"], listed["errors"]) == (str(folder), 0)
     assert "0 sessions" in run("sessions", "--min-duration", "3600", home=home).stdout
 
 
-def test_a_narrow_terminal_has_the_name_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_shows_only_the_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder,) = folders(home)
     monkeypatch.setattr("tui.cli.sessions._room", lambda: 100)
     listed = CliRunner().invoke(cli, ["sessions", "--save", str(folder.parent)]).output
@@ -88,7 +88,7 @@ def test_a_session_is_measured_again(home: Path) -> None:
         assert again["response_latency_ms"] == pytest.approx(before["response_latency_ms"], abs=20)
 
 
-def test_a_session_is_reported_under_any_name_it_has(home: Path, tmp_path: Path) -> None:
+def test_a_report_is_made_by_any_name_of_the_session(home: Path, tmp_path: Path) -> None:
     (folder,) = folders(home)
     for name in ("latest", folder.name[:10], str(folder / "events.jsonl")):
         assert run("report", name, "--no-audio", "-o", str(tmp_path / "it.html"), home=home).returncode == 0
@@ -103,7 +103,7 @@ def test_a_session_is_reported_under_any_name_it_has(home: Path, tmp_path: Path)
     beside.unlink()
 
 
-def test_what_is_no_session_gets_a_sentence(home: Path, tmp_path: Path) -> None:
+def test_a_path_without_a_session_is_reported(home: Path, tmp_path: Path) -> None:
     for command in ("metrics", "report", "open"):
         ran = run(command, str(tmp_path), home=home)
         assert ran.returncode == 2
@@ -118,6 +118,6 @@ def test_sessions_are_deleted_and_pruned(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "1")
     pruned = run("sessions", "prune", home=home)
     assert (pruned.returncode, pruned.stdout) == (0, "")
-    assert f"deleted {folder.name}" in run("sessions", "delete", folder.name, home=home).stdout
+    assert f"Deleted {folder.name}" in run("sessions", "delete", folder.name, home=home).stdout
     assert folders(home) == []
     assert run("sessions", "delete", "nothing", home=home).returncode == 2

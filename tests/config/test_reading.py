@@ -31,14 +31,14 @@ def problem(file: Path, text: str | bytes) -> str:
     return sentence.removeprefix(str(file)).removeprefix(": ").strip()
 
 
-def test_without_a_file_everything_is_as_it_is_by_default() -> None:
+def test_without_a_file_all_settings_are_defaults() -> None:
     in_force = read_settings()
     assert in_force.settings == Settings()
     assert not in_force.found
     assert in_force.path.name == "config.toml"
 
 
-def test_everything_is_read_as_it_is_written(file: Path) -> None:
+def test_a_file_is_read_completely(file: Path) -> None:
     file.write_text(
         """
         [thresholds]
@@ -82,8 +82,8 @@ def test_everything_is_read_as_it_is_written(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[threshold]", 'there is no section "threshold"; did you mean "thresholds"?'),
-        ("good_ms = 3", 'there is no section "good_ms".'),
+        ("[threshold]", 'unknown section "threshold"; did you mean "thresholds"?'),
+        ("good_ms = 3", 'unknown section "good_ms".'),
         ("thresholds = 3", "[thresholds] should be a table of settings."),
         ("[thresholds]\ngodo_ms = 3", '[thresholds] has no setting "godo_ms"; did you mean "good_ms"?'),
         ("[thresholds]\nxyz = 3", '[thresholds] has no setting "xyz".'),
@@ -110,37 +110,37 @@ def test_everything_is_read_as_it_is_written(file: Path) -> None:
             "[profiles.a] block_ms should be a whole number from 10 to 250.",
         ),
         (f"[profiles.a]\n{URL}\nheaders = {{A = 1}}", "[profiles.a] headers should be a table of texts."),
-        (f"[profiles.a]\n{URL}\nurl = 'again'", "is not TOML: Cannot overwrite a value"),
-        (f"[profiles.'a b']\n{URL}", '[profiles."a b"] cannot be typed as a name'),
+        (f"[profiles.a]\n{URL}\nurl = 'again'", "is not valid TOML: Cannot overwrite a value"),
+        (f"[profiles.'a b']\n{URL}", '[profiles."a b"] is not a valid name'),
         ("[keys]\nfilter = 3", '[keys] "filter" should be a key like "ctrl+f", or a list of keys.'),
         ("[keys]\nfilter = []", '[keys] "filter" should be a key'),
-        ("['[/x]\\u001b[2J']", "there is no section"),
-        ("a = ", "is not TOML:"),
-        (b"a = '\xff'", "is not UTF-8 at byte 5: save it as UTF-8."),
-        ("a = " + "[" * 10_000, "is not TOML:"),
-        ("a = " + "9" * 5_000, "is not TOML:"),
-        ("#" * 1_000_001, "is larger than a settings file can be (1 MB)."),
+        ("['[/x]\\u001b[2J']", "unknown section"),
+        ("a = ", "is not valid TOML:"),
+        (b"a = '\xff'", "is not valid UTF-8 at byte 5. Save it as UTF-8."),
+        ("a = " + "[" * 10_000, "is not valid TOML:"),
+        ("a = " + "9" * 5_000, "is not valid TOML:"),
+        ("#" * 1_000_001, "is larger than 1 MB, the limit of a settings file."),
     ],
 )
-def test_what_cannot_be_is_a_sentence_that_names_file_and_key(
+def test_an_invalid_setting_is_reported_with_file_and_key(
     file: Path, text: str | bytes, sentence: str
 ) -> None:
     assert sentence in problem(file, text)
 
 
-def test_no_value_is_told_for_it_may_be_a_secret(file: Path) -> None:
-    told = problem(file, f"[profiles.a]\n{URL}\nheaders = {{Authorization = ['hunter2']}}")
-    assert "hunter2" not in told
+def test_errors_do_not_show_values_which_may_be_secret(file: Path) -> None:
+    sentence = problem(file, f"[profiles.a]\n{URL}\nheaders = {{Authorization = ['hunter2']}}")
+    assert "hunter2" not in sentence
 
 
-def test_what_steers_a_terminal_is_made_visible(file: Path) -> None:
+def test_terminal_control_is_made_visible(file: Path) -> None:
     assert "\x1b" not in problem(file, '["\\u001b[2J"]')
 
 
-def test_a_file_that_cannot_be_read_is_a_sentence(file: Path) -> None:
-    with pytest.raises(SettingsError, match="there is no such settings file"):
+def test_an_unreadable_file_is_reported(file: Path) -> None:
+    with pytest.raises(SettingsError, match="settings file not found"):
         read_settings(str(file))
-    with pytest.raises(SettingsError, match="there is no such settings file"):
+    with pytest.raises(SettingsError, match="settings file not found"):
         read_settings("~nobody-of-this-name/config.toml")
     file.mkdir()
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
@@ -151,16 +151,14 @@ TOML = st.text(alphabet="[]{}=.,'\"\n #abcgood_msthreholdpfiuk0123\\u", max_size
 
 
 @given(st.one_of(st.binary(max_size=80), TOML.map(str.encode)))
-def test_whatever_the_file_holds_is_read_or_told(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_any_file_is_read_or_reported(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.toml"
     file.write_bytes(content)
     with contextlib.suppress(SettingsError):
         read_settings(str(file))
 
 
-def test_the_flag_goes_before_the_variable_and_that_before_the_users_own(
+def test_the_flag_overrides_the_variable_and_both_the_users_own_file(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = settings_path()
@@ -169,7 +167,7 @@ def test_the_flag_goes_before_the_variable_and_that_before_the_users_own(
     assert settings_path(str(file)) == file
 
 
-def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("[thresholds]\ngood_ms = 500\nslow_ms = 900\n[sessions]\nredact = ['a']")
     for name, value in {
         "THRESHOLDS_GOOD_MS": "600",
@@ -197,7 +195,7 @@ def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.Mo
         ("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "1.5", "should be a whole number of at least 1"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named(
+def test_an_invalid_variable_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -206,7 +204,7 @@ def test_a_variable_that_cannot_be_used_is_named(
     assert sentence in str(raised.value)
 
 
-def test_every_setting_has_a_type_that_can_be_told() -> None:
+def test_every_setting_has_a_type_with_a_description() -> None:
     from tui.config.strict import in_words
 
     for section in msgspec.structs.fields(Settings):

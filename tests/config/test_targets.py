@@ -68,13 +68,13 @@ def test_a_profile_is_a_target_by_its_name(in_force: SettingsInForce) -> None:
     )
 
 
-def test_a_url_is_called_as_the_settings_say_of_every_target(in_force: SettingsInForce) -> None:
+def test_a_url_gets_the_settings_of_every_target(in_force: SettingsInForce) -> None:
     target = make_target("ws://other", in_force)
     assert (target.title, target.protocol, target.token) == ("", "auto", "hunter3")
     assert (target.input, target.redact) == ("USB", ("ssn",))
 
 
-def test_flag_before_environment_before_profile_before_what_goes_for_all(
+def test_flags_override_the_environment_profiles_and_general_settings(
     tmp_path: Path, in_force: SettingsInForce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert make_target("plain", in_force).input == "USB"
@@ -85,14 +85,14 @@ def test_flag_before_environment_before_profile_before_what_goes_for_all(
     assert make_target("staging", in_force, {"input": "lines"}).input == "lines"
 
 
-def test_flags_add_to_tables_and_to_what_is_redacted(in_force: SettingsInForce) -> None:
+def test_flags_add_to_tables_and_redacted_fields(in_force: SettingsInForce) -> None:
     flags = {"options": {"rate": "8000", "new": "1"}, "redact": ("card",)}
     target = make_target("staging", in_force, flags)
     assert target.options == {"rate": "8000", "vad": "false", "new": "1"}
     assert target.redact == ("ssn", "phone", "card")
 
 
-def test_where_sessions_are_kept(tmp_path: Path, in_force: SettingsInForce) -> None:
+def test_the_folder_of_sessions(tmp_path: Path, in_force: SettingsInForce) -> None:
     assert make_target("plain", in_force).save == str(tmp_path / "kept")
     assert make_target("plain", in_force, {"save": False}).save == ""
     assert make_target("plain", in_force, {"save": "/d"}).save == "/d"
@@ -102,12 +102,12 @@ def test_where_sessions_are_kept(tmp_path: Path, in_force: SettingsInForce) -> N
     assert make_target("ws://h", nowhere).save == ""
 
 
-def test_a_call_without_a_screen_takes_no_sound_from_a_profile(in_force: SettingsInForce) -> None:
+def test_a_headless_call_ignores_the_sound_settings_of_a_profile(in_force: SettingsInForce) -> None:
     target = make_target("staging", in_force, {"output": "x.wav"}, ignoring=SOUND)
     assert (target.input, target.output, target.latency, target.title) == ("auto", "x.wav", "auto", "staging")
 
 
-def test_secrets_of_one_call_go_to_nobody_else(in_force: SettingsInForce) -> None:
+def test_secrets_of_one_call_are_not_sent_to_other_agents(in_force: SettingsInForce) -> None:
     flags = {
         "headers": {"A": "secret"},
         "token_env": "KEY",
@@ -128,17 +128,19 @@ def test_secrets_of_one_call_go_to_nobody_else(in_force: SettingsInForce) -> Non
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("stagin", '"stagin" is neither a URL, which begins with ws:// or wss://, nor a profile in '),
+        ("stagin", '"stagin" is neither a URL (ws:// or wss://) nor a profile in '),
         ("stagin", '; did you mean "staging"?'),
         ("none", " (there are staging, plain)."),
         (
             "localhost:8000/x",
-            "localhost:8000/x has no ws:// or wss:// in front: write ws://localhost:8000/x.",
+            "Missing ws:// or wss://. Did you mean ws://localhost:8000/x?",
         ),
-        ("ftp://h", "has no ws:// or wss:// in front"),
+        ("ftp://h", "Missing ws:// or wss://. Did you mean ws://h?"),
     ],
 )
-def test_what_is_neither_url_nor_profile_is_said(in_force: SettingsInForce, name: str, sentence: str) -> None:
+def test_a_name_that_is_neither_url_nor_profile_is_reported(
+    in_force: SettingsInForce, name: str, sentence: str
+) -> None:
     with pytest.raises(SettingsError) as raised:
         make_target(name, in_force)
     assert sentence in str(raised.value)
@@ -147,14 +149,19 @@ def test_what_is_neither_url_nor_profile_is_said(in_force: SettingsInForce, name
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ('protocol = "twilo"', "[profiles.a] protocol=twilo: there is no such protocol; known are auto,"),
+        (
+            'protocol = "twilo"',
+            '[profiles.a] protocol=twilo: unknown protocol; did you mean "twilio"? Choose from auto,',
+        ),
         ('token_env = "MISSING"', "[profiles.a] token_env=MISSING: that variable is not set; export it"),
         ('headers = {A = "${MISSING}"}', '[profiles.a] headers "A": the variable MISSING is not set.'),
-        ('cacert = "gone.pem"', "gone.pem: there is no such file."),
-        ('tools = "gone.py"', "gone.py: there is no such file."),
+        ('cacert = "gone.pem"', "gone.pem: file not found."),
+        ('tools = "gone.py"', "gone.py: file not found."),
     ],
 )
-def test_what_cannot_be_used_is_said_with_file_and_key(tmp_path: Path, setting: str, sentence: str) -> None:
+def test_an_unusable_setting_is_reported_with_file_and_key(
+    tmp_path: Path, setting: str, sentence: str
+) -> None:
     in_force = read(tmp_path, f'[profiles.a]\nurl = "ws://h"\n{setting}')
     with pytest.raises(SettingsError) as raised:
         make_target("a", in_force)
@@ -164,14 +171,14 @@ def test_what_cannot_be_used_is_said_with_file_and_key(tmp_path: Path, setting: 
     assert (listed.target.title, listed.problem) == ("a", str(raised.value))
 
 
-def test_a_flag_is_called_as_it_is_typed(in_force: SettingsInForce) -> None:
+def test_an_error_names_the_flag_as_typed(in_force: SettingsInForce) -> None:
     with pytest.raises(SettingsError, match=r"^--token-env NOPE: that variable is not set"):
         make_target("staging", in_force, {"token_env": "NOPE"})
 
 
-def test_a_url_of_a_profile_that_cannot_be_called_names_it(tmp_path: Path) -> None:
+def test_an_invalid_url_names_its_profile(tmp_path: Path) -> None:
     in_force = read(tmp_path, '[profiles.a]\nurl = "localhost"')
-    with pytest.raises(SettingsError, match=r"\[profiles.a\] url: localhost has no ws://"):
+    with pytest.raises(SettingsError, match=r"\[profiles.a\] url: Missing ws:// or wss://"):
         make_target("a", in_force)
     hook = read(tmp_path, '[profiles.a]\nurl = "https://h/twiml"')
     assert make_target("a", hook).url == "https://h/twiml"

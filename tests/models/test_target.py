@@ -15,11 +15,11 @@ def test_a_websocket_url_is_taken(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("localhost:8080/bot", "write ws://localhost:8080/bot"),
-        ("example.test", "write ws://example.test"),
+        ("localhost:8080/bot", "Did you mean ws://localhost:8080/bot"),
+        ("example.test", "Did you mean ws://example.test"),
         ("https://example.test/x", "starts with wss://"),
         ("http://example.test/x", "starts with ws://"),
-        ("ws:///path", "names no host"),
+        ("ws:///path", "has no host"),
         ("ws://host:port/", "not a URL"),
         ("", "ws://"),
     ],

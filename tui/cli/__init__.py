@@ -1,1 +1,1 @@
-"""The command line: commands, options, and what they open."""
+"""The command line: commands, their options, and the screen they start."""

@@ -1,4 +1,4 @@
-"""Is the agent there, and does it say that it is well? A probe that is no call."""
+"""Checking, without a call, that an agent can be reached and is healthy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
 from tui.websocket.message_handler import MessageHandler
 
 
-async def check(target: Target, tell: Callable[[str], None]) -> ExitCode:
-    """Open the socket, ask for validation where the protocol can, close; each step told in a sentence."""
+async def check(target: Target, report: Callable[[str], None]) -> ExitCode:
+    """Open the socket, request validation if the protocol has it, and close; report each step in a sentence."""
     dialled = await settle(target)
     target = dialled.target
     for note in dialled.notes:
-        tell(note)
+        report(note)
     protocol = protocol_named(target.protocol)
     caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")
     client = client_of(target, protocol)
@@ -29,20 +29,22 @@ async def check(target: Target, tell: Callable[[str], None]) -> ExitCode:
     try:
         await client.open(target.connect_timeout_s)
     except ConnectionFailed as failure:
-        tell(f"{failure} {failure.hint}".strip())
+        report(f"{failure} {failure.hint}".strip())
         return ExitCode.UNREACHABLE
-    tell(f"{target.safe_url} opened in {(time.monotonic_ns() - began_ns) / 1e6:.0f} ms.")
+    report(f"{target.safe_url} opened in {(time.monotonic_ns() - began_ns) / 1e6:.0f} ms.")
     try:
         if not isinstance(caller, CanValidate):
-            tell(f"{protocol.title} has no validation message; that the socket opens is all there is to see.")
+            report(
+                f"{protocol.title} has no validation message, so check can only confirm that the socket opens."
+            )
             return ExitCode.FINE
-        return await _validate(caller, client, target, tell)
+        return await _validate(caller, client, target, report)
     finally:
         await client.close()
 
 
 async def _validate(
-    caller: CanValidate, client: WebSocketClient, target: Target, tell: Callable[[str], None]
+    caller: CanValidate, client: WebSocketClient, target: Target, report: Callable[[str], None]
 ) -> ExitCode:
     answered = asyncio.get_running_loop().create_future()
 
@@ -64,15 +66,15 @@ async def _validate(
     except TimeoutError:
         pass
     if not answered.done():
-        tell(
+        report(
             f"The agent did not answer connection.validate within {target.accept_timeout_s:g} s "
-            f"({messages.received} other messages). Agents made with AudioCodes' SDK ignore it: no proof of a fault."
+            f"({messages.received} other messages). Agents built with the AudioCodes SDK ignore it."
         )
         return ExitCode.NOT_ANSWERED
     event = answered.result()
     took_ms = (time.monotonic_ns() - began_ns) / 1e6
     if not event.params.get("success", True):
-        tell("The agent answered that it is not well: success is false.")
+        report("The agent reported that it is not healthy (success is false).")
         return ExitCode.PROTOCOL_ERROR
-    tell(f"The agent answered connection.validated after {took_ms:.0f} ms.")
+    report(f"The agent answered connection.validated after {took_ms:.0f} ms.")
     return ExitCode.FINE

@@ -1,4 +1,4 @@
-"""Commands, nothing else; everything heavy is imported late."""
+"""The commands. Everything heavy is imported late, so that each command starts fast."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from tui.models.target import Target
 
 EXIT_CODES = """\b
-Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answer;
-4 refused or unreachable; 5 protocol error, or broken off; 70 an error of our own; 130 interrupted."""
+Exit codes: 0 success; 1 limit exceeded; 2 wrong usage; 3 the agent did not answer;
+4 refused or unreachable; 5 protocol error, or call cut off; 70 internal error; 130 interrupted."""
 
 
 @click.group(
@@ -61,10 +61,10 @@ Exit codes: 0 fine; 1 a limit exceeded; 2 wrong usage; 3 the agent did not answe
 @config_option
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Talk to a voice agent from the terminal, see every message, know how long each turn took.
+    """Talk to a voice agent from the terminal, see every message and the response time of each turn.
 
-    Without a command: a screen to choose whom to call. `opusagent-tui demo` needs no account, no network and no
-    sound card.
+    Without a command, a screen opens to choose an agent to call. `opusagent-tui demo` needs no account, no network
+    and no sound card.
     """
     if context.invoked_subcommand is None:
         _show_screen(None)
@@ -82,10 +82,10 @@ def cli(context: click.Context) -> None:
 def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
     """Call a voice agent.
 
-    URL is that of its websocket (ws:// or wss://) or of its TwiML webhook, PROFILE a name in the settings file;
-    an option here goes before what its profile says. Without either, a screen to choose whom to call.
+    URL is the agent's websocket (ws:// or wss://) or TwiML webhook; PROFILE is a name in the settings file, whose
+    settings the options here override. Without either, a screen opens to choose an agent to call.
 
-    Leaving the screen gives 0, unless the last call could not be made or was broken off: then its code below.
+    The exit code is 0, unless the last call could not be made or was cut off.
     """
     flags = typed_settings(options)
     if url is None:
@@ -99,7 +99,7 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
     "--protocol",
     type=click.Choice(LOCAL_PROTOCOLS),
     default="audiocodes",
-    help="What to speak with the agent.",
+    help="Protocol of the local agent.",
 )
 @behaviour_options
 @tools_option
@@ -117,12 +117,12 @@ def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **opt
 
 
 class _ForMachines(click.Command):
-    """A command whose ``--json`` holds for what is wrong with its options as well."""
+    """A command whose ``--json`` also applies to errors in its options."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """As of every command."""
+        """Parse the options; an error is printed as JSON too."""
         as_json = "--json" in args
         try:
             return super().make_context(info_name, args, parent, **extra)
@@ -151,7 +151,7 @@ def call(
     strict: bool,
     **options: Any,
 ) -> None:
-    """Hold a call without a screen: say files, print what happens, judge the answers."""
+    """Run a headless call: play WAV files, print events, check response times."""
     import asyncio
 
     from tui import call as headless
@@ -159,7 +159,7 @@ def call(
     from tui.config.targets import SOUND
     from tui.handlers.tools.file import load_tools
 
-    logging.getLogger().addHandler(logging.NullHandler())  # what it would say stands in the printed events
+    logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
     printer = headless.Printer(click.echo, as_json=as_json)
     with _refusals(printer):
         flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
@@ -186,7 +186,7 @@ def call(
 @target_options
 @config_option
 def check(url: str, **options: Any) -> None:
-    """Probe a voice agent without a call."""
+    """Check that a voice agent can be reached, without a call."""
     import asyncio
 
     from tui.cli import check as probe
@@ -213,7 +213,7 @@ cli.add_command(report)
 @agent_options
 @behaviour_options
 def agent(host: str, token_env: str | None, **settings: Any) -> None:
-    """Run the local agent alone; Ctrl+C ends it."""
+    """Run only the local agent; stop it with Ctrl+C."""
     import asyncio
 
     from tui.agent.server import serve
@@ -221,15 +221,15 @@ def agent(host: str, token_env: str | None, **settings: Any) -> None:
     from tui.protocols.registry import by_path
 
     if host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(f"Warning: anyone who reaches {host} can call this agent.", err=True)
+        click.echo(f"Warning: anyone who can reach {host} can call this agent.", err=True)
     chosen = make_agent_settings(host=host, token=token_of(token_env), **settings)
 
-    def tell(url: str) -> None:
+    def print_urls(url: str) -> None:
         for path, protocol in by_path().items():
             click.echo(f"{protocol.title:24} {url}{path}")
 
     try:
-        asyncio.run(serve(chosen, tell))
+        asyncio.run(serve(chosen, print_urls))
     except AgentError as error:
         raise Sentence(str(error), 4) from error
     except KeyboardInterrupt:
@@ -238,7 +238,7 @@ def agent(host: str, token_env: str | None, **settings: Any) -> None:
 
 @cli.command()
 def devices() -> None:
-    """List the sound devices, and what is wrong when there are none."""
+    """List the sound devices, or explain why there are none."""
     from tui.audio.devices import audio_problem, list_devices
 
     problem = audio_problem()
@@ -257,7 +257,7 @@ def devices() -> None:
 def main() -> NoReturn:
     """Run a command and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what the locale cannot write is no reason to stop
+        if isinstance(stream, TextIOWrapper):  # a character that the locale lacks must not end the program
             stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="opusagent-tui", standalone_mode=False)
@@ -300,7 +300,7 @@ def _show_screen(
 
 @contextmanager
 def _refusals(printer: Printer) -> Iterator[None]:
-    """What keeps a call from beginning, as a sentence, and for machines as an object beside it."""
+    """Report why a call cannot begin: as a sentence, and with ``--json`` also as an object."""
     from tui.audio.wav import AudioFileError
     from tui.handlers.tools.file import ToolsFileError
     from tui.models.exit_code import ExitCode
@@ -309,7 +309,7 @@ def _refusals(printer: Printer) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Whoever reads has seen enough; Python would complain about it once more at its end.
+        # The reader has closed the pipe. Python would report that again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (Sentence, DiallingError, AudioFileError, ToolsFileError, ValueError) as error:
@@ -328,9 +328,9 @@ def _check_output(output: str) -> None:
     if output == "none":
         return
     if not output.lower().endswith(".wav"):
-        raise Sentence(f"--output {output} is not a WAV file: name one that ends in .wav.")
+        raise Sentence(f"--output {output}: use a file name that ends in .wav.")
     if not os.access(Path(output).resolve().parent, os.W_OK):
-        raise Sentence(f"--output {output} cannot be written: there is no such folder, or it is not yours.")
+        raise Sentence(f"--output {output} cannot be written: the folder does not exist or is not writable.")
 
 
 def _line_or_file(path: Path) -> Path:

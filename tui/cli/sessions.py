@@ -1,4 +1,4 @@
-"""Commands for sessions that were saved: list, delete, open, measure again, report."""
+"""Commands for saved sessions: list, delete, open, measure again, report."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from tui.saving.listing import SessionSummary
 
 folder_option = option(
-    "--save", metavar="DIR", help="Where they are kept; default: the user's data directory."
+    "--save", metavar="DIR", help="Folder of the sessions; default: the user's data directory."
 )
 
 
 @click.group(invoke_without_command=True)
 @folder_option
-@option("--target", metavar="TEXT", help="Only those whose title, URL or protocol has it.")
+@option("--target", metavar="TEXT", help="Only sessions whose title, URL or protocol contains TEXT.")
 @option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
     metavar="DATE[ TIME]",
-    help="Only newer ones; in local time, as in the list.",
+    help="Only sessions that began later, in local time.",
 )
-@option("--errors/--no-errors", default=None, help="Only those with errors, or only those without.")
-@option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only longer ones.")
-@option("--json", "as_json", is_flag=True, help="Print what is known of each as JSON, one a line.")
+@option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without.")
+@option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only sessions that lasted longer.")
+@option("--json", "as_json", is_flag=True, help="Print JSON, one session per line.")
 @config_option
 @click.pass_context
 def sessions(
@@ -55,9 +55,9 @@ def sessions(
     min_duration: float | None,
     as_json: bool,
 ) -> None:
-    """List the sessions that were saved, newest first.
+    """List saved sessions, newest first.
 
-    What keep_days and keep_count of the settings let go is deleted when a call ends, and at once by `prune`.
+    Sessions beyond keep_days/keep_count are deleted when a call ends. Run `prune` to delete them now.
     """
     parent = context.obj = _parent(save)
     if context.invoked_subcommand is not None:
@@ -82,11 +82,11 @@ def sessions(
     size = _size(sum(each.size_bytes for each in found)).strip()
     everything = _size(total_size(parent)).strip()
     many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
-    click.echo(f"{many}, {size}; in {parent} {everything} in all")
+    click.echo(f"{many}, {size}; total in {parent}: {everything}")
 
 
 def _line_of(summary: SessionSummary) -> str:
-    """A session in the list."""
+    """The line of a session in the list."""
     from tui.text.visible import one_line
 
     began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else "–"
@@ -101,12 +101,12 @@ def _line_of(summary: SessionSummary) -> str:
     note = ", ".join(filter(None, notes))
     head = f"{began:16}  {length:>7}  {summary.outcome:7}  {worst:>8}  {_size(summary.size_bytes)}"
     named = f"{head}  {one_line(summary.name, 90)}"
-    told = f"{named}{_about(summary)}"
-    return (told if len(told) <= _room() else named) + (f"  ({note})" if note else "")
+    line = f"{named}{_about(summary)}"
+    return (line if len(line) <= _columns() else named) + (f"  ({note})" if note else "")
 
 
 def _about(summary: SessionSummary) -> str:
-    """By what it differs from others of the same title: the protocol and the path of the URL."""
+    """Protocol and URL path, which distinguish sessions of the same title."""
     from urllib.parse import urlsplit
 
     from tui.text.visible import one_line
@@ -118,8 +118,8 @@ def _about(summary: SessionSummary) -> str:
     return "".join(f"  {one_line(word, 40)}" for word in (summary.protocol, path) if word)
 
 
-def _room() -> float:
-    """How many columns a line may have: those of the terminal; none are too many for a file or a pipe."""
+def _columns() -> float:
+    """Width that a line may have: that of the terminal; unlimited in a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
@@ -135,22 +135,22 @@ def _json_of(summary: SessionSummary) -> str:
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def delete(parent: Path, names: tuple[str, ...]) -> None:
-    """Delete sessions, by the names of their folders or the beginnings of them."""
+    """Delete sessions by folder name, or the beginning of one."""
     from tui.saving.listing import delete_session, find_session
 
     for name in names:
         with _sentences():
             folder = find_session(parent, Path(Path(name).name), guess=False)
             delete_session(folder)
-        click.echo(f"deleted {folder.name}")
+        click.echo(f"Deleted {folder.name}")
 
 
 @sessions.command()
-@option("--keep-days", type=click.FloatRange(min=0), metavar="N", help="Delete what is older.")
-@option("--keep-count", type=click.IntRange(min=0), metavar="N", help="Delete all but the newest N.")
+@option("--keep-days", type=click.FloatRange(min=0), metavar="N", help="Delete sessions older than N days.")
+@option("--keep-count", type=click.IntRange(min=0), metavar="N", help="Delete all but the newest N sessions.")
 @click.pass_obj
 def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None:
-    """Delete old sessions: those that the options let go; without options, those that the settings do."""
+    """Delete old sessions, by the limits of the options or else of the settings."""
     from tui.saving import listing
 
     if keep_days is None and keep_count is None:
@@ -158,12 +158,12 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
         keep_days, keep_count = kept.keep_days, kept.keep_count
     if keep_days is None and keep_count is None:
         raise Sentence(
-            "Say what to keep: --keep-days N or --keep-count N, or the same under [sessions] in the settings."
+            "No limit is set. Use --keep-days N or --keep-count N, or set them under [sessions] in the settings."
         )
     with _sentences():
         gone = listing.prune(parent, keep_days=keep_days, keep_count=keep_count)
     for path in gone:
-        click.echo(f"deleted {path.name}")
+        click.echo(f"Deleted {path.name}")
 
 
 @click.command("open")
@@ -172,14 +172,19 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
     "--speed",
     type=click.FloatRange(min=0.1),
     metavar="N",
-    help="Have it happen again, N times as fast; else all of it is there at once.",
+    help="Replay at N× speed. Without it, the whole session is shown at once.",
 )
-@option("--output", default="auto", metavar="DEVICE|none", help="Speaker: a name, part of one, or an index.")
+@option(
+    "--output",
+    default="auto",
+    metavar="DEVICE|none",
+    help="Speaker: auto, a name, part of a name, an index, or none.",
+)
 @config_option
 def open_session(session: Path, speed: float | None, **options: str) -> None:
     """Open a saved session in the screen.
 
-    SESSION is its folder or a file in it, its name in the list or the beginning of it, its title, or `latest`.
+    SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`.
     """
     from tui.cli.screen import open_screen
     from tui.config.targets import speaker
@@ -196,9 +201,9 @@ def open_session(session: Path, speed: float | None, **options: str) -> None:
 @option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
 @config_option
 def metrics(session: Path, as_json: bool) -> None:
-    """Measure a saved session again, from its events and its audio.
+    """Measure a saved session again from its events and audio.
 
-    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
     """
     from tui.call import metrics_line
     from tui.saving.reading import open_session as open_saved
@@ -207,19 +212,21 @@ def metrics(session: Path, as_json: bool) -> None:
 
     with _sentences(), open_saved(_session(session)) as saved:
         figures = remeasure(saved)
-        _tell(saved.problems)
+        _print_problems(saved.problems)
     click.echo(json_of(figures).decode() if as_json else metrics_line(figures))
 
 
 @click.command()
 @click.argument("session", type=click.Path(path_type=Path))
-@option("-o", "--output", metavar="FILE", help="Default: beside the session; - is standard output.")
-@option("--no-audio", is_flag=True, help="Draw the sound, but leave it out.")
+@option(
+    "-o", "--output", metavar="FILE", help="Output file; default: next to the session; - is standard output."
+)
+@option("--no-audio", is_flag=True, help="Draw the waveform but leave the audio out.")
 @config_option
 def report(session: Path, output: str | None, no_audio: bool) -> None:
-    """Make one page of HTML of a saved session, to send or to keep: it needs no network and no program.
+    """Export a saved session as a single self-contained HTML page.
 
-    SESSION is its folder, its name in the list or the beginning of it, its title, or `latest`.
+    SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
     """
     from tui.files import write_atomically
     from tui.report.page import render
@@ -227,7 +234,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
 
     with _sentences(), open_saved(_session(session)) as saved:
         page = render(saved, with_audio=not no_audio)
-        _tell(saved.problems)
+        _print_problems(saved.problems)
         beside = saved.folder.resolve().with_name(f"{saved.folder.resolve().name}.html")
     if output == "-":
         sys.stdout.buffer.write(page)
@@ -242,7 +249,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """What is wrong with a saved session as a sentence."""
+    """Turn errors about saved sessions into a `Sentence`."""
     from tui.saving.record import SavedSessionError
 
     try:
@@ -251,7 +258,7 @@ def _sentences() -> Iterator[None]:
         raise Sentence(str(error)) from error
 
 
-def _tell(problems: Sequence[str]) -> None:
+def _print_problems(problems: Sequence[str]) -> None:
     from tui.text.visible import one_line
 
     for problem in problems:
@@ -268,7 +275,7 @@ def _session(named: Path) -> Path:
     """The folder of the session that an argument names. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 
-    # Under `sessions` the folder was chosen there.
+    # As a subcommand of `sessions`, the folder was chosen there.
     return find_session(click.get_current_context().obj or _parent(None), named)
 
 

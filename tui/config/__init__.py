@@ -1,1 +1,1 @@
-"""What the user decides: the settings file, the environment, profiles. What is kept unasked: `tui.remembered`."""
+"""The user's settings: file, environment, profiles. State that is kept automatically is in `tui.remembered`."""

@@ -43,7 +43,7 @@ class ScreenSettings(Struct, frozen=True, kw_only=True):
             Meta(
                 ge=2,
                 le=60,
-                description="Redraws of level meters per second, twice those of everything else; over SSH 8.",
+                description="Level meter updates per second; other updates are half as frequent.",
                 examples=[16],
             ),
         ]

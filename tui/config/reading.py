@@ -1,4 +1,4 @@
-"""Reading the settings: where the file is, what it says, what the environment says instead."""
+"""Reading the settings from the file and the environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tui.files import path_of
 from tui.settings import SETTINGS
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
-"""Names the file to read instead of the user's own."""
+"""The variable that names a settings file to read instead of the user's own."""
 _PREFIX = "OPUSAGENT_TUI"
 _MAX_BYTES = 1_000_000
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -45,34 +45,34 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class SettingsInForce(msgspec.Struct, frozen=True):
-    """What file and environment say."""
+    """The effective settings, and the source of each."""
 
     settings: Settings
-    """Both, but for the targets: a profile comes between what the file says of all and what the environment says."""
+    """File and environment merged, except ``target``, which profiles override before the environment does."""
     path: Path
-    """Where the file is, or would be."""
+    """Path of the settings file, whether or not it exists."""
     found: bool
     environment: TargetSettings
-    """What the environment says of every target."""
+    """Settings of every call from the environment."""
     variables: Mapping[str, str]
-    """Where the environment says something: the variable, by section and key ("screen.theme")."""
+    """Variables in use, by section and key ("screen.theme")."""
     written: frozenset[str]
-    """Where the file says something: section and key."""
+    """Settings in the file, by section and key."""
 
     @property
     def thresholds(self) -> Thresholds:
-        """When a response is good, slow or bad."""
+        """Limits of good and slow responses."""
         return self.settings.thresholds
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Where the settings file is: as ``named`` by a flag, by the environment, or the user's own."""
+    """Path of the settings file: ``named`` by a flag, by the environment, or the user's own."""
     path = named or os.environ.get(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
 
 def read_settings(named: str | None = None) -> SettingsInForce:
-    """The settings. The user's own file need not exist, one that is named has to. Raises `SettingsError`."""
+    """Read the settings. The user's own file is optional, a named one is not. Raises `SettingsError`."""
     path = settings_path(named)
     must_exist = bool(named or os.environ.get(FILE_VARIABLE))
     table = _read(path, must_exist=must_exist)
@@ -93,7 +93,7 @@ def read_settings(named: str | None = None) -> SettingsInForce:
 
 
 def unknown_variables() -> list[str]:
-    """Sentences about variables of the environment that look like settings and are none."""
+    """Sentences about environment variables that look like settings but are not."""
     known = [FILE_VARIABLE] + [
         _variable(section, name)
         for section, types in {**_TYPES, "target": TARGET_TYPES}.items()
@@ -107,7 +107,7 @@ def unknown_variables() -> list[str]:
         section, _, _ = name.removeprefix(f"{_PREFIX}_").partition("_")
         meant = did_you_mean(name, known, 0.9)
         if section.lower() in (*_SECTIONS, "target") or meant != ".":
-            sentences.append(f"${name} is no setting{meant}")
+            sentences.append(f"${name} is not a setting{meant}")
     return sentences
 
 
@@ -121,27 +121,27 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
         if must_exist:
-            raise SettingsError(f"{path}: there is no such settings file.") from error
+            raise SettingsError(f"{path}: settings file not found.") from error
         return None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror or error}.") from error
     if len(content) > _MAX_BYTES:
-        raise SettingsError(f"{path} is larger than a settings file can be (1 MB).")
+        raise SettingsError(f"{path} is larger than 1 MB, the limit of a settings file.")
     try:
         import tomllib  # only where there is a file
 
         return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8.") from error
+        raise SettingsError(f"{path} is not valid UTF-8 at byte {error.start}. Save it as UTF-8.") from error
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} is not TOML: {str(error) or 'nested too deeply'}.") from error
+        raise SettingsError(f"{path} is not valid TOML: {str(error) or 'nested too deeply'}.") from error
 
 
 def _to_settings(table: dict[str, Any], folder: Path) -> Settings:
     known = (*_SECTIONS, "target", "profiles", "keys")
     for key in table:
         if key not in known:
-            raise SettingsError(f"there is no section {quoted(key)}{did_you_mean(key, known)}")
+            raise SettingsError(f"unknown section {quoted(key)}{did_you_mean(key, known)}")
     sections: dict[str, Any] = {
         name: to_struct(kind, _at(table[name], folder), f"[{name}]")
         for name, kind in _SECTIONS.items()
@@ -168,7 +168,7 @@ def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
 def _profile_name(name: str) -> str:
     if not re.fullmatch(_PROFILE_NAME, name):
         raise SettingsError(
-            f"[profiles.{quoted(name)}] cannot be typed as a name: use letters, digits, dot, dash and underscore."
+            f"[profiles.{quoted(name)}] is not a valid name: use letters, digits, dots, dashes and underscores."
         )
     return name
 
@@ -181,7 +181,7 @@ def _keys(action: str, value: object) -> tuple[str, ...]:
 
 
 def _at(table: object, folder: Path) -> object:
-    """The table with its paths as seen from the folder of the file."""
+    """Resolve relative paths in the table against the folder of the file."""
     if not isinstance(table, dict):
         return table
     return {

@@ -1,4 +1,4 @@
-"""Tables into structs without forgiveness: an unknown key and a wrong type are sentences that name the key."""
+"""Strict conversion of tables: an unknown key or a wrong type is an error whose sentence names the key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used, as one sentence; no value stands in it, for it may be a secret."""
+    """A setting cannot be used; the text is one sentence, without the value, which may be a secret."""
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
@@ -43,7 +43,7 @@ def to_values(
 
 
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
-    """A value as what it has to be, from TOML, or from the ``text`` of a variable. Raises `SettingsError`."""
+    """Convert a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`."""
     if text:
         value = _read_text(kind, str(value))
     try:
@@ -53,23 +53,23 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
 
 
 def in_words(kind: Any) -> str:
-    """What is expected, for a sentence."""
+    """The expected type, as the end of a sentence."""
     return _words(inspect.type_info(kind))
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The end of a sentence about a word that nobody knows: a known one that is this much like it, or a stop."""
+    """The end of a sentence about an unknown word: a suggestion of a similar one, or a full stop."""
     near = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean {quoted(near[0])}?" if near else "."
 
 
 def quoted(word: str) -> str:
-    """A word from a file, as it may be shown."""
+    """A word from a file in quotes, safe to be shown."""
     return f'"{one_line(word, 60)}"'
 
 
 def _read_text(kind: Any, value: str) -> object:
-    """What a variable's text has to be before it can be converted: lists are written with commas."""
+    """Parse the text of a variable as far as needed for conversion: lists are separated by commas."""
     wanted = _without_metadata(inspect.type_info(kind))
     if isinstance(wanted, inspect.VarTupleType):
         return [part.strip() for part in value.split(",") if part.strip()]

@@ -1,4 +1,4 @@
-"""From a URL or the name of a profile to a target: flag before environment before profile before ``[target]``."""
+"""Targets from URLs and profiles. Flags override the environment, a profile, ``[target]`` and ``[sessions]``."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _VARIABLE = r"\$\{(\w+)\}"
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A profile to be chosen from a list."""
+    """A profile in the list of agents to call."""
 
     target: Target
     problem: str = ""
-    """Why it cannot be called now."""
+    """Reason why it cannot be called now; empty if it can."""
 
 
 class AddressBook(msgspec.Struct, frozen=True):
-    """Whom the screen can call, and how."""
+    """The agents that the screen can call, and the settings of those calls."""
 
     base: Target
-    """What every target begins with whose URL is yet to be typed."""
+    """Settings of a target whose URL is typed on the screen."""
     demo: Target
-    """What the local agent begins with, which needs no token."""
+    """Settings of the local agent, which needs no token."""
     profiles: Sequence[Listed]
 
 
@@ -51,7 +51,7 @@ def make_target(
     *,
     ignoring: Collection[str] = (),
 ) -> Target:
-    """The target that a URL or the name of a profile stands for; ``ignoring`` keys that only a flag may set.
+    """The target of a URL or of a profile's name; settings in ``ignoring`` are taken from flags alone.
 
     Raises `SettingsError`.
     """
@@ -71,9 +71,10 @@ def make_target(
 def address_book(
     in_force: SettingsInForce, flags: TargetSettings | None = None, *, for_demo: bool = False
 ) -> AddressBook:
-    """Whom the screen can call. ``flags`` are those of its first call, or of the demo. Raises `SettingsError`.
+    """The agents that the screen can call. ``flags`` are those of its first call, or of the demo.
 
-    Of the flags, only what concerns everybody goes for later calls: no token or header is sent to somebody else.
+    Only flags of every scope but `Scope.TARGET` apply to later calls, so that no token or header is sent to another
+    agent. Raises `SettingsError`.
     """
     flags = flags or _NO_FLAGS
     shared = Layer(flags, "").only(FOR_EVERYBODY).values
@@ -87,7 +88,7 @@ def address_book(
 
 
 def _listed(in_force: SettingsInForce, flags: TargetSettings) -> list[Listed]:
-    """Every profile, also one that cannot be called now."""
+    """Every profile, including those that cannot be called now."""
     listed = []
     for name, profile in in_force.settings.profiles.items():
         try:
@@ -135,14 +136,13 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
     if near.endswith("?") or not set(name) & set(":/."):
         known = f" (there are {', '.join(profiles)})" if profiles else ""
         raise SettingsError(
-            f"{quoted(name)} is neither a URL, which begins with ws:// or wss://, "
-            f"nor a profile in {in_force.path}{known}{near}"
+            f"{quoted(name)} is neither a URL (ws:// or wss://) nor a profile in {in_force.path}{known}{near}"
         )
     raise SettingsError(url_problem(name, ""))
 
 
 def url_problem(url: str, protocol: str) -> str:
-    """Why a URL cannot be called, as a sentence; empty if it can. A webhook is on the web."""
+    """Reason why a URL cannot be called, as a sentence; empty if it can. A Twilio webhook is an http(s) URL."""
     if url.startswith(("http://", "https://")) and protocol in (AUTO, "twilio"):
         return ""
     try:
@@ -162,7 +162,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
         key: _expanded(value, f"{merged.label('headers')} {quoted(key)}")
         for key, value in fields["headers"].items()
     }
-    for name in ("input", "output", "latency"):  # numbers in the file may be
+    for name in ("input", "output", "latency"):  # may be numbers in the file
         fields[name] = str(fields[name])
     return {**fields, "token": _token(merged), "save": _folder(fields["save"], in_force)}
 
@@ -173,12 +173,13 @@ def _check(merged: MergedSettings) -> None:
     if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
         known = (AUTO, *protocol_names())
         raise merged.error(
-            "protocol", f"there is no such protocol; known are {', '.join(known)}, or a FILE.py."
+            "protocol",
+            f"unknown protocol{did_you_mean(protocol, known)} Choose from {', '.join(known)}, or a FILE.py.",
         )
     for setting in SETTINGS.values():
         path = merged.get(setting.name) if setting.must_exist else ""
         if path and not Path(path).is_file():
-            raise merged.error(setting.name, "there is no such file.")
+            raise merged.error(setting.name, "file not found.")
     if merged.get("echo") == "cancel":
         from tui.audio.webrtc import FRAME_MS, missing
 
@@ -206,18 +207,18 @@ def _folder(save: bool | str, in_force: SettingsInForce) -> str:
 
 
 def sessions_folder(in_force: SettingsInForce) -> Path:
-    """Where sessions are kept unless something else is said."""
+    """The folder of saved sessions, unless a call has its own."""
     folder = in_force.settings.sessions.folder
     return Path(folder) if folder else default_folder()
 
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
-    """What a saved session is heard on."""
+    """The speaker to play a saved session on."""
     return str(merged_settings(in_force, "", flags).get("output"))
 
 
 def _expanded(text: str, where: str) -> str:
-    """With what variables hold in place of ``${NAME}``. Raises `SettingsError`."""
+    """Replace each ``${NAME}`` by the value of that variable. Raises `SettingsError`."""
 
     def value(match: re.Match[str]) -> str:
         held = os.environ.get(match[1], "")

@@ -10,7 +10,7 @@ from tui.settings import default_of
 
 
 class TargetError(ValueError):
-    """A target that cannot be called, as one sentence."""
+    """A target cannot be called; the text is one sentence for the user."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +56,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What to call it on the screen."""
+        """Its name on the screen."""
         return self.title or urlsplit(self.url).netloc.rpartition("@")[2] or self.url
 
 
 def safe_url(url: str) -> str:
-    """The URL as it may be shown: credentials removed, query values replaced by an ellipsis."""
+    """The URL without credentials, its query values replaced by an ellipsis."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -72,7 +72,7 @@ def safe_url(url: str) -> str:
 
 
 def check_url(url: str) -> str:
-    """The URL, if it can be dialled. Raises `TargetError` with a sentence that says what to write instead."""
+    """Return the URL if it can be called. Raises `TargetError`, whose sentence suggests a correct one."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -81,12 +81,10 @@ def check_url(url: str) -> str:
     if parts.scheme in ("http", "https"):
         right = "wss" if parts.scheme == "https" else "ws"
         raise TargetError(
-            f"{safe_url(url)} is a web address; a voice agent's websocket starts with {right}://."
+            f"{safe_url(url)} is a web address. The websocket of a voice agent starts with {right}://."
         )
     if parts.scheme not in ("ws", "wss") or "://" not in url:
-        raise TargetError(
-            f"{safe_url(url)} has no ws:// or wss:// in front: write ws://{url.split('://')[-1]}."
-        )
+        raise TargetError(f"Missing ws:// or wss://. Did you mean ws://{safe_url(url).split('://')[-1]}?")
     if not parts.hostname:
-        raise TargetError(f"{safe_url(url)} names no host: write ws://HOST:PORT/PATH.")
+        raise TargetError(f"{safe_url(url)} has no host. Use ws://HOST:PORT/PATH.")
     return url
