@@ -17,21 +17,21 @@ def arrived(*at_ms: float, audio_ms: float = 20) -> Arrivals:
     return arrivals
 
 
-def test_too_few_chunks_tell_nothing() -> None:
+def test_under_20_chunks_have_no_jitter() -> None:
     arrivals = arrived(0, 20)
     assert arrivals.jitter_ms is None
     assert arrivals.target_ms == FIRST_TARGET_MS
     assert Arrivals().delivery_ratio is None
 
 
-def test_a_reply_sent_at_once_needs_no_waiting() -> None:
+def test_a_reply_sent_at_once_needs_the_least_depth() -> None:
     arrivals = arrived(*range(50))
     assert arrivals.jitter_ms == 0
     assert arrivals.target_ms == LEAST_TARGET_MS
     assert arrivals.delivery_ratio == 20
 
 
-def test_chunks_that_come_late_are_waited_for() -> None:
+def test_late_chunks_raise_the_target_depth() -> None:
     steady = [20 * n for n in range(40)]
     assert arrived(*steady).target_ms == LEAST_TARGET_MS
     held_up = arrived(*[at + (150 if n % 5 == 4 else 0) for n, at in enumerate(steady)])
@@ -42,7 +42,7 @@ def test_chunks_that_come_late_are_waited_for() -> None:
     )
 
 
-def test_thousands_of_chunks_at_once_cost_each_what_one_does() -> None:
+def test_thousands_of_chunks_at_once_are_as_cheap_as_one_each() -> None:
     arrivals = arrived(*[n / 100 for n in range(20_000)], audio_ms=0.2)
     assert [arrivals.target_ms for _ in range(20_000)] == [LEAST_TARGET_MS] * 20_000
 
@@ -53,7 +53,7 @@ def test_each_reply_is_measured_from_its_own_first_chunk() -> None:
     assert arrivals.jitter_ms == 0
 
 
-def test_what_is_longer_ago_than_ten_seconds_is_forgotten() -> None:
+def test_chunks_older_than_ten_seconds_are_forgotten() -> None:
     arrivals = arrived(*[170 * n for n in range(30)])
     assert (arrivals.jitter_ms or 0) > 1000
     for n in range(30):

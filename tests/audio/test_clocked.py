@@ -9,11 +9,11 @@ START_NS = 7_000 * MS
 
 
 class Stop(Exception):
-    """The test has seen enough."""
+    """Ends the clock."""
 
 
 class FakeTime:
-    """Sleeps by setting the clock; late by what it was told."""
+    """A clock that a sleep advances, late by ``late_ms`` for the sleeps named there."""
 
     def __init__(self, late_ms: dict[int, int] | None = None, sleeps: int = 10) -> None:
         self.now_ns = START_NS
@@ -32,7 +32,7 @@ class FakeTime:
 
 
 async def run(time: FakeTime, max_catch_up_ms: float = 1_000) -> tuple[int, list[int]]:
-    """How many blocks were skipped, and when the others were due."""
+    """Returns how many blocks were skipped, and when the others were due, in ms."""
     dues: list[int] = []
     skipped: list[int] = []
     blocks = ClockedBlocks(
@@ -60,20 +60,20 @@ async def test_late_wake_ups_do_not_add_up() -> None:
     assert skipped_blocks == 0
 
 
-async def test_missed_blocks_are_made_good() -> None:
+async def test_missed_blocks_are_caught_up() -> None:
     skipped_blocks, dues_ms = await run(FakeTime(late_ms={1: 70}, sleeps=4))
     assert dues_ms == [0, 20, 40, 60, 80, 100, 120]
     assert skipped_blocks == 0
 
 
-async def test_after_a_long_stop_only_so_much_is_made_good() -> None:
+async def test_after_a_long_stop_at_most_max_catch_up_ms_is_caught_up() -> None:
     skipped_blocks, dues_ms = await run(FakeTime(late_ms={0: 10_000}, sleeps=3), max_catch_up_ms=100)
     assert dues_ms == [0, 9_940, 9_960, 9_980, 10_000, 10_020, 10_040]
     assert skipped_blocks == 496
     assert len(dues_ms) + skipped_blocks == 10_040 // 20 + 1
 
 
-async def test_a_failing_function_ends_the_clock_and_is_seen() -> None:
+async def test_an_exception_of_the_function_ends_the_clock() -> None:
     def fail(due_ns: int) -> None:
         raise RuntimeError("no more")
 

@@ -10,7 +10,7 @@ SECOND = 1_000_000_000
 
 
 def run(clock: ClockDrift, seconds: int, ppm: float, start_ns: int = 0) -> None:
-    """A device that runs faster by so much, seen with the error that instants have."""
+    """Feeds a device that runs ``ppm`` fast, with the error that instants have."""
     noise = random.Random(1)
     for second in range(seconds):
         drifted_ns = -round(second * ppm * 1000)
@@ -28,17 +28,17 @@ def measured(clock: ClockDrift) -> bool:
     return clock.ppm is not None
 
 
-def test_half_a_minute_is_the_least_and_a_jump_begins_anew() -> None:
+def test_a_figure_needs_half_a_minute_and_a_jump_restarts_it() -> None:
     clock = ClockDrift()
     run(clock, 30, 0)
     assert not measured(clock)
     clock.feed(30 * SECOND, 0)
     assert measured(clock)
     clock.feed(31 * SECOND, 20_000_000)
-    assert not measured(clock), "the device was opened again, or ran empty"
+    assert not measured(clock), "the device was reopened or ran dry"
 
 
-def test_capture_is_set_against_playback() -> None:
+def test_capture_is_compared_with_playback() -> None:
     meter = DriftMeter()
     for second in range(60):
         meter.feed(second * SECOND, -second * 40_000, second * 10_000)

@@ -37,7 +37,7 @@ def alaw_code(sample: int) -> int:
 
 
 def standard_library_codec() -> ModuleType | None:
-    """The standard library's own G.711, where it still has one (before Python 3.13)."""
+    """Returns the standard library's G.711 codec, which it has up to Python 3.12."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -55,7 +55,7 @@ def test_alaw_encodes_every_sample_as_the_standard_says() -> None:
     assert encode(EVERY_SAMPLE_PCM, ALAW) == bytes(map(alaw_code, EVERY_SAMPLE))
 
 
-def test_both_laws_agree_with_the_standard_library_where_it_has_them() -> None:
+def test_both_laws_agree_with_the_standard_library_if_it_has_them() -> None:
     audioop = standard_library_codec()
     if audioop is None:
         return
@@ -80,7 +80,7 @@ def test_known_codes_mean_known_samples(audio_format: AudioFormat, code: int, sa
     assert struct.unpack("<h", StreamDecoder(audio_format).feed(bytes([code]))) == (sample,)
 
 
-def test_pcm_goes_through_as_it_is() -> None:
+def test_pcm_passes_unchanged() -> None:
     assert encode(EVERY_SAMPLE_PCM, PCM) is EVERY_SAMPLE_PCM
 
 
@@ -109,7 +109,7 @@ def test_g711_never_has_half_a_sample() -> None:
     assert decoder.flush_remainder() == 0
 
 
-def test_a_format_tells_how_long_its_bytes_sound() -> None:
+def test_a_format_knows_the_duration_of_its_bytes() -> None:
     assert PCM.duration_ms(640) == 20
     assert MULAW.duration_ms(160) == 20
     assert str(PCM) == "pcm16 16 kHz"

@@ -32,7 +32,7 @@ def test_blocks_taken_in_one_burst_are_dated_by_the_steady_ones_that_follow() ->
     assert instants.at(BLOCK * 10) == (1000 + 120) * MS
 
 
-def test_a_stall_starts_anew() -> None:
+def test_a_stall_restarts_the_measurement() -> None:
     instants = BlockInstants(RATE)
     instants.feed(1000 * MS, 0)
     instants.feed(4000 * MS, BLOCK)
@@ -57,14 +57,14 @@ def test_blocks_taken_in_pairs_are_heard_one_after_the_other() -> None:
     assert instants.at(BLOCK * 30) == (1000 + 125 + 20 * 30) * MS
 
 
-def test_a_few_wrong_leads_move_nothing() -> None:
+def test_a_few_wrong_leads_are_ignored() -> None:
     instants = SoundInstants(RATE)
     for index in range(50):
         instants.feed((1045 + 20 * index + (30 if index % 10 == 0 else 0)) * MS, BLOCK * index)
     assert instants.at(BLOCK * 50) == (1045 + 20 * 50) * MS
 
 
-def test_a_gap_that_the_device_does_not_tell_is_known_a_tenth_of_a_second_later() -> None:
+def test_a_gap_the_device_does_not_report_is_seen_a_tenth_of_a_second_later() -> None:
     instants = SoundInstants(RATE)
     for index in range(100):
         instants.feed((1045 + 20 * index) * MS, BLOCK * index)
@@ -73,7 +73,7 @@ def test_a_gap_that_the_device_does_not_tell_is_known_a_tenth_of_a_second_later(
     assert instants.at(BLOCK * 100) == (1045 + 20 * 100 + 23) * MS
 
 
-def test_what_is_heard_after_a_restart_says_nothing_of_what_was_before() -> None:
+def test_a_restart_forgets_the_blocks_before_it() -> None:
     instants = SoundInstants(RATE)
     instants.feed(1045 * MS, 0)
     instants.restart()
@@ -82,7 +82,7 @@ def test_what_is_heard_after_a_restart_says_nothing_of_what_was_before() -> None
     assert instants.at(2 * BLOCK) == 1220 * MS
 
 
-def test_leads_that_come_right_by_and_by_are_seen_to_move() -> None:
+def test_leads_that_are_corrected_gradually_are_seen_to_move() -> None:
     instants = SoundInstants(RATE)
     for index in range(400):
         wrong_ms = max(50 - 0.16 * index, 0)
@@ -92,7 +92,7 @@ def test_leads_that_come_right_by_and_by_are_seen_to_move() -> None:
     assert instants.moved_ns == 0
 
 
-def test_a_stream_of_few_blocks_is_not_said_to_move() -> None:
+def test_under_50_blocks_do_not_move() -> None:
     instants = SoundInstants(RATE)
     for index in range(49):
         instants.feed((1045 + 21 * index) * MS, BLOCK * index)

@@ -9,7 +9,7 @@ from tui.audio.peaks import outline_of
 from tui.audio.wav import WavFile
 
 
-def test_the_outline_of_two_tracks_comes_a_minute_at_a_time(tmp_path: Path) -> None:
+def test_the_outline_of_two_tracks_comes_minute_by_minute(tmp_path: Path) -> None:
     rate, seconds = 8_000, 90.005
     tracks = np.zeros((round(rate * seconds), 2), "<i2")
     tracks[rate * 10, 0] = -32_768

@@ -13,12 +13,12 @@ RATE = 8_000
 BLOCK = 160
 BLOCK_NS = 20_000_000
 TARGET = 640
-"""Frames of the default target."""
+"""Frames of the target depth before anything is known of arrivals."""
 MS = 1_000_000
 
 
 class Speaker:
-    """Pulls block after block, in time, and keeps what it got."""
+    """Pulls blocks in real time and keeps them."""
 
     def __init__(self, queue: PlaybackQueue) -> None:
         self.queue = queue
@@ -64,7 +64,7 @@ def test_an_empty_queue_plays_silence(queue: PlaybackQueue, speaker: Speaker) ->
     assert queue.playing is None
 
 
-def test_a_reply_that_has_the_target_starts_with_the_next_block(
+def test_a_reply_at_the_target_depth_starts_with_the_next_block(
     queue: PlaybackQueue, speaker: Speaker
 ) -> None:
     queue.begin("a")
@@ -74,14 +74,14 @@ def test_a_reply_that_has_the_target_starts_with_the_next_block(
     assert queue.take_happenings() == [Happening(HappeningKind.BEGAN, "a", 0, 0, 0, arrived_ns=0)]
 
 
-def test_a_reply_below_the_target_waits_until_it_is_there(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_a_reply_below_the_target_depth_waits(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, TARGET - 1), 0)
     assert not any(speaker.play())
     queue.feed("a", ramp(TARGET, 1), BLOCK_NS)
     assert speaker.play() == numbers(1, BLOCK)
 
 
-def test_a_reply_shorter_than_the_target_plays_when_it_is_complete(
+def test_a_reply_shorter_than_the_target_depth_plays_when_it_is_complete(
     queue: PlaybackQueue, speaker: Speaker
 ) -> None:
     queue.feed("a", ramp(1, 5), 0)
@@ -93,7 +93,7 @@ def test_a_reply_shorter_than_the_target_plays_when_it_is_complete(
     assert drained == Happening(HappeningKind.DRAINED, "a", BLOCK_NS + 5 * 125_000, 5, BLOCK + 5)
 
 
-def test_a_reply_that_trickles_starts_50_ms_after_the_target_was_due(
+def test_a_slow_reply_starts_50_ms_after_the_target_depth_was_due(
     queue: PlaybackQueue, speaker: Speaker
 ) -> None:
     speaker.now_ns = 10 * MS
@@ -103,7 +103,7 @@ def test_a_reply_that_trickles_starts_50_ms_after_the_target_was_due(
     assert speaker.play()[:6] == [1, 2, 3, 4, 5, 0]
 
 
-def test_any_size_of_chunk_comes_out_without_a_gap(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_chunks_of_any_size_play_without_a_gap(queue: PlaybackQueue, speaker: Speaker) -> None:
     sizes = [1, 0, 7, 1_000, 3, 2_000, 1]
     fed = 1
     for size in sizes:
@@ -116,7 +116,7 @@ def test_any_size_of_chunk_comes_out_without_a_gap(queue: PlaybackQueue, speaker
     assert queue.stats.queued_frames == 0
 
 
-def test_replies_follow_each_other_in_mid_block(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_replies_follow_each_other_within_a_block(queue: PlaybackQueue, speaker: Speaker) -> None:
     for name, start in (("a", 1), ("b", 101), ("c", 201)):
         queue.begin(name)
         queue.feed(name, ramp(start, 100), 0)
@@ -147,7 +147,9 @@ def test_replies_play_in_the_order_they_began(queue: PlaybackQueue, speaker: Spe
     assert speaker.play()[:12] == [*numbers(1, 10), 1_001, 1_002]
 
 
-def test_a_gap_inside_a_reply_is_counted_when_it_goes_on(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_a_gap_inside_a_reply_is_reported_when_the_reply_goes_on(
+    queue: PlaybackQueue, speaker: Speaker
+) -> None:
     queue.feed("a", ramp(1, TARGET), 0)
     speaker.play(6)
     assert queue.stats.gap_frames == 2 * BLOCK
@@ -159,10 +161,10 @@ def test_a_gap_inside_a_reply_is_counted_when_it_goes_on(queue: PlaybackQueue, s
     queue.feed("a", ramp(TARGET + 2, 2 * BLOCK), speaker.now_ns)
     speaker.play(2)
     (starved,) = queue.take_happenings()
-    assert starved.frames == BLOCK - 1, "each gap is told once"
+    assert starved.frames == BLOCK - 1, "each gap is reported once"
 
 
-def test_silence_before_a_late_end_is_no_gap(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_silence_before_a_late_end_is_not_a_gap(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, TARGET), 0)
     speaker.play(10)
     queue.end("a")
@@ -172,7 +174,7 @@ def test_silence_before_a_late_end_is_no_gap(queue: PlaybackQueue, speaker: Spea
     assert queue.stats.gap_frames == 0
 
 
-def test_a_reply_without_any_audio_is_drained_in_its_turn(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_an_empty_reply_is_drained_in_its_turn(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, BLOCK + 1), 0)
     queue.end("a")
     queue.begin("b")
@@ -183,15 +185,15 @@ def test_a_reply_without_any_audio_is_drained_in_its_turn(queue: PlaybackQueue, 
     assert kinds(queue.take_happenings()) == [("drained", "a"), ("drained", "b")]
 
 
-def test_a_reply_that_is_never_ended_does_not_silence_the_next(
-    queue: PlaybackQueue, speaker: Speaker
-) -> None:
+def test_a_reply_that_never_ends_does_not_block_the_next(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, TARGET), 0)
     speaker.play(5)
     queue.feed("b", ramp(1_001, TARGET), speaker.now_ns)
     assert speaker.play(2)[0] == 1_001
     queue.feed("a", ramp(TARGET + 1, 1), speaker.now_ns)
-    assert speaker.play(3)[2 * BLOCK : 2 * BLOCK + 2] == [TARGET + 1, 0], "late audio follows, none is lost"
+    assert speaker.play(3)[2 * BLOCK : 2 * BLOCK + 2] == [TARGET + 1, 0], (
+        "late audio plays after it, none is lost"
+    )
     assert "starved" not in [kind for kind, _ in kinds(queue.take_happenings())]
 
 
@@ -204,7 +206,7 @@ def test_audio_after_the_end_still_plays(queue: PlaybackQueue, speaker: Speaker)
     assert speaker.play()[0] == 5
 
 
-def test_a_flush_drops_what_is_queued_and_what_still_comes(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_a_flush_drops_queued_and_late_audio(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     queue.begin("b")
     queue.feed("b", ramp(501, 100), 0)
@@ -233,10 +235,12 @@ def test_the_next_reply_plays_after_a_flush(queue: PlaybackQueue, speaker: Speak
     queue.feed("b", ramp(2_001, TARGET), speaker.now_ns)
     assert speaker.play() == numbers(2_001, BLOCK)
     queue.begin("a")
-    assert queue.feed("a", ramp(1, TARGET), speaker.now_ns) is Fed.QUEUED, "begun again, it is a new reply"
+    assert queue.feed("a", ramp(1, TARGET), speaker.now_ns) is Fed.QUEUED, (
+        "begun again, the id names a new reply"
+    )
 
 
-def test_reaching_the_limit_is_told_once_and_counted() -> None:
+def test_reaching_the_limit_is_reported_once_and_counted() -> None:
     queue = PlaybackQueue(RATE, max_seconds=0.1)
     speaker = Speaker(queue)
     assert queue.feed("a", ramp(1, 790), 7) is Fed.QUEUED
@@ -263,7 +267,7 @@ def test_half_a_sample_at_the_end_is_reported(queue: PlaybackQueue, speaker: Spe
     assert kinds(queue.take_happenings()) == [("odd byte", "a"), ("began", "a"), ("drained", "a")]
 
 
-def test_the_position_leaves_out_what_the_device_still_holds(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_the_position_excludes_audio_the_device_still_holds(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 2 * TARGET), 0)
     assert queue.position("a", 0, 40) == 0
     speaker.play(3)
@@ -277,19 +281,19 @@ def test_the_position_leaves_out_what_the_device_still_holds(queue: PlaybackQueu
     assert queue.position("unknown", 0, 0) is None
 
 
-def test_the_position_knows_of_gaps(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_the_position_accounts_for_gaps(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, TARGET), 0)
     speaker.play(6)
     queue.feed("a", ramp(TARGET + 1, BLOCK), speaker.now_ns)
     speaker.play()
     last_pull_ns = 6 * BLOCK_NS
     assert queue.position("a", last_pull_ns, 0) == TARGET
-    assert queue.position("a", last_pull_ns, 40) == TARGET, "what the device holds before it is the gap"
+    assert queue.position("a", last_pull_ns, 40) == TARGET, "the device still holds the gap before it"
     assert queue.position("a", last_pull_ns, 60) == TARGET - BLOCK
     assert queue.position("a", last_pull_ns + 10 * MS, 0) == TARGET + BLOCK // 2
 
 
-def test_what_an_abort_threw_away_was_not_heard(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_audio_discarded_by_an_abort_was_not_heard(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     speaker.play(5)
     at_ns = 5 * BLOCK_NS
@@ -313,7 +317,7 @@ def test_an_abort_cuts_the_tail_of_a_reply_that_was_just_drained(
     ]
 
 
-def test_the_volume_works_at_once_and_without_a_step(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_the_volume_changes_at_once_and_without_a_step(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", np.full(4 * BLOCK, 1_000, "<i2").tobytes(), 0)
     assert set(speaker.play()) == {1_000}
     queue.volume = 0.5
@@ -323,7 +327,7 @@ def test_the_volume_works_at_once_and_without_a_step(queue: PlaybackQueue, speak
     assert set(speaker.play()) == {500}
 
 
-def test_only_so_many_replies_are_remembered(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_the_oldest_of_300_replies_is_forgotten(queue: PlaybackQueue, speaker: Speaker) -> None:
     for number in range(300):
         queue.feed(str(number), ramp(1, 1), speaker.now_ns)
         queue.end(str(number))
@@ -332,7 +336,7 @@ def test_only_so_many_replies_are_remembered(queue: PlaybackQueue, speaker: Spea
     assert queue.position("299", speaker.now_ns, 0) == 1
 
 
-def test_a_feeding_and_a_pulling_thread_lose_nothing(queue: PlaybackQueue) -> None:
+def test_feeding_and_pulling_on_two_threads_loses_nothing(queue: PlaybackQueue) -> None:
     total = 30_000
 
     def feed() -> None:
@@ -349,24 +353,22 @@ def test_a_feeding_and_a_pulling_thread_lose_nothing(queue: PlaybackQueue) -> No
     assert heard == numbers(1, total)
 
 
-def test_a_flush_may_fade_out_what_plays_and_counts_that_as_heard(
-    queue: PlaybackQueue, speaker: Speaker
-) -> None:
+def test_a_flush_with_a_fade_counts_the_fade_as_heard(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", np.full(5 * TARGET, 10_000, "<i2").tobytes(), 0)
     speaker.play(2)
-    behind = queue.tail()
+    tail = queue.tail()
     (cut,) = queue.cut(speaker.now_ns, fade_frames=BLOCK + 40)
-    assert not queue.passed(behind, speaker.now_ns, 0)
+    assert not queue.passed(tail, speaker.now_ns, 0)
     assert (cut.heard_frames, cut.unheard_frames) == (3 * BLOCK + 40, 5 * TARGET - 3 * BLOCK - 40)
     faded = speaker.play(3)
     assert faded[0] == 10_000
     assert faded == sorted(faded, reverse=True)
     assert not any(faded[BLOCK + 40 :])
     assert queue.position("a", speaker.now_ns, 0) == 3 * BLOCK + 40
-    assert queue.passed(behind, speaker.now_ns, 0)
+    assert queue.passed(tail, speaker.now_ns, 0)
 
 
-def test_a_fade_of_a_reply_that_has_not_begun_is_silence(queue: PlaybackQueue, speaker: Speaker) -> None:
+def test_a_reply_that_has_not_started_has_no_fade(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, BLOCK), 0)
     (cut,) = queue.cut(0, fade_frames=BLOCK)
     assert (cut.heard_frames, cut.unheard_frames) == (0, BLOCK)

@@ -1,4 +1,4 @@
-"""Whatever is done to a playback queue, every sample is accounted for."""
+"""Every sample fed to a playback queue is heard or counted, in any order of operations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEPS = st.lists(
 
 
 class Account:
-    """A queue, and a plain record of what went into it and what came of it. Every sample has its own value."""
+    """A queue, and a plain record of what was fed and what became of it. Every sample has a value of its own."""
 
     def __init__(self) -> None:
         self.queue = PlaybackQueue(RATE, max_seconds=MAX_FRAMES / RATE)
@@ -41,20 +41,20 @@ class Account:
         self.fed = 0
         self.heard: list[int] = []
         self.accepted: dict[str, list[int]] = {}
-        """What each reply was promised to have played, since it last began; flushed samples are taken out."""
+        """Samples accepted per reply since it last began, without those that were flushed."""
         self.due: list[list[int]] = []
         self.late_frames = 0
         self.cut_frames = 0
         self.aborted_frames = 0
         self.faded_frames = 0
         self.fading_frames = 0
-        """Still to come of a fade; what it sounds like has not the values that were fed."""
+        """Frames of a fade still to be pulled; they do not have the values that were fed."""
         self.decoders: dict[str, StreamDecoder] = {}
         self.out_ns: dict[int, int] = {}
-        """When each sample has left a speaker of that latency; not those that it never will."""
+        """When each sample has left a speaker with `LATENCY_MS`; without samples that never will."""
 
     def feed(self, reply: str, frames: int) -> None:
-        """Feed samples as they come off a wire: in two chunks, cut in the middle of a sample."""
+        """Feeds samples as they may come on the wire: in two chunks, cut in the middle of a sample."""
         decoder = self.decoders.setdefault(reply, StreamDecoder(AudioFormat(Encoding.PCM16, RATE)))
         values = range(self.fed + 1, self.fed + frames + 1)
         wire = struct.pack(f"<{frames}h", *values)
@@ -145,7 +145,7 @@ class Account:
         for reply, values in self.accepted.items():
             wanted = set(values)
             out = [value for value in self.heard if value in wanted]
-            assert out == values[: len(out)], "in order, without a hole"
+            assert out == values[: len(out)], "in order, without a gap"
             position = self.queue.position(reply, self.now_ns, LATENCY_MS)
             assert position is None or 0 <= position <= len(values) + self.faded_frames
 
@@ -161,13 +161,13 @@ def test_every_sample_is_heard_in_order_or_counted(steps: list[tuple[str | int |
         account.queue.end(reply)
     account.pull(2 * MAX_FRAMES)
     account.check()
-    assert account.queue.stats.queued_frames == 0, "with nothing more to wait for, all of it plays"
+    assert account.queue.stats.queued_frames == 0, "all replies have ended, so everything plays"
     assert sorted(account.heard) == sorted(value for values in account.accepted.values() for value in values)
 
 
 @given(STEPS)
 @settings(max_examples=100, deadline=None)
-def test_what_happens_is_told_in_order(
+def test_happenings_are_reported_in_order(
     steps: list[tuple[str | int | None, ...]],
 ) -> None:
     account = Account()
@@ -206,10 +206,10 @@ MARKED_STEPS = st.lists(
 
 @given(MARKED_STEPS, st.sampled_from([LATENCY_MS, None]))
 @settings(max_examples=300, deadline=None)
-def test_a_place_is_passed_once_all_before_it_was_heard_or_dropped_and_no_sooner(
+def test_a_tail_is_passed_once_all_audio_before_it_was_heard_or_dropped_and_no_sooner(
     steps: list[tuple[str | int, ...]], aborted_latency_ms: int | None
 ) -> None:
-    """What a device holds is thrown away with every flush, or with none."""
+    """Either every flush discards the audio that the device holds, or none does."""
     account = Account()
     marks: list[tuple[QueueTail, set[int]]] = []
     for step in steps:
@@ -222,7 +222,7 @@ def test_a_place_is_passed_once_all_before_it_was_heard_or_dropped_and_no_sooner
             account.take(step)
         wanted = {value for values in account.accepted.values() for value in values}
         queued = wanted - set(account.heard)
-        for place, before in marks:
+        for tail, before in marks:
             out_ns = max((account.out_ns.get(value, 0) for value in before), default=0)
             passed = not before & queued and account.now_ns >= out_ns
-            assert account.queue.passed(place, account.now_ns, LATENCY_MS) is passed
+            assert account.queue.passed(tail, account.now_ns, LATENCY_MS) is passed

@@ -22,7 +22,7 @@ RATES = [
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), RATES)
-def test_a_stream_is_as_long_after_as_before(from_rate: int, to_rate: int) -> None:
+def test_resampling_keeps_the_length_of_a_stream(from_rate: int, to_rate: int) -> None:
     resampler = LiveResampler(from_rate, to_rate)
     pcm = tone(from_rate, 0.5)
     out = resampler.feed(pcm) + resampler.finish()
@@ -30,7 +30,7 @@ def test_a_stream_is_as_long_after_as_before(from_rate: int, to_rate: int) -> No
 
 
 @pytest.mark.parametrize(("from_rate", "to_rate"), RATES)
-def test_a_tone_keeps_its_pitch_its_place_and_its_level(from_rate: int, to_rate: int) -> None:
+def test_resampling_keeps_pitch_position_and_level_of_a_tone(from_rate: int, to_rate: int) -> None:
     out = resample_floats(to_float(tone(from_rate, 0.5)), from_rate, to_rate)
     expected = to_float(tone(to_rate, 0.5))
     middle = slice(to_rate // 10, -to_rate // 10)
@@ -39,7 +39,7 @@ def test_a_tone_keeps_its_pitch_its_place_and_its_level(from_rate: int, to_rate:
 
 @given(rates=st.sampled_from(RATES), seed=st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
-def test_how_a_stream_was_cut_makes_no_difference(rates: tuple[int, int], seed: int) -> None:
+def test_the_result_does_not_depend_on_how_the_stream_was_cut(rates: tuple[int, int], seed: int) -> None:
     from_rate, to_rate = rates
     cuts = random.Random(seed)
     pcm = tone(from_rate, 0.1, hz=1_234)
@@ -53,20 +53,20 @@ def test_how_a_stream_was_cut_makes_no_difference(rates: tuple[int, int], seed: 
     assert parts + resampler.finish() == expected
 
 
-def test_little_is_held_back() -> None:
+def test_less_than_6_5_ms_is_held_back() -> None:
     for from_rate, to_rate in RATES:
         given_frames = len(LiveResampler(from_rate, to_rate).feed(tone(from_rate, 1))) // 2
         assert (to_rate - given_frames) / to_rate < 0.0065
 
 
-def test_a_finished_resampler_begins_anew() -> None:
+def test_a_finished_resampler_starts_a_new_stream() -> None:
     resampler = LiveResampler(24_000, 16_000)
     first = resampler.feed(tone(24_000, 0.1)) + resampler.finish()
     assert resampler.feed(tone(24_000, 0.1)) + resampler.finish() == first
     assert resampler.finish() == b""
 
 
-def test_equal_rates_hand_the_bytes_through() -> None:
+def test_equal_rates_return_the_bytes_unchanged() -> None:
     pcm = tone(16_000, 0.02)
     assert LiveResampler(16_000, 16_000).feed(pcm) is pcm
     assert LiveResampler(16_000, 16_000).finish() == b""
@@ -83,12 +83,12 @@ def test_overshoot_is_clipped_and_does_not_wrap() -> None:
     assert np.all(out[90:150] > 25_000)
 
 
-def test_nothing_resampled_is_nothing() -> None:
+def test_resampling_nothing_returns_nothing() -> None:
     assert len(resample_floats(to_float(b""), 8_000, 16_000)) == 0
     assert LiveResampler(8_000, 16_000).feed(b"") == b""
 
 
-def test_every_sample_survives_the_way_to_float_and_back() -> None:
+def test_every_sample_survives_conversion_to_float_and_back() -> None:
     pcm = np.arange(-32_768, 32_768, dtype="<i2").tobytes()
     assert from_float(to_float(pcm)) == pcm
 

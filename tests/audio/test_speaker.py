@@ -26,7 +26,7 @@ STATED_LATENCY_MS = 40
 
 
 class Played:
-    """A speaker on a fake device, whose callbacks a test makes."""
+    """A speaker on a fake device whose callbacks the test makes."""
 
     def __init__(self, sound: FakeSoundDevice) -> None:
         self.now_ns = 1000 * MS
@@ -58,7 +58,7 @@ async def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     return played
 
 
-async def test_a_frame_is_heard_when_portaudio_says_of_its_block_not_after_the_stated_latency(
+async def test_a_frame_is_dated_by_its_callbacks_lead_not_by_the_stated_latency(
     played: Played,
 ) -> None:
     for _ in range(10):
@@ -67,7 +67,7 @@ async def test_a_frame_is_heard_when_portaudio_says_of_its_block_not_after_the_s
 
 
 @pytest.mark.parametrize("lead_ms", [0, -3, 5_000])
-async def test_a_host_that_gives_no_lead_is_taken_at_its_stated_latency(
+async def test_a_host_without_a_usable_lead_is_dated_by_its_stated_latency(
     played: Played, lead_ms: float
 ) -> None:
     for _ in range(10):
@@ -75,7 +75,7 @@ async def test_a_host_that_gives_no_lead_is_taken_at_its_stated_latency(
     assert played.speaker.heard_at_ns(3 * BLOCK) == (1000 + 3 * 20 + STATED_LATENCY_MS) * MS
 
 
-async def test_what_would_be_handed_to_a_device_that_has_run_dry_waits_for_the_next_block(
+async def test_audio_for_a_device_that_has_run_dry_waits_for_the_next_block(
     played: Played,
 ) -> None:
     pcm = np.arange(1, 4 * BLOCK + 1, dtype="<i2").tobytes()
@@ -83,14 +83,14 @@ async def test_what_would_be_handed_to_a_device_that_has_run_dry_waits_for_the_n
     played.queue.end("r")
     heard = [played.call_back(40)]
     played.sound.streams[-1].time = 7.041
-    heard.append(played.call_back(40))  # waited for longer than the device held out
+    heard.append(played.call_back(40))  # came after the device had run dry
     played.sound.streams[-1].time = 7.0
     heard += [played.call_back(40, underflow=True), played.call_back(40), played.call_back(40)]
     assert heard[1] == bytes(2 * BLOCK)
     assert heard[0] + b"".join(heard[2:]) == pcm
 
 
-async def test_a_host_whose_clocks_are_not_one_is_played_to_all_the_same(played: Played) -> None:
+async def test_a_host_with_two_different_clocks_is_still_played_to(played: Played) -> None:
     played.sound.streams[-1].time = 9.0
     pcm = np.arange(1, 4 * BLOCK + 1, dtype="<i2").tobytes()
     played.queue.feed("r", pcm, played.now_ns)
@@ -98,7 +98,7 @@ async def test_a_host_whose_clocks_are_not_one_is_played_to_all_the_same(played:
     assert b"".join(played.call_back(40) for _ in range(4)) == pcm
 
 
-async def test_a_gap_of_the_devices_own_moves_what_comes_behind_it(played: Played) -> None:
+async def test_an_underflow_of_the_device_delays_what_follows(played: Played) -> None:
     for _ in range(50):
         played.call_back(45)
     played.now_ns += 33 * MS
@@ -107,7 +107,7 @@ async def test_a_gap_of_the_devices_own_moves_what_comes_behind_it(played: Playe
     assert played.speaker.heard_at_ns(50 * BLOCK) == (1000 + 50 * 20 + 33 + 45) * MS
 
 
-async def test_a_flush_counts_as_unheard_what_the_device_really_held(played: Played) -> None:
+async def test_a_flush_counts_the_audio_in_the_device_as_unheard(played: Played) -> None:
     played.queue.feed("a", b"\1\0" * (50 * BLOCK), played.now_ns)
     for _ in range(10):
         played.call_back(120)
@@ -116,22 +116,22 @@ async def test_a_flush_counts_as_unheard_what_the_device_really_held(played: Pla
     assert cut.handed_frames - cut.heard_frames == (120 + 20) * 16
 
 
-async def test_a_device_that_is_opened_again_loses_nothing_of_what_it_was_given(played: Played) -> None:
-    said = np.arange(1, 20 * BLOCK + 1, dtype="<i2").tobytes()
-    played.queue.feed("a", said, played.now_ns)
+async def test_reopening_a_device_loses_no_audio(played: Played) -> None:
+    pcm = np.arange(1, 20 * BLOCK + 1, dtype="<i2").tobytes()
+    played.queue.feed("a", pcm, played.now_ns)
     heard = b"".join(played.call_back(1) for _ in range(5))
     opening = asyncio.ensure_future(played.speaker.reopen(find_device("auto", "output")))
     await asyncio.sleep(0)
-    # While the device plays what it holds it is given silence, and the queue waits.
+    # While the device plays what it holds it gets silence, and the queue waits.
     assert not any(played.call_back(1) + played.call_back(1))
     await opening
     assert len(played.sound.streams) == 2
     heard += b"".join(played.call_back(1) for _ in range(15))
-    assert heard == said
+    assert heard == pcm
 
 
 async def hear(played: Played, blocks: int = 10) -> None:
-    """So much of a long reply."""
+    """Plays the first blocks of a long reply."""
     played.queue.feed("a", b"\1\0" * (50 * BLOCK), played.now_ns)
     for _ in range(blocks):
         played.call_back(20)
@@ -145,19 +145,17 @@ GOES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("goes", GOES)
-async def test_a_flush_of_a_device_that_has_gone_says_what_was_heard_all_the_same(
-    played: Played, goes: str
-) -> None:
+async def test_a_flush_of_a_vanished_device_still_returns_what_was_heard(played: Played, goes: str) -> None:
     await hear(played)
     GOES[goes](played.sound.streams[0])
     (cut,), silent_ns = await played.speaker.flush()
     assert 0 < cut.heard_frames <= 10 * BLOCK
     assert silent_ns == played.now_ns
-    assert played.speaker.vanished, "it is looked after"
+    assert played.speaker.vanished, "so it is reopened"
     await played.speaker.close()
 
 
-async def test_a_flush_while_the_device_is_given_back_harms_nobody(
+async def test_a_flush_does_not_touch_a_device_that_is_being_closed(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await hear(played)
@@ -171,16 +169,16 @@ async def test_a_flush_while_the_device_is_given_back_harms_nobody(
         close()
 
     monkeypatch.setattr(stream, "close", close_late)
-    giving_back = asyncio.ensure_future(played.speaker.close())
+    closing_it = asyncio.ensure_future(played.speaker.close())
     await wait_for(closing.is_set)
     (cut,), _ = await played.speaker.flush()
     close_on.set()
-    await giving_back
+    await closing_it
     assert cut.unheard_frames
     assert stream.calls == ["start", "close"]
 
 
-async def test_a_speaker_that_is_closed_while_it_is_opened_again_stays_closed(played: Played) -> None:
+async def test_a_speaker_closed_while_it_is_reopened_stays_closed(played: Played) -> None:
     opening, open_on = threading.Event(), threading.Event()
 
     def hold_up(rate: int) -> None:
@@ -200,7 +198,7 @@ async def test_a_speaker_that_is_closed_while_it_is_opened_again_stays_closed(pl
     assert played.speaker.callback_ns is None
 
 
-async def test_a_device_that_does_not_start_leaves_the_file_that_was_played_to(
+async def test_a_device_that_does_not_start_leaves_playback_to_the_file(
     played: Played, tmp_path: Path
 ) -> None:
     path = tmp_path / "heard.wav"
@@ -212,8 +210,8 @@ async def test_a_device_that_does_not_start_leaves_the_file_that_was_played_to(
         await speaker.reopen(find_device("auto", "output"))
     assert played.sound.streams[-1].calls == ["start", "close"]
     assert speaker.device is None
-    said = np.arange(1, 3 * BLOCK + 1, dtype="<i2").tobytes()
-    queue.feed("a", said, 0)
+    pcm = np.arange(1, 3 * BLOCK + 1, dtype="<i2").tobytes()
+    queue.feed("a", pcm, 0)
     await wait_for(lambda: queue.pulled_frames >= 60 * BLOCK // 10)
     await speaker.close()
-    assert said in read_wav(path, RATE)
+    assert pcm in read_wav(path, RATE)

@@ -11,7 +11,7 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.models.audio_manager import AudioManager
 
 TIMES = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.04)
-"""PortAudio's, for a callback."""
+"""Times that PortAudio passes to a callback."""
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 PCM_24K = AudioFormat(Encoding.PCM16, 24_000)
 
@@ -36,7 +36,7 @@ async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundD
     await opened(audio)
     (stream,) = desk.streams
     assert stream.arguments["samplerate"] == 24_000
-    # The burst in which a device takes its first blocks must not empty the queue of a reply that begins.
+    # A device takes its first blocks in one burst, which must not drain the queue of a reply that begins.
     out = bytearray(960)
     stream.arguments["callback"](out, 480, TIMES, None)
     audio.playback.begin("a", PCM_24K)
@@ -46,7 +46,7 @@ async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundD
     await audio.close()
 
 
-async def test_a_first_reply_at_another_rate_opens_the_speaker_anew(desk: FakeSoundDevice) -> None:
+async def test_a_first_reply_at_another_rate_reopens_the_speaker(desk: FakeSoundDevice) -> None:
     audio = AudioManager()
     await audio.configure(input="lines")
     audio.prepare_playback(PCM_24K)
@@ -56,7 +56,7 @@ async def test_a_first_reply_at_another_rate_opens_the_speaker_anew(desk: FakeSo
     assert foreseen.calls[-1] == "close"
     assert real.arguments["samplerate"] == 16_000
     audio.playback.play("a", b"\1\0" * 3200)
-    # Later ones are resampled: the speaker is not opened in the middle of what is heard.
+    # Later replies are resampled: reopening the speaker would interrupt what is heard.
     audio.playback.begin("b", PCM_24K)
     await opened(audio)
     assert len(desk.streams) == 2

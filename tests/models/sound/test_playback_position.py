@@ -1,4 +1,4 @@
-"""What the device has played decides when a mark is reached, and until when a reply plays."""
+"""When a mark is reached and until when a reply plays depends on what the device has played."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 MS = 1_000_000
 BLOCK, BLOCK_MS = 320, 20
 LEAD_MS = 125
-"""Between a callback and the sound of what it took; the stream itself states 40."""
+"""From a callback until its samples are heard; the stream itself states 40."""
 
 
 def speaker_of(audio: AudioManager) -> Speaker:
@@ -28,7 +28,7 @@ def speaker_of(audio: AudioManager) -> Speaker:
 
 
 class Desk:
-    """A call whose speaker is a fake device that takes a block when the test says so."""
+    """A call whose speaker is a fake device that takes blocks when the test makes it."""
 
     def __init__(self, sound: FakeSoundDevice) -> None:
         self.sound = sound
@@ -69,7 +69,7 @@ async def test_a_mark_before_any_audio_is_reached_at_once() -> None:
     await audio.close()
 
 
-async def test_a_mark_is_reached_when_the_device_has_played_what_is_before_it(desk: Desk) -> None:
+async def test_a_mark_is_reached_when_the_device_has_played_the_audio_before_it(desk: Desk) -> None:
     playback = desk.audio.playback
     desk.feed(10)
     playback.mark("ten blocks")
@@ -85,7 +85,7 @@ async def test_a_mark_is_reached_when_the_device_has_played_what_is_before_it(de
     await desk.audio.close()
 
 
-async def test_a_reply_nobody_ended_is_playing_until_the_device_has_played_it(desk: Desk) -> None:
+async def test_a_reply_without_an_end_is_playing_until_the_device_has_played_it(desk: Desk) -> None:
     playback = desk.audio.playback
     assert not playback.playing
     desk.feed(6)
@@ -102,7 +102,7 @@ async def test_a_reply_nobody_ended_is_playing_until_the_device_has_played_it(de
     await desk.audio.close()
 
 
-async def test_a_flush_reaches_every_mark_as_nothing_before_it_will_be_heard(desk: Desk) -> None:
+async def test_a_flush_reaches_every_mark(desk: Desk) -> None:
     playback = desk.audio.playback
     desk.feed(10)
     playback.mark("queued")
