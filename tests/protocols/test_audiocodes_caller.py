@@ -172,9 +172,12 @@ class TestTheBeginning:
     @pytest.mark.parametrize(
         ("settings", "sentence"),
         [
-            (CallerSettings(options={"dtmf": "x"}), "no option 'dtmf'; known are dtmf_event, play_finished"),
+            (
+                CallerSettings(options={"dtmf": "x"}),
+                "no option 'dtmf'. Choose from dtmf_event, play_finished",
+            ),
             (CallerSettings(options={"play_finished": "maybe"}), "on or off, not 'maybe'"),
-            (CallerSettings(formats=("mp3",)), "no audio format 'mp3'; known are raw/lpcm16"),
+            (CallerSettings(formats=("mp3",)), "no audio format 'mp3'. Choose from raw/lpcm16"),
         ],
     )
     def test_wrong_settings_are_a_sentence(self, settings: CallerSettings, sentence: str) -> None:

@@ -82,8 +82,8 @@ class TestTheHandshake:
     @pytest.mark.parametrize(
         ("wanted", "sentence"),
         [
-            (CallerSettings(options={"voice": "x"}), "no option 'voice'; known are first_message, language, prompt"),
-            (CallerSettings(formats=("pcm_8000",)), "chooses the audio formats, in its own settings"),
+            (CallerSettings(options={"voice": "x"}), "no option 'voice'. Choose from first_message, language"),
+            (CallerSettings(formats=("pcm_8000",)), "chooses the audio formats in its own settings"),
         ],
     )  # fmt: skip
     def test_wrong_settings_are_a_sentence(self, wanted: CallerSettings, sentence: str) -> None:
@@ -299,7 +299,7 @@ class TestTheOtherMessages:
         [
             ({"code": 1008, "message": "no such agent"}, "no such agent", "1008"),
             ({"code": "x", "reason": "quota", "message": None}, "quota", "x"),
-            ({"code": {}}, "The agent tells an error, and no more.", ""),
+            ({"code": {}}, "The agent reported an error without details.", ""),
         ],
     )
     def test_an_error_is_the_last_word(self, members: dict[str, Any], reason: str, code: str) -> None:

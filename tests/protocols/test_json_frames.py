@@ -119,7 +119,7 @@ def test_a_member_that_is_no_text_is_absent_and_noted(value: object) -> None:
 def test_a_required_member_that_is_missing_is_noted() -> None:
     m, findings = members()
     assert m.text("a", required=True) == ""
-    assert findings == [Finding("missing-member", "a is missing; text is due.")]
+    assert findings == [Finding("missing-member", "a is missing, expected text.")]
 
 
 def test_a_finding_names_the_path_of_the_member() -> None:
@@ -127,8 +127,8 @@ def test_a_finding_names_the_path_of_the_member() -> None:
     (only,) = m.objects("list")
     assert only.inside("inner").text("name") == ""
     assert [finding.text for finding in findings] == [
-        "list holds something that is not an object.",
-        "list[1].inner.name is a number; text is due.",
+        "list contains an element that is not an object.",
+        "list[1].inner.name is a number, expected text.",
     ]
 
 

@@ -252,7 +252,7 @@ class TestTheOptions:
     @pytest.mark.parametrize(
         ("options", "sentence"),
         [
-            ({"pitch": "1"}, "OpenAI Realtime has no option 'pitch'; known are model, instructions"),
+            ({"pitch": "1"}, "OpenAI Realtime has no option 'pitch'. Choose from model, instructions"),
             ({"turn_detection": "x"}, "turn_detection is one of on, server_vad, semantic, semantic_vad, off"),
             ({"greet": "yes"}, "The option greet is one of on, off, not 'yes'."),
             (

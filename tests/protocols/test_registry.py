@@ -77,7 +77,7 @@ class TestTheProgramsOwn:
     def test_an_unknown_name_is_a_sentence_with_the_known_ones(self) -> None:
         sentence = sentence_for("sip")
         assert sentence.startswith(
-            "There is no protocol 'sip'; known are audiocodes, twilio, openai, pcm, elevenlabs"
+            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, pcm, elevenlabs"
         )
         assert issubclass(ProtocolUnavailable, ValueError)
 
@@ -110,15 +110,15 @@ class TestASingleFile:
             ("\n\nimport nothing_of_that_name\n", "line 3: ModuleNotFoundError: No module named 'nothing"),
             ("def f():\n    raise KeyError('x\\ny')\nf()", "line 2: KeyError: 'x\\ny'."),
             ("raise SystemExit('enough')", "line 1: SystemExit: enough."),
-            ("x = 1", " has no Protocol in it; one is due, at the top level, as in NAME = Protocol(…)."),
-            (WHOLE + "A = protocol()\nB = protocol(name='b')", " has 2 Protocols in it (b, mine); one is due"),
+            ("x = 1", " has no Protocol; it must have one at the top level, as in NAME = Protocol(…)."),
+            (WHOLE + "A = protocol()\nB = protocol(name='b')", " has 2 Protocols (b, mine); it must have one"),
             (WHOLE + "A = Protocol(name='mine')", "TypeError: Missing required argument 'title'."),
-            (WHOLE + "A = protocol(name='')", " is no complete protocol: its name is '', where text is due."),
-            (WHOLE + "A = protocol(title=7)", " is no complete protocol: its title is 7, where text is due."),
+            (WHOLE + "A = protocol(name='')", " is not a complete protocol: its name is '', expected text."),
+            (WHOLE + "A = protocol(title=7)", " is not a complete protocol: its title is 7, expected text."),
             (WHOLE + "A = protocol(path='x')", ": its path 'x' does not begin with /."),
-            (WHOLE + "A = protocol(formats={'x': 1})", ": its formats are no mapping from names to AudioFormat."),
-            (WHOLE + "A = protocol(caller=None)", ": its caller cannot be called."),
-            (WHOLE + "A = protocol(agent=None)", ": its agent cannot be called."),
+            (WHOLE + "A = protocol(formats={'x': 1})", ": its formats are not a mapping from names to AudioFormat."),
+            (WHOLE + "A = protocol(caller=None)", ": its caller is not callable."),
+            (WHOLE + "A = protocol(agent=None)", ": its agent is not callable."),
             (WHOLE + "A = protocol(interface=2)", "it is written for version 2 of the protocol interface, and this"),
             (WHOLE + "A = protocol(log=None)", ": its log is not a valid LogRules: Expected `object`, got `null`."),
             (RULES + "A = protocol(log=LogRules(runs='say'))", "Expected `array`, got `str` - at `$.runs`."),

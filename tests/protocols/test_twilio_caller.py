@@ -82,10 +82,10 @@ class TestTheBeginning:
     @pytest.mark.parametrize(
         ("settings", "sentence"),
         [
-            ({"options": {"x": "1"}}, "no option 'x'; known are account_sid, call_sid"),
-            ({"options": {"call_sid": "CA1"}}, "call_sid is CA and 32 lower-case hex digits"),
-            ({"options": {"call_sid": ACCOUNT}}, "call_sid is CA and 32"),
-            ({"formats": ("raw/lpcm16",)}, "known are audio/x-mulaw"),
+            ({"options": {"x": "1"}}, "no option 'x'. Choose from account_sid, call_sid"),
+            ({"options": {"call_sid": "CA1"}}, "call_sid must be CA followed by 32 lower-case hex digits"),
+            ({"options": {"call_sid": ACCOUNT}}, "call_sid must be CA followed by 32"),
+            ({"formats": ("raw/lpcm16",)}, "Choose from audio/x-mulaw"),
             ({"params": {"a": "x" * 499}}, "'a' is too long for Twilio"),
         ],
     )
@@ -270,7 +270,7 @@ class TestFindings:
         caller = in_call()
         told = []
         for _ in range(3):
-            with pytest.raises(ProtocolError, match="a binary frame of 160 bytes") as raised:
+            with pytest.raises(ProtocolError, match="a 160-byte binary frame") as raised:
                 caller.receive(SPEECH)
             assert raised.value.code == "binary"
             told.append([finding.rule for finding in raised.value.findings])
@@ -296,7 +296,7 @@ class TestFindings:
         assert rules(say(caller, "hello")) == ["unknown-type"]
 
     def test_another_protocol_is_recognised_by_its_type(self) -> None:
-        with pytest.raises(ProtocolError, match="it has a type, as in OpenAI's"):
+        with pytest.raises(ProtocolError, match="it has a type, like the messages of OpenAI"):
             in_call().receive('{"type":"session.accepted"}')
 
     def test_an_unknown_message(self) -> None:

@@ -59,11 +59,11 @@ class TestADocument:
     @pytest.mark.parametrize(
         ("document", "note"),
         [
-            (stream('url="wss://x/"', "<Say>Hi</Say><Pause/>"), "in the TwiML is left out: <Say>, <Pause>."),
-            (stream('url="ws://x/"'), "begins with ws://; Twilio itself dials wss:// alone."),
-            (stream('url="wss://x/" track="both_tracks"'), "can only be inbound_track (error 31941)."),
+            (stream('url="wss://x/"', "<Say>Hi</Say><Pause/>"), "in the TwiML were skipped: <Say>, <Pause>."),
+            (stream('url="ws://x/"'), "begins with ws://; Twilio itself only dials wss://."),
+            (stream('url="wss://x/" track="both_tracks"'), "must be inbound_track (error 31941)."),
             ('<Response><Connect><Stream url="wss://x/"><Parameter value="1"/></Stream></Connect></Response>',
-             "A <Parameter> has no name; it was left out."),
+             "A <Parameter> without a name was ignored."),
         ],
     )  # fmt: skip
     def test_what_the_user_may_want_to_know(self, document: str, note: str) -> None:
@@ -82,22 +82,22 @@ class TestADocument:
             ("<Response>&nbsp;</Response>", "The TwiML is not XML: undefined entity"),
             ("<Response>\ud800</Response>", "The TwiML is not XML: "),
             (b'<?xml version="1.0" encoding="martian"?><Response/>', "The TwiML is not XML: unknown encoding"),
-            ("<html><body/></html>", "This is no TwiML: it begins with <html>, where <Response> is due."),
-            ("<Response/>", "The TwiML has no verbs in it: Twilio would hang up."),
+            ("<html><body/></html>", "This is not TwiML: it begins with <html>, expected <Response>."),
+            ("<Response/>", "The TwiML has no verbs; Twilio would hang up."),
             ('<Response><Start><Stream url="wss://x/"/></Start><Say>x</Say></Response>',
-             "has its <Stream> in <Start>, which lets an agent listen but not answer; <Connect><Stream> is due."),
+             "has its <Stream> in <Start>, where an agent can listen but not answer; use <Connect><Stream>."),
             ("<Response><Connect><ConversationRelay/></Connect></Response>",
-             "The TwiML has <ConversationRelay> in <Connect>; only <Stream> can be spoken to."),
+             "The TwiML has <ConversationRelay> in <Connect>; only <Stream> is supported."),
             ("<Response><Connect/></Response>", "The TwiML has nothing in <Connect>;"),
-            ("<Response><Redirect>/x</Redirect></Response>", "sends Twilio to another document, with <Redirect>;"),
+            ("<Response><Redirect>/x</Redirect></Response>", "redirects to another document (<Redirect>);"),
             ("<Response><Say>x</Say><Hangup/></Response>", "has no <Connect><Stream>, only <Say>, <Hangup>."),
-            (stream(""), "The <Stream> of the TwiML has no url."),
-            (stream('url="/media"'), "The url of the <Stream>, /media, names no host: it has to be absolute."),
-            (stream('url="wss:///media"'), "names no host: it has to be absolute."),
-            (stream('url="https://u:p@x/a?secret"'), "<Stream>, https://x/a, is a web address; wss:// is due."),
-            (stream('url="ftp://x/"'), "The url of the <Stream> begins with ftp:; wss:// is due."),
-            (stream('url="wss://x:port/"'), "The url of the <Stream> is no URL: "),
-            (ENTITIES.format("b"), "The TwiML has a DOCTYPE, which Twilio's never has; it was not read."),
+            (stream(""), "The <Stream> in the TwiML has no url."),
+            (stream('url="/media"'), "The url of the <Stream>, /media, has no host; it must be absolute."),
+            (stream('url="wss:///media"'), "has no host; it must be absolute."),
+            (stream('url="https://u:p@x/a?secret"'), "<Stream>, https://x/a, must begin with wss://."),
+            (stream('url="ftp://x/"'), "The url of the <Stream> begins with ftp:, expected wss://."),
+            (stream('url="wss://x:port/"'), "The url of the <Stream> is not a valid URL: "),
+            (ENTITIES.format("b"), "The TwiML has a DOCTYPE, which TwiML never has; it was rejected."),
             ('<!DOCTYPE r SYSTEM "file:///etc/passwd"><Response/>', "The TwiML has a DOCTYPE"),
             (b"<Response>" + b"<a>" * MAX_BYTES, "The TwiML is longer than 64 kB, which Twilio refuses"),
         ],
@@ -218,13 +218,13 @@ class TestFetching:
     @pytest.mark.parametrize(
         ("status", "location", "sentence"),
         [
-            (404, "", "answered 404 Not Found, where TwiML is due: is the path right?"),
-            (405, "", "answered 405 Method Not Allowed, where TwiML is due: it has to take POST"),
-            (401, "", "answered 401 Unauthorized, where TwiML is due: it asks for a user and a password"),
-            (403, "", "the account's auth token is due as the token."),
-            (500, "", "answered 500 Internal Server Error, where TwiML is due."),
-            (599, "", "answered 599, where TwiML is due."),
-            (302, "http://other/x?secret", "answered 302 Found, to http://other/x; name the address"),
+            (404, "", "answered 404 Not Found instead of TwiML: check the path."),
+            (405, "", "answered 405 Method Not Allowed instead of TwiML: it must accept POST"),
+            (401, "", "answered 401 Unauthorized instead of TwiML: it requires a user and a password"),
+            (403, "", "set the account's auth token as the token."),
+            (500, "", "answered 500 Internal Server Error instead of TwiML."),
+            (599, "", "answered 599 instead of TwiML."),
+            (302, "http://other/x?secret", "answered 302 Found, to http://other/x; use the final address"),
             (301, "", "to nowhere;"),
         ],
     )  # fmt: skip
@@ -251,18 +251,21 @@ class TestFetching:
     @pytest.mark.parametrize(
         ("url", "sentence"),
         [
-            ("ws://x/", "begins with http:// or https:// and names a host"),
-            ("file:///etc/passwd", "begins with http:// or https:// and names a host"),
-            ("http:///x", "begins with http:// or https:// and names a host"),
-            ("http://[x/", "is no URL"),
-            ("http://x:99999/", "is no URL"),
-            ("http://localhost:1/a b?key=hidden", "has a space in it, or letters that a URL spells as %XX"),
-            ("http://grün.example/", "has a space in it, or letters"),
+            ("ws://x/", "must begin with http:// or https:// and contain a host"),
+            ("file:///etc/passwd", "must begin with http:// or https:// and contain a host"),
+            ("http:///x", "must begin with http:// or https:// and contain a host"),
+            ("http://[x/", "is not a valid URL"),
+            ("http://x:99999/", "is not a valid URL"),
+            (
+                "http://localhost:1/a b?key=hidden",
+                "contains a space or a character that must be written as %XX",
+            ),
+            ("http://grün.example/", "contains a space or a character"),
             (
                 "http://127.0.0.1:1/x?key=hidden",
                 "http://127.0.0.1:1/x cannot be reached: Connection refused.",
             ),
-            ("http://" + "a" * 70 + ".example/", ".example/ cannot be reached: its host is no name."),
+            ("http://" + "a" * 70 + ".example/", ".example/ cannot be reached: its host name is not valid."),
         ],
     )
     def test_an_address_that_does_not_answer_is_a_sentence(self, url: str, sentence: str) -> None:
@@ -283,7 +286,7 @@ class TestFetching:
         with socket.create_server(("127.0.0.1", 0)) as other:
             thread = threading.Thread(target=_greet, args=(other,))
             thread.start()
-            with pytest.raises(TwimlError, match=r"did not answer in HTTP|cannot be reached"):
+            with pytest.raises(TwimlError, match=r"did not send an HTTP response|cannot be reached"):
                 fetch_twiml(f"{scheme}://127.0.0.1:{other.getsockname()[1]}/", timeout_s=2)
             thread.join()
 

@@ -165,14 +165,14 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse an option that the protocol, by its name in a sentence, does not have: `ValueError`."""
         for name in self.options:
             if name not in known:
-                raise ValueError(f"{protocol} has no option {name!r}; known are {', '.join(known)}.")
+                raise ValueError(f"{protocol} has no option {name!r}. Choose from {', '.join(known)}.")
 
 
 def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -> None:
     """Refuse an audio format that the protocol, by its name in a sentence, does not have: `ValueError`."""
     for name in names:
         if name not in known:
-            raise ValueError(f"{protocol} knows no audio format {name!r}; known are {', '.join(known)}.")
+            raise ValueError(f"{protocol} has no audio format {name!r}. Choose from {', '.join(known)}.")
 
 
 class CallerEnd(Shape):

@@ -33,14 +33,16 @@ _Kind = TypeVar("_Kind")
 def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """The JSON object a text frame holds, and what had to be mended to read it."""
     if isinstance(frame, bytes):
-        raise ProtocolError("binary", f"a binary frame of {len(frame)} bytes, where only JSON text is due")
+        raise ProtocolError("binary", f"got a {len(frame)}-byte binary frame, expected JSON text")
     if len(frame) > MAX_FRAME_CHARS:
-        raise ProtocolError("too-big", f"a frame of {len(frame)} characters, more than {MAX_FRAME_CHARS}")
+        raise ProtocolError(
+            "too-big", f"the frame has {len(frame)} characters; the limit is {MAX_FRAME_CHARS}"
+        )
     body, findings = _decode_tolerantly(frame)
     if not isinstance(body, dict):
-        raise ProtocolError("not-an-object", f"JSON, but {_kind_of(body)} where an object is due")
+        raise ProtocolError("not-an-object", f"got {_kind_of(body)}, expected a JSON object")
     if _is_deeper_than(body, MAX_DEPTH):
-        raise ProtocolError("too-deep", f"JSON nested deeper than {MAX_DEPTH} levels")
+        raise ProtocolError("too-deep", f"the JSON is nested deeper than {MAX_DEPTH} levels")
     return body, findings
 
 
@@ -109,7 +111,7 @@ class Members:
         values = self._member(name, list, "an array", required=required) or []
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) < len(values):
-            self.find("wrong-type-member", f"{self._path}{name} holds something that is not text.")
+            self.find("wrong-type-member", f"{self._path}{name} contains an element that is not text.")
         return texts
 
     def objects(self, name: str, *, required: bool = False) -> list[Members]:
@@ -121,7 +123,7 @@ class Members:
             if isinstance(value, dict)
         ]
         if len(objects) < len(values):
-            self.find("wrong-type-member", f"{self._path}{name} holds something that is not an object.")
+            self.find("wrong-type-member", f"{self._path}{name} contains an element that is not an object.")
         return objects
 
     def inside(self, name: str) -> Members:
@@ -137,10 +139,12 @@ class Members:
         except ValueError:
             mended = decode_loose_base64(text)
         if mended is None:
-            lost = f"{len(text)} characters of audio are lost"
+            lost = f"{len(text)} characters of audio were lost"
             self.find("bad-base64", f"{self._path}{name} is not base64; {lost}.")
             return b""
-        self.find("loose-base64", f"{self._path}{name} is not standard, padded base64; it was mended.")
+        self.find(
+            "loose-base64", f"{self._path}{name} is not standard, padded base64; it was decoded anyway."
+        )
         return mended
 
     def _member(self, name: str, kind: type[_Kind], due: str, *, required: bool = False) -> _Kind | None:
@@ -150,12 +154,12 @@ class Members:
         if value is not None:
             self._note_type(name, due)
         elif required:
-            self.find("missing-member", f"{self._path}{name} is missing; {due} is due.")
+            self.find("missing-member", f"{self._path}{name} is missing, expected {due}.")
         return None
 
     def _note_type(self, name: str, due: str) -> None:
         seen = _kind_of(self.body[name])
-        self.find("wrong-type-member", f"{self._path}{name} is {seen}; {due} is due.")
+        self.find("wrong-type-member", f"{self._path}{name} is {seen}, expected {due}.")
 
 
 class Message(Members):
@@ -173,9 +177,9 @@ class Message(Members):
         """What the message says it is."""
         kind = self.body.get("type")
         if kind is None:
-            raise ProtocolError("no-type", "a message without a type")
+            raise ProtocolError("no-type", "the message has no type")
         if not isinstance(kind, str):
-            raise ProtocolError("wrong-type", f"a message whose type is {_kind_of(kind)}, where text is due")
+            raise ProtocolError("wrong-type", f"the type of the message is {_kind_of(kind)}, expected text")
         return kind
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
@@ -186,7 +190,7 @@ class Message(Members):
         """Note a type that the protocol does not have; the summary of it."""
         self.known = False
         kind = cut(self.kind(), 60)
-        self.find("unknown-type", f"{kind} is no message of this protocol; it was ignored.")
+        self.find("unknown-type", f"{kind} is not a message of this protocol; it was ignored.")
         return f"unknown message type {kind}"
 
     def incoming(self, summary: str) -> Incoming:
@@ -273,9 +277,9 @@ def _decode(frame: str) -> Any:
         end = f"{len(frame):,} characters that end in {frame[-_EXCERPT_CHARS:]!r}"
         raise ProtocolError("not-json", f"not JSON: {error} ({end})") from error
     except UnicodeError as error:
-        raise ProtocolError("not-utf8", "text that is not valid Unicode") from error
+        raise ProtocolError("not-utf8", "the text is not valid Unicode") from error
     except RecursionError as error:
-        raise ProtocolError("too-deep", f"JSON nested deeper than {MAX_DEPTH} levels") from error
+        raise ProtocolError("too-deep", f"the JSON is nested deeper than {MAX_DEPTH} levels") from error
 
 
 def _replace_lone_surrogate(escape: re.Match[str]) -> str:

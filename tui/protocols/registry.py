@@ -5,7 +5,7 @@ Importing this module loads none of them, and of others nothing but the standard
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -61,9 +61,17 @@ def protocol_named(name_or_path: str) -> Protocol:
         return _checked(getattr(import_module(module), constant), location)
     if entry_point := _installed().get(name_or_path):
         return _from_package(entry_point)
-    raise ProtocolUnavailable(
-        f"There is no protocol {name_or_path!r}; known are {', '.join(names())}, "
-        "and a file of your own whose name ends in .py."
+    raise ProtocolUnavailable(unknown(name_or_path, names()))
+
+
+def unknown(name: str, known: Sequence[str]) -> str:
+    """Returns the sentence for a protocol that does not exist, with the name that was probably meant."""
+    from difflib import get_close_matches  # 5 ms
+
+    meant = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {meant[0]!r}?" if meant else ""
+    return (
+        f"Unknown protocol {name!r}.{hint} Choose from {', '.join(known)}, or give a file of your own (.py)."
     )
 
 
@@ -108,8 +116,10 @@ def _from_file(path: Path) -> Protocol:
     found = {id(value): value for value in vars(module).values() if isinstance(value, Protocol)}
     if len(found) != 1:
         named = ", ".join(sorted(str(protocol.name) for protocol in found.values()))
-        count = f"has {len(found)} Protocols in it ({named})" if found else "has no Protocol in it"
-        raise ProtocolUnavailable(f"{path} {count}; one is due, at the top level, as in NAME = Protocol(…).")
+        count = f"has {len(found)} Protocols ({named})" if found else "has no Protocol"
+        raise ProtocolUnavailable(
+            f"{path} {count}; it must have one at the top level, as in NAME = Protocol(…)."
+        )
     return _checked(found.popitem()[1], str(path))
 
 
@@ -123,7 +133,7 @@ def _checked(value: object, where: str) -> Protocol:
         raise ProtocolUnavailable(f"{where} is {type(value).__name__}, not a Protocol.")
     fault = next(_faults(value), "")
     if fault:
-        raise ProtocolUnavailable(f"{where} is no complete protocol: {fault}.")
+        raise ProtocolUnavailable(f"{where} is not a complete protocol: {fault}.")
     return value
 
 
@@ -140,17 +150,17 @@ def _faults(protocol: Protocol) -> Iterator[str]:
     for member in ("name", "title", "path"):
         value: object = getattr(protocol, member)
         if not (isinstance(value, str) and value):
-            yield f"its {member} is {value!r}, where text is due"
+            yield f"its {member} is {value!r}, expected text"
         elif member == "path" and not value.startswith("/"):
             yield f"its path {value!r} does not begin with /"
     formats: object = protocol.formats
     if not (
         isinstance(formats, Mapping) and all(isinstance(known, AudioFormat) for known in formats.values())
     ):
-        yield "its formats are no mapping from names to AudioFormat"
+        yield "its formats are not a mapping from names to AudioFormat"
     for member in ("caller", "agent", "headers", "url_notice"):
         if not callable(getattr(protocol, member)):
-            yield f"its {member} cannot be called"
+            yield f"its {member} is not callable"
     yield from _wrong_members(protocol)
     yield from _missing(protocol.caller, CallerEnd)
     if protocol.agent is not no_agent:

@@ -157,7 +157,8 @@ class AudioCodesAgent:
     def _on_initiate(self, message: Message) -> str:
         if self._in_session:
             message.find(
-                "repeated-session-initiate", "session.initiate came in mid-call; the call starts again."
+                "repeated-session-initiate",
+                "session.initiate was sent again during the call; the call restarts.",
             )
         self._begin_on_new_socket(message.ident("conversationId", required=True))
         offer = [media.lower() for media in message.texts("supportedMediaFormats", required=True)]
@@ -192,7 +193,7 @@ class AudioCodesAgent:
 
     def _on_user_stream_start(self, message: Message) -> str:
         if self._user_stream_open:
-            message.find("repeated-user-stream-start", "userStream.start came while the stream was open.")
+            message.find("repeated-user-stream-start", "userStream.start was sent while the stream was open.")
         self._check_in_session(message)
         self._user_stream_open = True
         message.event(Type.USER_STREAM_START, format=self.user_format)
@@ -201,7 +202,7 @@ class AudioCodesAgent:
 
     def _on_user_stream_chunk(self, message: Message) -> str:
         if not self._user_stream_open:
-            message.find("chunk-outside-stream", "userStream.chunk came while no user stream was open.")
+            message.find("chunk-outside-stream", "userStream.chunk was sent while no user stream was open.")
         media = self._user_media or DEFAULT_FORMAT
         audio = audio_of(message, media)
         if audio:
@@ -210,7 +211,7 @@ class AudioCodesAgent:
 
     def _on_user_stream_stop(self, message: Message) -> str:
         if not self._user_stream_open:
-            message.find("stop-outside-stream", "userStream.stop came while no user stream was open.")
+            message.find("stop-outside-stream", "userStream.stop was sent while no user stream was open.")
         self._user_stream_open = False
         message.event(Type.USER_STREAM_STOP)
         message.replies.append(outgoing({"type": "userStream.stopped"}, "user stream stopped"))
@@ -254,11 +255,11 @@ class AudioCodesAgent:
     def _check_conversation_id(self, message: Message) -> None:
         conversation_id = message.ident("conversationId", required=True)
         if conversation_id and self._conversation_id and conversation_id != self._conversation_id:
-            message.find("foreign-conversation-id", "The conversationId is not the one of this call.")
+            message.find("foreign-conversation-id", "The conversationId is not that of this call.")
 
     def _check_in_session(self, message: Message) -> None:
         if not self._user_media:
-            message.find("message-before-session", f"{message.kind()} came before session.initiate.")
+            message.find("message-before-session", f"{message.kind()} was sent before session.initiate.")
 
     def _begin_on_new_socket(self, conversation_id: str) -> None:
         self._conversation_id = conversation_id

@@ -201,11 +201,15 @@ class AudioCodesCaller:
 
     def _on_accepted(self, message: Message) -> str:
         if self._call not in (_Call.INITIATING, _Call.RESUMING):
-            message.find("unexpected-session-accepted", "session.accepted came without a request; ignored.")
+            message.find(
+                "unexpected-session-accepted", "session.accepted answers no request; it was ignored."
+            )
             return "accepted again"
         media = self._offer.accepted(message)
         if media not in FORMATS:
-            reason = f"The agent accepted the audio format {cut(media, 60)}, which is none of the protocol's."
+            reason = (
+                f"The agent accepted the audio format {cut(media, 60)}, which the protocol does not have."
+            )
             message.event(Type.SESSION_ERROR, reason=reason, code="unknown-format", fatal=True)
             return f"accepted {media}, an unknown format"
         self._offer.agreed = media
@@ -222,7 +226,7 @@ class AudioCodesCaller:
         reason = message.text("reason", required=True)
         if self._call is _Call.RESUMING:
             message.find(
-                "resume-refused", "The agent cannot resume a session; AudioCodes' SDK 0.13 cannot either."
+                "resume-refused", "The agent cannot resume a session (neither can AudioCodes' SDK 0.13)."
             )
         self._call = _Call.ENDED
         self._user_stream = UserStream()
@@ -232,7 +236,8 @@ class AudioCodesCaller:
     def _on_end(self, message: Message) -> str:
         reason = message.text("reason") or message.text("reasonCode")
         message.find(
-            "session-end-from-agent", "session.end is the caller's message; a hangup activity is due."
+            "session-end-from-agent",
+            "Only the caller sends session.end; the agent ends a call with a hangup activity.",
         )
         message.event(Type.HANG_UP, reason=reason, code=message.text("reasonCode"))
         return f"session end: {reason}"
@@ -298,7 +303,9 @@ class AudioCodesCaller:
         reply = self._replies.open
         stream_id = message.ident("streamId", required=True) or (reply.stream_id if reply else "")
         if not reply or stream_id != reply.stream_id:
-            message.find("stop-outside-stream", f"playStream.stop for {cut(stream_id)}, which is not open.")
+            message.find(
+                "stop-outside-stream", f"playStream.stop is for {cut(stream_id)}, which is not open."
+            )
             return f"{stream_id or 'no stream'} stopped, but was not open"
         self._close_reply(message)
         return f"{stream_id} complete"
@@ -328,7 +335,7 @@ class AudioCodesCaller:
                 return f"hangup: {reason}" if reason else "hangup"
             case "transfer" | "handover" as alias:
                 if alias == "handover":
-                    activity.find("deprecated-handover", "handover is the old name of transfer.")
+                    activity.find("deprecated-handover", "handover is deprecated; use transfer.")
                 target, reason = params.ident("transferTarget", required=True), params.text("handoverReason")
                 message.event(Type.TRANSFER, text=target, reason=reason, params=params.body)
                 return f"transfer to {target}"
@@ -389,7 +396,7 @@ class AudioCodesCaller:
         reply = self._replies.named(stream_id)
         if reply and reply.open:
             return reply
-        fault = f"Audio for {cut(stream_id)}, which is not open; it is played all the same."
+        fault = f"The audio is for {cut(stream_id)}, which is not open; it is played anyway."
         message.find("chunk-outside-stream", fault)
         if reply:
             return reply
@@ -402,21 +409,19 @@ class AudioCodesCaller:
 
     def _check_common_members(self, message: Message) -> None:
         if message.has("participantId"):
-            message.find("deprecated-participant-id", "participantId is the old name of participant.")
+            message.find("deprecated-participant-id", "participantId is deprecated; use participant.")
         if message.has("conversationId") and message.body["conversationId"] != self._messages.conversation_id:
-            message.find("foreign-conversation-id", "The conversationId is not the one of this call.")
+            message.find("foreign-conversation-id", "The conversationId is not that of this call.")
 
     def _check_play_start(self, message: Message, stream_id: str) -> None:
         latest = self._replies.latest
         if self._call is _Call.INITIATING:
-            message.find("play-before-accepted", "playStream.start came before session.accepted.")
+            message.find("play-before-accepted", "playStream.start was sent before session.accepted.")
         if latest and latest.open:
-            text = (
-                f"playStream.start came while {cut(latest.stream_id)} was open, which counts as stopped now."
-            )
+            text = f"playStream.start was sent while {cut(latest.stream_id)} was open, which ends here."
             message.find("overlapping-play-streams", text)
         elif latest and latest.stream_id == stream_id:
-            message.find("stream-id-reused", f"The streamId {cut(stream_id)} was used before in this call.")
+            message.find("stream-id-reused", f"The streamId {cut(stream_id)} was already used in this call.")
 
     # Messages to the agent.
 
@@ -458,5 +463,5 @@ def _checked_options(settings: CallerSettings) -> Mapping[str, str]:
     settings.check_options("AudioCodes", _OPTIONS)
     chosen = {**_OPTIONS, **settings.options}
     if chosen["play_finished"] not in ("on", "off"):
-        raise ValueError(f"The option play_finished is on or off, not {chosen['play_finished']!r}.")
+        raise ValueError(f"The option play_finished must be on or off, not {chosen['play_finished']!r}.")
     return chosen

@@ -35,7 +35,7 @@ class Offer:
         if not media and self.agreed:
             return self.agreed
         if not media:
-            text = f"session.accepted names no mediaFormat; {self.names[0]} is assumed."
+            text = f"session.accepted has no mediaFormat; {self.names[0]} is assumed."
             message.find("missing-member", text)
             return self.names[0]
         self._check_offered(message, media)
@@ -48,11 +48,11 @@ class Offer:
             self._check_offered(message, media)
             return media
         if media:
-            text = f"{cut(media, 60)} is no format of the protocol; {self.assumed} is assumed."
+            text = f"{cut(media, 60)} is not a format of the protocol; {self.assumed} is assumed."
             message.find("unknown-format", text)
         return self.assumed
 
     def _check_offered(self, message: Message, media: str) -> None:
         if media not in self.names:
-            text = f"{cut(media, 60)} was not offered; the offer was {', '.join(self.names)}."
+            text = f"{cut(media, 60)} was not offered; offered were {', '.join(self.names)}."
             message.find("format-not-offered", text)

@@ -36,7 +36,7 @@ def audio_of(message: Message, media: str) -> bytes:
     """The samples of a chunk, without a WAV header; also notes how long they sound."""
     audio, had_header = strip_wav_header(message.audio("audioChunk"))
     if had_header and media.startswith("raw/"):
-        message.find("wav-header-in-raw", f"A WAV header stands in audio called {media}; it was taken off.")
+        message.find("wav-header-in-raw", f"Audio in {media} begins with a WAV header; it was removed.")
     message.audio_ms = FORMATS[media].duration_ms(len(audio))
     return audio
 
@@ -44,7 +44,9 @@ def audio_of(message: Message, media: str) -> bytes:
 def best_alternative(message: Message) -> tuple[str, float | None]:
     """The first alternative; Deepgram's bridge writes its members into the message itself."""
     if message.has("text") and not message.has("alternatives"):
-        message.find("text-without-alternatives", "The text stands in the message; alternatives are due.")
+        message.find(
+            "text-without-alternatives", "The text is in the message itself, expected in alternatives."
+        )
         return message.text("text"), message.number("confidence")
     best = next(iter(message.objects("alternatives", required=True)), None)
     return (best.text("text", required=True), best.number("confidence")) if best else ("", None)
@@ -59,7 +61,9 @@ def each_activity(message: Message, read: Callable[[Message, Members], str]) -> 
     """Read the activities in order; their summaries in one line."""
     activities = message.objects("activities", required=True)
     if len(activities) > _MAX_ACTIVITIES:
-        text = f"{len(activities)} activities in one message; all but {_MAX_ACTIVITIES} were ignored."
+        text = (
+            f"One message has {len(activities)} activities; all but the first {_MAX_ACTIVITIES} were ignored."
+        )
         message.find("too-many-activities", text)
     return "; ".join(read(message, activity) for activity in activities[:_MAX_ACTIVITIES]) or "no activity"
 
@@ -77,7 +81,9 @@ def event_name(activity: Members, known: Sequence[str]) -> str:
         return name
     spelt = next((candidate for candidate in known if candidate.lower() == name.lower()), "")
     if spelt:
-        activity.find("activity-name-case", f"The activity {name} is spelt {spelt} in the documentation.")
+        activity.find("activity-name-case", f"The activity {name} is spelled {spelt} in the documentation.")
     else:
-        activity.find("unknown-activity", f"{cut(name, 60) or 'A nameless activity'} is not documented.")
+        activity.find(
+            "unknown-activity", f"The activity {cut(name, 60) or 'without a name'} is not documented."
+        )
     return spelt

@@ -37,7 +37,7 @@ def _url_notice(url: str) -> str:
     parts = urlsplit(url)
     if not (parts.hostname or "").endswith("elevenlabs.io") or parse_qs(parts.query).get("agent_id"):
         return ""
-    return "ElevenLabs asks for the agent in the URL: end it in ?agent_id=ID."
+    return "ElevenLabs needs the agent in the URL: add ?agent_id=ID."
 
 
 _LOG_RULES = LogRules(

@@ -92,12 +92,14 @@ class ElevenLabsAgent(AgentDefaults):
         message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler and not self._initiated and message.kind() != INITIATION:
-            message.find("message-before-initiation", f"{message.kind()} came before {INITIATION}.")
+            message.find("message-before-initiation", f"{message.kind()} was sent before {INITIATION}.")
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _on_initiation(self, message: Message) -> str:
         if self._initiated:
-            message.find("repeated-initiation", f"{INITIATION} came in mid-call; it was ignored.")
+            message.find(
+                "repeated-initiation", f"{INITIATION} was sent again during the call; it was ignored."
+            )
             return "initiate again"
         self._initiated = True
         formats = {"agent_output_audio_format": self._media, "user_input_audio_format": self._media}

@@ -112,7 +112,7 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def _on_metadata(self, message: Message) -> str:
         if self._user_format is not None:
-            message.find("repeated-metadata", f"{METADATA} came in mid-call; it was ignored.")
+            message.find("repeated-metadata", f"{METADATA} was sent again during the call; it was ignored.")
             return "accepted again"
         event = message.inside("conversation_initiation_metadata_event")
         conversation_id = event.text("conversation_id", required=True)
@@ -120,7 +120,7 @@ class ElevenLabsCaller(ImplyingCaller):
         for media in (heard, said):
             if media not in FORMATS:
                 text = (
-                    f"The agent uses the audio format {cut(media, 60)}; a PCM or mu-law one is to be chosen."
+                    f"The agent uses the audio format {cut(media, 60)}; choose PCM or mu-law in its settings."
                 )
                 message.event(Type.SESSION_ERROR, reason=text, code="unknown-format", fatal=True)
                 return text
@@ -133,7 +133,7 @@ class ElevenLabsCaller(ImplyingCaller):
         audio, event_id = event.audio("audio_base_64"), read_event_id(event)
         message.audio_ms = self._play_format.duration_ms(len(audio))
         if self._user_format is None:
-            message.find("audio-before-metadata", f"audio came before {METADATA}; it is played all the same.")
+            message.find("audio-before-metadata", f"audio was sent before {METADATA}; it is played anyway.")
         late = event_id is not None and event_id <= self._cut_off[0]
         if event_id is not None:
             self._last_audio_id = max(self._last_audio_id, event_id)
@@ -194,7 +194,7 @@ class ElevenLabsCaller(ImplyingCaller):
     def _on_error(self, message: Message) -> str:
         event = message.inside("error_event")
         code, told = event.body.get("code"), ("message", "reason", "debug_message", "error_type")
-        reason = next(filter(None, map(event.text, told)), "The agent tells an error, and no more.")
+        reason = next(filter(None, map(event.text, told)), "The agent reported an error without details.")
         # It is sent just before the close.
         known_code = str(code) if isinstance(code, str | int) else ""
         message.event(Type.AGENT_ERROR, reason=reason, code=cut(known_code, 60), fatal=True)
@@ -252,7 +252,7 @@ def _check_settings(settings: CallerSettings) -> None:
     settings.check_options("ElevenLabs", _OVERRIDES)
     if settings.formats:
         raise ValueError(
-            "An ElevenLabs agent chooses the audio formats, in its own settings: leave --format out."
+            "An ElevenLabs agent chooses the audio formats in its own settings; remove --format."
         )
 
 

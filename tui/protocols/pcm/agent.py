@@ -91,7 +91,7 @@ class PcmAgent(PcmEnd, AgentDefaults):
         rate, channels = rate_in(message, "sample_rate"), message.number("channels")
         encoding = message.text("encoding")
         if channels not in (None, 1) or encoding not in ("", "pcm_s16le"):
-            message.find("other-format", "16-bit little-endian mono PCM is due (pcm_s16le, 1 channel).")
+            message.find("other-format", "Expected 16-bit little-endian mono PCM (pcm_s16le, 1 channel).")
         if rate:
             self._user_format = AudioFormat(Encoding.PCM16, rate)
         message.events += self._begin_call(message.body)

@@ -106,7 +106,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
     def _on_ready(self, message: Message) -> str:
         user_rate = rate_in(message, "input_sample_rate", "sample_rate")
         if user_rate not in (None, self._user_format.rate):
-            text = f"The agent wants {user_rate} Hz; it is sent {self._user_format.rate} Hz (option rate)."
+            text = f"The agent wants {user_rate} Hz but gets {self._user_format.rate} Hz (option rate)."
             message.find("other-rate", text)
         play_rate = rate_in(message, "output_sample_rate")
         if play_rate:
@@ -179,12 +179,12 @@ def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:
     rate = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
         limits = f"a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
-        raise ValueError(f"The option {name} is {limits} (Hz), not {cut(text, 60)!r}.")
+        raise ValueError(f"The option {name} must be {limits} (Hz), not {cut(text, 60)!r}.")
     return rate
 
 
 def _switch(options: Mapping[str, str], name: str) -> bool:
     value = options.get(name, "off")
     if value not in ("on", "off"):
-        raise ValueError(f"The option {name} is on or off, not {cut(value, 60)!r}.")
+        raise ValueError(f"The option {name} must be on or off, not {cut(value, 60)!r}.")
     return value == "on"

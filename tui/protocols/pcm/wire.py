@@ -49,7 +49,7 @@ def read_text(frame: str) -> PcmMessage | Incoming:
     try:
         frame.encode()
     except UnicodeError as error:
-        raise ProtocolError("not-utf8", "text that is not valid Unicode") from error
+        raise ProtocolError("not-utf8", "the text is not valid Unicode") from error
     return Incoming(kind="text", summary=cut(text))
 
 
@@ -63,16 +63,16 @@ class Samples:
     """What binary frames of one direction hold, and what is wrong with it."""
 
     def __init__(self) -> None:
-        self._floats_told = False
+        self._floats_reported = False
 
     def read(self, frame: bytes, findings: list[Finding]) -> bytes:
         """The samples of one frame."""
         audio, had_header = strip_wav_header(frame)
         if had_header:
-            findings.append(Finding("wav-header", "The audio begins with a WAV header, which was taken off."))
-        if not self._floats_told and _looks_like_floats(audio):
-            self._floats_told = True
-            text = "The samples look like 32-bit floats, which sound as noise; 16-bit integers are due."
+            findings.append(Finding("wav-header", "The audio begins with a WAV header; it was removed."))
+        if not self._floats_reported and _looks_like_floats(audio):
+            self._floats_reported = True
+            text = "The samples look like 32-bit floats, which play as noise; send 16-bit integers."
             findings.append(Finding("float-samples", text))
         return audio
 
@@ -136,6 +136,6 @@ def rate_in(members: Members, *names: str) -> int | None:
     if rate is None:
         return None
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
-        members.find("strange-rate", f"{name} is {rate:g}; {LOWEST_RATE} to {HIGHEST_RATE} Hz is due.")
+        members.find("strange-rate", f"{name} is {rate:g}, expected {LOWEST_RATE} to {HIGHEST_RATE} Hz.")
         return None
     return int(rate)

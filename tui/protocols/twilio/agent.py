@@ -80,7 +80,7 @@ class TwilioAgent(AgentDefaults):
         handler = self._HANDLERS.get(message.kind())
         if handler is None:
             return message.incoming(message.unknown())
-        self._faults.tell_spellings(message)
+        self._faults.report_spellings(message)
         if message.kind() != "connected":
             self._sequence_number.check(message)
             self._check_stream_sid(message)
@@ -92,7 +92,7 @@ class TwilioAgent(AgentDefaults):
 
     def _on_start(self, message: Message) -> str:
         if self._format is not None:
-            message.find("repeated-start", "start came in mid-call; the stream begins again.")
+            message.find("repeated-start", "start was sent again during the call; the stream restarts.")
         start = message.inside("start")
         self._stream_sid = message.text("streamSid") or start.text("streamSid")
         _check_sids(message, start)
@@ -105,7 +105,9 @@ class TwilioAgent(AgentDefaults):
 
     def _on_media(self, message: Message) -> str:
         if self._format is None:
-            self._faults.tell(message, "media-before-start", "media came before start; mu-law is assumed.")
+            self._faults.report(
+                message, "media-before-start", "media was sent before start; mu-law is assumed."
+            )
         media = message.inside("media")
         self._chunk.check(media)
         media.ident("timestamp", required=True)
@@ -114,8 +116,8 @@ class TwilioAgent(AgentDefaults):
         message.audio_ms = coding.duration_ms(len(audio))
         track = media.text("track", required=True)
         if track not in ("inbound", ""):
-            text = f"The track is {cut(track, 60)}; in a bidirectional stream there is only inbound."
-            self._faults.tell(message, "wrong-track", text)
+            text = f"The track is {cut(track, 60)}; a bidirectional stream has only the track inbound."
+            self._faults.report(message, "wrong-track", text)
         if audio and track != "outbound":
             message.event(Type.USER_STREAM_CHUNK, format=coding, audio=audio)
         return f"user audio {message.audio_ms:.0f} ms"
@@ -124,7 +126,7 @@ class TwilioAgent(AgentDefaults):
         key = message.inside("dtmf")
         digit, track = key.ident("digit", required=True), key.text("track", required=True)
         if track not in ("inbound_track", ""):
-            self._faults.tell(message, "wrong-track", "The track of dtmf is always inbound_track.")
+            self._faults.report(message, "wrong-track", "The track of dtmf must be inbound_track.")
         if digit:
             message.event(Type.DTMF, text=digit)
         return f"dtmf {digit}"
@@ -136,7 +138,7 @@ class TwilioAgent(AgentDefaults):
             self._unheard.remove(name)
             message.event(Type.PLAY_FINISHED, stream_id=name)
         else:
-            message.find("unknown-mark", f"The mark {cut(name, 60)} was not set, or was reached before.")
+            message.find("unknown-mark", f"The mark {cut(name, 60)} was never set, or was already reached.")
         return f"mark reached: {name}"
 
     def _on_stop(self, message: Message) -> str:
@@ -149,7 +151,7 @@ class TwilioAgent(AgentDefaults):
     def _check_stream_sid(self, message: Message) -> None:
         stream_sid = message.text("streamSid", required=True)
         if self._stream_sid and stream_sid != self._stream_sid and message.kind() != "start":
-            self._faults.tell(message, "wrong-stream-sid", "The streamSid is not the one that start named.")
+            self._faults.report(message, "wrong-stream-sid", "The streamSid differs from the one in start.")
 
     def _message(self, event: str, summary: str, audio_ms: float = 0.0, **content: Any) -> Outgoing:
         return outgoing({"event": event, "streamSid": self._stream_sid, **content}, summary, audio_ms)
@@ -176,10 +178,12 @@ class _Counter:
         seen = members.ident(self._name, required=True)
         if not _SMALL_NUMBER.fullmatch(seen):
             if seen:
-                members.find("not-a-number", f"{self._name} is {cut(seen, 20)}; a number in text is due.")
+                members.find(
+                    "not-a-number", f"{self._name} is {cut(seen, 20)}, expected a number written as text."
+                )
             return
         if int(seen) != self._due:
-            members.find("number-out-of-order", f"{self._name} is {seen}; {self._due} is due.")
+            members.find("number-out-of-order", f"{self._name} is {seen}, expected {self._due}.")
         self._due = int(seen) + 1
 
 
@@ -198,7 +202,7 @@ def _media_format(described: Members) -> AudioFormat:
     name, rate = described.text("encoding", required=True), described.number("sampleRate")
     encoding = _ENCODINGS.get(name.lower())
     if name != MULAW or rate != MULAW_8K.rate or described.number("channels") != 1:
-        text = f"mediaFormat is {cut(encode(described.body))}; {MULAW}, 8000 Hz, 1 channel are due."
+        text = f"mediaFormat is {cut(encode(described.body))}, expected {MULAW}, 8000 Hz, 1 channel."
         described.find("other-media-format", text)
     if encoding is None or rate is None or not (4_000 <= rate <= 192_000):
         return MULAW_8K
@@ -209,7 +213,7 @@ def _check_sids(message: Message, start: Members) -> None:
     sids = {name: start.text(name, required=True) for name in ("streamSid", "accountSid", "callSid")}
     for name, sid in sids.items():
         if sid and not SID.fullmatch(sid):
-            text = f"{name} is {cut(sid, 60)}; two capitals and 32 lower-case hex digits are due."
+            text = f"{name} is {cut(sid, 60)}, expected two capital letters and 32 lower-case hex digits."
             start.find("bad-sid", text)
     if sids["streamSid"] and message.has("streamSid") and message.body["streamSid"] != sids["streamSid"]:
-        start.find("wrong-stream-sid", "start names two different streamSids.")
+        start.find("wrong-stream-sid", "start contains two different streamSids.")

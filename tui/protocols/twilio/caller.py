@@ -120,7 +120,7 @@ class TwilioCaller(ImplyingCaller):
         if handler is None:
             summary = message.unknown()
         else:
-            self._faults.tell_of_members(message)
+            self._faults.check_members(message)
             summary = handler(self, message)
         self._faults.warn(message)
         return message.incoming(summary)
@@ -129,11 +129,11 @@ class TwilioCaller(ImplyingCaller):
         audio, had_header = strip_wav_header(message.inside("media").audio("payload"))
         message.audio_ms = MULAW_8K.duration_ms(len(audio))
         if had_header or audio.startswith(b".snd"):
-            text = "media.payload begins with a file header, which Twilio plays as noise; raw mu-law is due."
+            text = "media.payload begins with a file header, which Twilio plays as noise; send raw mu-law."
             message.find("header-in-payload", text)
         if audio.endswith(_LOUD_PADDING):
-            text = "The audio ends in 0x00 or 0x80, which is as loud as mu-law can be; its silence is 0xFF."
-            self._faults.tell(message, "loud-silence", text)
+            text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
+            self._faults.report(message, "loud-silence", text)
         if audio:
             self._check_marks_are_sent(message)
             message.events += self._replies.audio(audio, MULAW_8K)
@@ -146,7 +146,7 @@ class TwilioCaller(ImplyingCaller):
         if not name and mark.body.get("name") != "":
             return "mark without a name"
         if len(name) > _MAX_MARK_CHARS or len(self._marks) >= _MAX_MARKS:
-            limits = f"{_MAX_MARK_CHARS} characters and {_MAX_MARKS} that wait"
+            limits = f"{_MAX_MARK_CHARS} characters or {_MAX_MARKS} waiting marks"
             message.find("too-many-marks", f"A mark beyond {limits} is not answered.")
             return f"mark not answered: {name}"
         self._marks.append(name)
@@ -161,13 +161,15 @@ class TwilioCaller(ImplyingCaller):
         """What only Twilio sends."""
         kind = message.kind()
         hint = "; a server hangs up by closing the socket" if kind == "stop" else ""
-        message.find("twilios-own-message", f"{kind} is Twilio's to send; it was ignored{hint}.")
+        message.find("twilios-own-message", f"Only Twilio sends {kind}; it was ignored{hint}.")
         return f"{kind}, ignored"
 
     def _check_marks_are_sent(self, message: Message) -> None:
         if not (self._any_mark or self._replies.open) and self._replies.begun:
-            text = "A second reply begins, and no mark was sent: only marks tell a server what was heard."
-            self._faults.tell(message, "no-marks", text)
+            text = (
+                "A second reply started and no mark was sent; only marks report to a server what was played."
+            )
+            self._faults.report(message, "no-marks", text)
 
     # Messages to the server.
 
@@ -208,11 +210,13 @@ def _check_settings(settings: CallerSettings) -> None:
     settings.check_options("Twilio", _SID_OPTIONS)
     for name, value in settings.options.items():
         if not (SID.fullmatch(value) and value.startswith(_SID_OPTIONS[name])):
-            raise ValueError(f"The option {name} is {_SID_OPTIONS[name]} and 32 lower-case hex digits.")
+            raise ValueError(
+                f"The option {name} must be {_SID_OPTIONS[name]} followed by 32 lower-case hex digits."
+            )
     check_formats("Twilio", settings.formats, FORMATS)
     for name, value in settings.params.items():
         if len(name) + len(value) > _MAX_PARAMETER_CHARS:
-            limit = f"name and value together have at most {_MAX_PARAMETER_CHARS} characters"
+            limit = f"name and value together may have at most {_MAX_PARAMETER_CHARS} characters"
             raise ValueError(f"The parameter {cut(name, 60)!r} is too long for Twilio: {limit}.")
 
 

@@ -9,7 +9,7 @@ from tui.protocols.base import Finding, ProtocolError
 from tui.protocols.json_frames import Members, Message, cut
 from tui.protocols.twilio.wire import TwilioMessage
 
-_MAX_FAULTS_TOLD = 200
+_MAX_FAULTS_REPORTED = 200
 _SERVER_MEMBERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "media": {"media": ("payload",)},
     "mark": {"mark": ("name",)},
@@ -28,8 +28,8 @@ _VIOLATIONS = frozenset(
     }
 )
 _WARNINGS = {
-    "31950": "Twilio's warning 31950: a message cannot be decoded; only JSON text frames are due.",
-    "31951": "Twilio's warning 31951: messages stray from the protocol; the findings say how.",
+    "31950": "Twilio warning 31950: a message cannot be decoded; only JSON text frames are allowed.",
+    "31951": "Twilio warning 31951: messages violate the protocol; see the other findings.",
 }
 
 
@@ -37,24 +37,26 @@ class Faults:
     """Faults that the far side repeats in every message: each is told once a stream."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
-    def tell(self, message: Members, rule: str, text: str) -> None:
+    def report(self, message: Members, rule: str, text: str) -> None:
         """Note a fault, unless it is known."""
         if self.is_new(text):
             message.find(rule, text)
 
     def is_new(self, fault: str) -> bool:
         """Whether it was not told before; it counts as told from now on."""
-        if fault in self._told or len(self._told) >= _MAX_FAULTS_TOLD:
+        if fault in self._reported or len(self._reported) >= _MAX_FAULTS_REPORTED:
             return False
-        self._told.add(fault)
+        self._reported.add(fault)
         return True
 
-    def tell_spellings(self, message: TwilioMessage) -> None:
+    def report_spellings(self, message: TwilioMessage) -> None:
         """Note names that Twilio spells otherwise."""
         for name, due in message.respelt.items():
-            self.tell(message, "foreign-spelling", f"{name} is how others spell {due}.")
+            self.report(
+                message, "foreign-spelling", f"{name} is another vendor's spelling; Twilio's is {due}."
+            )
 
 
 class ServerFaults(Faults):
@@ -64,24 +66,24 @@ class ServerFaults(Faults):
         super().__init__()
         self._stream_sid = stream_sid
 
-    def tell_of_members(self, message: TwilioMessage) -> None:
+    def check_members(self, message: TwilioMessage) -> None:
         """Note what a known message has too much of, or spells otherwise, and what stream it is for."""
         kind = message.kind()
-        self.tell_spellings(message)
-        self._tell_of_stream_sid(message)
+        self.report_spellings(message)
+        self._check_stream_sid(message)
         due = _SERVER_MEMBERS.get(kind)
         if due is None:
             return
-        self._tell_of_extra(message, message.body, {"event", "streamSid", *due}, kind)
+        self._report_extra(message, message.body, {"event", "streamSid", *due}, kind)
         for name, members in due.items():
             inside = message.body.get(name)
             if isinstance(inside, dict):
-                self._tell_of_extra(message, inside, members, f"{kind}.{name}")
+                self._report_extra(message, inside, members, f"{kind}.{name}")
 
     def warn(self, message: Message) -> None:
         """Warn as Twilio does of what was found in a message, which it does not do of everything."""
         if any(finding.rule in _VIOLATIONS for finding in message.findings):
-            self.tell(message, "31951", _WARNINGS["31951"])
+            self.report(message, "31951", _WARNINGS["31951"])
 
     def warned(self, error: ProtocolError) -> ProtocolError:
         """A message that cannot be understood, with Twilio's warning."""
@@ -89,19 +91,19 @@ class ServerFaults(Faults):
         findings = (Finding(code, _WARNINGS[code]),) if self.is_new(_WARNINGS[code]) else ()
         return ProtocolError(error.code, str(error), findings)
 
-    def _tell_of_stream_sid(self, message: Message) -> None:
+    def _check_stream_sid(self, message: Message) -> None:
         kind, stream_sid = message.kind(), message.body.get("streamSid")
         if stream_sid is None:
-            text = f"{kind} has no streamSid; the one that start names is due."
-            self.tell(message, "missing-stream-sid", text)
+            text = f"{kind} has no streamSid; it must be the one in start."
+            self.report(message, "missing-stream-sid", text)
         elif stream_sid != self._stream_sid:
-            text = f"The streamSid of {kind} is not the one that start names."
-            self.tell(message, "wrong-stream-sid", text)
+            text = f"The streamSid of {kind} differs from the one in start."
+            self.report(message, "wrong-stream-sid", text)
 
-    def _tell_of_extra(
+    def _report_extra(
         self, message: Message, body: Mapping[str, Any], due: set[str] | tuple[str, ...], where: str
     ) -> None:
         for name in body:
             if name not in due:
-                text = f"{cut(name, 60)} is no member of {where}, as servers send it."
-                self.tell(message, "extra-member", text)
+                text = f"{cut(name, 60)} is not a member of {where} in messages from a server."
+                self.report(message, "extra-member", text)

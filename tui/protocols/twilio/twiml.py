@@ -31,10 +31,10 @@ TIMEOUT_S = 15.0
 
 _NOT_OF_A_URL = re.compile("[^!-~]")
 _HINTS = {
-    HTTPStatus.UNAUTHORIZED: "it asks for a user and a password, which go into the URL: https://USER:PASSWORD@…",
-    HTTPStatus.FORBIDDEN: "where it checks Twilio's signature, the account's auth token is due as the token",
-    HTTPStatus.NOT_FOUND: "is the path right?",
-    HTTPStatus.METHOD_NOT_ALLOWED: "it has to take POST, as Twilio sends it",
+    HTTPStatus.UNAUTHORIZED: "it requires a user and a password; put them in the URL: https://USER:PASSWORD@…",
+    HTTPStatus.FORBIDDEN: "if it checks Twilio's signature, set the account's auth token as the token",
+    HTTPStatus.NOT_FOUND: "check the path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "it must accept POST, which Twilio sends",
 }
 
 
@@ -60,7 +60,7 @@ def parse_twiml(document: str | bytes) -> TwimlStream:
     """The first bidirectional stream of a document. Raises `TwimlError`."""
     root = _read(document)
     if root.tag != "Response":
-        raise TwimlError(f"This is no TwiML: it begins with {_shown(root)}, where <Response> is due.")
+        raise TwimlError(f"This is not TwiML: it begins with {_shown(root)}, expected <Response>.")
     skipped: list[ElementTree.Element] = []
     for verb in root:
         stream = verb.find("Stream") if verb.tag == "Connect" else None
@@ -76,7 +76,7 @@ class _Builder(ElementTree.TreeBuilder):
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
         """Called at the beginning of one, before anything in it is read."""
-        raise TwimlError("The TwiML has a DOCTYPE, which Twilio's never has; it was not read.")
+        raise TwimlError("The TwiML has a DOCTYPE, which TwiML never has; it was rejected.")
 
 
 def _read(document: str | bytes) -> ElementTree.Element:
@@ -99,41 +99,39 @@ def _read(document: str | bytes) -> ElementTree.Element:
 
 def _why_no_stream(root: ElementTree.Element) -> str:
     if not len(root):
-        return "The TwiML has no verbs in it: Twilio would hang up."
+        return "The TwiML has no verbs; Twilio would hang up."
     if root.find("Start/Stream") is not None:
         return (
-            "The TwiML has its <Stream> in <Start>, which lets an agent listen but not answer; "
-            "<Connect><Stream> is due."
+            "The TwiML has its <Stream> in <Start>, where an agent can listen but not answer; "
+            "use <Connect><Stream>."
         )
     connect = root.find("Connect")
     if connect is not None:
         inside = ", ".join(map(_shown, connect)) or "nothing"
-        return f"The TwiML has {inside} in <Connect>; only <Stream> can be spoken to."
+        return f"The TwiML has {inside} in <Connect>; only <Stream> is supported."
     redirect = root.find("Redirect")
     if redirect is not None:
-        return "The TwiML sends Twilio to another document, with <Redirect>; name the address of that one."
+        return "The TwiML redirects to another document (<Redirect>); use the address of that document."
     return f"The TwiML has no <Connect><Stream>, only {', '.join(map(_shown, root[:5]))}."
 
 
 def _url_of(stream: ElementTree.Element) -> str:
     url = stream.get("url", "").strip()
     if not url:
-        raise TwimlError("The <Stream> of the TwiML has no url.")
+        raise TwimlError("The <Stream> in the TwiML has no url.")
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise TwimlError(f"The url of the <Stream> is no URL: {error}.") from error
+        raise TwimlError(f"The url of the <Stream> is not a valid URL: {error}.") from error
     if parts.scheme in ("http", "https"):
-        raise TwimlError(
-            f"The url of the <Stream>, {_without_secrets(url)}, is a web address; wss:// is due."
-        )
+        raise TwimlError(f"The url of the <Stream>, {_without_secrets(url)}, must begin with wss://.")
     if not parts.scheme or (parts.scheme in ("ws", "wss") and not parts.hostname):
         raise TwimlError(
-            f"The url of the <Stream>, {_without_secrets(url)}, names no host: it has to be absolute."
+            f"The url of the <Stream>, {_without_secrets(url)}, has no host; it must be absolute."
         )
     if parts.scheme not in ("ws", "wss"):
-        raise TwimlError(f"The url of the <Stream> begins with {cut(parts.scheme, 20)}:; wss:// is due.")
+        raise TwimlError(f"The url of the <Stream> begins with {cut(parts.scheme, 20)}:, expected wss://.")
     return url
 
 
@@ -146,13 +144,13 @@ def _parameters(stream: ElementTree.Element) -> Iterator[tuple[str, str]]:
 def _notes(stream: ElementTree.Element, skipped: list[ElementTree.Element]) -> Iterator[str]:
     if skipped:
         verbs = ", ".join(map(_shown, skipped[:5]))
-        yield f"What comes before <Connect> in the TwiML is left out: {verbs}."
+        yield f"Verbs before <Connect> in the TwiML were skipped: {verbs}."
     if urlsplit(stream.get("url", "").strip()).scheme == "ws":
-        yield "The url of the <Stream> begins with ws://; Twilio itself dials wss:// alone."
+        yield "The url of the <Stream> begins with ws://; Twilio itself only dials wss://."
     if stream.get("track", "inbound_track") != "inbound_track":
-        yield "The track of a <Stream> in <Connect> can only be inbound_track (error 31941)."
+        yield "The track of a <Stream> in <Connect> must be inbound_track (error 31941)."
     if any(not parameter.get("name") for parameter in stream.iterfind("Parameter")):
-        yield "A <Parameter> has no name; it was left out."
+        yield "A <Parameter> without a name was ignored."
 
 
 def _shown(element: ElementTree.Element) -> str:
@@ -209,9 +207,9 @@ def fetch_twiml(
     except TimeoutError as error:
         raise TwimlError(f"{where} did not answer within {timeout_s:g} s.") from error
     except UnicodeError as error:
-        raise TwimlError(f"{where} cannot be reached: its host is no name.") from error
+        raise TwimlError(f"{where} cannot be reached: its host name is not valid.") from error
     except (OSError, http.client.HTTPException) as error:
-        raise TwimlError(f"{where} did not answer in HTTP: {_reason(error)}.") from error
+        raise TwimlError(f"{where} did not send an HTTP response: {_reason(error)}.") from error
 
 
 def _request(url: str, token: str, fields: Mapping[str, str]) -> urllib.request.Request:
@@ -236,11 +234,13 @@ def _web_address(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise TwimlError(f"The address of the webhook is no URL: {error}.") from error
+        raise TwimlError(f"The address of the webhook is not a valid URL: {error}.") from error
     if _NOT_OF_A_URL.search(url):
-        raise TwimlError("The address of the webhook has a space in it, or letters that a URL spells as %XX.")
+        raise TwimlError(
+            "The address of the webhook contains a space or a character that must be written as %XX."
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise TwimlError("The address of a webhook begins with http:// or https:// and names a host.")
+        raise TwimlError("The address of a webhook must begin with http:// or https:// and contain a host.")
     return parts
 
 
@@ -272,9 +272,9 @@ def _refusal(where: str, error: urllib.error.HTTPError) -> str:
     )
     if 300 <= error.code < 400:
         target = _without_secrets(error.headers.get("Location", ""))
-        return f"{where} answered {status}, to {target or 'nowhere'}; name the address that answers itself."
+        return f"{where} answered {status}, to {target or 'nowhere'}; use the final address."
     hint = _HINTS.get(HTTPStatus(error.code)) if error.code in set(HTTPStatus) else None
-    return f"{where} answered {status}, where TwiML is due{': ' + hint if hint else ''}."
+    return f"{where} answered {status} instead of TwiML{': ' + hint if hint else ''}."
 
 
 def _reason(error: object) -> str:

@@ -33,12 +33,12 @@ class TwilioMessage(Message):
             case str() as event:
                 return event
             case None if "type" in self.body:
-                hint = "it has a type, as in OpenAI's, AudioCodes' or Twilio's ConversationRelay messages"
-                raise ProtocolError("no-event", f"a message without an event ({hint})")
+                hint = "it has a type, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
+                raise ProtocolError("no-event", f"the message has no event ({hint})")
             case None:
-                raise ProtocolError("no-event", "a message without an event")
+                raise ProtocolError("no-event", "the message has no event")
             case _:
-                raise ProtocolError("wrong-event", "a message whose event is not text")
+                raise ProtocolError("wrong-event", "the event of the message is not text")
 
     def _respell(self, body: Mapping[str, Any]) -> dict[str, Any]:
         spelt: dict[str, Any] = {}
