@@ -1,4 +1,4 @@
-"""A call without a screen and without PortAudio, in one process: for scripts and CI."""
+"""Holds a call without a screen and without PortAudio, in one process: for scripts and CI."""
 
 from __future__ import annotations
 
@@ -26,28 +26,26 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
 GREETING_TIMEOUT_S = 3.0
-"""How long an agent that does not greet is waited for before the first line."""
+"""The longest wait for a greeting before the first line is spoken."""
 QUIET_S = 0.4
-"""The agent has finished when nothing of it was heard for so long."""
-
-
+"""The agent has finished once it was silent for this long."""
 _UNHEARABLE = ("odd-byte", "queue-full")
-"""Errors about agent audio that cannot be played as it was sent."""
+"""Codes of errors about agent audio that could not be played as it was sent."""
 
 
 class Script(msgspec.Struct, frozen=True):
-    """What to say in a call, and what to expect."""
+    """The lines to speak in a call, and what to expect of the agent."""
 
     say: Sequence[Path]
     timeout_s: float = 10.0
-    """For each answer, from the end of what was said."""
+    """The longest wait for each answer, from the end of the line."""
     max_response_ms: float | None = None
     strict: bool = False
-    """Whether an error or a finding, however small, is one too many."""
+    """Whether any error or finding fails the call."""
 
 
 class _Watch:
-    """What the script has to know of the stream of events."""
+    """Follows the stream of events for what the script waits for. On the session's loop."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
@@ -57,12 +55,12 @@ class _Watch:
         self.replies_heard = 0
         self.errors: list[e.ErrorRaised] = []
         self.reasons: list[str] = []
-        """What may explain that an answer is missing."""
+        """Sentences that may explain why an answer is missing."""
         self.last_audio_s = 0.0
-        """When what has come of the agent's audio will have been heard: minutes of it may come at once."""
+        """When all agent audio received so far will have been played: minutes of it may come at once."""
         self.ended = False
         self.unfinished = 0
-        """Replies that the agent began and never ended."""
+        """How many replies the agent began and never ended."""
 
     def take(self, event: e.SessionEvent) -> None:
         match event:
@@ -84,15 +82,15 @@ class _Watch:
                 self.last_audio_s = asyncio.get_running_loop().time()
             case e.ErrorRaised():
                 self.errors.append(event)
-                self.reasons.append(f"an error was told: {one_line(event.message)}")
+                self.reasons.append(f"an error was reported: {one_line(event.message)}")
             case e.ConditionChanged(active=True, condition=e.Condition.STREAM_NOT_OPENED):
-                self.reasons.append(f"it was told: {one_line(event.text)}")
+                self.reasons.append(one_line(event.text))
             case _:
                 return
         self.changed.set()
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition on what was seen; False when it took too long or the call ended first."""
+        """Wait for a condition on what was seen. Returns False if it took too long or the call ended first."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not condition():
@@ -103,7 +101,7 @@ class _Watch:
         return condition()
 
     async def until_quiet(self, timeout_s: float) -> None:
-        """Wait until the agent has said all of what it is saying, or there was nothing of it for so long."""
+        """Wait until the agent has finished speaking, or has sent nothing of a begun reply for that long."""
         while not self.over:
             while not await self.until(lambda: not self.playing, QUIET_S) and not self.over:
                 if asyncio.get_running_loop().time() - self.last_audio_s > timeout_s:
@@ -113,7 +111,7 @@ class _Watch:
                 return
 
     def end(self) -> None:
-        """The session has returned, however."""
+        """Record that the session has returned, for whatever reason."""
         self.ended = True
         self.changed.set()
 
@@ -229,11 +227,13 @@ def _judge(
         explain(one_line(broken[0].message))
         return ExitCode.PROTOCOL_ERROR
     if watch.unfinished:
-        of_them = "a reply that it" if watch.unfinished == 1 else f"{watch.unfinished} replies that it"
-        explain(f"The agent began {of_them} never said to be complete.")
+        replies, it = ("a reply", "it") if watch.unfinished == 1 else (f"{watch.unfinished} replies", "them")
+        explain(f"The agent began {replies} and never ended {it}.")
         return ExitCode.PROTOCOL_ERROR
     if script.strict and (metrics.errors or metrics.findings):
-        explain(f"{metrics.errors} errors and {metrics.findings} findings were told; --strict allows none.")
+        explain(
+            f"{metrics.errors} errors and {metrics.findings} findings were reported; --strict allows none."
+        )
         return ExitCode.PROTOCOL_ERROR
     return _judge_latency(metrics, script, explain)
 
@@ -244,7 +244,7 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
         return ExitCode.FINE
     latencies_ms = metrics.response_latencies_ms
     if not latencies_ms:
-        explain("No response latency could be measured, so the limit is not shown to hold.")
+        explain("No response time could be measured, so the limit could not be checked.")
         return ExitCode.LIMIT_EXCEEDED
     worst_ms = max(latencies_ms)
     if worst_ms > limit_ms:
@@ -262,7 +262,7 @@ class Printer:
         self._began_ns: int | None = None
 
     def show(self, event: e.SessionEvent) -> None:
-        """Print an event; for people, chunks of audio and what restates a message are left out."""
+        """Print an event. For people, audio chunks and events that repeat a message are left out."""
         if self._as_json:
             self._echo(json_of(event).decode())
             return
@@ -281,14 +281,14 @@ class Printer:
             self._echo(metrics_line(metrics))
 
     def refused(self, message: str, code: ExitCode) -> None:
-        """Print, for machines, why there is no call; nothing was printed before."""
+        """Print, as JSON only, why there is no call; nothing was printed before."""
         if self._as_json:
             error = {"event": "error", "source": "call", "code": code.name.lower(), "message": message}
             self._echo(json_of({**error, "fatal": True, "exit_code": code}).decode())
 
 
 def event_line(event: e.SessionEvent, began_ns: int) -> str:
-    """An event as a printed line."""
+    """Returns the line printed for an event: seconds since `began_ns`, direction, kind and summary."""
     described = describe(event)
     mark = "" if described.level is Severity.PLAIN else f"{described.level} "
     seconds = (event.at_ns - began_ns) / 1e9
@@ -297,15 +297,15 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 
 
 def metrics_line(metrics: SessionMetrics) -> str:
-    """The figures of a call in one line; what was not measured is "–"."""
+    """Returns the figures of a call in one line; a figure that was not measured is "–"."""
     latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
     losses = ", ".join(e.Loss(name).told(count) for name, count in metrics.losses.items() if count)
     stalls = "".join(f"{path} stalled {stalls}; " for path, stalls in metrics.stalls.items())
-    told_as_stalls = (e.Condition.STALLED, e.Condition.VANISHED)
-    told = [f"{name} {count}" for name, count in metrics.conditions.items() if name not in told_as_stalls]
-    conditions = f"{', '.join(told)}; " if told else ""
+    shown_as_stalls = (e.Condition.STALLED, e.Condition.VANISHED)
+    others = [f"{name} {count}" for name, count in metrics.conditions.items() if name not in shown_as_stalls]
+    conditions = f"{', '.join(others)}; " if others else ""
     return (
-        f"response latency {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
-        f"received {metrics.audio_received_ms / 1000:.1f} s, heard {metrics.audio_heard_ms / 1000:.1f} s; "
+        f"response time {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
+        f"received {metrics.audio_received_ms / 1000:.1f} s, played {metrics.audio_heard_ms / 1000:.1f} s; "
         f"losses {losses or 'none'}; {stalls}{conditions}errors {metrics.errors}, findings {metrics.findings}"
     )

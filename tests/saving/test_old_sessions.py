@@ -102,7 +102,7 @@ def test_the_commands_read_them(parent: Path) -> None:
     assert "0:00:04  ended      687 ms" in listed.stdout
     measured = CliRunner().invoke(cli, ["metrics", str(parent / AUDIOCODES)])
     assert measured.exit_code == 0
-    assert measured.stdout.startswith("response latency 907 ms, 669 ms; sent 10.0 s, received 8.1 s")
+    assert measured.stdout.startswith("response time 907 ms, 669 ms; sent 10.0 s, received 8.1 s")
 
 
 def test_events_are_exported_with_their_messages(audiocodes: SavedSession, tmp_path: Path) -> None:
