@@ -363,7 +363,7 @@ def test_the_figures_of_a_call_include_audio_problems() -> None:
     ("latencies_ms", "words"), [([446.4, 512.0], "446 ms, 512 ms"), ([446.0], "446 ms"), ([], "–")]
 )
 def test_the_figures_of_a_call_in_one_line(latencies_ms: list[float], words: str) -> None:
-    turns = [Turn(number=number, response_latency_ms=ms) for number, ms in enumerate(latencies_ms)]
+    turns = [Turn(number=number, response_latency_ms=ms) for number, ms in enumerate(latencies_ms, 1)]
     metrics = SessionMetrics(
         turns=turns,
         audio_sent_ms=6_800,

@@ -11,7 +11,7 @@ from tests.saving.events import a_session, write_now
 from tests.ui.fakes import FakeEngine
 from tui.bridge import Bridge
 from tui.engine.saved_engine import SavedEngine
-from tui.engine.wire import FindPeaks, HangUp, MessagesFile, Peaks, PlayAudio, PlayingAudio
+from tui.engine.wire import EventItem, FindPeaks, HangUp, MessagesFile, Peaks, PlayAudio, PlayingAudio
 from tui.models import events as e
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.stereo import StereoFile
@@ -115,3 +115,26 @@ def test_a_session_without_events_still_says_what_is_wrong(folder: Path) -> None
         assert bridge.state.notice.of_opening
         assert engine.playhead.last_ns - engine.playhead.first_ns == 1_000_000_000
         bridge.close()
+
+
+def test_a_session_begins_again_when_the_playhead_goes_back_and_only_then(saved: SavedSession) -> None:
+    now_ns = 0
+    engine = SavedEngine(saved, speed=1, clock_ns=lambda: now_ns)
+    begun: list[int] = []
+
+    def tick() -> None:
+        items = [item.event for item in engine.drain() if isinstance(item, EventItem)]
+        begun.append(sum(isinstance(event, e.SessionStarted) for event in items))
+
+    tick()
+    for _ in range(5):
+        now_ns += 50_000_000
+        engine.playhead.advance()
+        tick()
+    assert begun == [1, 0, 0, 0, 0, 0]
+    engine.playhead.seek(engine.playhead.last_ns)
+    tick()
+    engine.playhead.seek(engine.playhead.first_ns)
+    tick()
+    tick()
+    assert begun[6:] == [0, 1, 0]
