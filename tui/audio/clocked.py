@@ -43,7 +43,9 @@ class ClockedBlocks:
                 due_ns += skipped_blocks * self.block_ns
                 self._on_skipped(skipped_blocks)
                 due_blocks = self._max_catch_up_blocks
+            # Due times advance by whole blocks, not from now, so late wake-ups do not add up to drift.
             for _ in range(due_blocks):
                 self._function(due_ns)
                 due_ns += self.block_ns
+            # Even for 0 s: a clock that catches up must let the loop's other tasks run.
             await self._sleep_s(max(due_ns - self._clock_ns(), 0) / 1e9)

@@ -52,6 +52,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
         raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
     if audio_format.encoding is Encoding.PCM16:
         return pcm
+    # Imported late: it builds its tables with numpy, which the screen's process must not load.
     from tui.audio import g711
 
     return g711.encode_mulaw(pcm) if audio_format.encoding is Encoding.MULAW else g711.encode_alaw(pcm)

@@ -23,6 +23,7 @@ def is_zero(pcm: bytes) -> bool:
 
 def to_float(pcm: bytes) -> NDArray[np.float32]:
     """Returns samples in -1..1, shape (n,). Exact: `from_float` restores the same bytes."""
+    # Exact, as 16 bits fit the 24-bit mantissa and the scale is a power of two.
     return samples_of(pcm).astype(np.float32) / np.float32(FULL_SCALE)
 
 

@@ -33,6 +33,7 @@ def outline_of(file: WavFile) -> Iterator[Outline]:
     """
     bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
     bins = -(-file.frames // bin_frames)
+    # Whole bins per read, so that no bin is split between two.
     stretch_bins = _STRETCH_S * 1000 // BIN_MS
     for first_bin in range(0, bins, stretch_bins):
         values = file.read(first_bin * bin_frames, stretch_bins * bin_frames)

@@ -21,7 +21,9 @@ from tui.audio.levels import measure
 from tui.audio.pcm import frames_to_ns, with_gain
 from tui.audio.reply import Clock, IncomingAudio, Reply
 
+# An agent that sends slower than real time may not reach the target depth; its reply must start all the same.
 _START_GRACE_NS = 50_000_000
+# Late chunks of a flushed reply are a round trip behind, in which no agent begins this many others.
 _REMEMBERED_REPLIES = 256
 CLIPPED_DBFS = -32.0
 """A first or last millisecond with a higher RMS was cut off. None of the built-in prompts reaches -35; of prompts cut
@@ -143,6 +145,9 @@ class PlaybackQueue:
 
     def __init__(self, rate: int, *, max_seconds: float = 600) -> None:
         self.arrivals = Arrivals()
+        # A limit in samples, and a high one: agents send minutes of audio in seconds, and a queue that drops when it
+        # is full loses words. Back-pressure is no way out, because the message that interrupts a reply comes after
+        # its audio on the same socket: the reader must never wait for playback.
         self._max_frames = int(rate * max_seconds)
         # PortAudio's thread waits for this lock, so it is held for a few microseconds at a time: decoding,
         # resampling, and the copying and scaling of a block all happen outside it.
@@ -154,6 +159,7 @@ class PlaybackQueue:
         self._last_handed: Reply | None = None
         """The reply whose samples the device took last, even if it was drained or forgotten since."""
         self._clock = Clock(rate)
+        # Collected until the loop asks, as the pulling thread must run nothing but the queue's own code.
         self._happenings: deque[Happening] = deque()
         self._stats = PlaybackStats()
         self._gain = _Gain()
@@ -251,6 +257,7 @@ class PlaybackQueue:
                 heard_frames = reply.handed.frames
                 if aborted_latency_ms is not None:
                     heard_frames = reply.handed.heard_frames(self._clock, at_ns, aborted_latency_ms)
+                # A drained reply counts only if the abort takes back samples that the device had not played.
                 if reply.closed and (reply.flushed or heard_frames == reply.handed.frames):
                     continue
                 self._stats.queued_frames -= reply.queued_frames
@@ -298,6 +305,7 @@ class PlaybackQueue:
             # Replaced as one object: `pulled_frames` reads it without the lock, and must not see half an update.
             self._clock = Clock(self.rate, stream_frame, at_ns, frames)
             gain = self._gain.next()
+        # The whole block, always: PortAudio plays the buffer as it is, with whatever it held before.
         if not filled:
             return bytes(2 * frames)
         parts.append(bytes(2 * (frames - filled)))

@@ -32,6 +32,7 @@ class Clock(msgspec.Struct, frozen=True):
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
         """Returns how many of all pulled frames have left the speaker at ``at_ns``."""
+        # At most the last block: if callbacks stall, time goes on but nothing more is heard.
         since_ns = at_ns - self.at_ns - round(device_latency_ms * 1_000_000)
         return self.stream_frame + min(ns_to_frames(since_ns, self.rate), self.frames)
 
@@ -45,6 +46,7 @@ class IncomingAudio:
         self.last_ms = b""
         """The last millisecond of samples received."""
         self._decoder = StreamDecoder(audio_format)
+        # One per reply: a shared one would carry the end of one reply into the start of the next.
         self._resampler = LiveResampler(audio_format.rate, rate)
         self._edge_bytes = 2 * (audio_format.rate // 1000)
 
@@ -74,6 +76,8 @@ class Handed:
         self.end_stream_frame = 0
         """The same position in frames of everything ever pulled."""
         self._runs: list[tuple[int, int]] = []
+        # After an abort the stream's position passes the discarded frames as if they had played, so the runs would
+        # count them as heard.
         self._final_heard_frames: int | None = None
 
     def add(self, stream_frame: int, frames: int) -> None:

@@ -101,6 +101,7 @@ class _Opened:
 
     def rest(self, frames: int) -> bytes:
         """Returns audio that was already taken from the queue, then silence."""
+        # The resampler holds back up to 6 ms that were pulled already and count as heard.
         if self.resampler:
             self.resampled += self.resampler.finish()
             self.resampler = None
@@ -317,6 +318,7 @@ class Speaker:
 
     async def close(self) -> None:
         """Stops for good and closes the device or the file."""
+        # First: whatever waits for the lock to open the device finds that it is too late.
         self._closed = True
         await self._close_device()
         self._stop_clock()
@@ -329,6 +331,7 @@ class Speaker:
                 clocked.file.close()
 
     def _play_block(self, due_ns: int) -> None:
+        # A device that was opened meanwhile pulls now; two clocks would play at double speed.
         if self._opened:
             return
         block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)
@@ -341,6 +344,7 @@ class Speaker:
         try:
             if status and status.output_underflow:
                 callbacks.underflows += 1
+                # The gap that the device played shifts everything after it.
                 self._clock.instants.restart()
             now_ns = callbacks.last_ns = self._clock.now_ns()
             self._clock.lead_ns = opened.lead_ns(time)
@@ -369,6 +373,8 @@ class Speaker:
         return block
 
     def _pull_resampled(self, opened: _Opened, resampler: LiveResampler, frames: int, now_ns: int) -> bytes:
+        # Whole blocks of the queue, whatever the device asks for: the leftover is a fraction of a block, which the
+        # next callback plays first.
         while len(opened.resampled) < 2 * frames:
             waits_ns = len(opened.resampled) // 2 * self._block_ms * 1_000_000 // frames
             block = self._pull(self.queue.rate * self._block_ms // 1000, now_ns, waits_ns)

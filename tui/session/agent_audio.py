@@ -74,6 +74,7 @@ class AgentAudio:
         self.poll()
         speaker = self._audio.playback.speaker
         cuts, silent_ns = await speaker.flush() if speaker else ([], asked_ns)
+        # Before the ends of the replies, which folds attribute to the flush emitted last.
         if unheard_ms := sum(cut.unheard_ms for cut in cuts):
             self._journal.emit(
                 e.Flushed(

@@ -229,7 +229,7 @@ def test_pressed_keys_begin_a_turn_that_is_measured_from_the_last_of_them() -> N
     assert (another.keys, another.response_latency_ms) == ("1", None)
 
 
-def test_an_agent_that_stops_for_a_key_was_not_barged_in_on_by_mistake() -> None:
+def test_a_flush_after_a_key_press_is_not_a_false_barge_in() -> None:
     stops = e.Flushed(at_ns=at(1010), reason="the agent cleared it", unheard_ms=900, by_agent=True)
     later = e.PlaybackStarted(at_ns=at(4000), reply="r2")
     events = (active(), *answered("r1", 500), e.KeysPressed(at_ns=at(1000), digits="5"), stops, later)
@@ -258,7 +258,7 @@ def flushed(at_ms: float, by_agent: bool = True, silent_ms: float | None = None)
     )
 
 
-def test_a_barge_in_runs_from_the_onset_over_the_signal_to_silence() -> None:
+def test_a_barge_in_is_timed_from_onset_to_signal_to_silence() -> None:
     metrics = fold(
         active(),
         begins("r", 100),
@@ -290,14 +290,14 @@ def test_the_onset_may_be_told_before_the_agent_gives_way() -> None:
     assert [(b.kind, b.silence_ms) for b in metrics.barge_ins] == [(BargeInKind.YIELDED, 310)]
 
 
-def test_an_agent_that_stops_though_nobody_spoke_is_a_false_barge_in() -> None:
+def test_a_flush_without_user_speech_is_a_false_barge_in() -> None:
     metrics = fold(active(), plays("r", 200), flushed(1300, silent_ms=1310), ended(3000))
     (barge_in,) = metrics.barge_ins
     assert (barge_in.kind, barge_in.at_ns, barge_in.stop_ms) == (BargeInKind.FALSE, at(1300), 10)
 
 
-@pytest.mark.parametrize("told_late", [False, True])
-def test_what_arrives_after_the_flush_is_unheard_too(told_late: bool) -> None:
+@pytest.mark.parametrize("reported_late", [False, True])
+def test_audio_that_arrives_after_the_flush_is_unheard_too(reported_late: bool) -> None:
     late = [
         e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=4_000, reply="r"),
         e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=20, reply="another"),
@@ -308,17 +308,17 @@ def test_what_arrives_after_the_flush_is_unheard_too(told_late: bool) -> None:
         plays("r", 200),
         flushed(1300, silent_ms=1310),
         played("r", 1310, 1110, 700),
-        *(done + late if told_late else late + done),
+        *(done + late if reported_late else late + done),
     )
     assert [(b.kind, b.unheard_ms) for b in metrics.barge_ins] == [(BargeInKind.FALSE, 4_700)]
 
 
-def test_an_agent_that_talks_on_for_a_second_missed_it() -> None:
+def test_an_agent_that_keeps_talking_for_a_second_missed_the_barge_in() -> None:
     metrics = fold(active(), plays("r", 200), edge(USER, True, 1000), edge(USER, False, 2500), ended(3000))
     assert [(b.kind, b.turn) for b in metrics.barge_ins] == [(BargeInKind.MISSED, 1)]
 
 
-def test_the_users_own_interruption_and_an_agent_that_is_done_are_no_barge_ins() -> None:
+def test_an_interruption_by_key_and_a_finished_reply_are_not_barge_ins() -> None:
     own = fold(active(), plays("r", 200), edge(USER, True, 1000), flushed(1200, by_agent=False), ended(5000))
     assert own.barge_ins == []
     done = fold(

@@ -43,6 +43,7 @@ class HeardSpeech:
             return
         if self._speech is None:
             self._speech = TrackSpeech(rate, other_sounds=True)
+            # On a thread, since loading takes 100 ms; TrackSpeech keeps the blocks that come meanwhile.
             spawn(self._speech.load(), "load speech detector")
         if self._silent_ms >= _REST_MS:
             self._emit_edges(self._speech.feed(bytes(2 * (rate * _BEFORE_MS // 1000)), start_ns))

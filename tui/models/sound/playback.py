@@ -116,6 +116,7 @@ class Playback:
         """Returns the reply that was heard and has had nothing to play for ``after_ms``, if there is one."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
+        # Not before the device has played what it holds: until then the user has heard no silence.
         gap_ms = self.stats.gap_frames / self.frames_per_ms
         return self.speaker.queue.playing if gap_ms >= max(after_ms, self.speaker.latency_ms) else None
 
@@ -126,6 +127,7 @@ class Playback:
 
     async def drained(self) -> None:
         """Waits until everything queued was heard, or `stop_draining`; gives up when nothing moves for 2 s."""
+        # Bounded by movement, not by time: a reply of minutes is heard to its end, a stalled device ends the wait.
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
             await asyncio.sleep(block_ms / 1000)

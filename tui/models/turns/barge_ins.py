@@ -141,6 +141,7 @@ class BargeInFold:
     def _yielded(self, over: BargeIn, flush: e.Flushed) -> None:
         assert over.at_ns is not None
         onset_ns, asked_ns, silent_ns = over.at_ns, _asked_ns(flush), flush.silent_ns
+        # An agent that announces speech before it clears has reacted with the announcement.
         signal_ns = asked_ns
         if self._signal_ns is not None and abs(asked_ns - self._signal_ns) <= YIELD_NS:
             signal_ns = min(self._signal_ns, asked_ns)
@@ -156,6 +157,7 @@ class BargeInFold:
 
     def _judge(self, turn: int) -> None:
         """Decides what is still open after one second."""
+        # By the time of the events, not of a clock: a replay has to judge as the live session did.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None and self._now_ns - over.at_ns > YIELD_NS:
             self._over = None
