@@ -16,7 +16,7 @@ from tui.models.audio_manager import AudioManager
 from tui.models.exit_code import ExitCode
 from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
-from tui.models.sound.capture import line_of
+from tui.models.sound.lines import line_of
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
 from tui.session.dialling import settle

@@ -16,7 +16,7 @@ def block_of(number: int) -> Block:
 
 @pytest.fixture
 async def handoff() -> CaptureHandoff:
-    return CaptureHandoff(asyncio.get_running_loop())
+    return CaptureHandoff()
 
 
 async def test_blocks_come_out_in_order(handoff: CaptureHandoff) -> None:
@@ -36,7 +36,7 @@ async def test_the_oldest_go_when_two_seconds_wait_and_are_counted(handoff: Capt
 
 
 async def test_the_bound_follows_the_size_of_blocks() -> None:
-    handoff = CaptureHandoff(asyncio.get_running_loop(), block_ms=10)
+    handoff = CaptureHandoff(block_ms=10)
     for number in range(201):
         handoff.put(block_of(number))
     assert handoff.dropped_blocks == 1
@@ -92,7 +92,7 @@ async def test_nothing_is_lost_between_a_producer_and_a_consumer_that_race(hando
 
 def test_a_block_after_the_loop_has_closed_harms_nobody() -> None:
     loop = asyncio.new_event_loop()
-    handoff = CaptureHandoff(loop)
+    handoff = CaptureHandoff()
     task = loop.create_task(handoff.wait())
     loop.run_until_complete(asyncio.sleep(0))
     task.cancel()

@@ -15,9 +15,10 @@ from hypothesis.extra.numpy import arrays
 from tui.assets import caller_lines
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import read_wav
+from tui.callbacks import FailureReport, default_reporter
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager, pcm_of
-from tui.models.sound.capture import CallerLine, line_of
+from tui.models.sound.lines import CallerLine, line_of
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 OVERFLOW = SimpleNamespace(input_overflow=True)
@@ -35,13 +36,44 @@ def test_float_capture_is_scaled_and_clipped() -> None:
     assert np.frombuffer(pcm_of(captured), "<i2").tolist() == [0, 16384, -32768, 32767, 32767, -32768]
 
 
-def test_the_recording_callback_hands_bytes_to_whoever_is_set() -> None:
+def test_the_recording_callback_hands_bytes_to_the_callback_that_is_set() -> None:
     audio = AudioManager()
     chunks: list[bytes] = []
     audio.set_audio_chunk_callback(chunks.append)
     audio._recording_callback(np.array([[1], [2]], np.int16), 2, None, FINE)
+    audio._recording_callback(np.array([[0.5], [-1.5]], np.float32), 2, None, FINE)
     audio._recording_callback(b"\x03\x00", 1, None, FINE)
-    assert chunks == [b"\x01\x00\x02\x00", b"\x03\x00"]
+    assert chunks == [b"\x01\x00\x02\x00", b"\x00\x40\x00\x80", b"\x03\x00"]
+
+
+def test_another_chunk_callback_takes_the_place_of_the_one_that_was_set() -> None:
+    audio = AudioManager()
+    first: list[bytes] = []
+    second: list[bytes] = []
+    audio.set_audio_chunk_callback(first.append)
+    audio.set_audio_chunk_callback(second.append)
+    audio._recording_callback(b"\1\0", 1, None, FINE)
+    set_now = [audio.on_audio_chunk]
+    audio.set_audio_chunk_callback(None)
+    audio._recording_callback(b"\2\0", 1, None, FINE)
+    assert [*set_now, audio.on_audio_chunk] == [second.append, None]
+    assert (first, second) == ([], [b"\1\0"])
+
+
+async def test_every_observer_of_chunks_sees_what_the_call_gets() -> None:
+    audio = await lines_only()
+    audio.capture.prepare(PCM_16K)
+    set_one: list[bytes] = []
+    added: list[bytes] = []
+    audio.set_audio_chunk_callback(set_one.append)
+    registration = audio.add_audio_chunk_callback(added.append)
+    blocks = [bytes([number, 0]) * 320 for number in range(1, 4)]
+    for number, block in enumerate(blocks):
+        if number == 2:
+            registration.unregister()
+        audio._recording_callback(block, 320, None, FINE)
+    assert await first_blocks(audio, 3) == blocks
+    assert (set_one, added) == (blocks, blocks[:2])
 
 
 async def lines_only(**options: object) -> AudioManager:
@@ -51,17 +83,44 @@ async def lines_only(**options: object) -> AudioManager:
     return audio
 
 
-async def test_a_failing_chunk_callback_is_reported_and_never_escapes() -> None:
+async def test_a_failing_chunk_callback_is_reported_and_stops_nothing() -> None:
     def broken(chunk: bytes) -> None:
         raise RuntimeError("broken")
 
     audio = await lines_only()
-    audio.set_audio_chunk_callback(broken)
-    audio._recording_callback(b"\0\0", 1, None, FINE)
-    (error,) = audio.poll(0)
-    assert isinstance(error, e.ErrorRaised)
-    assert "broken" in error.message
-    assert audio.poll(0) == []
+    audio.capture.prepare(PCM_16K)
+    observed: list[bytes] = []
+    reports: list[FailureReport] = []
+    unsubscribe = default_reporter.subscribe(reports.append)
+    try:
+        audio.set_audio_chunk_callback(broken)
+        audio.add_audio_chunk_callback(observed.append)
+        for _ in range(3):
+            audio._recording_callback(b"\1\0" * 320, 320, None, FINE)
+        assert reports == [], "PortAudio's thread reports nothing itself"
+        audio.poll(0)
+    finally:
+        unsubscribe()
+        default_reporter.clear()
+    assert [(report.event, report.message) for report in reports] == [("audio chunk", "broken")]
+    assert "broken" in reports[0].callback
+    assert len(observed) == 3
+    assert await first_blocks(audio, 3) == observed
+
+
+async def test_samples_of_another_type_are_reported_and_never_escape() -> None:
+    audio = await lines_only()
+    reports: list[FailureReport] = []
+    unsubscribe = default_reporter.subscribe(reports.append)
+    try:
+        audio._recording_callback(np.zeros((320, 1), np.int32), 320, None, FINE)
+        audio.poll(0)
+    finally:
+        unsubscribe()
+        default_reporter.clear()
+    assert [report.message for report in reports] == [
+        "capture delivers int32; 16-bit integers or floats are expected"
+    ]
 
 
 async def test_overflow_and_late_blocks_are_counted() -> None:
@@ -75,8 +134,8 @@ async def test_overflow_and_late_blocks_are_counted() -> None:
 async def first_blocks(audio: AudioManager, count: int) -> list[bytes]:
     blocks: list[bytes] = []
     async with asyncio.timeout(10):
-        async for _, _, block in audio.captured():
-            blocks.append(await audio.chain.execute_chain(block))
+        async for _, _, block in audio.capture.blocks():
+            blocks.append(await audio.capture.chain.execute_chain(block))
             if len(blocks) == count:
                 break
     return blocks
@@ -88,9 +147,9 @@ async def test_a_line_is_spoken_bit_exact_on_the_microphones_path_with_progress(
     yes = next(line for line in caller_lines() if line.name == "yes")
     recorded = read_wav(yes.path, 16_000)
     progress: list[float] = []
-    audio.capture.add_progress_callback(progress.append)
-    await audio.start_capture(silent=True)
-    await audio.capture.speak(line_of(yes.path))
+    audio.capture.lines.add_progress_callback(progress.append)
+    await audio.capture.start(silent=True)
+    await audio.capture.lines.speak(line_of(yes.path))
     blocks = await first_blocks(audio, -(-len(recorded) // 640))
     await audio.close()
     assert b"".join(blocks)[: len(recorded)] == recorded
@@ -105,7 +164,7 @@ async def test_a_wav_file_is_the_microphone(tmp_path: Path) -> None:
     audio = AudioManager()
     await audio.configure(input=str(yes.path), output="none")
     audio.prepare_capture(PCM_16K)
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     blocks = await first_blocks(audio, 10)
     await audio.close()
     assert b"".join(blocks) == read_wav(yes.path, 16_000)[: 10 * 640]
@@ -114,8 +173,8 @@ async def test_a_wav_file_is_the_microphone(tmp_path: Path) -> None:
 async def test_digital_silence_of_a_recording_is_no_muted_microphone() -> None:
     audio = await lines_only()
     audio.prepare_capture(PCM_16K)
-    await audio.start_capture(silent=True)
-    captured = audio.captured()
+    await audio.capture.start(silent=True)
+    captured = audio.capture.blocks()
     for block in [b"\5\0" * 320, *[bytes(640)] * 300]:
         audio._recording_callback(block, 320, None, FINE)
         await anext(captured)
@@ -127,8 +186,8 @@ async def test_recorded_lines_follow_each_other_when_they_are_the_microphone() -
     lines = [CallerLine(line.name, line.text, str(line.path)) for line in caller_lines()[:2]]
     audio = await lines_only(lines=lines)
     for _ in range(3):
-        await audio.start_capture(silent=False)
-        await audio.stop_capture()
+        await audio.capture.start(silent=False)
+        await audio.capture.stop()
     names = [event.name for event in audio.poll(0) if isinstance(event, e.LineChanged) and not event.finished]
     assert names == ["hours", "appointment", "hours"]
 
@@ -137,31 +196,31 @@ async def test_the_newest_of_two_lines_is_spoken_and_a_stop_counts_too() -> None
     hours, yes = (line_of(line.path) for line in caller_lines()[:2])
     audio = await lines_only()
     audio.prepare_capture(AudioFormat(Encoding.PCM16, 24_000))
-    await asyncio.gather(audio.capture.speak(hours), audio.capture.speak(yes))
-    reading = asyncio.ensure_future(audio.capture.speak(hours))
+    await asyncio.gather(audio.capture.lines.speak(hours), audio.capture.lines.speak(yes))
+    reading = asyncio.ensure_future(audio.capture.lines.speak(hours))
     await asyncio.sleep(0)
-    audio.capture.stop_speaking()
+    audio.capture.lines.stop()
     await reading
     told = [(event.name, event.finished) for event in audio.poll(0) if isinstance(event, e.LineChanged)]
     assert told == [(yes.name, False), (yes.name, True)]
-    assert not audio.capture.speaking
+    assert not audio.capture.lines.speaking
 
 
 async def test_a_stop_holds_while_the_line_to_be_spoken_is_still_read() -> None:
     audio = await lines_only(lines=[line_of(line.path) for line in caller_lines()[:1]])
     audio.prepare_capture(PCM_16K)
-    starting = asyncio.ensure_future(audio.start_capture(silent=False))
+    starting = asyncio.ensure_future(audio.capture.start(silent=False))
     await asyncio.sleep(0)
-    await audio.stop_capture()
+    await audio.capture.stop()
     await starting
-    assert not audio.capture.delivering
-    assert not audio.capture.speaking
+    assert not audio.capture.microphone.delivering
+    assert not audio.capture.lines.speaking
     await audio.close()
 
 
 async def test_an_unreadable_line_is_an_error_and_no_end(tmp_path: Path) -> None:
     audio = await lines_only()
-    await audio.capture.speak(line_of(tmp_path / "missing.wav"))
+    await audio.capture.lines.speak(line_of(tmp_path / "missing.wav"))
     (error,) = audio.poll(0)
     assert isinstance(error, e.ErrorRaised)
     assert "missing.wav" in error.message

@@ -17,10 +17,10 @@ def test_a_loss_that_goes_on_is_told_at_once_and_then_once_a_second_with_every_b
 
     for _ in range(125):
         journal.losing(e.Loss.WITHHELD)
-        journal.tell_losses()
+        journal.report_losses()
         now_ns += SECOND // 50
     assert counts() == [("withheld", 1), ("withheld", 50), ("withheld", 50)]
     journal.losing(e.Loss.UNSENT, "the user stream is not open")
-    journal.tell_losses(at_the_end=True)
+    journal.report_losses(final=True)
     assert counts()[3:] == [("unsent", 1), ("withheld", 24)]
     assert journal.state.metrics.losses == {"withheld": 125, "unsent": 1}

@@ -18,7 +18,7 @@ from tui.bridge import Bridge
 from tui.engine.saved_engine import SavedEngine
 from tui.models import events as e
 from tui.models.events import Status
-from tui.models.sound.capture import line_of
+from tui.models.sound.lines import line_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.saving.record import Outcome
 from tui.saving.remeasure import remeasure, speech_edges

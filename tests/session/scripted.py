@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
@@ -63,10 +64,15 @@ class Peer:
 class Call:
     """A running session and what it emitted."""
 
-    def __init__(self, target: Target, offered: Sequence[Tool] = ()) -> None:
+    def __init__(
+        self,
+        target: Target,
+        offered: Sequence[Tool] = (),
+        audio_clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self.events: list[e.SessionEvent] = []
         self.raw = bytearray()
-        self.audio = AudioManager()
+        self.audio = AudioManager(audio_clock_ns)
         self.measured: Callable[[Telemetry], None] = lambda _: None
         self._changed = asyncio.Event()
         self._target = target
@@ -142,6 +148,12 @@ async def held(call: C) -> AsyncIterator[C]:
             await running
 
 
-def call(url: str, *, offered: Sequence[Tool] = (), **options: Any) -> AbstractAsyncContextManager[Call]:
+def call(
+    url: str,
+    *,
+    offered: Sequence[Tool] = (),
+    audio_clock_ns: Callable[[], int] = time.monotonic_ns,
+    **options: Any,
+) -> AbstractAsyncContextManager[Call]:
     """A call to that URL, with these tools."""
-    return held(Call(Target(url=url, **options), offered))
+    return held(Call(Target(url=url, **options), offered, audio_clock_ns))

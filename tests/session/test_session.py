@@ -14,7 +14,7 @@ from tui.audio.speech import SpeechEdge
 from tui.models import events as e
 from tui.models.events import Direction, Status
 from tui.models.exit_code import ExitCode
-from tui.models.sound.capture import line_of
+from tui.models.sound.lines import line_of
 from tui.models.telemetry import Telemetry
 
 
@@ -143,7 +143,7 @@ async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open()
     spoken: list[bytes] = []
     async with agent(script) as url, call(url) as held:
         await held.until(e.PlaybackStarted)
-        held.audio.chain.add_callback(keep)
+        held.audio.capture.chain.add_callback(keep)
         await held.session.user.record(True)
         chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
         raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
@@ -322,7 +322,7 @@ async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None
     assert (heard.heard_ms, heard.unheard_ms) == (500, 0)
 
 
-@pytest.mark.parametrize("step", ["stop_capture", "interrupt"])
+@pytest.mark.parametrize("step", ["stop", "interrupt"])
 async def test_a_step_of_the_end_that_fails_keeps_none_of_the_others(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -340,7 +340,7 @@ async def test_a_step_of_the_end_that_fails_keeps_none_of_the_others(
                 await close()
                 closed.append(held.of(e.StatusChanged)[-1].new is Status.ENDING)
 
-            owner = held.audio if step == "stop_capture" else held.session._agent_audio
+            owner = held.audio.capture if step == "stop" else held.session._agent_audio
             monkeypatch.setattr(owner, step, fails)
             monkeypatch.setattr(held.audio, "close", close_too)
             calls.append(held)
@@ -610,7 +610,7 @@ async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> N
 
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
-        held.audio.chain.add_callback(broken_step)
+        held.audio.capture.chain.add_callback(broken_step)
         await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 30)
     (error,) = held.of(e.ErrorRaised)

@@ -1,4 +1,4 @@
-"""From PortAudio's thread to an asyncio loop: blocks of captured audio, in order, none lost unseen."""
+"""From PortAudio's thread to an asyncio loop: blocks of captured audio, in order, each with its time and source."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from tui.audio.instants import BlockInstants
+from tui.audio.resample import LiveResampler
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,13 +20,22 @@ class Source:
     from_device: bool
 
 
-class Block(NamedTuple):
-    """What was delivered at once, and all that is to be known of where it comes from."""
+class Stamp(NamedTuple):
+    """When a block was delivered, and by what: the microphone passes it as the ``time`` of PortAudio's callback."""
 
     at_ns: int
     """When the device's callback was entered, or a block of silence was due."""
     source: Source
+
+
+class Block(NamedTuple):
+    """What was captured at once, on its way from the microphone to the loop."""
+
+    at_ns: int
+    source: Source | None
+    """None: delivered by a stream that is not the microphone's, at the rate agreed with the agent."""
     pcm: bytes
+    """16-bit mono, a copy of PortAudio's buffer."""
 
 
 class Captured(NamedTuple):
@@ -39,42 +51,43 @@ class Captured(NamedTuple):
 class CaptureHandoff:
     """A bounded queue with one producer thread and one consuming loop.
 
-    Appending never waits and never asks for a lock; only a sleeping consumer is woken, since waking is a
-    system call that lets go of the interpreter. When the consumer is two seconds behind, the oldest
-    block goes and is counted.
+    When the consumer is two seconds behind, the oldest block is dropped and counted.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, block_ms: float = 20, max_ms: float = 2_000
-    ) -> None:
+    def __init__(self, *, block_ms: float = 20, max_ms: float = 2_000) -> None:
         self.dropped_blocks = 0
-        self._loop = loop
+        self.overflows = 0
+        """Blocks that PortAudio flagged: the device lost samples before them."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._blocks: deque[Block] = deque()
         self._max_blocks = max(int(max_ms // block_ms), 1)
         self._arrived = asyncio.Event()
         self._asleep = False
 
     def put(self, block: Block) -> None:
-        """Append a block, from PortAudio's thread; its samples are a copy of PortAudio's buffer."""
+        """Append a block, from PortAudio's thread. Never waits and never takes a lock."""
         if len(self._blocks) >= self._max_blocks:
             try:
                 self._blocks.popleft()
             except IndexError:
-                pass  # the consumer came in between: nothing to drop
+                pass  # the consumer took everything since the length was read: nothing to drop
             else:
                 self.dropped_blocks += 1
+        # deque.append and popleft are atomic under the interpreter's lock, so that neither side needs one of ours.
         self._blocks.append(block)
-        if self._asleep:
+        # Only a sleeping consumer is woken: waking writes to the loop's socket, a system call that releases the
+        # interpreter and may cost PortAudio's thread its turn.
+        if self._asleep and self._loop is not None:
             self._asleep = False
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody is waiting
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
-        """Count blocks that were to come from the loop's clock, for which it was too late. From the loop."""
+        """Count blocks of silence that were due too long ago to be delivered. From the loop."""
         self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
-        """Everything that waits, oldest first; possibly nothing. From the loop."""
+        """Remove and return everything that waits, oldest first; possibly nothing. From the loop."""
         taken: list[Block] = []
         while True:
             try:
@@ -83,11 +96,12 @@ class CaptureHandoff:
                 return taken
 
     async def wait(self) -> None:
-        """Until there is something to take. From the loop, by one task."""
+        """Wait until there is something to take. From the loop, by one task."""
+        self._loop = asyncio.get_running_loop()
         while not self._blocks:
             self._arrived.clear()
             self._asleep = True
-            # A block may have come before the flag was up; then nobody wakes us.
+            # A block may have come before the flag was set; its producer did not wake us.
             if self._blocks:
                 break
             await self._arrived.wait()
@@ -95,3 +109,54 @@ class CaptureHandoff:
 
     def __len__(self) -> int:
         return len(self._blocks)
+
+
+class BlockTiming:
+    """Dates captured blocks by the count of samples, and resamples them to the agreed rate. On the loop."""
+
+    def __init__(self, rate: int) -> None:
+        self._dropped_blocks = 0
+        self.restart(rate)
+
+    def restart(self, rate: int) -> None:
+        """Resample to this rate (Hz) from now on."""
+        self._rate = rate
+        self._elsewhere = Source(rate, from_device=False)
+        self._source: Source | None = None
+        self._instants = BlockInstants(rate)
+        self._counted_frames = 0
+        self._resampler = LiveResampler(rate, rate)
+
+    def follow(self, block: Block, dropped_blocks: int) -> Source:
+        """Take the next block and returns its source; ``dropped_blocks`` is the hand-off's count so far.
+
+        A block that was dropped, or belongs to another source, does not continue the one before: the count of samples
+        starts again, or every later block would be dated too early.
+        """
+        source = block.source or self._elsewhere
+        if source is not self._source or dropped_blocks != self._dropped_blocks:
+            self._instants, self._counted_frames = BlockInstants(source.rate), 0
+            self._dropped_blocks = dropped_blocks
+        if source is not self._source:
+            self._source = source
+            self._resampler = LiveResampler(source.rate, self._rate)
+        return source
+
+    def end_ns(self, block: Block) -> int:
+        """Returns when the last sample of the block left the microphone; once for each block, after `follow`."""
+        self._instants.feed(block.at_ns, self._counted_frames)
+        end_ns = self._instants.at(self._counted_frames)
+        self._counted_frames += len(block.pcm) // 2
+        return block.at_ns if end_ns is None else end_ns
+
+    def resample(self, pcm: bytes) -> bytes:
+        """Returns the samples of the current source at the agreed rate."""
+        return self._resampler.feed(pcm)
+
+    def is_current(self, source: Source | None) -> bool:
+        """Returns whether the last block came from this source."""
+        return source is not None and source is self._source
+
+    def started_ns(self, source: Source | None) -> int | None:
+        """Returns when frame 0 of a device's stream passed it, by the latest estimate; None if it is not current."""
+        return self._instants.at(0) if self.is_current(source) else None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from tui.audio import devices
-from tui.audio.blocks import Source
+from tui.audio.blocks import Source, Stamp
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.in_thread import in_thread
 
@@ -19,26 +18,31 @@ RecordingCallback = Callable[[Any, int, Any, Any], None]
 """PortAudio's signature: ``(indata, frames, time, status)``."""
 
 
-class _Wish(Enum):
+class _Mode(Enum):
     """What is to be delivered."""
 
     NOTHING = auto()
     SILENCE = auto()
     SOUND = auto()
-    """Of the device; silence where there is none, or while it is not open."""
+    """Blocks of the device; silence where there is none, or while it is not open."""
+
+
+class _Opened(NamedTuple):
+    """A device's stream, and the source that its blocks name."""
+
+    stream: devices.Stream
+    source: Source
 
 
 class Microphone:
     """Delivers blocks of 16-bit mono samples to a callback: of a device, or of silence.
 
-    The device is open only while the user records; the clock of silence serves when there is no device, when a
-    recorded line is spoken, and when the agent has to hear the silence after the last word.
+    The device is open only while the user records. Silence takes its place where there is no device, while a
+    recorded line is spoken, and while the agent has to hear the silence after the last word.
 
-    A wish holds from the instant at which it is uttered: no sound is delivered once there is to be none. Devices
-    follow, one change after the other: whoever opens or closes one holds the lock and looks, once it holds it and
-    again when the device is open, at what is wished by then.
-
-    ``on_skipped`` is told how many blocks of silence fell due so long ago that they are not delivered any more.
+    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's thread, the
+    clock of silence on the loop. ``on_skipped`` gets the number of blocks of silence that were due too long ago to be
+    delivered. Methods are for the loop.
     """
 
     def __init__(
@@ -53,122 +57,111 @@ class Microphone:
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.rate = rate
-        """Of silence; a device delivers at this one if it can."""
+        """Hz of silence; a device is opened at this rate if it can deliver it. Change it only while stopped."""
+        self.block_ms = block_ms
         self.device = device
         self._callback = callback
-        self._block_ms = block_ms
-        self._spawn = spawn
-        self._on_skipped = on_skipped
         self._clock_ns = clock_ns
-        self._wish = _Wish.NOTHING
+        self._silence = _SilenceClock(self._deliver_silence, block_ms, spawn, on_skipped, clock_ns)
+        self._calls = _DeviceCalls(clock_ns)
+        self._mode = _Mode.NOTHING
+        # Set at once by whoever asks, before any device follows: from then on blocks that no longer fit are dropped,
+        # although opening or closing a device takes up to seconds.
         self._closed = False
         self._lock = asyncio.Lock()
-        self._stream: devices.Stream | None = None
-        self._opened: Source | None = None
-        """The device's, while it is open."""
-        self._clocked: asyncio.Task[None] | None = None
-        self._delivery = threading.local()
-        """Of the block that this thread delivers just now: device and clock may do so at once."""
-        self._callback_ns: int | None = None
-        self._busy_ns = 0
-        self._given_up_ns: int | None = None
-        """When a stream that was given up called back last, until another one calls."""
-        self._missed_ns = 0
+        # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on two
+        # threads; and as the mode may change meanwhile, it is read again under the lock, and once more when the
+        # device is open.
+        self._opened: _Opened | None = None
 
     @property
     def source(self) -> Source | None:
-        """The device that delivers now; None: silence is delivered, or nothing."""
-        return self._opened if self._wish is _Wish.SOUND else None
+        """The device that delivers now; None while silence is delivered, or nothing."""
+        opened = self._opened
+        return opened.source if opened is not None and self._mode is _Mode.SOUND else None
 
     @property
     def delivering(self) -> bool:
-        """Whether blocks come, from a device or of silence."""
-        return self.source is not None or self._clocked is not None
-
-    @property
-    def delivery(self) -> tuple[int, Source] | None:
-        """When the block that is being delivered on this thread came or was due, and its source; None: none is."""
-        return getattr(self._delivery, "block", None)
-
-    async def start(self, *, silent: bool) -> None:
-        """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence flows."""
-        if not self._closed:
-            self._wish = _Wish.SILENCE if silent else _Wish.SOUND
-            await self._bring_about()
+        """Whether blocks are delivered, of a device or of silence."""
+        return self.source is not None or self._silence.running
 
     @property
     def callback_ns(self) -> int | None:
         """When the device last delivered, or was opened first; None while it is not to deliver."""
-        return self._callback_ns
+        return self._calls.last_ns
 
     @property
     def vanished(self) -> bool:
         """Whether a device is to deliver whose stream ended by itself, or could not be opened again."""
-        stream = self._stream
-        return self._callback_ns is not None and (stream is None or stream.vanished)
+        opened = self._opened
+        return self._calls.last_ns is not None and (opened is None or opened.stream.vanished)
 
     def take_busy_ns(self) -> int:
-        """The longest that the device's callback took since the last call."""
-        busy_ns, self._busy_ns = self._busy_ns, 0
-        return busy_ns
+        """Returns the longest that the device's callback took since the previous call, in ns."""
+        return self._calls.take_busy_ns()
 
     def take_missed_ms(self) -> float:
-        """What no stream delivered since the last call, because one had to be opened in place of another."""
-        missed_ns, self._missed_ns = self._missed_ns, 0
-        return missed_ns / 1_000_000
+        """Returns what was not captured since the previous call because a stream was replaced, in ms."""
+        return self._calls.take_missed_ns() / 1_000_000
 
-    async def drop(self) -> None:
-        """Give back the device for a while: silence is delivered meanwhile."""
-        async with self._lock:
-            await self._close_device()
-            self._keep_time()
-
-    async def reopen(self, device: devices.Device) -> None:
-        """Deliver from this device, now or when it is wished first.
-
-        Raises `AudioDeviceError`; then silence flows, and it is not the device to use.
-        """
-        async with self._lock:
-            if self._wish is _Wish.SOUND:
-                await self._close_device()
-                self._given_up_ns = self._callback_ns
-                await self._open_device(device)
-            self.device = device
+    async def start(self, *, silent: bool) -> None:
+        """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence is delivered."""
+        if not self._closed:
+            self._mode = _Mode.SILENCE if silent else _Mode.SOUND
+            await self._follow_mode()
 
     async def stop(self) -> None:
-        """Deliver nothing any more, and give back the device."""
-        self._wish = _Wish.NOTHING
-        await self._bring_about()
+        """Stop delivering, and release the device."""
+        self._mode = _Mode.NOTHING
+        await self._follow_mode()
 
     async def close(self) -> None:
         """Stop for good."""
         self._closed = True
         await self.stop()
 
-    async def _bring_about(self) -> None:
+    async def drop(self) -> None:
+        """Release the device for a while; silence is delivered meanwhile."""
+        async with self._lock:
+            await self._close_device()
+            self._keep_time()
+
+    async def reopen(self, device: devices.Device) -> None:
+        """Deliver from this device, now or at the next `start`.
+
+        Raises `AudioDeviceError`; then silence is delivered, and the device to use is the one before.
+        """
+        async with self._lock:
+            if self._mode is _Mode.SOUND:
+                await self._close_device()
+                self._calls.give_up()
+                await self._open_device(device)
+            self.device = device
+
+    async def _follow_mode(self) -> None:
+        # Before the lock: silence starts, or stops, at once, however long a device takes that is being opened.
         self._rest()
         async with self._lock:
-            if self._wish is not _Wish.SOUND:
+            if self._mode is not _Mode.SOUND:
                 await self._close_device()
                 self._rest()
-            elif self._stream is None and self.device is not None:
+            elif self._opened is None and self.device is not None:
                 await self._open_device(self.device)
             else:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """Where no sound is wished the device has missed what it has missed, and silence flows if anything does."""
-        if self._wish is not _Wish.SOUND:
-            self._callback_ns = None
-            self._miss_until(self._clock_ns())
+        """Unless sound is wanted, the device has no more to miss, and silence is delivered if anything is."""
+        if self._mode is not _Mode.SOUND:
+            self._calls.rest()
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """With the lock held. Raises `AudioDeviceError`; then silence flows."""
+        """With the lock held. Raises `AudioDeviceError`; then silence is delivered."""
         try:
             await in_thread(self._open, device)
         finally:
-            if self._wish is not _Wish.SOUND:  # any more
+            if self._mode is not _Mode.SOUND:  # it changed while the device was opened
                 await self._close_device()
             self._rest()
             self._keep_time()
@@ -177,66 +170,139 @@ class Microphone:
         rate = devices.supported_rate(device, "input", self.rate)
         source = Source(rate, from_device=True)
         stream = devices.open_input(
-            device, rate, rate * self._block_ms // 1000, partial(self._deliver, source), latency="low"
+            device, rate, rate * self.block_ms // 1000, partial(self._deliver, source), latency="low"
         )
-        # From here on the clock is silent: no block of its may come in between.
-        self._stream, self._opened = stream, source
+        # Before the start: PortAudio may call back before `start` returns, and a callback whose source is not the
+        # open one is dropped. From here on the clock of silence is dropped instead, so that no block of its comes
+        # between two of the device.
+        self._opened = _Opened(stream, source)
         try:
             stream.start()
         except devices.AudioDeviceError:
-            self._stream = self._opened = None
+            self._opened = None
             raise
-        self._callback_ns = self._callback_ns or self._clock_ns()
+        self._calls.opened()
 
     async def _close_device(self) -> None:
         """With the lock held."""
-        stream, self._stream, self._opened = self._stream, None, None
-        if stream is not None:
-            await in_thread(stream.close)
+        # Forgotten first: what PortAudio still delivers while it closes comes after the stop and is dropped.
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
-        """Have silence flow where something is to be delivered and no device does."""
-        if self._wish is not _Wish.NOTHING and self.source is None:
-            self._start_clock()
+        """Deliver silence where something is to be delivered and no device does."""
+        if self._mode is not _Mode.NOTHING and self.source is None:
+            self._silence.start(Source(self.rate, from_device=False))
         else:
-            self._stop_clock()
-
-    def _start_clock(self) -> None:
-        if self._clocked is None:
-            silence = partial(self._silence, Source(self.rate, from_device=False))
-            clock = ClockedBlocks(
-                self._block_ms, silence, on_skipped=self._on_skipped, clock_ns=self._clock_ns
-            )
-            self._clocked = self._spawn(clock.run(), "microphone clock")
-
-    def _stop_clock(self) -> None:
-        if self._clocked is not None:
-            self._clocked.cancel()
-            self._clocked = None
+            self._silence.stop()
 
     def _deliver(self, source: Source, indata: Any, frames: int, times: Any, status: Any) -> None:
-        """On PortAudio's thread."""
+        """On PortAudio's thread: stamp the block and pass it on.
+
+        ``times`` is not used: the capture time that PortAudio puts on a block wanders over 24 ms, while the earliest
+        of the callbacks' instants stays within 0.3 ms (measured).
+        """
         if source is not self.source:
             return
-        began_ns = self._callback_ns = self._clock_ns()
-        self._miss_until(began_ns - self._block_ms * 1_000_000)
-        self._hand_over(began_ns, source, indata, frames, times, status)
+        began_ns = self._calls.begin(self.block_ms)
+        self._callback(indata, frames, Stamp(began_ns, source), status)
+        self._calls.end(began_ns)
+
+    def _deliver_silence(self, source: Source, due_ns: int) -> None:
+        # A device that was opened a moment ago delivers already, although the clock's task is not yet cancelled.
+        if self.source is None:
+            frames = source.rate * self.block_ms // 1000
+            self._callback(bytes(2 * frames), frames, Stamp(due_ns, source), None)
+
+
+class _DeviceCalls:
+    """When a device called back, how long that took, and what was missed between two streams.
+
+    PortAudio's thread calls `begin` and `end`, the loop everything else. Each attribute is one number that one side
+    writes and the other reads or resets, which needs no lock; a busy time that falls into a reset is lost at worst.
+    """
+
+    def __init__(self, clock_ns: Callable[[], int]) -> None:
+        self.last_ns: int | None = None
+        self._clock_ns = clock_ns
+        self._busy_ns = 0
+        self._given_up_ns: int | None = None
+        """When a stream that was given up last called back, until its successor calls."""
+        self._missed_ns = 0
+
+    def opened(self) -> None:
+        """A stream has started: a device that never calls back counts as stalled from here."""
+        self.last_ns = self.last_ns or self._clock_ns()
+
+    def begin(self, block_ms: int) -> int:
+        """The callback was entered; returns when. Its samples were captured during the block before."""
+        began_ns = self.last_ns = self._clock_ns()
+        self._miss_until(began_ns - block_ms * 1_000_000)
+        return began_ns
+
+    def end(self, began_ns: int) -> None:
+        """The callback returns."""
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
-    def _silence(self, source: Source, due_ns: int) -> None:
-        if self.source is None:
-            frames = self.rate * self._block_ms // 1000
-            self._hand_over(due_ns, source, bytes(2 * frames), frames, None, None)
+    def give_up(self) -> None:
+        """The stream is closed to open another: time is missed until that one calls back."""
+        self._given_up_ns = self.last_ns
 
-    def _hand_over(
-        self, at_ns: int, source: Source, indata: Any, frames: int, times: Any, status: Any
-    ) -> None:
-        self._delivery.block = (at_ns, source)
-        self._callback(indata, frames, times, status)
-        self._delivery.block = None
+    def rest(self) -> None:
+        """The device is not to deliver: what was missed was missed until now."""
+        self.last_ns = None
+        self._miss_until(self._clock_ns())
+
+    def take_busy_ns(self) -> int:
+        """Returns the longest callback since the previous call."""
+        busy_ns, self._busy_ns = self._busy_ns, 0
+        return busy_ns
+
+    def take_missed_ns(self) -> int:
+        """Returns what was missed since the previous call."""
+        missed_ns, self._missed_ns = self._missed_ns, 0
+        return missed_ns
 
     def _miss_until(self, at_ns: int) -> None:
-        """Nothing was captured from the last callback of a stream that was given up to that instant."""
         if self._given_up_ns is not None:
             self._missed_ns += max(at_ns - self._given_up_ns, 0)
             self._given_up_ns = None
+
+
+class _SilenceClock:
+    """Calls ``function(source, due_ns)`` for every block of time, while it runs. On the loop."""
+
+    def __init__(
+        self,
+        function: Callable[[Source, int], None],
+        block_ms: int,
+        spawn: Callable[..., asyncio.Task[None]],
+        on_skipped: Callable[[int], object],
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._function = function
+        self._block_ms = block_ms
+        self._spawn = spawn
+        self._on_skipped = on_skipped
+        self._clock_ns = clock_ns
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def start(self, source: Source) -> None:
+        if self._task is None:
+            clock = ClockedBlocks(
+                self._block_ms,
+                partial(self._function, source),
+                on_skipped=self._on_skipped,
+                clock_ns=self._clock_ns,
+            )
+            self._task = self._spawn(clock.run(), "microphone clock")
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None

@@ -26,7 +26,7 @@ from tui.models.audio_manager import AudioManager
 from tui.models.events import SessionEvent, Status
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
-from tui.models.sound.capture import CallerLine
+from tui.models.sound.lines import CallerLine
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
 from tui.session.dialling import DiallingError, settle
@@ -131,7 +131,7 @@ class Engine:
     async def _look_again(self) -> None:
         """Have PortAudio list the devices anew, whoever uses some."""
         if self._call is not None and not self._call.done():
-            await self._audio.look_again()
+            await self._audio.rescan()
             return
         with contextlib.suppress(AudioDeviceError):  # the list that follows says what is wrong
             await asyncio.to_thread(devices.refresh_devices)

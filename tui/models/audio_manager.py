@@ -1,41 +1,49 @@
 """AudioManager: everything audio of a call, between the sound devices and the wire.
 
-It lives in the engine and outlives calls: `configure` prepares it for one, `close` gives the devices back. What
-happens to audio comes out of `poll` as events, with the times of the samples concerned.
+It lives in the engine and outlives calls: `configure` prepares it for one, `close` releases the devices. `capture`
+and `playback` are the two directions; the manager joins them, looks after their devices, and reports from `poll`
+what happened to audio, with the times of the samples concerned.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tui.audio import devices, endpoints, pcm
-from tui.audio.blocks import Captured
+from tui.audio.blocks import Block, CaptureHandoff, Stamp
 from tui.audio.cancel import EchoCanceller
 from tui.audio.devices import AudioDeviceError
 from tui.audio.drift import DriftMeter
 from tui.audio.echo_guard import EchoGate, EchoGuard
-from tui.audio.endpoints import InputKind
-from tui.audio.formats import AudioFormat, encode
-from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
+from tui.audio.endpoints import Endpoints, InputKind
+from tui.audio.formats import AudioFormat
 from tui.audio.webrtc import EchoUnavailable, make_processor
-from tui.callbacks import CallbackChain, spawn
+from tui.callbacks import CallbackManager, ErrorReporter, Registration, default_reporter
 from tui.models import events as e
-from tui.models.sound.capture import CallerLine, Capture, audio_error
+from tui.models.sound.capture import Capture
 from tui.models.sound.device_care import Caredfor, DeviceCare
+from tui.models.sound.lines import CallerLine
+from tui.models.sound.pending import PendingEvents
 from tui.models.sound.playback import Playback, PlaybackOutput
 from tui.models.sound.tracks import TrackSink
+from tui.models.tally import Tally
 from tui.models.telemetry import Telemetry
 
-_TELL_INTERVAL_NS = 1_000_000_000
+AUDIO_CHUNK = "audio chunk"
+"""The event of the callbacks that observe captured blocks."""
+
+AudioChunkCallback = Callable[[bytes], object]
+"""Gets one captured block as 16-bit mono PCM."""
 
 
 class AudioManager:
-    """Capture, playback, volume, mute, levels and losses of one call at a time.
+    """Capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop but `_recording_callback`, which PortAudio's thread calls. `configure`
     comes first.
@@ -44,20 +52,18 @@ class AudioManager:
     capture: Capture
     playback: Playback
     _care: DeviceCare
-    _load: CallbackLoad
     _drift: DriftMeter
+    _losses: Tally[e.Loss]
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self.on_audio_chunk: Callable[[bytes], None] | None = None
         self.tracks: TrackSink | None = None
-        """Who keeps what is sent and heard; set before `configure`."""
-        self._clock_ns = clock_ns
+        """Keeps what is sent and heard; set before `configure`."""
+        self._handoff = CaptureHandoff()
+        self._failures = _DeferredReporter()
+        self._observers = CallbackManager(self._failures)
+        self._on_audio_chunk: Registration | None = None
+        self._pending = PendingEvents(clock_ns)
         self._volume = 1.0
-        self._news: list[e.SessionEvent] = []
-        self._told: dict[e.Loss, tuple[float, int]] = {}
-        self._overflows = 0
-        self._capture_error: Exception | None = None
-        self._line_progress = 0.0
 
     async def configure(
         self,
@@ -70,27 +76,28 @@ class AudioManager:
         fade_ms: int = 0,
         lines: list[CallerLine] | None = None,
     ) -> None:
-        """Get ready for a call: find the devices, without opening them. `poll` tells what is missing."""
+        """Prepare for a call: find the devices, without opening them. `poll` reports what is missing."""
         found = await asyncio.to_thread(endpoints.resolve, input, output)
-        if found.input is InputKind.FILE:
-            lines = [CallerLine(found.input_name, "", input)]
-        self._news, self._told, self._overflows = [], {}, 0
-        guard = await self._make_guard(echo)
-        self._load = CallbackLoad(block_ms)
+        self._pending = PendingEvents(self._pending.clock_ns)
+        self._losses = Tally()
         self._drift = DriftMeter()
+        self._handoff = CaptureHandoff(block_ms=block_ms)
+        guard = await self._make_guard(echo)
         self._care = DeviceCare(
-            block_ms=block_ms, tell=self._news.append, opened=self._tell_opened, clock_ns=self._clock_ns
+            block_ms=block_ms,
+            auto_latency=latency == "auto",
+            pending=self._pending,
+            on_opened=self._report_opened,
         )
         self.capture = Capture(
             found,
+            self._handoff,
             block_ms=block_ms,
-            lines=lines or [],
+            lines=[CallerLine(found.input_name, "", input)] if found.input is InputKind.FILE else lines or [],
             recording_callback=self._recording_callback,
-            tell=self._news.append,
-            clock_ns=self._clock_ns,
+            pending=self._pending,
             guard=guard,
         )
-        self.capture.add_progress_callback(self._line_progressed)
         self.playback = Playback(
             PlaybackOutput(
                 found=found,
@@ -100,96 +107,82 @@ class AudioManager:
                 fade_ms=fade_ms,
                 tracks=[track for track in (self.tracks, guard) if track],
             ),
-            emit=self._news.append,
-            clock_ns=self._clock_ns,
-            on_opened=self._tell_opened,
-            on_played=self.capture.played,
+            emit=self._pending.add,
+            clock_ns=self._pending.clock_ns,
+            on_opened=self._report_opened,
+            on_played=self.capture.echo.played,
         )
-        self._steps_of_latency = AutoLatency() if latency == "auto" else None
         self.playback.set_volume(self._volume)
-        self.set_audio_chunk_callback(self.capture.hand_off)
+        self._report_found(found)
+
+    def _report_found(self, found: Endpoints) -> None:
         for message in found.errors:
-            self._news.append(audio_error(self._clock_ns(), "device", message))
+            self._pending.error("device", message)
         if found.notice:
-            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=found.notice, hint=found.hint))
-        self._tell_opened()
+            self._pending.notice(found.notice, found.hint)
+        self._report_opened()
 
     async def _make_guard(self, echo: str) -> EchoGuard | None:
-        """What keeps the agent from hearing itself; where that cannot be had the call goes on without."""
+        """Returns what keeps the agent from hearing itself; None without one, or where it cannot be loaded."""
         if echo == "gate":
             text = "The microphone is shut while the agent is heard (--echo gate): it cannot be interrupted by voice."
-            self._news.append(e.NoticeRaised(at_ns=self._clock_ns(), text=text, of_call=True))
+            self._pending.notice(text, of_call=True)
             return EchoGate()
         if echo == "cancel":
             try:
                 return EchoCanceller(await asyncio.to_thread(make_processor))
             except EchoUnavailable as error:
-                self._news.append(audio_error(self._clock_ns(), "echo", str(error)))
+                self._pending.error("echo", str(error))
         return None
 
     # -- capture --
 
     @property
-    def chain(self) -> CallbackChain:
-        """What every captured block goes through on its way to the wire; add your own steps."""
-        return self.capture.chain
+    def on_audio_chunk(self) -> AudioChunkCallback | None:
+        """The callback that `set_audio_chunk_callback` registered; None without one."""
+        return self._on_audio_chunk.callback if self._on_audio_chunk else None
 
-    def set_audio_chunk_callback(self, callback: Callable[[bytes], None] | None) -> None:
-        """Call ``callback`` with every captured block, on PortAudio's thread: it must copy and return."""
-        self.on_audio_chunk = callback
+    def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
+        """Call ``callback`` with every captured block, in place of the one that was set before; None removes that.
+
+        It observes: the call gets the block either way, and so do those of `add_audio_chunk_callback`. It runs on
+        PortAudio's thread, where it must copy and return.
+        """
+        if self._on_audio_chunk:
+            self._on_audio_chunk.unregister()
+        self._on_audio_chunk = self.add_audio_chunk_callback(callback) if callback else None
+
+    def add_audio_chunk_callback(self, callback: AudioChunkCallback) -> Registration:
+        """Call ``callback`` with every captured block, besides all others, until its registration ends."""
+        return self._observers.register_callback(AUDIO_CHUNK, callback)
 
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
-        """Audio recording callback function."""
+        """PortAudio's callback: puts a copy of the block into the hand-off, then shows it to the observers.
+
+        The microphone passes its `Stamp` as ``time``. Blocks of another stream may come with whatever PortAudio
+        passes: they are dated now. Integers stay bit for bit, floats of -1..1 are scaled and clipped.
+        """
         try:
             if status and status.input_overflow:
-                self._overflows += 1
-            if self.on_audio_chunk:
-                self.on_audio_chunk(pcm_of(indata))
-        except Exception as error:  # noqa: BLE001 - PortAudio would end the stream without a word
-            self._capture_error = error
+                self._handoff.overflows += 1
+            at_ns, source = time if isinstance(time, Stamp) else (self._pending.clock_ns(), None)
+            block = Block(at_ns, source, pcm_of(indata))
+            # The call comes first: no observer can delay a block, or keep it from being sent.
+            self._handoff.put(block)
+            self._observers.trigger(AUDIO_CHUNK, block.pcm)
+        except Exception as error:  # noqa: BLE001 - sounddevice would print it and end the stream
+            self._failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
 
     def prepare_capture(self, user_format: AudioFormat) -> None:
-        """Capture at the rate of what was agreed with the agent."""
+        """Capture and keep user audio in the format that was agreed with the agent."""
         self.capture.prepare(user_format)
         if self.tracks:
             self.tracks.user_format(user_format)
 
-    def prepare_playback(self, play_format: AudioFormat) -> None:
-        """Be ready for replies in the format that is expected of them; others play all the same."""
-        self.playback.prepare(play_format)
-
-    async def start_capture(self, *, silent: bool) -> None:
-        """Deliver blocks: of the microphone (or of the next recorded line), or of silence."""
-        await self.capture.start(silent=silent)
-
-    async def stop_capture(self) -> None:
-        """Deliver no more blocks, and give back the microphone."""
-        await self.capture.stop()
-
-    def captured(self) -> AsyncIterator[Captured]:
-        """Every captured block, at the agreed rate."""
-        return self.capture.blocks()
-
-    def _line_progressed(self, done: float) -> None:
-        self._line_progress = done
-
-    def encode(self, block: bytes) -> bytes:
-        """A captured block as the agreed format puts it on the wire."""
-        return encode(block, self.capture.format)
-
-    def tell_sent(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """A captured block, behind the chain, went to the agent or did not."""
+    def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
+        """Keep a captured block that has passed the chain; as silence where it was not sent to the agent."""
         if self.tracks:
             self.tracks.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
-
-    @property
-    def muted(self) -> bool:
-        """Whether silence is sent in place of the user."""
-        return self.capture.mute.muted
-
-    @muted.setter
-    def muted(self, muted: bool) -> None:
-        self.capture.mute.muted = muted
 
     # -- playback --
 
@@ -207,32 +200,35 @@ class AudioManager:
 
     @property
     def moving(self) -> bool:
-        """Whether sound is captured, or agent audio is on its way to the ear."""
-        return self.capture.delivering or self.playback.playing
+        """Whether sound is captured, or agent audio has not all been heard."""
+        return self.capture.microphone.delivering or self.playback.playing
 
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
-        """What happened to audio since the last call, in order; losses that go on are told once a second."""
+        """Returns what happened to audio since the previous call, in order.
+
+        A loss that goes on is reported once a second, and at the end.
+        """
         self._care.poll(self._cared(), now_ns)
+        self._care.step_latency(self.playback.speaker, now_ns)
         self.capture.poll(now_ns)
-        self._step_latency(now_ns)
         speaker = self.playback.speaker
         played_ns = speaker.heard_at_ns(0) if speaker and speaker.device else None
         self._drift.feed(now_ns, self.capture.clock_start_ns, played_ns)
         self.playback.take_news(now_ns)
         if at_the_end:
             self.playback.finish_listening()
-        self._tell_losses(now_ns, at_the_end=at_the_end)
-        self._tell_callback_errors(now_ns)
-        news = list(self._news)
-        del self._news[: len(news)]
-        return news
+        self._report_losses(now_ns, final=at_the_end)
+        self._failures.pass_on()
+        if speaker and (error := speaker.take_callback_error()) is not None:
+            self._pending.error("playback-callback", f"The playback callback failed: {error}.")
+        return self._pending.take()
 
     def telemetry(self, now_ns: int) -> Telemetry:
-        """Levels and queue depth now."""
+        """Returns levels, queue depth and figures of the devices as they are now."""
         user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
         queue = self.playback.queue
-        echo = self.capture.raw_echo.echo
+        echo = self.capture.echo.found
         return Telemetry(
             at_ns=now_ns,
             user_dbfs=user.rms_dbfs if user else None,
@@ -251,30 +247,18 @@ class AudioManager:
             echo_delay_ms=echo.delay_ms if echo else None,
             echo_db=echo.gain_db if echo else None,
             drift_ppm=self._drift.ppm,
-            callback_load=self._load.worst(now_ns, [one.take_busy_ns() for one in self._cared().values()]),
-            line_progress=self._line_progress if self.capture.speaking else None,
+            callback_load=self._care.callback_load(self._cared(), now_ns),
+            line_progress=self.capture.lines.progress,
         )
 
     async def close(self) -> None:
-        """The call is over: give back what was opened."""
+        """The call is over: release what was opened."""
         await self._care.close()
         await self.capture.close()
         await self.playback.close()
 
-    def _step_latency(self, now_ns: int) -> None:
-        """With ``--latency auto``, ask the device for more where little does not do."""
-        speaker = self.playback.speaker
-        if self._steps_of_latency is None or speaker is None or speaker.device is None:
-            return
-        if self._steps_of_latency.look(now_ns, speaker.underflows):
-            self._steps_of_latency = None
-            speaker.latency = SAFE_LATENCY
-            text = f"The speaker had gaps at low latency: it holds {SAFE_LATENCY} s from now on (--latency auto)."
-            self._news.append(e.NoticeRaised(at_ns=now_ns, text=text, of_call=True))
-            spawn(self._care.open_again(speaker), "open speaker with more latency")
-
     async def switch(self, direction: str, spec: str) -> None:
-        """Use another microphone ("input") or speaker ("output") from now on; `poll` tells what came of it.
+        """Use another microphone ("input") or speaker ("output") from now on; `poll` reports the outcome.
 
         ``spec`` is as in the options: "auto", an index, or a part of the name.
         """
@@ -282,7 +266,7 @@ class AudioManager:
         try:
             device = await asyncio.to_thread(devices.find_device, spec, way)
         except AudioDeviceError as error:
-            self._news.append(audio_error(self._clock_ns(), "device", str(error)))
+            self._pending.error("device", str(error))
             return
         await self.playback.opened()
         one = self._cared().get("capture" if way == "input" else "playback")
@@ -293,25 +277,22 @@ class AudioManager:
         else:
             self.playback.choose(device)
         if one is None:
-            self._tell_opened()
+            self._report_opened()
 
-    async def look_again(self) -> None:
-        """Have PortAudio list the devices anew; in a call sound pauses for a moment."""
-        await self._care.look_again(self._cared())
+    async def rescan(self) -> None:
+        """Have PortAudio list the devices again; during a call sound pauses for a moment."""
+        await self._care.rescan(self._cared())
 
     def _cared(self) -> dict[str, Caredfor]:
-        microphone, speaker = self.capture.microphone, self.playback.speaker
-        return {
-            **({"capture": microphone} if microphone else {}),
-            **({"playback": speaker} if speaker else {}),
-        }
+        speaker = self.playback.speaker
+        return {"capture": self.capture.microphone, **({"playback": speaker} if speaker else {})}
 
-    def _tell_opened(self) -> None:
-        speaker, microphone = self.playback.speaker, self.capture.microphone
-        self._news.append(
+    def _report_opened(self) -> None:
+        speaker = self.playback.speaker
+        self._pending.add(
             e.AudioOpened(
-                at_ns=self._clock_ns(),
-                capture=microphone.device.name if microphone and microphone.device else self.capture.name,
+                at_ns=self._pending.clock_ns(),
+                capture=self.capture.name,
                 playback=speaker.device.name if speaker and speaker.device else self.playback.name,
                 capture_rate=self.capture.format.rate,
                 playback_rate=speaker.queue.rate if speaker else 0,
@@ -319,34 +300,47 @@ class AudioManager:
             )
         )
 
-    def _tell_losses(self, now_ns: int, *, at_the_end: bool) -> None:
+    def _report_losses(self, now_ns: int, *, final: bool) -> None:
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
         speaker = self.playback.speaker
-        counts = {
-            e.Loss.CAPTURE_OVERFLOW: self._overflows,
-            e.Loss.CAPTURE_DROPPED: self.capture.handoff.dropped_blocks,
+        totals = {
+            e.Loss.CAPTURE_OVERFLOW: self._handoff.overflows,
+            e.Loss.CAPTURE_DROPPED: self._handoff.dropped_blocks,
             e.Loss.DEVICE_UNDERFLOW: speaker.underflows if speaker else 0,
-            e.Loss.WITHHELD: self.capture.guard.held_blocks if self.capture.guard else 0,
+            e.Loss.WITHHELD: self.capture.echo.held_blocks,
             e.Loss.UNHEARD: stats.unheard_frames / per_ms,
             e.Loss.QUEUE_FULL: stats.dropped_frames / per_ms,
         }
-        for loss, count in counts.items():
-            told, told_ns = self._told.get(loss, (0, now_ns - _TELL_INTERVAL_NS))
-            if count > told and (now_ns - told_ns >= _TELL_INTERVAL_NS or at_the_end):
-                self._told[loss] = (count, now_ns)
-                self._news.append(e.LossCounted(at_ns=now_ns, loss=loss, count=count - told))
+        for loss, total in totals.items():
+            if count := self._losses.update(loss, total, now_ns, final=final):
+                self._pending.add(e.LossCounted(at_ns=now_ns, loss=loss, count=count.new))
 
-    def _tell_callback_errors(self, now_ns: int) -> None:
-        capture_error, self._capture_error = self._capture_error, None
-        playback_error = self.playback.speaker.take_callback_error() if self.playback.speaker else None
-        for name, error in (("capture", capture_error), ("playback", playback_error)):
-            if error is not None:
-                message = f"The {name} callback failed: {error}."
-                self._news.append(audio_error(now_ns, f"{name}-callback", message))
+
+class _DeferredReporter(ErrorReporter):
+    """Keeps failures on PortAudio's thread until the loop passes them on: reporting takes a lock and logs."""
+
+    _KEPT = 1_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[tuple[BaseException, str, str]] = deque(maxlen=self._KEPT)
+
+    def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
+        """Keep one failure. From any thread."""
+        self._waiting.append((error, callback, event))
+
+    def pass_on(self) -> None:
+        """Report what was kept, as every other callback's failure is reported. From the loop."""
+        while self._waiting:
+            error, callback, event = self._waiting.popleft()
+            default_reporter.report(error, callback=callback, event=event)
 
 
 def pcm_of(indata: Any) -> bytes:
-    """What PortAudio delivered as 16-bit PCM: integers bit for bit, floats of -1..1 scaled and clipped."""
+    """Returns what PortAudio delivered as 16-bit PCM: integers bit for bit, floats of -1..1 scaled and clipped.
+
+    Raises `TypeError` for samples of another type.
+    """
     if not isinstance(indata, np.ndarray):
         return bytes(indata)
     if np.issubdtype(indata.dtype, np.floating):

@@ -39,7 +39,6 @@ class Journal:
         self._keep_raw = keep_raw
         self.clock_ns = clock_ns
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
-        self._told_losing: dict[tuple[e.Loss, str], int] = {}
 
     def emit(self, event: Emitted) -> Emitted:
         """Make something true: number the event, fold it, hand it on."""
@@ -146,19 +145,17 @@ class Journal:
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Count one more, or several, of a loss that may go on: told at once, then once a second (`tell_losses`)."""
+        """Count one more, or several, of a loss that may go on: emitted at once, then once a second."""
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
-            self._tell_losing(loss, detail, count)
+            self.lost(loss, count.new, detail)
 
-    def tell_losses(self, *, at_the_end: bool = False) -> None:
-        """Tell what went on since it was told; called often."""
-        for (loss, detail), count in self._losing.untold(self.clock_ns(), all_of_them=at_the_end):
-            self._tell_losing(loss, detail, count)
+    def report_losses(self, *, final: bool = False) -> None:
+        """Emit what `losing` counted since its last event, once a second has passed, or all of it if ``final``.
 
-    def _tell_losing(self, loss: e.Loss, detail: str, count: int) -> None:
-        told = self._told_losing.get((loss, detail), 0)
-        self._told_losing[loss, detail] = count
-        self.lost(loss, count - told, detail)
+        To be called often.
+        """
+        for (loss, detail), count in self._losing.due(self.clock_ns(), final=final):
+            self.lost(loss, count.new, detail)
 
 
 def utc_now() -> str:

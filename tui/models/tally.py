@@ -1,37 +1,51 @@
-"""Tally: things that may happen thousands of times a second, told at once and then once a second with a count."""
+"""Tally: limits what may happen thousands of times a second to one report a second, without losing a count."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from tui.units import NS_PER_S
 
 Kind = TypeVar("Kind", bound=Hashable)
-INTERVAL_NS = 1_000_000_000
+
+
+class Count(NamedTuple):
+    """What is to be reported of one kind."""
+
+    total: float
+    """Since the beginning."""
+    new: float
+    """Since the previous report of this kind."""
 
 
 class Tally(Generic[Kind]):
-    """Counts kinds of things. Time is passed in; for one thread."""
+    """Counts by kind. A kind is due at its first count, and then once an interval if it has grown.
 
-    def __init__(self, interval_ns: int = INTERVAL_NS) -> None:
+    Time is passed in, in ns of any one clock. For one thread.
+    """
+
+    def __init__(self, interval_ns: int = NS_PER_S) -> None:
         self._interval_ns = interval_ns
-        self._counts: dict[Kind, int] = {}
-        self._told: dict[Kind, tuple[int, int]] = {}
+        self._totals: dict[Kind, float] = {}
+        self._reported: dict[Kind, tuple[float, int]] = {}
 
-    def add(self, kind: Kind, at_ns: int, more: int = 1) -> int | None:
-        """Count one, or more; gives the count when it is to be told now: at first, or after a silence."""
-        self._counts[kind] = self._counts.get(kind, 0) + more
-        _, told_ns = self._told.get(kind, (0, at_ns - self._interval_ns))
-        return self._tell(kind, at_ns) if at_ns - told_ns >= self._interval_ns else None
+    def add(self, kind: Kind, at_ns: int, more: float = 1) -> Count | None:
+        """Count one, or more. Returns the count if it is to be reported now; it then counts as reported."""
+        return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
-    def untold(self, at_ns: int, *, all_of_them: bool = False) -> list[tuple[Kind, int]]:
-        """The kinds that have grown since they were told, with their counts, once the interval has passed."""
-        grown = [
-            kind
-            for kind, (told, told_ns) in self._told.items()
-            if self._counts[kind] > told and (all_of_them or at_ns - told_ns >= self._interval_ns)
+    def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:
+        """Like `add`, for a total that is counted elsewhere. ``final`` makes everything new due."""
+        self._totals[kind] = total
+        before, reported_ns = self._reported.get(kind, (0, at_ns - self._interval_ns))
+        if total <= before or (at_ns - reported_ns < self._interval_ns and not final):
+            return None
+        self._reported[kind] = (total, at_ns)
+        return Count(total, total - before)
+
+    def due(self, at_ns: int, *, final: bool = False) -> list[tuple[Kind, Count]]:
+        """Returns the kinds that have grown and whose interval has passed; they then count as reported."""
+        counts = [
+            (kind, self.update(kind, total, at_ns, final=final)) for kind, total in self._totals.items()
         ]
-        return [(kind, self._tell(kind, at_ns)) for kind in grown]
-
-    def _tell(self, kind: Kind, at_ns: int) -> int:
-        self._told[kind] = (self._counts[kind], at_ns)
-        return self._counts[kind]
+        return [(kind, count) for kind, count in counts if count is not None]

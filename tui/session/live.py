@@ -232,7 +232,7 @@ class LiveSession:
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
         """Take every step of the end in this order, even after one that fails; its exception is raised last."""
         steps = (
-            self.audio.stop_capture,
+            self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
             # The watch is the last task: it goes on emitting what was heard while playback drains.
             partial(_stop, tasks),
@@ -276,9 +276,9 @@ class LiveSession:
             self.audio.prepare_capture(user_format)
             self._user_audio.begin(user_format.rate)
         if play_format := foreseen_play_format(self._link.caller, user_format):
-            self.audio.prepare_playback(play_format)
+            self.audio.playback.prepare(play_format)
         if self._link.protocol.continuous:
-            await self.audio.start_capture(silent=True)
+            await self.audio.capture.start(silent=True)
 
     async def _route(self, incoming: Incoming) -> None:
         """Pass a message itself to the router, where a handler is registered for its name on the wire."""

@@ -69,19 +69,19 @@ class MessageLog:
             self._undecodable += 1
         for found in received.findings:
             self._findings[found.rule] = found
-            if (count := self._tally.add(found.rule, received.at_ns)) is not None:
-                self._emit_finding(found, count, logged.number)
+            if count := self._tally.add(found.rule, received.at_ns):
+                self._emit_finding(found, int(count.total), logged.number)
         if incoming is not None:
             self._reply(incoming.replies)
             await self._route(incoming)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
         """Tell what came too often to be told one by one. Called every now and then, and at the end."""
-        for rule, count in self._tally.untold(self._journal.clock_ns(), all_of_them=at_the_end):
-            self._emit_finding(self._findings[rule], count, 0)
+        for rule, count in self._tally.due(self._journal.clock_ns(), final=at_the_end):
+            self._emit_finding(self._findings[rule], int(count.total), 0)
         if self._undecodable:
-            count, self._undecodable = self._undecodable, 0
-            self._journal.lost(e.Loss.UNDECODABLE, count)
+            undecodable, self._undecodable = self._undecodable, 0
+            self._journal.lost(e.Loss.UNDECODABLE, undecodable)
 
     def _emit_finding(self, found: Finding, count: int, about: int) -> None:
         self._journal.emit(

@@ -9,6 +9,7 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
+from tui.models.tally import Tally
 from tui.models.telemetry import Telemetry
 from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
@@ -30,7 +31,7 @@ class SelfCheck:
         self._emit = emit
         self._clock_ns = clock_ns
         self._lags: deque[tuple[int, float]] = deque()
-        self._told_ns: dict[str, int] = {}
+        self._reported: Tally[str] = Tally()
 
     def woke(self, due_ns: int) -> None:
         """Something on the loop that slept until then goes on only now."""
@@ -59,9 +60,11 @@ class SelfCheck:
     def judge(
         self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
     ) -> None:
-        """Tell of a lateness that is beyond its limit; it lasted as long as it is, unless said otherwise."""
-        if late_ms > limit_ms and now_ns - self._told_ns.get(what, now_ns - NS_PER_S) >= NS_PER_S:
-            self._told_ns[what] = now_ns
+        """Report a lateness beyond its limit, at most once a second of each kind.
+
+        It lasted for ``late_ms`` up to now, unless ``lasted_ms`` is given.
+        """
+        if late_ms > limit_ms and self._reported.add(what, now_ns):
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
+from tui.audio.formats import encode
 from tui.audio.speech import SpeechEdge
 from tui.callbacks import spawn
 from tui.models import events as e
@@ -49,8 +50,8 @@ class UserAudio:
 
     async def pump(self) -> None:
         """Send what is captured, until cancelled."""
-        async for block in self._audio.captured():
-            block = block._replace(pcm=await self._audio.chain.execute_chain(block.pcm))
+        async for block in self._audio.capture.blocks():
+            block = block._replace(pcm=await self._audio.capture.chain.execute_chain(block.pcm))
             self._send_block(block)
             await asyncio.sleep(0)  # the socket's writer goes first: what is learned of the block can wait
             self._detect_speech(block)
@@ -72,18 +73,18 @@ class UserAudio:
             self._send_now(block)
         elif not self._journal.state.recording:
             self._drop_early()
-            self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
+            self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
         elif self._audio.playback.playing and not self._caller.barge_in:
             self._journal.losing(e.Loss.WITHHELD)
-            self._audio.tell_sent(block.end_ns, block.pcm, sent=False)
+            self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
         else:
             self._keep_early(block)
 
     def _send_now(self, block: Captured) -> None:
-        messages = list(self._caller.user_audio(self._audio.encode(block.pcm)))
+        messages = list(self._caller.user_audio(encode(block.pcm, self._audio.capture.format)))
         self.pace.gave(block, messages)
         self._send(messages)
-        self._audio.tell_sent(block.end_ns, block.pcm)
+        self._audio.keep_user_block(block.end_ns, block.pcm)
 
     def _keep_early(self, block: Captured) -> None:
         if len(self._early) >= EARLY_BLOCKS:

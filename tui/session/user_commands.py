@@ -9,7 +9,7 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
 from tui.models.session_state import Completed
-from tui.models.sound.capture import CallerLine
+from tui.models.sound.lines import CallerLine
 from tui.protocols.abilities import NO_INSTRUCTIONS, NO_KEYS, NO_TYPED_TURNS
 from tui.protocols.base import HasInstructions, agent_detects_turns
 from tui.session.link import AgentLink
@@ -46,10 +46,10 @@ class UserCommands:
             await self._take_the_word()
             self._tell_recording(True)
             self._link.send(self._link.caller.start_user_stream())
-            await self._audio.start_capture(silent=self._only_for_a_line)
+            await self._audio.capture.start(silent=self._only_for_a_line)
         elif not on:
             self.end_recording()
-            self._audio.capture.stop_speaking()
+            self._audio.capture.lines.stop()
             await self._stop_user_stream()
 
     async def speak(self, line: CallerLine) -> None:
@@ -59,7 +59,7 @@ class UserCommands:
         if not self._state.recording:
             self._only_for_a_line = True
             await self.record(True)
-        await self._audio.capture.speak(line)
+        await self._audio.capture.lines.speak(line)
 
     def end_recording(self) -> None:
         """Nothing of the user goes to the agent from now on."""
@@ -69,7 +69,7 @@ class UserCommands:
     def set_muted(self, muted: bool) -> None:
         """Send silence in place of the user, or no longer."""
         if muted != self._state.muted:
-            self._audio.muted = muted
+            self._audio.capture.level.muted = muted
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
     def change_volume(self, by: float) -> None:
@@ -130,14 +130,18 @@ class UserCommands:
         if closes:
             self._link.send(self._link.caller.stop_user_stream())
         if closes and not self._link.protocol.continuous:
-            await self._audio.stop_capture()
+            await self._audio.capture.stop()
         else:
             # While the agent does the turn detection it has to hear the silence after the last word.
-            await self._audio.start_capture(silent=True)
+            await self._audio.capture.start(silent=True)
 
     def _stop_after_line(self, event: Completed) -> None:
         """Completion callback of the state: what was recorded for a line ends with it."""
-        if isinstance(event, e.LineChanged) and self._only_for_a_line and not self._audio.capture.speaking:
+        if (
+            isinstance(event, e.LineChanged)
+            and self._only_for_a_line
+            and not self._audio.capture.lines.speaking
+        ):
             spawn(self.record(False), "stop after a caller line")
 
     def _tell_recording(self, recording: bool) -> None:

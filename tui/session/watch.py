@@ -76,7 +76,7 @@ class SessionWatch:
     def _emit_counts(self, *, at_the_end: bool = False) -> None:
         self._log.emit_counts(at_the_end=at_the_end)
         self._count_failed_callbacks()
-        self._journal.tell_losses(at_the_end=at_the_end)
+        self._journal.report_losses(final=at_the_end)
 
     def _count_late_results(self) -> None:
         counted = int(self._journal.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))

@@ -30,7 +30,7 @@ async def recording() -> AudioManager:
     audio = AudioManager()
     await audio.configure(output="none")
     audio.prepare_capture(PCM_16K)
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     return audio
 
 
@@ -40,10 +40,10 @@ def deliver(sound: FakeSoundDevice) -> None:
 
 async def test_silence_behind_a_device_of_another_rate_ends_when_it_is_due(sound: FakeSoundDevice) -> None:
     audio = await recording()
-    captured = audio.captured()
+    captured = audio.capture.blocks()
     deliver(sound)
     await anext(captured)
-    await audio.start_capture(silent=True)
+    await audio.capture.start(silent=True)
     silence = [await anext(captured) for _ in range(6)]
     assert not any(any(block.pcm) for block in silence)
     assert [block.end_ns for block in silence] == [block.captured_ns for block in silence]
@@ -55,8 +55,8 @@ async def test_what_was_delivered_before_the_stop_is_resampled_behind_it(sound: 
     audio = await recording()
     for _ in range(3):
         deliver(sound)
-    await audio.stop_capture()
-    captured = audio.captured()
+    await audio.capture.stop()
+    captured = audio.capture.blocks()
     frames = [len((await anext(captured)).pcm) // 2 for _ in range(3)]
     assert 0 < sum(frames) <= 960
     await audio.close()
@@ -65,7 +65,7 @@ async def test_what_was_delivered_before_the_stop_is_resampled_behind_it(sound: 
 async def test_nothing_is_recorded_once_the_call_is_over(sound: FakeSoundDevice) -> None:
     audio = await recording()
     await audio.close()
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     assert len(sound.streams) == 1
     assert "close" in sound.streams[0].calls
 
@@ -75,8 +75,8 @@ async def test_silence_that_the_program_was_too_late_to_make_is_counted() -> Non
     audio = AudioManager(lambda: now_ns)
     await audio.configure(input="none", output="none")
     audio.prepare_capture(PCM_16K)
-    await audio.start_capture(silent=True)
-    captured = audio.captured()
+    await audio.capture.start(silent=True)
+    captured = audio.capture.blocks()
     await anext(captured)
     now_ns += 5_000_000_000
     made = [await anext(captured) for _ in range(50)]

@@ -32,7 +32,7 @@ async def opened(audio: AudioManager) -> None:
 async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundDevice) -> None:
     audio = AudioManager()
     await audio.configure(input="lines")
-    audio.prepare_playback(PCM_24K)
+    audio.playback.prepare(PCM_24K)
     await opened(audio)
     (stream,) = desk.streams
     assert stream.arguments["samplerate"] == 24_000
@@ -49,7 +49,7 @@ async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundD
 async def test_a_first_reply_at_another_rate_reopens_the_speaker(desk: FakeSoundDevice) -> None:
     audio = AudioManager()
     await audio.configure(input="lines")
-    audio.prepare_playback(PCM_24K)
+    audio.playback.prepare(PCM_24K)
     audio.playback.begin("a", PCM_16K)
     await opened(audio)
     foreseen, real = desk.streams

@@ -37,7 +37,7 @@ class Desk:
 
     async def open(self) -> None:
         await self.audio.configure(input="lines")
-        self.audio.prepare_playback(PCM_16K)
+        self.audio.playback.prepare(PCM_16K)
         assert self.audio.playback._opening
         await self.audio.playback._opening
 

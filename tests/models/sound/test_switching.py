@@ -18,7 +18,7 @@ from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
-from tui.models.sound.capture import line_of
+from tui.models.sound.lines import line_of
 from tui.models.turns.metrics import MetricsFold, Stalls
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
@@ -80,7 +80,7 @@ async def test_what_is_chosen_before_the_first_sound_is_opened_with_it(sound: Fa
     await audio.switch("output", "Headset")
     assert names(poll(audio))[-1] == ("Headset", "Headset")
     assert sound.streams == []
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     assert open_on(sound) == [("input", 1), ("output", 1)]
     await audio.close()
@@ -88,7 +88,7 @@ async def test_what_is_chosen_before_the_first_sound_is_opened_with_it(sound: Fa
 
 async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice) -> None:
     audio = await ready()
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     await audio.switch("input", "1")
     await audio.switch("output", "Headset")
@@ -100,7 +100,7 @@ async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice) -> None:
 
 async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(sound: FakeSoundDevice) -> None:
     audio = await ready(input="lines", output="none")
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     assert open_on(sound) == []
     await audio.switch("input", "Desk")
@@ -118,7 +118,7 @@ async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(sound: Fak
 
 async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSoundDevice) -> None:
     audio = await ready()
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     await audio.switch("output", "Deaf and dumb")
     await audio.switch("input", "Deaf")
@@ -138,14 +138,14 @@ async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(sou
     lines = [line_of(line.path) for line in caller_lines()[:2]]
     await audio.configure(input="lines", output="none", lines=lines)
     audio.prepare_capture(PCM_16K)
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     sound.refuse = lambda rate: unavailable()
     await audio.switch("input", "Headset")
     await audio.switch("output", "Headset")
-    assert audio.capture.speaking
-    await audio.stop_capture()
-    await audio.start_capture(silent=False)
+    assert audio.capture.lines.speaking
+    await audio.capture.stop()
+    await audio.capture.start(silent=False)
     events = poll(audio)
     assert len(errors(events)) == 2
     assert names(events)[-1] == ("caller lines", "none")
@@ -198,7 +198,7 @@ async def test_a_call_is_not_over_before_devices_are_listed_anew_or_the_next_one
     monkeypatch.setattr(sound, "_terminate", terminate)
     audio = await ready()
     await speak(audio)
-    looking = asyncio.ensure_future(audio.look_again())
+    looking = asyncio.ensure_future(audio.rescan())
     await wait_for(listing.is_set)
     closing = asyncio.ensure_future(audio.close())
     await asyncio.sleep(0.05)
@@ -210,23 +210,23 @@ async def test_a_call_is_not_over_before_devices_are_listed_anew_or_the_next_one
 
 async def test_nothing_is_opened_any_more_once_the_call_is_over(sound: FakeSoundDevice) -> None:
     audio = await ready()
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     await audio.close()
     streams = len(sound.streams)
     await audio.switch("output", "Headset")
     await audio.switch("input", "Headset")
-    await audio.look_again()
+    await audio.rescan()
     assert len(sound.streams) == streams
 
 
 async def test_looking_for_devices_anew_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:
     audio = await ready()
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await speak(audio)
     before = list(sound.streams)
     poll(audio)
-    looking = asyncio.ensure_future(audio.look_again())
+    looking = asyncio.ensure_future(audio.rescan())
     events: list[e.SessionEvent] = []
     while not looking.done():
         events += poll(audio)
@@ -243,7 +243,7 @@ async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_opened_
     sound: FakeSoundDevice,
 ) -> None:
     audio = await ready()
-    captured = audio.captured()
+    captured = audio.capture.blocks()
     told: list[bool] = []
 
     async def hear(pcm: bytes, blocks: int) -> None:
@@ -257,10 +257,10 @@ async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_opened_
             if isinstance(event, e.ConditionChanged) and event.condition is e.Condition.ONLY_ZEROS
         )
 
-    await audio.start_capture(silent=False)
+    await audio.capture.start(silent=False)
     await hear(bytes(640), 60)
-    await audio.stop_capture()
-    await audio.start_capture(silent=False)
+    await audio.capture.stop()
+    await audio.capture.start(silent=False)
     await hear(b"\5\0" * 320, 2)
     assert told == [True, False]
     await audio.close()
@@ -286,7 +286,7 @@ class Stalling:
     async def start(self) -> None:
         await self.audio.configure()
         self.audio.prepare_capture(PCM_16K)
-        await self.audio.start_capture(silent=False)
+        await self.audio.capture.start(silent=False)
 
     def deliver(self) -> None:
         deliver(self.sound.streams[-1], b"\5\0" * 320)
@@ -336,7 +336,7 @@ async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(sound: Fak
     call.deliver()
     assert len(sound.streams) == 1, "it was not opened again"
     assert conditions(call) == [
-        (True, "The microphone (Desk) has stalled: no sound passed for 0.5 s."),
+        (True, "The microphone (Desk) has stalled: no sound has passed for 0.5 s."),
         (False, "The microphone (Desk) works again after 0.7 s."),
     ]
     fold = MetricsFold()
@@ -351,7 +351,7 @@ async def test_a_microphone_that_is_not_in_use_does_not_stall(sound: FakeSoundDe
     await call.start()
     call.deliver()
     call.wait(600)
-    await call.audio.stop_capture()
+    await call.audio.capture.stop()
     call.wait(5_000)
     assert conditions(call)[1:] == [(False, "The microphone (Desk) is no longer in use.")]
     await call.audio.close()
@@ -361,10 +361,10 @@ async def test_what_passed_until_the_user_stopped_is_counted_too(sound: FakeSoun
     call = Stalling(sound)
     await call.start()
     await call.stall()
-    await call.audio.stop_capture()
+    await call.audio.capture.stop()
     call.wait(10)
     assert [blocks for blocks, _ in dropped(call.events)] == [50]
-    await call.audio.start_capture(silent=False)
+    await call.audio.capture.start(silent=False)
     call.wait(100)
     call.deliver()
     assert len(dropped(call.events)) == 1
@@ -378,7 +378,7 @@ async def test_a_first_opening_and_a_stream_that_goes_on_count_nothing(sound: Fa
     for _ in range(5):
         call.deliver()
         call.wait(20)
-    await call.audio.start_capture(silent=True)
+    await call.audio.capture.start(silent=True)
     call.wait(100)
     assert dropped(call.events) == []
     await call.audio.close()

@@ -1,25 +1,99 @@
-"""DeviceCare: keeps the devices of a call at work, through stalls, lost servers and changes of mind."""
+"""DeviceCare: keeps the devices of a call working through stalls, lost sound servers and a user who switches.
+
+PortAudio does not report a stream that stalls: it stays "active", raises nothing and flags nothing (measured by
+suspending a PulseAudio source). A stream whose server is gone ends by itself and calls its finished callback. So a
+`Watchdog` judges each device by the instants of its callbacks, and `DeviceCare` acts on it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
 
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, Device
-from tui.audio.watchdog import Health, Watchdog
+from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
+from tui.audio.speaker import Speaker
 from tui.callbacks import spawn
 from tui.models import events as e
-from tui.models.sound.capture import audio_error
+from tui.models.sound.pending import PendingEvents
+
+LEAST_STALL_MS = 500.0
+STALL_BLOCKS = 10
+BLIND_MS = 200.0
+"""Longest time between two looks. After a longer one the program itself was late or stopped, and PortAudio's thread
+with it: the time before says nothing about the device."""
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
+_FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
+
+
+class Health(StrEnum):
+    """What is known about a device."""
+
+    WORKS = "works"
+    STALLED = "stalled"
+    """No callback for half a second, or ten blocks if that is longer."""
+    VANISHED = "vanished"
+    """Its stream ended although nobody stopped it."""
+
 
 _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
 _NAMES = {"capture": "microphone", "playback": "speaker"}
 _HINTS = {
-    Health.STALLED: "It is opened again until it goes on. Suspended, unplugged, or held by another program?",
-    Health.VANISHED: "It is looked for by its name until it is back.",
+    Health.STALLED: "Reopening it until it works. It may be suspended, unplugged, or in use by another program.",
+    Health.VANISHED: "Looking for it by name until it is back.",
 }
-_STEP_S, _PATIENCE_STEPS = 0.02, 25
+
+
+class Watchdog:
+    """Watches one device. Pure: instants are passed in, monotonic ns. For one thread."""
+
+    def __init__(self, block_ms: float) -> None:
+        self.health = Health.WORKS
+        self.since_ns = 0
+        """When the device was last known to work; meaningful while it does not."""
+        self._looked_ns: int | None = None
+        self._saw_ns = 0
+        """Since when looks have come without a pause."""
+        self._limit_ns = int(max(LEAST_STALL_MS, STALL_BLOCKS * block_ms) * 1_000_000)
+        self._retry_ns = 0
+        self._retry_s = FIRST_RETRY_S
+
+    def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
+        """Judge by the last callback, or by the opening before the first. Returns whether the health changed."""
+        if self._looked_ns is not None and now_ns - self._looked_ns > BLIND_MS * 1_000_000:
+            self._saw_ns = now_ns
+        self._looked_ns = now_ns
+        if vanished:
+            health = Health.VANISHED
+        elif self.health is Health.WORKS:
+            silent_ns = now_ns - max(callback_ns, self._saw_ns)
+            health = Health.STALLED if silent_ns >= self._limit_ns else Health.WORKS
+        else:
+            # A device that stalled works again only with a callback: a pause between looks proves nothing.
+            health = Health.STALLED if now_ns - callback_ns >= self._limit_ns else Health.WORKS
+        if health is self.health:
+            return False
+        if self.health is Health.WORKS:
+            self.since_ns = callback_ns
+            self._retry_s = FIRST_RETRY_S
+            self._retry_ns = now_ns + int(self._retry_s * 1e9)
+        self.health = health
+        return True
+
+    def forget(self) -> None:
+        """The device is not in use: nothing is expected of it."""
+        self.health = Health.WORKS
+
+    def retry_due(self, now_ns: int) -> bool:
+        """Returns whether to reopen the device now. Each True doubles the wait for the next, up to 8 s."""
+        if self.health is Health.WORKS or now_ns < self._retry_ns:
+            return False
+        self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
+        self._retry_ns = now_ns + int(self._retry_s * 1e9)
+        return True
 
 
 class Caredfor(Protocol):
@@ -27,12 +101,12 @@ class Caredfor(Protocol):
 
     @property
     def device(self) -> Device | None:
-        """The device it is to use; None: it has none."""
+        """The device to use; None: silence, or a file."""
         ...
 
     @property
     def callback_ns(self) -> int | None:
-        """When its stream last called back, or was opened; None while no stream is open."""
+        """When its stream last called back, or was opened; None while no stream is to be open."""
         ...
 
     @property
@@ -41,41 +115,47 @@ class Caredfor(Protocol):
         ...
 
     async def drop(self) -> None:
-        """Give back the stream; sound waits, or is silence, meanwhile."""
+        """Close the stream for a while; sound waits, or is silence, meanwhile."""
         ...
 
     def take_busy_ns(self) -> int:
-        """The longest that its callback took since the last call."""
+        """Returns the longest that its callback took since the previous call, in ns."""
         ...
 
     async def reopen(self, device: Device) -> None:
-        """Go on with this device. Raises `AudioDeviceError`; then there is no stream."""
+        """Continue with this device. Raises `AudioDeviceError`; then there is no stream."""
         ...
 
 
 class DeviceCare:
-    """Watches, reopens and switches. On the engine's loop; news goes to ``tell``, ``opened`` is told of success."""
+    """Watches, reopens and switches devices. On the engine's loop.
+
+    Events go to ``pending``; ``on_opened`` is called when another device, or the same one again, is in use.
+    """
 
     def __init__(
         self,
         *,
         block_ms: int,
-        tell: Callable[[e.SessionEvent], None],
-        opened: Callable[[], None],
-        clock_ns: Callable[[], int],
+        auto_latency: bool,
+        pending: PendingEvents,
+        on_opened: Callable[[], None],
     ) -> None:
         self._dogs = {path: Watchdog(block_ms) for path in _NAMES}
-        self._tell = tell
-        self._opened = opened
-        self._clock_ns = clock_ns
+        self._load = CallbackLoad(block_ms)
+        self._auto_latency = AutoLatency() if auto_latency else None
+        self._pending = pending
+        self._on_opened = on_opened
         self._lock = asyncio.Lock()
+        # One change at a time, of both devices together: PortAudio's device list is renewed only by terminating it,
+        # which ends every stream of the process, so that a refresh and an opening must never overlap.
         self._recovering: set[str] = set()
         self._closed = False
 
     def poll(self, cared: dict[str, Caredfor], now_ns: int) -> None:
-        """Look after whatever of capture and playback is open now."""
+        """Judge whatever of capture and playback is open, report changes, and start what reopens a device."""
         if self._lock.locked():
-            return  # what is closed just now was closed here
+            return  # a stream that is closed now was closed here: it neither stalls nor vanishes
         for path, one in cared.items():
             dog, callback_ns = self._dogs[path], one.callback_ns
             if path in self._recovering:
@@ -83,16 +163,35 @@ class DeviceCare:
             before = dog.health
             if callback_ns is None:
                 dog.forget()
-                self._tell_end(path, one, before, dog, "is no longer in use", now_ns)
+                self._report_end(path, one, before, dog, "is no longer in use", now_ns)
                 continue
             if dog.look(now_ns, callback_ns, vanished=one.vanished):
-                self._tell_change(path, one, before, dog, now_ns)
+                self._report_change(path, one, before, dog, now_ns)
             if dog.retry_due(now_ns):
                 self._recovering.add(path)
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
 
+    def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
+        """Returns the worst share of a block's length that a callback took, of the last second; None without one."""
+        busy_ns = [one.take_busy_ns() for one in cared.values() if one.callback_ns is not None]
+        return self._load.worst(now_ns, busy_ns)
+
+    def step_latency(self, speaker: Speaker | None, now_ns: int) -> None:
+        """With ``--latency auto``, reopen the speaker with a larger buffer if it stutters with a small one."""
+        if self._auto_latency is None or speaker is None or speaker.device is None:
+            return
+        if self._auto_latency.look(now_ns, speaker.underflows):
+            self._auto_latency = None
+            speaker.latency = SAFE_LATENCY
+            buffer_ms = float(SAFE_LATENCY) * 1000
+            text = (
+                f"Playback stuttered at low latency; the buffer is now {buffer_ms:.0f} ms (--latency auto)."
+            )
+            self._pending.notice(text, of_call=True)
+            spawn(self.open_again(speaker), "open speaker with more latency")
+
     async def switch(self, one: Caredfor, device: Device) -> bool:
-        """Use another device; gives whether it is used now. Where that fails all stays as it was."""
+        """Use another device. Returns whether it is in use now; where it does not open, the one before stays."""
         async with self._lock:
             if self._closed:
                 return False
@@ -100,128 +199,126 @@ class DeviceCare:
             switched = await self._try(one, device)
             if not switched and before is not None:
                 await self._try_again(one, before)
-            self._opened()
+            self._on_opened()
             return switched
 
-    async def look_again(self, cared: dict[str, Caredfor]) -> None:
-        """Have PortAudio list the devices anew: what is open is closed for that, and opened again."""
+    async def rescan(self, cared: dict[str, Caredfor]) -> None:
+        """Have PortAudio list the devices again: open streams are closed for that, and opened again."""
         async with self._lock:
             concerned = [one for one in cared.values() if one.callback_ns is not None]
-            await self._list_anew(concerned)
+            await self._refresh(concerned)
             for one in concerned:
                 if one.device is not None and not self._closed:
                     await self._try_again(one, one.device)
 
     async def open_again(self, one: Caredfor) -> None:
-        """Open the same device once more, with the settings it has now."""
+        """Reopen the same device with the settings it has now."""
         async with self._lock:
             if one.device is not None and not self._closed and await self._try(one, one.device):
-                self._opened()
+                self._on_opened()
 
     async def close(self) -> None:
-        """The call is over: look for nothing any more, and wait until what is under way has come to its end."""
+        """The call is over: start nothing more, and wait for the change that is under way."""
         self._closed = True
         async with self._lock:
             pass
 
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
-        """Open the device again. One that vanished can only be found with every stream closed."""
+        """Reopen a device. One that vanished is found only by a new device list, with every stream closed."""
         try:
             async with self._lock:
                 vanished = self._dogs[path].health is Health.VANISHED
                 if self._closed or (vanished and not cared[path].vanished):
-                    return  # it came back with the other one
+                    return  # recovering the other device brought this one back too
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
                 if vanished:
-                    await self._list_anew(concerned)
+                    await self._refresh(concerned)
                 for one in concerned if vanished else [cared[path]]:
                     if one.device is not None and not self._closed:
                         await one.reopen(await asyncio.to_thread(_again, one.device))
-                await self._called_back(cared[path])
-                self._opened()
+                await self._wait_for_block(cared[path])
+                self._on_opened()
         except AudioDeviceError:
-            pass  # it is told already that the device has gone; the next attempt comes
+            pass  # that the device is gone was reported already; another attempt follows
         finally:
             self._recovering.discard(path)
 
-    async def _list_anew(self, concerned: list[Caredfor]) -> None:
+    async def _refresh(self, concerned: list[Caredfor]) -> None:
         for one in concerned:
             await one.drop()
         await asyncio.to_thread(devices.refresh_devices)
 
     async def _try_again(self, one: Caredfor, device: Device) -> None:
-        """Open it again; where that fails the watchdog goes on trying."""
+        """Reopen a device that worked before; where that fails the watchdog keeps trying."""
         try:
             await one.reopen(await asyncio.to_thread(_again, device))
         except AudioDeviceError as error:
-            self._tell_problem(error)
+            self._pending.error("device", str(error))
 
     async def _try(self, one: Caredfor, device: Device) -> bool:
         try:
             await one.reopen(device)
         except AudioDeviceError as error:
-            self._tell_problem(error)
+            self._pending.error("device", str(error))
             return False
         return True
 
-    def _tell_problem(self, error: AudioDeviceError) -> None:
-        self._tell(audio_error(self._clock_ns(), "device", str(error)))
-
-    async def _called_back(self, one: Caredfor) -> None:
-        """Wait a moment for the first block, so that a device is not said to stall that has just begun."""
+    async def _wait_for_block(self, one: Caredfor) -> None:
+        """Wait up to half a second for the first block: a device that has just been opened is not stalled."""
         before_ns = one.callback_ns
-        for _ in range(_PATIENCE_STEPS):
+        for _ in range(_FIRST_BLOCK_POLLS):
             if self._closed or one.callback_ns != before_ns:
                 return
-            await asyncio.sleep(_STEP_S)
+            await asyncio.sleep(_FIRST_BLOCK_POLL_S)
 
-    def _tell_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
+    def _report_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
         away_s = (now_ns - dog.since_ns) / 1e9
         now = {
             Health.WORKS: f"works again after {away_s:.1f} s",
-            Health.STALLED: "is there again, but no sound passes",
-            Health.VANISHED: "does not only stall",
+            Health.STALLED: "is back, but no sound passes",
+            Health.VANISHED: "has disappeared",
         }
-        self._tell_end(path, one, before, dog, now[dog.health], now_ns)
+        self._report_end(path, one, before, dog, now[dog.health], now_ns)
         if dog.health is not Health.WORKS:
-            what = f"has stalled: no sound passed for {away_s:.1f} s."
+            what = f"has stalled: no sound has passed for {away_s:.1f} s."
             if dog.health is Health.VANISHED:
-                what = "has gone."
-            self._tell(
+                what = "has disappeared."
+            self._pending.add(
                 e.ConditionChanged(
                     at_ns=now_ns,
                     condition=_CONDITIONS[dog.health],
                     path=path,
-                    text=f"{_called(path, one)} {what}",
+                    text=f"{_title(path, one)} {what}",
                     hint=_HINTS[dog.health],
                     since_ns=dog.since_ns,
                 )
             )
 
-    def _tell_end(
+    def _report_end(
         self, path: str, one: Caredfor, before: Health, dog: Watchdog, what: str, now_ns: int
     ) -> None:
         if before is not Health.WORKS:
-            self._tell(
+            self._pending.add(
                 e.ConditionChanged(
                     at_ns=now_ns,
                     condition=_CONDITIONS[before],
                     path=path,
                     active=False,
-                    text=f"{_called(path, one)} {what}.",
+                    text=f"{_title(path, one)} {what}.",
                     since_ns=dog.since_ns,
                 )
             )
 
 
-def _called(path: str, one: Caredfor) -> str:
+def _title(path: str, one: Caredfor) -> str:
     return f"The {_NAMES[path]} ({one.device.name if one.device else 'none'})"
 
 
 def _again(device: Device) -> Device:
-    """The device of that name and direction as it is listed now. Raises `AudioDeviceError`."""
+    """Returns the device of that name and direction from the current list. Raises `AudioDeviceError`."""
     direction: devices.Direction = "input" if device.input_channels else "output"
     listed = [other for other in devices.list_devices() if other.name == device.name]
     if not listed:
-        raise AudioDeviceError(f"{device.name} is not there.")
+        raise AudioDeviceError(f"{device.name} was not found.")
+    # By name: the indexes of a new list are others.
     return next((other for other in listed if other.channels(direction)), listed[0])

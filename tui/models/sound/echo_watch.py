@@ -1,4 +1,4 @@
-"""EchoWatch: notices that the agent is hearing itself."""
+"""EchoControl: keeps the agent from hearing itself, and reports it when it does."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Callable
 
 from tui.audio.echo import Echo, Track, find_echo
+from tui.audio.echo_guard import EchoGuard
 from tui.audio.pcm import is_zero
 from tui.callbacks import spawn
 from tui.models import events as e
+from tui.models.sound.pending import PendingEvents
 
 INTERVAL_NS = 1_000_000_000
 _SAME_DELAY_MS = 20.0
+_HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
+_GUARDED_HINT = "Echo gets through although --echo is on: use headphones, or turn the speaker down."
 _GONE_AFTER = 4
 """Looks in a row, with the agent speaking, that find nothing."""
 
@@ -101,3 +105,52 @@ class EchoWatch:
                 hint=self._hint,
             )
         )
+
+
+class EchoControl:
+    """Takes the agent's echo out of captured blocks, where there is a guard, and watches what remains.
+
+    On the engine's loop.
+    """
+
+    def __init__(self, guard: EchoGuard | None, pending: PendingEvents) -> None:
+        self._guard = guard
+        self._pending = pending
+        self._failed = False
+        self._sent = EchoWatch(pending.add, _GUARDED_HINT if guard else _HINT)
+        """Watches what the agent gets."""
+        self._raw = EchoWatch(lambda _: None) if guard else self._sent
+        """Watches the microphone before the guard."""
+
+    @property
+    def found(self) -> Echo | None:
+        """The echo on the microphone, before the guard; None while there is none."""
+        return self._raw.echo
+
+    @property
+    def held_blocks(self) -> int:
+        """Captured blocks with sound in them that the guard replaced with silence."""
+        return self._guard.held_blocks if self._guard else 0
+
+    def clean(self, end_ns: int, block: bytes, rate: int) -> bytes:
+        """Returns a block of the device without what the guard takes out of it."""
+        if self._guard is not None:
+            self._raw.captured(end_ns, block, rate)
+            block = self._guard.clean(end_ns, self._pending.clock_ns(), block, rate)
+            if self._guard.failure and not self._failed:
+                self._failed = True
+                self._pending.error("echo", self._guard.failure)
+        self._sent.captured(end_ns, block, rate)
+        return block
+
+    def played(self, end_ns: int, block: bytes, rate: int) -> None:
+        """Take a block that has left the speaker: it may come back."""
+        self._sent.played(end_ns, block, rate)
+        if self._raw is not self._sent:
+            self._raw.played(end_ns, block, rate)
+
+    def poll(self, now_ns: int) -> None:
+        """Look for echo, where it is time to."""
+        self._sent.poll(now_ns)
+        if self._raw is not self._sent:
+            self._raw.poll(now_ns)

@@ -17,8 +17,9 @@ from tui.audio.speaker import AgentTrack, Speaker
 from tui.audio.wav import AudioFileError
 from tui.callbacks import spawn
 from tui.models import events as e
-from tui.models.sound.capture import DEFAULT_FORMAT, audio_error
+from tui.models.sound.capture import DEFAULT_FORMAT
 from tui.models.sound.heard_speech import HeardSpeech
+from tui.models.sound.pending import audio_error
 
 STALL_MS = 500.0
 """A shorter silence inside a reply is an underrun, reported once it has ended."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tui.audio.watchdog import Health, Watchdog
+from tui.models.sound.device_care import Health, Watchdog
 
 MS = 1_000_000
 

@@ -1,0 +1,106 @@
+"""RecordedLines: WAV files spoken in place of the microphone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tui.audio.wav import AudioFileError, read_wav
+from tui.callbacks import CallbackManager, ProgressCallback, Registration
+from tui.models import events as e
+from tui.models.sound.pending import PendingEvents
+
+PROGRESS = "line progress"
+
+
+class CallerLine(msgspec.Struct, frozen=True):
+    """A recorded line that can be spoken on the microphone's path."""
+
+    name: str
+    text: str
+    path: str
+
+
+def line_of(path: str | Path, text: str = "") -> CallerLine:
+    """Returns a WAV file as a line to speak."""
+    return CallerLine(Path(path).name, text, str(path))
+
+
+class RecordedLines:
+    """The first step of the capture chain: replaces captured blocks while a line is spoken. On the engine's loop."""
+
+    def __init__(self, lines: Sequence[CallerLine], pending: PendingEvents, *, rate: int) -> None:
+        self.rate = rate
+        """Hz at which a line is read: that of the blocks it replaces."""
+        self.callbacks = CallbackManager()
+        self._lines = lines
+        self._next = 0
+        self._pending = pending
+        self._loading: CallerLine | None = None
+        self._spoken: CallerLine | None = None
+        self._pcm = b""
+        self._position = 0
+
+    @property
+    def speaking(self) -> bool:
+        """Whether part of a line is left to speak."""
+        return bool(self._pcm)
+
+    @property
+    def progress(self) -> float | None:
+        """The part of the line that has been spoken, 0..1; None while no line is spoken."""
+        return self._position / len(self._pcm) if self._pcm else None
+
+    def add_progress_callback(self, callback: ProgressCallback) -> Registration:
+        """Call ``callback(done)`` with 0..1 for every block of a line that is spoken."""
+        return self.callbacks.register_callback(PROGRESS, callback)
+
+    async def speak(self, line: CallerLine) -> None:
+        """Speak a line from now on, in place of the one under way. A file that cannot be read is an error event."""
+        self._loading = line
+        try:
+            # On a thread: resampling ten seconds takes a quarter of a second, and blocks are due every 20 ms.
+            recorded = await asyncio.to_thread(read_wav, line.path, self.rate)
+        except AudioFileError as error:
+            self._pending.error("file", str(error))
+            return
+        if self._loading is not line:
+            return  # another line, or a stop, came while this one was read
+        self.stop()
+        self._spoken, self._pcm = line, recorded
+        self._add_change(line)
+
+    async def speak_next(self) -> None:
+        """Speak the next of the lines that stand in for a microphone, unless one is being spoken."""
+        if self._lines and not self.speaking:
+            await self.speak(self._lines[self._next % len(self._lines)])
+            self._next += 1
+
+    def stop(self) -> None:
+        """Break off the line, and drop one that is still being read."""
+        self._loading = None
+        self._finish()
+
+    def __call__(self, block: bytes) -> bytes:
+        """Returns the block, or as many bytes of the line, padded with silence at its end."""
+        if not self._pcm:
+            return block
+        part = self._pcm[self._position : self._position + len(block)]
+        self._position += len(part)
+        self.callbacks.trigger(PROGRESS, self._position / len(self._pcm))
+        if self._position >= len(self._pcm):
+            self._finish()
+        return part.ljust(len(block), b"\0")
+
+    def _finish(self) -> None:
+        line, self._spoken = self._spoken, None
+        self._pcm, self._position = b"", 0
+        if line is not None:
+            self._add_change(line, finished=True)
+
+    def _add_change(self, line: CallerLine, *, finished: bool = False) -> None:
+        at_ns = self._pending.clock_ns()
+        self._pending.add(e.LineChanged(at_ns=at_ns, name=line.name, text=line.text, finished=finished))

@@ -1,0 +1,39 @@
+"""PendingEvents: what happened to audio, until the next poll emits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui.models import events as e
+
+
+class PendingEvents:
+    """Collects events of the audio path in order. `add` may be called from any thread."""
+
+    def __init__(self, clock_ns: Callable[[], int]) -> None:
+        self.clock_ns = clock_ns
+        self._events: list[e.SessionEvent] = []
+
+    def add(self, event: e.SessionEvent) -> None:
+        """Append an event whose time was already taken."""
+        self._events.append(event)
+
+    def error(self, code: str, message: str) -> None:
+        """Append an error of the audio path, dated now."""
+        self.add(audio_error(self.clock_ns(), code, message))
+
+    def notice(self, text: str, hint: str = "", *, of_call: bool = False) -> None:
+        """Append a notice, dated now."""
+        self.add(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint, of_call=of_call))
+
+    def take(self) -> list[e.SessionEvent]:
+        """Remove and return everything collected so far."""
+        taken = list(self._events)
+        # By count and not `clear()`: another thread may append between the copy and the removal.
+        del self._events[: len(taken)]
+        return taken
+
+
+def audio_error(at_ns: int, code: str, message: str) -> e.ErrorRaised:
+    """Returns an error whose source is the audio path."""
+    return e.ErrorRaised(at_ns=at_ns, source="audio", code=code, message=message)
