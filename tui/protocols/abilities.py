@@ -1,6 +1,6 @@
-"""What the user can do in a call beyond speaking: not every protocol has a message for it.
+"""What the user can do in a call besides speaking, by protocol.
 
-It is read off the caller's end, which writes only what its protocol has (`tui.protocols.defaults`).
+It follows from the caller's end, which implements only what its protocol has (`tui.protocols.defaults`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NO_INSTRUCTIONS = "{} has no instructions to change during a call"
 
 
 class Lacking(NamedTuple):
-    """Why each cannot be done, without a full stop; nothing where it can, or where only the call will show."""
+    """Why each action is unavailable, without a full stop; "" if available, or unknown before the call."""
 
     keypad: str = ""
     write: str = ""
@@ -27,12 +27,12 @@ class Lacking(NamedTuple):
 
 @cache
 def lacking(protocol: str) -> Lacking:
-    """What the protocol of that name lacks. Only our own are asked: those of others run code that is not ours."""
+    """Returns what the protocol of that name lacks. Only built-in ones are asked: others would run foreign code."""
     return lacking_in(protocol_named(protocol)) if protocol in BUILT_IN else Lacking()
 
 
 def lacking_in(protocol: Protocol) -> Lacking:
-    """What the protocol lacks; what a function will make shows in the call."""
+    """Returns what the protocol lacks. A caller made by a function is only known in the call."""
     caller = protocol.caller
     if not isinstance(caller, type):
         return Lacking()

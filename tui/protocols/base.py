@@ -1,8 +1,8 @@
-"""The shape of a wire protocol: two ends, no sockets, no clocks of its own, no globals.
+"""The interface of a wire protocol: two ends without sockets, clocks or globals.
 
 A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and a
-`Protocol` value that names them, in one file or a package; it is added by one line in `tui.protocols.registry`.
-Frames go in, telephony events and frames to send come out; everything is testable with literals.
+`Protocol` value that names them, in one file or a package; one line in `tui.protocols.registry` adds it.
+Frames go in; telephony events and frames to send come out, so that everything can be tested with literals.
 
 Both ends are called from one thread (the engine's or the agent's event loop).
 """
@@ -25,10 +25,10 @@ INTERFACE = 1
 
 
 class ProtocolError(Exception):
-    """A frame that cannot be understood at all: not JSON, not an object, no type, binary where text is due.
+    """A frame that cannot be decoded: not JSON, not an object, no type, or binary instead of text.
 
-    ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …), so that each kind is counted;
-    ``findings`` is what the specification says of such a frame.
+    ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …) by which each kind is counted;
+    ``findings`` lists the rules of the specification that the frame breaks.
     """
 
     def __init__(self, code: str, message: str, findings: tuple[Finding, ...] = ()) -> None:
@@ -38,7 +38,7 @@ class ProtocolError(Exception):
 
 
 class TelephonyEventType(StrEnum):
-    """What a message can mean to a call, whichever protocol carried it."""
+    """The meanings that a message can have for a call, in any protocol."""
 
     # from the agent
     SESSION_ACCEPTED = "session.accepted"
@@ -62,9 +62,9 @@ class TelephonyEventType(StrEnum):
     AGENT_TEXT = "agent.text"
     AGENT_ERROR = "agent.error"
     USAGE = "usage"
-    """What it cost, or may still cost: ``text`` says of what, ``params`` holds the figures."""
+    """Cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
     PLAY_STREAM_DISCARDED = "play_stream.discarded"
-    """Audio that came too late, for a reply that was cut off: not to be played, but counted."""
+    """Audio that arrived after its reply was cut off: counted, but not played."""
     # from the caller
     SESSION_INITIATE = "session.initiate"
     SESSION_RESUME = "session.resume"
@@ -79,50 +79,50 @@ class TelephonyEventType(StrEnum):
     CONNECTION_VALIDATE = "connection.validate"
     USER_TEXT = "user.text"
     USER_STREAM_CLEARED = "user_stream.cleared"
-    """What was heard since the last turn is to be forgotten."""
+    """The audio since the last turn is to be discarded."""
     RESPONSE_WANTED = "response.wanted"
-    """The caller asks for an answer; ``params`` are its wishes."""
+    """The caller asks for an answer; ``params`` are the options of the request."""
     RESPONSE_CANCELLED = "response.cancelled"
-    """The caller wants no more of the answer: it was ended on the wire."""
+    """The caller cancelled the answer on the wire."""
     TOOL_OUTPUT = "tool.output"
-    """What a tool gave: ``stream_id`` is the call, ``text`` the output."""
+    """The result of a tool: ``stream_id`` is the call, ``text`` the output."""
 
 
 class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message means. Which fields are set depends on ``type``; the others keep their defaults."""
+    """The meaning of a message. ``type`` decides which fields are set; the others keep their defaults."""
 
     type: TelephonyEventType
     stream_id: str = ""
-    """The play stream (the reply) it belongs to."""
+    """The play stream (the reply) that the event belongs to."""
     format: AudioFormat | None = None
-    """Of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
+    """The format of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
     audio: bytes = b""
-    """Audio as on the wire (``format`` of its stream), base64 and WAV header removed."""
+    """Audio as on the wire, in the ``format`` of its stream, without base64 and WAV header."""
     text: str = ""
-    """Hypothesis, recognition, alternative text, digits, transfer target, mark name: the words of it."""
+    """The text of the event: hypothesis, recognition, alternative text, digits, transfer target or mark name."""
     final: bool = True
-    """AGENT_TEXT: False for words of which more will come; the next event of that stream replaces them."""
+    """AGENT_TEXT: False for partial text, which the next event of the stream replaces."""
     confidence: float | None = None
     reason: str = ""
-    """Why (errors, hang-ups, clears)."""
+    """The reason of an error, hang-up or clear."""
     code: str = ""
     fatal: bool = False
     """SESSION_ERROR and AGENT_ERROR: the call cannot go on."""
     params: Mapping[str, Any] = {}
-    """The message's own members where a handler may want more (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
+    """Members of the message that a handler may need (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Where the far side strays from its specification: a warning, never fatal."""
+    """A rule of the specification that the far side breaks; never fatal."""
 
     rule: str
     """Short and stable, e.g. "format-not-offered"."""
     text: str
-    """One sentence: what was seen, what is due."""
+    """One sentence: what was received and what was expected."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """One frame to send, and how it reads in the log."""
+    """One frame to send, and its line in the log."""
 
     frame: str | bytes
     kind: str
@@ -130,46 +130,46 @@ class Outgoing(msgspec.Struct, frozen=True):
     summary: str = ""
     """One line for a person, without base64: "user audio 20 ms"."""
     audio_ms: float = 0.0
-    """How much audio it carries; 0 for everything else."""
+    """The length of its audio; 0 without audio."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One received frame, understood."""
+    """One received frame, decoded."""
 
     kind: str
     summary: str = ""
     audio_ms: float = 0.0
     body: Mapping[str, Any] = {}
-    """The decoded message (what realtime handlers get)."""
+    """The decoded message, which realtime handlers receive."""
     events: tuple[TelephonyEvent, ...] = ()
     replies: tuple[Outgoing, ...] = ()
-    """What the protocol itself answers (acknowledgements), to be sent at once, in order."""
+    """Answers that the protocol itself requires (acknowledgements), to be sent at once, in order."""
     findings: tuple[Finding, ...] = ()
     known: bool = True
-    """False for a message type the protocol does not know: logged and counted, never fatal."""
+    """False for a message type that the protocol does not have: logged and counted, never fatal."""
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller's end may be told; each protocol uses what applies to it."""
+    """Settings of a caller's end; each protocol uses those that apply to it."""
 
     formats: tuple[str, ...] = ()
-    """Audio formats to offer, in order of preference, by the protocol's own names; empty: its default."""
+    """Audio formats to offer, by the protocol's own names, most preferred first; empty: its default."""
     barge_in: bool = True
     agent_name: str = "opusagent-tui"
     caller: str = "+15550100"
     params: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
-    """Protocol-specific settings by name; unknown names are refused by the protocol with a `ValueError`."""
+    """Settings of the protocol by name; it rejects unknown names with a `ValueError`."""
 
     def check_options(self, protocol: str, known: Collection[str]) -> None:
-        """Refuse an option that the protocol, by its name in a sentence, does not have: `ValueError`."""
+        """Raises `ValueError` for an option that is not ``known``; ``protocol`` names it in the sentence."""
         for name in self.options:
             if name not in known:
                 raise ValueError(f"{protocol} has no option {name!r}. Choose from {', '.join(known)}.")
 
 
 def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Refuse an audio format that the protocol, by its name in a sentence, does not have: `ValueError`."""
+    """Raises `ValueError` for an audio format that is not ``known``; ``protocol`` names it in the sentence."""
     for name in names:
         if name not in known:
             raise ValueError(f"{protocol} has no audio format {name!r}. Choose from {', '.join(known)}.")
@@ -178,17 +178,17 @@ def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -
 class CallerEnd(Shape):
     """The caller's side of one call (AudioCodes: VoiceAI Connect; Twilio: Twilio; OpenAI: the client).
 
-    Made by `Protocol.caller`. Methods that return frames change the state as if they had been sent.
+    `Protocol.caller` makes it. Methods that return frames change the state as if these had been sent.
     """
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What `user_audio` carries; None until it is agreed."""
+        """The format that `user_audio` takes; None until it is agreed."""
         ...
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether `user_audio` would be sent now rather than withheld."""
+        """Whether `user_audio` would be sent now, rather than withheld."""
         ...
 
     @property
@@ -197,60 +197,60 @@ class CallerEnd(Shape):
         ...
 
     def opened(self) -> list[Outgoing]:
-        """The socket is open: the first messages."""
+        """Called when the socket is open; returns the first messages."""
         ...
 
     def resumed(self) -> list[Outgoing] | None:
-        """A new socket after a dropped one: the first messages, or None where the protocol cannot resume."""
+        """Called on a new socket after a drop; returns the first messages, or None if it cannot resume."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one frame. Raises `ProtocolError` and nothing else."""
+        """Decodes one frame. Raises `ProtocolError` and nothing else."""
         ...
 
     def start_user_stream(self) -> list[Outgoing]:
-        """The user wants to be heard from now on."""
+        """Opens the user stream."""
         ...
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """User audio in `user_format`; no frames where the stream is not open or is withheld."""
+        """Sends user audio in `user_format`; returns no frames while the stream is closed or withheld."""
         ...
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """The user is done: no audio follows."""
+        """Closes the user stream: no audio follows."""
         ...
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Keys pressed, ``0-9 * # A-D``."""
+        """Sends pressed keys, ``0-9 * # A-D``."""
         ...
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """A typed turn; no frames where the protocol has none."""
+        """Sends a typed turn; returns no frames if the protocol has no message for it."""
         ...
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """The last sample of a reply has left the speaker, or was flushed (then heard < received)."""
+        """Called when the last sample of a reply was played, or was flushed (then heard < received)."""
         ...
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """The audio before a MARK event has left the speaker, or was flushed."""
+        """Called when the audio before a MARK event was played, or was flushed."""
         ...
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Playback of a reply was flushed after ``heard_ms``."""
+        """Called when playback of a reply was flushed after ``heard_ms``."""
         ...
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """The last messages before the socket is closed."""
+        """Returns the last messages before the socket is closed."""
         ...
 
 
 @runtime_checkable
 class HasInstructions(Shape):
-    """What a `CallerEnd` may be as well: it can tell the agent how to behave, in mid-call too."""
+    """A `CallerEnd` that can change the agent's instructions during a call."""
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """What the agent is to do from now on."""
+        """Sends new instructions."""
         ...
 
 
@@ -265,121 +265,121 @@ class RelaysToolMessages(Shape):
 
 @runtime_checkable
 class CanValidate(CallerEnd, Shape):
-    """What a `CallerEnd` may be as well: it can ask whether the agent is well, without a call."""
+    """A `CallerEnd` that can probe the agent without a call."""
 
     def validate(self) -> list[Outgoing]:
-        """Ask; CONNECTION_VALIDATED answers, with ``success`` in its ``params``."""
+        """Sends the probe; CONNECTION_VALIDATED answers it, with ``success`` in its ``params``."""
         ...
 
 
 @runtime_checkable
 class KnowsTurns(Shape):
-    """What a `CallerEnd` may be as well: of a protocol in which the agent need not find out about turns."""
+    """A `CallerEnd` of a protocol in which the agent may leave turn detection to the caller."""
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent hears when a turn is over; otherwise `stop_user_stream` has to say so."""
+        """Whether the agent detects the end of a turn; otherwise `stop_user_stream` announces it."""
         ...
 
 
 def agent_detects_turns(caller: CallerEnd) -> bool:
-    """Whether the agent hears when a turn is over, which it does unless the protocol says otherwise."""
+    """Returns whether the agent detects the end of a turn; true unless the protocol states otherwise."""
     return caller.agent_detects_turns if isinstance(caller, KnowsTurns) else True
 
 
 @runtime_checkable
 class KnowsPlayFormat(Shape):
-    """What a `CallerEnd` may be as well: of a protocol whose replies may come at another rate than user audio."""
+    """A `CallerEnd` whose replies may have another rate than user audio."""
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What replies are expected in; None until it is known."""
+        """The format that replies are expected in; None until it is known."""
         ...
 
 
 def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
-    """What the first reply is likely to come in: the user's format, unless the protocol knows better."""
+    """Returns the likely format of the first reply: the user's format, unless the protocol has a better answer."""
     return caller.play_format if isinstance(caller, KnowsPlayFormat) else user_format
 
 
 class AgentEnd(Shape):
-    """The agent's side of one call, for the local agent. Same rules as `CallerEnd`."""
+    """The agent's side of one call, for the local agent. The rules of `CallerEnd` apply."""
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; None until it is agreed."""
+        """The format of the user's audio; None until it is agreed."""
         ...
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given."""
+        """The format that `say_audio` takes."""
         ...
 
     def opened(self) -> list[Outgoing]:
-        """A caller has connected: messages due before it says anything."""
+        """Called when a caller has connected; returns messages to send before it sends any."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one frame. Raises `ProtocolError` and nothing else."""
+        """Decodes one frame. Raises `ProtocolError` and nothing else."""
         ...
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """A reply begins."""
+        """Starts a reply."""
         ...
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio in `play_format`, any length."""
+        """Sends reply audio in `play_format`, of any length."""
         ...
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """The reply is complete (or was cut short)."""
+        """Ends a reply, complete or interrupted."""
         ...
 
     def speech_started(self) -> list[Outgoing]:
-        """The user was heard to begin."""
+        """Announces that the user has started to speak."""
         ...
 
     def speech_stopped(self) -> list[Outgoing]:
-        """The user was heard to end."""
+        """Announces that the user has stopped speaking."""
         ...
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Partial text of the user's turn."""
+        """Sends partial text of the user's turn."""
         ...
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Final text of the user's turn, handed to the model."""
+        """Sends the final text of the user's turn."""
         ...
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """The agent ends the call."""
+        """Ends the call."""
         ...
 
     def end(self) -> list[Outgoing]:
-        """The agent shuts down: whatever is polite before the close."""
+        """Called when the agent shuts down; returns the last messages before the close."""
         ...
 
 
 @runtime_checkable
 class RealtimeAgentEnd(AgentEnd, Shape):
-    """What an `AgentEnd` may be as well: the caller decides what the agent does by itself, and brings tools.
+    """An `AgentEnd` whose caller decides what the agent does by itself, and offers tools.
 
     Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered on RESPONSE_WANTED alone.
     """
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent finds out when a turn is over; otherwise SPEECH_COMMITTED says so."""
+        """Whether the agent detects the end of a turn; otherwise SPEECH_COMMITTED announces it."""
         ...
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether a turn that was heard is answered at once; otherwise on RESPONSE_WANTED."""
+        """Whether the agent answers a detected turn at once; otherwise on RESPONSE_WANTED."""
         ...
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the agent falls silent when the user begins to speak."""
+        """Whether the agent stops speaking when the user starts."""
         ...
 
     @property
@@ -388,7 +388,7 @@ class RealtimeAgentEnd(AgentEnd, Shape):
         ...
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Call one of the tools, in place of an answer; TOOL_OUTPUT and RESPONSE_WANTED follow."""
+        """Calls a tool instead of answering; TOOL_OUTPUT and RESPONSE_WANTED follow."""
         ...
 
 
@@ -399,7 +399,7 @@ UtcNow = Callable[[], str]
 
 
 def bearer(token: str, url: str) -> Mapping[str, str]:
-    """The header that carries a token where the protocol has no other; none without a token."""
+    """Returns the usual header for a token; no header without a token."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -408,7 +408,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
-    """In place of the agent's end that a protocol does not have."""
+    """Stands for the agent's end of a protocol that has none."""
     raise NotImplementedError("this protocol has no agent's end")
 
 
@@ -417,45 +417,45 @@ def _nothing_to_say(url: str) -> str:
 
 
 class Protocol(msgspec.Struct, frozen=True):
-    """One wire protocol: its names and its two ends."""
+    """One wire protocol: its names, its two ends, and what the program has to know of it."""
 
     name: str
     """As in ``--protocol NAME``."""
     title: str
-    """For people: "AudioCodes Bot API"."""
+    """The name that is shown: "AudioCodes Bot API"."""
     path: str
-    """Where the local agent answers it, e.g. "/audiocodes"."""
+    """The path at which the local agent answers it, e.g. "/audiocodes"."""
     caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
     formats: Mapping[str, AudioFormat]
-    """Formats it can carry, by its own names."""
+    """The audio formats it has, by its own names."""
     headers: Callable[[str, str], Mapping[str, str]] = bearer
-    """From a token and the URL that is dialled to the request headers that carry, or prove, the token."""
+    """Returns the request headers that carry or prove a token, for the dialled URL."""
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
-    """Left out where there is no agent's end: the local agent does not answer such a protocol."""
+    """Makes the agent's end. Without one, the local agent does not answer the protocol."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
-    """From the URL and the options to the URL that is dialled."""
+    """Returns the URL to dial, for the given URL and options."""
     log: LogRules = LogRules()
     """How the event log folds, pairs and plays its messages."""
     signs: Signs = Signs()
-    """What it is recognized by with ``--protocol auto``."""
+    """The signs that it is recognized by with ``--protocol auto``."""
     interface: int = 0
     """The `INTERFACE` that it was written for, checked when it is loaded; 0: not stated, not checked."""
     has_words: bool = True
-    """False where no message can carry what is said: there is no transcript."""
+    """False if no message carries words; there is no transcript then."""
     realtime_functions: bool = False
-    """The agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
+    """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     url_notice: Callable[[str], str] = _nothing_to_say
-    """From a URL to a sentence on what the protocol does not allow in it; "" where all is well."""
+    """Returns a sentence about what the protocol does not allow in a URL; "" for a good one."""
     accepted_on_open: bool = False
-    """No message accepts a call: it is accepted, in the caller's `user_format`, once `opened` has been sent."""
+    """Whether a call counts as accepted, in the caller's `user_format`, once the messages of `opened` are sent."""
     continuous: bool = False
-    """User audio flows from the acceptance to the hang-up, as silence while the user does not record.
+    """Whether user audio flows from acceptance to hang-up, as silence while the microphone is off.
 
-    What is not to be sent all the same, the caller's end withholds (``user_stream_open``).
+    The caller's end withholds audio that must not be sent (``user_stream_open``).
     """
     reply_ends_after_ms: float = 0.0
-    """For protocols whose agent need not say that a reply is complete: how long playback has to have run dry.
+    """How long playback must be empty before a reply ends, in protocols without a message for its end.
 
-    Whoever plays then calls `CallerEnd.playback_finished`, before anything else is received; audio that comes
-    later begins another reply. 0: the agent says it.
+    The session then calls `CallerEnd.playback_finished`, before it receives anything else; later audio starts
+    another reply. 0: the agent announces the end.
     """

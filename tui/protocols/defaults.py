@@ -1,7 +1,7 @@
-"""What an end does where its protocol has no word for something: nothing, and says so by sending no frames.
+"""Defaults for ends: no frames where the protocol has no message.
 
-A protocol's ends may derive from these and write only what the protocol has. A file of one's own should: a
-method that is added to the shape later is then there already.
+A protocol's ends may derive from these and implement only what the protocol has. A protocol file should: it then
+also has the methods that are added to the interface later.
 """
 
 from __future__ import annotations
@@ -10,89 +10,89 @@ from tui.protocols.base import Outgoing
 
 
 class CallerDefaults:
-    """A `CallerEnd` but for ``user_format``, ``user_stream_open``, ``receive`` and ``user_audio``."""
+    """A `CallerEnd` without ``user_format``, ``user_stream_open``, ``receive`` and ``user_audio``."""
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt: yes, it is for the agent to yield or not."""
+        """Whether the user may interrupt: yes; the agent decides whether to stop."""
         return True
 
     def opened(self) -> list[Outgoing]:
-        """The socket is open."""
+        """Sends nothing when the socket is open."""
         return []
 
     def resumed(self) -> list[Outgoing] | None:
-        """A new socket after a dropped one: None, there is nothing to resume by."""
+        """Returns None: the protocol cannot resume."""
         return None
 
     def start_user_stream(self) -> list[Outgoing]:
-        """The user wants to be heard from now on."""
+        """Sends nothing: audio simply flows."""
         return []
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """The user is done; the agent hears the silence that follows."""
+        """Sends nothing: the agent hears the silence that follows."""
         return []
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Keys pressed."""
+        """Sends nothing: the protocol has no keys."""
         return []
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """A typed turn."""
+        """Sends nothing: the protocol has no typed turns."""
         return []
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """A reply was heard, or flushed."""
+        """Sends nothing when a reply was played or flushed."""
         return []
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """The audio before a mark was heard, or flushed."""
+        """Sends nothing when a mark was reached."""
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Playback of a reply was flushed."""
+        """Sends nothing when playback was flushed."""
         return []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """The call ends with the socket."""
+        """Sends nothing: closing the socket ends the call."""
         return []
 
 
 class AgentDefaults:
-    """An `AgentEnd` but for ``user_format``, ``play_format``, ``receive`` and ``say_audio``."""
+    """An `AgentEnd` without ``user_format``, ``play_format``, ``receive`` and ``say_audio``."""
 
     def opened(self) -> list[Outgoing]:
-        """A caller has connected."""
+        """Sends nothing when a caller has connected."""
         return []
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """A reply begins."""
+        """Sends nothing when a reply starts."""
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """A reply is complete, or was cut short."""
+        """Sends nothing when a reply ends."""
         return []
 
     def speech_started(self) -> list[Outgoing]:
-        """The user was heard to begin."""
+        """Sends nothing when the user starts to speak."""
         return []
 
     def speech_stopped(self) -> list[Outgoing]:
-        """The user was heard to end."""
+        """Sends nothing when the user stops speaking."""
         return []
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Partial text of the user's turn."""
+        """Sends nothing: the protocol has no partial text."""
         return []
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Final text of the user's turn."""
+        """Sends nothing: the protocol has no text of the user's turn."""
         return []
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """The call ends with the socket."""
+        """Sends nothing: closing the socket ends the call."""
         return []
 
     def end(self) -> list[Outgoing]:
-        """The agent shuts down, as for hanging up."""
+        """Sends what hanging up sends."""
         return self.hang_up("shutting down")

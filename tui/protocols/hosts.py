@@ -1,4 +1,4 @@
-"""What the host of a URL tells."""
+"""Whether a URL points to this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(url: str) -> bool:
-    """Whether it is this machine: nothing on the way there is a proxy's business."""
+    """Returns whether the URL's host is this machine, which no proxy must be asked for."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

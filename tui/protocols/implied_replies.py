@@ -1,8 +1,8 @@
-"""Replies of agents that send audio and never say where a reply begins or ends.
+"""Replies of agents that send audio without marking where a reply starts or ends.
 
-A reply begins with the first audio after none was open. It ends when the agent clears it (or says so, where it
-can), or when whoever plays reports that it is finished: it ran dry, or was flushed. Nothing else ends it: a
-mark does not, because agents send one behind every message.
+A reply starts with the first audio while none is open. It ends when the agent clears or ends it, or when playback
+reports that it is finished: it ran dry, or was flushed. Nothing else ends it. A mark does not, because agents
+send one after every message.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import CallerDefaults
 
 ENDS_AFTER_MS = 500.0
-"""Longer than the network's hiccups and than most pauses between two sentences of one answer."""
+"""Longer than network jitter and most pauses between two sentences of one answer."""
 
 
 class ImpliedReplies:
-    """The agent's replies in one call, as events; at most one is open."""
+    """Turns the agent's audio in one call into the events of replies; at most one reply is open."""
 
     def __init__(self) -> None:
         self.begun = 0
-        """How many replies there were."""
+        """The number of replies so far."""
         self._open_format: AudioFormat | None = None
 
     @property
@@ -31,11 +31,11 @@ class ImpliedReplies:
 
     @property
     def open(self) -> bool:
-        """Whether audio that comes now belongs to the newest reply."""
+        """Whether the next audio belongs to the newest reply."""
         return self._open_format is not None
 
     def audio(self, audio: bytes, audio_format: AudioFormat) -> list[TelephonyEvent]:
-        """Audio has come; a reply that is open keeps the format it began in."""
+        """Returns the events of received audio; an open reply keeps the format it started in."""
         events: list[TelephonyEvent] = []
         if self._open_format is None:
             self.begun += 1
@@ -49,34 +49,34 @@ class ImpliedReplies:
         return [*events, chunk]
 
     def clear(self, reason: str) -> list[TelephonyEvent]:
-        """The agent takes back what was not heard yet, of earlier replies too."""
+        """Returns the events of a clear, which discards unplayed audio of earlier replies too."""
         cleared = TelephonyEvent(type=Type.CLEAR, stream_id=self.stream_id, reason=reason)
         return [cleared, *self.stop(reason)]
 
     def stop(self, reason: str = "") -> list[TelephonyEvent]:
-        """The agent says that the open reply is complete."""
+        """Returns the events of the end of the open reply; none if no reply is open."""
         if not self.open:
             return []
         self._open_format = None
         return [TelephonyEvent(type=Type.PLAY_STREAM_STOP, stream_id=self.stream_id, reason=reason)]
 
     def finished(self, stream_id: str) -> None:
-        """Whoever plays has ended that reply."""
+        """Closes the reply when playback reports that it is finished."""
         if stream_id == self.stream_id:
             self._open_format = None
 
 
 class ImplyingCaller(CallerDefaults):
-    """A caller's end whose agent says nothing of its replies, and is told nothing of what became of them."""
+    """A caller's end of a protocol without messages about replies in either direction."""
 
     def __init__(self) -> None:
         self._replies = ImpliedReplies()
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Audio that comes from now on is another reply."""
+        """Closes the reply: later audio starts another one."""
         self._replies.finished(stream_id)
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Audio that comes from now on is another reply."""
+        """Closes the reply: later audio starts another one."""
         return self.playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)

@@ -1,7 +1,7 @@
-"""What every protocol of JSON text frames needs: frames into objects, members with types, audio in base64.
+"""Decodes JSON text frames: objects, typed members, and audio in base64.
 
-The far side is not trusted. A frame that cannot be understood at all is a `ProtocolError`; a member of the
-wrong type counts as absent and is a `Finding`.
+The far side is not trusted. A frame that cannot be decoded raises `ProtocolError`; a member of the wrong type
+counts as absent and is reported as a `Finding`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError, TelephonyEvent, TelephonyEventType
 
 MAX_FRAME_CHARS = 64 * 1024 * 1024
-"""The longest frame that is read: seventeen minutes of 24 kHz PCM in one message."""
+"""The longest frame that is decoded: seventeen minutes of 24 kHz PCM in one message."""
 MAX_DEPTH = 64
-"""How deep arrays and objects may nest; no known protocol needs ten."""
+"""The deepest nesting of arrays and objects; no known protocol needs ten levels."""
 SUMMARY_CHARS = 120
 _EXCERPT_CHARS = 24
 _MAX_MENDED_CHARS = 1024 * 1024
@@ -31,7 +31,7 @@ _Kind = TypeVar("_Kind")
 
 
 def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """The JSON object a text frame holds, and what had to be mended to read it."""
+    """Returns the JSON object in a text frame, and findings on repairs. Raises `ProtocolError`."""
     if isinstance(frame, bytes):
         raise ProtocolError("binary", f"got a {len(frame)}-byte binary frame, expected JSON text")
     if len(frame) > MAX_FRAME_CHARS:
@@ -47,17 +47,17 @@ def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ..
 
 
 def encode(message: Mapping[str, Any]) -> str:
-    """Compact JSON that begins with ``{``, members in the order given; ``bytes`` become padded base64."""
+    """Returns compact JSON that begins with ``{``, members in the given order; ``bytes`` as padded base64."""
     return msgspec.json.encode(message).decode()
 
 
 def outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
-    """A message with a ``type`` as the frame to send."""
+    """Returns a message with a ``type`` as the frame to send."""
     return Outgoing(encode(message), message["type"], cut(summary), audio_ms)
 
 
 def cut(text: str, limit: int = SUMMARY_CHARS) -> str:
-    """One line of at most ``limit`` characters."""
+    """Returns the text as one line of at most ``limit`` characters."""
     shown = text if len(text) <= limit else text[: limit - 1] + "…"
     return shown.replace("\n", " ")
 
@@ -65,7 +65,7 @@ def cut(text: str, limit: int = SUMMARY_CHARS) -> str:
 class Members:
     """Typed access to the members of one JSON object.
 
-    ``null`` is absent. What has the wrong type is absent too, and noted as a finding.
+    ``null`` counts as absent. A member of the wrong type does too, and is reported as a finding.
     """
 
     def __init__(self, body: Mapping[str, Any], findings: list[Finding], path: str = "") -> None:
@@ -74,19 +74,19 @@ class Members:
         self._path = path
 
     def find(self, rule: str, text: str) -> None:
-        """Note that the far side strays from its specification."""
+        """Reports a rule of the specification that the far side breaks."""
         self.findings.append(Finding(rule, text))
 
     def has(self, name: str) -> bool:
-        """Whether the member is there and not null."""
+        """Returns whether the member is present and not null."""
         return self.body.get(name) is not None
 
     def text(self, name: str, *, required: bool = False) -> str:
-        """A member that is text; "" when absent."""
+        """Returns a text member; "" if absent."""
         return self._member(name, str, "text", required=required) or ""
 
     def ident(self, name: str, *, required: bool = False) -> str:
-        """A member that is text, but in which whole numbers are often sent."""
+        """Returns a text member; an integer is converted, and reported."""
         value = self.body.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             self._note_type(name, "text")
@@ -94,11 +94,11 @@ class Members:
         return self.text(name, required=required)
 
     def flag(self, name: str) -> bool | None:
-        """A member that is true or false."""
+        """Returns a boolean member; None if absent."""
         return self._member(name, bool, "true or false")
 
     def number(self, name: str) -> float | None:
-        """A member that is a number; one written as text is read, and noted."""
+        """Returns a numeric member, None if absent; a number written as text is converted, and reported."""
         value = self.body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _finite(value)
@@ -107,7 +107,7 @@ class Members:
         return _finite(value) if isinstance(value, str) else None
 
     def texts(self, name: str, *, required: bool = False) -> list[str]:
-        """A member that is an array of texts; elements of other types are left out, and noted."""
+        """Returns an array of texts; elements of other types are dropped, and reported."""
         values = self._member(name, list, "an array", required=required) or []
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) < len(values):
@@ -115,7 +115,7 @@ class Members:
         return texts
 
     def objects(self, name: str, *, required: bool = False) -> list[Members]:
-        """A member that is an array of objects; elements of other types are left out, and noted."""
+        """Returns an array of objects; elements of other types are dropped, and reported."""
         values = self._member(name, list, "an array", required=required) or []
         objects = [
             Members(value, self.findings, f"{self._path}{name}[{index}].")
@@ -127,12 +127,12 @@ class Members:
         return objects
 
     def inside(self, name: str) -> Members:
-        """A member that is an object; an empty one when absent."""
+        """Returns an object member; an empty one if absent."""
         value = self._member(name, dict, "an object")
         return Members(value or {}, self.findings, f"{self._path}{name}.")
 
     def audio(self, name: str) -> bytes:
-        """A member that is base64; missing padding, line breaks and the URL alphabet are mended and noted."""
+        """Returns the bytes of a base64 member; sloppy base64 is decoded, and reported."""
         text = self.text(name, required=True)
         try:
             return b64decode(text, validate=True)
@@ -163,7 +163,7 @@ class Members:
 
 
 class Message(Members):
-    """One received frame while it is being understood: its members, and what it turns out to mean."""
+    """One received frame while it is being decoded: its members, and the events, replies and findings so far."""
 
     def __init__(self, frame: str | bytes) -> None:
         body, findings = decode_object(frame)
@@ -174,7 +174,7 @@ class Message(Members):
         self.known = True
 
     def kind(self) -> str:
-        """What the message says it is."""
+        """Returns the type of the message. Raises `ProtocolError` if it has none."""
         kind = self.body.get("type")
         if kind is None:
             raise ProtocolError("no-type", "the message has no type")
@@ -183,18 +183,18 @@ class Message(Members):
         return kind
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
-        """Note what the message means to the call; the fields are those of `TelephonyEvent`."""
+        """Adds a meaning of the message; the fields are those of `TelephonyEvent`."""
         self.events.append(TelephonyEvent(type=meaning, **fields))
 
     def unknown(self) -> str:
-        """Note a type that the protocol does not have; the summary of it."""
+        """Reports a type that the protocol does not have; returns the summary."""
         self.known = False
         kind = cut(self.kind(), 60)
         self.find("unknown-type", f"{kind} is not a message of this protocol; it was ignored.")
         return f"unknown message type {kind}"
 
     def incoming(self, summary: str) -> Incoming:
-        """The message, understood."""
+        """Returns the decoded message."""
         return Incoming(
             kind=cut(self.kind()),
             summary=cut(summary),
@@ -211,7 +211,7 @@ _URL_ALPHABET = str.maketrans({"-": "+", "_": "/", " ": None, "\t": None, "\r": 
 
 
 def decode_loose_base64(text: str) -> bytes | None:
-    """What base64 of the URL alphabet, without padding or with line breaks means; None if it is none."""
+    """Decodes base64 in the URL alphabet, without padding or with line breaks; None for anything else."""
     bare = text.translate(_URL_ALPHABET).rstrip("=")
     try:
         return b64decode(bare + "=" * (-len(bare) % 4), validate=True)

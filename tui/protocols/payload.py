@@ -1,4 +1,4 @@
-"""Where audio stands in a message: a binary frame is audio as a whole, in JSON a member holds it as base64."""
+"""Finds the audio in a message: a whole binary frame, or a base64 member of a JSON message."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tui.protocols.json_frames import decode_loose_base64, strip_wav_header
 
 
 def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
-    """The samples in a frame that carries audio, as on the wire, without a WAV header; None when there are none.
+    """Returns the samples in a frame, as on the wire, without a WAV header; None if it has none.
 
-    ``members`` are a protocol's `audio_members`: paths as in ``media.payload``, of which the first that is there
+    ``members`` are those of `LogRules.audio_members`: paths as in ``media.payload``; the first that is present
     counts.
     """
     if frame[:1] != b"{":
@@ -33,7 +33,7 @@ def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
 
 
 def _is_binary(frame: bytes) -> bool:
-    """Samples are hardly ever text; what is told of them elsewhere (``audio elided``) is."""
+    """Samples are hardly ever valid text; placeholders such as ``audio elided`` are."""
     if b"\0" in frame:
         return True
     try:

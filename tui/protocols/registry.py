@@ -1,6 +1,6 @@
-"""The wire protocols this program speaks: its own, those of installed packages, and single files.
+"""Finds the wire protocols: built-in ones, those of installed packages, and single files.
 
-Importing this module loads none of them, and of others nothing but the standard library.
+Importing this module loads no protocol and nothing outside the standard library.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
     }
 )
-"""Where each protocol of this program is, by name, in the order they are offered."""
+"""Where each built-in protocol is defined, by name, in the order they are offered."""
 ENTRY_POINTS = "opusagent_tui.protocols"
-"""The group of entry points by which packages bring protocols of their own."""
+"""The group of entry points in which packages register protocols."""
 
 
 class ProtocolUnavailable(ValueError):
-    """A protocol that does not exist or cannot be used, in one sentence that says why."""
+    """A protocol that does not exist or cannot be used; the message is one sentence with the reason."""
 
 
 def names() -> tuple[str, ...]:
-    """The protocols that can be named: those of this program, then those of installed packages.
+    """Returns the names of all protocols: built-in ones, then those of installed packages.
 
-    None is loaded: that one of a package is broken shows when it is asked for.
+    Loads none of them: a broken package is reported when its protocol is requested.
     """
     return (*BUILT_IN, *_installed())
 
 
 def is_known(name: str) -> bool:
-    """Whether `names` has it; packages are asked only for what is not of this program."""
+    """Returns whether `names` has it; looks at packages only if it is not built in."""
     return name in BUILT_IN or name in _installed()
 
 
 def protocol_named(name_or_path: str) -> Protocol:
-    """The protocol of that name, or of that file, if it ends in ``.py``. Raises `ProtocolUnavailable`.
+    """Returns the protocol of that name, or of that file if it ends in ``.py``. Raises `ProtocolUnavailable`.
 
-    A file is run anew each time. A package cannot replace a protocol of this program.
+    Runs a file again each time. A package cannot replace a built-in protocol.
     """
     if name_or_path.endswith(".py"):
         return _from_file(path_of(name_or_path))
@@ -76,14 +76,14 @@ def unknown(name: str, known: Sequence[str]) -> str:
 
 
 def by_path() -> Mapping[str, Protocol]:
-    """The protocols of this program that a local agent can answer, by the path where it does."""
+    """Returns the built-in protocols that the local agent can answer, by path."""
     from tui.protocols.base import no_agent
 
     protocols = [protocol_named(name) for name in BUILT_IN]
     return {protocol.path: protocol for protocol in protocols if protocol.agent is not no_agent}
 
 
-# Where they come from.
+# Sources.
 
 
 def _installed() -> dict[str, EntryPoint]:
@@ -123,7 +123,7 @@ def _from_file(path: Path) -> Protocol:
     return _checked(found.popitem()[1], str(path))
 
 
-# What is checked of them.
+# Checks.
 
 
 def _checked(value: object, where: str) -> Protocol:
@@ -146,7 +146,7 @@ def _faults(protocol: Protocol) -> Iterator[str]:
             f"it is written for version {protocol.interface} of the protocol interface, and this program has"
             f" version {INTERFACE} (tui/protocols/README.md)"
         )
-    # A struct does not check what it is made of.
+    # A msgspec struct does not check the types of its fields when it is made.
     for member in ("name", "title", "path"):
         value: object = getattr(protocol, member)
         if not (isinstance(value, str) and value):
@@ -185,7 +185,7 @@ def _wrong_members(protocol: Protocol) -> Iterator[str]:
 
 
 def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:
-    """What a class lacks of the shape; what a function will make shows in the call."""
+    """Yields the methods that a class lacks; what a function makes is only known in the call."""
     due = (name for name in vars(shape) if not name.startswith("_"))
     lacks = [name for name in due if not hasattr(end, name)] if isinstance(end, type) else []
     if lacks:

@@ -20,17 +20,17 @@ _DIRECTIONS = {"caller": e.Direction.SENT, "agent": e.Direction.RECEIVED}
 
 
 class Pairs:
-    """Finds partners in one log. One thread."""
+    """Finds partners in one log. Not thread-safe."""
 
     def __init__(self, log: EventLog, raw: RawMessage) -> None:
         self._log = log
         self._raw = raw
         self._events = log.events
         self._rules: dict[Pair | None, _Matcher] = {}
-        """What each rule has matched so far; None is the rule of our own events."""
+        """What each rule has matched so far; None is the rule for events of this program."""
 
     def partner(self, number: int) -> int | None:
-        """The number of the event that belongs to the one with this number; None when there is none."""
+        """Returns the number of the event that belongs to the one with this number; None if there is none."""
         if self._events is not self._log.events:
             self._events = self._log.events
             self._rules.clear()
@@ -58,7 +58,7 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of what a pair rule, or that of our own events, pairs an event with."""
+        """Returns the index of what a pair rule, or the one for events of this program, pairs an event with."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {
@@ -79,7 +79,7 @@ class Pairs:
         return matcher.partners.get(index)
 
     def _end(self, rule: Pair, index: int) -> tuple[str, bool] | None:
-        """The identifier in a message, and whether it opens."""
+        """Returns the identifier in a message, and whether the message opens a pair; None if it has no identifier."""
         opens = _fits(rule.opens, self._events.shape(index))
         path = (rule.opens if opens else rule.closes).path
         if not path:
@@ -97,7 +97,7 @@ class Pairs:
 
 
 class _Matcher:
-    """What has been paired by one rule so far."""
+    """The pairs that one rule has found so far."""
 
     def __init__(self, *, newest: bool) -> None:
         self.taken = 0
@@ -106,7 +106,7 @@ class _Matcher:
         self._open: dict[str, list[int]] = {}
 
     def add(self, index: int, identifier: str, opens: bool) -> None:
-        """Take the next message."""
+        """Adds the next message."""
         if opens:
             before = [] if self._newest else self._open.get(identifier, [])
             self._open[identifier] = [*before, index]
@@ -118,12 +118,12 @@ class _Matcher:
 
 
 def _fits(end: End, shape: Shape) -> bool:
-    """Whether events of this shape are such messages."""
+    """Returns whether events of this shape are such messages."""
     return shape.direction is _DIRECTIONS[end.sender] and shape.kind in end.kinds
 
 
 def _member(raw: bytes, path: str) -> str | None:
-    """What stands at this path of a JSON message, as text."""
+    """Returns the value at this path of a JSON message as text; None if it is not text or an integer."""
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -134,7 +134,7 @@ def _member(raw: bytes, path: str) -> str | None:
 
 
 def _own_end(event: e.SessionEvent) -> tuple[str, bool] | None:
-    """What an event of our own begins or ends, and whether it begins."""
+    """Returns what an event of this program starts or ends, and whether it starts it; None for other events."""
     match event:
         case e.ToolChanged():
             return f"tool {event.call}", not event.finished

@@ -4,9 +4,9 @@ The caller's end stands in for VoiceAI Connect (VAIC), the agent's end for the b
 documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and
 bot-conversation.ts), and from the integrations of Deepgram and Rasa. Where they are silent:
 
-* Audio for a stream that is not open is played, and found fault with: nothing the agent says is lost unheard.
-* ``playStream.stop`` means drain. Only ``abortPrompts``, and speech heard while barge-in is on, mean flush.
-* ``playStream.mark.set`` has no published fields; it is sent back whole, with its type replaced.
+* Audio for a stream that is not open is played, and reported: nothing the agent says is dropped.
+* ``playStream.stop`` means drain. Only ``abortPrompts``, and speech while barge-in is on, mean flush.
+* ``playStream.mark.set`` has no published fields; all of it is sent back, with the type replaced.
 """
 
 from __future__ import annotations

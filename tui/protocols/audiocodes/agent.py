@@ -1,4 +1,4 @@
-"""The agent's end of the AudioCodes Bot API: the place of the bot."""
+"""The agent's end of the AudioCodes Bot API: what the bot does."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _BEFORE_SESSION = ("session.initiate", "session.resume", "connection.validate")
 
 
 class AudioCodesAgent:
-    """The place of the bot on one socket.
+    """Stands in for the bot on one socket.
 
-    ``play_format`` is what replies are sent in (default: what was accepted for the user); ``known`` tells
-    whether a conversation that this object did not begin may be resumed here (default: any).
+    ``play_format`` is the format of replies (default: the one accepted for the user); ``known`` decides whether a
+    conversation that this object did not start may be resumed here (default: any).
     """
 
     def __init__(
@@ -54,22 +54,22 @@ class AudioCodesAgent:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; None until it is agreed."""
+        """The format of the user's audio; None until it is agreed."""
         return FORMATS.get(self._user_media)
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given; None until it is agreed, unless it was forced."""
+        """The format that `say_audio` takes; None until it is agreed, unless it was given."""
         return FORMATS.get(self._play_media)
 
-    # What the agent does.
+    # Actions of the agent.
 
     def opened(self) -> list[Outgoing]:
-        """Nothing: the caller speaks first."""
+        """Sends nothing: the caller speaks first."""
         return []
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply; one that is still open is stopped before."""
+        """Starts a reply; one that is still open is stopped first."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
         media = self._play_media or DEFAULT_FORMAT
@@ -81,7 +81,7 @@ class AudioCodesAgent:
         return [*before, outgoing(start, summary)]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio; nothing for a reply that is not open."""
+        """Sends reply audio; nothing for a reply that is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         coding = FORMATS[self._play_media or DEFAULT_FORMAT]
@@ -93,7 +93,7 @@ class AudioCodesAgent:
         return [outgoing(chunk, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Complete a reply, or cut it short: the protocol says the same for both."""
+        """Ends a reply, complete or interrupted: the protocol has one message for both."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None
@@ -101,26 +101,26 @@ class AudioCodesAgent:
         return [outgoing({"type": "playStream.stop", "streamId": stream_id}, summary)]
 
     def speech_started(self) -> list[Outgoing]:
-        """The user was heard to begin."""
+        """Announces that the user has started to speak."""
         return [_speech("userStream.speech.started")]
 
     def speech_stopped(self) -> list[Outgoing]:
-        """The user was heard to end."""
+        """Announces that the user has stopped speaking."""
         return [_speech("userStream.speech.stopped")]
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Partial text of the user's turn."""
+        """Sends partial text of the user's turn."""
         words = {"type": "userStream.speech.hypothesis", "alternatives": [{"text": text}]}
         return [outgoing(words, f"hypothesis: {text}")]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Final text of the user's turn, and that the model has it."""
+        """Sends the final text of the user's turn, and that the model has it."""
         alternatives = [{"text": text, "confidence": confidence}]
         words = {"type": "userStream.speech.recognition", "alternatives": alternatives}
         return [outgoing(words, f"recognition: {text}"), _speech("userStream.speech.committed")]
 
     def activity(self, name: str, **members: Any) -> list[Outgoing]:
-        """An event activity: transfer, config, abortPrompts, and so on."""
+        """Sends an event activity: transfer, config, abortPrompts, and so on."""
         activity = {
             "type": "event",
             "name": name,
@@ -131,7 +131,7 @@ class AudioCodesAgent:
         return [outgoing({"type": "activities", "activities": [activity]}, name)]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """End the call: the caller answers with ``session.end``."""
+        """Ends the call: the caller answers with ``session.end``."""
         if not self._in_session:
             return []
         self._in_session = False
@@ -139,13 +139,13 @@ class AudioCodesAgent:
         return [*before, *self.activity("hangup", activityParams={"hangupReason": reason})]
 
     def end(self) -> list[Outgoing]:
-        """Shut down: hang up, unless the call has ended."""
+        """Hangs up, unless the call has ended."""
         return self.hang_up("shutting down")
 
-    # What the caller says.
+    # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the caller."""
+        """Decodes one message of the caller."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler is None:

@@ -1,4 +1,4 @@
-"""The caller's end of the AudioCodes Bot API: the place of VoiceAI Connect."""
+"""The caller's end of the AudioCodes Bot API: what VoiceAI Connect does."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _EVENTS = (
 
 
 class _Call(Enum):
-    """How far a call has come, as seen from the caller's end."""
+    """The state of a call, as seen from the caller's end."""
 
     NEW = auto()
     INITIATING = auto()
@@ -60,10 +60,10 @@ class _Call(Enum):
 
 
 class AudioCodesCaller:
-    """The place of VoiceAI Connect in one call.
+    """Stands in for VoiceAI Connect in one call.
 
-    Options: ``dtmf_event`` (the event's name, ``DTMF`` by the documentation, ``dtmf`` in some bots),
-    ``play_finished`` (``on`` or ``off``: tell the agent when a reply was heard), ``language`` (of the start
+    Options: ``dtmf_event`` (the name of the event: ``DTMF`` in the documentation, ``dtmf`` in some bots),
+    ``play_finished`` (``on`` or ``off``: report to the agent when a reply was played), ``language`` (of the start
     activity).
     """
 
@@ -82,23 +82,23 @@ class AudioCodesCaller:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What `user_audio` carries; None until it is agreed."""
+        """The format that `user_audio` takes; None until it is agreed."""
         return self._offer.user_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the agent has acknowledged the user's stream, and it was not closed since."""
+        """Whether the agent has acknowledged the user stream, and it was not closed since."""
         return self._user_stream.open
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt; the agent can change it in mid-call."""
+        """Whether the user may interrupt; the agent can change it during the call."""
         return self._barge_in
 
-    # What the user does.
+    # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Initiate the session."""
+        """Initiates the session."""
         self._call = _Call.INITIATING
         return [
             self._messages.message(
@@ -112,7 +112,7 @@ class AudioCodesCaller:
         ]
 
     def resumed(self) -> list[Outgoing] | None:
-        """Resume the session on a new socket, or initiate it where it never was accepted."""
+        """Resumes the session on a new socket, or initiates one that was never accepted."""
         if self._call in (_Call.NEW, _Call.INITIATING):
             return self.opened()
         if self._call is _Call.ENDED:
@@ -123,17 +123,17 @@ class AudioCodesCaller:
         return [self._messages.message("session.resume", "resume")]
 
     def validate(self) -> list[Outgoing]:
-        """Probe the agent without a call; it answers with CONNECTION_VALIDATED, or not at all (SDK 0.13)."""
+        """Probes the agent without a call. It answers with CONNECTION_VALIDATED, or not at all (SDK 0.13)."""
         return [self._messages.message("connection.validate", "validate connection")]
 
     def start_user_stream(self) -> list[Outgoing]:
-        """The user wants to be heard, as soon as the session and barge-in allow it."""
+        """Opens the user stream as soon as the session and barge-in allow it."""
         self._user_wants_stream = True
         self._awaits_reply = False
         return self._adjust_user_stream()
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """User audio, where the stream is open; each stream of a ``wav/*`` format begins with a header."""
+        """Sends user audio while the stream is open; each stream of a ``wav/*`` format begins with a header."""
         media = self.user_format
         if not (self._user_stream.open and media and audio):
             return []
@@ -145,25 +145,25 @@ class AudioCodesCaller:
         return [self._messages.message("userStream.chunk", summary, audio_ms, audioChunk=audio)]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """The user is done."""
+        """Closes the user stream."""
         self._user_wants_stream = False
         return self._adjust_user_stream()
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Keys pressed."""
+        """Sends pressed keys."""
         if not (self._call is _Call.ACTIVE and digits):
             return []
         name = self._options["dtmf_event"]
         return [self._messages.activity(f"{name} {digits}", type="event", name=name, value=digits)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """A typed turn, as VAIC sends recognised speech when the agent leaves recognition to it."""
+        """Sends a typed turn, as VAIC sends recognized speech if the agent leaves recognition to it."""
         if not (self._call is _Call.ACTIVE and text):
             return []
         return [self._messages.activity(f"message: {text}", type="message", text=text)]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Tell the agent, and open the user's stream again where it was withheld for this reply."""
+        """Sends playFinished, and reopens the user stream if it was withheld for this reply."""
         self._replies.heard(stream_id)
         self._awaits_reply = False
         tells = self._call is _Call.ACTIVE and self._options["play_finished"] == "on"
@@ -171,17 +171,17 @@ class AudioCodesCaller:
         return frames + self._adjust_user_stream()
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Answer a mark; nothing for a mark that was never set."""
+        """Answers a mark; nothing for a mark that was never set."""
         answer = self._marks.take_answer(name) if self._call is _Call.ACTIVE else None
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Playback was flushed: the protocol has no word for it, but the reply needs no CLEAR any more."""
+        """Sends nothing: the protocol has no message for it, but the reply needs no CLEAR any more."""
         self._replies.interrupted(stream_id)
         return []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Close the user's stream and end the session; nothing is sent afterwards."""
+        """Closes the user stream and ends the session; nothing is sent afterwards."""
         if self._call in (_Call.NEW, _Call.ENDED):
             return []
         self._call = _Call.ENDED
@@ -190,10 +190,10 @@ class AudioCodesCaller:
         )
         return [*self._adjust_user_stream(), end]
 
-    # What the agent says.
+    # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the agent."""
+        """Decodes one message of the agent."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         self._check_common_members(message)
@@ -349,10 +349,10 @@ class AudioCodesCaller:
             case name:
                 return name or f"unknown activity {activity.body.get('name')}"
 
-    # The user's stream.
+    # The user stream.
 
     def _adjust_user_stream(self) -> list[Outgoing]:
-        """Start or stop the user's stream, so that it is as the user, the session and barge-in want it."""
+        """Opens or closes the user stream, as the user, the session and barge-in require."""
         agent_has_the_word = self._awaits_reply or self._replies.any_unheard
         withheld = agent_has_the_word and not self._barge_in
         due = self._call is _Call.ACTIVE and self._user_wants_stream and not withheld
@@ -405,7 +405,7 @@ class AudioCodesCaller:
             self._begin_reply(message, stray)
         return stray
 
-    # What is checked.
+    # Checks.
 
     def _check_common_members(self, message: Message) -> None:
         if message.has("participantId"):

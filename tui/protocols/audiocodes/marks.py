@@ -1,4 +1,4 @@
-"""Marks: those the agent has set, each with the answer that is due when it is reached."""
+"""The marks that the agent has set, each with the answer to send when it is reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_MARK_CHARS = 4_096
 
 
 class WaitingMarks:
-    """The newest of them; an answer has everything that the mark had."""
+    """The newest marks. An answer has all members of its mark."""
 
     def __init__(self, conversation_id: str) -> None:
         self._conversation_id = conversation_id
@@ -21,7 +21,7 @@ class WaitingMarks:
         self._seen = 0
 
     def set(self, message: Message) -> tuple[str, bool]:
-        """The agent sets one: what it is called, and whether it will be answered."""
+        """Adds a mark; returns its name, and whether it will be answered."""
         self._seen += 1
         name = mark_name(message) or f"mark {self._seen}"
         body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
@@ -33,7 +33,7 @@ class WaitingMarks:
         return name, True
 
     def take_answer(self, name: str) -> Outgoing | None:
-        """The answer to a mark that was reached; None where it was never set."""
+        """Returns the answer to a mark that was reached; None if it was never set."""
         reached = next((mark for mark in self._waiting if mark[0] == name), None)
         if reached is None:
             return None

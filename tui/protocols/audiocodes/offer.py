@@ -1,4 +1,4 @@
-"""Offer: the audio formats a caller offers, and what comes of them."""
+"""Offer: the audio formats that a caller offers, and the one that is agreed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tui.protocols.json_frames import Message, cut
 
 
 class Offer:
-    """Which formats were offered, which one was agreed, and which one a reply is in. Raises `ValueError`."""
+    """The formats that were offered, and the one that was agreed. Raises `ValueError` for unknown names."""
 
     def __init__(self, names: Sequence[str]) -> None:
         check_formats("AudioCodes", names, FORMATS)
         self.names = tuple(names) or DEFAULT_OFFER
         self.agreed = ""
-        """What the user's audio is sent in; empty before the agent has accepted."""
+        """The format of the user's audio; empty before the agent has accepted."""
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The same, as a format."""
+        """The agreed format; None before the agent has accepted."""
         return FORMATS.get(self.agreed)
 
     @property
     def assumed(self) -> str:
-        """What audio is in where the agent does not say it so that it can be understood."""
+        """The format to assume where the agent names none, or an unknown one."""
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:
-        """What `session.accepted` names, known or not; what was agreed before where it names none."""
+        """Returns the format in ``session.accepted``, known or not; the agreed or first one if it has none."""
         media = message.text("mediaFormat").lower()
         if not media and self.agreed:
             return self.agreed
@@ -42,7 +42,7 @@ class Offer:
         return media
 
     def of_reply(self, message: Message) -> str:
-        """What `playStream.start` names, or what has to be assumed."""
+        """Returns the format in ``playStream.start``, or the assumed one."""
         media = message.text("mediaFormat", required=True).lower()
         if media in FORMATS:
             self._check_offered(message, media)

@@ -1,16 +1,16 @@
-"""What the caller's end remembers of the streams of a call: the user's, and the agent's replies."""
+"""The streams of a call as the caller's end knows them: the user stream, and the agent's replies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 _MAX_REPLIES = 100
-"""Replies that may wait to be heard before the oldest is forgotten."""
+"""The number of unplayed replies that are remembered; older ones are forgotten."""
 
 
 @dataclass(slots=True)
 class UserStream:
-    """What the agent has been told of the user's stream, and what it has answered."""
+    """The user stream as requested from the agent, and as acknowledged by it."""
 
     asked: bool = False
     open: bool = False
@@ -20,7 +20,7 @@ class UserStream:
     _stops_unanswered: int = 0
 
     def turn(self, *, on: bool) -> str | None:
-        """The message that makes the stream what it is to be; None where it is so already."""
+        """Returns the message that opens or closes the stream; None if that was already requested."""
         if on == self.asked:
             return None
         self.asked = on
@@ -32,7 +32,7 @@ class UserStream:
         return "userStream.stop"
 
     def started(self) -> bool:
-        """The agent says that it started; whether this answers anything."""
+        """Called when the agent reports that it started; returns whether that answers a request."""
         if not self._starts_unanswered:
             return False
         self._starts_unanswered -= 1
@@ -40,7 +40,7 @@ class UserStream:
         return True
 
     def stopped(self) -> bool:
-        """The agent says that it stopped; whether this answers anything."""
+        """Called when the agent reports that it stopped; returns whether that answers a request."""
         if not self._stops_unanswered:
             return False
         self._stops_unanswered -= 1
@@ -49,7 +49,7 @@ class UserStream:
 
 @dataclass(slots=True)
 class PlayStream:
-    """A play stream, until it is both complete and heard."""
+    """A reply of the agent, until it is both complete and played."""
 
     stream_id: str
     media: str
@@ -59,7 +59,7 @@ class PlayStream:
 
 
 class PlayStreams:
-    """The agent's replies: at most one is open, and several may wait to be heard."""
+    """The agent's replies: at most one is open, and several may wait to be played."""
 
     def __init__(self) -> None:
         self.latest: PlayStream | None = None
@@ -67,26 +67,26 @@ class PlayStreams:
 
     @property
     def open(self) -> PlayStream | None:
-        """The reply that audio belongs to."""
+        """The reply that audio belongs to; None if no reply is open."""
         return self.latest if self.latest and self.latest.open else None
 
     @property
     def any_unheard(self) -> bool:
-        """Whether the agent is playing, as far as the user can tell."""
+        """Whether the user still hears a reply, or will."""
         return any(not reply.heard for reply in self._pending)
 
     @property
     def any_to_clear(self) -> bool:
-        """Whether there is a reply that was not cut off yet."""
+        """Whether any reply was not cut off yet."""
         return any(not reply.cleared for reply in self._pending)
 
     def begin(self, reply: PlayStream) -> None:
-        """A reply begins; the one before was closed."""
+        """Starts a reply; the previous one was closed."""
         self.latest = reply
         self._pending = [*self._pending, reply][-_MAX_REPLIES:]
 
     def close(self) -> PlayStream | None:
-        """No more audio is due in the open reply; which one that was."""
+        """Closes the open reply and returns it; None if no reply is open."""
         reply = self.open
         if reply:
             reply.open = False
@@ -94,7 +94,7 @@ class PlayStreams:
         return reply
 
     def heard(self, stream_id: str) -> None:
-        """The oldest waiting reply of that id was played, or flushed."""
+        """Marks the oldest waiting reply of that id as played or flushed."""
         reply = next(
             (reply for reply in self._pending if reply.stream_id == stream_id and not reply.heard), None
         )
@@ -103,18 +103,18 @@ class PlayStreams:
             self._forget_done()
 
     def interrupted(self, stream_id: str) -> None:
-        """The user's side cut the replies of that id off by itself."""
+        """Marks the replies of that id as cut off by the user's side."""
         for reply in self._pending:
             reply.cleared = reply.cleared or reply.stream_id == stream_id
 
     def clear(self) -> str:
-        """Cut all of them off; the id of the newest."""
+        """Marks all replies as cut off; returns the id of the newest, or ""."""
         for reply in self._pending:
             reply.cleared = True
         return self._pending[-1].stream_id if self._pending else ""
 
     def named(self, stream_id: str) -> PlayStream | None:
-        """The newest reply of that id which is remembered."""
+        """Returns the newest remembered reply of that id."""
         known = [*self._pending, self.latest] if self.latest else self._pending
         return next((reply for reply in reversed(known) if reply.stream_id == stream_id), None)
 

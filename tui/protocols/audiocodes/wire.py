@@ -1,4 +1,4 @@
-"""What both ends of the AudioCodes Bot API share: formats, names, and how a message is read."""
+"""What both ends of the AudioCodes Bot API share: formats, names, and decoding."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CODINGS = {
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
     {f"{container}/{name}": coding for container in ("raw", "wav") for name, coding in _CODINGS.items()}
 )
-"""By ``mediaFormat``; ``wav/*`` is the same behind a WAV header."""
+"""By ``mediaFormat``; ``wav/*`` is the same after a WAV header."""
 DEFAULT_OFFER = ("raw/lpcm16", "raw/lpcm16_24", "raw/lpcm16_8", "raw/mulaw")
 DEFAULT_FORMAT = "raw/lpcm16"
-"""What every known bot understands."""
+"""The format that every known bot understands."""
 
 _MAX_ACTIVITIES = 100
 SPEECH = {
@@ -29,11 +29,11 @@ SPEECH = {
     "userStream.speech.stopped": (Type.SPEECH_STOPPED, "user speech stopped"),
     "userStream.speech.committed": (Type.SPEECH_COMMITTED, "user turn committed"),
 }
-"""What the messages without members of their own mean, and how they read in the log."""
+"""The meaning and the summary of messages without members of their own."""
 
 
 def audio_of(message: Message, media: str) -> bytes:
-    """The samples of a chunk, without a WAV header; also notes how long they sound."""
+    """Returns the samples of a chunk without a WAV header, and sets their length in the message."""
     audio, had_header = strip_wav_header(message.audio("audioChunk"))
     if had_header and media.startswith("raw/"):
         message.find("wav-header-in-raw", f"Audio in {media} begins with a WAV header; it was removed.")
@@ -42,7 +42,7 @@ def audio_of(message: Message, media: str) -> bytes:
 
 
 def best_alternative(message: Message) -> tuple[str, float | None]:
-    """The first alternative; Deepgram's bridge writes its members into the message itself."""
+    """Returns text and confidence of the first alternative; Deepgram's bridge has them in the message itself."""
     if message.has("text") and not message.has("alternatives"):
         message.find(
             "text-without-alternatives", "The text is in the message itself, expected in alternatives."
@@ -53,12 +53,12 @@ def best_alternative(message: Message) -> tuple[str, float | None]:
 
 
 def mark_name(message: Message) -> str:
-    """No field list is published: the first member that could be a name."""
+    """Returns the first member that could be the name of a mark; no list of fields is published."""
     return next(filter(None, (message.ident(member) for member in ("name", "mark", "markId", "id"))), "")
 
 
 def each_activity(message: Message, read: Callable[[Message, Members], str]) -> str:
-    """Read the activities in order; their summaries in one line."""
+    """Decodes the activities in order; returns their summaries in one line."""
     activities = message.objects("activities", required=True)
     if len(activities) > _MAX_ACTIVITIES:
         text = (
@@ -69,13 +69,13 @@ def each_activity(message: Message, read: Callable[[Message, Members], str]) -> 
 
 
 def is_message(activity: Members) -> bool:
-    """Whether the activity is a text rather than an event."""
+    """Returns whether the activity is a text rather than an event."""
     kind = activity.text("type", required=True).lower()
     return kind == "message" or (not kind and activity.has("text") and not activity.has("name"))
 
 
 def event_name(activity: Members, known: Sequence[str]) -> str:
-    """The event's name as the documentation spells it; "" for one that is not ``known``."""
+    """Returns the event's name as the documentation spells it; "" for one that is not ``known``."""
     name = activity.text("name", required=True)
     if name in known:
         return name

@@ -4,12 +4,12 @@ Facts are from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/a
 (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0 (conversational_ai/conversation.py)
 and its page "Client events". Where they are silent:
 
-* Nothing says where a reply begins or ends: it begins with its first audio, and ends when it has run dry
+* No message starts or ends a reply: it starts with its first audio, and ends when it has run dry
   (`tui.protocols.implied_replies`), with an interruption, or with the words of the next. Words are sent with the
-  first audio: those that come before it belong to the reply that it begins.
+  first audio: those that come before it belong to the reply that it starts.
 * User audio flows from the acceptance to the hang-up, as the SDKs send it: the agent finds turns by the silence.
 * An interruption without an ``event_id`` is taken to mean all audio so far.
-* What the user flushes by hand ElevenLabs has no word for: audio that comes afterwards is played, as a new reply.
+* There is no message for a flush by the user: later audio is played, as a new reply.
 """
 
 from __future__ import annotations

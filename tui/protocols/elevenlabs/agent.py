@@ -1,4 +1,4 @@
-"""The agent's end of ElevenLabs Agents: the place of ElevenLabs."""
+"""The agent's end of ElevenLabs Agents: what ElevenLabs does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tui.protocols.json_frames import Message, outgoing
 
 
 class ElevenLabsAgent(AgentDefaults):
-    """The place of ElevenLabs on one socket: says its words with its audio, and pings once."""
+    """Stands in for ElevenLabs on one socket: sends text with its audio, and pings once."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow, *, media: str = DEFAULT_FORMAT) -> None:
         self._conversation_id = f"conv_{new_id()}"
@@ -34,25 +34,25 @@ class ElevenLabsAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; None before the call is initiated."""
+        """The format of the user's audio; None before the call is initiated."""
         return FORMATS[self._media] if self._initiated else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given: the same."""
+        """The format that `say_audio` takes: the same."""
         return self.user_format
 
-    # What the agent does.
+    # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply: its words."""
+        """Starts a reply by sending its text."""
         if not self._initiated:
             return []
         self._open_stream_id = self._last_stream_id = stream_id
         return [self._event("agent_response", f"agent: {text}", agent_response=text)] if text else []
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio in one message; nothing for a reply that is not open."""
+        """Sends reply audio in one message; nothing for a reply that is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         audio_ms = FORMATS[self._media].duration_ms(len(audio))
@@ -60,7 +60,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Nothing for a complete reply; an interruption of all audio so far for one that is cut short."""
+        """Sends nothing for a complete reply, and an interruption of all audio so far for one that is cut short."""
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
         if not (interrupted and stream_id == self._last_stream_id):
@@ -70,25 +70,25 @@ class ElevenLabsAgent(AgentDefaults):
         return [outgoing(last, f"interruption, up to {self._event_id}")]
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Partial text of the user's turn."""
+        """Sends partial text of the user's turn."""
         event = {"user_transcript": text, "event_id": self._next_event_id()}
         words = {"type": "tentative_user_transcript", "tentative_user_transcription_event": event}
         return [outgoing(words, f"user, so far: {text}")]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Final text of the user's turn."""
+        """Sends the final text of the user's turn."""
         event = {"user_transcript": text, "event_id": self._next_event_id()}
         return [outgoing({"type": "user_transcript", "user_transcription_event": event}, f"user: {text}")]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Nothing: the call ends with the socket."""
+        """Sends nothing: closing the socket ends the call."""
         self._open_stream_id = self._last_stream_id = None
         return []
 
-    # What the caller says.
+    # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the caller."""
+        """Decodes one message of the caller."""
         message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler and not self._initiated and message.kind() != INITIATION:

@@ -1,4 +1,4 @@
-"""The caller's end of ElevenLabs Agents: the place of its clients."""
+"""The caller's end of ElevenLabs Agents: what its clients do."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("agent", "prompt", "prompt"),
     "voice_id": ("tts", "voice_id"),
 }
-"""Where each option stands in ``conversation_config_override``."""
+"""Where each option is in ``conversation_config_override``."""
 
 
 class ElevenLabsCaller(ImplyingCaller):
-    """A client of one agent in one call.
+    """Stands in for a client in one call.
 
-    ``settings.params`` become dynamic variables. Options, which the agent's settings have to allow:
+    ``settings.params`` become dynamic variables. The agent's settings must allow the options:
     ``first_message``, ``language``, ``prompt``, ``voice_id``.
     """
 
@@ -50,21 +50,21 @@ class ElevenLabsCaller(ImplyingCaller):
         """The newest reply whose words are known."""
         self._last_audio_id = -math.inf
         self._cut_off = (-math.inf, "")
-        """Up to which audio, and in which reply, the agent was interrupted."""
+        """The last audio id, and the reply, that the agent's interruption covers."""
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What `user_audio` carries; None before the agent has said so."""
+        """The format that `user_audio` takes; None before the agent has named it."""
         return self._user_format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What replies are expected in."""
+        """The format that replies are expected in."""
         return self._play_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Always in a call, unless the user has to wait for a reply to be heard."""
+        """Whether audio may flow: always in a call, unless the user has to wait for the end of a reply."""
         return self._user_format is not None and self._in_call and (self._barge_in or not self._unheard)
 
     @property
@@ -72,40 +72,40 @@ class ElevenLabsCaller(ImplyingCaller):
         """Whether the user may interrupt."""
         return self._barge_in
 
-    # What the user does.
+    # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """What this call wants of the agent; the agent answers with the formats."""
+        """Sends the settings of this call; the agent answers with the formats."""
         self._in_call = True
         return [outgoing(self._initiation, "initiate")]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """User audio, in a message as long as it is."""
+        """Sends user audio in one message."""
         if not (self.user_stream_open and self._user_format and audio):
             return []
         audio_ms = self._user_format.duration_ms(len(audio))
         return [audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """A typed turn."""
+        """Sends a typed turn."""
         if not (self._in_call and text):
             return []
         return [outgoing({"type": "user_message", "text": text}, f"message: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is told; the user who had to wait for it need not wait longer."""
+        """Sends nothing; a user who had to wait for the reply may speak again."""
         self._unheard.discard(stream_id)
         return super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Nothing: the call ends with the socket."""
+        """Sends nothing: closing the socket ends the call."""
         self._in_call = False
         return []
 
-    # What the agent says.
+    # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the agent."""
+        """Decodes one message of the agent."""
         message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         return message.incoming(handler(self, message) if handler else message.unknown())
@@ -201,7 +201,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return f"error: {reason}"
 
     def _on_news(self, message: Message) -> str:
-        """What is of interest to people only."""
+        """Only shows the message: it has no meaning for the call."""
         payload = next((value for value in message.body.values() if isinstance(value, dict)), {})
         return f"{message.kind()}: {encode(payload)}" if payload else message.kind()
 

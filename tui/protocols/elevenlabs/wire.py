@@ -1,4 +1,4 @@
-"""What both ends of ElevenLabs Agents share: formats, names, and how a message is read."""
+"""What both ends of ElevenLabs Agents share: formats, names, and decoding."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ METADATA = "conversation_initiation_metadata"
 
 
 class ElevenLabsMessage(Message):
-    """A message; the user's audio is the one that does not say what it is."""
+    """A message of either end. Only the message with user audio has no type."""
 
     def kind(self) -> str:
-        """What the message says it is."""
+        """Returns the type of the message. Raises `ProtocolError` if it has none."""
         return "user_audio_chunk" if "user_audio_chunk" in self.body else super().kind()
 
 
 def read_event_id(members: Members) -> int | None:
-    """The whole number that orders the agent's events."""
+    """Returns the integer that orders the agent's events; None, and a finding, if it is missing."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -47,5 +47,5 @@ def read_event_id(members: Members) -> int | None:
 
 
 def audio_chunk(message: Mapping[str, Any], kind: str, whose: str, audio_ms: float) -> Outgoing:
-    """A message with audio, the user's or the agent's, as the frame to send."""
+    """Returns a message with audio as the frame to send; ``whose`` is "user" or "agent"."""
     return Outgoing(encode(message), kind, f"{whose} audio {audio_ms:.0f} ms", audio_ms)

@@ -14,7 +14,7 @@ from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, audio
 
 
 class PcmAgent(PcmEnd, AgentDefaults):
-    """The server on one socket: announces its rates, ends its replies, says its words as transcripts."""
+    """Stands in for the server on one socket: announces its rates, ends its replies, sends text as transcripts."""
 
     def __init__(
         self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None
@@ -23,27 +23,27 @@ class PcmAgent(PcmEnd, AgentDefaults):
         self._open_stream_id: str | None = None
         self._last_stream_id: str | None = None
 
-    # What the agent does.
+    # Actions of the agent.
 
     def opened(self) -> list[Outgoing]:
-        """Announce the rates."""
+        """Announces the rates."""
         rates = {"sample_rate": self._user_format.rate, "output_sample_rate": self._play_format.rate}
         return [outgoing({"type": "ready", **rates}, f"ready, sends {self._play_format}")]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply: its words; one that is still open ends here."""
+        """Starts a reply by sending its text; one that is still open ends here."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = self._last_stream_id = stream_id
         return [*before, _transcript("agent", text)] if text else before
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio in one frame; nothing for a reply that is not open."""
+        """Sends reply audio in one frame; nothing for a reply that is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         return [audio_frame(audio, self._play_format, "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Complete a reply, or flush it, even when all of it was sent already."""
+        """Ends a reply, or flushes it even if all of it was sent already."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:
@@ -52,19 +52,19 @@ class PcmAgent(PcmEnd, AgentDefaults):
         return [outgoing({"type": "end"}, "end")] if was_open else []
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Partial text of the user's turn."""
+        """Sends partial text of the user's turn."""
         return [_transcript("user", text, final=False)]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Final text of the user's turn."""
+        """Sends the final text of the user's turn."""
         return [_transcript("user", text)]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Nothing: the call ends with the socket."""
+        """Sends nothing: closing the socket ends the call."""
         self._open_stream_id = self._last_stream_id = None
         return []
 
-    # What the caller says.
+    # Messages from the caller.
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         if not frame:

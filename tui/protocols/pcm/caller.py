@@ -27,7 +27,7 @@ _OPTIONS = ("rate", "play_rate", "hello", "end")
 
 
 class PcmCaller(PcmEnd, ImplyingCaller):
-    """The client in one call.
+    """Stands in for the client in one call.
 
     Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
     agent's (default: the same; a ``ready`` that names an ``output_sample_rate`` changes it), ``hello`` (``on``:
@@ -47,18 +47,18 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, unless the agent is told when the user stops."""
+        """Whether audio may flow: always in a call; with the option ``end``, only while the user speaks."""
         return self._in_call and (self._user_speaks or not self._says_end)
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent hears the end of a turn by itself, rather than being told."""
+        """Whether the agent detects the end of a turn; with the option ``end``, a message announces it."""
         return not self._says_end
 
-    # What the user does.
+    # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """The hello, if there is to be one."""
+        """Sends the hello, if the option ``hello`` is on."""
         self._in_call = True
         if not self._says_hello:
             return []
@@ -66,28 +66,28 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         return [outgoing({"type": "start", **audio}, f"start, {self._user_format}")]
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Nothing: the audio itself says so."""
+        """Sends nothing: audio simply flows."""
         self._user_speaks = True
         return []
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """User audio, in a frame as long as it is."""
+        """Sends user audio in one frame."""
         if not (self.user_stream_open and audio):
             return []
         return [audio_frame(audio, self._user_format, "user")]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """The user is done: told, or to be heard by the silence that follows."""
+        """Sends the end of the turn with the option ``end``; otherwise the agent hears the silence that follows."""
         was_open, self._user_speaks = self.user_stream_open, False
         return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """End a turn that is open; the call ends with the socket."""
+        """Ends an open turn; closing the socket ends the call."""
         frames = self.stop_user_stream()
         self._in_call = False
         return frames
 
-    # What the agent says.
+    # Messages from the agent.
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         if not frame:
@@ -121,7 +121,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         if role in ("", "user", "caller", "human"):
             message.event(Type.SPEECH_RECOGNITION if final else Type.SPEECH_HYPOTHESIS, text=text)
         else:
-            # Between replies nobody can tell whether it belongs to the last or to the next.
+            # Between replies it may belong to the last or to the next.
             stream_id = self._replies.stream_id if self._replies.open else ""
             message.event(Type.AGENT_TEXT, text=text, stream_id=stream_id, final=final)
         return f"{role or 'user'}{'' if final else ', so far'}: {text}"
@@ -161,7 +161,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
 
 def _is_final(members: Members) -> bool:
-    """In whatever words: whether no better text will follow."""
+    """Returns whether the text is final, whichever member states it."""
     for name, final in (("final", True), ("is_final", True), ("partial", False)):
         flag = members.flag(name)
         if flag is not None:

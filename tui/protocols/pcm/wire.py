@@ -1,4 +1,4 @@
-"""What both ends of plain PCM share: rates, words, and what a frame holds."""
+"""What both ends of plain PCM share: rates, names, and decoding."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
     }
 )
-"""The usual rates, by a name for ``--format``; the option ``rate`` takes any."""
+"""The usual rates, by their name for ``--format``; the option ``rate`` takes any."""
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 FLUSH = ("interrupt", "clear", "cancel")
 END = ("end", "stop", "eos")
 PONG = outgoing({"type": "pong"}, "pong")
 _WORDS = frozenset({"ready", "ping", "pong", *FLUSH, *END})
-"""What is understood as a bare word too."""
+"""The kinds that are also understood as a bare word."""
 _KIND_MEMBERS = ("type", "event", "action", "op")
 _SNIFFED_FLOATS = 64
 
 
 class PcmMessage(Message):
-    """A JSON text, which may say in one of several members what it is, or not at all."""
+    """A JSON text, whose kind may be in one of several members, or missing."""
 
     def kind(self) -> str:
-        """What it says it is, in lower case; "json" where it does not."""
+        """Returns the kind of the message in lower case; "json" if it has none."""
         named = (self.body.get(member) for member in _KIND_MEMBERS)
         return next((kind.lower() for kind in named if isinstance(kind, str) and kind), "json")
 
 
 def read_text(frame: str) -> PcmMessage | Incoming:
-    """A text as a message; as what it is where it is neither JSON nor a word that is understood."""
+    """Returns a text as a message; as shown text if it is neither JSON nor a known word."""
     text = frame.strip()
     if text.startswith("{"):
         return PcmMessage(text)
@@ -54,19 +54,19 @@ def read_text(frame: str) -> PcmMessage | Incoming:
 
 
 def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
-    """Audio, the user's or the agent's, as the frame to send."""
+    """Returns audio as the frame to send; ``whose`` is "user" or "agent"."""
     audio_ms = coding.duration_ms(len(audio))
     return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
 
 
 class Samples:
-    """What binary frames of one direction hold, and what is wrong with it."""
+    """Reads the binary frames of one direction, and reports what is wrong with them."""
 
     def __init__(self) -> None:
         self._floats_reported = False
 
     def read(self, frame: bytes, findings: list[Finding]) -> bytes:
-        """The samples of one frame."""
+        """Returns the samples of one frame; appends findings."""
         audio, had_header = strip_wav_header(frame)
         if had_header:
             findings.append(Finding("wav-header", "The audio begins with a WAV header; it was removed."))
@@ -78,7 +78,7 @@ class Samples:
 
 
 class PcmEnd:
-    """What both ends of a call share: the two rates, who speaks, and how a frame is told apart."""
+    """What both ends of a call share: the two rates, the state of the turn, and decoding."""
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[Any, Message], str]]]
 
@@ -122,7 +122,7 @@ def answer_ping(end: PcmEnd, message: Message) -> str:
 
 
 def _looks_like_floats(audio: bytes) -> bool:
-    """Whether the first samples, read as 32-bit floats, are in -1..1, and most of them neither 0 nor tiny."""
+    """Returns whether the first samples, read as 32-bit floats, are in -1..1, and most neither 0 nor tiny."""
     if len(audio) % 4 or len(audio) < 4 * _SNIFFED_FLOATS:
         return False
     values = [value for value in struct.unpack_from(f"<{_SNIFFED_FLOATS}f", audio) if value]
@@ -130,7 +130,7 @@ def _looks_like_floats(audio: bytes) -> bool:
 
 
 def rate_in(members: Members, *names: str) -> int | None:
-    """The first of the members that is there, if it is a rate."""
+    """Returns the first of the members that is present, if it is a valid rate."""
     name = next(filter(members.has, names), "")
     rate = members.number(name) if name else None
     if rate is None:

@@ -5,10 +5,10 @@ are from Twilio's documentation ("Media Streams - WebSocket Messages", the pages
 from twilio-python 9.13 (request_validator.py) and from Twilio's samples. Where they are silent:
 
 * A call counts as accepted once ``start`` was sent, and its audio flows from then on, silence included.
-* A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one behind every message.
-* Faults that a server repeats in every message (a missing streamSid, …) are told once a stream, as Twilio does.
-* What the user flushes by hand Twilio has no word for: audio that comes afterwards is played, as a new reply.
-* Names as Exotel and Telnyx spell them (``stream_sid``, ``stream_id``, …) are understood, and found fault with.
+* A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one after every message.
+* Faults that a server repeats in every message (a missing streamSid, …) are reported once per stream, as by Twilio.
+* There is no message for a flush by the user: later audio is played, as a new reply.
+* Names as Exotel and Telnyx spell them (``stream_sid``, ``stream_id``, …) are understood, and reported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["FORMATS", "MULAW_8K", "TWILIO", "TwilioAgent", "TwilioCaller", "sign
 
 
 def signature(token: str, url: str) -> str:
-    """What proves that Twilio dials: of the whole URL as configured, keyed by the account's auth token.
+    """Returns the signature of the whole URL as configured, keyed by the account's auth token.
 
     The upgrade has no form fields, which twilio-python's request_validator.py would append.
     """

@@ -1,4 +1,4 @@
-"""The agent's end of Twilio Media Streams: the place of the server."""
+"""The agent's end of Twilio Media Streams: what the server does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class TwilioAgent(AgentDefaults):
-    """The place of the server on one socket. Its replies end in a mark, whose echo is PLAY_FINISHED."""
+    """Stands in for the server on one socket. Its replies end in a mark, whose echo is PLAY_FINISHED."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._stream_sid = ""
@@ -31,18 +31,18 @@ class TwilioAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; None before ``start``."""
+        """The format of the user's audio; None before ``start``."""
         return self._format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given: the same; None before ``start``."""
+        """The format that `say_audio` takes: the same; None before ``start``."""
         return self._format
 
-    # What the agent does.
+    # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply: nothing tells Twilio so, but one that is still open ends here."""
+        """Starts a reply without a message; one that is still open ends here."""
         if self._format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
@@ -50,14 +50,14 @@ class TwilioAgent(AgentDefaults):
         return before
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio in one message; nothing for a reply that is not open."""
+        """Sends reply audio in one message; nothing for a reply that is not open."""
         if not (stream_id == self._open_stream_id and audio and self._format):
             return []
         audio_ms = self._format.duration_ms(len(audio))
         return [self._message("media", f"agent audio {audio_ms:.0f} ms", audio_ms, media={"payload": audio})]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Complete a reply with a mark; an interrupted one is cleared as long as some of it is unheard."""
+        """Ends a reply with a mark; an interrupted one is cleared while any of it is unplayed."""
         frames: list[Outgoing] = []
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
@@ -68,14 +68,14 @@ class TwilioAgent(AgentDefaults):
         return frames
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Nothing: a server hangs up by closing the socket."""
+        """Sends nothing: a server hangs up by closing the socket."""
         self._open_stream_id = None
         return []
 
-    # What Twilio says.
+    # Messages from Twilio.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of Twilio."""
+        """Decodes one message of Twilio."""
         message = TwilioMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler is None:
@@ -167,14 +167,14 @@ class TwilioAgent(AgentDefaults):
 
 
 class _Counter:
-    """A member that goes up by one from message to message, from 1, and is written as text."""
+    """A member that counts messages from 1, written as text."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._due = 1
 
     def check(self, members: Members) -> None:
-        """Note where it does not; it goes on from what was seen."""
+        """Reports a gap, and continues from the received number."""
         seen = members.ident(self._name, required=True)
         if not _SMALL_NUMBER.fullmatch(seen):
             if seen:
@@ -198,7 +198,7 @@ _ENCODINGS = {
 
 
 def _media_format(described: Members) -> AudioFormat:
-    """What ``start.mediaFormat`` describes; mu-law at 8 kHz for what cannot be read."""
+    """Returns the format in ``start.mediaFormat``; mu-law at 8 kHz if it is unreadable."""
     name, rate = described.text("encoding", required=True), described.number("sampleRate")
     encoding = _ENCODINGS.get(name.lower())
     if name != MULAW or rate != MULAW_8K.rate or described.number("channels") != 1:

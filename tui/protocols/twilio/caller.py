@@ -1,4 +1,4 @@
-"""The caller's end of Twilio Media Streams: the place of Twilio."""
+"""The caller's end of Twilio Media Streams: what Twilio does."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MAX_PARAMETER_CHARS = 499
 _MAX_MARKS = 10_000
 _MAX_MARK_CHARS = 4_096
 _LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
-"""5 ms at one end of the scale: what a server takes for silence that thinks in PCM."""
+"""5 ms at full scale: silence, to a server that mistakes mu-law for PCM."""
 
 
 class TwilioCaller(ImplyingCaller):
-    """The place of Twilio in one call.
+    """Stands in for Twilio in one call.
 
     ``settings.params`` become the stream's custom parameters. Options: ``account_sid``, ``call_sid`` (34
     characters each; made up unless given).
@@ -52,18 +52,18 @@ class TwilioCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What `user_audio` carries: always the same."""
+        """The format that `user_audio` takes: always the same."""
         return MULAW_8K
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether a call is on: its audio never pauses."""
+        """Whether the call is up: its audio never pauses."""
         return self._in_call
 
-    # What the user does.
+    # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Describe the stream; the call counts as accepted."""
+        """Sends connected and start; the call then counts as accepted."""
         self._in_call = True
         connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
         start = {
@@ -77,7 +77,7 @@ class TwilioCaller(ImplyingCaller):
         return [outgoing(connected, "connected"), self._message("start", "start, mu-law 8 kHz", start)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """User audio, in frames of 20 ms; what is left over waits for the next call."""
+        """Sends user audio in frames of 20 ms; the remainder waits for the next call."""
         if not self._in_call:
             return []
         audio = self._rest + audio
@@ -86,31 +86,31 @@ class TwilioCaller(ImplyingCaller):
         return [self._media(audio[at : at + FRAME_BYTES]) for at in range(0, whole_bytes, FRAME_BYTES)]
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Keys pressed, a message each."""
+        """Sends pressed keys, one message each."""
         if not self._in_call:
             return []
         pressed = [{"track": "inbound_track", "digit": digit} for digit in digits]
         return [self._message("dtmf", f"dtmf {key['digit']}", key) for key in pressed]
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Echo a mark; nothing for a mark that was never set."""
+        """Echoes a mark; nothing for a mark that was never set."""
         if not self._in_call or name not in self._marks:
             return []
         self._marks.remove(name)
         return [self._message("mark", f"mark reached: {name}", {"name": name})]
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Say that the call has ended; nothing is sent afterwards."""
+        """Sends stop; nothing is sent afterwards."""
         if not self._in_call:
             return []
         self._in_call = False
         sids = {"accountSid": self._account_sid, "callSid": self._call_sid}
         return [self._message("stop", f"stop: {reason}", sids)]
 
-    # What the server says.
+    # Messages from the server.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the server."""
+        """Decodes one message of the server."""
         try:
             message = TwilioMessage(frame)
             kind = message.kind()
@@ -158,7 +158,7 @@ class TwilioCaller(ImplyingCaller):
         return "clear"
 
     def _on_own_message(self, message: Message) -> str:
-        """What only Twilio sends."""
+        """Reports a message that only Twilio sends."""
         kind = message.kind()
         hint = "; a server hangs up by closing the socket" if kind == "stop" else ""
         message.find("twilios-own-message", f"Only Twilio sends {kind}; it was ignored{hint}.")
@@ -186,7 +186,7 @@ class TwilioCaller(ImplyingCaller):
         return outgoing(body, summary, audio_ms)
 
     def _media(self, frame: bytes) -> Outgoing:
-        # Frames are sent as fast as they sound, so that counting them is telling the time.
+        # Frames are sent in real time, so that their count is the time.
         timestamp_ms = FRAME_MS * self._frames_sent
         self._frames_sent += 1
         media = {
@@ -206,7 +206,7 @@ class TwilioCaller(ImplyingCaller):
 
 
 def _check_settings(settings: CallerSettings) -> None:
-    """Refuse, with a `ValueError`, what Twilio could not do either."""
+    """Raises `ValueError` for settings that Twilio does not have."""
     settings.check_options("Twilio", _SID_OPTIONS)
     for name, value in settings.options.items():
         if not (SID.fullmatch(value) and value.startswith(_SID_OPTIONS[name])):
@@ -221,7 +221,7 @@ def _check_settings(settings: CallerSettings) -> None:
 
 
 def _new_sid(prefix: str, new_id: NewId) -> str:
-    """A SID made of an id: of its own hex digits if it has 32, as a UUID does."""
+    """Returns a SID made of an id: of its own hex digits if it has 32, as a UUID does."""
     made = new_id()
     digits = made.replace("-", "").lower()
     return prefix + (digits if _HEX_ID.fullmatch(digits) else sha256(made.encode()).hexdigest()[:32])

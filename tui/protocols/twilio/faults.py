@@ -1,4 +1,4 @@
-"""Where the far side strays from Twilio's specification: what it repeats in every message is told once."""
+"""Findings about the far side of a Twilio stream: a fault in every message is reported once."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ _WARNINGS = {
 
 
 class Faults:
-    """Faults that the far side repeats in every message: each is told once a stream."""
+    """Reports each fault of the far side once per stream."""
 
     def __init__(self) -> None:
         self._reported: set[str] = set()
 
     def report(self, message: Members, rule: str, text: str) -> None:
-        """Note a fault, unless it is known."""
+        """Reports a fault, unless it was reported before."""
         if self.is_new(text):
             message.find(rule, text)
 
     def is_new(self, fault: str) -> bool:
-        """Whether it was not told before; it counts as told from now on."""
+        """Returns whether the fault is new; it counts as reported from now on."""
         if fault in self._reported or len(self._reported) >= _MAX_FAULTS_REPORTED:
             return False
         self._reported.add(fault)
         return True
 
     def report_spellings(self, message: TwilioMessage) -> None:
-        """Note names that Twilio spells otherwise."""
+        """Reports names that Twilio spells differently."""
         for name, due in message.respelt.items():
             self.report(
                 message, "foreign-spelling", f"{name} is another vendor's spelling; Twilio's is {due}."
@@ -60,14 +60,14 @@ class Faults:
 
 
 class ServerFaults(Faults):
-    """Those of a server, with the warnings that Twilio gives for them."""
+    """Reports the faults of a server, with the warnings that Twilio logs for them."""
 
     def __init__(self, stream_sid: str) -> None:
         super().__init__()
         self._stream_sid = stream_sid
 
     def check_members(self, message: TwilioMessage) -> None:
-        """Note what a known message has too much of, or spells otherwise, and what stream it is for."""
+        """Reports extra members, other spellings, and a wrong streamSid of a known message."""
         kind = message.kind()
         self.report_spellings(message)
         self._check_stream_sid(message)
@@ -81,12 +81,12 @@ class ServerFaults(Faults):
                 self._report_extra(message, inside, members, f"{kind}.{name}")
 
     def warn(self, message: Message) -> None:
-        """Warn as Twilio does of what was found in a message, which it does not do of everything."""
+        """Adds Twilio's warning if the message has findings for which Twilio logs one."""
         if any(finding.rule in _VIOLATIONS for finding in message.findings):
             self.report(message, "31951", _WARNINGS["31951"])
 
     def warned(self, error: ProtocolError) -> ProtocolError:
-        """A message that cannot be understood, with Twilio's warning."""
+        """Returns the error of an unreadable message, with Twilio's warning added."""
         code = "31950" if error.code == "binary" else "31951"
         findings = (Finding(code, _WARNINGS[code]),) if self.is_new(_WARNINGS[code]) else ()
         return ProtocolError(error.code, str(error), findings)

@@ -1,4 +1,4 @@
-"""TwiML: where Twilio learns which websocket to dial, and what to tell it.
+"""TwiML: the document that tells Twilio which websocket to dial, and with which parameters.
 
 Facts are from Twilio's pages "TwiML Voice: Stream", "Security", those of the errors 11200, 11750, 31408 and 31941,
 and from the request validators of twilio-python 9.13 and of twilio-node 5.8.
@@ -25,7 +25,7 @@ from tui.protocols.json_frames import cut
 from tui.protocols.twilio import signature
 
 MAX_BYTES = 64 * 1024
-"""Longer documents Twilio refuses (error 11750)."""
+"""The longest document that Twilio accepts (error 11750)."""
 TIMEOUT_S = 15.0
 """How long Twilio waits for a document."""
 
@@ -39,25 +39,25 @@ _HINTS = {
 
 
 class TwimlError(ValueError):
-    """Why there is no stream to be had, in one sentence."""
+    """The reason why no stream can be dialled, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class TwimlStream:
-    """What ``<Connect><Stream>`` says."""
+    """The content of ``<Connect><Stream>``."""
 
     url: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """What becomes the stream's custom parameters."""
+    """The custom parameters of the stream."""
     notes: tuple[str, ...] = ()
-    """What else the user may want to know of the document, in sentences."""
+    """Remarks about the document for the user, in sentences."""
 
 
-# What a document says.
+# Reading a document.
 
 
 def parse_twiml(document: str | bytes) -> TwimlStream:
-    """The first bidirectional stream of a document. Raises `TwimlError`."""
+    """Returns the first bidirectional stream of a document. Raises `TwimlError`."""
     root = _read(document)
     if root.tag != "Response":
         raise TwimlError(f"This is not TwiML: it begins with {_shown(root)}, expected <Response>.")
@@ -72,10 +72,10 @@ def parse_twiml(document: str | bytes) -> TwimlStream:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Refuses declarations of the document's own, and with them the entities that could be declared."""
+    """Rejects a DOCTYPE, and with it the entities that it could declare."""
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
-        """Called at the beginning of one, before anything in it is read."""
+        """Called at the start of a DOCTYPE, before anything in it is read."""
         raise TwimlError("The TwiML has a DOCTYPE, which TwiML never has; it was rejected.")
 
 
@@ -157,11 +157,11 @@ def _shown(element: ElementTree.Element) -> str:
     return f"<{cut(element.tag, 40)}>"
 
 
-# How it is asked for.
+# Requesting a document.
 
 
 def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) -> dict[str, str]:
-    """What Twilio posts of an incoming call; the SIDs are to be those of the stream."""
+    """Returns the fields that Twilio posts for an incoming call; the SIDs must be those of the stream."""
     return {
         "AccountSid": account_sid,
         "ApiVersion": "2010-04-01",
@@ -176,7 +176,7 @@ def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) ->
 
 
 def form_signature(token: str, url: str, fields: Mapping[str, str]) -> str:
-    """What proves that Twilio posts: of the URL as configured, and of each field's name and value, by name."""
+    """Returns the signature of the URL as configured and of each field's name and value, sorted by name."""
     return signature(token, url + "".join(name + fields[name] for name in sorted(fields)))
 
 
@@ -188,10 +188,10 @@ def fetch_twiml(
     timeout_s: float = TIMEOUT_S,
     context: ssl.SSLContext | None = None,
 ) -> TwimlStream:
-    """Post an incoming call to the user's webhook, as Twilio does, and read the answer. Blocks.
+    """Posts an incoming call to the user's webhook, as Twilio does, and reads the answer. Blocks.
 
     ``token`` is the account's auth token, which signs the request; ``fields`` are what `call_fields` makes.
-    A user and a password in the URL are sent at once, where Twilio waits to be asked. A redirection is not
+    A user and a password in the URL are sent at once; Twilio waits for a challenge. Redirects are not
     followed. Raises `TwimlError`.
     """
     fields = fields or {}
@@ -246,7 +246,7 @@ def _web_address(url: str) -> SplitResult:
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Not followed: the signature is for one URL, and a POST would become a GET."""
+        """Returns None: the signature is for one URL, and a POST would become a GET."""
 
 
 def _ask(
@@ -278,7 +278,7 @@ def _refusal(where: str, error: urllib.error.HTTPError) -> str:
 
 
 def _reason(error: object) -> str:
-    """The system's words for it, without its numbers."""
+    """Returns the system's description of an error, without its number."""
     match error:
         case TimeoutError():
             return "it did not answer in time"
@@ -291,7 +291,7 @@ def _reason(error: object) -> str:
 
 
 def _without_secrets(url: str) -> str:
-    """The address as it may be shown: scheme, host and path."""
+    """Returns the parts of an address that may be shown: scheme, host and path."""
     try:
         parts = urlsplit(url)
     except ValueError:

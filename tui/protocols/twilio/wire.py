@@ -1,4 +1,4 @@
-"""What both ends of Twilio Media Streams share: the one format, and how a message is read and written."""
+"""What both ends of Twilio Media Streams share: the one format, decoding and encoding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType({MULAW: MULAW_8K})
 """By ``mediaFormat.encoding``: there is one."""
 SID = re.compile(r"[A-Z]{2}[a-f0-9]{32}")
-"""How every id of Twilio's is written."""
+"""The form of all ids of Twilio."""
 
 
 class TwilioMessage(Message):
-    """A message that says in ``event`` what it is. Other spellings are read as Twilio's, and remembered."""
+    """A message whose ``event`` names its kind. Other spellings are read as Twilio's, and remembered."""
 
     def __init__(self, frame: str | bytes) -> None:
         super().__init__(frame)
@@ -28,7 +28,7 @@ class TwilioMessage(Message):
         self.body = self._respell(self.body)
 
     def kind(self) -> str:
-        """What the message says it is."""
+        """Returns the event of the message. Raises `ProtocolError` if it has none."""
         match self.body.get("event"):
             case str() as event:
                 return event
@@ -66,5 +66,5 @@ _SPELT_INSIDE = ("start", "stop", "mediaFormat")
 
 
 def outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
-    """A message with an ``event`` as the frame to send."""
+    """Returns a message with an ``event`` as the frame to send."""
     return Outgoing(encode(message), message["event"], cut(summary), audio_ms)
