@@ -299,7 +299,7 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 def metrics_line(metrics: SessionMetrics) -> str:
     """Returns the figures of a call in one line; a figure that was not measured is "–"."""
     latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
-    losses = ", ".join(e.Loss(name).told(count) for name, count in metrics.losses.items() if count)
+    losses = ", ".join(e.Loss(name).in_words(count) for name, count in metrics.losses.items() if count)
     stalls = "".join(f"{path} stalled {stalls}; " for path, stalls in metrics.stalls.items())
     shown_as_stalls = (e.Condition.STALLED, e.Condition.VANISHED)
     others = [f"{name} {count}" for name, count in metrics.conditions.items() if name not in shown_as_stalls]

@@ -1,4 +1,4 @@
-"""Any events at all, and a session of them on disk."""
+"""Arbitrary events, and sessions of them on disk."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def _values(annotation: Any) -> st.SearchStrategy[Any]:
 
 def _events_of(kind: type[e.SessionEvent]) -> st.SearchStrategy[e.SessionEvent]:
     fields = {field.name: _values(field.type) for field in msgspec.structs.fields(kind)}
-    # Where a message is kept belongs to the writer.
+    # The writer sets the offset of a message.
     return st.builds(kind, **{**fields, **({"offset": st.just(-1)} if kind is e.MessageLogged else {})})
 
 
 any_event = st.one_of([_events_of(kind) for kind in get_args(e.SessionEvent)])
-"""Of any kind, with any values."""
+"""An event of any kind, with any values."""
 
 
 def a_session() -> list[e.SessionEvent]:
-    """A short one, from beginning to end."""
+    """A short session, from beginning to end."""
     s = e.Status
     return numbered(
         [
@@ -63,7 +63,7 @@ def a_session() -> list[e.SessionEvent]:
 async def write(
     parent: Path, events: Sequence[e.SessionEvent | bytes], problems: list[str] | None = None, **options: Any
 ) -> Path:
-    """Save events and raw messages as they come in a call; gives the session's folder."""
+    """Save events and raw messages as they come in a call; returns the session's folder."""
     target = Target(**{"url": "ws://127.0.0.1:9/x", "title": "test", "save": str(parent), **options})
     fold = MetricsFold()
     writer = await SessionWriter.start(

@@ -1,4 +1,4 @@
-"""Calls that are saved, with an agent that does what a test says."""
+"""Saved calls to a scripted agent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SavedCall(Call):
         super().__init__(target)
         self.problems: list[str] = []
         self.worst_lag_ms = 0.0
-        """The longest the loop was late: what times cannot be more exact than."""
+        """Longest delay of the event loop, which limits the accuracy of times."""
         self.writer: SessionWriter
 
     async def start(self) -> asyncio.Task[None]:
@@ -85,7 +85,7 @@ def tracks_of(saved: SavedSession) -> tuple[Samples, Samples]:
 
 
 def found_at(track: Samples, sound: Samples) -> int:
-    """The frame at which every sample of a sound stands in a track, one after the other."""
+    """The frame at which a sound stands in a track, sample for sample."""
     whole, wanted = track.tobytes(), sound.tobytes()
     at = whole.find(wanted)
     while at % 2 and at >= 0:
@@ -95,7 +95,7 @@ def found_at(track: Samples, sound: Samples) -> int:
 
 
 async def play_pcm(peer: Peer, stream: str, pcm: bytes) -> None:
-    """Send a reply, much faster than it sounds."""
+    """Send a reply much faster than real time."""
     await peer.send({"type": "playStream.start", "streamId": stream, "mediaFormat": "raw/lpcm16"})
     for start in range(0, len(pcm), 6400):
         chunk = base64.b64encode(pcm[start : start + 6400]).decode()

@@ -41,7 +41,7 @@ def test_a_path_is_itself(parent: Path) -> None:
 
 @pytest.mark.parametrize(
     ("said", "sentence"),
-    [("2026-11-22", "may be any of 2 sessions"), ("other", "There is no session other in")],
+    [("2026-11-22", "matches 2 sessions"), ("other", "No session other in")],
 )
 def test_what_is_not_one_session_gets_a_sentence(parent: Path, said: str, sentence: str) -> None:
     with pytest.raises(SavedSessionError, match=sentence):
@@ -49,12 +49,12 @@ def test_what_is_not_one_session_gets_a_sentence(parent: Path, said: str, senten
 
 
 def test_none_is_the_latest_of_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SavedSessionError, match="There is no session in"):
+    with pytest.raises(SavedSessionError, match="No sessions in"):
         find_session(tmp_path, Path("latest"))
 
 
 @pytest.mark.parametrize("said", ["demo", "latest"])
 def test_nothing_is_guessed_where_it_matters(parent: Path, said: str) -> None:
-    with pytest.raises(SavedSessionError, match=f"There is no session {said}"):
+    with pytest.raises(SavedSessionError, match=f"No session {said}"):
         find_session(parent, Path(said), guess=False)
     assert find_session(parent, Path("2026-11-23"), guess=False) == parent / NAMES[2]

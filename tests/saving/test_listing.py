@@ -107,7 +107,7 @@ def test_only_sessions_are_deleted(tmp_path: Path) -> None:
     session(tmp_path / "sessions", "1 x")
     (tmp_path / "link").symlink_to(tmp_path / "sessions" / "1 x")
     for folder in (tmp_path, tmp_path / "sessions", tmp_path / "link", tmp_path / "nothing"):
-        with pytest.raises(SavedSessionError, match="is not a saved session; nothing is deleted"):
+        with pytest.raises(SavedSessionError, match=r"is not a saved session\. Nothing was deleted"):
             delete_session(folder)
     assert names(tmp_path / "sessions") == ["1 x"]
     assert names(tmp_path) == []

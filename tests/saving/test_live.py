@@ -194,7 +194,7 @@ async def test_a_muted_user_and_one_who_does_not_record_are_silent(tmp_path: Pat
         assert not user.any()
 
 
-async def test_the_first_word_is_saved_when_it_was_said(tmp_path: Path) -> None:
+async def test_the_first_word_is_saved_at_its_time(tmp_path: Path) -> None:
     """Blocks that wait for the user stream are sent later, and lie where they were captured."""
 
     async def slow(peer: Peer) -> None:
@@ -208,14 +208,14 @@ async def test_the_first_word_is_saved_when_it_was_said(tmp_path: Path) -> None:
     async with agent(slow) as url, saved_call(url, tmp_path) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.speak(line_of(LINE.path))
-        told = await held.until(e.LineChanged)
+        line = await held.until(e.LineChanged)
         await held.until(e.LineChanged, lambda line: line.finished)
     with only_session(tmp_path) as saved:
         assert saved.audio is not None
         user, _ = tracks_of(saved)
         line = np.trim_zeros(np.frombuffer(read_wav(LINE.path, RATE), "<i2"), "b")
         began_ns = saved.audio.ns_at(found_at(user, line))
-        assert abs(began_ns - told.at_ns) <= BLOCK_NS + held.worst_lag_ms * 1_000_000
+        assert abs(began_ns - line.at_ns) <= BLOCK_NS + held.worst_lag_ms * 1_000_000
 
 
 async def test_without_audio_the_call_is_the_same_and_its_audio_nowhere(tmp_path: Path) -> None:

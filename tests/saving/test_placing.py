@@ -43,7 +43,7 @@ def blocks_of(samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> list[bytes
     return [samples[at : at + BLOCK].tobytes() for at in range(0, len(samples), BLOCK)]
 
 
-def test_blocks_lie_where_their_instants_say() -> None:
+def test_blocks_are_placed_at_their_times() -> None:
     laid, sound = Laid(), loud(50)
     for index, block in enumerate(blocks_of(sound)):
         laid.feed(ORIGIN_NS + 1_000_000_000 + index * BLOCK_NS, block)
@@ -75,10 +75,10 @@ def test_a_gap_stays_a_gap_of_its_length() -> None:
         laid.feed(ORIGIN_NS + index * BLOCK_NS + gap_ns, block)
     laid.finish()
     half = 50 * BLOCK
-    behind = half + RATE * 370 // 1000
+    resumed = half + RATE * 370 // 1000
     assert np.array_equal(laid.track[:half], sound[:half])
-    assert not laid.track[half:behind].any()
-    assert np.array_equal(laid.track[behind : behind + half], sound[half:])
+    assert not laid.track[half:resumed].any()
+    assert np.array_equal(laid.track[resumed : resumed + half], sound[half:])
 
 
 @pytest.mark.parametrize("parts_per_million", [-3000, 3000])
@@ -139,7 +139,7 @@ def test_what_was_cut_makes_room_for_what_comes_next() -> None:
 
 
 def test_late_news_is_placed_where_it_belongs() -> None:
-    """The first word waits for the user stream, and is told a second later."""
+    """The first word waits for the user stream and arrives a second later."""
     laid, sound = Laid(), loud(10)
     laid.placer.feed(ORIGIN_NS, bytes(2 * BLOCK), RATE)
     laid.put(laid.placer.settle(ORIGIN_NS + 2_000_000_000))

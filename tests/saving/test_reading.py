@@ -49,27 +49,27 @@ def test_a_session_is_opened_by_its_folder_or_a_file_of_it(folder: Path, name: s
 
 
 @pytest.mark.parametrize("name", ["nothing", "file.txt", "."])
-def test_what_is_no_session_is_said(tmp_path: Path, name: str) -> None:
+def test_a_path_without_a_session_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "file.txt").write_text("no")
-    with pytest.raises(SavedSessionError, match=r"is not a saved session|There is no"):
+    with pytest.raises(SavedSessionError, match=r"is not a saved session|does not exist"):
         open_session(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (b"\xff\xfe\n", "line 3 is no event"),
-        (b'{"event":"from the future","at_ns":1}\n', "line 3 is no event"),
-        (b"[" * 100_000 + b"\n", "line 3 is no event"),
-        (b"\n", "line 3 is no event"),
-        (b'{"event":"notice","at_ns":1,"text":"\x1b[2J"}\n', "line 3 is no event"),
-        (b'{"event":"notice","number":3}\n', "line 3 is no event"),
-        (b'{"event":"notice","number":3,"at_ns":9223372036854775808,"text":""}\n', "line 3 is no event"),
-        (b'{"event":"notice","number":9223372036854775808,"at_ns":1,"text":""}\n', "line 3 is no event"),
-        (a_message(b'"size_bytes":9223372036854775807'), "line 3 is no event"),
-        (a_message(b'"size_bytes":-1'), "line 3 is no event"),
-        (a_message(b'"offset":1267650600228229401496703205376'), "line 3 is no event"),
-        (a_message(b'"kept_bytes":1267650600228229401496703205376'), "line 3 is no event"),
+        (b"\xff\xfe\n", "line 3 is not an event"),
+        (b'{"event":"from the future","at_ns":1}\n', "line 3 is not an event"),
+        (b"[" * 100_000 + b"\n", "line 3 is not an event"),
+        (b"\n", "line 3 is not an event"),
+        (b'{"event":"notice","at_ns":1,"text":"\x1b[2J"}\n', "line 3 is not an event"),
+        (b'{"event":"notice","number":3}\n', "line 3 is not an event"),
+        (b'{"event":"notice","number":3,"at_ns":9223372036854775808,"text":""}\n', "line 3 is not an event"),
+        (b'{"event":"notice","number":9223372036854775808,"at_ns":1,"text":""}\n', "line 3 is not an event"),
+        (a_message(b'"size_bytes":9223372036854775807'), "line 3 is not an event"),
+        (a_message(b'"size_bytes":-1'), "line 3 is not an event"),
+        (a_message(b'"offset":1267650600228229401496703205376'), "line 3 is not an event"),
+        (a_message(b'"kept_bytes":1267650600228229401496703205376'), "line 3 is not an event"),
     ],
 )
 def test_a_corrupt_line_is_named_and_skipped(folder: Path, line: bytes, says: str) -> None:
@@ -96,7 +96,7 @@ def test_ten_thousand_corrupt_lines_are_a_few_sentences(folder: Path) -> None:
         assert len(saved.problems) == 21
 
 
-def test_a_newer_schema_is_said_and_read_as_far_as_it_goes(folder: Path) -> None:
+def test_a_newer_schema_is_reported_and_read_as_far_as_possible(folder: Path) -> None:
     edit(folder, schema=2, novelty={"a": 1})
     with open_session(folder) as saved:
         assert "newer version (schema 2, this program reads 1)" in saved.problems[0]
@@ -127,7 +127,7 @@ def test_what_is_missing_is_named_and_the_rest_is_read(folder: Path) -> None:
     with open_session(folder) as saved:
         assert saved.problems == [
             "There is no audio.wav: the tracks are missing.",
-            "There is no messages.bin: no message can be shown as it was.",
+            "There is no messages.bin: raw messages cannot be shown.",
         ]
         assert (
             saved.raw_message(e.MessageLogged(at_ns=0, direction=e.Direction.SENT, kind="x", offset=0))

@@ -38,12 +38,12 @@ def test_without_a_setting_nothing_is_deleted(folders: list[Path], tmp_path: Pat
     assert left(folders) == [50, 40, 10, 0]
 
 
-def test_old_ones_go_and_are_told_in_one_line(folders: list[Path], tmp_path: Path) -> None:
-    told = retain(tmp_path, keep_days=30, keep_count=None)
+def test_old_sessions_are_deleted_and_reported_in_one_line(folders: list[Path], tmp_path: Path) -> None:
+    report = retain(tmp_path, keep_days=30, keep_count=None)
     assert left(folders) == [10, 0]
-    assert told.startswith("Deleted 2 saved sessions as [sessions] in the settings says: ")
-    assert all(folder.name in told for folder in folders[:2])
-    assert "\n" not in told
+    assert report.startswith("Deleted 2 saved sessions beyond the limits in [sessions] of the settings: ")
+    assert all(folder.name in report for folder in folders[:2])
+    assert "\n" not in report
     assert retain(tmp_path, keep_days=30, keep_count=None) == ""
 
 
@@ -62,7 +62,7 @@ def test_what_is_written_or_read_stays(folders: list[Path], tmp_path: Path) -> N
     assert left(folders) == [0]
 
 
-def test_what_cannot_go_is_said_and_the_others_go(
+def test_a_session_that_cannot_be_deleted_is_reported_and_others_are_deleted(
     folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(folder: Path) -> None:
@@ -71,10 +71,10 @@ def test_what_cannot_go_is_said_and_the_others_go(
         delete_session(folder)
 
     monkeypatch.setattr("tui.saving.retention.delete_session", refuse)
-    told = retain(tmp_path, keep_days=30, keep_count=None)
+    report = retain(tmp_path, keep_days=30, keep_count=None)
     assert left(folders) == [40, 10, 0]
-    assert "Deleted 1 saved session as" in told
-    assert "old-40 cannot be deleted" in told
+    assert "Deleted 1 saved session beyond" in report
+    assert "old-40 cannot be deleted" in report
 
 
 def test_a_folder_that_is_not_there_has_nothing_to_delete(tmp_path: Path) -> None:

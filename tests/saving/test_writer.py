@@ -31,7 +31,7 @@ LIMIT_S = 10.0
 
 @settings(max_examples=30)
 @given(st.lists(any_event, max_size=20))
-def test_events_come_back_as_they_were(events: list[e.SessionEvent]) -> None:
+def test_events_are_read_back_unchanged(events: list[e.SessionEvent]) -> None:
     events = numbered(events)
     with tempfile.TemporaryDirectory() as folder:
         saved = open_session(write_now(Path(folder), events))
@@ -87,7 +87,7 @@ async def test_offsets_hold_where_secrets_and_audio_are_taken_out(tmp_path: Path
     assert not (writer.folder / "audio.wav").exists()
 
 
-def test_the_record_tells_what_was_called_and_how_it_ended(tmp_path: Path) -> None:
+def test_the_record_has_the_target_and_the_outcome(tmp_path: Path) -> None:
     events = a_session()
     opened = e.AudioOpened(at_ns=1, capture="mic", playback="speaker", latency_ms=40)
     reply = e.ReplyStarted(at_ns=1, reply="r", format="pcm16 16 kHz")
@@ -150,13 +150,13 @@ def test_a_title_is_no_path(tmp_path: Path, title: str, name: str) -> None:
     assert new_session_folder(tmp_path, title, now).name == f"2026-11-22T07-41-25Z {name} 2"
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SavingError, match="file cannot be written: "):
         write_now(tmp_path / "file", [])
 
 
-def test_what_utf_8_cannot_write_is_written_as_a_question(tmp_path: Path) -> None:
+def test_text_that_utf_8_cannot_encode_becomes_a_question_mark(tmp_path: Path) -> None:
     folder = write_now(tmp_path, numbered([said(e.Party.AGENT, "a\ud800b")]))
     with open_session(folder) as saved:
         (event,) = saved.written_events()
@@ -164,7 +164,7 @@ def test_what_utf_8_cannot_write_is_written_as_a_question(tmp_path: Path) -> Non
     assert event.text == "a?b"
 
 
-def test_the_figures_hold_no_secret_that_was_spoken(tmp_path: Path) -> None:
+def test_a_spoken_secret_is_redacted_in_the_metrics(tmp_path: Path) -> None:
     events = a_session()
     spoken = said(e.Party.AGENT, "your token is open-sesame", at_ms=1200)
     folder = write_now(
@@ -188,7 +188,7 @@ class StuckFiles(FolderWriter):
         return super().flush(now_ns)
 
 
-async def test_a_disk_that_hangs_holds_nothing_up_and_is_said(
+async def test_a_hanging_disk_blocks_nothing_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_module, "MAX_WAITING_BYTES", 10_000)
@@ -226,7 +226,7 @@ class FullFiles(FolderWriter):
         return super().flush(now_ns)
 
 
-async def test_a_full_disk_ends_the_saving_with_a_sentence(tmp_path: Path) -> None:
+async def test_a_full_disk_ends_saving_and_is_reported(tmp_path: Path) -> None:
     files, problems = FullFiles(tmp_path, SessionRecord(), Redactor(), began_ns=0), list[str]()
     writer = SessionWriter(
         tmp_path, files, Redactor(), problems.append, save_audio=True, clock_ns=time.monotonic_ns
@@ -246,7 +246,7 @@ async def test_a_full_disk_ends_the_saving_with_a_sentence(tmp_path: Path) -> No
         assert next(saved.written_events()) == a_session()[0]
 
 
-async def test_a_problem_of_the_tracks_ends_the_tracks_alone(
+async def test_a_problem_of_the_tracks_ends_only_the_tracks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stereo, "_MAX_FRAMES", 1000)
@@ -264,6 +264,6 @@ async def test_a_problem_of_the_tracks_ends_the_tracks_alone(
         assert len(list(saved.written_events())) == 2
 
 
-async def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
+async def test_closing_twice_is_harmless(tmp_path: Path) -> None:
     folder = await write(tmp_path, a_session())
     assert folder.exists()

@@ -1,8 +1,8 @@
 """The events of a session: immutable, numbered records with the monotonic time taken at the edge.
 
-They are what the engine emits, what the models fold, what crosses the pipe to the screen (msgpack) and what
-is saved (JSON). ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the
-microphone or the speaker, so it may lie before that of the event with the number below.
+The engine emits them, models fold them; they cross the pipe to the screen as msgpack and are saved as JSON.
+``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the microphone or the speaker,
+so it may be earlier than that of the previous event.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from tui.protocols.log_rules import LogRules
 
-# What is read back may be damaged or made up: bounded so that it, and sums of it, fit 64 bits wherever they are kept.
+# Saved events may be damaged or forged: the bounds keep them, and sums of them, within 64 bits.
 Instant = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
@@ -22,7 +22,7 @@ Offset = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
 
 
 class Status(StrEnum):
-    """Where a session is in its life."""
+    """Stage of a session."""
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -35,11 +35,11 @@ class Status(StrEnum):
 
     @property
     def live(self) -> bool:
-        """A call is up or on its way up or down."""
+        """Whether a call is being set up, active, or ending."""
         return self in _LIVE
 
     def may_become(self, new: Status) -> bool:
-        """Whether the step to ``new`` is a legal one; error is legal from anywhere but itself."""
+        """Whether the transition to ``new`` is legal; error may follow any other status."""
         return new in _STEPS[self] or (new is Status.ERROR and self is not Status.ERROR)
 
 
@@ -57,21 +57,21 @@ _STEPS: dict[Status, frozenset[Status]] = {
 
 
 class Direction(StrEnum):
-    """Which way a message went."""
+    """Direction of a message."""
 
     SENT = "sent"
     RECEIVED = "received"
 
 
 class Party(StrEnum):
-    """Whose words they are."""
+    """One of the two parties of a call."""
 
     USER = "user"
     AGENT = "agent"
 
 
 class SpeechPhase(StrEnum):
-    """What the agent says of the user's speech."""
+    """Phase of the user's speech, as the agent reports it."""
 
     STARTED = "started"
     STOPPED = "stopped"
@@ -79,73 +79,73 @@ class SpeechPhase(StrEnum):
 
 
 class Loss(StrEnum):
-    """The ways audio or messages can be lost, each with a counter on the screen."""
+    """Kinds of lost audio or messages, each with a counter on the screen."""
 
     CAPTURE_OVERFLOW = "capture overflow"
-    """PortAudio lost microphone samples; counted in blocks that carried the flag."""
+    """PortAudio lost microphone samples; counted in blocks with its overflow flag."""
     CAPTURE_DROPPED = "capture dropped"
-    """Blocks that the engine was too late to take or to make, or that passed while a microphone was opened again."""
+    """Blocks that the engine was too late to process, or that passed while the microphone was reopened."""
     UNSENT = "unsent"
-    """User audio that no open user stream took while recording; counted in blocks."""
+    """User audio recorded while no user stream was open; counted in blocks."""
     WITHHELD = "withheld"
-    """User audio held back on purpose while the agent plays (barge-in off, --echo gate); in blocks. No fault."""
+    """User audio withheld on purpose while the agent plays (barge-in off, --echo gate); in blocks. Not a fault."""
     UNDERRUN = "underrun"
-    """Playback had nothing in mid-reply; counted in times, the detail says how long."""
+    """Playback ran dry during a reply; counted in times, the detail has the duration."""
     DEVICE_UNDERFLOW = "device underflow"
-    """PortAudio played a gap of its own; counted in blocks that carried the flag."""
+    """PortAudio inserted a gap; counted in blocks with its underflow flag."""
     UNHEARD = "unheard"
-    """Agent audio discarded by a flush or after it; counted in milliseconds."""
+    """Agent audio discarded by or after a flush; counted in milliseconds."""
     QUEUE_FULL = "queue full"
     """Agent audio beyond the limit of the playback queue; counted in milliseconds."""
     UNDECODABLE = "undecodable"
-    """Messages that could not be understood at all."""
+    """Messages that could not be decoded."""
     LATE_TOOL_RESULT = "late tool result"
-    """Results that came after the tool's time limit, and were not sent."""
+    """Tool results that came after the time limit and were not sent."""
     CALLBACK_FAILED = "callback failed"
-    """Calls of callbacks that raised."""
+    """Callbacks that raised an exception."""
 
     @property
     def unit(self) -> str:
-        """What its amounts are."""
+        """Unit of its amounts; empty for counts."""
         return "ms" if self in (Loss.UNHEARD, Loss.QUEUE_FULL) else ""
 
-    def told(self, amount: float) -> str:
-        """What was lost and how much of it, in words."""
+    def in_words(self, amount: float) -> str:
+        """The loss with an amount, as text."""
         return f"{self.value} {amount:,.0f} {self.unit}".rstrip()
 
     @property
     def is_fault(self) -> bool:
-        """Whether it was lost against everybody's will."""
+        """Whether the loss was unintended."""
         return self not in (Loss.UNHEARD, Loss.WITHHELD)
 
 
 class Condition(StrEnum):
-    """What can be the matter with audio; each is told when it begins and, where it can end, when it is over."""
+    """Audio problems, reported when they begin and, if they last, when they end."""
 
     STALLED = "stalled"
     """The device's callbacks stopped."""
     VANISHED = "vanished"
-    """The device, or the sound server, is gone; it is looked for again."""
+    """The device or the sound server has disappeared; the engine keeps looking for it."""
     ONLY_ZEROS = "only zeros"
-    """Nothing but exact zeros comes from the microphone, since it was opened or after sound: muted, or refused."""
+    """The microphone sends only exact zeros: it may be muted, or permission may be missing."""
     ECHO = "echo"
-    """The agent is hearing itself: what is played comes back on the microphone."""
+    """The agent hears itself: playback is picked up by the microphone."""
     CLIPPED_START = "clipped start"
-    """A reply starts above the noise floor in its first block: the first word may be cut."""
+    """A reply starts above the noise floor: its first word may be cut."""
     CLIPPED_END = "clipped end"
-    """A reply that was played to its end ends above the noise floor: the last word may be cut."""
+    """A reply that was played completely ends above the noise floor: its last word may be cut."""
     SPEECH_BEFORE_RECORDING = "speech before recording"
-    """The user was speaking already when recording opened: the first word may be cut."""
+    """The user was already speaking when recording started: the first word may be cut."""
     STREAM_NOT_OPENED = "user stream not opened"
-    """The agent does not answer that the user speaks, and nothing of it may be sent before."""
+    """The agent has not opened the user stream, and no user audio may be sent before."""
     NOT_ANSWERED = "not answered"
-    """The user has stopped speaking a while ago, and nothing of an answer has come."""
+    """The user stopped speaking some time ago, and no answer has arrived."""
     ARRIVAL_STALL = "arrival stall"
-    """Agent audio did not come for longer than what was queued could bridge."""
+    """Agent audio paused for longer than the queue could bridge."""
 
     @property
     def lasts(self) -> bool:
-        """Whether it can end; a clipped word cannot."""
+        """Whether it can end, unlike a clipped word."""
         return self not in (Condition.CLIPPED_START, Condition.CLIPPED_END, Condition.SPEECH_BEFORE_RECORDING)
 
 
@@ -153,12 +153,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     """One record of the stream."""
 
     number: Count = 0
-    """Position in the stream, from 1; given by `emit`."""
+    """Position in the stream, from 1; set by `emit`."""
     at_ns: Instant
 
 
 class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
-    """A call was asked for: what and how. Always the first event."""
+    """A call was requested. Always the first event."""
 
     session_id: str
     started_utc: str
@@ -166,13 +166,13 @@ class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
     """The URL without credentials."""
     protocol: str
     title: str = ""
-    """What to call the target: a profile's name, "demo", or the host."""
+    """Name of the target: a profile's, "demo", or the host."""
     log_rules: LogRules | None = None
-    """How the log reads its messages, where the protocol is not built in."""
+    """Rules by which the log reads its messages, for a protocol that is not built in."""
 
 
 class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):
-    """A step in the session's life."""
+    """The status of the session changed."""
 
     old: Status
     new: Status
@@ -180,17 +180,17 @@ class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):
 
 
 class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
-    """One message on the wire, either way; its raw bytes are in the session file."""
+    """A message was sent or received; its raw bytes are in the session file."""
 
     direction: Direction
     kind: str
-    """The protocol's own name for it."""
+    """Type of the message in the protocol."""
     summary: str = ""
     size_bytes: Size = 0
     offset: Offset = -1
-    """Where the raw message starts in the session file, `size_bytes` long; -1: not kept."""
+    """Position of the raw message in the session file; -1 if it is not there."""
     kept_bytes: Size = 0
-    """How long it is there, where secrets or audio were taken out of it; 0: `size_bytes`."""
+    """Its length in the session file if secrets or audio were removed; 0 stands for `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
 
@@ -199,38 +199,38 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     """Something failed. Folding it fires the error callbacks."""
 
     source: str
-    """Who says so: "agent", "socket", "protocol", "audio", "callback NAME", "tool NAME"."""
+    """Source: "agent", "socket", "protocol", "audio", "callback NAME", "tool NAME"."""
     code: str
     message: str
     hint: str = ""
-    """What to do about it, where something can be done."""
+    """What to do about it; empty if nothing can be done."""
     fatal: bool = False
     about: Count = 0
-    """Number of the event it is about; 0: none."""
+    """Number of the event it is about; 0 if there is none."""
     count: Count = 1
-    """How many times by now, where repeats are folded into one report."""
+    """Total occurrences so far, if repeats are reported together."""
 
 
 class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
-    """The agent strays from its protocol's specification: a warning."""
+    """The agent broke a rule of its protocol."""
 
     rule: str
     text: str
     about: Count = 0
-    """Number of the message it was first seen in since it was last told."""
+    """Number of the first message with it since its previous report."""
     count: Count = 1
-    """How many times by now; told at most once a second."""
+    """Total occurrences so far; reported at most once a second."""
 
 
 class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
-    """Something the user should know that is no error: a fallback, a device, a hint."""
+    """Information for the user: a fallback, a device, a hint."""
 
     text: str
     hint: str = ""
     of_call: bool = False
-    """It is so while the call is up, and no longer."""
+    """Valid only while the call is active."""
     of_opening: bool = False
-    """It is about the saved session that is opened, and was no event of it."""
+    """About opening a saved session, not an event of that session."""
 
 
 class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
@@ -242,17 +242,17 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     capture_rate: Count = 0
     playback_rate: Count = 0
     latency_ms: float = 0.0
-    """What the playback device says it holds; 0 without a device."""
+    """Buffer of the playback device, as it reports; 0 without a device."""
 
 
 class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):
-    """Capture flows to the agent from now on, or no longer."""
+    """Recording started or stopped."""
 
     recording: bool
 
 
 class MutedChanged(Event, frozen=True, kw_only=True, gc=False, tag="muted"):
-    """The user is muted (silence is sent), or no longer."""
+    """The user was muted (silence is sent) or unmuted."""
 
     muted: bool
 
@@ -264,7 +264,7 @@ class VolumeChanged(Event, frozen=True, kw_only=True, gc=False, tag="volume"):
 
 
 class LineChanged(Event, frozen=True, kw_only=True, gc=False, tag="line"):
-    """A caller line (a recorded sentence) began or finished being spoken."""
+    """A recorded line started or finished playing."""
 
     name: str
     text: str = ""
@@ -272,7 +272,7 @@ class LineChanged(Event, frozen=True, kw_only=True, gc=False, tag="line"):
 
 
 class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
-    """The agent says that the user's speech began, ended, or was handed to its model."""
+    """The agent reports that user speech began, ended, or was passed to its model."""
 
     phase: SpeechPhase
 
@@ -280,21 +280,21 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     """Speech began or ended on a track, measured here; ``at_ns`` is back-dated to the edge itself.
 
-    On the agent's track also a sound that is no speech: a tone, music.
+    On the agent's track this includes other sounds: a tone, music.
     """
 
     speaker: Party
     started: bool
     method: str
-    """"silero" or "energy"; a sound that is no speech is always found by the latter."""
+    """"silero" or "energy"; sounds other than speech are always found by "energy"."""
     captured_ns: Instant | None = None
     """User: when the block with the edge's sample came out of the device's callback."""
     sent_ns: Instant | None = None
-    """User: when that block was given to the socket; None when it was not sent."""
+    """User: when that block was passed to the socket; None if it was not sent."""
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
-    """Words: a partial replaces the one before it with the same speaker and item, a final one stays."""
+    """Transcribed words: a partial replaces the previous one of the same speaker and item, a final one stays."""
 
     speaker: Party
     text: str
@@ -303,11 +303,11 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     """The reply (stream id) for the agent's words; empty for the user's current turn."""
     confidence: float | None = None
     typed: bool = False
-    """The user wrote it: the turn ends here, and no speech goes before."""
+    """The user typed it: the turn ends here, without speech."""
 
 
 class KeysPressed(Event, frozen=True, kw_only=True, gc=False, tag="keys"):
-    """The user pressed DTMF keys: the turn ends here, as far as it has come."""
+    """The user pressed DTMF keys, which end the turn here."""
 
     digits: str
 
@@ -320,7 +320,7 @@ class ReplyStarted(Event, frozen=True, kw_only=True, gc=False, tag="reply_starte
 
 
 class ReplyEnded(Event, frozen=True, kw_only=True, gc=False, tag="reply_ended"):
-    """The agent has sent all of a reply; it may be far from heard."""
+    """The agent has sent a whole reply; much of it may not have been played yet."""
 
     reply: str
     received_ms: float
@@ -337,12 +337,12 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
 
 
 class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
-    """The last sample of a reply that will be heard has left the speaker."""
+    """The last sample of a reply to be played has left the speaker."""
 
     reply: str
     heard_ms: float
     unheard_ms: float = 0.0
-    """Discarded by a flush; 0 when it was played to its end."""
+    """Discarded by a flush; 0 if the reply was played completely."""
 
 
 class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
@@ -351,45 +351,45 @@ class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
     reason: str
     unheard_ms: float
     by_agent: bool = False
-    """The agent asked for it; otherwise the user did."""
+    """Whether the agent requested it; otherwise the user did."""
     asked_ns: Instant | None = None
-    """When it was asked for: the arrival of the agent's message, or the key."""
+    """When it was requested: by the agent's message or the key."""
     silent_ns: Instant | None = None
-    """When the speaker was silent."""
+    """When the speaker became silent."""
 
 
 class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
-    """Something was lost, and how much of it since the last such event."""
+    """Something was lost; ``count`` is the amount since the previous such event."""
 
     loss: Loss
     count: float
     detail: str = ""
     reply: str = ""
-    """UNHEARD: the reply that was cut off, where it is a single one and the audio came after the cut."""
+    """UNHEARD: the reply that was cut off, if it is a single one and the audio came after the cut."""
 
 
 class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="condition"):
-    """Something is the matter with audio, or no longer. Folding it shows or clears a warning."""
+    """An audio problem began or ended. Folding it shows or clears a warning."""
 
     condition: Condition
     path: str
     """"capture" or "playback"."""
     active: bool = True
-    """False: it is over. Conditions of one moment (a clipped word) are never over."""
+    """False if it has ended. Momentary problems (a clipped word) never end."""
     text: str = ""
-    """One sentence: what, where, with figures."""
+    """One sentence with place and figures."""
     hint: str = ""
     reply: str = ""
-    """The reply concerned, where it is one."""
+    """The reply concerned, if there is one."""
     since_ns: Instant | None = None
-    """Since when it has been so, where that was before ``at_ns`` and is known."""
+    """When it began, if that is known and before ``at_ns``."""
 
 
 class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
-    """The program itself was late: figures taken around this instant cannot be vouched for."""
+    """The program itself was late: figures measured around this time are uncertain."""
 
     what: str
-    """Of it: "the event loop", "sending", "the speaker's clock, which is settling,"."""
+    """What was late: the event loop, sending, the speaker's clock."""
     late_ms: float
     since_ns: Instant
     """The lateness lies between this and ``at_ns``."""
@@ -404,7 +404,7 @@ class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_r
 
 
 class SendingMeasured(Event, frozen=True, kw_only=True, gc=False, tag="sending"):
-    """How long blocks took from the capture callback to the socket, over the whole call; told at its end."""
+    """Delay of blocks from capture callback to socket over the whole call; emitted at its end."""
 
     blocks: Count
     p50_ms: float
@@ -431,7 +431,7 @@ class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
 
 
 class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
-    """What the agent says the session has cost, or what its limits leave."""
+    """Usage of the session, or what is left of the agent's limits, as the agent reports."""
 
     what: str
     figures: dict[str, float] = {}

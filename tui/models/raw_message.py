@@ -1,4 +1,4 @@
-"""A raw message, read back from where a session's messages are kept."""
+"""Reading a raw message back from the file of a session's messages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 from tui.models.events import MessageLogged
 
 _MAX_BYTES = 256 * 1024 * 1024
-"""A message on the wire has 64 MiB at most; what claims to be far longer is of a file that was made up."""
+"""A message on the wire has at most 64 MiB; a far larger size means that the file is not genuine."""
 
 
 def read_raw_message(descriptor: int | None, event: MessageLogged) -> bytes | None:
-    """The message as it was kept; None when it was not, or can no longer be read. ``descriptor``: of its file."""
+    """The message in the file of ``descriptor``; None if it was not saved or cannot be read."""
     if descriptor is None or event.offset < 0:
         return None
     kept_bytes = event.kept_bytes or event.size_bytes

@@ -60,7 +60,7 @@ def figures(content: Content) -> Markup:
     turns = sum(turn.number > 0 and not turn.empty for turn in m.turns)
     kinds = Counter(barge_in.kind.value for barge_in in m.barge_ins)
     faults = [
-        e.Loss(name).told(amount) for name, amount in m.losses.items() if amount and e.Loss(name).is_fault
+        e.Loss(name).in_words(amount) for name, amount in m.losses.items() if amount and e.Loss(name).is_fault
     ]
     tiles = [
         _tile("Response p50", numbers.milliseconds(of.p50_ms), withheld),

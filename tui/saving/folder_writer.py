@@ -1,4 +1,4 @@
-"""FolderWriter: what one session leaves on disk, written piece by piece. For one thread; it may block."""
+"""FolderWriter: writes the files of one session piece by piece. For one thread; it may block."""
 
 from __future__ import annotations
 
@@ -44,32 +44,32 @@ class FolderWriter:
         self._raw = _AppendedFile(folder / MESSAGES_FILE)
         self._tracks: TracksWriter | None = None
         self._written_record = b""
-        # Whoever reads learns from the lock whether the session still runs; it goes with the process.
+        # The lock shows readers that the session is still running; the system releases it with the process.
         self._events.lock()
         self._write_record()
 
     def message(self, raw: bytes) -> None:
-        """A raw message, as it is to be kept."""
+        """Add a raw message, already redacted."""
         self._messages.append(raw)
 
     def event(self, event: e.SessionEvent) -> None:
-        """The next event."""
+        """Add the next event."""
         self._note(event)
         self._lines.append(json_of(self._redactor.event(event)) + b"\n")
 
     def audio(self, item: TrackItem) -> None:
-        """The next piece of a track."""
+        """Add the next piece of a track."""
         if isinstance(item, AudioFormat):
             self.record.formats.user = str(item)
         if self._tracks is None:
             origin_ns = self._began_ns if self.record.started_ns is None else self.record.started_ns
             self._tracks = TracksWriter(self._folder / AUDIO_FILE, origin_ns)
-        with contextlib.suppress(TracksFull):  # `flush` meets it again
+        with contextlib.suppress(TracksFull):  # `flush` raises it again
             self._tracks.take(item)
 
     def flush(self, now_ns: int) -> str:
-        """Hand everything to the operating system; gives a sentence when only the tracks must end, else "" ."""
-        # A message before the event that points to it.
+        """Hand everything to the operating system; returns a sentence if the tracks had to end, else ""."""
+        # Messages first, so that no event on disk points to a message that is not.
         self._raw.append(self._messages)
         self._events.append(self._lines)
         problem = ""
@@ -107,7 +107,7 @@ class FolderWriter:
             tracks.close(now_ns)
 
     def _note(self, event: e.SessionEvent) -> None:
-        """What ``session.json`` tells of the events."""
+        """Update ``session.json`` from an event."""
         record = self.record
         match event:
             case e.SessionStarted():
@@ -139,14 +139,14 @@ class FolderWriter:
 
 
 class _AppendedFile:
-    """A file that only grows, by whole pieces."""
+    """A file that is only appended to, by whole pieces."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._whole_bytes = 0
 
     def lock(self) -> None:
-        """Hold it as one's own until it is closed, where the file system knows how to."""
+        """Lock it until it is closed, if the file system supports that."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -160,7 +160,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Close it, without what a full disk took only a part of."""
+        """Close it, without a piece of which a full disk took only a part."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

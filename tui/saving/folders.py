@@ -1,4 +1,4 @@
-"""Where saved sessions are, and what the folder of one is called."""
+"""Folders of saved sessions: their place, names and safe reading."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from platformdirs import user_data_path
 from tui.saving.record import EVENTS_FILE, RECORD_FILE, SavingError
 
 NAME_TIME = "%Y-%m-%dT%H-%M-%SZ"
-"""How the name of a session's folder begins, in UTC."""
+"""Beginning of the name of a session's folder, in UTC."""
 _UNSAFE = re.compile(r"[^\w.-]+")
 _TITLE_LENGTH = 60
 _SAME_SECOND = 100
 
 
 def default_folder() -> Path:
-    """Where sessions are saved unless another folder is named; it need not exist."""
+    """The default folder of saved sessions; it need not exist."""
     return user_data_path("opusagent-tui") / "sessions"
 
 
 def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
-    """Make the folder of a session that begins now (UTC), for its owner alone. Raises `SavingError`."""
+    """Create the private folder of a session that begins now (UTC). Raises `SavingError`."""
     name = f"{now.strftime(NAME_TIME)} {safe_title(title)}"
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,11 +39,11 @@ def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
             return folder
     except OSError as error:
         raise SavingError(f"{parent} cannot be written: {error.strerror or error}") from error
-    raise SavingError(f"{parent} has {_SAME_SECOND} sessions of this second already")
+    raise SavingError(f"{parent} already has {_SAME_SECOND} sessions of this second")
 
 
 def safe_title(title: str) -> str:
-    """A title as the name of a folder: no separators, no blanks, nothing hidden, not too long."""
+    """A title as a folder name: without separators, blanks or a leading dot, and not too long."""
     return _UNSAFE.sub("-", title)[:_TITLE_LENGTH].strip("-.") or "session"
 
 
@@ -60,22 +60,22 @@ def session_folders(parent: Path) -> Iterator[Path]:
 
 
 def is_session(folder: Path) -> bool:
-    """Whether a folder holds what a session leaves."""
+    """Whether a folder holds files of a session."""
     return any(is_file(folder / name) for name in (RECORD_FILE, EVENTS_FILE))
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor to read a file that is one: a shared session may hold links and worse. Raises `OSError`."""
-    # Without O_NONBLOCK a pipe would keep us waiting for a writer.
+    """Open a regular file to read; a session from elsewhere may hold links and devices. Raises `OSError`."""
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path.name} is not a file")
+        raise OSError(f"{path.name} is not a regular file")
     return descriptor
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a file and no link to one."""
+    """Whether it is a regular file, not a link."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""The sessions in a folder: listed, filtered, added up, deleted."""
+"""Listing, filtering and deleting the sessions in a folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tui.saving.reading import is_running, outcome_of, read_record_file
 from tui.saving.record import AUDIO_FILE, EVENTS_FILE, Outcome, SavedSessionError, SessionRecord
 
 LATEST = "latest"
-"""Instead of a name: the newest session."""
+"""Name of the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
-    """A saved session as a list shows it. What is not known is None."""
+    """A saved session as a list shows it. Unknown values are None."""
 
     folder: Path
     title: str
@@ -35,19 +35,19 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """One of `tui.saving.record.Outcome`."""
     reason: str
     duration_s: float | None
-    """From the acceptance to the end; of one that was cut off, from its first event to its last."""
+    """From acceptance to the end; of a session that was cut off, from its first event to its last."""
     errors: int | None
     response_latencies_ms: list[float]
     not_answered: int | None
-    """How many turns of the user had no answer at all."""
+    """Number of user turns that had no answer."""
     size_bytes: int
     has_audio: bool
     problem: str = ""
-    """Why less is known of it than should be."""
+    """Why some of it could not be read; empty if all was."""
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return self.folder.name
 
 
@@ -59,10 +59,10 @@ def list_sessions(
     errors: bool | None = None,
     min_duration_s: float | None = None,
 ) -> list[SessionSummary]:
-    """The sessions in a folder, newest first; those that cannot be read too, with their problem.
+    """List the sessions in a folder, newest first, including unreadable ones with their problem.
 
-    ``target`` is a part of title, URL or protocol, whatever the case; ``since`` an instant with its zone;
-    ``errors`` whether there must or must not be any. A folder that does not exist has none.
+    ``target`` is a part of title, URL or protocol, in any case; ``since`` is aware of its time zone; ``errors``
+    selects sessions with or without errors. A folder that does not exist has no sessions.
     """
     summaries = sorted(map(summarise, session_folders(parent)), key=_age_key)
     wanted = [
@@ -77,10 +77,10 @@ def list_sessions(
 
 
 def find_session(parent: Path, path: Path, *, guess: bool = True) -> Path:
-    """The session that a path names, or in ``parent`` its name, the beginning of it, its title, or ``latest``.
+    """Find a session by path, or in ``parent`` by name, beginning of a name, title, or ``latest``.
 
-    A title, and ``latest``, is the newest one; without ``guess`` only names count, and beginnings of them. What
-    exists comes back as it is. Raises `SavedSessionError`.
+    A title, like ``latest``, stands for the newest session; without ``guess`` only names and their beginnings are
+    matched. An existing path is returned unchanged. Raises `SavedSessionError`.
     """
     if path.exists():
         return path
@@ -90,24 +90,22 @@ def find_session(parent: Path, path: Path, *, guess: bool = True) -> Path:
     if guess and path.name == LATEST:
         newest = list_sessions(parent)
         if not newest:
-            raise SavedSessionError(f"There is no session in {parent}.")
+            raise SavedSessionError(f"No sessions in {parent}.")
         return newest[0].folder
     titled = [name for name in names if guess and name.partition(" ")[2] == path.name]
     found = titled[-1:] or [name for name in names if name.startswith(path.name)]
     if len(found) > 1:
         some = ", ".join(f"“{name}”" for name in found[-3:])
         raise SavedSessionError(
-            f"{path.name} may be any of {len(found)} sessions in {parent} ({some}); say more of its name."
+            f"{path.name} matches {len(found)} sessions in {parent} ({some}). Type more of the name."
         )
     if not found:
-        raise SavedSessionError(
-            f"There is no session {path.name} in {parent}; `opusagent-tui sessions` lists them."
-        )
+        raise SavedSessionError(f"No session {path.name} in {parent}. `opusagent-tui sessions` lists them.")
     return parent / found[0]
 
 
 def summarise(folder: Path) -> SessionSummary:
-    """One session. Raises nothing."""
+    """Summarise one session. Raises nothing."""
     problem = ""
     try:
         record = msgspec.json.decode(read_record_file(folder), type=SessionRecord)
@@ -139,19 +137,19 @@ def summarise(folder: Path) -> SessionSummary:
 
 
 def total_size(parent: Path) -> int:
-    """What all sessions in a folder take, in bytes."""
+    """Size of all sessions in a folder on disk, in bytes."""
     return sum(_size_bytes(folder) for folder in session_folders(parent))
 
 
 def delete_session(folder: Path) -> None:
-    """Delete a session and everything in its folder; links go, what they point to stays.
+    """Delete a session with everything in its folder; links are deleted, not their targets.
 
-    Raises `SavedSessionError`: no session, one that still runs, or not allowed.
+    Raises `SavedSessionError`: it is not a session, is still running, or may not be deleted.
     """
     if folder.is_symlink() or not folder.is_dir() or not is_session(folder):
-        raise SavedSessionError(f"{folder} is not a saved session; nothing is deleted.")
+        raise SavedSessionError(f"{folder} is not a saved session. Nothing was deleted.")
     if is_running(folder):
-        raise SavedSessionError(f"{folder.name} is still being saved: end its call first.")
+        raise SavedSessionError(f"{folder.name} is still being saved. End its call first.")
     try:
         shutil.rmtree(folder)
     except OSError as error:
@@ -165,11 +163,7 @@ def prune(
     keep_count: int | None = None,
     now: datetime | None = None,
 ) -> list[Path]:
-    """Delete what is older than so many days, and all but the newest so many; gives what is gone.
-
-    One that runs stays, and so does one whose age is not known unless it is among too many.
-    Raises `SavedSessionError`.
-    """
+    """Delete the sessions that `superfluous` finds; returns their folders. Raises `SavedSessionError`."""
     gone = superfluous(parent, keep_days=keep_days, keep_count=keep_count, now=now)
     for folder in gone:
         delete_session(folder)
@@ -179,7 +173,10 @@ def prune(
 def superfluous(
     parent: Path, *, keep_days: float | None, keep_count: int | None, now: datetime | None = None
 ) -> list[Path]:
-    """What is older than so many days, and all but the newest so many; what `prune` deletes, newest first."""
+    """Sessions older than ``keep_days``, and all but the newest ``keep_count``; newest first.
+
+    A running session is never among them, nor is one of unknown age unless it exceeds the count.
+    """
     oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
     for index, summary in enumerate(list_sessions(parent)):
@@ -215,7 +212,7 @@ def _instant_in_name(name: str) -> datetime | None:
 
 
 def _size_bytes(folder: Path) -> int:
-    """Of its files as they are on the disk: a track of silence takes next to nothing."""
+    """Disk usage of its files; a silent track is sparse and takes almost nothing."""
     size_bytes = 0
     for root, _, names in os.walk(folder):
         for name in names:
@@ -229,7 +226,7 @@ def _size_bytes(folder: Path) -> int:
 
 
 def _seconds_of_events(folder: Path, record: SessionRecord) -> float | None:
-    """From the first event to the last whole one, by the end of the file."""
+    """Seconds from the first event to the last complete one, read from the end of the file."""
 
     class Instant(msgspec.Struct):
         at_ns: int

@@ -1,4 +1,4 @@
-"""Where on the session's clock the samples of a track belong: blocks with jittery instants in, positions out."""
+"""Placing the samples of a track on the session's clock: from blocks with jittery times to frame positions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tui.audio.pcm import frames_to_ns, is_zero, samples_of
 from tui.audio.resample import LiveResampler
 
 LOOK_AHEAD_NS = 300_000_000
-"""Blocks wait so long to be placed: a callback that comes late is told from a gap by those that follow it."""
+"""Time that blocks wait to be placed: only the blocks after it show whether one was late or followed a gap."""
 _TOLERANCE_NS = 10_000_000
 _PATIENCE_NS = 60_000_000
-"""Off by more than this there was a gap, which is put right at once; drift waits for silence."""
+"""A larger offset is a gap, which is corrected at once; drift is corrected in silence."""
 _QUIET = 200
-"""Peak of a block (-44 dBFS) in which nobody hears samples come or go."""
+"""Peak of a block (-44 dBFS) in which inserted or dropped samples are inaudible."""
 
 
 class Placed(NamedTuple):
-    """Samples and the frame of the track at which they begin."""
+    """Samples, and the frame of the track at which they begin."""
 
     frame: int
     pcm: bytes
@@ -29,19 +29,19 @@ class Placed(NamedTuple):
 class _Waiting(NamedTuple):
     start_ns: int
     ideal_ns: int
-    """When it would begin if nothing but the count of samples told the time."""
+    """Its begin by the count of samples alone."""
     late_ns: int
-    """How much later its instant was than that."""
+    """Its reported begin minus `ideal_ns`."""
     first: bool
-    """A stream begins with it: the count of samples starts anew."""
+    """It begins a stream: the count of samples starts at zero."""
     pcm: bytes
 
 
 class TrackPlacer:
     """One track at ``rate`` whose first frame is at ``origin_ns``. One thread; blocks come in their order.
 
-    Samples that follow each other stay together: their time is their count, tied to the clock by the earliest
-    of the instants around them, as callbacks come late but never early.
+    Consecutive samples stay together: their time is their count, aligned to the clock by the earliest of the reported
+    times around them, because callbacks come late but never early.
     """
 
     def __init__(self, rate: int, origin_ns: int) -> None:
@@ -55,7 +55,7 @@ class TrackPlacer:
         self._next_frame = 0
 
     def feed(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """A block whose first sample belongs to that instant, as far as is known."""
+        """Add a block whose first sample is reported for ``start_ns``."""
         if rate != self._resampler.from_rate:
             self._resampler = LiveResampler(rate, self.rate)
             self._run_began_ns = None
@@ -75,7 +75,7 @@ class TrackPlacer:
             yield self._place_next()
 
     def finish(self) -> Iterator[Placed]:
-        """Place every block, as the stream they came from has ended; what is fed next begins anew."""
+        """Place every block, because their stream has ended; the next block begins a new one."""
         while self._waiting:
             yield self._place_next()
         if tail := self._resampler.finish():
@@ -83,13 +83,13 @@ class TrackPlacer:
         self._run_began_ns = None
 
     def cut(self, at_ns: int) -> int:
-        """What was placed behind that instant was never heard; gives its frame. `finish` comes before."""
+        """Discard samples placed after a time, which were never played; returns its frame. Call `finish` first."""
         frame = max(self.frame_at(at_ns), 0)
         self._next_frame = min(self._next_frame, frame)
         return frame
 
     def frame_at(self, at_ns: int) -> int:
-        """The frame that belongs to an instant."""
+        """The frame at a time."""
         return round((at_ns - self._origin_ns) * self.rate / 1_000_000_000)
 
     def _place_next(self) -> Placed:
@@ -110,7 +110,7 @@ class TrackPlacer:
         return Placed(frame, pcm)
 
     def _lateness_ns(self) -> int:
-        """The least among the next block and those that followed it in its stream."""
+        """The least lateness of the next block and of those after it in its stream."""
         least_ns = self._waiting[0].late_ns
         for block in islice(self._waiting, 1, None):
             if block.first:

@@ -1,4 +1,4 @@
-"""A saved session, read back: what can be read is given, what cannot is named. Loads no numpy."""
+"""Reading a saved session as far as possible, with a list of what could not be read. Loads no numpy."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class SavedSession:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[str] = []
-        """What could not be read, in sentences; grows while events are read."""
+        """Sentences on what could not be read; grows while events are read."""
         self.running = is_running(folder)
-        """Whether it is being written by a session that goes on."""
+        """Whether the session is still running and being saved."""
         self._held = _hold(folder)
         self.record = self._read_record()
         self.audio = self._open_audio()
@@ -53,17 +53,17 @@ class SavedSession:
 
     @property
     def outcome(self) -> str:
-        """How it ended: one of `Outcome`."""
+        """One of `Outcome`."""
         return outcome_of(self.record, running=self.running)
 
     @property
     def messages_path(self) -> Path:
-        """Of the raw messages, which events point into."""
+        """The file of raw messages, which events point into."""
         return self.folder / MESSAGES_FILE
 
     @property
     def last_ns(self) -> int | None:
-        """The instant of the last event that can be read, found without reading the others; None without one."""
+        """Time of the last readable event, found without reading the others; None if there is none."""
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return None
@@ -77,7 +77,7 @@ class SavedSession:
         return None
 
     def written_events(self) -> Iterator[e.SessionEvent]:
-        """Every event as it is on disk, in order, read as it is asked for."""
+        """Every event on disk, in order, read lazily."""
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return
@@ -89,12 +89,12 @@ class SavedSession:
                     continue
                 if event.number > expected:
                     missing = f"{expected} to {event.number - 1}" if event.number - 1 > expected else expected
-                    self._name(f"{EVENTS_FILE}: events {missing} are missing.")
+                    self._report(f"{EVENTS_FILE}: events {missing} are missing.")
                 expected = event.number + 1
                 yield event
 
     def events(self) -> Iterator[e.SessionEvent]:
-        """Every event; one that was cut off gets its end, as an error, behind the last that was saved."""
+        """Every event; a session that was cut off ends with an error after the last saved event."""
         status, last = e.Status.IDLE, None
         for event in self.written_events():
             last = event
@@ -107,11 +107,11 @@ class SavedSession:
             yield from _end_of_what_was_cut_off(last, status, self.record.problem)
 
     def raw_message(self, event: e.MessageLogged) -> bytes | None:
-        """The message as it was kept; None when it was not, or can no longer be read."""
+        """The message as it was saved; None if it was not saved or cannot be read."""
         return read_raw_message(self._messages, event)
 
     def close(self) -> None:
-        """Close what is open; it is in use no longer."""
+        """Close the files, and mark the session as no longer in use."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
@@ -132,17 +132,17 @@ class SavedSession:
         try:
             return self._decode_record(read_record_file(self.folder))
         except FileNotFoundError:
-            self._name(f"{RECORD_FILE} is missing: what it would say is taken from the events.")
+            self._report(f"{RECORD_FILE} is missing; its content is taken from the events.")
         except (OSError, ValueError, RecursionError) as error:
-            self._name(f"{RECORD_FILE} cannot be read: {_reason(error)}.")
+            self._report(f"{RECORD_FILE} cannot be read: {_reason(error)}.")
         return self._record_from_events()
 
     def _decode_record(self, content: bytes) -> SessionRecord:
         schema = schema_of(content)
         if schema > SCHEMA:
-            self._name(
+            self._report(
                 f"The session was saved by a newer version (schema {schema}, this program reads {SCHEMA}): "
-                "what it does not know is left out."
+                "unknown parts are left out."
             )
         return msgspec.json.decode(content, type=SessionRecord)
 
@@ -162,7 +162,7 @@ class SavedSession:
                     audio_starts_ns=event.at_ns,
                 )
                 break
-        del self.problems[named:]  # whoever reads the events names them
+        del self.problems[named:]  # reported again when the events are read
         return record
 
     def _open_audio(self) -> SavedAudio | None:
@@ -178,21 +178,21 @@ class SavedSession:
             audio = SavedAudio(file, self.folder / AUDIO_FILE, starts_ns or 0)
         except (OSError, EOFError, wave.Error) as error:
             file.close()
-            self._name(f"{AUDIO_FILE} cannot be read: {_reason(error) or 'it ends too soon'}.")
+            self._report(f"{AUDIO_FILE} cannot be read: {_reason(error) or 'it ends too soon'}.")
             return None
         if audio.frames < audio.promised_frames:
             there_s, promised_s = audio.frames / audio.rate, audio.promised_frames / audio.rate
-            self._name(f"{AUDIO_FILE} is cut short: {there_s:.1f} s of {promised_s:.1f} s are there.")
+            self._report(f"{AUDIO_FILE} is cut short: {there_s:.1f} s of {promised_s:.1f} s are there.")
         return audio
 
     def _open(self, name: str, missing: str = "") -> int | None:
-        """A descriptor to read a file of the session; a problem is named, once."""
+        """Open a file of the session to read; a problem is reported once."""
         try:
             return open_regular(self.folder / name)
         except FileNotFoundError:
-            self._name(f"There is no {name}: {missing or 'no message can be shown as it was'}.")
+            self._report(f"There is no {name}: {missing or 'raw messages cannot be shown'}.")
         except OSError as error:
-            self._name(f"{name} cannot be read: {_reason(error)}.")
+            self._report(f"{name} cannot be read: {_reason(error)}.")
         return None
 
     def _decode(self, line_number: int, line: bytes) -> e.SessionEvent | None:
@@ -200,18 +200,18 @@ class SavedSession:
             event = _events.decode(line)
         except (ValueError, RecursionError) as error:
             cut = not line.endswith(b"\n")
-            what = "is cut short" if cut else f"is no event: {one_line(_reason(error), 120)}"
-            self._name(f"{EVENTS_FILE} line {line_number} {what}.")
+            what = "is cut short" if cut else f"is not an event: {one_line(_reason(error), 120)}"
+            self._report(f"{EVENTS_FILE} line {line_number} {what}.")
             return None
         return event
 
-    def _name(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem in self.problems:
             return
         if len(self.problems) < _MAX_PROBLEMS:
             self.problems.append(problem)
         elif len(self.problems) == _MAX_PROBLEMS:
-            self.problems.append("There is more that cannot be read.")
+            self.problems.append("More could not be read.")
 
 
 def open_session(path: str | Path) -> SavedSession:
@@ -219,13 +219,13 @@ def open_session(path: str | Path) -> SavedSession:
     path = Path(path)
     folder = path.parent if path.name in (RECORD_FILE, EVENTS_FILE, MESSAGES_FILE, AUDIO_FILE) else path
     if not folder.exists():
-        raise SavedSessionError(f"There is no {path}.")
+        raise SavedSessionError(f"{path} does not exist.")
     if not folder.is_dir() or not is_session(folder):
         raise SavedSessionError(
-            f"{path} is not a saved session: there is neither {RECORD_FILE} nor {EVENTS_FILE} in it."
+            f"{path} is not a saved session: it has neither {RECORD_FILE} nor {EVENTS_FILE}."
         )
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise SavedSessionError(f"{folder} may not be read.")
+        raise SavedSessionError(f"{folder} is not readable.")
     return SavedSession(folder)
 
 
@@ -236,7 +236,7 @@ def read_record_file(folder: Path) -> bytes:
 
 
 def schema_of(content: bytes) -> int:
-    """The schema a ``session.json`` declares; 0 when it declares none. Raises `ValueError`."""
+    """The schema that a ``session.json`` declares; 0 if it declares none. Raises `ValueError`."""
 
     class Declared(msgspec.Struct):
         schema: int = 0
@@ -245,7 +245,7 @@ def schema_of(content: bytes) -> int:
 
 
 def outcome_of(record: SessionRecord, *, running: bool) -> str:
-    """How a session ended: "running" is believed only while somebody writes there."""
+    """Outcome of a session: "running" counts only while its files are locked by a writer."""
     return Outcome.CUT_OFF if record.outcome == Outcome.RUNNING and not running else record.outcome
 
 
@@ -260,7 +260,7 @@ def in_use(folder: Path) -> bool:
 
 
 def _hold(folder: Path) -> int | None:
-    """A descriptor that tells others that the session is read, until it is closed; None where that cannot be."""
+    """Lock the session as being read until the descriptor is closed; None if that is impossible."""
     try:
         descriptor = open_regular(folder / EVENTS_FILE)
     except OSError:
@@ -271,7 +271,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def _is_locked(path: Path, against: int) -> bool:
-    """Whether somebody has a lock that a lock of this kind is refused for."""
+    """Whether a lock of this kind is refused because of another process's lock."""
     try:
         descriptor = open_regular(path)
     except OSError:
@@ -288,7 +288,7 @@ def _is_locked(path: Path, against: int) -> bool:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines, with their end; one that is far too long comes cut, its rest is left out."""
+    """The lines with their ends; the rest of a line that is far too long is left out."""
     while line := file.readline(_MAX_LINE_BYTES):
         rest = line
         while len(rest) == _MAX_LINE_BYTES and not rest.endswith(b"\n"):

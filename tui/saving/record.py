@@ -1,4 +1,4 @@
-"""What ``session.json`` says, and the names of the files beside it."""
+"""The content of ``session.json``, and the names of a session's files."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ class SavedSessionError(Exception):
 
 
 class Outcome(StrEnum):
-    """How a saved session ended."""
+    """Outcome of a saved session."""
 
     RUNNING = "running"
-    """In ``session.json``: it has not ended, or its end was never written (see `CUT_OFF`)."""
+    """In ``session.json``: not ended, or its end was never written (see `CUT_OFF`)."""
     ENDED = "ended"
     ERROR = "error"
     CUT_OFF = "cut off"
-    """Never written: what reading makes of "running" when nobody writes there any more."""
+    """Never written: read in place of "running" when no process is saving the session."""
 
 
 class Devices(msgspec.Struct, omit_defaults=True):
-    """What the session captured from and played to."""
+    """Devices of the session."""
 
     capture: str = ""
     playback: str = ""
     latency_ms: float = 0.0
-    """What the playback device says it holds."""
+    """Buffer of the playback device, as it reports."""
 
 
 class Formats(msgspec.Struct, omit_defaults=True):
-    """What was agreed on the wire, as `tui.audio.formats.AudioFormat` prints itself."""
+    """Audio formats on the wire, as `tui.audio.formats.AudioFormat` prints them."""
 
     user: str = ""
     agent: str = ""
-    """Of the first reply."""
+    """Format of the first reply."""
 
 
 class SessionRecord(msgspec.Struct, kw_only=True):
@@ -73,14 +73,14 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     """The instant of ``started_utc``, which is that of the first event."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
-    """One of `Outcome`, or what a newer version writes."""
+    """One of `Outcome`, or a value of a newer version."""
     reason: str = ""
     devices: Devices = msgspec.field(default_factory=Devices)
     formats: Formats = msgspec.field(default_factory=Formats)
     audio_rate: int | None = None
-    """Of both tracks of ``audio.wav``; None without audio."""
+    """Sample rate of both tracks of ``audio.wav``; None without audio."""
     audio_starts_ns: Instant | None = None
-    """The instant of the first sample of both tracks; left: the user as sent, right: the agent as heard."""
+    """Time of the first sample of both tracks; left: the user as sent, right: the agent as played."""
     metrics: SessionMetrics | None = None
     """Figures of the whole session, written at its end; None if saving ended before it."""
     unsaved: int = 0
@@ -90,7 +90,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
 
 
 def target_without_secrets(target: Target) -> dict[str, Any]:
-    """The settings of a call as they may be kept: no token, no header values, no credentials in the URL."""
+    """The settings of a call without token, header values, and credentials in the URL."""
     kept: dict[str, Any] = msgspec.to_builtins(target)
     kept["url"] = target.safe_url
     kept["token"] = HIDDEN if target.token else ""
@@ -101,5 +101,5 @@ def target_without_secrets(target: Target) -> dict[str, Any]:
 
 
 def encoded(record: SessionRecord) -> bytes:
-    """The content of ``session.json``, laid out to be read."""
+    """The content of ``session.json``, indented."""
     return msgspec.json.format(json_of(record), indent=2) + b"\n"

@@ -16,11 +16,11 @@ from tui.models.target import Target
 
 REDACTED = "[redacted]"
 SHORTEST_SECRET = 6
-"""A shorter value (a header that says "1") would be found everywhere and hides nothing."""
+"""A shorter value (a header with value "1") would match everywhere and is not a secret."""
 SHORTEST_LEARNT = 4
 _LEARNT_VALUES = 256
 _LONG_BASE64 = re.compile(rb'"([A-Za-z0-9+/_-]{41,}={0,2})"')
-"""Longer than any identifier (a SHA-1 has 40): what is shorter holds less than 2 ms of a telephone's audio."""
+"""Longer than any identifier (a SHA-1 has 40); shorter strings hold less than 2 ms of telephone audio."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _JSON = json.JSONDecoder(strict=False)
 
@@ -28,16 +28,16 @@ AnyEvent = TypeVar("AnyEvent", bound=SessionEvent)
 
 
 class Redactor:
-    """Takes secrets out of messages and events.
+    """Removes secrets from messages and events.
 
     ``secrets`` are values replaced wherever they occur, also as JSON or a URL writes them; ``fields`` are names
-    of JSON fields, at any depth and in JSON inside a JSON string, whose values are replaced whatever they are.
-    A text found in such a field is from then on replaced elsewhere too: a transcript repeats it.
+    of JSON fields, at any depth and in JSON inside a JSON string, whose values are replaced, whatever they are.
+    A text found in such a field is replaced everywhere from then on, because a transcript may repeat it.
     """
 
     def __init__(self, secrets: Iterable[str] = (), fields: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
-        # The longest first, or a part of one would be left behind.
+        # The longest first, or a part of one would remain.
         self._secrets = sorted(forms, key=len, reverse=True)
         names = "|".join(re.escape(name) for name in fields if name)
         self._field = re.compile(rf'"(?:{names})"\s*:\s*', re.IGNORECASE) if names else None
@@ -45,7 +45,7 @@ class Redactor:
         self._replaced: tuple[str, ...] = tuple(self._secrets)
 
     def message(self, raw: bytes) -> bytes:
-        """A raw message without secrets; itself when there are none in it."""
+        """A raw message without secrets; the same object if it has none."""
         if not self._replaced and self._field is None:
             return raw
         text = raw.decode("utf-8", "surrogateescape")
@@ -68,7 +68,7 @@ class Redactor:
         cleaned: dict[str, str] = {}
         for name in event.__struct_fields__:
             value = getattr(event, name)
-            # Not of a subclass: the enumerations of events are ours.
+            # Not a subclass of str: enumerations hold no secrets.
             if type(value) is str and (clean := self.text(value)) != value:
                 cleaned[name] = clean
         return msgspec.structs.replace(event, **cleaned) if cleaned else event
@@ -89,7 +89,7 @@ class Redactor:
         return "".join(parts)
 
     def _inside_strings(self, text: str) -> str:
-        """JSON often carries JSON in a string: the arguments of a tool call."""
+        """Redact JSON within JSON strings, such as the arguments of a tool call."""
         return _STRING.sub(self._inside_string, text) if '\\"' in text else text
 
     def _inside_string(self, match: re.Match[str]) -> str:
@@ -109,22 +109,22 @@ class Redactor:
             self._learnt[value] = None
             if len(self._learnt) > _LEARNT_VALUES:
                 self._learnt.popitem(last=False)
-            # Another thread reads it: replaced whole, never changed.
+            # Replaced as a whole, never changed in place: another thread reads it.
             known = {form for learnt in self._learnt for form in _forms(learnt)}
             self._replaced = tuple(sorted({*self._secrets, *known}, key=len, reverse=True))
 
 
 def secrets_of(target: Target) -> list[str]:
-    """The secret values a target carries: token, header values, and what its URL hides."""
+    """The secret values of a target: token, header values, password and query values of the URL."""
     parts = urlsplit(target.url)
     hidden = [parts.password or "", *(pair.partition("=")[2] for pair in parts.query.split("&"))]
     values = [target.token, *target.headers.values(), *hidden, *map(unquote, hidden)]
-    # "Bearer abc": the agent may quote the part that counts.
+    # Of "Bearer abc", the agent may quote the last part alone.
     return [*values, *(value.split()[-1] for value in values if " " in value.strip())]
 
 
 def without_audio(raw: bytes) -> bytes | None:
-    """A raw message with its audio elided to its length; None for one that is nothing but audio."""
+    """A raw message with its audio replaced by its length; None if it is nothing but audio."""
     if b"\0" in raw or not _is_text(raw):
         return None
     return _LONG_BASE64.sub(lambda match: b'"(%d characters)"' % len(match[1]), raw)
@@ -139,7 +139,7 @@ def _is_text(raw: bytes) -> bool:
 
 
 def _forms(secret: str) -> set[str]:
-    """A value as it is, as JSON writes it, as a URL does."""
+    """A value in plain form, and escaped as in JSON and in URLs."""
     return {
         secret,
         json.dumps(secret)[1:-1],

@@ -15,13 +15,13 @@ from tui.saving.reading import SavedSession
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Two detectors that found an edge within this speak of the same one."""
+"""Edges of two detectors that are closer than this are the same."""
 _PROOF_NS = 200_000_000
-"""An edge is told so long after it, as in a call: behind the events of what it belongs to."""
+"""Delay of an edge's event, as in a call: after the events of what it belongs to."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:
-    """All figures of a session, as today's detector and today's fold see them."""
+    """All figures of a session, by the current detector and fold."""
     fold = MetricsFold()
     for event in remeasured_events(saved):
         fold.apply(event)
@@ -31,7 +31,7 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
     """The events of a session with the edges of speech found again in its tracks, at the instants they have.
 
-    Without tracks the events are those that were saved. An edge has the number of the event it follows.
+    Without tracks the events are those that were saved. An edge has the number of the event before it.
     """
     edges = speech_edges(saved)
     if edges is None:
@@ -54,7 +54,7 @@ def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
-    """Where speech begins and ends on both tracks, and other sounds of the agent, in time; None without tracks."""
+    """Edges of speech on both tracks, and of other agent sounds, in order of time; None without tracks."""
     audio = saved.audio
     if audio is None:
         return None
@@ -68,14 +68,14 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
         pair = audio.read(first_frame, chunk_frames)
         end_ns = audio.ns_at(first_frame + len(pair.user) // 2)
         for speaker, pcm in ((e.Party.USER, pair.user), (e.Party.AGENT, pair.agent)):
-            found[speaker] += _told(detectors[speaker].feed(pcm, end_ns), speaker)
+            found[speaker] += _events_of(detectors[speaker].feed(pcm, end_ns), speaker)
     for speaker, detector in detectors.items():
-        found[speaker] += _told(detector.finish(audio.ns_at(audio.frames)), speaker)
+        found[speaker] += _events_of(detector.finish(audio.ns_at(audio.frames)), speaker)
     return list(heapq.merge(*found.values(), key=lambda edge: edge.at_ns))
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """The edges of the user with how long their sample took to the socket, as was measured in the call."""
+    """The edges, those of the user with the time from sample to socket that was measured in the call."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),
@@ -105,7 +105,7 @@ def _at_ns(edge: e.SpeechEdge) -> int:
     return edge.at_ns
 
 
-def _told(edges: Iterable[SpeechEdge], speaker: e.Party) -> list[e.SpeechEdge]:
+def _events_of(edges: Iterable[SpeechEdge], speaker: e.Party) -> list[e.SpeechEdge]:
     return [
         e.SpeechEdge(at_ns=edge.at_ns, speaker=speaker, started=edge.started, method=edge.method)
         for edge in edges

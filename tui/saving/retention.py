@@ -1,4 +1,4 @@
-"""Keeping only so many saved sessions, without being asked each time."""
+"""Deleting old sessions automatically, within the limits of the settings."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NAMED = 3
 
 
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
-    """Delete what is older than so many days, and all but the newest so many; with neither, nothing.
+    """Delete sessions older than ``keep_days`` and all but the newest ``keep_count``; without limits, none.
 
-    Gives one line about what is gone and what could not go; empty where nothing is to be told. What is written, or
-    read by somebody (`SavedSession`), stays without a word. Raises nothing.
+    Returns one line about deleted sessions and failures; empty if there were none. Sessions that are being written,
+    or read by a `SavedSession`, are skipped. Raises nothing.
     """
     if keep_days is None and keep_count is None:
         return ""
@@ -31,12 +31,12 @@ def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> 
             problem = str(error)
         else:
             gone.append(one_line(folder.name, 60))
-    return " ".join(filter(None, (_told(gone), problem)))
+    return " ".join(filter(None, (_report(gone), problem)))
 
 
-def _told(gone: list[str]) -> str:
+def _report(gone: list[str]) -> str:
     if not gone:
         return ""
     named = ", ".join(gone[:_NAMED]) + (" and more" if len(gone) > _NAMED else "")
     sessions = "saved session" if len(gone) == 1 else "saved sessions"
-    return f"Deleted {len(gone)} {sessions} as [sessions] in the settings says: {named}."
+    return f"Deleted {len(gone)} {sessions} beyond the limits in [sessions] of the settings: {named}."

@@ -1,4 +1,4 @@
-"""The two tracks of a session in one WAV file that is whole after every `extend`, whatever becomes of us."""
+"""The two tracks of a session in one WAV file, which is valid after every `extend` even if the process dies."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _MAX_FRAMES = (0xFFFF_FFFF - 36) // _FRAME_BYTES
 
 
 class Channel(IntEnum):
-    """Which track is which."""
+    """Channels of the file."""
 
     USER = 0
     AGENT = 1
 
 
 class TracksFull(OSError):
-    """A WAV file ends at 4 GB."""
+    """The WAV file has reached its limit of 4 GB."""
 
     def __init__(self) -> None:
         super().__init__(0, "a WAV file ends at 4 GB")
 
 
 class StereoFile:
-    """16-bit stereo PCM; samples may come in any order, what nobody wrote is silence.
+    """16-bit stereo PCM. Samples may be written in any order; the rest is silence.
 
     For one thread; every write goes to the operating system at once. Everything raises `OSError`.
     """
@@ -39,24 +39,24 @@ class StereoFile:
     def __init__(self, path: Path, rate: int) -> None:
         self.rate = rate
         self.frames = 0
-        """As the header says."""
+        """Number of frames by the header."""
         self._written_frames = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._write_header(0)
 
     def put(self, channel: Channel, frame: int, pcm: bytes) -> None:
-        """Write samples of one track from that frame on; those before the beginning are left out."""
+        """Write samples of one track from a frame on; those before the beginning are dropped."""
         if frame < 0:
             pcm, frame = pcm[-2 * frame :], 0
         if is_zero(pcm) and frame >= self._written_frames:
-            return  # beyond the end silence needs no writing
+            return  # past the end there is silence anyway
         if pcm:
             frames = self._read(frame, len(pcm) // 2)
             frames[:, channel] = samples_of(pcm)
             self._write(frame, frames)
 
     def clear(self, channel: Channel, frame: int) -> None:
-        """Make one track silent from that frame on."""
+        """Silence one track from a frame on."""
         frame = max(frame, 0)
         if (count := self._written_frames - frame) > 0:
             frames = self._read(frame, count)
@@ -64,14 +64,14 @@ class StereoFile:
             self._write(frame, frames)
 
     def extend(self, frames: int) -> None:
-        """Have the file last at least so long, silent where nothing was written, and say so in its header."""
+        """Extend the file with silence to at least this length, and update its header."""
         if frames > _MAX_FRAMES:
             raise TracksFull
         if frames > self._written_frames:
             os.ftruncate(self._fd, HEADER_BYTES + frames * _FRAME_BYTES)
             self._written_frames = frames
         if self._written_frames > self.frames:
-            # The header last: it never promises what is not there yet.
+            # The header last, so that it never counts frames that are not written yet.
             self._write_header(self._written_frames)
 
     def close(self) -> None:

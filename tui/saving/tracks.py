@@ -1,4 +1,4 @@
-"""The tracks of a session on their way to ``audio.wav``: what is told from other threads, placed and written."""
+"""The tracks of a session: pieces from other threads are placed in time and written to ``audio.wav``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UserSent(NamedTuple):
 
 
 class AgentHeard(NamedTuple):
-    """A block of the agent as heard."""
+    """A block of the agent as played."""
 
     start_ns: int
     pcm: bytes
@@ -29,33 +29,33 @@ class AgentHeard(NamedTuple):
 
 
 class AgentCut(NamedTuple):
-    """Nothing told for later than this is heard."""
+    """Playback was cut: audio announced for after this time is never played."""
 
     at_ns: int
 
 
 TrackItem = UserSent | AgentHeard | AgentCut | AudioFormat
-"""What is told of the tracks, in order; the format is that of user audio."""
+"""Pieces of the tracks, in order; the format is that of user audio."""
 
 
 class TracksWriter:
-    """``audio.wav``, made when the rate of user audio is known, or with the first block. For one thread.
+    """Writes ``audio.wav``, created when the rate of user audio is known, or with the first block. For one thread.
 
-    Both tracks have the rate of user audio, so that the user is there bit for bit; an agent at another rate is
-    resampled. Everything raises `OSError`.
+    Both tracks have the rate of user audio, which is thus saved bit for bit; an agent at another rate is resampled.
+    Everything raises `OSError`.
     """
 
     def __init__(self, path: Path, origin_ns: int) -> None:
         self.origin_ns = origin_ns
         self.rate: int | None = None
-        """Of both tracks; None while there is no file."""
+        """Sample rate of both tracks; None while there is no file."""
         self.closed = False
         self._path = path
         self._file: StereoFile | None = None
         self._placers: dict[Channel, TrackPlacer] = {}
 
     def take(self, item: TrackItem) -> None:
-        """Take what was told."""
+        """Add the next piece."""
         if self.closed:
             return
         match item:
@@ -72,7 +72,7 @@ class TracksWriter:
                 self._cut(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Write what has found its place; until shortly before now there is sound or silence."""
+        """Write the blocks that have their place, and silence until shortly before now."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():
@@ -91,7 +91,7 @@ class TracksWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the file as it is; nothing is taken any more."""
+        """Close the file in its present state; later pieces are ignored."""
         self.closed = True
         if self._file:
             self._file.close()

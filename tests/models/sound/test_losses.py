@@ -14,4 +14,4 @@ from tui.models.events import Loss
     ],
 )
 def test_a_loss_is_told_in_whole_milliseconds(loss: Loss, amount: float, told: str) -> None:
-    assert loss.told(amount) == told
+    assert loss.in_words(amount) == told

@@ -47,7 +47,7 @@ def describe(event: e.SessionEvent) -> Description:
             detail = f", {event.detail}" if event.detail else ""
             return Description(
                 "loss",
-                event.loss.told(event.count) + detail,
+                event.loss.in_words(event.count) + detail,
                 level=Severity.WARNING if event.loss.is_fault else Severity.PLAIN,
             )
         case e.ConditionChanged():
