@@ -30,13 +30,13 @@ def test_partials_are_replaced_in_place_until_the_final_words() -> None:
     assert [(u.text, u.final) for u in words_of(folded)] == [("what time is it", True), ("and where", False)]
 
 
-def test_speech_that_starts_anew_leaves_an_unfinished_partial_alone() -> None:
+def test_new_speech_does_not_change_an_unfinished_partial() -> None:
     started_again = e.UserSpeech(at_ns=0, phase=e.SpeechPhase.STARTED)
     folded = transcript(said(USER, "well", final=False), started_again, said(USER, "hello"))
     assert [u.text for u in words_of(folded)] == ["well", "hello"]
 
 
-def test_the_agents_words_follow_their_reply_to_the_ear() -> None:
+def test_agent_words_follow_the_playback_of_their_reply() -> None:
     folded = transcript(said(AGENT, "Good morning", item="r1"))
     heard = [words_of(folded)[0].heard]
     for event in (
@@ -48,7 +48,7 @@ def test_the_agents_words_follow_their_reply_to_the_ear() -> None:
     assert heard == [Heard.QUEUED, Heard.SPEAKING, Heard.HEARD]
 
 
-def test_words_cut_off_by_barge_in_are_told_apart() -> None:
+def test_words_cut_off_by_barge_in_are_marked() -> None:
     cut = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=400, unheard_ms=500)
     assert words_of(transcript(said(AGENT, "Good morning", item="r1"), cut))[0].heard is Heard.CUT
 
@@ -67,19 +67,19 @@ def test_sound_that_arrives_after_the_cut_was_not_heard_either(unheard_ms: float
     callback.assert_called_with(0)
 
 
-def test_a_reply_that_was_played_to_its_end_is_heard_whatever_rounding_says() -> None:
+def test_a_completely_played_reply_is_heard_in_spite_of_rounding() -> None:
     played = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1000)
     ended = e.ReplyEnded(at_ns=0, reply="r1", received_ms=1000.1)
     (words,) = words_of(transcript(said(AGENT, "Good morning", item="r1"), played, ended))
     assert (words.heard, words.heard_share) == (Heard.HEARD, None)
 
 
-def test_words_that_come_after_their_sound_know_it() -> None:
+def test_words_that_arrive_after_their_audio_have_its_state() -> None:
     folded = transcript(e.PlaybackStarted(at_ns=0, reply="r1"), said(AGENT, "late", item="r1"))
     assert words_of(folded)[0].heard is Heard.SPEAKING
 
 
-def test_listeners_hear_from_where_on_it_changed() -> None:
+def test_callbacks_get_the_first_changed_entry() -> None:
     folded, callback = Transcript(), MockCallback()
     folded.add_change_callback(callback)
     folded.apply(said(AGENT, "one", item="r1"))

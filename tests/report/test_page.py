@@ -164,7 +164,7 @@ def test_a_turn_of_pressed_keys_names_them(saved: SavedSession) -> None:
 
 def test_a_turn_in_which_nobody_spoke_is_listed_and_not_counted(saved: SavedSession) -> None:
     content = read_content(saved)
-    nobody = "nobody spoke: the agent alone heard speech"
+    nobody = "only the agent detected speech"
     content.metrics.turns = [
         Turn(number=1, began_ns=1, replies=["r"], response_latency_ms=900.0),
         Turn(number=2, unmeasured=nobody),

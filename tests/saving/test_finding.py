@@ -30,12 +30,12 @@ def parent(tmp_path: Path) -> Path:
         ("latest", NAMES[2]),
     ],
 )
-def test_by_name_beginning_title_or_age(parent: Path, said: str, found: str) -> None:
+def test_sessions_are_found_by_name_beginning_title_or_age(parent: Path, said: str, found: str) -> None:
     assert find_session(parent, Path(said)) == parent / found
     assert find_session(Path("/nowhere"), parent / said) == parent / found
 
 
-def test_a_path_is_itself(parent: Path) -> None:
+def test_an_existing_path_is_returned_unchanged(parent: Path) -> None:
     assert find_session(Path("/nowhere"), parent / NAMES[0]) == parent / NAMES[0]
 
 
@@ -43,18 +43,18 @@ def test_a_path_is_itself(parent: Path) -> None:
     ("said", "sentence"),
     [("2026-11-22", "matches 2 sessions"), ("other", "No session other in")],
 )
-def test_what_is_not_one_session_gets_a_sentence(parent: Path, said: str, sentence: str) -> None:
+def test_an_ambiguous_or_unknown_name_is_reported(parent: Path, said: str, sentence: str) -> None:
     with pytest.raises(SavedSessionError, match=sentence):
         find_session(parent, Path(said))
 
 
-def test_none_is_the_latest_of_nothing(tmp_path: Path) -> None:
+def test_an_empty_folder_has_no_latest_session(tmp_path: Path) -> None:
     with pytest.raises(SavedSessionError, match="No sessions in"):
         find_session(tmp_path, Path("latest"))
 
 
 @pytest.mark.parametrize("said", ["demo", "latest"])
-def test_nothing_is_guessed_where_it_matters(parent: Path, said: str) -> None:
+def test_without_guessing_only_names_match(parent: Path, said: str) -> None:
     with pytest.raises(SavedSessionError, match=f"No session {said}"):
         find_session(parent, Path(said), guess=False)
     assert find_session(parent, Path("2026-11-23"), guess=False) == parent / NAMES[2]

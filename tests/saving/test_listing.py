@@ -67,7 +67,7 @@ def test_sessions_are_listed_newest_first_and_filtered(tmp_path: Path) -> None:
     assert total_size(tmp_path) == sum(summary.size_bytes for summary in list_sessions(tmp_path)) > 0
 
 
-def test_one_that_was_cut_off_is_summed_up_from_its_events(tmp_path: Path) -> None:
+def test_a_session_that_was_cut_off_is_summarised_from_its_events(tmp_path: Path) -> None:
     folder = session(
         tmp_path, "1 x", events=numbered([started(), error(), status(Status.IDLE, Status.CONNECTING, 3000)])
     )
@@ -80,7 +80,7 @@ def test_one_that_was_cut_off_is_summed_up_from_its_events(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"target": 5}', b"\xff"])
-def test_one_that_cannot_be_read_is_listed_with_its_problem(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_session_is_listed_with_its_problem(tmp_path: Path, content: bytes) -> None:
     folder = session(tmp_path, "1 x")
     (folder / "session.json").write_bytes(content)
     (summary,) = list_sessions(tmp_path)
@@ -88,7 +88,7 @@ def test_one_that_cannot_be_read_is_listed_with_its_problem(tmp_path: Path, cont
     assert summary.name == "1 x"
 
 
-def test_deleting_takes_links_and_leaves_what_they_point_to(tmp_path: Path) -> None:
+def test_deleting_removes_links_but_not_their_targets(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("x")
@@ -113,7 +113,7 @@ def test_only_sessions_are_deleted(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_one_that_runs_is_listed_so_and_stays(tmp_path: Path) -> None:
+def test_a_running_session_is_listed_as_running_and_not_deleted(tmp_path: Path) -> None:
     async def run() -> None:
         writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), pytest.fail)
         (summary,) = list_sessions(tmp_path)

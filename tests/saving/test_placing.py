@@ -53,7 +53,7 @@ def test_blocks_are_placed_at_their_times() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_jitter_leaves_samples_together_and_in_time(seed: int) -> None:
+def test_jitter_neither_separates_nor_moves_samples(seed: int) -> None:
     """Callbacks come late, some in bursts; the track is cut nowhere and off by less than a block."""
     laid, sound, rng = Laid(), loud(400), random.Random(seed)
     now_ns = 0
@@ -68,7 +68,7 @@ def test_jitter_leaves_samples_together_and_in_time(seed: int) -> None:
     assert np.array_equal(laid.track[first : first + len(sound)], sound)
 
 
-def test_a_gap_stays_a_gap_of_its_length() -> None:
+def test_a_gap_keeps_its_length() -> None:
     laid, sound = Laid(), loud(100)
     for index, block in enumerate(blocks_of(sound)):
         gap_ns = 370_000_000 if index >= 50 else 0
@@ -82,7 +82,7 @@ def test_a_gap_stays_a_gap_of_its_length() -> None:
 
 
 @pytest.mark.parametrize("parts_per_million", [-3000, 3000])
-def test_drift_is_put_right_in_silence_and_never_inside_a_word(parts_per_million: int) -> None:
+def test_drift_is_corrected_in_silence_and_never_within_a_word(parts_per_million: int) -> None:
     """A minute on a bad clock: 180 ms off without correction, less than 30 ms with it."""
     laid = Laid()
     word, pause = loud(40), np.zeros(10 * BLOCK, "<i2")
@@ -122,7 +122,7 @@ def test_another_rate_is_resampled_and_stays_in_time() -> None:
     assert np.abs(laid.track[RATE : 3 * RATE] - wanted[RATE : 3 * RATE]).max() < 80
 
 
-def test_what_was_cut_makes_room_for_what_comes_next() -> None:
+def test_cut_audio_makes_room_for_the_next_reply() -> None:
     laid = Laid()
     for index, block in enumerate(blocks_of(loud(20))):
         laid.feed(ORIGIN_NS + index * BLOCK_NS + 130_000_000, block)
@@ -138,7 +138,7 @@ def test_what_was_cut_makes_room_for_what_comes_next() -> None:
     assert np.array_equal(laid.track[at : at + len(again)], again)
 
 
-def test_late_news_is_placed_where_it_belongs() -> None:
+def test_late_blocks_are_placed_at_their_time() -> None:
     """The first word waits for the user stream and arrives a second later."""
     laid, sound = Laid(), loud(10)
     laid.placer.feed(ORIGIN_NS, bytes(2 * BLOCK), RATE)

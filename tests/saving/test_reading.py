@@ -121,7 +121,7 @@ def test_a_corrupt_record_is_replaced_by_the_events(folder: Path, content: bytes
         assert list(saved.events()) == a_session()
 
 
-def test_what_is_missing_is_named_and_the_rest_is_read(folder: Path) -> None:
+def test_missing_files_are_named_and_the_rest_is_read(folder: Path) -> None:
     edit(folder, audio_rate=16_000)
     (folder / "messages.bin").unlink()
     with open_session(folder) as saved:
@@ -150,7 +150,7 @@ def test_a_corrupt_track_is_named(folder: Path, content: bytes) -> None:
         assert "audio.wav cannot be read" in saved.problems[0]
 
 
-def test_a_track_that_was_cut_gives_what_is_there(folder: Path) -> None:
+def test_a_truncated_track_is_read_as_far_as_it_exists(folder: Path) -> None:
     file = StereoFile(folder / "audio.wav", 8_000)
     file.put(Channel.USER, 0, b"\1\0" * 100)
     file.extend(100)
@@ -177,7 +177,7 @@ def test_links_and_pipes_are_not_read(folder: Path, tmp_path: Path) -> None:
         assert len(saved.problems) == 2
 
 
-def test_an_offset_from_nowhere_is_no_message(folder: Path) -> None:
+def test_an_invalid_offset_has_no_message(folder: Path) -> None:
     with open_session(folder) as saved:
         for offset, size in ((2, 10), (10**30, 3), (0, 10**30), (0, 2**40), (0, -5)):
             logged = e.MessageLogged(
@@ -186,7 +186,7 @@ def test_an_offset_from_nowhere_is_no_message(folder: Path) -> None:
             assert saved.raw_message(logged) is None
 
 
-def test_what_is_as_large_as_can_be_read_is_folded_and_looked_at(folder: Path) -> None:
+def test_the_largest_readable_values_can_be_folded_and_shown(folder: Path) -> None:
     most = b'"at_ns":4611686018427387904,"direction":"sent","kind":"x","size_bytes":1099511627776,"offset":0'
     spoil(folder, 3, b'{"event":"message","number":3,' + most + b"}\n")
     with open_session(folder) as saved:
@@ -223,7 +223,7 @@ def test_reading_and_listing_load_no_numpy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
-def test_tracks_that_were_cut_short_are_read_as_far_as_they_are_there(folder: Path) -> None:
+def test_truncated_tracks_are_read_as_far_as_they_exist(folder: Path) -> None:
     path = folder / "audio.wav"
     path.unlink(missing_ok=True)
     tracks = StereoFile(path, 8_000)

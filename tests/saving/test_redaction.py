@@ -31,7 +31,7 @@ def test_a_secret_is_found_however_it_is_written(raw: str) -> None:
     assert "1234" not in clean
 
 
-def test_what_holds_no_secret_stays_as_it_is() -> None:
+def test_text_without_secrets_is_unchanged() -> None:
     for raw in (b"\xff\xfe{\x00", b'{"type":  "x",\n"\\u00e9": 1e5}', b""):
         assert Redactor([SECRET], ["card"]).message(raw) == raw
 
@@ -47,7 +47,7 @@ def test_short_values_are_not_taken_for_secrets() -> None:
         max_leaves=10,
     )
 )
-def test_listed_fields_go_whatever_they_hold(value: object) -> None:
+def test_listed_fields_are_redacted_whatever_their_value(value: object) -> None:
     raw = json.dumps({"before": 1, "card": value, "deep": [{"Card": value}], "after": 2}).encode()
     clean = Redactor(fields=["card"]).message(raw)
     assert json.loads(clean)["card"] == REDACTED
@@ -65,18 +65,18 @@ def test_fields_are_found_in_json_inside_a_string() -> None:
     assert json.loads(inner["note"]) == {"card": REDACTED}
 
 
-def test_a_field_that_breaks_off_is_gone_to_the_end() -> None:
+def test_an_incomplete_field_is_redacted_to_the_end() -> None:
     assert Redactor(fields=["card"]).message(b'{"a":1,"card":"4111 11') == b'{"a":1,"card":"[redacted]"'
 
 
-def test_a_word_like_a_field_is_no_field() -> None:
+def test_a_word_that_resembles_a_field_is_not_redacted() -> None:
     raw = json.dumps({"text": 'he said "card": 5', "card_count": 3, "x": "card"}).encode()
     clean = json.loads(Redactor(fields=["card"]).message(raw))
     assert clean["card_count"] == 3
     assert clean["x"] == "card"
 
 
-def test_what_stood_in_a_field_is_hidden_where_it_is_repeated() -> None:
+def test_the_value_of_a_field_is_redacted_where_it_is_repeated() -> None:
     redactor = Redactor(fields=["name"])
     redactor.message(b'{"name": "Ada Lovelace", "x": {"name": "no"}}')
     assert redactor.event(said(e.Party.AGENT, "Hello Ada Lovelace, no more")).text == (

@@ -47,12 +47,12 @@ def test_old_sessions_are_deleted_and_reported_in_one_line(folders: list[Path], 
     assert retain(tmp_path, keep_days=30, keep_count=None) == ""
 
 
-def test_the_newest_stay(folders: list[Path], tmp_path: Path) -> None:
+def test_the_newest_sessions_are_kept(folders: list[Path], tmp_path: Path) -> None:
     retain(tmp_path, keep_days=None, keep_count=1)
     assert left(folders) == [0]
 
 
-def test_what_is_written_or_read_stays(folders: list[Path], tmp_path: Path) -> None:
+def test_sessions_in_use_are_kept(folders: list[Path], tmp_path: Path) -> None:
     writing = (folders[0] / "events.jsonl").open("ab")
     fcntl.flock(writing, fcntl.LOCK_EX)
     with writing, open_session(folders[1]):
@@ -77,5 +77,5 @@ def test_a_session_that_cannot_be_deleted_is_reported_and_others_are_deleted(
     assert "old-40 cannot be deleted" in report
 
 
-def test_a_folder_that_is_not_there_has_nothing_to_delete(tmp_path: Path) -> None:
+def test_a_missing_folder_has_nothing_to_delete(tmp_path: Path) -> None:
     assert retain(tmp_path / "none", keep_days=1, keep_count=1) == ""

@@ -45,7 +45,7 @@ def test_the_header_is_right_after_every_step(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_lies_before_the_beginning_is_left_out(tmp_path: Path) -> None:
+def test_samples_before_the_beginning_are_dropped(tmp_path: Path) -> None:
     file = StereoFile(tmp_path / "audio.wav", RATE)
     file.put(Channel.USER, -3, pcm(1, 5))
     file.put(Channel.USER, -9, pcm(1, 5))
@@ -69,7 +69,7 @@ def heard(tracks: TracksWriter, first: int, blocks: int, value: int, latency_ns:
         tracks.take(AgentHeard(ORIGIN_NS + index * BLOCK_NS + latency_ns, pcm(value), RATE))
 
 
-def test_what_an_aborted_device_held_is_not_on_the_track(tmp_path: Path) -> None:
+def test_audio_in_an_aborted_device_is_not_on_the_track(tmp_path: Path) -> None:
     """120 ms of latency: what was pulled in the last 120 ms before the cut was never heard."""
     tracks = TracksWriter(tmp_path / "audio.wav", ORIGIN_NS)
     tracks.take(AudioFormat(Encoding.MULAW, RATE))
@@ -83,7 +83,7 @@ def test_what_an_aborted_device_held_is_not_on_the_track(tmp_path: Path) -> None
     assert np.flatnonzero(agent == 500).tolist() == list(range(66 * BLOCK, 76 * BLOCK))
 
 
-def test_silence_is_written_where_nothing_comes(tmp_path: Path) -> None:
+def test_silence_is_written_where_there_is_no_audio(tmp_path: Path) -> None:
     tracks = TracksWriter(tmp_path / "audio.wav", ORIGIN_NS)
     tracks.take(AudioFormat(Encoding.MULAW, RATE))
     tracks.settle(ORIGIN_NS + 5_000_000_000)

@@ -118,7 +118,7 @@ def test_the_record_has_the_target_and_the_outcome(tmp_path: Path) -> None:
     assert "hidden" not in (folder / "session.json").read_text()
 
 
-def test_only_the_owner_may_look(tmp_path: Path) -> None:
+def test_files_are_private(tmp_path: Path) -> None:
     folder = write_now(tmp_path / "new" / "sessions", [*a_session(), b"raw"])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
@@ -142,7 +142,7 @@ def test_only_the_owner_may_look(tmp_path: Path) -> None:
         ("host:8080", "host-8080"),
     ],
 )
-def test_a_title_is_no_path(tmp_path: Path, title: str, name: str) -> None:
+def test_a_title_cannot_be_a_path(tmp_path: Path, title: str, name: str) -> None:
     assert safe_title(title) == name
     now = datetime(2026, 11, 22, 7, 41, 25, tzinfo=UTC)
     folder = new_session_folder(tmp_path, title, now)

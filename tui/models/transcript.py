@@ -1,4 +1,4 @@
-"""Transcript: who said what, partials replaced in place, how much of it was heard, and the tools called between."""
+"""Transcript: the words of both parties and the tools called, with how much of each reply was played."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tui.models.turns.barge_ins import CutReplies
 
 
 class Heard(StrEnum):
-    """How far the words have come to the user's ear; the user's own are always HEARD."""
+    """Playback state of the agent's words; the user's own are always HEARD."""
 
     QUEUED = "queued"
     SPEAKING = "speaking"
@@ -44,25 +44,25 @@ class Utterance(msgspec.Struct):
     item: str = ""
     heard: Heard = Heard.HEARD
     heard_share: float | None = None
-    """Of a reply that was cut off: how much of its sound was heard, 0..1."""
+    """Share of a reply that was played before it was cut off, 0..1."""
     sounds_ns: int | None = None
-    """When its first sound was heard or said, as far as that is known."""
+    """When its first sound was heard or spoken, if known."""
 
     @property
     def began_ns(self) -> int:
-        """When it began, for whoever listens."""
+        """When it began for a listener."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
 class ToolUse(msgspec.Struct):
-    """One call of a tool; what is known of it is rewritten in place."""
+    """One call of a tool, updated in place."""
 
     at_ns: int
     """When it began."""
     event: ToolChanged
-    """The newest of the call."""
+    """The latest event of the call."""
     number: int = 0
-    """Of the event with which it began."""
+    """Number of the event with which it began."""
 
     @property
     def began_ns(self) -> int:
@@ -71,7 +71,7 @@ class ToolUse(msgspec.Struct):
 
 
 Entry = Utterance | ToolUse
-"""What the transcript is made of."""
+"""An entry of the transcript."""
 CHANGED = "changed"
 
 
@@ -85,13 +85,13 @@ class Transcript:
     def _begin(self) -> None:
         self.entries: list[Entry] = []
         self._open: dict[Party, Utterance] = {}
-        """Partials that belong to no item."""
+        """Partials without an item."""
         self._replies: dict[str, Utterance] = {}
         self._playing: dict[str, Heard] = {}
         self._cut = CutReplies()
         self._heard_ms: dict[str, float] = {}
         self.tools: list[ToolUse] = []
-        """Those among the entries."""
+        """The tool calls among the entries."""
         self._sounds_ns: dict[str, int] = {}
         self._user_began_ns: int | None = None
         self._tools: dict[tuple[str, str], ToolUse] = {}

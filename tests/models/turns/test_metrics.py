@@ -32,7 +32,7 @@ def test_nothing_measured_is_none_and_not_zero() -> None:
     assert metrics.duration_s(5) is None
 
 
-def test_how_sending_went_is_known_at_the_end() -> None:
+def test_sending_delays_are_known_at_the_end() -> None:
     assert fold(started()).send_p50_ms is None
     metrics = fold(e.SendingMeasured(at_ns=9, blocks=500, p50_ms=0.4, p99_ms=2.5, worst_ms=31))
     assert (metrics.send_p50_ms, metrics.send_p99_ms, metrics.send_worst_ms) == (0.4, 2.5, 31)
@@ -84,7 +84,7 @@ def test_the_greeting_is_measured_apart_from_turns() -> None:
     assert metrics.response_latencies_ms == [200]
 
 
-def test_losses_add_up_and_what_was_asked_for_is_no_fault() -> None:
+def test_losses_add_up_and_intended_ones_are_not_faults() -> None:
     unheard = e.LossCounted(at_ns=0, loss=e.Loss.UNHEARD, count=120)
     dropped = e.LossCounted(at_ns=0, loss=e.Loss.CAPTURE_DROPPED, count=2)
     assert not fold(unheard, unheard).lost
@@ -106,7 +106,7 @@ def test_errors_findings_and_interruptions_are_counted() -> None:
     assert (metrics.errors, metrics.findings, metrics.interruptions) == (2, 1, 1)
 
 
-def test_a_typed_turn_is_answered_and_its_answer_is_no_greeting() -> None:
+def test_the_answer_to_a_typed_turn_is_not_a_greeting() -> None:
     active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
     typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Party.USER, text="hi", final=True, typed=True)
     metrics = fold(active, typed, heard(1700))
@@ -116,7 +116,7 @@ def test_a_typed_turn_is_answered_and_its_answer_is_no_greeting() -> None:
 
 def test_a_turn_that_is_answered_late_is_not_one_without_an_answer() -> None:
     late, never = Turn(number=1, response_latency_ms=4000.0), Turn(number=2, unmeasured=NOT_ANSWERED)
-    greeting = Turn(number=0, unmeasured="the agent did not greet")
+    greeting = Turn(number=0, unmeasured="no greeting")
     assert SessionMetrics(turns=[greeting, late, never]).turns_not_answered == 1
 
 
@@ -143,7 +143,7 @@ def test_every_stall_is_counted_from_the_last_sound_by_device() -> None:
     ).stalls == {"capture": Stalls(2, 1400.0), "playback": Stalls(1, 500.0)}
 
 
-def test_one_that_turns_out_to_be_a_loss_is_the_same_one() -> None:
+def test_a_stall_that_turns_out_to_be_a_lost_device_counts_once() -> None:
     assert fold(
         condition(STALLED, 1500, since_ms=1000),
         condition(STALLED, 2000, active=False, since_ms=1000),
@@ -152,7 +152,7 @@ def test_one_that_turns_out_to_be_a_loss_is_the_same_one() -> None:
     ).stalls == {"capture": Stalls(1, 4000.0)}
 
 
-def test_the_end_of_the_session_ends_it() -> None:
+def test_the_end_of_the_session_ends_a_stall() -> None:
     begun = condition(STALLED, 1500, since_ms=1000)
     assert fold(begun).stalls == {"capture": Stalls(1)}
     assert fold(begun, status(Status.ENDING, Status.ENDED, at_ms=3000)).stalls == {
@@ -160,13 +160,13 @@ def test_the_end_of_the_session_ends_it() -> None:
     }
 
 
-def test_other_conditions_are_none_of_its_business() -> None:
+def test_other_conditions_are_not_stalls() -> None:
     assert fold(condition(Condition.ECHO, 1000), condition(Condition.ARRIVAL_STALL, 1000)).stalls == {}
 
 
-def test_it_reads_as_how_often_and_how_long() -> None:
+def test_stalls_as_text_have_number_and_duration() -> None:
     assert [str(each) for each in (Stalls(1), Stalls(1, 710.0), Stalls(12, 61_000))] == [
-        "once, not over",
+        "once, ongoing",
         "once, 0.7 s",
         "12 times, 61.0 s",
     ]

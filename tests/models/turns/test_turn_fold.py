@@ -44,7 +44,7 @@ def test_agent_speech_that_was_only_heard_is_an_answer_too() -> None:
     assert turns_of(user_speaks(), edge(e.Party.AGENT, started=False), user_speaks()) == [1, 1, 1]
 
 
-def test_agent_sound_from_before_the_turn_that_is_reported_after_it_began_is_no_answer() -> None:
+def test_earlier_agent_sound_that_is_reported_late_is_not_an_answer() -> None:
     user, agent = e.Party.USER, e.Party.AGENT
     greeting = (e.PlaybackStarted(at_ns=500, reply="r"), edge(user, at_ns=800), edge(agent, at_ns=510))
     assert turns_of(*greeting, user_speaks()) == [0, 1, 1, 1]

@@ -1,7 +1,6 @@
-"""What is counted and measured of a session, as one documented structure and its fold.
+"""The counts and measurements of a session, and the fold that makes them from its events.
 
-The same for a live call, a headless one and a test: `MetricsFold.apply` is fed the session's events in order
-and answers whether a figure changed.
+A live call, a headless call and a test use the same fold.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from tui.models.turns.turn_fold import TurnFold
 from tui.models.turns.turns import NOT_ANSWERED, BargeIn, DeadAir, Percentiles, Turn, percentiles_of
 from tui.units import NS_PER_MS
 
-TOLD_OF_TURNS = (
+TURN_EVENTS = (
     SpeechEdge,
     PlaybackStarted,
     Transcribed,
@@ -48,18 +47,18 @@ TOLD_OF_TURNS = (
     ToolChanged,
     LatencyReported,
 )
-"""Events that change figures of a turn, beside those that are counted."""
+"""Events that change figures of a turn, in addition to those that are counted."""
 
 
 class Stalls(msgspec.Struct, omit_defaults=True):
-    """Of one device: the times in which no sound passed it."""
+    """Periods in which a device passed no audio."""
 
     count: int = 0
     lasted_ms: float = 0.0
 
     def __str__(self) -> str:
         times = "once" if self.count == 1 else f"{self.count:,} times"
-        return f"{times}, {self.lasted_ms / 1000:.1f} s" if self.lasted_ms else f"{times}, not over"
+        return f"{times}, {self.lasted_ms / 1000:.1f} s" if self.lasted_ms else f"{times}, ongoing"
 
 
 class SessionMetrics(msgspec.Struct, omit_defaults=True):
@@ -80,67 +79,66 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     findings: int = 0
     interruptions: int = 0
     losses: dict[str, float] = {}
-    """Loss name to amount, in the unit `tui.models.events.Loss` states."""
+    """Amounts by name of the loss, in the unit of `tui.models.events.Loss`."""
     conditions: dict[str, int] = {}
-    """`tui.models.events.Condition` to how often it arose."""
+    """Occurrences by `tui.models.events.Condition`."""
     stalls: dict[str, Stalls] = {}
-    """"capture" or "playback" to how often that device stalled or was gone, and for how long; both while it is
-    over, or the session is."""
+    """Stalls and absences of a device by path ("capture", "playback"); the duration of one is added at its end."""
     round_trip_ms: float | None = None
     send_p50_ms: float | None = None
-    """Capture callback → socket, of all blocks; known when the call is over."""
+    """Capture callback → socket, of all blocks; known after the call."""
     send_p99_ms: float | None = None
     send_worst_ms: float | None = None
     turns: list[Turn] = []
-    """Turn 0 (the greeting), 1, 2, … with everything measured of each."""
+    """Turn 0 (the greeting), 1, 2, … and their measurements."""
     barge_ins: list[BargeIn] = []
     user_talk_ms: float | None = None
     agent_talk_ms: float | None = None
     overlap_ms: float | None = None
-    """How long both were heard at once."""
+    """Talk-over: time in which both spoke."""
     dead_air: list[DeadAir] = []
-    """Where for more than two seconds nobody was heard."""
+    """Periods of more than two seconds in which nobody spoke."""
 
     @property
     def greeting_latency_ms(self) -> float | None:
-        """Session active to the agent's first audible sample at the speaker."""
+        """From the active session to the agent's first audible sample at the speaker."""
         return self.turns[0].response_latency_ms if self.turns and self.turns[0].number == 0 else None
 
     @property
     def response_latencies_ms(self) -> list[float]:
-        """Of the answered turns, in order; without the greeting."""
+        """Response times of the answered turns, in order, without the greeting."""
         measured = (turn.response_latency_ms for turn in self.turns if turn.number)
         return [latency_ms for latency_ms in measured if latency_ms is not None]
 
     @property
     def response_latency_ms(self) -> float | None:
-        """Of the last answered turn."""
+        """Response time of the last answered turn."""
         measured = (turn.response_latency_ms for turn in reversed(self.turns) if turn.number)
         return next((latency_ms for latency_ms in measured if latency_ms is not None), None)
 
     @property
     def turns_not_answered(self) -> int:
-        """How many turns of the user had no answer to the end; one that was late is none of them."""
+        """Number of user turns without any answer; late answers do not count."""
         return sum(turn.unmeasured == NOT_ANSWERED for turn in self.turns)
 
     def percentiles(self) -> Percentiles:
-        """Of the response latencies."""
+        """Percentiles of the response times."""
         return percentiles_of(self.response_latencies_ms)
 
     @property
     def lost(self) -> bool:
-        """Whether anything at all was lost that the user did not ask to drop."""
+        """Whether anything was lost unintentionally."""
         return any(amount for loss, amount in self.losses.items() if Loss(loss).is_fault)
 
     def duration_s(self, now_ns: int) -> float | None:
-        """How long the call has been (or was) active."""
+        """Duration of the active call so far, or in total."""
         if self.started_ns is None:
             return None
         return ((self.ended_ns or now_ns) - self.started_ns) / 1e9
 
 
 class MetricsFold:
-    """Folds events into `SessionMetrics`. Plain data and no time of its own; one thread."""
+    """Folds events into `SessionMetrics`. Uses no clock but the events' times; for one thread."""
 
     def __init__(self) -> None:
         self.metrics = SessionMetrics()
@@ -154,18 +152,18 @@ class MetricsFold:
         """Fold one event; True when a figure changed."""
         counted = self._count(event)
         if isinstance(event, MessageLogged) and event.audio_ms:
-            return True  # most events of a call are these, and nothing else is in them
+            return True  # most events of a call are audio messages, which change nothing else
         self._turns.apply(event)
         turn = self._turns.current
-        told = self._barge_ins.apply(event, turn.number if turn else 0)
+        changed = self._barge_ins.apply(event, turn.number if turn else 0)
         self._stalls.apply(event)
         if self._talk.apply(event):
-            self._tell_talk()
-            told = True
-        return counted or told or isinstance(event, TOLD_OF_TURNS)
+            self._take_talk()
+            changed = True
+        return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """When they were heard last: now, while they are; None: never yet."""
+        """When the party was heard last: ``now_ns`` if it is speaking, None if it never was."""
         return self._talk.last_heard_ns(speaker, now_ns)
 
     def _count(self, event: SessionEvent) -> bool:
@@ -211,7 +209,7 @@ class MetricsFold:
             m.audio_received_ms += event.audio_ms
             m.unknown_messages += not event.known
 
-    def _tell_talk(self) -> None:
+    def _take_talk(self) -> None:
         m, talk = self.metrics, self._talk
         m.user_talk_ms = talk.talk_ms.get(Party.USER)
         m.agent_talk_ms = talk.talk_ms.get(Party.AGENT)
@@ -219,12 +217,12 @@ class MetricsFold:
 
 
 class StallFold:
-    """Folds what is told of devices into ``stalls``, by path. A stall that is found to be a loss is one with it."""
+    """Folds device conditions into ``stalls``, by path. A stall that turns out to be a lost device counts once."""
 
     def __init__(self, stalls: dict[str, Stalls]) -> None:
         self._stalls = stalls
         self._since_ns: dict[str, int] = {}
-        """By path, of what has not ended yet."""
+        """Begin of ongoing stalls, by path."""
         self._until_ns: dict[str, int] = {}
 
     def apply(self, event: SessionEvent) -> bool:

@@ -1,4 +1,4 @@
-"""TalkFold: who was heard for how long, both at once, and where nobody was."""
+"""TalkFold: how long each party spoke, how long both did, and when nobody did."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _KEPT_STRETCHES = 32
 
 
 class Stretch(NamedTuple):
-    """Somebody was heard."""
+    """A period in which one party spoke."""
 
     began_ns: int
     ended_ns: int
 
 
 class TalkFold:
-    """Folds the edges of speech on both tracks, which are told some time after they happened."""
+    """Folds the edges of speech on both tracks, whose events come some time after the edge."""
 
     def __init__(self) -> None:
         self.talk_ms: dict[e.Party, float] = {}
@@ -50,7 +50,7 @@ class TalkFold:
         return False
 
     def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
-        """When they were heard last: now, while they are; None: never yet."""
+        """When the party was heard last: ``now_ns`` if it is speaking, None if it never was."""
         if speaker in self._open:
             return now_ns
         return self._spoken[speaker][-1].ended_ns if self._spoken[speaker] else None
@@ -78,7 +78,7 @@ class TalkFold:
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:
-        """The session is over, and so is what is still being said."""
+        """End the session, and with it any speech that is still open."""
         changed = bool(self._open)
         for speaker in list(self._open):
             self._end(speaker, max(at_ns, self._open[speaker]))

@@ -21,7 +21,7 @@ from tui.models.turns.turns import NOT_ANSWERED, LatencyParts, Turn
 from tui.units import NS_PER_MS
 
 EARLY_NS = 40_000_000
-"""So far a detector may date an audible sample before the first one of its reply; it cannot have been."""
+"""Tolerance for an audible sample that a detector dates before the first sample of its reply."""
 _EXCERPT_CHARS = 2_000
 _KEPT_LATENESSES = 32
 _UNSPOKEN = ("typed", "keys")
@@ -36,7 +36,7 @@ class TurnBoundary:
         """Agent sound dated before this is not an answer, even if its event comes later."""
 
     def begins(self, event: e.SessionEvent) -> bool:
-        """Whether a turn begins with this event, which is the next one of the session."""
+        """Whether a turn begins with the next event of the session."""
         match event:
             case (
                 e.UserSpeech(phase=e.SpeechPhase.STARTED)
@@ -60,7 +60,7 @@ class TurnIndex:
 
     def __init__(self) -> None:
         self.starts = array("I")
-        """Where turn 1, 2, … begins; what is folded later never changes it."""
+        """Positions at which turn 1, 2, … begins; later events never change them."""
         self._boundary = TurnBoundary()
 
     def apply(self, index: int, event: e.SessionEvent) -> None:
@@ -80,7 +80,7 @@ class TurnIndex:
 
 
 class _Playing(NamedTuple):
-    """The first reply of a turn as it began to play."""
+    """Times of the first reply of a turn when it began to play."""
 
     at_ns: int
     arrived_ns: int | None
@@ -88,7 +88,7 @@ class _Playing(NamedTuple):
 
 
 class _Measured:
-    """A turn under way and the instants it is measured from."""
+    """A turn and the times it is measured from."""
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -101,7 +101,7 @@ class _Measured:
 
 
 class TurnFold:
-    """Folds events into ``turns``, constant work each. Times are of the events; it has none of its own."""
+    """Folds events into ``turns``, with constant work each. Uses no clock but the events' times."""
 
     def __init__(self, turns: list[Turn]) -> None:
         self.turns = turns
@@ -110,13 +110,13 @@ class TurnFold:
         self._active_ns: int | None = None
         self._of_reply: dict[str, _Measured] = {}
         self._heard: _Measured | None = None
-        """The turn whose reply was the last to begin to play."""
+        """The turn whose reply began to play last."""
         self._transport_ms: float | None = None
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
     @property
     def current(self) -> Turn | None:
-        """The turn that is under way; None before the session is active."""
+        """The current turn; None before the session is active."""
         return self._now.turn if self._now else None
 
     def apply(self, event: e.SessionEvent) -> None:
@@ -162,7 +162,7 @@ class TurnFold:
             case _:
                 pass
 
-    # -- what begins, is said and is heard --
+    # -- events --
 
     def _begin(self, event: e.SessionEvent, number: int | None = None) -> None:
         if self._now:
@@ -206,7 +206,7 @@ class TurnFold:
                 self._reported("recognised", event.at_ns)
 
     def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
-        """What the user wrote or pressed is sent, and owed an answer from then on."""
+        """Start waiting for the answer to typed words or keys when they are sent."""
         turn = measured.turn
         turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
         turn.method = method
@@ -252,7 +252,7 @@ class TurnFold:
         turn.interrupted = turn.interrupted or event.unheard_ms > 0
 
     def _reported(self, name: str, at_ns: int) -> None:
-        """The agent said so then; where it says so at every pause, the last time counts."""
+        """Note a report of the agent; if it repeats it at every pause, the last one counts."""
         if self._now and self._now.turn.number:
             self._now.reported_ns[name] = at_ns
             self._measure(self._now)
@@ -262,7 +262,7 @@ class TurnFold:
         if measured:
             measured.turn.reported_ms[event.name] = event.reported_ms
 
-    # -- what that means --
+    # -- measuring --
 
     def _measure(self, measured: _Measured) -> None:
         turn, playing = measured.turn, measured.playing
@@ -278,10 +278,10 @@ class TurnFold:
         if began_ns is None:
             return
         if turn.agent_began_ns < began_ns:
-            turn.unmeasured = "the agent began before the user had finished"
+            turn.unmeasured = "the agent started before the user finished"
             return
         if self._active_ns is not None and began_ns < self._active_ns:
-            turn.unmeasured = "it would be longer than the session: an instant is dated before its beginning"
+            turn.unmeasured = "a time stamp is earlier than the start of the session"
             return
         turn.response_latency_ms = (turn.agent_began_ns - began_ns) / NS_PER_MS
         turn.parts = _parts(measured, playing, began_ns)
@@ -291,7 +291,7 @@ class TurnFold:
         self._doubt(measured)
 
     def _doubt(self, measured: _Measured) -> None:
-        """Mark figures that were taken while the program itself was late."""
+        """Mark figures measured while the program itself was late."""
         turn = measured.turn
         if turn.response_latency_ms is None or turn.agent_began_ns is None:
             return
@@ -299,21 +299,21 @@ class TurnFold:
         start_ns = end_ns - int(turn.response_latency_ms * NS_PER_MS)
         for lateness in self._latenesses:
             if lateness.since_ns <= end_ns and lateness.at_ns >= start_ns:
-                turn.doubt = f"{lateness.what} was {lateness.late_ms:.0f} ms late meanwhile"
+                turn.doubt = f"{lateness.what} was {lateness.late_ms:.0f} ms late"
 
     def _explain(self, measured: _Measured) -> None:
-        """Say of a turn that is over why it has no latency, if it has none."""
+        """Set the reason why a finished turn has no response time, if it has none."""
         turn = measured.turn
         if turn.response_latency_ms is not None or turn.unmeasured:
             return
         if turn.empty:
-            turn.unmeasured = "nobody spoke: the agent alone heard speech"
+            turn.unmeasured = "only the agent detected speech"
         elif measured.playing is None:
-            turn.unmeasured = NOT_ANSWERED if turn.number else "the agent did not greet"
+            turn.unmeasured = NOT_ANSWERED if turn.number else "no greeting"
         elif turn.began_ns is None:
-            turn.unmeasured = "no user speech was heard in it"
+            turn.unmeasured = "no user speech was detected"
         else:
-            turn.unmeasured = "the end of user speech was not found"
+            turn.unmeasured = "the end of user speech was not detected"
 
 
 def _parts(measured: _Measured, playing: _Playing, began_ns: int) -> LatencyParts:
@@ -336,7 +336,7 @@ def _parts(measured: _Measured, playing: _Playing, began_ns: int) -> LatencyPart
 
 
 def _between(start_ns: int | None, end_ns: int | None) -> float | None:
-    """None where one end is unknown, or they are the wrong way round by more than instants are good for."""
+    """Duration in ms; None if an end is unknown, or if they are reversed by more than the accuracy of times."""
     if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
         return None
     return (end_ns - start_ns) / NS_PER_MS

@@ -1,8 +1,7 @@
-"""Turns and barge-ins: what was measured of one exchange, as plain structures.
+"""Turns and barge-ins: the measurements of one exchange, as plain structures.
 
 `tui.models.turns.metrics` folds events into them; screens, reports and limits read them. A figure that could not be
-measured is None, and `Turn.unmeasured` says why; a figure that the program was too late to vouch for stays, and
-`Turn.doubt` says why not to trust it.
+measured is None, with the reason in `Turn.unmeasured`; the reason why a figure is uncertain is in `Turn.doubt`.
 """
 
 from __future__ import annotations
@@ -14,23 +13,23 @@ from enum import StrEnum
 import msgspec
 
 NOT_ANSWERED = "the agent did not answer"
-"""Why a turn of the user has no latency: nothing of an answer was heard."""
+"""Value of `Turn.unmeasured` for a user turn without any answer. Saved sessions contain it."""
 
 
 class LatencyParts(msgspec.Struct, omit_defaults=True):
-    """Where the time between the user's last sound and the agent's first went.
+    """Breakdown of the time between the user's last sound and the agent's first.
 
-    The parts follow one another in time and sum up to the response latency, where all of them are known.
+    The parts are consecutive, and add up to the response time if all of them are known.
     """
 
     capture_ms: float | None = None
     """Last speech sample at the microphone → out of the device's callback: device and block."""
     sending_ms: float | None = None
-    """Out of the callback → given to the socket."""
+    """Out of the callback → passed to the socket."""
     agent_ms: float | None = None
-    """Last speech given to the socket → first byte of audio back, without `transport_ms`."""
+    """Last speech passed to the socket → first byte of audio back, without `transport_ms`."""
     transport_ms: float | None = None
-    """Round trip of the websocket ping last measured; None where none was, and then in `agent_ms`."""
+    """Round trip of the latest websocket ping; None if not measured, and then part of `agent_ms`."""
     prebuffer_ms: float | None = None
     """First byte of audio → first sample handed to the device."""
     device_ms: float | None = None
@@ -39,7 +38,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     """First sample → first audible one."""
 
     def known(self) -> list[tuple[str, float]]:
-        """Name (without unit, spaces for underscores) and length of the parts that are known, in order."""
+        """Names (without unit, with spaces) and durations of the known parts, in order."""
         values = [(name.removesuffix("_ms"), getattr(self, name)) for name in self.__struct_fields__]
         return [(name.replace("_", " "), value) for name, value in values if value is not None]
 
@@ -61,26 +60,26 @@ class Turn(msgspec.Struct, omit_defaults=True):
     agent_ended_ns: int | None = None
     user_speech_ms: float | None = None
     agent_speech_ms: float | None = None
-    """How much of the answer was heard."""
+    """Duration of the answer as played."""
     response_latency_ms: float | None = None
-    """Last user speech sample leaving the microphone → first audible agent sample leaving the speaker. Of turn
-    0: session active → first audible sample."""
+    """Last user speech sample at the microphone → first audible agent sample leaving the speaker. Of turn 0: session
+    active → first audible sample."""
     parts: LatencyParts = msgspec.field(default_factory=LatencyParts)
     reported_ms: dict[str, float] = {}
-    """What the agent said of itself, in ms after the user's last sample ("speech stopped", "recognised"), or its
-    own latency figures by their names."""
+    """The agent's own reports, in ms after the user's last sample ("speech stopped", "recognised"), or its own
+    latency figures by name."""
     unexplained_ms: float | None = None
-    """What of `parts.agent_ms` lies behind the last thing the agent reported; None where it reported nothing."""
+    """The part of `parts.agent_ms` after the agent's last report; None if it reported nothing."""
     unmeasured: str = ""
-    """Why there is no response latency; empty where there is one."""
+    """Why there is no response time; empty if there is one."""
     doubt: str = ""
-    """Why the figures cannot be vouched for; empty where they can."""
+    """Why the figures are uncertain; empty if they are not."""
     method: str = ""
-    """What found the end of user speech: "silero", "energy", "typed", "keys"."""
+    """Method that found the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False
     typed: bool = False
     keys: str = ""
-    """The DTMF keys that were pressed in it."""
+    """The DTMF keys pressed in it."""
     user_text: str = ""
     agent_text: str = ""
     tools: list[str] = []
@@ -89,13 +88,13 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
     @property
     def empty(self) -> bool:
-        """Whether only the agent thought that it began: nobody was heard, nothing recognised, nothing answered."""
+        """Whether only the agent reported its begin: no user speech, no words and no answer followed."""
         return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
 
     def waited_ms(self, now_ns: int) -> float | None:
-        """For how long the user has waited to hear an answer.
+        """Time that the user has waited for an answer.
 
-        None while they speak, once they hear one, and of the greeting, which nobody is owed.
+        None while the user speaks, once the answer is heard, and for the greeting.
         """
         if not self.number or self.user_ended_ns is None or self.agent_began_ns is not None:
             return None
@@ -103,26 +102,26 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
 
 class BargeInKind(StrEnum):
-    """How a barge-in went."""
+    """Outcome of a barge-in."""
 
     YIELDED = "yielded"
-    """The user spoke, the agent gave way."""
+    """The user spoke and the agent stopped."""
     FALSE = "false"
-    """The agent stopped, though the user had said nothing."""
+    """The agent stopped although the user had not spoken."""
     MISSED = "missed"
-    """The user spoke, and the agent did not give way within a second."""
+    """The user spoke and the agent did not stop within a second."""
 
 
 class BargeIn(msgspec.Struct, omit_defaults=True):
-    """The user spoke while the agent did, or the agent thought so."""
+    """The user spoke while the agent played, or the agent assumed it."""
 
     kind: BargeInKind
     turn: int
-    """The turn the user took, or was thought to take."""
+    """The turn that the user began, or was assumed to begin."""
     event: int = 0
-    """Number of the event that tells it."""
+    """Number of the event that shows it."""
     at_ns: int | None = None
-    """User onset; of a false one: the agent's signal."""
+    """User onset; for a false barge-in, the agent's signal."""
     signal_ms: float | None = None
     """Onset → the agent's own signal (clear, speech started, stop)."""
     silence_ms: float | None = None
@@ -130,19 +129,19 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     stop_ms: float | None = None
     """The agent's signal → silence at the speaker."""
     talk_over_ms: float | None = None
-    """How long both were heard."""
+    """Talk-over: time in which both were heard."""
     unheard_ms: float = 0.0
 
 
 class DeadAir(msgspec.Struct, frozen=True):
-    """Nobody was heard for more than two seconds."""
+    """A period of more than two seconds in which nobody was heard."""
 
     at_ns: int
     length_ms: float
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Of the response latencies; a percentile of fewer than 20 turns is None, the worst is not."""
+    """Percentiles of the response times; with fewer than 20 turns they are None, except the worst."""
 
     count: int
     worst_ms: float | None
@@ -151,11 +150,11 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 LEAST_TURNS = 20
-"""Fewer say nothing about a percentile."""
+"""Least number of turns for percentiles."""
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """By nearest rank: every percentile is a latency that was measured."""
+    """Percentiles by nearest rank, so that each is a measured value."""
     ordered = sorted(latencies_ms)
     worst_ms = ordered[-1] if ordered else None
     if len(ordered) < LEAST_TURNS:
