@@ -8,7 +8,7 @@ from tui.handlers.tools.file import Tool
 from tui.models.audio_manager import AudioManager
 from tui.models.events import SessionEvent
 from tui.models.journal import Journal
-from tui.models.sound.capture import CallerLine
+from tui.models.sound.lines import CallerLine
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
 from tui.saving.start import SavingProblems, start_saving
