@@ -14,19 +14,19 @@ Side = Literal["caller", "agent"]
 
 
 def example(name: str) -> list[dict[str, Any]]:
-    """The lines of an example session: its messages and their directions."""
+    """Returns the lines of an example session: its messages and their directions."""
     path = Path(__file__).parent / "examples" / f"{name}.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def messages_from(side: Side, lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What one side says in it."""
+    """Returns the messages of one side."""
     direction = "c2s" if side == "caller" else "s2c"
     return [line["message"] for line in lines if line["dir"] == direction]
 
 
 class Line:
-    """The two ends in one memory; everything either says is heard, and answered, at once."""
+    """Connects the two ends in memory; every message is received, and answered, at once."""
 
     def __init__(self, caller: CallerEnd, agent: AgentEnd) -> None:
         self._receive = {"caller": caller.receive, "agent": agent.receive}
@@ -39,7 +39,7 @@ class Line:
         self._carry("caller", frames)
 
     def hear(self, listener: Side, frame: Outgoing) -> Incoming:
-        """Nothing that one end says strays from what the other expects."""
+        """Asserts that the other end knows the message and has no finding about it."""
         incoming = self._receive[listener](frame.frame)
         assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
         assert incoming.audio_ms == frame.audio_ms

@@ -1,4 +1,4 @@
-"""Messages as nobody should send them, made of those that may be sent, and what an end has to make of them."""
+"""Malformed messages derived from valid ones, and what an end has to do with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.protocols.json_frames import decode_object
 
 
 def hostile_values(names: Sequence[str], *texts: str) -> st.SearchStrategy[Any]:
-    """Values of any kind, with members of these names; ``texts`` are those that a protocol takes for something."""
+    """Values of any type, with members of these names; ``texts`` are values with a meaning in the protocol."""
     return st.recursive(
         st.none()
         | st.booleans()
@@ -49,7 +49,7 @@ def mutated_messages(
     names: Sequence[str],
     values: st.SearchStrategy[Any],
 ) -> str:
-    """One of these with members changed, added or removed at any depth; some are cut off or spoilt as well."""
+    """One of the messages with members changed, added or removed at any depth; some are also truncated or corrupted."""
     message = json.loads(json.dumps(draw(st.sampled_from(messages))))
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.sampled_from(_objects(message)))
@@ -70,7 +70,7 @@ def mutated_messages(
 
 
 def no_messages(kind_member: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[str | bytes]:
-    """What is no JSON, and JSON whose kind is anything."""
+    """Frames that are not JSON, and JSON whose kind is of any type."""
     return (
         st.text(max_size=40)
         | st.binary(max_size=40)
@@ -79,7 +79,7 @@ def no_messages(kind_member: str, values: st.SearchStrategy[Any]) -> st.SearchSt
 
 
 def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | bytes) -> Sequence[Outgoing]:
-    """Whatever comes is a `ProtocolError`, or has a summary that can be shown; gives what is replied."""
+    """Asserts that a frame raises `ProtocolError` or has a printable summary; returns the replies."""
     try:
         incoming = receive(frame)
     except ProtocolError:

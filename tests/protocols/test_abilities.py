@@ -13,7 +13,7 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_what_is_lacking_is_told_by_the_protocols_title(name: str) -> None:
+def test_the_reason_names_the_protocol_by_its_title(name: str) -> None:
     title = protocol_named(name).title
     assert all(reason.startswith(f"{title} has no ") for reason in lacking(name) if reason)
 
@@ -32,7 +32,7 @@ def test_each_protocol_lacks_what_it_has_no_message_for(name: str, lacks: set[st
     assert {action for action, reason in lacking(name)._asdict().items() if reason} == lacks
 
 
-def test_of_a_protocol_that_is_not_ours_only_the_call_shows_what_it_lacks() -> None:
+def test_abilities_of_a_foreign_protocol_are_unknown_before_the_call() -> None:
     pcm = protocol_named("pcm")
 
     def make(settings: CallerSettings, new_id: Callable[[], str], utc_now: Callable[[], str]) -> object:

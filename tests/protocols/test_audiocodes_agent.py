@@ -72,10 +72,10 @@ class TestTheSession:
         with pytest.raises(ValueError, match="no audio format 'mp3'"):
             an_agent(play_format="mp3")
 
-    def test_a_second_initiate_is_noted(self) -> None:
+    def test_a_second_initiate_is_reported(self) -> None:
         assert rules(initiate(in_session())) == ["repeated-session-initiate"]
 
-    def test_another_conversation_on_the_same_socket_is_noted(self) -> None:
+    def test_another_conversation_on_the_same_socket_is_reported(self) -> None:
         incoming = hear(in_session(), "userStream.start", conversationId="another")
         assert rules(incoming) == ["foreign-conversation-id"]
 
@@ -91,14 +91,14 @@ class TestTheSession:
         assert (types(incoming), rules(incoming)) == ([T.SESSION_RESUME], [])
         assert bodies(incoming.replies) == [{"type": "session.accepted"}]
 
-    def test_a_caller_resumed_by_another_agent_is_told_the_format(self) -> None:
+    def test_another_agent_that_resumes_a_call_names_the_format(self) -> None:
         agent = an_agent()
         assert bodies(hear(agent, "session.resume").replies) == [
             {"type": "session.accepted", "mediaFormat": "raw/lpcm16"}
         ]
         assert agent.user_format == PCM_16
 
-    def test_a_caller_nobody_knows_is_refused(self) -> None:
+    def test_an_unknown_conversation_cannot_be_resumed(self) -> None:
         agent = an_agent(known=lambda conversation_id: conversation_id != CALL)
         incoming = hear(agent, "session.resume")
         assert bodies(incoming.replies) == [
@@ -130,7 +130,7 @@ class TestTheUsersStream:
         )
         assert rules(started) == rules(heard) == rules(stopped) == []
 
-    def test_what_is_out_of_order_is_noted_and_answered(self) -> None:
+    def test_messages_out_of_order_are_reported_and_answered(self) -> None:
         agent = an_agent()
         assert rules(hear(agent, "userStream.start")) == ["message-before-session"]
         agent = in_session()
@@ -140,7 +140,7 @@ class TestTheUsersStream:
         again = hear(agent, "userStream.start")
         assert (rules(again), len(again.replies)) == (["repeated-user-stream-start"], 1)
 
-    def test_a_wav_header_is_taken_off(self) -> None:
+    def test_a_wav_header_is_removed(self) -> None:
         agent = in_session()
         hear(agent, "userStream.start")
         wav = base64.b64encode(wav_header(PCM_16) + b"abcd").decode()
@@ -168,7 +168,7 @@ class TestActivities:
         (event,) = incoming.events
         assert (event.type, event.text, rules(incoming)) == (T.DTMF, str(value), noted)
 
-    def test_the_others(self) -> None:
+    def test_other_activities(self) -> None:
         agent = in_session()
         assert types(hear_event(agent, "playFinished")) == [T.PLAY_FINISHED]
         assert types(hear_event(agent, "noUserInput", value=1)) == []
@@ -207,13 +207,13 @@ class TestSpeaking:
     def test_a_reply_without_words_has_no_alternative_text(self) -> None:
         assert "altText" not in bodies(in_session().say_start("a"))[0]
 
-    def test_a_new_reply_stops_the_one_before(self) -> None:
+    def test_a_new_reply_stops_the_previous_one(self) -> None:
         agent = in_session()
         agent.say_start("a")
         assert [frame.kind for frame in agent.say_start("b")] == ["playStream.stop", "playStream.start"]
         assert agent.say_audio("a", b"xx") == agent.say_stop("a") == []
 
-    def test_a_reply_cut_short_says_the_same(self) -> None:
+    def test_an_interrupted_reply_ends_with_the_same_message(self) -> None:
         agent = in_session()
         agent.say_start("a")
         (frame,) = agent.say_stop("a", interrupted=True)
@@ -263,7 +263,7 @@ def test_it_is_an_agents_end() -> None:
     assert (end.opened(), end.user_format, end.play_format) == ([], None, None)
 
 
-def test_an_unknown_type_is_no_error() -> None:
+def test_an_unknown_type_is_not_an_error() -> None:
     incoming = hear(in_session(), "userStream.pause")
     assert (incoming.known, rules(incoming)) == (False, ["unknown-type"])
 

@@ -52,7 +52,7 @@ class TestTheExampleSession:
             "userStream.stopped",
         ]
 
-    def test_the_caller_says_what_the_example_says(self) -> None:
+    def test_the_caller_sends_the_messages_of_the_example(self) -> None:
         """The whole dialogue, each side's messages where the example has them."""
         caller = a_caller()
         expected = deque(FROM_CALLER)
@@ -164,7 +164,7 @@ def after(line: Line, listener: Side, before: int) -> list[TelephonyEvent]:
 
 @settings(derandomize=True, max_examples=60)
 @given(texts, texts, audio_chunks, confidences)
-def test_what_the_agent_says_arrives(name: str, text: str, audio: bytes, confidence: float) -> None:
+def test_messages_from_the_agent_arrive(name: str, text: str, audio: bytes, confidence: float) -> None:
     _, agent, line = in_session()
     before = len(line.heard_by["caller"])
     line.to_caller([*agent.hypothesis(text), *agent.recognition(text, confidence)])
@@ -188,7 +188,7 @@ def test_what_the_agent_says_arrives(name: str, text: str, audio: bytes, confide
 
 @settings(derandomize=True, max_examples=60)
 @given(texts, st.text("0123456789*#ABCD", min_size=1, max_size=20), audio_chunks)
-def test_what_the_caller_says_arrives(text: str, digits: str, audio: bytes) -> None:
+def test_messages_from_the_caller_arrive(text: str, digits: str, audio: bytes) -> None:
     caller, agent, line = in_session()
     before = len(line.heard_by["agent"])
     caller.receive(json.dumps({"type": "playStream.mark.set", "name": text}))

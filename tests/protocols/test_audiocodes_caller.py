@@ -130,7 +130,7 @@ class TestTheBeginning:
     def test_every_raw_format_can_be_agreed(self, media: str) -> None:
         assert in_session(media=media).user_format == FORMATS[media]
 
-    def test_a_format_that_was_not_offered_is_followed_and_noted(self) -> None:
+    def test_a_format_that_was_not_offered_is_used_and_reported(self) -> None:
         caller = a_caller(formats=("raw/mulaw",))
         caller.opened()
         incoming = say(caller, "session.accepted", mediaFormat="raw/lpcm16")
@@ -152,7 +152,7 @@ class TestTheBeginning:
         assert (incoming.replies, caller.user_format) == ((), None)
         assert kinds(caller.hang_up()) == ["session.end"]
 
-    def test_a_second_acceptance_is_ignored_and_noted(self) -> None:
+    def test_a_second_acceptance_is_ignored_and_reported(self) -> None:
         incoming = say(in_session(), "session.accepted", mediaFormat="raw/mulaw")
         assert (rules(incoming), incoming.events, incoming.replies) == (
             ["unexpected-session-accepted"],
@@ -207,13 +207,13 @@ class TestTheUsersStream:
         assert (caller.user_audio(AUDIO_20_MS), caller.user_stream_open) == ([], False)
         assert types(say(caller, "userStream.stopped")) == [T.USER_STREAM_STOPPED]
 
-    def test_starting_and_stopping_twice_says_it_once(self) -> None:
+    def test_starting_or_stopping_twice_sends_one_message(self) -> None:
         caller = in_conversation()
         assert caller.start_user_stream() == []
         assert kinds(caller.stop_user_stream()) == ["userStream.stop"]
         assert caller.stop_user_stream() == []
 
-    def test_no_audio_is_no_message(self) -> None:
+    def test_empty_audio_is_not_sent(self) -> None:
         assert in_conversation().user_audio(b"") == []
 
     def test_a_start_that_was_taken_back_does_not_open_the_stream(self) -> None:
@@ -224,7 +224,7 @@ class TestTheUsersStream:
         assert not caller.user_stream_open
 
     @pytest.mark.parametrize("answer", ["started", "stopped"])
-    def test_an_answer_to_nothing_is_noted(self, answer: str) -> None:
+    def test_an_answer_without_a_request_is_reported(self, answer: str) -> None:
         incoming = say(in_conversation(), f"userStream.{answer}")
         assert (rules(incoming), incoming.events) == ([f"unexpected-user-stream-{answer}"], ())
 
@@ -262,7 +262,7 @@ class TestReplies:
         assert incoming.summary == "agent audio 4400 ms"
         assert types(stop(caller)) == [T.PLAY_STREAM_STOP]
 
-    def test_a_reply_before_the_acceptance_plays_and_is_noted(self) -> None:
+    def test_a_reply_before_the_acceptance_is_played_and_reported(self) -> None:
         caller = a_caller()
         caller.opened()
         assert rules(play(caller)) == ["play-before-accepted"]
@@ -302,7 +302,7 @@ class TestReplies:
         assert rules(chunk(caller)) == []
         assert rules(stop(caller)) == []
 
-    def test_audio_of_a_stranger_does_not_end_the_open_reply(self) -> None:
+    def test_audio_of_an_unknown_stream_does_not_end_the_open_reply(self) -> None:
         caller = in_session()
         play(caller)
         incoming = chunk(caller, "stranger")
@@ -317,19 +317,19 @@ class TestReplies:
         assert types(say(caller, "playStream.stop")) == [T.PLAY_STREAM_STOP]
 
     @pytest.mark.parametrize("stream_id", ["play-1", "other", None])
-    def test_a_stop_of_nothing_is_noted(self, stream_id: str | None) -> None:
+    def test_a_stop_without_an_open_reply_is_reported(self, stream_id: str | None) -> None:
         incoming = say(in_session(), "playStream.stop", streamId=stream_id)
         assert incoming.events == ()
         assert "stop-outside-stream" in rules(incoming)
 
-    def test_an_id_used_again_is_noted_and_plays(self) -> None:
+    def test_a_reused_id_is_reported_and_played(self) -> None:
         caller = in_session()
         play(caller)
         stop(caller)
         incoming = play(caller)
         assert (types(incoming), rules(incoming)) == ([T.PLAY_STREAM_START], ["stream-id-reused"])
 
-    def test_a_wav_header_in_a_raw_format_is_taken_off_and_noted(self) -> None:
+    def test_a_wav_header_in_a_raw_format_is_removed_and_reported(self) -> None:
         caller = in_session()
         play(caller)
         incoming = chunk(caller, audio=base64.b64encode(wav_header(PCM_16) + AUDIO_20_MS).decode())
@@ -351,13 +351,13 @@ class TestReplies:
         incoming = say(in_session(), "playStream.start", streamId="a", mediaFormat=media)
         assert (incoming.events[0].format, rules(incoming)) == (PCM_16, [rule])
 
-    def test_lost_audio_is_noted(self) -> None:
+    def test_lost_audio_is_reported(self) -> None:
         caller = in_session()
         play(caller)
         incoming = chunk(caller, audio="*")
         assert (incoming.events, rules(incoming), incoming.audio_ms) == ((), ["bad-base64"], 0)
 
-    def test_the_agent_is_told_when_a_reply_was_heard(self) -> None:
+    def test_play_finished_is_sent_when_a_reply_was_played(self) -> None:
         caller = in_session()
         play(caller)
         stop(caller)
@@ -366,7 +366,7 @@ class TestReplies:
         assert (activity["type"], activity["name"]) == ("event", "playFinished")
         assert frame.summary == "playFinished"
 
-    def test_the_agent_need_not_be_told(self) -> None:
+    def test_play_finished_can_be_turned_off(self) -> None:
         caller = in_session(a_caller(play_finished="off"))
         play(caller)
         assert finished(caller) == []
@@ -403,7 +403,7 @@ class TestBargeIn:
         finished(caller)
         assert types(say(caller, "userStream.speech.started")) == [T.SPEECH_STARTED]
 
-    def test_the_next_reply_is_cleared_anew(self) -> None:
+    def test_the_next_reply_is_cleared_too(self) -> None:
         caller = in_conversation()
         play(caller, "a")
         say(caller, "userStream.speech.started")
@@ -464,7 +464,7 @@ class TestBargeIn:
         caller = in_conversation()
         assert say(caller, "userStream.speech.recognition", alternatives=[{"text": "hello"}]).replies == ()
 
-    def test_the_agent_can_switch_it_in_mid_reply(self) -> None:
+    def test_the_agent_can_switch_it_during_a_reply(self) -> None:
         caller = in_conversation()
         play(caller)
         off = do(caller, "config", sessionParams={"bargeIn": False})
@@ -512,7 +512,7 @@ class TestSpeech:
     @pytest.mark.parametrize(
         "members", [{}, {"alternatives": []}, {"alternatives": [{}]}, {"alternatives": "x"}]
     )
-    def test_recognition_of_nothing_is_noted(self, members: dict[str, Any]) -> None:
+    def test_empty_recognition_is_reported(self, members: dict[str, Any]) -> None:
         incoming = say(in_conversation(), "userStream.speech.recognition", **members)
         assert incoming.events[0].text == ""
 
@@ -567,14 +567,14 @@ class TestActivities:
     @pytest.mark.parametrize(
         "name", ["playUrl", "startRecognition", "sendMetaData", "speakerVerificationVerify"]
     )
-    def test_the_others_are_known_and_have_no_effect(self, name: str) -> None:
+    def test_other_activities_are_known_and_have_no_effect(self, name: str) -> None:
         incoming = do(in_session(), name, activityParams={"x": 1})
         assert (incoming.events, incoming.summary, rules(incoming)) == ((), name, [])
 
     def test_digits_from_the_agent_are_shown(self) -> None:
         assert do(in_session(), "sendDtmf", activityParams={"dtmfDigits": "12#"}).summary == "sendDtmf 12#"
 
-    def test_names_in_another_case_work_and_are_noted(self) -> None:
+    def test_names_in_another_case_work_and_are_reported(self) -> None:
         incoming = do(in_session(), "HangUp")
         assert (types(incoming), rules(incoming)) == ([T.HANG_UP], ["activity-name-case"])
 
@@ -589,10 +589,10 @@ class TestActivities:
             (None, "missing-member"),
         ],
     )
-    def test_what_is_wrong_with_them_is_noted(self, activities: object, rule: str) -> None:
+    def test_faults_in_activities_are_reported(self, activities: object, rule: str) -> None:
         assert rule in rules(say(in_session(), "activities", activities=activities))
 
-    def test_a_flood_of_them_in_one_message_is_cut_off_and_noted(self) -> None:
+    def test_too_many_activities_in_one_message_are_cut_off_and_reported(self) -> None:
         activities = [{"type": "event", "name": "abortPrompts"}] * 1_000
         incoming = say(in_session(), "activities", activities=activities)
         assert (len(incoming.events), rules(incoming)) == (100, ["too-many-activities"])
@@ -663,7 +663,7 @@ class TestTheEnd:
         assert caller.hang_up() == caller.dtmf("1") == caller.start_user_stream() == []
         assert finished(caller) == []
 
-    def test_session_end_from_the_agent_is_a_hang_up_and_noted(self) -> None:
+    def test_session_end_from_the_agent_is_a_hang_up_and_reported(self) -> None:
         caller = in_session()
         incoming = say(caller, "session.end", reasonCode="normal", reason="bye", conversationId="id-0")
         (event,) = incoming.events
@@ -691,12 +691,12 @@ class TestResuming:
         caller.resumed()
         assert say(caller, "session.accepted").replies == ()
 
-    def test_a_session_that_never_was_is_initiated(self) -> None:
+    def test_a_session_that_was_never_accepted_is_initiated(self) -> None:
         caller = a_caller()
         first = caller.opened()
         assert caller.resumed() == first
 
-    def test_a_refused_resume_is_fatal_and_noted(self) -> None:
+    def test_a_refused_resume_is_fatal_and_reported(self) -> None:
         caller = in_session()
         caller.resumed()
         incoming = say(caller, "session.error", reason="conversation not found", conversationId="id-0")
@@ -715,7 +715,7 @@ def test_the_probe_and_its_answer(success: bool | None, summary: str) -> None:
     assert incoming.summary == f"connection {summary}"
 
 
-def test_an_unknown_type_is_no_error() -> None:
+def test_an_unknown_type_is_not_an_error() -> None:
     incoming = say(in_session(), "session.resumed", conversationId="another")
     assert not incoming.known
     assert rules(incoming) == ["foreign-conversation-id", "unknown-type"]

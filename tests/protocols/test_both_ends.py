@@ -37,7 +37,7 @@ class Call(Line):
         self.to_agent(self.caller.start_user_stream())
 
     def reply(self, name: str, text: str, chunks: Sequence[bytes], *, interrupted: bool = False) -> None:
-        """The agent says something, all of which is played, or is interrupted while it plays."""
+        """The agent sends a reply, which is played completely, or interrupted."""
         self.to_caller(self.agent.say_start(name, text))
         for chunk in chunks:
             self.to_caller(self.agent.say_audio(name, chunk))
@@ -242,7 +242,7 @@ EXPECTED: dict[Side, dict[str, list[T]]] = {"caller": HEARD_BY_CALLER, "agent": 
 
 
 def use(call: Call) -> None:
-    """Everything the user, the speaker and the local agent can do, whatever has been received before."""
+    """Calls everything that the user, the speaker and the local agent can do, in any state."""
     caller, agent = call.caller, call.agent
     sent = [
         *caller.start_user_stream(),

@@ -38,7 +38,7 @@ from tui.protocols.signs import Signs
         ("wss://bot.example/pcm/", "pcm"),
     ],
 )
-def test_a_url_tells_the_protocol_and_the_guess_why(url: str, protocol: str) -> None:
+def test_a_url_is_a_sign_of_its_protocol(url: str, protocol: str) -> None:
     guess = from_url(url)
     assert guess
     assert guess.protocol == protocol
@@ -126,11 +126,11 @@ class FakeEntryPoint:
         "x",
     ],
 )
-def test_a_url_that_tells_nothing(url: str) -> None:
+def test_a_url_without_signs(url: str) -> None:
     assert from_url(url) is None
 
 
-def test_the_paths_of_the_local_agent_tell_their_protocols() -> None:
+def test_the_paths_of_the_local_agent_are_signs_of_their_protocols() -> None:
     for path, protocol in by_path().items():
         guess = from_url(f"ws://127.0.0.1:4000{path}")
         assert guess
@@ -148,7 +148,7 @@ def test_the_paths_of_the_local_agent_tell_their_protocols() -> None:
         (b"\x01\x02", "pcm"),
     ],
 )
-def test_the_first_message_tells_the_protocol(frame: str | bytes, protocol: str) -> None:
+def test_the_first_message_is_a_sign_of_its_protocol(frame: str | bytes, protocol: str) -> None:
     guess = from_first_frame(frame)
     assert guess
     assert guess.protocol == protocol
@@ -171,11 +171,11 @@ def test_the_first_message_tells_the_protocol(frame: str | bytes, protocol: str)
         "[" * 100_000,
     ],
 )
-def test_a_first_message_that_tells_nothing(frame: str | bytes) -> None:
+def test_a_first_message_without_signs(frame: str | bytes) -> None:
     assert from_first_frame(frame) is None
 
 
-def test_of_the_programs_protocols_what_the_agent_says_on_opening_tells_which() -> None:
+def test_the_opening_messages_of_the_local_agent_are_recognized() -> None:
     spoke_first = {}
     for protocol in by_path().values():
         frames = protocol.agent(lambda: "id", lambda: "now").opened()
@@ -195,6 +195,6 @@ def test_of_the_programs_protocols_what_the_agent_says_on_opening_tells_which() 
         json.dumps
     )
 )
-def test_whatever_is_asked_the_guess_is_one_of_the_programs_protocols_or_none(text: str) -> None:
+def test_any_input_is_a_built_in_protocol_or_none(text: str) -> None:
     for guess in (from_url(text), from_first_frame(text), from_first_frame(text.encode(errors="replace"))):
         assert guess is None or guess.protocol in BUILT_IN

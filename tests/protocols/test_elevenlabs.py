@@ -62,7 +62,7 @@ def streams(incoming: Incoming) -> list[tuple[T, str]]:
 
 
 class TestTheHandshake:
-    def test_a_plain_call_wants_nothing(self) -> None:
+    def test_a_plain_call_sends_no_settings(self) -> None:
         (initiation,) = a_caller().opened()
         assert initiation.frame == '{"type":"conversation_initiation_client_data"}'
 
@@ -126,7 +126,7 @@ class TestTheHandshake:
         assert (incoming.events, rules(incoming), caller.user_format) == ((), ["repeated-metadata"], PCM_16K)
 
 
-class TestWhatTheCallerSays:
+class TestMessagesFromTheCaller:
     def test_audio_has_no_type(self) -> None:
         (frame,) = in_call().user_audio(b"\0" * 8)
         assert frame.frame == '{"user_audio_chunk":"AAAAAAAAAAA="}'
@@ -155,7 +155,7 @@ class TestWhatTheCallerSays:
         assert frames(in_call().user_text("hi")) == ['{"type":"user_message","text":"hi"}']
         assert in_call().user_text("") == a_caller().user_text("hi") == []
 
-    def test_what_there_is_no_word_for(self) -> None:
+    def test_actions_without_a_message(self) -> None:
         caller = in_call()
         assert caller.dtmf("1") == caller.mark_reached("m") == caller.hang_up() == []
         assert caller.resumed() is None
@@ -245,7 +245,7 @@ class TestTheAgentsReplies:
         assert (rules(incoming), incoming.events[0].type) == (["missing-member"], T.PLAY_STREAM_START)
         assert rules(audio(caller, "4")) == ["wrong-type-member"]
 
-    def test_what_was_heard_corrects_the_words(self) -> None:
+    def test_a_correction_replaces_the_text(self) -> None:
         caller = in_call()
         response(caller, "one two three")
         audio(caller)
@@ -288,7 +288,7 @@ class TestTheOtherMessages:
         incoming = say(in_call(), "ping", ping_event={"event_id": True})
         assert (incoming.replies, rules(incoming)) == ((), ["wrong-type-member"])
 
-    def test_a_tool_call_is_summed_up(self) -> None:
+    def test_the_summary_of_a_tool_call(self) -> None:
         call = {"tool_name": "time", "tool_call_id": "t1", "parameters": {"city": "Ulm"}, "event_id": 5}
         incoming = say(in_call(), "client_tool_call", client_tool_call=call)
         assert (incoming.summary, incoming.findings) == ('tool call: time {"city":"Ulm"}', ())
@@ -302,7 +302,7 @@ class TestTheOtherMessages:
             ({"code": {}}, "The agent reported an error without details.", ""),
         ],
     )
-    def test_an_error_is_the_last_word(self, members: dict[str, Any], reason: str, code: str) -> None:
+    def test_an_error_is_fatal(self, members: dict[str, Any], reason: str, code: str) -> None:
         (event,) = say(in_call(), "error", error_event=members).events
         assert event == TelephonyEvent(type=T.AGENT_ERROR, reason=reason, code=code, fatal=True)
 
@@ -314,7 +314,7 @@ class TestTheOtherMessages:
             ("mcp_tool_call", {"mcp_tool_call": {"state": "success"}}, 'mcp_tool_call: {"state":"success"}'),
         ],
     )
-    def test_news_are_known_and_mean_nothing_to_the_call(
+    def test_informational_messages_are_known_and_have_no_effect(
         self, kind: str, members: dict[str, Any], summary: str
     ) -> None:
         incoming = say(in_call(), kind, **members)
@@ -328,7 +328,7 @@ class TestTheOtherMessages:
     @pytest.mark.parametrize(
         ("frame", "code"), [(b"\0", "binary"), ("{}", "no-type"), ('{"type":1}', "wrong-type")]
     )
-    def test_what_cannot_be_understood(self, frame: str | bytes, code: str) -> None:
+    def test_unreadable_frames(self, frame: str | bytes, code: str) -> None:
         with pytest.raises(ProtocolError) as raised:
             in_call().receive(frame)
         assert raised.value.code == code
@@ -358,7 +358,7 @@ class TestTheAgent:
         ]
         assert agent.user_format == agent.play_format == MULAW_8K
 
-    def test_a_second_initiation_is_found_fault_with(self) -> None:
+    def test_a_second_initiation_is_reported(self) -> None:
         incoming = say(self.an_agent(), "conversation_initiation_client_data")
         assert (incoming.events, incoming.replies, rules(incoming)) == ((), (), ["repeated-initiation"])
 
@@ -406,7 +406,7 @@ class TestTheAgent:
         assert [rules(incoming) for incoming in heard] == [[]] * len(heard)
         assert heard[5].summary == "contextual_update: the user looks at page 7"
 
-    def test_messages_before_the_initiation_are_found_fault_with(self) -> None:
+    def test_messages_before_the_initiation_are_reported(self) -> None:
         agent = ElevenLabsAgent(lambda: "7", lambda: "now")
         incoming = agent.receive('{"user_audio_chunk":"AAAA"}')
         assert (incoming.events, rules(incoming)) == ((), ["message-before-initiation"])
@@ -422,7 +422,7 @@ def test_every_message_of_the_schema_is_understood() -> None:
             assert (incoming.known, incoming.findings) == (True, ())
 
 
-def test_a_flood_of_replies_and_interruptions_leaves_nothing_behind() -> None:
+def test_memory_is_freed_after_many_replies_and_interruptions() -> None:
     caller = a_caller()
     caller.opened()
     for number in range(1_000):

@@ -26,5 +26,5 @@ def test_this_machine_is_known_by_each_of_its_names(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["", "localhost.example.test", "10.0.0.1", "[2001:db8::1]", "localhost@example.test"]
 )
-def test_any_other_is_elsewhere(host: str) -> None:
+def test_any_other_host_is_not_this_machine(host: str) -> None:
     assert not is_loopback(f"https://{host}/")

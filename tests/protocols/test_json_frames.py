@@ -53,7 +53,7 @@ def rules(findings: list[Finding]) -> list[str]:
         ('{"a":' + "[" * 64 + "]" * 64 + "}", "too-deep"),
     ],
 )
-def test_a_frame_that_is_no_object_has_a_code(frame: str | bytes, code: str) -> None:
+def test_a_frame_that_is_not_an_object_has_a_code(frame: str | bytes, code: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         decode_object(frame)
     assert caught.value.code == code
@@ -79,13 +79,13 @@ def test_a_frame_beyond_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPa
         (r'{"a":"\\ud83d \ud83d"}', "\\ud83d \ufffd"),
     ],
 )
-def test_half_a_surrogate_pair_is_replaced_and_noted(frame: str, text: str) -> None:
+def test_half_a_surrogate_pair_is_replaced_and_reported(frame: str, text: str) -> None:
     body, findings = decode_object(frame)
     assert body == {"a": text}
     assert rules(list(findings)) == ["lone-surrogate"]
 
 
-def test_a_whole_surrogate_pair_is_no_fault() -> None:
+def test_a_whole_surrogate_pair_is_valid() -> None:
     assert decode_object(r'{"a":"\ud83d\ude00"}') == ({"a": "\U0001f600"}, ())
 
 
@@ -110,13 +110,13 @@ def test_null_is_absent_without_a_finding() -> None:
 
 
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}])
-def test_a_member_that_is_no_text_is_absent_and_noted(value: object) -> None:
+def test_a_member_that_is_not_text_is_absent_and_reported(value: object) -> None:
     m, findings = members(a=value)
     assert m.text("a", required=True) == ""
     assert rules(findings) == ["wrong-type-member"]
 
 
-def test_a_required_member_that_is_missing_is_noted() -> None:
+def test_a_missing_required_member_is_reported() -> None:
     m, findings = members()
     assert m.text("a", required=True) == ""
     assert findings == [Finding("missing-member", "a is missing, expected text.")]
@@ -153,20 +153,20 @@ def test_numbers_are_read_from_text_but_never_made_of_nothing(
     assert rules(findings) == ["wrong-type-member"] * noted
 
 
-def test_a_whole_number_is_an_id_and_noted() -> None:
+def test_an_integer_id_is_accepted_and_reported() -> None:
     m, findings = members(id=7, flag=True)
     assert (m.ident("id"), m.ident("flag")) == ("7", "")
     assert rules(findings) == ["wrong-type-member"] * 2
 
 
-def test_texts_leave_out_what_is_none() -> None:
+def test_texts_drop_other_elements() -> None:
     m, findings = members(a=["x", 1, "y"])
     assert m.texts("a") == ["x", "y"]
     assert rules(findings) == ["wrong-type-member"]
 
 
 @pytest.mark.parametrize("text", ["-_-_", "//8", "//\r\n8=", " //8= "])
-def test_loose_base64_is_mended_and_noted(text: str) -> None:
+def test_loose_base64_is_decoded_and_reported(text: str) -> None:
     m, findings = members(a=text)
     assert m.audio("a") == base64.b64decode(
         text.strip().replace("-", "+").replace("_", "/").replace("\r\n", "") + "=="
@@ -175,7 +175,7 @@ def test_loose_base64_is_mended_and_noted(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["*", "A", "AA==AA==", "ä", "AAA$"])
-def test_what_is_no_base64_is_lost_audio_and_noted(text: str) -> None:
+def test_invalid_base64_is_lost_audio_and_reported(text: str) -> None:
     m, findings = members(a=text)
     assert m.audio("a") == b""
     assert rules(findings) == ["bad-base64"]
@@ -191,13 +191,13 @@ def test_base64_survives_with_or_without_its_padding(audio: bytes) -> None:
 
 
 @pytest.mark.parametrize("encoding", list(Encoding))
-def test_a_wav_header_is_taken_off(encoding: Encoding) -> None:
+def test_a_wav_header_is_removed(encoding: Encoding) -> None:
     header = wav_header(AudioFormat(encoding, 8_000))
     assert len(header) == 44
     assert strip_wav_header(header + b"samples!") == (b"samples!", True)
 
 
-def test_parts_around_the_samples_of_a_wav_are_taken_off() -> None:
+def test_chunks_around_the_samples_of_a_wav_are_removed() -> None:
     fmt, listed = wav_header(PCM_8)[12:36], b"LIST\x03\x00\x00\x00abc\x00"
     wav = b"RIFF____WAVE" + listed + fmt + b"data\x04\x00\x00\x00abcd" + listed
     assert strip_wav_header(wav) == (b"abcd", True)
@@ -224,7 +224,7 @@ def test_a_message_without_a_type_has_a_code(frame: str, code: str) -> None:
     assert caught.value.code == code
 
 
-def test_an_unknown_type_is_noted_and_cut() -> None:
+def test_an_unknown_type_is_reported_and_cut() -> None:
     message = Message(encode({"type": "x" * 10_000}))
     incoming = message.incoming(message.unknown())
     assert not incoming.known
@@ -233,6 +233,6 @@ def test_an_unknown_type_is_noted_and_cut() -> None:
     assert [finding.rule for finding in incoming.findings] == ["unknown-type"]
 
 
-def test_an_integer_beyond_every_float_is_no_number() -> None:
+def test_an_integer_beyond_every_float_is_not_a_number() -> None:
     message = Message('{"type":"x","n":1' + "0" * 400 + "}")
     assert message.number("n") is None

@@ -43,7 +43,7 @@ def test_a_binary_frame_is_audio_as_a_whole() -> None:
     assert audio_payload(b"\xff\xfe" * 8, ()) == b"\xff\xfe" * 8
 
 
-def test_a_wav_header_is_no_audio() -> None:
+def test_a_wav_header_is_not_audio() -> None:
     header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\x00\x00\x00" + bytes(16) + b"data\xff\xff\xff\xff"
     assert audio_payload(header + PCM, ()) == PCM
     framed = json.dumps({"audioChunk": b64encode(header + PCM).decode()}).encode()
@@ -65,5 +65,5 @@ def test_a_wav_header_is_no_audio() -> None:
         b'{"a":' * 5000,
     ],
 )
-def test_what_holds_none_gives_none(frame: bytes) -> None:
+def test_a_message_without_audio(frame: bytes) -> None:
     assert audio_payload(frame, ("audio",)) is None

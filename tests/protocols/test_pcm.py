@@ -46,7 +46,7 @@ def floats(count: int) -> bytes:
 
 
 class TestTheCallersSettings:
-    def test_by_default_nothing_is_said_and_audio_may_flow(self) -> None:
+    def test_by_default_nothing_is_sent_and_audio_may_flow(self) -> None:
         caller = a_caller()
         assert caller.user_audio(AUDIO) == []
         assert caller.opened() == []
@@ -86,7 +86,7 @@ class TestTheCallersSettings:
             a_caller(formats, **options)
 
 
-class TestWhatTheCallerSays:
+class TestMessagesFromTheCaller:
     @pytest.mark.parametrize("size", [1, 639, 640, 8_001])
     def test_audio_goes_out_as_it_is(self, size: int) -> None:
         (frame,) = in_call().user_audio(bytes(size))
@@ -98,7 +98,7 @@ class TestWhatTheCallerSays:
         assert caller.start_user_stream() == caller.stop_user_stream() == []
         assert caller.user_stream_open
 
-    def test_with_the_option_end_the_agent_is_told_when_the_user_stops(self) -> None:
+    def test_with_the_option_end_a_message_ends_the_turn(self) -> None:
         caller = in_call(end="on")
         open_before = caller.user_stream_open
         assert caller.user_audio(AUDIO) == caller.stop_user_stream() == caller.start_user_stream() == []
@@ -107,7 +107,7 @@ class TestWhatTheCallerSays:
         assert (open_before, open_meanwhile, caller.user_stream_open) == (False, True, False)
         assert caller.stop_user_stream() == caller.hang_up() == []
 
-    def test_who_finds_out_that_a_turn_is_over(self) -> None:
+    def test_which_side_detects_the_end_of_a_turn(self) -> None:
         assert in_call().agent_detects_turns
         assert not in_call(end="on").agent_detects_turns
 
@@ -118,7 +118,7 @@ class TestWhatTheCallerSays:
         caller.start_user_stream()
         assert caller.user_audio(AUDIO) == in_call().hang_up() == []
 
-    def test_what_there_is_no_word_for(self) -> None:
+    def test_actions_without_a_message(self) -> None:
         caller = in_call()
         assert caller.dtmf("1") == caller.user_text("x") == caller.mark_reached("m") == []
         assert caller.resumed() is None
@@ -168,11 +168,11 @@ class TestTheAgentsAudio:
         assert (incoming.events[1].audio, incoming.audio_ms, incoming.findings) == (AUDIO, 20, ())
         assert rules(say(in_call(), "audio", **{member: "!"})) == ["bad-base64"]
 
-    def test_a_wav_header_is_taken_off(self) -> None:
+    def test_a_wav_header_is_removed(self) -> None:
         incoming = in_call().receive(wav_header(PCM_16K) + AUDIO)
         assert (rules(incoming), incoming.events[1].audio) == (["wav-header"], AUDIO)
 
-    def test_floats_are_told_once(self) -> None:
+    def test_floats_are_reported_once(self) -> None:
         caller = in_call()
         quiet = bytes(512)
         assert [rules(caller.receive(audio)) for audio in (quiet, floats(160), floats(160))] == [
@@ -269,7 +269,7 @@ class TestTheAgentsText:
             assert (incoming.events, incoming.findings, incoming.replies) == ((), (), ())
 
     @pytest.mark.parametrize(("frame", "code"), [('{"type"', "not-json"), ("\ud800", "not-utf8")])
-    def test_what_cannot_be_understood(self, frame: str, code: str) -> None:
+    def test_unreadable_frames(self, frame: str, code: str) -> None:
         with pytest.raises(ProtocolError) as raised:
             in_call().receive(frame)
         assert raised.value.code == code

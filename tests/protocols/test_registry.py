@@ -53,7 +53,7 @@ def sentence_for(name_or_path: str) -> str:
     return sentence
 
 
-class TestTheProgramsOwn:
+class TestBuiltIn:
     def test_every_one_is_found_by_its_name(self) -> None:
         assert [protocol_named(name).name for name in BUILT_IN] == list(BUILT_IN)
 
@@ -64,7 +64,7 @@ class TestTheProgramsOwn:
         )
         subprocess.run([sys.executable, "-c", code], check=True)
 
-    def test_listing_them_loads_none(self) -> None:
+    def test_listing_names_loads_no_protocol(self) -> None:
         code = (
             "import sys; from tui.protocols.registry import names; assert len(names()) >= 5; "
             "print(*{'msgspec', 'numpy', 'websockets', 'tui.protocols.base'} & set(sys.modules))"
@@ -129,7 +129,7 @@ class TestASingleFile:
             (WHOLE + "A = protocol(agent=AgentDefaults)", " has no user_format, play_format, receive, say_audio."),
         ],
     )  # fmt: skip
-    def test_what_is_wrong_with_it_is_a_sentence(self, write: Write, source: str, sentence: str) -> None:
+    def test_a_faulty_one_is_refused_in_a_sentence(self, write: Write, source: str, sentence: str) -> None:
         path = write(source)
         told = sentence_for(path)
         assert told.startswith(path)
@@ -148,7 +148,7 @@ class TestASingleFile:
     def test_an_end_may_be_made_by_a_function(self, write: Write) -> None:
         assert callable(protocol_named(write(WHOLE + "A = protocol(caller=lambda *_: Caller())")).caller)
 
-    def test_it_is_read_anew_each_time_and_leaves_nothing_behind(self, write: Write, tmp_path: Path) -> None:
+    def test_it_is_read_again_each_time_and_leaves_no_files(self, write: Write, tmp_path: Path) -> None:
         assert protocol_named(write(WHOLE + "A = protocol(title='1')")).title == "1"
         assert protocol_named(write(WHOLE + "A = protocol(title='2')")).title == "2"
         assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
@@ -177,11 +177,11 @@ class TestInstalledPackages:
         )
         monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found.select(group=group))
 
-    def test_they_are_named_after_the_programs_own_and_found(self) -> None:
+    def test_they_are_listed_after_built_in_ones_and_found(self) -> None:
         assert names() == (*BUILT_IN, "acme", "broken", "gone", "number")
         assert protocol_named("acme").name == "acme"
 
-    def test_they_cannot_replace_one_of_the_programs_own(self) -> None:
+    def test_they_cannot_replace_a_built_in_protocol(self) -> None:
         assert protocol_named("twilio").title == "Twilio Media Streams"
 
     @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ class TestInstalledPackages:
             ("number", "(acme_voice:LIMIT) is int, not a Protocol."),
         ],
     )  # fmt: skip
-    def test_a_broken_one_is_told_when_it_is_asked_for(self, name: str, sentence: str) -> None:
+    def test_a_broken_one_is_reported_when_it_is_requested(self, name: str, sentence: str) -> None:
         assert sentence_for(name).startswith(f"The protocol {name!r} {sentence}")
         assert protocol_named("acme").name == "acme"
 

@@ -38,7 +38,7 @@ def in_call() -> TwilioAgent:
     return agent
 
 
-class TestWhatTwilioSays:
+class TestMessagesFromTwilio:
     def test_connected_and_start_begin_the_call(self) -> None:
         agent = an_agent()
         assert agent.opened() == []
@@ -79,9 +79,7 @@ class TestWhatTwilioSays:
             ({"mediaFormat": {**START["mediaFormat"], "sampleRate": 1e300}}, ["other-media-format"]),
         ],
     )
-    def test_a_strange_start_begins_the_call_all_the_same(
-        self, start: dict[str, Any], expected: list[str]
-    ) -> None:
+    def test_a_strange_start_begins_the_call_anyway(self, start: dict[str, Any], expected: list[str]) -> None:
         agent = an_agent()
         incoming = say(agent, "start", 1, start={**START, **start})
         assert rules(incoming) == expected
@@ -159,7 +157,7 @@ class TestWhatTwilioSays:
             agent.receive(b"\xff")
 
 
-class TestWhatTheAgentSays:
+class TestMessagesFromTheAgent:
     def test_a_reply_is_media_and_a_mark(self) -> None:
         agent = in_call()
         assert agent.say_start("play-1", "Good morning") == []
@@ -193,11 +191,11 @@ class TestWhatTheAgentSays:
         agent.say_start("a")
         assert [frame.kind for frame in agent.say_start("b")] == ["mark"]
 
-    def test_before_start_nothing_can_be_said(self) -> None:
+    def test_nothing_is_sent_before_start(self) -> None:
         agent = an_agent()
         assert agent.say_start("a") == agent.say_audio("a", b"x") == agent.say_stop("a") == []
 
-    def test_what_the_protocol_has_no_word_for(self) -> None:
+    def test_actions_without_a_message(self) -> None:
         agent = in_call()
         agent.say_start("a")
         assert agent.speech_started() == agent.speech_stopped() == []

@@ -40,7 +40,7 @@ class TestTheExampleSession:
         assert all(incoming.known for incoming in received)
         assert [incoming.findings for incoming in received if incoming.findings] == []
 
-    def test_twilio_says_what_the_example_says(self) -> None:
+    def test_twilio_sends_the_messages_of_the_example(self) -> None:
         """The whole dialogue, each side's messages where the example has them."""
         caller = a_caller(**START["customParameters"])
         expected = deque(FROM_CALLER)
@@ -131,7 +131,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
     st.text("0123456789*#ABCD", max_size=20),
     st.lists(texts.filter(bool), max_size=4),
 )
-def test_what_the_caller_says_arrives(blocks: list[bytes], digits: str, marks: list[str]) -> None:
+def test_messages_from_the_caller_arrive(blocks: list[bytes], digits: str, marks: list[str]) -> None:
     line = Line()
     for name in dict.fromkeys(marks):
         line.reply(name, b"\x01")

@@ -93,7 +93,7 @@ class TestTheBeginning:
         with pytest.raises(ValueError, match=sentence):
             a_caller(**settings)
 
-    def test_what_twilio_could_not_be_told_to_do_is_allowed(self) -> None:
+    def test_barge_in_settings_are_accepted(self) -> None:
         assert a_caller(formats=("audio/x-mulaw",), params={"a": "x" * 498}, barge_in=False).barge_in
 
 
@@ -148,7 +148,7 @@ class TestKeysAndTheEnd:
         }
         assert second["dtmf"] == {"track": "inbound_track", "digit": "#"}
 
-    def test_hanging_up_says_stop_and_nothing_else_ever_again(self) -> None:
+    def test_hanging_up_sends_stop_and_nothing_afterwards(self) -> None:
         caller = in_call()
         mark(caller, "m")
         (stop,) = bodies(caller.hang_up())
@@ -242,7 +242,7 @@ class TestMarksAndClear:
         assert types(mark(caller, "")) == [T.MARK]
         assert bodies(caller.mark_reached(""))[0]["mark"] == {"name": ""}
 
-    def test_clear_ends_the_reply_and_its_marks_are_echoed_behind_it(self) -> None:
+    def test_clear_ends_the_reply_and_its_marks_are_echoed_afterwards(self) -> None:
         caller = in_call()
         media(caller)
         mark(caller, "a")
@@ -288,7 +288,7 @@ class TestFindings:
             ('{"event":"media","x":' + "[" * 100 + "]" * 100 + "}", "too-deep"),
         ],
     )
-    def test_what_is_no_message_is_warning_31951_once(self, frame: str, code: str) -> None:
+    def test_an_unreadable_message_is_warning_31951_once(self, frame: str, code: str) -> None:
         caller = in_call()
         with pytest.raises(ProtocolError) as raised:
             caller.receive(frame)
@@ -304,7 +304,7 @@ class TestFindings:
         assert (incoming.known, rules(incoming), incoming.events) == (False, ["unknown-type", "31951"], ())
 
     @pytest.mark.parametrize("event", ["connected", "start", "dtmf", "stop"])
-    def test_twilios_own_messages_mean_nothing_from_a_server(self, event: str) -> None:
+    def test_messages_only_twilio_sends_have_no_effect_from_a_server(self, event: str) -> None:
         incoming = say(in_call(), event)
         assert (incoming.known, incoming.events) == (True, ())
         assert rules(incoming) == ["twilios-own-message", "31951"]
@@ -342,17 +342,17 @@ class TestFindings:
         assert rules(say(caller, "media", media=extra, sequenceNumber="2")) == []
         assert rules(say(caller, "clear", clear={})) == ["extra-member"]
 
-    def test_faults_that_are_told_do_not_grow_without_bound(self) -> None:
+    def test_the_number_of_reported_faults_is_bounded(self) -> None:
         caller = in_call()
         told = sum(len(say(caller, "clear", **{f"x{number}": 1}).findings) for number in range(2_000))
         assert told <= 200
 
-    def test_a_wav_header_is_taken_off(self) -> None:
+    def test_a_wav_header_is_removed(self) -> None:
         incoming = media(in_call(), wav_header(MULAW_8K) + SPEECH)
         assert rules(incoming) == ["header-in-payload"]
         assert incoming.events[1].audio == SPEECH
 
-    def test_a_header_of_sun_audio_is_noted(self) -> None:
+    def test_a_header_of_sun_audio_is_reported(self) -> None:
         assert rules(media(in_call(), b".snd" + SPEECH)) == ["header-in-payload"]
 
     @pytest.mark.parametrize("padding", [b"\x00", b"\x80"])
@@ -370,7 +370,7 @@ class TestFindings:
             caller.playback_finished(f"reply-{number}", heard_ms=20, received_ms=20)
         assert seen == [[], ["no-marks"], []]
 
-    def test_a_server_that_sends_marks_is_not_told_so(self) -> None:
+    def test_a_server_that_sends_marks_has_no_finding(self) -> None:
         caller = in_call()
         media(caller)
         mark(caller, "m")
@@ -392,7 +392,7 @@ class TestFindings:
         incoming = say(in_call(), "media", **members)
         assert (rules(incoming), incoming.events) == (expected, ())
 
-    def test_base64_of_another_alphabet_is_mended(self) -> None:
+    def test_base64_of_another_alphabet_is_decoded(self) -> None:
         incoming = say(in_call(), "media", media={"payload": "__-A_w"})
         assert rules(incoming) == ["loose-base64"]
         assert incoming.events[1].audio == b"\xff\xff\x80\xff"
@@ -442,7 +442,7 @@ class TestTheProtocolValue:
         assert TWILIO.headers("12345", url) == {"X-Twilio-Signature": signature("12345", url)}
         assert TWILIO.headers("", url) == {}
 
-    def test_a_query_string_is_worth_a_notice(self) -> None:
+    def test_a_query_string_gets_a_notice(self) -> None:
         assert "error 31920" in TWILIO.url_notice("wss://bot.example/twilio?x=1")
         assert TWILIO.url_notice("wss://bot.example/twilio") == ""
 

@@ -66,7 +66,7 @@ class TestADocument:
              "A <Parameter> without a name was ignored."),
         ],
     )  # fmt: skip
-    def test_what_the_user_may_want_to_know(self, document: str, note: str) -> None:
+    def test_remarks_about_the_document(self, document: str, note: str) -> None:
         (told,) = parse_twiml(document).notes
         assert told.endswith(note)
         assert parse_twiml(stream('url="wss://x/" track="inbound_track"')).notes == ()
@@ -102,7 +102,7 @@ class TestADocument:
             (b"<Response>" + b"<a>" * MAX_BYTES, "The TwiML is longer than 64 kB, which Twilio refuses"),
         ],
     )  # fmt: skip
-    def test_what_is_wrong_with_it_is_a_sentence(self, document: str | bytes, sentence: str) -> None:
+    def test_a_faulty_one_is_refused_in_a_sentence(self, document: str | bytes, sentence: str) -> None:
         with pytest.raises(TwimlError) as raised:
             parse_twiml(document)
         assert sentence in str(raised.value)
@@ -110,7 +110,7 @@ class TestADocument:
 
     @settings(derandomize=True, max_examples=1_000, deadline=None)
     @given(st.data())
-    def test_whatever_it_is_nothing_but_a_twiml_error_escapes(self, data: st.DataObject) -> None:
+    def test_only_a_twiml_error_escapes(self, data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(SAMPLE)))
         spoilt = data.draw(
             st.text(max_size=6) | st.sampled_from(["<!DOCTYPE a>", "<![CDATA[", "&#0;", "<?x?>", '"'])
@@ -195,7 +195,7 @@ class TestFetching:
         fetch_twiml(webhook.url)
         assert not {"X-Twilio-Signature", "Authorization"} & set(webhook.asked[0][1])
 
-    def test_user_and_password_are_sent_and_not_told(self, webhook: Webhook) -> None:
+    def test_user_and_password_are_sent_and_never_shown(self, webhook: Webhook) -> None:
         webhook.status = 403
         with pytest.raises(TwimlError) as raised:
             fetch_twiml(webhook.url.replace("//", "//annika:pass%20word@") + "?key=hidden")
@@ -274,7 +274,7 @@ class TestFetching:
         assert sentence in str(raised.value)
         assert "hidden" not in str(raised.value)
 
-    def test_a_server_that_says_nothing(self) -> None:
+    def test_a_server_that_sends_nothing(self) -> None:
         with (
             socket.create_server(("127.0.0.1", 0)) as silent,
             pytest.raises(TwimlError, match=r"within 0\.2 s"),

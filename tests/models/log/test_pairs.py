@@ -79,13 +79,13 @@ def test_streams_are_found_by_their_identifier_and_chunks_lead_to_their_beginnin
     assert partners(pairs) == both_ways((1, 4), (3, 5)) | {2: 1}
 
 
-def test_what_has_no_identifier_is_closed_by_the_next() -> None:
+def test_a_pair_without_identifier_is_closed_by_the_next_message() -> None:
     names = ["start", "start", "chunk", "stop", "stop", "start"]
     pairs = pairs_of("audiocodes", *((SENT, {"type": f"userStream.{name}"}) for name in names))
     assert partners(pairs) == both_ways((2, 4)) | {3: 2}, "the first start was never stopped"
 
 
-def test_plain_pcm_says_start_and_end() -> None:
+def test_start_and_end_of_plain_pcm() -> None:
     assert partners(pairs_of("pcm", (SENT, {"type": "start"}), (SENT, {"type": "end"}))) == both_ways((1, 2))
 
 
@@ -162,14 +162,14 @@ def test_a_message_of_another_protocol_has_no_partner() -> None:
 @pytest.mark.parametrize(
     "raw", [None, b"", b"{", b"[1]", b"null", b'{"mark":5}', b'{"mark":{}}', b"\xff", b"[" * 5000]
 )
-def test_messages_that_cannot_be_read_have_no_partner(raw: bytes | None) -> None:
+def test_unreadable_messages_have_no_partner(raw: bytes | None) -> None:
     log = log_in("twilio")
     log.apply(msgspec.structs.replace(message("mark", RECEIVED), number=1))
     log.apply(msgspec.structs.replace(message("mark", SENT), number=2))
     assert partners(Pairs(log, lambda event: raw)) == {}
 
 
-def test_events_of_our_own() -> None:
+def test_events_of_this_program() -> None:
     user, agent = e.Party.USER, e.Party.AGENT
     log = log_of(
         e.ToolChanged(at_ns=0, call="c", name="f"),
