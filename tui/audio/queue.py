@@ -134,11 +134,6 @@ class _Gain:
     def __init__(self) -> None:
         self.wanted = self.now = 1.0
 
-    def next(self) -> tuple[float, float]:
-        """Returns the factors at the start and the end of the next block."""
-        start, self.now = self.now, self.wanted
-        return start, self.now
-
 
 class PlaybackQueue:
     """Takes chunks of replies and returns blocks for the device; see the module's docstring."""
@@ -281,14 +276,14 @@ class PlaybackQueue:
         parts: list[memoryview | bytes] = []
         filled = 0
         with self._lock:
-            stream_frame = self._clock.pulled_frames
+            clock, gain = self._clock, self._gain
+            rate, stream_frame = clock.rate, clock.stream_frame + clock.frames
             if self._fading:
                 parts.append(self._fading[: 2 * frames])
                 self._fading = self._fading[2 * frames :]
                 filled = len(parts[0]) // 2
             while filled < frames:
-                offset_ns = frames_to_ns(filled, self.rate)
-                reply = self._next(at_ns + offset_ns, stream_frame + filled)
+                reply = self._next(at_ns + frames_to_ns(filled, rate), stream_frame + filled)
                 if reply is None:
                     break
                 part = reply.take(frames - filled, stream_frame + filled)
@@ -296,20 +291,23 @@ class PlaybackQueue:
                 parts.append(part)
                 filled += len(part) // 2
                 self._stats.queued_frames -= len(part) // 2
-                reply.handed.end(at_ns + frames_to_ns(filled, self.rate), stream_frame + filled)
-            if self._current is not None and not self._current.queued_frames:
-                if self._current.ended:
-                    self._drained(self._current)
+                reply.handed.end_ns = at_ns + frames_to_ns(filled, rate)
+                reply.handed.end_stream_frame = stream_frame + filled
+            current = self._current
+            if current is not None and not current.queued_frames:
+                if current.ended:
+                    self._drained(current)
                 else:
-                    self._current.gap_frames += frames - filled
+                    current.gap_frames += frames - filled
             # Replaced as one object: `pulled_frames` reads it without the lock, and must not see half an update.
-            self._clock = Clock(self.rate, stream_frame, at_ns, frames)
-            gain = self._gain.next()
+            self._clock = Clock(rate, stream_frame, at_ns, frames)
+            start_gain, gain.now = gain.now, gain.wanted
+            end_gain = gain.now
         # The whole block, always: PortAudio plays the buffer as it is, with whatever it held before.
         if not filled:
             return bytes(2 * frames)
         parts.append(bytes(2 * (frames - filled)))
-        return with_gain(b"".join(parts), *gain)
+        return with_gain(b"".join(parts), start_gain, end_gain)
 
     # the current state: on any thread
 
@@ -447,7 +445,7 @@ class PlaybackQueue:
                 return reply if self._may_start(reply, at_ns) else None
             if reply.ended:
                 if not reply.started:
-                    reply.handed.end(at_ns, stream_frame)
+                    reply.handed.end_ns, reply.handed.end_stream_frame = at_ns, stream_frame
                 self._drained(reply)
         return None
 

@@ -83,15 +83,12 @@ class Handed:
     def add(self, stream_frame: int, frames: int) -> None:
         """Records that ``frames`` were taken from frame ``stream_frame`` of the stream on."""
         # A new run starts after silence or another reply, so the list grows with the gaps, not with the blocks.
-        if self._runs and sum(self._runs[-1]) == stream_frame:
-            self._runs[-1] = (self._runs[-1][0], self._runs[-1][1] + frames)
+        start, length = self._runs[-1] if self._runs else (0, 0)
+        if length and start + length == stream_frame:
+            self._runs[-1] = (start, length + frames)
         else:
             self._runs.append((stream_frame, frames))
         self.frames += frames
-
-    def end(self, at_ns: int, stream_frame: int) -> None:
-        """Records where the last sample ends."""
-        self.end_ns, self.end_stream_frame = at_ns, stream_frame
 
     @property
     def audible_frames(self) -> int:
