@@ -49,7 +49,7 @@ def mutated_messages(
     names: Sequence[str],
     values: st.SearchStrategy[Any],
 ) -> str:
-    """One of the messages with members changed, added or removed at any depth; some are also truncated or corrupted."""
+    """One of the messages with members changed, added or removed at any depth; some are also cut or corrupted."""
     message = json.loads(json.dumps(draw(st.sampled_from(messages))))
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.sampled_from(_objects(message)))

@@ -86,7 +86,7 @@ class _Callbacks:
         self.error: Exception | None = None
 
 
-class _Opened:
+class _OpenedOutput:
     """One opened stream, with the resampler from the queue's rate to the device's. For PortAudio's thread."""
 
     def __init__(self, resampler: LiveResampler | None) -> None:
@@ -167,7 +167,7 @@ class Speaker:
         # on close, and an abort at the same time would use freed memory.
         self._lock = asyncio.Lock()
         self._closed = False
-        self._opened: _Opened | None = None
+        self._opened: _OpenedOutput | None = None
         """The only one to pull from the queue while it is set."""
         self._clocked: _Clocked | None = None
 
@@ -200,7 +200,7 @@ class Speaker:
 
     def _open(self, device: devices.Device) -> None:
         rate = devices.supported_rate(device, "output", self.queue.rate)
-        opened = _Opened(LiveResampler(self.queue.rate, rate) if rate != self.queue.rate else None)
+        opened = _OpenedOutput(LiveResampler(self.queue.rate, rate) if rate != self.queue.rate else None)
         opened.stream = devices.open_output(
             device,
             rate,
@@ -232,6 +232,7 @@ class Speaker:
 
     def take_busy_ns(self) -> int:
         """Returns the duration of the longest callback since the last call."""
+        # Without a lock: a callback in between loses one duration, which is cheaper than a callback that waits.
         busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
         return busy_ns
 
@@ -294,7 +295,7 @@ class Speaker:
                 return cuts, await in_thread(self._silence, opened)
         return cuts, now_ns
 
-    def _silence(self, opened: _Opened) -> int:
+    def _silence(self, opened: _OpenedOutput) -> int:
         """Discards the audio that the device holds; returns when it was silent. On a worker."""
         # abort() then start(): clearing the queue alone leaves the device's latency, 40 to 150 ms, to be heard
         # (measured at the monitor of the speaker; abort takes 0.5 to 3 ms).
@@ -338,7 +339,9 @@ class Speaker:
         if self._clocked and self._clocked.file:
             self._clocked.file.write(block)
 
-    def _playback_callback(self, opened: _Opened, outdata: Any, frames: int, time: Any, status: Any) -> None:
+    def _playback_callback(
+        self, opened: _OpenedOutput, outdata: Any, frames: int, time: Any, status: Any
+    ) -> None:
         """Fills a block. On PortAudio's thread: copies and returns, never blocks for long, never raises."""
         callbacks = self._callbacks
         try:
@@ -372,7 +375,9 @@ class Speaker:
             track.agent_heard(heard_ns, block, self.queue.rate)
         return block
 
-    def _pull_resampled(self, opened: _Opened, resampler: LiveResampler, frames: int, now_ns: int) -> bytes:
+    def _pull_resampled(
+        self, opened: _OpenedOutput, resampler: LiveResampler, frames: int, now_ns: int
+    ) -> bytes:
         # Whole blocks of the queue, whatever the device asks for: the leftover is a fraction of a block, which the
         # next callback plays first.
         while len(opened.resampled) < 2 * frames:
