@@ -73,7 +73,7 @@ def test_sessions_are_listed_and_filtered(home: Path) -> None:
 
 def test_a_narrow_terminal_shows_only_the_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder,) = folders(home)
-    monkeypatch.setattr("tui.cli.sessions._room", lambda: 100)
+    monkeypatch.setattr("tui.cli.sessions._columns", lambda: 100)
     listed = CliRunner().invoke(cli, ["sessions", "--save", str(folder.parent)]).output
     assert f"{folder.name}\n" in listed
 
