@@ -253,15 +253,18 @@ class TestTheOptions:
         ("options", "sentence"),
         [
             ({"pitch": "1"}, "OpenAI Realtime has no option 'pitch'. Choose from model, instructions"),
-            ({"turn_detection": "x"}, "turn_detection is one of on, server_vad, semantic, semantic_vad, off"),
-            ({"greet": "yes"}, "The option greet is one of on, off, not 'yes'."),
+            (
+                {"turn_detection": "x"},
+                "turn_detection must be one of on, server_vad, semantic, semantic_vad, off",
+            ),
+            ({"greet": "yes"}, "The option greet must be one of on, off, not 'yes'."),
             (
                 {"format": "audio/opus"},
-                "OpenAI Realtime knows no audio format 'audio/opus'; known are audio/pcm",
+                "Unknown audio format 'audio/opus' for OpenAI Realtime. Choose from audio/pcm",
             ),
             ({"tools": "["}, "The option tools is not JSON:"),
-            ({"tools": "{}"}, "The option tools is a JSON array of tool objects."),
-            ({"session": "[]"}, "The option session is a JSON object"),
+            ({"tools": "{}"}, "The option tools must be a JSON array of tool objects."),
+            ({"session": "[]"}, "The option session must be a JSON object"),
         ],
     )
     def test_bad_ones_get_a_sentence(self, options: dict[str, str], sentence: str) -> None:
@@ -311,7 +314,7 @@ class TestTheUser:
         caller.user_audio(AUDIO_20_MS)
         (frame,) = caller.stop_user_stream()
         assert frame.kind == "input_audio_buffer.clear"
-        assert frame.summary == "clear user audio: 20 ms are too little for a turn"
+        assert frame.summary == "clear user audio: 20 ms is too short for a turn"
 
     def test_a_typed_turn(self) -> None:
         item, ask = in_session().user_text("Hello")

@@ -94,7 +94,7 @@ async def test_opening_it_switches_nothing_on_and_says_how_to(stage: Staging) ->
         s.sent()
         await open_callbacks(s)
         assert "○ tracing is off" in s.text()
-        assert "space switches it on" in s.text()
+        assert "space traces callbacks here" in s.text()
         assert s.sent() == []
         assert not s.bridge.tracing_callbacks
         assert "SessionScreen._changed" in s.text() or "SessionScreen._cha…" in s.text()

@@ -15,7 +15,7 @@ from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the agent until it is told to stop; the exit code."""
+    """Run the agent until it is asked to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=options.log.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         asyncio.run(_serve(settings, sys.stdin.fileno() if options.lifeline else None))
     except AgentError as error:
-        _tell(f"failed: {error}")
+        _report(f"failed: {error}")
         return 1
     return 0
 
@@ -39,17 +39,17 @@ def main(arguments: list[str] | None = None) -> int:
 async def _serve(settings: AgentSettings, lifeline: int | None) -> None:
     from tui.agent.server import serve
 
-    await serve(settings, lambda url: _tell(f"listening on {url}"), lifeline=lifeline)
+    await serve(settings, lambda url: _report(f"listening on {url}"), lifeline=lifeline)
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def _token(variable: str) -> str:
     if variable and not os.environ.get(variable):
-        raise AgentError(f"The environment has no {variable}, which should hold the token.")
+        raise AgentError(f"The environment variable {variable}, which should hold the token, is not set.")
     return os.environ.get(variable, "")
 
 

@@ -1,4 +1,4 @@
-"""What the agent answers: its prompts, the user's own words, or a call of one of the caller's functions."""
+"""Chooses the agent's answers: a prompt, the user's own words, or a call of one of the caller's functions."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from tui.protocols.json_frames import cut
 
 _FALLBACK = "fallback"
 _AFTER_TOOL = "confirmed"
-"""What is said after a tool was called for words that have no answer of their own."""
+"""The prompt after a tool call for words without an answer of their own."""
 _UNSPOKEN_RATE = 16_000
 _MAX_OUTPUT_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function to be called in place of an answer."""
+    """A function to call instead of answering."""
 
     name: str
     arguments: Mapping[str, Any]
     prompt: str
-    """What to say when its output has come."""
+    """The prompt to speak when its output arrives."""
 
 
 AnswerOrCall: TypeAlias = Answer | ToolCall
 
 
 class Answers:
-    """What to answer in one call."""
+    """Chooses the answers in one call."""
 
     def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
         self._agent = agent
         self._echoes = settings.reply is ReplyMode.ECHO
 
     def prompt(self, *names: str) -> Answer:
-        """The prompts of these names."""
+        """Returns an answer made of the prompts with these names."""
         play_format = self._agent.play_format
         return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
 
     def to_turn(self, turn: TurnEnded) -> AnswerOrCall:
-        """To what was heard."""
+        """Returns the answer to a spoken turn."""
         line = turn.match.line if turn.match else None
         answer = line.answer if line else _FALLBACK
         if self._echoes and answer != "goodbye":
@@ -55,20 +55,20 @@ class Answers:
         return self._to_words(line.text if line else "", answer)
 
     def to_text(self, text: str) -> AnswerOrCall:
-        """To what was typed."""
+        """Returns the answer to a typed turn."""
         said = text.strip().casefold()
         answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
         return self._to_words(text, next(answers, _FALLBACK))
 
     def to_keys(self, digits: str) -> Answer | None:
-        """To keys of a keypad; None where it knows none of them."""
+        """Returns the answer to keypad digits; None if there is none for any of them."""
         names = [f"dtmf-{digit}" for digit in digits.upper() if f"dtmf-{digit}" in prompts()]
         if "dtmf-#" in names:
             names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
         return self.prompt(*names) if names else None
 
     def to_tool_output(self, call: ToolCall | None, output: str) -> Answer:
-        """To what the function gave that was called last: the words that are due, then the output, unspoken."""
+        """Returns the answer to a function's output: a prompt, with the output added to its text but not spoken."""
         answer = self.prompt(call.prompt if call else _AFTER_TOOL)
         return replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}")
 

@@ -1,11 +1,12 @@
-"""One call, from the agent's side: greets, listens, answers, hangs up.
+"""One call, from the agent's side: it greets, listens, answers and hangs up.
 
-No sockets and no clock: frames and the time go in, frames to send come out. Whoever drives it sends what
-`opened`, `receive` and `due` give, and calls `due` again at `next_due_ns`.
+It has no sockets and no clock: frames and the time go in, frames to send come out. Its owner sends what `opened`,
+`receive` and `due` return, and calls `due` again at `next_due_ns`.
 
-Where the caller decides what the agent does by itself (`RealtimeAgentEnd`), typed text, tool outputs, and turns
-that are not to be answered unasked, or not in the middle of a reply, wait until the caller asks for an answer.
-Asked with nothing to answer, the agent greets if it has said nothing yet, else it tells the user to go ahead.
+Where the caller controls when the agent answers (`RealtimeAgentEnd`), typed text, tool outputs, and turns that
+must not be answered without being asked or during a reply wait until the caller asks for an answer.
+If it is asked for an answer without a turn, the agent greets if it has not spoken yet, and otherwise invites the
+user to go ahead.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from tui.protocols.base import TelephonyEventType as Type
 _log = logging.getLogger(__name__)
 
 _GOODBYE_TIMEOUT_NS = 3_000_000_000
-"""How long a caller has to leave after it was told that the agent has hung up."""
+"""Time a caller has to disconnect after the agent has hung up."""
 
 
 class Conversation:
-    """One call. ``agent`` is the protocol's end of it."""
+    """One call; ``agent`` is the protocol's agent end."""
 
     def __init__(self, agent: AgentEnd, settings: AgentSettings, recogniser: Recogniser) -> None:
         self.over = False
-        """Nothing more will be said or heard: the socket can be closed."""
+        """Whether the call has ended and the socket can be closed."""
         self._agent = agent
         self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
         self._settings = settings
@@ -42,27 +43,27 @@ class Conversation:
         self._ear: Ear | None = None
         self._greeted = False
         self._kept: AnswerOrCall | None = None
-        """What to answer when the caller asks for it."""
+        """The answer that waits until the caller asks for it."""
         self._called: ToolCall | None = None
         self._leaves_at_ns: int | None = None
 
     @property
     def next_due_ns(self) -> int | None:
-        """When `due` has something to do, unless a frame comes before; None: not before a frame comes."""
+        """The time at which `due` has something to do; None if only a frame of the caller can change that."""
         if self._ear is None and self._agent.user_format is not None:
             return 0
         return self._mouth.next_due_ns if self._leaves_at_ns is None else self._leaves_at_ns
 
     def opened(self) -> list[Outgoing]:
-        """The caller has connected."""
+        """Returns the first messages, after the caller has connected."""
         return self._agent.opened()
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """A frame of the caller has come."""
+        """Handle a frame of the caller; returns the messages to send."""
         try:
             incoming = self._agent.receive(frame)
         except ProtocolError as error:
-            _log.warning("not understood (%s): %s", error.code, error)
+            _log.warning("unreadable message (%s): %s", error.code, error)
             return []
         for finding in incoming.findings:
             _log.info("%s: %s", finding.rule, finding.text)
@@ -72,7 +73,7 @@ class Conversation:
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """What is to be sent by now."""
+        """Returns the messages that are due by now."""
         self._make_ear()
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
@@ -81,7 +82,7 @@ class Conversation:
         return frames + self._hang_up(now_ns) if self._mouth.goodbye_heard(now_ns) else frames
 
     def end(self) -> list[Outgoing]:
-        """The agent shuts down."""
+        """Returns the last messages when the agent shuts down."""
         self.over = True
         return self._agent.end()
 
@@ -94,7 +95,7 @@ class Conversation:
             case _ if self._leaves_at_ns is not None:
                 pass
             case Type.CALL_STARTED | Type.USER_STREAM_START:
-                # Some callers never say that the call has started.
+                # Some callers never announce that the call has started.
                 return self._greet(now_ns)
             case Type.SESSION_RESUME:
                 self._greeted = True
@@ -124,7 +125,7 @@ class Conversation:
         return []
 
     def _make_ear(self) -> None:
-        """Loading its detector takes a while, which must not fall between two chunks of a reply."""
+        """Returns the ear. Loading its detector takes time, which must not fall between two chunks of a reply."""
         user_format = self._agent.user_format
         if self._ear is None and user_format is not None:
             self._ear = Ear(user_format, self._recogniser, self._settings.silence_ms)
@@ -153,7 +154,7 @@ class Conversation:
         return frames
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
-        """The caller says that a turn is over; when it is to be answered, it will say, too."""
+        """Handle the end of a turn announced by the caller, which asks for the answer separately."""
         if turn.pcm:
             self._kept = self._answers.to_turn(turn)
         return self._recognition(turn)
@@ -180,14 +181,14 @@ class Conversation:
     def _answer_as_asked(self, now_ns: int) -> list[Outgoing]:
         if self._kept:
             return self._answer(self._kept, now_ns)
-        if self._mouth.busy:  # with an answer that was planned unasked
+        if self._mouth.busy:  # with an answer that the caller did not ask for
             return []
         if not self._greeted:
             return self._greet(now_ns)
         return self._answer(self._answers.prompt("listening"), now_ns)
 
     def _answer(self, answer: AnswerOrCall, now_ns: int, *, unasked: bool = True) -> list[Outgoing]:
-        """Answer at once or, if not ``unasked``, when the caller asks for it."""
+        """Answer at once or, if not ``unasked``, when the caller asks for an answer."""
         if not unasked:
             self._kept = answer
             return []
@@ -204,5 +205,5 @@ class Conversation:
         self._mouth.drop()
         self._leaves_at_ns = now_ns + _GOODBYE_TIMEOUT_NS
         frames = self._agent.hang_up("the agent said goodbye")
-        self.over = not frames  # a caller that cannot be told cannot leave by itself
+        self.over = not frames  # without a message to send, the caller will not disconnect by itself
         return frames

@@ -1,4 +1,4 @@
-"""What the agent hears of one user: where turns begin and end, and what of them it knows."""
+"""Detects the turns of one user and recognises their words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tui.audio.pcm import frames_to_ns, ns_to_frames
 from tui.audio.speech import make_detector
 
 _MARGIN_MS = 150
-"""Kept around an utterance: the detector's edges are those of the loud part."""
+"""Audio kept around an utterance, because the detector marks only the loud part."""
 _LONGEST_UTTERANCE_S = 120
-"""Of a turn without a pause that takes longer, the end is kept."""
+"""Longest utterance without a pause; of a longer one, the end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class TurnBegan:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words so far of a caller line."""
+    """The words so far of a recorded line."""
 
     text: str
 
@@ -34,14 +34,14 @@ class TurnEnded:
     """The user has been silent for long enough."""
 
     pcm: bytes
-    """What was said, with a little of the quiet around it."""
+    """The utterance as 16-bit PCM, with a short margin of silence."""
     rate: int
     speech_ms: float
     match: Match | None
 
     @property
     def text(self) -> str:
-        """The words if they are known, else how long it was."""
+        """The words if they were recognised, otherwise the duration."""
         return self.match.line.text if self.match else f"({self.speech_ms / 1000:.1f} s of speech)"
 
 
@@ -51,11 +51,11 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to the streams of one user, one after another, in one format.
 
-    Time is counted in samples: audio that arrives faster than it sounds is understood all the same.
+    Time is counted in samples, so audio that arrives faster than real time is handled the same way.
     """
 
     ends_turns = True
-    """Whether a pause ends a turn; otherwise the user does, with `commit`."""
+    """Whether a pause ends a turn; otherwise the caller ends it with `commit`."""
 
     def __init__(self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int) -> None:
         self.format = audio_format
@@ -66,26 +66,26 @@ class Ear:
         self._detector = make_detector(self._rate, silence_ms=silence_ms)
         self._fed_frames = 0
         self._kept = bytearray()
-        """The utterance up to now, or the last moments before one."""
+        """The utterance so far, or the last second before one."""
         self._began_frame = 0
         self._ended_frame = 0
         self._hypotheses: Hypotheses | None = None
 
     def feed(self, wire: bytes) -> Iterator[Sound]:
-        """What this audio brings to light."""
+        """Process audio; yields what was detected in it."""
         yield from self._listen(self._decoder.feed(wire))
 
     def end_of_stream(self) -> Iterator[Sound]:
-        """No more audio comes: a turn that is going on ends here."""
+        """End the stream, and with it a turn that is under way."""
         self._decoder.flush_remainder()
-        # The detector wants its silence; what it hears beyond that covers the tail of its classifier.
+        # The detector needs its silence to end a turn; the extra 500 ms cover the latency of its classifier.
         quiet_ms = self._silence_ms + 500 if self._detector.speaking else 0
         yield from self._listen(bytes(2 * (self._rate * quiet_ms // 1000)))
         if self._in_turn:
             yield self._end_turn(self._ended_frame)
 
     def commit(self) -> TurnEnded:
-        """The user says that the turn is over: what was said in it, pauses included; possibly nothing."""
+        """End the turn at the caller's request; returns its audio, pauses included, or an empty turn."""
         turns = [sound for sound in self.end_of_stream() if isinstance(sound, TurnEnded)]
         return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
 

@@ -1,4 +1,4 @@
-"""The local agent as a process of its own, from the side that starts it. Of the standard library alone."""
+"""Starts and stops the local agent's process. Uses only the standard library."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FAILED = "failed: "
 
 
 class AgentProcess:
-    """A running agent; it ends with `stop`, with ``with``, or with this process, however that goes."""
+    """A running agent; it ends with `stop`, at the end of ``with``, or with this process, however that ends."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self._base_url = ""
 
     def wait_until_ready(self, timeout_s: float = 10.0) -> str:
-        """The agent's URL without a path, as soon as it listens. Raises `AgentError`; then it has been stopped."""
+        """Wait until the agent listens; returns its URL without a path. Raises `AgentError` after stopping it."""
         if not self._base_url:
             line = self._read_line(timeout_s)
             if not line.startswith(_READY):
@@ -35,16 +35,16 @@ class AgentProcess:
         return self._base_url
 
     def url(self, protocol_path: str, timeout_s: float = 10.0) -> str:
-        """Where it answers the protocol of that path, as soon as it listens. Raises `AgentError`."""
+        """Wait until the agent listens; returns the URL for a protocol's path. Raises `AgentError`."""
         return self.wait_until_ready(timeout_s) + protocol_path
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process is running."""
         return self.process.poll() is None
 
     def stop(self, timeout_s: float = 3.0) -> int:
-        """Let it say goodbye to its callers, then terminate it, then kill it; its exit code."""
+        """Let it hang up its calls, then terminate it, then kill it; returns the exit code."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
@@ -66,7 +66,7 @@ class AgentProcess:
         self.stop()
 
     def _read_line(self, timeout_s: float) -> str:
-        """The first line it prints; what there is of it if it ends, or takes too long."""
+        """Returns the first line it prints; incomplete if it ends or takes too long."""
         assert self.process.stdout is not None
         descriptor = self.process.stdout.fileno()
         deadline = time.monotonic() + timeout_s
@@ -82,8 +82,8 @@ class AgentProcess:
 
 
 def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentProcess:
-    """Start it, without waiting for it; what it logs goes to ``log``, or nowhere. Raises `AgentError`."""
-    # The token goes through the environment: arguments are there for everyone to read.
+    """Start the agent without waiting for it; its log goes to ``log`` or is discarded. Raises `AgentError`."""
+    # The token is passed in the environment, because every user can read the arguments of a process.
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Recognises the program's own caller lines by their sound; everything else it leaves alone.
+"""Recognises the program's own recorded lines by their sound, and nothing else.
 
 No speech recognition that works offline and small knows more than a few words, so the local agent does not
 pretend to. Its own lines it finds by normalised correlation: the share of the user's sound that is the line's,
@@ -20,35 +20,35 @@ from tui.audio.wav import read_wav
 Samples = NDArray[np.float32]
 
 _RATE = 8_000
-"""What every wire format carries."""
+"""The frequency range that every wire format carries."""
 _FILE_RATE = 16_000
 _THRESHOLD = 0.6
 _EARLIEST_START_S = -0.3
-"""A line may have lost its beginning to a late start."""
+"""Most of a line's beginning that may be missing, after a late start."""
 _LATEST_START_S = 1.5
 _PARTIAL_FROM_S = 0.6
 _PARTIAL_UNTIL_S = 3.0
-"""What has not been identified by then is not one of the lines."""
+"""Speech that is not identified by then is not one of the lines."""
 _PARTIAL_STEP_S = 0.2
 _PARTIAL_WINDOW_S = 0.5
 
 
 class Match(NamedTuple):
-    """A caller line that was heard."""
+    """A recorded line that was recognised."""
 
     line: Line
     confidence: float
-    """0..1: the correlation with the recording."""
+    """The correlation with the recording, 0 to 1."""
 
 
 class Recogniser:
-    """The caller lines, ready to be compared with what a user says. Shared by all calls."""
+    """The recorded lines, prepared for comparison with speech. Shared by all calls."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self._templates = [_Template(line) for line in lines]
 
     def recognise(self, pcm: bytes, rate: int) -> Match | None:
-        """The line that is the whole of ``pcm``, which may have up to a second of quiet around it."""
+        """Returns the line that ``pcm`` consists of, with up to a second of silence around it."""
         heard = _to_8k(to_float(pcm), rate)
         length_s = len(heard) / _RATE
         candidates = [
@@ -62,26 +62,26 @@ class Recogniser:
         return Match(best.template.line, round(min(best.score, 1.0), 2))
 
     def begin(self, pcm: bytes, rate: int) -> Beginning | None:
-        """The line with which ``pcm``, the first seconds of an utterance, begins."""
+        """Returns the line that ``pcm``, the first seconds of an utterance, begins with."""
         heard = _to_8k(to_float(pcm), rate)
         best = max((template.find_in(heard) for template in self._templates), default=None)
         return best if best and best.score >= _THRESHOLD else None
 
 
 class Beginning(NamedTuple):
-    """Where a line was found in an utterance; the better of two is the greater."""
+    """The position of a line in an utterance; of two, the better match is the greater."""
 
     score: float
     start_frame: int
-    """Of the line in the utterance, at 8 kHz; below 0 where the line lost its beginning."""
+    """First sample of the line in the utterance, at 8 kHz; negative if the line's beginning is missing."""
     template: _Template
 
     def words_until(self, end_s: float) -> str:
-        """The words of the line that have been spoken ``end_s`` into the utterance."""
+        """Returns the words of the line spoken by ``end_s`` seconds into the utterance."""
         return self.template.words_until(end_s - self.start_frame / _RATE)
 
     def goes_on(self, pcm: bytes, rate: int, start_s: float) -> bool:
-        """Whether ``pcm``, which lies ``start_s`` into the utterance, still is the line's sound."""
+        """Whether ``pcm``, which starts ``start_s`` seconds into the utterance, still matches the line."""
         heard = _to_8k(to_float(pcm), rate)
         start = round(start_s * _RATE) - self.start_frame
         if start < 0:
@@ -91,7 +91,7 @@ class Beginning(NamedTuple):
 
 
 class Hypotheses:
-    """The words so far of one utterance, in proportion to its sound, as long as it sounds like one of the lines."""
+    """Partial transcripts of one utterance, as long as it matches one of the lines."""
 
     def __init__(self, recogniser: Recogniser, rate: int) -> None:
         self._recogniser = recogniser
@@ -101,7 +101,7 @@ class Hypotheses:
         self._words = ""
 
     def feed(self, utterance: bytes | bytearray) -> str | None:
-        """The words so far if they have grown; ``utterance`` is all that was said up to now."""
+        """Returns the words so far if there are new ones; ``utterance`` is all audio up to now."""
         length_s = len(utterance) / 2 / self._rate
         if length_s < self._looked_at_s + _PARTIAL_STEP_S:
             return None
@@ -122,7 +122,7 @@ class Hypotheses:
 
 
 class _Template:
-    """One caller line at 8 kHz, without the silence behind it."""
+    """One recorded line at 8 kHz, without the silence after it."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -135,7 +135,7 @@ class _Template:
         return self.line.key < other.line.key
 
     def find_in(self, heard: Samples, *, whole: bool = False) -> Beginning:
-        """Where in ``heard`` the line is most likely to begin; unless ``whole``, it may still be going on."""
+        """Returns where in ``heard`` the line most likely begins; unless ``whole``, it may not be finished."""
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
         size = _power_of_two(max(len(heard), len(self.samples)) + last)
         spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(self.samples, size))
@@ -150,7 +150,7 @@ class _Template:
         return Beginning(float(scores[best]), int(starts[best]), self)
 
     def words_until(self, end_s: float) -> str:
-        """The words whose share of the line's length ends before ``end_s``."""
+        """Returns the words whose share of the line's duration ends before ``end_s``."""
         text = self.line.text
         spoken_chars = len(text) * end_s / self.length_s
         if spoken_chars >= len(text):
@@ -159,7 +159,7 @@ class _Template:
 
 
 def _to_8k(samples: Samples, rate: int) -> Samples:
-    """At 8 kHz by way of the spectrum, without a resampler's cost; high-passed at 100 Hz against hum and offset."""
+    """Resample to 8 kHz by FFT, which is faster than a resampler; high-passed at 100 Hz to remove hum and offset."""
     if not len(samples):
         return samples
     duration_ms = 100 * _power_of_two(-(-len(samples) * 10 // rate))

@@ -1,4 +1,4 @@
-"""What the agent says: its prompts as PCM, and one reply while it is being sent."""
+"""The agent's prompts as PCM, and one reply while it is being sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROMPT_RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Something to say."""
+    """Something to say: its text, and 16-bit PCM at ``rate``."""
 
     text: str
     pcm: bytes
@@ -26,7 +26,7 @@ class Answer:
 
 
 def prompt_answer(rate: int, *names: str) -> Answer:
-    """The prompts of these names one after another, at ``rate``; after ``goodbye`` the agent hangs up."""
+    """Returns an answer of the named prompts in order, at ``rate``; after ``goodbye`` the agent hangs up."""
     text = " ".join(prompts()[name].text for name in names)
     pcm = b"".join(_prompt_pcm(name, rate) for name in names)
     return Answer(text, pcm, rate, then_hang_up="goodbye" in names)
@@ -38,22 +38,22 @@ def _prompt_pcm(name: str, rate: int) -> bytes:
 
 
 def _at_rate(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    # The best filter takes three times as long, which would be heard as a late answer.
+    # The best filter takes three times as long, which would delay the answer audibly.
     resampler = LiveResampler(from_rate, to_rate)
     return resampler.feed(pcm) + resampler.finish()
 
 
 def load_prompts() -> None:
-    """Read all of them, so that no call finds one missing. Raises `AudioFileError`, `AssetsMissing`."""
+    """Read all prompts, so that a missing one is noticed at start. Raises `AudioFileError`, `AssetsMissing`."""
     for name in prompts():
         _prompt_pcm(name, _PROMPT_RATE)
 
 
 class PacedReply:
-    """One answer on its way: which frames are due when, and until when it will be heard.
+    """One answer while it is being sent: schedules its frames and estimates when the user will have heard it.
 
-    Chunks are due at their place in the reply divided by the pace, counted from its start, so that a late one
-    delays none of those behind it.
+    A chunk is due at its position in the reply divided by the pace, counted from the start, so that a late chunk
+    does not delay the following ones.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class PacedReply:
         self.stream_id = stream_id
         self.then_hang_up = answer.then_hang_up
         self.started = False
-        """Whether the far side has been told of it."""
+        """Whether its start was sent."""
         self.sent = False
         """Whether all of it was sent."""
         self.heard_until_ns = starts_ns
-        """When, as far as can be known from here, the last of what was sent will have been heard."""
+        """Estimated time at which the user will have heard all audio sent so far."""
         self._answer = answer
         self._settings = settings
         self._starts_ns = starts_ns
@@ -81,11 +81,11 @@ class PacedReply:
 
     @property
     def next_due_ns(self) -> int | None:
-        """When the next chunk is due; None when all is sent."""
+        """Time at which the next chunk is due; None when all is sent."""
         return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._settings.pace)
 
     def due(self, now_ns: int, agent: AgentEnd) -> list[Outgoing]:
-        """The frames that are due by now, the start and the end of the reply among them."""
+        """Returns the frames that are due by now, including the start and end of the reply."""
         frames: list[Outgoing] = []
         while (due_ns := self.next_due_ns) is not None and due_ns <= now_ns:
             if not self.started:
@@ -100,11 +100,11 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Encode it only now: until it begins, the format may change."""
+        """Encode the answer only now, because the format may change until it begins."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format
-        if media is None:  # it is written, not spoken
+        if media is None:  # a text response
             return frames
         self._audio = encode(_at_rate(self._answer.pcm, self._answer.rate, media.rate), media)
         chunk_frames = max(round(media.rate * self._settings.chunk_ms / 1000), 1)

@@ -1,4 +1,4 @@
-"""The local agent's server: one port, every protocol by its path, a conversation for each caller."""
+"""The local agent's server: one port, a path for each protocol, a conversation for each caller."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _GOING_AWAY = 1001
 
 _log = logging.getLogger(__name__)
 _socket_log = logging.getLogger(f"{__name__}.socket")
-_socket_log.setLevel(logging.CRITICAL)  # a port scan is no reason for tracebacks
+_socket_log.setLevel(logging.CRITICAL)  # a port scan would log tracebacks
 
 
 class AgentServer:
-    """Listens between ``async with`` and its end, which also ends all calls.
+    """Listens inside ``async with``; leaving it ends all calls.
 
-    Making it raises `AgentError` where the recordings are missing, entering it where the address cannot be had.
+    Creating it raises `AgentError` if recordings are missing, entering it if it cannot listen on the address.
     """
 
     def __init__(self, settings: AgentSettings) -> None:
@@ -88,19 +88,21 @@ class AgentServer:
 
     async def _end(self, socket: ServerConnection, call: Conversation) -> None:
         with contextlib.suppress(ConnectionClosed, TimeoutError):
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):  # a caller that does not read must not hold us up
+            async with asyncio.timeout(
+                _CLOSE_TIMEOUT_S
+            ):  # a caller that does not read must not delay the shutdown
                 await _send(socket, call.end())
         await socket.close(_GOING_AWAY, "the agent shuts down")
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """None for a caller that may come in, else why not."""
+        """Returns None for a caller that is accepted, otherwise the refusal."""
         protocol = self._protocol_at(request.path)
         if protocol is None:
             known = ", ".join(self._protocols)
-            sentence = f"Nothing answers at {request.path[:100]!r}; this agent answers at {known}.\n"
+            sentence = f"Unknown path {request.path[:100]!r}. This agent answers at {known}.\n"
             return socket.respond(HTTPStatus.NOT_FOUND, sentence)
         if self._settings.token and not _proves(request, protocol, self._settings.token):
-            sentence = f"This agent asks for a token, in the way of {protocol.title}.\n"
+            sentence = f"This agent requires a token, sent the way {protocol.title} clients send it.\n"
             return socket.respond(HTTPStatus.UNAUTHORIZED, sentence)
         return None
 
@@ -115,7 +117,7 @@ class AgentServer:
         try:
             await _hold(socket, call)
         except ConnectionClosed as closed:
-            _log.info("%s: the caller has gone: %s", protocol.name, closed)
+            _log.info("%s: the caller disconnected: %s", protocol.name, closed)
         except Exception:
             _log.exception("%s: the call failed", protocol.name)
             raise
@@ -124,9 +126,9 @@ class AgentServer:
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
-    """Whether the request carries, or proves, the token as that protocol's callers do."""
+    """Whether the request carries or proves the token as the protocol's callers do."""
     host = _header(request, "Host")
-    # A proof may be made of the URL that was dialled, of which a proxy in between may have taken the TLS.
+    # A proof may cover the URL that was dialled; a proxy in between may have terminated TLS.
     urls = (f"{scheme}://{host}{request.path}" for scheme in ("ws", "wss"))
     return any(_has_all(request, protocol.headers(token, url)) for url in urls)
 
@@ -172,7 +174,7 @@ def _utc_now() -> str:
 async def serve(
     settings: AgentSettings, on_ready: Callable[[str], None], *, lifeline: int | None = None
 ) -> None:
-    """Run the agent until SIGINT or SIGTERM; ``on_ready`` is told its URL (without a path).
+    """Run the agent until SIGINT or SIGTERM; ``on_ready`` is called with its URL, without a path.
 
     ``lifeline`` is a descriptor (a pipe) whose end of file ends the agent as well. Raises `AgentError`.
     """

@@ -1,4 +1,4 @@
-"""What the local agent may be told. Of the standard library alone: the screen's process makes these."""
+"""The local agent's settings. Uses only the standard library, because the screen's process creates them."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 EVERYTHING_AT_ONCE = math.inf
-"""A pace: a reply is one message, with its end right behind it."""
+"""The pace at which a reply is sent as one message, followed at once by its end."""
 
 
 class ReplyMode(StrEnum):
-    """What the agent answers."""
+    """The kind of the agent's answers."""
 
     PROMPTS = "prompts"
-    """A recorded prompt that fits what was said."""
+    """A recorded prompt that fits the user's words."""
     ECHO = "echo"
-    """The user's own words."""
+    """The user's own audio."""
 
 
 class AgentError(Exception):
-    """The local agent cannot do its work; the text is one sentence for the user."""
+    """The local agent cannot run; the text is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
-    """Where the local agent listens and how it behaves. Raises `AgentError` where that is impossible."""
+    """Where the local agent listens and how it behaves. Raises `AgentError` for invalid values."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free port."""
+    """The port; 0 for any free one."""
     token: str = field(default="", repr=False)
-    """Callers must send or prove it, in the way of their protocol; empty: anyone may call."""
+    """The token that callers must send or prove, as their protocol defines; empty to accept everyone."""
     reply: ReplyMode = ReplyMode.PROMPTS
     reply_delay_ms: float = 0.0
-    """From the moment in which the end of the user's speech is noticed to the first audio of the answer."""
+    """Delay from the detected end of the user's speech to the first audio of the answer."""
     pace: float = 1.0
-    """1: replies are sent as fast as they sound; N: N times faster; `EVERYTHING_AT_ONCE`."""
+    """Speed at which replies are sent, relative to real time; or `EVERYTHING_AT_ONCE`."""
     chunk_ms: float = 20.0
-    """How much audio one message of a reply carries."""
+    """Audio in one message of a reply."""
     silence_ms: int = 400
-    """How long the user must be silent before the turn counts as over."""
+    """Silence of the user that ends a turn."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -56,7 +56,7 @@ class AgentSettings:
 
 
 def parse_pace(text: str) -> float:
-    """A pace as written on a command line: a factor, or ``all``. Raises `ValueError`."""
+    """Parse a pace from the command line: a factor, or ``all``. Raises `ValueError`."""
     if text == "all":
         return EVERYTHING_AT_ONCE
     try:

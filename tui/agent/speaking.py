@@ -1,4 +1,4 @@
-"""What the agent says in one call: one reply after another, and the word it yields."""
+"""The agent's speech in one call: one reply after another, until the user interrupts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from tui.agent.settings import AgentSettings
 from tui.protocols.base import AgentEnd, Outgoing
 
 _PLAYOUT_MARGIN_NS = 200_000_000
-"""A caller's speaker runs behind what has been sent."""
+"""Allowance for the caller's playback, which lags behind the audio that was sent."""
 _GOODBYE_MARGIN_NS = 1_000_000_000
-"""How much longer than the goodbye sounds a caller has to say that it was heard."""
+"""Time a caller has to confirm the goodbye after it has played."""
 
 
 class Mouth:
-    """Says one thing at a time: what is said next ends what is being said."""
+    """Speaks one reply at a time; a new one ends the current one."""
 
     def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
         self._agent = agent
@@ -24,16 +24,16 @@ class Mouth:
 
     @property
     def busy(self) -> bool:
-        """Whether there is something that was not said yet, or not to its end."""
+        """Whether a reply is waiting or being sent."""
         return self._reply is not None and not self._reply.sent
 
     @property
     def next_due_ns(self) -> int | None:
-        """When `due` has something to send, or the goodbye counts as heard."""
+        """The time at which `due` has something to send, or the goodbye counts as heard."""
         return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
 
     def say(self, answer: Answer, now_ns: int, delay_ms: float = 0.0) -> list[Outgoing]:
-        """Begin to say something, now or after a while; nothing before the call is agreed."""
+        """Begin a reply, now or after a delay; ignored before the call is accepted."""
         if self._agent.user_format is None:
             return []
         frames = self.yield_the_word(now_ns)
@@ -43,18 +43,18 @@ class Mouth:
         return frames + self.due(now_ns)
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """What is to be sent by now."""
+        """Returns the messages that are due by now."""
         return self._reply.due(now_ns, self._agent) if self._reply else []
 
     def yield_the_word(self, now_ns: int) -> list[Outgoing]:
-        """The user takes it: stop what is being said, and what is still to be heard of it."""
+        """Interrupt the current reply, including audio that was sent but not heard yet."""
         reply = self.drop()
         if reply is None or (reply.sent and now_ns > reply.heard_until_ns + _PLAYOUT_MARGIN_NS):
             return []
         return self._agent.say_stop(reply.stream_id, interrupted=True)
 
     def drop(self) -> PacedReply | None:
-        """Forget what is being said, which the caller knows; the reply, if the caller was told of one."""
+        """Forget the current reply, which the caller has ended; returns it if it was started."""
         reply, self._reply = self._reply, None
         if reply and not reply.started:
             self._begun -= 1
@@ -62,7 +62,7 @@ class Mouth:
         return reply
 
     def reply_heard(self) -> bool:
-        """The caller says that one more reply was heard; whether that was the goodbye."""
+        """Record that one more reply was heard; returns whether it was the goodbye."""
         self._heard += 1
         reply = self._reply
         if reply is None or not reply.sent or self._heard < self._begun:
@@ -71,7 +71,7 @@ class Mouth:
         return reply.then_hang_up
 
     def goodbye_heard(self, now_ns: int) -> bool:
-        """Whether the goodbye must have been heard by now, although the caller has not said so."""
+        """Whether the goodbye must have been heard by now, even without confirmation."""
         heard_ns = self._goodbye_heard_ns
         return heard_ns is not None and now_ns >= heard_ns
 

@@ -1,8 +1,8 @@
-"""Which of a caller's functions the agent calls, and with what. There is no model behind it, only words.
+"""Chooses which of a caller's functions to call, and its arguments, by comparing words; no model is involved.
 
-A function fits when the user said a word of its name or, failing that, of its description. Its arguments are
-made from its JSON schema: what is required and what has a value stated there. A value is the first of
-``const``, ``default``, ``examples`` and ``enum`` that is stated, else the least of its type: "" for text.
+A function matches if the user said a word of its name or, failing that, of its description. Its arguments come
+from its JSON schema: required ones, and those with a value in the schema. A value is the first of ``const``,
+``default``, ``examples`` and ``enum`` that is present, otherwise the least value of its type, such as "" for text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Tool = Mapping[str, Any]
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_SAYS_NOTHING = """
+_COMMON_WORDS = """
 about been could does from have hello into like more please should since some than that their them then there they
 this very well were what when where which will with would your
 """
@@ -23,7 +23,7 @@ _LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array
 
 
 def fitting_tool(tools: Iterable[Tool], said: str) -> Tool | None:
-    """The one that shares most words with what the user said; None where none shares any."""
+    """Returns the tool that shares most words with the user's; None if none shares any."""
     words = _words(said)
     named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
     shared = [(_shared(tool, words), tool) for tool in named]
@@ -32,20 +32,20 @@ def fitting_tool(tools: Iterable[Tool], said: str) -> Tool | None:
 
 
 def arguments_for(tool: Tool) -> dict[str, Any]:
-    """Arguments that its schema allows."""
+    """Returns arguments that the tool's schema allows."""
     arguments = _example({"type": "object", **_object(tool, "parameters")})
     return arguments if isinstance(arguments, dict) else {}
 
 
 def _shared(tool: Tool, words: set[str]) -> tuple[int, int]:
-    """How many of the words are in its name, and in its description."""
+    """Returns how many of the words are in its name, and in its description."""
     description = tool.get("description")
     known = _words(description) if isinstance(description, str) else set()
     return len(words & _words(_CAMEL_CASE.sub(" ", tool["name"]))), len(words & known)
 
 
 def _words(text: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(text.replace("_", " "))} - set(_SAYS_NOTHING.split())
+    return {word.casefold() for word in _WORD.findall(text.replace("_", " "))} - set(_COMMON_WORDS.split())
 
 
 def _example(schema: Any) -> Any:
@@ -75,7 +75,7 @@ def _example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stated(schema: Any) -> list[Any]:
-    """The values that it states, the best first."""
+    """Returns the values that the schema suggests, the best first."""
     if not isinstance(schema, dict):
         return []
     values = [schema[name] for name in ("const", "default") if name in schema]

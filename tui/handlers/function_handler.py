@@ -1,4 +1,4 @@
-"""FunctionHandler: the agent calls functions, this runs them and sends back what they return.
+"""FunctionHandler: runs the functions the agent calls and returns their results to it.
 
 Driven by the events of the OpenAI Realtime protocol, in its present and its beta form, through an `EventRouter`.
 """
@@ -35,18 +35,18 @@ ACTION_KEYS = ("action", "next_action")
 
 
 class RealtimeWebSocket(Protocol):
-    """Where answers go."""
+    """The connection that results are sent to."""
 
     def send(self, message: Mapping[str, Any], /) -> object:
-        """Send one message, encoded as the protocol wants it; plain or coroutine."""
+        """Send one message, encoded as the protocol requires; plain or coroutine."""
 
 
 class FunctionHandler:
-    """A registry of functions, and what happens when the agent calls one. For one loop.
+    """Runs registered functions when the agent calls them. For one event loop.
 
     A function gets the argument dict. A coroutine function runs on this loop; a plain one in a thread, where it
-    may block without stopping the audio, and what it returns is awaited here if it can be awaited. Calls run at
-    the same time. Whatever goes wrong is answered to the agent as ``{"error": "…"}``.
+    may block without stopping the audio; if it returns an awaitable, that is awaited on the loop. Calls run
+    concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
     At ``time_limit_s`` a coroutine is cancelled. A thread cannot be: it goes on, its call is answered with an
     error, and what it returns is dropped and counted in `late_results`.
@@ -82,7 +82,7 @@ class FunctionHandler:
 
     @property
     def late_results(self) -> int:
-        """Results that came after the time limit or the hang-up, and were dropped."""
+        """Number of results that arrived after the time limit or the hang-up and were dropped."""
         return self._runner.threads.late
 
     def register_function(self, name: str, func: Callback) -> None:
@@ -90,7 +90,7 @@ class FunctionHandler:
         self.function_registry[name] = func
 
     def register_with(self, router: EventRouter) -> None:
-        """Become the handler of the events that function calls are made of."""
+        """Register the handlers of the events that announce function calls."""
         for event_type, handler in (
             ("response.output_item.added", self._on_item_added),
             ("response.function_call_arguments.delta", self._on_arguments_delta),
@@ -101,21 +101,21 @@ class FunctionHandler:
             router.register_realtime_handler(event_type, handler)
 
     async def close(self) -> None:
-        """Cancel what is running, at hang-up: nothing is sent from now on, and no further call is begun."""
+        """Cancel running calls at hang-up; afterwards nothing is sent and no further call starts."""
         self._closed = True
-        tasks = self._tasks - {asyncio.current_task()}  # a hang-up callback may be what calls this
+        tasks = self._tasks - {asyncio.current_task()}  # a hang-up callback may be the caller
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def traceable(self) -> list[tuple[str, str]]:
-        """Event and name of each function, for the tracing switch."""
+        """Returns the event and name of each function, for the tracing switch."""
         return [(EVENT, callback_name(func)) for func in self.function_registry.values()]
 
     def retrace(self) -> None:
-        """Each call asks anew how the tracing switch is set."""
+        """Nothing to do: each call checks the tracing switch itself."""
 
-    # -- what the agent says --
+    # -- messages of the agent --
 
     def _on_item_added(self, data: Mapping[str, Any]) -> None:
         self._announcements.item_added(Announcement.read(data))
@@ -136,7 +136,7 @@ class FunctionHandler:
         if self._rounds.response_ended(message):
             await self._ask_for_answer()
 
-    # -- what is done about it --
+    # -- running the calls --
 
     def _begin(self, call: Call | None) -> None:
         if call is None or self._closed:
@@ -166,12 +166,12 @@ class FunctionHandler:
         name = cut(function_name, NAME_LIMIT)
         call = ToolChanged(at_ns=started_ns, call=call_id, name=name, arguments=cut(text))
         try:
-            await self._tell(call)
+            await self._emit(call)
             outcome = await self._run(function_name, arguments)
         except asyncio.CancelledError:
-            await self._tell_end(call, ToolOutcome(error="cancelled: the call has ended"))
+            await self._emit_end(call, ToolOutcome(error="cancelled: the call has ended"))
             raise
-        await self._tell_end(call, outcome)
+        await self._emit_end(call, outcome)
         if call_id:
             output = as_json({"error": outcome.error}) if outcome.error else outcome.output
             item = {"type": "function_call_output", "call_id": call_id, "output": output}
@@ -192,10 +192,10 @@ class FunctionHandler:
         return ToolOutcome(error=f"NotImplementedError: Function '{short}' not implemented.")
 
     def _should_hang_up(self, result: object) -> bool:
-        """Whether a result asks for the end of the call.
+        """Whether a result requests the end of the call.
 
-        It does as a mapping with ``hang_up``, ``hangup`` or ``end_call`` true, or with one of these words as
-        ``action`` or ``next_action``.
+        That is a mapping in which ``hang_up``, ``hangup`` or ``end_call`` is true, or in which ``action`` or
+        ``next_action`` is one of these words.
         """
         return isinstance(result, Mapping) and (
             any(result.get(key) is True for key in HANG_UP_KEYS)
@@ -209,9 +209,9 @@ class FunctionHandler:
         if not self._closed:
             await maybe_await(self.realtime_websocket.send(message))
 
-    async def _tell_end(self, call: ToolChanged, outcome: ToolOutcome) -> None:
+    async def _emit_end(self, call: ToolChanged, outcome: ToolOutcome) -> None:
         ended_ns = self._clock_ns()
-        await self._tell(
+        await self._emit(
             msgspec.structs.replace(
                 call,
                 at_ns=ended_ns,
@@ -222,6 +222,6 @@ class FunctionHandler:
             )
         )
 
-    async def _tell(self, event: ToolChanged) -> None:
+    async def _emit(self, event: ToolChanged) -> None:
         if self._on_change is not None:
             await safe_callback_execution(self._on_change, event, EVENT, reporter=self._reporter)

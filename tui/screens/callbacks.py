@@ -1,4 +1,4 @@
-"""The Callbacks screen: every callback of both processes, and what tracing has measured of it."""
+"""The Callbacks screen: every callback of both processes with its traced timings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
 
 REFRESH_NS = 500_000_000
-"""The engine sends its table as often."""
+"""Refresh interval; the engine sends its table at the same rate."""
 _OFF = (
-    "space switches it on, here and in the engine (--trace-callbacks: from the start). Off, it costs nothing."
+    "space traces callbacks here and in the engine. Start with --trace-callbacks to trace from the beginning."
 )
 
 
 class CallbacksScreen(Screen[None], inherit_bindings=False):
-    """A table to sort, and the switch. Opening it switches nothing on."""
+    """A sortable table and the tracing switch. Opening the screen does not start tracing."""
 
     CSS_PATH = "callbacks.tcss"
     TITLE = "Callbacks"
@@ -44,10 +44,10 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self._status = Static(id="status", markup=False)
         self._detail = Static(id="detail", markup=False)
         self._refreshed_ns: int | None = None
-        self._said: Content | None = None
+        self._shown: Content | None = None
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self._status
@@ -57,41 +57,41 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show what is known."""
+        """Show the current measurements."""
         self.table.focus()
         self.refresh_rows()
 
     def poll(self) -> None:
-        """Take over what was measured, twice a second. Called every tick while this screen is shown."""
+        """Refresh the rows twice a second. Called every tick while this screen is shown."""
         now_ns = self.bridge.clock_ns()
         if self._refreshed_ns is None or now_ns - self._refreshed_ns >= REFRESH_NS:
             self._refreshed_ns = now_ns
             self.refresh_rows()
 
     def refresh_rows(self) -> None:
-        """Take over what was measured."""
+        """Show the latest measurements."""
         self.table.take(self.bridge.callback_stats())
-        self._say_status()
+        self._show_status()
 
-    # what the keys do
+    # actions of the keys
 
     def action_trace(self) -> None:
-        """Measure, or no longer."""
+        """Turn tracing on or off."""
         self.bridge.trace_callbacks(not self.bridge.tracing_callbacks)
         self.refresh_rows()
 
     def action_sort_by(self, step: int) -> None:
-        """Sort by the next column, or by the one before."""
+        """Sort by the next or previous column."""
         columns = [place.column for place in table_places(self.size.width)]
         at = columns.index(self.rows.column) if self.rows.column in columns else 0
         self._sort_by(columns[(at + step) % len(columns)])
 
     def action_reverse(self) -> None:
-        """The other way round."""
+        """Reverse the order."""
         self._sort_by(self.rows.column)
 
     def action_close(self) -> None:
-        """Back to the screen below; what is measured goes on."""
+        """Return to the previous screen; tracing continues."""
         self.dismiss()
 
     @on(CallbackHeader.Chosen)
@@ -103,12 +103,12 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self.header.refresh()
 
     @on(CallbackTable.Highlighted)
-    def _say_detail(self) -> None:
+    def _show_detail(self) -> None:
         row = self.rows.current
         self._detail.update(Content() if row is None else self._full(row), layout=False)
 
     def _full(self, row: CallbackRow) -> Content:
-        """The row under the cursor with what there was no room for."""
+        """Returns the row under the cursor, including the columns that did not fit."""
         shown = {place.column for place in table_places(self.size.width)}
         names = " · ".join(one_line(name, 100) for name in row.key)
         times = "no longer registered" if not row.stats.registered else f"registered ×{row.stats.registered}"
@@ -124,7 +124,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
             )
         )
 
-    def _say_status(self) -> None:
+    def _show_status(self) -> None:
         rows = self.rows.rows
         slow, failing = sum(row.slow for row in rows), sum(row.stats.errors > 0 for row in rows)
         parts = [f"{len(rows):,} callbacks"]
@@ -136,6 +136,6 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         if not self.bridge.tracing_callbacks:
             head, parts = ("○ tracing is off", "bold $text-warning"), [*parts, _OFF]
         text = Content.assemble(head, (f"  {' · '.join(parts)}", "$foreground"))
-        if text != self._said:
-            self._said = text
+        if text != self._shown:
+            self._shown = text
             self._status.update(text)

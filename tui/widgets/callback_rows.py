@@ -1,4 +1,4 @@
-"""What the Callbacks screen lists: its columns, its order, and the row under the cursor. Draws nothing."""
+"""The model of the Callbacks table: its columns, its order and its cursor. Draws nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.text import numbers
 from tui.text.visible import one_line
 
 SLOW_MS = 5.0
-"""A callback whose 99th percentile is above is marked."""
+"""A callback whose 99th percentile is above this is marked as slow."""
 MAX_TEXT = 200
 
 
@@ -23,22 +23,22 @@ class CallbackRow(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What it is, whatever was measured of it."""
+        """Its identity, independent of the measurements."""
         return self.process, self.stats.event, self.stats.name
 
     @property
     def slow(self) -> bool:
-        """Whether it takes too long now and then."""
+        """Whether its 99th percentile is above `SLOW_MS`."""
         return self.stats.p99_ms is not None and self.stats.p99_ms > SLOW_MS
 
 
 Sortable = tuple[float, str] | None
-"""None: not measured, and therefore last."""
+"""None stands for not measured, which sorts last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A figure or a text of each row."""
+    """One column: a figure or a text of each row."""
 
     title: str
     value: Callable[[CallbackRow], Sortable]
@@ -47,7 +47,7 @@ class Column:
 
     @property
     def falls(self) -> bool:
-        """Whether the largest are looked at first."""
+        """Whether the largest values come first."""
         return not self.is_text
 
 
@@ -60,7 +60,7 @@ def _named(title: str, get: Callable[[CallbackRow], str | None], blank: str = ""
 
 
 def _counted(title: str, get: Callable[[CallbackStats], int]) -> Column:
-    """Nothing is known of a callback that was not called while it was measured."""
+    """Returns a column of counts; a callback that was not called while traced has none."""
 
     def value(row: CallbackRow) -> Sortable:
         return (float(get(row.stats)), "") if row.stats.calls else None
@@ -77,7 +77,7 @@ def _timed(title: str, get: Callable[[CallbackStats], float | None]) -> Column:
 
 
 def _milliseconds(value: float | None) -> str:
-    """In five characters."""
+    """Format milliseconds in at most five characters."""
     if value is None:
         return "–"
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 1000 else 0
@@ -103,14 +103,14 @@ _NARROW, _WIDE = 74, 112
 
 
 class ColumnPlace(NamedTuple):
-    """A column and the cells it has."""
+    """A column and its width in cells."""
 
     column: Column
     cells: int
 
 
 def places(width: int) -> list[ColumnPlace]:
-    """The columns there is room for in a line of that width."""
+    """Returns the columns that fit into ``width`` cells."""
     left_out = {LAST_ERROR} if width < _WIDE else set()
     if width < _NARROW:
         left_out |= {MEAN, P50}
@@ -123,7 +123,7 @@ def places(width: int) -> list[ColumnPlace]:
 
 
 class CallbackRows:
-    """The rows in the order asked for. The cursor stays with its callback wherever that goes."""
+    """The sorted rows. The cursor stays on its callback when the order changes."""
 
     def __init__(self) -> None:
         self.rows: list[CallbackRow] = []
@@ -138,12 +138,12 @@ class CallbackRows:
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
-        """What was measured by now."""
+        """Replace the measurements."""
         self.rows = [CallbackRow(process, measured) for process, measured in stats]
         self._order()
 
     def sort(self, column: Column) -> None:
-        """Order by this column; by the same one again means the other way round."""
+        """Sort by this column, or reverse the order if it is the sort column already."""
         same = column is self.column
         self.descending = not self.descending if same else column.falls
         self.column = column

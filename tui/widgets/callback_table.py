@@ -1,4 +1,4 @@
-"""CallbackTable: what each callback does and how long it takes, with a header that can be clicked."""
+"""CallbackTable: calls, errors and timings of each callback, with a clickable header."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SLOW = "! slow "
 
 
 class CallbackHeader(Widget):
-    """The titles of the columns; the one that is sorted by says which way."""
+    """The column titles; the sort column shows the direction."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"callback-header--title", "callback-header--sorted"}
     DEFAULT_CSS = """
@@ -46,7 +46,7 @@ class CallbackHeader(Widget):
     """
 
     class Chosen(Message):
-        """A column is to be sorted by."""
+        """The user chose a column to sort by."""
 
         def __init__(self, column: Column) -> None:
             super().__init__()
@@ -55,10 +55,10 @@ class CallbackHeader(Widget):
     def __init__(self, rows: CallbackRows, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._rows = rows
-        self.tooltip = "Click a title to sort by it, and again for the other way round"
+        self.tooltip = "Click a title to sort by it; click again to reverse"
 
     def render_line(self, y: int) -> Strip:
-        """Above the table's columns."""
+        """Draw the titles above the table's columns."""
         title, chosen = (
             self.get_component_rich_style(f"callback-header--{name}") for name in ("title", "sorted")
         )
@@ -70,7 +70,7 @@ class CallbackHeader(Widget):
         return line_of(*parts).adjust_cell_length(self.size.width, title)
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by what was clicked."""
+        """Sort by the clicked column."""
         end = _MARK_CELLS
         for place in self._places():
             end += place.cells
@@ -83,7 +83,7 @@ class CallbackHeader(Widget):
 
 
 class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
-    """The rows, of which only those on the screen are drawn."""
+    """The rows; only those on the screen are drawn."""
 
     TITLE = "Callbacks"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -109,30 +109,30 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("callbacks")
 
     class Highlighted(Message):
-        """Another row, or another content of it, is under the cursor."""
+        """The row under the cursor, or its content, changed."""
 
     def __init__(self, rows: CallbackRows, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._rows = rows
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
-        """Show what was measured by now."""
+        """Show new measurements."""
         self._rows.take(stats)
         self._changed()
 
     def sort(self, column: Column) -> None:
-        """Order by a column; the cursor's row stays in sight."""
+        """Sort by a column and keep the cursor's row visible."""
         self._rows.sort(column)
         self._changed()
         self.show_line(self.cursor)
 
     @property
     def cursor(self) -> int:
-        """The row it is on."""
+        """The index of the row under the cursor."""
         return self._rows.cursor
 
     def count(self) -> int:
-        """How many rows there are."""
+        """Returns the number of rows."""
         return len(self._rows.rows)
 
     def move_to(self, index: int) -> None:
@@ -142,11 +142,11 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         self.show_line(self.cursor)
 
     def line_key(self, index: int) -> Hashable:
-        """A row looks the same wherever it stands."""
+        """Returns the key of a drawn row, independent of its position."""
         return self._rows.rows[index], index == self.cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One callback."""
+        """Draw one callback."""
         row, at_cursor = self._rows.rows[index], index == self.cursor
         highlight = "callback-table--cursor" if at_cursor else ""
         parts = [("▌" if at_cursor else " ", self.component("callback-table--quiet", highlight))]
@@ -163,7 +163,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
 
 
 def table_places(width: int) -> list[ColumnPlace]:
-    """The columns of header and table alike, beside the cursor's mark and the scrollbar."""
+    """Returns the columns of header and table, without the cursor's mark and the scrollbar."""
     return places(width - _MARK_CELLS - 1)
 
 

@@ -237,7 +237,7 @@ def test_everything_that_is_wrong_with_the_arguments_is_in_one_sentence(shop: di
     with pytest.raises(CallRefused) as raised:
         shop["opening_hours"]({"day": "friday", "size": 0, "place": "x"})
     assert str(raised.value) == (
-        "opening_hours was called with wrong arguments: there is no argument 'place'; "
+        "opening_hours was called with wrong arguments: unknown argument 'place'; "
         "argument 'day': Invalid enum value 'friday'; argument 'guests' is missing; "
         "argument 'size': Expected `int` >= 1."
     )
@@ -262,7 +262,7 @@ async def test_wrong_arguments_are_answered_and_are_no_failure_of_the_tool(shop:
     agent = Agent()
     agent.handler.register_function("where", shop["where"])
     output = await agent.calls("where", '{"who": "me"}')
-    assert output == {"error": "where was called with wrong arguments: there is no argument 'who'."}
+    assert output == {"error": "where was called with wrong arguments: unknown argument 'who'."}
     assert agent.reporter.total == 0
 
 
@@ -353,7 +353,7 @@ async def test_what_a_plain_tool_returns_is_awaited_off_the_loop_too(load: Load)
         ("raise SystemExit(3)", "shop.py, line 1: SystemExit: 3."),
         (
             "from os.path import join\n_x = 1",
-            "shop.py has no functions in it that do not start with an underscore.",
+            "shop.py has no public functions. Names that start with an underscore are not offered.",
         ),
     ],
 )
@@ -374,9 +374,9 @@ def test_a_file_that_cannot_be_used_gets_a_sentence(load: Load, source: str, sen
             "def f(ok: int, x: 'Nowhere'): ...",
             "parameter x has a type that cannot be used, Nowhere: name 'Nowhere' is not defined",
         ),
-        ("def f(*rows): ...", "parameter *rows cannot be given by name"),
-        ("def f(**options: int): ...", "parameter **options: int cannot be given by name"),
-        ("def f(x, /): ...", "parameter x cannot be given by name"),
+        ("def f(*rows): ...", "parameter *rows cannot be passed by name"),
+        ("def f(**options: int): ...", "parameter **options: int cannot be passed by name"),
+        ("def f(x, /): ...", "parameter x cannot be passed by name"),
     ],
 )
 def test_a_function_that_cannot_be_a_tool_is_named_with_its_parameter(
@@ -384,14 +384,14 @@ def test_a_function_that_cannot_be_a_tool_is_named_with_its_parameter(
 ) -> None:
     with pytest.raises(ToolsFileError) as raised:
         load(source)
-    hint = "If it is not meant as one, call it _f."
+    hint = "If it is not meant as one, rename it to _f."
     assert (
         str(raised.value).rpartition("/")[2] == f"shop.py: the function f cannot be a tool: {reason}. {hint}"
     )
 
 
 def test_a_name_openai_does_not_take_is_refused(load: Load) -> None:
-    with pytest.raises(ToolsFileError, match="the function schön cannot be a tool: its name is not made of"):
+    with pytest.raises(ToolsFileError, match="the function schön cannot be a tool: its name must consist of"):
         load("def schön(): ...")
 
 

@@ -1,4 +1,4 @@
-"""A tools file: a Python file of the user's, whose functions the agent may call."""
+"""Tools files: the user's Python files whose functions the agent may call."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tui.handlers.tools.schema import NotATool, Signature, describe
 from tui.user_code import UserCodeError, run_file
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""What OpenAI accepts as the name of a function."""
+"""The function names that OpenAI accepts."""
 
 
 class ToolsFileError(Exception):
-    """A tools file that cannot be used, in a sentence that says where and why."""
+    """A tools file that cannot be used; the text is a sentence with the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A function of a tools file.
 
-    Called with the argument dict, as a `FunctionHandler` does with what is registered, in a thread. It calls the
-    function with keyword arguments of the types it has hints for; a coroutine function runs on a loop aside, so
-    that nothing in a tools file can block the caller's.
+    It is called with the argument dict in a thread, as a `FunctionHandler` calls registered functions, and calls
+    the function with keyword arguments converted to its type hints. A coroutine function runs on a separate loop,
+    so that nothing in a tools file can block the caller's loop.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Tool:
         return self.name
 
     def definition(self) -> dict[str, Any]:
-        """What the agent is told of it, as OpenAI Realtime wants it."""
+        """The tool's description for the agent, in the format of OpenAI Realtime."""
         return {
             "type": "function",
             "name": self.name,
@@ -53,7 +53,7 @@ class Tool:
         }
 
     def __call__(self, arguments: Mapping[str, Any]) -> Any:
-        """Call the function. Raises `CallRefused` for arguments that are not what it takes."""
+        """Call the function. Raises `CallRefused` if the arguments do not match its parameters."""
         call = functools.partial(self.function, **self._convert(arguments))
         if is_coroutine_callback(self.function):
             return on_side_loop(call)
@@ -63,7 +63,7 @@ class Tool:
     def _convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         parameters = self.signature.parameters
         wrong = [
-            f"there is no argument {name!r}"
+            f"unknown argument {name!r}"
             for name in sorted(arguments.keys() - {known.name for known in parameters})
         ]
         converted: dict[str, Any] = {}
@@ -83,7 +83,7 @@ class Tool:
 
 
 def load_tools(path: str | Path) -> list[Tool]:
-    """Run a tools file and take its public functions as tools, in the order they are written.
+    """Run a tools file and return its public functions as tools, in the order they are written.
 
     Public are functions defined in the file itself, with a name that does not start with an underscore. A
     coroutine function is one too. Raises `ToolsFileError`.
@@ -99,16 +99,18 @@ def load_tools(path: str | Path) -> list[Tool]:
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
     ]
     if not tools:
-        raise ToolsFileError(f"{path} has no functions in it that do not start with an underscore.")
+        raise ToolsFileError(
+            f"{path} has no public functions. Names that start with an underscore are not offered."
+        )
     return tools
 
 
 def _tool(path: Path, name: str, function: Callable[..., Any]) -> Tool:
     try:
         if not _NAME.fullmatch(name):
-            raise NotATool("its name is not made of up to 64 letters a-z, digits, underscores and hyphens")
+            raise NotATool("its name must consist of up to 64 letters a-z, digits, underscores and hyphens")
         return Tool(name, function, describe(function))
     except NotATool as error:
         raise ToolsFileError(
-            f"{path}: the function {name} cannot be a tool: {error}. If it is not meant as one, call it _{name}."
+            f"{path}: the function {name} cannot be a tool: {error}. If it is not meant as one, rename it to _{name}."
         ) from error

@@ -1,4 +1,4 @@
-"""What a function tells of itself: its description and its parameters, from type hints and docstring."""
+"""Reads the description and parameters of a function from its type hints and docstring."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)")
 
 
 class NotATool(ValueError):
-    """A function that an agent cannot be offered, and why."""
+    """The function cannot be offered to an agent; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,18 @@ class Parameter:
 
     name: str
     hint: Any
-    """Its type, for `msgspec.convert`; anything goes where the function has no hint."""
+    """Its type, for `msgspec.convert`; `Any` if the function has no hint."""
     required: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What can be said to an agent about a function."""
+    """The description of a function for an agent."""
 
     description: str
     parameters: tuple[Parameter, ...]
     schema: Mapping[str, Any]
-    """JSON schema of the arguments as one object."""
+    """Returns the JSON schema of the arguments as one object."""
 
 
 def describe(function: Callable[..., Any]) -> Signature:
@@ -69,7 +69,7 @@ def describe(function: Callable[..., Any]) -> Signature:
 
 
 def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """The description (what stands before the first section) and the text of each entry under ``Args:``."""
+    """Returns the description (the text before the first section) and each entry under ``Args:``."""
     section = ""
     lines: dict[str, list[str]] = {"": []}
     for line in docstring.splitlines():
@@ -82,7 +82,7 @@ def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def _entries(lines: list[str]) -> dict[str, str]:
-    """``name (type): text`` and the deeper lines that continue it."""
+    """Parse ``name (type): text`` entries, each with the more deeply indented lines that continue it."""
     filled = [line for line in lines if line.strip()]
     depth = min((_indentation(line) for line in filled), default=0)
     entries: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _indentation(line: str) -> int:
 
 def _parameter(function: Callable[..., Any], parameter: inspect.Parameter) -> Parameter:
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-        raise NotATool(f"parameter {parameter} cannot be given by name")
+        raise NotATool(f"parameter {parameter} cannot be passed by name")
     hint = _hint(function, parameter)
     if parameter.default is None and hint is not Any:
         optional: Any = typing.Optional
@@ -111,7 +111,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter) -> Pa
 
 
 def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The hint, evaluated where the function was written, if there is a JSON schema for it."""
+    """Returns the hint, evaluated in the function's module, if it has a JSON schema."""
     if parameter.annotation is parameter.empty:
         return Any
     holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
@@ -134,7 +134,7 @@ def _description(texts: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def _default(signature: inspect.Signature, name: str) -> dict[str, Any]:
-    """The default, where JSON has a form for it and it says something."""
+    """Returns the default if it can be written as JSON and is informative."""
     default = signature.parameters[name].default
     if default is inspect.Parameter.empty or default is None:
         return {}

@@ -1,4 +1,4 @@
-"""The agent's end of the Realtime API: the place of the model's server. It speaks GA alone."""
+"""The agent's end of the Realtime API: it takes the place of the model's server. GA only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tui.protocols.openai_realtime.wire import MIN_COMMIT_MS, ident, item_summar
 _SESSION_S = 3600
 _MAX_APPEND_CHARS = 15 * 1024 * 1024
 _MAX_BUFFER_S = 120
-"""Of a turn that takes longer, the end is kept."""
+"""Longest user turn that is kept; of a longer one, the end is kept."""
 
 
 class OpenAIAgent:
-    """The place of the model's server on one socket.
+    """Takes the place of the model's server on one socket.
 
-    What the agent hears and says comes from whoever holds this end. A turn that was heard is committed with
+    The owner of this end provides what the agent hears and says. A turn that was heard is committed with
     `speech_stopped`; where the caller has turned turn detection off, with its own ``input_audio_buffer.commit``.
     """
 
@@ -46,60 +46,60 @@ class OpenAIAgent:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What the user's audio arrives in; the caller may change it with its first update."""
+        """The format of the user's audio; the caller may change it with its first update."""
         return self._configuration.input_format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What `say_audio` has to be given: a response keeps what it began in; None where it is written."""
+        """The format `say_audio` expects. A response keeps its format; None if it is text only."""
         return self._speaking.format
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the caller leaves it to the agent to find out when a turn is over."""
+        """Whether the agent detects the end of turns, rather than the caller."""
         return self._configuration.turn_detection is not None
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether a turn that was heard is to be answered at once."""
+        """Whether the agent answers a turn without being asked."""
         return self._configuration.turn_flag("create_response")
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the agent is to fall silent when the user begins to speak."""
+        """Whether the agent stops speaking when the user begins to speak."""
         return self._configuration.turn_flag("interrupt_response")
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions the caller offers."""
+        """The functions that the caller offers."""
         return self._configuration.tools
 
-    # What the agent does.
+    # Actions of the agent.
 
     def opened(self) -> list[Outgoing]:
-        """The session, as it is without an update."""
+        """Announce the session with its defaults."""
         return [self._event("session.created", "session created", session=self._configuration.body)]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply; one that is still open is interrupted before."""
+        """Begin a reply; one that is still open is interrupted first."""
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Reply audio; nothing for a reply that is not open."""
+        """Returns messages with reply audio; none for a reply that is not open."""
         return self._speaking.audio(stream_id, audio)
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Complete a reply, or cut it short because the user speaks; nothing for one that is not open."""
+        """Complete a reply, or interrupt it because the user speaks; none for one that is not open."""
         if stream_id != self._speaking.stream_id:
             return []
         return self._speaking.stop("turn_detected" if interrupted else "")
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Call a function of the caller, in place of an answer."""
+        """Call a function of the caller instead of answering."""
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
-        """The user was heard to begin; an answer of which nothing was said yet is given up."""
+        """The user began to speak; an answer that has not started is abandoned."""
         if not self.detects_turns:
             return []
         self._user_speaks = True
@@ -113,7 +113,7 @@ class OpenAIAgent:
         ]
 
     def speech_stopped(self) -> list[Outgoing]:
-        """The user was heard to end: the turn is committed."""
+        """The user stopped speaking: commit the turn."""
         if not (self.detects_turns and self._user_speaks):
             return []
         members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
@@ -121,11 +121,11 @@ class OpenAIAgent:
         return [stopped, *self._commit()]
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Nothing: transcription begins when the turn is committed."""
+        """Returns nothing, because transcription begins when the turn is committed."""
         return []
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """The words of the turn committed last, if the caller wants to read them."""
+        """Returns the transcript of the last committed turn, if the caller enabled transcription."""
         item, self._to_transcribe = self._to_transcribe, None
         if item is None or not self._configuration.transcribes:
             return []
@@ -140,17 +140,17 @@ class OpenAIAgent:
         ]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """End what is being said: the protocol has no message for a hang-up, the socket is closed."""
+        """End the current reply. The protocol has no message for a hang-up; the socket is closed."""
         return self._speaking.stop("turn_detected")
 
     def end(self) -> list[Outgoing]:
         """Shut down."""
         return self.hang_up("shutting down")
 
-    # What the caller says.
+    # Messages of the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the caller; what cannot be done is answered with an error."""
+        """Handle one message of the caller; a request that cannot be met is answered with an error."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler is None:
@@ -180,9 +180,9 @@ class OpenAIAgent:
         before = len(message.findings)
         audio, had_header = strip_wav_header(message.audio("audio"))
         if not audio and len(message.findings) > before:
-            raise Refused("invalid_value", "Invalid 'audio': base64 is due.", "audio")
+            raise Refused("invalid_value", "Invalid 'audio': expected base64.", "audio")
         if had_header:
-            message.find("wav-header-in-append", "A WAV header stands in the audio; it was taken off.")
+            message.find("wav-header-in-append", "The audio starts with a WAV header, which was removed.")
         media = self._configuration.input_format
         message.audio_ms = media.duration_ms(len(audio))
         self._received_ms += message.audio_ms
@@ -243,7 +243,7 @@ class OpenAIAgent:
                 "invalid_type", "Invalid type for 'audio_end_ms': expected an integer.", "audio_end_ms"
             )
         if message.number("content_index") != 0:
-            raise Refused("invalid_value", "Invalid value for 'content_index': 0 is due.", "content_index")
+            raise Refused("invalid_value", "Invalid value for 'content_index': expected 0.", "content_index")
         item.truncate(end_ms)
         heard = {"item_id": item.item_id, "content_index": 0, "audio_end_ms": int(end_ms)}
         message.replies.append(self._event("conversation.item.truncated", "item truncated", **heard))
@@ -267,14 +267,14 @@ class OpenAIAgent:
         return "cancel response"
 
     def _on_output_clear(self, message: Message) -> str:
-        raise Refused("invalid_value", "output_audio_buffer.clear is for WebRTC and SIP alone.", "type")
+        raise Refused("invalid_value", "output_audio_buffer.clear is only for WebRTC and SIP.", "type")
 
     # The user's audio and the conversation.
 
     def _keep(self, audio: bytes, media: AudioFormat) -> None:
         waits_for_speech = self.detects_turns and not self._user_speaks
         kept_ms = self._configuration.prefix_padding_ms if waits_for_speech else _MAX_BUFFER_S * 1000.0
-        # At least what a commit needs: a caller may commit while the agent detects turns.
+        # Keep at least what a commit needs, because a caller may commit while the agent detects turns.
         kept_bytes = int(max(kept_ms, MIN_COMMIT_MS) * media.bytes_per_second / 1000) & ~1
         self._buffer += audio
         del self._buffer[: max(len(self._buffer) - kept_bytes, 0)]

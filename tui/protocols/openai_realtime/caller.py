@@ -37,7 +37,7 @@ _FATAL = frozenset(
     }
 )
 _NOTHING_TO_CANCEL = "response_cancel_not_active"
-"""The race after a barge-in: the response ended while the cancellation was on its way."""
+"""Race after a barge-in: the response ended while the cancellation was in transit."""
 _BEFORE_UPDATED = (
     "session.created",
     "session.updated",
@@ -48,7 +48,7 @@ _BEFORE_UPDATED = (
 
 
 class _Stage(Enum):
-    """How far a call has come."""
+    """The stage of a call."""
 
     OPENING = auto()
     CONFIGURING = auto()
@@ -58,7 +58,7 @@ class _Stage(Enum):
 
 @dataclass(slots=True)
 class _UserAudio:
-    """The user's side of the agent's input buffer."""
+    """The user's audio and what of it is in the agent's input buffer."""
 
     format: AudioFormat | None = None
     """None until the session is agreed."""
@@ -93,17 +93,17 @@ class OpenAICaller(CallerDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """What `user_audio` carries; None until the session is agreed."""
+        """The format of `user_audio`; None until the session is agreed."""
         return self._input.format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """What replies are expected in."""
+        """The expected format of replies."""
         return self._session.output_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the user records, and need not wait for the agent to finish."""
+        """Whether the user records and does not have to wait for the agent to finish."""
         may_speak = self._barge_in or not self._responses.playing
         return self._stage is _Stage.ACTIVE and self._input.wanted and may_speak
 
@@ -114,18 +114,18 @@ class OpenAICaller(CallerDefaults):
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent hears when a turn is over; otherwise `stop_user_stream` asks for the answer."""
+        """Whether the agent detects the end of turns; otherwise `stop_user_stream` asks for the answer."""
         return self._session.turn_detection is not None
 
-    # What the user does.
+    # Actions of the user.
 
     def start_user_stream(self) -> list[Outgoing]:
-        """The user wants to be heard; there is no message for it."""
+        """Start to send user audio. The protocol has no message for it."""
         self._input.wanted = True
         return []
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """User audio into the agent's input buffer."""
+        """Append user audio to the agent's input buffer."""
         if not (self.user_stream_open and self._input.format and audio):
             return []
         self._input.buffered_bytes += len(audio)
@@ -134,7 +134,7 @@ class OpenAICaller(CallerDefaults):
         return [outgoing(append, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """The user is done: where the agent does not detect turns, this ends one and asks for the answer."""
+        """Stop sending user audio; if the agent does not detect turns, end the turn and ask for the answer."""
         was_wanted, self._input.wanted = self._input.wanted, False
         if not was_wanted or self.agent_detects_turns or not self._input.format:
             return []
@@ -145,11 +145,11 @@ class OpenAICaller(CallerDefaults):
             return [self._message("input_audio_buffer.commit", "commit user audio"), *self._ask_at_once()]
         if not buffered_ms:
             return []
-        summary = f"clear user audio: {buffered_ms:.0f} ms are too little for a turn"
+        summary = f"clear user audio: {buffered_ms:.0f} ms is too short for a turn"
         return [self._message("input_audio_buffer.clear", summary)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """A typed turn, and the question for an answer."""
+        """Send a typed turn and ask for the answer."""
         if self._stage is not _Stage.ACTIVE or not text:
             return []
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
@@ -158,7 +158,7 @@ class OpenAICaller(CallerDefaults):
         return [create, *self._ask_at_once()]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """A message of a `FunctionHandler`; a request for an answer is sent when the agent can take one."""
+        """Pass on a message of a `FunctionHandler`; a request for an answer may have to wait for its turn."""
         kind = message["type"]
         if kind == "response.create":
             self._responses.owe()
@@ -169,20 +169,20 @@ class OpenAICaller(CallerDefaults):
         return [outgoing({"event_id": self._new_id(), **message}, f"{kind}{about}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """What the agent is to do from now on; before the session exists it is kept for its first update."""
+        """Change the agent's instructions; before the session exists they are kept for the first update."""
         self._wishes.instructions = text
         if self._stage not in (_Stage.CONFIGURING, _Stage.ACTIVE):
             return []
         return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Nothing is sent: the agent takes all for heard that `interrupted` has not taken back."""
+        """Returns nothing: the agent assumes that everything was heard that `interrupted` did not truncate."""
         if reply := self._responses.reply(stream_id):
             reply.heard = True
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Cancel the response where the agent goes on with it, and tell how much of the reply was heard."""
+        """Cancel the response if it is still active, and report how much of the reply was heard."""
         reply = self._responses.reply(stream_id)
         if reply is None or self._stage is not _Stage.ACTIVE:
             return []
@@ -190,15 +190,15 @@ class OpenAICaller(CallerDefaults):
         return [*self._cancel(reply.response), *self._truncate(reply, min(heard_ms, received_ms))]
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Nothing: closing the socket is the end of the session."""
+        """Returns nothing: closing the socket ends the session."""
         self._stage = _Stage.ENDED
         self._input.wanted = False
         return []
 
-    # What the agent says.
+    # Messages of the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Understand one message of the agent."""
+        """Handle one message of the agent."""
         message = Message(frame)
         kind = GA_NAMES.get(message.kind(), message.kind())
         handler = self._HANDLERS.get(kind)
@@ -213,7 +213,7 @@ class OpenAICaller(CallerDefaults):
     def _on_session_created(self, message: Message) -> str:
         session = message.inside("session")
         if self._stage is not _Stage.OPENING:
-            message.find("repeated-session-created", "session.created came again; it was ignored.")
+            message.find("repeated-session-created", "session.created was repeated and ignored.")
             return "session created again"
         if self._wishes.dialect == "auto":
             self._beta = not session.has("type")
@@ -246,7 +246,7 @@ class OpenAICaller(CallerDefaults):
         if self._responses.refused(ident(error, "event_id"), code):
             return f"asked too early, will ask again: {text}"
         fatal = code in _FATAL
-        # Not every server says which message it answers.
+        # Not every server names the message that an error answers.
         if (
             self._stage is _Stage.CONFIGURING
             and not fatal
@@ -289,7 +289,7 @@ class OpenAICaller(CallerDefaults):
 
     def _on_recognition_failed(self, message: Message) -> str:
         self._transcripts.end(ident(message, "item_id", required=True))
-        self._tell_error(message, message.inside("error"), "transcription_failed")
+        self._report_error(message, message.inside("error"), "transcription_failed")
         return "transcription failed"
 
     def _on_response_created(self, message: Message) -> str:
@@ -308,7 +308,7 @@ class OpenAICaller(CallerDefaults):
     def _on_audio_done(self, message: Message) -> str:
         reply = self._responses.reply(ident(message, "item_id", required=True))
         if reply is None or reply.done:
-            return "agent audio complete again" if reply else "agent audio complete, but none came"
+            return "agent audio complete again" if reply else "agent audio complete, but none was received"
         self._responses.stop(message, reply)
         return "agent audio complete"
 
@@ -338,7 +338,7 @@ class OpenAICaller(CallerDefaults):
             self._finish(message, response, status)
         if body.has("usage"):
             message.event(Type.USAGE, text="response", params=body.inside("usage").body)
-        reason = self._tell_outcome(message, body, status)
+        reason = self._report_outcome(message, body, status)
         message.replies += self._request_answer()
         return " ".join(filter(None, ("response", status, reason)))
 
@@ -356,7 +356,7 @@ class OpenAICaller(CallerDefaults):
     def _finish(self, message: Message, response: Response, status: str) -> None:
         for reply in self._responses.replies_of(response):
             if reply.started and not reply.done and status == "completed":
-                message.find("audio-not-done", f"No audio.done came for {cut(reply.item_id, 60)}.")
+                message.find("audio-not-done", f"No audio.done was received for {cut(reply.item_id, 60)}.")
             self._responses.stop(message, reply, reason=status)
             if not reply.text_final:
                 reply.text_final = True
@@ -384,7 +384,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("response.cancel", "cancel response", **named)]
 
     def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
-        """More than was received is an error there, so the playback's own figures are not enough."""
+        """Report how much was heard; more than was received would be refused as an error."""
         if reply.truncated:
             return []
         reply.truncated = True
@@ -392,26 +392,26 @@ class OpenAICaller(CallerDefaults):
         place = {"item_id": reply.item_id, "content_index": reply.content_index, "audio_end_ms": end_ms}
         return [self._message("conversation.item.truncate", f"heard {end_ms} ms", **place)]
 
-    def _tell_outcome(self, message: Message, body: Members, status: str) -> str:
+    def _report_outcome(self, message: Message, body: Members, status: str) -> str:
         details = body.inside("status_details")
         reason = details.text("reason")
         if status == "failed":
-            self._tell_error(message, details.inside("error"), "response_failed")
+            self._report_error(message, details.inside("error"), "response_failed")
         elif status == "incomplete":
-            text = f"The response is incomplete: {reason or 'no reason was given'}."
+            text = f"The response is incomplete: {reason or 'no reason given'}."
             message.event(Type.AGENT_ERROR, code="response_incomplete", reason=text)
         return reason
 
     @staticmethod
-    def _tell_error(message: Message, error: Members, otherwise: str) -> None:
+    def _report_error(message: Message, error: Members, otherwise: str) -> None:
         code = error.text("code") or error.text("type") or otherwise
-        text = error.text("message") or f"The agent says {otherwise.replace('_', ' ')}, and no more."
+        text = error.text("message") or f"The agent reported {otherwise.replace('_', ' ')} without details."
         message.event(Type.AGENT_ERROR, code=code, reason=_with_param(text, error), fatal=code in _FATAL)
 
     # Asking for answers.
 
     def _ask_at_once(self) -> list[Outgoing]:
-        """Ask for an answer to a turn of the user, who may interrupt what the agent is saying by it."""
+        """Ask for the answer to a user turn, which cancels an active response if the user may interrupt."""
         self._responses.owe()
         active = self._responses.active if self._barge_in else []
         return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
@@ -443,7 +443,7 @@ class OpenAICaller(CallerDefaults):
     def _message(self, kind: str, summary: str, **members: Any) -> Outgoing:
         return outgoing({"type": kind, "event_id": self._new_id(), **members}, summary)
 
-    # What is checked.
+    # Checks.
 
     def _check_common(self, message: Message, kind: str) -> None:
         if kind != message.kind() and not self._beta:
@@ -488,6 +488,6 @@ class OpenAICaller(CallerDefaults):
 
 
 def _with_param(text: str, error: Members) -> str:
-    """An error's message, and the member it is about where the message does not name it."""
+    """Returns an error's message, with the member it is about if the message does not name it."""
     param = cut(error.text("param"), 60)
     return f"{text} ({param})" if param and param not in text else text

@@ -1,4 +1,4 @@
-"""The session of the agent's end: its defaults, and what ``session.update`` makes of them.
+"""The session of the agent's end: its defaults and the changes by ``session.update``.
 
 Names and defaults are those of openai 3.54.0, types/realtime/realtime_session_create_request.py.
 """
@@ -53,7 +53,7 @@ def _format(value: Any, path: str) -> _Object:
     name = value.get("type") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in FORMATS:
         raise Refused(
-            "invalid_value", f"Invalid value for '{path}': one of {', '.join(FORMATS)} is due.", path
+            "invalid_value", f"Invalid value for '{path}': expected one of {', '.join(FORMATS)}.", path
         )
     if name == DEFAULT_FORMAT and value.get("rate", FORMATS[name].rate) != FORMATS[name].rate:
         raise Refused("invalid_value", f"Invalid value for '{path}.rate': PCM is 24000 Hz.", f"{path}.rate")
@@ -68,7 +68,7 @@ def _turn_detection(value: Any, path: str) -> _Object | None:
     if not isinstance(kind, str) or kind not in _TURN_DEFAULTS:
         known = ", ".join(_TURN_DEFAULTS)
         raise Refused(
-            "invalid_value", f"Invalid value for '{path}.type': one of {known} is due.", f"{path}.type"
+            "invalid_value", f"Invalid value for '{path}.type': expected one of {known}.", f"{path}.type"
         )
     for flag in _FLAGS:
         if not isinstance(wanted.get(flag, True), bool):
@@ -80,7 +80,7 @@ def _turn_detection(value: Any, path: str) -> _Object | None:
 
 def _modalities(value: Any, path: str) -> list[str]:
     if value not in (["audio"], ["text"]):
-        raise Refused("invalid_value", f"Invalid value for '{path}': ['audio'] or ['text'] is due.", path)
+        raise Refused("invalid_value", f"Invalid value for '{path}': expected ['audio'] or ['text'].", path)
     return list(value)
 
 
@@ -93,7 +93,7 @@ def _tools(value: Any, path: str) -> list[_Object]:
 def _kind(value: Any, path: str) -> str:
     if value != "realtime":
         raise Refused(
-            "invalid_value", f"Invalid value for '{path}': this agent knows 'realtime' alone.", path
+            "invalid_value", f"Invalid value for '{path}': this agent supports only 'realtime'.", path
         )
     return "realtime"
 
@@ -129,7 +129,7 @@ _RULES: Mapping[str, Any] = {
 
 
 class Configuration:
-    """The session object, and what it means."""
+    """The session object and its meaning."""
 
     def __init__(self, **members: Any) -> None:
         self.body: _Object = {
@@ -155,7 +155,7 @@ class Configuration:
         }
 
     def update(self, change: Any, *, has_spoken: bool) -> None:
-        """Take over what is present. Raises `Refused`, and nothing has changed then."""
+        """Apply the members that are present. Raises `Refused` without changing anything."""
         if not isinstance(change, dict):
             raise Refused("missing_required_parameter", "Missing required parameter: 'session'.", "session")
         if "type" not in change:
@@ -171,43 +171,43 @@ class Configuration:
 
     @property
     def input_format(self) -> AudioFormat:
-        """What the user's audio arrives in."""
+        """The format of the user's audio."""
         return FORMATS[self.body["audio"]["input"]["format"]["type"]]
 
     @property
     def output_format(self) -> AudioFormat:
-        """What replies are sent in."""
+        """The format of replies."""
         return FORMATS[self.body["audio"]["output"]["format"]["type"]]
 
     @property
     def voice(self) -> Any:
-        """Whatever the caller calls it."""
+        """The model's name, chosen by the caller."""
         return self.body["audio"]["output"]["voice"]
 
     @property
     def turn_detection(self) -> Mapping[str, Any] | None:
-        """None where the caller says when a turn is over."""
+        """The turn detection settings; None if the caller ends turns."""
         turn: _Object | None = self.body["audio"]["input"]["turn_detection"]
         return turn
 
     def turn_flag(self, name: str) -> bool:
-        """One of the flags of turn detection; False without any."""
+        """Returns a flag of turn detection; False if there is no turn detection."""
         return self.turn_detection is not None and self.turn_detection[name] is True
 
     @property
     def prefix_padding_ms(self) -> float:
-        """How much before the speech belongs to a turn."""
+        """How much audio before the speech belongs to a turn, in milliseconds."""
         padding = (self.turn_detection or {}).get("prefix_padding_ms", 300)
         return float(min(max(padding, 0), 5_000))
 
     @property
     def transcribes(self) -> bool:
-        """Whether the caller wants to read what the user said."""
+        """Whether the caller enabled transcription of the user."""
         return self.body["audio"]["input"]["transcription"] is not None
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions among the tools, unless none is to be called."""
+        """The functions among the tools; empty if the tool choice is none."""
         if self.body["tool_choice"] == "none":
             return []
         return [tool for tool in self.body["tools"] if tool.get("type") == "function"]

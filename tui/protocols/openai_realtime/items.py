@@ -1,4 +1,4 @@
-"""The conversation of the agent's end: its items in order, and the audio of the latest ones."""
+"""The conversation of the agent's end: its items in order, with the audio of the latest ones."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ Body = dict[str, Any]
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One item; ``body`` is how events show it, without audio."""
+    """One item; ``body`` is its form in events, without audio."""
 
     body: Body
     format: AudioFormat | None = None
     audio: bytearray = field(default_factory=bytearray)
     audio_bytes: int = 0
-    """How much audio it has, or had before it was forgotten."""
+    """Duration of its audio, even after the audio was discarded."""
 
     @property
     def item_id(self) -> str:
-        """Its id."""
+        """The item's id."""
         return str(self.body["id"])
 
     def add_audio(self, audio: bytes) -> None:
-        """More of it."""
+        """Append audio."""
         self.audio += audio
         self.audio_bytes += len(audio)
 
     def with_audio(self) -> Body:
-        """How ``conversation.item.retrieved`` shows it."""
+        """Returns its form in ``conversation.item.retrieved``."""
         if not self.audio:
             return self.body
         first, *others = self.body.get("content") or [{"type": "output_audio"}]
         return {**self.body, "content": [{**first, "audio": bytes(self.audio)}, *others]}
 
     def truncate(self, end_ms: float) -> None:
-        """Forget what was not heard, and its words. Raises `Refused`."""
+        """Remove the audio that was not heard, and the transcript. Raises `Refused`."""
         if self.body.get("role") != "assistant" or self.format is None:
             text = "Only audio of assistant messages can be truncated."
             raise Refused("invalid_value", text, "item_id")
@@ -68,13 +68,13 @@ class Item:
 
 
 class Items:
-    """The items of one conversation, the oldest forgotten beyond a limit."""
+    """The items of one conversation; beyond a limit the oldest is removed."""
 
     def __init__(self) -> None:
         self._items: list[Item] = []
 
     def find(self, item_id: str, what: str) -> Item:
-        """The item of that id. Raises `Refused`, which names what was to be done."""
+        """Returns the item with that id. Raises `Refused`, which names the attempted action."""
         item = self._named(item_id)
         if item is None:
             text = f"Error: cannot {what} the item with id '{cut(item_id, 60)}': it does not exist."
@@ -82,15 +82,15 @@ class Items:
         return item
 
     def add(self, item: Item) -> str | None:
-        """Put an item behind all others; the id of the one before it."""
+        """Append an item; returns the id of the previous one."""
         self._items.append(item)
         self._forget()
         return self.before(item)
 
     def insert(self, item: Item, after: str) -> str | None:
-        """Put an item of the caller's behind another (``root``: first of all; nothing: last).
+        """Insert an item of the caller after another (``root``: first; empty: last).
 
-        Gives the id of the one before it. Raises `Refused`.
+        Returns the id of the previous item. Raises `Refused`.
         """
         if self._named(item.item_id):
             text = f"Error adding item: an item with id '{cut(item.item_id, 60)}' already exists."
@@ -103,17 +103,17 @@ class Items:
         return self.before(item)
 
     def before(self, item: Item) -> str | None:
-        """The id of the item before."""
+        """Returns the id of the previous item."""
         at = self._items.index(item) if item in self._items else 0
         return self._items[at - 1].item_id if at else None
 
     @property
     def last_id(self) -> str | None:
-        """The id of the last item."""
+        """The last item's id."""
         return self._items[-1].item_id if self._items else None
 
     def delete(self, item_id: str) -> None:
-        """Forget an item. Raises `Refused`."""
+        """Remove an item. Raises `Refused`."""
         self._items.remove(self.find(item_id, "delete"))
 
     def _named(self, item_id: str) -> Item | None:
@@ -129,10 +129,10 @@ class Items:
 
 
 def item_from(members: Members, item_id: str) -> Item:
-    """An item as the caller creates it. Raises `Refused`."""
+    """Returns an item from the caller's message. Raises `Refused`."""
     kind = members.text("type")
     if kind not in _MEMBERS:
-        text = f"Invalid value for 'item.type': one of {', '.join(_MEMBERS)} is due."
+        text = f"Invalid value for 'item.type': expected one of {', '.join(_MEMBERS)}."
         raise Refused("invalid_value", text, "item.type")
     shown = {"id": item_id, "object": "realtime.item", "type": kind, "status": "completed"}
     if kind == "message":
@@ -146,7 +146,7 @@ def item_from(members: Members, item_id: str) -> Item:
 
 def _check_message(members: Members) -> None:
     if members.text("role") not in _ROLES:
-        text = "Invalid value for 'item.role': user, system or assistant is due."
+        text = "Invalid value for 'item.role': expected user, system or assistant."
         raise Refused("invalid_value", text, "item.role")
     content = members.body.get("content")
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
@@ -157,11 +157,11 @@ def _check_message(members: Members) -> None:
         if part.get("type") not in due:
             param = f"item.content[{index}].type"
             raise Refused(
-                "invalid_value", f"Invalid value for '{param}': one of {', '.join(due)} is due.", param
+                "invalid_value", f"Invalid value for '{param}': expected one of {', '.join(due)}.", param
             )
 
 
 def texts_of(item: Item) -> str:
-    """The words of a message."""
+    """Returns the text of a message."""
     parts = (part.get("text") or part.get("transcript") for part in item.body.get("content", []))
     return " ".join(part for part in parts if isinstance(part, str))

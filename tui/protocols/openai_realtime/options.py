@@ -1,4 +1,4 @@
-"""What the user wants of a session: `CallerSettings` as a ``session`` object, of GA or of the beta."""
+"""The user's options: converts `CallerSettings` to a ``session`` object of GA or the beta."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _Object = dict[str, Any]
 
 
 class Wishes:
-    """The options of one call, checked. Raises `ValueError` for what does not exist or cannot be read."""
+    """The checked options of one call. Raises `ValueError` for unknown or invalid options."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("OpenAI Realtime", _DEFAULTS)
@@ -57,7 +57,7 @@ class Wishes:
 
     @property
     def dialect(self) -> str:
-        """``ga``, ``beta``, or ``auto``: as the agent shows."""
+        """``ga``, ``beta``, or ``auto`` (detected from the agent's first message)."""
         return self._chosen["dialect"]
 
     @property
@@ -66,7 +66,7 @@ class Wishes:
         return self._chosen["greet"] == "on"
 
     def session(self, *, beta: bool, in_force: Mapping[str, Any] | None) -> _Object:
-        """The object for ``session.update``; ``in_force`` is the agent's own turn detection."""
+        """Returns the object for ``session.update``; ``in_force`` is the agent's own turn detection."""
         plain = self._beta(in_force) if beta else self._ga(in_force)
         return _merged(plain, self._extra)
 
@@ -124,20 +124,20 @@ def _chosen(name: str, value: str) -> str:
         return _CHOICES[name][value]
     except KeyError:
         known = ", ".join(filter(None, _CHOICES[name]))
-        raise ValueError(f"The option {name} is one of {known}, not {value!r}.") from None
+        raise ValueError(f"The option {name} must be one of {known}, not {value!r}.") from None
 
 
 def _tools(text: str) -> list[_Object]:
     tools = _read("tools", text, [])
     if not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
-        raise ValueError("The option tools is a JSON array of tool objects.")
+        raise ValueError("The option tools must be a JSON array of tool objects.")
     return tools
 
 
 def _extra(text: str) -> _Object:
     extra = _read("session", text, {})
     if not isinstance(extra, dict):
-        raise ValueError("The option session is a JSON object with members for session.update.")
+        raise ValueError("The option session must be a JSON object with members for session.update.")
     return extra
 
 

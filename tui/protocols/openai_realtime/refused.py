@@ -1,10 +1,10 @@
-"""What the agent's end says no to."""
+"""The exception for requests that the agent's end refuses."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """A request of the caller that gets an ``error`` event; nothing has changed."""
+    """The agent refuses a request and answers with an ``error`` event; nothing has changed."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What the agent's end says: one response at a time, in the documented order of its events."""
+"""The responses of the agent's end: one at a time, with events in the documented order."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tui.protocols.openai_realtime.configuration import Configuration
 from tui.protocols.openai_realtime.items import Body, Item, Items
 
 _ARGUMENTS_CHARS = 20
-"""How much of a function call's arguments one delta carries: more than one, so that callers join them."""
+"""Characters of a function call's arguments in one delta; few, so that callers have to join several."""
 _REQUESTS, _TOKENS = 1_000, 40_000
 _USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
 
 
 class MakeEvent(Shape):
-    """Makes an event of the agent, with an id of its own."""
+    """Creates an event of the agent with its own id."""
 
     def __call__(self, kind: str, summary: str, /, **members: Any) -> Outgoing:
-        """The event."""
+        """Returns the event."""
         ...
 
 
@@ -33,9 +33,9 @@ class MakeEvent(Shape):
 class _Response:
     response_id: str
     asked: Mapping[str, Any]
-    """What the caller wants of this one."""
+    """The caller's settings for this response."""
     format: AudioFormat | None
-    """What it is spoken in, to its end; None where it is written."""
+    """The audio format, fixed for the whole response; None if it is text only."""
     stream_id: str | None = None
     item: Item | None = None
     text: str = ""
@@ -43,37 +43,37 @@ class _Response:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is written rather than spoken."""
+        """Whether the response is text only."""
         return self.format is None
 
     @property
     def place(self) -> Body:
-        """The ids that its events carry."""
+        """The ids in its events."""
         item_id = self.item.item_id if self.item else ""
         return {"response_id": self.response_id, "item_id": item_id, "output_index": 0}
 
     @property
     def part_place(self) -> Body:
-        """The same, for events of its only content."""
+        """The ids in events of its only content part."""
         return {**self.place, "content_index": 0}
 
     @property
     def words(self) -> str:
-        """What the events with its words are called."""
+        """The name prefix of the events with its text."""
         return "response.output_text" if self.is_text else "response.output_audio_transcript"
 
     def part(self, text: str) -> Body:
-        """Its only content."""
+        """Returns its only content part."""
         return {"type": "text", "text": text} if self.is_text else {"type": "audio", "transcript": text}
 
 
 class Speaking:
-    """The response that is being made, if any."""
+    """Produces the events of the current response."""
 
     def __init__(self, event: MakeEvent, new_id: NewId, items: Items, configuration: Configuration) -> None:
         self.has_spoken = False
         self.heard_ms = 0.0
-        """How much user audio the model was given."""
+        """Duration of the user audio the model received, in milliseconds."""
         self.conversation_id = f"conv_{new_id()}"
         self._event = event
         self._new_id = new_id
@@ -85,27 +85,27 @@ class Speaking:
 
     @property
     def response_id(self) -> str | None:
-        """The response that is being made."""
+        """The current response's id."""
         return self._response.response_id if self._response else None
 
     @property
     def stream_id(self) -> str | None:
-        """What is being said."""
+        """The current response's stream id."""
         return self._response.stream_id if self._response else None
 
     @property
     def format(self) -> AudioFormat | None:
-        """What is spoken in, now or next; None where it is written."""
+        """The audio format of the current or next response; None if it is text only."""
         return self._response.format if self._response else self._format_for({})
 
     def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
-        """A response begins; what it says comes later."""
+        """Begin a response whose content follows later."""
         self._response = response = _Response(f"resp_{self._new_id()}", asked, self._format_for(asked))
         self._made += 1
         return [self._event("response.created", "response begins", response=self._body(response))]
 
     def start(self, stream_id: str, text: str) -> list[Outgoing]:
-        """Begin to say something, in the response that was asked for if there is one."""
+        """Begin to speak, in the requested response if there is one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response = self._response
@@ -123,7 +123,7 @@ class Speaking:
         return frames
 
     def audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Audio of what is being said; nothing in a response of text, or when something else is said."""
+        """Returns audio of the current reply; nothing in a text response or for another stream."""
         response = self._response
         if not audio or response is None or response.stream_id != stream_id or response.format is None:
             return []
@@ -137,7 +137,7 @@ class Speaking:
         return [replace(delta, audio_ms=audio_ms)]
 
     def stop(self, interrupted: str = "") -> list[Outgoing]:
-        """The response is complete, or ``interrupted`` for a reason the protocol knows."""
+        """Complete the response, or end it as ``interrupted`` with a reason the protocol defines."""
         response, self._response = self._response, None
         if response is None:
             return []
@@ -145,7 +145,7 @@ class Speaking:
         return frames + self._end(response, interrupted)
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """A function call in place of words, in the response that was asked for if there is one."""
+        """Call a function instead of speaking, in the requested response if there is one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response, self._response = self._response, None
@@ -245,7 +245,7 @@ class Speaking:
         return None if modalities == ["text"] else self._configuration.output_format
 
     def _usage(self, response: _Response) -> Body:
-        """Made up, but in proportion: more talk costs more."""
+        """Returns invented token counts, in proportion to the amount of audio."""
         item = response.item
         said_ms = item.format.duration_ms(item.audio_bytes) if item and item.format else 0.0
         context_chars = len(self._configuration.body["instructions"]) + self._words_chars

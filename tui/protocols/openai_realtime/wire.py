@@ -1,4 +1,4 @@
-"""What both ends of the Realtime API share: formats, names, sessions, and how a message reads in the log."""
+"""Shared by both ends of the Realtime API: formats, names, sessions and log summaries of messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
     }
 )
-"""By the GA name."""
+"""Audio formats by GA name."""
 DEFAULT_FORMAT = "audio/pcm"
 BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 GA_NAMES = {
@@ -31,7 +31,7 @@ GA_NAMES = {
     "transcription_session.created": "session.created",
     "transcription_session.updated": "session.updated",
 }
-"""What the beta called otherwise. Its ``conversation.item.created`` is GA as well."""
+"""GA names by beta name. The beta's ``conversation.item.created`` exists in GA as well."""
 SPEECH = {
     "input_audio_buffer.speech_started": Type.SPEECH_STARTED,
     "input_audio_buffer.speech_stopped": Type.SPEECH_STOPPED,
@@ -66,52 +66,52 @@ WITHOUT_EFFECT = (
     "output_audio_buffer.stopped",
     "output_audio_buffer.cleared",
 )
-"""What the agent says that changes nothing here; handlers of tools read some of it."""
+"""Messages of the agent without an effect here; the tool handlers read some of them."""
 MIN_COMMIT_MS = 100.0
-"""Less than that in the input buffer counts as nothing."""
+"""Least audio in the input buffer that can be committed, in milliseconds."""
 _MAX_ID_CHARS = 256
 
 
 def ident(members: Members, name: str, *, required: bool = False) -> str:
-    """An id of the far side, at a length that can be kept and sent back."""
+    """Returns an id of the far side, cut to a length that can be kept and sent back."""
     return members.ident(name, required=required)[:_MAX_ID_CHARS]
 
 
 def format_object(name: str) -> dict[str, Any]:
-    """A format as GA writes it; only PCM has a rate."""
+    """Returns a format in GA notation; only PCM has a rate."""
     return {"type": name, "rate": FORMATS[name].rate} if name == "audio/pcm" else {"type": name}
 
 
 def beta_format(name: str) -> str:
-    """A format as the beta writes it."""
+    """Returns a format in beta notation."""
     return next(beta for beta, ga in BETA_FORMATS.items() if ga == name)
 
 
 def format_named(name: str) -> str:
-    """The GA name of a format that may be called by its beta name; `ValueError` for others."""
+    """Returns the GA name of a format given by its GA or beta name. Raises `ValueError` for others."""
     ga_name = BETA_FORMATS.get(name, name)
     if ga_name not in FORMATS:
         known = ", ".join((*FORMATS, *BETA_FORMATS))
-        raise ValueError(f"OpenAI Realtime knows no audio format {name!r}; known are {known}.")
+        raise ValueError(f"Unknown audio format {name!r} for OpenAI Realtime. Choose from {known}.")
     return ga_name
 
 
 @dataclass(slots=True)
 class Effective:
-    """What is in force in a session."""
+    """The effective settings of a session."""
 
     input_format: AudioFormat
     output_format: AudioFormat
     turn_detection: Mapping[str, Any] | None
-    """None: the agent does not detect turns."""
+    """None if the agent does not detect turns."""
 
     @property
     def interrupts(self) -> bool:
-        """Whether the agent ends its response by itself when the user begins to speak."""
+        """Whether the agent itself ends its response when the user begins to speak."""
         return self.turn_detection is not None and self.turn_detection.get("interrupt_response") is not False
 
     def read(self, session: Members) -> None:
-        """Take over what a session object says, in the shape of GA or of the beta."""
+        """Apply a session object in the format of GA or the beta."""
         audio_input = session.inside("audio").inside("input")
         self.input_format = self._format(audio_input, session, "input") or self.input_format
         self.output_format = output_format(session) or self.output_format
@@ -131,13 +131,13 @@ def _is_on(place: Members) -> bool:
 
 
 def output_format(owner: Members) -> AudioFormat | None:
-    """The output format a session or a response states."""
+    """Returns the output format that a session or response specifies."""
     output = owner.inside("audio").inside("output") if owner.has("audio") else owner
     return read_format(output, "format") or read_format(owner, "output_audio_format")
 
 
 def read_format(members: Members, name: str) -> AudioFormat | None:
-    """The format a member states; None when it is absent, or unknown, which is noted."""
+    """Returns the format a member specifies; None if it is absent or unknown, which is a finding."""
     match members.body.get(name):
         case None:
             return None
@@ -147,13 +147,13 @@ def read_format(members: Members, name: str) -> AudioFormat | None:
         case {"type": str(stated)} | str(stated) if (ga_name := BETA_FORMATS.get(stated, stated)) in FORMATS:
             return FORMATS[ga_name]
         case stated:
-            text = f"{name} {cut(str(stated)[:60])} is no format of the protocol."
+            text = f"{name} {cut(str(stated)[:60])} is not a format of the protocol."
             members.find("unknown-format", text)
             return None
 
 
 def item_summary(item: Members) -> str:
-    """An item of the conversation in a few words."""
+    """Returns a short description of a conversation item."""
     match item.text("type"):
         case "message":
             return " ".join(filter(None, (f"{item.text('role')} message", _first_words(item))))
@@ -162,7 +162,7 @@ def item_summary(item: Members) -> str:
         case "function_call_output":
             return f"function result {item.text('output')}"
         case kind:
-            return kind or "nameless item"
+            return kind or "unnamed item"
 
 
 def _first_words(item: Members) -> str:
@@ -173,7 +173,7 @@ def _first_words(item: Members) -> str:
 
 
 def describe(message: Message) -> str:
-    """The summary of a message that has no effect by itself."""
+    """Returns the log summary of a message without an effect of its own."""
     kind = message.kind()
     if message.has("item"):
         return f"{item_summary(message.inside('item'))} {kind.rpartition('.')[2]}"
