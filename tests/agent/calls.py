@@ -34,7 +34,7 @@ def spoken(name: str, rate: int = 16_000) -> bytes:
 
 @cache
 def prompt(*names: str, rate: int = 16_000) -> bytes:
-    """What the agent says; at another rate than 16 kHz as a live resampler gives it."""
+    """Returns a prompt's audio; at rates other than 16 kHz as the live resampler converts it."""
     resampled = []
     for name in names:
         resampler = LiveResampler(16_000, rate)
@@ -54,7 +54,7 @@ def conversation(settings: AgentSettings | None = None, agent: AgentEnd | None =
 class Call:
     """One call. It has been answered and, unless ``greeted`` is False, the greeting has been heard.
 
-    The caller does what a session does: it flushes when it is told to, and says what it has heard when it is
+    The caller does what a session does: it flushes on request, and reports what it has heard when it is
     asked to `wait_for_reply`, unless it does not ``tell_play_finished``.
     """
 
@@ -68,7 +68,7 @@ class Call:
         options: Mapping[str, str] | None = None,
         barge_in: bool = True,
         greeted: bool = True,
-        tells_play_finished: bool = True,
+        reports_play_finished: bool = True,
     ) -> None:
         ids = itertools.count(1)
         wishes = CallerSettings(formats=tuple(offer), barge_in=barge_in, options=options or {})
@@ -80,7 +80,7 @@ class Call:
         self.over_at_ns = self.now_ns
         """When the conversation last had something to do; its end, where it is over."""
         self.events: list[tuple[float, TelephonyEvent]] = []
-        """What the caller was told, and how many ms into the call."""
+        """The events the caller received, with their time in the call in ms."""
         self.received: list[Outgoing] = []
         """The frames of it."""
         self.cut_short: list[str] = []
@@ -89,7 +89,7 @@ class Call:
         self._awaited = 0
         self._unheard_ms: dict[str, float] = {}
         self._marks: list[str] = []
-        self._tells_play_finished = tells_play_finished
+        self._reports_play_finished = reports_play_finished
         self._note_stops()
         self.deliver(self.conversation.opened())
         self.send(self.caller.opened())
@@ -143,7 +143,7 @@ class Call:
                 pass
 
     def hear_all(self) -> None:
-        """What was received has been heard, or flushed."""
+        """Report that the received audio was heard or flushed."""
         unheard_ms, self._unheard_ms = self._unheard_ms, {}
         for stream_id, received_ms in unheard_ms.items():
             heard_ms = {"heard_ms": received_ms, "received_ms": received_ms}
@@ -171,7 +171,7 @@ class Call:
             assert self.now_ns < until_ns, "no reply"
             self.wait(10)
         self._awaited = len(self._whole)
-        if self._tells_play_finished:
+        if self._reports_play_finished:
             self.hear_all()
 
     def say(self, name: str) -> None:
@@ -191,7 +191,7 @@ class Call:
 
     @property
     def at_ms(self) -> float:
-        """How long the call has lasted."""
+        """Duration of the call so far."""
         return (self.now_ns - self.began_ns) / 1e6
 
     @property
@@ -209,12 +209,12 @@ class Call:
         return [at_ms for at_ms, event in self.events if event.type is kind]
 
     def kinds(self) -> list[Type]:
-        """What happened, chunks left out."""
+        """The events without audio chunks."""
         return [event.type for _, event in self.events if event.type is not Type.PLAY_STREAM_CHUNK]
 
     @property
     def texts(self) -> list[str]:
-        """What was said in each reply."""
+        """The audio of each reply."""
         words = self.of(Type.PLAY_STREAM_START, Type.AGENT_TEXT)
         return [event.text for event in words if event.text and event.final]
 
@@ -223,7 +223,7 @@ class Call:
         return [event.text for event in self.of(Type.SPEECH_RECOGNITION)]
 
     def audio(self, reply: int = -1) -> bytes:
-        """What came of one reply."""
+        """The audio of one reply."""
         stream_id = self.of(Type.PLAY_STREAM_START)[reply].stream_id
         return b"".join(
             event.audio for event in self.of(Type.PLAY_STREAM_CHUNK) if event.stream_id == stream_id

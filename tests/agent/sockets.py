@@ -19,7 +19,7 @@ from tui.protocols.base import TelephonyEventType as Type
 LIMIT_S = 10
 _UTC = "2026-01-01T00:00:00.000Z"
 _ENDS = {"twilio": Type.MARK, "elevenlabs": None}
-"""What tells that a reply is complete, where it is not PLAY_STREAM_STOP."""
+"""The event that completes a reply in protocols without PLAY_STREAM_STOP."""
 
 
 class Caller:

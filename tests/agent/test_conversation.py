@@ -34,7 +34,7 @@ def test_knows_each_caller_line_and_answers_it_whole(line: Line) -> None:
     assert call.audio() == prompt(line.answer)
 
 
-def test_tells_what_it_hears_in_order() -> None:
+def test_reports_what_it_hears_in_order() -> None:
     call = Call()
     call.speak(spoken("services"))
     kinds = [kind for kind in call.kinds() if kind is not Type.SPEECH_HYPOTHESIS]
@@ -62,7 +62,7 @@ def test_the_end_of_speech_is_noticed_after_the_silence_that_was_asked_for() -> 
         assert silence_ms <= noticed_ms - ended_ms < silence_ms + 150
 
 
-def test_does_not_pretend_to_understand_what_is_not_its_own() -> None:
+def test_does_not_pretend_to_understand_other_speech() -> None:
     call = Call()
     call.speak(prompt("refund") + SECOND_OF_SILENCE)
     call.wait_for_reply()
@@ -73,7 +73,7 @@ def test_does_not_pretend_to_understand_what_is_not_its_own() -> None:
     assert call.audio() == prompt("fallback")
 
 
-def test_echo_gives_back_the_users_own_words() -> None:
+def test_echo_returns_the_users_own_words() -> None:
     call = Call(AgentSettings(reply=ReplyMode.ECHO))
     words = prompt("waiting")
     call.speak(SECOND_OF_SILENCE + words + SECOND_OF_SILENCE)
@@ -83,14 +83,14 @@ def test_echo_gives_back_the_users_own_words() -> None:
     assert len(echo) < len(words) + 32 * 400
 
 
-def test_echo_says_goodbye_all_the_same() -> None:
+def test_echo_still_says_goodbye() -> None:
     call = Call(AgentSettings(reply=ReplyMode.ECHO))
     call.speak(spoken("goodbye"))
     call.wait_for_reply()
     assert call.count(Type.HANG_UP) == 1
 
 
-def test_waits_before_the_answer_as_long_as_it_was_told() -> None:
+def test_waits_before_the_answer_as_long_as_configured() -> None:
     call = Call(AgentSettings(reply_delay_ms=1500))
     call.speak(spoken("yes"))
     call.wait_for_reply()
@@ -115,7 +115,7 @@ def test_a_faster_pace_sends_faster(pace: float) -> None:
     assert call.times_ms(Type.PLAY_STREAM_CHUNK) == pytest.approx([20 * n / pace for n in range(160)])
 
 
-def test_everything_at_once_is_one_message_and_its_end_behind_it() -> None:
+def test_everything_at_once_is_one_message_followed_by_its_end() -> None:
     call = Call(AgentSettings(pace=EVERYTHING_AT_ONCE), greeted=False)
     (chunk,) = call.of(Type.PLAY_STREAM_CHUNK)
     assert chunk.audio == prompt("greeting")
@@ -185,7 +185,7 @@ def test_several_digits_are_one_answer_and_unknown_keys_none() -> None:
     assert len(call.texts) == 1
 
 
-def test_a_digit_cuts_the_answer_that_is_being_said() -> None:
+def test_a_digit_interrupts_the_current_answer() -> None:
     call = Call(greeted=False)
     call.wait(500)
     call.send(call.caller.dtmf("1"))
@@ -194,7 +194,7 @@ def test_a_digit_cuts_the_answer_that_is_being_said() -> None:
     assert call.audio() == prompt("dtmf-1")
 
 
-def test_hash_says_goodbye_and_hangs_up_when_that_was_heard() -> None:
+def test_hash_says_goodbye_and_hangs_up_when_it_was_heard() -> None:
     call = Call()
     call.send(call.caller.dtmf("#7"))
     call.wait(2_500)
@@ -206,8 +206,8 @@ def test_hash_says_goodbye_and_hangs_up_when_that_was_heard() -> None:
     assert call.conversation.over
 
 
-def test_hangs_up_without_being_told_that_the_goodbye_was_heard() -> None:
-    call = Call(AgentSettings(pace=EVERYTHING_AT_ONCE), tells_play_finished=False)
+def test_hangs_up_without_confirmation_that_the_goodbye_was_heard() -> None:
+    call = Call(AgentSettings(pace=EVERYTHING_AT_ONCE), reports_play_finished=False)
     call.speak(spoken("goodbye"))
     call.wait(10_000)
     (said_ms,) = call.times_ms(Type.PLAY_STREAM_STOP)
@@ -226,7 +226,7 @@ def test_leaves_a_caller_that_does_not_leave() -> None:
     assert len(call.texts) == 1
 
 
-def test_an_interrupted_goodbye_is_no_goodbye() -> None:
+def test_an_interrupted_goodbye_does_not_hang_up() -> None:
     call = Call()
     call.speak(spoken("goodbye"))
     call.speak(spoken("hours"))
@@ -294,7 +294,7 @@ def test_answers_a_typed_turn() -> None:
     assert call.texts == [prompts()["confirmed"].text, prompts()["fallback"].text]
 
 
-def test_greets_a_caller_that_never_says_that_the_call_has_started() -> None:
+def test_greets_a_caller_that_never_announces_the_start() -> None:
     call = conversation()
     call.receive(_INITIATE, 0)
     kinds = [frame.kind for frame in call.receive('{"type":"userStream.start","conversationId":"x"}', 0)]

@@ -1,4 +1,4 @@
-"""A conversation in each protocol, in memory: what differs between them is what the caller is told."""
+"""A conversation in each protocol, in memory; the protocols differ in the events the caller receives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def greeted(protocol: Protocol, settings: AgentSettings | None = None) -> Call:
 
 
 def due(call: Call, *names: str) -> bytes:
-    """What of the agent's prompts is due on the wire."""
+    """Returns the expected audio of the agent's prompts on the wire."""
     play_format = call.agent.play_format
     assert play_format is not None
     return encode(prompt(*names, rate=play_format.rate), play_format)
@@ -125,7 +125,7 @@ def test_leaves_audiocodes_when_the_caller_does() -> None:
     assert call.conversation.over
 
 
-def test_leaves_twilio_when_the_mark_behind_the_goodbye_comes_back() -> None:
+def test_leaves_twilio_when_the_mark_after_the_goodbye_returns() -> None:
     assert call_with_goodbye(TWILIO).conversation.over
 
 
@@ -138,7 +138,7 @@ def test_leaves_when_the_goodbye_must_have_been_heard(protocol: Protocol) -> Non
 
 
 @pytest.mark.parametrize("protocol", _WITHOUT_HANG_UP, ids=lambda each: each.name)
-def test_an_interrupted_goodbye_is_no_goodbye(protocol: Protocol) -> None:
+def test_an_interrupted_goodbye_does_not_hang_up(protocol: Protocol) -> None:
     call = greeted(protocol)
     call.say("goodbye")
     call.say("hours")
@@ -156,7 +156,7 @@ def test_the_callers_end_is_the_end(protocol: Protocol) -> None:
 
 
 @every_protocol
-def test_shutting_down_in_mid_reply(protocol: Protocol) -> None:
+def test_shutting_down_during_a_reply(protocol: Protocol) -> None:
     call = greeted(protocol)
     call.say("services")
     call.wait(500)
@@ -188,7 +188,7 @@ def test_rates_of_pcm(rate: int) -> None:
     assert_understands_and_speaks(Call(protocol=PCM, agent=agent, options={"rate": str(rate)}))
 
 
-def test_pcm_that_is_told_the_end_of_a_turn() -> None:
+def test_pcm_with_a_message_for_the_end_of_a_turn() -> None:
     call = Call(protocol=PCM, options={"hello": "on", "end": "on"}, greeted=False)
     call.wait_for_reply()
     call.speak(spoken("yes")[:-32_000])
@@ -216,7 +216,7 @@ def test_twilio_echoes_the_mark_of_each_reply_even_of_those_that_were_cut_short(
 
 
 class MarkingAgent(TwilioAgent):
-    """Sends a mark behind every message, as many servers do, and notes those that come back."""
+    """Sends a mark after every message, as many servers do, and records those that return."""
 
     def __init__(self) -> None:
         super().__init__(lambda: "id", lambda: "now")
@@ -234,7 +234,7 @@ class MarkingAgent(TwilioAgent):
         return incoming
 
 
-def test_a_mark_behind_every_message_comes_back() -> None:
+def test_a_mark_after_every_message_returns() -> None:
     agent = MarkingAgent()
     call = Call(protocol=TWILIO, agent=agent)
     marks = [f"message-{number}" for number in range(1, 161)]

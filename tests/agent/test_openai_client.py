@@ -1,6 +1,6 @@
-"""The `openai` package's realtime client in conversation with the local agent, as their users would hold it.
+"""The `openai` package's realtime client in conversation with the local agent, as its users would write it.
 
-Each event is checked against the package's types, strays included: its own parser takes anything.
+Each event is checked against the package's types, because the package's own parser accepts anything.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Event = TypeVar("Event")
 _LIMIT_S = 10
 _RATE = 24_000
 _SETTINGS = AgentSettings(pace=10, token="secret")
-"""The longest answer then takes almost a second: time enough to cut it short."""
+"""The longest answer then takes almost a second: enough time to interrupt it."""
 _SESSION: Session = {
     "type": "realtime",
     "instructions": "Be brief.",
@@ -77,7 +77,7 @@ _SESSION: Session = {
 
 
 class Talk:
-    """One connection, and what has come over it since the last thing that was awaited."""
+    """One connection, and what was received since the last awaited event."""
 
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
         self.to = connection
@@ -86,7 +86,7 @@ class Talk:
         self.transcripts: list[str] = []
 
     async def until(self, kind: type[Event]) -> Event:
-        """The next event of that class of the package's."""
+        """Wait for the next event of that class."""
         self.kinds, self.audio, self.transcripts = [], b"", []
         async with asyncio.timeout(_LIMIT_S):
             while True:
@@ -122,13 +122,13 @@ class Talk:
         await self.to.response.create()
 
     async def refused(self) -> str | None:
-        """The code of the error that is due."""
+        """Returns the code of the next error."""
         return (await self.until(RealtimeErrorEvent)).error.code
 
 
 @asynccontextmanager
 async def talking(settings: AgentSettings = _SETTINGS) -> AsyncIterator[Talk]:
-    """A session that has been agreed."""
+    """Yields a session after its first update."""
     async with AgentServer(settings) as server:
         url = f"{server.url}/v1"
         async with (
@@ -257,7 +257,7 @@ async def test_speech_interrupts_an_answer() -> None:
         assert answer("listening").startswith(talk.audio)
 
 
-async def test_what_cannot_be_done_is_an_error_and_no_more() -> None:
+async def test_an_impossible_request_is_an_error_and_the_session_continues() -> None:
     async with talking() as talk:
         await talk.to.response.cancel()
         assert await talk.refused() == "response_cancel_not_active"
@@ -286,7 +286,7 @@ async def test_push_to_talk() -> None:
         assert talk.audio == answer("confirmed")
 
 
-async def test_a_client_that_leaves_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "tui.agent")
     async with talking() as talk:
         await talk.to.response.create()

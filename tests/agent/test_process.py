@@ -59,7 +59,7 @@ def test_the_end_of_its_parent_ends_it() -> None:
     pytest.fail("the agent outlived its parent")
 
 
-def test_an_agent_that_cannot_listen_says_why() -> None:
+def test_an_agent_that_cannot_listen_reports_why() -> None:
     with start_agent(AgentSettings()) as agent:
         port = int(agent.url("").rpartition(":")[2])
         other = start_agent(AgentSettings(port=port))
@@ -68,7 +68,7 @@ def test_an_agent_that_cannot_listen_says_why() -> None:
         assert not other.is_running
 
 
-def test_a_program_that_is_no_agent_is_not_waited_for() -> None:
+def test_a_program_that_is_not_an_agent_is_not_waited_for() -> None:
     silent = AgentProcess(
         subprocess.Popen(
             [sys.executable, "-c", "import sys; sys.stdin.read()"],

@@ -1,4 +1,4 @@
-"""What the caller of a realtime protocol decides: when a turn is over, when it is answered, with which tools."""
+"""The caller of a realtime protocol controls when turns end, when they are answered, and with which tools."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def append(call: Call, pcm: bytes) -> None:
     """Audio that our own caller would withhold."""
     for at in range(0, len(pcm), 960):
         call.wait(20)
-        tell(call, "input_audio_buffer.append", audio=pcm[at : at + 960])
+        send(call, "input_audio_buffer.append", audio=pcm[at : at + 960])
 
 
-def tell(call: Call, kind: str, **members: Any) -> None:
+def send(call: Call, kind: str, **members: Any) -> None:
     call.send([outgoing({"type": kind, **members}, kind)])
 
 
 def type_text(call: Call, text: str) -> None:
     part = {"type": "input_text", "text": text}
-    tell(call, "conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
+    send(call, "conversation.item.create", item={"type": "message", "role": "user", "content": [part]})
 
 
 def ask(call: Call, **wishes: Any) -> None:
-    tell(call, "response.create", response=wishes)
+    send(call, "response.create", response=wishes)
 
 
 def answer_to(call: Call) -> str:
@@ -143,7 +143,7 @@ class TestWhatIsAskedFor:
         call.say("services")
         call.wait(1_000)
         output = {"format": {"type": "audio/pcmu"}}
-        tell(call, "session.update", session={"type": "realtime", "audio": {"output": output}})
+        send(call, "session.update", session={"type": "realtime", "audio": {"output": output}})
         call.wait_for_reply()
         assert call.audio() == prompt("workshop", rate=24_000)
         call.say("yes")
@@ -153,7 +153,7 @@ class TestWhatIsAskedFor:
     def test_the_users_format_may_change(self) -> None:
         call = call_with()
         session = {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}}
-        tell(call, "session.update", session=session)
+        send(call, "session.update", session=session)
         append(call, encode(spoken("yes", 8_000), FORMATS["audio/pcmu"]))
         assert call.recognised == ["Yes."]
 
@@ -163,7 +163,7 @@ class TestCancelling:
         call = call_with()
         call.say("services")
         call.wait(1_000)
-        tell(call, "response.cancel")
+        send(call, "response.cancel")
         sent_ms = call.times_ms(Type.PLAY_STREAM_CHUNK)[-1]
         call.wait(10_000)
         assert call.times_ms(Type.PLAY_STREAM_CHUNK)[-1] == sent_ms
@@ -174,7 +174,7 @@ class TestCancelling:
         call = call_with(AgentSettings(reply_delay_ms=500))
         type_text(call, "Yes.")
         ask(call)
-        tell(call, "response.cancel")
+        send(call, "response.cancel")
         call.wait(5_000)
         assert call.texts == []
         assert statuses(call) == ["cancelled"]
@@ -182,13 +182,13 @@ class TestCancelling:
     def test_a_cancelled_goodbye_is_none(self) -> None:
         call = call_with()
         call.say("goodbye")
-        tell(call, "response.cancel")
+        send(call, "response.cancel")
         call.wait(10_000)
         assert not call.conversation.over
 
     def test_nothing_to_cancel_is_an_error(self) -> None:
         call = call_with()
-        tell(call, "response.cancel")
+        send(call, "response.cancel")
         assert [error["error"]["code"] for error in of_kind(call, "error")] == ["response_cancel_not_active"]
 
 
@@ -239,7 +239,7 @@ class TestTurnsOfTheCallers:
     def test_what_was_cleared_was_never_said(self) -> None:
         call = push_to_talk()
         call.say("yes")
-        tell(call, "input_audio_buffer.clear")
+        send(call, "input_audio_buffer.clear")
         call.say("hold")
         call.send(call.caller.stop_user_stream())
         assert call.recognised == [line_named("hold").text]
@@ -257,15 +257,15 @@ class TestTurnsOfTheCallers:
         call = call_with()
         call.speak(spoken("yes", 24_000)[:-48_000])
         off = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
-        tell(call, "session.update", session=off)
+        send(call, "session.update", session=off)
         call.speak(bytes(48_000))
-        tell(call, "input_audio_buffer.commit")
+        send(call, "input_audio_buffer.commit")
         assert call.recognised == ["Yes."]
 
     def test_a_turn_that_is_committed_before_its_end_was_heard(self) -> None:
         call = call_with()
         call.speak(spoken("yes", 24_000)[:-48_000])
-        tell(call, "input_audio_buffer.commit")
+        send(call, "input_audio_buffer.commit")
         call.speak(bytes(48_000))
         assert call.recognised == ["Yes."]
         assert call.texts == []
@@ -301,7 +301,7 @@ class TestTools:
         assert (asked["name"], json.loads(asked["arguments"])) == ("opening_hours", {"day": "today"})
         assert statuses(call) == ["completed"]
         output = {"type": "function_call_output", "call_id": asked["call_id"], "output": '{"opens":"09:00"}'}
-        tell(call, "conversation.item.create", item=output)
+        send(call, "conversation.item.create", item=output)
         call.wait(2_000)
         assert call.texts == []
         ask(call)
@@ -315,7 +315,7 @@ class TestTools:
         assert len(of_kind(call, "response.function_call_arguments.done")) == 1
         assert len(of_kind(call, "response.created")) == 1
         output = {"type": "function_call_output", "call_id": "x", "output": "x" * 1_000}
-        tell(call, "conversation.item.create", item=output)
+        send(call, "conversation.item.create", item=output)
         ask(call)
         said = answer_to(call)
         assert said.startswith(text_of("confirmed"))
@@ -342,6 +342,6 @@ class TestTools:
     def test_an_output_nobody_asked_for_is_answered_too(self) -> None:
         call = call_with()
         output = {"type": "function_call_output", "call_id": "x", "output": "done"}
-        tell(call, "conversation.item.create", item=output)
+        send(call, "conversation.item.create", item=output)
         ask(call)
         assert answer_to(call) == text_of("confirmed") + " done"

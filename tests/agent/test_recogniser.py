@@ -68,12 +68,12 @@ def test_knows_nothing_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("pcm", [b"", b"\1\0", bytes(32_000)], ids=["nothing", "one sample", "silence"])
-def test_silence_is_no_line(pcm: bytes) -> None:
+def test_silence_does_not_match_a_line(pcm: bytes) -> None:
     assert recogniser().recognise(pcm, 16_000) is None
     assert recogniser().begin(pcm, 16_000) is None
 
 
-def test_noise_is_no_line() -> None:
+def test_noise_does_not_match_a_line() -> None:
     rng = np.random.default_rng(3)
     for seconds in (0.4, 1.5, 2.5, 3.5, 9.5):
         noise = from_float(rng.normal(0, 0.1, round(16_000 * seconds)))
@@ -101,11 +101,11 @@ def test_the_words_so_far_grow_with_the_sound() -> None:
     assert all(after.startswith(before.rstrip(",.")) for before, after in pairwise(words))
 
 
-def test_there_are_no_words_for_what_is_no_line() -> None:
+def test_speech_that_is_not_a_line_has_no_words() -> None:
     assert _hypotheses(prompt("workshop")) == []
 
 
-def test_the_words_stop_when_the_sound_is_no_longer_the_lines() -> None:
+def test_the_words_stop_when_the_audio_stops_matching_the_line() -> None:
     words = _hypotheses(spoken("lamp")[: 32 * 2_500] + prompt("workshop"))
     assert words
     assert len(words[-1]) < len("Well, my lamp arrived broken three weeks ago and I")

@@ -60,7 +60,7 @@ async def test_everything_at_once_is_one_large_message() -> None:
         assert caller.take_chunks() == [prompt("workshop")]
 
 
-async def test_speech_stops_what_is_being_said() -> None:
+async def test_speech_stops_the_current_reply() -> None:
     async with AgentServer(AgentSettings()) as server, calling(server) as caller:
         await caller.until(Type.PLAY_STREAM_CHUNK)
         await caller.speak(spoken("interrupt"))
@@ -134,7 +134,7 @@ async def test_an_unknown_path_is_404_and_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("path", ["/audiocodes/?bot=1", "/v1/realtime?model=gpt-realtime", "/pcm?"])
-async def test_query_and_trailing_slash_are_no_other_path(path: str) -> None:
+async def test_query_and_trailing_slash_do_not_change_the_path(path: str) -> None:
     async with AgentServer(AgentSettings()) as server, connect(f"{server.url}{path}"):
         pass
 
@@ -166,7 +166,7 @@ async def test_another_token_or_header_is_401(path: str, headers: dict[str, str]
             await connect(f"{server.url}{path}", additional_headers=headers)
 
 
-async def test_a_header_that_comes_twice_is_no_token() -> None:
+async def test_a_repeated_header_is_not_accepted_as_a_token() -> None:
     headers = [("Authorization", "Bearer secret"), ("Authorization", "Bearer other")]
     async with AgentServer(AgentSettings(token="secret")) as server:
         with pytest.raises(InvalidStatus, match="401"):
@@ -202,7 +202,7 @@ async def test_a_tunnel_in_between_changes_nothing(url: str, path: str) -> None:
             pass
 
 
-async def test_shutting_down_says_goodbye_before_it_closes() -> None:
+async def test_shutting_down_hangs_up_before_it_closes() -> None:
     async with AgentServer(AgentSettings()) as server:
         socket = await connect(f"{server.url}/audiocodes", compression=None)
         caller = Caller(socket)
@@ -214,7 +214,7 @@ async def test_shutting_down_says_goodbye_before_it_closes() -> None:
     assert socket.close_code == 1001
 
 
-async def test_a_caller_that_vanishes_leaves_nothing_behind() -> None:
+async def test_a_caller_that_disappears_leaves_no_conversation_open() -> None:
     async with AgentServer(AgentSettings()) as server:
         async with calling(server) as caller:
             await caller.until(Type.PLAY_STREAM_CHUNK)
@@ -237,7 +237,7 @@ def test_missing_recordings_are_one_sentence(tmp_path: Path, monkeypatch: pytest
         AgentServer(AgentSettings())
 
 
-async def test_a_browser_is_told_what_this_is_without_noise_in_the_log(
+async def test_a_browser_gets_an_explanation_and_nothing_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with AgentServer(AgentSettings()) as server:

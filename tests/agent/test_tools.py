@@ -62,7 +62,7 @@ def test_arguments_that_a_schema_allows(schema: Any, value: Any) -> None:
     assert arguments_for({"name": "x", "parameters": parameters}) == {"it": value}
 
 
-def test_of_what_is_not_required_only_what_has_a_value() -> None:
+def test_optional_arguments_only_with_a_value() -> None:
     members = {"day": {"type": "string"}, "unit": {"type": "string", "enum": ["hour"]}}
     assert arguments_for({"parameters": {"type": "object", "properties": members}}) == {"unit": "hour"}
 

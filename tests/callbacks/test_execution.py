@@ -97,7 +97,7 @@ async def test_maybe_await_takes_values_and_whatever_can_be_awaited() -> None:
     assert await maybe_await(future) == 3
 
 
-async def test_spawn_keeps_a_task_that_nobody_else_refers_to() -> None:
+async def test_spawn_keeps_a_task_without_other_references() -> None:
     async def wait_for_what_only_the_task_knows() -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -132,7 +132,7 @@ async def test_spawn_takes_any_awaitable() -> None:
     assert await task == 7
 
 
-def test_spawn_without_a_loop_says_so_and_leaves_nothing_behind() -> None:
+def test_spawn_without_a_loop_raises_and_leaves_no_coroutine_unawaited() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         spawn(coroutine(1), "work")
     gc.collect()
@@ -160,7 +160,7 @@ def test_run_to_completion_returns_the_result() -> None:
         (lambda data: coroutine(data), False),
     ],
 )
-def test_coroutine_callbacks_are_told_from_plain_ones(callback: Any, expected: bool) -> None:
+def test_coroutine_callbacks_are_distinguished_from_plain_ones(callback: Any, expected: bool) -> None:
     assert is_coroutine_callback(callback) is expected
 
 

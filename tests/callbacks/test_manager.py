@@ -20,7 +20,7 @@ class Status(enum.Enum):
 
 
 class Later:
-    """Something to await that is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __init__(self, log: list[object]) -> None:
         self.log = log
@@ -128,7 +128,7 @@ async def test_one_failing_callback_does_not_stop_the_others(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("args", [("one",), ("old", "new")])
-def test_what_is_no_error_comes_out(
+def test_exceptions_that_are_not_errors_are_raised(
     manager: CallbackManager, error: type[BaseException], args: tuple[object, ...]
 ) -> None:
     manager.register_callback("event", MockCallback(side_effect=error))
@@ -223,7 +223,7 @@ def test_results_that_cannot_be_awaited_are_ignored(
 
 
 class TestChangesDuringDispatch:
-    """A dispatch calls what was registered when it began, less what is unregistered before its turn."""
+    """A dispatch calls the callbacks registered when it began, except those unregistered before their turn."""
 
     @pytest.fixture(params=["trigger", "trigger_callbacks"])
     def dispatch(self, request: pytest.FixtureRequest, manager: CallbackManager) -> Any:
@@ -235,7 +235,7 @@ class TestChangesDuringDispatch:
 
         return dispatch
 
-    async def test_what_is_registered_waits_for_the_next(
+    async def test_a_callback_registered_during_dispatch_waits_for_the_next(
         self, manager: CallbackManager, dispatch: Any
     ) -> None:
         late = MockCallback()
@@ -247,7 +247,7 @@ class TestChangesDuringDispatch:
         late.assert_called_once()
 
     @pytest.mark.parametrize("args", [("one",), ("old", "new")])
-    async def test_what_is_unregistered_is_not_called(
+    async def test_a_callback_unregistered_during_dispatch_is_not_called(
         self, manager: CallbackManager, dispatch: Any, args: tuple[object, ...]
     ) -> None:
         before, removed, after = MockCallback(), MockCallback(), MockCallback()

@@ -1,4 +1,4 @@
-"""The synchronous trigger, loops and threads."""
+"""The synchronous trigger with event loops and threads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_on_a_running_loop_coroutine_callbacks_become_tasks(manager: Callb
     callback.assert_called_once()
 
 
-def test_a_task_cancelled_with_its_loop_is_no_failure_and_no_warning(
+def test_a_task_cancelled_with_its_loop_causes_neither_failure_nor_warning(
     manager: CallbackManager, reporter: ListedReporter
 ) -> None:
     async def main() -> None:

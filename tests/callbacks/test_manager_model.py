@@ -1,4 +1,4 @@
-"""Any order of registering, unregistering and triggering, also from inside callbacks, against a plain model."""
+"""Random programs of registering, unregistering and triggering, also inside callbacks, against a simple model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass
 class Model:
-    """What the manager should do, by a list of entries that are asked before they are called."""
+    """The expected behaviour: a list of entries that are checked before they are called."""
 
     entries: list[Entry] = field(default_factory=list)
     numbered: int = 0

@@ -127,7 +127,7 @@ def rows() -> dict[tuple[str, str], CallbackStats]:
     return {(row.event, row.name): row for row in callback_tracing.snapshot()}
 
 
-async def test_the_switch_measures_what_is_registered_before_and_after() -> None:
+async def test_the_switch_measures_callbacks_registered_before_and_after() -> None:
     manager, chain = CallbackManager(), CallbackChain("capture")
     before, after = MockCallback(name="before"), AsyncMockCallback(name="after")
     manager.register_callback("event", before)
@@ -190,7 +190,7 @@ async def test_a_row_has_calls_errors_and_times(log: pytest.LogCaptureFixture) -
     ], "the reporter's line is the only error"
 
 
-def test_what_was_not_called_has_no_times() -> None:
+def test_a_callback_that_was_not_called_has_no_times() -> None:
     manager = CallbackManager()
     manager.register_callback("event", MockCallback(name="twice"))
     manager.register_callback("event", MockCallback(name="twice"))
@@ -200,7 +200,7 @@ def test_what_was_not_called_has_no_times() -> None:
     assert rows()["event", "twice"].p99_ms is None
 
 
-def test_what_is_gone_keeps_its_row_until_reset() -> None:
+def test_an_unregistered_callback_keeps_its_row_until_reset() -> None:
     manager, callback = CallbackManager(), MockCallback(name="once")
     callback_tracing.enable()
     registration = manager.register_callback("event", callback)

@@ -122,19 +122,19 @@ class Agent:
         await self.says("response.output_item.done", response_id=response_id, output_index=0, item=item)
 
     async def idle(self) -> None:
-        """Wait until every call that was begun is answered, and what follows from that is sent."""
+        """Wait until every started call is answered and all resulting messages are sent."""
         async with asyncio.timeout(HARD_LIMIT_S):
             while self.handler._tasks:
                 await asyncio.wait(self.handler._tasks)
 
     async def until_late(self) -> None:
-        """Wait until a thread came back that nobody waits for any more."""
+        """Wait until a thread that outlived its caller has returned."""
         async with asyncio.timeout(HARD_LIMIT_S):
             while not self.handler.late_results:  # noqa: ASYNC110 - a counter has no event
                 await asyncio.sleep(0)
 
     async def calls(self, name: str, arguments: str = "{}") -> Any:
-        """A whole response with one call; its output."""
+        """Run a complete response with one call; returns its output."""
         await self.starts_response()
         await self.ends_item(name, arguments)
         await self.ends_response()

@@ -123,7 +123,7 @@ async def test_an_unknown_function_is_answered_as_not_implemented(agent: Agent) 
 
 
 @pytest.mark.parametrize("arguments", ['{"day":', "[1]", '"text"', "null", "{} {}", "[" * 5000, "\ud800"])
-async def test_arguments_that_are_no_json_object_are_answered_as_such(agent: Agent, arguments: str) -> None:
+async def test_arguments_that_are_not_a_json_object_are_refused(agent: Agent, arguments: str) -> None:
     function = MockCallback()
     agent.handler.register_function("f", function)
     output = await agent.calls("f", arguments)
@@ -164,7 +164,7 @@ async def test_an_exception_is_answered_with_its_sentence_and_reported_once(agen
     assert agent.reporter.total == 2
 
 
-async def test_an_error_text_that_utf8_has_no_form_for_is_still_an_error_output(agent: Agent) -> None:
+async def test_an_error_text_that_utf8_cannot_encode_is_still_an_error_output(agent: Agent) -> None:
     agent.handler.register_function("f", MockCallback(side_effect=ValueError("a\ud800b")))
     assert await agent.calls("f") == {"error": "ValueError: a?b"}
 
@@ -199,7 +199,7 @@ async def test_what_ends_a_program_a_thread_or_a_coroutine_is_one_more_error(age
     }
 
 
-async def test_results_json_has_no_form_for_are_sent_as_text(agent: Agent) -> None:
+async def test_results_without_a_json_form_are_sent_as_text(agent: Agent) -> None:
     cycle: list[Any] = []
     cycle.append(cycle)
     results: dict[str, object] = {
@@ -229,7 +229,7 @@ async def test_a_result_that_is_too_long_is_an_error(agent: Agent) -> None:
     assert await agent.calls("f") == {"error": "The result is 65,538 characters long, the limit is 65,536."}
 
 
-async def test_a_call_nobody_could_answer_is_reported_and_stops_nothing(agent: Agent) -> None:
+async def test_a_call_that_cannot_be_answered_is_reported_and_later_calls_still_run(agent: Agent) -> None:
     agent.handler.register_function("f", lambda _: 1)
     default_reporter.clear()
     reports: list[FailureReport] = []
@@ -262,10 +262,10 @@ async def test_a_failing_listener_or_socket_does_not_lose_the_other_calls(agent:
     assert {report.message for report in agent.reporter.reports} == {"listener", "gone"}
 
 
-# -- what is told of it --
+# -- events --
 
 
-async def test_the_start_and_the_end_of_a_call_are_told_with_its_duration(agent: Agent) -> None:
+async def test_the_start_and_the_end_of_a_call_are_emitted_with_its_duration(agent: Agent) -> None:
     async def book(arguments: dict[str, Any]) -> dict[str, Any]:
         agent.now_ns += 250_000_000
         return {"booked": arguments["day"]}
@@ -286,13 +286,13 @@ async def test_the_start_and_the_end_of_a_call_are_told_with_its_duration(agent:
     assert agent.changes == [start, end]
 
 
-async def test_an_error_is_told_with_the_end_of_the_call(agent: Agent) -> None:
+async def test_an_error_is_emitted_with_the_end_of_the_call(agent: Agent) -> None:
     await agent.calls("nope")
     assert agent.changes[1].error == "NotImplementedError: Function 'nope' not implemented."
     assert agent.changes[1].result == ""
 
 
-async def test_what_is_told_is_bounded_and_can_be_encoded(agent: Agent) -> None:
+async def test_emitted_texts_are_bounded_and_can_be_encoded(agent: Agent) -> None:
     await agent.calls("n\ud800" * 5000, json.dumps({"x": "y" * 60_000}))
     for change in agent.changes:
         assert len(change.name) == NAME_LIMIT + 1

@@ -1,4 +1,4 @@
-"""Time limit, number of calls, hang-up and close."""
+"""Time limit, number of calls, hang-up and closing."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_coroutine_that_ignores_its_cancellation_does_not_hold_up_the_an
     release.set()
 
 
-async def test_a_timeout_of_the_functions_own_is_told_as_its_own(agent: Agent) -> None:
+async def test_a_timeout_raised_by_the_function_is_reported_as_its_own(agent: Agent) -> None:
     agent.handler.register_function("f", MockCallback(side_effect=TimeoutError("the shop does not answer")))
     assert await agent.calls("f") == {"error": "TimeoutError: the shop does not answer"}
 

@@ -34,7 +34,7 @@ def an_agent(**session: Any) -> OpenAIAgent:
     agent = OpenAIAgent(lambda: next(ids), lambda: "2026-01-15T09:00:00.120Z")
     checked(agent.opened())
     if session:
-        assert kinds(tell(agent, "session.update", session={"type": "realtime", **session})) == [
+        assert kinds(send(agent, "session.update", session={"type": "realtime", **session})) == [
             "session.updated"
         ]
     return agent
@@ -46,7 +46,7 @@ def checked(frames: Sequence[Outgoing]) -> Sequence[Outgoing]:
     return frames
 
 
-def tell(agent: OpenAIAgent, kind: str, **members: Any) -> Incoming:
+def send(agent: OpenAIAgent, kind: str, **members: Any) -> Incoming:
     incoming = agent.receive(json.dumps({"type": kind, "event_id": "mine", **members}))
     checked(incoming.replies)
     return incoming
@@ -58,7 +58,7 @@ def turn(detection: Any) -> dict[str, Any]:
 
 def append(agent: OpenAIAgent, times: int = 1) -> None:
     for _ in range(times):
-        tell(agent, "input_audio_buffer.append", audio=BASE64)
+        send(agent, "input_audio_buffer.append", audio=BASE64)
 
 
 def say(agent: OpenAIAgent, text: str = "Good morning") -> list[Outgoing]:
@@ -108,7 +108,7 @@ class TestTheSession:
     def test_an_update_changes_what_it_names(self) -> None:
         agent = an_agent()
         audio = {"input": {"format": {"type": "audio/pcmu"}, "turn_detection": {"type": "semantic_vad"}}}
-        incoming = tell(
+        incoming = send(
             agent,
             "session.update",
             session={"type": "realtime", "instructions": "x", "audio": audio, "tools": [TOOL]},
@@ -125,7 +125,7 @@ class TestTheSession:
         assert session["audio"]["output"]["voice"] == "marin"
         assert agent.play_format == PCM_24
         assert agent.tools == [TOOL]
-        assert tell(agent, "session.update", session={"type": "realtime", "tools": []}).events
+        assert send(agent, "session.update", session={"type": "realtime", "tools": []}).events
         assert agent.tools == []
 
     @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ class TestTheSession:
     def test_bad_updates_change_nothing(self, session: Any, expected: str, param: str) -> None:
         agent = an_agent()
         before = agent.opened()[0].frame
-        incoming = tell(agent, "session.update", session=session)
+        incoming = send(agent, "session.update", session=session)
         assert code(incoming) == expected
         assert body(incoming.replies[0])["error"]["param"] == param
         assert body(agent.opened()[0])["session"] == json.loads(before)["session"]
@@ -192,25 +192,25 @@ class TestTheSession:
         agent = an_agent(audio={"output": {"voice": "cedar"}})
         say(agent)
         change = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
-        assert code(tell(agent, "session.update", session=change)) == "cannot_update_voice"
+        assert code(send(agent, "session.update", session=change)) == "cannot_update_voice"
 
 
 class TestWhatItHears:
     def test_audio(self) -> None:
-        incoming = tell(an_agent(), "input_audio_buffer.append", audio=BASE64)
+        incoming = send(an_agent(), "input_audio_buffer.append", audio=BASE64)
         (event,) = incoming.events
         assert (event.type, event.audio, event.format) == (T.USER_STREAM_CHUNK, AUDIO_100_MS, PCM_24)
         assert (incoming.summary, incoming.audio_ms) == ("user audio 100 ms", 100.0)
 
-    def test_audio_behind_a_wav_header(self) -> None:
+    def test_audio_after_a_wav_header(self) -> None:
         audio = base64.b64encode(wav_header(PCM_24) + AUDIO_100_MS).decode()
-        incoming = tell(an_agent(), "input_audio_buffer.append", audio=audio)
+        incoming = send(an_agent(), "input_audio_buffer.append", audio=audio)
         assert incoming.events[0].audio == AUDIO_100_MS
         assert [finding.rule for finding in incoming.findings] == ["wav-header-in-append"]
 
     @pytest.mark.parametrize("audio", ["%", "A" * (15 * 1024 * 1024 + 1), None])
     def test_bad_audio_is_refused(self, audio: str | None) -> None:
-        assert code(tell(an_agent(), "input_audio_buffer.append", audio=audio)) == "invalid_value"
+        assert code(send(an_agent(), "input_audio_buffer.append", audio=audio)) == "invalid_value"
 
     def test_a_turn(self) -> None:
         agent = an_agent(audio={"input": {"transcription": {"model": "x"}}})
@@ -237,7 +237,7 @@ class TestWhatItHears:
         ]
         assert agent.recognition("again", 0.9) == []
         retrieved = named(
-            tell(agent, "conversation.item.retrieve", item_id=body(started)["item_id"]),
+            send(agent, "conversation.item.retrieve", item_id=body(started)["item_id"]),
             "conversation.item.retrieved",
         )
         content = retrieved["item"]["content"][0]
@@ -253,29 +253,29 @@ class TestWhatItHears:
     def test_without_turn_detection_the_caller_commits(self) -> None:
         agent = an_agent(**turn(None))
         assert agent.speech_started() == agent.speech_stopped() == []
-        assert code(tell(agent, "input_audio_buffer.commit")) == "input_audio_buffer_commit_empty"
+        assert code(send(agent, "input_audio_buffer.commit")) == "input_audio_buffer_commit_empty"
         append(agent, 2)
-        incoming = tell(agent, "input_audio_buffer.commit")
+        incoming = send(agent, "input_audio_buffer.commit")
         assert types(incoming) == [T.SPEECH_COMMITTED]
         assert kinds(incoming) == [
             "input_audio_buffer.committed",
             "conversation.item.added",
             "conversation.item.done",
         ]
-        assert code(tell(agent, "input_audio_buffer.commit")) == "input_audio_buffer_commit_empty"
+        assert code(send(agent, "input_audio_buffer.commit")) == "input_audio_buffer_commit_empty"
 
     def test_a_cleared_buffer_is_empty(self) -> None:
         agent = an_agent(**turn(None))
         append(agent, 2)
-        incoming = tell(agent, "input_audio_buffer.clear")
+        incoming = send(agent, "input_audio_buffer.clear")
         assert types(incoming) == [T.USER_STREAM_CLEARED]
         assert kinds(incoming) == ["input_audio_buffer.cleared"]
-        assert code(tell(agent, "input_audio_buffer.commit")) == "input_audio_buffer_commit_empty"
+        assert code(send(agent, "input_audio_buffer.commit")) == "input_audio_buffer_commit_empty"
 
     def test_the_buffer_is_bounded(self) -> None:
         agent = an_agent(**turn(None))
         for _ in range(300):
-            tell(agent, "input_audio_buffer.append", audio=base64.b64encode(bytes(48_000)).decode())
+            send(agent, "input_audio_buffer.append", audio=base64.b64encode(bytes(48_000)).decode())
         assert len(agent._buffer) == 120 * 48_000
 
 
@@ -334,10 +334,10 @@ class TestWhatItSays:
     def test_an_answer_that_was_asked_for(self) -> None:
         agent = an_agent()
         wishes = {"metadata": {"a": "b"}, "conversation": "none", "output_modalities": ["text"]}
-        incoming = tell(agent, "response.create", response=wishes)
+        incoming = send(agent, "response.create", response=wishes)
         assert [(event.type, event.params) for event in incoming.events] == [(T.RESPONSE_WANTED, wishes)]
         assert kinds(incoming) == ["response.created"]
-        assert code(tell(agent, "response.create")) == "conversation_already_has_active_response"
+        assert code(send(agent, "response.create")) == "conversation_already_has_active_response"
         frames = checked(say(agent))
         assert kinds(frames)[0] == "response.output_item.added"
         response = named(frames, "response.done")["response"]
@@ -353,7 +353,7 @@ class TestWhatItSays:
 
     def test_speech_gives_up_an_answer_that_was_not_begun(self) -> None:
         agent = an_agent()
-        tell(agent, "response.create")
+        send(agent, "response.create")
         frames = checked(agent.speech_started())
         assert kinds(frames) == ["input_audio_buffer.speech_started", "response.done", "rate_limits.updated"]
 
@@ -376,7 +376,7 @@ class TestWhatItSays:
         assert "".join(deltas) == done["arguments"] == '{"day":"monday","holidays":true}'
         assert len(deltas) == 2
         output = {"type": "function_call_output", "call_id": done["call_id"], "output": "nine"}
-        incoming = tell(agent, "conversation.item.create", item=output)
+        incoming = send(agent, "conversation.item.create", item=output)
         (event,) = incoming.events
         assert (event.type, event.stream_id, event.text) == (T.TOOL_OUTPUT, done["call_id"], "nine")
 
@@ -391,7 +391,7 @@ class TestTheConversation:
     def test_a_typed_turn(self) -> None:
         agent = an_agent()
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
-        incoming = tell(agent, "conversation.item.create", item=item)
+        incoming = send(agent, "conversation.item.create", item=item)
         assert [(event.type, event.text) for event in incoming.events] == [(T.USER_TEXT, "Hello")]
         assert kinds(incoming) == ["conversation.item.added", "conversation.item.done"]
 
@@ -400,7 +400,7 @@ class TestTheConversation:
         message = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}]}
         previous = [
             named(
-                tell(agent, "conversation.item.create", item={**message, "id": name}, **where),
+                send(agent, "conversation.item.create", item={**message, "id": name}, **where),
                 "conversation.item.added",
             )["previous_item_id"]
             for name, where in {
@@ -411,12 +411,12 @@ class TestTheConversation:
             }.items()
         ]
         assert previous == [None, "a", None, "a"]
-        assert code(tell(agent, "conversation.item.create", item={**message, "id": "a"})) == (
+        assert code(send(agent, "conversation.item.create", item={**message, "id": "a"})) == (
             "item_create_duplicate_item_id"
         )
-        assert kinds(tell(agent, "conversation.item.delete", item_id="a")) == ["conversation.item.deleted"]
-        assert code(tell(agent, "conversation.item.delete", item_id="a")) == "item_delete_invalid_item_id"
-        assert code(tell(agent, "conversation.item.retrieve", item_id="a")) == "item_retrieve_invalid_item_id"
+        assert kinds(send(agent, "conversation.item.delete", item_id="a")) == ["conversation.item.deleted"]
+        assert code(send(agent, "conversation.item.delete", item_id="a")) == "item_delete_invalid_item_id"
+        assert code(send(agent, "conversation.item.retrieve", item_id="a")) == "item_retrieve_invalid_item_id"
 
     @pytest.mark.parametrize(
         "item",
@@ -430,7 +430,7 @@ class TestTheConversation:
         ],
     )
     def test_bad_items_are_refused(self, item: Any) -> None:
-        incoming = tell(an_agent(), "conversation.item.create", item=item)
+        incoming = send(an_agent(), "conversation.item.create", item=item)
         assert code(incoming) in ("invalid_value", "invalid_type", "missing_required_parameter")
         assert incoming.events == ()
 
@@ -438,32 +438,32 @@ class TestTheConversation:
         agent = an_agent()
         item_id = named(say(agent), "response.output_audio.delta")["item_id"]
         place = {"item_id": item_id, "content_index": 0}
-        assert code(tell(agent, "conversation.item.truncate", **place, audio_end_ms=101)) == "invalid_value"
-        assert code(tell(agent, "conversation.item.truncate", **place, audio_end_ms=1.5)) == "invalid_type"
-        incoming = tell(agent, "conversation.item.truncate", **place, audio_end_ms=40)
+        assert code(send(agent, "conversation.item.truncate", **place, audio_end_ms=101)) == "invalid_value"
+        assert code(send(agent, "conversation.item.truncate", **place, audio_end_ms=1.5)) == "invalid_type"
+        incoming = send(agent, "conversation.item.truncate", **place, audio_end_ms=40)
         assert named(incoming, "conversation.item.truncated")["audio_end_ms"] == 40
         item = named(
-            tell(agent, "conversation.item.retrieve", item_id=item_id), "conversation.item.retrieved"
+            send(agent, "conversation.item.retrieve", item_id=item_id), "conversation.item.retrieved"
         )["item"]
         assert len(base64.b64decode(item["content"][0]["audio"])) == 40 * 48
         assert item["content"][0]["transcript"] == ""
-        assert code(tell(agent, "conversation.item.truncate", **place, audio_end_ms=41)) == "invalid_value"
+        assert code(send(agent, "conversation.item.truncate", **place, audio_end_ms=41)) == "invalid_value"
 
     def test_only_what_the_agent_said_can_be_truncated(self) -> None:
         agent = an_agent(**turn(None))
         append(agent, 2)
-        item_id = named(tell(agent, "input_audio_buffer.commit"), "input_audio_buffer.committed")["item_id"]
+        item_id = named(send(agent, "input_audio_buffer.commit"), "input_audio_buffer.committed")["item_id"]
         place = {"item_id": item_id, "content_index": 0, "audio_end_ms": 1}
-        assert code(tell(agent, "conversation.item.truncate", **place)) == "invalid_value"
+        assert code(send(agent, "conversation.item.truncate", **place)) == "invalid_value"
         unknown = {**place, "item_id": "x"}
-        assert code(tell(agent, "conversation.item.truncate", **unknown)) == "item_truncate_invalid_item_id"
+        assert code(send(agent, "conversation.item.truncate", **unknown)) == "item_truncate_invalid_item_id"
 
     def test_cancelling(self) -> None:
         agent = an_agent()
-        assert code(tell(agent, "response.cancel")) == "response_cancel_not_active"
+        assert code(send(agent, "response.cancel")) == "response_cancel_not_active"
         agent.say_start("play-1")
-        assert code(tell(agent, "response.cancel", response_id="other")) == "response_cancel_not_active"
-        incoming = tell(agent, "response.cancel")
+        assert code(send(agent, "response.cancel", response_id="other")) == "response_cancel_not_active"
+        incoming = send(agent, "response.cancel")
         assert [(event.type, event.stream_id) for event in incoming.events] == [
             (T.RESPONSE_CANCELLED, "play-1")
         ]
@@ -472,13 +472,13 @@ class TestTheConversation:
         assert agent.say_audio("play-1", b"xx") == []
 
     def test_unknown_messages(self) -> None:
-        incoming = tell(an_agent(), "session.dream")
+        incoming = send(an_agent(), "session.dream")
         assert not incoming.known
         assert code(incoming) == "invalid_value"
-        assert code(tell(an_agent(), "output_audio_buffer.clear")) == "invalid_value"
+        assert code(send(an_agent(), "output_audio_buffer.clear")) == "invalid_value"
 
     def test_a_long_unknown_type_is_cut_in_the_error(self) -> None:
-        (reply,) = tell(an_agent(), "session." + "x" * 200).replies
+        (reply,) = send(an_agent(), "session." + "x" * 200).replies
         assert f"'session.{'x' * 51}…'." in body(reply)["error"]["message"]
 
     def test_an_unreadable_message_is_a_protocol_error(self) -> None:

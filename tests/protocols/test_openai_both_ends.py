@@ -248,7 +248,7 @@ class TestAConversation:
         assert line.types_heard_by("agent")[-3:] == [T.USER_TEXT, T.RESPONSE_CANCELLED, T.RESPONSE_WANTED]
         assert line.errors() == []
 
-    def test_the_agent_is_asked_to_greet_and_told_how_to_behave(self) -> None:
+    def test_the_agent_receives_its_instructions_and_is_asked_to_greet(self) -> None:
         caller, agent, line = in_session(greet="on")
         assert line.types_heard_by("agent") == [T.CONFIG, T.RESPONSE_WANTED]
         line.to_caller([*agent.say_start("play-1", "Hi"), *agent.say_stop("play-1")])
@@ -269,7 +269,7 @@ audio_chunks = st.binary(min_size=1, max_size=200).filter(lambda audio: not audi
 
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(texts, audio_chunks, texts)
-def test_what_the_agent_says_arrives(text: str, audio: bytes, name: str) -> None:
+def test_the_agents_reply_arrives(text: str, audio: bytes, name: str) -> None:
     _, agent, line = in_session(tools=json.dumps([{"type": "function", "name": name}]))
     before = len(line.heard_by["caller"])
     line.to_caller([*agent.speech_started(), *agent.speech_stopped(), *agent.recognition(text, 1)])
@@ -293,7 +293,7 @@ def test_what_the_agent_says_arrives(text: str, audio: bytes, name: str) -> None
 
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(texts, audio_chunks)
-def test_what_the_caller_says_arrives(text: str, audio: bytes) -> None:
+def test_the_users_turn_arrives(text: str, audio: bytes) -> None:
     caller, agent, line = in_session()
     before = len(line.heard_by["agent"])
     line.to_agent([*caller.user_audio(audio), *caller.user_text(text), *caller.update_instructions(text)])
@@ -305,7 +305,7 @@ def test_what_the_caller_says_arrives(text: str, audio: bytes) -> None:
 
 
 def other_messages() -> list[dict[str, Any]]:
-    """What the example has not."""
+    """Members that the example does not have."""
     place = {"response_id": "resp_2", "item_id": "item_a1", "content_index": 0}
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]}
     return [
@@ -375,7 +375,7 @@ def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None
 
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(no_messages("type", VALUES))
-def test_what_is_no_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
+def test_an_invalid_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
     check_incoming(a_caller().receive, frame)
     check_incoming(an_agent().receive, frame)
 

@@ -171,7 +171,7 @@ class TestTheBeginning:
         assert incoming.findings == ()
         assert incoming.events[0].format == caller.user_format == AudioFormat(Encoding.MULAW, 8_000)
 
-    def test_another_format_than_the_one_asked_for_is_used_and_found_fault_with(self) -> None:
+    def test_a_format_other_than_requested_is_used_and_is_a_finding(self) -> None:
         caller = a_caller(format="audio/pcma")
         say(caller, "session.created", session=ga_session())
         assert rules(say(caller, "session.updated", session=ga_session())) == ["format-not-asked"]
@@ -186,12 +186,12 @@ class TestTheBeginning:
         assert not incoming.events[1].fatal
         assert caller.user_format == PCM_24
 
-    def test_an_error_that_answers_something_else_is_no_acceptance(self) -> None:
+    def test_an_error_that_answers_another_message_is_not_an_acceptance(self) -> None:
         caller = a_caller()
         say(caller, "session.created", session=ga_session())
         assert types(error(caller, "invalid_value", "id-9")) == [T.AGENT_ERROR]
 
-    def test_an_agent_that_goes_on_without_an_answer_has_accepted(self) -> None:
+    def test_an_agent_that_continues_without_an_answer_has_accepted(self) -> None:
         caller = a_caller()
         say(caller, "session.created", session=ga_session())
         incoming = begin(caller)
@@ -226,7 +226,7 @@ class TestTheBeginning:
             "The session uses pcm16 24 kHz in and pcm16 24 kHz out; alaw 8 kHz and mulaw 8 kHz were asked for."
         )
 
-    def test_what_comes_before_the_creation_is_found_fault_with_once(self) -> None:
+    def test_messages_before_the_creation_are_a_finding_once(self) -> None:
         caller = a_caller()
         assert rules(say(caller, "session.updated", session={})) == ["before-session-created"]
         assert rules(say(caller, "rate_limits.updated", rate_limits=[])) == []

@@ -79,7 +79,7 @@ def test_the_cursor_stays_with_its_callback() -> None:
 
 
 @pytest.mark.parametrize("width", [*range(0, 60, 7), 58, 78, 118, 158, 198])
-def test_columns_fill_the_width_and_no_more(width: int) -> None:
+def test_columns_fill_the_width_exactly(width: int) -> None:
     shown = places(width)
     assert all(place.cells >= 0 for place in shown)
     if width >= 58:
@@ -89,7 +89,7 @@ def test_columns_fill_the_width_and_no_more(width: int) -> None:
 # the screen
 
 
-async def test_opening_it_switches_nothing_on_and_says_how_to(stage: Staging) -> None:
+async def test_opening_it_does_not_start_tracing_and_shows_how_to(stage: Staging) -> None:
     async with stage() as s:
         s.sent()
         await open_callbacks(s)
@@ -178,7 +178,7 @@ async def test_refreshes_twice_a_second_and_only_while_shown(stage: Staging) -> 
         assert names(screen.rows)[0] == "third"
 
 
-async def test_a_thousand_rows_cost_what_is_seen_of_them(stage: Staging) -> None:
+async def test_of_a_thousand_rows_only_the_visible_ones_are_drawn(stage: Staging) -> None:
     async with stage() as s:
         screen = await open_callbacks(s, *measured(1000).stats)
         drawn: list[int] = []
@@ -201,7 +201,7 @@ async def test_a_thousand_rows_cost_what_is_seen_of_them(stage: Staging) -> None
         assert drawn == [], "nothing has changed"
 
 
-async def test_the_row_under_the_cursor_is_told_in_full(stage: Staging) -> None:
+async def test_the_row_under_the_cursor_is_shown_in_full(stage: Staging) -> None:
     async with stage((60, 20)) as s:
         long = "Some.very_long_callback_name_indeed"
         await open_callbacks(s, stats(long, 9), stats("other", 1, error="ValueError: [/b]"))

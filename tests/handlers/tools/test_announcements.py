@@ -1,4 +1,4 @@
-"""Which call is whole, how often it runs, and when the answer is asked for."""
+"""Which call is complete, how often it runs, and when the answer is requested."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_the_beta_form_without_a_name_takes_it_from_the_item(agent: Agent)
     assert agent.socket.outputs == {"call_1": "ok"}
 
 
-async def test_a_call_only_its_response_tells_of_is_run(agent: Agent) -> None:
+async def test_a_call_announced_only_by_its_response_is_run(agent: Agent) -> None:
     agent.handler.register_function("f", lambda _: "ok")
     await agent.starts_response()
     message = {"type": "message", "role": "assistant", "content": [{"type": "output_audio"}]}
@@ -83,7 +83,7 @@ async def test_a_call_cut_off_by_a_barge_in_is_not_run(agent: Agent) -> None:
     assert agent.changes == []
 
 
-async def test_items_that_are_no_calls_and_other_events_are_left_alone(agent: Agent) -> None:
+async def test_items_that_are_not_calls_and_other_events_are_ignored(agent: Agent) -> None:
     default_reporter.clear()
     message: dict[str, Any] = {
         "id": "item_1",
@@ -129,7 +129,7 @@ async def test_several_calls_get_one_answer_after_the_last_of_them(agent: Agent)
     assert agent.socket.kinds == ["conversation.item.create"] * 2 + ["response.create"]
 
 
-async def test_nothing_is_asked_for_while_another_response_runs(agent: Agent) -> None:
+async def test_no_answer_is_requested_while_another_response_is_active(agent: Agent) -> None:
     gate = Gate()
     agent.handler.register_function("slow", gate)
     await agent.starts_response()
@@ -143,7 +143,7 @@ async def test_nothing_is_asked_for_while_another_response_runs(agent: Agent) ->
     assert agent.socket.requests == 1
 
 
-async def test_what_becomes_due_before_a_requested_answer_begins_is_asked_for_after_it(agent: Agent) -> None:
+async def test_an_answer_due_while_another_is_requested_is_asked_for_after_it(agent: Agent) -> None:
     gate = Gate()
     agent.handler.register_function("slow", gate)
     agent.handler.register_function("fast", lambda _: 1)

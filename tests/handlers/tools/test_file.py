@@ -207,7 +207,7 @@ def test_a_decorated_function_shows_the_one_it_wraps(load: Load) -> None:
     assert tool({"a": 1, "b": "2"}) == 3
 
 
-def test_a_default_json_has_no_form_for_is_left_out(load: Load) -> None:
+def test_a_default_without_a_json_form_is_left_out(load: Load) -> None:
     [tool] = load("def f(x=object()): return 'ran'")
     assert tool.definition()["parameters"]["properties"] == {"x": {}}
     assert tool({}) == "ran"
@@ -258,7 +258,7 @@ async def test_a_handler_runs_tools_off_the_loop_and_answers_with_the_result(sho
     }
 
 
-async def test_wrong_arguments_are_answered_and_are_no_failure_of_the_tool(shop: dict[str, Tool]) -> None:
+async def test_wrong_arguments_are_answered_and_do_not_count_as_a_failure(shop: dict[str, Tool]) -> None:
     agent = Agent()
     agent.handler.register_function("where", shop["where"])
     output = await agent.calls("where", '{"who": "me"}')
@@ -395,7 +395,7 @@ def test_a_name_openai_does_not_take_is_refused(load: Load) -> None:
         load("def schön(): ...")
 
 
-def test_a_file_that_fails_leaves_no_module_behind(load: Load) -> None:
+def test_a_file_that_fails_leaves_no_module_imported(load: Load) -> None:
     before = set(sys.modules)
     with pytest.raises(ToolsFileError):
         load("raise ValueError")
