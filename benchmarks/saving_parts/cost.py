@@ -83,7 +83,7 @@ def _share_in_a_call(bridge: Bridge, pid: int, url: str, spoken: Path, save: str
     bridge.send(wire.Connect(target=Target(url=url, **options)))
     _until(bridge, lambda: bridge.state.status is Status.ACTIVE)
     bridge.send(wire.Record(on=True))
-    _until(bridge, lambda: bridge.state.recording)
+    _until(bridge, lambda: bridge.state.controls.recording)
     _pass(bridge, _SETTLE_S)
     before_s, began_s = processor_s(pid), time.monotonic()
     _pass(bridge, seconds)

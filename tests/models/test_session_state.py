@@ -43,7 +43,7 @@ def test_a_new_session_starts_afresh_and_keeps_its_listeners() -> None:
     state.apply(message())
     state.add_status_change_callback(callback)
     state.apply(started(at_ms=5))
-    assert not state.recording
+    assert not state.controls.recording
     assert state.metrics.messages_received == 0
     assert state.began_ns == 5_000_000
     assert callback.call_count == 1
@@ -68,11 +68,11 @@ def test_figures_and_controls_have_callbacks_of_their_own() -> None:
     state.apply(e.MutedChanged(at_ns=0, muted=True))
     state.apply(e.LineChanged(at_ns=0, name="hours"))
     assert (metrics.call_count, controls.call_count) == (1, 2)
-    assert (state.muted, state.line) == (True, "hours")
+    assert (state.controls.muted, state.controls.line) == (True, "hours")
     handle.unregister()
     state.apply(e.LineChanged(at_ns=0, name="hours", finished=True))
     assert controls.call_count == 2
-    assert state.line == ""
+    assert state.controls.line == ""
 
 
 def test_a_failing_listener_keeps_nobody_from_hearing() -> None:

@@ -72,7 +72,7 @@ class Journal:
                 log_rules=log_rules,
             )
         )
-        if volume != self.state.volume:
+        if volume != self.state.controls.volume:
             self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:

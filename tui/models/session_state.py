@@ -1,4 +1,4 @@
-"""SessionState: what is true of the session now, folded from its events, with callbacks for who shows it."""
+"""SessionState: what is true of the session now, folded from its events, with callbacks for what shows it."""
 
 from __future__ import annotations
 
@@ -12,36 +12,34 @@ from tui.callbacks import (
     Registration,
     StateChangeCallback,
 )
+from tui.models.controls import Controls
 from tui.models.events import (
-    AudioOpened,
     Condition,
     ConditionChanged,
     ErrorRaised,
     LineChanged,
-    MutedChanged,
+    MessageLogged,
     NoticeRaised,
     Party,
     PlaybackEnded,
-    RecordingChanged,
     SessionEvent,
     SessionStarted,
     Status,
     StatusChanged,
     ToolChanged,
     UsageReported,
-    VolumeChanged,
 )
 from tui.models.exit_code import ExitCode, exit_code_of
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
 RATE_LIMITS = "rate limits"
-"""The `UsageReported` that tells what is left, by the name of the limit, and not what was used."""
+"""The `UsageReported` that reports what is left, by the name of the limit, rather than what was used."""
 MAX_USAGE_FIGURES = 64
-"""Kept of what an agent reports, whatever it calls them."""
+"""The most figures that are kept, because the agent chooses their names."""
 
 
 class SessionError(Exception):
-    """An `ErrorRaised` event as the exception that error callbacks are given."""
+    """An `ErrorRaised` event as the exception that error callbacks receive."""
 
     def __init__(self, event: ErrorRaised) -> None:
         super().__init__(event.message)
@@ -59,14 +57,14 @@ class Area(StrEnum):
 
 
 Completed = PlaybackEnded | LineChanged | ToolChanged
-"""What completion callbacks are told of."""
+"""The events that completion callbacks receive."""
 
 
 class SessionState:
     """Status, controls, metrics and the last error of one session at a time.
 
     `apply` is the only thing that changes it. A `SessionStarted` event begins a new session: everything but
-    the registered callbacks starts afresh. Callbacks fire during the fold, on the thread that folds.
+    the registered callbacks is reset. Callbacks fire during the fold, on the thread that folds.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
@@ -76,41 +74,59 @@ class SessionState:
     def _reset(self) -> None:
         self.status = Status.IDLE
         self.reason = ""
-        self.target = ""
-        self.title = ""
-        self.protocol = ""
-        self.session_id = ""
-        self.recording = False
-        self.muted = False
-        self.volume = 1.0
-        self.capture = ""
-        self.playback = ""
-        self.line = ""
+        """Why the status is what it is, for a person."""
+        self.started: SessionStarted | None = None
+        """The event that began the session; None before the first."""
+        self.controls = Controls()
         self.notice: NoticeRaised | None = None
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
-        """What is the matter with audio now, by path ("capture", "playback") and condition."""
+        """The audio problems that last, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
         self.fatal_error: ErrorRaised | None = None
-        """What ended the call, or kept it from beginning; where there are several, the first."""
-        self.began_ns: int | None = None
+        """The error that ended the call or prevented it; if there are several, the first."""
         self.usage: dict[str, float] = {}
         """What the session has used so far (``total_tokens``), and what is left (``tokens left``)."""
         self._metrics = MetricsFold()
 
     @property
+    def target(self) -> str:
+        """The URL that is called, without secrets; empty before the first session."""
+        return self.started.target if self.started else ""
+
+    @property
+    def title(self) -> str:
+        """The name of the target; empty before the first session."""
+        return self.started.title if self.started else ""
+
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol; empty before the first session."""
+        return self.started.protocol if self.started else ""
+
+    @property
+    def session_id(self) -> str:
+        """The id of the session; empty for a call that was refused before it began."""
+        return self.started.session_id if self.started else ""
+
+    @property
+    def began_ns(self) -> int | None:
+        """When the session began; None before the first."""
+        return self.started.at_ns if self.started else None
+
+    @property
     def exit_code(self) -> ExitCode:
-        """What came of the call, as far as its own end tells: nothing is said of how good it was."""
+        """The exit code of the call as far as its own end decides it; how good it was is not judged."""
         if self.fatal_error is None:
             return ExitCode.FINE
         return exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
 
     @property
     def metrics(self) -> SessionMetrics:
-        """The figures so far."""
+        """The session's figures so far."""
         return self._metrics.metrics
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """When they were heard last: now, while they are; None: never yet."""
+        """Returns when they were last heard: ``now_ns`` while they speak; None if never."""
         return self._metrics.last_heard_ns(speaker, now_ns)
 
     def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
@@ -160,9 +176,7 @@ class SessionState:
     def _begin(self, event: SessionStarted) -> None:
         old = self.status
         self._reset()
-        self.began_ns = event.at_ns
-        self.target, self.title, self.protocol = event.target, event.title, event.protocol
-        self.session_id = event.session_id
+        self.started = event
         self.callbacks.trigger(Area.STATUS, old, self.status)
 
     def _update_status(self, new_status: SessionStatus) -> None:
@@ -172,16 +186,8 @@ class SessionState:
 
     def _apply_controls(self, event: SessionEvent) -> bool:
         match event:
-            case RecordingChanged():
-                self.recording = event.recording
-            case MutedChanged():
-                self.muted = event.muted
-            case VolumeChanged():
-                self.volume = event.volume
-            case AudioOpened():
-                self.capture, self.playback = event.capture, event.playback
-            case LineChanged():
-                self.line = "" if event.finished else event.name
+            case MessageLogged():
+                return False  # first: nearly every event is one
             case NoticeRaised():
                 self.notice = event
             case ConditionChanged():
@@ -189,7 +195,7 @@ class SessionState:
             case UsageReported():
                 self._count_usage(event)
             case _:
-                return False
+                return self.controls.apply(event)
         return True
 
     def _apply_condition(self, event: ConditionChanged) -> None:

@@ -29,7 +29,7 @@ class Availability:
             origin=Origin.CALL if screen.replay is None else Origin.SAVED,
             status=state.status,
             lacking=lacking(state.protocol),
-            recording=state.recording,
+            recording=state.controls.recording,
             can_call=screen.controls.can_call,
             has_events=bool(self._bridge.log.rows),
             has_turns=bool(state.metrics.turns),

@@ -40,11 +40,11 @@ class CallControls:
 
     def toggle_record(self) -> None:
         """Turn the microphone on if it is off, else off."""
-        self.record(on=not self._bridge.state.recording)
+        self.record(on=not self._bridge.state.controls.recording)
 
     def toggle_mute(self) -> None:
         """Mute or unmute."""
-        self._bridge.send(SetMuted(muted=not self._bridge.state.muted))
+        self._bridge.send(SetMuted(muted=not self._bridge.state.controls.muted))
 
     def change_volume(self, by: float) -> None:
         """Play the agent louder or quieter."""

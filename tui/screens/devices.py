@@ -74,7 +74,14 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         """Show what there is, if that has changed. Called every tick."""
         state, listed = self.bridge.state, self.bridge.latest.devices
         error = state.last_error if state.last_error is not self._error else None
-        shown = (listed, state.status.live, state.capture, state.playback, error, tuple(self._specs.values()))
+        shown = (
+            listed,
+            state.status.live,
+            state.controls.capture,
+            state.controls.playback,
+            error,
+            tuple(self._specs.values()),
+        )
         if shown == self._shown or not self.is_mounted:
             return
         self._shown = shown
@@ -114,7 +121,9 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         """In a call, the one in use; else the one that the next call would use."""
         state = self.bridge.state
         if state.status.live:
-            return device.name == (state.capture if direction == "input" else state.playback)
+            return device.name == (
+                state.controls.capture if direction == "input" else state.controls.playback
+            )
         spec = self._specs.get(direction, "auto")
         if spec == "auto":
             return device.is_default(direction)

@@ -71,7 +71,7 @@ class UserAudio:
         if self._caller.user_stream_open:
             self.send_early()
             self._send_now(block)
-        elif not self._journal.state.recording:
+        elif not self._journal.state.controls.recording:
             self._drop_early()
             self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
         elif self._audio.playback.playing and not self._caller.barge_in:

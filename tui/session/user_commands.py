@@ -40,7 +40,7 @@ class UserCommands:
 
     async def record(self, on: bool) -> None:
         """Let capture flow to the agent, or stop it."""
-        if on == self._state.recording:
+        if on == self._state.controls.recording:
             return
         if on and self._in_call("record into"):
             await self._take_the_word()
@@ -56,7 +56,7 @@ class UserCommands:
         """Speak a recorded line on the microphone's path; records for as long as it takes if need be."""
         if not self._in_call("speak into"):
             return
-        if not self._state.recording:
+        if not self._state.controls.recording:
             self._only_for_a_line = True
             await self.record(True)
         await self._audio.capture.lines.speak(line)
@@ -68,7 +68,7 @@ class UserCommands:
 
     def set_muted(self, muted: bool) -> None:
         """Send silence in place of the user, or no longer."""
-        if muted != self._state.muted:
+        if muted != self._state.controls.muted:
             self._audio.capture.level.muted = muted
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
@@ -145,5 +145,5 @@ class UserCommands:
             spawn(self.record(False), "stop after a caller line")
 
     def _tell_recording(self, recording: bool) -> None:
-        if recording != self._state.recording:
+        if recording != self._state.controls.recording:
             self._journal.emit(e.RecordingChanged(at_ns=self._journal.clock_ns(), recording=recording))

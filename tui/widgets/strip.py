@@ -145,14 +145,14 @@ def _who(state: SessionState, hint: str) -> list[Group]:
 
 def _controls(state: SessionState, now_ns: int) -> list[Group]:
     groups: list[Group] = []
-    if state.capture or state.playback:
-        devices = f"{one_line(state.capture, 24)} → agent → {one_line(state.playback, 24)}"
+    if state.controls.capture or state.controls.playback:
+        devices = f"{one_line(state.controls.capture, 24)} → agent → {one_line(state.controls.playback, 24)}"
         groups.append(Group([(devices, _MUTED)], 6))
-    if state.volume != 1.0:
-        groups.append(Group([("volume ", _MUTED), (f"{state.volume:.0%}", _PLAIN)], 3))
-    if state.muted:
+    if state.controls.volume != 1.0:
+        groups.append(Group([("volume ", _MUTED), (f"{state.controls.volume:.0%}", _PLAIN)], 3))
+    if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
-    if state.recording:
+    if state.controls.recording:
         groups.append(Group([("◉ REC", "bold $text-error")]))
     elif state.status.live:
         groups.append(Group([("□ not recording", _MUTED)], 4))
@@ -231,8 +231,8 @@ def _doing(state: SessionState, telemetry: Telemetry) -> list[Group]:
     groups: list[Group] = []
     if telemetry.queued_ms >= 50:
         groups.append(Group([("queued ", _MUTED), (f"{telemetry.queued_ms / 1000:.1f} s", _PLAIN)], 3))
-    if state.line:
+    if state.controls.line:
         progress = telemetry.line_progress
         how_far = "" if progress is None else f" {min(max(progress, 0.0), 1.0):.0%}"
-        groups.append(Group([(f"▶ {one_line(state.line, 24)}{how_far}", "bold $secondary")], 1))
+        groups.append(Group([(f"▶ {one_line(state.controls.line, 24)}{how_far}", "bold $secondary")], 1))
     return groups

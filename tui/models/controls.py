@@ -1,0 +1,44 @@
+"""Controls: how the user has set the call, and what is open for it."""
+
+from __future__ import annotations
+
+from tui.models.events import (
+    AudioOpened,
+    LineChanged,
+    MutedChanged,
+    RecordingChanged,
+    SessionEvent,
+    VolumeChanged,
+)
+
+
+class Controls:
+    """Recording, mute, volume, devices and the recorded line that is being spoken, folded from events."""
+
+    def __init__(self) -> None:
+        self.recording = False
+        self.muted = False
+        self.volume = 1.0
+        self.capture = ""
+        """Name of the capture device; empty while there is none."""
+        self.playback = ""
+        """Name of the playback device; empty while there is none."""
+        self.line = ""
+        """Name of the recorded line that is being spoken; empty while none is."""
+
+    def apply(self, event: SessionEvent) -> bool:
+        """Fold one event. Returns whether it concerns controls."""
+        match event:
+            case RecordingChanged():
+                self.recording = event.recording
+            case MutedChanged():
+                self.muted = event.muted
+            case VolumeChanged():
+                self.volume = event.volume
+            case AudioOpened():
+                self.capture, self.playback = event.capture, event.playback
+            case LineChanged():
+                self.line = "" if event.finished else event.name
+            case _:
+                return False
+        return True
