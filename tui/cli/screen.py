@@ -19,6 +19,7 @@ from tui.settings import AUTO
 if TYPE_CHECKING:
     from tui.agent.process import AgentProcess
     from tui.agent.settings import AgentSettings
+    from tui.targets import Targets
 
 DEMO = "demo"
 """Title of the local agent as a target."""
@@ -100,10 +101,8 @@ def run_screen(
 
         from tui.app import Launch, OpusAgentApp, run_app
         from tui.bridge import Bridge
-        from tui.protocols.registry import names
-        from tui.remembered import recent_targets, remember_screen, remember_target, screen_memory
+        from tui.remembered import remember_screen, screen_memory
         from tui.screens.settings import check_screen
-        from tui.targets import Targets
 
         check_screen(in_force)
         bridge = Bridge(engines.first, time.monotonic_ns)
@@ -111,14 +110,7 @@ def run_screen(
         app = OpusAgentApp(
             bridge,
             target=target,
-            targets=Targets(
-                base=book.base,
-                profiles=book.profiles,
-                recent=recent_targets(book.base),
-                protocols=lambda: (AUTO, *names()),
-                start_demo=local.target,
-                on_remembered=remember_target,
-            ),
+            targets=_targets(book, local),
             memory=screen_memory(),
             settings=in_force.settings,
             crash_log=Path(engines.first.log_path),
@@ -131,6 +123,21 @@ def run_screen(
             ),
         )
         return run_app(app, remember_screen) or bridge.state.exit_code
+
+
+def _targets(book: AddressBook, local: LocalAgent) -> Targets:
+    from tui.protocols.registry import names
+    from tui.remembered import recent_targets, remember_target
+    from tui.targets import Targets
+
+    return Targets(
+        base=book.base,
+        profiles=book.profiles,
+        recent=recent_targets(book.base),
+        protocols=lambda: (AUTO, *names()),
+        start_demo=local.target,
+        on_remembered=remember_target,
+    )
 
 
 def open_screen(path: Path, speed: float | None, output: str, in_force: SettingsInForce) -> int:
