@@ -13,7 +13,7 @@ from tests.audio.signals import noise, silence_around, tone, voice
 from tests.audio.test_speech import START_NS, edges_of, times_ms
 from tui.audio.loudness import Loudness
 from tui.audio.pcm import to_float
-from tui.audio.speech import Method, SpeechDetector, SpeechEdge, Window, make_detector
+from tui.audio.speech import Method, SpeechDetector, TrackEdge, Window, make_detector
 
 RATE = 16_000
 MS = 1_000_000
@@ -31,12 +31,12 @@ def quiet(seconds: float, rate: int = RATE) -> Sound:
     return np.zeros(round(rate * seconds))
 
 
-def heard(sound: Sound, rate: int = RATE, block_ms: int = 20) -> list[SpeechEdge]:
+def heard(sound: Sound, rate: int = RATE, block_ms: int = 20) -> list[TrackEdge]:
     """The edges of an agent's track with that sound and a second of silence behind it."""
     return edges_of(make_detector(rate, other_sounds=True), np.concatenate([sound, quiet(1, rate)]), block_ms)
 
 
-def spans(edges: list[SpeechEdge], method: Method) -> list[tuple[float, float]]:
+def spans(edges: list[TrackEdge], method: Method) -> list[tuple[float, float]]:
     times = times_ms([edge for edge in edges if edge.method == method])
     return list(zip(times[::2], times[1::2], strict=True))
 

@@ -15,7 +15,7 @@ from tui.audio.speech import (
     EnergyClassifier,
     SileroClassifier,
     SpeechDetector,
-    SpeechEdge,
+    TrackEdge,
     Window,
     make_detector,
 )
@@ -31,10 +31,10 @@ def detector_for(method: str, rate: int, silence_ms: int = 500) -> SpeechDetecto
     return SpeechDetector(rate, classifier, silence_ms=silence_ms)
 
 
-def edges_of(detector: SpeechDetector, sound: NDArray[np.float64], block_ms: int = 20) -> list[SpeechEdge]:
+def edges_of(detector: SpeechDetector, sound: NDArray[np.float64], block_ms: int = 20) -> list[TrackEdge]:
     pcm = from_float(sound)
     block_bytes = 2 * detector.rate * block_ms // 1000
-    edges: list[SpeechEdge] = []
+    edges: list[TrackEdge] = []
     for at in range(0, len(pcm), block_bytes):
         block = pcm[at : at + block_bytes]
         end_frame = (at + len(block)) // 2
@@ -42,7 +42,7 @@ def edges_of(detector: SpeechDetector, sound: NDArray[np.float64], block_ms: int
     return edges
 
 
-def times_ms(edges: list[SpeechEdge]) -> list[float]:
+def times_ms(edges: list[TrackEdge]) -> list[float]:
     return [(edge.at_ns - START_NS) / MS for edge in edges]
 
 

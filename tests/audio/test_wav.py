@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.audio.signals import tone
 from tui.audio.formats import AudioFormat, Encoding, encode
 from tui.audio.pcm import samples_of, to_float
-from tui.audio.wav import AudioFileError, WavWriter, read_wav
+from tui.audio.wav import AudioFileError, WavWriter, read_wav, strip_wav_header, wav_header
 
 
 def riff(fmt: bytes, data: bytes, *, between: bytes = b"", data_bytes: int | None = None) -> bytes:
@@ -207,3 +207,32 @@ def test_without_it_the_sentence_says_what_to_type(tmp_path: Path, monkeypatch: 
 def test_what_not_even_that_reads_is_said(tmp_path: Path) -> None:
     path = saved(tmp_path, riff(fmt(0x1234, 1, 8_000, 4), bytes(64)))
     assert error_of(path).startswith(f"{path} cannot be read: ")
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_a_wav_header_is_removed(encoding: Encoding) -> None:
+    header = wav_header(AudioFormat(encoding, 8_000))
+    assert len(header) == 44
+    assert strip_wav_header(header + b"samples!") == (b"samples!", True)
+
+
+def test_chunks_around_the_samples_of_a_wav_are_removed() -> None:
+    fmt, listed = wav_header(AudioFormat(Encoding.PCM16, 8_000))[12:36], b"LIST\x03\x00\x00\x00abc\x00"
+    wav = b"RIFF____WAVE" + listed + fmt + b"data\x04\x00\x00\x00abcd" + listed
+    assert strip_wav_header(wav) == (b"abcd", True)
+
+
+def test_a_wrong_length_in_a_wav_header_loses_nothing() -> None:
+    wav = (
+        b"RIFF____WAVE"
+        + wav_header(AudioFormat(Encoding.PCM16, 8_000))[12:36]
+        + b"data\x02\x00\x00\x00abcdefgh"
+    )
+    assert strip_wav_header(wav) == (b"abcdefgh", True)
+
+
+@pytest.mark.parametrize(
+    "audio", [b"", b"RIFF", b"RIFFxxxxAVI ", b"RIFF____WAVE", b"RIFF____WAVEfmt \xff\xff\xff\xff"]
+)
+def test_what_only_begins_like_a_wav_stays_whole(audio: bytes) -> None:
+    assert strip_wav_header(audio) == (audio, False)

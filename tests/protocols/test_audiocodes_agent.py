@@ -8,9 +8,9 @@ import pytest
 
 from tests.protocols.shown import bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import wav_header
 from tui.protocols.audiocodes import FORMATS, AudioCodesAgent
 from tui.protocols.base import AgentEnd, Incoming, ProtocolError, TelephonyEventType
-from tui.protocols.json_frames import wav_header
 
 T = TelephonyEventType
 PCM_16 = AudioFormat(Encoding.PCM16, 16_000)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.protocols.shown import body, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import wav_header
 from tui.protocols.audiocodes import DEFAULT_OFFER, FORMATS, AudioCodesCaller
 from tui.protocols.base import (
     CallerEnd,
@@ -17,7 +18,6 @@ from tui.protocols.base import (
     ProtocolError,
     TelephonyEventType,
 )
-from tui.protocols.json_frames import wav_header
 
 T = TelephonyEventType
 PCM_16 = AudioFormat(Encoding.PCM16, 16_000)

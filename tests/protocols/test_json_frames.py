@@ -16,8 +16,6 @@ from tui.protocols.json_frames import (
     cut,
     decode_object,
     encode,
-    strip_wav_header,
-    wav_header,
 )
 
 PCM_8 = AudioFormat(Encoding.PCM16, 8_000)
@@ -188,31 +186,6 @@ def test_base64_survives_with_or_without_its_padding(audio: bytes) -> None:
     m, findings = members(a=text, b=text.rstrip("="))
     assert m.audio("a") == m.audio("b") == audio
     assert findings == [] or rules(findings) == ["loose-base64"]
-
-
-@pytest.mark.parametrize("encoding", list(Encoding))
-def test_a_wav_header_is_removed(encoding: Encoding) -> None:
-    header = wav_header(AudioFormat(encoding, 8_000))
-    assert len(header) == 44
-    assert strip_wav_header(header + b"samples!") == (b"samples!", True)
-
-
-def test_chunks_around_the_samples_of_a_wav_are_removed() -> None:
-    fmt, listed = wav_header(PCM_8)[12:36], b"LIST\x03\x00\x00\x00abc\x00"
-    wav = b"RIFF____WAVE" + listed + fmt + b"data\x04\x00\x00\x00abcd" + listed
-    assert strip_wav_header(wav) == (b"abcd", True)
-
-
-def test_a_wrong_length_in_a_wav_header_loses_nothing() -> None:
-    wav = b"RIFF____WAVE" + wav_header(PCM_8)[12:36] + b"data\x02\x00\x00\x00abcdefgh"
-    assert strip_wav_header(wav) == (b"abcdefgh", True)
-
-
-@pytest.mark.parametrize(
-    "audio", [b"", b"RIFF", b"RIFFxxxxAVI ", b"RIFF____WAVE", b"RIFF____WAVEfmt \xff\xff\xff\xff"]
-)
-def test_what_only_begins_like_a_wav_stays_whole(audio: bytes) -> None:
-    assert strip_wav_header(audio) == (audio, False)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from tests.protocols.openai_types import assert_server_event
 from tests.protocols.shown import body, kinds, types
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import wav_header
 from tui.protocols.base import (
     AgentEnd,
     Incoming,
@@ -19,7 +20,6 @@ from tui.protocols.base import (
     RealtimeAgentEnd,
     TelephonyEventType,
 )
-from tui.protocols.json_frames import wav_header
 from tui.protocols.openai_realtime import FORMATS, OpenAIAgent
 
 T = TelephonyEventType

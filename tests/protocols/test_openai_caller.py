@@ -10,6 +10,7 @@ import pytest
 
 from tests.protocols.shown import body, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import wav_header
 from tui.protocols.base import (
     CallerEnd,
     CallerSettings,
@@ -20,7 +21,6 @@ from tui.protocols.base import (
     TelephonyEventType,
     agent_detects_turns,
 )
-from tui.protocols.json_frames import wav_header
 from tui.protocols.openai_realtime import FORMATS, OpenAICaller
 
 T = TelephonyEventType

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.protocols.shown import frames, rules, types
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import wav_header
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
-from tui.protocols.json_frames import wav_header
 from tui.protocols.pcm import PCM, PcmAgent, PcmCaller
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)

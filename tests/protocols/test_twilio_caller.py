@@ -9,9 +9,9 @@ import pytest
 
 from tests.protocols.shown import bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import wav_header
 from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
-from tui.protocols.json_frames import wav_header
 from tui.protocols.twilio import MULAW_8K, TWILIO, TwilioCaller, signature
 
 STREAM = "MZ0123456789abcdef0123456789abcdef"

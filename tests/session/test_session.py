@@ -10,7 +10,7 @@ import pytest
 
 from tests.session.scripted import ACCEPTED, BLOCK, Call, Peer, agent, call
 from tests.waiting import wait_for
-from tui.audio.speech import SpeechEdge
+from tui.audio.speech import TrackEdge
 from tui.models import events as e
 from tui.models.events import Direction, Status
 from tui.models.exit_code import ExitCode
@@ -155,11 +155,11 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
     class Watching:
         fallback_reason = ""
 
-        def feed(self, pcm: bytes, end_ns: int) -> list[SpeechEdge]:
+        def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
             sent.append(held.session._user_audio.pace.of(end_ns)[1] is not None)
             return []
 
-        def finish(self, end_ns: int) -> list[SpeechEdge]:
+        def finish(self, end_ns: int) -> list[TrackEdge]:
             return []
 
     async def script(peer: Peer) -> None:
@@ -168,7 +168,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         await peer.send({"type": "userStream.started"})
         await peer.stay()
 
-    monkeypatch.setattr("tui.models.sound.track_speech.make_detector", lambda rate, other_sounds: Watching())
+    monkeypatch.setattr("tui.models.sound.speech.make_detector", lambda rate, other_sounds: Watching())
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)

@@ -27,7 +27,7 @@ class _Mode(Enum):
     """Blocks of the device; silence where there is none, or while it is not open."""
 
 
-class _Opened(NamedTuple):
+class _OpenDevice(NamedTuple):
     """A device's stream, and the source that its blocks name."""
 
     stream: devices.Stream
@@ -72,7 +72,7 @@ class Microphone:
         # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on two
         # threads; and as the mode may change meanwhile, it is read again under the lock, and once more when the
         # device is open.
-        self._opened: _Opened | None = None
+        self._opened: _OpenDevice | None = None
 
     @property
     def source(self) -> Source | None:
@@ -175,7 +175,7 @@ class Microphone:
         # Before the start: PortAudio may call back before `start` returns, and a callback whose source is not the
         # open one is dropped. From here on the clock of silence is dropped instead, so that no block of its comes
         # between two of the device.
-        self._opened = _Opened(stream, source)
+        self._opened = _OpenDevice(stream, source)
         try:
             stream.start()
         except devices.AudioDeviceError:

@@ -22,7 +22,7 @@ _FLOOR_DBFS = -90.0
 """As `tui.audio.levels.FLOOR_DBFS`: nothing is reported as quieter."""
 
 
-class Loudness(msgspec.Struct, frozen=True):
+class MessageLevel(msgspec.Struct, frozen=True):
     """How loud the samples of a message are; 0 dBFS is a full-scale square wave."""
 
     peak_dbfs: float
@@ -33,7 +33,7 @@ class Loudness(msgspec.Struct, frozen=True):
     """From the beginning on: at most `MAX_SAMPLES`."""
 
 
-def loudness(wire: bytes, audio_format: AudioFormat) -> Loudness | None:
+def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
     """How loud audio on the wire is; None where there is not one whole sample."""
     samples = samples_of(wire[: MAX_SAMPLES * audio_format.encoding.sample_bytes], audio_format.encoding)
     if not samples:
@@ -41,7 +41,7 @@ def loudness(wire: bytes, audio_format: AudioFormat) -> Loudness | None:
     peak = max(max(samples), -min(samples))
     power = sum(map(mul, samples, samples)) / len(samples)
     clipped = samples.count(_FULL_SCALE - 1) + samples.count(-_FULL_SCALE)
-    return Loudness(_dbfs(peak), _dbfs(math.sqrt(power)), clipped, len(samples))
+    return MessageLevel(_dbfs(peak), _dbfs(math.sqrt(power)), clipped, len(samples))
 
 
 def samples_of(wire: bytes, encoding: Encoding) -> array[int]:

@@ -33,7 +33,7 @@ _SILERO_WINDOW_FRAMES = 512
 _SILERO_THRESHOLD = 0.5
 
 
-class SpeechEdge(msgspec.Struct, frozen=True):
+class TrackEdge(msgspec.Struct, frozen=True):
     """Speech, or another sound, began or ended, at a monotonic instant before the moment it was noticed."""
 
     started: bool
@@ -92,7 +92,7 @@ class SpeechDetector:
         """What decides."""
         return self._classifier.method
 
-    def feed(self, pcm: bytes, end_ns: int) -> list[SpeechEdge]:
+    def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
         """Edges found with these whole samples, the last of which ended at ``end_ns``.
 
         A stop is told ``silence_ms`` after it; both kinds are dated back to where the sound changed.
@@ -101,7 +101,7 @@ class SpeechDetector:
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
         return [
-            SpeechEdge(
+            TrackEdge(
                 edge.started,
                 end_ns - frames_to_ns(self._fed_frames - edge.frame, self.rate),
                 self.method if edge.speech else "energy",
@@ -110,7 +110,7 @@ class SpeechDetector:
             for edge in self._found_with(window)
         ]
 
-    def finish(self, end_ns: int) -> list[SpeechEdge]:
+    def finish(self, end_ns: int) -> list[TrackEdge]:
         """The track is over, at ``end_ns``: the end of what was being heard, if anything was."""
         if not (self.speaking or (self._sounds and self._sounds.under_way)):
             return []

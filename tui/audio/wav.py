@@ -12,15 +12,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from tui.audio.formats import AudioFormat, Encoding
 
-from tui.audio import g711
-from tui.audio.pcm import from_float, to_float
-from tui.audio.resample import resample_floats
+if TYPE_CHECKING:
+    # The protocols handle WAV headers in the screen's process, which never loads numpy: whatever needs it, or what is
+    # built on it, imports it when samples are read.
+    import numpy as np
+    from numpy.typing import NDArray
 
+_TRAILERS = (b"LIST", b"id3 ", b"cue ")
+"""Chunks that may follow the samples."""
+_UNKNOWN_BYTES = 0xFFFF_FFFF
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _RATES = range(1_000, 768_001)
 HEADER_BYTES = 44
@@ -99,8 +103,10 @@ class WavFile(_Closing):
     def read(self, first_frame: int, frames: int) -> NDArray[np.float32] | NDArray[np.float64]:
         """That stretch, as far as it is there: values in -1..1, one row a frame, one column a channel.
 
-        Float files may hold anything: what is beyond full scale is clipped, what is no number is 0.
+        Float files may hold anything: what is beyond full scale is clipped, what is not a number is 0.
         """
+        import numpy as np
+
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(frames, self.frames - first_frame) * self._frame_bytes
         data = self._read_at(self._data_at + first_frame * self._frame_bytes, wanted_bytes)
@@ -148,13 +154,16 @@ def read_wav(path: str | Path, rate: int) -> bytes:
     Reads what `WavFile` does, and with the package soundfile, an extra, what else there is (ADPCM, GSM).
     16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
     """
+    from tui.audio.pcm import from_float
+    from tui.audio.resample import resample_floats
+
     try:
         with WavFile(path) as file:
             values, from_rate = file.read(0, file.frames), file.rate
     except UnsupportedSamples as error:
         values, from_rate = _read_by_soundfile(Path(path), error)
     mono = values.mean(axis=1) if values.shape[1] > 1 else values[:, 0]
-    return from_float(resample_floats(mono.astype(np.float32), from_rate, rate))
+    return from_float(resample_floats(mono.astype("float32"), from_rate, rate))
 
 
 def _read_by_soundfile(path: Path, refusal: UnsupportedSamples) -> tuple[NDArray[np.float32], int]:
@@ -182,7 +191,12 @@ def _read_header(path: Path, body: bytes) -> _Header:
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] | NDArray[np.float32]:
-    """Interleaved samples in -1..1, of whole frames."""
+    """Returns interleaved samples in -1..1, of whole frames."""
+    import numpy as np
+
+    from tui.audio import g711
+    from tui.audio.pcm import to_float
+
     match header.tag, header.sample_bits:
         case 1, 8:
             return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
@@ -211,12 +225,36 @@ def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] 
     )
 
 
-def pcm_header(rate: int, channels: int, data_bytes: int) -> bytes:
-    """What stands before so many bytes of 16-bit samples, interleaved, in a WAV file."""
-    frame_bytes = 2 * channels
-    form = struct.pack("<HHIIHH", _PCM, channels, rate, rate * frame_bytes, frame_bytes, 16)
-    parts = (b"RIFF", 36 + data_bytes, b"WAVE", b"fmt ", len(form), form, b"data", data_bytes)
+def wav_header(audio_format: AudioFormat, *, channels: int = 1, data_bytes: int = _UNKNOWN_BYTES) -> bytes:
+    """Returns the 44 bytes that precede interleaved samples; by default those of a stream of unknown length."""
+    tag = {Encoding.PCM16: _PCM, Encoding.ALAW: _ALAW, Encoding.MULAW: _MULAW}[audio_format.encoding]
+    sample_bytes = audio_format.encoding.sample_bytes
+    frame_bytes = sample_bytes * channels
+    rate = audio_format.rate
+    form = struct.pack("<HHIIHH", tag, channels, rate, rate * frame_bytes, frame_bytes, 8 * sample_bytes)
+    # A stream claims the largest size there is, which readers take for "until the end".
+    riff_bytes = data_bytes if data_bytes == _UNKNOWN_BYTES else data_bytes + HEADER_BYTES - 8
+    parts = (b"RIFF", riff_bytes, b"WAVE", b"fmt ", len(form), form, b"data", data_bytes)
     return struct.pack("<4sI4s4sI16s4sI", *parts)
+
+
+def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
+    """Returns the samples of ``audio``, and whether a WAV header preceded them.
+
+    The header's own length is ignored (streams write 0 or the maximum), except where another part of the file
+    follows the samples.
+    """
+    if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
+        return audio, False
+    at = 12
+    while at + 8 <= len(audio):
+        name, size_bytes = struct.unpack_from("<4sI", audio, at)
+        at += 8
+        if name == b"data":
+            end = at + size_bytes + size_bytes % 2
+            return (audio[at : at + size_bytes] if audio[end : end + 4] in _TRAILERS else audio[at:]), True
+        at += size_bytes + size_bytes % 2
+    return audio, False
 
 
 class WavWriter(_Closing):
@@ -250,7 +288,7 @@ class WavWriter(_Closing):
         with self._sentence():
             # The header last: it never promises what is not there yet.
             self._write_at(HEADER_BYTES + self.frames * 2, pcm)
-            self._write_at(0, pcm_header(self.rate, 1, data_bytes))
+            self._write_at(0, wav_header(AudioFormat(Encoding.PCM16, self.rate), data_bytes=data_bytes))
         self.frames += len(pcm) // 2
 
     def close(self) -> None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import binascii
 import math
 import re
-import struct
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
-from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError, TelephonyEvent, TelephonyEventType
 
 MAX_FRAME_CHARS = 64 * 1024 * 1024
@@ -217,38 +215,6 @@ def decode_loose_base64(text: str) -> bytes | None:
         return b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
-
-
-_WAV_TRAILERS = (b"LIST", b"id3 ", b"cue ")
-
-
-def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
-    """The samples of ``audio``, and whether a WAV header stood before them.
-
-    The header's own length is not believed (streams write 0 or the maximum), except where another part of the
-    file follows the samples.
-    """
-    if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
-        return audio, False
-    at = 12
-    while at + 8 <= len(audio):
-        name, size = struct.unpack_from("<4sI", audio, at)
-        at += 8
-        if name == b"data":
-            end = at + size + size % 2
-            return (audio[at : at + size] if audio[end : end + 4] in _WAV_TRAILERS else audio[at:]), True
-        at += size + size % 2
-    return audio, False
-
-
-def wav_header(coding: AudioFormat) -> bytes:
-    """The header of a WAV stream whose length is not known yet."""
-    unknown = 0xFFFFFFFF
-    tag = {Encoding.PCM16: 1, Encoding.ALAW: 6, Encoding.MULAW: 7}[coding.encoding]
-    width = coding.encoding.sample_bytes
-    described = struct.pack("<HHIIHH", tag, 1, coding.rate, coding.bytes_per_second, width, 8 * width)
-    parts = (b"RIFF", unknown, b"WAVE", b"fmt ", len(described), described, b"data", unknown)
-    return struct.pack("<4sI4s4sI16s4sI", *parts)
 
 
 # Any escape, so that an escaped backslash before "ud800" is not taken for the beginning of one; pairs first.

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tui.protocols.json_frames import decode_loose_base64, strip_wav_header
+from tui.audio.wav import strip_wav_header
+from tui.protocols.json_frames import decode_loose_base64
 
 
 def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from tui.audio.speech import SpeechEdge, make_detector
+from tui.audio.speech import TrackEdge, make_detector
 from tui.models import events as e
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import SavedSession
@@ -105,7 +105,7 @@ def _at_ns(edge: e.SpeechEdge) -> int:
     return edge.at_ns
 
 
-def _events_of(edges: Iterable[SpeechEdge], speaker: e.Party) -> list[e.SpeechEdge]:
+def _events_of(edges: Iterable[TrackEdge], speaker: e.Party) -> list[e.SpeechEdge]:
     return [
         e.SpeechEdge(at_ns=edge.at_ns, speaker=speaker, started=edge.started, method=edge.method)
         for edge in edges

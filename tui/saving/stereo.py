@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.pcm import is_zero, samples_of
-from tui.audio.wav import HEADER_BYTES, pcm_header
+from tui.audio.wav import HEADER_BYTES, wav_header
 
 _FRAME_BYTES = 4
 _MAX_FRAMES = (0xFFFF_FFFF - 36) // _FRAME_BYTES
@@ -90,7 +91,9 @@ class StereoFile:
 
     def _write_header(self, frames: int) -> None:
         data_bytes = frames * _FRAME_BYTES
-        _write_all(self._fd, pcm_header(self.rate, 2, data_bytes), 0)
+        _write_all(
+            self._fd, wav_header(AudioFormat(Encoding.PCM16, self.rate), channels=2, data_bytes=data_bytes), 0
+        )
         self.frames = frames
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
 from tui.audio.formats import encode
-from tui.audio.speech import SpeechEdge
+from tui.audio.speech import TrackEdge
 from tui.callbacks import spawn
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
-from tui.models.sound.track_speech import TrackSpeech
+from tui.models.sound.speech import TrackSpeech
 from tui.protocols.base import CallerEnd, Outgoing
 from tui.session.send_pace import SendPace
 
@@ -133,7 +133,7 @@ class UserAudio:
         if self._speech:
             self._tell_edges(self._speech.feed(block.pcm, block.end_ns))
 
-    def _tell_edges(self, edges: Iterable[SpeechEdge]) -> None:
+    def _tell_edges(self, edges: Iterable[TrackEdge]) -> None:
         for edge in edges:
             captured_ns, sent_ns = self.pace.of(edge.at_ns)
             self._journal.emit(

@@ -12,7 +12,7 @@ from itertools import islice
 import msgspec
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.audio.plain import Loudness, loudness
+from tui.audio.plain import MessageLevel, loudness
 from tui.models import events as e
 from tui.models.log.event_log import EventLog, RawMessage
 from tui.protocols.base import Protocol
@@ -37,7 +37,7 @@ class MessageAudio(msgspec.Struct, frozen=True):
         """How long it sounds."""
         return self.format.duration_ms(len(self.wire))
 
-    def loudness(self) -> Loudness | None:
+    def loudness(self) -> MessageLevel | None:
         """How loud it is; None where there is not one whole sample."""
         return loudness(self.wire, self.format)
 

@@ -18,8 +18,8 @@ from tui.audio.wav import AudioFileError
 from tui.callbacks import spawn
 from tui.models import events as e
 from tui.models.sound.capture import DEFAULT_FORMAT
-from tui.models.sound.heard_speech import HeardSpeech
 from tui.models.sound.pending import audio_error
+from tui.models.sound.speech import HeardSpeech
 
 STALL_MS = 500.0
 """A shorter silence inside a reply is an underrun, reported once it has ended."""

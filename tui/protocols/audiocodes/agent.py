@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
+from tui.audio.wav import wav_header
 from tui.protocols.audiocodes.wire import (
     DEFAULT_FORMAT,
     FORMATS,
@@ -18,7 +19,7 @@ from tui.protocols.audiocodes.wire import (
 )
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.json_frames import Members, Message, outgoing, wav_header
+from tui.protocols.json_frames import Members, Message, outgoing
 
 # Both spellings of DTMF are in use.
 _EVENTS = ("start", "DTMF", "dtmf", "playFinished", "noUserInput", "dialoutInitiated", "hangup")

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import ClassVar
 
 from tui.audio.formats import AudioFormat
+from tui.audio.wav import wav_header
 from tui.protocols.audiocodes.caller_messages import CallerMessages
 from tui.protocols.audiocodes.marks import WaitingMarks
 from tui.protocols.audiocodes.offer import Offer
@@ -22,7 +23,7 @@ from tui.protocols.audiocodes.wire import (
 )
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.json_frames import Members, Message, cut, encode, wav_header
+from tui.protocols.json_frames import Members, Message, cut, encode
 
 _OPTIONS = {"dtmf_event": "DTMF", "play_finished": "on", "language": "en-US"}
 _EVENTS = (

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import strip_wav_header
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.json_frames import Members, Message, cut, strip_wav_header
+from tui.protocols.json_frames import Members, Message, cut
 
 _CODINGS = {
     "lpcm16": AudioFormat(Encoding.PCM16, 16_000),

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
+from tui.audio.wav import strip_wav_header
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.json_frames import Message, cut, outgoing, strip_wav_header
+from tui.protocols.json_frames import Message, cut, outgoing
 from tui.protocols.openai_realtime.configuration import Configuration
 from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
 from tui.protocols.openai_realtime.refused import Refused

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tui.audio.formats import AudioFormat
+from tui.audio.wav import strip_wav_header
 from tui.protocols.base import NewId
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.json_frames import Message, cut, strip_wav_header
+from tui.protocols.json_frames import Message, cut
 from tui.protocols.openai_realtime.wire import ident
 
 _Kept = TypeVar("_Kept")

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import strip_wav_header
 from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError
-from tui.protocols.json_frames import Members, Message, cut, encode, outgoing, strip_wav_header
+from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 
 DEFAULT_RATE = 16_000
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(

@@ -9,10 +9,11 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
+from tui.audio.wav import strip_wav_header
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, ProtocolError, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.json_frames import Message, cut, strip_wav_header
+from tui.protocols.json_frames import Message, cut
 from tui.protocols.twilio.faults import ServerFaults
 from tui.protocols.twilio.wire import FORMATS, MULAW, MULAW_8K, SID, TwilioMessage, outgoing
 

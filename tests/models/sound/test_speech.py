@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tui.assets import caller_lines
 from tui.audio.wav import read_wav
-from tui.models.sound.track_speech import TrackSpeech
+from tui.models.sound.speech import TrackSpeech
 
 RATE = 16_000
 BLOCK_BYTES = 2 * RATE // 50
