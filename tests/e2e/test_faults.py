@@ -100,9 +100,9 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
         with desk.room():
             # Refused, or muted.
             terminal.press("r")
-            told(terminal, "Nothing but exact zeros has come from the microphone")
+            told(terminal, "The microphone has sent only silence")
             desk.control("set-source-mute", "virtual_mic", "0")
-            over(terminal, "Nothing but exact zeros")
+            over(terminal, "The microphone has sent only silence")
 
             # Stalled.
             for kind, name, word in (
@@ -130,9 +130,9 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
 
         # Gone altogether, and back.
         desk.kill()
-        told(terminal, "has gone")
+        told(terminal, "has disappeared")
         desk.start()
-        over(terminal, "has gone")
+        over(terminal, "has disappeared")
 
         # The program itself is late, and says so.
         engine = terminal.process("tui.engine")

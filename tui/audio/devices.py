@@ -2,7 +2,7 @@
 
 A machine without the library, or without a device, is an ordinary case: `audio_problem` says what is wrong
 and what to do, everything else raises `AudioDeviceError`. PortAudio reads the device list once, when it is
-loaded or told to by `refresh_devices`. Loading takes 150 to 290 ms. Everything here may be called from any
+loaded, and again by `refresh_devices`. Loading takes 150 to 290 ms. Everything here may be called from any
 thread, and blocks; the callbacks run on PortAudio's.
 """
 
@@ -141,7 +141,7 @@ class Stream:
         self.rate = rate
         self.block_frames = block_frames
         self._portaudio = portaudio
-        self._told_to_end = False
+        self._ending = False
         self._ended_unasked = False
         self._closed = False
         self._action_lock = threading.Lock()
@@ -151,12 +151,12 @@ class Stream:
             _open_streams.add(self)
 
     def _finished(self) -> None:
-        if not self._told_to_end:
+        if not self._ending:
             self._ended_unasked = True
 
     @property
     def vanished(self) -> bool:
-        """It ended without being told to: unplugged, its sound server gone, or its callback raised."""
+        """Whether it ended by itself: unplugged, its sound server gone, or its callback raised."""
         return self._ended_unasked and not self.active
 
     @property
@@ -182,7 +182,7 @@ class Stream:
         if self.vanished:
             # PortAudio's ALSA part would wait for the lost device for ever.
             raise AudioDeviceError(f"{self.device.name} has gone: open it again.")
-        self._told_to_end = False
+        self._ending = False
         try:
             self._do("start")
         except AudioDeviceError:
@@ -191,7 +191,7 @@ class Stream:
 
     def stop(self) -> None:
         """End after what the device holds was played: blocks for as long. Raises `AudioDeviceError`."""
-        self._told_to_end = True
+        self._ending = True
         self._do("stop")
 
     def abort(self) -> None:
@@ -200,12 +200,12 @@ class Stream:
         Takes 1 to 3 ms, 25 at worst: call it from a worker, never from the callback.
         Raises `AudioDeviceError`.
         """
-        self._told_to_end = True
+        self._ending = True
         self._do("abort")
 
     def close(self) -> None:
         """Give the device back; harmless when repeated, or when the device has gone."""
-        self._told_to_end = True
+        self._ending = True
         with _lists_lock, self._action_lock:
             self._closed = True
             self._raw.close(ignore_errors=True)

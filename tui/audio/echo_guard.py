@@ -1,4 +1,4 @@
-"""What keeps the agent from hearing itself: told of what is played, it cleans what is captured."""
+"""Guards that keep the agent from hearing itself: they get what is played, and clean what is captured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EchoGuard(Protocol):
 
     @property
     def failure(self) -> str:
-        """Why it does nothing any more, as a sentence; empty while it works."""
+        """Why it stopped working, as a sentence; empty while it works."""
         ...
 
     @property
@@ -28,11 +28,11 @@ class EchoGuard(Protocol):
         ...
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """A block whose first sample leaves the speaker at that instant, silence included."""
+        """Take a block whose first sample leaves the speaker at ``start_ns``, silence included."""
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Of what was told to be heard nothing is, from that instant on."""
+        """Playback was cut at ``at_ns``: audio announced for later is never played."""
         ...
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:

@@ -1,4 +1,4 @@
-"""A blocking call in a thread of its own that is never left alone."""
+"""Runs a blocking call in a thread and always waits for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Like `asyncio.to_thread`, but a cancellation waits for the thread as well.
 
-    What opens or closes a device cannot be broken off: a lock held meanwhile would be let go of too early.
+    Opening or closing a device cannot be interrupted; a lock held meanwhile would be released too early.
     """
     working = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None
@@ -23,6 +23,6 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        working.exception()  # or asyncio says that nobody asked for it
+        working.exception()  # retrieved, or asyncio logs that nobody did
         raise cancelled
     return working.result()

@@ -39,13 +39,13 @@ class _Run:
     last: int
     on_end: int = 0
     sustained: bool = False
-    told: bool = False
+    reported: bool = False
 
 
 class OtherSounds:
     """Puts the edges of other sounds among those of speech. For the thread of the track's `SpeechDetector`.
 
-    A sound is told half a second after it began, and ends after ``silence_ms`` of quiet, or with speech.
+    A sound is reported half a second after it began, and ends after ``silence_ms`` of quiet, or with speech.
     """
 
     def __init__(self, loudness: Loudness, silence_ms: int) -> None:
@@ -59,7 +59,7 @@ class OtherSounds:
 
     @property
     def under_way(self) -> bool:
-        """Whether something is loud, told or not."""
+        """Whether a sound is under way, reported or not."""
         return self._run is not None
 
     def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
@@ -93,8 +93,8 @@ class OtherSounds:
         if run is None:
             return []
         edges: list[FrameEdge] = []
-        if not run.told and self._counts(run, block):
-            run.told = True
+        if not run.reported and self._counts(run, block):
+            run.reported = True
             edges.append(FrameEdge(started=True, frame=run.start_frame, speech=False))
         if block - run.last >= (self._silence_blocks if run.sustained else SUSTAINED_BLOCKS):
             edges += self._end_run()
@@ -108,7 +108,7 @@ class OtherSounds:
     def _end_run(self, speech_frame: int | None = None) -> list[FrameEdge]:
         """What is loud is over, with its last loud block, or with speech that begins at that frame."""
         run, self._run = self._run, None
-        if run is None or not run.told:
+        if run is None or not run.reported:
             return []
         _, frame = self._loudness.edges_in(run.last, AUDIBLE_RMS)
         return [FrameEdge(False, frame if speech_frame is None else min(frame, speech_frame), speech=False)]

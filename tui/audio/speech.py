@@ -95,7 +95,7 @@ class SpeechDetector:
     def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
         """Edges found with these whole samples, the last of which ended at ``end_ns``.
 
-        A stop is told ``silence_ms`` after it; both kinds are dated back to where the sound changed.
+        A stop is found ``silence_ms`` after it; both kinds are dated back to where the sound changed.
         Raises `ValueError` on half a sample.
         """
         self._loudness.feed(pcm)

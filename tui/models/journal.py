@@ -1,4 +1,4 @@
-"""Journal: how anything becomes true of a session. It numbers an event, folds it, and hands it on."""
+"""Journal: numbers an event, folds it into the session's state, and passes it on."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ class Journal:
     ) -> None:
         self.state = state
         self.number = 0
-        """Of the last event."""
+        """The number of the last event."""
         self._sink = sink
         self._keep_raw = keep_raw
         self.clock_ns = clock_ns
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
 
     def emit(self, event: Emitted) -> Emitted:
-        """Make something true: number the event, fold it, hand it on."""
+        """Number the event, fold it, pass it on. Returns it with its number."""
         self.number += 1
         event = msgspec.structs.replace(event, number=self.number)
         self.state.apply(event)
+        # After the fold, so that whoever gets an event finds it in the state.
         self._sink(event)
         return event
 
@@ -58,7 +59,7 @@ class Journal:
     ) -> None:
         """Begin a session with that target; one that is refused before it is a call has no id.
 
-        ``volume`` is what playback has from the call before: it stays, and is told where it is not as recorded.
+        ``volume`` is what playback has from the call before: it stays, and is emitted where the state differs.
         ``log_rules`` are those of a protocol that is not built in.
         """
         self.emit(
@@ -76,7 +77,7 @@ class Journal:
             self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:
-        """Take a step of the session's life; an illegal one is refused and reported."""
+        """Change the session's status. Returns False, with an error event, for a transition that is not allowed."""
         old = self.state.status
         if not old.may_become(new):
             message = f"A session that is {old} cannot become {new}."
@@ -137,11 +138,11 @@ class Journal:
         )
 
     def notice(self, text: str, hint: str = "") -> None:
-        """Tell the user something that is no error."""
+        """Show the user something that is not an error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
 
     def lost(self, loss: e.Loss, count: float, detail: str = "", *, reply: str = "") -> None:
-        """Count a loss."""
+        """Emit a loss."""
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
@@ -159,5 +160,5 @@ class Journal:
 
 
 def utc_now() -> str:
-    """The time of day, to the millisecond, as ISO 8601 has it."""
+    """Returns the time of day in UTC as ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

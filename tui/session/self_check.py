@@ -1,4 +1,4 @@
-"""SelfCheck: the program watches its own lateness, and says which stretch of time it cannot vouch for."""
+"""SelfCheck: watches the program's own lateness, and reports when its measurements are uncertain."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""Arrival times are taken by the loop: later than this they are off by more than a block."""
+"""Arrival times are taken by the loop: beyond this lag they are off by more than a block."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
-"""What the sound server says of when a sample is heard, against what it said a second ago."""
+"""How far the sound server's figure for when a sample is heard may move within a second."""
 
 
 class SelfCheck:
     """Judges the loop, sending and the speaker's clock. On the loop it watches.
 
-    ``emit`` is told, at most once a second of each, what was later than it may be.
+    ``emit`` gets what was later than its limit, at most once a second of each kind.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
@@ -34,14 +34,14 @@ class SelfCheck:
         self._reported: Tally[str] = Tally()
 
     def woke(self, due_ns: int) -> None:
-        """Something on the loop that slept until then goes on only now."""
+        """Measure the lag of the loop: a task that slept until ``due_ns`` runs only now."""
         now_ns = self._clock_ns()
         lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
-        """The levels of audio, and how late the program itself is."""
+        """Returns the levels of audio, and how late the program itself is."""
         now_ns = self._clock_ns()
         send_late_ms = pace.worst_ms(now_ns)
         self.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
@@ -69,7 +69,7 @@ class SelfCheck:
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def _loop_lag_ms(self, now_ns: int) -> float | None:
-        """The worst of the last second; None before the first."""
+        """Returns the worst of the last second in ms; None before the first."""
         while self._lags and self._lags[0][0] < now_ns - NS_PER_S:
             self._lags.popleft()
         return max((lag_ms for _, lag_ms in self._lags), default=None)

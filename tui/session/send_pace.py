@@ -1,4 +1,4 @@
-"""SendPace: how long captured blocks take from the device's callback to the socket, and which went when."""
+"""SendPace: how long captured blocks take from the device's callback to the socket, and when each was sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS = 2_000
 
 
 class _Sent:
-    """One block on its way."""
+    """A block whose messages wait to be sent, or were sent."""
 
     def __init__(self, block: Captured, last_message: Outgoing | None) -> None:
         self.end_ns = block.end_ns
@@ -26,7 +26,7 @@ class _Sent:
 
 
 class SendPace:
-    """Told of every block that is given to the wire and of every message that went. For one loop."""
+    """Measures from `gave`, called for every block, and `sent`, called for every message. For one loop."""
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
@@ -36,11 +36,11 @@ class SendPace:
         self._recent: deque[tuple[int, float]] = deque()
 
     def gave(self, block: Captured, messages: list[Outgoing]) -> None:
-        """A block was made into these messages, which wait to be sent."""
+        """Note that a block became these messages, which wait to be sent."""
         self._blocks.append(_Sent(block, messages[-1] if messages else None))
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
-        """A message was written to the socket."""
+        """Note that a message was written to the socket at that instant."""
         for block in reversed(self._blocks):
             if block.last_message is message:
                 block.last_message, block.sent_ns = None, now_ns
@@ -48,20 +48,20 @@ class SendPace:
                 return
 
     def of(self, at_ns: int) -> tuple[int | None, int | None]:
-        """When the block with the sample of that instant was captured, and when it was sent."""
+        """Returns when the block with the sample of that instant was captured, and sent; None where unknown."""
         for block in self._blocks:
             if block.end_ns >= at_ns:
                 return block.captured_ns, block.sent_ns
         return None, None
 
     def worst_ms(self, now_ns: int) -> float | None:
-        """The longest of the last second; None without any."""
+        """Returns the longest of the last second in ms; None if nothing was sent."""
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
 
     def measured(self, now_ns: int) -> e.SendingMeasured | None:
-        """All of the call in one event; None where nothing was sent."""
+        """Returns the figures of the whole call as an event; None if nothing was sent."""
         p50_ms, p99_ms = self.percentile_ms(0.5), self.percentile_ms(0.99)
         if p50_ms is None or p99_ms is None:
             return None
@@ -70,7 +70,7 @@ class SendPace:
         )
 
     def percentile_ms(self, share: float) -> float | None:
-        """Of the whole call, to 0.05 ms, nothing above 100; None without any."""
+        """Returns that share's percentile of the whole call, to 0.05 ms, at most 100; None if nothing was sent."""
         if not self._count:
             return None
         reached = accumulate(self._counts)

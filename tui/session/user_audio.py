@@ -1,4 +1,4 @@
-"""UserAudio: captured blocks on their way to the wire, and what is known of the speech in them."""
+"""UserAudio: captured blocks on their way to the wire, and the speech found in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_OPEN = "the user stream is not open"
 
 
 class UserAudio:
-    """Takes blocks from the microphone through the capture chain to the protocol. On the session's loop."""
+    """Takes captured blocks through the capture chain to the protocol. On the session's loop."""
 
     def __init__(
         self,
@@ -40,30 +40,30 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether it was told that the user stream does not open."""
+        """Whether it was reported that the user stream does not open."""
         self._speech: TrackSpeech | None = None
 
     def begin(self, rate: int) -> None:
-        """The agent has accepted user audio at that rate: get ready to detect speech in it."""
+        """Prepare to detect speech in user audio at this rate (Hz); the agent has accepted it."""
         self._speech = TrackSpeech(rate)
         spawn(self._load_detector(self._speech), "load speech detector")
 
     async def pump(self) -> None:
-        """Send what is captured, until cancelled."""
+        """Send captured blocks until cancelled."""
         async for block in self._audio.capture.blocks():
             block = block._replace(pcm=await self._audio.capture.chain.execute_chain(block.pcm))
             self._send_block(block)
-            await asyncio.sleep(0)  # the socket's writer goes first: what is learned of the block can wait
+            await asyncio.sleep(0)  # the socket's writer runs first: detecting speech can wait
             self._detect_speech(block)
 
     def send_early(self, _: object = None) -> None:
-        """The user stream is open: send what has waited for it."""
+        """Send the blocks that waited for the user stream to open."""
         while self._early and self._caller.user_stream_open:
             self._send_now(self._early.popleft())
-        self._tell_opening(waits=False)
+        self._report_opening(waits=False)
 
     def sent(self, message: Outgoing) -> None:
-        """A message was written to the socket."""
+        """Note that a message was written to the socket."""
         if message.audio_ms:
             self.pace.sent(message, self._journal.clock_ns())
 
@@ -92,15 +92,15 @@ class UserAudio:
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
         self._early.append(block)
         if block.end_ns - self._early[0].end_ns >= OPENING_LIMIT_NS:
-            self._tell_opening(waits=True)
+            self._report_opening(waits=True)
 
     def _drop_early(self) -> None:
-        """What has waited for the user stream is never sent."""
+        """Count the blocks that waited for the user stream as lost."""
         while self._early:
             self._early.popleft()
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
 
-    def _tell_opening(self, *, waits: bool) -> None:
+    def _report_opening(self, *, waits: bool) -> None:
         if waits == self._waits:
             return
         self._waits = waits
@@ -110,10 +110,10 @@ class UserAudio:
                 condition=e.Condition.STREAM_NOT_OPENED,
                 path="capture",
                 active=waits,
-                text="The agent has not opened the user stream: nothing of what the user says is sent."
+                text="The agent has not opened the user stream: no user audio is sent."
                 if waits
                 else "The user stream is open.",
-                hint="It was told that the user speaks, and has not answered that." if waits else "",
+                hint="It was asked to open the stream and has not answered." if waits else "",
             )
         )
 
@@ -122,18 +122,18 @@ class UserAudio:
             self._journal.notice(f"{reason}.")
 
     def finish(self) -> None:
-        """No more is captured: tell the end of what was being said, if anything was, and how sending went."""
+        """Emit the end of speech under way and the timing of sending; nothing more is captured."""
         self._drop_early()
         if self._speech:
-            self._tell_edges(self._speech.finish())
+            self._emit_edges(self._speech.finish())
         if measured := self.pace.measured(self._journal.clock_ns()):
             self._journal.emit(measured)
 
     def _detect_speech(self, block: Captured) -> None:
         if self._speech:
-            self._tell_edges(self._speech.feed(block.pcm, block.end_ns))
+            self._emit_edges(self._speech.feed(block.pcm, block.end_ns))
 
-    def _tell_edges(self, edges: Iterable[TrackEdge]) -> None:
+    def _emit_edges(self, edges: Iterable[TrackEdge]) -> None:
         for edge in edges:
             captured_ns, sent_ns = self.pace.of(edge.at_ns)
             self._journal.emit(

@@ -1,4 +1,4 @@
-"""CaptureHealth: what a microphone delivers, judged as it comes: nothing, too early, or off centre."""
+"""CaptureHealth: judges what a microphone delivers: only zeros, sound before recording began, or an offset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0
 MUTED_MS = 3_000.0
-"""After sound. A shorter pause of exact zeros is that of a device which lets no noise through between words."""
+"""Limit after sound: a shorter run of exact zeros is normal for a device that gates noise between words."""
 _PAUSE_MS = 100.0
 _OPENING_MS = 40.0
 _LOUD_DBFS = -35.0
@@ -25,7 +25,7 @@ _ZERO_HINTS = {
 
 
 class Verdict(NamedTuple):
-    """Something is the matter with what is captured, or no longer."""
+    """A condition of what is captured that began, or ended."""
 
     condition: Condition
     active: bool
@@ -34,26 +34,26 @@ class Verdict(NamedTuple):
 
 
 class CaptureHealth:
-    """Judges the blocks of one opening of a microphone after the other. For one thread."""
+    """Judges the blocks of a microphone, opening by opening. For one thread."""
 
     def __init__(self) -> None:
         self.dc: float | None = None
         """Mean of the samples of about the last second, -1..1."""
         self.is_zero = False
-        """Whether the last block was nothing but zeros: a muted device or a refused permission, not a quiet room."""
-        self._told_zeros = False
+        """Whether the last block was all zeros: a muted device or a refused permission, never a quiet room."""
+        self._reported_zeros = False
         self.opened()
 
     def opened(self) -> None:
-        """The microphone was opened: what follows is its first sound."""
+        """Start over: the microphone was opened, and its first block follows."""
         self._zeros_ms = 0.0
         self._sounded = False
         self._pauses = False
-        """It is silent to the bit between sounds, of its own accord: zeros say nothing of it any more."""
+        """The device sends exact zeros between sounds by itself, so that zeros no longer indicate a fault."""
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
-        """Take a block as it came from the device."""
+        """Returns the conditions that change with a block, as it came from the device."""
         samples = samples_of(pcm)
         if not len(samples):
             return []
@@ -67,19 +67,22 @@ class CaptureHealth:
             return self._take_sound()
         self._zeros_ms += block_ms
         limit_ms = MUTED_MS if self._sounded else ZEROS_MS
-        if self._told_zeros or self._pauses or self._zeros_ms < limit_ms:
+        if self._reported_zeros or self._pauses or self._zeros_ms < limit_ms:
             return []
-        self._told_zeros = True
-        text = "Nothing but exact zeros has come from the microphone since it was opened: muted, or refused."
+        self._reported_zeros = True
+        text = (
+            "The microphone has sent only silence since it was opened. "
+            "It may be muted, or this terminal may lack permission."
+        )
         if self._sounded:
-            text = f"Nothing but exact zeros has come from the microphone for {MUTED_MS / 1000:g} s: it looks muted."
+            text = f"The microphone has sent only silence for {MUTED_MS / 1000:g} s. It may be muted."
         return [Verdict(Condition.ONLY_ZEROS, True, text, _ZERO_HINTS.get(sys.platform, ""))]
 
     def _take_sound(self) -> list[Verdict]:
         self._pauses |= self._sounded and _PAUSE_MS <= self._zeros_ms < MUTED_MS
         self._sounded, self._zeros_ms = True, 0.0
-        told, self._told_zeros = self._told_zeros, False
-        return [Verdict(Condition.ONLY_ZEROS, False, "The microphone delivers sound.")] if told else []
+        reported, self._reported_zeros = self._reported_zeros, False
+        return [Verdict(Condition.ONLY_ZEROS, False, "The microphone is working again.")] if reported else []
 
     def _judge_opening(self, pcm: bytes, block_ms: float) -> list[Verdict]:
         if self._opening_ms >= _OPENING_MS:
@@ -89,7 +92,5 @@ class CaptureHealth:
         if rms_dbfs <= _LOUD_DBFS:
             return []
         self._opening_ms = _OPENING_MS
-        text = (
-            f"Sound was running already as recording opened ({rms_dbfs:.0f} dB): the first word may be cut."
-        )
+        text = f"There was sound already when the microphone opened ({rms_dbfs:.0f} dB): the first word may be cut."
         return [Verdict(Condition.SPEECH_BEFORE_RECORDING, True, text)]

@@ -17,19 +17,19 @@ _SAME_DELAY_MS = 20.0
 _HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
 _GUARDED_HINT = "Echo gets through although --echo is on: use headphones, or turn the speaker down."
 _GONE_AFTER = 4
-"""Looks in a row, with the agent speaking, that find nothing."""
+"""Looks in a row, while the agent speaks, without an echo."""
 
 
 class EchoWatch:
-    """Compares the microphone with what was played, once a second. On the engine's loop; news goes to ``tell``.
+    """Compares the microphone with what was played, once a second. On the engine's loop; events go to ``emit``.
 
-    ``hint`` is what to do about an echo.
+    ``hint`` says what to do about an echo.
     """
 
-    def __init__(self, tell: Callable[[e.SessionEvent], None], hint: str = "") -> None:
+    def __init__(self, emit: Callable[[e.SessionEvent], None], hint: str = "") -> None:
         self.echo: Echo | None = None
-        """What was found last, while it lasts."""
-        self._tell = tell
+        """The echo found last; None once it is gone."""
+        self._emit = emit
         self._hint = hint
         self._captured: Track | None = None
         self._played: Track | None = None
@@ -40,13 +40,13 @@ class EchoWatch:
         self._looking = False
 
     def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """A block as it came from the microphone."""
+        """Take a block as it came from the microphone."""
         if self._captured is None or self._captured.full_rate != rate:
             self._captured = Track(rate)
         self._captured.feed(end_ns, pcm)
 
     def played(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """A block that has left the speaker."""
+        """Take a block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
         if not is_zero(pcm):
@@ -54,7 +54,7 @@ class EchoWatch:
         self._played.feed(end_ns, pcm)
 
     def poll(self, now_ns: int) -> None:
-        """Look, if it is time to and the agent was heard of late."""
+        """Look for echo once a second, if the agent was heard within the last two."""
         if self._looking or now_ns - self._looked_ns < INTERVAL_NS:
             return
         self._looked_ns = now_ns
@@ -63,7 +63,7 @@ class EchoWatch:
             spawn(self._look(self._captured, self._played, now_ns), "look for echo")
 
     async def _look(self, captured: Track, played: Track, now_ns: int) -> None:
-        # Both tracks are complete until a little while ago.
+        # Blocks reach us up to 200 ms after they were heard or captured: before that both tracks are complete.
         until_ns = now_ns - INTERVAL_NS // 5
         tracks = captured.until(until_ns), played.until(until_ns)
         try:
@@ -72,30 +72,30 @@ class EchoWatch:
             self._looking = False
 
     def _judge(self, found: Echo | None, now_ns: int) -> None:
-        """Speech is like speech by chance now and then, but not twice at one delay."""
+        """Report an echo found twice at one delay: speech resembles other speech by chance, but not at one delay."""
         before, self._before = self._before, found
         if found is not None:
             self._missed = 0
             if before is not None and abs(found.delay_ms - before.delay_ms) <= _SAME_DELAY_MS:
                 if self.echo is None:
-                    self._told(found, now_ns)
+                    self._report(found, now_ns)
                 self.echo = found
         elif self.echo is not None:
             self._missed += 1
             if self._missed >= _GONE_AFTER:
                 self.echo = None
-                self._tell(
+                self._emit(
                     e.ConditionChanged(
                         at_ns=now_ns,
                         condition=e.Condition.ECHO,
                         path="capture",
                         active=False,
-                        text="The agent hears itself no longer.",
+                        text="The agent no longer hears itself.",
                     )
                 )
 
-    def _told(self, found: Echo, now_ns: int) -> None:
-        self._tell(
+    def _report(self, found: Echo, now_ns: int) -> None:
+        self._emit(
             e.ConditionChanged(
                 at_ns=now_ns,
                 condition=e.Condition.ECHO,

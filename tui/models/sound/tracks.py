@@ -1,4 +1,4 @@
-"""Who is told of the two tracks of a call, the user as sent and the agent as heard."""
+"""What keeps the two tracks of a call: the user as sent and the agent as heard."""
 
 from __future__ import annotations
 
