@@ -1,4 +1,4 @@
-"""The Textual application: themes, the tick, what is called and shown. No session logic."""
+"""The Textual application: themes, the tick, calling, and which screen is shown. No session logic."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ TICKS_PER_S = 16
 TICKS_PER_REFRESH = 2
 """Levels are drawn every tick, everything else at half the rate."""
 UP_AFTER_S = 1.0
-"""By then the first picture is on the screen."""
+"""The first picture is on the screen by then."""
 
 
 @runtime_checkable
 class Polled(Protocol):
-    """A screen that shows what has no events: levels, the clock, how far something is."""
+    """A screen that shows what has no events: levels, the clock, progress."""
 
     def poll(self) -> None:
-        """Draw it anew; called at every tick in which it is seen."""
+        """Draw it; called at every tick in which the screen is visible."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class OpusAgentApp(EndingApp):
         "screens/session.tcss",
         "screens/connect.tcss",
     ]
-    """Of the screens that may be the first picture; a style sheet that comes later has all read again."""
+    """Of the screens that may be the first picture: a style sheet loaded later makes Textual parse them all."""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),
@@ -109,7 +109,7 @@ class OpusAgentApp(EndingApp):
         self.bridge = bridge
         self.target = target
         self.memory = memory or ScreenMemory()
-        """How the screen was left the last time, and is left this time."""
+        """Theme and pane layout, as at the end of the last run and then of this one."""
         self.settings = settings or Settings()
         self.crash_log = crash_log
         self.targets = targets or Targets()
@@ -123,13 +123,13 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def session(self) -> SessionScreen:
-        """The screen of calls, or of the saved session; there when it is first wanted."""
+        """The screen of calls, or of the saved session; made when it is first needed."""
         from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
 
         return SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds, self._launch.playhead)
 
     def get_default_screen(self) -> Screen[Any]:
-        """The session, or what stands below the connect screen while nobody was called: nothing."""
+        """Returns the session screen; before the first call an empty one, which stands below the connect screen."""
         return Screen() if self._asks_first else self._laid_out(self.session)
 
     @property
@@ -137,14 +137,14 @@ class OpusAgentApp(EndingApp):
         return not self._launch.call_demo and self.target is None and self._launch.playhead is None
 
     def _laid_out(self, screen: S) -> S:
-        """It, laid out for this terminal from the start: its first picture is styled only once."""
+        """Returns the screen with this terminal's size classes, so that its first picture is styled only once."""
         width, height = self.size
         for cells, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
             screen.add_class([name for least, name in breakpoints if cells >= least][-1])
         return screen
 
     def on_mount(self) -> None:
-        """Call if it is known whom; else ask."""
+        """Call the target if there is one; else show the connect screen."""
         # At once: by the next turn of the loop the process is stopped.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
@@ -173,7 +173,7 @@ class OpusAgentApp(EndingApp):
             self.set_timer(UP_AFTER_S, self._launch.once_up)
 
     def _first_theme(self) -> str:
-        """The terminal's own colours where it is to have none; what is set, then what was chosen last."""
+        """Returns the terminal's own colours with NO_COLOR, else the theme of the settings or the last choice."""
         if self.no_color:
             return ANSI
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)
@@ -182,11 +182,11 @@ class OpusAgentApp(EndingApp):
     # what is remembered
 
     def on_session_screen_layout_changed(self, event: SessionScreen.LayoutChanged) -> None:
-        """Have the next run begin with these panes."""
+        """Remember the panes for the next run."""
         self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
     def watch_theme(self, theme: str) -> None:
-        """Have the next run begin with these colours, if they are another choice than those it began with."""
+        """Remember the theme for the next run, if the user has chosen another one."""
         if theme != self._shown_theme:
             self._shown_theme = theme
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
@@ -194,7 +194,7 @@ class OpusAgentApp(EndingApp):
     # the tick
 
     def tick(self) -> None:
-        """Take what the engine sent; draw levels now and the rest every other time."""
+        """Fold what the engine sent; draw levels now, and the rest every second time."""
         self._ticks += 1
         with self.batch_update():
             self.bridge.drain()
@@ -208,7 +208,7 @@ class OpusAgentApp(EndingApp):
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Poll what is seen of these, from the top down: below a full screen nothing is."""
+        """Poll the visible screens of these, from the top down: nothing below a full screen is visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -218,7 +218,7 @@ class OpusAgentApp(EndingApp):
     # calling
 
     def call(self, target: Target) -> None:
-        """Call it, with a new engine if the old one was lost."""
+        """Call the target, with a new engine if the old one was lost."""
         self.target = target
         self.session.controls.can_call = True
         self.session.controls.instructions = target.options.get("instructions", "")
@@ -229,7 +229,7 @@ class OpusAgentApp(EndingApp):
         self.targets.remember(target)
 
     def on_session_screen_call_wanted(self) -> None:
-        """The same target once more."""
+        """Call the same target once more."""
         self.call_again()
 
     def call_again(self) -> None:
@@ -243,7 +243,7 @@ class OpusAgentApp(EndingApp):
 
     @work(exclusive=True, group="demo", description="start the local agent if it is not there")
     async def call_demo(self, before: Target | None) -> None:
-        """Call the local agent wherever it is now, with the settings of the call before if there was one."""
+        """Call the local agent wherever it is now, with the settings of the previous call if there was one."""
         self.session.strip.hint = "starting the local agent …"
         try:
             fresh = await asyncio.to_thread(self.targets.demo)
@@ -255,7 +255,7 @@ class OpusAgentApp(EndingApp):
             self.call(fresh if before is None else msgspec.structs.replace(before, url=fresh.url))
 
     def on_session_screen_target_wanted(self) -> None:
-        """Another target."""
+        """Show the connect screen."""
         self.choose_target()
 
     def choose_target(self) -> None:
@@ -275,12 +275,12 @@ class OpusAgentApp(EndingApp):
 
     def _restart_engine(self) -> bool:
         if self._launch.start_engine is None:
-            self.notify("The engine has ended. Start the program again.", severity="error", markup=False)
+            self.notify("The engine has stopped. Restart the program.", severity="error", markup=False)
             return False
         try:
             self.bridge.replace_engine(self._launch.start_engine())
         except START_FAILURES as error:
-            reason = one_line(f"The engine could not be started: {error}", 300)
+            reason = one_line(f"The engine did not start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
             return False
         return True
@@ -292,7 +292,7 @@ class OpusAgentApp(EndingApp):
             self.repaint()
 
     def repaint(self) -> None:
-        """Draw everything anew: the terminal has shown something else, and only what changes is drawn by itself."""
+        """Draw everything again: the terminal has shown something else, and Textual draws only what changes."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()
@@ -300,10 +300,10 @@ class OpusAgentApp(EndingApp):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Give a letter to the field that has the keys by now.
+        """Pass a stray letter on to the field that has the focus now.
 
-        Keys pressed right behind the one that opened a field are on their way to where the focus was. A field keeps
-        the letters it gets: one that comes up here went astray, and must not be taken for a command.
+        Keys pressed right after the one that opened a field were sent to the widget that had the focus until then.
+        A field keeps the letters it gets, so one that bubbles up to here was meant for it and is not a command.
         """
         field = self.focused
         if field is not None and field.check_consume_key(event.key, event.character):
@@ -313,7 +313,7 @@ class OpusAgentApp(EndingApp):
     # screens for everybody
 
     def action_help(self) -> None:
-        """What the keys do here."""
+        """Show what the keys do here."""
         from tui.screens.help import HelpScreen
         from tui.screens.session import SessionScreen
 
@@ -325,21 +325,21 @@ class OpusAgentApp(EndingApp):
             self.push_screen(HelpScreen(active, shown, why_not))
 
     def action_callbacks(self) -> None:
-        """What callbacks do and how long they take."""
+        """Show what callbacks do and how long they take."""
         from tui.screens.callbacks import CallbacksScreen
 
         if not isinstance(self.screen, CallbacksScreen):
             self.push_screen(CallbacksScreen(self.bridge))
 
     def action_devices(self) -> None:
-        """Which there are, which are used."""
+        """Show the devices, and which are in use."""
         from tui.screens.devices import DevicesScreen
 
         if not isinstance(self.screen, DevicesScreen):
             self.push_screen(DevicesScreen(self.bridge, self.target))
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """From now on, and in the next call of the same target."""
+        """Use the device from now on, and in the next call of the same target."""
         if self.bridge.state.status.live:
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
         if self.target is not None:
@@ -347,14 +347,14 @@ class OpusAgentApp(EndingApp):
             self.targets.remember(self.target)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A saved session uses no microphone."""
+        """Hide the devices in a saved session, which uses no microphone."""
         return not (action == "devices" and self._launch.playhead is not None)
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
-    ``on_leave`` is given how the screen was left, where that is otherwise than it began.
+    ``on_leave`` gets theme and pane layout if they have changed.
     """
     before = app.memory
     app.run()

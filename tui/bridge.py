@@ -1,7 +1,7 @@
 """The only place where engine and screen meet: drain, fold, refresh. Knows no Textual.
 
-The bridge owns the screen's models. `tick` takes what the engine has sent, folds it, and lets each panel that
-a callback marked dirty refresh once.
+The bridge owns the screen's models. `tick` takes what the engine has sent, folds it, and refreshes each panel that
+a callback marked dirty once.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Bridge:
         self._notice_lost_engine()
 
     def refresh(self) -> None:
-        """Have each dirty panel refresh once; may be done more seldom than `drain`."""
+        """Refresh each dirty panel once; may be called less often than `drain`."""
         self.redraws.refresh()
 
     def fold(self, event: SessionEvent) -> None:
@@ -181,13 +181,13 @@ class Bridge:
         self.transcript.apply(event)
 
     def send(self, command: Command) -> None:
-        """Hand an intent of the user to the engine."""
+        """Send a command of the user to the engine."""
         if isinstance(command, Connect):
             self.player.output = command.target.output
         self.engine.send(command)
 
     def trace_callbacks(self, on: bool) -> None:
-        """Measure every registered callback, here and in the engine, or no longer."""
+        """Start or stop measuring every registered callback, here and in the engine."""
         callback_tracing.enable() if on else callback_tracing.disable()
         self.send(TraceCallbacks(on=on))
 
@@ -197,23 +197,23 @@ class Bridge:
         return callback_tracing.enabled
 
     def callback_stats(self) -> list[tuple[str, CallbackStats]]:
-        """What tracing has measured so far, with the process it was measured in."""
+        """Returns what tracing has measured so far, each with the name of its process."""
         here = [("screen", stats) for stats in callback_tracing.snapshot()]
         return [("engine", stats) for stats in self.latest.callbacks] + here
 
     def replace_engine(self, engine: EngineLink) -> None:
-        """Go on with a new engine after the old one was lost; the models keep what they know."""
+        """Continue with a new engine after the old one was lost; the models keep what they know."""
         self.engine = engine
         self._engine_lost = False
         if self.tracing_callbacks:
             self.trace_callbacks(True)
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
-        """The message as it was on the wire; None when it was not kept or can no longer be read."""
+        """Returns the message as it was on the wire; None if it was not kept or can no longer be read."""
         return self._raw.read(event)
 
     def close(self) -> None:
-        """Give back the session file."""
+        """Close the session file."""
         self._raw.close()
 
     def _take(self, item: FrameItem) -> None:
@@ -247,7 +247,7 @@ class Bridge:
                 source="engine",
                 code="engine-lost",
                 message="The engine process has ended; the call is over.",
-                hint=f"Call again: that starts a new one. Its log: {self.engine.log_path}",
+                hint=f"Call again to start a new one. Its log: {self.engine.log_path}",
                 fatal=True,
             )
         )

@@ -1,7 +1,7 @@
-"""What is remembered between runs without being asked: the targets called last, and how the screen was left.
+"""Remembers between runs the targets called last, the theme and the pane layout.
 
-What the user decides stands in the settings (`tui.config`); nothing here may stop the program: a file that cannot be
-read is one that was never written, and one that cannot be written is not worth a word.
+What the user decides is in the settings (`tui.config`). Nothing here may stop the program: a file that cannot be read
+counts as missing, and one that cannot be written is skipped silently.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 
 class ScreenMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How the screen was left."""
+    """Theme and pane layout."""
 
     theme: str = ""
-    """The colours chosen last; "" while none was."""
+    """The theme chosen last; "" if none was."""
     layout: Layout = Layout()
 
 
@@ -44,7 +44,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     output: str = AUTO
 
     def target(self, base: Target) -> Target:
-        """To be called again as ``base`` says, with the token that the environment has now."""
+        """Returns a target like ``base`` to call again, with the token that the environment has now."""
         return msgspec.structs.replace(
             base,
             url=self.url,
@@ -57,7 +57,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def recent_targets(base: Target) -> list[Target]:
-    """The targets called last, newest first; what is not remembered of them is as ``base`` says."""
+    """Returns the targets called last, newest first; what is not remembered of them is taken from ``base``."""
     return [recent.target(base) for recent in _recent()]
 
 
@@ -69,12 +69,12 @@ def remember_target(target: Target) -> None:
 
 
 def screen_memory() -> ScreenMemory:
-    """How the screen was left the last time."""
+    """Returns theme and pane layout of the last run."""
     return _read(_SCREEN_FILE, ScreenMemory) or ScreenMemory()
 
 
 def remember_screen(memory: ScreenMemory) -> None:
-    """Keep how the screen is left."""
+    """Save theme and pane layout."""
     _write(_SCREEN_FILE, memory)
 
 

@@ -109,8 +109,8 @@ def test_an_invalid_file_is_reported_as_wrong_usage(file: Path, command: list[st
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[screen]\ntheme = 'opus-drak'", 'there is no such theme; did you mean "opus-dark"?'),
-        ("[keys]\nmark = 'r'", "that key is record (Record)"),
+        ("[screen]\ntheme = 'opus-drak'", 'unknown theme; did you mean "opus-dark"?'),
+        ("[keys]\nmark = 'r'", "bound to Record (record)"),
     ],
 )
 def test_an_invalid_theme_or_keymap_is_reported_before_the_screen_starts(

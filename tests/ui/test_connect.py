@@ -46,7 +46,7 @@ async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:
         assert s.top() is s.session
 
 
-async def test_a_bad_url_is_a_sentence_under_the_field(stage: Staging) -> None:
+async def test_a_bad_url_is_explained_under_the_field(stage: Staging) -> None:
     async with stage(target=None) as s:
         await s.press(*"https://x", "enter")
         assert "a voice agent's websocket starts with wss://" in " ".join(s.text().split())
@@ -54,7 +54,7 @@ async def test_a_bad_url_is_a_sentence_under_the_field(stage: Staging) -> None:
         assert s.app.focused is form(s).form.url
 
 
-async def test_demo_is_on_top_and_starts_the_local_agent(stage: Staging) -> None:
+async def test_the_demo_is_listed_first_and_starts_the_local_agent(stage: Staging) -> None:
     async with stage(target=None, recent=RECENT, start_demo=lambda: DEMO) as s:
         await s.pilot.press("enter")
         await s.until(lambda: called(s))
@@ -62,7 +62,7 @@ async def test_demo_is_on_top_and_starts_the_local_agent(stage: Staging) -> None
         assert s.top() is s.session
 
 
-async def test_a_demo_that_does_not_start_says_why(stage: Staging) -> None:
+async def test_a_demo_that_does_not_start_shows_the_reason(stage: Staging) -> None:
     def fail() -> Target:
         raise OSError("no port is free [/x]")
 
@@ -94,7 +94,7 @@ async def test_secrets_in_a_url_are_not_listed(stage: Staging) -> None:
         assert "bot.example.com/v1?key=…" in s.text()
 
 
-async def test_what_is_wrong_with_sound_is_said(stage: Staging) -> None:
+async def test_a_problem_with_audio_devices_is_shown(stage: Staging) -> None:
     async with stage(target=None) as s:
         await s.play([devices("PortAudio is missing: install libportaudio2.")])
         assert "PortAudio is missing: install libportaudio2." in s.text()
@@ -111,13 +111,13 @@ async def test_buttons_and_esc(stage: Staging) -> None:
         assert s.top() is s.session
 
 
-async def test_the_target_called_last_is_the_first_of_the_recent_ones(stage: Staging) -> None:
+async def test_the_last_called_target_is_listed_first(stage: Staging) -> None:
     async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
         await s.press("down", "enter", "n")
         assert form(s)._listed[0].target == RECENT[1]
 
 
-async def test_the_current_target_is_the_first_and_stands_in_the_form(stage: Staging) -> None:
+async def test_the_current_target_is_listed_first_and_fills_the_form(stage: Staging) -> None:
     current = Target(url="ws://h:1/x?key=k3y", token="t", input="1", headers={"X": "1"}, save="/kept")
     forgotten = Target(url=current.safe_url)
     async with stage(target=current, recent=[forgotten, *RECENT], start_demo=lambda: DEMO) as s:
@@ -134,7 +134,7 @@ async def test_the_current_target_is_the_first_and_stands_in_the_form(stage: Sta
         assert [listed.target for listed in form(s)._listed] == [RECENT[1], current, RECENT[0]]
 
 
-async def test_a_profile_that_is_current_is_listed_once_with_the_devices_it_has_now(stage: Staging) -> None:
+async def test_the_current_profile_is_listed_once_with_its_present_devices(stage: Staging) -> None:
     current = msgspec.structs.replace(PROFILES[0].target, output="3")
     async with stage(target=current, profiles=PROFILES, recent=RECENT) as s:
         await s.press("n")
@@ -152,7 +152,7 @@ async def test_after_the_demo_the_demo_is_offered_first(stage: Staging) -> None:
         assert form(s).form.url.value == ""
 
 
-async def test_devices_that_are_known_before_the_form_is_built_wait_for_it(stage: Staging) -> None:
+async def test_devices_known_before_the_form_is_mounted_are_offered_later(stage: Staging) -> None:
     async with stage() as s:
         await s.play([devices()])
         screen = ConnectScreen(s.bridge, Targets())
@@ -181,7 +181,7 @@ async def test_profiles_are_listed_before_recent_targets_and_called_whole(stage:
         assert s.app.targets.recent == RECENT
 
 
-async def test_a_profile_that_cannot_be_called_says_why(stage: Staging) -> None:
+async def test_a_profile_that_cannot_be_called_shows_the_reason(stage: Staging) -> None:
     async with stage(target=None, profiles=PROFILES) as s:
         await s.press("down")
         assert "needs a token." in s.text()
@@ -199,8 +199,8 @@ async def test_a_url_that_is_typed_is_called_as_the_settings_say(stage: Staging)
         ]
 
 
-async def test_a_secret_that_was_not_remembered_has_to_be_written_again(stage: Staging) -> None:
+async def test_a_forgotten_secret_must_be_typed_again(stage: Staging) -> None:
     async with stage(target=None, recent=[Target(url="ws://h/x?key=…")]) as s:
         await s.press("enter")
-        assert "not remembered: write it again" in " ".join(s.text().split())
+        assert "not remembered. Type it again." in " ".join(s.text().split())
         assert called(s) == []

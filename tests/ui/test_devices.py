@@ -33,7 +33,7 @@ async def test_devices_are_listed_and_those_in_use_are_marked(stage: Staging, sc
         assert s.top() is s.session
 
 
-async def test_a_device_is_switched_to_in_mid_call_and_used_in_the_next(
+async def test_a_device_can_be_switched_during_a_call_and_is_kept_for_the_next(
     stage: Staging, script: Script
 ) -> None:
     script.started().status(e.Status.IDLE, e.Status.ACTIVE)
@@ -60,7 +60,7 @@ async def test_a_device_is_switched_to_in_mid_call_and_used_in_the_next(
         assert (connect.target.input, connect.target.output) == ("Jabra [/b] Evolve", "3")
 
 
-async def test_a_device_that_cannot_be_had_is_said_where_it_was_chosen(
+async def test_a_device_that_cannot_be_opened_is_reported_on_the_devices_screen(
     stage: Staging, script: Script
 ) -> None:
     script.started().status(e.Status.IDLE, e.Status.ACTIVE)
@@ -77,7 +77,7 @@ async def test_a_device_that_cannot_be_had_is_said_where_it_was_chosen(
         assert "HDMI is in use by another program." in s.text().partition("Microphone")[2]
 
 
-async def test_without_devices_the_screen_says_why(stage: Staging) -> None:
+async def test_without_devices_the_screen_shows_the_reason(stage: Staging) -> None:
     async with stage() as s:
         await s.play([devices("PortAudio is not installed. Run: apt install libportaudio2")])
         await s.press("A")
@@ -95,7 +95,7 @@ async def test_how_it_looks(stage: Staging, script: Script, size: tuple[int, int
         s.check("devices", "#devices")
 
 
-async def test_without_colours_the_row_with_the_keys_is_seen_all_the_same(
+async def test_without_colours_the_focused_row_is_still_visible(
     stage: Staging, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")

@@ -18,14 +18,14 @@ from tui.screens.endings import crash_report
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
-async def test_quitting_returns_nothing_wrong(stage: Staging, key: str) -> None:
+async def test_quitting_exits_with_0(stage: Staging, key: str) -> None:
     async with stage() as s:
         await s.pilot.press(key)
     assert s.app.return_code == 0
     assert s.app.return_value == 0
 
 
-async def test_ctrl_c_quits_from_a_field_and_q_is_a_letter_there(stage: Staging) -> None:
+async def test_in_a_field_ctrl_c_quits_and_q_is_typed(stage: Staging) -> None:
     async with stage(target=None) as s:
         await s.press("q")
         assert s.app.return_code is None
@@ -33,7 +33,7 @@ async def test_ctrl_c_quits_from_a_field_and_q_is_a_letter_there(stage: Staging)
     assert s.app.return_code == 0
 
 
-async def test_suspending_pauses_honestly(stage: Staging) -> None:
+async def test_suspending_pauses_the_engine(stage: Staging) -> None:
     async with stage() as s:
         s.sent()
         s.app.app_suspend_signal.publish(s.app)
@@ -63,15 +63,15 @@ async def test_a_crash_is_one_sentence_without_local_variables(
     with pytest.raises(RuntimeError, match="boom"):
         await crash()
     assert app.return_code == ExitCode.CRASHED
-    assert app.crash_report.startswith("opusagent-tui stopped because of an error of its own (RuntimeError).")
+    assert app.crash_report.startswith("opusagent-tui stopped because of an internal error (RuntimeError).")
     assert str(log) in app.crash_report
     assert "boom" in log.read_text()
     assert "local_secret = " not in capsys.readouterr().err
 
 
-def test_a_log_that_cannot_be_written_leaves_the_sentence(tmp_path: Path) -> None:
+def test_a_crash_log_that_cannot_be_written_leaves_the_sentence(tmp_path: Path) -> None:
     report = crash_report(ValueError("x"), tmp_path / "missing" / "crash.log")
-    assert report == "opusagent-tui stopped because of an error of its own (ValueError)."
+    assert report == "opusagent-tui stopped because of an internal error (ValueError)."
 
 
 def test_the_screen_loads_nothing_that_belongs_to_the_engine() -> None:
@@ -90,9 +90,7 @@ async def test_no_color_leaves_the_terminals_own_colours(monkeypatch: pytest.Mon
     assert not any(isinstance(each, Monochrome) for each in app._filters)
 
 
-async def test_everything_is_drawn_anew_when_the_shell_gives_the_terminal_back(
-    stage: Staging, script: Script
-) -> None:
+async def test_everything_is_redrawn_on_resume(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         s.sent()

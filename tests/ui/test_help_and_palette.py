@@ -33,12 +33,12 @@ async def test_help_lists_every_binding(stage: Staging, script: Script) -> None:
             assert told in text, key
 
 
-async def test_help_is_about_where_it_was_asked(stage: Staging, script: Script) -> None:
+async def test_help_describes_the_place_where_it_was_opened(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         text = await help_text(s)
         assert "Row up" in text
-        assert "Jump to the last error's event in the log. (not now: there was no error)" in text
+        assert "Jump to the event of the last error. (not now: there was no error)" in text
         await s.press("escape", "tab", "question_mark")
         assert "First words" in s.text()
         assert "Row up" not in s.text()
@@ -77,7 +77,7 @@ async def test_the_palette_lists_what_applies_now(stage: Staging, script: Script
         assert "Show error" not in active
 
 
-async def test_a_command_of_the_palette_does_what_the_key_does(stage: Staging, script: Script) -> None:
+async def test_a_palette_command_does_what_its_key_does(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         s.sent()
@@ -90,7 +90,7 @@ async def test_a_command_of_the_palette_does_what_the_key_does(stage: Staging, s
         assert s.sent() == [HangUp()]
 
 
-async def test_a_caller_line_is_found_by_its_words(stage: Staging, script: Script) -> None:
+async def test_a_recorded_line_is_found_by_its_words(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         found = [str(hit.prompt) async for hit in ActionCommands(s.app.screen).search("hours")]

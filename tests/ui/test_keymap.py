@@ -38,26 +38,29 @@ def test_without_keys_nothing_is_mapped() -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"filtr": "x"}, '[keys] there is no action "filtr"; did you mean "filter"?'),
-        ({"mark": "r"}, '[keys] mark = "r": on the screen “Session” that key is record (Record);'),
-        ({"mark": "q"}, "that key is quit (Quit)"),
-        ({"mark": "pagedown"}, "that key is log.page_down (Page down)"),
-        ({"mark": ","}, 'mark = ",": on the screen “Session” that key is event_before'),
-        ({"record": "m"}, "that key is mute (Mute)"),
-        ({"mark": "f5", "note": "f5"}, "that key is note (Note)"),
+        ({"filtr": "x"}, '[keys] unknown action "filtr"; did you mean "filter"?'),
+        (
+            {"mark": "r"},
+            '[keys] mark = "r": that key is already bound to Record (record) on the Session screen.',
+        ),
+        ({"mark": "q"}, "bound to Quit (quit)"),
+        ({"mark": "pagedown"}, "bound to Page down (log.page_down)"),
+        ({"mark": ","}, 'mark = ",": that key is already bound to Previous event (event_before)'),
+        ({"record": "m"}, "or rebind mute too."),
+        ({"mark": "f5", "note": "f5"}, "bound to Note (note)"),
         ({"help": "r"}, '[keys] help = "r"'),
-        ({"connect_call": "ctrl+d"}, "on the screen “Connect”"),
-        ({"connect_call": "ctrl+u"}, "; choose another."),
-        ({"dtmf_1": "2"}, "on the screen “Keypad” that key is dtmf_2"),
-        ({"quit_now": "escape"}, "on the screen"),
-        ({"mark": "f99"}, '[keys] mark = "f99": there is no such key'),
-        ({"mark": "ctlr+x"}, "there is no such key"),
-        ({"mark": "ctrl+i"}, "a terminal sends tab for it; choose another."),
-        ({"mark": "shift+x"}, 'a terminal sends "X" for it; write that.'),
-        ({"palette": "y"}, "it works while you write, too, so it needs a key that writes nothing."),
+        ({"connect_call": "ctrl+d"}, "on the Connect screen"),
+        ({"connect_call": "ctrl+u"}, "screen. Pick another key."),
+        ({"dtmf_1": "2"}, "bound to Press 2 (dtmf_2) on the Keypad screen"),
+        ({"quit_now": "escape"}, "screen. Pick another key"),
+        ({"mark": "f99"}, '[keys] mark = "f99": unknown key'),
+        ({"mark": "ctlr+x"}, "unknown key"),
+        ({"mark": "ctrl+i"}, "terminals send tab for that key."),
+        ({"mark": "shift+x"}, 'terminals send "X" for that key. Write that instead.'),
+        ({"palette": "y"}, "this action also works while you type"),
     ],
 )
-def test_what_cannot_be_is_said(keys: dict[str, str], sentence: str) -> None:
+def test_an_unusable_key_is_refused_with_its_reason(keys: dict[str, str], sentence: str) -> None:
     assert sentence in problem(**keys)
 
 
@@ -74,14 +77,14 @@ def test_what_cannot_be_is_said(keys: dict[str, str], sentence: str) -> None:
         {"mark": "ctrl+f f5 ü"},
     ],
 )
-def test_what_can_be_is_taken(keys: dict[str, str]) -> None:
+def test_a_usable_key_is_accepted(keys: dict[str, str]) -> None:
     assert keymap_of(settings(**keys).keys).keys() >= keys.keys()
 
 
 def test_every_action_can_be_named() -> None:
     known = {action.id for action in (*SESSION, *APP)}
     for action in known:
-        with pytest.raises(SettingsError, match="no such key"):
+        with pytest.raises(SettingsError, match="unknown key"):
             keymap_of({action: ("no-key",)})
 
 
@@ -134,7 +137,7 @@ async def test_footer_help_and_palette_show_the_new_key_in_its_old_place(
         assert "Record  f7" in await palette(s)
         await s.press("f9")
         lines = s.text().splitlines()
-        assert any("f7 " in line and "Record: what" in line for line in lines)
+        assert any("f7 " in line and "Record: send" in line for line in lines)
         order = [
             number for number, line in enumerate(lines) for key in ("f7 ", "Stop recording") if key in line
         ]

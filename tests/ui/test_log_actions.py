@@ -49,9 +49,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-async def test_a_filter_shows_what_it_lets_through_while_it_is_written(
-    stage: Staging, script: Script
-) -> None:
+async def test_a_filter_applies_while_it_is_typed(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         await ask(s, "f", "kind:chunk")
@@ -66,7 +64,9 @@ async def test_a_filter_shows_what_it_lets_through_while_it_is_written(
         assert "filter" not in title(s)
 
 
-async def test_a_filter_that_cannot_be_read_says_where_and_stays_open(stage: Staging, script: Script) -> None:
+async def test_an_invalid_filter_shows_where_it_is_wrong_and_stays_open(
+    stage: Staging, script: Script
+) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         await ask(s, "f", "chunk (", "enter")
@@ -77,7 +77,7 @@ async def test_a_filter_that_cannot_be_read_says_where_and_stays_open(stage: Sta
         assert "Column" not in s.text()
 
 
-async def test_letters_typed_right_behind_the_key_are_the_answer(stage: Staging, script: Script) -> None:
+async def test_letters_typed_right_after_the_key_are_the_answer(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         for key in "fdir:own":
@@ -113,7 +113,7 @@ async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script)
         assert isinstance(s.top(), FilterHelpScreen)
 
 
-async def test_the_page_on_filters_breaks_lines_where_the_window_ends(stage: Staging, script: Script) -> None:
+async def test_the_filter_help_wraps_at_the_windows_edge(stage: Staging, script: Script) -> None:
     async with stage((120, 50)) as s:
         await s.play(a_call(script).take())
         await s.press("f2")
@@ -122,7 +122,7 @@ async def test_the_page_on_filters_breaks_lines_where_the_window_ends(stage: Sta
         assert not any(line.strip("│ ") == "closer" for line in s.text().splitlines())
 
 
-async def test_what_is_read_stays_in_sight_when_a_filter_comes_and_goes(
+async def test_the_cursors_event_stays_in_view_when_a_filter_is_set_and_cleared(
     stage: Staging, script: Script
 ) -> None:
     async with stage() as s:
@@ -136,7 +136,7 @@ async def test_what_is_read_stays_in_sight_when_a_filter_comes_and_goes(
         assert any(line.startswith("▌") for line in log_lines(s))
 
 
-async def test_what_is_read_stays_while_a_filter_is_written_letter_by_letter(
+async def test_the_cursors_event_stays_in_view_while_a_filter_is_typed(
     stage: Staging, script: Script
 ) -> None:
     async with stage() as s:
@@ -181,7 +181,7 @@ async def test_a_run_opens_and_closes(stage: Staging, script: Script) -> None:
         assert "▸ playStream.chunk" in log_lines(s)[-1]
 
 
-async def test_what_is_read_of_a_run_stays_while_it_grows(stage: Staging, script: Script) -> None:
+async def test_the_cursor_stays_in_a_run_while_it_grows(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(pings(to_active(script), 50).message("playStream.chunk", {"n": 1}, audio_ms=20).take())
         await s.press("enter")
@@ -192,7 +192,7 @@ async def test_what_is_read_of_a_run_stays_while_it_grows(stage: Staging, script
         assert "2 × audio" in s.text()
 
 
-async def test_marks_are_seen_jumped_between_and_taken_away(stage: Staging, script: Script) -> None:
+async def test_marks_are_shown_jumped_between_and_removed(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(pings(to_active(script), 50).take())
         await s.press("home", "b", "down", "down", "b", "end")
@@ -207,7 +207,7 @@ async def test_marks_are_seen_jumped_between_and_taken_away(stage: Staging, scri
         assert len(s.session.log_pane.view.marks) == 1
 
 
-async def test_a_note_is_in_the_line(stage: Staging, script: Script) -> None:
+async def test_a_note_is_shown_in_the_line(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(pings(to_active(script), 5).take())
         await ask(s, "a", "[/b] late", "enter")
@@ -229,10 +229,10 @@ async def test_jumps_to_errors_turns_times_and_numbers(stage: Staging, script: S
         await ask(s, "g", "2.9", "enter")
         assert "+2.9" in next(line for line in log_lines(s) if line.startswith("▌"))
         await ask(s, "g", "soon", "enter")
-        assert "Write seconds" in s.text()
+        assert "Enter seconds" in s.text()
 
 
-async def test_the_other_end_of_a_pair(stage: Staging, script: Script) -> None:
+async def test_the_matching_event_of_a_pair(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(with_tools(a_call(script)).take())
         await s.press("home")
@@ -246,7 +246,7 @@ async def test_the_other_end_of_a_pair(stage: Staging, script: Script) -> None:
         assert "hidden by the filter" in title(s)
 
 
-async def test_a_search_highlights_and_goes_on_and_wraps(stage: Staging, script: Script) -> None:
+async def test_a_search_highlights_continues_and_wraps(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(pings(to_active(script), 30).take())
         await s.press("home")
@@ -265,7 +265,7 @@ async def test_a_search_highlights_and_goes_on_and_wraps(stage: Staging, script:
         assert not s.session.search.active
 
 
-async def test_a_single_match_is_said_to_be_the_only_one(stage: Staging, script: Script) -> None:
+async def test_a_single_match_is_shown_as_the_only_one(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(pings(to_active(script), 30).take())
         await ask(s, "slash", "trip 17", "enter")
@@ -276,7 +276,7 @@ async def test_a_single_match_is_said_to_be_the_only_one(stage: Staging, script:
         assert "match" not in title(s)
 
 
-async def test_a_search_goes_on_in_the_messages_and_says_when_nothing_is_there(
+async def test_a_search_continues_in_the_messages_and_reports_no_match(
     stage: Staging, script: Script
 ) -> None:
     async with stage() as s:
@@ -291,7 +291,7 @@ async def test_a_search_goes_on_in_the_messages_and_says_when_nothing_is_there(
         assert "Column" in s.text()
 
 
-async def test_n_is_the_connect_screen_when_nothing_is_searched_for(stage: Staging, script: Script) -> None:
+async def test_n_opens_the_connect_screen_while_no_search_is_active(stage: Staging, script: Script) -> None:
     async with stage(target=None) as s:
         await s.press("escape")
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
@@ -325,7 +325,7 @@ async def test_times_of_day(stage: Staging, script: Script) -> None:
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 60)])
-async def test_times_of_day_are_as_exact_as_the_others_and_keep_the_columns(
+async def test_times_of_day_have_milliseconds_and_keep_the_columns(
     stage: Staging, script: Script, size: tuple[int, int]
 ) -> None:
     async with stage(size) as s:
@@ -351,7 +351,7 @@ async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, scri
         assert any("Δ0.012" in line for line in log_lines(s))
 
 
-async def test_export_writes_what_is_shown_and_says_how_much(
+async def test_export_writes_the_shown_events_and_reports_how_many(
     stage: Staging, script: Script, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.jsonl"
@@ -367,7 +367,7 @@ async def test_export_writes_what_is_shown_and_says_how_much(
         assert len([json.loads(line) for line in path.read_text().splitlines()]) == 20
 
 
-async def test_an_export_that_cannot_be_says_why_and_stays_open(
+async def test_an_impossible_export_shows_the_reason_and_stays_open(
     stage: Staging, script: Script, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.jsonl"
@@ -379,7 +379,7 @@ async def test_an_export_that_cannot_be_says_why_and_stays_open(
         assert isinstance(screen, ExportScreen)
         for name, reason in (
             (str(path), "already exists"),
-            ("", "Write the name"),
+            ("", "Enter a file name"),
             ("~nobody-of-this-name/x", "cannot be written"),
             (str(tmp_path / "no" / "x.csv"), "cannot be written"),
         ):
@@ -395,9 +395,7 @@ async def test_an_export_that_cannot_be_says_why_and_stays_open(
         assert len((tmp_path / "all.csv").read_text().splitlines()) == len(s.bridge.log.events) + 1
 
 
-async def test_an_export_that_is_given_up_leaves_nothing(
-    stage: Staging, script: Script, tmp_path: Path
-) -> None:
+async def test_a_cancelled_export_leaves_no_file(stage: Staging, script: Script, tmp_path: Path) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         await s.press("x")
@@ -411,7 +409,7 @@ async def test_an_export_that_is_given_up_leaves_nothing(
         await s.until(lambda: names(tmp_path) == before)
 
 
-async def test_the_format_gives_the_file_its_ending(stage: Staging, script: Script) -> None:
+async def test_the_format_sets_the_file_name_extension(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         await s.press("x")
@@ -442,7 +440,7 @@ async def test_nasty_texts_in_every_question(stage: Staging, script: Script, key
                 await s.press("escape")
 
 
-async def test_none_of_it_minds_an_empty_log(stage: Staging) -> None:
+async def test_no_action_fails_on_an_empty_log(stage: Staging) -> None:
     async with stage() as s:
         keys = ["f", "slash", "N", "x", "b", "a", "E", "g", "o", "right", "left", "z"]
         await s.press(*keys, "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
@@ -450,7 +448,7 @@ async def test_none_of_it_minds_an_empty_log(stage: Staging) -> None:
         assert not s.session.questions.prompt.is_open
 
 
-async def test_a_log_that_nothing_matches_says_so_and_what_would(stage: Staging, script: Script) -> None:
+async def test_a_log_without_matches_says_so_and_offers_a_way_out(stage: Staging, script: Script) -> None:
     async with stage() as s:
         assert "No events yet" in s.text()
         await s.play(a_call(script).take())
@@ -468,14 +466,14 @@ async def test_a_log_that_nothing_matches_says_so_and_what_would(stage: Staging,
         assert "239" in title(s)
 
 
-async def test_backspace_says_why_it_does_nothing(stage: Staging, script: Script) -> None:
+async def test_backspace_shows_why_it_does_nothing(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         await s.press("backspace")
-        assert "All events: nothing is filtered out" in s.text()
+        assert "All events: no filter is set" in s.text()
 
 
-async def test_tab_offers_the_kinds_seen_where_nothing_is_written(stage: Staging, script: Script) -> None:
+async def test_tab_in_an_empty_filter_offers_the_kinds_seen(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).message("zebra", {}).take())
         await s.press("f", "tab")

@@ -22,7 +22,7 @@ def check(s: Stage) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
-async def test_every_panel_takes_anything(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+async def test_every_panel_draws_any_text(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(to_active(script).take())
         for text in NASTY:
@@ -31,7 +31,7 @@ async def test_every_panel_takes_anything(stage: Staging, script: Script, size: 
 
 
 @pytest.mark.parametrize("size", [(60, 16), (120, 40)], ids=str)
-async def test_every_pane_takes_anything(stage: Staging, script: Script, size: tuple[int, int]) -> None:
+async def test_every_pane_draws_any_text(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(to_active(script).take())
         for text in NASTY:

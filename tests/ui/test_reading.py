@@ -27,7 +27,7 @@ def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def told(s: Stage) -> str:
+def notices(s: Stage) -> str:
     return " ".join(notice.message for notice in s.app._notifications)
 
 
@@ -47,16 +47,14 @@ async def test_value_path_and_message_are_copied(stage: Staging, script: Script)
         assert s.app.clipboard == "$.session.voice"
         await s.press("y")
         assert s.app.clipboard == "ash"
-        assert "Copied the value of $.session.voice: 3 characters." in told(s)
+        assert "Copied the value of $.session.voice (3 characters)." in notices(s)
         await s.press("up", "y")
         assert s.app.clipboard == '{"voice": "ash", "speed": 1.5}'
         await s.press("C")
         assert s.app.clipboard == json.dumps({"type": "big", "session": {"voice": "ash", "speed": 1.50}})
 
 
-async def test_what_is_copied_is_what_was_sent_and_what_is_shown_is_harmless(
-    stage: Staging, script: Script
-) -> None:
+async def test_the_copy_is_verbatim_and_the_notice_is_made_visible(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         for text in NASTY:
@@ -85,29 +83,29 @@ async def test_without_a_detail_the_message_is_copied(stage: Staging, script: Sc
 async def test_bytes_and_other_events_are_copied_as_text(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await read(s, script, b"\x00\xff\x01", "Y", "C")
-        assert "no path here" in told(s)
+        assert "No path here" in notices(s)
         assert base64.b64decode(s.app.clipboard) == b"\x00\xff\x01"
-        assert "in base64: 4 characters" in told(s)
+        assert "in base64 (4 characters)" in notices(s)
         await s.play(script.add(e.NoticeRaised, text="late").take())
         await s.press("escape", "F", "C")
         assert json.loads(s.app.clipboard)["text"] == "late"
 
 
-async def test_a_message_that_was_not_kept_is_not_copied(stage: Staging) -> None:
+async def test_a_message_that_was_not_saved_is_not_copied(stage: Staging) -> None:
     async with stage() as s:
         await s.play(to_active(Script()).message("x", {}).take())
         await s.press("C")
-        assert "nothing was copied" in told(s)
+        assert "nothing was copied" in notices(s)
         assert s.app.clipboard == ""
 
 
-async def test_what_terminals_do_not_take_is_said(stage: Staging, script: Script) -> None:
+async def test_a_text_too_long_for_terminals_is_warned_about(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await read(s, script, {"text": "x" * TERMINALS_TAKE_BYTES}, "C")
-        assert "no more than 75 kB" in told(s)
+        assert "at most 75 kB" in notices(s)
 
 
-async def test_the_systems_tool_gets_it_too(
+async def test_the_systems_clipboard_tool_gets_the_text_too(
     stage: Staging, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool, got = tmp_path / "xclip", tmp_path / "got"
@@ -178,7 +176,7 @@ async def test_one_message_of_an_opened_run_is_played_alone(stage: Staging, scri
         )
 
 
-async def test_what_is_played_in_its_place_is_not_stopped_for_it(stage: Staging, script: Script) -> None:
+async def test_a_clip_that_replaced_ours_is_not_stopped(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).message("playStream.chunk", chunk(1), audio_ms=20).take())
         await s.press("p")
@@ -190,19 +188,19 @@ async def test_what_is_played_in_its_place_is_not_stopped_for_it(stage: Staging,
         assert any(isinstance(again, PlayAudio) and again.wire for again in s.sent())
 
 
-async def test_what_cannot_be_played_says_why(stage: Staging, script: Script) -> None:
+async def test_audio_that_cannot_be_played_shows_the_reason(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).message("mark", {}).take())
         s.sent()
         await s.press("p")
         assert s.sent() == []
-        assert "no audio in this event" in told(s)
+        assert "event has no audio" in notices(s)
         await s.play(script.message("playStream.chunk", chunk(1), audio_ms=20).take())
         await s.press("F", "p")
         command = next(command for command in s.sent() if isinstance(command, PlayAudio))
         problem = "The speaker has gone: connect it again, or choose another."
         await s.play([PlayingAudio(clip=command.clip, at_ms=0, playing=False, problem=problem)])
-        assert problem in told(s)
+        assert problem in notices(s)
 
 
 # compare
@@ -259,7 +257,7 @@ async def test_side_by_side_where_there_is_room(stage: Staging, script: Script) 
         assert screen.view.row is not None
         assert screen.view.row.path == ("session", "voice")
         await s.press("end", "n")
-        assert "no other difference" in told(s)
+        assert "No more differences" in notices(s)
         await s.pilot.resize_terminal(80, 24)
         await s.tick()
         assert any(line.startswith('-   voice: "ash"') for line in s.text().splitlines())
@@ -267,17 +265,17 @@ async def test_side_by_side_where_there_is_room(stage: Staging, script: Script) 
         assert s.top() is s.session
 
 
-async def test_without_a_mark_it_says_how(stage: Staging, script: Script) -> None:
+async def test_comparing_without_a_mark_explains_how(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(two_updates(script).take())
         await s.press("D")
         assert s.top() is s.session
-        assert "Mark an event (b)" in told(s)
+        assert "Mark an event (b)" in notices(s)
         await s.press("b", "D")
         assert s.top() is s.session, "with itself it is not compared"
 
 
-async def test_of_many_marks_the_one_before_is_compared_with(stage: Staging, script: Script) -> None:
+async def test_of_many_marks_the_previous_one_is_compared(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         await s.press("home", "b", "down", "b", "down", "down", "b", "end")

@@ -7,7 +7,7 @@ from tui.remembered import ScreenMemory
 from tui.view.layout import Layout
 
 
-async def test_a_theme_that_was_chosen_is_there_the_next_time(stage: Staging) -> None:
+async def test_a_chosen_theme_is_used_in_the_next_run(stage: Staging) -> None:
     async with stage() as s:
         assert s.app.memory == ScreenMemory()
         s.app.theme = "opus-light"
@@ -18,7 +18,7 @@ async def test_a_theme_that_was_chosen_is_there_the_next_time(stage: Staging) ->
         assert s.app.memory == left
 
 
-async def test_a_theme_that_is_no_more_is_not_missed(stage: Staging) -> None:
+async def test_an_unknown_remembered_theme_is_ignored(stage: Staging) -> None:
     async with stage(memory=ScreenMemory("gone")) as s:
         assert s.app.theme == "opus-dark"
 
@@ -32,7 +32,7 @@ async def test_no_color_is_not_remembered_as_a_choice(
         assert s.app.memory.theme == "opus-light"
 
 
-async def test_a_layout_is_kept_beside_the_theme(stage: Staging) -> None:
+async def test_the_layout_is_saved_with_the_theme(stage: Staging) -> None:
     layout = Layout(panes=("health",), log_share_beside=0.3, weights={"health": 2.0})
     async with stage((120, 40), memory=ScreenMemory("opus-light", layout)) as s:
         assert s.session.panes.shown == ["transcript", "health"]

@@ -79,7 +79,7 @@ def event_at_cursor(r: Replay) -> e.SessionEvent:
     return r.stage.bridge.log.events[line.first]
 
 
-async def test_notices_of_back_then_are_history_and_those_of_the_opening_are_not(
+async def test_notices_of_the_recorded_call_stay_in_the_log_and_those_of_opening_it_are_shown(
     opened: Opening, script: Script
 ) -> None:
     async with opened() as r:
@@ -102,7 +102,7 @@ async def test_it_opens_at_the_beginning(opened: Opening) -> None:
         assert r.played() == []
 
 
-async def test_space_plays_and_everything_goes_along(opened: Opening) -> None:
+async def test_space_plays_and_log_and_transcript_follow(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space")
         (asked,) = r.played()
@@ -127,7 +127,7 @@ async def test_seeking_while_it_plays_plays_from_there(opened: Opening) -> None:
         assert r.at_ms == 1_500
 
 
-async def test_what_an_earlier_clip_says_does_not_move_it(opened: Opening) -> None:
+async def test_progress_of_an_earlier_clip_does_not_move_the_playhead(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space")
         await r.stage.press("right")
@@ -146,7 +146,7 @@ async def test_the_cursor_leads_the_playhead(opened: Opening) -> None:
         assert r.at_ms == 0
 
 
-async def test_a_turn_that_is_chosen_is_where_it_is(opened: Opening) -> None:
+async def test_choosing_a_turn_seeks_to_it(opened: Opening) -> None:
     async with opened((160, 50)) as r:
         await r.stage.press("u", "home", "enter")
         turn = r.stage.bridge.state.metrics.turns[0]
@@ -154,7 +154,7 @@ async def test_a_turn_that_is_chosen_is_where_it_is(opened: Opening) -> None:
         assert r.head.at_ns == event_at_cursor(r).at_ns
 
 
-async def test_two_speeds_are_heard_and_two_are_not(opened: Opening) -> None:
+async def test_speeds_up_to_2x_are_audible(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space", "2")
         assert r.played()[-1].speed == 2
@@ -181,7 +181,7 @@ async def test_one_track_alone(opened: Opening) -> None:
         assert r.at_ms == 1_000
 
 
-async def test_without_a_device_it_goes_on_in_silence_and_says_why(opened: Opening) -> None:
+async def test_without_a_device_it_plays_silently_and_shows_the_reason(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space")
         await r.engine_says(
@@ -195,7 +195,7 @@ async def test_without_a_device_it_goes_on_in_silence_and_says_why(opened: Openi
         assert r.played() == []
 
 
-async def test_where_the_tracks_end_the_clock_goes_on(opened: Opening) -> None:
+async def test_after_the_tracks_end_the_clock_continues(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space")
         await r.engine_says(9_000)
@@ -232,7 +232,7 @@ async def test_a_click_and_a_drag_seek(opened: Opening) -> None:
         assert r.at_ms == 0
 
 
-async def test_closer_the_page_turns_with_the_playhead(opened: Opening) -> None:
+async def test_zoomed_in_the_waveform_follows_the_playhead(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("plus", "plus")
         strip = r.waveform
@@ -259,7 +259,7 @@ async def test_a_run_can_still_be_opened(opened: Opening) -> None:
         assert len(view) == before
 
 
-async def test_what_needs_a_call_is_neither_offered_nor_done(opened: Opening) -> None:
+async def test_actions_that_need_a_call_are_neither_offered_nor_run(opened: Opening) -> None:
     async with opened((200, 60)) as r:
         text = r.stage.text()
         for name in ("Record", "Stop", "Mute", "Hang up", "Flush", "Say", "Write", "Call"):
@@ -269,7 +269,7 @@ async def test_what_needs_a_call_is_neither_offered_nor_done(opened: Opening) ->
         assert r.stage.top() is r.stage.session
 
 
-async def test_where_events_come_as_they_did_the_cursor_is_free(opened: Opening) -> None:
+async def test_with_events_arriving_as_in_the_call_the_cursor_is_free(opened: Opening) -> None:
     async with opened(folds=True) as r:
         assert r.stage.session.log_pane.following
         await r.stage.press("home", "down")
@@ -300,13 +300,15 @@ async def test_snapshots(opened: Opening, size: tuple[int, int]) -> None:
         r.stage.check("footer-in-a-replay", "KeyBar")
 
 
-async def test_a_key_that_is_typed_before_there_is_a_screen_does_nothing() -> None:
+async def test_a_key_pressed_before_the_screen_is_mounted_does_nothing() -> None:
     screen = SessionScreen(Bridge(FakeEngine(), FakeClock()))
     await screen.questions.ask_place()
     assert not screen.questions.prompt.is_open
 
 
-async def test_what_begins_anew_is_never_drawn_as_what_was_there(stage: Staging, script: Script) -> None:
+async def test_a_new_session_is_never_drawn_with_the_previous_ones_lines(
+    stage: Staging, script: Script
+) -> None:
     """Between the ticks at which everything is drawn, too."""
     async with stage((160, 50)) as s:
         await s.play(a_call(script).take())

@@ -8,7 +8,7 @@ from tests.ui.fakes import Script, a_call, telemetry
 SIZES = [(60, 16), (80, 24), (119, 29), (120, 30), (200, 60)]
 
 
-async def test_everything_is_there_at_any_size(stage: Staging, script: Script) -> None:
+async def test_everything_is_present_at_any_size(stage: Staging, script: Script) -> None:
     words = ("● active", "◉ REC", "response 480 ms", "unheard 0.6 s", "Events", "Transcript", "q Quit")
     async with stage() as s:
         await s.play([*a_call(script).take(), telemetry(-20, -30)])
@@ -43,6 +43,6 @@ async def test_too_small_is_a_sentence(stage: Staging, script: Script, size: tup
         assert "Events" in s.text()
 
 
-async def test_the_connect_screen_says_it_too(stage: Staging) -> None:
+async def test_the_connect_screen_shows_it_too(stage: Staging) -> None:
     async with stage((50, 12), target=None) as s:
         assert "at least" in s.text()

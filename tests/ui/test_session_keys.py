@@ -56,7 +56,7 @@ async def test_keys_for_a_call_do_nothing_without_one(stage: Staging) -> None:
         assert s.top() is s.session
 
 
-async def test_a_key_that_does_nothing_now_says_why(stage: Staging, script: Script) -> None:
+async def test_a_key_without_effect_shows_the_reason(stage: Staging, script: Script) -> None:
     def last_line() -> str:
         return s.text().splitlines()[-1].strip()
 
@@ -69,7 +69,7 @@ async def test_a_key_that_does_nothing_now_says_why(stage: Staging, script: Scri
         assert "? Help" in last_line()
         await s.play(script.started().status(e.Status.IDLE, e.Status.CONNECTING).take())
         await s.press("w")
-        assert last_line() == "Write: the call is not up yet"
+        assert last_line() == "Write: the call is not connected yet"
         await s.press("n")
         assert last_line() == "New: hang up first"
         await s.press("v")
@@ -78,7 +78,7 @@ async def test_a_key_that_does_nothing_now_says_why(stage: Staging, script: Scri
         assert "? Help" in s.text()
 
 
-async def test_every_action_of_the_session_that_can_be_idle_has_a_reason_of_its_own(stage: Staging) -> None:
+async def test_every_unavailable_action_has_its_own_reason(stage: Staging) -> None:
     async with stage() as s:
         s.session.controls.can_call = False
         idle = [entry for entry in s.session.active_bindings.values() if not entry.enabled]
@@ -86,7 +86,7 @@ async def test_every_action_of_the_session_that_can_be_idle_has_a_reason_of_its_
         assert [entry.binding.id for entry in idle if s.session.why_not(entry) == "not now"] == []
 
 
-async def test_record_and_stop_follow_what_the_engine_says(stage: Staging, script: Script) -> None:
+async def test_record_and_stop_follow_the_engines_state(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).add(e.RecordingChanged, recording=True).take())
         s.sent()
@@ -122,7 +122,7 @@ async def test_c_calls_again_when_the_call_is_over(stage: Staging, script: Scrip
         assert s.sent() == [Connect(target=TARGET)]
 
 
-async def test_c_starts_a_lost_engine_again(stage: Staging, script: Script) -> None:
+async def test_c_restarts_a_lost_engine(stage: Staging, script: Script) -> None:
     fresh = FakeEngine()
     async with stage(start_engine=lambda: fresh) as s:
         await s.play(to_active(script).take())
@@ -135,7 +135,7 @@ async def test_c_starts_a_lost_engine_again(stage: Staging, script: Script) -> N
         assert len(s.bridge.log) > 5, "what was seen stays"
 
 
-async def test_c_after_a_demo_asks_where_the_local_agent_is_now(stage: Staging, script: Script) -> None:
+async def test_c_after_a_demo_looks_up_the_local_agents_present_url(stage: Staging, script: Script) -> None:
     demos = [
         Target(url=f"ws://127.0.0.1:{port}/audiocodes", title="demo", output="none") for port in (1, 2, 2)
     ]
@@ -150,7 +150,7 @@ async def test_c_after_a_demo_asks_where_the_local_agent_is_now(stage: Staging, 
             assert s.sent() == [Connect(target=demo)]
 
 
-async def test_a_demo_chosen_on_the_connect_screen_is_known_as_one(stage: Staging, script: Script) -> None:
+async def test_a_demo_chosen_on_the_connect_screen_counts_as_a_demo(stage: Staging, script: Script) -> None:
     urls = iter(["ws://127.0.0.1:1/x", "ws://127.0.0.1:1/x", "ws://127.0.0.1:2/x"])
     async with stage(target=None, start_demo=lambda: Target(url=next(urls))) as s:
         await s.press("enter")
@@ -162,7 +162,7 @@ async def test_a_demo_chosen_on_the_connect_screen_is_known_as_one(stage: Stagin
         assert s.sent() == [Connect(target=Target(url="ws://127.0.0.1:2/x"))]
 
 
-async def test_a_local_agent_that_cannot_be_started_is_a_sentence(stage: Staging) -> None:
+async def test_a_local_agent_that_does_not_start_is_reported_in_one_sentence(stage: Staging) -> None:
     def fail() -> Target:
         raise RuntimeError("no port [/x]")
 
@@ -175,7 +175,9 @@ async def test_a_local_agent_that_cannot_be_started_is_a_sentence(stage: Staging
         assert s.top() is s.session
 
 
-async def test_an_engine_that_cannot_be_started_is_a_sentence(stage: Staging, script: Script) -> None:
+async def test_an_engine_that_does_not_start_is_reported_in_one_sentence(
+    stage: Staging, script: Script
+) -> None:
     def fail() -> FakeEngine:
         raise OSError("no memory [/x]")
 
@@ -208,7 +210,7 @@ async def test_the_key_bar_can_be_clicked(
         assert s.sent() == [command]
 
 
-async def test_tab_goes_round_the_panes(stage: Staging, script: Script) -> None:
+async def test_tab_cycles_through_the_panes(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         assert s.focused() is s.session.log_pane

@@ -58,7 +58,7 @@ async def test_an_empty_line_sends_nothing_and_closes(stage: Staging, script: Sc
         assert s.focused() is s.session.log_pane
 
 
-async def test_instructions_are_sent_and_are_there_the_next_time(stage: Staging, script: Script) -> None:
+async def test_instructions_are_sent_and_shown_when_edited_again(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script, "openai").take())
         s.sent()
@@ -110,7 +110,7 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
         ("I", "audiocodes", "Instructions: AudioCodes Bot API has no instructions to change during a call"),
     ],
 )
-async def test_what_the_protocol_cannot_do_is_told_before_anything_is_typed(
+async def test_what_the_protocol_lacks_is_shown_before_anything_is_typed(
     stage: Staging, script: Script, key: str, protocol: str, reason: str
 ) -> None:
     async with stage((160, 50)) as s:

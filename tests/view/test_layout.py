@@ -11,7 +11,7 @@ def arrangement(room: int = 1, *, wanted: tuple[str, ...] = ()) -> Arrangement:
     return it
 
 
-def test_the_pane_asked_for_last_is_shown_and_the_one_before_comes_back() -> None:
+def test_the_last_requested_pane_is_shown_and_the_previous_one_returns() -> None:
     panes = arrangement()
     assert panes.shown == ["transcript"]
     panes.bring("health")
@@ -20,7 +20,7 @@ def test_the_pane_asked_for_last_is_shown_and_the_one_before_comes_back() -> Non
     assert panes.shown == ["transcript"]
 
 
-def test_more_room_shows_more_of_them_always_in_the_same_order() -> None:
+def test_more_room_shows_more_panes_in_the_same_order() -> None:
     panes = arrangement(2)
     panes.bring("health")
     assert panes.shown == ["transcript", "health"]
@@ -28,14 +28,14 @@ def test_more_room_shows_more_of_them_always_in_the_same_order() -> None:
     assert panes.shown == ["transcript", "turns", "health"]
 
 
-def test_a_pane_that_is_seen_crowds_nobody_out_when_it_is_asked_for() -> None:
+def test_requesting_a_visible_pane_hides_no_other() -> None:
     panes = arrangement(2)
     panes.bring("transcript")
     panes.bring("turns")
     assert panes.shown == ["transcript", "turns"]
 
 
-def test_a_transient_pane_is_gone_once_it_is_not_seen() -> None:
+def test_a_transient_pane_is_dropped_once_hidden() -> None:
     panes = arrangement(2)
     panes.bring("detail")
     assert panes.shown == ["transcript", "detail"]
@@ -50,13 +50,13 @@ def test_a_transient_pane_is_gone_once_it_is_not_seen() -> None:
     assert panes.shown == ["transcript", "turns", "health"]
 
 
-def test_what_is_remembered_is_taken_up_whatever_it_names() -> None:
+def test_a_remembered_layout_with_unknown_names_is_accepted() -> None:
     panes = arrangement(2, wanted=("turns", "turns", "detail", "gone", "health"))
     assert panes.shown == ["turns", "health"]
     assert panes.lasting == ("turns", "health", "transcript")
 
 
-def test_no_side_is_ever_dragged_away() -> None:
+def test_no_side_can_be_dragged_to_nothing() -> None:
     assert share_of(0.6) == 0.6
     assert share_of(-3) == LEAST_SHARE
     assert weight_of(100.0) == MOST_WEIGHT

@@ -43,7 +43,7 @@ def test_it_moves_with_time_while_it_plays() -> None:
     assert head.at_ns == 106 * S
 
 
-def test_at_the_end_it_stands_and_plays_from_the_beginning_again() -> None:
+def test_it_stops_at_the_end_and_then_plays_from_the_beginning() -> None:
     now = Now()
     head = playhead(now)
     head.play()
@@ -54,7 +54,7 @@ def test_at_the_end_it_stands_and_plays_from_the_beginning_again() -> None:
     assert head.at_ns == 100 * S
 
 
-def test_what_the_speaker_says_counts_more_than_the_clock() -> None:
+def test_the_speakers_position_overrides_the_clock() -> None:
     now = Now()
     head = playhead(now)
     head.play()
@@ -77,7 +77,7 @@ def test_it_never_leaves_the_session() -> None:
     assert head.at_ns == 120 * S
 
 
-def test_it_is_heard_while_it_plays_at_most_twice_as_fast() -> None:
+def test_it_is_audible_while_it_plays_up_to_2x() -> None:
     head = playhead(Now())
     heard = [head.audible]
     head.play()
@@ -87,7 +87,7 @@ def test_it_is_heard_while_it_plays_at_most_twice_as_fast() -> None:
     assert heard == [False, True, True, False, False]
 
 
-def test_one_track_after_the_other_is_heard_alone() -> None:
+def test_each_track_can_be_heard_alone() -> None:
     head = playhead(Now())
     heard = []
     for _ in range(4):
@@ -99,7 +99,7 @@ def test_one_track_after_the_other_is_heard_alone() -> None:
     assert silent.sound is Sound.OFF
 
 
-def test_every_jump_is_told_apart_from_moving_on() -> None:
+def test_jumps_are_counted_and_normal_progress_is_not() -> None:
     now = Now()
     head = playhead(now)
     head.play()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tui.view.waveform import Waveform
 
 
-def test_parts_come_together_at_any_width() -> None:
+def test_parts_are_joined_at_any_width() -> None:
     waveform = Waveform()
     assert waveform.columns(0, 0, 1000, 5) == bytes(5)
     waveform.take(0, 8, 10.0, (bytes([10, 30, 0, 0]), bytes(4)))
@@ -19,7 +19,7 @@ def test_parts_come_together_at_any_width() -> None:
     assert waveform.columns(0, 40, 80, 4) == bytes([0, 2, 200, 200])
 
 
-def test_a_short_sound_is_seen_from_far_away() -> None:
+def test_a_short_sound_is_visible_when_zoomed_out() -> None:
     waveform = Waveform()
     waveform.take(0, 1000, 10.0, (bytes(500) + b"\x05" + bytes(499),))
     assert waveform.columns(0, 0, 10_000, 2) == bytes([0, 1])
@@ -27,7 +27,7 @@ def test_a_short_sound_is_seen_from_far_away() -> None:
 
 
 @given(st.binary(max_size=50), st.floats(-1e6, 1e6), st.floats(0, 1e6), st.integers(0, 300))
-def test_any_stretch_can_be_asked_for(peaks: bytes, start_ms: float, span_ms: float, width: int) -> None:
+def test_any_stretch_can_be_drawn(peaks: bytes, start_ms: float, span_ms: float, width: int) -> None:
     waveform = Waveform()
     waveform.take(0, len(peaks), 10.0, (peaks,))
     columns = waveform.columns(0, start_ms, start_ms + span_ms, width)

@@ -19,16 +19,16 @@ class Action(msgspec.Struct, frozen=True):
     """Something the user can do."""
 
     id: str
-    """Stable: what a keymap in the settings names."""
+    """Stable: keymaps in the settings refer to it."""
     keys: str
     name: str
-    """In the footer and the palette: one or two words."""
+    """One or two words for the footer and the palette."""
     tooltip: str
-    """In the help, the palette and beside the mouse: a sentence."""
+    """A sentence for the help, the palette and the mouse."""
     call: str = ""
     """Textual's action; the id unless given. Not used with ``do``."""
     show: bool = False
-    """In the footer."""
+    """Whether the footer shows it."""
     key_display: str | None = None
     palette: bool = True
     priority: bool = False
@@ -63,14 +63,14 @@ class HasActions(Protocol):
 
 
 LINE_KEYS = "1-9"
-"""How the footer shows the keys of the caller lines, all as one."""
+"""How the footer shows the keys of all recorded lines."""
 
 
 @cache
 def spoken() -> Mapping[str, str]:
-    """What each key of `LINE_KEYS` says, by the action's id: "Say: Hello, …"; nothing without the recordings.
+    """Returns what each recorded line says, by the action's id: "Say: Hello, …"; nothing without the recordings.
 
-    Read when it is first wanted: the first picture does without.
+    Read when first needed: the first picture does without.
     """
     from tui.assets import AssetsMissing, caller_lines
 
@@ -85,84 +85,93 @@ CALLBACKS: Sequence[Action] = (
         "trace",
         "space",
         "Trace",
-        "Start or stop measuring every callback, here and in the engine.",
+        "Start or stop tracing callbacks, here and in the engine.",
         show=True,
     ),
     Action(
         "sort_next",
         "right",
         "Sort",
-        "Sort by the next column (a click on its title does too).",
+        "Sort by the next column (or click its title).",
         "sort_by(1)",
         show=True,
         key_display="→",
     ),
-    Action("sort_previous", "left", "Sort", "Sort by the column before.", "sort_by(-1)", key_display="←"),
+    Action("sort_previous", "left", "Sort", "Sort by the previous column.", "sort_by(-1)", key_display="←"),
     Action(
         "callbacks_close",
         "escape,T",
         "Back",
-        "Back to where you were; measuring goes on.",
+        "Go back; tracing continues.",
         "close",
         show=True,
         key_display="esc",
     ),
-    Action("reverse", "r", "Reverse", "Sort the other way round.", show=True),
+    Action("reverse", "r", "Reverse", "Reverse the sort order.", show=True),
 )
 
 APP: Sequence[Action] = (
-    Action("help", "question_mark,f1", "Help", "Every key that works here.", show=True, key_display="?"),
+    Action("help", "question_mark,f1", "Help", "Show every key that works here.", show=True, key_display="?"),
     Action(
         "palette",
         "ctrl+p",
         "All",
-        "Search everything that can be done now.",
+        "Search all available commands.",
         "command_palette",
         show=True,
         key_display="^p",
         palette=False,
         priority=True,
     ),
-    Action("theme", "f3", "Theme", "Choose colours: dark, light, the terminal's own.", "change_theme"),
+    Action(
+        "theme", "f3", "Theme", "Choose a theme: dark, light or the terminal's own colours.", "change_theme"
+    ),
     Action(
         "callbacks",
         "T",
         "Callbacks",
-        "Every callback: calls, errors, and how long it takes; the switch for it.",
+        "Show every callback with its calls, errors and durations; turn tracing on or off.",
     ),
     Action(
         "devices",
         "A",
         "Devices",
-        "Microphones and speakers: what is in use, and another one, also in mid-call.",
+        "Choose the microphone and the speaker, even during a call.",
     ),
     Action(
         "suspend",
         "ctrl+z",
         "Suspend",
-        "Back to the shell; fg returns. The call goes on.",
+        "Suspend to the shell; fg returns. The call continues.",
         "suspend_process",
         key_display="^z",
         priority=True,
     ),
-    Action("quit", "q", "Quit", "End the call and leave.", "quit", show=True),
+    Action("quit", "q", "Quit", "End the call and quit.", "quit", show=True),
     Action(
         "quit_now",
         "ctrl+c,ctrl+q",
         "Quit",
-        "End the call and leave, from anywhere.",
+        "End the call and quit, from anywhere.",
         "quit",
         key_display="^c",
         palette=False,
         priority=True,
     ),
     Action("next_pane", "tab", "Next pane", "Go to the next pane.", "focus_next", palette=False),
-    Action("previous_pane", "shift+tab", "Previous pane", "Go back a pane.", "focus_previous", palette=False),
+    Action(
+        "previous_pane",
+        "shift+tab",
+        "Previous pane",
+        "Go to the previous pane.",
+        "focus_previous",
+        palette=False,
+    ),
 )
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:
-    """The actions as Textual's bindings."""
+    """Returns the actions as Textual bindings."""
     return [
         Binding(
             action.keys,

@@ -1,4 +1,4 @@
-"""The clipboard: by the terminal (OSC 52), which works over SSH too, and by the system's tool where there is one."""
+"""The clipboard: through the terminal (OSC 52), which also works over SSH, and the system's tool if there is one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.text.visible import one_line
 
 TIMEOUT_S = 3.0
 TERMINALS_TAKE_BYTES = 74_994
-"""Of text: what terminals take that obey the 100,000 bytes of the oldest ones."""
+"""The longest text for terminals that keep to xterm's limit of 100,000 bytes (in base64)."""
 _TOOLS = (
     ("WAYLAND_DISPLAY", ("wl-copy",)),
     ("DISPLAY", ("xclip", "-selection", "clipboard")),
@@ -25,25 +25,26 @@ _TOOLS = (
 )
 
 _feeding = threading.Lock()
-"""What was copied last is fed last."""
+"""Held while a tool runs, so that the text copied last is also written last."""
 
 
 def copy(app: App[object], what: str, text: str) -> None:
-    """Copy a text, and say in a toast what it was and how long. Does not wait for the tool."""
-    # Half of a surrogate pair is no character: no clipboard can hold it.
+    """Copy a text and show a toast with its name and length. Does not wait for the tool."""
+    # No clipboard can hold half of a surrogate pair.
     text = text.encode("utf-8", "replace").decode()
     app.copy_to_clipboard(text)
     tool = clipboard_tool(os.environ)
-    told = f"Copied the {what}: {len(text):,} character{'' if len(text) == 1 else 's'}."
+    size = f"{len(text):,} character{'' if len(text) == 1 else 's'}"
+    notice = f"Copied {text}" if what == "path" else f"Copied the {what} ({size})."
     if tool:
         threading.Thread(target=_feed, args=(tool, text), name="clipboard", daemon=True).start()
     elif len(text.encode()) > TERMINALS_TAKE_BYTES:
-        told += " There is no tool for the clipboard here, and many terminals take no more than 75 kB."
-    app.notify(one_line(told, 300), markup=False)
+        notice += " No clipboard tool was found, and many terminals accept at most 75 kB."
+    app.notify(one_line(notice, 300), markup=False)
 
 
 def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The command that takes a text for the clipboard on its standard input; empty where there is none."""
+    """Returns the command that copies its standard input to the clipboard; () if there is none."""
     if sys.platform == "darwin":
         return ("pbcopy",)
     path = environment.get("PATH")
@@ -52,9 +53,9 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Give it the text, on a thread of its own; it may go on holding the clipboard when the program has ended."""
+    """Run the tool on a thread of its own; it may hold the clipboard even after the program has ended."""
     nowhere = subprocess.DEVNULL
-    # Where there is none after all, or it hangs, the terminal has the text all the same.
+    # If the tool is missing or hangs, the terminal has the text already.
     with _feeding, contextlib.suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
             tool,

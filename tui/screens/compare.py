@@ -30,34 +30,34 @@ COMPARE = (
         "previous_difference",
         "N",
         "Previous",
-        "Go to the difference before.",
+        "Go to the previous difference.",
         "difference(False)",
         show=True,
         key_display="N",
     ),
-    Action("differences", "a", "All or differences", "Show everything, or only what differs.", show=True),
+    Action("differences", "a", "All or differences", "Show everything, or only the differences.", show=True),
     Action(
         "compare_copy_value",
         "y",
         "Copy value",
-        "Copy the value under the cursor, as it is: the right one where there are two.",
+        "Copy the value under the cursor; the right one if there are two.",
         "copy_value",
         show=True,
     ),
-    Action("compare_copy_path", "Y", "Copy path", "Copy where that value is.", "copy_path", show=True),
-    Action("compare_close", "escape,D", "Back", "Back to the log.", "close", show=True, key_display="esc"),
+    Action("compare_copy_path", "Y", "Copy path", "Copy the path of that value.", "copy_path", show=True),
+    Action("compare_close", "escape,D", "Back", "Go back to the log.", "close", show=True, key_display="esc"),
 )
 
 
 class CompareScreen(Screen[None], inherit_bindings=False):
-    """Two events; the older on the left, or above."""
+    """Shows two events, the older one on the left or above."""
 
     CSS_PATH = "compare.tcss"
     TITLE = "Compare"
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMPARE)
 
     def __init__(self, bridge: Bridge, left: int, right: int) -> None:
-        """Indexes of the two events in the log."""
+        """``left`` and ``right`` are indexes of events in the log."""
         super().__init__()
         events, start_ns = bridge.log.events, bridge.log.events.at_ns[0]
         one, other = events[left], events[right]
@@ -93,38 +93,38 @@ class CompareScreen(Screen[None], inherit_bindings=False):
 
     @on(CompareView.Moved)
     def show_path(self) -> None:
-        """Where the cursor is."""
+        """Show the path of the row under the cursor."""
         row = self.view.row
-        told = "" if row is None else f"{_TOLD[row.difference]}  {path_text(row.path)}"
-        self._path.update(one_line(told, 400))
+        line = "" if row is None else f"{_MARKS[row.difference]}  {path_text(row.path)}"
+        self._path.update(one_line(line, 400))
 
     def action_differences(self) -> None:
-        """Everything, or only what differs."""
+        """Show everything, or only the differences."""
         self.view.show_all(differences_only=not self.view.differences_only)
 
     def action_difference(self, forward: bool = True) -> None:
-        """The next difference."""
+        """Go to the next difference, or the previous one."""
         if not self.view.go_to_difference(forward=forward):
-            self.notify("There is no other difference that way.", markup=False)
+            self.notify("No more differences in that direction.", markup=False)
 
     def action_copy_value(self) -> None:
-        """The value under the cursor."""
+        """Copy the value under the cursor."""
         copied = self.view.copied()
         if copied is not None:
             copy(self.app, *copied)
 
     def action_copy_path(self) -> None:
-        """Its path."""
+        """Copy its path."""
         row = self.view.row
         if row is not None:
             copy(self.app, "path", path_text(row.path))
 
     def action_close(self) -> None:
-        """Back to the log."""
+        """Go back to the log."""
         self.dismiss()
 
 
-_TOLD = {
+_MARKS = {
     Difference.SAME: "the same",
     Difference.ADDED: "only right",
     Difference.REMOVED: "only left",

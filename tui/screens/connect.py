@@ -1,4 +1,4 @@
-"""The connect screen: whom to call, how, and with which devices."""
+"""The connect screen: which agent to call, how, and with which devices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONNECT = (
         "connect_call",
         "ctrl+r",
         "Call",
-        "Call what the form says (enter in a field does too).",
+        "Call the target in the form (or press enter in a field).",
         "call",
         show=True,
         key_display="^r",
@@ -47,7 +47,7 @@ CONNECT = (
         key_display="^d",
         priority=True,
     ),
-    Action("connect_back", "escape", "Back", "Back to the session.", "back", show=True, key_display="esc"),
+    Action("connect_back", "escape", "Back", "Go back to the session.", "back", show=True, key_display="esc"),
 )
 DEMO = "demo — the local agent: no account, no key, no network"
 _DEMO_ID = "demo"
@@ -61,7 +61,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)
 
     def __init__(self, bridge: Bridge, known: Targets, current: Target | None = None) -> None:
-        """``current`` is whom the session is with."""
+        """``current`` is the target of the present session."""
         super().__init__()
         self.bridge = bridge
         self._known = known
@@ -74,10 +74,10 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.form = TargetForm(known.base, Listed(known.base if current is None else current))
 
     def compose(self) -> ComposeResult:
-        """Demo, profiles and recent targets, then the form."""
+        """Yields demo, profiles and recent targets, then the form."""
         yield TooSmall()
         with Vertical(id="form"):
-            heading = Content.assemble(("opusagent-tui", "bold $primary"), "  Whom shall we call?")
+            heading = Content.assemble(("opusagent-tui", "bold $primary"), "  Choose an agent to call")
             yield Static(heading, id="heading")
             self.targets.border_title = "Demo, profiles, recent targets"
             yield self.targets
@@ -114,7 +114,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.offer_devices(self.bridge.latest.devices)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There may be no demo."""
+        """Hide the demo if there is no local agent."""
         return action != "demo" or self._known.has_demo
 
     @on(OptionList.OptionHighlighted, "#targets")
@@ -126,7 +126,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(OptionList.OptionSelected, "#targets")
     def select(self, event: OptionList.OptionSelected) -> None:
-        """Call it."""
+        """Call a listed target."""
         if event.option.id == _DEMO_ID:
             self.action_demo()
         else:
@@ -135,7 +135,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """By mouse."""
+        """Do what the clicked button is for."""
         match event.button.id:
             case "call":
                 self.action_call()
@@ -146,7 +146,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(Input.Submitted)
     def action_call(self) -> None:
-        """Call what the form says, or show what is wrong with it."""
+        """Call the target in the form, or show what is wrong with it."""
         target = self.form.target()
         if target is not None:
             self.dismiss(target)

@@ -1,4 +1,4 @@
-"""The devices screen: microphones and speakers, which of them are in use, and another one, also in mid-call."""
+"""The devices screen: choose the microphone and the speaker, also during a call."""
 
 from __future__ import annotations
 
@@ -22,16 +22,22 @@ from tui.screens.actions import Action, bindings
 from tui.text.visible import one_line
 
 DEVICES = (
-    Action("devices_other", "tab,shift+tab", "Other list", "Microphones or speakers.", "app.focus_next"),
-    Action("devices_anew", "r", "Look again", "Look for devices that came or went.", "look_again"),
-    Action("devices_close", "escape,A", "Close", "Back to the session.", "close", key_display="esc"),
+    Action(
+        "devices_other",
+        "tab,shift+tab",
+        "Other list",
+        "Switch between microphones and speakers.",
+        "app.focus_next",
+    ),
+    Action("devices_anew", "r", "Rescan", "Rescan for added or removed devices.", "look_again"),
+    Action("devices_close", "escape,A", "Close", "Go back to the session.", "close", key_display="esc"),
 )
-HINT = "⏎ uses it · tab other list · r looks again (sound pauses for a moment) · esc closes"
+HINT = "enter select · tab switch list · r rescan (audio pauses briefly) · esc close"
 _LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}
 
 
 class DevicesScreen(ModalScreen[None], inherit_bindings=False):
-    """Two lists; `poll` it while it is shown. ``target`` is who is called, whose devices are marked."""
+    """Two lists; `poll` it while it is shown. Outside a call, the devices of ``target`` are marked."""
 
     CSS_PATH = "devices.tcss"
     TITLE = "Devices"
@@ -39,7 +45,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(DEVICES)
 
     class Chosen(Message):
-        """A device is to be used, now and in the next call."""
+        """The user has chosen a device for this call and the next."""
 
         def __init__(self, direction: Direction, spec: str) -> None:
             super().__init__()
@@ -50,28 +56,28 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self.bridge = bridge
         self._specs = {"input": target.input, "output": target.output} if target else {}
         self._lists = {direction: OptionList(id=direction, markup=False) for direction in _LISTS}
-        self._told = Static(id="told", markup=False)
+        self._problem = Static(id="problem", markup=False)
         self._shown: tuple[object, ...] = ()
         self._error = bridge.state.last_error
-        """What had failed before; only what fails from now on is told here."""
+        """The last error when the screen was opened; only later ones are shown here."""
 
     def compose(self) -> ComposeResult:
-        """One below the other: names are long."""
+        """Yields the lists one below the other: names are long."""
         with Vertical(id="devices") as box:
             box.border_title = "Devices"
             for direction, title in _LISTS.items():
                 self._lists[direction].border_title = title
                 yield self._lists[direction]
-            yield self._told
+            yield self._problem
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Ask for them."""
+        """Request the devices."""
         self.bridge.send(ListDevices())
         self.poll()
 
     def poll(self) -> None:
-        """Show what there is, if that has changed. Called every tick."""
+        """Show the devices if anything has changed. Called every tick."""
         state, listed = self.bridge.state, self.bridge.latest.devices
         error = state.last_error if state.last_error is not self._error else None
         shown = (
@@ -86,11 +92,11 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             return
         self._shown = shown
         if listed is None:
-            self._tell("Looking for devices …")
+            self._show_problem("Looking for devices …")
             return
         for direction, options in self._lists.items():
             self._fill(options, direction, listed)
-        self._tell(error.message if error else listed.problem)
+        self._show_problem(error.message if error else listed.problem)
 
     def _fill(self, options: OptionList, direction: Direction, listed: DeviceList) -> None:
         usable = listed.usable(direction)
@@ -118,7 +124,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         )
 
     def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
-        """In a call, the one in use; else the one that the next call would use."""
+        """Whether it is in use; outside a call, whether the next call would use it."""
         state = self.bridge.state
         if state.status.live:
             return device.name == (
@@ -129,9 +135,9 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             return device.is_default(direction)
         return spec in (listed.spec_of(device, direction), device.name, str(device.index))
 
-    def _tell(self, sentence: str) -> None:
-        self._told.update(one_line(sentence, 400))
-        self._told.display = bool(sentence)
+    def _show_problem(self, sentence: str) -> None:
+        self._problem.update(one_line(sentence, 400))
+        self._problem.display = bool(sentence)
 
     # what the keys do
 
@@ -145,10 +151,10 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self.post_message(self.Chosen(direction, spec))
 
     def action_look_again(self) -> None:
-        """Look for devices that came or went."""
+        """Rescan for added or removed devices."""
         self._error = self.bridge.state.last_error
         self.bridge.send(ListDevices(anew=True))
 
     def action_close(self) -> None:
-        """Done."""
+        """Close the screen."""
         self.dismiss()

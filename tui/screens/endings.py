@@ -1,4 +1,4 @@
-"""EndingApp: every ending of the screen is one path: a key, a signal, a terminal that is gone, a crash."""
+"""EndingApp: one path for every ending of the screen: a key, a signal, a lost terminal, a crash."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ _SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
 
 
 class EndingApp(App[int]):
-    """An application that says in one sentence why it crashed, and ends with a code that means something."""
+    """An application that reports a crash in one sentence and ends with a meaningful exit code."""
 
     crash_log: Path | None = None
-    """Where the details of a crash go."""
+    """File for the details of a crash."""
     crash_report = ""
-    """The sentence about a crash; empty without one."""
+    """The sentence about a crash; "" without one."""
     suspended = False
     """Whether the shell has the terminal."""
 
     def leave(self, code: int = 0) -> None:
-        """End with this exit code; whoever started the screen says goodbye on the wire."""
+        """End with this exit code; the caller of `run_app` ends the call on the wire."""
         self.exit(code, return_code=code)
 
     async def action_quit(self) -> None:
-        """The keys."""
+        """Quit."""
         self.leave()
 
     def action_suspend_process(self) -> None:
-        """Give the terminal back to the shell, until it gives it to us again; nothing where there is no terminal."""
+        """Suspend to the shell until it resumes this job; does nothing without a terminal."""
         with suppress(SuspendNotSupported), self.suspend():
             stop_job()
 
     def listen_to_signals(self) -> None:
-        """End as they ask. To be called on the loop, once the program has the terminal."""
+        """End on SIGTERM, SIGHUP and SIGINT. Call it on the event loop, once the program has the terminal."""
         loop = asyncio.get_running_loop()
         for number, code in _SIGNALS.items():
             loop.add_signal_handler(number, self.leave, code)
         resume = signal.getsignal(signal.SIGCONT)
 
         def continued(number: int, frame: FrameType | None) -> None:
-            """A terminal that closes sends SIGCONT too: Textual would start to paint anew, and hang."""
+            """A closing terminal sends SIGCONT too: Textual would start painting again, and hang."""
             if self.suspended and callable(resume):
                 resume(number, frame)
 
@@ -68,16 +68,16 @@ class EndingApp(App[int]):
         otherwise: Callable[[threading.ExceptHookArgs], object],
         failure: threading.ExceptHookArgs,
     ) -> None:
-        """The terminal can go away without a signal; the thread that writes to it is the first to know."""
+        """Leave if a thread fails with OSError: a terminal can vanish without a signal, seen first by its writer."""
         if isinstance(failure.exc_value, OSError):
             loop.call_soon_threadsafe(self.leave, TERMINAL_LOST)
         else:
             otherwise(failure)
 
     def panic(self, *renderables: RenderableType) -> None:
-        """Textual's last resort, which would print local variables: keep the reason, leave.
+        """Keep the reason and leave, instead of printing local variables as Textual does.
 
-        Without an exception at hand it is the thread that reads the terminal that has failed.
+        Without a current exception it was the thread reading the terminal that failed.
         """
         error = sys.exception() or self._exception
         if error is None:
@@ -96,12 +96,12 @@ class EndingApp(App[int]):
 
 
 def stop_job() -> None:
-    """Stop this process and all that the shell started with it; returns when they have the terminal again.
+    """Stop this process and its process group; returns when they have the terminal again.
 
-    The shell waits for what it started: a wrapper such as `uv run`, left to run, would keep the terminal. Whoever is
-    to go on meanwhile, as the engine, is in a session of its own.
+    The shell waits for what it started: a wrapper such as `uv run`, left running, would keep the terminal. The engine
+    keeps running because it is in a session of its own.
     """
-    # By default, where no shell could ever continue the job, this stops nothing.
+    # With the default handler the kernel ignores SIGTSTP if no shell could ever continue the job.
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     os.killpg(0, signal.SIGTSTP)
     signal.signal(signal.SIGTSTP, handler)
@@ -118,9 +118,9 @@ def _in_background() -> bool:
 
 
 def crash_report(error: BaseException | None, log: Path | None) -> str:
-    """Write what happened to the log, without local variables, and say in one sentence where it is."""
+    """Write the traceback, without local variables, to the log. Returns one sentence that names the file."""
     name = "an unknown reason" if error is None else type(error).__name__
-    sentence = f"opusagent-tui stopped because of an error of its own ({name})."
+    sentence = f"opusagent-tui stopped because of an internal error ({name})."
     if log is None or error is None:
         return sentence
     try:

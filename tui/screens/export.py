@@ -1,4 +1,4 @@
-"""The export: what, in which format, where to; then its progress, and what was written."""
+"""The export dialog: which events, format and file; then progress and the result."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tui.widgets.writing import TextLine
 
 EXPORT = (
     Action("export_start", "ctrl+s", "Export", "Write the file.", "export", key_display="^s"),
-    Action("export_close", "escape", "Close", "Close; an export under way is given up.", "close"),
+    Action("export_close", "escape", "Close", "Close, and cancel an export in progress.", "close"),
 )
 BUDGET_MS = 20.0
-"""Of a tick."""
+"""Time per tick for writing."""
 _FORMATS = {
     ExportFormat.JSONL.value: "JSON Lines, for programs",
     ExportFormat.CSV.value: "CSV, for a spreadsheet",
@@ -36,7 +36,7 @@ _BAR_CELLS = 30
 
 
 class ExportScreen(ModalScreen[None], inherit_bindings=False):
-    """A form; `poll` it while it is shown."""
+    """The form; `poll` it while it is shown."""
 
     CSS_PATH = "export.tcss"
     TITLE = "Export"
@@ -48,23 +48,23 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
         self.bridge, self.view = bridge, view
         filtered = bool(str(view.filter))
         what = {
-            "shown": f"What the filter shows: {view.filter}" if filtered else "What the log shows",
-            "marked": f"What is marked ({len(view.marks):,})",
-            "all": f"Everything ({len(bridge.log.events):,} events)",
+            "shown": f"Events the filter shows: {view.filter}" if filtered else "Events shown in the log",
+            "marked": f"Marked events ({len(view.marks):,})",
+            "all": f"All events ({len(bridge.log.events):,})",
         }
         self.what = Choice(what, id="what")
         self.format = Choice(_FORMATS, id="format")
         self.path = TextLine(str(folder / "events.jsonl"), id="path", compact=True, select_on_focus=False)
         self.raw = Choice({"no": "Without the raw messages", "yes": "With the raw messages"}, id="raw")
         self.existing = Choice(
-            {"keep": "An existing file stays", "replace": "An existing file is replaced"}, id="existing"
+            {"keep": "Don't overwrite", "replace": "Overwrite existing file"}, id="existing"
         )
-        self.told = Static(id="told", markup=False)
+        self.status = Static(id="status", markup=False)
         self._export: Export | None = None
         self._progress = 0.0
 
     def compose(self) -> ComposeResult:
-        """The form."""
+        """Yields the form."""
         with Vertical(id="export") as box:
             box.border_title = "Export events"
             for label, field in (
@@ -77,22 +77,22 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
                 with Horizontal(classes="field"):
                     yield Label(label)
                     yield field
-            yield self.told
+            yield self.status
             with Horizontal(id="buttons"):
                 yield Button("Export", id="start", variant="primary", compact=True)
                 yield Button("Close", id="close", compact=True)
 
     def on_mount(self) -> None:
-        """Write on at the end of the name."""
+        """Put the cursor at the end of the name."""
         self.path.cursor_position = len(self.path.value)
 
     def on_unmount(self) -> None:
-        """Leave no half a file."""
+        """Cancel a running export, so that no partial file is left."""
         if self._export is not None:
             self._export.cancel()
 
     def poll(self) -> None:
-        """Write on. Called every tick."""
+        """Continue writing. Called every tick."""
         export = self._export
         if export is None:
             return
@@ -100,10 +100,10 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             report = export.step(BUDGET_MS)
         except ExportError as error:
             self._export = None
-            self._tell(str(error))
+            self._show(str(error))
             return
         if report is None:
-            self._tell(f"{'█' * round(self._progress * _BAR_CELLS):<{_BAR_CELLS}} {self._progress:.0%}")
+            self._show(f"{'█' * round(self._progress * _BAR_CELLS):<{_BAR_CELLS}} {self._progress:.0%}")
         else:
             self._export = None
             self.app.notify(one_line(str(report), 400), title="Exported", markup=False)
@@ -112,11 +112,11 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
     def action_export(self) -> None:
-        """Begin."""
+        """Start the export."""
         if self._export is not None:
             return
         if not self.path.value.strip():
-            self._tell("Write the name of a file.")
+            self._show("Enter a file name.")
             return
         try:
             self._export = Export(
@@ -129,17 +129,17 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
                 overwrite=self.existing.chosen == "replace",
             )
         except ExportError as error:
-            self._tell(str(error))
+            self._show(str(error))
         except ValueError as error:  # a null character
-            self._tell(f"This cannot be the name of a file: {error}.")
+            self._show(f"Not a valid file name: {error}.")
         else:
             self._export.add_progress_callback(self._progressed)
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Give up what is under way, and say so."""
+        """Cancel a running export with a notice, and close."""
         if self._export is not None:
-            self.app.notify("The export was stopped; nothing was written.", markup=False)
+            self.app.notify("Export cancelled; nothing was written.", markup=False)
         self.dismiss()
 
     @on(Select.Changed, "#format")
@@ -160,5 +160,5 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
     def _progressed(self, fraction: float) -> None:
         self._progress = fraction
 
-    def _tell(self, text: str) -> None:
-        self.told.update(one_line(text, 400))
+    def _show(self, text: str) -> None:
+        self.status.update(one_line(text, 400))

@@ -1,4 +1,4 @@
-"""The page that explains filters, made from what the language says of itself."""
+"""The page that explains filters, made from the filter language's own help text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui.models.filter.language import HELP_ABOVE, HELP_BELOW, help_rows
 from tui.screens.actions import Action, bindings
 
 FILTER_HELP = (
-    Action("filter_help_close", "escape,f1,q", "Close", "Back to the filter.", "close", key_display="esc"),
+    Action("filter_help_close", "escape,f1,q", "Close", "Go back to the filter.", "close", key_display="esc"),
 )
 
 
@@ -29,13 +29,13 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(FILTER_HELP)
 
     def compose(self) -> ComposeResult:
-        """The page as it is written, without the table's frame."""
+        """Yields the page."""
         with VerticalScroll(id="filter-help") as box:
-            box.border_title = "Filters · esc closes"
+            box.border_title = "Filters · esc close"
             yield Static(page(), id="text", markup=False)
 
     def action_close(self) -> None:
-        """Done."""
+        """Close the page."""
         self.dismiss()
 
 

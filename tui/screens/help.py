@@ -1,4 +1,4 @@
-"""The help screen: made from the bindings that are active where it was asked for."""
+"""The help screen: made from the bindings that are active where it was opened."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tui.screens.actions import LINE_KEYS, Action, bindings, spoken
 from tui.widgets.keys import in_order
 
 CLOSING = (
-    "Everything can also be reached by mouse: tabs, rows (twice: open), edges of panes, the footer's keys, and ^p "
-    "for the rest. The talk button records while the mouse holds it; no key can, because terminals do not tell when "
-    "one is let go."
+    "Everything also works with the mouse: tabs, rows (double-click to open), pane edges, the footer's keys, and ^p "
+    "for the rest. The talk button records while the mouse holds it; a key cannot, because terminals do not report "
+    "when it is released."
 )
 HELP = (Action("help_close", "escape,q,question_mark", "Close", "Close the help.", "close"),)
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Keys, what they do, and which of them do nothing just now."""
+    """Lists keys, what they do, and why some of them do nothing just now."""
 
     CSS_PATH = "help.tcss"
     TITLE = "Help"
@@ -45,20 +45,20 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         self._key_display = key_display
 
     def compose(self) -> ComposeResult:
-        """One scrolling text."""
+        """Yields one scrolling text."""
         with VerticalScroll(id="help") as box:
-            box.border_title = "Help · esc closes"
+            box.border_title = "Help · esc close"
             yield Static(help_table(self._active, self._key_display, self._why_not), id="text", markup=False)
 
     def action_close(self) -> None:
-        """Done."""
+        """Close the help."""
         self.dismiss()
 
 
 def help_table(
     active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
 ) -> Table:
-    """Bindings under the name of where they are bound, nearest first; the keys of one action together."""
+    """Returns bindings grouped by where they are bound, nearest first; one row per action."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, min_width=10)
     table.add_column(ratio=1)

@@ -21,7 +21,7 @@ INSTRUCTIONS = (
 
 
 class InstructionsArea(TextArea):
-    """Several lines."""
+    """A text area that strips control characters from pasted text."""
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
@@ -29,7 +29,7 @@ class InstructionsArea(TextArea):
 
 
 class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Ends with what is to be sent, or None."""
+    """Ends with the instructions to send, or None."""
 
     CSS_PATH = "instructions.tcss"
     TITLE = "Instructions"
@@ -40,16 +40,16 @@ class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
         self.area = InstructionsArea(harmless(text), compact=True, id="area")
 
     def compose(self) -> ComposeResult:
-        """A box over the session."""
+        """Yields a box over the session."""
         with Vertical(id="instructions") as box:
             box.border_title = "Instructions"
             yield self.area
-            yield Static("^s sends · esc closes", id="hint", markup=False)
+            yield Static("^s send · esc cancel", id="hint", markup=False)
 
     def action_send(self) -> None:
-        """Done: as written, but for blanks at the ends."""
+        """Close with the text, without blanks at its ends."""
         self.dismiss(self.area.text.strip())
 
     def action_close(self) -> None:
-        """Never mind."""
+        """Close without sending."""
         self.dismiss(None)

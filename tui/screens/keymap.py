@@ -1,4 +1,4 @@
-"""The user's keymap: whether it can be used, and how Textual takes it."""
+"""The user's keymap: checks it, and turns it into one of Textual's."""
 
 from __future__ import annotations
 
@@ -66,13 +66,16 @@ _UNWRITABLE = {",": "comma", " ": "space"}
 
 
 def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """What the settings say of keys, as Textual takes it. Raises `SettingsError`: unknown, unusable, or a clash."""
+    """Returns the keys of the settings as a Textual keymap.
+
+    Raises `SettingsError` for an unknown action, an unusable key or a clash.
+    """
     owners = [_bound(App), *(_bound(owner) for screen, panes in PLACES.items() for owner in (screen, *panes))]
     urgent = {binding.id: binding.priority for owned in owners for binding in owned if binding.id}
     keymap: dict[str, str] = {}
     for action, its_keys in keys.items():
         if action not in urgent:
-            raise SettingsError(f"[keys] there is no action {quoted(action)}{did_you_mean(action, urgent)}")
+            raise SettingsError(f"[keys] unknown action {quoted(action)}{did_you_mean(action, urgent)}")
         keymap[action] = ",".join(_key(key, action, urgent=urgent[action]) for key in its_keys)
     for screen, panes in PLACES.items():
         for pane, origin in product(panes or (screen,), Origin):
@@ -83,7 +86,7 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """What a keymap can name, by where it applies: the action, its keys as they are now, and what it does."""
+    """Returns what a keymap can name, by where it applies: the action, its keys now, and what it does."""
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
     owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]
@@ -100,7 +103,7 @@ def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, st
 
 
 def _where(screen: type[DOMNode], binding: Binding) -> str:
-    """Where an action applies, as a heading."""
+    """Returns where an action applies, as a heading."""
     if screen is App:
         return "Everywhere"
     origin = _only(binding)
@@ -118,34 +121,38 @@ def _title(screen: type[DOMNode]) -> str:
 
 
 def _bound(owner: type[DOMNode]) -> list[Binding]:
-    """What a screen, a pane or the program binds: one for each key."""
+    """Returns the bindings of a screen, a pane or the program: one for each key."""
     return list(Binding.make_bindings(bindings(APP) if owner is App else owner.BINDINGS))
 
 
 def _key(text: str, action: str, *, urgent: bool) -> str:
-    """A key as Textual calls it. Raises `SettingsError`."""
+    """Returns a key as Textual names it. Raises `SettingsError`."""
     where = f"[keys] {action} = {quoted(text)}"
     written = _UNWRITABLE.get(text, text.strip())
     key = next(iter(Binding.make_bindings([Binding(written, "")]))).key if len(written) == 1 else written
     *modifiers, base = key.split("+")
     if not set(modifiers) <= _MODIFIERS or not (base in _NAMED_KEYS or key_to_character(base)):
         near = did_you_mean(key, _NAMED_KEYS)
-        raise SettingsError(
-            f'{where}: there is no such key{near}; keys are written like "x", "f5", "ctrl+x".'
-        )
+        raise SettingsError(f'{where}: unknown key{near}; keys are written like "x", "f5", "ctrl+x".')
     if key in _SAME_TO_A_TERMINAL:
-        raise SettingsError(f"{where}: a terminal sends {_SAME_TO_A_TERMINAL[key]} for it; choose another.")
+        raise SettingsError(
+            f"{where}: terminals send {_SAME_TO_A_TERMINAL[key]} for that key. Pick another key."
+        )
     if modifiers == ["shift"] and len(base) == 1:
-        raise SettingsError(f"{where}: a terminal sends {quoted(base.upper())} for it; write that.")
+        raise SettingsError(
+            f"{where}: terminals send {quoted(base.upper())} for that key. Write that instead."
+        )
     if urgent and (key_to_character(key) or "\n").isprintable():
-        raise SettingsError(f"{where}: it works while you write, too, so it needs a key that writes nothing.")
+        raise SettingsError(
+            f"{where}: this action also works while you type, so it needs a key that types nothing."
+        )
     return key
 
 
 def _check_place(
     screen: type[DOMNode], pane: type[DOMNode], origin: Origin, keymap: Mapping[str, str]
 ) -> None:
-    """Two actions on one key, where both could be meant with events from that origin. Raises `SettingsError`."""
+    """Raises `SettingsError` if two actions that both apply with events of that origin share a key."""
     modal = issubclass(screen, ModalScreen)
     ours = [binding for binding in _bound(App) if binding.priority or not modal]
     here = [*ours, *_bound(screen), *(_bound(pane) if pane is not screen else ())]
@@ -159,16 +166,16 @@ def _check_place(
             and new.action != other.action
             and (_name(new), _name(other)) not in shared
         ):
-            other_name = f"{other.id} ({other.description})" if other.id else f"“{other.description}”"
+            taken = f"{other.description} ({other.id})" if other.id else other.description
             raise SettingsError(
-                f"[keys] {new.id} = {quoted(format_key(key))}: "
-                f"on the screen “{_title(screen)}” that key is {other_name}; "
-                + ("choose another." if other.id is None else "choose another, or give that another as well.")
+                f"[keys] {new.id} = {quoted(format_key(key))}: that key is already bound to {taken} "
+                f"on the {_title(screen)} screen. "
+                + (f"Pick another key, or rebind {other.id} too." if other.id else "Pick another key.")
             )
 
 
 def _keep_neighbours(owned: list[Binding], keymap: dict[str, str]) -> None:
-    """Textual takes a key from everything on it when one of them goes elsewhere: say that the others stay."""
+    """Map the other actions of a rebound key explicitly: Textual would take the key from all of them."""
     before = -1
     while before != len(keymap):
         before = len(keymap)

@@ -30,7 +30,7 @@ KEYPAD = (
         )
         for key in KEYS
     ),
-    Action("keypad_close", "escape,k", "Close", "Back to the session.", "close", key_display="esc"),
+    Action("keypad_close", "escape,k", "Close", "Go back to the session.", "close", key_display="esc"),
 )
 
 
@@ -49,26 +49,26 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
         self._pressed = Static("–", id="pressed", markup=False)
 
     def compose(self) -> ComposeResult:
-        """As on a telephone."""
+        """Yields the keys as on a telephone."""
         with Vertical(id="keypad") as box:
             box.border_title = "Keypad"
             yield self._pressed
             with Grid(id="keys"):
                 for key in KEYS:
                     yield Button(key, name=key, compact=True)
-            yield Static("esc closes", id="hint", markup=False)
+            yield Static("esc close", id="hint", markup=False)
 
     @on(Button.Pressed)
     def press_button(self, event: Button.Pressed) -> None:
-        """By mouse, or with tab and enter."""
+        """Press a key by mouse, or with tab and enter."""
         self.action_press(event.button.name or "")
 
     def action_press(self, key: str) -> None:
-        """Send it, and show what was sent so far."""
+        """Send a key, and show those sent so far."""
         self._digits += key
         self._pressed.update(self._digits[-_SHOWN:], layout=False)
         self._send(key)
 
     def action_close(self) -> None:
-        """Done."""
+        """Close the keypad."""
         self.dismiss()

@@ -34,7 +34,7 @@ class LogJumps:
             return
         target = next_turn(pane.view, pane.cursor, forward=forward)
         if target is None:
-            pane.say("no turn after this" if forward else "no turn before this")
+            pane.say("no later turn" if forward else "no earlier turn")
         else:
             pane.move_to(target, centre=True)
             pane.say(f"turn {self._bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)}")
@@ -46,7 +46,7 @@ class LogJumps:
             return
         partner = self._pairs.partner(self._bridge.log.events.numbers[line.event])
         if partner is None:
-            self._pane.say("nothing belongs to this event")
+            self._pane.say("no matching event")
         else:
             self.to_event(partner)
 
@@ -72,7 +72,7 @@ class LogJumps:
                 minutes, _, seconds = text.rpartition(":")
                 target = at_time(view, float(seconds) + 60 * (int(minutes) if minutes else 0))
         except (ValueError, OverflowError):
-            return "Write seconds (12.5), minutes and seconds (1:30), or # and an event's number (#123)."
+            return "Enter seconds (12.5), minutes and seconds (1:30), or # and an event number (#123)."
         self._pane.move_to(target, centre=True)
         return ""
 

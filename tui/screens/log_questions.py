@@ -43,7 +43,7 @@ class LogQuestions:
         filter_ = partial(self.set_filter, anchor=anchor)
         question = Question(
             "Filter",
-            "kind:chunk size > 2k · tab: kinds seen · F1 explains",
+            "kind:chunk size > 2k · tab completes · F1 help",
             filter_,
             filter_,
             partial(self._apply, before, anchor),
@@ -67,7 +67,7 @@ class LogQuestions:
         self._search.stop()
         question = Question(
             "Search",
-            'words, "words" or /regex/ · enter finds, n and N go on, empty ends',
+            'words, "words" or /regex/ · enter finds, n next, N previous, empty clears',
             self._search.start,
             self._search.highlight,
             partial(self._pane.set_pattern, self._pane.pattern),
@@ -76,7 +76,7 @@ class LogQuestions:
 
     async def ask_place(self) -> None:
         """Ask for a time or an event's number to go to."""
-        hint = "12.5 or 1:30 since the session's start, or #123 for an event"
+        hint = "12.5 or 1:30 from the start, or #123 for an event"
         await self._ask(Question("Go to", hint, self._jumps.to_place))
 
     async def ask_note(self) -> None:
@@ -86,7 +86,7 @@ class LogQuestions:
             return
         self._pane.hold()
         before = view.marks.notes.get(view.number(line), "")
-        question = Question("Note", "enter keeps it, empty takes it away", partial(self._note, line))
+        question = Question("Note", "enter saves, empty deletes", partial(self._note, line))
         await self._ask(question, before)
 
     async def _ask(self, question: Question, value: str = "") -> None:

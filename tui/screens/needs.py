@@ -58,12 +58,12 @@ def talking(now: Situation) -> str:
 
 def microphone_off(now: Situation) -> str:
     """An agent that listens, and a microphone that is off."""
-    return "recording already" if now.recording else talking(now)
+    return "already recording" if now.recording else talking(now)
 
 
 def microphone_on(now: Situation) -> str:
     """A microphone that is on."""
-    return "" if now.recording else "nothing is being recorded"
+    return "" if now.recording else "not recording"
 
 
 def keypad(now: Situation) -> str:
@@ -98,7 +98,7 @@ def no_call(now: Situation) -> str:
 
 def target(now: Situation) -> str:
     """A target, and the end of the call."""
-    return no_call(now) or ("" if now.can_call else "no target was chosen")
+    return no_call(now) or ("" if now.can_call else "no agent has been chosen")
 
 
 # the session
@@ -124,17 +124,17 @@ def error(now: Situation) -> str:
 
 def marks(now: Situation) -> str:
     """A marked event."""
-    return "" if now.has_marks else "nothing is marked"
+    return "" if now.has_marks else "no event is marked"
 
 
 def filter_(now: Situation) -> str:
     """A filter that hides events."""
-    return "" if now.filtered else "nothing is filtered out"
+    return "" if now.filtered else "no filter is set"
 
 
 def search(now: Situation) -> str:
     """A search."""
-    return "" if now.searching else "nothing is searched for"
+    return "" if now.searching else "no search is active"
 
 
 def detail(now: Situation) -> str:
@@ -144,7 +144,7 @@ def detail(now: Situation) -> str:
 
 def stacked_panes(now: Situation) -> str:
     """Panes on top of each other."""
-    return "" if now.panes_stacked else "no panes are stacked here"
+    return "" if now.panes_stacked else "no panes are stacked"
 
 
 def _active(now: Situation) -> str:
@@ -154,7 +154,7 @@ def _active(now: Situation) -> str:
 def _no_call(status: Status) -> str:
     match status:
         case Status.CONNECTING | Status.INITIATING:
-            return "the call is not up yet"
+            return "the call is not connected yet"
         case Status.ENDING:
             return "the call is ending"
         case Status.RESUMING:

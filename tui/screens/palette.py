@@ -1,4 +1,4 @@
-"""The command palette lists what the registry knows and what applies now, nothing else."""
+"""The command palette: lists the actions that apply now."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class ActionCommands(Provider):
     """The actions of the screen below and of the program."""
 
     async def discover(self) -> Hits:
-        """Everything that applies."""
+        """Yields every action that applies."""
         keys = self._keys()
         for action in self._applying():
             yield DiscoveryHit(_title(action, keys), partial(self._run, action), help=action.tooltip)
 
     async def search(self, query: str) -> Hits:
-        """What applies and matches."""
+        """Yields the actions that apply and match."""
         matcher, keys = self.matcher(query), self._keys()
         for action in self._applying():
-            score = matcher.match(action.name) or 0.1 * (query.casefold() in _told(action))
+            score = matcher.match(action.name) or 0.1 * (query.casefold() in _searched(action))
             if score > 0:
                 yield Hit(score, _title(action, keys), partial(self._run, action), help=action.tooltip)
 
@@ -39,7 +39,7 @@ class ActionCommands(Provider):
                 yield action
 
     def _keys(self) -> dict[str, str]:
-        """What each action is on now, by its id."""
+        """Returns the key of each action, by its id."""
         return {
             entry.binding.id or "": self.app.get_key_display(entry.binding)
             for entry in reversed(self.screen.active_bindings.values())
@@ -64,6 +64,6 @@ def _name(action: Action) -> str:
     return spoken().get(action.id, action.name)
 
 
-def _told(action: Action) -> str:
-    """What is searched as it stands: in a sentence any letters would be found one after the other."""
+def _searched(action: Action) -> str:
+    """Returns the text that is searched literally: a fuzzy search of whole sentences would match nearly anything."""
     return f"{_name(action)} {action.tooltip}".casefold()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tui.screens.session import SessionScreen
     from tui.widgets.detail import Copied
 
-_NOTHING_TO_COMPARE = "Mark an event (b), go to another one, and compare them."
+_NOTHING_TO_COMPARE = "Mark an event (b), go to another one, then compare."
 
 
 class Reading:
@@ -71,9 +71,7 @@ class Reading:
 
     def copy_path(self) -> None:
         """Copy the path of that value."""
-        self._copy(
-            self._screen.detail.copied_path(), "There is no path here: the message is shown as it came."
-        )
+        self._copy(self._screen.detail.copied_path(), "No path here: the raw message is shown.")
 
     def copy_message(self) -> None:
         """Copy the whole message, as it came."""
@@ -84,7 +82,7 @@ class Reading:
         return None if row is None else self._screen.detail.copied_event(row)
 
     def _copy(
-        self, copied: Copied | None, otherwise: str = "The message was not kept: nothing was copied."
+        self, copied: Copied | None, otherwise: str = "The message was not saved, so nothing was copied."
     ) -> None:
         if copied is None:
             self._screen.notify(otherwise, severity="warning", markup=False)
@@ -105,7 +103,7 @@ class Reading:
         run = log.members(row.index) if row.count > 1 else [row.last]
         sound = self._screen.detail.audio.of_run(run)
         if sound is None:
-            problem = "There is no audio in this event, or it was not kept."
+            problem = "This event has no audio (or the audio wasn't saved)."
             self._screen.notify(problem, severity="warning", markup=False)
             return
         self._clip_ms = sound.ms
@@ -122,7 +120,7 @@ class Reading:
         if self._clip is None or playing is None:
             return
         if playing.problem:
-            title = "It could not be played"
+            title = "Playback failed"
             self._screen.notify(playing.problem, title=title, severity="error", markup=False)
         if playing.playing:
             self._pane.say(f"▶ {playing.at_ms / 1000:.1f} of {self._clip_ms / 1000:.1f} s, p stops")

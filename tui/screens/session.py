@@ -197,7 +197,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             yield self.meters
             if self.replay is not None:
                 self.add_class("-replay")
-                self.strip.hint = "no events can be read"
+                self.strip.hint = "no readable events"
                 self.notice.saved = True
                 yield from self.replay.widgets()
             yield self.banner

@@ -1,4 +1,4 @@
-"""What of the settings only the screen can judge: the names of its colours and of its actions."""
+"""Checks the settings that only the screen can judge: theme and keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.screens.themes import check_theme
 
 
 def check_screen(in_force: SettingsInForce) -> None:
-    """Whether theme and keymap can be used. Raises `SettingsError`."""
+    """Check theme and keymap. Raises `SettingsError`."""
     settings, variable = in_force.settings, in_force.variables.get("screen.theme")
     where = f"${variable}" if variable else str(in_force.path)
     try:

@@ -18,7 +18,7 @@ from tui.widgets.choice import Choice
 
 _TYPED = r"[!-~\u00a1-\u1fff\u3000-\ud7ff]*"
 """No blanks and nothing that steers a terminal: a paste may hold anything."""
-_FORGOTTEN = "What stands behind … was a secret and is not remembered: write it again."
+_FORGOTTEN = "The part after … was a secret and was not remembered. Type it again."
 
 
 class TargetForm:
@@ -106,7 +106,7 @@ class TargetForm:
         variable = self.token_env.value.strip().removeprefix("$")
         token = os.environ.get(variable, "") if variable else ""
         if variable and not token:
-            sentence = f"{variable} is not set in the environment this program was started in."
+            sentence = f"{variable} is not set in the environment of this program."
             show_problem(self._token_problem, sentence)
             self.token_env.focus()
             return None

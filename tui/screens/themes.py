@@ -81,8 +81,8 @@ ANSI = "ansi-dark"
 
 
 def check_theme(name: str | None) -> None:
-    """Whether there are such colours. Raises `SettingsError`."""
+    """Check that a theme of this name exists. Raises `SettingsError`."""
     known = [*(theme.name for theme in THEMES), *BUILTIN_THEMES]
     if name is not None and name not in known:
         near = did_you_mean(name, known)
-        raise SettingsError(f"[screen] theme = {quoted(name)}: there is no such theme{near}")
+        raise SettingsError(f"[screen] theme = {quoted(name)}: unknown theme{near}")

@@ -1,4 +1,4 @@
-"""Layout: which side panes are wanted and how the room is shared, as a plain value; and what follows from it."""
+"""Layout: which side panes are wanted and how the space is shared, as a plain value; and which panes that shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 LEAST_SHARE, MOST_SHARE = 0.15, 0.85
-"""Of the room that the log or the side may take."""
+"""Shares of the space that the log may take."""
 LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
 
 Share = Annotated[float, msgspec.Meta(ge=LEAST_SHARE, le=MOST_SHARE)]
@@ -16,22 +16,22 @@ Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is remembered of the panes between runs. A field of another version is passed over."""
+    """The panes as remembered between runs. Fields of another version are ignored."""
 
     panes: tuple[str, ...] = ("transcript", "turns", "health")
-    """Names of the side panes, the one asked for last first; those not named come after them."""
+    """Names of the side panes, the most recently requested first; panes not named come last."""
     log_share_beside: Share = 0.55
-    """Of the width, where the side panes are beside the log."""
+    """The log's share of the width while the side panes are beside it."""
     log_share_below: Share = 0.6
-    """Of the height, where they are below it."""
+    """The log's share of the height while they are below it."""
     weights: dict[str, Weight] = {}
-    """Height of a side pane among those it is stacked with, by its name; 1 unless said."""
+    """Relative height of a side pane among those it is stacked with, by name; 1 by default."""
 
 
 class Arrangement:
-    """Which side panes are shown: the ones asked for last, as many as there is room for.
+    """Which side panes are shown: the most recently requested, as many as fit.
 
-    A transient pane is there only from when it is asked for until it is put away, or crowded out.
+    A transient pane exists only from when it is requested until it is put away or crowded out.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Arrangement:
         self.transient = frozenset(transient)
         lasting = [name for name in self.names if name not in self.transient]
         self.order = list(dict.fromkeys([*(name for name in wanted if name in lasting), *lasting]))
-        """The one asked for last first."""
+        """Names, the most recently requested first."""
         self.room = 1
 
     @property
     def shown(self) -> list[str]:
-        """In the order in which they stand on the screen, which is always the same."""
+        """Names of the shown panes in their order on the screen, which never changes."""
         chosen = self.order[: self.room]
         return [name for name in self.names if name in chosen]
 
     @property
     def lasting(self) -> tuple[str, ...]:
-        """What to remember."""
+        """Names of the panes to remember, the most recently requested first."""
         return tuple(name for name in self.order if name not in self.transient)
 
     @property
@@ -67,13 +67,13 @@ class Arrangement:
         self._crowd_out()
 
     def put_away(self, name: str) -> None:
-        """Show the one that was asked for before it instead."""
+        """Hide a pane; the one requested before it takes its place."""
         self.order = [other for other in self.order if other != name]
         if name not in self.transient:
             self.order.append(name)
 
     def make_room(self, room: int) -> None:
-        """There is room for so many."""
+        """Set how many panes fit; at least one is shown."""
         self.room = max(room, 1)
         self._crowd_out()
 
@@ -83,10 +83,10 @@ class Arrangement:
 
 
 def share_of(wanted: float) -> Share:
-    """The nearest share that leaves both sides readable."""
+    """Returns the nearest share that leaves both sides readable."""
     return round(min(max(wanted, LEAST_SHARE), MOST_SHARE), 3)
 
 
 def weight_of(wanted: float) -> Weight:
-    """The nearest weight that leaves the others readable."""
+    """Returns the nearest weight that leaves the others readable."""
     return round(min(max(wanted, LEAST_WEIGHT), MOST_WEIGHT), 3)

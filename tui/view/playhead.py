@@ -1,4 +1,4 @@
-"""Playhead: where in a saved session the reader is, and the listener with them."""
+"""Playhead: the instant of a saved session that is shown and heard."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from enum import Enum
 
 AUDIBLE_SPEED = 2.0
-"""Up to here it is heard, an octave higher at most; what is faster is no longer understood, and silent."""
+"""The highest speed with sound: an octave higher. Faster speech is unintelligible and is muted."""
 
 
 class Sound(Enum):
-    """Which of the tracks are heard: the value is the track of the file, None for all."""
+    """Which tracks are heard; the value is the track's index in the file, None for all, -1 for none."""
 
     BOTH = None
     USER = 0
@@ -19,9 +19,9 @@ class Sound(Enum):
 
 
 class Playhead:
-    """An instant of the session that moves by itself while it plays, or as it is told. One thread.
+    """An instant of the session that moves while it plays, or is moved. One thread.
 
-    Instants are in ns on the session's own clock, that of its events; ``clock_ns`` is the clock of now.
+    Instants are in ns on the clock of the session's events; ``clock_ns`` returns the present time in ns.
     """
 
     def __init__(
@@ -42,31 +42,31 @@ class Playhead:
         self.speed = speed
         self.sound = Sound.BOTH if audio_path else Sound.OFF
         self.audio_path = audio_path
-        """The two tracks; empty without."""
+        """The file with the two tracks; "" if there is none."""
         self.audio_starts_ns = audio_starts_ns
         self.folds = folds
-        """Events come when the playhead reaches them, as they did in the call; else all are there at once."""
+        """Whether events arrive when the playhead reaches them, as in the call; else all are there at once."""
         self.jumps = 0
-        """How often it was put somewhere else, or set to play otherwise: what sounds is no longer right then."""
+        """Counts changes of place, speed, sound or playing: after each one the audio has to be started again."""
         self._clock_ns = clock_ns
         self._polled_ns = clock_ns()
 
     @property
     def audible(self) -> bool:
-        """Whether the tracks are to be heard now."""
+        """Whether the tracks should be heard now."""
         return self.playing and self.sound is not Sound.OFF and self.speed <= AUDIBLE_SPEED
 
     @property
     def audio_ms(self) -> float:
-        """Where in the tracks it is."""
+        """Position in the tracks in ms; negative before they begin."""
         return (self.at_ns - self.audio_starts_ns) / 1e6
 
     def reach(self, at_ns: int) -> None:
-        """The session goes on at least until then."""
+        """Extend the session to this instant if it ends earlier."""
         self.last_ns = max(self.last_ns, at_ns)
 
     def play(self) -> None:
-        """Move on, from the beginning when it is at the end."""
+        """Play from here, or from the beginning if it is at the end."""
         if not self.playing:
             if self.at_ns >= self.last_ns:
                 self.at_ns = self.first_ns
@@ -74,7 +74,7 @@ class Playhead:
             self.jumps += 1
 
     def pause(self) -> None:
-        """Stand still."""
+        """Pause."""
         if self.playing:
             self.playing = False
             self.jumps += 1
@@ -88,25 +88,25 @@ class Playhead:
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
-        """Go there, and on from there if it plays."""
+        """Move to this instant, and continue from there if it is playing."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
         self._polled_ns = self._clock_ns()
         self.jumps += 1
 
     def set_speed(self, speed: float) -> None:
-        """Go so many times as fast as it was."""
+        """Set the speed, as a multiple of the original."""
         self.speed = speed
         self.jumps += 1
 
     def change_sound(self) -> None:
-        """Hear both tracks, the user alone, the agent alone, none, and both again."""
+        """Switch to the next choice: both tracks, the user, the agent, none."""
         if self.audio_path:
             choices = list(Sound)
             self.sound = choices[(choices.index(self.sound) + 1) % len(choices)]
             self.jumps += 1
 
     def advance(self, heard_ms: float | None = None) -> None:
-        """Time has gone by: be where the speaker is in the tracks, or where the clock says."""
+        """Move with time: to ``heard_ms`` in the tracks, or by the clock without it."""
         now_ns = self._clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
         if not self.playing:
@@ -120,5 +120,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Time has gone by, and nothing was heard of the tracks yet: stand still until it is."""
+        """Stand still although time has passed: the tracks are not audible yet."""
         self._polled_ns = self._clock_ns()

@@ -1,4 +1,4 @@
-"""Waveform: the outline of a session's two tracks, as it comes, at whatever width it is drawn."""
+"""Waveform: the outline of a session's two tracks, received in parts and drawn at any width."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from itertools import pairwise
 
 
 class Waveform:
-    """Peaks of both tracks, a byte for a few milliseconds of each. Loads no numpy. One thread."""
+    """Peaks of both tracks, one byte per bin of `bin_ms`. Loads no numpy. One thread."""
 
     def __init__(self) -> None:
         self.bin_ms = 0.0
         self.bins = 0
-        """Of the whole recording; 0 until something is known."""
+        """Number of bins of the whole recording; 0 until it is known."""
         self.known_bins = 0
-        """So many from the beginning are there."""
+        """Number of bins received so far, from the beginning."""
         self.version = 0
-        """Another one whenever something came."""
+        """Changes whenever a part was received."""
         self._tracks: list[bytearray] = []
 
     def take(self, first_bin: int, bins: int, bin_ms: float, tracks: Sequence[bytes]) -> None:
-        """More of it."""
+        """Take a part: peaks of each track from ``first_bin`` on; ``bins`` is the total."""
         self.bins, self.bin_ms = bins, bin_ms
         if len(self._tracks) != len(tracks):
             self._tracks = [bytearray(bins) for _ in tracks]
@@ -31,14 +31,14 @@ class Waveform:
 
     @property
     def duration_ms(self) -> float:
-        """How long the recording is; 0 until that is known."""
+        """Duration of the recording; 0 until it is known."""
         return self.bins * self.bin_ms
 
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
-        """How loud each of ``width`` equal parts of a stretch is, of 255; 0 where nothing is known.
+        """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a stretch; 0 where nothing is known.
 
-        The mean of the peaks, as their maximum would draw a minute of speech as a block; never 0 where there is
-        a sound.
+        It is the mean of the peaks: their maximum would draw a minute of speech as a block. It is never 0 where
+        there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)
