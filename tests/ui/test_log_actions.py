@@ -118,8 +118,8 @@ async def test_the_filter_help_wraps_at_the_windows_edge(stage: Staging, script:
         await s.play(a_call(script).take())
         await s.press("f2")
         page = " ".join(line.strip() for line in s.text().replace("│", "").splitlines())
-        assert "`and` binds closer than `or`. A run of messages" in " ".join(page.split())
-        assert not any(line.strip("│ ") == "closer" for line in s.text().splitlines())
+        assert "`and` binds tighter than `or`. A run of messages" in " ".join(page.split())
+        assert not any(line.strip("│ ") == "tighter" for line in s.text().splitlines())
 
 
 async def test_the_cursors_event_stays_in_view_when_a_filter_is_set_and_cleared(
@@ -363,7 +363,7 @@ async def test_export_writes_the_shown_events_and_reports_how_many(
         screen.path.value = str(path)
         await s.press("enter")
         await s.until(lambda: s.top() is s.session)
-        assert any(notice.message.startswith("20 events") for notice in s.app._notifications)
+        assert any(notice.message.startswith("Wrote 20 events") for notice in s.app._notifications)
         assert len([json.loads(line) for line in path.read_text().splitlines()]) == 20
 
 
