@@ -52,7 +52,7 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
         # The answer is long: speak into it.
         terminal.wait_for(RESPONSE, limit_s=20)
         say(sound, after_a_pause(LINES["interrupt"].path, tmp_path / "interrupt.wav"))
-        terminal.wait_for("unheard", limit_s=20)
+        terminal.wait_for("unplayed", limit_s=20)
         terminal.press("d")
         terminal.wait_for("ended")
         terminal.press("q")

@@ -60,7 +60,7 @@ def test_a_live_call_is_seen_and_heard_whole(
 
         # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
         terminal.press("s")
-        terminal.wait_for("not recording")
+        terminal.wait_for("mic off")
         terminal.press("d")
         terminal.wait_for("ended", "session.end")
 

@@ -57,11 +57,11 @@ def words_of(page: bytes) -> str:
 
 def test_it_says_what_was_called_and_how_it_went(saved: SavedSession) -> None:
     words = words_of(render(saved))
-    for said in ("demo", "ended", "ws://127.0.0.1:9/audiocodes", "Hello.", "We are open.", "underrun 1"):
+    for said in ("demo", "ended", "ws://127.0.0.1:9/audiocodes", "Hello.", "We are open.", "dropout 1"):
         assert said in words
     turn = remeasure(saved).turns[1]
     assert f"{turn.response_latency_ms:.0f} ms" in words
-    assert f"from {LEAST_TURNS} turns on" in words
+    assert f"needs at least {LEAST_TURNS} turns" in words
 
 
 def test_nothing_in_it_points_outside(saved: SavedSession) -> None:
@@ -136,7 +136,7 @@ def test_percentiles_are_told_from_enough_turns_on(saved: SavedSession) -> None:
     words = words_of(page_of(content, None))
     assert "112 ms" in words
     assert "123 ms" in words
-    assert "not told apart 41 ms" in words
+    assert "not broken down 41 ms" in words
 
 
 def test_what_was_not_measured_is_a_dash(saved: SavedSession) -> None:

@@ -113,7 +113,7 @@ async def test_follows_at_the_bottom_only(stage: Staging, script: Script) -> Non
         before = log_lines(s)
         await s.play(pings(script, 23).take())
         assert log_lines(s) == before, "nothing under the reader's eyes moves"
-        assert "+23 new, F follows" in s.text()
+        assert "paused, +23 new, F to follow" in s.text()
         await s.press("F")
         assert log.following
         assert "new" not in s.text().splitlines()[log.region.y]
@@ -130,9 +130,9 @@ async def test_end_follows_and_the_wheel_leaves_the_bottom(stage: Staging, scrip
         log.scroll_to(y=log.max_scroll_y, animate=False)
         assert (log.following, log.unseen) == (True, 0)
         await s.press("home")
-        assert "F follows" in s.text()
+        assert "F to follow" in s.text()
         await s.press("end")
-        assert "F follows" not in s.text()
+        assert "F to follow" not in s.text()
 
 
 async def test_cursor_keys_and_pages(stage: Staging, script: Script) -> None:

@@ -9,7 +9,7 @@ SIZES = [(60, 16), (80, 24), (119, 29), (120, 30), (200, 60)]
 
 
 async def test_everything_is_present_at_any_size(stage: Staging, script: Script) -> None:
-    words = ("● active", "◉ REC", "response 480 ms", "unheard 0.6 s", "Events", "Transcript", "q Quit")
+    words = ("● active", "◉ mic on", "response 480 ms", "unplayed 0.6 s", "Events", "Transcript", "q Quit")
     async with stage() as s:
         await s.play([*a_call(script).take(), telemetry(-20, -30)])
         for size in SIZES:

@@ -55,12 +55,12 @@ async def test_the_clock_goes_on_without_events(stage: Staging, script: Script) 
 async def test_indicators_are_words(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
-        assert "not recording" in s.text()
+        assert "mic off" in s.text()
         script.add(e.RecordingChanged, recording=True).add(e.MutedChanged, muted=True)
         script.add(e.VolumeChanged, volume=0.5).add(e.LineChanged, name="3")
         await s.play(script.take())
         first, second = s.text().splitlines()[:2]
-        assert "volume 50%  ▲ MUTED  ◉ REC" in first
+        assert "volume 50%  ▲ MUTED  ◉ mic on" in first
         assert second.endswith("▶ 3")
         await s.play(script.add(e.LineChanged, name="3", finished=True).take())
         assert "▶" not in s.text().splitlines()[1]

@@ -28,7 +28,7 @@ async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: 
     async with stage() as s:
         await s.press("j")
         assert rows(s)[0].startswith("Tools")
-        assert rows(s)[2].startswith("No tool was called")
+        assert rows(s)[2].startswith("No tool calls yet")
         to_active(script).add(e.ToolChanged, call="c", name="book", arguments='{"day": 1}')
         await s.play(script.take())
         assert '▶ running          –  book({"day": 1})' in rows(s)[2]

@@ -100,7 +100,7 @@ async def test_stays_where_it_is_read(stage: Staging, script: Script) -> None:
         before = lines(s)
         await s.play(said(said(script, "one more"), "and another").take())
         assert lines(s) == before
-        assert "Transcript · +2 new, F follows" in s.text()
+        assert "Transcript · paused, +2 new, F to follow" in s.text()
         await s.press("end")
         assert lines(s)[-1].endswith("and another")
 
@@ -161,9 +161,9 @@ async def test_every_share_of_a_reply_can_be_shown(
 @pytest.mark.parametrize(
     ("protocol", "told"),
     [
-        ("audiocodes", "No words yet"),
+        ("audiocodes", "No transcript yet"),
         ("twilio", "Twilio Media Streams carries sound alone"),
-        ("./mine.py", "No words yet"),
+        ("./mine.py", "No transcript yet"),
     ],
 )
 async def test_a_transcript_without_words_says_why(

@@ -172,10 +172,10 @@ async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Scr
         text = " ".join(" ".join(rows(s)).split())
         for told in (
             "turn 3 response 640 ms ✓ good",
-            "· capture 20 ms · sending 1.0 ms █ agent 475 ms ░ transport 24 ms ▒ prebuffer 80 ms ▓ device 40 ms",
+            "· capture 20 ms · sending 1.0 ms █ agent 475 ms ░ transport 24 ms ▒ buffer 80 ms ▓ device 40 ms",
             "agent reports recognised",
             "unexplained",
-            "end of speech by silero",
+            "end of speech: Silero VAD",
         ):
             assert told in text, told
 
@@ -206,9 +206,9 @@ def test_a_turn_in_full_leaves_nothing_out() -> None:
         "agent reports speech stopped 210 ms", "unexplained 190 ms",
         (
             "barge-in yielded: agent's signal after 120 ms, silence after 340 ms, from signal to silence 220 ms, "
-            "talk-over 300 ms, unheard 0.6 s"
+            "talk-over 300 ms, unplayed 0.6 s"
         ),
-        "? doubtful: the program was late", "tools book",
+        "? uncertain: the program was late", "tools book",
     ]  # fmt: skip
     missing = [text for text, _ in turn_in_full(Turn(number=0, unmeasured="nobody spoke"), [], ("", ""))]
     assert missing == ["greeting", "no latency: nobody spoke"]
@@ -295,6 +295,6 @@ def test_the_bar_is_as_long_as_the_latency_and_tells_its_parts_apart() -> None:
 async def test_without_turns_it_says_when_one_begins(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.press("u")
-        assert "No turns yet: one begins" in rows(s)[2]
+        assert "No turns yet. A turn starts" in rows(s)[2]
         await s.play(conversation(script).take())
         assert "No turns yet" not in s.text()

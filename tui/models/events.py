@@ -109,9 +109,14 @@ class Loss(StrEnum):
         """Unit of its amounts; empty for counts."""
         return "ms" if self in (Loss.UNHEARD, Loss.QUEUE_FULL) else ""
 
+    @property
+    def label(self) -> str:
+        """The word for it on the screen; files keep the value."""
+        return {"unheard": "unplayed", "underrun": "dropout"}.get(self.value, self.value)
+
     def in_words(self, amount: float) -> str:
-        """The loss with an amount, as text."""
-        return f"{self.value} {amount:,.0f} {self.unit}".rstrip()
+        """Returns what was lost and how much of it, in words."""
+        return f"{self.label} {amount:,.0f} {self.unit}".rstrip()
 
     @property
     def is_fault(self) -> bool:

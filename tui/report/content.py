@@ -1,4 +1,4 @@
-"""What a report tells of a saved session: its events folded into the same models as on the screen."""
+"""The content of a report: a saved session's events, folded into the same models as on the screen."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line, visible
 
 _MOST_RAW_CHARS = 16_000
-"""Of one message, and of all of them: a report is to be sent to somebody."""
+"""Limits for one message and for all of them: a report has to be small enough to send."""
 _MOST_RAW_CHARS_IN_ALL = 8_000_000
 _SUMMARY_CHARS = 400
 
 
 class EventRow(msgspec.Struct, array_like=True, frozen=True):
-    """A row of the event log, as the page gets it. Every text is safe to be shown."""
+    """A row of the event log, as the page receives it. Every text is safe to show."""
 
     seconds: float
     number: int
@@ -38,7 +38,7 @@ class EventRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
-    """Something to be seen at its place in time."""
+    """An event on the timeline."""
 
     seconds: float
     until_s: float | None
@@ -48,14 +48,14 @@ class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """An entry of the transcript and when it was heard first."""
+    """An entry of the transcript and when it was first heard."""
 
     seconds: float
     entry: Utterance | ToolUse
 
 
 class Content(msgspec.Struct):
-    """All of a report but the sound. Seconds count from the first event, as in the event log."""
+    """All of a report except the audio. Seconds count from the first event, as in the event log."""
 
     record: SessionRecord
     outcome: str
@@ -72,12 +72,12 @@ class Content(msgspec.Struct):
     conditions: list[e.ConditionChanged]
 
     def seconds(self, at_ns: int) -> float:
-        """An instant of the session."""
+        """Returns an instant as seconds of the session."""
         return (at_ns - self.began_ns) / 1e9
 
 
 def read_content(saved: SavedSession) -> Content:
-    """Read a session and measure it again."""
+    """Reads a session and measures it again."""
     log, transcript, placed, fold = EventLog(), Transcript(), _Placed(), MetricsFold()
     for event in saved.events():
         log.apply(event)
@@ -107,7 +107,7 @@ def read_content(saved: SavedSession) -> Content:
 
 
 class _Placed:
-    """What of the events has a place on the timeline."""
+    """Collects the events that are shown on the timeline."""
 
     def __init__(self) -> None:
         self.marked: list[e.SessionEvent] = []
@@ -152,7 +152,7 @@ def _marks(placed: _Placed, content: Content) -> Iterator[TimelineMark]:
                 yield TimelineMark(at_s, None, "condition", text)
     for began in open_tools.values():
         text = one_line(describe(began).summary, _SUMMARY_CHARS)
-        yield TimelineMark(content.seconds(began.at_ns), None, "tool", f"{text} never ended")
+        yield TimelineMark(content.seconds(began.at_ns), None, "tool", f"{text}: no result")
     for barge_in in content.metrics.barge_ins:
         if barge_in.at_ns is not None:
             silence = "" if barge_in.silence_ms is None else f", silence after {barge_in.silence_ms:.0f} ms"
@@ -180,7 +180,7 @@ def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:
 
 
 def _detail(log: EventLog, row: Row, saved: SavedSession) -> str:
-    """What can be told of a row beside its line; nothing of a run."""
+    """Returns a row's message or event in full; empty for a run."""
     if row.count > 1:
         return ""
     event = log.event(row)

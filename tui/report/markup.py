@@ -1,4 +1,4 @@
-"""Elements of HTML: every text and every value is escaped, and made visible, on its way in."""
+"""HTML elements. Every text and every value is escaped and made visible when it is inserted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.text.visible import visible
 
 
 class Markup(str):
-    """What is HTML already."""
+    """Text that is HTML already."""
 
     __slots__ = ()
 
@@ -17,9 +17,9 @@ Child = Markup | str | None
 
 
 def element(name: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """One element that has an end. Underscores in names of attributes are dashes, one at the end is left out.
+    """Returns an element with an end tag. Underscores in attribute names become dashes; a trailing one is dropped.
 
-    An attribute that is None or False is left out, one that is True has no value.
+    An attribute that is None or False is omitted; one that is True has no value.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     content = "".join(map(text, children))
@@ -27,12 +27,12 @@ def element(name: str, *children: Child, **attributes: str | float | bool | None
 
 
 def together(*children: Child) -> Markup:
-    """One after the other."""
+    """Returns the children one after another."""
     return Markup("".join(map(text, children)))
 
 
 def text(child: Child) -> Markup:
-    """A text as HTML; Markup as it is."""
+    """Returns a text as HTML; Markup unchanged."""
     if child is None:
         return Markup()
     return child if isinstance(child, Markup) else Markup(escape(visible(child)))

@@ -52,7 +52,7 @@
       if (this.playing) this.audio.pause();
       else {
         if (this.audio.ended) this.seek(0);
-        this.audio.play().catch((error) => fail(`The sound cannot be played: ${error.message}`));
+        this.audio.play().catch((error) => fail(`The audio cannot be played: ${error.message}`));
       }
     }
 

@@ -1,4 +1,4 @@
-"""The page: its static parts, its data and its sound in one file that asks nobody for anything."""
+"""The page: static parts, data and audio in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ class PageTurn(msgspec.Struct, array_like=True, frozen=True):
 
 
 class PageData(msgspec.Struct):
-    """What the page's script draws. Instants in seconds from the first event."""
+    """Data for the page's script. Instants are seconds from the first event."""
 
     length_s: float
     turns: list[PageTurn]
     marks: list[TimelineMark]
     rows: list[EventRow]
     starts_s: float = 0.0
-    """Of the first sample."""
+    """Instant of the first sample."""
     bin_s: float | None = None
-    """Of one peak; None without tracks."""
+    """Duration of one peak; None without tracks."""
     user: str = ""
-    """Peaks: a byte each, in base64."""
+    """Peaks, one byte each, in base64."""
     agent: str = ""
     sound: str = ""
-    """Its media type."""
+    """Media type of the audio."""
 
 
 def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
-    """The report of a session as a page of HTML. ``with_audio``: whether it can be heard; it is drawn anyway."""
+    """Returns the report of a session as HTML. ``with_audio``: whether it can be played; it is drawn anyway."""
     return page_of(read_content(saved), saved.audio, with_audio=with_audio)
 
 
 def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = True) -> bytes:
-    """The page of what was read of a session; see `render`."""
+    """Returns the page for content that has been read; see `render`."""
     sound = sound_of(audio) if with_audio and audio and audio.frames else ReportAudio("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {
@@ -83,7 +83,7 @@ def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = Tr
 
 
 def packed(content: bytes) -> str:
-    """Deflated, in base64: there is nothing in it that HTML could take for its own."""
+    """Returns the content deflated, in base64, which is safe inside HTML."""
     return b64encode(zlib.compress(content, 9)).decode()
 
 

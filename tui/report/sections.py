@@ -1,4 +1,4 @@
-"""The parts of a report that can be read without any script: figures, turns, transcript, what went wrong."""
+"""The parts of a report that need no script: figures, turns, transcript, problems."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tui.text import numbers
 from tui.text.visible import one_line
 
 PARTS = [name.removesuffix("_ms").replace("_", " ") for name in LatencyParts.__struct_fields__]
-"""As `LatencyParts.known` names them."""
-_UNKNOWN = "not told apart"
+"""Names as in `LatencyParts.known`."""
+_UNKNOWN = "not broken down"
 _BAR_UNITS = 1000
 _MOST_LISTED = 200
 
 
 def header(content: Content) -> Markup:
-    """What was called, when, and how it ended."""
+    """Returns what was called, when, and how it ended."""
     record = content.record
     good = content.outcome == Outcome.ENDED
     facts = [
@@ -51,11 +51,11 @@ def header(content: Content) -> Markup:
 
 
 def figures(content: Content) -> Markup:
-    """The figures of the whole session; what could not be measured is a dash."""
+    """Returns the figures of the whole session; a dash if not measured."""
     m = content.metrics
     of = m.percentiles()
     of_turns = f"of {of.count} turn" + ("" if of.count == 1 else "s")
-    withheld = f"from {LEAST_TURNS} turns on" if of.p50_ms is None else of_turns
+    withheld = f"needs at least {LEAST_TURNS} turns" if of.p50_ms is None else of_turns
     answered = sum(turn.response_latency_ms is not None for turn in m.turns if turn.number)
     turns = sum(turn.number > 0 and not turn.empty for turn in m.turns)
     kinds = Counter(barge_in.kind.value for barge_in in m.barge_ins)
@@ -70,9 +70,9 @@ def figures(content: Content) -> Markup:
         _tile("Turns", str(turns), f"{answered} with a measured response"),
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
         _tile("Errors", str(m.errors), f"findings {m.findings}", warns=m.errors > 0),
-        _tile("Kinds of loss", str(len(faults)), ", ".join(faults), warns=m.lost),
+        _tile("Loss", str(len(faults)) if faults else "none", ", ".join(faults), warns=m.lost),
         _tile("Talk", numbers.seconds(m.user_talk_ms), f"agent {numbers.seconds(m.agent_talk_ms)}"),
-        _tile("Both at once", numbers.seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
+        _tile("Talk-over", numbers.seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
         _tile("Round trip", numbers.milliseconds(m.round_trip_ms), "of the last websocket ping"),
         _tile(
             "Messages",
@@ -84,7 +84,7 @@ def figures(content: Content) -> Markup:
 
 
 def turns_table(content: Content) -> Markup:
-    """Every turn with where its milliseconds went."""
+    """Returns every turn with the breakdown of its response time."""
     m = content.metrics
     longest_ms = max((turn.response_latency_ms or 0.0 for turn in m.turns), default=0.0)
     barge_ins: dict[int, list[BargeIn]] = {}
@@ -92,22 +92,22 @@ def turns_table(content: Content) -> Markup:
         barge_ins.setdefault(barge_in.turn, []).append(barge_in)
     rows = [_turn_row(content, turn, longest_ms, barge_ins.get(turn.number, [])) for turn in m.turns]
     legend = element("ul", *(_legend(name) for name in (*PARTS, _UNKNOWN)), class_="legend")
-    heads = ("Turn", "Words", "User", "Response", f"Where the time went, {longest_ms:,.0f} ms wide", "Heard")
+    heads = ("Turn", "Words", "User", "Response", f"Breakdown (full width = {longest_ms:,.0f} ms)", "Played")
     if not rows:
-        return _section("turns", "Turns", element("p", "There were none.", class_="none"))
+        return _section("turns", "Turns", element("p", "No turns.", class_="none"))
     return _section("turns", "Turns", legend, _table("Turns", heads, rows, class_="turns"))
 
 
 def transcript(content: Content) -> Markup:
-    """Who said what, and the tools called between."""
+    """Returns who said what, and the tools called in between."""
     entries = [_entry(spoken) for spoken in content.transcript]
     if not entries:
-        return _section("transcript", "Transcript", element("p", "There are no words.", class_="none"))
+        return _section("transcript", "Transcript", element("p", "No transcript.", class_="none"))
     return _section("transcript", "Transcript", element("ol", *entries, class_="transcript"))
 
 
 def troubles(content: Content) -> Markup:
-    """Errors, findings, barge-ins, losses, conditions of audio and dead air, where there are any."""
+    """Returns errors, findings, barge-ins, losses, audio problems and dead air, if there are any."""
     m = content.metrics
     barge_ins = [
         (
@@ -133,8 +133,8 @@ def troubles(content: Content) -> Markup:
         "Agent's signal after",
         "Signal to silence",
         "Silence after",
-        "Both heard",
-        "Unheard",
+        "Talk-over",
+        "Unplayed",
     )
     wrong = [
         (_at(content, each.at_ns), describe(each).kind, describe(each).summary, getattr(each, "hint", ""))
@@ -148,7 +148,7 @@ def troubles(content: Content) -> Markup:
         _listed("losses", "Losses", ("At", "What"), losses, len(content.losses)),
         _listed(
             "conditions",
-            "Conditions of audio",
+            "Audio problems",
             ("At", "Path", "What", "What to do"),
             conditions,
             len(content.conditions),
@@ -173,7 +173,7 @@ def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequen
         if turn.agent_text
         else None,
         element("p", *(element("span", note, class_="note") for note in notes)) if notes else None,
-        element("p", f"! {turn.doubt}", class_="doubt") if turn.doubt else None,
+        element("p", f"? uncertain: {turn.doubt}", class_="doubt") if turn.doubt else None,
     ]
     return element(
         "tr",
@@ -190,7 +190,7 @@ def _bar(turn: Turn, longest_ms: float) -> Markup:
     if turn.response_latency_ms is None:
         return element("span", turn.unmeasured or "not measured", class_="none")
     parts = _all_parts(turn.parts, turn.response_latency_ms)
-    said = ", ".join(f"{name} {numbers.milliseconds(length_ms)}" for name, length_ms in parts)
+    words = ", ".join(f"{name} {numbers.milliseconds(length_ms)}" for name, length_ms in parts)
     scale = _BAR_UNITS / max(longest_ms, 1.0)
     rects, at_ms = [], 0.0
     for name, length_ms in parts:
@@ -207,18 +207,18 @@ def _bar(turn: Turn, longest_ms: float) -> Markup:
         at_ms += max(length_ms, 0.0)
     picture = element(
         "svg",
-        element("title", said),
+        element("title", words),
         *rects,
         viewBox=f"0 0 {_BAR_UNITS} 10",
         preserveAspectRatio="none",
         role="img",
-        aria_label=said,
+        aria_label=words,
     )
-    return together(picture, element("span", said.replace(", ", " · "), class_="parts"))
+    return together(picture, element("span", words.replace(", ", " · "), class_="parts"))
 
 
 def _all_parts(parts: LatencyParts, latency_ms: float) -> list[tuple[str, float]]:
-    """The parts that are known, and the rest."""
+    """Returns the known parts, and the rest."""
     known = parts.known()
     rest_ms = latency_ms - sum(length_ms for _, length_ms in known)
     return [*known, (_UNKNOWN, rest_ms)] if rest_ms >= 1.0 else known
@@ -253,7 +253,7 @@ def _entry(spoken: Spoken) -> Markup:
 
 def _tool_outcome(event: e.ToolChanged) -> str:
     if not event.finished:
-        return "never ended"
+        return "no result"
     took = "" if event.duration_ms is None else f" in {numbers.milliseconds(event.duration_ms)}"
     return one_line(f"✗ {event.error}{took}" if event.error else f"→ {event.result}{took}", 400)
 
@@ -263,7 +263,7 @@ def _listed(
 ) -> Markup:
     if not rows:
         return Markup()
-    more = element("p", f"{count - len(rows):,} more are in the event list.") if count > len(rows) else None
+    more = element("p", f"{count - len(rows):,} more in the event list.") if count > len(rows) else None
     cells = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
     return _section(name, title, _table(title, heads, cells), more)
 
@@ -275,7 +275,7 @@ def _section(name: str, title: str, *children: Child) -> Markup:
 def _table(title: str, heads: Iterable[str], rows: Iterable[Markup], class_: str | None = None) -> Markup:
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in heads)))
     table = element("table", head, element("tbody", *rows), class_=class_)
-    # It scrolls, so the keyboard has to get at it.
+    # It scrolls, so it has to be reachable by keyboard.
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=title)
 
 

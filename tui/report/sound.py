@@ -1,4 +1,4 @@
-"""The sound of a report in a form that every browser plays: Opus where the extra `report` is installed, else WAV."""
+"""The audio of a report in a format that every browser plays: Opus if the extra `report` is installed, else WAV."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ReportAudio(NamedTuple):
 
 
 def sound_of(audio: SavedAudio) -> ReportAudio:
-    """The tracks, the user left and the agent right. A tenth the size as Opus, every sample kept as WAV."""
+    """Returns the tracks, user left and agent right. Opus is a tenth of the size; WAV keeps every sample."""
     if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
         return ReportAudio("audio/ogg", _opus(audio))
     return ReportAudio("audio/wav", audio.wav())

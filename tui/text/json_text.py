@@ -1,4 +1,4 @@
-"""JSON of what may hold any text at all."""
+"""JSON of values with arbitrary text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 def json_of(value: object) -> bytes:
-    """A value as one line of JSON; a lone surrogate, which JSON can carry and UTF-8 cannot, becomes "?"."""
+    """Returns a value as one line of JSON. A lone surrogate, which JSON can hold and UTF-8 cannot, becomes "?"."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:

@@ -1,25 +1,25 @@
-"""How figures read, on the screen and in reports. What could not be measured is a dash, never 0."""
+"""Formats figures for the screen and reports. A value that was not measured is a dash, never 0."""
 
 from __future__ import annotations
 
 VERDICTS = {"good": "✓", "slow": "~", "bad": "✗"}
-"""How a latency is, told apart without colour."""
+"""Glyphs for verdicts on a latency, distinguishable without color."""
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency."""
+    """Returns a latency in ms."""
     if value is None:
         return "–"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
 
 
 def seconds(length_ms: float | None) -> str:
-    """How long somebody spoke, or did not."""
+    """Returns a duration in seconds."""
     return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
 
 
 def count(value: float) -> str:
-    """How many, exact while that is short."""
+    """Returns a count, exact while that is short."""
     if not abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e9:
@@ -28,7 +28,7 @@ def count(value: float) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """A duration as on a clock."""
+    """Returns a duration as on a clock."""
     if seconds is None:
         return "–:––"
     minutes, rest = divmod(max(int(seconds), 0), 60)
@@ -37,12 +37,12 @@ def clock(seconds: float | None) -> str:
 
 
 def since(at_ns: int, start_ns: int) -> str:
-    """A time since the session's start, as in the log."""
+    """Returns a time since the session's start, as in the log."""
     return f"{(at_ns - start_ns) / 1e9:+.3f}"
 
 
 def size(count: int) -> str:
-    """A number of bytes in at most five characters; nothing for none."""
+    """Returns a number of bytes in at most five characters; empty for 0."""
     if count <= 0:
         return ""
     if count < 10_000:

@@ -1,4 +1,4 @@
-"""The one function every text of the far side passes before it is shown."""
+"""The one function that every text from the far side passes before it is shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNSAFE = re.compile(
 
 
 def visible(text: str) -> str:
-    """Terminal control made visible instead of effective.
+    """Returns the text with terminal control made visible instead of effective.
 
     C0 controls become their Unicode pictures (ESC is ``␛``), everything else that could move, hide or reorder
     what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline stay.
@@ -21,7 +21,7 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, width: int | None = None) -> str:
-    """`visible`, on one line, cut with an ellipsis at ``width`` characters."""
+    """Returns `visible` text on one line, cut with an ellipsis at ``width`` characters."""
     line = visible(text if width is None else text[: 4 * width + 1]).replace("\n", "⏎").replace("\t", " ")
     return line if width is None or len(line) <= width else line[: max(width - 1, 0)] + "…"
 

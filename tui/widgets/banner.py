@@ -1,4 +1,4 @@
-"""What wants to be read at once: the last error, and notices."""
+"""The lines that need attention at once: the last error, and notices."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tui.widgets.panel import ModelPanel
 from tui.widgets.strip import Group, spread
 from tui.widgets.wrap import fit, wrap
 
-Told = ConditionChanged | NoticeRaised
+Notice = ConditionChanged | NoticeRaised
 _REMEMBERED = 20
 _ROOMY_ROWS = 24
-"""From so many rows on, a long message and a long hint have two lines each."""
+"""From this screen height on, a long message and a long hint get two lines each."""
 _TEXT_CHARS = 1_000
 
 
 class ErrorBanner(Static, ModelPanel):
-    """Names the last error and what to do about it; hidden without one and when dismissed."""
+    """Shows the last error and what to do about it. Hidden when there is no error or it was dismissed."""
 
     DEFAULT_CSS = """
     ErrorBanner {
@@ -37,7 +37,7 @@ class ErrorBanner(Static, ModelPanel):
     """
 
     class Clicked(Message):
-        """The error's event is to be shown."""
+        """Asks for the error's event to be shown in the log."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(markup=False, id=id)
@@ -47,12 +47,12 @@ class ErrorBanner(Static, ModelPanel):
 
     @property
     def error(self) -> ErrorRaised | None:
-        """The error on show."""
+        """The error that is shown."""
         error = self.bridge.state.last_error
         return None if error is self._dismissed else error
 
     def listen(self) -> Iterable[Registration]:
-        """Errors, and the status: a new session has none."""
+        """Registers for errors, and for the status: a new session has no error."""
         yield self.bridge.state.add_error_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
@@ -62,14 +62,14 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Show or hide."""
+        """Show the newest text, or hide."""
         error = self.error
         self.display = error is not None
         if error is None:
             return
         width = self.content_size.width or self.screen.size.width - 2
         count = max(self.bridge.state.metrics.errors, error.count)
-        keys = "e shows it · esc dismisses"
+        keys = "e show · esc dismiss"
         if count > 1:
             keys = f"{count} errors · {keys}"
         most = _most_lines(self)
@@ -85,29 +85,29 @@ class ErrorBanner(Static, ModelPanel):
         self.update(Content("\n").join(lines))
 
     def on_resize(self) -> None:
-        """Cut the texts anew."""
+        """Cut the texts to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Like the key."""
+        """Do what the key does."""
         self.post_message(self.Clicked())
 
 
 def _most_lines(widget: Widget) -> int:
-    """Of a text, where there may be a hint below it."""
+    """Returns the most lines for a text that may have a hint below it."""
     return 2 if widget.screen.size.height >= _ROOMY_ROWS else 1
 
 
 def _lines(text: str, width: int, most: int) -> list[str]:
-    """A text on as many lines as it needs, indented but the first; cut with an ellipsis where that is too many."""
+    """Returns the lines of a text, indented after the first; cut with an ellipsis after `most` lines."""
     lines = wrap(text, width - 2)
     if len(lines) > most:
         lines[most - 1 :] = [fit(" ".join(lines[most - 1 :]), width - 2).rstrip()]
     return lines
 
 
-def _told(text: str, hint: str, width: int, most: int) -> list[str]:
-    """A text and what to do about it: that begins a line of its own, unless it costs one more or a cut."""
+def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
+    """Returns the lines of a text and its hint, which starts a new line unless one paragraph takes fewer lines."""
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:
         return whole
@@ -115,9 +115,9 @@ def _told(text: str, hint: str, width: int, most: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """What is the matter with audio now, else the last notice; hidden without and when dismissed.
+    """Shows the newest audio problem, otherwise the last notice. Hidden when there is neither or it was dismissed.
 
-    The notices of a saved session are history: of those, only what is the matter with opening it is shown.
+    Of a saved session, only notices about opening it are shown: the others are history.
     """
 
     DEFAULT_CSS = """
@@ -128,37 +128,37 @@ class NoticeLine(Static, ModelPanel):
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.saved = False
-        """Whether a saved session is shown; the screen's business."""
-        self._dismissed: list[Told] = []
+        """Whether a saved session is shown; set by the screen."""
+        self._dismissed: list[Notice] = []
 
     @property
-    def notice(self) -> Told | None:
-        """The condition or notice on show."""
+    def notice(self) -> Notice | None:
+        """The condition or notice that is shown."""
         state = self.bridge.state
-        told: list[Told] = [*reversed(state.conditions.values())] if state.status.live else []
+        candidates: list[Notice] = [*reversed(state.conditions.values())] if state.status.live else []
         if state.notice is not None and self._is_so(state.notice):
-            told.append(state.notice)
-        return next((one for one in told if not any(one is other for other in self._dismissed)), None)
+            candidates.append(state.notice)
+        return next((one for one in candidates if not any(one is other for other in self._dismissed)), None)
 
     def _is_so(self, notice: NoticeRaised) -> bool:
-        """Whether it still concerns whoever looks at the screen."""
+        """Returns whether a notice still matters."""
         if self.saved:
             return notice.of_opening
         return self.bridge.state.status.live or not notice.of_call
 
     def listen(self) -> Iterable[Registration]:
-        """Notices are part of the controls; a new session has none."""
+        """Registers for controls, which include notices, and for the status: a new session has no notice."""
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hide what is on show."""
+        """Hide the condition or notice that is shown."""
         if self.notice is not None:
             self._dismissed = [*self._dismissed[-_REMEMBERED:], self.notice]
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Show or hide."""
+        """Show the newest text, or hide."""
         notice = self.notice
         self.display = notice is not None
         if notice is None:
@@ -166,15 +166,15 @@ class NoticeLine(Static, ModelPanel):
         width = self.content_size.width or self.screen.size.width - 2
         text, hint = one_line(notice.text, _TEXT_CHARS), one_line(notice.hint, _TEXT_CHARS)
         self.tooltip = Content(f"{text} {hint}".strip())
-        first, *more = _told(text, hint, width, _most_lines(self))
+        first, *more = _with_hint(text, hint, width, _most_lines(self))
         head = Content.assemble(("! ", "bold $text-warning"), first)
         content = Content("\n").join([head, *(Content(f"  {line}") for line in more)])
         self.update(content, layout=self.size.height != 1 + len(more))
 
     def on_resize(self) -> None:
-        """Cut the text anew."""
+        """Cut the text to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """A click dismisses, as esc does."""
+        """Dismiss, as esc does."""
         self.dismiss()

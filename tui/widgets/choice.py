@@ -1,4 +1,4 @@
-"""Choice: one of some names; what is not among them (a file, a device that is not there) can still be chosen."""
+"""Choice: a selection from a list that also accepts other values, such as a file or an unplugged device."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Choice(Select[str]):
         *,
         id: str,  # noqa: A002 - Textual's name for it
     ) -> None:
-        """Of names that stand for themselves, or each with its label."""
+        """``names``: the values, or a mapping of values to labels."""
         self._offered = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
 
     @property
     def chosen(self) -> str:
-        """The value."""
+        """The chosen value."""
         return self.value if isinstance(self.value, str) else next(iter(self._offered))
 
     def offer(self, labels: dict[str, str]) -> None:
-        """Offer these values, each with its label; what was chosen stays chosen."""
+        """Offer these values with their labels. The chosen value stays chosen."""
         chosen, self._offered = self.chosen, dict(labels)
         self.set_options(self._prompts())
         self.choose(chosen)

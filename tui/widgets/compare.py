@@ -1,4 +1,4 @@
-"""CompareView: two events beside each other where there is room for both, one above the other where there is not."""
+"""CompareView: two events side by side, or one above the other in a narrow terminal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tui.widgets.tree_lines import cut_text, quoted
 from tui.widgets.wrap import fit
 
 SIDE_BY_SIDE = 100
-"""From this width on."""
+"""Minimum width in cells."""
 _BEFORE_DIFFERENCE = 10
-"""Characters of two texts that are alike and shown before what is not."""
+"""Equal characters shown before the first difference of two texts."""
 _STYLES = {
     Difference.SAME: "compare--same",
     Difference.ADDED: "compare--added",
@@ -33,7 +33,7 @@ _STYLES = {
 class _Line(NamedTuple):
     row: DiffRow
     right: bool | None = None
-    """Above each other: the left value or the right one; None: both, or what is alike."""
+    """Stacked: False is the left value, True the right one. None: both, or equal."""
 
 
 class CompareView(LineView, CursorKeys, inherit_bindings=False):
@@ -54,7 +54,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("compare", "Line")
 
     class Moved(Message):
-        """The cursor is elsewhere, or other rows are shown."""
+        """The cursor moved, or other rows are shown."""
 
     def __init__(self, comparison: Comparison, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -69,14 +69,14 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return self._lines[self._cursor].row if self._lines else None
 
     def show_all(self, *, differences_only: bool) -> None:
-        """Everything, or only what is not the same; the cursor stays as near as can be."""
+        """Show all rows or only differences. The cursor stays on its row if it is still shown."""
         row, self.differences_only = self.row, differences_only
         self._lay_out()
         if row in (rows := [line.row for line in self._lines]):
             self.move_to(rows.index(row))
 
     def go_to_difference(self, *, forward: bool) -> bool:
-        """The next one, or the one before; whether there is one."""
+        """Go to the next or previous difference; returns whether there is one."""
         here = self.row
         lines = range(self._cursor + 1, len(self._lines)) if forward else range(self._cursor - 1, -1, -1)
         for index in lines:
@@ -87,7 +87,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return False
 
     def copied(self) -> tuple[str, str] | None:
-        """What the value under the cursor is called, and all of it: the right one where there are two."""
+        """Returns the name and full text of the value under the cursor: the right one if there are two."""
         row = self.row
         if row is None:
             return None
@@ -97,18 +97,18 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
 
     def on_resize(self) -> None:
-        """Beside or above each other; at first with the cursor on the first difference."""
+        """Lay out for the new width. The first time, go to the first difference."""
         first = not self._lines
         self.show_all(differences_only=self.differences_only)
         if first and self.row is not None and self.row.difference is Difference.SAME:
             self.go_to_difference(forward=True)
 
     def line_key(self, index: int) -> Hashable:
-        """All that the look of a line depends on."""
+        """Returns everything the look of a line depends on."""
         return index, index == self._cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Both values of a row, or one of them."""
+        """Draw both values of a row, or one of them."""
         line = self._lines[index]
         style = self.component(
             _STYLES[line.row.difference], "compare--cursor" if index == self._cursor else ""
@@ -148,15 +148,15 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The line it is in."""
+        """The line of the cursor."""
         return self._cursor
 
     def count(self) -> int:
-        """How many lines there are."""
+        """Returns the number of lines."""
         return len(self._lines)
 
     def move_to(self, index: int) -> None:
-        """Put the cursor into a line."""
+        """Put the cursor on a line."""
         before, self._cursor = self._cursor, max(min(index, len(self._lines) - 1), 0)
         self.refresh_line(before)
         self.refresh_line(self._cursor)
@@ -165,7 +165,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
 
 
 def _side(row: DiffRow, cells: int, *, right: bool) -> str:
-    """One value with its name; nothing where there is none."""
+    """Returns one value with its name; empty if it is missing."""
     value, other = (row.right, row.left) if right else (row.left, row.right)
     if isinstance(value, Missing):
         return ""
@@ -192,7 +192,7 @@ def _shown(value: object, other: object, cells: int) -> str:
 
 
 def _alike_until(text: str, other: str) -> int:
-    """How many characters two texts begin with that are the same; by halving, as they may be long."""
+    """Returns the length of the common beginning, found by bisection because texts may be long."""
     low, high = 0, min(len(text), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -201,7 +201,7 @@ def _alike_until(text: str, other: str) -> int:
 
 
 def _text(text: str, other: object, cells: int) -> str:
-    """A text; of a long one that differs late from the other, the part where it does."""
+    """Returns a text; of a long one that differs late from the other, the part around the difference."""
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)
         if alike > _BEFORE_DIFFERENCE:

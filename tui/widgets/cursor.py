@@ -1,4 +1,4 @@
-"""CursorKeys: what the keys and the mouse do with a cursor that is in one of many lines."""
+"""CursorKeys: keys and mouse for a view with a cursor on one of its lines."""
 
 from __future__ import annotations
 
@@ -10,60 +10,60 @@ from textual.widget import Widget
 
 
 class CursorKeys(Widget):
-    """A mixin for views of lines, to be named after the widget class; the keys are those of `cursor_bindings`."""
+    """A mixin for views of lines. List it after the widget class; its keys are those of `cursor_bindings`."""
 
     @property
     @abstractmethod
     def cursor(self) -> int:
-        """The line it is in."""
+        """The line of the cursor."""
 
     @abstractmethod
     def count(self) -> int:
-        """How many lines there are."""
+        """Returns the number of lines."""
 
     @abstractmethod
     def move_to(self, index: int) -> None:
-        """Put it into a line, or the nearest there is, and the line where it can be seen."""
+        """Put the cursor on a line, or the nearest one, and scroll it into view."""
 
     @property
     def page_lines(self) -> int:
-        """How far page up and page down go: a line of what was seen stays in sight."""
+        """Lines that page up and page down move: one line of the page stays in view."""
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_cursor(self, lines: int) -> None:
-        """Up and down."""
+        """Move up or down."""
         self.move_to(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Page up and down."""
+        """Move up or down by pages."""
         self.move_to(self.cursor + pages * self.page_lines)
 
     def action_first(self) -> None:
-        """Home."""
+        """Go to the first line."""
         self.move_to(0)
 
     def action_last(self) -> None:
-        """End."""
+        """Go to the last line."""
         self.move_to(self.count() - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a line."""
+        """Pass a click on a line on to `line_clicked`."""
         offset = event.get_content_offset(self)
         index = None if offset is None else self.line_at(offset.y)
         if index is not None and 0 <= index < self.count():
             self.line_clicked(index, event)
 
     def line_at(self, y: int) -> int | None:
-        """Which line stands there, counted from the top of what is seen; None where lines never do."""
+        """Returns the line at this row of the view; None where no line is ever drawn."""
         return y + self.scroll_offset.y
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Put it there."""
+        """Put the cursor on the line that was clicked."""
         self.move_to(index)
 
 
 def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
-    """The keys of a view with a cursor; a keymap names them ``prefix.up`` and so on. ``end``: what that key does."""
+    """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``. ``end``: that key's action."""
     follows = ", and follow" if end == "follow_end" else ""
     keys = (
         ("up", "cursor(-1)", f"{unit} up", "up"),

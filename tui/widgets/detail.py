@@ -1,4 +1,4 @@
-"""DetailPane: one event in full. A message is read and decoded only when the cursor has come to rest on it."""
+"""DetailPane: one event in full. A message is read and decoded only once the cursor rests on it."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from tui.widgets.tree_lines import tree_of, tree_pieces
 from tui.widgets.wrap import wrap
 
 REST_S = 0.15
-"""How long the cursor has to rest on a row before its message is decoded."""
+"""Time the cursor has to rest on a row before its message is read."""
 
 WRITTEN_WITHIN_S = 5.0
-"""A message that is not on the disk so long after it was kept never will be: it is written ten times a second."""
+"""A message that is not on disk by then never will be: the file is written ten times a second."""
 
-_NOT_KEPT = "The message itself was not kept, or can no longer be read."
-_NOT_YET = "The message has only just come, and is being written …"
+_NOT_KEPT = "This message was not kept or can no longer be read."
+_NOT_YET = "This message has just arrived and is being written …"
 
 
 class Copied(NamedTuple):
-    """Something to copy: as it is, not as it is shown."""
+    """Something to copy: the original text, not the displayed one."""
 
     what: str
     text: str
@@ -79,7 +79,7 @@ class ShownEvent:
 
 
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
-    """What an event is, and its content: a message as a tree of JSON or as it came, the fields of other events."""
+    """Shows facts about an event and its content: a message as a JSON tree or as it came, another event's fields."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "detail--title",
@@ -108,8 +108,8 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("detail", "Line"),
         Binding("enter", "toggle_value", "Open or close the value", show=False, id="detail.toggle"),
-        Binding("right", "inwards", "Open the value, then go into it", show=False, id="detail.in"),
-        Binding("left", "outwards", "Close the value, or go to what it is in", show=False, id="detail.out"),
+        Binding("right", "inwards", "Open the value, then enter it", show=False, id="detail.in"),
+        Binding("left", "outwards", "Close the value, or go to its parent", show=False, id="detail.out"),
     ]
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
@@ -178,7 +178,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     # what can be copied
 
     def copied_value(self) -> Copied | None:
-        """The value under the cursor: of a text its characters, of everything else JSON."""
+        """Returns the value under the cursor: the characters of a text, JSON of anything else."""
         self._read_now()
         if self._tree is None:
             return None if self._shown is None else self.copied_event(self._shown.row)
@@ -187,14 +187,14 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return Copied(f"value of {path_text(line.path)}", text)
 
     def copied_path(self) -> Copied | None:
-        """The path of the value under the cursor."""
+        """Returns the path of the value under the cursor."""
         self._read_now()
         if self._tree is None:
             return None
         return Copied("path", path_text(self._tree.line(self._cursor).path))
 
     def copied_event(self, row: Row) -> Copied | None:
-        """A message as it came, bytes that are no text in base64; another event as JSON; None if it was not kept."""
+        """Returns a message as it came (base64 if not text) or another event as JSON; None if it was not kept."""
         event = self.bridge.log.event(row)
         if not isinstance(event, MessageLogged):
             return Copied("event", msgspec.json.encode(event).decode())
@@ -209,15 +209,15 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     # drawing
 
     def on_mount(self) -> None:
-        """Say what is in here."""
+        """Draw the title."""
         self._lay_out()
 
     def on_unmount(self) -> None:
-        """Give the timer back."""
+        """Stop the timer."""
         self._stop_rest()
 
     def on_resize(self) -> None:
-        """The same content at another width, with the same of it open."""
+        """Lay the content out again; what was opened stays open."""
         if self._tree is not None and self._touched:
             self._tree.reflow()
             self.move_to(self._cursor)
@@ -226,11 +226,11 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def line_key(self, index: int) -> Hashable:
-        """All that the look of a line depends on, as long as the content stays."""
+        """Returns everything the look of a line depends on while the content stays the same."""
         return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One line of the header or of the content."""
+        """Draw one line of the header or the content."""
         highlight = self._highlight(index)
         if index < len(self._head):
             text, style = self._head[index]
@@ -248,7 +248,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return "detail--cursor" if self.has_focus else "detail--cursor-blurred"
 
     def _lay_out(self) -> None:
-        """Break the lines to the width; there is none yet where the pane was only just opened."""
+        """Wrap the lines to the width, which is 0 until the pane has been laid out."""
         width = self.line_width
         if not width:
             return
@@ -258,7 +258,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._head.append(("", "detail--text"))
         self.set_lines(len(self._head) + (len(self._lines) if self._tree is None else len(self._tree)))
         self.forget_lines()
-        self.border_title = "Detail · raw, v for the tree" if self.raw else "Detail · v for raw"
+        self.border_title = "Detail · raw, v for tree" if self.raw else "Detail · v for raw"
         self.refresh()
 
     # reading
@@ -300,42 +300,42 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The line of the tree it is in."""
+        """The line of the tree with the cursor."""
         return self._cursor
 
     def count(self) -> int:
-        """How many lines the tree has."""
+        """Returns the number of lines of the tree."""
         return len(self._tree) if self._tree is not None else 0
 
     def action_cursor(self, lines: int) -> None:
-        """Up and down; from the first line on to the header."""
+        """Move up or down; above the first line, scroll to the header."""
         if self._tree is None or (self._cursor + lines < 0):
             self.scroll_relative(y=lines, animate=False)
         else:
             super().action_cursor(lines)
 
     def action_page(self, pages: int) -> None:
-        """Page up and down."""
+        """Move up or down by pages."""
         if self._tree is None:
             self.scroll_relative(y=pages * self.page_lines, animate=False)
         else:
             super().action_page(pages)
 
     def action_first(self) -> None:
-        """Home: to the header, too."""
+        """Go to the first line, with the header in view."""
         if self._tree is not None:
             super().action_first()
         self.scroll_to(y=0, animate=False)
 
     def action_last(self) -> None:
-        """End."""
+        """Go to the last line."""
         if self._tree is None:
             self.scroll_end(animate=False)
         else:
             super().action_last()
 
     def action_toggle_value(self) -> None:
-        """Open or close."""
+        """Open or close the value."""
         if self._tree is not None:
             line = self._tree.line(self._cursor)
             if line.opened is None and line.text is not None:
@@ -345,7 +345,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self._lay_out()
 
     def action_inwards(self) -> None:
-        """Open, or go to the first of what is open."""
+        """Open the value, or go to its first child."""
         if self._tree is not None:
             opened = self._tree.line(self._cursor).opened
             if opened:
@@ -354,7 +354,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.action_toggle_value()
 
     def action_outwards(self) -> None:
-        """Close, or go to what this is in."""
+        """Close the value, or go to its parent."""
         if self._tree is not None:
             if self._tree.line(self._cursor).opened:
                 self.action_toggle_value()
@@ -362,11 +362,11 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.move_to(self._tree.parent(self._cursor))
 
     def line_at(self, y: int) -> int | None:
-        """Below the header."""
+        """Returns the tree's line at this row; lines begin below the header."""
         return y + self.scroll_offset.y - len(self._head)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Put the cursor there; on the mark in front of a value, or twice: open or close it."""
+        """Put the cursor there. A double click, or a click on a value's marker, opens or closes it."""
         self.move_to(index)
         assert self._tree is not None
         offset = event.get_content_offset(self)
@@ -375,7 +375,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self.action_toggle_value()
 
     def move_to(self, index: int) -> None:
-        """Put the cursor into a line of the tree."""
+        """Put the cursor on a line of the tree."""
         assert self._tree is not None
         before, self._cursor = self._cursor, min(max(index, 0), len(self._tree) - 1)
         self.refresh_line(len(self._head) + before)

@@ -1,4 +1,4 @@
-"""What stands above an event's content in the detail: what it is, when, how large, and what its audio is like."""
+"""The lines above an event's content in the detail pane: kind, time, size and facts about its audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.text.visible import one_line
 
 
 def title(log: EventLog, row: Row) -> str:
-    """Direction and kind."""
+    """Returns direction and kind."""
     event = log.event(row)
     what = describe(event)
     kind = one_line(what.kind, 80)
@@ -21,7 +21,7 @@ def title(log: EventLog, row: Row) -> str:
 
 
 def facts(log: EventLog, row: Row) -> Iterator[str]:
-    """Number, time and size; and of what run it is."""
+    """Yields number, time and size, and the run that the event is part of."""
     event = log.event(row)
     parts = [f"#{event.number}", f"{numbers.since(event.at_ns, log.events[0].at_ns)} s"]
     if isinstance(event, MessageLogged):
@@ -32,13 +32,13 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
             parts.append("unknown to the protocol")
     yield " · ".join(parts)
     if row.count > 1:
-        yield f"the newest of {row.count:,} in a row, {row.audio_ms / 1000:.2f} s, {row.size_bytes:,} bytes"
+        yield f"newest of {row.count:,} in a row, {row.audio_ms / 1000:.2f} s, {row.size_bytes:,} bytes"
 
 
 def audio_line(sound: MessageAudio | None, row: Row) -> str:
-    """Format, level, whether it is clipped, and the key that plays it; how long it is stands above."""
+    """Returns format, level, clipping and the key that plays the audio; its length is in `facts`."""
     if sound is None:
-        return "audio: not kept, or not where this protocol has it"
+        return "audio: not saved, or not found in the message"
     parts = [str(sound.format)]
     level = sound.loudness()
     if level is not None:
@@ -47,7 +47,7 @@ def audio_line(sound: MessageAudio | None, row: Row) -> str:
         parts.append(f"✗ clipped, {clipped:,} samples" if clipped else "not clipped")
         measured_ms = level.measured_samples * 1000 / sound.format.rate
         if measured_ms < sound.ms - 1:
-            parts.append(f"level of its first {measured_ms / 1000:g} s")
+            parts.append(f"level of the first {measured_ms / 1000:g} s")
     if row.count == 1:
         parts.append("p plays it")
     elif row.audio_ms <= MAX_PLAYED_S * 1000:

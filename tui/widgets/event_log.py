@@ -25,10 +25,10 @@ from tui.widgets.lines import FollowView, line_of
 from tui.widgets.log_columns import look_at, pieces
 
 FILTER_BUDGET_MS = 25.0
-"""Of a tick, for judging older events by a new filter: a key waits for no more."""
+"""Part of a tick spent on filtering older events; a key press waits no longer than this."""
 
 _NAMED_KINDS = 12
-"""Of those seen, where nothing matches."""
+"""Kinds listed when nothing matches."""
 
 
 class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
@@ -39,8 +39,8 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     TITLE = "Events"
     HELP = (
-        "▸ ▾ └ a run of alike messages · ◆ marked · ✎ a note · ! a warning · ✗ an error · ↶ a time before that of "
-        "the row above: an edge of sound is known only once it is over, and dated back to when it was"
+        "▸ ▾ └ run of similar messages · ◆ marked · ✎ note · ! warning · ✗ error · ↶ out of order: the event was "
+        "detected later and back-dated to when it happened"
     )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "event-log--time",
@@ -79,7 +79,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("log", end="follow_end")
 
     class Highlighted(Message):
-        """The cursor is on another row, or its row has changed."""
+        """The cursor moved to another row, or its row changed."""
 
         def __init__(self, pane: EventLogPane) -> None:
             super().__init__()
@@ -91,22 +91,22 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             return self.pane
 
     class Opened(Highlighted):
-        """The cursor's row is to be shown in detail."""
+        """Asks for the cursor's row to be shown in detail."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         self.view = EventView(bridge.log)
         super().__init__(id=id)
         self.bridge = bridge
         self.pattern: Pattern | None = None
-        """What is searched for, and highlighted."""
+        """The search pattern, which is highlighted."""
         self.remark = ""
-        """What the title says of the last search or jump."""
+        """Result of the last search or jump, shown in the title."""
         self.absolute = False
-        """Times of day instead of times since the session's start."""
+        """Whether times of day are shown instead of times since the session's start."""
         self._cursor = 0
         self._cursor_follows = True
         self._anchor: ViewLine | None = None
-        """Where the cursor wants to be while a filter is still finding rows."""
+        """Where the cursor goes once a filter that is still running has found that row."""
 
     @property
     def cursor(self) -> int:
@@ -114,12 +114,12 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return self._cursor
 
     def count(self) -> int:
-        """How many lines there are."""
+        """Returns the number of lines."""
         return len(self.view)
 
     @property
     def line(self) -> ViewLine | None:
-        """What the cursor is on."""
+        """The line under the cursor."""
         return self._line_at(self._cursor)
 
     @property
@@ -135,30 +135,30 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def unseen(self) -> int:
-        """Rows that have come since the bottom was left."""
+        """Rows appended since the reader left the bottom."""
         return self.view.unseen
 
     @property
     def filtered(self) -> bool:
-        """Whether there is a filter."""
+        """Whether a filter is set."""
         return not isinstance(self.view.filter, Everything)
 
     def listen(self) -> Iterable[Registration]:
-        """Appended and cleared."""
+        """Registers for appended events and for a cleared log."""
         yield self.bridge.log.add_append_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self._cleared)
 
     def on_unmount(self) -> None:
-        """Give the view back, too."""
+        """Close the view as well."""
         super().on_unmount()
         self.view.close()
 
     def refresh_from_model(self) -> None:
-        """New rows, and runs that have grown."""
+        """Take over new rows and runs that have grown."""
         self._change(self.view.update)
 
     def judge_on(self) -> None:
-        """Find what a new filter lets through of older events, a slice at each tick."""
+        """Filter older events, a slice at each tick."""
         if self.view.progress < 1:
             self._change(partial(self.view.step, FILTER_BUDGET_MS))
 
@@ -170,7 +170,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Change the view inside: what is under the cursor and under the reader's eyes stays where it is."""
+        """Change the view inside this context: the cursor and the top of the screen stay on their events."""
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield
         lines = len(self.view)
@@ -193,11 +193,11 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def place(self) -> ViewLine | None:
-        """What the cursor is on, or wants to be; None while it follows the end."""
+        """The line that the cursor is on or will go to; None while it follows the end."""
         return None if self.following and self._cursor_follows else self._anchor or self.line
 
     def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
-        """Show only what this lets through, with the cursor on the anchor or near it; otherwise where it is."""
+        """Show only what the filter matches, with the cursor near ``anchor``, by default the cursor's line."""
         anchor = anchor or self.place
         self.view.set_filter(wanted)
         self._anchor = anchor
@@ -206,23 +206,23 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.judge_on()
 
     def set_pattern(self, pattern: Pattern | None) -> None:
-        """Highlight this."""
+        """Highlight a pattern; None highlights nothing."""
         self.pattern = pattern
         self.say("")
         self.refresh()
 
     def say(self, remark: str) -> None:
-        """Tell it in the title, until the next one."""
+        """Show a remark in the title until the next one."""
         self.remark = remark
         self._update_title()
 
     def toggle_times(self) -> None:
-        """Times of day, or since the session's start."""
+        """Switch between times of day and times since the session's start."""
         self.absolute = not self.absolute
         self.refresh()
 
     def open_run(self, *, open_: bool) -> None:
-        """Show the events of the cursor's run below it, or no longer."""
+        """Expand or collapse the run under the cursor."""
         line = self.line
         if line is None or (self.view.opened(line.row) is not None) is open_:
             return
@@ -231,7 +231,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.view.toggle_run(line.row)
 
     def toggle_mark(self) -> bool:
-        """Mark the cursor's line, or no longer; whether it is marked now."""
+        """Mark or unmark the cursor's line; returns whether it is marked now."""
         line, marked = self.line, False
         if line is not None:
             with self.in_place():
@@ -244,7 +244,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.view.annotate(line, text)
 
     def move_to(self, index: int, *, centre: bool = False) -> None:
-        """Put the cursor on a line, and the line where it can be seen."""
+        """Put the cursor on a line and scroll it into view."""
         last = len(self.view) - 1
         if last < 0:
             return
@@ -270,7 +270,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         super().hold()
 
     def following_changed(self) -> None:
-        """The view counts what comes meanwhile."""
+        """Have the view count new rows while the pane does not follow."""
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
@@ -281,12 +281,12 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight while a row is being read."""
+        """Keep the cursor in view while a row is being read."""
         if not self.following:
             self._show_cursor()
 
     def title_parts(self) -> list[str]:
-        """How many events there are, what is shown of them, and what was found."""
+        """Returns the number of events, what is shown of them, and what was found."""
         count = len(self.bridge.log.events)
         parts = [self.TITLE, f"{count:,}"] if count else [self.TITLE]
         if self.filtered:
@@ -301,10 +301,10 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return parts
 
     def why_empty(self) -> str:
-        """Nothing has come, or nothing matches: then what could."""
+        """Returns why nothing is shown: no events yet, or none that match, with suggestions."""
         log, count = self.bridge.log, len(self.bridge.log.events)
         if not self.filtered or not count:
-            return "No events yet: every message, either way, and all that happens in a call is listed here."
+            return "No events yet. Every message sent or received will appear here."
         if self.view.progress < 1:
             return ""  # the title says how far it is
         seen = tuple(log.kinds())
@@ -312,17 +312,17 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
         near = " or ".join(one_line(condition, 40) for condition in suggestions(self.view.filter, seen))
         return (
-            f"Nothing among {count:,} events matches the filter {one_line(str(self.view.filter), 200)}."
+            f"None of {count:,} events matches the filter {one_line(str(self.view.filter), 200)}."
             f"{f' Did you mean {near}?' if near else ''}\n"
-            f"backspace shows all, f changes it; kinds seen, which tab completes there:\n{', '.join(kinds)}"
+            f"backspace clears the filter, f edits it. Kinds seen so far (tab completes them):\n{', '.join(kinds)}"
         )
 
     def line_key(self, index: int) -> Hashable:
-        """All that a line shows: runs grow, and lines move when others come in above."""
+        """Returns everything a line shows: runs grow, and lines move when others are inserted above."""
         return look_at(self.view, index, self.absolute, self.pattern, self._highlight(index))
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One line."""
+        """Draw one line."""
         highlight = self._highlight(index)
         look = look_at(self.view, index, self.absolute, self.pattern, highlight)
         return line_of(

@@ -1,4 +1,4 @@
-"""HealthPane: everything that can go wrong with sound and time, in figures, whether it did or not."""
+"""HealthPane: figures for everything that can go wrong with audio and timing, whether or not it has."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tui.widgets.wrap import fit
 _NAME_CELLS = 22
 _LAG_MS, _SEND_MS, _LOAD = 30.0, 50.0, 0.5
 _NOTHING = Telemetry(at_ns=0)
-_LAST = " · last of the call"
+_LAST = " · last values of the call"
 
 
 class Figure(NamedTuple):
-    """One line: a heading where there is no value."""
+    """One line; a heading if it has no value."""
 
     name: str
     value: str = ""
@@ -35,7 +35,7 @@ class Figure(NamedTuple):
 
 
 class HealthPane(LineView, ModelPanel, inherit_bindings=False):
-    """Conditions first, then capture, playback, the wire, losses and the program itself."""
+    """Shows audio problems first, then capture, playback, this program and losses."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "health--name",
@@ -65,12 +65,12 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         self.figures: list[Figure] = []
 
     def listen(self) -> Iterable[Registration]:
-        """Conditions are part of the controls."""
+        """Registers for controls, which include audio problems, and for the status."""
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draw again if it reads differently."""
+        """Draw again if a figure changed."""
         state = self.bridge.state
         live = state.status.live
         figures = figures_of(
@@ -82,15 +82,15 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
             self.refresh_changed()
 
     def poll(self) -> None:
-        """Telemetry comes without events."""
+        """Take over telemetry, which has no events."""
         self.refresh_from_model()
 
     def line_key(self, index: int) -> Hashable:
-        """What it says."""
+        """Returns the figure."""
         return self.figures[index]
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """A figure, or a heading."""
+        """Draw a figure or a heading."""
         figure = self.figures[index]
         if not figure.value:
             look = "health--warn" if figure.warns else "health--heading"
@@ -106,7 +106,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry) -> list[Figure]:
-    """What the pane shows; of a call that is over, what was measured last."""
+    """Returns the figures; after a call, the last ones measured."""
     when = "" if state.status.live or telemetry == _NOTHING else _LAST
     return [
         *_conditions(state),
@@ -131,7 +131,7 @@ def _capture(t: Telemetry, when: str) -> list[Figure]:
         Figure(f"Capture{when}"),
         Figure("level", _level(t.user_dbfs, t.user_peak_dbfs)),
         Figure("clipping", "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
-        Figure("silence", "exact zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
+        Figure("silence", "only zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
         Figure(
             "DC offset", "–" if t.user_dc is None else f"{t.user_dc:+.2%}", warns=abs(t.user_dc or 0) > 0.05
         ),
@@ -145,8 +145,8 @@ def _playback(t: Telemetry, when: str) -> list[Figure]:
         Figure(f"Playback{when}"),
         Figure("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
         Figure("queued now, worst", _queued(t)),
-        Figure("prebuffer", numbers.milliseconds(t.prebuffer_ms)),
-        Figure("device holds", numbers.milliseconds(t.output_latency_ms)),
+        Figure("buffer", numbers.milliseconds(t.prebuffer_ms)),
+        Figure("device latency", numbers.milliseconds(t.output_latency_ms)),
         Figure("arrival jitter p95", numbers.milliseconds(t.arrival_jitter_ms)),
         Figure("delivery", "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"),
     ]
@@ -169,7 +169,7 @@ def _losses(m: SessionMetrics) -> list[Figure]:
     for loss in Loss:
         amount = m.losses.get(loss.value, 0)
         unit = f" {loss.unit}" if loss.unit else ""
-        lines.append(Figure(loss.value, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
+        lines.append(Figure(loss.label, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
     for path in ("capture", "playback"):
         stalls = m.stalls.get(path)
         lines.append(Figure(f"{path} stalled", str(stalls or "never"), warns=stalls is not None))
@@ -189,7 +189,7 @@ def _echo(t: Telemetry) -> str:
 
 
 def _none(t: Telemetry, word: str = "none") -> str:
-    """What was looked for and is not there; unknown where nothing was measured."""
+    """Returns the word for 'nothing found', or a dash if nothing was measured."""
     return "–" if t == _NOTHING else word
 
 

@@ -1,4 +1,4 @@
-"""KeyBar: the keys that do something now, in one line, or why one does nothing; a click is as good as the key."""
+"""KeyBar: one line with the keys that apply now, or why a key does nothing. A click presses the key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from textual.widgets import Static
 
 _GAP = 2
 SAID_S = 4.0
-"""How long a sentence stands, unless another key is pressed before."""
+"""How long a sentence is shown, unless another key is pressed."""
 
 
 def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-    """As they were declared, owner by owner: a key that the user gave does not send its action to the end."""
+    """Returns the entries in the order of declaration: rebinding a key does not move its action to the end."""
     found = list(entries)
     owners = list(dict.fromkeys(entry.node for entry in found))
     places = {
@@ -34,7 +34,7 @@ def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
 
 
 class KeyBar(Static):
-    """What the screen binds from the left, what the program binds from the right."""
+    """Shows the screen's keys from the left and the program's from the right."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
@@ -47,7 +47,7 @@ class KeyBar(Static):
         self._saying: Timer | None = None
 
     def say(self, sentence: str) -> None:
-        """Show this instead of the keys for a while; nothing: the keys again."""
+        """Show a sentence instead of the keys for `SAID_S`; an empty one brings the keys back."""
         if self._saying is not None:
             self._saying.stop()
             self._saying = None
@@ -58,15 +58,15 @@ class KeyBar(Static):
             self._show()
 
     def on_mount(self) -> None:
-        """Be told when other keys apply."""
+        """Subscribe to changes of the keys that apply."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def on_unmount(self) -> None:
-        """No longer."""
+        """Unsubscribe."""
         self.screen.bindings_updated_signal.unsubscribe(self)
 
     def on_resize(self) -> None:
-        """Show as many as fit."""
+        """Show as many keys as fit."""
         self._show()
 
     def on_click(self, event: events.Click) -> None:
@@ -76,7 +76,7 @@ class KeyBar(Static):
             self.app.simulate_key(entry.binding.key)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Say what the key under the mouse does."""
+        """Describe the key under the mouse."""
         entry = self._at(event)
         self.tooltip = None if entry is None else Content(entry.binding.tooltip)
 

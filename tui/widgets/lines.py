@@ -28,7 +28,7 @@ Piece = tuple[str, str]
 """A text, and the component class of its style."""
 _KEPT_STRIPS = 1024
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
-"""How a highlighted line is told without colours."""
+"""Style of a highlighted line without colors."""
 
 
 class LineView(ScrollView, can_focus=True):
@@ -53,35 +53,35 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._strips: FIFOCache[Hashable, Strip] = FIFOCache(_KEPT_STRIPS)
         self._painted: dict[int, Hashable] = {}
-        """By place on the screen, the key of what was drawn there last."""
+        """By row of the view: the key of what was drawn there last."""
         self._width = 0
         self._said: list[str] = []
-        """What stands in place of lines."""
+        """Text shown when there are no lines."""
 
     @property
     def line_width(self) -> int:
-        """Cells a line has."""
+        """Width of a line in cells."""
         return self.scrollable_content_region.width
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """The line with this number."""
+        """Draw the line with this number."""
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
-        """What the look of a line depends on, beside style and width."""
+        """Returns what the look of a line depends on, beside style and width."""
         return index
 
     @property
     def has_lines(self) -> bool:
-        """Whether there is anything to be drawn."""
+        """Whether there are lines."""
         return bool(self.virtual_size.height)
 
     def why_empty(self) -> str:
-        """What is said where there is nothing to be drawn: why, and what to do about it."""
+        """Returns the text shown when there are no lines: why, and what to do about it."""
         return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """The style of a component class, on the background of another one where a line is highlighted."""
+        """Returns the style of a component class, on the background of ``highlight`` if given."""
         style = self.get_component_rich_style(name)
         if not highlight:
             return style
@@ -91,7 +91,7 @@ class LineView(ScrollView, can_focus=True):
         return style
 
     def set_lines(self, count: int) -> None:
-        """How many lines there are.
+        """Set the number of lines.
 
         Setting `virtual_size` would have the whole screen laid out again, ten times a second in a call; but only
         the scrollbar depends on it.
@@ -102,35 +102,35 @@ class LineView(ScrollView, can_focus=True):
             self._scroll_update(size)
 
     def forget_lines(self) -> None:
-        """Draw every line anew."""
+        """Draw every line again."""
         self._strips.clear()
         self._painted.clear()
 
     def refresh_changed(self) -> None:
-        """Have those places painted that are to look different now: most of a frame is what the last one was."""
+        """Paint only the rows that look different now: most of a frame equals the last one."""
         self.measure()
         for y in range(self.scrollable_content_region.height):
             if y not in self._painted or self._painted[y] != self.key_at(y):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def key_at(self, y: int) -> Hashable:
-        """What the look of a place on the screen depends on; None where there is no line."""
+        """Returns what the look of a row of the view depends on; None if it has no line."""
         index = self.scroll_offset.y + y
         return self.line_key(index) if index < self.virtual_size.height else self.said_at(y)
 
     def draw_at(self, y: int) -> Strip:
-        """What is to be seen there, as wide as a line."""
+        """Draw a row of the view, as wide as a line."""
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
             return self.draw_said(y)
         return self.draw_line(index, self._width).adjust_cell_length(self._width, self.rich_style)
 
     def said_at(self, line: int) -> str | None:
-        """What stands in a line in place of something to be drawn."""
+        """Returns a line of the text that is shown when there are no lines."""
         return self._said[line] if line < len(self._said) else None
 
     def draw_said(self, line: int) -> Strip:
-        """The same, or nothing."""
+        """Draw that text's line, or a blank one."""
         said = self.said_at(line)
         if said is None:
             return Strip.blank(self._width, self.rich_style)
@@ -143,7 +143,7 @@ class LineView(ScrollView, can_focus=True):
         return super().render_lines(crop)
 
     def measure(self) -> None:
-        """Take over how large the view is: once a frame and not once a line."""
+        """Take over the view's width: once a frame, not once a line."""
         width = self.line_width
         if width != self._width:
             self._width = width
@@ -152,7 +152,7 @@ class LineView(ScrollView, can_focus=True):
         self._said = wrap(said, width - 2) if said else []
 
     def render_line(self, y: int) -> Strip:
-        """Draw one visible line, or take it from the cache."""
+        """Returns one visible line, drawn or from the cache."""
         key = self._painted[y] = self.key_at(y)
         strip = self._strips.get(key)
         if strip is None:
@@ -160,16 +160,16 @@ class LineView(ScrollView, can_focus=True):
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
-        """Scroll now, by key and wheel too: a scroll that is still on its way loses against following the end."""
+        """Scroll without animation, also by key and wheel: following the end would override an animated scroll."""
         return super()._scroll_to(*args, **{**kwargs, "animate": False})
 
     def notify_style_update(self) -> None:
-        """Theme, focus or hover changed."""
+        """Forget drawn lines: theme, focus or hover changed."""
         self.forget_lines()
         super().notify_style_update()
 
     def show_line(self, index: int, *, centre: bool = False) -> None:
-        """Scroll as little as it takes to see a line, or far enough to see it amid its neighbours."""
+        """Scroll a line into view, as little as possible or to the middle."""
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
         if top <= index < top + height:
             return
@@ -204,15 +204,15 @@ class FollowView(LineView, ModelPanel):
         self.following_changed()
 
     def following_changed(self) -> None:
-        """Override to have the model know."""
+        """Called when `following` changes; override to update the model."""
 
     @property
     def unseen(self) -> int:
-        """What has come since the bottom was left."""
+        """Items appended since the reader left the bottom."""
         return self._items - self._seen
 
     def grow(self, lines: int, items: int) -> None:
-        """Take over how many lines and items there are now: once a tick, after all of its changes."""
+        """Take over the number of lines and items: once a tick, after all its changes."""
         with self._moving_ourselves():
             if items < self._seen:
                 self._seen = items
@@ -230,21 +230,21 @@ class FollowView(LineView, ModelPanel):
         self.grow(self.virtual_size.height, self._items)
 
     def begin_anew(self) -> None:
-        """Another session: what was read of the one before is gone."""
+        """Follow again: a new session has begun."""
         self.following = True
         self.changed()
 
     def hold(self) -> None:
-        """Stop following: something is being read."""
+        """Stop following: the reader is reading."""
         self.following = False
         self._update_title()
 
     def action_follow_end(self) -> None:
-        """The end key."""
+        """Follow: the end key."""
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follow from when the reader has come to the bottom until they leave it."""
+        """Follow from when the reader reaches the bottom until they leave it."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
             self.following = round(new_value) >= self.max_scroll_y
@@ -253,24 +253,26 @@ class FollowView(LineView, ModelPanel):
             self._update_title()
 
     def on_resize(self) -> None:
-        """Keep the end in sight."""
+        """Keep the end in view."""
         if self.following:
             with self._moving_ourselves():
                 self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the title follows, as it says there."""
+        """Follow after a click on the title, which says so."""
         if event.get_content_offset(self) is None and event.y == 0:
             self.follow()
 
     def title_parts(self) -> list[str]:
-        """What the title says before the state of following."""
+        """Returns the title's parts before the state of following."""
         return [self.TITLE]
 
     def _update_title(self) -> None:
         parts = self.title_parts()
         if not self.following:
-            parts.insert(2, f"+{self.unseen:,} new, F follows" if self.unseen else "F follows")
+            parts.insert(
+                2, f"paused, +{self.unseen:,} new, F to follow" if self.unseen else "paused, F to follow"
+            )
         title = " · ".join(parts)
         if title != self._shown_title:
             self._shown_title = title
@@ -290,5 +292,5 @@ class FollowView(LineView, ModelPanel):
 
 
 def line_of(*parts: tuple[str, Style]) -> Strip:
-    """A line made of texts and their styles."""
+    """Returns a line of texts and their styles."""
     return Strip([Segment(text, style) for text, style in parts if text])

@@ -1,4 +1,4 @@
-"""Level meters in dBFS with peak hold, drawn in eighths of a cell. They are polled; they listen to nothing."""
+"""Level meters in dBFS with peak hold, drawn in eighths of a cell. They are polled and register no callbacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.models.telemetry import Telemetry
 from tui.widgets.lines import line_of
 
 FLOOR_DBFS = -60.0
-"""The empty end of the scale; the full one is 0."""
+"""The empty end of the scale; the full end is 0 dBFS."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
@@ -24,7 +24,7 @@ _LABEL_CELLS, _VALUE_CELLS = 6, 8
 
 
 class TrackMeter(Widget):
-    """One track: name, bar with peak, value."""
+    """The meter of one track: name, bar with peak, value."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "meter--label",
@@ -60,7 +60,7 @@ class TrackMeter(Widget):
         self._shown: tuple[object, ...] = ()
 
     def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
-        """Take a new level, and the peak as it is held; drawn only when it looks different."""
+        """Take a new level and held peak, in dBFS; draw only if the meter looks different."""
         self._level = None if level is None else max(level, -200.0)
         self._peak = peak
         self._clipped = clipped
@@ -71,7 +71,7 @@ class TrackMeter(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """The meter is one line."""
+        """Draw the meter's one line."""
         style = cache(self.get_component_rich_style)
         cells = self._bar_cells()
         full = _eighths(self._level, cells)
@@ -105,7 +105,7 @@ class TrackMeter(Widget):
 
 
 def _eighths(dbfs: float | None, cells: int) -> int:
-    """How far a level fills the bar."""
+    """Returns how many eighths of a cell a level fills."""
     if dbfs is None or math.isnan(dbfs):
         return 0
     share = 1 - max(min(dbfs, 0.0), FLOOR_DBFS) / FLOOR_DBFS
@@ -113,7 +113,7 @@ def _eighths(dbfs: float | None, cells: int) -> int:
 
 
 class Meters(Horizontal):
-    """User and agent, side by side."""
+    """The meters of user and agent, side by side."""
 
     DEFAULT_CSS = """
     Meters { height: 1; padding: 0 1; TrackMeter { margin: 0 2 0 0; } }
@@ -125,7 +125,7 @@ class Meters(Horizontal):
         self.agent = TrackMeter("agent")
 
     def compose(self) -> ComposeResult:
-        """The two."""
+        """Yields the two meters."""
         yield self.user
         yield self.agent
 

@@ -1,4 +1,4 @@
-"""What every panel that shows a model has in common: when it listens, and when it draws."""
+"""ModelPanel: when a panel that shows a model listens, and when it draws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.callbacks import Registration
 class ModelPanel(Widget):
     """Listens to its model while it is mounted, and refreshes at most once a tick.
 
-    A mixin, to be named after the widget class (Textual takes style and keys from the first base only). Set
+    A mixin: list it after the widget class (Textual takes style and keys from the first base only). Set
     `bridge` before the widget is mounted; override `listen` and `refresh_from_model`.
     """
 
@@ -26,33 +26,33 @@ class ModelPanel(Widget):
         return ()
 
     def refresh_from_model(self) -> None:
-        """Take over what the model says now."""
+        """Take over the state of the model."""
 
     def poll(self) -> None:
-        """Draw what has no events; called again and again while this panel is seen."""
+        """Draw what has no events; called repeatedly while the panel is visible."""
 
     def sleep(self) -> None:
-        """It is hidden: what changes is taken over when it is woken, not before."""
+        """The panel is hidden: changes are taken over when it wakes."""
         self._asleep = True
 
     def wake(self) -> None:
-        """It is seen again."""
+        """The panel is visible again: take over what changed."""
         self._asleep = False
         if self._stale:
             self._stale = False
             self.refresh_from_model()
 
     def changed(self, *_: object) -> None:
-        """The callback for every model: this panel is due at the end of the tick."""
+        """Callback for every model: refresh this panel at the end of the tick."""
         self.bridge.mark_dirty(self._refresh_if_mounted)
 
     def on_mount(self) -> None:
-        """Begin to listen, and show what is already known."""
+        """Start to listen, and show the present state."""
         self._registrations = tuple(self.listen())
         self.refresh_from_model()
 
     def on_unmount(self) -> None:
-        """Give the registrations back."""
+        """Unregister all callbacks."""
         for registration in self._registrations:
             registration.unregister()
 

@@ -1,4 +1,4 @@
-"""Panes: the event log and, beside or below it, as many side panes as there is room for."""
+"""Panes: the event log and, beside or below it, as many side panes as fit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tui.view.layout import Arrangement, Layout, share_of, weight_of
 from tui.widgets.panel import ModelPanel
 
 BESIDE_CELLS = 120
-"""From this width on the side panes stand beside the log."""
+"""From this width on, side panes are beside the log."""
 PANE_LINES = 16
-"""A further side pane is shown where each still has as many."""
+"""Another side pane is shown if each still gets this many lines."""
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
-"""At most, of the height: what was opened is to be read."""
+"""The log's largest share of the height while the detail is open."""
 
 
 class Edge(Enum):
@@ -32,7 +32,7 @@ class Edge(Enum):
 
 
 class Panes(Container):
-    """Arranges; what is in the panes is their own business. The children of the side keep their order."""
+    """Arranges panes. The side panes keep their order."""
 
     DEFAULT_CSS = """
     Panes {
@@ -44,7 +44,7 @@ class Panes(Container):
     """
 
     class Changed(Message):
-        """Other panes are shown, or their sizes changed."""
+        """Other panes are shown, or sizes changed."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Panes(Container):
         super().__init__(id=id)
         self.log_pane, self._makers = log, side
         self.panes: dict[str, Widget] = {}
-        """Those at the side that have been made: the others are when they are to be seen, or the first picture is."""
+        """The side panes made so far; the others are made when shown, or after the first frame."""
         self.side = Vertical(id="side")
         self._kept = layout
         self._arrangement = Arrangement(tuple(side), transient, layout.panes)
@@ -66,36 +66,36 @@ class Panes(Container):
         self._beside = False
 
     def compose(self) -> ComposeResult:
-        """The log and the side."""
+        """Yields the log and the side."""
         yield self.log_pane
         yield self.side
 
     def on_mount(self) -> None:
-        """Nothing that does not fit is ever laid out."""
+        """Arrange before the first layout, so that nothing is laid out that does not fit."""
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
     @property
     def shown(self) -> list[str]:
-        """The side panes that are seen, from top to bottom."""
+        """The visible side panes, from top to bottom."""
         return self._arrangement.shown
 
     def has(self, widget: Widget) -> bool:
-        """Whether this is one of the panes."""
+        """Returns whether a widget is one of the panes."""
         return widget is self.log_pane or widget in self.panes.values()
 
     @property
     def stacked(self) -> bool:
-        """Whether there is more than one of them."""
+        """Whether more than one side pane is visible."""
         return len(self.shown) > 1
 
     @property
     def layout_now(self) -> Layout:
-        """What to remember."""
+        """The layout to save."""
         return replace(self._kept, panes=self._arrangement.lasting)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Another size has room for more panes, or for fewer, or has them elsewhere."""
+        """Show as many panes as fit, beside or below the log."""
         width, height = event.size
         beside = width >= BESIDE_CELLS
         room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1
@@ -107,14 +107,14 @@ class Panes(Container):
             self._settle()
 
     def poll(self) -> None:
-        """Have the panes that are seen draw what has no events."""
+        """Poll the visible panes."""
         for name in self.shown:
             pane = self.panes.get(name)  # none before the first layout
             if isinstance(pane, ModelPanel):
                 pane.poll()
 
     def visit(self, name: str) -> None:
-        """Go to a pane, showing it; from there, back to the log, putting it away."""
+        """Show and focus a pane; if it has the focus, hide it and go back to the log."""
         if name not in self._makers:
             self.log_pane.focus()
         elif name in self.panes and self.panes[name].has_focus:
@@ -129,7 +129,7 @@ class Panes(Container):
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hide a side pane; the one before it comes back."""
+        """Hide a side pane; the previous one comes back."""
         had_focus = self.panes[name].has_focus
         self._arrangement.put_away(name)
         self._settle()
@@ -137,12 +137,12 @@ class Panes(Container):
             self.log_pane.focus()
 
     def resize(self, by: float) -> None:
-        """Give more of the room to where the focus is: the log, or the side. ``by``: a share of all."""
+        """Enlarge the focused part, log or side, by a share of the whole."""
         in_side = self.screen.focused in self.panes.values()
         self._share(self._log_share + (-by if in_side else by))
 
     def resize_height(self, factor: float) -> None:
-        """Make the focused one of stacked panes higher or lower."""
+        """Scale the height of the focused one of several side panes."""
         name = next((name for name in self.shown if self.panes[name].has_focus), None)
         if name is not None:
             self._weigh({name: self._weight(name) * factor})
@@ -151,11 +151,11 @@ class Panes(Container):
     # a click on a title stays one
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Perhaps the beginning of a drag."""
+        """Remember the edge under the mouse: a drag may follow."""
         self._grabbed = self._edge_at(event.screen_x, event.screen_y)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Drag."""
+        """Drag the edge that was grabbed."""
         if self._grabbed is None or not event.button:
             return
         self.capture_mouse()
@@ -171,7 +171,7 @@ class Panes(Container):
             self._drag_pane(name, event.screen_y)
 
     def on_mouse_up(self) -> None:
-        """Let go."""
+        """End the drag."""
         self._grabbed = None
         self.release_mouse()
 
@@ -184,7 +184,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Put the upper edge of a pane there, at the cost of the one above it."""
+        """Move the upper edge of a pane to row ``y``; the pane above gives or takes the lines."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)
@@ -217,7 +217,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Make those that are not there yet, hidden, each in its place."""
+        """Make missing panes, hidden, each in its place."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]
@@ -235,7 +235,7 @@ class Panes(Container):
             pane.wake() if shown else pane.sleep()
 
     def _settle(self) -> None:
-        """Have everything on the screen as the layout says."""
+        """Apply the layout."""
         self._make(self.shown)
         for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
             part.styles.width = _part(share) if self._beside else "1fr"
@@ -248,5 +248,5 @@ class Panes(Container):
 
 
 def _part(share: float) -> str:
-    """In whole thousandths: Textual counts in fractions, and what a float falls short of costs a cell."""
+    """Returns a share in whole thousandths: with floats, Textual's rounding can cost a cell."""
     return f"{max(round(share * 1000), 1)}fr"

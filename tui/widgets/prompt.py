@@ -1,4 +1,4 @@
-"""PromptLine: one question at a time in the footer's place: a filter, a search, a time, a note."""
+"""PromptLine: asks for a filter, a search, a time or a note in place of the footer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN_COMPLETIONS = 8
 
 
 class PromptLine(Vertical):
-    """The question, the line for the answer, and above it what is wrong with it."""
+    """Label and input line, with a message above."""
 
     TITLE = "Question"
     DEFAULT_CSS = """
@@ -32,7 +32,7 @@ class PromptLine(Vertical):
         .label { width: auto; color: $primary; text-style: bold; padding: 0 1 0 0; }
         Input { width: 1fr; background: $panel; background-tint: transparent; }
         &.-open { display: block; }
-        &.-told .message { display: block; }
+        &.-message .message { display: block; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,7 +52,7 @@ class PromptLine(Vertical):
         self._tried = 0
 
     def compose(self) -> ComposeResult:
-        """The message above, the line below."""
+        """Yields the message and the input line."""
         yield self.message
         with Horizontal(classes="asked"):
             yield self._label
@@ -60,11 +60,11 @@ class PromptLine(Vertical):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is shown."""
+        """Whether the prompt is shown."""
         return self._question is not None
 
     def ask(self, question: Question, value: str = "") -> None:
-        """Open for this question, with an answer to begin with."""
+        """Open for a question, with an initial answer."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self._question = question
@@ -73,24 +73,24 @@ class PromptLine(Vertical):
             self.line.value = value
         self.line.cursor_position = len(value)
         self.line.placeholder = question.hint
-        self.tell("")
+        self.show_message("")
         self.add_class("-open")
         self.screen.set_focus(self.line)
 
-    def tell(self, message: str) -> None:
-        """Show this above the line; nothing: no longer."""
+    def show_message(self, message: str) -> None:
+        """Show a message above the line; an empty one hides it."""
         self.message.update(one_line(message, _MAX_MESSAGE))
-        self.set_class(bool(message), "-told")
+        self.set_class(bool(message), "-message")
 
     def action_close(self) -> None:
-        """Leave things as they were."""
+        """Close without an answer."""
         question = self._question
         self._shut()
         if question is not None and question.left is not None:
             question.left()
 
     def action_complete(self) -> None:
-        """Put in the likeliest way to go on; pressed again, the next one."""
+        """Insert the likeliest completion; pressed again, the next one."""
         question = self._question
         if question is None or question.complete is None:
             return
@@ -112,10 +112,10 @@ class PromptLine(Vertical):
         self._offered = offered
         shown = [one_line(text, 40) for text in offered[:-1]]
         start = min(self._tried, len(shown) - 1) // _SHOWN_COMPLETIONS * _SHOWN_COMPLETIONS
-        self.tell(problem or "tab: " + "  ".join(shown[start : start + _SHOWN_COMPLETIONS]))
+        self.show_message(problem or "tab: " + "  ".join(shown[start : start + _SHOWN_COMPLETIONS]))
 
     def action_explain(self) -> None:
-        """The help page of this question."""
+        """Show the help page of this question."""
         if self._question is not None and self._question.explain is not None:
             self._question.explain()
 
@@ -124,7 +124,7 @@ class PromptLine(Vertical):
         event.stop()
         self._offered = []
         if self._question is not None:
-            self.tell(self._question.edited(event.value))
+            self.show_message(self._question.edited(event.value))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -133,7 +133,7 @@ class PromptLine(Vertical):
             return
         problem = self._question.entered(self.line.value.strip())
         if problem:
-            self.tell(problem)
+            self.show_message(problem)
         else:
             self._shut()
 

@@ -1,4 +1,4 @@
-"""Question: what the line in the footer's place may ask."""
+"""Question: what the prompt asks for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ def _nothing(_: str) -> str:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked, and what becomes of the answer. Each function returns what is wrong with it, or nothing."""
+    """What is asked, and callbacks for the answer, which return what is wrong with it or an empty text."""
 
     label: str
     hint: str
-    """While nothing is written."""
+    """Placeholder of the empty line."""
     entered: Callable[[str], str]
     edited: Callable[[str], str] = _nothing
     """Called at every change."""
     left: Callable[[], None] | None = None
-    """Called when it is closed without an answer."""
+    """Called when the prompt is closed without an answer."""
     complete: Callable[[str], Iterable[str]] | None = None
-    """How the text before the cursor may go on."""
+    """Returns completions of the text before the cursor."""
     explain: Callable[[], None] | None = None
-    """F1."""
+    """Shows the help page (F1)."""

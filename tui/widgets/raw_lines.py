@@ -1,4 +1,4 @@
-"""A message as it came: its text broken where a line ends, its bytes in hex where they are no text."""
+"""Lines of a message as it came: wrapped text, or a hex dump of bytes that are not text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tui.text.visible import visible
 from tui.widgets.wrap import LazyLines, broken
 
 MAX_RAW = 2_000_000
-"""Of a larger message only the beginning is shown; a copy of it has it all."""
+"""Bytes shown of a larger message; copying takes all of it."""
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:
-    """The lines of a message, made when they are asked for."""
+    """Returns the lines of a message, made on demand."""
     shown = raw[:MAX_RAW]
     if b"\0" in shown:
         return _HexLines(raw, width)
@@ -23,7 +23,7 @@ def raw_lines(raw: bytes, width: int) -> Sequence[str]:
 
 
 class _HexLines(LazyLines):
-    """Where it is, what it is in hex, and what of it are characters."""
+    """A hex dump: offset, bytes, characters."""
 
     def __init__(self, raw: bytes, width: int) -> None:
         self._raw = raw
@@ -33,7 +33,7 @@ class _HexLines(LazyLines):
         return max(-(-len(self._raw) // self._bytes), 1)
 
     def line(self, index: int) -> str:
-        """So many bytes."""
+        """Returns one line of the dump."""
         return _hex_line(self._raw, index * self._bytes, self._bytes)
 
 

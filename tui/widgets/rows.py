@@ -1,4 +1,4 @@
-"""RowsView: rows with a cursor, below a head line that stays, above a foot that tells the cursor's row in full."""
+"""RowsView: rows with a cursor, a head line that stays, and a foot with the cursor's row in full."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
 LEAST_ROWS = 3
-"""What the foot leaves, in a pane that has the keys."""
+"""Rows that the foot leaves in a focused pane."""
 AMPLE_ROWS = 8
-"""What it leaves in one that has not."""
+"""Rows that it leaves in a pane without focus."""
 _GAP = "  "
 
 
 class RowsView(FollowView, CursorKeys, inherit_bindings=False):
-    """Head and foot are drawn by the view itself and do not scroll. `enter` or a click chooses a row."""
+    """Head and foot do not scroll. `enter` or a double click chooses a row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "rows--plain",
@@ -58,7 +58,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     ]
 
     class Chosen(Message):
-        """The events of a row are to be shown, from the one with this number."""
+        """Asks for the events of a row to be shown, from the one with this number."""
 
         def __init__(self, event_number: int) -> None:
             super().__init__()
@@ -71,40 +71,40 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The row it is on."""
+        """The row of the cursor."""
         return self._cursor
 
     # what a subclass says
 
     @abstractmethod
     def count(self) -> int:
-        """How many rows there are."""
+        """Returns the number of rows."""
 
     @abstractmethod
     def event_of(self, index: int) -> int:
-        """Number of the event a row begins with."""
+        """Returns the number of the event a row begins with."""
 
     @abstractmethod
     def head(self, width: int) -> str:
-        """What stands above the rows."""
+        """Returns the head line."""
 
     @abstractmethod
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """A row."""
+        """Returns a row as pieces."""
 
     @abstractmethod
     def row_key(self, index: int) -> Hashable:
-        """What the look of a row depends on."""
+        """Returns what the look of a row depends on."""
 
     @abstractmethod
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Everything that is to be known of a row; pieces stay together where they can."""
+        """Returns everything known about a row; each piece stays on one line if possible."""
 
     # drawing
 
     @property
     def foot_lines(self) -> int:
-        """Lines of the foot: as far as there is room, or where there is plenty."""
+        """Lines of the foot: what fits if focused, otherwise all or none."""
         room = self.scrollable_content_region.height - 1
         if self.has_focus:
             return min(max(room - LEAST_ROWS, 0), FOOT_LINES)
@@ -112,23 +112,23 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def has_lines(self) -> bool:
-        """Whether there are rows."""
+        """Whether there are rows to draw."""
         return bool(self.count())
 
     def refresh_from_model(self) -> None:
-        """Take over how many rows there are; each draws itself anew when it changed."""
+        """Take over the number of rows; changed rows are drawn again."""
         count = self.count()
         if self.following or self.cursor >= count:
             self._cursor = max(count - 1, 0)
         self.grow(1 + count + self.foot_lines, count)
 
     def measure(self) -> None:
-        """Where the foot begins, too."""
+        """Find where the foot begins, too."""
         super().measure()
         self._foot_at = self.scrollable_content_region.height - self.foot_lines
 
     def key_at(self, y: int) -> Hashable:
-        """All that the head, a row, or a line of the foot shows."""
+        """Returns everything that the head, a row, or a line of the foot shows."""
         if y == 0:
             return "head", self.head(self._width - 1)
         if y >= self._foot_at:
@@ -141,7 +141,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def draw_at(self, y: int) -> Strip:
-        """The head, a row that has been scrolled to, or a line of the foot."""
+        """Draw the head, a row, or a line of the foot."""
         width = self._width
         if y == 0:
             return self._drawn([(fit(" " + self.head(width - 1), width), "rows--muted")], "")
@@ -169,7 +169,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     # the cursor
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a row, and the row where it can be seen."""
+        """Put the cursor on a row and scroll it into view."""
         count = self.count()
         self._cursor = min(max(index, 0), max(count - 1, 0))
         self.hold()
@@ -182,11 +182,11 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def page_lines(self) -> int:
-        """Of the rows that are seen, all but one."""
+        """Visible rows but one."""
         return max(self.scrollable_content_region.height - 2 - self.foot_lines, 1)
 
     def action_choose(self) -> None:
-        """The row under the cursor."""
+        """Choose the row under the cursor."""
         if self.cursor < self.count():
             self.post_message(self.Chosen(self.event_of(self.cursor)))
 
@@ -196,26 +196,26 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         super().follow()
 
     def line_at(self, y: int) -> int | None:
-        """Below the head, above the foot."""
+        """Returns the row there; rows are below the head and above the foot."""
         in_rows = 0 < y < self.scrollable_content_region.height - self.foot_lines
         return y + self.scroll_offset.y - 1 if in_rows else None
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """A click selects a row; a double click chooses it."""
+        """Select the row; a double click chooses it."""
         self.move_to(index)
         if event.chain > 1:
             self.action_choose()
 
     def on_resize(self) -> None:
-        """The foot may fit now, or no longer."""
+        """Show or hide the foot as it fits."""
         self._foot_changed()
 
     def on_focus(self) -> None:
-        """The foot is wanted."""
+        """Show the foot."""
         self._foot_changed()
 
     def on_blur(self) -> None:
-        """The foot has to be worth its room again."""
+        """Show the foot only if there is plenty of room."""
         self._foot_changed()
 
     def _foot_changed(self) -> None:
@@ -225,7 +225,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
 
 def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
-    """Pieces on lines; one that is longer than a line is wrapped. A newline as a piece ends the line."""
+    """Returns pieces laid out on lines; a longer piece is wrapped, a newline as a piece ends the line."""
     lines: list[list[Piece]] = [[]]
     used = 0
     for text, style in pieces:

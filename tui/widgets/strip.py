@@ -1,4 +1,4 @@
-"""SessionStrip: what is true of the session now, in two lines."""
+"""SessionStrip: the present state of the session, in two lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOSS_NAMES = {
     Loss.DEVICE_UNDERFLOW: "underflow",
     Loss.CALLBACK_FAILED: "callbacks",
 }
-"""Shorter than the value of the enum, where that is long."""
+"""Labels shorter than `Loss.label`."""
 _GAP = 2
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
@@ -47,7 +47,7 @@ _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error
 
 
 class SessionStrip(Static, ModelPanel):
-    """Bound to the status, controls and metrics callbacks of the session's state; the clock is polled."""
+    """Registers for status, controls and metrics of the session's state; the clock is polled."""
 
     DEFAULT_CSS = """
     SessionStrip { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; }
@@ -64,19 +64,19 @@ class SessionStrip(Static, ModelPanel):
         self.bridge = bridge
         self.thresholds = thresholds
         self.hint = ""
-        """What to say in place of there being no session."""
+        """Text shown while there is no session."""
         self._shown: object = None
-        """What was drawn last, and for which width."""
+        """What was drawn last, and its width."""
 
     def listen(self) -> Iterable[Registration]:
-        """Status, controls, metrics."""
+        """Registers for status, controls and metrics."""
         state = self.bridge.state
         yield state.add_status_change_callback(self.changed)
         yield state.add_controls_change_callback(self.changed)
         yield state.add_metrics_update_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draw again if it reads differently."""
+        """Draw again if the text changed."""
         width = self.content_size.width
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
@@ -88,11 +88,11 @@ class SessionStrip(Static, ModelPanel):
             self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
 
     def poll(self) -> None:
-        """Time goes on without events."""
+        """Update the clock, which has no events."""
         self.refresh_from_model()
 
     def on_resize(self) -> None:
-        """What fits is another matter now."""
+        """Draw what fits now."""
         self.refresh_from_model()
 
 
@@ -101,11 +101,11 @@ class Group(NamedTuple):
 
     parts: Sequence[Part]
     rank: int = 0
-    """Where there is no room for all, the highest goes first; 0 stays."""
+    """Where there is no room for all, the highest rank goes first; 0 always stays."""
 
 
 def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
-    """Groups from the left and from the right edge, as many as there is room for."""
+    """Returns groups at the left and at the right edge, as many as fit."""
     kept, ends = list(left), list(right)
     while _cells(kept) + _cells(ends) + _GAP > width:
         last = max((*kept, *ends), key=lambda group: group.rank)
@@ -153,9 +153,9 @@ def _controls(state: SessionState, now_ns: int) -> list[Group]:
     if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
     if state.controls.recording:
-        groups.append(Group([("◉ REC", "bold $text-error")]))
+        groups.append(Group([("◉ mic on", "bold $text-error")]))
     elif state.status.live:
-        groups.append(Group([("□ not recording", _MUTED)], 4))
+        groups.append(Group([("□ mic off", _MUTED)], 4))
     groups.append(Group([(numbers.clock(state.metrics.duration_s(now_ns)), "bold $foreground")]))
     return groups
 
@@ -177,7 +177,7 @@ def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
 
 
 def _usage(usage: dict[str, float]) -> list[Group]:
-    """What the agent has told of tokens; nothing where it tells nothing."""
+    """Returns the token figures that the agent has reported."""
     names = (("tokens", "total_tokens", 4), ("tokens left", "tokens left", 5))
     return [
         Group([(f"{name} ", _MUTED), (numbers.count(usage[figure]), _PLAIN)], rank)
@@ -199,16 +199,16 @@ def _latency(name: str, value: float | None, rank: int, judge: Thresholds | None
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:
-    """What was dropped on purpose: no loss, and still told."""
+    """Returns what was dropped on purpose, which is not a loss."""
     return [
-        Group([(f"{loss.value} ", _MUTED), (_amount(loss, amount), _PLAIN)], 3)
+        Group([(f"{loss.label} ", _MUTED), (_amount(loss, amount), _PLAIN)], 3)
         for loss in Loss
         if not loss.is_fault and (amount := metrics.losses.get(loss.value, 0))
     ]
 
 
 def _stalls(metrics: SessionMetrics) -> list[Group]:
-    """How long devices let no sound pass."""
+    """Returns for how long devices passed no audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
     return [Group([("stalled ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)] if lasted_ms else []
 
@@ -222,7 +222,7 @@ def _losses(metrics: SessionMetrics) -> list[Part]:
     for loss in Loss:
         amount = metrics.losses.get(loss.value, 0)
         if amount and loss.is_fault:
-            name = _LOSS_NAMES.get(loss, loss.value)
+            name = _LOSS_NAMES.get(loss, loss.label)
             parts.append((f"{', ' if parts else ''}{name} {_amount(loss, amount)}", _WARN))
     return parts or [("0", _PLAIN)]
 

@@ -1,4 +1,4 @@
-"""PaneTabs: the panes with their keys in one line; a click is as good as the key."""
+"""PaneTabs: the panes with their keys in one line. A click presses the key."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Tab(NamedTuple):
 
 
 class PaneTabs(Static):
-    """Which panes there are, which are shown (▪) and which has the keys (▸)."""
+    """Shows the panes: ▪ is visible, ▸ has the focus."""
 
     DEFAULT_CSS = """
     PaneTabs { height: 1; width: 1fr; background: $surface; text-wrap: nowrap; }
     """
 
     class Chosen(Message):
-        """A pane is to be gone to."""
+        """Asks to go to a pane."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -42,13 +42,13 @@ class PaneTabs(Static):
         self._places: list[tuple[range, str]] = []
 
     def show_tabs(self, tabs: Sequence[Tab], shown: Collection[str], focused: str) -> None:
-        """Take over what there is now."""
+        """Take over tabs, visible panes and the focused one."""
         if (tabs, shown, focused) != (self._tabs, self._shown, self._focused):
             self._tabs, self._shown, self._focused = tabs, shown, focused
             self._draw()
 
     def on_resize(self) -> None:
-        """Other names fit."""
+        """Draw what fits now."""
         self._draw()
 
     def on_click(self, event: events.Click) -> None:
@@ -78,7 +78,7 @@ class PaneTabs(Static):
 
 
 def fitted(tabs: Sequence[Tab], width: int) -> list[Tab]:
-    """All of them, with titles as long as the line has room for."""
+    """Returns all tabs, with titles as long as the line has room for."""
     roomy = [tab._replace(title=f"{tab.title} ") for tab in tabs]
     if sum(map(_cells, roomy)) - 1 <= width:
         return roomy

@@ -1,4 +1,4 @@
-"""TalkButton: recording for as long as the mouse holds it. Terminals report no release of a key, but of a button."""
+"""TalkButton: opens the microphone while the mouse button is held. Terminals do not report key releases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from textual.widget import Widget
 from tui.widgets.lines import line_of
 
 _LEAST_CELLS = 14
-"""For the longer words."""
+"""Minimum width for the longer labels."""
 
 
 class TalkButton(Widget):
-    """Held: the microphone is open. It is let go wherever the button is, and when the terminal loses the focus."""
+    """Held, it opens the microphone. It is released wherever the mouse is, and when the terminal loses the focus."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"talk--idle", "talk--ready", "talk--open"}
     DEFAULT_CSS = """
@@ -31,27 +31,27 @@ class TalkButton(Widget):
     """
 
     class Pressed(Message):
-        """Record from now on."""
+        """Start recording."""
 
     class Released(Message):
-        """Record no longer."""
+        """Stop recording."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self.held = False
         self._ready = self._recording = False
         self.tooltip = (
-            "Talks while the mouse holds it; space and r, s do it by key (a terminal tells of no key let go)"
+            "Hold the mouse button to talk, or use space, r and s (terminals do not report key releases)"
         )
 
     def show_state(self, *, ready: bool, recording: bool) -> None:
-        """Whether there is somebody to talk to, and whether the microphone is open."""
+        """Show whether a call is active, and whether the microphone is open."""
         if (ready, recording) != (self._ready, self._recording):
             self._ready, self._recording = ready, recording
             self.refresh()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Talk."""
+        """Start to talk."""
         if self._ready and event.button == 1:
             self.held = True
             self.capture_mouse()
@@ -59,11 +59,11 @@ class TalkButton(Widget):
             self.refresh()
 
     def on_mouse_up(self) -> None:
-        """Enough."""
+        """Stop talking."""
         self.let_go()
 
     def let_go(self) -> None:
-        """End it, if it is held."""
+        """Release the button, if it is held."""
         if self.held:
             self.held = False
             self.release_mouse()
@@ -71,10 +71,10 @@ class TalkButton(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """What a press does, or that the microphone is open."""
+        """Draw what a press does, or that the microphone is open."""
         width = self.size.width
         if self._recording:
-            long, short, look = "talking" if self.held else "recording", "on air", "talk--open"
+            long, short, look = "talking" if self.held else "mic on", "mic on", "talk--open"
         else:
             long, short, look = "hold to talk", "talk", "talk--ready" if self._ready else "talk--idle"
         words = long if width >= _LEAST_CELLS else short

@@ -1,14 +1,16 @@
-"""TooSmall: the sentence in place of a screen for which the terminal has no room."""
+"""TooSmall: the text shown in place of a screen that does not fit the terminal."""
 
 from __future__ import annotations
 
 from textual.widgets import Static
 
-_SENTENCE = "opusagent-tui needs at least 60 columns and 16 rows.\nThe call goes on; make the window larger."
+_SENTENCE = (
+    "opusagent-tui needs at least 60 columns and 16 rows.\nThe call continues. Make the window larger."
+)
 
 
 class TooSmall(Static):
-    """Hidden, unless the style sheets find the screen too small for everything else."""
+    """Hidden, unless the style sheets find the screen too small."""
 
     def __init__(self) -> None:
         super().__init__(_SENTENCE, id="too-small", markup=False)

@@ -1,4 +1,4 @@
-"""ToolsPane: one row a tool call, with what it was given and what came of it."""
+"""ToolsPane: one row per tool call, with its arguments and result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui.widgets.wrap import fit
 _TIME_CELLS, _STATE_CELLS, _DURATION_CELLS = 9, 11, 8
 _MAX_NAME_CELLS = 24
 _MAX_TEXT = 1000
-"""Characters of arguments and result that are drawn; the event in the log has all of them."""
+"""Characters of arguments and result that are drawn; the event in the log has them all."""
 _STATES = {
     "running": ("▶ running", "rows--bar"),
     "done": ("✓ done", "rows--good"),
@@ -37,55 +37,55 @@ class ToolsPane(RowsView):
 
     @property
     def calls(self) -> list[ToolUse]:
-        """What is drawn."""
+        """The tool calls of the session."""
         return self.bridge.transcript.tools
 
     def listen(self) -> Iterable[Registration]:
-        """Calls that came or ended, and the session's end, which leaves the others without a result."""
+        """Registers for changed calls, and for the session's end, which leaves running calls without a result."""
         yield self.bridge.transcript.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:
-        """How many, how many of them failed or still run."""
+        """Returns the number of calls, and how many failed or are running."""
         states = [self.state(call.event) for call in self.calls]
-        told = [
+        counts = [
             f"{states.count(state):,} {state}"
             for state in ("running", "failed", "no result")
             if state in states
         ]
-        return [self.TITLE, *([f"{len(states):,}"] if states else []), *told]
+        return [self.TITLE, *([f"{len(states):,}"] if states else []), *counts]
 
     def state(self, event: ToolChanged) -> str:
-        """How a call stands."""
+        """Returns the state of a call."""
         if event.finished:
             return "failed" if event.error else "done"
         return "running" if self.bridge.state.status.live else "no result"
 
     def count(self) -> int:
-        """One row a call."""
+        """Returns the number of calls."""
         return len(self.calls)
 
     def event_of(self, index: int) -> int:
-        """The event with which the call began."""
+        """Returns the number of the event with which the call began."""
         return self.calls[index].number
 
     def head(self, width: int) -> str:
-        """The columns."""
+        """Returns the names of the columns."""
         columns = f"{'time':>{_TIME_CELLS}} {'state':<{_STATE_CELLS}} {'took':>{_DURATION_CELLS}}"
         return f"{columns}  tool, arguments → result"
 
     def why_empty(self) -> str:
-        """None was called."""
-        return "No tool was called: each call is a row, with its arguments and what came of it."
+        """Returns why nothing is shown."""
+        return "No tool calls yet. Each call will be listed with its arguments and result."
 
     def row_key(self, index: int) -> Hashable:
-        """A call and how it stands."""
+        """Returns a call's event and state."""
         event = self.calls[index].event
         return event.number, self.state(event)
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Time, state, duration, name, arguments, and result or error."""
+        """Returns time, state, duration, name, arguments, and result or error."""
         call = self.calls[index]
         event = call.event
         state, look = _STATES[self.state(event)]
@@ -93,7 +93,7 @@ class ToolsPane(RowsView):
         name = one_line(event.name, _MAX_NAME_CELLS)
         text = f"{name}({one_line(event.arguments, words)})"
         if event.finished:
-            # The arguments give way: what came of it is looked for more often.
+            # The arguments are cut first: the result is looked for more often.
             outcome = f" → {one_line(_outcome(event), words)}"
             text = fit(text, max(words - len(outcome), words // 2)).rstrip() + outcome
         return [
@@ -104,7 +104,7 @@ class ToolsPane(RowsView):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """All of it, as far as the foot reaches."""
+        """Returns everything known about a call."""
         event = self.calls[index].event
         state, look = _STATES[self.state(event)]
         took = f" in {numbers.milliseconds(event.duration_ms)}" if event.finished else ""

@@ -1,4 +1,4 @@
-"""TranscriptPane: who said what, and which tools were called; what is not final yet is rewritten in place."""
+"""TranscriptPane: who said what, and the tools called. Partial text is rewritten in place."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import wrap
 
 MAX_CHARACTERS = 4000
-"""Of one utterance that are drawn; how long it really is stands behind them."""
+"""Characters of an utterance that are drawn; its full length follows them."""
 MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
-"""Characters of a tool call that are drawn; its event in the log has all of them."""
+"""Characters of a tool call that are drawn; its event in the log has them all."""
 CUT = "┊"
-"""Between the words that were heard and those that were not, as near as the share of the sound tells."""
+"""Between words that were heard and words that were not, estimated from the share of audio played."""
 _HEAD_CELLS = 16
 _NOWHERE, _BEFORE_ALL = -2, -1
-"""Where a playhead is that is in no entry: there is none, or nobody has said anything yet."""
+"""Positions of a playhead outside every entry: no playhead, or before the first entry."""
 
 
 class TranscriptPane(FollowView, inherit_bindings=False):
-    """Time, speaker and words. Wraps an entry when it changes and draws it when it is seen."""
+    """Shows time, speaker and words. Wraps an entry when it changes and draws it when it is visible."""
 
     TITLE = "Transcript"
     HELP = (
-        "… not final yet · [queued] not spoken yet · [speaking] · [cut off] by a barge-in: what follows ┊ was, by "
-        "the share of the sound, not heard"
+        "… not final yet · [queued] not played yet · [speaking] · [cut off] by a barge-in: judging by the audio "
+        "played, the words after ┊ were not heard"
     )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "transcript--time",
@@ -86,16 +86,16 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self._wrapped_at = 0
         self._stale_from = 0
         self._now = _NOWHERE
-        """Index of the entry that a playhead is in."""
+        """Index of the entry under the playhead."""
 
     def listen(self) -> Iterable[Registration]:
-        """Words that came or changed, the session's start, which times count from, and its end without words."""
+        """Registers for changed words, and for the session's start and end: times count from its start."""
         yield self.bridge.transcript.add_change_callback(self._changed_from)
         yield self.bridge.state.add_status_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def refresh_from_model(self) -> None:
-        """Wrap again what has changed."""
+        """Wrap what has changed."""
         width = self.line_width - _HEAD_CELLS
         if width != self._wrapped_at:
             self._wrapped_at, self._stale_from = width, 0
@@ -112,7 +112,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.grow(lines, len(entries))
 
     def show_instant(self, at_ns: int) -> None:
-        """Mark the entry that is heard then, and have it in sight."""
+        """Mark the entry that is heard at this instant and scroll it into view."""
         entries = enumerate(self.bridge.transcript.entries)
         begun = [(entry.began_ns, index) for index, entry in entries if entry.began_ns <= at_ns]
         now = max(begun)[1] if begun else _BEFORE_ALL
@@ -127,32 +127,32 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.refresh()
 
     def on_resize(self) -> None:
-        """The same words on longer or shorter lines."""
+        """Wrap the words to the new width."""
         if self.line_width - _HEAD_CELLS != self._wrapped_at:
             self.refresh_from_model()
 
     def why_empty(self) -> str:
-        """Nobody was told to have said anything."""
+        """Returns why nothing is shown."""
         state = self.bridge.state
         if wordless := _wordless(state.protocol):
-            return f"{wordless} carries sound alone: there is no transcript."
+            return f"{wordless} carries audio only, so there is no transcript."
         if state.status in (Status.ENDED, Status.ERROR):
-            return "No words were sent in this session."
-        return "No words yet: the agent sends them, its own and what it understood of yours."
+            return "The agent sent no transcript in this session."
+        return "No transcript yet. It appears when the agent sends one. Press r to talk."
 
     def line_key(self, index: int) -> Hashable:
-        """Its texts with their looks, and whether a playhead is in it."""
+        """Returns a line's pieces, and whether the playhead is in it."""
         which, line = self._place(index)
         return which == self._now, *self._pieces(which, line)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """One line of an entry; its first also says when and who."""
+        """Draw one line of an entry; the first one starts with time and speaker."""
         which, line = self._place(index)
         highlight = "transcript--now" if which == self._now else ""
         return line_of(*((text, self.component(look, highlight)) for text, look in self._pieces(which, line)))
 
     def _place(self, index: int) -> tuple[int, int]:
-        """Which entry a line is of, and which of its lines it is."""
+        """Returns the entry that a line is of, and which of its lines it is."""
         which = bisect_right(self._starts, index) - 1
         return which, index - self._starts[which]
 
@@ -168,7 +168,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         yield mark, _mark_look(entry)
 
     def _heard_pieces(self, which: int, line: int, words: str) -> list[Piece]:
-        """The words of a line: those that were heard, and those that were cut off."""
+        """Returns the words of a line: those that were heard, and those that were cut off."""
         entry = self.bridge.transcript.entries[which]
         look = _look(entry)
         place = _cut_place(self._wrapped[which], entry)
@@ -201,13 +201,13 @@ class TranscriptPane(FollowView, inherit_bindings=False):
 
 @cache
 def _wordless(protocol: str) -> str:
-    """The title of a protocol that has no words; nothing of any other. Only our own are asked."""
+    """Returns the title of a built-in protocol without transcripts; empty for any other."""
     known = protocol_named(protocol) if protocol in BUILT_IN else None
     return known.title if known is not None and not known.has_words else ""
 
 
 def words_of(entry: Entry) -> str:
-    """An entry's words with what is to be known of them."""
+    """Returns an entry's words and state."""
     text = _call(entry.event) if isinstance(entry, ToolUse) else _words(entry)
     return f"{text}  {_mark(entry)}" if _mark(entry) else text
 
@@ -224,7 +224,7 @@ def _words(said: Utterance) -> str:
 
 
 def _heard_characters(said: Utterance) -> int | None:
-    """How much of a text that was cut off was heard, to the nearest end of a word; None where that is not known."""
+    """Returns how many characters of a cut-off text were heard, to the nearest end of a word; None if unknown."""
     if said.heard is not Heard.CUT or said.heard_share is None:
         return None
     text = said.text[:MAX_CHARACTERS]
@@ -237,11 +237,11 @@ def _heard_characters(said: Utterance) -> int | None:
 
 
 def _cut_place(lines: list[str], entry: Entry) -> tuple[int, int] | None:
-    """Line and column of the cut among an entry's lines."""
+    """Returns line and column of the cut in an entry."""
     heard = _heard_characters(entry) if isinstance(entry, Utterance) else None
     if heard is None or not isinstance(entry, Utterance):
         return None
-    earlier = entry.text[:heard].count(CUT)  # the agent may write this sign itself
+    earlier = entry.text[:heard].count(CUT)  # the agent may use this character itself
     for number, line in enumerate(lines):
         count = line.count(CUT)
         if earlier < count:
@@ -266,7 +266,7 @@ def _who(entry: Entry) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    """How far words were heard, unless they were; how long a tool took. Kept together by no-break spaces."""
+    """Returns how far words were heard if not completely, or how long a tool took, with no-break spaces."""
     match entry:
         case ToolUse(event=event):
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"

@@ -1,4 +1,4 @@
-"""Transport: one line on what plays: where the playhead is, how fast it goes, and what is heard."""
+"""Transport: one line with the playhead's position, its speed, and what is heard."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tui.widgets.strip import Group, spread
 
 LEGEND = "1 2 3 turns  ▼ barge-in  ✗ error"
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "bold $foreground", "$text-warning"
-_SOUNDS = {Sound.BOTH: "both tracks", Sound.USER: "user alone", Sound.AGENT: "agent alone", Sound.OFF: "off"}
+_SOUNDS = {Sound.BOTH: "both tracks", Sound.USER: "user only", Sound.AGENT: "agent only", Sound.OFF: "off"}
 
 
 class Transport(Static):
-    """Polled, like everything that moves with time; drawn when it reads differently."""
+    """Polled; drawn only if the text changed."""
 
     DEFAULT_CSS = """
     Transport { height: 1; padding: 0 1; text-wrap: nowrap; }
@@ -28,7 +28,7 @@ class Transport(Static):
         self._shown: Content | None = None
 
     def poll(self, turn: int, problem: str) -> None:
-        """Show where it is; ``problem`` is why nothing can be heard."""
+        """Show the position; ``problem``: why nothing can be heard."""
         head = self.playhead
         glyph, look = ("▶", "bold $text-success") if head.playing else ("‖", "bold $foreground")
         at = f"{_clock(head.at_ns - head.first_ns)} / {_clock(head.last_ns - head.first_ns)}"
@@ -50,10 +50,10 @@ def _heard(head: Playhead, problem: str, room: int) -> tuple[str, str]:
     if problem:
         return one_line(f"silent: {problem}", room), _WARN
     if not head.audio_path:
-        return "no sound was saved", _MUTED
+        return "no audio was saved", _MUTED
     if head.speed > AUDIBLE_SPEED:
-        return f"silent above {AUDIBLE_SPEED:g}x", _MUTED
-    return f"sound: {_SOUNDS[head.sound]}", _MUTED
+        return f"muted above {AUDIBLE_SPEED:g}x", _MUTED
+    return f"audio: {_SOUNDS[head.sound]}", _MUTED
 
 
 def _clock(since_ns: int) -> str:

@@ -1,6 +1,6 @@
-"""How JSON looks: a line of an `EventTree` as pieces of text and the style each of them is drawn in.
+"""Draws JSON: a line of an `EventTree` as pieces of text and their styles.
 
-Every text of it was sent by somebody: it is made visible here, and cut to what can be read.
+The texts come from the far side: they are made visible here, and cut to a readable length.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tui.widgets.wrap import broken, fit
 MAX_STRING = 200
 """Characters of a text that are shown before it is opened."""
 KEPT_OF_STRING = 24
-"""Of a longer one: mostly it is audio."""
+"""Characters shown of a longer one, which is mostly audio."""
 OPENED_TEXT = 1_000
-"""Shorter texts that do not fit in a line are open from the start."""
+"""Texts that do not fit on a line are opened from the start if they are shorter."""
 _MAX_KEY = 40
 _PREVIEWED = 12
 _NOISE = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
@@ -31,7 +31,7 @@ Pieces = list[tuple[str, str]]
 
 
 def tree_of(value: object, width: Callable[[], int]) -> EventTree:
-    """A tree for lines as wide as ``width`` says at the time, with what is short in it open."""
+    """Returns a tree for lines of the width that ``width`` returns when called; short values are open."""
 
     def fits(path: Path, text: str) -> bool:
         return _fits(text, width() - _before_value(path, width()))
@@ -45,7 +45,7 @@ def tree_of(value: object, width: Callable[[], int]) -> EventTree:
 
 
 def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
-    """A line from left to right; ``none`` is what stands for null."""
+    """Returns a line as pieces; ``none``: the text for null."""
     indent = " " * _indent(line.depth, width)
     if line.text is not None:
         return [(f"{indent}  {line.text}", "detail--string")]
@@ -57,12 +57,12 @@ def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
 
 
 def quoted(text: str) -> str:
-    """A text as JSON writes it, made visible."""
+    """Returns a text as JSON, made visible."""
     return visible(json.dumps(text, ensure_ascii=False))
 
 
 def cut_text(text: str, cells: int) -> str:
-    """A text as JSON writes it, cut to its beginning and its length where it does not fit."""
+    """Returns a text as JSON; one that does not fit is cut to its beginning and length."""
     if _fits(text, cells):
         return quoted(text)
     length = f"… ({len(text):,} characters)"
@@ -95,7 +95,7 @@ def _value(line: TreeLine, cells: int, none: str) -> tuple[str, str]:
 
 
 def _elements(values: Sequence[object]) -> str:
-    """The first elements, where they are no more than numbers and words."""
+    """Returns the first elements, if they are numbers and short values."""
     first = [child_at(values, place)[1] for place in range(min(len(values), _PREVIEWED))]
     if any(isinstance(value, JsonObject | list) for value in first):
         return ""
@@ -118,7 +118,7 @@ def _before_value(path: Path, width: int) -> int:
 
 
 def _indent(depth: int, width: int) -> int:
-    """However deep it is, half of the line is left to be read."""
+    """Returns the indent: at most half of the line, however deep."""
     return min(_STEP * depth, width // 2)
 
 

@@ -1,4 +1,4 @@
-"""How a turn and its barge-ins read, with every figure there is of them."""
+"""A turn and its barge-ins in words, with every figure known."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ PART_GLYPHS = {
     "device": "▓",
     "leading silence": "_",
 }
-"""Told apart without colour."""
-LEGEND = "· capture  █ agent  ░ transport  ▒ prebuffer  ▓ device  _ silence"
+"""Distinguishable without color."""
+LEGEND = "· capture  █ agent  ░ transport  ▒ buffer  ▓ device  _ silence"
+_PART_NAMES = {"prebuffer": "buffer"}
+"""Words of the screen, where a field has another name."""
+_METHODS = {
+    "silero": "end of speech: Silero VAD",
+    "energy": "end of speech: energy VAD",
+    "typed": "typed turn",
+}
 _MAX_TEXT = 200
 _LEAST_REST_MS = 1.0
 
 
 def bar_of(parts: LatencyParts, latency_ms: float, full_ms: float, cells: int) -> str:
-    """The parts as cells of their glyphs, ``full_ms`` being all of them; where no part is known, the whole."""
+    """Returns the parts as cells of their glyphs; ``full_ms`` fills all cells. Without known parts, all is agent."""
     known = parts.known() or [("agent", latency_ms)]
     scale = cells / max(full_ms, 1.0)
     bar, reached_ms = "", 0.0
@@ -36,9 +43,9 @@ def bar_of(parts: LatencyParts, latency_ms: float, full_ms: float, cells: int) -
 
 
 def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waiting: str = "") -> list[Piece]:
-    """The response, its parts, what the agent reported of itself, doubts and barge-ins.
+    """Returns response time, its parts, what the agent reported, uncertainty and barge-ins.
 
-    ``judged``: how it is; ``waiting``: for how long it has been waited for.
+    ``judged``: the verdict; ``waiting``: how long the user has been waiting.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
     if turn.keys:
@@ -52,9 +59,11 @@ def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waitin
     pieces += _reported(turn)
     pieces += [(line, "rows--slow") for line in map(_barge_in, barge_ins)]
     if turn.doubt:
-        pieces.append((f"? doubtful: {one_line(turn.doubt, _MAX_TEXT)}", "rows--slow"))
+        pieces.append((f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}", "rows--slow"))
     if turn.method and turn.method != "keys":
-        pieces.append((f"end of speech by {one_line(turn.method, 20)}", "rows--muted"))
+        pieces.append(
+            (_METHODS.get(turn.method, f"end of speech: {one_line(turn.method, 20)}"), "rows--muted")
+        )
     if turn.tools:
         pieces.append((f"tools {one_line(', '.join(turn.tools[:20]), _MAX_TEXT)}", "rows--muted"))
     return pieces
@@ -65,7 +74,7 @@ def _parts(parts: LatencyParts, latency_ms: float) -> list[Piece]:
     if not known:
         return [("parts not measured", "rows--muted")]
     pieces = [
-        (f"{PART_GLYPHS[name]} {name} {numbers.milliseconds(part_ms)}", "rows--plain")
+        (f"{PART_GLYPHS[name]} {_PART_NAMES.get(name, name)} {numbers.milliseconds(part_ms)}", "rows--plain")
         for name, part_ms in known
     ]
     rest_ms = latency_ms - sum(part_ms for _, part_ms in known)
@@ -91,6 +100,6 @@ def _barge_in(barge_in: BargeIn) -> str:
         ("from signal to silence", barge_in.stop_ms),
         ("talk-over", barge_in.talk_over_ms),
     )
-    told = [f"{name} {numbers.milliseconds(ms)}" for name, ms in figures if ms is not None]
-    told += [f"unheard {barge_in.unheard_ms / 1000:.1f} s"] if barge_in.unheard_ms else []
-    return f"barge-in {barge_in.kind}: {', '.join(told) or 'nothing of it was measured'}"
+    parts = [f"{name} {numbers.milliseconds(ms)}" for name, ms in figures if ms is not None]
+    parts += [f"unplayed {barge_in.unheard_ms / 1000:.1f} s"] if barge_in.unheard_ms else []
+    return f"barge-in {barge_in.kind}: {', '.join(parts) or 'nothing was measured'}"

@@ -1,4 +1,4 @@
-"""TurnsPane: one row a turn, with where its milliseconds went."""
+"""TurnsPane: one row per turn, with a breakdown of its response time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Condition, Status
-from tui.models.turns.turns import BargeIn, Percentiles, Turn
+from tui.models.turns.turns import LEAST_TURNS, BargeIn, Percentiles, Turn
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.lines import Piece
@@ -27,8 +27,8 @@ class TurnsPane(RowsView):
 
     TITLE = "Turns"
     HELP = (
-        "user speech · response, ✓ good ~ slow ✗ bad, ? doubtful, … waited for · its parts as a bar, "
-        "› longer than is drawn · agent speech · what was said; below: the turn under the cursor in full"
+        "user speech · response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · its parts as a bar, "
+        "› longer than the bar · agent speech · words; below: the selected turn in full"
     )
 
     def __init__(
@@ -44,17 +44,17 @@ class TurnsPane(RowsView):
 
     @property
     def turns(self) -> list[Turn]:
-        """What is drawn."""
+        """The turns of the session."""
         return self.bridge.state.metrics.turns
 
     def listen(self) -> Iterable[Registration]:
-        """Figures, and the status: a new session has no turns."""
+        """Registers for figures, and for the status: a new session has no turns."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:
-        """How many, and the percentiles."""
+        """Returns the number of turns and the percentiles."""
         turns = [turn for turn in self.turns if turn.number]
         return [self.TITLE, f"{len(turns):,}", *_percentiles(self.bridge.state.metrics.percentiles())]
 
@@ -65,29 +65,29 @@ class TurnsPane(RowsView):
             self.move_to(index)
 
     def count(self) -> int:
-        """One row a turn."""
+        """Returns the number of turns."""
         return len(self.turns)
 
     def event_of(self, index: int) -> int:
-        """The event the turn begins with."""
+        """Returns the number of the event the turn begins with."""
         return self.turns[index].first_event
 
     def head(self, width: int) -> str:
-        """What the glyphs mean."""
+        """Returns the meaning of the glyphs."""
         good_ms, slow_ms = self.thresholds.good_ms, self.thresholds.slow_ms
         return f"{LEGEND}   ✓ ≤ {good_ms:g} ms  ~ ≤ {slow_ms:g}  ✗ above"
 
     def why_empty(self) -> str:
-        """Nobody has spoken."""
-        return "No turns yet: one begins when you speak, or the agent greets you."
+        """Returns why nothing is shown."""
+        return "No turns yet. A turn starts when you speak or when the agent greets you."
 
     def poll(self) -> None:
-        """Time goes on without events."""
+        """Update the waiting time, which has no events."""
         if self.turns and self._waiting(self.turns[-1]):
             self.refresh_changed()
 
     def row_key(self, index: int) -> Hashable:
-        """What of a turn is drawn."""
+        """Returns the parts of a turn that are drawn."""
         turn = self.turns[index]
         seen = (
             turn.response_latency_ms,
@@ -100,7 +100,7 @@ class TurnsPane(RowsView):
         return turn.number, seen, texts, len(self._barge_ins(turn))
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Number, user speech, response, its parts, agent speech, and what was said and done."""
+        """Returns number, user speech, response time, its parts, agent speech, and what was said and done."""
         turn = self.turns[index]
         glyph, _, look = self._judged(turn)
         head = [
@@ -120,13 +120,13 @@ class TurnsPane(RowsView):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Every figure of the turn, by name."""
+        """Returns every figure of the turn, by name."""
         turn = self.turns[index]
         glyph, word, look = self._judged(turn)
         return turn_in_full(turn, self._barge_ins(turn), (f"{glyph} {word}", look), self._waiting(turn))
 
     def _waiting(self, turn: Turn) -> str:
-        """For how long the user has waited for an answer by now, and whether that is too long; empty: they do not."""
+        """Returns how long the user has been waiting for an answer; empty if they are not waiting."""
         state = self.bridge.state
         if turn is not self.turns[-1] or state.status is not Status.ACTIVE:
             return ""
@@ -140,7 +140,7 @@ class TurnsPane(RowsView):
         return numbers.milliseconds(turn.response_latency_ms) + ("?" if turn.doubt else "")
 
     def _judged(self, turn: Turn) -> tuple[str, str, str]:
-        """Glyph, word and style."""
+        """Returns glyph, word and style of the verdict."""
         if turn.response_latency_ms is None:
             return " ", "", "rows--muted"
         word = self.thresholds.judge(turn.response_latency_ms)
@@ -174,7 +174,7 @@ def _percentiles(of: Percentiles) -> list[str]:
     if of.worst_ms is None:
         return []
     if of.p50_ms is None:
-        return [f"worst {numbers.milliseconds(of.worst_ms)}", "p50, p95 from 20 turns on"]
+        return [f"worst {numbers.milliseconds(of.worst_ms)}", f"p50/p95 need {LEAST_TURNS} turns"]
     return [
         f"p50 {numbers.milliseconds(of.p50_ms)}",
         f"p95 {numbers.milliseconds(of.p95_ms)}",

@@ -1,4 +1,4 @@
-"""WaveformStrip: both tracks of a saved session across the screen, with what happened, and the playhead."""
+"""WaveformStrip: both tracks of a saved session across the screen, with events and the playhead."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tui.widgets.lines import line_of
 from tui.widgets.panel import ModelPanel
 
 FULL = 0.35
-"""The loudness that fills a line: the mean of the peaks of loud speech, of full scale."""
+"""Loudness that fills a line, of full scale: the mean peak of loud speech."""
 BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
 NO_ROOM = "┬"
-"""A turn whose number does not fit; closer there is room for it."""
+"""A turn whose number does not fit at this zoom."""
 LABEL_CELLS = 6
 MIN_SPAN_NS = 1_000_000_000
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -32,7 +32,7 @@ _USER, _AGENT = 0, 1
 
 
 class WaveformMark(NamedTuple):
-    """Something that happened, on the line between the tracks."""
+    """An event on the line between the tracks."""
 
     at_ns: int
     text: str
@@ -74,7 +74,7 @@ class WaveformStrip(ModelPanel, Widget):
     """
 
     class Sought(Message):
-        """The playhead is to be there."""
+        """Asks for the playhead to be moved."""
 
         def __init__(self, at_ns: int) -> None:
             super().__init__()
@@ -85,7 +85,7 @@ class WaveformStrip(ModelPanel, Widget):
         self.bridge = bridge
         self.playhead = playhead
         self.zoom = 1
-        """How many times the whole session is wider than the strip."""
+        """How many times wider than the strip the whole session is."""
         self._left_ns = playhead.first_ns
         self._errors: list[int] = []
         self._dragging = False
@@ -94,18 +94,18 @@ class WaveformStrip(ModelPanel, Widget):
         self._shown: tuple[object, ...] = ()
 
     def listen(self) -> Iterable[Registration]:
-        """Errors; a new session has none."""
+        """Registers for errors and for a new session."""
         yield self.bridge.state.add_error_callback(self._add_error)
         yield self.bridge.log.add_clear_callback(self._errors.clear)
 
     @property
     def span_ns(self) -> int:
-        """How much of the session is seen."""
+        """Length of the visible part."""
         whole_ns = max(self.playhead.last_ns - self.playhead.first_ns, 1)
         return max(whole_ns // self.zoom, min(MIN_SPAN_NS, whole_ns))
 
     def zoom_by(self, factor: float) -> None:
-        """Closer (2), or further away (0.5), with the playhead where it is if that can be."""
+        """Zoom in (2) or out (0.5), keeping the playhead in place if possible."""
         head, before_ns = self.playhead, self.span_ns
         if factor < 1 or before_ns > MIN_SPAN_NS:
             self.zoom = max(round(self.zoom * factor), 1)
@@ -129,7 +129,7 @@ class WaveformStrip(ModelPanel, Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """One line: of a track, or of what happened."""
+        """Draw a line of a track, or the line of events."""
         rows = max((self.size.height - 1) // 2, 1)
         if y < rows:
             return self._track(_USER, rows - 1 - y, rows)
@@ -139,11 +139,11 @@ class WaveformStrip(ModelPanel, Widget):
 
     @property
     def columns(self) -> int:
-        """Cells the tracks have."""
+        """Width of the tracks in cells."""
         return max(self.size.width - LABEL_CELLS, 1)
 
     def _track(self, track: int, row: int, rows: int) -> Strip:
-        """A line of a track; row 0 is the lowest."""
+        """Returns a line of a track; row 0 is the lowest."""
         name = ("user", "agent")[track]
         style, unread = self._look(f"waveform--{name}"), self._look("waveform--unread")
         levels = self._levels_now()[track]
@@ -177,7 +177,7 @@ class WaveformStrip(ModelPanel, Widget):
         )
 
     def _happened(self) -> Iterable[WaveformMark]:
-        """What is to be marked; where two meet, the first is seen."""
+        """Yields the marks; where two meet, the first is seen."""
         for at_ns in self._errors:
             yield WaveformMark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics
@@ -189,7 +189,7 @@ class WaveformStrip(ModelPanel, Widget):
                 yield WaveformMark(turn.began_ns, str(turn.number), "turn")
 
     def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
-        """With the playhead over these glyphs, and behind the others."""
+        """Returns the cells with the playhead over these glyphs and behind others."""
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):
             text, style = cells[column]
@@ -198,7 +198,7 @@ class WaveformStrip(ModelPanel, Widget):
         return cells
 
     def _levels_now(self) -> tuple[bytes, bytes]:
-        """The peaks of both tracks, one a column; found once for a width and a part of the session."""
+        """The peaks of both tracks, one per column; computed once per width and part of the session."""
         waveform = self.bridge.waveform
         key = waveform.version, self._left_ns, self.span_ns, self.columns
         if key != self._levels_key:
@@ -216,14 +216,14 @@ class WaveformStrip(ModelPanel, Widget):
         return self._column(known_ns) if waveform.known_bins else 0
 
     def _keep_playhead_in_sight(self) -> None:
-        """Turn the page when the playhead leaves it."""
+        """Show the next part when the playhead leaves the visible one."""
         head, span_ns = self.playhead, self.span_ns
         if not self._left_ns <= head.at_ns <= self._left_ns + span_ns:
             self._left_ns = head.at_ns - span_ns // 8
         self._left_ns = max(min(self._left_ns, head.last_ns - span_ns), head.first_ns)
 
     def _column(self, at_ns: int) -> int:
-        """Where an instant is; outside the strip it may be anywhere."""
+        """Returns the column of an instant, which may be outside the strip."""
         column = (at_ns - self._left_ns) * self.columns // self.span_ns
         return self.columns - 1 if at_ns == self._left_ns + self.span_ns else column
 
@@ -237,27 +237,27 @@ class WaveformStrip(ModelPanel, Widget):
     # the mouse
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Go there, and along with the mouse."""
+        """Seek, and follow the mouse."""
         self._dragging = True
         self.capture_mouse()
         self._seek(event)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Go along."""
+        """Seek while the mouse is dragged."""
         if self._dragging:
             self._seek(event)
 
     def on_mouse_up(self) -> None:
-        """Stay."""
+        """End the drag."""
         self._dragging = False
         self.release_mouse()
 
     def on_mouse_scroll_up(self) -> None:
-        """Closer."""
+        """Zoom in."""
         self.zoom_by(2)
 
     def on_mouse_scroll_down(self) -> None:
-        """Further away."""
+        """Zoom out."""
         self.zoom_by(0.5)
 
     def _seek(self, event: events.MouseEvent) -> None:
@@ -267,5 +267,5 @@ class WaveformStrip(ModelPanel, Widget):
 
 
 def _height(loudness: int) -> float:
-    """How far it (of 255) fills its line, 0 to 1."""
+    """Returns how far a peak (0–255) fills its line, 0 to 1."""
     return min(math.sqrt(loudness / (255 * FULL)), 1.0)

@@ -1,4 +1,4 @@
-"""Fitting text into terminal cells. What comes in has been through `tui.text.visible` already."""
+"""Fits text into terminal cells. Texts have passed `tui.text.visible` before."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import overload
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 _WORDS = re.compile(r" *[^ ]+| +")
-"""A no-break space does not part words."""
+"""A no-break space does not separate words."""
 _WRAPPED_CHARS = 4_000
-"""Longer texts are no longer measured character by character."""
+"""Longer texts are not measured character by character."""
 
 
 def fit(text: str, cells: int, *, keep_end: bool = False) -> str:
-    """Exactly ``cells`` wide: padded, or cut with an ellipsis at the end (or in front, to keep the end)."""
+    """Returns a text exactly ``cells`` wide: padded, or cut with an ellipsis (in front with ``keep_end``)."""
     if cells <= 0:
         return ""
     if text.isascii() and len(text) <= cells:
@@ -34,7 +34,7 @@ def fit(text: str, cells: int, *, keep_end: bool = False) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """The lines of a text at a width, broken between words, and inside a word only where it has to be."""
+    """Returns a text wrapped to a width, between words where possible."""
     width = max(width, 1)
     if text.isascii() and len(text) <= width and "\n" not in text:
         return [text]
@@ -61,7 +61,7 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
 
 
 def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
-    """The lines of a text of any length: long ones are broken where they end, and made when they are asked for."""
+    """Returns the lines of a text of any length. Lines of a long one are of equal length and made on demand."""
     width = max(width, 2)
     if len(text) > _WRAPPED_CHARS:
         return _Broken(text, width)
@@ -71,7 +71,7 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
 
 
 class LazyLines(Sequence[str]):
-    """Lines that are made when they are asked for; a subclass says how many there are, and makes one."""
+    """Lines made on demand; a subclass counts them and makes one."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -88,11 +88,11 @@ class LazyLines(Sequence[str]):
 
     @abstractmethod
     def line(self, index: int) -> str:
-        """One of them, of those that there are."""
+        """Returns one line; the index is in range."""
 
 
 class _Broken(LazyLines):
-    """Lines of a fixed number of characters: as many as fit, were they all as wide as the widest can be."""
+    """Lines of a fixed number of characters: as many as fit if all were of the greatest width."""
 
     def __init__(self, text: str, width: int) -> None:
         self._paragraphs = text.split("\n")
@@ -108,7 +108,7 @@ class _Broken(LazyLines):
         return self._ends[-1]
 
     def line(self, index: int) -> str:
-        """So many of its paragraph's characters."""
+        """Returns one line."""
         place = bisect_right(self._ends, index)
         paragraph = self._paragraphs[place]
         characters = self._characters(paragraph)

@@ -1,4 +1,4 @@
-"""Fields to write in. A paste may hold anything: what would steer the terminal is left out."""
+"""Input fields. What would control the terminal is removed from pasted text."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_CHARACTERS = 10_000
 
 
 def harmless(text: str) -> str:
-    """The text without what `visible` would have to make visible."""
+    """Returns the text without the characters that `visible` would replace."""
     return text if visible(text) == text else "".join(char for char in text if visible(char) == char)
 
 
 class TextLine(Input):
-    """One line; a paste of several becomes one, cut at the limit."""
+    """A line of input; several pasted lines become one, cut at the limit."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
@@ -33,9 +33,9 @@ class TextLine(Input):
 
 
 class WriteLine(Horizontal):
-    """The line for typed turns: sends what is entered and stays for the next one; an empty one closes it.
+    """The line for typed turns: sends what is entered and stays open; an empty line closes it.
 
-    No screen of its own: what is behind a modal screen is painted whole for every change of it, at twice the cost.
+    Not a modal screen: everything behind one is painted again for each change, at twice the cost.
     """
 
     TITLE = "Write"
@@ -52,7 +52,7 @@ class WriteLine(Horizontal):
     ]
 
     class Written(Message):
-        """A turn to be sent."""
+        """A typed turn to be sent."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -61,7 +61,7 @@ class WriteLine(Horizontal):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self.line = TextLine(
-            placeholder="What would you say? enter sends, esc closes",
+            placeholder="Type a message. enter sends, esc cancels",
             max_length=MAX_CHARACTERS,
             select_on_focus=False,
             compact=True,
@@ -69,24 +69,24 @@ class WriteLine(Horizontal):
         self._came_from: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        """Its name and the field."""
+        """Yields label and field."""
         yield Static("Write", markup=False)
         yield self.line
 
     @property
     def is_open(self) -> bool:
-        """Whether it is shown."""
+        """Whether the line is shown."""
         return self.has_class("-open")
 
     def open(self) -> None:
-        """Take what is typed from now on."""
+        """Show the line and focus it."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self.add_class("-open")
         self.screen.set_focus(self.line)
 
     def action_close(self) -> None:
-        """Give the keys back."""
+        """Hide the line and give the focus back."""
         self.remove_class("-open")
         self.screen.set_focus(self._came_from)
 

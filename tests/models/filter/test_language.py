@@ -76,7 +76,7 @@ def marked(*numbers: int, noted: tuple[int, ...] = ()) -> Marks:
         ("  ", list(range(1, 15))),
         ("kind:chunk", [5, 7]),
         ("kind:CHUNK", [5, 7]),
-        ('kind:"caller line"', [14]),
+        ('kind:"recorded line"', [14]),
         ("kind:/^session/", [1, 2, 3]),
         ("kind:/SESSION$/i", [1]),
         ("dir:sent", [2, 7]),
@@ -293,9 +293,19 @@ def test_every_example_of_the_help_and_of_the_hints_can_be_read() -> None:
         assert str(parse(example)), example
 
 
-KINDS = ["playStream.chunk", "userStream.chunk", "caller line", "mark", "user speech", "a/b", "/x", 'say "x"']
+KINDS = [
+    "playStream.chunk",
+    "userStream.chunk",
+    "recorded line",
+    "mark",
+    "user speech",
+    "a/b",
+    "/x",
+    'say "x"',
+]
 KINDS_IN_ORDER = [
-    '"/x"', "a/b", '"caller line"', "mark", "playStream.chunk", '"say \\"x\\""', '"user speech"', "userStream.chunk",
+    '"/x"', "a/b", "mark", "playStream.chunk", '"recorded line"',
+    '"say \\"x\\""', '"user speech"', "userStream.chunk",
 ]  # fmt: skip
 """As they are written."""
 
@@ -317,8 +327,8 @@ KINDS_IN_ORDER = [
                 "noted",
                 "number:",
                 "not ",
-                'kind:"caller line"',
                 "kind:playStream.chunk",
+                'kind:"recorded line"',
                 "kind:userStream.chunk",
             ],
         ),
@@ -327,7 +337,7 @@ KINDS_IN_ORDER = [
         ("dir:r", ["dir:received"]),
         ("kind:user", ['kind:"user speech"', "kind:userStream.chunk"]),
         ("x or kind:chunk", ["x or kind:playStream.chunk", "x or kind:userStream.chunk"]),
-        ('kind:"caller l', ['kind:"caller line"']),
+        ('kind:"recorded l', ['kind:"recorded line"']),
         ("kind:mark", []),
         ("kind:zzz", []),
         ("turn:", []),
@@ -351,7 +361,7 @@ def test_completions(prefix: str, expected: list[str]) -> None:
         ("turn", ["turn:3"]),
         ("size", ["size > 2k"]),
         ("marks", ["kind:mark"]),
-        ("callerline", ['kind:"caller line"']),
+        ("recordedline", ['kind:"recorded line"']),
         ("not (warning or turns) warning", ["warnings", "turn:3"]),
         ("one.that.is.not.there", []),
         ("/warning/", []),

@@ -155,7 +155,7 @@ class Text(Term, frozen=True):
 class Kind(Term, frozen=True):
     """Text in the kind."""
 
-    HELP = (("kind:chunk", 'kinds that contain this; also kind:"caller line", kind:/^mark$/'),)
+    HELP = (("kind:chunk", 'kinds that contain this; also kind:"recorded line", kind:/^mark$/'),)
     FIELDS = {"kind": ("kind:chunk",)}
 
     pattern: Pattern

@@ -1,4 +1,4 @@
-"""How an event reads in one line: for the event log, the lines of a headless call, and exports."""
+"""Describes events in one line: for the event log, headless calls and exports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tui.models import events as e
 
 
 class Severity(StrEnum):
-    """How much an event wants to be seen; the glyph says it without colour."""
+    """Severity of an event; the value is a glyph, readable without color."""
 
     PLAIN = " "
     WARNING = "!"
@@ -17,21 +17,21 @@ class Severity(StrEnum):
 
 
 UNLISTED = (e.Transcribed, e.KeysPressed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
-"""Events that restate a message, or feed a figure of the strip: models need them, a reader of the log does not."""
+"""Events that restate a message or only feed a figure: models need them, but the log does not list them."""
 
 
 class Description(NamedTuple):
-    """One line about an event. Texts of the far side are raw: pass them through `visible` before drawing."""
+    """One line about an event. Texts from the far side are raw: pass them through `visible` before drawing."""
 
     kind: str
     summary: str
     arrow: str = "·"
-    """``→`` sent, ``←`` received, ``·`` our own."""
+    """``→`` sent, ``←`` received, ``·`` an event of this program."""
     level: Severity = Severity.PLAIN
 
 
 def describe(event: e.SessionEvent) -> Description:
-    """The line of one event."""
+    """Returns the line of one event."""
     match event:
         case e.MessageLogged():
             arrow = "→" if event.direction is e.Direction.SENT else "←"
@@ -54,9 +54,7 @@ def describe(event: e.SessionEvent) -> Description:
             level = Severity.WARNING if event.active else Severity.PLAIN
             return Description("condition", event.text or _describe_condition(event), level=level)
         case e.LatenessSeen():
-            return Description(
-                "late", f"{event.what} was {event.late_ms:.0f} ms late", level=Severity.WARNING
-            )
+            return Description("self-check", _describe_lateness(event), level=Severity.WARNING)
         case e.NoticeRaised():
             return Description("notice", event.text, level=Severity.WARNING)
         case e.ToolChanged():
@@ -82,27 +80,27 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
         case e.VolumeChanged():
             return "volume", f"{event.volume:.0%}"
         case e.LineChanged():
-            words = f": {event.text}" if event.text else ""
-            return "caller line", f"{event.name} {'finished' if event.finished else 'begins'}{words}"
+            words = f": {event.text}" if event.text and not event.finished else ""
+            return "recorded line", f"{'finished' if event.finished else 'playing'} {event.name}{words}"
         case e.UserSpeech():
-            return "user speech", f"agent says {event.phase}"
+            return "user speech", f"agent reports {event.phase}"
         case e.SpeechEdge():
-            return "speech", f"{event.speaker} {'begins' if event.started else 'ends'} ({event.method})"
+            return "speech", f"{event.speaker} {'started' if event.started else 'stopped'} ({event.method})"
         case e.Transcribed():
             return "transcript", f"{event.speaker}: {event.text}" + ("" if event.final else " …")
         case e.KeysPressed():
             return "keys", event.digits
         case e.ReplyStarted():
-            return "reply", f"{event.reply} begins, {event.format}"
+            return "reply", f"{event.reply} started, {event.format}"
         case e.ReplyEnded():
             return "reply", f"{event.reply} received, {event.received_ms / 1000:.2f} s"
         case e.PlaybackStarted():
-            return "playback", f"begins: {event.reply}"
+            return "playback", f"started: {event.reply}"
         case e.PlaybackEnded():
-            cut = f", {event.unheard_ms / 1000:.2f} s unheard" if event.unheard_ms > 0 else ""
-            return "playback", f"ends, {event.heard_ms / 1000:.2f} s heard{cut}: {event.reply}"
+            cut = f", {event.unheard_ms / 1000:.2f} s unplayed" if event.unheard_ms > 0 else ""
+            return "playback", f"ended, {event.heard_ms / 1000:.2f} s played{cut}: {event.reply}"
         case e.Flushed():
-            return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unheard"
+            return "flush", f"{event.reason}, {event.unheard_ms / 1000:.2f} s unplayed"
         case e.LatencyReported():
             return "latency", f"agent reports {event.name} {event.reported_ms:.0f} ms"
         case e.SendingMeasured():
@@ -116,8 +114,14 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return type(event).__name__, ""
 
 
+def _describe_lateness(event: e.LatenessSeen) -> str:
+    if event.what == "the event loop":
+        return f"opusagent-tui fell {event.late_ms:.0f} ms behind"
+    return f"{event.what} was {event.late_ms:.0f} ms late"
+
+
 def _describe_condition(event: e.ConditionChanged) -> str:
-    return f"{event.path}: {event.condition}" + ("" if event.active else " is over")
+    return f"{event.path}: {event.condition}" + ("" if event.active else " ended")
 
 
 def _describe_tool(event: e.ToolChanged) -> str:

@@ -22,22 +22,22 @@ from tui.protocols.log_rules import LogRules
 from tui.protocols.registry import BUILT_IN, protocol_named
 
 MAX_BYTES = 512_000_000
-"""What the log takes at most: two to five million events, ten hours and more of a busy call."""
+"""Limit of the log: two to five million events, ten hours or more of a busy call."""
 RESERVED_BYTES = 16_000_000
-"""On top, for everything but messages: an error is listed in a full log too."""
+"""Beyond the limit, for everything but messages: a full log still lists errors."""
 APPENDED = "appended"
 CLEARED = "cleared"
 RawMessage = Callable[[MessageLogged], bytes | None]
-"""Reads a message as it was on the wire; None when it was not kept. `tui.bridge.Bridge.raw_message` is one."""
+"""Returns a message as it was on the wire; None if it was not kept. `tui.bridge.Bridge.raw_message` is one."""
 NO_ROW = 0xFFFF_FFFF
 """In `EventLog.row_ids`: the event is not listed."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """What one line of the log stands for: an event, or a run of messages of one kind and direction."""
+    """A line of the log: an event, or a run of messages of one kind and direction."""
 
     index: int
-    """Its own, in the log."""
+    """Index of the row in the log."""
     first: int
     """Index of its first event in the store."""
     last: int
@@ -57,7 +57,7 @@ class Rows(Sequence[Row]):
         self.sizes = array("q")
 
     def append(self, index: int, audio_ms: float, size_bytes: int) -> None:
-        """A new row that begins with the event at ``index``."""
+        """Append a row that begins with the event at ``index``."""
         self.firsts.append(index)
         self.lasts.append(index)
         self.counts.append(1)
@@ -65,7 +65,7 @@ class Rows(Sequence[Row]):
         self.sizes.append(size_bytes)
 
     def extend(self, row: int, index: int, audio_ms: float, size_bytes: int) -> None:
-        """One more event of a run."""
+        """Add an event to a run."""
         self.lasts[row] = index
         self.counts[row] += 1
         self.audio_ms[row] += audio_ms
@@ -103,7 +103,7 @@ class EventLog:
 
     def _reset(self) -> None:
         self.events = Events()
-        """A new object in every session, so that whoever reads on in the old one notices."""
+        """A new object in every session, so that readers of the old one notice."""
         self.rows = Rows()
         self.row_ids = array("I")
         """By event: the index of its row, or `NO_ROW`."""
@@ -111,9 +111,9 @@ class EventLog:
         self.rules = LogRules()
         """How the messages of the session's protocol fold, pair and carry audio."""
         self.left_out = 0
-        """Events that came when the log was full, and are not in it."""
+        """Events left out because the log was full."""
         self._runs: dict[int, int] = {}
-        """Shape to row, of the runs that may go on."""
+        """Rows of the runs that may continue, by shape."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -143,18 +143,18 @@ class EventLog:
 
     @property
     def limit_notice(self) -> str:
-        """What to say of a full log; empty while there is room."""
+        """Notice of a full log; empty while there is room."""
         if not self.left_out:
             return ""
         events = "event is" if self.left_out == 1 else "events are"
         return f"the log is full ({self.max_bytes / 1e6:,.0f} MB): {self.left_out:,} {events} not listed"
 
     def kinds(self) -> Iterator[str]:
-        """Every kind of event that has a row, once, in the order in which they came."""
+        """Returns every kind of event that has a row, in order of first appearance."""
         return iter(dict.fromkeys(shape.kind for shape in self.events.shapes if shape.listed))
 
     def row_of(self, number: int) -> int | None:
-        """Index of the row that shows the event with this number, or of the row before it if none does."""
+        """Returns the row that shows the event with this number, or the previous row if the event is not listed."""
         index = self.events.find(number)
         if index is None:
             return None
@@ -164,20 +164,20 @@ class EventLog:
         return before if before >= 0 else None
 
     def event(self, row: Row) -> SessionEvent:
-        """The event a row shows: the newest of a run."""
+        """Returns the event a row shows: the newest of a run."""
         return self.events[row.last]
 
     def members(self, row: int) -> list[int]:
-        """Positions of the events of a row; other rows' events may lie between those of a run."""
+        """Returns the positions of a row's events; events of other rows may lie between those of a run."""
         first, last = self.rows.firsts[row], self.rows.lasts[row]
         return [first + n for n, owner in enumerate(self.row_ids[first : last + 1]) if owner == row]
 
     def seconds(self, index: int) -> float:
-        """When the event at this position was, since the session's start."""
+        """Returns the time of the event at this position, in seconds since the session's start."""
         return (self.events.at_ns[index] - self.events.at_ns[0]) / 1e9
 
     def summary(self, row: Row) -> str:
-        """The one line of a row."""
+        """Returns the summary of a row."""
         text = self.events.texts[row.last]
         if row.count == 1:
             return text
@@ -187,7 +187,7 @@ class EventLog:
         return f"{text} (×{row.count}{rate})"
 
     def _rate(self, row: Row) -> str:
-        """How fast the events of a run came, once that can be told."""
+        """Returns the rate of a run's events; empty until it is known."""
         span_s = (self.events.at_ns[row.last] - self.events.at_ns[row.first]) / 1e9
         if span_s <= 0:
             return ""
@@ -225,10 +225,10 @@ class EventLog:
         self.row_ids.append(row)
 
     def _leave_out(self, event: SessionEvent) -> None:
-        """Count it, and say so once in the log itself; `limit_notice` goes on counting."""
+        """Count an event that is left out; the first time, log a notice."""
         if not self.left_out:
             text = f"The log is full ({self.max_bytes / 1e6:,.0f} MB): messages are no longer listed."
-            hint = "What the title counts as not listed is in the session when it is saved."
+            hint = "The events that are not listed are in the session if it is saved."
             self._append(NoticeRaised(number=event.number, at_ns=event.at_ns, text=text, hint=hint))
         self.left_out += 1
 

@@ -1,4 +1,4 @@
-"""Marks: the events a reader has marked, and their notes, by the numbers of the events."""
+"""Marks: the events a reader has marked, and their notes, by event number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Marks:
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
-        """Of the marked events, ascending."""
+        """Numbers of the marked events, ascending."""
         self.notes: dict[int, str] = {}
 
     def __contains__(self, number: int) -> bool:
@@ -20,7 +20,7 @@ class Marks:
         return len(self.numbers)
 
     def toggle(self, number: int) -> bool:
-        """Mark an event, or no longer; whether it is marked now."""
+        """Mark or unmark an event; returns whether it is marked now."""
         index = bisect_left(self.numbers, number)
         if number in self:
             del self.numbers[index]
@@ -29,17 +29,17 @@ class Marks:
         return True
 
     def between(self, low: int, high: int) -> list[int]:
-        """The marked events from one number to another."""
+        """Returns the marked events from one number to another, both included."""
         return self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)]
 
     def annotate(self, number: int, text: str) -> None:
-        """Write a note on an event; an empty one takes it away."""
+        """Write a note on an event; an empty one deletes it."""
         if text := text.strip():
             self.notes[number] = text
         else:
             self.notes.pop(number, None)
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Delete all marks and notes."""
         self.numbers.clear()
         self.notes.clear()

@@ -1,4 +1,4 @@
-"""Going through a view: to the next match, error, turn or mark, to a time or a number; and through raw messages."""
+"""Moves through a view: to the next match, error, turn or mark, to a time or number; and searches raw messages."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from tui.units import NS_PER_S
 ERRORS, MARKED = Category("errors"), Marked()
 
 COUNTED_EVENTS = 100_000
-"""Of a longer log, matches are not counted: each step from one to the next would do it again."""
+"""Matches are not counted in a longer log: each step to the next one would count again."""
 
 _BLOCK, _LARGEST_BLOCK = 128, 8192
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
 
 
 class Found(NamedTuple):
-    """Where something was found."""
+    """A match."""
 
     position: int
-    """The line."""
+    """Position of its line."""
     event: int
     """Index of the event that matches; in a closed run it may not be the one that the line shows."""
     wrapped: bool
-    """The search went on at the other end."""
+    """Whether the search continued at the other end."""
 
 
 class MatchNumber(NamedTuple):
-    """Which of all matches something is."""
+    """Number of a match among all matches."""
 
     nth: int
     of: int
 
 
 def search_pattern(text: str) -> Pattern:
-    """What to search for: words in any case, ``"quoted"`` ones, or ``/regex/``. Raises `FilterError`.
+    """Reads what to search for: words in any case, ``"quoted"`` text, or ``/regex/``. Raises `FilterError`.
 
-    Unlike in a filter, a quotation mark or a slash that nothing closes is looked for as it stands.
+    Unlike in a filter, an unclosed quotation mark or slash is searched for literally.
     """
     closed = re.fullmatch(r'".*"|/.*/i?', text, re.DOTALL | re.IGNORECASE)
     return pattern_of(text, 1) if closed else Phrase(text)
@@ -54,9 +54,9 @@ def search_pattern(text: str) -> Pattern:
 def find(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Found | None:
-    """The next line after ``position``, or before it, with an event that matches.
+    """Returns the next line after ``position``, or before it, with an event that matches.
 
-    It goes from row to row, and in opened runs from event to event. To begin at an end, ``position`` is -1 or the
+    The search goes from row to row, and in opened runs from event to event. To begin at an end, pass -1 or the
     number of lines.
     """
     return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
@@ -65,7 +65,7 @@ def find(
 def finding(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Iterator[Found | None]:
-    """`find` a block of rows at a time: None for each without a match, at the end what was found, if anything.
+    """Does `find` a block of rows at a time: yields None for each block without a match, then the match, if any.
 
     A new session ends it.
     """
@@ -84,9 +84,9 @@ def finding(
 
 
 def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber | None]:
-    """Which of the matches that `find` goes through this event is: None for each block of rows, then the place.
+    """Counts which of the matches of `find` this event is: yields None for each block of rows, then the number.
 
-    Nothing where that is too much, the filter has not judged every row yet, or a new session begins.
+    Yields nothing if the log is too long, the filter is still running, or a new session begins.
     """
     events, here, row, nth, of = view.log.events, _stop(view, event), -1, 0, 0
     if len(events) > COUNTED_EVENTS or view.progress < 1:
@@ -103,7 +103,7 @@ def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
-    """The first line of the next turn, or of this one, or of the one before; None beyond the last."""
+    """Returns the first line of the next turn; backward, of this or the previous one. None if there is none."""
     turns, line = view.log.turns, view.line(position)
     turn = turns.turn_of(line.first)
     for candidate in (turn + 1,) if forward else (turn, turn - 1):
@@ -116,7 +116,7 @@ def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | 
 
 
 def at_time(view: EventView, seconds: float) -> int:
-    """The first line that is not before this time since the session's start; the last if all are."""
+    """Returns the first line at or after this time since the session's start; the last if all are earlier."""
     at_ns, firsts = view.log.events.at_ns, view.log.rows.firsts
     if not view.rows:
         return 0
@@ -126,14 +126,14 @@ def at_time(view: EventView, seconds: float) -> int:
 
 
 def at_instant(view: EventView, at_ns: int) -> int:
-    """The last line that is not after this instant; the first if all are."""
+    """Returns the last line at or before this instant; the first if all are later."""
     times, firsts = view.log.events.at_ns, view.log.rows.firsts
     place = bisect_right(view.rows, at_ns, key=lambda row: times[firsts[row]])
     return view.position_of(view.rows[max(place - 1, 0)]) if view.rows else 0
 
 
 def at_number(view: EventView, number: int) -> int:
-    """The line of the event with this number; the next one if it is not shown, the last if none is."""
+    """Returns the line of the event with this number; the next one if it is not shown, or the last line."""
     position = view.position_of_event(number)
     if position is None:
         position = view.position_from(bisect_left(view.log.events.numbers, number))
@@ -141,9 +141,9 @@ def at_number(view: EventView, number: int) -> int:
 
 
 class RawSearch:
-    """Looks for a pattern in the raw messages of a view, once around, as long as `step` is called.
+    """Searches the raw messages of a view for a pattern, once around, as long as `step` is called.
 
-    Audio is left out: in base64, any short word can be found. Drop the search when the user asks for another.
+    Audio is left out: base64 contains any short word. Drop the search when the user starts another.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class RawSearch:
     ) -> None:
         self.found: Found | None = None
         self.done = False
-        """It was found, or is in no message, or a new session began."""
+        """Whether a match was found, every message was searched, or a new session began."""
         self._view, self._pattern, self._raw, self._clock = view, pattern, raw, clock
         self._events = view.log.events
         self._walk = _walk(view, position, forward=forward)
@@ -166,11 +166,11 @@ class RawSearch:
 
     @property
     def progress(self) -> float:
-        """How many of the rows were searched, 0..1."""
+        """Share of the rows searched, 0 to 1."""
         return 1.0 if self.done else min(self._rows / max(len(self._view.rows), 1), 1.0)
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Search on for about so long, at least through one row; the progress."""
+        """Search for about ``budget_ms``, at least one row; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         while not self.done:
             if self._view.log.events is not self._events:
@@ -200,7 +200,7 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """The row of a line, and the events of its run, if it is opened, that lie ahead of the line."""
+    """Returns the row of a line, and the events ahead of the line in its run if that is opened."""
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
     line = view.line(position)
@@ -211,7 +211,7 @@ def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Seque
 
 
 def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iterator[int | None]:
-    """The nearest matching event in the rows beyond this one, block by block."""
+    """Yields, block by block, None or the nearest matching event in the rows beyond this one."""
     rows, size = view.rows, _BLOCK
     place = bisect_right(rows, row) if forward else bisect_left(rows, row)
     while place < len(rows) if forward else place > 0:
@@ -228,7 +228,7 @@ def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iter
 
 
 def _events_of(view: EventView, rows: Sequence[int]) -> list[int]:
-    """The events of some rows, ascending; of an opened run those that are shown."""
+    """Returns the events of some rows, ascending; of an opened run, those that are shown."""
     firsts, counts = view.log.rows.firsts, view.log.rows.counts
     events = [firsts[row] for row in rows if counts[row] == 1]
     for row in rows:
@@ -251,15 +251,15 @@ def _position(view: EventView, event: int) -> int:
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:
-    """Where a search stops for this event: at its row, or in an opened run at the event itself."""
+    """Returns where a search stops for this event: at its row, or in an opened run at the event itself."""
     row = view.log.row_ids[event]
     return row, 0 if view.opened(row) is None else event
 
 
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:
-    """The events of row after row in their order, once around, and whether the end was passed.
+    """Yields the events of each row in order, once around, and whether the end was passed.
 
-    Rows may come and go meanwhile.
+    Rows may come and go during the walk.
     """
     begin, rest = _leave(view, position, forward=forward)
     yield list(rest) if forward else list(reversed(rest)), False

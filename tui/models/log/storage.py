@@ -17,22 +17,22 @@ from tui.models.events import Direction, MessageLogged, SessionEvent, Transcribe
 from tui.models.log.describe import UNLISTED, Severity, describe
 
 COLUMNS_BYTES = 104
-"""What an event takes here and as a row of the log, without its text."""
+"""Bytes an event takes here and as a row of the log, without its text."""
 _OWN_BYTES = 320
-"""What an event that is kept whole takes on top, about, without its text."""
+"""Additional bytes, about, of an event that is kept whole, without its text."""
 _SHARED_TEXTS = 4096
 
 
 class Shape(NamedTuple):
-    """What all messages of a kind, or all events of our own of a kind, have in common."""
+    """What all messages, or all events of this program, of one kind have in common."""
 
     kind: str
     direction: Direction | None
-    """None for our own events."""
+    """None for events of this program."""
     level: Severity
     known: bool
     listed: bool = True
-    """False where they restate a message, and have no row."""
+    """False if they restate a message and have no row."""
 
 
 class Shapes(list[Shape]):
@@ -90,7 +90,7 @@ class Worded:
 
 
 class Events(Sequence[SessionEvent]):
-    """Append-only. One thread. The columns are there to be read by filters, which run over a million of them."""
+    """Append-only; one thread. The columns are public: filters run over a million events."""
 
     def __init__(self) -> None:
         self.numbers = array("q")
@@ -111,7 +111,7 @@ class Events(Sequence[SessionEvent]):
         self._own: list[SessionEvent] = []
 
     def append(self, event: SessionEvent) -> None:
-        """Add one event."""
+        """Append one event."""
         self.numbers.append(event.number)
         self.at_ns.append(event.at_ns)
         self.held_bytes += COLUMNS_BYTES
@@ -121,11 +121,11 @@ class Events(Sequence[SessionEvent]):
             self._append_own(event)
 
     def shape(self, index: int) -> Shape:
-        """Kind, direction and level of the event at this position."""
+        """Returns kind, direction and level of the event at this position."""
         return self.shapes[self.shape_ids[index]]
 
     def find(self, number: int) -> int | None:
-        """Position of the event with this number; None when it is not here."""
+        """Returns the position of the event with this number; None if it is not here."""
         index = bisect_left(self.numbers, number)
         return index if index < len(self.numbers) and self.numbers[index] == number else None
 

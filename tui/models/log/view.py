@@ -1,8 +1,8 @@
-"""EventView: the rows of the log that a filter lets through, as lines, with runs that can be opened.
+"""EventView: the rows of the log that match a filter, as lines, with runs that can be opened.
 
-A row is shown when one of its events matches. What comes is judged when it comes (`update`); what is there when
-a filter is set is judged from the newest backwards, a slice at a time (`step`), so that the end of the log is
-right at once and a key pressed meanwhile finds the screen idle.
+A row is shown if one of its events matches. New events are filtered as they come (`update`). Those present when a
+filter is set are filtered from the newest backwards, a slice at a time (`step`): the end of the log is right at once,
+and a key pressed during that time finds the screen idle.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from tui.models.log.event_log import NO_ROW, EventLog
 from tui.models.log.marks import Marks
 
 SLICE = 4096
-"""Events that are judged between two looks at the clock; some 2 ms."""
+"""Events filtered between two looks at the clock; about 2 ms."""
 
 
 class ViewLine(NamedTuple):
-    """What stands in one line of the view."""
+    """One line of the view."""
 
     row: int
     """Index of the row in the log."""
     event: int
     """Index of the event it shows: the newest of a run."""
     first: int
-    """Index of the event whose time it bears: the oldest of a run."""
+    """Index of the event whose time it shows: the oldest of a run."""
     member: bool
-    """One event of an opened run, below the line of the run."""
+    """Whether it is one event of an opened run, below the run's line."""
 
 
 class EventView:
@@ -57,21 +57,21 @@ class EventView:
         self._opened: dict[int, array[int]] = {}
         """Shown events of each opened run, by row."""
         self._next = 0
-        """Events from here on have not been judged yet: `update` will."""
+        """Events from here on are still to be filtered, by `update`."""
         self._unscanned = self._scan_from = 0
-        """Events before the first have not been judged yet: `step` will; it began at the second."""
+        """Events before the first are still to be filtered, by `step`, which began at the second."""
         self._seen_rows: int | None = None
         self._registration = log.add_clear_callback(self._cleared)
         self.set_filter(self.filter)
 
     def close(self) -> None:
-        """Give back what was registered with the log."""
+        """Unregister from the log."""
         self._registration.unregister()
 
     # What is shown.
 
     def set_filter(self, new: Filter) -> None:
-        """Show what this filter lets through; opened runs are closed. `step` until `progress` is 1."""
+        """Show what this filter matches; opened runs are closed. Call `step` until `progress` is 1."""
         self.filter = new
         self._opened.clear()
         self._next = self._unscanned = self._scan_from = len(self.log.events)
@@ -82,11 +82,11 @@ class EventView:
 
     @property
     def progress(self) -> float:
-        """How much of the log the filter has judged, 0..1."""
+        """Share of the log that has been filtered, 0 to 1."""
         return 1 - self._unscanned / self._scan_from if self._unscanned else 1.0
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Judge older events for about so long, at least one slice; the progress."""
+        """Filter older events for about ``budget_ms``, at least one slice; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         found: set[int] = set()
         while self._unscanned:
@@ -99,7 +99,7 @@ class EventView:
         return self.progress
 
     def update(self) -> bool:
-        """Judge what has come since; whether there was anything."""
+        """Filter the events appended since the last call; returns whether there were any."""
         until = len(self.log.events)
         if until == self._next:
             return False
@@ -114,13 +114,13 @@ class EventView:
         return True
 
     def select(self, among: Sequence[int]) -> list[int]:
-        """The listed events among these that the filter lets through."""
+        """Returns the listed events among these that the filter matches."""
         row_ids = self.log.row_ids
         return [index for index in self.filter(among, self.context) if row_ids[index] != NO_ROW]
 
     @property
     def context(self) -> Context:
-        """What filters judge by."""
+        """What filters read."""
         return Context(self.log, self.marks)
 
     # Lines and positions.
@@ -129,7 +129,7 @@ class EventView:
         return len(self.rows) + sum(map(len, self._opened.values()))
 
     def line(self, position: int) -> ViewLine:
-        """What stands in a line. Raises IndexError beyond the last."""
+        """Returns the line at a position. Raises IndexError beyond the last."""
         if position < 0:
             raise IndexError(position)
         before = 0
@@ -145,22 +145,22 @@ class EventView:
         return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
     def position(self, line: ViewLine) -> int:
-        """Where a line is now; where the next one is, if it is no longer shown."""
+        """Returns the present position of a line, or of the next one if it is no longer shown."""
         if line.member and line.row in self._opened:
             return self.position_of(line.row) + 1 + bisect_left(self._opened[line.row], line.event)
         return self.position_of(line.row)
 
     def position_of(self, row: int) -> int:
-        """Where a row is, or the next one that is shown; the number of lines when none follows."""
+        """Returns the position of a row, or of the next one shown; the number of lines if none follows."""
         opened_before = sum(len(members) for opened, members in self._opened.items() if opened < row)
         return bisect_left(self.rows, row) + opened_before
 
     def position_from(self, index: int) -> int:
-        """Where the first row is that begins with the event at this index or later."""
+        """Returns the position of the first row that begins with the event at this index or later."""
         return self.position_of(bisect_left(self.log.rows.firsts, index))
 
     def position_of_event(self, number: int) -> int | None:
-        """Where the event with this number is shown; None when it is not."""
+        """Returns the position of the event with this number; None if it is not shown."""
         index = self.log.events.find(number)
         row = NO_ROW if index is None else self.log.row_ids[index]
         if index is None or not self.shows(row):
@@ -168,12 +168,12 @@ class EventView:
         return self.position(ViewLine(row, index, index, row in self._opened))
 
     def shows(self, row: int) -> bool:
-        """Whether this row is shown."""
+        """Returns whether this row is shown."""
         place = bisect_left(self.rows, row)
         return place < len(self.rows) and self.rows[place] == row
 
     def delta_ns(self, position: int) -> int | None:
-        """Time since the line above; None in the first."""
+        """Returns the time since the line above; None in the first."""
         if position == 0:
             return None
         at_ns = self.log.events.at_ns
@@ -182,11 +182,11 @@ class EventView:
     # Runs.
 
     def opened(self, row: int) -> Sequence[int] | None:
-        """The events shown below an opened run; None when it is closed."""
+        """Returns the events shown below an opened run; None if it is closed."""
         return self._opened.get(row)
 
     def toggle_run(self, row: int) -> bool:
-        """Open a run, or close it; whether it is open now. What is no run stays closed."""
+        """Open or close a run; returns whether it is open now. A row that is not a run stays closed."""
         self.update()
         if self._opened.pop(row, None) is not None or self.log.rows.counts[row] < 2 or not self.shows(row):
             return False
@@ -197,12 +197,12 @@ class EventView:
 
     @property
     def following(self) -> bool:
-        """At the bottom, and staying there."""
+        """Whether the reader is at the bottom and stays there."""
         return self._seen_rows is None
 
     @property
     def unseen(self) -> int:
-        """Rows that have come since the bottom was left."""
+        """Rows appended since the reader left the bottom."""
         return 0 if self._seen_rows is None else len(self.rows) - bisect_left(self.rows, self._seen_rows)
 
     def follow(self) -> None:
@@ -217,11 +217,11 @@ class EventView:
     # Marks.
 
     def number(self, line: ViewLine) -> int:
-        """The number by which a line is marked: that of its first event, as a run goes on."""
+        """Returns the event number by which a line is marked: that of its first event, as a run may grow."""
         return self.log.events.numbers[line.first]
 
     def toggle_mark(self, line: ViewLine) -> bool:
-        """Mark a line, or no longer; whether it is marked now. A run is cleared of all its marks."""
+        """Mark or unmark a line; returns whether it is marked now. Unmarking a run removes all its marks."""
         if marked := self.marks_in(line):
             for number in marked:
                 self.marks.toggle(number)
@@ -231,18 +231,18 @@ class EventView:
         return not marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
-        """Write a note on a line; an empty one takes it away."""
+        """Write a note on a line; an empty one deletes it."""
         self.marks.annotate(self.number(line), text)
         self._judge_again(line.row)
 
     def marks_in(self, line: ViewLine) -> list[int]:
-        """The marked events of a line; those of a run also while it is closed."""
+        """Returns the marked events of a line; those of a run also while it is closed."""
         numbers = self.log.events.numbers
         among = self.marks.between(numbers[line.first], numbers[line.event]) if self.marks else []
         return [n for n in among if self.log.row_ids[self.log.events.find(n) or 0] == line.row]
 
     def _judge_again(self, row: int) -> None:
-        """A filter may ask for marks and notes."""
+        """Filter a row again: a filter may ask for marks and notes."""
         self.update()
         members = self.select(self.log.members(row))
         if members:
@@ -258,7 +258,7 @@ class EventView:
         return {row_ids[index] for index in events}
 
     def _show(self, found: list[int]) -> None:
-        """Add rows, ascending ones; all but a few lie above or below those that are shown."""
+        """Add ascending rows; nearly all lie above or below those shown."""
         if not self.rows:
             self.rows.extend(found)
             return
@@ -273,7 +273,7 @@ class EventView:
             self.rows = array("I", found[:above]) + self.rows
 
     def _cleared(self) -> None:
-        """A new session began."""
+        """Start over: a new session began."""
         self.marks.clear()
         self._seen_rows = None
         self.set_filter(self.filter)

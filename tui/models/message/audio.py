@@ -1,7 +1,7 @@
-"""The audio in messages: where it is, in which format, how loud; and that of a run of messages as one piece.
+"""Finds the audio in messages, its format and loudness, and joins the audio of a run of messages.
 
-A message's format was agreed on earlier in the call. But its event says how long its audio sounds, and so the number
-of bytes tells the format, but for mu-law and A-law, between which the messages before it decide.
+A message's format was agreed on earlier in the call. But its event has the duration of the audio, so the number of
+bytes determines the format, except between mu-law and A-law, which earlier messages decide.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tui.protocols.payload import audio_payload
 from tui.protocols.registry import BUILT_IN, protocol_named
 
 MAX_PLAYED_S = 60
-"""Of a run, from its beginning."""
+"""Longest piece of a run that is played, from its beginning."""
 _LOOKED_AT = 200
-"""Messages without audio that are asked for the name of a format."""
+"""Earlier messages without audio that are searched for the name of a format."""
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
@@ -34,11 +34,11 @@ class MessageAudio(msgspec.Struct, frozen=True):
 
     @property
     def ms(self) -> float:
-        """How long it sounds."""
+        """Duration."""
         return self.format.duration_ms(len(self.wire))
 
     def loudness(self) -> MessageLevel | None:
-        """How loud it is; None where there is not one whole sample."""
+        """Returns its loudness; None if it has not one whole sample."""
         return loudness(self.wire, self.format)
 
 
@@ -50,13 +50,13 @@ class EventAudio:
         self._raw = raw
 
     def of(self, index: int) -> MessageAudio | None:
-        """The audio of the message at this index; None where it carries none, or was not kept."""
+        """Returns the audio of the message at this index; None if it carries none or was not kept."""
         wire, audio_ms = self._payload(index)
         audio_format = self._format(index, len(wire), audio_ms) if wire else None
         return MessageAudio(wire, audio_format) if audio_format else None
 
     def of_run(self, indexes: Iterable[int]) -> MessageAudio | None:
-        """The audio of messages of one kind as one piece, up to `MAX_PLAYED_S`."""
+        """Returns the audio of messages of one kind as one piece, up to `MAX_PLAYED_S`."""
         audio_format: AudioFormat | None = None
         pieces: list[bytes] = []
         left_bytes = 0
@@ -73,7 +73,7 @@ class EventAudio:
         return None if audio_format is None else MessageAudio(b"".join(pieces), audio_format)
 
     def _payload(self, index: int) -> tuple[bytes, float]:
-        """What a message carries, and how long it sounds."""
+        """Returns the audio bytes of a message and their duration."""
         event = self._log.events[index]
         if not isinstance(event, e.MessageLogged) or event.audio_ms <= 0:
             return b"", 0.0
@@ -81,9 +81,9 @@ class EventAudio:
         return (audio_payload(raw, self._log.rules.audio_members) or b"" if raw else b""), event.audio_ms
 
     def _protocols(self) -> list[Protocol]:
-        """The session's protocol; for one that is not our own, all of ours.
+        """Returns the session's protocol; all built-in ones if it is not built in.
 
-        A recorded session may name a file as its protocol; nothing of it is run.
+        A recorded session may name a file as its protocol; that file is never run.
         """
         begin = self._log.events[0]
         name = begin.protocol if isinstance(begin, e.SessionStarted) else ""
@@ -104,7 +104,7 @@ class EventAudio:
         return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
-        """The one of several formats of one rate that was named last before this message."""
+        """Returns which of several formats of one rate was named last before this message."""
         received = self._log.events.shape(index).direction is e.Direction.RECEIVED
         for event in islice(self._namers_before(index, replies=received), _LOOKED_AT):
             if isinstance(event, e.ReplyStarted):
@@ -126,5 +126,5 @@ class EventAudio:
 
 
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
-    """Whether so many bytes of the format sound that long, to a hundredth: no two known rates are that close."""
+    """Returns whether so many bytes of the format last that long, to 1 %: no two known rates are that close."""
     return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

@@ -1,7 +1,6 @@
-"""How two events differ: their JSON side by side, member by member, with what is alike in one line.
+"""Compares two events: their JSON side by side, member by member, with equal parts on one line.
 
-Members are compared by name, elements by place. What stands on both sides and is not the same is gone into as deep as
-it goes.
+Members are compared by name, elements by position; values on both sides that differ are compared in depth.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import NamedTuple
 from tui.models.message.json import JsonObject, Key, Path, as_json, children_of
 
 MAX_ROWS = 10_000
-"""Of which a comparison is made; what goes on is said to."""
+"""Most rows of a comparison; the result says if there are more."""
 
 
 class Difference(StrEnum):
-    """What became of a value; the glyph says it without colour."""
+    """What became of a value; the value is a glyph, readable without color."""
 
     SAME = " "
     ADDED = "+"
@@ -27,7 +26,7 @@ class Difference(StrEnum):
 
 
 class Missing:
-    """In place of a value that is not there."""
+    """Stands for a missing value."""
 
 
 MISSING = Missing()
@@ -41,20 +40,20 @@ class DiffRow(NamedTuple):
     right: object
     difference: Difference
     inside: bool = False
-    """Rows for what is in it follow."""
+    """Whether rows for its members follow."""
     alike: int = 0
-    """This many elements from here on are the same."""
+    """Number of elements from here on that are equal."""
 
 
 class Comparison(NamedTuple):
-    """All of it."""
+    """A whole comparison."""
 
     rows: list[DiffRow]
     added: int
     removed: int
     changed: int
     complete: bool
-    """Otherwise there is more than `MAX_ROWS` show."""
+    """False if there are more than `MAX_ROWS`."""
 
     def __str__(self) -> str:
         if not (self.added or self.removed or self.changed):
@@ -65,7 +64,7 @@ class Comparison(NamedTuple):
 
 
 def compare(left: object, right: object) -> Comparison:
-    """The rows of two JSON values."""
+    """Returns the comparison of two JSON values."""
     rows: list[DiffRow] = []
     counts = dict.fromkeys(Difference, 0)
     complete = True
@@ -86,7 +85,7 @@ def compare(left: object, right: object) -> Comparison:
 
 
 def _rows(left: object, right: object) -> Iterator[DiffRow]:
-    """Depth first, without recursion: JSON may be deep."""
+    """Yields the rows depth first, without recursion: JSON may be deep."""
     waiting: deque[DiffRow | tuple[Path, object, object]] = deque([((), left, right)])
     while waiting:
         item = waiting.popleft()
@@ -118,7 +117,7 @@ def _below(path: Path, left: object, right: object) -> Iterator[DiffRow | tuple[
 
 
 def _named(members: JsonObject) -> dict[Key, object]:
-    """By name; a name that comes again is told apart by how often it has."""
+    """Returns members by name; a repeated name gets its count."""
     named: dict[Key, object] = {}
     for name, value in members:
         key, again = name, 1

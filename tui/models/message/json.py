@@ -1,6 +1,6 @@
-"""JSON as it was sent: decoded, written, and named by paths, with nothing of it rounded, sorted or merged.
+"""JSON as it was sent: decoded, encoded, and named by paths, without rounding, sorting or merging anything.
 
-Numbers stay the characters they were, members keep their order, and one that comes twice is there twice.
+Numbers keep their characters, members keep their order, and duplicate names are kept.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from tui.models.events import MessageLogged, SessionEvent
 from tui.text.numbers import since
 
 Key = str | int
-"""The name of a member, or the place of an element."""
+"""The name of a member, or the position of an element."""
 Path = tuple[Key, ...]
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class JsonNumber(str):
-    """A number, as it was written; not equal to a text of the same characters."""
+    """A number as it was written; not equal to a text of the same characters."""
 
     __slots__ = ()
 
@@ -42,13 +42,13 @@ class JsonObject(tuple[tuple[str, object], ...]):
 
 
 class _Written(str):
-    """A piece of JSON that is written already."""
+    """A piece of JSON that has been encoded already."""
 
     __slots__ = ()
 
 
 def decode_json(raw: bytes | str) -> object:
-    """The value. Raises `ValueError` for what is no JSON, or is too deep to be read."""
+    """Returns the value. Raises `ValueError` for invalid JSON, or JSON nested too deeply."""
     try:
         return json.loads(
             raw,
@@ -62,7 +62,7 @@ def decode_json(raw: bytes | str) -> object:
 
 
 def as_json(value: object) -> str:
-    """The value as compact JSON, however deep."""
+    """Returns the value as compact JSON, at any depth."""
     parts: list[str] = []
     waiting: list[object] = [value]
     while waiting:
@@ -91,7 +91,7 @@ def as_json(value: object) -> str:
 
 
 def from_builtins(value: object) -> object:
-    """The same of what Python makes of JSON: dictionaries, lists, numbers."""
+    """Converts dictionaries, lists and numbers of Python."""
     match value:
         case dict():
             return JsonObject((str(name), from_builtins(member)) for name, member in value.items())
@@ -106,7 +106,7 @@ def from_builtins(value: object) -> object:
 
 
 def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
-    """What is in an event: the JSON of a message, or else its text (hex, where it is none); fields of another event.
+    """Returns the content of an event: the JSON, text or hex of a message, or the fields of another event.
 
     None for a message that was not kept. ``start_ns``: when the session began.
     """
@@ -123,23 +123,23 @@ def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
 
 
 def _field(name: str, value: object, start_ns: int) -> tuple[str, object]:
-    """An instant as the time since the session's start, a length with its unit, anything else as it is."""
+    """Returns an instant as time since the session's start, a duration with its unit, anything else unchanged."""
     stem, _, unit = name.rpartition("_")
     if unit == "ns":
-        told = JsonNumber(f"{since(value, start_ns)} s") if isinstance(value, int) else None
-        return stem, told
+        time = JsonNumber(f"{since(value, start_ns)} s") if isinstance(value, int) else None
+        return stem, time
     if unit == "ms" and isinstance(value, int | float):
         return stem, JsonNumber(f"{round(value, 3):,.12g} ms")
     return stem if unit == "ms" else name, from_builtins(msgspec.to_builtins(value))
 
 
 def children_of(value: object) -> Sequence[object]:
-    """What is inside of an object or an array; nothing in everything else. As it is: pairs, or elements."""
+    """Returns the pairs of an object or the elements of an array; empty for any other value."""
     return value if isinstance(value, JsonObject | list) else ()
 
 
 def child_at(value: object, index: int) -> tuple[Key, object]:
-    """Name and value of a member, or place and value of an element."""
+    """Returns name and value of a member, or position and value of an element."""
     if isinstance(value, JsonObject):
         return value[index]
     assert isinstance(value, list)
@@ -147,7 +147,7 @@ def child_at(value: object, index: int) -> tuple[Key, object]:
 
 
 def path_text(path: Path) -> str:
-    """A path as one writes it: ``$.session.tools[3].name``, ``$["odd name"]``."""
+    """Returns a path as text: ``$.session.tools[3].name``, ``$["odd name"]``."""
     return "$" + "".join(_step(key) for key in path)
 
 
@@ -158,7 +158,7 @@ def _step(key: Key) -> str:
 
 
 def shown_key(key: Key) -> str:
-    """A name as it stands before its value: quoted where it could be taken for something else."""
+    """Returns a name as shown before its value: quoted if it could be taken for something else."""
     return (
         str(key)
         if isinstance(key, int) or _PLAIN_NAME.fullmatch(key)

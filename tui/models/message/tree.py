@@ -1,7 +1,7 @@
-"""EventTree: JSON as lines that open and close. Children are made into lines when their parent is opened.
+"""EventTree: JSON as lines that open and close. Children become lines when their parent is opened.
 
-What is closed costs nothing, whatever its size: an open node knows how many children it has and which of them are
-open too. So a line is found by walking down, and an array of 100,000 elements opens at once.
+A closed value costs nothing, whatever its size: an open node knows the number of its children and which of them are
+open. So a line is found by walking down, and an array of 100,000 elements opens at once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import NamedTuple
 from tui.models.message.json import Path, child_at, children_of
 
 OPENED_LINES = 200
-"""Up to so many lines are open from the start."""
+"""Most lines that are open from the start."""
 OPENED_CHILDREN = 100
-"""What has more children than this is opened by the reader."""
+"""A value with more children is not opened from the start."""
 
 Fits = Callable[[Path, str], bool]
-"""Whether a text can be read whole beside its name."""
+"""Returns whether a text fits beside its name."""
 BreakText = Callable[[Path, str], Sequence[str]]
-"""The lines of an opened text, made when they are asked for."""
+"""Returns the lines of an opened text, made on demand."""
 
 
 class TreeLine(NamedTuple):
@@ -30,18 +30,18 @@ class TreeLine(NamedTuple):
     path: Path
     value: object
     opened: bool | None
-    """None: there is nothing to open."""
+    """None if there is nothing to open."""
     text: str | None = None
-    """In an opened text, which is ``value``: the line of it that stands here."""
+    """A line of the opened text ``value``."""
 
     @property
     def depth(self) -> int:
-        """How far to the right it stands."""
+        """Level of indentation."""
         return max(len(self.path) - 1, 0) + (self.text is not None)
 
 
 class _Node:
-    """What is open: an object or array and those of its children that are open, or a text."""
+    """An open value: an object or array with those of its children that are open, or a text."""
 
     __slots__ = ("lines", "nodes", "open_children", "parent", "path", "place", "size", "value")
 
@@ -51,10 +51,10 @@ class _Node:
         self.nodes: dict[int, _Node] = {}
         self.open_children: list[int] = []
         self.size = len(children_of(value))
-        """Lines below its own."""
+        """Number of lines below its own."""
 
     def grow(self, by: int) -> None:
-        """There are more lines below, or fewer."""
+        """Change the number of lines below, here and in all parents."""
         node: _Node | None = self
         while node is not None:
             node.size += by
@@ -62,7 +62,7 @@ class _Node:
 
 
 class EventTree:
-    """The lines of one JSON value; what of a text fits is for the panel to say, which has a width."""
+    """The lines of one JSON value. What fits is decided by the panel, which has a width."""
 
     def __init__(self, value: object, fits: Fits, break_text: BreakText) -> None:
         self._fits, self._break_text = fits, break_text
@@ -73,7 +73,7 @@ class EventTree:
         return self._root.size
 
     def line(self, index: int) -> TreeLine:
-        """What stands in a line. Raises IndexError beyond the last."""
+        """Returns a line. Raises IndexError beyond the last."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         node, place = self._find(index)
@@ -84,12 +84,12 @@ class EventTree:
         return TreeLine(path, value, opened if opened or self._can_open(path, value) else None)
 
     def parent(self, index: int) -> int:
-        """The line of what this line is in; the line itself at the top."""
+        """Returns the line of the parent; the line itself at the top."""
         node, _ = self._find(index)
         return index if node.parent is None else self._position(node.parent, node.place)
 
     def toggle(self, index: int) -> bool:
-        """Open or close a line; whether there was anything to open or close."""
+        """Open or close a line; returns whether there was anything to open or close."""
         node, place = self._find(index)
         if node.lines is not None:
             return False
@@ -100,7 +100,7 @@ class EventTree:
         return self._open(node, place) is not None
 
     def open_some(self, wanted: Callable[[object], bool]) -> None:
-        """Open what is ``wanted``, from the outside in, as long as there are no more than `OPENED_LINES`."""
+        """Open values that are ``wanted``, outermost first, up to `OPENED_LINES`."""
         waiting = deque([self._root])
         while waiting:
             node = waiting.popleft()
@@ -112,7 +112,7 @@ class EventTree:
                         waiting.append(opened)
 
     def reflow(self) -> None:
-        """Lines are of another width: break opened texts anew."""
+        """Wrap opened texts to a new width."""
         waiting = [self._root]
         while waiting:
             node = waiting.pop()
@@ -145,7 +145,7 @@ class EventTree:
         return () if self._bare else (*node.path, key), value
 
     def _find(self, index: int) -> tuple[_Node, int]:
-        """The open node that a line is in, and its place there: that of a child, or of a line of text."""
+        """Returns the open node that a line is in, and the position of its child or text line."""
         node = self._root
         while True:
             inner, index = _below(node, index)
@@ -154,7 +154,7 @@ class EventTree:
             node = inner
 
     def _position(self, node: _Node, place: int) -> int:
-        """The line of a child."""
+        """Returns the line of a child."""
         position = _lines_before(node, place)
         while node.parent is not None:
             position += 1 + _lines_before(node.parent, node.place)
@@ -163,12 +163,12 @@ class EventTree:
 
 
 def _lines_before(node: _Node, place: int) -> int:
-    """How many lines of a node are above this child of it."""
+    """Returns the number of a node's lines above a child."""
     return place + sum(node.nodes[child].size for child in node.open_children if child < place)
 
 
 def _below(node: _Node, index: int) -> tuple[_Node | None, int]:
-    """The open child whose lines this line is among, and where among them; or None, and the place of the child."""
+    """Returns the open child that has this line, and the line in it; or None, and the position of the child."""
     before = 0
     for child in node.open_children:
         if index <= child + before:
