@@ -1,4 +1,4 @@
-"""When Python looks for garbage: a look through all the program is made of stops every thread for up to 90 ms."""
+"""Controls garbage collection: a full collection over all that is loaded stops every thread for up to 90 ms."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import gc
 
 
 def hold() -> None:
-    """The process starts: all that it makes now stays, so there is nothing to look for."""
+    """Stop collecting while the process starts: what it allocates now stays, so there is no garbage."""
     gc.disable()
 
 
 def settle() -> None:
-    """The process is up: what there is now is never looked through again, only what comes from now on."""
+    """Collect once and start again; what exists now is never scanned after that."""
     gc.collect()
     gc.freeze()
     gc.enable()

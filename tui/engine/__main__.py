@@ -1,6 +1,6 @@
 """The engine process: ``python -m tui.engine``, commands on stdin, frames on stdout, its log on stderr.
 
-End of file on stdin is how it learns that the screen is gone, however it went.
+End of file on stdin means that the screen is gone, for whatever reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
-"""After so long a thread that computes lets the audio's have their turn; by default they wait ten times as long."""
+"""How long a computing thread may keep the interpreter from the audio threads; the default is ten times as long."""
 
 
 def main() -> None:
@@ -33,9 +33,11 @@ def main() -> None:
     collector.hold()
     stdin, stdout = take_pipes()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # The screen's Ctrl+C is no signal of ours; it ends us through the pipe.
+    # Ctrl+C and the loss of the terminal concern the screen. It ends this process through the pipe, so that the
+    # call is ended on the wire first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Before there is audio: its imports hold every thread of the process for about 50 ms.
     load_detector()
     asyncio.run(serve(stdin, stdout))
 
@@ -43,6 +45,7 @@ def main() -> None:
 def take_pipes() -> tuple[int, int]:
     """Move the pipes off descriptors 0 and 1, so that a library that prints hits neither pipe nor terminal."""
     stdin, stdout = os.dup(0), os.dup(1)
+    # Not merely closed: the next file that is opened would get descriptor 0 or 1.
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
@@ -51,7 +54,7 @@ def take_pipes() -> tuple[int, int]:
 
 
 async def serve(stdin: int, stdout: int) -> None:
-    """Connect the engine with its pipes."""
+    """Connect the engine to its pipes, and serve until it ends."""
     from tui.engine.engine import Engine  # most of what is loaded: see `collector.hold`
 
     loop = asyncio.get_running_loop()
@@ -65,6 +68,7 @@ async def serve(stdin: int, stdout: int) -> None:
 
     engine = Engine(write, transport.get_write_buffer_size)
     loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
+    # After the imports, so that what they allocated is never scanned again.
     collector.settle()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = spawn(_listen(reader, engine), "engine commands")
@@ -78,10 +82,11 @@ async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:
     while data := await reader.read(65536):
         unpacker.feed(data)
         for body in unpacker.bodies():
+            # Bad bytes of one frame must not end the engine, and with it the call.
             try:
                 received = commands(body)
             except msgspec.DecodeError:
-                logger.exception("a command that cannot be read")
+                logger.exception("unreadable command")
                 continue
             for command in received:
                 await safe_callback_execution(engine.handle, command, type(command).__name__)
@@ -89,7 +94,7 @@ async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:
 
 
 async def _drain(transport: asyncio.WriteTransport) -> None:
-    """Let the screen take the last frames, within half a second."""
+    """Give the screen half a second to read the last frames."""
     for _ in range(50):
         if transport.is_closing() or not transport.get_write_buffer_size():
             break

@@ -21,20 +21,20 @@ AHEAD_MS = 500
 POLL_S = 0.02
 STALLED_NS = 2_000_000_000
 IDLE_S = 3.0
-"""So long the speaker stays open behind a clip, so that seeking does not open it anew each time."""
+"""How long the speaker stays open after a clip, so that seeking does not reopen it each time."""
 
 
 class ClipPlayer:
     """Plays one clip at a time; the newest wins. Everything here runs on the engine's loop.
 
-    ``tell`` is given how far it is every 20 ms, and a last time, not ``playing``, at the end. A call that is up
+    ``report`` receives the position every 20 ms, and once more, not ``playing``, at the end. A call that is up
     keeps its own stream: the sound system mixes both.
     """
 
     def __init__(
-        self, tell: Callable[[PlayingAudio], None], *, clock_ns: Callable[[], int] = time.monotonic_ns
+        self, report: Callable[[PlayingAudio], None], *, clock_ns: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        self._tell = tell
+        self._report = report
         self._clock_ns = clock_ns
         self._wanted: PlayAudio | None = None
         self._asked = asyncio.Event()
@@ -51,7 +51,7 @@ class ClipPlayer:
             self._running = spawn(self._serve(), "clip player")
 
     async def close(self) -> None:
-        """Stop, and give back the speaker."""
+        """Stop, and close the speaker."""
         if self._running:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -85,10 +85,10 @@ class ClipPlayer:
             problem = str(error)
             await self._close_speaker()
         if self._wanted is None:
-            self._tell(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
+            self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
 
     async def _play_clip(self, clip: Clip, speaker: Speaker, command: PlayAudio) -> float:
-        """Play to the end, or until something else is asked for; gives where in the recording that was, in ms."""
+        """Play to the end, or until something else is asked for; returns the position in the recording, in ms."""
         queue, fed_frames = speaker.queue, 0
         self._plays += 1
         reply = str(self._plays)
@@ -96,6 +96,7 @@ class ClipPlayer:
         at_end = False
         while True:
             while not at_end and queue.stats.queued_frames * 1000 < AHEAD_MS * clip.rate:
+                # On a thread: the file may be on a slow disk, and a call's audio shares this loop.
                 piece = await asyncio.to_thread(clip.next_piece)
                 if piece is None:
                     at_end = True
@@ -111,12 +112,12 @@ class ClipPlayer:
                 return at_ms
             if at_end and heard_frames >= fed_frames:
                 return at_ms
-            self._tell(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=True))
+            self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=True))
             await asyncio.sleep(POLL_S)
 
     async def _speaker_for(self, rate: int, output: str) -> Speaker:
-        """The speaker that is open, or another if it is another that is meant. Raises `AudioDeviceError`."""
-        # What a call is recorded into is no place for a clip.
+        """Returns the open speaker if it fits, or opens another. Raises `AudioDeviceError`."""
+        # The WAV file of a call's output holds the agent's audio; a clip must not be mixed into it.
         output = "auto" if output.lower().endswith(".wav") else output
         speaker = self._speaker
         if speaker and not speaker.vanished and (speaker.queue.rate, self._output) == (rate, output):
@@ -132,7 +133,7 @@ class ClipPlayer:
         return speaker
 
     def _check(self, speaker: Speaker) -> None:
-        """Raises `AudioDeviceError` when nothing comes out of it any more."""
+        """Raise `AudioDeviceError` if the speaker has failed or no longer plays."""
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"
         if error := speaker.take_callback_error():

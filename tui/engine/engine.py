@@ -1,4 +1,4 @@
-"""Engine: takes commands, holds one call at a time, sends what happens to the screen in batches."""
+"""Engine: carries out commands, holds one call at a time, and sends what happens to the screen in batches."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from tui.session.set_up import CallSetUp
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
-"""On average half of it is added to the wait for the screen's next tick, of which there are 16 a second. With frames
-no more often than ticks, what a key does would be seen 11 ms later."""
+"""Time between frames; half of it, on average, is added to the wait for the screen's next tick (16 a second). With
+frames no more often than ticks, the effect of a key would show 11 ms later."""
 TABLE_EVERY_BATCHES = 12
-_TOLD = (ValueError, ToolsFileError, assets.AssetsMissing)
-"""What keeps a call from beginning with a text that is a sentence for the user."""
+_SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
+"""Exceptions that prevent a call and whose text is a sentence for the user."""
 
 
 class Engine:
-    """The engine process's work, without its pipes: ``write`` takes frames, ``backlog`` tells bytes unread."""
+    """The engine process's work, without its pipes: ``write`` takes frames, ``backlog`` returns the bytes unread."""
 
     def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
         self._frames = Frames(write, backlog)
@@ -62,17 +62,19 @@ class Engine:
     async def run(self) -> None:
         """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
         flusher = spawn(self._flush_batches(), "engine batches")
+        # So that the first call, or the first list of devices, does not wait for it.
         warmer = spawn(asyncio.to_thread(devices.audio_problem), "load PortAudio")
         await self._shutdown.wait()
         await self._end_call()
         await self._clips.close()
         await asyncio.gather(warmer, return_exceptions=True)
         flusher.cancel()
+        # The last events go out even if the screen has announced that it does not read: it waits for the engine now.
         self._frames.paused = False
         self._frames.flush()
 
     def shut_down(self) -> None:
-        """The screen is gone, or wants to go."""
+        """End the engine, because the screen is gone or quits."""
         self._shutdown.set()
 
     async def handle(self, command: wire.Command) -> None:
@@ -89,6 +91,7 @@ class Engine:
             case wire.PlayAudio():
                 self._clips.play(command)
             case wire.FindPeaks():
+                # Not awaited: a long recording takes seconds to read, and commands are carried out in order.
                 spawn(self._find_peaks(command.path), "outline of a recording")
             case wire.Pause():
                 self._frames.paused = command.paused
@@ -101,6 +104,7 @@ class Engine:
             case _ if session is not None:
                 await self._handle_in_call(session, command)
             case _ if self._call is not None and not self._call.done():
+                # A key pressed while the target is dialled is meant for the call that follows.
                 self._early.append(command)
             case _:
                 logger.info("no call for %s", type(command).__name__)
@@ -129,11 +133,11 @@ class Engine:
                 pass
 
     async def _look_again(self) -> None:
-        """Have PortAudio list the devices anew, whoever uses some."""
+        """Let PortAudio list the devices again. It has to be restarted for that, which interrupts a call's audio."""
         if self._call is not None and not self._call.done():
             await self._audio.rescan()
             return
-        with contextlib.suppress(AudioDeviceError):  # the list that follows says what is wrong
+        with contextlib.suppress(AudioDeviceError):  # the list that follows reports it
             await asyncio.to_thread(devices.refresh_devices)
 
     async def _speak(self, session: LiveSession, key: str) -> None:
@@ -216,7 +220,7 @@ class Engine:
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
-        elif isinstance(error, _TOLD):
+        elif isinstance(error, _SENTENCES):
             sentence = str(error)
         else:
             logger.error("a call that cannot begin", exc_info=error)
@@ -273,6 +277,7 @@ class Engine:
         for batch in count(1):
             if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
                 self._frames.replace(wire.CallbackFigures(stats=callback_tracing.snapshot()))
+            # Reported in the call itself, so that the log shows where events are missing from it.
             missed = self._frames.flush()
             if missed and self._session:
                 message = f"The screen did not read for too long: {missed} events were not shown."
@@ -281,11 +286,11 @@ class Engine:
 
 
 def list_devices() -> wire.DeviceList:
-    """The sound devices as the screen lists them. Blocks while PortAudio loads."""
+    """Returns the sound devices as the screen lists them. Blocks while PortAudio loads."""
     problem = devices.audio_problem() or ""
     return wire.DeviceList(devices=() if problem else tuple(devices.list_devices()), problem=problem)
 
 
 def caller_lines() -> list[CallerLine]:
-    """The recorded lines, in the order of their keys."""
+    """Returns the recorded lines, in the order of their keys."""
     return [CallerLine(line.name, line.text, str(line.path)) for line in assets.caller_lines()]

@@ -1,4 +1,4 @@
-"""Frames: what goes up to the screen, held back while it does not read."""
+"""Frames: batches of items for the screen, held back while it does not read."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from tui.engine.wire import MAX_FRAME_BYTES, EventItem, FrameItem, pack
 from tui.models.events import SessionEvent
 
 MAX_HELD_EVENTS = 400_000
-"""For a screen that does not read (stopped with ctrl+z); some 20 minutes of a busy call."""
+"""The most events kept for a screen that does not read (stopped with ctrl+z): about 20 minutes of a busy call."""
 _MAX_BACKLOG_BYTES = MAX_FRAME_BYTES // 8
 _ITEMS_OF_A_FRAME = 2_000
 
 
 class Frames:
-    """Batches of items: ``write`` takes frames, ``backlog`` tells bytes unread. On the engine's loop."""
+    """Batches of items: ``write`` takes frames, ``backlog`` returns the bytes unread. On the engine's loop."""
 
     def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
         self.paused = False
-        """Whether the screen has said that it does not read now."""
+        """Whether the screen has announced that it will not read for now."""
         self._write = write
         self._backlog = backlog
         self._items: list[FrameItem] = []
@@ -41,11 +41,14 @@ class Frames:
         self._latest[type(item)] = item
 
     def flush(self) -> int:
-        """Send what there is, unless the screen does not read; gives how many events it has missed meanwhile."""
+        """Send what there is, unless the screen does not read. Returns how many events were dropped meanwhile."""
+        # The transport buffers without limit, so what a stopped screen leaves unread has to be held here, where it
+        # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:
             return 0
         items = [*self._items, *self._latest.values()]
         self._items, self._latest = [], {}
+        # In several frames, because the screen decodes each as a whole between two of its ticks.
         for start in range(0, len(items), _ITEMS_OF_A_FRAME):
             self._write(pack(items[start : start + _ITEMS_OF_A_FRAME]))
         dropped, self._dropped = self._dropped, 0

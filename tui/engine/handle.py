@@ -18,7 +18,7 @@ _READ_BYTES = 1 << 20
 
 
 class EngineHandle:
-    """One engine process, from `start` on; what was sent before goes to it then. Starting it again does nothing."""
+    """One engine process, from `start` on; commands sent earlier go to it then. Starting it again does nothing."""
 
     def __init__(self) -> None:
         log_fd, self.log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log")
@@ -31,7 +31,7 @@ class EngineHandle:
         self._at_end = False
 
     def start(self) -> Self:
-        """Start the process, unless it was. Raises `OSError`."""
+        """Start the process, unless it is started already. Raises `OSError`."""
         if self._process is not None:
             return self
         with Path(self.log_path).open("ab") as log:
@@ -47,6 +47,7 @@ class EngineHandle:
         assert self._process.stdout is not None
         self._stdin = self._process.stdin.fileno()
         self._stdout = self._process.stdout.fileno()
+        # The screen's loop must not wait for an engine that is busy, stopped or gone.
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
         self._write()
@@ -54,7 +55,7 @@ class EngineHandle:
 
     @property
     def pid(self) -> int:
-        """Of the engine process, which was started."""
+        """The process id of the engine, which was started."""
         assert self._process is not None
         return self._process.pid
 
@@ -64,20 +65,20 @@ class EngineHandle:
         return not self._at_end and (self._process is None or self._process.poll() is None)
 
     def drain(self) -> list[FrameItem]:
-        """What has arrived since the last call."""
+        """Returns what has arrived since the last call."""
         if self._process is not None:
             self._exchange()
         items, self._items = self._items, []
         return items
 
     def send(self, command: Command) -> None:
-        """Send a command; what the pipe does not take now goes with the next `drain`."""
+        """Send a command; what the pipe does not take now is sent by the next `drain`."""
         self._unsent += pack([command])
         if self._process is not None:
             self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
-        """Have the engine end the call on the wire and itself; then insist. Blocks up to ``timeout_s``."""
+        """Let the engine end the call on the wire and exit; terminate, then kill it after ``timeout_s``. Blocks."""
         if self._process is not None:
             self._stop(self._process, timeout_s)
         log = Path(self.log_path)
@@ -88,6 +89,7 @@ class EngineHandle:
         self.send(Shutdown())
         until = time.monotonic() + timeout_s
         while process.poll() is None and time.monotonic() < until:
+            # Reading on: an engine whose pipe is full could not write its last frames, and would never exit.
             self._exchange()
             time.sleep(0.01)
         self._exchange()
@@ -124,6 +126,6 @@ class EngineHandle:
             except BlockingIOError:
                 return
             except OSError:
-                self._unsent = b""  # the engine is gone; `alive` says so
+                self._unsent = b""  # the engine is gone, which `alive` shows
                 return
             self._unsent = self._unsent[written:]

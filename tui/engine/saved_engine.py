@@ -30,10 +30,10 @@ AT_ONCE_EVENTS = 5_000
 
 
 class SavedEngine:
-    """An `EngineLink` over a saved session. What concerns sound is done by a real engine, ``sound``, behind it.
+    """An `EngineLink` over a saved session. A real engine, ``sound``, plays the audio.
 
-    ``speed`` is how much faster than it was the session goes by, event after event; None: all of it is there at
-    once. Either way `playhead` says which instant of it is now.
+    With ``speed`` the session is replayed at that multiple of real time; with None all of it is there at once. Either
+    way `playhead` is the current instant.
     """
 
     alive = True
@@ -48,14 +48,14 @@ class SavedEngine:
     ) -> None:
         self.saved = saved
         self.finished = False
-        """Whether every event was given."""
+        """Whether every event was returned."""
         self._events: Iterator[SessionEvent] = saved.events()
         self._first = self._next = next(self._events, None)
         self._last_number = 0
         audio = saved.audio
         self._last_ns = first_ns = self._first.at_ns if self._first else audio.starts_ns if audio else 0
         self._began = False
-        self._told_problems = 0
+        self._shown_problems = 0
         self._sound = sound
         self._clip: int | None = None
         last_ns = max(saved.last_ns or first_ns, audio.ns_at(audio.frames) if audio else first_ns)
@@ -73,11 +73,11 @@ class SavedEngine:
 
     @property
     def log_path(self) -> str:
-        """Of the engine that plays."""
+        """The log of the engine that plays."""
         return self._sound.log_path if self._sound else ""
 
     def drain(self) -> list[FrameItem]:
-        """The events that are due, and what there is to say of sound."""
+        """Returns the events that are due, and what the engine that plays has to report."""
         items: list[FrameItem] = self._heard()
         if not self._began:
             self._began = True
@@ -98,22 +98,22 @@ class SavedEngine:
         return [*items, *self._problems()]
 
     def send(self, command: Command) -> None:
-        """Have sound done; there is nobody to carry out anything else."""
+        """Pass on commands about sound; nothing else can be done in a saved session."""
         if self._sound and isinstance(command, PlayAudio | FindPeaks | ListDevices | Pause | Shutdown):
             self._sound.send(command)
             if isinstance(command, PlayAudio):
                 self._clip = command.clip
 
     def now_ns(self) -> int:
-        """The instant of the session that is now, on the clock of its events: a clock for the bridge."""
+        """Returns the current instant of the session on the clock of its events: a clock for the bridge."""
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
 
     def _begin_again(self) -> None:
-        """The playhead went back: what it passes is told once more, from the start that empties every model."""
+        """Return every event again, from the first, which resets every model: models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns
-        self._told_problems = 0
+        self._shown_problems = 0
 
     def _heard(self) -> list[FrameItem]:
         if self._sound is None:
@@ -126,13 +126,13 @@ class SavedEngine:
         return list(items)
 
     def _problems(self) -> Iterator[EventItem]:
-        """What could not be read, as notices behind everything else."""
-        while self.finished and self._told_problems < len(self.saved.problems):
-            self._told_problems += 1
+        """Yields what could not be read, as notices after everything else."""
+        while self.finished and self._shown_problems < len(self.saved.problems):
+            self._shown_problems += 1
             notice = NoticeRaised(
-                number=self._last_number + self._told_problems,
+                number=self._last_number + self._shown_problems,
                 at_ns=self._last_ns,
-                text=self.saved.problems[self._told_problems - 1],
+                text=self.saved.problems[self._shown_problems - 1],
                 of_opening=True,
             )
             yield EventItem(event=notice)

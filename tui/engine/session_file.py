@@ -11,7 +11,7 @@ from pathlib import Path
 class SessionFile:
     """Append-only, for one session; removed at the end. On the engine's loop.
 
-    A file that cannot be written ends the keeping, not the call: ``on_failure`` is told once, in a sentence.
+    A file that cannot be written does not end the call: nothing more is kept, and ``on_failure`` receives a sentence.
     """
 
     def __init__(self, on_failure: Callable[[str], object]) -> None:
@@ -27,11 +27,12 @@ class SessionFile:
             self._fd, self.path = fd, Path(path)
 
     def append(self, raw: bytes) -> int:
-        """Keep a message; gives its offset, -1 when it could not be kept."""
+        """Keep a message. Returns its offset, -1 if it could not be kept."""
         if self._fd is None:
             return -1
         offset = self._size_bytes
         try:
+            # Unbuffered, because the screen reads the message as soon as its event arrives; a write may be partial.
             written = os.write(self._fd, raw)
             while written < len(raw):
                 written += os.write(self._fd, raw[written:])
@@ -42,7 +43,7 @@ class SessionFile:
         return offset
 
     def close(self) -> None:
-        """Remove the file; whoever has it open can read on."""
+        """Remove the file; a process that has it open can still read it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

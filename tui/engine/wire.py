@@ -232,25 +232,26 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def pack(items: Iterable[Command | FrameItem]) -> bytes:
-    """One frame with these items."""
+    """Returns one frame with these items."""
     body = _encoder.encode(list(items))
     return struct.pack(">I", len(body)) + body
 
 
 class Unpacker:
-    """Frames out of a byte stream that arrives in any pieces."""
+    """Splits a byte stream, which arrives in pieces of any size, into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Add bytes that arrived."""
         self._buffer += data
 
     def bodies(self) -> Iterator[bytes]:
-        """The complete frames, without their length."""
+        """Yields the complete frames, without their length. Raises `ValueError` for one that is too long."""
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
+            # Something else wrote to the pipe, so every length that follows would be wrong as well.
             if length > MAX_FRAME_BYTES:
                 raise ValueError(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
             if len(self._buffer) < 4 + length:
@@ -261,16 +262,16 @@ class Unpacker:
 
 
 def commands(body: bytes) -> list[Command]:
-    """The commands of one frame. Raises `msgspec.DecodeError`."""
+    """Returns the commands of one frame. Raises `msgspec.DecodeError`."""
     return _command_decoder().decode(body)
 
 
 def frame_items(body: bytes) -> list[FrameItem]:
-    """The items of one frame. Raises `msgspec.DecodeError`."""
+    """Returns the items of one frame. Raises `msgspec.DecodeError`."""
     return _frame_decoder().decode(body)
 
 
-# Made when they are needed: each process needs one of them, and the screen not for its first picture.
+# Made when they are first used: each process needs only one of them, and the screen none for its first picture.
 
 
 @cache

@@ -12,13 +12,13 @@ from tui.websocket.outbox import Outbox
 
 REOPEN_ATTEMPTS = 3
 REOPEN_INTERVAL_S = 1.0
-"""Of AudioCodes' VoiceAI Connect, whose sessions can be resumed, no figures are documented; these are usual."""
+"""Usual figures: AudioCodes' VoiceAI Connect, whose sessions can be resumed, documents none."""
 
 
 class Connection:
     """One socket at a time, made by ``new_client``. On the session's loop.
 
-    ``on_sending`` is told of every message as it goes out, ``on_sent`` when it was written, ``on_dropped`` of audio
+    ``on_sending`` receives every message as it goes out, ``on_sent`` once it is written, ``on_dropped`` audio
     that never will be.
     """
 
@@ -42,7 +42,7 @@ class Connection:
         await self._client.open(self._timeout_s)
 
     async def reopen(self, on_failure: Callable[[ConnectionFailed], object]) -> bool:
-        """Replace a lost socket, in a few attempts; what waited to be sent is dropped. False when all failed."""
+        """Replace a lost socket, in a few attempts, and drop what is queued. Returns False if all failed."""
         self._reopened.clear()
         for attempt in range(REOPEN_ATTEMPTS):
             if attempt:
@@ -54,21 +54,23 @@ class Connection:
                 on_failure(failure)
                 continue
             self._client = client
+            # What was queued for the lost socket is old; the resumed session starts with its own messages.
             self._outbox.clear()
             self._reopened.set()
             return True
         return False
 
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
-        """Give every frame with its arrival time to ``handle``, until this socket closes."""
+        """Pass every frame with its arrival time to ``handle``, until this socket closes."""
         async for at_ns, frame in self._client.frames():
             await handle(frame, at_ns)
 
     async def write(self) -> None:
-        """Send what is queued, on whichever socket there is, until cancelled."""
+        """Send what is queued on the current socket, until cancelled."""
         while True:
             with contextlib.suppress(Closed):
                 await self._outbox.run()
+            # Only the reader decides whether a lost socket is replaced, so the writer waits here.
             await self._reopened.wait()
 
     def send(self, messages: Iterable[Outgoing]) -> None:
@@ -76,7 +78,7 @@ class Connection:
         self._outbox.put(messages)
 
     async def drained(self, timeout_s: float) -> bool:
-        """Wait until everything queued is sent; False when that took too long."""
+        """Wait until everything queued is sent; returns False if that took too long."""
         return await self._outbox.drained(timeout_s)
 
     async def close(self) -> None:
@@ -90,7 +92,7 @@ class Connection:
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed it with a code that tells of a fault."""
+        """Whether the far side closed it with a code that means a fault."""
         return self._client.failed
 
     @property

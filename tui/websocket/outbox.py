@@ -1,4 +1,4 @@
-"""Messages on their way to the socket: nobody who sends ever waits for the far side to read."""
+"""Outbox: messages on their way to the socket, so that a sender never waits for the far side to read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from tui.protocols.base import Outgoing
 
 LIMIT_AUDIO_MS = 10_000.0
-"""Audio that waits for a far side that does not read; what is beyond is dropped and counted."""
+"""The most audio that waits for a far side that does not read; more is dropped and counted."""
 
 
 class Outbox:
@@ -34,7 +34,8 @@ class Outbox:
         self._empty.set()
 
     def put(self, messages: Iterable[Outgoing]) -> None:
-        """Queue messages; audio beyond the limit is dropped and told to ``on_dropped``."""
+        """Queue messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
+        # Only audio is ever dropped: without a control message the two sides would disagree about the session.
         for message in messages:
             if message.audio_ms and self._queued_audio_ms >= LIMIT_AUDIO_MS:
                 self._on_dropped(message)
@@ -45,7 +46,7 @@ class Outbox:
             self._filled.set()
 
     def clear(self) -> None:
-        """Drop what is queued: its audio is told to ``on_dropped``."""
+        """Drop what is queued; its audio is passed to ``on_dropped``."""
         for message in self._queue:
             if message.audio_ms:
                 self._on_dropped(message)
@@ -60,6 +61,7 @@ class Outbox:
             while self._queue:
                 message = self._queue.popleft()
                 self._queued_audio_ms -= message.audio_ms
+                # Logged before it is written, so that an answer can never be logged ahead of it.
                 self._on_sending(message)
                 await self._send(message.frame)
                 self._on_sent(message)
@@ -67,7 +69,7 @@ class Outbox:
             self._empty.set()
 
     async def drained(self, timeout_s: float) -> bool:
-        """Wait until everything is sent; False when that took too long."""
+        """Wait until everything is sent. Returns False if that took too long."""
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
