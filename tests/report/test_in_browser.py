@@ -147,7 +147,7 @@ def test_levels_and_expressions_filter_too(page: Page) -> None:
     assert page.value(COUNT) == "not a regular expression"
 
 
-def test_what_the_agent_sent_is_text(page: Page) -> None:
+def test_texts_from_the_agent_stay_text(page: Page) -> None:
     assert page.value("window.hacked") is None
     assert page.value("document.querySelectorAll('script').length") == 1
     words = page.value("document.querySelector('#transcript').textContent")

@@ -55,7 +55,7 @@ def words_of(page: bytes) -> str:
     return " ".join(" ".join(Elements(page).texts).split())
 
 
-def test_it_says_what_was_called_and_how_it_went(saved: SavedSession) -> None:
+def test_the_report_shows_what_was_called_and_how_it_went(saved: SavedSession) -> None:
     words = words_of(render(saved))
     for said in ("demo", "ended", "ws://127.0.0.1:9/audiocodes", "Hello.", "We are open.", "dropout 1"):
         assert said in words
@@ -128,7 +128,7 @@ def test_peaks_are_where_the_sound_is(saved: SavedSession) -> None:
     assert not any((agent_ms > QUESTION_MS) & (agent_ms < ANSWER_MS - 50))
 
 
-def test_percentiles_are_told_from_enough_turns_on(saved: SavedSession) -> None:
+def test_percentiles_are_shown_from_enough_turns_on(saved: SavedSession) -> None:
     content = read_content(saved)
     content.metrics.turns = [
         Turn(number=n, response_latency_ms=100.0 + n, parts=LatencyParts(agent_ms=60.0)) for n in range(1, 25)
@@ -139,7 +139,7 @@ def test_percentiles_are_told_from_enough_turns_on(saved: SavedSession) -> None:
     assert "not broken down 41 ms" in words
 
 
-def test_what_was_not_measured_is_a_dash(saved: SavedSession) -> None:
+def test_a_figure_that_was_not_measured_is_a_dash(saved: SavedSession) -> None:
     content = read_content(saved)
     content.metrics.turns = [Turn(number=1, unmeasured="the agent did not answer")]
     words = words_of(page_of(content, None))
@@ -174,7 +174,7 @@ def test_a_turn_in_which_nobody_spoke_is_listed_and_not_counted(saved: SavedSess
     assert nobody in words
 
 
-def test_what_cannot_be_read_is_named(saved_folder: Path, tmp_path: Path) -> None:
+def test_unreadable_parts_are_named(saved_folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(saved_folder, tmp_path / "broken")
     with (broken / "events.jsonl").open("ab") as file:
         file.write(b'{"event":"sta')

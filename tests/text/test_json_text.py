@@ -9,7 +9,7 @@ from tui.models import events as e
 from tui.text.json_text import json_of
 
 
-def test_what_utf_8_can_carry_is_as_msgspec_writes_it() -> None:
+def test_valid_text_is_written_as_msgspec_writes_it() -> None:
     for event in numbered([started(), said(e.Party.AGENT, "Grüezi 🙂")]):
         assert json_of(event) == msgspec.json.encode(event)
 

@@ -141,7 +141,7 @@ async def test_a_notice_and_its_remedy_are_both_read_until_they_are_dismissed(
         assert not s.session.notice.display
 
 
-async def test_what_goes_for_a_call_is_no_longer_told_when_it_is_over(stage: Staging, script: Script) -> None:
+async def test_notices_about_a_call_are_hidden_when_it_is_over(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).add(e.NoticeRaised, text="The speaker had gaps.", of_call=True).take())
         assert "! The speaker had gaps." in s.text()

@@ -35,7 +35,7 @@ async def test_enter_shows_json_with_audio_cut_to_its_length(stage: Staging, scr
         assert "A" * 30 not in text
 
 
-async def test_header_says_kind_direction_time_and_size(stage: Staging, script: Script) -> None:
+async def test_the_header_shows_kind_direction_time_and_size(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         await open_number(s, 4)
@@ -114,7 +114,7 @@ async def test_other_events_show_their_fields(stage: Staging, script: Script) ->
             assert field in s.text()
 
 
-async def test_a_message_that_was_not_kept_says_so(stage: Staging) -> None:
+async def test_a_message_that_was_not_kept_is_marked(stage: Staging) -> None:
     async with stage() as s:
         await s.play(to_active(Script()).take())
         await open_number(s, 4)
@@ -159,7 +159,7 @@ async def test_a_message_that_is_never_written_is_said_to_be_unreadable(
         assert "not kept" in shown(s)
 
 
-async def test_what_is_read_does_not_move_when_more_comes(stage: Staging, script: Script) -> None:
+async def test_lines_being_read_do_not_move_when_more_arrive(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())
         await s.press("enter")
@@ -247,7 +247,7 @@ async def test_a_megabyte_opens_at_once_and_line_by_line(stage: Staging, script:
         assert s.session.detail.copied_path() == ("path", "$.list")
 
 
-async def test_what_was_opened_stays_open_at_another_width(stage: Staging, script: Script) -> None:
+async def test_opened_values_stay_open_at_another_width(stage: Staging, script: Script) -> None:
     async with stage((160, 50)) as s:
         await opened(s, script, {"a": {"b": 1}, "text": "word " * 300})
         await s.press("end", "right", "home", "down", "left")
@@ -297,7 +297,7 @@ async def test_audio_is_described(stage: Staging, script: Script) -> None:
         assert "audio: not kept" in shown(s)
 
 
-async def test_what_could_not_be_measured_of_an_event_is_a_dash(stage: Staging, script: Script) -> None:
+async def test_a_field_that_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
     async with stage((160, 50)) as s:
         to_active(script).add(e.PlaybackStarted, reply="1")
         await s.play(script.take())
@@ -305,7 +305,7 @@ async def test_what_could_not_be_measured_of_an_event_is_a_dash(stage: Staging, 
         assert "arrived: –" in s.text()
 
 
-async def test_what_has_no_width_yet_is_not_broken_to_it(stage: Staging, script: Script) -> None:
+async def test_lines_are_not_wrapped_before_the_pane_has_a_width(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
         s.session.detail.show(s.bridge.log.rows[0], at_once=True)

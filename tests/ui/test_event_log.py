@@ -21,7 +21,7 @@ def log_lines(s: Stage) -> list[str]:
     return [line[:width].rstrip() for line in lines[top : s.session.log_pane.region.bottom] if line.strip()]
 
 
-async def test_a_row_says_when_which_way_what_and_how_large(stage: Staging, script: Script) -> None:
+async def test_a_row_shows_time_direction_kind_and_size(stage: Staging, script: Script) -> None:
     async with stage((100, 28)) as s:
         await s.play(to_active(script).take())
         line = next(line for line in log_lines(s) if "session.initiate" in line)
@@ -84,7 +84,7 @@ async def test_a_growing_row_has_only_itself_painted(
         assert painted == {len(log.view) - 1}
 
 
-async def test_what_is_painted_bit_by_bit_is_what_is_painted_at_once(stage: Staging, script: Script) -> None:
+async def test_incremental_painting_equals_painting_at_once(stage: Staging, script: Script) -> None:
     async with stage((120, 40)) as s:
         for event in a_call(script).take():
             await s.play([event])

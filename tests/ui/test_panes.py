@@ -59,7 +59,7 @@ async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(stage: Staging, 
         assert s.session.panes.shown == ["transcript"], "the key of the log leaves the others where they are"
 
 
-async def test_the_tabs_say_what_is_seen_and_who_has_the_keys(stage: Staging) -> None:
+async def test_the_tabs_show_visible_panes_and_the_focus(stage: Staging) -> None:
     async with stage() as s:
         names = "▸l Log ▪t Transcript u Turns j Tools h Health T Callbacks ◉ hold to talk"
         assert tabs_line(s).split() == names.split()

@@ -23,7 +23,7 @@ def test_control_characters_do_not_come_through() -> None:
     assert list(raw_lines(b"\x1b[2J\x9b\tx", 40)) == ["␛[2J\\x9b    x"]
 
 
-def test_of_a_large_message_the_beginning_is_shown_and_its_size_said() -> None:
+def test_a_large_message_shows_its_beginning_and_size() -> None:
     lines = raw_lines(b"x" * (MAX_RAW + 1), 100)
     assert lines[len(lines) - 1] == "… (2,000,001 bytes, the first 2,000,000 are shown)"
     assert len(lines) == MAX_RAW / 100 + 1
@@ -41,7 +41,7 @@ def test_long_texts_lose_nothing_and_fit(text: str, width: int) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 201, "漢" * 199, "\x1b" * 150, "a" * 1_000_000])
 @pytest.mark.parametrize("cells", [40, 60, 199])
-def test_a_cut_text_fits_and_says_its_length(text: str, cells: int) -> None:
+def test_a_cut_text_fits_and_shows_its_length(text: str, cells: int) -> None:
     cut = cut_text(text, cells)
     assert cell_len(cut) <= cells
     assert f"… ({len(text):,} characters)" in cut

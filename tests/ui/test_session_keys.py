@@ -74,7 +74,7 @@ async def test_a_key_without_effect_shows_the_reason(stage: Staging, script: Scr
         assert last_line() == "New: hang up first"
         await s.press("v")
         assert last_line() == "Raw: no event is open"
-        s.session.query_one(KeyBar).say("")
+        s.session.query_one(KeyBar).show_notice("")
         assert "? Help" in s.text()
 
 

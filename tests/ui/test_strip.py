@@ -34,7 +34,7 @@ def test_every_status_has_a_glyph_of_its_own() -> None:
     assert len({glyph for glyph, _ in STATUS_LOOKS.values()}) == len(Status)
 
 
-async def test_what_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
+async def test_a_figure_that_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
     async with stage() as s:
         assert "–:––" in s.text().splitlines()[0]
         await s.play(to_active(script).take())
@@ -86,7 +86,7 @@ async def test_usage_is_shown_once_it_was_reported(stage: Staging, script: Scrip
         assert "tokens 1,234  tokens left 38k" in s.text().splitlines()[1]
 
 
-async def test_what_does_not_fit_goes_by_its_rank(stage: Staging, script: Script) -> None:
+async def test_groups_that_do_not_fit_are_dropped_by_rank(stage: Staging, script: Script) -> None:
     async with stage() as s:
         to_active(script).add(e.RoundTripMeasured, round_trip_ms=1.5)
         script.add(e.FindingRaised, rule="r", text="t").add(e.LineChanged, name="hours")
@@ -116,7 +116,7 @@ async def test_no_loss_is_silent(stage: Staging) -> None:
             assert "0.3 s" in line or "300" in line
 
 
-async def test_what_is_queued_is_shown(stage: Staging, script: Script) -> None:
+async def test_queued_audio_is_shown(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play([*to_active(script).take(), telemetry(None, None, queued_ms=1500)])
         assert "queued 1.5 s" in s.text()

@@ -47,7 +47,7 @@ async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: 
         assert "1 failed" in rows(s)[0]
 
 
-async def test_a_call_without_an_answer_says_so_when_the_session_is_over(
+async def test_a_call_without_a_result_is_marked_when_the_session_is_over(
     stage: Staging, script: Script
 ) -> None:
     async with stage() as s:
@@ -68,7 +68,7 @@ async def test_enter_goes_to_where_the_call_began(stage: Staging, script: Script
         assert not event.finished
 
 
-async def test_the_foot_tells_the_row_in_full(stage: Staging, script: Script) -> None:
+async def test_the_foot_shows_the_row_in_full(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(with_tools(a_call(script)).take())
         await s.press("j", "home")
@@ -79,7 +79,7 @@ async def test_the_foot_tells_the_row_in_full(stage: Staging, script: Script) ->
         ]
 
 
-async def test_thousands_of_calls_draw_what_is_seen(stage: Staging, script: Script) -> None:
+async def test_of_thousands_of_calls_only_visible_ones_are_drawn(stage: Staging, script: Script) -> None:
     async with stage() as s:
         to_active(script)
         for number in range(3000):

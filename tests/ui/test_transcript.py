@@ -66,7 +66,7 @@ async def test_a_tool_call_is_one_entry_from_its_start_to_its_end(stage: Staging
         ]
 
 
-async def test_a_tool_that_failed_says_so_by_a_word(stage: Staging, script: Script) -> None:
+async def test_a_failed_tool_is_marked_by_a_word(stage: Staging, script: Script) -> None:
     async with stage() as s:
         to_active(script).add(e.ToolChanged, call="c1", name="book", error="closed", finished=True)
         await s.play(script.take())
@@ -119,7 +119,7 @@ async def test_thousands_of_utterances_cost_only_what_changes(stage: Staging, sc
         assert lines(s)[-1].endswith("the last …")
 
 
-async def test_what_a_barge_in_cut_off_stands_behind_the_cut(stage: Staging, script: Script) -> None:
+async def test_words_cut_off_by_a_barge_in_follow_the_cut(stage: Staging, script: Script) -> None:
     async with stage((60, 20)) as s:
         text = "one two three four ┊ five six seven eight nine ten eleven twelve thirteen fourteen"
         to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
@@ -162,11 +162,11 @@ async def test_every_share_of_a_reply_can_be_shown(
     ("protocol", "told"),
     [
         ("audiocodes", "No transcript yet"),
-        ("twilio", "Twilio Media Streams carries sound alone"),
+        ("twilio", "Twilio Media Streams carries audio only"),
         ("./mine.py", "No transcript yet"),
     ],
 )
-async def test_a_transcript_without_words_says_why(
+async def test_an_empty_transcript_shows_why(
     stage: Staging, script: Script, protocol: str, told: str
 ) -> None:
     async with stage() as s:
@@ -174,7 +174,7 @@ async def test_a_transcript_without_words_says_why(
         await s.play(script.status(e.Status.IDLE, e.Status.ACTIVE).take())
         assert told in s.text()
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        assert (told if protocol == "twilio" else "No words were sent in this session") in s.text()
+        assert (told if protocol == "twilio" else "The agent sent no transcript") in s.text()
         await s.play(script.add(e.Transcribed, speaker=e.Party.USER, text="hello", final=True).take())
         assert "hello" in s.text()
         assert "No words" not in s.text()

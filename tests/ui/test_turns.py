@@ -96,9 +96,9 @@ async def test_health_keeps_the_last_figures_of_a_call_that_is_over(stage: Stagi
         await s.play([telemetry(None, None), *script.status(Status.ENDING, Status.ENDED).take()])
         assert figures()["level"] == "-20 dB, peak -15 dB"
         assert {name for name in figures() if "last of the call" in name} == {
-            "Capture · last of the call",
-            "Playback · last of the call",
-            "This program · last of the call",
+            "Capture · last values of the call",
+            "Playback · last values of the call",
+            "This program · last values of the call",
         }
         await s.play(to_active(script).take())
         assert figures()["level"] == "–"
@@ -128,7 +128,7 @@ async def test_a_condition_is_on_the_screen_while_it_lasts(stage: Staging, scrip
         assert not s.session.notice.display
 
 
-async def test_a_stall_is_still_told_of_when_it_is_over(stage: Staging, script: Script) -> None:
+async def test_a_stall_is_still_shown_when_it_is_over(stage: Staging, script: Script) -> None:
     def figures(s: Stage) -> dict[str, str]:
         told = figures_of(s.bridge.state, s.bridge.latest.telemetry)
         return {figure.name: figure.value for figure in told if figure.name.endswith("stalled")}
@@ -227,7 +227,7 @@ async def test_the_same_key_brings_the_transcript_back(stage: Staging, script: S
         assert not s.session.turns.display
 
 
-async def test_a_turn_without_a_latency_says_why_and_a_doubted_one_is_marked(
+async def test_a_turn_without_a_response_time_shows_why_and_an_uncertain_one_is_marked(
     stage: Staging, script: Script
 ) -> None:
     async with stage((160, 40)) as s:
@@ -269,7 +269,7 @@ async def test_a_turn_that_is_waited_for_shows_for_how_long_and_that_nothing_has
         assert rows(s)[7].endswith("the agent did not answer")
 
 
-async def test_thousands_of_turns_draw_what_is_seen(stage: Staging, script: Script) -> None:
+async def test_of_thousands_of_turns_only_visible_ones_are_drawn(stage: Staging, script: Script) -> None:
     async with stage() as s:
         to_active(script)
         for number in range(2000):
@@ -284,7 +284,7 @@ async def test_thousands_of_turns_draw_what_is_seen(stage: Staging, script: Scri
         assert rows(s)[2].startswith("▌   0 ")
 
 
-def test_the_bar_is_as_long_as_the_latency_and_tells_its_parts_apart() -> None:
+def test_the_bar_is_as_long_as_the_latency_and_shows_its_parts() -> None:
     parts = LatencyParts(capture_ms=100, agent_ms=400, prebuffer_ms=300, device_ms=200)
     assert bar_of(parts, 1000, 1000, 10) == "·████▒▒▒▓▓"
     assert bar_of(parts, 1000, 2000, 10) == "██▒▒▓     "
@@ -292,7 +292,7 @@ def test_the_bar_is_as_long_as_the_latency_and_tells_its_parts_apart() -> None:
     assert bar_of(LatencyParts(agent_ms=5000), 5000, 1000, 10) == "█████████›"
 
 
-async def test_without_turns_it_says_when_one_begins(stage: Staging, script: Script) -> None:
+async def test_without_turns_the_pane_explains_when_one_starts(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.press("u")
         assert "No turns yet. A turn starts" in rows(s)[2]

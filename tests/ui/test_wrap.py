@@ -31,7 +31,7 @@ def test_fit_is_exact(text: str, cells: int, keep_end: bool) -> None:
     assert cell_len(fit(clean, cells, keep_end=keep_end)) == cells
 
 
-def test_fit_cuts_where_it_is_told() -> None:
+def test_fit_cuts_at_the_requested_end() -> None:
     assert fit("userStream.chunk", 8) == "userStr…"
     assert fit("userStream.chunk", 8, keep_end=True) == "…m.chunk"
     assert fit("漢字", 3) == "漢…"

@@ -34,10 +34,10 @@ class LogJumps:
             return
         target = next_turn(pane.view, pane.cursor, forward=forward)
         if target is None:
-            pane.say("no later turn" if forward else "no earlier turn")
+            pane.show_remark("no later turn" if forward else "no earlier turn")
         else:
             pane.move_to(target, centre=True)
-            pane.say(f"turn {self._bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)}")
+            pane.show_remark(f"turn {self._bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)}")
 
     def to_pair(self) -> None:
         """Go to the event that matches this one: from a call to its result, from a start to its stop."""
@@ -46,7 +46,7 @@ class LogJumps:
             return
         partner = self._pairs.partner(self._bridge.log.events.numbers[line.event])
         if partner is None:
-            self._pane.say("no matching event")
+            self._pane.show_remark("no matching event")
         else:
             self.to_event(partner)
 
@@ -58,7 +58,7 @@ class LogJumps:
         shown = pane.view.shows(row)
         position = pane.view.position_of_event(number) if shown else None
         pane.move_to(pane.view.position_of(row) if position is None else position, centre=True)
-        pane.say("" if shown else f"event {number:,} is hidden by the filter")
+        pane.show_remark("" if shown else f"event {number:,} is hidden by the filter")
 
     def to_place(self, text: str) -> str:
         """Go to a time since the session's start, or to an event's number. Returns what is wrong with it, or ""."""
@@ -81,7 +81,7 @@ class LogJumps:
         self._search.stop()
         found = find(pane.view, wanted, pane.cursor, forward=forward)
         if found is None:
-            pane.say(nothing)
+            pane.show_remark(nothing)
         else:
             pane.move_to(found.position, centre=True)
-            pane.say("wrapped" if found.wrapped else "")
+            pane.show_remark("wrapped" if found.wrapped else "")

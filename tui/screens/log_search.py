@@ -81,12 +81,12 @@ class LogSearch:
             if found is not None:
                 self.stop()
                 pane.move_to(found.position, centre=True)
-                pane.say("wrapped" if found.wrapped else "")
+                pane.show_remark("wrapped" if found.wrapped else "")
                 if pane.pattern is not None:
                     self._count = placing(pane.view, Text(pane.pattern), found.event)
                 return
             if perf_counter() >= deadline:
-                pane.say("searching")
+                pane.show_remark("searching")
                 return
         self._lines = None
 
@@ -96,7 +96,7 @@ class LogSearch:
         for place in count:
             if place is not None:
                 which = "the only match" if place.of == 1 else f"{place.nth:,} of {place.of:,}"
-                pane.say(" · ".join(filter(None, (which, pane.remark))))
+                pane.show_remark(" · ".join(filter(None, (which, pane.remark))))
             elif perf_counter() >= deadline:
                 return
         self._count = None
@@ -104,11 +104,11 @@ class LogSearch:
     def _search_messages(self, search: RawSearch) -> None:
         progress = search.step(SEARCH_BUDGET_MS)
         if not search.done:
-            self._pane.say(f"searching the messages, {progress:.0%}")
+            self._pane.show_remark(f"searching the messages, {progress:.0%}")
             return
         self.stop()
         if search.found is None:
-            self._pane.say("no match")
+            self._pane.show_remark("no match")
         else:
             self._pane.move_to(search.found.position, centre=True)
-            self._pane.say("in the message" + (" · wrapped" if search.found.wrapped else ""))
+            self._pane.show_remark("in the message" + (" · wrapped" if search.found.wrapped else ""))

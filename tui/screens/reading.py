@@ -109,7 +109,7 @@ class Reading:
         self._clip_ms = sound.ms
         self._clip = self._bridge.player.play(PlayAudio(wire=sound.wire, format=sound.format))
         cut = f" of {row.audio_ms / 1000:.2f}" if row.audio_ms > sound.ms + 1 else ""
-        self._pane.say(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
+        self._pane.show_remark(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
 
     def poll(self) -> None:
         """Show how far the audio has played."""
@@ -123,13 +123,13 @@ class Reading:
             title = "Playback failed"
             self._screen.notify(playing.problem, title=title, severity="error", markup=False)
         if playing.playing:
-            self._pane.say(f"▶ {playing.at_ms / 1000:.1f} of {self._clip_ms / 1000:.1f} s, p stops")
+            self._pane.show_remark(f"▶ {playing.at_ms / 1000:.1f} of {self._clip_ms / 1000:.1f} s, p stops")
         else:
             self._played()
 
     def _played(self) -> None:
         self._clip = None
-        self._pane.say("")
+        self._pane.show_remark("")
 
     # compare
 

@@ -271,7 +271,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Show why a key does nothing just now."""
         entry = self.active_bindings.get(event.key)
         mute = entry is None or entry.enabled or entry.node is not self
-        self.query_one(KeyBar).say(
+        self.query_one(KeyBar).show_notice(
             "" if mute or entry is None else f"{entry.binding.description}: {self.why_not(entry)}"
         )
 

@@ -208,10 +208,10 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def set_pattern(self, pattern: Pattern | None) -> None:
         """Highlight a pattern; None highlights nothing."""
         self.pattern = pattern
-        self.say("")
+        self.show_remark("")
         self.refresh()
 
-    def say(self, remark: str) -> None:
+    def show_remark(self, remark: str) -> None:
         """Show a remark in the title until the next one."""
         self.remark = remark
         self._update_title()

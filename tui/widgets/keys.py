@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 _GAP = 2
-SAID_S = 4.0
+NOTICE_S = 4.0
 """How long a sentence is shown, unless another key is pressed."""
 
 
@@ -43,18 +43,18 @@ class KeyBar(Static):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(markup=False, id=id)
         self._places: list[tuple[range, ActiveBinding]] = []
-        self._said = ""
-        self._saying: Timer | None = None
+        self._notice = ""
+        self._notice_timer: Timer | None = None
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence instead of the keys for `SAID_S`; an empty one brings the keys back."""
-        if self._saying is not None:
-            self._saying.stop()
-            self._saying = None
+    def show_notice(self, sentence: str) -> None:
+        """Show a sentence instead of the keys for `NOTICE_S`; an empty one brings the keys back."""
+        if self._notice_timer is not None:
+            self._notice_timer.stop()
+            self._notice_timer = None
         if sentence:
-            self._saying = self.set_timer(SAID_S, lambda: self.say(""))
-        if sentence != self._said:
-            self._said = sentence
+            self._notice_timer = self.set_timer(NOTICE_S, lambda: self.show_notice(""))
+        if sentence != self._notice:
+            self._notice = sentence
             self._show()
 
     def on_mount(self) -> None:
@@ -88,13 +88,13 @@ class KeyBar(Static):
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         if self.is_attached and screen is self.screen and self.app.app_focus:
-            self._said = ""
+            self._notice = ""
             self._show()
 
     def _show(self) -> None:
-        if self._said:
+        if self._notice:
             self._places = []
-            self.update(Content.styled(self._said, "bold $text-warning"), layout=False)
+            self.update(Content.styled(self._notice, "bold $text-warning"), layout=False)
             return
         shown = list(
             {

@@ -55,7 +55,7 @@ class LineView(ScrollView, can_focus=True):
         self._painted: dict[int, Hashable] = {}
         """By row of the view: the key of what was drawn there last."""
         self._width = 0
-        self._said: list[str] = []
+        self._empty_text: list[str] = []
         """Text shown when there are no lines."""
 
     @property
@@ -116,25 +116,25 @@ class LineView(ScrollView, can_focus=True):
     def key_at(self, y: int) -> Hashable:
         """Returns what the look of a row of the view depends on; None if it has no line."""
         index = self.scroll_offset.y + y
-        return self.line_key(index) if index < self.virtual_size.height else self.said_at(y)
+        return self.line_key(index) if index < self.virtual_size.height else self.empty_text_at(y)
 
     def draw_at(self, y: int) -> Strip:
         """Draw a row of the view, as wide as a line."""
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
-            return self.draw_said(y)
+            return self.draw_empty_text(y)
         return self.draw_line(index, self._width).adjust_cell_length(self._width, self.rich_style)
 
-    def said_at(self, line: int) -> str | None:
+    def empty_text_at(self, line: int) -> str | None:
         """Returns a line of the text that is shown when there are no lines."""
-        return self._said[line] if line < len(self._said) else None
+        return self._empty_text[line] if line < len(self._empty_text) else None
 
-    def draw_said(self, line: int) -> Strip:
+    def draw_empty_text(self, line: int) -> Strip:
         """Draw that text's line, or a blank one."""
-        said = self.said_at(line)
-        if said is None:
+        text = self.empty_text_at(line)
+        if text is None:
             return Strip.blank(self._width, self.rich_style)
-        strip = line_of((f" {said}", self.component("lines--empty")))
+        strip = line_of((f" {text}", self.component("lines--empty")))
         return strip.adjust_cell_length(self._width, self.rich_style)
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -148,8 +148,8 @@ class LineView(ScrollView, can_focus=True):
         if width != self._width:
             self._width = width
             self.forget_lines()
-        said = "" if self.has_lines else self.why_empty()
-        self._said = wrap(said, width - 2) if said else []
+        text = "" if self.has_lines else self.why_empty()
+        self._empty_text = wrap(text, width - 2) if text else []
 
     def render_line(self, y: int) -> Strip:
         """Returns one visible line, drawn or from the cache."""

@@ -74,7 +74,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         """The row of the cursor."""
         return self._cursor
 
-    # what a subclass says
+    # what a subclass provides
 
     @abstractmethod
     def count(self) -> int:
@@ -137,7 +137,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return (
             (index, index == self.cursor, self.has_focus, self.row_key(index))
             if index < self.count()
-            else self.said_at(y - 1)
+            else self.empty_text_at(y - 1)
         )
 
     def draw_at(self, y: int) -> Strip:
@@ -149,7 +149,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
             return self._drawn(self._foot_line(y - self._foot_at, width), "rows--foot")
         index = self.scroll_offset.y + y - 1
         if index >= self.count():
-            return self.draw_said(y - 1)
+            return self.draw_empty_text(y - 1)
         at_cursor = index == self.cursor
         row = [("▌" if at_cursor else " ", "rows--muted"), *self.row(index, width - 1)]
         return self._drawn(row, "rows--cursor" if at_cursor else "")

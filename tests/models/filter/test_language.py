@@ -147,7 +147,7 @@ def test_words_are_looked_for_in_kind_and_summary() -> None:
     assert numbers_matching(log, "/playStream$/") == [2]
 
 
-def test_a_transcript_is_found_in_the_messages_that_told_it() -> None:
+def test_a_transcript_is_found_in_the_messages_that_carried_it() -> None:
     user, agent = e.Party.USER, e.Party.AGENT
     log = log_of(
         said(user, "typed, before any message"),

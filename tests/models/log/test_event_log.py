@@ -30,7 +30,7 @@ def test_a_run_of_audio_is_one_row_per_direction() -> None:
     assert [row.size_bytes for row in log.rows] == [10, 2700, 1800]
 
 
-def test_a_run_says_how_fast_it_came() -> None:
+def test_a_run_shows_its_rate() -> None:
     assert summaries(log_of(*(chunk(at_ms=20 * n) for n in range(51)))) == ["51 × audio, 1.02 s, 50/s"]
     assert summaries(log_of(*(delta("a word", at_ms=300 * n) for n in range(3)))) == ["a word (×3, 3.33/s)"]
 
@@ -68,7 +68,7 @@ def test_any_other_row_ends_a_run() -> None:
     ]
 
 
-def test_what_restates_a_message_has_no_row_and_ends_no_run() -> None:
+def test_an_event_that_restates_a_message_has_no_row_and_ends_no_run() -> None:
     log = log_of(chunk(), said(e.Party.USER, "hi"), e.RoundTripMeasured(at_ns=0, round_trip_ms=1), chunk())
     assert len(log.events) == 4
     assert summaries(log) == ["2 × audio, 0.04 s"]
@@ -77,7 +77,7 @@ def test_what_restates_a_message_has_no_row_and_ends_no_run() -> None:
     assert log_of(said(e.Party.USER, "hi")).row_of(1) is None
 
 
-def test_a_new_session_empties_it_and_says_so() -> None:
+def test_a_new_session_empties_the_log_and_notifies() -> None:
     log, callback = log_of(message()), MockCallback()
     before = log.events
     log.add_clear_callback(callback)
@@ -87,7 +87,7 @@ def test_a_new_session_empties_it_and_says_so() -> None:
     assert log.events is not before
 
 
-def test_appending_is_told() -> None:
+def test_appending_fires_the_callback() -> None:
     log, callback = EventLog(), MockCallback()
     log.add_append_callback(callback)
     event = message()
@@ -95,7 +95,7 @@ def test_appending_is_told() -> None:
     callback.assert_called_with(event)
 
 
-def test_kinds_are_told_once_in_their_order() -> None:
+def test_kinds_are_listed_once_in_order() -> None:
     log = log_of(message("b"), message("a"), message("b", SENT), error())
     assert list(log.kinds()) == ["b", "a", "error"]
     log.apply(said(e.Party.USER, "hello"))
@@ -166,7 +166,7 @@ def test_numbers_may_have_gaps(steps: list[int]) -> None:
         assert index == (numbers.index(wanted) if wanted in numbers else None)
 
 
-def test_a_full_log_counts_messages_it_leaves_out_and_says_so() -> None:
+def test_a_full_log_counts_omitted_messages_and_shows_a_notice() -> None:
     log = EventLog(max_bytes=5000)
     for event in numbered([message(f"kind {n}") for n in range(200)]):
         log.apply(event)
@@ -179,7 +179,7 @@ def test_a_full_log_counts_messages_it_leaves_out_and_says_so() -> None:
     assert log.limit_notice == f"the log is full (0 MB): {log.left_out} events are not listed"
 
 
-def test_a_full_log_still_lists_what_is_no_message() -> None:
+def test_a_full_log_still_lists_other_events() -> None:
     log = EventLog(max_bytes=0)
     for event in numbered([message(), message(), error(), finding(), loss()]):
         log.apply(event)

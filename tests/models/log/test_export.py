@@ -113,7 +113,7 @@ def test_text_is_one_line_an_event(tmp_path: Path) -> None:
     assert "\x1b" not in path.read_text()
 
 
-def test_only_what_is_shown_or_marked(tmp_path: Path) -> None:
+def test_export_of_shown_or_marked_events(tmp_path: Path) -> None:
     log, marks = call(), Marks()
     marks.toggle(4)
     marks.toggle(5)
@@ -148,7 +148,7 @@ def test_a_failing_progress_callback_does_not_end_it(tmp_path: Path) -> None:
     assert [report.message for report in reporter.reports] == ["broken"]
 
 
-def test_a_cancelled_export_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_cancelled_export_leaves_no_file(tmp_path: Path) -> None:
     log = log_of(*(message() for _ in range(2000)))
     export = Export(log, everything, tmp_path / "x.txt", TEXT)
     export.step(-1)

@@ -64,7 +64,7 @@ def positions(view: EventView, wanted: Filter, *, forward: bool = True) -> list[
         ("/audiocodes", Phrase("/audiocodes")),
     ],
 )
-def test_what_to_search_for(text: str, pattern: Pattern) -> None:
+def test_search_patterns(text: str, pattern: Pattern) -> None:
     assert search_pattern(text) == pattern
 
 
@@ -133,7 +133,7 @@ def test_search_goes_through_the_events_of_an_opened_run() -> None:
     assert positions(view, a, forward=False) == [4, 3, 1]
 
 
-def test_what_is_not_shown_is_not_found() -> None:
+def test_hidden_events_are_not_found() -> None:
     view = view_of(message("a"), error("a"), message("a"))
     view.set_filter(parse("errors"))
     view.step()

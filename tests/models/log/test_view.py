@@ -53,7 +53,7 @@ def test_a_run_is_shown_when_one_of_its_events_matches() -> None:
     assert shown(view) == ["0"]
 
 
-def test_what_comes_is_shown_when_it_matches() -> None:
+def test_new_events_are_shown_if_they_match() -> None:
     view = view_of(started(), filter_="errors")
     assert not view.update()
     append(view.log, message(), error())
@@ -102,7 +102,7 @@ def test_a_new_session_empties_the_view_and_keeps_the_filter() -> None:
     assert shown(view) == ["2"]
 
 
-def test_a_closed_view_is_not_told() -> None:
+def test_a_closed_view_is_not_notified() -> None:
     view = view_of(message())
     view.close()
     view.log.apply(started())
@@ -110,7 +110,7 @@ def test_a_closed_view_is_not_told() -> None:
 
 
 @given(event_lists(), FILTERS, st.data())
-def test_it_shows_what_matches_however_it_came_about(
+def test_the_view_shows_matches_whatever_came_before(
     events: list[e.SessionEvent], filter_: Filter, data: st.DataObject
 ) -> None:
     """Rows in pieces, filters set in between, slices of all sizes, marks set on the way."""
@@ -167,7 +167,7 @@ def test_an_opened_run_shows_its_events_and_goes_on_growing() -> None:
     assert view.position_of_event(4) == 1
 
 
-def test_an_opened_run_shows_what_matches() -> None:
+def test_an_opened_run_shows_matches() -> None:
     view = view_of(delta("one"), delta("two"), delta("one more"), filter_="one")
     view.toggle_run(0)
     assert shown(view) == ["0", "0:1", "0:3"]
@@ -198,7 +198,7 @@ def test_the_time_since_the_line_above() -> None:
     assert deltas == [None, 10_000_000, 0, 25_000_000, 25_000_000]
 
 
-def test_following_ends_and_counts_what_is_new() -> None:
+def test_following_ends_and_new_rows_are_counted() -> None:
     view = view_of(message("a"), filter_="kind:m or kind:a")
     assert (view.following, view.unseen) == (True, 0)
     view.hold()
@@ -256,7 +256,7 @@ def test_marks_in_a_filter_are_looked_for_in_order() -> None:
     assert (marks.numbers, marks.between(2, 5), 3 in marks, 4 in marks) == ([1, 3, 5], [3, 5], True, False)
 
 
-def test_what_has_no_row_has_no_line() -> None:
+def test_an_event_without_a_row_has_no_line() -> None:
     view = view_of(said(e.Party.USER, "hi"), message("a"), filter_="dir:own or a")
     assert shown(view) == ["0"]
     assert view.position_of_event(1) is None

@@ -57,7 +57,7 @@ def base64(size_bytes: int, byte: int = 0) -> str:
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
-def test_the_length_of_the_audio_tells_its_rate(rate: int) -> None:
+def test_the_rate_follows_from_the_length_of_the_audio(rate: int) -> None:
     call = Call("audiocodes")
     index = call.message({"audioChunk": base64(rate // 25)}, 20)
     sound = call.audio.of(index)
@@ -90,7 +90,7 @@ def test_a_binary_frame_of_any_rate() -> None:
     assert sound.format == AudioFormat(Encoding.PCM16, 11_025)
 
 
-def test_mulaw_and_alaw_are_told_apart_by_what_was_agreed() -> None:
+def test_mulaw_and_alaw_are_distinguished_by_what_was_agreed() -> None:
     call = Call("openai")
     call.message(
         {"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/pcma"}}}}}
@@ -114,7 +114,7 @@ def test_a_protocol_that_is_not_ours_is_not_run(tmp_path: Path) -> None:
     assert call.audio.of(call.message({"sound": base64(640)}, 20)) is None
 
 
-def test_what_has_no_audio_or_was_not_kept_has_none() -> None:
+def test_a_message_without_audio_or_not_kept_has_none() -> None:
     call = Call("audiocodes")
     assert call.audio.of(0) is None
     assert call.audio.of(call.message({"type": "mark"})) is None

@@ -23,7 +23,7 @@ def shown(comparison: Comparison) -> list[str]:
     ]
 
 
-def test_members_are_compared_by_name_and_what_is_alike_is_one_row() -> None:
+def test_members_are_compared_by_name_and_equal_parts_are_one_row() -> None:
     left = {"type": "a", "gone": 1, "deep": {"same": {"x": [1, 2]}, "voice": "ash", "n": 1}}
     right = {"type": "a", "deep": {"n": "1", "same": {"x": [1, 2]}, "voice": "ash"}, "new": None}
     comparison = compared(left, right)

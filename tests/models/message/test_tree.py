@@ -64,7 +64,7 @@ def every_line(value: object, path: Path = (), *, depth: int = 0) -> list[str]:
 
 
 @given(JSON)
-def test_what_is_written_is_what_was_read(value: object) -> None:
+def test_json_is_written_as_it_was_read(value: object) -> None:
     assert json.loads(as_json(decode_json(json.dumps(value)))) == value
     assert json.loads(as_json(from_builtins(value))) == value
 
@@ -75,7 +75,7 @@ def test_numbers_order_and_twins_stay_as_they_were_sent() -> None:
 
 
 @pytest.mark.parametrize("raw", ["", "{", "[" * 100_000, "\ud800", b"\xff\xfe\x00"])
-def test_what_is_no_json_says_so(raw: str | bytes) -> None:
+def test_invalid_json_is_refused(raw: str | bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - what it says is for nobody
         decode_json(raw)
 
@@ -114,7 +114,7 @@ def test_opened_line_by_line_it_shows_everything(value: object) -> None:
 
 
 @given(JSON, st.data())
-def test_opening_and_closing_what_is_above_keeps_what_is_below(value: object, data: st.DataObject) -> None:
+def test_opening_and_closing_a_line_keeps_the_lines_below(value: object, data: st.DataObject) -> None:
     tree = tree_of(value)
     for _ in range(8):
         if not len(tree):
@@ -133,7 +133,7 @@ def test_opening_and_closing_what_is_above_keeps_what_is_below(value: object, da
 
 
 @given(JSON)
-def test_the_parent_of_a_line_is_what_it_is_in(value: object) -> None:
+def test_the_parent_of_a_line_encloses_it(value: object) -> None:
     tree = tree_of(value)
     tree.open_some(lambda _: True)
     for index in range(len(tree)):
@@ -176,7 +176,7 @@ def test_no_more_is_open_from_the_start_than_one_reads() -> None:
     assert 100 < len(tree) <= OPENED_LINES
 
 
-def test_texts_are_broken_anew() -> None:
+def test_texts_are_wrapped_again_at_a_new_width() -> None:
     size = 2
 
     def pieces(path: Path, text: str) -> list[str]:
