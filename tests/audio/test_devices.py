@@ -264,7 +264,7 @@ def test_a_stream_that_vanished_is_told_apart_and_not_started_again(desk: FakeSo
     stream.start()
     desk.streams[0].end()
     assert stream.vanished
-    assert sentence(stream.start) == "USB Headset has gone: open it again."
+    assert sentence(stream.start) == "USB Headset has disappeared: open it again."
     assert desk.streams[0].calls == ["start"]
 
 

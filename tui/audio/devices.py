@@ -121,9 +121,9 @@ class DeviceBuffer(Protocol):
 
 
 StreamCallback = Callable[[DeviceBuffer, int, StreamTimes, StreamFlags], None]
-"""``(buffer, frames, times, flags)`` on PortAudio's thread. An exception in it ends the stream in silence."""
+"""``(buffer, frames, times, flags)`` on PortAudio's thread. An exception in it ends the stream without a message."""
 Latency = float | Literal["low", "high"]
-"""What to ask for, in seconds or by PortAudio's names; `Stream.latency_s` says what came of it."""
+"""What to ask for, in seconds or by PortAudio's names; `Stream.latency_s` is what the device took."""
 
 
 class Stream:
@@ -145,18 +145,22 @@ class Stream:
         self._ended_unasked = False
         self._closed = False
         self._action_lock = threading.Lock()
-        """Taken behind the lock of the lists by whoever takes both."""
+        """Taken after the lock of the lists by whoever takes both."""
+        # Opening and refreshing exclude each other: a refresh terminates PortAudio, which frees every stream, and
+        # has to know of this one to take it away first.
         with _lists_lock:
             self._raw = open_raw(finished_callback=self._finished)
             _open_streams.add(self)
 
     def _finished(self) -> None:
+        # PortAudio calls this for every end, also for one that was asked for.
         if not self._ending:
             self._ended_unasked = True
 
     @property
     def vanished(self) -> bool:
         """Whether it ended by itself: unplugged, its sound server gone, or its callback raised."""
+        # Both: a stream that was started again after it ended is active and has not vanished.
         return self._ended_unasked and not self.active
 
     @property
@@ -181,7 +185,7 @@ class Stream:
         """
         if self.vanished:
             # PortAudio's ALSA part would wait for the lost device for ever.
-            raise AudioDeviceError(f"{self.device.name} has gone: open it again.")
+            raise AudioDeviceError(f"{self.device.name} has disappeared: open it again.")
         self._ending = False
         try:
             self._do("start")
@@ -191,6 +195,7 @@ class Stream:
 
     def stop(self) -> None:
         """End after what the device holds was played: blocks for as long. Raises `AudioDeviceError`."""
+        # Before the call: PortAudio may call the finished callback before `stop` returns.
         self._ending = True
         self._do("stop")
 
@@ -204,8 +209,10 @@ class Stream:
         self._do("abort")
 
     def close(self) -> None:
-        """Give the device back; harmless when repeated, or when the device has gone."""
+        """Release the device; harmless when repeated, or when the device has disappeared."""
         self._ending = True
+        # Always in this order, or a refresh and a close on two threads could wait for each other for ever. The action
+        # lock waits for a start or stop under way: closing frees what it works on.
         with _lists_lock, self._action_lock:
             self._closed = True
             self._raw.close(ignore_errors=True)
@@ -225,7 +232,7 @@ class Stream:
 
 
 def audio_problem() -> str | None:
-    """Why there is no sound, then what to type on this platform; None when there is a device."""
+    """Returns why there is no sound and what to type on this platform; None when there is a device."""
     try:
         devices = list_devices()
     except AudioDeviceError as error:
@@ -234,7 +241,7 @@ def audio_problem() -> str | None:
 
 
 def list_devices() -> list[Device]:
-    """Every device PortAudio knows; possibly none. Raises `AudioDeviceError` without the library."""
+    """Returns every device PortAudio knows; possibly none. Raises `AudioDeviceError` without the library."""
     portaudio = _portaudio()
     try:
         with _lists_lock:
@@ -258,7 +265,7 @@ def list_devices() -> list[Device]:
 
 
 def refresh_devices() -> None:
-    """Look for devices again. Closes every open stream. Raises `AudioDeviceError`."""
+    """Have PortAudio list the devices again. Closes every open stream. Raises `AudioDeviceError`."""
     portaudio = _portaudio()
     with _lists_lock:
         # PortAudio would free their memory under the hands of whoever holds them.
@@ -307,6 +314,7 @@ def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
     portaudio = _portaudio()
     check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings
     refusal: Exception | None = None
+    # The wanted rate first: PulseAudio, PipeWire and CoreAudio resample; only raw ALSA hardware refuses.
     for rate in dict.fromkeys((wanted, device.default_rate, *_COMMON_RATES)):
         try:
             with _lists_lock:
@@ -356,6 +364,7 @@ def _open(
     latency: Latency,
 ) -> Stream:
     portaudio = _portaudio()
+    # Raw streams pass a plain buffer: no numpy array is made for every block on PortAudio's thread.
     stream_type = portaudio.RawInputStream if direction == "input" else portaudio.RawOutputStream
     open_raw = partial(
         stream_type,

@@ -113,11 +113,14 @@ class Capture:
         """
         self._starts += 1
         start = self._starts
+        # Before the microphone: the first block delivered is then the first of the line, not silence while the
+        # file is read.
         if not silent and self._found.input is not InputKind.DEVICE:
             await self.lines.speak_next()
         if start != self._starts:
             return
         try:
+            # A device that fails is an event and not an exception: the call continues, with silence.
             await self.microphone.start(silent=silent)
         except AudioDeviceError as error:
             self._pending.error("device", str(error))
@@ -131,6 +134,7 @@ class Capture:
 
     async def stop(self) -> None:
         """Stop delivering blocks, and release the microphone."""
+        # A start that still reads a file sees by this number that it was overtaken.
         self._starts += 1
         self.lines.stop()
         await self.microphone.stop()
@@ -145,14 +149,18 @@ class Capture:
         while True:
             await self._handoff.wait()
             for block in self._handoff.take():
+                # The blocks of one wake-up are handled in one go: more than one waits only after the loop was late.
                 begins = not self._timing.is_current(block.source)
                 source = self._timing.follow(block, self._handoff.dropped_blocks)
                 end_ns, pcm = self._timing.end_ns(block), block.pcm
                 if source.from_device:
                     if begins:
                         self.health.opened()
+                    # Judged at the device's own rate and before the guard: a resampler rings on zeros, and a gate
+                    # makes them.
                     self._judge(end_ns, pcm, source.rate)
                     pcm = self.echo.clean(end_ns, pcm, source.rate)
+                # Resampled last: the guard compares the block with what was played, sample by sample, in time.
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:

@@ -58,6 +58,7 @@ class CaptureHealth:
         if not len(samples):
             return []
         mean = float(np.add.reduce(samples, dtype=np.float64)) / len(samples) / FULL_SCALE
+        # An average over about a second: a single block of speech is off centre by itself.
         self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
         self.is_zero = not samples.any()
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]
@@ -66,6 +67,8 @@ class CaptureHealth:
         if not self.is_zero:
             return self._take_sound()
         self._zeros_ms += block_ms
+        # macOS delivers exact zeros, without an error, to a terminal that may not use the microphone; a muted
+        # PulseAudio source does so too. A room is never silent to the bit.
         limit_ms = MUTED_MS if self._sounded else ZEROS_MS
         if self._reported_zeros or self._pauses or self._zeros_ms < limit_ms:
             return []
@@ -89,6 +92,7 @@ class CaptureHealth:
             return []
         self._opening_ms += block_ms
         rms_dbfs = measure(pcm).rms_dbfs
+        # A microphone that was just opened delivers a quiet room; speech at once means that it began earlier.
         if rms_dbfs <= _LOUD_DBFS:
             return []
         self._opening_ms = _OPENING_MS

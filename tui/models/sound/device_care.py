@@ -196,7 +196,9 @@ class DeviceCare:
             if self._closed:
                 return False
             before = one.device
+            # Inside the lock from close to open: the watchdog must not take the gap between them for a stall.
             switched = await self._try(one, device)
+            # The one before was closed to open the new one, as many sound cards cannot be opened twice.
             if not switched and before is not None:
                 await self._try_again(one, before)
             self._on_opened()
@@ -231,6 +233,7 @@ class DeviceCare:
                 if self._closed or (vanished and not cared[path].vanished):
                     return  # recovering the other device brought this one back too
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
+                # Refreshing terminates PortAudio, which ends every stream, so that the other device is reopened too.
                 if vanished:
                     await self._refresh(concerned)
                 for one in concerned if vanished else [cared[path]]:

@@ -41,6 +41,7 @@ class EchoWatch:
 
     def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Take a block as it came from the microphone."""
+        # Another device may deliver at another rate, and tracks of two rates cannot be joined.
         if self._captured is None or self._captured.full_rate != rate:
             self._captured = Track(rate)
         self._captured.feed(end_ns, pcm)
@@ -60,6 +61,7 @@ class EchoWatch:
         self._looked_ns = now_ns
         if now_ns - self._last_played_ns < 2 * INTERVAL_NS and self._captured and self._played:
             self._looking = True
+            # On a thread: the correlation is long compared with a block, and blocks must flow meanwhile.
             spawn(self._look(self._captured, self._played, now_ns), "look for echo")
 
     async def _look(self, captured: Track, played: Track, now_ns: int) -> None:
@@ -136,6 +138,7 @@ class EchoControl:
         """Returns a block of the device without what the guard takes out of it."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
+            # With the time of now as well: a canceller has to see what is about to be played before its echo comes.
             block = self._guard.clean(end_ns, self._pending.clock_ns(), block, rate)
             if self._guard.failure and not self._failed:
                 self._failed = True

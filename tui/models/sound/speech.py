@@ -42,6 +42,7 @@ class TrackSpeech:
 
     def feed(self, block: bytes, end_ns: int) -> list[TrackEdge]:
         """Returns the edges found with a block (16-bit mono) whose last sample was at ``end_ns``."""
+        # Always through the queue, even when the detector is there: edges stay in order while a backlog shrinks.
         self._waiting.append((block, end_ns))
         return self._detect(_AT_ONCE_BLOCKS)
 
