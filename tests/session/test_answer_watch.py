@@ -9,10 +9,10 @@ MS = 1_000_000
 
 
 class Waiting:
-    """A call in which the user speaks, and what was told of it."""
+    """A call in which the user speaks, and what was emitted about it."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[bool, str]] = []
+        self.emitted: list[tuple[bool, str]] = []
         self.now_ms = 0.0
         self.journal = Journal(
             SessionState(), sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: int(self.now_ms * MS)
@@ -24,7 +24,7 @@ class Waiting:
     def _take(self, event: e.SessionEvent) -> None:
         if isinstance(event, e.ConditionChanged):
             assert event.condition is e.Condition.NOT_ANSWERED
-            self.told.append((event.active, event.text))
+            self.emitted.append((event.active, event.text))
 
     def edge(self, speaker: e.Party, *, started: bool) -> None:
         self.journal.emit(
@@ -46,9 +46,9 @@ def test_an_answer_that_is_missing_is_told_once_while_it_is() -> None:
     call = Waiting()
     call.says()
     call.wait(LIMIT_MS - 20)
-    assert call.told == []
+    assert call.emitted == []
     call.wait(10_000)
-    assert call.told == [(True, "The agent does not answer: no reply 3 s after the user's last word.")]
+    assert call.emitted == [(True, "The agent has not answered: no reply 3 s after the user's last word.")]
     assert list(call.journal.state.conditions.values())
 
 
@@ -58,7 +58,7 @@ def test_the_answer_ends_it() -> None:
     call.wait(4_000)
     call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
     call.wait(20)
-    assert call.told[-1] == (False, "The answer has come.")
+    assert call.emitted[-1] == (False, "The agent has answered.")
     assert not call.journal.state.conditions
 
 
@@ -68,7 +68,7 @@ def test_a_lost_socket_is_not_taken_for_a_user_who_goes_on() -> None:
     call.wait(4_000)
     call.journal.become(e.Status.RESUMING)
     call.wait(20)
-    assert call.told[-1] == (False, "The call is interrupted; the agent has not answered.")
+    assert call.emitted[-1] == (False, "The call is interrupted; the agent has not answered.")
 
 
 def test_a_user_who_goes_on_is_not_waiting() -> None:
@@ -76,9 +76,9 @@ def test_a_user_who_goes_on_is_not_waiting() -> None:
     call.says()
     call.wait(4_000)
     call.says(6_000)
-    assert [active for active, _ in call.told] == [True, False]
+    assert [active for active, _ in call.emitted] == [True, False]
     call.wait(4_000)
-    assert [active for active, _ in call.told] == [True, False, True]
+    assert [active for active, _ in call.emitted] == [True, False, True]
 
 
 def test_a_greeting_is_not_owed_and_a_prompt_answer_is_none_too_late() -> None:
@@ -87,7 +87,7 @@ def test_a_greeting_is_not_owed_and_a_prompt_answer_is_none_too_late() -> None:
     call.says()
     call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
     call.wait(10_000)
-    assert call.told == []
+    assert call.emitted == []
 
 
 def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_silent() -> None:
@@ -97,19 +97,19 @@ def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_s
     call.wait(2_000)
     call.says()
     call.wait(20_000)
-    assert call.told == []
+    assert call.emitted == []
     call.edge(e.Party.AGENT, started=False)
     call.wait(LIMIT_MS - 20)
-    assert call.told == []
+    assert call.emitted == []
     call.wait(1_000)
-    assert call.told == [(True, "The agent does not answer: no reply 3 s after it was heard last.")]
+    assert call.emitted == [(True, "The agent has not answered: no reply 3 s after it last spoke.")]
     call.edge(e.Party.AGENT, started=True)
     call.wait(20)
-    assert call.told[1:] == [(False, "The agent talks on.")]
+    assert call.emitted[1:] == [(False, "The agent keeps talking.")]
 
 
 def test_a_pressed_key_is_owed_an_answer_too() -> None:
     call = Waiting()
     call.journal.emit(e.KeysPressed(at_ns=0, digits="5"))
     call.wait(4_000)
-    assert call.told == [(True, "The agent does not answer: no reply 3 s after the user's last key.")]
+    assert call.emitted == [(True, "The agent has not answered: no reply 3 s after the user's last key.")]

@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tui.models.target import Target
 from tui.protocols.twilio.twiml import form_signature
-from tui.session.dialling import DiallingError, ProtocolNotTold, settle
+from tui.session.dialling import DiallingError, ProtocolNotDetected, settle
 
 TWIML = """<?xml version="1.0"?><Response><Connect><Stream url="wss://agent.example.test/media">
 <Parameter name="scenario" value="smoke"/><Parameter name="lang" value="en"/></Stream></Connect></Response>"""
@@ -42,7 +42,7 @@ async def test_an_agent_that_waits_has_to_be_named() -> None:
 
     async with serve(wait, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x"
-        with pytest.raises(ProtocolNotTold, match="--protocol"):
+        with pytest.raises(ProtocolNotDetected, match="--protocol"):
             await settle(Target(url=url, protocol="auto"))
 
 

@@ -9,7 +9,7 @@ from tui.session.ending import Ending
 
 
 class Told(list[e.SessionEvent]):
-    """What an ending emitted, in a session that is active unless told otherwise."""
+    """What an ending emitted, in a session that is active unless a test says otherwise."""
 
     def __init__(self, *, active: bool = True) -> None:
         journal = Journal(SessionState(), sink=self.append, keep_raw=lambda _: -1, clock_ns=lambda: 1)
@@ -24,48 +24,48 @@ class Told(list[e.SessionEvent]):
 
 
 def test_of_several_reasons_the_first_one_holds() -> None:
-    told = Told()
-    told.ending.finish("the agent hung up")
-    told.ending.finish()
-    assert told.ending.due
-    assert not told.ending.ours
-    told.ending.emit()
-    assert told.statuses() == [
+    emitted = Told()
+    emitted.ending.finish("the agent hung up")
+    emitted.ending.finish()
+    assert emitted.ending.due
+    assert not emitted.ending.ours
+    emitted.ending.emit()
+    assert emitted.statuses() == [
         (e.Status.ENDING, "the agent hung up"),
         (e.Status.ENDED, "the agent hung up"),
     ]
 
 
 def test_a_fault_is_told_in_place_of_any_reason() -> None:
-    told = Told()
-    told.ending.finish()
-    told.ending.fail("agent", "broken", "It broke.")
-    told.ending.fail("agent", "later", "It broke again.")
-    told.ending.emit()
-    assert told.statuses() == [(e.Status.ERROR, "It broke.")]
+    emitted = Told()
+    emitted.ending.finish()
+    emitted.ending.fail("agent", "broken", "It broke.")
+    emitted.ending.fail("agent", "later", "It broke again.")
+    emitted.ending.emit()
+    assert emitted.statuses() == [(e.Status.ERROR, "It broke.")]
 
 
 @pytest.mark.parametrize(
     ("active", "lost", "failed", "code", "words"),
     [
         (False, False, False, "not-accepted", "The agent did not accept the session: the socket was closed."),
-        (True, True, False, "lost", "The agent is gone: the socket was closed."),
-        (True, False, True, "closed", "The call was broken off: the socket was closed."),
+        (True, True, False, "lost", "The connection was lost: the socket was closed."),
+        (True, False, True, "closed", "The agent ended the call with an error: the socket was closed."),
     ],
 )
 def test_a_socket_that_should_not_have_closed_is_a_fault(
     active: bool, lost: bool, failed: bool, code: str, words: str
 ) -> None:
-    told = Told(active=active)
-    told.ending.socket_closed("closed", lost=lost, failed=failed, in_reply=True)
-    (error,) = [event for event in told if isinstance(event, e.ErrorRaised)]
+    emitted = Told(active=active)
+    emitted.ending.socket_closed("closed", lost=lost, failed=failed, in_reply=True)
+    (error,) = [event for event in emitted if isinstance(event, e.ErrorRaised)]
     assert (error.code, error.message, error.fatal) == (code, words, True)
-    assert told.ending.reason == words
+    assert emitted.ending.reason == words
 
 
 def test_a_socket_that_closes_after_the_end_says_nothing_new() -> None:
-    told = Told()
-    told.ending.finish("the agent hung up")
-    told.ending.socket_closed("closed", lost=True, failed=False, in_reply=False)
-    assert told.ending.reason == "the agent hung up"
-    assert not told
+    emitted = Told()
+    emitted.ending.finish("the agent hung up")
+    emitted.ending.socket_closed("closed", lost=True, failed=False, in_reply=False)
+    assert emitted.ending.reason == "the agent hung up"
+    assert not emitted

@@ -404,7 +404,7 @@ async def test_an_agent_that_never_accepts() -> None:
     async with agent(script) as url, call(url, accept_timeout_s=0.2) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
-    assert "it said nothing" in error.message
+    assert "it sent nothing" in error.message
     assert held.session.state.exit_code is ExitCode.NOT_ANSWERED
 
 
@@ -449,7 +449,7 @@ async def test_an_agent_that_dies_in_mid_call(monkeypatch: pytest.MonkeyPatch) -
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "lost"
-    assert "The agent is gone" in error.message
+    assert "The connection was lost" in error.message
 
 
 async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,7 +517,7 @@ async def test_an_agent_that_closes_politely_ends_the_call() -> None:
 @pytest.mark.parametrize(
     ("stops", "speaks_in", "left"),
     [
-        (False, False, "the agent left in the middle of its reply: closed with 1000"),
+        (False, False, "the agent left during its reply: closed with 1000"),
         (True, False, "the agent left: closed with 1000"),
         (False, True, "the agent left: closed with 1000"),
     ],
@@ -566,7 +566,7 @@ async def test_an_agent_that_does_not_resume_is_told_as_that() -> None:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "not-resumed"
-    assert "did not take the session up again within 0.3 s" in error.message
+    assert "did not resume the session within 0.3 s" in error.message
 
 
 async def test_hanging_up_while_connecting_gives_up_at_once() -> None:

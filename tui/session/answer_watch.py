@@ -1,4 +1,4 @@
-"""AnswerWatch: notices that nothing answers the user, while nothing does."""
+"""AnswerWatch: reports that the agent does not answer the user, while it does not."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from tui.models.journal import Journal
 from tui.models.turns.turns import Turn
 
 LIMIT_MS = 3_000.0
-"""Whoever waits so long for an answer takes the agent for gone."""
+"""How long a user waits for an answer before taking the agent for gone."""
 
 
 class AnswerWatch:
-    """Told of nothing: it looks at the turn that is under way. On the session's loop."""
+    """Polls the current turn; nothing is pushed to it. On the session's loop."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._unanswered: Turn | None = None
-        """The turn that was said to have no answer."""
+        """The turn that was reported to have no answer."""
 
     def poll(self) -> None:
-        """Tell that an answer is missing, or no longer."""
+        """Emit that an answer is missing, or no longer."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = turn and not turn.replies and state.status is e.Status.ACTIVE
@@ -29,28 +29,28 @@ class AnswerWatch:
         missing_ms = silent_ms if talked_on else waited_ms
         missing = missing_ms is not None and missing_ms >= LIMIT_MS
         if self._unanswered is not None and (turn is not self._unanswered or not missing):
-            self._tell(now_ns, self._why_over(talked_on), active=False)
+            self._emit(now_ns, self._why_over(talked_on), active=False)
             self._unanswered = None
         if self._unanswered is None and missing_ms is not None and missing:
             self._unanswered = turn
             last = "key" if turn and turn.method == "keys" else "word"
-            since = "after it was heard last" if talked_on else f"after the user's last {last}"
-            text = f"The agent does not answer: no reply {missing_ms / 1000:.0f} s {since}."
-            self._tell(now_ns, text, active=True)
+            since = "after it last spoke" if talked_on else f"after the user's last {last}"
+            text = f"The agent has not answered: no reply {missing_ms / 1000:.0f} s {since}."
+            self._emit(now_ns, text, active=True)
 
     def _silent_ms(self, now_ns: int) -> float | None:
-        """For how long the agent has not been heard: whoever talks on has not fallen silent, but does not yield."""
+        """Returns how long the agent has been silent; None if it never spoke."""
         heard_ns = self._journal.state.last_heard_ns(e.Party.AGENT, now_ns)
         return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
 
     def _why_over(self, talked_on: bool) -> str:
         if self._unanswered and self._unanswered.replies:
-            return "The answer has come."
+            return "The agent has answered."
         if self._journal.state.status is not e.Status.ACTIVE:
             return "The call is interrupted; the agent has not answered."
-        return "The agent talks on." if talked_on else "The user goes on; the agent has not answered."
+        return "The agent keeps talking." if talked_on else "The user continued; the agent has not answered."
 
-    def _tell(self, now_ns: int, text: str, *, active: bool) -> None:
+    def _emit(self, now_ns: int, text: str, *, active: bool) -> None:
         self._journal.emit(
             e.ConditionChanged(
                 at_ns=now_ns,
@@ -58,8 +58,6 @@ class AnswerWatch:
                 path="playback",
                 active=active,
                 text=text,
-                hint="Has it heard the user? The log says what it was sent and what it sent since."
-                if active
-                else "",
+                hint="Check in the event log what it was sent, and what it sent since." if active else "",
             )
         )

@@ -22,7 +22,7 @@ from tui.websocket.client import ConnectionFailed, WebSocketClient, tls_context
 class DiallingError(ValueError):
     """The target cannot be dialled, as a sentence that says what to do.
 
-    ``source`` is what failed, ``code`` stable, as in the `ErrorRaised` that tells of it.
+    ``source`` is what failed, ``code`` stable, as in the `ErrorRaised` that reports it.
     """
 
     def __init__(self, source: str, code: str, message: str, hint: str = "") -> None:
@@ -30,21 +30,21 @@ class DiallingError(ValueError):
         self.source, self.code, self.message, self.hint = source, code, message, hint
 
 
-class ProtocolNotTold(ValueError):
-    """Nothing says which protocol to speak, as a sentence that says what to do."""
+class ProtocolNotDetected(ValueError):
+    """The protocol cannot be detected, as a sentence that says what to do."""
 
 
 class Dialled(msgspec.Struct, frozen=True):
-    """A target whose protocol and URL are known, and what to tell the user of how that came about."""
+    """A target whose protocol and URL are known, and notes for the user on how they were found."""
 
     target: Target
     notes: tuple[str, ...] = ()
 
 
 async def settle(target: Target) -> Dialled:
-    """Find out what is still open. What can only be found by calling is left to the call.
+    """Find out what is still open of a target. What only a call can show is left to the call.
 
-    Raises `DiallingError`, `ProtocolNotTold`.
+    Raises `DiallingError`, `ProtocolNotDetected`.
     """
     try:
         return await _settle(target)
@@ -65,7 +65,7 @@ async def _settle(target: Target) -> Dialled:
 
 
 async def _listen(target: Target) -> detect.Guess:
-    """Open the socket for a moment: some agents speak first."""
+    """Detect the protocol from the first message: open the socket for a moment, because some agents speak first."""
     headers = {**bearer(target.token, target.url), **target.headers}
     client = WebSocketClient(target.url, headers=headers, insecure=target.insecure, cacert=target.cacert)
     await client.open(target.connect_timeout_s)
@@ -78,8 +78,8 @@ async def _listen(target: Target) -> detect.Guess:
         pass
     finally:
         await client.close()
-    raise ProtocolNotTold(
-        f"Neither the URL nor the first {detect.LISTEN_MS} ms tell which protocol {target.safe_url} speaks: "
+    raise ProtocolNotDetected(
+        f"Neither the URL nor the first {detect.LISTEN_MS} ms show which protocol {target.safe_url} speaks: "
         f"name it with --protocol ({', '.join(names())})."
     )
 
@@ -105,7 +105,7 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
     )
     context = tls_context(target.url, insecure=target.insecure, cacert=target.cacert)
     try:
-        # On no thread that the end of the program would wait for: an answer may take long.
+        # On a daemon thread: an answer may take long, and the program would wait for any other thread at its end.
         asked = functools.partial(twiml.fetch_twiml, target.url, target.token, fields, context=context)
         stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:

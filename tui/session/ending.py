@@ -1,4 +1,4 @@
-"""Ending: why a call is over, in words; of several reasons the first one holds."""
+"""Ending: why a call ends, in words; of several reasons the first one counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OURS = "hung up"
 
 
 class Ending:
-    """What brings the call to its end says so here, and who holds the call waits for it. On the session's loop."""
+    """Collects what ends the call, for the session that waits for it. On the session's loop."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -26,64 +26,67 @@ class Ending:
         return self._due.is_set()
 
     async def wait(self) -> None:
-        """Until the call is to end."""
+        """Wait until the call is to end."""
         await self._due.wait()
 
     @property
     def ours(self) -> bool:
-        """Whether the user asked for it."""
+        """Whether the user ended the call."""
         return self._reason == OURS
 
     @property
     def reason(self) -> str:
-        """For a person."""
+        """The reason, for a person."""
         return self._failure.message if self._failure else self._reason
 
     def finish(self, reason: str = OURS) -> None:
-        """The call has come to its end."""
+        """End the call, for this reason."""
         self._reason = self._reason or reason
         self._due.set()
 
     def fail(self, source: str, code: str, message: str, hint: str = "") -> None:
-        """The call cannot go on."""
+        """End the call with an error, which is emitted here."""
         self.fail_with(self._journal.error(source, code, message, hint, fatal=True))
 
     def fail_with(self, failure: e.ErrorRaised) -> None:
-        """The call cannot go on, as was reported."""
+        """End the call with an error that was already emitted."""
         self._failure = self._failure or failure
         self._due.set()
 
     def not_accepted(self, limit_s: float, messages: int, protocol: str) -> None:
-        """The agent has not accepted the session within its time, whatever ``messages`` it sent."""
-        sent = "one message, and it was no" if messages == 1 else f"{messages} messages, none of them an"
-        said = f"it sent {sent} acceptance" if messages else "it said nothing"
+        """Fail the call: the agent did not accept it in time. ``messages`` is how many it sent."""
+        if not messages:
+            sent = "it sent nothing"
+        elif messages == 1:
+            sent = "it sent one message, which was not an acceptance"
+        else:
+            sent = f"it sent {messages} messages, none of them an acceptance"
         self.fail(
             "agent",
             "not-accepted" if messages else "silent",
-            f"The agent did not accept the session within {limit_s:g} s: {said}.",
+            f"The agent did not accept the session within {limit_s:g} s: {sent}.",
             f"Does it speak {protocol}? Choose another with --protocol.",
         )
 
     def not_resumed(self, limit_s: float) -> None:
-        """The agent has not taken up the session again on a new socket."""
-        limit = f"within {limit_s:g} s"
-        message = f"The socket was lost, and the agent did not take the session up again {limit}."
+        """Fail the call: the agent did not resume it on a new socket in time."""
+        message = f"The socket was lost, and the agent did not resume the session within {limit_s:g} s."
         self.fail("agent", "not-resumed", message, "Call again.")
 
     def socket_closed(self, how: str, *, lost: bool, failed: bool, in_reply: bool) -> None:
-        """The socket has closed, and nothing said before that the call was over."""
+        """End or fail the call because its socket closed, unless it is ending already."""
         if self.due:
             return
         if self._journal.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."
-            self.fail("socket", "not-accepted", message, "Is this its address, and is the token right?")
+            self.fail("socket", "not-accepted", message, "Check the address and the token.")
         elif lost:
-            self.fail("socket", "lost", f"The agent is gone: the socket was {how}.", "Call again.")
+            self.fail("socket", "lost", f"The connection was lost: the socket was {how}.", "Call again.")
         elif failed:
-            message = f"The call was broken off: the socket was {how}."
+            message = f"The agent ended the call with an error: the socket was {how}."
             self.fail("socket", "closed", message, "The agent's own log may say why.")
         else:
-            self.finish(f"the agent left{' in the middle of its reply' if in_reply else ''}: {how}")
+            self.finish(f"the agent left{' during its reply' if in_reply else ''}: {how}")
 
     def emit(self) -> None:
         """Emit that the call has ended, with its reason."""

@@ -1,4 +1,4 @@
-"""MessageLog: every message becomes an event, and so do the findings and errors that come with it."""
+"""MessageLog: emits an event for every message, and for the findings and errors that come with it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tui.websocket.message_handler import MessageHandler, Received
 
 
 class MessageLog:
-    """What a session's `MessageHandler` and `Connection` tell of messages, emitted. On the session's loop.
+    """Emits what a session's `MessageHandler` and `Connection` report. On the session's loop.
 
     ``reply`` sends what the protocol itself answers, right after the message it answers is logged; ``route`` is
-    then given the message; ``on_fatal`` an error that ends the session.
+    then called with the message, and ``on_fatal`` with an error that ends the session.
     """
 
     def __init__(
@@ -39,22 +39,22 @@ class MessageLog:
         self._undecodable = 0
 
     def register_with(self, messages: MessageHandler) -> None:
-        """Hear of every message and every error."""
+        """Register for every message and every error."""
         messages.add_message_handler(self.received)
         messages.add_error_handler(self.report_error)
 
     def sent(self, message: Outgoing) -> None:
-        """A message goes out."""
+        """Log a message that is about to be written."""
         self._journal.message(
             e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms
         )
 
     def dropped(self, message: Outgoing) -> None:
-        """User audio that never goes out."""
+        """Count user audio that will never be sent."""
         self._journal.losing(e.Loss.UNSENT, message.kind)
 
     async def received(self, received: Received) -> None:
-        """A message has come; understood or not."""
+        """Log a message that arrived, understood or not; then answer and route it."""
         incoming = received.incoming
         logged = self._journal.message(
             e.Direction.RECEIVED,
@@ -76,7 +76,7 @@ class MessageLog:
             await self._route(incoming)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Tell what came too often to be told one by one. Called every now and then, and at the end."""
+        """Emit what came too often to be emitted one by one. Called regularly, and at the end."""
         for rule, count in self._tally.due(self._journal.clock_ns(), final=at_the_end):
             self._emit_finding(self._findings[rule], int(count.total), 0)
         if self._undecodable:
@@ -99,7 +99,7 @@ class MessageLog:
             self._on_fatal(raised)
 
     def _hint_for_undecodable(self) -> str:
-        """Of an agent that was accepted by the same protocol only the message is to blame."""
+        """Returns what to do about an unreadable message: until the agent has accepted, doubt the protocol."""
         if self._journal.state.metrics.started_ns is None:
             return f"Does it speak {self._protocol}?"
-        return "What it carried is lost; the call goes on. Enter shows the message, v as it came."
+        return "Its content is lost; the call goes on. Press enter to see the message, v for its raw text."

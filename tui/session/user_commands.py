@@ -1,4 +1,4 @@
-"""UserCommands: what the user does in a call, each with one key: record, speak a line, type, mute, interrupt."""
+"""UserCommands: what the user can do in a call: record, speak a line, type, mute, interrupt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UserCommands:
         self._link = link
         self._interrupt = interrupt
         self._only_for_a_line = False
-        """Whether the user records for no longer than a recorded line is spoken."""
+        """Whether recording stops when the recorded line is over."""
         self._state.add_completion_callback(self._stop_after_line)
 
     async def record(self, on: bool) -> None:
@@ -43,8 +43,8 @@ class UserCommands:
         if on == self._state.controls.recording:
             return
         if on and self._in_call("record into"):
-            await self._take_the_word()
-            self._tell_recording(True)
+            await self._take_turn()
+            self._emit_recording(True)
             self._link.send(self._link.caller.start_user_stream())
             await self._audio.capture.start(silent=self._only_for_a_line)
         elif not on:
@@ -53,7 +53,7 @@ class UserCommands:
             await self._stop_user_stream()
 
     async def speak(self, line: CallerLine) -> None:
-        """Speak a recorded line on the microphone's path; records for as long as it takes if need be."""
+        """Speak a recorded line on the microphone's path; starts recording for as long as it takes if necessary."""
         if not self._in_call("speak into"):
             return
         if not self._state.controls.recording:
@@ -62,23 +62,23 @@ class UserCommands:
         await self._audio.capture.lines.speak(line)
 
     def end_recording(self) -> None:
-        """Nothing of the user goes to the agent from now on."""
+        """Emit that the user is no longer sent to the agent."""
         self._only_for_a_line = False
-        self._tell_recording(False)
+        self._emit_recording(False)
 
     def set_muted(self, muted: bool) -> None:
-        """Send silence in place of the user, or no longer."""
+        """Send silence instead of the user's audio, or stop doing so."""
         if muted != self._state.controls.muted:
             self._audio.capture.level.muted = muted
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
     def change_volume(self, by: float) -> None:
-        """Playback louder or quieter, within 0..2; each press of a key counts, however fast they come."""
+        """Change the playback volume by so much, within 0..2; each key press counts, however fast they come."""
         self._audio.volume = round(self._audio.volume + by, 2)
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
 
     def send_dtmf(self, digits: str) -> None:
-        """Press keys."""
+        """Press telephone keys."""
         if not self._in_call("press keys in"):
             return
         if messages := self._link.caller.dtmf(digits):
@@ -88,10 +88,10 @@ class UserCommands:
             self._journal.notice(f"{NO_KEYS.format(self._link.protocol.title)}.")
 
     async def send_text(self, text: str) -> None:
-        """Take a turn in writing."""
+        """Send a typed turn."""
         if not self._in_call("type into"):
             return
-        await self._take_the_word()
+        await self._take_turn()
         if messages := self._link.caller.user_text(text):
             self._link.send(messages)
             self._journal.emit(
@@ -103,25 +103,25 @@ class UserCommands:
             self._journal.notice(f"{NO_TYPED_TURNS.format(self._link.protocol.title)}.")
 
     def send_instructions(self, text: str) -> None:
-        """Tell the agent how to behave from now on."""
+        """Send the agent new instructions."""
         if isinstance(self._link.caller, HasInstructions) and self._state.status is e.Status.ACTIVE:
             self._link.send(self._link.caller.update_instructions(text))
         else:
             self._journal.notice(f"{NO_INSTRUCTIONS.format(self._link.protocol.title)}.")
 
     async def interrupt(self) -> None:
-        """Hear no more of what the agent has said so far."""
+        """Discard the agent's audio that has not been played yet."""
         await self._interrupt("interrupted by the user")
 
     def _in_call(self, purpose: str) -> bool:
-        """Whether there is a call for that; the user is told when there is none."""
+        """Returns whether there is a call for that; a notice says so if there is none."""
         active = self._state.status is e.Status.ACTIVE
         if not active:
             self._journal.notice(f"There is no call to {purpose}.", "Call first.")
         return active
 
-    async def _take_the_word(self) -> None:
-        """An agent that does not detect turns is not interrupted by speech: taking a turn does it."""
+    async def _take_turn(self) -> None:
+        """Interrupt an agent that does not detect turns: speech alone would not."""
         if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")
 
@@ -132,11 +132,11 @@ class UserCommands:
         if closes and not self._link.protocol.continuous:
             await self._audio.capture.stop()
         else:
-            # While the agent does the turn detection it has to hear the silence after the last word.
+            # An agent that detects turns has to hear the silence after the last word.
             await self._audio.capture.start(silent=True)
 
     def _stop_after_line(self, event: Completed) -> None:
-        """Completion callback of the state: what was recorded for a line ends with it."""
+        """Completion callback of the state: stops a recording that was started for a line."""
         if (
             isinstance(event, e.LineChanged)
             and self._only_for_a_line
@@ -144,6 +144,6 @@ class UserCommands:
         ):
             spawn(self.record(False), "stop after a caller line")
 
-    def _tell_recording(self, recording: bool) -> None:
+    def _emit_recording(self, recording: bool) -> None:
         if recording != self._state.controls.recording:
             self._journal.emit(e.RecordingChanged(at_ns=self._journal.clock_ns(), recording=recording))

@@ -1,7 +1,7 @@
-"""MessageHandler: from a frame to what it means, with everything that goes wrong on the way counted.
+"""MessageHandler: decodes frames, and counts and reports those that cannot be decoded.
 
 Each kind of news has its handlers, kept in a `CallbackManager`: every message (the log), session and audio
-events (the router), errors (whoever reports them).
+events (the router), errors (the log).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class News(StrEnum):
 
 
 class MessageHandler:
-    """Decodes frames with the protocol's ``receive`` and hands out what they mean, in order, on one loop."""
+    """Decodes frames with the protocol's ``receive`` and passes on what they mean, in order. For one loop."""
 
     def __init__(
         self, receive: Callable[[str | bytes], Incoming], callbacks: CallbackManager | None = None
@@ -90,7 +90,7 @@ class MessageHandler:
         return self.callbacks.register_callback(News.ERROR, handler)
 
     async def handle_message(self, frame: str | bytes, at_ns: int) -> None:
-        """Understand one frame and tell the handlers. Never raises for what the far side sent."""
+        """Decode one frame and call the handlers. Never raises for what the far side sent."""
         self.received += 1
         try:
             incoming = self._receive(frame)
@@ -118,7 +118,7 @@ class MessageHandler:
         )
         count = self.undecodable[error.code]
         if _is_round(count):
-            text = f"A message cannot be read: {error}."
+            text = f"Unreadable message: {error}."
             await self._handle_error_message(
                 ErrorRaised(at_ns=at_ns, source="protocol", code=error.code, message=text, count=count)
             )
@@ -140,7 +140,7 @@ def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
     """Describe a protocol that raised what it must not: where, and what."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
-    text = f"The protocol itself is broken: {place}: {type(error).__name__}: {error}."
+    text = f"The protocol failed in {place}: {type(error).__name__}: {error}."
     return ErrorRaised(at_ns=at_ns, source="protocol", code="broken", message=text, fatal=True)
 
 
