@@ -131,13 +131,13 @@ def test_a_missing_token_is_exit_4() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("call", "localhost:8080"), "write ws://localhost:8080"),
+        (("call", "localhost:8080"), "Did you mean ws://localhost:8080?"),
         (("call", "ws://127.0.0.1:1/", "--token-env", "NO_SUCH"), "NO_SUCH: that variable is not set"),
         (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as 'KEY: VALUE'"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"), "colour"),
-        (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "not a WAV file"),
+        (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "use a file name that ends in .wav"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
-        (("connect", "ws://127.0.0.1:1/"), "needs a terminal"),
+        (("connect", "ws://127.0.0.1:1/"), "needs an interactive terminal"),
         (("demo", "--pace", "fast"), "neither a factor nor 'all'"),
     ],
 )
@@ -273,7 +273,7 @@ def test_an_unreadable_message_is_exit_5_and_the_protocol_is_not_doubted() -> No
 def test_half_a_sample_is_the_agents_fault_and_exit_5() -> None:
     ran = serve_one(lambda socket: play(socket, 0.2, odd=1))
     assert ran.returncode == 5
-    assert "in the middle of a sample" in ran.stderr
+    assert "in the middle of a 16-bit sample" in ran.stderr
 
 
 def test_an_agent_that_breaks_off_is_exit_5() -> None:
