@@ -6,6 +6,7 @@ from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.session.ending import Ending
+from tui.session.pending import Pending
 
 
 class Told(list[e.SessionEvent]):
@@ -17,7 +18,7 @@ class Told(list[e.SessionEvent]):
         for step in steps:
             journal.become(step)
         self.clear()
-        self.ending = Ending(journal)
+        self.ending = Ending(journal, Pending(replies_are_ended=True))
 
     def statuses(self) -> list[tuple[e.Status, str]]:
         return [(event.new, event.reason) for event in self if isinstance(event, e.StatusChanged)]

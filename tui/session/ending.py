@@ -6,6 +6,7 @@ import asyncio
 
 from tui.models import events as e
 from tui.models.journal import Journal
+from tui.session.pending import Pending
 
 OURS = "hung up"
 """The reason of an ending that the user asked for."""
@@ -14,7 +15,9 @@ OURS = "hung up"
 class Ending:
     """Collects what ends the call, for the session that waits for it. On the session's loop."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, pending: Pending) -> None:
+        self.pending = pending
+        """What is still due when the call ends."""
         self._journal = journal
         self._due = asyncio.Event()
         self._reason = ""

@@ -27,11 +27,13 @@ from tui.models.telemetry import Telemetry
 from tui.protocols.base import Incoming, RelaysToolMessages, TelephonyEvent, foreseen_play_format
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
+from tui.protocols.registry import protocol_named
 from tui.session.acceptance import Acceptance
 from tui.session.agent_audio import AgentAudio
 from tui.session.agent_events import AgentEvents
 from tui.session.ending import Ending
 from tui.session.link import AgentLink
+from tui.session.pending import Pending
 from tui.session.user_audio import UserAudio
 from tui.session.user_commands import UserCommands
 from tui.session.watch import SessionWatch
@@ -63,9 +65,11 @@ class LiveSession:
     ) -> None:
         self.audio = audio
         self.router = EventRouter()
-        self.journal = journal = Journal(SessionState(), sink=sink, keep_raw=keep_raw, clock_ns=clock_ns)
+        pending = Pending(replies_are_ended=not protocol_named(target.protocol).reply_ends_after_ms)
+        emit = _in_turn(pending.apply, sink)
+        self.journal = journal = Journal(SessionState(), sink=emit, keep_raw=keep_raw, clock_ns=clock_ns)
         self._on_begun = on_begun
-        self._ending = Ending(journal)
+        self._ending = Ending(journal, pending)
         self._link = link = AgentLink(
             target,
             tools,
@@ -76,13 +80,8 @@ class LiveSession:
         )
         self._acceptance = Acceptance(journal, self._ending, link)
         self._user_audio = UserAudio(journal, audio, link.caller, link.send)
-        self._agent_audio = AgentAudio(
-            journal,
-            audio,
-            link.caller,
-            link.send,
-            ends_after_ms=link.protocol.reply_ends_after_ms,
-        )
+        ends_after_ms = link.protocol.reply_ends_after_ms
+        self._agent_audio = AgentAudio(journal, audio, link.caller, link.send, ends_after_ms=ends_after_ms)
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = SessionWatch(
@@ -112,6 +111,11 @@ class LiveSession:
     def state(self) -> SessionState:
         """What is true of the call."""
         return self.journal.state
+
+    @property
+    def pending(self) -> Pending:
+        """What is still due in the call."""
+        return self._ending.pending
 
     @property
     def messages(self) -> MessageHandler:
@@ -302,6 +306,14 @@ class LiveSession:
             f"The agent called the tool {name}, which was not offered. It received an error in reply.",
             "Offer tools with --tools FILE.py.",
         )
+
+
+def _in_turn(*sinks: Callable[[e.SessionEvent], object]) -> Callable[[e.SessionEvent], None]:
+    def pass_on(event: e.SessionEvent) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return pass_on
 
 
 async def _stop(tasks: list[asyncio.Task[Any]]) -> None:

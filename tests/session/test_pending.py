@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from tests.builders import status
+from tui.models import events as e
+from tui.session.pending import Pending
+
+
+def pending(*events: e.SessionEvent, replies_are_ended: bool = True) -> Pending:
+    fold = Pending(replies_are_ended=replies_are_ended)
+    for event in events:
+        fold.apply(event)
+    return fold
+
+
+BEGUN = e.ReplyStarted(at_ns=0, reply="r", format="raw/lpcm16")
+
+
+def test_a_reply_is_due_until_it_is_ended_or_cut_off() -> None:
+    assert pending(BEGUN).replies == ["r"]
+    assert pending(BEGUN).in_words() == ["an unfinished reply"]
+    assert pending(BEGUN, e.ReplyEnded(at_ns=1, reply="r", received_ms=20)).replies == []
+    cut = e.PlaybackEnded(at_ns=1, reply="r", heard_ms=20, unheard_ms=40)
+    assert pending(BEGUN, cut).replies == []
+
+
+def test_a_reply_without_an_end_is_not_due_where_no_reply_has_one() -> None:
+    assert pending(BEGUN, replies_are_ended=False).replies == []
+    assert pending(BEGUN, replies_are_ended=False).in_words() == []
+
+
+def test_a_line_is_due_while_it_is_spoken() -> None:
+    begun = e.LineChanged(at_ns=0, name="1-hours.wav")
+    assert pending(begun).in_words() == ["1-hours.wav being spoken"]
+    assert pending(begun, e.LineChanged(at_ns=1, name="1-hours.wav", finished=True)).line == ""
+
+
+def test_a_tool_is_due_while_it_runs() -> None:
+    begun = [e.ToolChanged(at_ns=0, call=call, name=name) for call, name in (("1", "find"), ("2", "book"))]
+    done = e.ToolChanged(at_ns=1, call="1", name="find", finished=True)
+    assert pending(*begun).tools == ["find", "book"]
+    assert pending(*begun, done).in_words() == ["the tool book still running"]
+
+
+def test_lines_not_spoken_and_a_session_that_resumes_are_due() -> None:
+    fold = pending(status(e.Status.ACTIVE, e.Status.RESUMING))
+    fold.lines_left = 2
+    assert fold.in_words() == ["2 lines not spoken", "the session being resumed"]
+    fold.apply(status(e.Status.RESUMING, e.Status.ACTIVE))
+    assert not fold.resuming

@@ -1,0 +1,71 @@
+"""Pending: what is still due in a call. Waits of a headless call and the judgement of an ending both read it."""
+
+from __future__ import annotations
+
+from tui.models import events as e
+
+
+class Pending:
+    """Folds events into what has begun and not ended. On the session's loop; constant work per event.
+
+    ``replies_are_ended`` is whether the agent marks the end of each reply: where it does not, a reply without an end
+    is not due.
+    """
+
+    def __init__(self, *, replies_are_ended: bool) -> None:
+        self._replies_are_ended = replies_are_ended
+        self._replies: dict[str, None] = {}
+        self._tools: dict[str, str] = {}
+        self.line = ""
+        """Name of the recorded line that is being spoken; empty if none is."""
+        self.lines_left = 0
+        """Number of lines of a script that have not begun; set by the holder of the script."""
+        self.resuming = False
+        """Whether the socket was lost and the session is being resumed."""
+
+    def apply(self, event: e.SessionEvent) -> None:
+        """Fold one event."""
+        match event:
+            case e.MessageLogged():
+                return  # first: nearly every event is one
+            case e.ReplyStarted():
+                self._replies[event.reply] = None
+            case e.ReplyEnded():
+                self._replies.pop(event.reply, None)
+            case e.PlaybackEnded() if event.unheard_ms > 0:
+                self._replies.pop(event.reply, None)
+            case e.LineChanged():
+                self.line = "" if event.finished else event.name
+            case e.ToolChanged() if event.finished:
+                self._tools.pop(event.call, None)
+            case e.ToolChanged():
+                self._tools[event.call] = event.name
+            case e.StatusChanged():
+                self.resuming = event.new is e.Status.RESUMING
+            case _:
+                pass
+
+    @property
+    def replies(self) -> list[str]:
+        """The replies that the agent began and still has to end; always empty where it does not mark the end."""
+        return list(self._replies) if self._replies_are_ended else []
+
+    @property
+    def tools(self) -> list[str]:
+        """Names of the tools that run now, in the order in which they began."""
+        return list(self._tools.values())
+
+    def in_words(self) -> list[str]:
+        """Returns everything that is due, one phrase each; empty if nothing is."""
+        replies, lines = len(self.replies), self.lines_left
+        return [
+            *(
+                ["an unfinished reply" if replies == 1 else f"{replies} unfinished replies"]
+                if replies
+                else []
+            ),
+            *([f"{self.line} being spoken"] if self.line else []),
+            *(["one line not spoken" if lines == 1 else f"{lines} lines not spoken"] if lines else []),
+            *(f"the tool {name} still running" for name in self.tools),
+            *(["the session being resumed"] if self.resuming else []),
+        ]
