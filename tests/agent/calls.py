@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from tui.agent.conversation import Conversation
+from tui.agent.hearing import Hearing
 from tui.agent.recogniser import Recogniser
 from tui.agent.settings import AgentSettings
 from tui.assets import Line, caller_lines, prompts
@@ -48,7 +49,8 @@ def line_named(name: str) -> Line:
 
 def conversation(settings: AgentSettings | None = None, agent: AgentEnd | None = None) -> Conversation:
     agent = agent or AUDIOCODES.agent(lambda: "activity", lambda: _UTC)
-    return Conversation(agent, settings or AgentSettings(), recogniser())
+    settings = settings or AgentSettings()
+    return Conversation(agent, settings, Hearing(recogniser(), settings.silence_ms))
 
 
 class Call:

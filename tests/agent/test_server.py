@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import tui.agent.server
+import tui.audio.speech
 from tests.agent.calls import SECOND_OF_SILENCE, prompt, spoken
 from tests.agent.sockets import LIMIT_S, Caller, answered, calling
 from tests.waiting import wait_for
@@ -253,3 +257,106 @@ async def test_a_browser_gets_an_explanation_and_nothing_is_logged(
 
         assert await asyncio.to_thread(visit) in (404, 426)
     assert caplog.records == []
+
+
+async def refusal(server: AgentServer, **options: Any) -> tuple[dict[str, Any], int | None, str | None]:
+    """Returns the first message of a call that is refused, and how it was closed."""
+    async with connect(f"{server.url}/v1/realtime", **options) as socket:
+        first = json.loads(await socket.recv())
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+    return first, socket.close_code, socket.close_reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"additional_headers": {"OpenAI-Beta": "realtime=v1"}},
+        {"subprotocols": ["realtime", "openai-beta.realtime-v1"]},
+    ],
+)
+async def test_the_beta_of_openai_is_refused_as_the_service_does(options: dict[str, Any]) -> None:
+    async with AgentServer(AgentSettings()) as server:
+        first, code, reason = await refusal(server, **options)
+    assert first["type"] == "error"
+    assert first["error"]["code"] == "beta_api_shape_disabled"
+    assert (code, reason) == (4000, "invalid_request_error.beta_api_shape_disabled")
+
+
+async def test_another_beta_of_openai_is_not_refused() -> None:
+    headers = {"OpenAI-Beta": "agents=v1"}
+    async with (
+        AgentServer(AgentSettings()) as server,
+        connect(f"{server.url}/v1/realtime", additional_headers=headers) as socket,
+    ):
+        assert json.loads(await socket.recv())["type"] == "session.created"
+
+
+async def test_the_model_is_that_of_the_url() -> None:
+    async with (
+        AgentServer(AgentSettings()) as server,
+        connect(f"{server.url}/v1/realtime?model=gpt-realtime%20x") as socket,
+    ):
+        assert json.loads(await socket.recv())["session"]["model"] == "gpt-realtime x"
+
+
+@pytest.mark.parametrize(
+    ("path", "offered", "chosen"),
+    [
+        ("/v1/realtime", ["realtime", "openai-insecure-api-key.secret"], "realtime"),
+        ("/v1/realtime", ["openai-insecure-api-key.secret", "realtime"], "realtime"),
+        ("/v1/realtime", ["openai-insecure-api-key.secret"], "openai-insecure-api-key.secret"),
+        ("/v1/convai/conversation", ["convai", "bearer.secret"], "convai"),
+    ],
+)
+async def test_a_token_in_a_subprotocol_counts_and_another_one_is_chosen(
+    path: str, offered: list[Any], chosen: str
+) -> None:
+    async with (
+        AgentServer(AgentSettings(token="secret")) as server,
+        connect(f"{server.url}{path}", subprotocols=offered) as socket,
+    ):
+        assert socket.subprotocol == chosen
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [["convai", "bearer.wrong"], ["bearer."], ["convai"], ["openai-insecure-api-key.secret"]],
+)
+async def test_a_wrong_token_in_a_subprotocol_is_401(offered: list[Any]) -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        with pytest.raises(InvalidStatus, match="401"):
+            await connect(f"{server.url}/v1/convai/conversation", subprotocols=offered)
+
+
+async def test_without_an_offer_no_subprotocol_is_chosen() -> None:
+    async with AgentServer(AgentSettings()) as server, connect(f"{server.url}/v1/realtime") as socket:
+        assert socket.subprotocol is None
+
+
+@pytest.mark.parametrize("frame", ["{bad", b"\x00\x01", "[1]", '{"x":1}', '{"type":7}'])
+async def test_an_unreadable_frame_is_an_error_under_openai(frame: str | bytes) -> None:
+    async with AgentServer(AgentSettings()) as server, connect(f"{server.url}/v1/realtime") as socket:
+        await socket.recv()
+        await socket.send(frame)
+        answer = json.loads(await socket.recv())
+        assert (answer["type"], answer["error"]["type"]) == ("error", "invalid_request_error")
+        await socket.send('{"type":"input_audio_buffer.clear"}')
+        assert json.loads(await socket.recv())["type"] == "input_audio_buffer.cleared"
+
+
+async def test_the_detector_is_loaded_beside_the_loop_and_once_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_the_loop: list[bool] = []
+    load = tui.audio.speech._load_network
+
+    def noted() -> Any:
+        on_the_loop.append(threading.current_thread() is threading.main_thread())
+        return load()
+
+    monkeypatch.setattr(tui.audio.speech, "_load_network", noted)
+    async with AgentServer(_FAST) as server, answered(server) as caller:
+        await caller.speak(spoken("yes"))
+        await caller.until(Type.SPEECH_RECOGNITION)
+    assert on_the_loop == [False]

@@ -14,6 +14,7 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
 from tui.protocols.base import (
     AgentEnd,
+    Handshake,
     Incoming,
     Outgoing,
     ProtocolError,
@@ -154,7 +155,6 @@ class TestTheSession:
             ({"voice": "x"}, "missing_required_parameter", "session.type"),
             ({"type": "transcription"}, "invalid_value", "session.type"),
             ({"type": "realtime", "modalities": ["text"]}, "unknown_parameter", "session.modalities"),
-            ({"type": "realtime", "model": "other"}, "invalid_value", "session.model"),
             (
                 {"type": "realtime", "output_modalities": ["text", "audio"]},
                 "invalid_value",
@@ -187,6 +187,20 @@ class TestTheSession:
         assert code(incoming) == expected
         assert body(incoming.replies[0])["error"]["param"] == param
         assert body(agent.opened()[0])["session"] == json.loads(before)["session"]
+
+    @pytest.mark.parametrize(
+        ("repeated", "findings"), [("gpt-realtime", []), (None, []), ("gpt-other", ["model-changed"])]
+    )
+    def test_an_update_with_a_model_is_applied_and_the_model_stays(
+        self, repeated: str | None, findings: list[str]
+    ) -> None:
+        agent = an_agent()
+        assert agent.admit(Handshake(query={"model": "gpt-realtime"})) is None
+        session = {"type": "realtime", "model": repeated, "instructions": "Be brief."}
+        incoming = send(agent, "session.update", session=session)
+        updated = body(incoming.replies[0])["session"]
+        assert (updated["model"], updated["instructions"]) == ("gpt-realtime", "Be brief.")
+        assert [finding.rule for finding in incoming.findings] == findings
 
     def test_the_voice_is_frozen_once_it_was_heard(self) -> None:
         agent = an_agent(audio={"output": {"voice": "cedar"}})

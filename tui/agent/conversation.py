@@ -15,11 +15,20 @@ import logging
 from collections.abc import Iterable
 
 from tui.agent.answers import AnswerOrCall, Answers, ToolCall
-from tui.agent.hearing import Ear, Sound, TurnBegan, TurnEnded, Words
-from tui.agent.recogniser import Recogniser
+from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
 from tui.agent.settings import AgentSettings
 from tui.agent.speaking import Mouth
-from tui.protocols.base import AgentEnd, Outgoing, ProtocolError, RealtimeAgentEnd, TelephonyEvent
+from tui.protocols.base import (
+    AgentEnd,
+    AnswersUnreadable,
+    Close,
+    Handshake,
+    Outgoing,
+    ProtocolError,
+    ReadsHandshake,
+    RealtimeAgentEnd,
+    TelephonyEvent,
+)
 from tui.protocols.base import TelephonyEventType as Type
 
 _log = logging.getLogger(__name__)
@@ -31,16 +40,17 @@ _GOODBYE_TIMEOUT_NS = 3_000_000_000
 class Conversation:
     """One call; ``agent`` is the protocol's agent end."""
 
-    def __init__(self, agent: AgentEnd, settings: AgentSettings, recogniser: Recogniser) -> None:
+    def __init__(self, agent: AgentEnd, settings: AgentSettings, hearing: Hearing) -> None:
         self.over = False
         """Whether the call has ended and the socket can be closed."""
+        self.close = Close()
+        """How to close the socket."""
         self._agent = agent
         self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
         self._settings = settings
-        self._recogniser = recogniser
+        self._hearing = hearing
         self._answers = Answers(agent, settings)
         self._mouth = Mouth(agent, settings)
-        self._ear: Ear | None = None
         self._greeted = False
         self._kept: AnswerOrCall | None = None
         """The answer that waits until the caller asks for it."""
@@ -50,12 +60,14 @@ class Conversation:
     @property
     def next_due_ns(self) -> int | None:
         """The time at which `due` has something to do; None if only a frame of the caller can change that."""
-        if self._ear is None and self._agent.user_format is not None:
+        if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
         return self._mouth.next_due_ns if self._leaves_at_ns is None else self._leaves_at_ns
 
-    def opened(self) -> list[Outgoing]:
-        """Returns the first messages, after the caller has connected."""
+    def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
+        """Returns the first messages, after the caller has connected; one that is refused is `over`."""
+        if isinstance(self._agent, ReadsHandshake) and (close := self._agent.admit(handshake or Handshake())):
+            self.over, self.close = True, close
         return self._agent.opened()
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
@@ -64,7 +76,7 @@ class Conversation:
             incoming = self._agent.receive(frame)
         except ProtocolError as error:
             _log.warning("unreadable message (%s): %s", error.code, error)
-            return []
+            return self._agent.unreadable(error) if isinstance(self._agent, AnswersUnreadable) else []
         for finding in incoming.findings:
             _log.info("%s: %s", finding.rule, finding.text)
         frames = list(incoming.replies)
@@ -74,7 +86,7 @@ class Conversation:
 
     def due(self, now_ns: int) -> list[Outgoing]:
         """Returns the messages that are due by now."""
-        self._make_ear()
+        self._hearing.prepare(self._agent.user_format)
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
             return []
@@ -99,14 +111,17 @@ class Conversation:
                 return self._greet(now_ns)
             case Type.SESSION_RESUME:
                 self._greeted = True
-            case Type.USER_STREAM_CHUNK if ear := self._ear_for(event):
+            case Type.USER_STREAM_CHUNK if ear := self._hearing.ear_for(
+                event.format or self._agent.user_format
+            ):
+                ear.ends_turns = self._wishes is None or self._wishes.detects_turns
                 return self._hear(ear.feed(event.audio), now_ns)
-            case Type.USER_STREAM_STOP if self._ear:
-                return self._hear(self._ear.end_of_stream(), now_ns)
+            case Type.USER_STREAM_STOP if self._hearing.ear:
+                return self._hear(self._hearing.ear.end_of_stream(), now_ns)
             case Type.USER_STREAM_CLEARED:
-                self._ear = None
-            case Type.SPEECH_COMMITTED if self._ear:
-                return self._keep_turn(self._ear.commit())
+                self._hearing.ear = None
+            case Type.SPEECH_COMMITTED if self._hearing.ear:
+                return self._keep_turn(self._hearing.ear.commit())
             case Type.DTMF if keys := self._answers.to_keys(event.text):
                 return self._mouth.say(keys, now_ns)
             case Type.USER_TEXT:
@@ -123,20 +138,6 @@ class Conversation:
             case _:
                 pass
         return []
-
-    def _make_ear(self) -> None:
-        """Returns the ear. Loading its detector takes time, which must not fall between two chunks of a reply."""
-        user_format = self._agent.user_format
-        if self._ear is None and user_format is not None:
-            self._ear = Ear(user_format, self._recogniser, self._settings.silence_ms)
-
-    def _ear_for(self, event: TelephonyEvent) -> Ear | None:
-        audio_format = event.format or self._agent.user_format
-        if audio_format and (self._ear is None or self._ear.format != audio_format):
-            self._ear = Ear(audio_format, self._recogniser, self._settings.silence_ms)
-        if self._ear:
-            self._ear.ends_turns = self._wishes is None or self._wishes.detects_turns
-        return self._ear
 
     def _hear(self, sounds: Iterable[Sound], now_ns: int) -> list[Outgoing]:
         frames: list[Outgoing] = []
@@ -175,7 +176,7 @@ class Conversation:
         if self._greeted:
             return []
         self._greeted = True
-        self._make_ear()
+        self._hearing.prepare(self._agent.user_format)
         return self._mouth.say(self._answers.prompt("greeting"), now_ns)
 
     def _answer_as_asked(self, now_ns: int) -> list[Outgoing]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tui.agent.recogniser import Hypotheses, Match, Recogniser
 from tui.audio.formats import AudioFormat, StreamDecoder
@@ -57,13 +57,15 @@ class Ear:
     ends_turns = True
     """Whether a pause ends a turn; otherwise the caller ends it with `commit`."""
 
-    def __init__(self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int) -> None:
+    def __init__(
+        self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int, network: Any = None
+    ) -> None:
         self.format = audio_format
         self._rate = audio_format.rate
         self._recogniser = recogniser
         self._silence_ms = silence_ms
         self._decoder = StreamDecoder(audio_format)
-        self._detector = make_detector(self._rate, silence_ms=silence_ms)
+        self._detector = make_detector(self._rate, silence_ms=silence_ms, network=network)
         self._fed_frames = 0
         self._kept = bytearray()
         """The utterance so far, or the last second before one."""
@@ -132,3 +134,27 @@ class Ear:
     @property
     def _margin_frames(self) -> int:
         return self._rate * _MARGIN_MS // 1000
+
+
+class Hearing:
+    """Listens to one user: a new ear for each format, all with the same network."""
+
+    network: Any = None
+    """What `load_network` returned; without it, each ear loads its own, which takes 55 ms."""
+
+    def __init__(self, recogniser: Recogniser, silence_ms: int) -> None:
+        self.ear: Ear | None = None
+        """None before the user's format is known."""
+        self._recogniser = recogniser
+        self._silence_ms = silence_ms
+
+    def prepare(self, audio_format: AudioFormat | None) -> None:
+        """Make the first ear, before there is audio for it."""
+        if self.ear is None:
+            self.ear_for(audio_format)
+
+    def ear_for(self, audio_format: AudioFormat | None) -> Ear | None:
+        """Returns the ear for audio in that format; the one in use if it is None."""
+        if audio_format and (self.ear is None or self.ear.format != audio_format):
+            self.ear = Ear(audio_format, self._recogniser, self._silence_ms, self.network)
+        return self.ear

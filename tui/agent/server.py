@@ -10,24 +10,28 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from tui.agent.conversation import Conversation
+from tui.agent.hearing import Hearing
 from tui.agent.recogniser import Recogniser
 from tui.agent.replies import load_prompts
 from tui.agent.settings import AgentError, AgentSettings
 from tui.assets import AssetsMissing, caller_lines
+from tui.audio.speech import load_network
 from tui.audio.wav import AudioFileError
-from tui.protocols.base import Outgoing, Protocol
+from tui.protocols.base import Handshake, Outgoing, Protocol
 from tui.protocols.registry import by_path
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -66,6 +70,7 @@ class AgentServer:
                 host,
                 port,
                 process_request=self._admit,
+                select_subprotocol=self._choose_subprotocol,
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 close_timeout=_CLOSE_TIMEOUT_S,
@@ -106,15 +111,27 @@ class AgentServer:
             return socket.respond(HTTPStatus.UNAUTHORIZED, sentence)
         return None
 
+    def _choose_subprotocol(
+        self, socket: ServerConnection, offered: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        """Returns the first subprotocol that is not a token; browsers give up unless one of theirs is chosen."""
+        protocol = self._protocol_at(socket.request.path) if socket.request else None
+        secret = protocol.token_subprotocols if protocol else ()
+        plain = (name for name in offered if not name.startswith(secret))
+        return next(plain, next(iter(offered), None))
+
     def _protocol_at(self, target: str) -> Protocol | None:
         return self._protocols.get(target.partition("?")[0].rstrip("/"))
 
     async def _converse(self, socket: ServerConnection) -> None:
         protocol = self._protocol_at(socket.request.path if socket.request else "")
         assert protocol is not None
-        call = Conversation(protocol.agent(_new_id, _utc_now), self._settings, self._recogniser)
+        hearing = Hearing(self._recogniser, self._settings.silence_ms)
+        call = Conversation(protocol.agent(_new_id, _utc_now), self._settings, hearing)
         self._calls[socket] = call
         try:
+            # In a thread, because the calls in progress must not wait for it.
+            hearing.network = await asyncio.to_thread(load_network)
             await _hold(socket, call)
         except ConnectionClosed as closed:
             _log.info("%s: the caller disconnected: %s", protocol.name, closed)
@@ -127,6 +144,10 @@ class AgentServer:
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
     """Whether the request carries or proves the token as the protocol's callers do."""
+    in_subprotocols = (f"{prefix}{token}".encode() for prefix in protocol.token_subprotocols)
+    offered = [name.encode() for name in _subprotocols(request)]
+    if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):
+        return True
     host = _header(request, "Host")
     # A proof may cover the URL that was dialled; a proxy in between may have terminated TLS.
     urls = (f"{scheme}://{host}{request.path}" for scheme in ("ws", "wss"))
@@ -142,8 +163,23 @@ def _header(request: Request, name: str) -> str:
     return ", ".join(request.headers.get_all(name))
 
 
+def _subprotocols(request: Request) -> tuple[str, ...]:
+    return tuple(
+        name.strip()
+        for header in request.headers.get_all("Sec-WebSocket-Protocol")
+        for name in header.split(",")
+    )
+
+
+def _handshake(socket: ServerConnection) -> Handshake:
+    request = socket.request
+    assert request is not None
+    query = dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True))
+    return Handshake(query, _header(request, "OpenAI-Beta"), _subprotocols(request))
+
+
 async def _hold(socket: ServerConnection, call: Conversation) -> None:
-    await _send(socket, call.opened())
+    await _send(socket, call.opened(_handshake(socket)))
     while not call.over:
         due_ns = call.next_due_ns
         try:
@@ -155,6 +191,7 @@ async def _hold(socket: ServerConnection, call: Conversation) -> None:
         else:
             await _send(socket, call.receive(frame, time.monotonic_ns()))
         await _send(socket, call.due(time.monotonic_ns()))
+    await socket.close(call.close.code, call.close.reason)
 
 
 async def _send(socket: ServerConnection, frames: Iterable[Outgoing]) -> None:

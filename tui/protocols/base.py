@@ -360,6 +360,46 @@ class AgentEnd(Shape):
         ...
 
 
+class Handshake(msgspec.Struct, frozen=True):
+    """The HTTP request with which a caller opened its websocket, without anything secret."""
+
+    query: Mapping[str, str] = {}
+    """The parameters of the URL; of a repeated one, the last."""
+    beta: str = ""
+    """The ``OpenAI-Beta`` header."""
+    subprotocols: tuple[str, ...] = ()
+    """The websocket subprotocols that the caller offered."""
+
+
+class Close(msgspec.Struct, frozen=True):
+    """How the agent closes a websocket."""
+
+    code: int = 1000
+    reason: str = ""
+
+
+@runtime_checkable
+class ReadsHandshake(AgentEnd, Shape):
+    """An `AgentEnd` for which it matters how the caller connected."""
+
+    def admit(self, handshake: Handshake) -> Close | None:
+        """Called before `opened`.
+
+        Returns None, or for a caller that is refused, how to close the socket once the messages of `opened`
+        are sent.
+        """
+        ...
+
+
+@runtime_checkable
+class AnswersUnreadable(AgentEnd, Shape):
+    """An `AgentEnd` of a protocol in which a frame that cannot be decoded is answered."""
+
+    def unreadable(self, error: ProtocolError) -> list[Outgoing]:
+        """Returns the answer to the frame for which `receive` raised ``error``."""
+        ...
+
+
 @runtime_checkable
 class RealtimeAgentEnd(AgentEnd, Shape):
     """An `AgentEnd` whose caller decides what the agent does by itself, and offers tools.
@@ -432,6 +472,8 @@ class Protocol(msgspec.Struct, frozen=True):
     """Returns the request headers that carry or prove a token, for the dialled URL."""
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
     """Makes the agent's end. Without one, the local agent does not answer the protocol."""
+    token_subprotocols: tuple[str, ...] = ()
+    """Prefixes of websocket subprotocols that carry the token, for callers that cannot set headers (browsers)."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
     """Returns the URL to dial, for the given URL and options."""
     log: LogRules = LogRules()

@@ -76,6 +76,7 @@ ELEVENLABS = Protocol(
         first_message=_first_message,
     ),
     headers=_headers,
+    token_subprotocols=("bearer.",),
     url_notice=_url_notice,
     continuous=True,
     reply_ends_after_ms=ENDS_AFTER_MS,

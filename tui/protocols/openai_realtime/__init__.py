@@ -125,6 +125,7 @@ OPENAI_REALTIME = Protocol(
         first_message=_first_message,
     ),
     headers=_headers,
+    token_subprotocols=("openai-insecure-api-key.",),
     dialled_url=lambda url, options: connect_url(url, options.get("model", "")),
     realtime_functions=True,
     url_notice=_url_notice,

@@ -9,16 +9,22 @@ from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
-from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Message, cut, outgoing
-from tui.protocols.openai_realtime.configuration import Configuration
+from tui.protocols.openai_realtime.configuration import DEFAULT_MODEL, Configuration
 from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
 from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.speaking import Speaking
 from tui.protocols.openai_realtime.wire import MIN_COMMIT_MS, ident, item_summary
 
 _SESSION_S = 3600
+_BETA_REFUSED = Refused(
+    "beta_api_shape_disabled",
+    "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+)
+_BETA_CLOSE = Close(4000, "invalid_request_error.beta_api_shape_disabled")
+_BETA_SUBPROTOCOL = "openai-beta."
 _MAX_APPEND_CHARS = 15 * 1024 * 1024
 _MAX_BUFFER_S = 120
 """Longest user turn that is kept; of a longer one, the end is kept."""
@@ -44,6 +50,7 @@ class OpenAIAgent:
         self._user_speaks = False
         self._next_item_id = ""
         self._to_transcribe: Item | None = None
+        self._refusal: Refused | None = None
 
     @property
     def user_format(self) -> AudioFormat | None:
@@ -77,8 +84,19 @@ class OpenAIAgent:
 
     # Actions of the agent.
 
+    def admit(self, handshake: Handshake) -> Close | None:
+        """Take the model from the URL; callers that ask for the beta are refused, as the service does."""
+        self._configuration.body["model"] = handshake.query.get("model") or DEFAULT_MODEL
+        offers_beta = any(name.startswith(_BETA_SUBPROTOCOL) for name in handshake.subprotocols)
+        if "realtime=" in handshake.beta or offers_beta:
+            self._refusal = _BETA_REFUSED
+            return _BETA_CLOSE
+        return None
+
     def opened(self) -> list[Outgoing]:
-        """Announce the session with its defaults."""
+        """Announce the session with its defaults; a refused caller gets the reason instead."""
+        if self._refusal:
+            return [self._error(self._refusal)]
         return [self._event("session.created", "session created", session=self._configuration.body)]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
@@ -157,17 +175,27 @@ class OpenAIAgent:
         if handler is None:
             summary = message.unknown()
             text = f"Invalid value: '{cut(message.kind(), 60)}'. Supported are {', '.join(self._HANDLERS)}."
-            message.replies.append(self._error(message, Refused("invalid_value", text, "type")))
+            message.replies.append(self._error(Refused("invalid_value", text, "type"), message))
             return message.incoming(summary)
         try:
             return message.incoming(handler(self, message))
         except Refused as refused:
-            message.replies.append(self._error(message, refused))
+            message.replies.append(self._error(refused, message))
             return message.incoming(f"{message.kind()}, refused: {refused}")
+
+    def unreadable(self, error: ProtocolError) -> list[Outgoing]:
+        """Returns the error that answers a frame which is not an event."""
+        if error.code in ("no-type", "wrong-type"):
+            return [self._error(Refused("missing_required_parameter", f"Invalid event: {error}.", "type"))]
+        return [self._error(Refused("invalid_json", f"Could not parse the event: {error}."))]
 
     def _on_session_update(self, message: Message) -> str:
         before = self.user_format
         self._configuration.update(message.body.get("session"), has_spoken=self._speaking.has_spoken)
+        wanted = message.inside("session").text("model")
+        if wanted and wanted != self._configuration.model:
+            text = f"session.model is {cut(wanted, 60)}; a session keeps the model of its URL."
+            message.find("model-changed", text)
         if self.user_format != before:
             self._buffer.clear()
         session = self._configuration.body
@@ -307,13 +335,13 @@ class OpenAIAgent:
     def _event(self, kind: str, summary: str, /, **members: Any) -> Outgoing:
         return outgoing({"type": kind, "event_id": f"event_{self._new_id()}", **members}, summary)
 
-    def _error(self, message: Message, refused: Refused) -> Outgoing:
+    def _error(self, refused: Refused, message: Message | None = None) -> Outgoing:
         error = {
             "type": "invalid_request_error",
             "code": refused.code,
             "message": str(refused),
             "param": refused.param,
-            "event_id": ident(message, "event_id") or None,
+            "event_id": (ident(message, "event_id") or None) if message else None,
         }
         return self._event("error", f"error {refused.code}: {refused}", error=error)
 

@@ -13,6 +13,9 @@ from tui.protocols.json_frames import cut
 from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, format_object
 
+DEFAULT_MODEL = "opusagent-local"
+"""The model of a session whose URL names none."""
+
 _Object = dict[str, Any]
 _Rule = Callable[[Any, str], Any]
 
@@ -135,7 +138,7 @@ class Configuration:
         self.body: _Object = {
             "type": "realtime",
             "object": "realtime.session",
-            "model": "opusagent-local",
+            "model": DEFAULT_MODEL,
             **members,
             "output_modalities": ["audio"],
             "instructions": "You are the local agent of opusagent-tui.",
@@ -155,19 +158,25 @@ class Configuration:
         }
 
     def update(self, change: Any, *, has_spoken: bool) -> None:
-        """Apply the members that are present. Raises `Refused` without changing anything."""
+        """Apply the members that are present, except the model, which is fixed when the session opens.
+
+        Raises `Refused` without changing anything.
+        """
         if not isinstance(change, dict):
             raise Refused("missing_required_parameter", "Missing required parameter: 'session'.", "session")
         if "type" not in change:
             text = "Missing required parameter: 'session.type'."
             raise Refused("missing_required_parameter", text, "session.type")
-        body = _merged(self.body, change, _RULES, "session")
-        if body["model"] != self.body["model"]:
-            raise Refused("invalid_value", "The model of a session cannot be changed.", "session.model")
+        body = {**_merged(self.body, change, _RULES, "session"), "model": self.model}
         if has_spoken and body["audio"]["output"]["voice"] != self.voice:
             text = "Cannot update a conversation's voice if assistant audio is present."
             raise Refused("cannot_update_voice", text, "session.audio.output.voice")
         self.body = body
+
+    @property
+    def model(self) -> str:
+        """The model's name, which the caller chose in the URL."""
+        return str(self.body["model"])
 
     @property
     def input_format(self) -> AudioFormat:
@@ -181,7 +190,7 @@ class Configuration:
 
     @property
     def voice(self) -> Any:
-        """The model's name, chosen by the caller."""
+        """The voice, chosen by the caller."""
         return self.body["audio"]["output"]["voice"]
 
     @property
