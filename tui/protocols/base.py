@@ -288,6 +288,31 @@ def agent_detects_turns(caller: CallerEnd) -> bool:
 
 
 @runtime_checkable
+class AcknowledgesUserStream(Shape):
+    """A `CallerEnd` of a protocol in which the agent acknowledges each start and stop of the user stream."""
+
+    @property
+    def user_stream_opening(self) -> bool:
+        """Whether a start is not acknowledged yet."""
+        ...
+
+    @property
+    def user_stream_closing(self) -> bool:
+        """Whether a stop is not acknowledged yet."""
+        ...
+
+
+def user_stream_opening(caller: CallerEnd) -> bool:
+    """Returns whether user audio may wait for the agent to open the stream; where it is not asked to, never."""
+    return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_opening
+
+
+def user_stream_closing(caller: CallerEnd) -> bool:
+    """Returns whether the agent still has to acknowledge that the user stream was closed."""
+    return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_closing
+
+
+@runtime_checkable
 class KnowsPlayFormat(Shape):
     """A `CallerEnd` whose replies may have another rate than user audio."""
 

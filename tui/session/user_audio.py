@@ -14,13 +14,14 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
 from tui.models.sound.speech import TrackSpeech
-from tui.protocols.base import CallerEnd, Outgoing
+from tui.protocols.base import CallerEnd, Outgoing, user_stream_opening
 from tui.session.send_pace import SendPace
 
 EARLY_BLOCKS = 100
 """Blocks kept while the user stream is being opened, so that the first word is not lost."""
 OPENING_LIMIT_NS = 1_000_000_000
 _NOT_OPEN = "the user stream is not open"
+_NO_SOCKET = "the connection was lost"
 
 
 class UserAudio:
@@ -52,33 +53,41 @@ class UserAudio:
         """Send captured blocks until cancelled."""
         async for block in self._audio.capture.blocks():
             block = block._replace(pcm=await self._audio.capture.chain.execute_chain(block.pcm))
-            self._send_block(block)
+            for_agent = self._send_block(block)
             await asyncio.sleep(0)  # the socket's writer runs first: detecting speech can wait
-            self._detect_speech(block)
+            # What the agent never gets is silence to it: such speech neither begins nor prolongs a turn.
+            self._detect_speech(block if for_agent else block._replace(pcm=bytes(len(block.pcm))))
 
     def send_early(self, _: object = None) -> None:
         """Send the blocks that waited for the user stream to open."""
         while self._early and self._caller.user_stream_open:
             self._send_now(self._early.popleft())
-        self._report_opening(waits=False)
+        self._report_waiting(False, "The user stream is open.")
 
     def sent(self, message: Outgoing) -> None:
         """Note that a message was written to the socket."""
         if message.audio_ms:
             self.pace.sent(message, self._journal.clock_ns())
 
-    def _send_block(self, block: Captured) -> None:
+    def _send_block(self, block: Captured) -> bool:
+        """Send or keep a block for the agent; returns False if the agent will never get it."""
         if self._caller.user_stream_open:
             self.send_early()
             self._send_now(block)
-        elif not self._journal.state.controls.recording:
-            self._drop_early()
-            self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
-        elif self._audio.playback.playing and not self._caller.barge_in:
-            self._journal.losing(e.Loss.WITHHELD)
-            self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
-        else:
+            return True
+        controls, status = self._journal.state.controls, self._journal.state.status
+        if controls.recording and user_stream_opening(self._caller):
             self._keep_early(block)
+            return True
+        # The stream is closed on purpose, and what is said meanwhile is never sent later: the agent would take old
+        # words for an answer to its reply.
+        self._drop_early()
+        if controls.recording and status is e.Status.RESUMING:
+            self._journal.losing(e.Loss.UNSENT, _NO_SOCKET)
+        elif controls.recording:
+            self._journal.losing(e.Loss.WITHHELD)
+        self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
+        return False
 
     def _send_now(self, block: Captured) -> None:
         messages = list(self._caller.user_audio(encode(block.pcm, self._audio.capture.format)))
@@ -92,15 +101,16 @@ class UserAudio:
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
         self._early.append(block)
         if block.end_ns - self._early[0].end_ns >= OPENING_LIMIT_NS:
-            self._report_opening(waits=True)
+            self._report_waiting(True, "The agent has not opened the user stream: no user audio is sent.")
 
     def _drop_early(self) -> None:
         """Count the blocks that waited for the user stream as lost."""
         while self._early:
             self._early.popleft()
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
+        self._report_waiting(False, "No user audio waits for the user stream any more.")
 
-    def _report_opening(self, *, waits: bool) -> None:
+    def _report_waiting(self, waits: bool, text: str) -> None:
         if waits == self._waits:
             return
         self._waits = waits
@@ -110,9 +120,7 @@ class UserAudio:
                 condition=e.Condition.STREAM_NOT_OPENED,
                 path="capture",
                 active=waits,
-                text="The agent has not opened the user stream: no user audio is sent."
-                if waits
-                else "The user stream is open.",
+                text=text,
                 hint="It was asked to open the stream and has not answered." if waits else "",
             )
         )

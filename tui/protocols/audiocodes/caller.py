@@ -92,6 +92,16 @@ class AudioCodesCaller:
         return self._user_stream.open
 
     @property
+    def user_stream_opening(self) -> bool:
+        """Whether the agent has not acknowledged a start yet."""
+        return self._user_stream.opening
+
+    @property
+    def user_stream_closing(self) -> bool:
+        """Whether the agent has not acknowledged a stop yet."""
+        return self._user_stream.closing
+
+    @property
     def barge_in(self) -> bool:
         """Whether the user may interrupt; the agent can change it during the call."""
         return self._barge_in

@@ -19,6 +19,16 @@ class UserStream:
     _starts_unanswered: int = 0
     _stops_unanswered: int = 0
 
+    @property
+    def opening(self) -> bool:
+        """Whether a start waits for its acknowledgement."""
+        return self.asked and not self.open
+
+    @property
+    def closing(self) -> bool:
+        """Whether a stop waits for its acknowledgement."""
+        return self._stops_unanswered > 0
+
     def turn(self, *, on: bool) -> str | None:
         """Returns the message that opens or closes the stream; None if that was already requested."""
         if on == self.asked:
