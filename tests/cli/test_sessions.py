@@ -121,3 +121,91 @@ def test_sessions_are_deleted_and_pruned(home: Path, monkeypatch: pytest.MonkeyP
     assert f"Deleted {folder.name}" in run("sessions", "delete", folder.name, home=home).stdout
     assert folders(home) == []
     assert run("sessions", "delete", "nothing", home=home).returncode == 2
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A folder of three sessions and one of somebody's own."""
+    for day in (1, 2, 3):
+        folder = tmp_path / f"2026-11-0{day}T07-41-25Z demo"
+        folder.mkdir()
+        (folder / "session.json").write_text('{"schema": 1, "program": "opusagent-tui 0.1.0"}')
+        (folder / "events.jsonl").write_text("")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "session.json").write_text('{"cookie": "x"}')
+    return tmp_path
+
+
+def invoke(*arguments: str, answer: str | None = None) -> tuple[int, str]:
+    """Run a command of `sessions` in this process; exit code and output."""
+    ran = CliRunner().invoke(cli, ["sessions", *arguments], input=answer)
+    return ran.exit_code, ran.output
+
+
+def test_more_than_one_session_is_deleted_only_after_a_yes(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = sorted(path.name for path in three.iterdir() if path.name != "app")
+    prune = ("--save", str(three), "prune", "--keep-count", "1")
+    code, output = invoke(*prune)
+    assert (code, output.splitlines()[-1]) == (
+        2,
+        "These 2 sessions would be deleted. Add --yes to delete more than one.",
+    )
+    code, output = invoke(*prune, "--dry-run")
+    assert (code, [line[:47] for line in output.splitlines()]) == (
+        0,
+        [f"Would delete {name}  4 kB"[:47] for name in (second, first)],
+    )
+    assert len(list(three.iterdir())) == 4
+    code, output = invoke(*prune, "--yes")
+    assert (code, output.count("Deleted ")) == (0, 2)
+    assert {path.name for path in three.iterdir()} == {third, "app"}
+
+
+def test_on_a_terminal_more_than_one_is_asked_about(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.cli.sessions._can_ask", lambda: True)
+    delete = ("--save", str(three), "delete", "2026-11-01", "2026-11-02")
+    code, output = invoke(*delete, answer="n\n")
+    assert (code, output.splitlines()[-1]) == (0, "Nothing was deleted.")
+    assert len(list(three.iterdir())) == 4
+    assert invoke(*delete, answer="y\n")[0] == 0
+    assert len(list(three.iterdir())) == 2
+
+
+def test_one_session_is_deleted_at_once_and_what_stays_is_named(three: Path) -> None:
+    name = "2026-11-01T07-41-25Z demo"
+    (three / name / "thesis.txt").write_text("precious")
+    (three / f"{name}.html").write_text("a page")
+    code, output = invoke("--save", str(three), "delete", name)
+    assert code == 0
+    assert "thesis.txt stays: opusagent-tui did not write it." in output
+    assert f"{name}.html, its report, stays beside it." in output
+    assert [path.name for path in (three / name).iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("named", ["", ".", "..", "app", "../app", "nothing"])
+def test_what_is_not_a_session_is_not_deleted(
+    three: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(three.rglob("*"))
+    monkeypatch.chdir(three / "app")
+    code, output = invoke("--save", str(three), "delete", named, "2026-11-01")
+    assert code == 2
+    assert len(output.splitlines()) == 1
+    assert sorted(three.rglob("*")) == before
+
+
+def test_a_folder_of_sessions_that_is_not_there_is_not_an_empty_one(three: Path, tmp_path: Path) -> None:
+    assert invoke("--save", "/no/such/dir") == (2, "--save /no/such/dir: there is no such folder.\n")
+    (tmp_path / "file").write_text("")
+    for command in ((), ("prune", "--keep-count", "0"), ("delete", "x")):
+        assert invoke("--save", str(tmp_path / "file"), *command) == (
+            2,
+            f"{tmp_path / 'file'} is not a folder.\n",
+        )
+
+
+def test_a_tilde_is_the_home_folder(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(three.parent))
+    assert f"total in {three}" in invoke("--save", f"~/{three.name}")[1]

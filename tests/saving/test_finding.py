@@ -54,7 +54,22 @@ def test_an_empty_folder_has_no_latest_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["demo", "latest"])
-def test_without_guessing_only_names_match(parent: Path, said: str) -> None:
-    with pytest.raises(SavedSessionError, match=f"No session {said}"):
-        find_session(parent, Path(said), guess=False)
-    assert find_session(parent, Path("2026-11-23"), guess=False) == parent / NAMES[2]
+def test_a_file_or_folder_of_that_name_hides_no_session(
+    parent: Path, said: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "latest").write_text("")
+    (elsewhere / "demo").mkdir()
+    (elsewhere / "notes").mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert find_session(parent, Path(said)).parent == parent
+    with pytest.raises(SavedSessionError, match="notes is not a saved session: it has neither"):
+        find_session(parent, Path("notes"))
+
+
+@pytest.mark.parametrize("said", ["", ".", ".."])
+def test_nothing_names_no_session(tmp_path: Path, said: str) -> None:
+    (tmp_path / NAMES[0]).mkdir()
+    (tmp_path / NAMES[0] / "events.jsonl").write_text("")
+    with pytest.raises(SavedSessionError, match="is not a saved session"):
+        find_session(tmp_path, Path(said))

@@ -12,8 +12,9 @@ from tests.saving.events import a_session, write_now
 from tui.models import events as e
 from tui.models.events import Status
 from tui.models.target import Target
+from tui.saving.deleting import delete_session, superfluous
 from tui.saving.folders import default_folder
-from tui.saving.listing import delete_session, list_sessions, prune, total_size
+from tui.saving.listing import list_sessions, total_size
 from tui.saving.record import Outcome, SavedSessionError
 from tui.saving.writer import SessionWriter
 
@@ -88,31 +89,6 @@ def test_an_unreadable_session_is_listed_with_its_problem(tmp_path: Path, conten
     assert summary.name == "1 x"
 
 
-def test_deleting_removes_links_but_not_their_targets(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "precious").write_text("x")
-    sessions = tmp_path / "sessions"
-    folder = session(sessions, "1 x")
-    (folder / "link").symlink_to(outside)
-    (folder / "events.jsonl").unlink()
-    (folder / "events.jsonl").symlink_to(outside / "precious")
-    assert total_size(sessions) < 100_000
-    delete_session(folder)
-    assert (outside / "precious").read_text() == "x"
-    assert not folder.exists()
-
-
-def test_only_sessions_are_deleted(tmp_path: Path) -> None:
-    session(tmp_path / "sessions", "1 x")
-    (tmp_path / "link").symlink_to(tmp_path / "sessions" / "1 x")
-    for folder in (tmp_path, tmp_path / "sessions", tmp_path / "link", tmp_path / "nothing"):
-        with pytest.raises(SavedSessionError, match=r"is not a saved session\. Nothing was deleted"):
-            delete_session(folder)
-    assert names(tmp_path / "sessions") == ["1 x"]
-    assert names(tmp_path) == []
-
-
 def test_a_running_session_is_listed_as_running_and_not_deleted(tmp_path: Path) -> None:
     async def run() -> None:
         writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), pytest.fail)
@@ -120,17 +96,32 @@ def test_a_running_session_is_listed_as_running_and_not_deleted(tmp_path: Path) 
         assert summary.outcome == Outcome.RUNNING
         with pytest.raises(SavedSessionError, match="still being saved"):
             delete_session(writer.folder)
-        assert prune(tmp_path, keep_count=0, now=NOW + timedelta(days=9999)) == []
+        assert superfluous(tmp_path, keep_days=None, keep_count=0) == []
         await writer.close()
         assert list_sessions(tmp_path)[0].outcome == Outcome.CUT_OFF
 
     asyncio.run(run())
 
 
-def test_retention_keeps_days_and_counts(tmp_path: Path) -> None:
-    for index, days in enumerate((40, 31, 29, 2, 0)):
-        session(tmp_path, f"{index} x", days_old=days)
-    assert prune(tmp_path, now=NOW) == []
-    assert [path.name for path in prune(tmp_path, keep_days=30, now=NOW)] == ["1 x", "0 x"]
-    assert [path.name for path in prune(tmp_path, keep_count=2, now=NOW)] == ["2 x"]
-    assert names(tmp_path) == ["4 x", "3 x"]
+def test_what_is_not_a_folder_is_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(SavedSessionError, match=r"file is not a folder\."):
+        list_sessions(tmp_path / "file")
+    with pytest.raises(SavedSessionError, match=r"loop cannot be read: Too many levels of symbolic links\."):
+        list_sessions(tmp_path / "loop")
+
+
+def test_a_session_that_may_not_be_looked_into_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so that the system's refusal is played here."""
+    (tmp_path / "2026-11-22T07-41-25Z demo").mkdir()
+    (tmp_path / "private").mkdir()
+    assert list_sessions(tmp_path) == []
+    monkeypatch.setattr("tui.saving.folders.os.access", lambda path, mode: False)
+    (summary,) = list_sessions(tmp_path)
+    assert (summary.name, summary.problem[:27]) == (
+        "2026-11-22T07-41-25Z demo",
+        "session.json cannot be read",
+    )

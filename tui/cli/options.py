@@ -193,7 +193,7 @@ def settings_file() -> str | None:
 def delete_old_sessions() -> None:
     """Delete saved sessions beyond the limits of the settings, and report that in one line."""
     from tui.config.targets import sessions_folder
-    from tui.saving.retention import retain
+    from tui.saving.deleting import retain
 
     in_force = effective_settings()
     limits = in_force.settings.sessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -64,13 +65,14 @@ def sessions(
         return
     from tui.saving.listing import list_sessions, total_size
 
-    found = list_sessions(
-        parent,
-        target=target,
-        since=since.astimezone() if since else None,
-        errors=errors,
-        min_duration_s=min_duration,
-    )
+    with _sentences():
+        found = list_sessions(
+            parent,
+            target=target,
+            since=since.astimezone() if since else None,
+            errors=errors,
+            min_duration_s=min_duration,
+        )
     if as_json:
         for each in found:
             click.echo(_json_of(each))
@@ -80,7 +82,8 @@ def sessions(
     for each in found:
         click.echo(_line_of(each))
     size = _size(sum(each.size_bytes for each in found)).strip()
-    everything = _size(total_size(parent)).strip()
+    with _sentences():
+        everything = _size(total_size(parent)).strip()
     many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
     click.echo(f"{many}, {size}; total in {parent}: {everything}")
 
@@ -131,27 +134,41 @@ def _json_of(summary: SessionSummary) -> str:
     return json_of(msgspec.to_builtins(summary, enc_hook=str)).decode()
 
 
+dry_run_option = option("--dry-run", is_flag=True, help="Only list what would be deleted.")
+yes_option = option("--yes", is_flag=True, help="Delete more than one session without asking.")
+
+
 @sessions.command()
 @click.argument("names", nargs=-1, required=True)
+@dry_run_option
+@yes_option
 @click.pass_obj
-def delete(parent: Path, names: tuple[str, ...]) -> None:
-    """Delete sessions by folder name, or the beginning of one."""
-    from tui.saving.listing import delete_session, find_session
+def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+    """Delete sessions by folder name, or the beginning of one.
 
-    for name in names:
-        with _sentences():
-            folder = find_session(parent, Path(Path(name).name), guess=False)
-            delete_session(folder)
-        click.echo(f"Deleted {folder.name}")
+    Only files that opusagent-tui wrote are deleted; a folder that holds anything else stays.
+    """
+    from tui.saving.deleting import find_to_delete
+
+    with _sentences():
+        folders = list(dict.fromkeys(find_to_delete(parent, name) for name in names))
+    _delete(folders, dry_run=dry_run, yes=yes)
 
 
 @sessions.command()
-@option("--keep-days", type=click.FloatRange(min=0), metavar="N", help="Delete sessions older than N days.")
+@option(
+    "--keep-days", type=click.FloatRange(0, 36500), metavar="N", help="Delete sessions older than N days."
+)
 @option("--keep-count", type=click.IntRange(min=0), metavar="N", help="Delete all but the newest N sessions.")
+@dry_run_option
+@yes_option
 @click.pass_obj
-def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None:
-    """Delete old sessions, by the limits of the options or else of the settings."""
-    from tui.saving import listing
+def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run: bool, yes: bool) -> None:
+    """Delete old sessions, by the limits of the options or else of the settings.
+
+    Only files that opusagent-tui wrote are deleted; a folder that holds anything else stays.
+    """
+    from tui.saving.deleting import superfluous
 
     if keep_days is None and keep_count is None:
         kept = effective_settings().settings.sessions
@@ -161,9 +178,43 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None) -> None
             "No limit is set. Use --keep-days N or --keep-count N, or set them under [sessions] in the settings."
         )
     with _sentences():
-        gone = listing.prune(parent, keep_days=keep_days, keep_count=keep_count)
-    for path in gone:
-        click.echo(f"Deleted {path.name}")
+        folders = superfluous(parent, keep_days=keep_days, keep_count=keep_count)
+    _delete(folders, dry_run=dry_run, yes=yes)
+
+
+def _can_ask() -> bool:
+    """Whether somebody at a terminal can answer."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
+    """Delete sessions after asking where that is due, and print what was done. Raises `Sentence`."""
+    from tui.saving.deleting import delete_sessions
+    from tui.text.visible import one_line
+
+    if len(folders) > 1 and not dry_run and not yes:
+        names = "".join(f"  {one_line(folder.name)}\n" for folder in folders)
+        if not _can_ask():
+            raise Sentence(
+                f"{names}These {len(folders)} sessions would be deleted. Add --yes to delete more than one."
+            )
+        click.echo(names, nl=False)
+        if not click.confirm(f"Delete these {len(folders)} sessions?"):
+            click.echo("Nothing was deleted.")
+            return
+    verb = "Would delete" if dry_run else "Deleted"
+    problems = []
+    for deletion in delete_sessions(folders, dry_run=dry_run):
+        if deletion.problem:
+            problems.append(one_line(deletion.problem))
+            continue
+        click.echo(f"{verb} {one_line(deletion.folder.name)}  {_size(deletion.size_bytes).strip()}")
+        for name in deletion.left:
+            click.echo(f"  {one_line(name)} stays: opusagent-tui did not write it.")
+        if deletion.report:
+            click.echo(f"  {one_line(deletion.report.name)}, its report, stays beside it.")
+    if problems:
+        raise Sentence("\n".join(problems))
 
 
 @click.command("open")
@@ -230,12 +281,13 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
     """
     from tui.files import write_atomically
     from tui.report.page import render
+    from tui.saving.folders import report_path
     from tui.saving.reading import open_session as open_saved
 
     with _sentences(), open_saved(_session(session)) as saved:
         page = render(saved, with_audio=not no_audio)
         _print_problems(saved.problems)
-        beside = saved.folder.resolve().with_name(f"{saved.folder.resolve().name}.html")
+        beside = report_path(saved.folder.resolve())
     if output == "-":
         sys.stdout.buffer.write(page)
         return
@@ -266,9 +318,15 @@ def _print_problems(problems: Sequence[str]) -> None:
 
 
 def _parent(save: str | None) -> Path:
+    """The folder of the sessions; one that ``--save`` names has to exist. Raises `Sentence`."""
     from tui.config.targets import sessions_folder
 
-    return Path(save) if save else sessions_folder(effective_settings())
+    if save is None:
+        return sessions_folder(effective_settings())
+    parent = path_of(save)
+    if not os.path.lexists(parent):
+        raise Sentence(f"--save {save}: there is no such folder.")
+    return parent
 
 
 def _session(named: Path) -> Path:
@@ -276,7 +334,7 @@ def _session(named: Path) -> Path:
     from tui.saving.listing import find_session
 
     # As a subcommand of `sessions`, the folder was chosen there.
-    return find_session(click.get_current_context().obj or _parent(None), named)
+    return find_session(click.get_current_context().obj or _parent(None), path_of(str(named)))
 
 
 sessions.add_command(open_session)

@@ -14,6 +14,7 @@ from tui.config.layers import Layer, MergedSettings, overlay
 from tui.config.model import TargetSettings
 from tui.config.reading import SettingsInForce
 from tui.config.strict import SettingsError, did_you_mean, quoted
+from tui.files import path_of
 from tui.models.target import Target, TargetError, check_url
 from tui.protocols.registry import is_known
 from tui.protocols.registry import names as protocol_names
@@ -209,7 +210,7 @@ def _folder(save: bool | str, in_force: SettingsInForce) -> str:
 def sessions_folder(in_force: SettingsInForce) -> Path:
     """The folder of saved sessions, unless a call has its own."""
     folder = in_force.settings.sessions.folder
-    return Path(folder) if folder else default_folder()
+    return path_of(folder) if folder else default_folder()
 
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:

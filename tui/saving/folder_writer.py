@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from tui.audio.formats import AudioFormat
-from tui.files import write_atomically
 from tui.models import events as e
 from tui.models.journal import utc_now
 from tui.models.turns.metrics import SessionMetrics
@@ -19,6 +18,7 @@ from tui.saving.record import (
     EVENTS_FILE,
     MESSAGES_FILE,
     RECORD_FILE,
+    RECORD_PART_FILE,
     Devices,
     Outcome,
     SessionRecord,
@@ -133,9 +133,19 @@ class FolderWriter:
 
     def _write_record(self) -> None:
         content = encoded(self.record)
-        if content != self._written_record:
-            write_atomically(self._folder / RECORD_FILE, content)
-            self._written_record = content
+        if content == self._written_record:
+            return
+        # Under a name of its own first, so that nobody ever reads half of it.
+        part = self._folder / RECORD_PART_FILE
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
+                file.write(content)
+            part.replace(self._folder / RECORD_FILE)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        self._written_record = content
 
 
 class _AppendedFile:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from tui.saving.record import EVENTS_FILE, RECORD_FILE, SavingError
+from tui.saving.record import EVENTS_FILE, RECORD_FILE, SavedSessionError, SavingError
 
 NAME_TIME = "%Y-%m-%dT%H-%M-%SZ"
 """Beginning of the name of a session's folder, in UTC."""
+_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ [\w.-]+( \d{1,2})?")
 _UNSAFE = re.compile(r"[^\w.-]+")
 _TITLE_LENGTH = 60
 _SAME_SECOND = 100
@@ -47,16 +48,38 @@ def safe_title(title: str) -> str:
     return _UNSAFE.sub("-", title)[:_TITLE_LENGTH].strip("-.") or "session"
 
 
+def has_session_name(folder: Path) -> bool:
+    """Whether the name is one that `new_session_folder` makes."""
+    return _NAME.fullmatch(folder.name) is not None
+
+
+def report_path(folder: Path) -> Path:
+    """Where the report of a session is written by default: beside its folder."""
+    return folder.with_name(f"{folder.name}.html")
+
+
 def session_folders(parent: Path) -> Iterator[Path]:
-    """The folders in ``parent`` that hold a session, oldest name first; links are not followed."""
+    """The folders in ``parent`` that hold a session, oldest name first; links are not followed.
+
+    Includes folders with the name of a session that cannot be looked into. A ``parent`` that does not exist has no
+    sessions. Raises `SavedSessionError`: it is not a folder or cannot be read.
+    """
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
-    except OSError:
+    except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise SavedSessionError(f"{parent} is not a folder.") from error
+    except OSError as error:
+        raise SavedSessionError(f"{parent} cannot be read: {error.strerror or error}.") from error
     for entry in entries:
         path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False) and is_session(path):
+        if entry.is_dir(follow_symlinks=False) and (is_session(path) or _is_closed_session(path)):
             yield path
+
+
+def _is_closed_session(folder: Path) -> bool:
+    return has_session_name(folder) and not os.access(folder, os.R_OK | os.X_OK)
 
 
 def is_session(folder: Path) -> bool:

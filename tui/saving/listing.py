@@ -1,11 +1,12 @@
-"""Listing, filtering and deleting the sessions in a folder."""
+"""Listing, filtering and finding the sessions in a folder."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import stat
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,15 @@ from tui.files import path_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
 from tui.saving.reading import is_running, outcome_of, read_record_file
-from tui.saving.record import AUDIO_FILE, EVENTS_FILE, Outcome, SavedSessionError, SessionRecord
+from tui.saving.record import (
+    AUDIO_FILE,
+    EVENTS_FILE,
+    RECORD_FILE,
+    SESSION_FILES,
+    Outcome,
+    SavedSessionError,
+    SessionRecord,
+)
 
 LATEST = "latest"
 """Name of the newest session."""
@@ -76,31 +85,46 @@ def list_sessions(
     return wanted[::-1]
 
 
-def find_session(parent: Path, path: Path, *, guess: bool = True) -> Path:
+def find_session(parent: Path, path: Path) -> Path:
     """Find a session by path, or in ``parent`` by name, beginning of a name, title, or ``latest``.
 
-    A title, like ``latest``, stands for the newest session; without ``guess`` only names and their beginnings are
-    matched. An existing path is returned unchanged. Raises `SavedSessionError`.
+    A title, like ``latest``, stands for the newest session. A path that leads to something else than a session hides
+    none of these. Raises `SavedSessionError`.
     """
-    if path.exists():
+    if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
     if path.parent != Path():
         parent = path_of(str(path.parent))
-    names = [folder.name for folder in session_folders(parent)]
-    if guess and path.name == LATEST:
+    if path.name in ("", ".."):
+        raise SavedSessionError(
+            f"{path} is not a saved session: it has neither {RECORD_FILE} nor {EVENTS_FILE}."
+        )
+    if path.name == LATEST:
         newest = list_sessions(parent)
         if not newest:
             raise SavedSessionError(f"No sessions in {parent}.")
         return newest[0].folder
-    titled = [name for name in names if guess and name.partition(" ")[2] == path.name]
-    found = titled[-1:] or [name for name in names if name.startswith(path.name)]
-    if len(found) > 1:
-        some = ", ".join(f"“{name}”" for name in found[-3:])
+    names = [folder.name for folder in session_folders(parent)]
+    titled = [name for name in names if name.partition(" ")[2] == path.name]
+    if titled:
+        return parent / titled[-1]
+    if not any(name.startswith(path.name) for name in names) and os.path.lexists(path):
         raise SavedSessionError(
-            f"{path.name} matches {len(found)} sessions in {parent} ({some}). Type more of the name."
+            f"{path} is not a saved session: it has neither {RECORD_FILE} nor {EVENTS_FILE}."
+        )
+    return session_named(parent, path.name, names)
+
+
+def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
+    """The session among ``names`` in ``parent`` that has this name or begins with it. Raises `SavedSessionError`."""
+    found = [name] if name in names else [each for each in names if each.startswith(name)]
+    if len(found) > 1:
+        some = ", ".join(f"“{each}”" for each in found[-3:])
+        raise SavedSessionError(
+            f"{name} matches {len(found)} sessions in {parent} ({some}). Type more of the name."
         )
     if not found:
-        raise SavedSessionError(f"No session {path.name} in {parent}. `opusagent-tui sessions` lists them.")
+        raise SavedSessionError(f"No session {name} in {parent}. `opusagent-tui sessions` lists them.")
     return parent / found[0]
 
 
@@ -130,7 +154,7 @@ def summarise(folder: Path) -> SessionSummary:
         errors=errors,
         response_latencies_ms=(metrics or SessionMetrics()).response_latencies_ms,
         not_answered=None if metrics is None else metrics.turns_not_answered,
-        size_bytes=_size_bytes(folder),
+        size_bytes=size_of_session(folder),
         has_audio=is_file(folder / AUDIO_FILE),
         problem=problem,
     )
@@ -138,53 +162,7 @@ def summarise(folder: Path) -> SessionSummary:
 
 def total_size(parent: Path) -> int:
     """Size of all sessions in a folder on disk, in bytes."""
-    return sum(_size_bytes(folder) for folder in session_folders(parent))
-
-
-def delete_session(folder: Path) -> None:
-    """Delete a session with everything in its folder; links are deleted, not their targets.
-
-    Raises `SavedSessionError`: it is not a session, is still running, or may not be deleted.
-    """
-    if folder.is_symlink() or not folder.is_dir() or not is_session(folder):
-        raise SavedSessionError(f"{folder} is not a saved session. Nothing was deleted.")
-    if is_running(folder):
-        raise SavedSessionError(f"{folder.name} is still being saved. End its call first.")
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise SavedSessionError(f"{folder} cannot be deleted: {error.strerror or error}.") from error
-
-
-def prune(
-    parent: Path,
-    *,
-    keep_days: float | None = None,
-    keep_count: int | None = None,
-    now: datetime | None = None,
-) -> list[Path]:
-    """Delete the sessions that `superfluous` finds; returns their folders. Raises `SavedSessionError`."""
-    gone = superfluous(parent, keep_days=keep_days, keep_count=keep_count, now=now)
-    for folder in gone:
-        delete_session(folder)
-    return gone
-
-
-def superfluous(
-    parent: Path, *, keep_days: float | None, keep_count: int | None, now: datetime | None = None
-) -> list[Path]:
-    """Sessions older than ``keep_days``, and all but the newest ``keep_count``; newest first.
-
-    A running session is never among them, nor is one of unknown age unless it exceeds the count.
-    """
-    oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
-    found: list[Path] = []
-    for index, summary in enumerate(list_sessions(parent)):
-        too_old = oldest is not None and summary.started is not None and summary.started < oldest
-        too_many = keep_count is not None and index >= keep_count
-        if (too_old or too_many) and summary.outcome != Outcome.RUNNING:
-            found.append(summary.folder)
-    return found
+    return sum(size_of_session(folder) for folder in session_folders(parent))
 
 
 def _age_key(summary: SessionSummary) -> tuple[datetime, str]:
@@ -211,15 +189,12 @@ def _instant_in_name(name: str) -> datetime | None:
         return None
 
 
-def _size_bytes(folder: Path) -> int:
-    """Disk usage of its files; a silent track is sparse and takes almost nothing."""
+def size_of_session(folder: Path, names: Iterable[str] = SESSION_FILES) -> int:
+    """Disk usage of a session's files in bytes; a silent track is sparse and takes almost nothing."""
     size_bytes = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                status = Path(root, name).lstat()
-            except OSError:
-                continue
+    for name in names:
+        with contextlib.suppress(OSError):
+            status = (folder / name).lstat()
             if stat.S_ISREG(status.st_mode):
                 size_bytes += status.st_blocks * 512
     return size_bytes

@@ -22,6 +22,7 @@ from tui.saving.record import (
     MESSAGES_FILE,
     RECORD_FILE,
     SCHEMA,
+    SESSION_FILES,
     Outcome,
     SavedSessionError,
     SessionRecord,
@@ -217,7 +218,7 @@ class SavedSession:
 def open_session(path: str | Path) -> SavedSession:
     """Open a session by its folder or one of its files. Raises `SavedSessionError`."""
     path = Path(path)
-    folder = path.parent if path.name in (RECORD_FILE, EVENTS_FILE, MESSAGES_FILE, AUDIO_FILE) else path
+    folder = path.parent if path.name in SESSION_FILES else path
     if not folder.exists():
         raise SavedSessionError(f"{path} does not exist.")
     if not folder.is_dir() or not is_session(folder):

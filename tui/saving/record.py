@@ -18,6 +18,14 @@ RECORD_FILE = "session.json"
 EVENTS_FILE = "events.jsonl"
 MESSAGES_FILE = "messages.bin"
 AUDIO_FILE = "audio.wav"
+RECORD_PART_FILE = "session.json.part"
+"""A new ``session.json`` while it is written."""
+SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
+"""Every file that this program writes into a session's folder, in the order in which deleting removes them.
+
+The one that proves whose the folder is comes last, so that a deletion that was cut off can be repeated.
+"""
+PROGRAM = "opusagent-tui"
 
 HIDDEN = "…"
 
@@ -62,7 +70,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     """``session.json``. Instants ending in ``_ns`` are on the one monotonic clock of the events."""
 
     schema: int = SCHEMA
-    program: str = f"opusagent-tui {__version__}"
+    program: str = f"{PROGRAM} {__version__}"
     session_id: str = ""
     title: str = ""
     target: dict[str, Any] = {}
