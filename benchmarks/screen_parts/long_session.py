@@ -14,7 +14,6 @@ from tests.e2e.terminal import Terminal
 from tui.models import events as e
 from tui.saving.folder_writer import FolderWriter
 from tui.saving.record import SessionRecord
-from tui.saving.redaction import Redactor
 
 SIZE = (120, 40)
 HOUR_S, QUICK_S = 3600, 300
@@ -86,7 +85,7 @@ class Writing:
         self.events = 0
         self._messages_bytes = 0
         record = SessionRecord(title="made up", protocol="audiocodes")
-        self._files = FolderWriter(folder, record, Redactor(), began_ns=0)
+        self._files = FolderWriter(folder, record, began_ns=0)
 
     def add(self, make: Callable[..., e.SessionEvent], at_ms: float, /, **fields: object) -> None:
         """The next event."""

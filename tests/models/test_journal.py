@@ -3,6 +3,7 @@ from __future__ import annotations
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
+from tui.models.target import Target
 
 SECOND = 1_000_000_000
 
@@ -24,3 +25,38 @@ def test_a_loss_that_goes_on_is_told_at_once_and_then_once_a_second_with_every_b
     journal.report_losses(final=True)
     assert counts()[3:] == [("unsent", 1), ("withheld", 24)]
     assert journal.state.metrics.losses == {"withheld": 125, "unsent": 1}
+
+
+def test_secrets_are_removed_before_anything_reads_an_event_or_a_message() -> None:
+    told: list[e.SessionEvent] = []
+    kept: list[bytes] = []
+
+    def keep(raw: bytes) -> int:
+        kept.append(raw)
+        return 0
+
+    journal = Journal(
+        SessionState(),
+        sink=told.append,
+        keep_raw=keep,
+        clock_ns=lambda: 1,
+        redactor=Target(url="ws://x/", token="open-sesame", redact=("pin",)).redactor(),
+    )
+    journal.message(e.Direction.RECEIVED, '{"pin": 123456, "say": "open-sesame"}', "x", "open-sesame")
+    journal.emit(e.Transcribed(at_ns=1, speaker=e.Party.AGENT, text="open-sesame 123456", final=True))
+    journal.emit(e.UsageReported(at_ns=1, what="tokens", figures={"of open-sesame": 1.0}))
+    journal.error("socket", "x", "open-sesame refused")
+    assert kept == [b'{"pin": "[redacted]", "say": "[redacted]"}']
+    message, words, usage, error = told
+    assert isinstance(message, e.MessageLogged)
+    assert (message.summary, message.kept_bytes, message.size_bytes) == ("[redacted]", len(kept[0]), 37)
+    assert isinstance(words, e.Transcribed)
+    assert words.text == "[redacted] [redacted]"
+    assert isinstance(usage, e.UsageReported)
+    assert usage.figures == {"of [redacted]": 1.0}
+    assert isinstance(error, e.ErrorRaised)
+    assert error.message == "[redacted] refused"
+    journal.emit(
+        e.Transcribed(at_ns=2, speaker=e.Party.USER, text="is it open-sesame", final=True, typed=True)
+    )
+    assert journal.state.metrics.turns[0].user_text == "is it [redacted]"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.models.target import Target, TargetError, check_url, safe_url
+from tui.models.target import TargetError, check_url
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,3 @@ def test_a_websocket_url_is_taken(url: str) -> None:
 def test_anything_else_gets_a_sentence_on_what_to_write(url: str, says: str) -> None:
     with pytest.raises(TargetError, match=says):
         check_url(url)
-
-
-def test_what_is_shown_of_a_url_holds_no_secret() -> None:
-    url = "wss://me:secret@host.test:9/path?token=secret&agent=secret"
-    assert safe_url(url) == "wss://host.test:9/path?token=…&agent=…"
-    assert "secret" not in Target(url=url).name

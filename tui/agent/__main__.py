@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 
 from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
+from tui.text.redaction import log_without_secrets
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the agent until it is asked to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_without_secrets(options.log.upper(), "%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         settings = AgentSettings(
             host=options.host,

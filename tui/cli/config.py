@@ -136,7 +136,7 @@ def _source(in_force: SettingsInForce, name: str) -> str:
 
 def _shown(key: str, value: object) -> str:
     """A value as text, without what may be a secret."""
-    from tui.models.target import safe_url
+    from tui.text.redaction import safe_url
 
     match value:
         case None:

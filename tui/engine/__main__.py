@@ -18,6 +18,7 @@ from tui import collector
 from tui.audio.speech import load_detector
 from tui.callbacks import safe_callback_execution, spawn
 from tui.engine.wire import Unpacker, commands
+from tui.text.redaction import log_without_secrets
 
 if TYPE_CHECKING:
     from tui.engine.engine import Engine
@@ -32,7 +33,7 @@ def main() -> None:
     """Run until the screen is gone."""
     collector.hold()
     stdin, stdout = take_pipes()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_without_secrets(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Ctrl+C and the loss of the terminal concern the screen. It ends this process through the pipe, so that the
     # call is ended on the wire first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

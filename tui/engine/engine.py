@@ -211,7 +211,7 @@ class Engine:
 
     def _emit_dialling(self, target: Target) -> None:
         """Show at once that the target is being called; the session that is saved begins once it is dialled."""
-        journal = self._journal(self._frames.add_event)
+        journal = self._journal(target, self._frames.add_event)
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
@@ -226,7 +226,7 @@ class Engine:
             logger.error("a call that cannot begin", exc_info=error)
             reason = error_message(error).rstrip(".")
             sentence = f"The call cannot begin: {type(error).__name__}{reason and ': '}{reason}."
-        journal = self._journal(set_up.take)
+        journal = self._journal(target, set_up.take)
         journal.begin(target, volume=self._audio.volume)
         set_up.problems.begun(journal)
         journal.error(source, code, sentence, hint, fatal=True)
@@ -234,15 +234,21 @@ class Engine:
 
     def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
         """Emit a call that was hung up while it was dialled as a session of its own."""
-        journal = self._journal(set_up.take)
+        journal = self._journal(target, set_up.take)
         journal.begin(target, volume=self._audio.volume)
         set_up.problems.begun(journal)
         for status in (Status.CONNECTING, Status.ENDING, Status.ENDED):
             journal.become(status, "" if status is Status.CONNECTING else OURS)
 
-    def _journal(self, sink: Callable[[SessionEvent], object]) -> Journal:
+    def _journal(self, target: Target, sink: Callable[[SessionEvent], object]) -> Journal:
         """Return a journal for a call that has not started."""
-        return Journal(SessionState(), sink=sink, keep_raw=lambda _: -1, clock_ns=time.monotonic_ns)
+        return Journal(
+            SessionState(),
+            sink=sink,
+            keep_raw=lambda _: -1,
+            clock_ns=time.monotonic_ns,
+            redactor=target.redactor(),
+        )
 
     async def _end_call(self) -> None:
         if self._call and not self._call.done():

@@ -13,6 +13,7 @@ from tui.models.session_state import SessionState
 from tui.models.tally import Tally
 from tui.models.target import Target
 from tui.protocols.log_rules import LogRules
+from tui.text.redaction import Redactor
 
 Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
@@ -20,8 +21,9 @@ Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 class Journal:
     """The one way into a session's stream of events. On the loop of the session.
 
-    ``sink`` gets every event in order, after it was folded into ``state``; ``keep_raw`` stores a raw message and
-    returns its offset, -1 when it was not kept.
+    ``redactor`` removes the secrets of the call from every event and message first. ``sink`` gets every event in
+    order, after it was folded into ``state``; ``keep_raw`` stores a raw message and returns its offset, -1 when it
+    was not kept.
     """
 
     def __init__(
@@ -31,8 +33,10 @@ class Journal:
         sink: Callable[[e.SessionEvent], object],
         keep_raw: Callable[[bytes], int],
         clock_ns: Callable[[], int],
+        redactor: Redactor | None = None,
     ) -> None:
         self.state = state
+        self.redactor = redactor or Redactor()
         self.number = 0
         """The number of the last event."""
         self._sink = sink
@@ -41,9 +45,9 @@ class Journal:
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
 
     def emit(self, event: Emitted) -> Emitted:
-        """Number the event, fold it, pass it on. Returns it with its number."""
+        """Remove secrets from the event, number it, fold it, pass it on. Returns it as it was passed on."""
         self.number += 1
-        event = msgspec.structs.replace(event, number=self.number)
+        event = msgspec.structs.replace(self.redactor.event(event), number=self.number)
         self.state.apply(event)
         # After the fold, so that whoever gets an event finds it in the state.
         self._sink(event)
@@ -97,8 +101,10 @@ class Journal:
         at_ns: int | None = None,
         known: bool = True,
     ) -> e.MessageLogged:
-        """Log a message on the wire and keep it verbatim."""
+        """Log a message on the wire and keep it, verbatim but for secrets."""
         raw = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
+        kept = self.redactor.message(raw)
+        offset = self._keep_raw(kept)
         return self.emit(
             e.MessageLogged(
                 at_ns=self.clock_ns() if at_ns is None else at_ns,
@@ -106,7 +112,8 @@ class Journal:
                 kind=kind,
                 summary=summary,
                 size_bytes=len(raw),
-                offset=self._keep_raw(raw),
+                offset=offset,
+                kept_bytes=0 if kept is raw or offset < 0 else len(kept),
                 audio_ms=audio_ms,
                 known=known,
             )

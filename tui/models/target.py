@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tui.settings import default_of
+from tui.text.redaction import (
+    Redactor,
+    header_secrets,
+    host_of,
+    named_secrets,
+    redactor_of_call,
+    safe_url,
+    url_secrets,
+)
 
 
 class TargetError(ValueError):
@@ -51,24 +60,28 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def safe_url(self) -> str:
-        """The URL without user, password and query values."""
+        """The URL without user, password, query values and fragment."""
         return safe_url(self.url)
 
     @property
     def name(self) -> str:
         """Its name on the screen."""
-        return self.title or urlsplit(self.url).netloc.rpartition("@")[2] or self.url
+        return self.title or host_of(self.url) or self.safe_url
 
+    def redactor(self) -> Redactor:
+        """Returns a new redactor that knows the secrets of a call to this target."""
+        secrets = (
+            self.token,
+            *header_secrets(self.headers),
+            *url_secrets(self.url),
+            *named_secrets(self.params),
+            *named_secrets(self.options),
+        )
+        return redactor_of_call(secrets, self.redact)
 
-def safe_url(url: str) -> str:
-    """The URL without credentials, its query values replaced by an ellipsis."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(unreadable URL)"
-    host = parts.netloc.rpartition("@")[2]
-    query = "&".join(pair.partition("=")[0] + "=…" for pair in parts.query.split("&")) if parts.query else ""
-    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+    def __repr__(self) -> str:
+        """Without secrets, because a traceback may show it."""
+        return f"Target({self.safe_url!r}, protocol={self.protocol!r})"
 
 
 def check_url(url: str) -> str:

@@ -11,9 +11,9 @@ from tui.models.log.describe import Severity, describe
 from tui.models.log.event_log import EventLog, Row
 from tui.models.transcript import ToolUse, Transcript, Utterance
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
+from tui.saving.audio_elision import without_audio
 from tui.saving.reading import SavedSession
 from tui.saving.record import SessionRecord
-from tui.saving.redaction import without_audio
 from tui.saving.remeasure import remeasured_events
 from tui.text.json_text import json_of
 from tui.text.visible import one_line, visible

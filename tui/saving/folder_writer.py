@@ -7,8 +7,6 @@ import fcntl
 import os
 from pathlib import Path
 
-import msgspec
-
 from tui.audio.formats import AudioFormat
 from tui.models import events as e
 from tui.models.journal import utc_now
@@ -24,19 +22,20 @@ from tui.saving.record import (
     SessionRecord,
     encoded,
 )
-from tui.saving.redaction import Redactor
 from tui.saving.stereo import TracksFull
 from tui.saving.tracks import TrackItem, TracksWriter
 from tui.text.json_text import json_of
 
 
 class FolderWriter:
-    """The files of one session in a folder that exists. Everything raises `OSError`."""
+    """The files of one session in a folder that exists. Everything raises `OSError`.
 
-    def __init__(self, folder: Path, record: SessionRecord, redactor: Redactor, *, began_ns: int) -> None:
+    Events, messages and figures come from a `Journal`, which has removed the secrets from them.
+    """
+
+    def __init__(self, folder: Path, record: SessionRecord, *, began_ns: int) -> None:
         self.record = record
         self._folder = folder
-        self._redactor = redactor
         self._began_ns = began_ns
         self._lines: list[bytes] = []
         self._messages: list[bytes] = []
@@ -49,13 +48,13 @@ class FolderWriter:
         self._write_record()
 
     def message(self, raw: bytes) -> None:
-        """Add a raw message, already redacted."""
+        """Add a raw message."""
         self._messages.append(raw)
 
     def event(self, event: e.SessionEvent) -> None:
         """Add the next event."""
         self._note(event)
-        self._lines.append(json_of(self._redactor.event(event)) + b"\n")
+        self._lines.append(json_of(event) + b"\n")
 
     def audio(self, item: TrackItem) -> None:
         """Add the next piece of a track."""
@@ -91,7 +90,7 @@ class FolderWriter:
         """
         record = self.record
         record.problem = problem
-        record.metrics = None if metrics is None else self._redacted(metrics)
+        record.metrics = metrics
         record.ended_utc = utc_now()
         with contextlib.ExitStack() as stack:
             if problem:
@@ -120,16 +119,7 @@ class FolderWriter:
             case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR):
                 ended = event.new is e.Status.ENDED
                 record.outcome = Outcome.ENDED if ended else Outcome.ERROR
-                record.reason = self._redactor.text(event.reason)
-
-    def _redacted(self, metrics: SessionMetrics) -> SessionMetrics:
-        """The figures without secrets: their turns repeat the transcript."""
-        text, replace = self._redactor.text, msgspec.structs.replace
-        turns = [
-            replace(turn, user_text=text(turn.user_text), agent_text=text(turn.agent_text))
-            for turn in metrics.turns
-        ]
-        return replace(metrics, turns=turns)
+                record.reason = event.reason
 
     def _write_record(self) -> None:
         content = encoded(self.record)

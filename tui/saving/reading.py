@@ -14,7 +14,6 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.raw_message import read_raw_message
-from tui.models.target import safe_url
 from tui.saving.folders import is_session, open_regular
 from tui.saving.record import (
     AUDIO_FILE,
@@ -28,6 +27,7 @@ from tui.saving.record import (
     SessionRecord,
 )
 from tui.saving.saved_audio import SavedAudio
+from tui.text.redaction import safe_url
 from tui.text.visible import one_line
 
 _MAX_RECORD_BYTES = 16 * 1024 * 1024

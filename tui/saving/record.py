@@ -12,6 +12,7 @@ from tui.models.events import Instant
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
 from tui.text.json_text import json_of
+from tui.text.redaction import HIDDEN, is_secret_name
 
 SCHEMA = 1
 RECORD_FILE = "session.json"
@@ -26,8 +27,6 @@ SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, RECORD_PART_FILE, EVENTS_FILE, RECOR
 The one that proves whose the folder is comes last, so that a deletion that was cut off can be repeated.
 """
 PROGRAM = "opusagent-tui"
-
-HIDDEN = "…"
 
 
 class SavingError(Exception):
@@ -98,11 +97,13 @@ class SessionRecord(msgspec.Struct, kw_only=True):
 
 
 def target_without_secrets(target: Target) -> dict[str, Any]:
-    """The settings of a call without token, header values, and credentials in the URL."""
+    """The settings of a call without token, header values, credentials in the URL, and values named as secrets."""
     kept: dict[str, Any] = msgspec.to_builtins(target)
     kept["url"] = target.safe_url
     kept["token"] = HIDDEN if target.token else ""
     kept["headers"] = dict.fromkeys(target.headers, HIDDEN)
+    for name in ("params", "options"):
+        kept[name] = {key: HIDDEN if is_secret_name(key) else each for key, each in kept[name].items()}
     for how_to_save in ("save", "audio", "redact"):
         kept.pop(how_to_save)
     return kept

@@ -19,10 +19,10 @@ from tui.models.events import MessageLogged, SessionEvent
 from tui.models.sound.tracks import TrackSink
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
+from tui.saving.audio_elision import without_audio
 from tui.saving.folder_writer import FolderWriter
 from tui.saving.folders import new_session_folder
 from tui.saving.record import MESSAGES_FILE, SavingError, SessionRecord, target_without_secrets
-from tui.saving.redaction import Redactor, secrets_of, without_audio
 from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, UserSent
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,6 @@ class SessionWriter:
         self,
         folder: Path,
         files: FolderWriter,
-        redactor: Redactor,
         on_problem: Callable[[str], object],
         metrics: Callable[[], SessionMetrics | None] = lambda: None,
         *,
@@ -164,7 +163,6 @@ class SessionWriter:
         clock_ns: Callable[[], int],
     ) -> None:
         self.folder = folder
-        self._redactor = redactor
         self._save_audio = save_audio
         self._on_problem = on_problem
         self._metrics = metrics
@@ -187,9 +185,8 @@ class SessionWriter:
 
         ``metrics`` returns the figures of the session, which are saved when it is closed.
         """
-        redactor = Redactor(secrets_of(target), target.redact)
-        folder, files = await asyncio.to_thread(_make, target, redactor, clock_ns())
-        writer = cls(folder, files, redactor, on_problem, metrics, save_audio=target.audio, clock_ns=clock_ns)
+        folder, files = await asyncio.to_thread(_make, target, clock_ns())
+        writer = cls(folder, files, on_problem, metrics, save_audio=target.audio, clock_ns=clock_ns)
         writer._thread.start()
         return writer
 
@@ -213,7 +210,7 @@ class SessionWriter:
 
     def append(self, raw: bytes) -> int:
         """Save a raw message; returns its offset in the file, -1 when it is not saved."""
-        kept = self._redactor.message(raw) if self._save_audio else without_audio(self._redactor.message(raw))
+        kept = raw if self._save_audio else without_audio(raw)
         self._last_kept_bytes = 0
         if kept is None or not self._put(kept, len(kept)):
             return -1
@@ -227,7 +224,7 @@ class SessionWriter:
         if (
             isinstance(event, MessageLogged)
             and event.offset >= 0
-            and self._last_kept_bytes != event.size_bytes
+            and self._last_kept_bytes != (event.kept_bytes or event.size_bytes)
         ):
             event = msgspec.structs.replace(event, kept_bytes=self._last_kept_bytes)
         self._put(event, _EVENT_BYTES)
@@ -267,21 +264,22 @@ class SessionWriter:
             self._loop.call_soon_threadsafe(self._on_problem, sentence)
 
 
-def _make(target: Target, redactor: Redactor, began_ns: int) -> tuple[Path, FolderWriter]:
+def _make(target: Target, began_ns: int) -> tuple[Path, FolderWriter]:
     now = datetime.now(UTC)
     try:
         parent = Path(target.save).expanduser()
     except RuntimeError as error:
         raise SavingError(f"{target.save} cannot be written: that user has no home folder") from error
     folder = new_session_folder(parent, target.name, now)
+    redactor = target.redactor()
     settings = redactor.text(msgspec.json.encode(target_without_secrets(target)).decode())
     record = SessionRecord(
-        title=target.name,
+        title=redactor.text(target.name),
         target=msgspec.json.decode(settings),
         protocol=target.protocol,
         started_utc=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     )
     try:
-        return folder, FolderWriter(folder, record, redactor, began_ns=began_ns)
+        return folder, FolderWriter(folder, record, began_ns=began_ns)
     except OSError as error:
         raise SavingError(f"{folder} cannot be written: {error.strerror or error}") from error

@@ -67,7 +67,9 @@ class LiveSession:
         self.router = EventRouter()
         pending = Pending(replies_are_ended=not protocol_named(target.protocol).reply_ends_after_ms)
         emit = _in_turn(pending.apply, sink)
-        self.journal = journal = Journal(SessionState(), sink=emit, keep_raw=keep_raw, clock_ns=clock_ns)
+        self.journal = journal = Journal(
+            SessionState(), sink=emit, keep_raw=keep_raw, clock_ns=clock_ns, redactor=target.redactor()
+        )
         self._on_begun = on_begun
         self._ending = Ending(journal, pending)
         self._link = link = AgentLink(

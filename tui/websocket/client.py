@@ -15,9 +15,10 @@ from websockets.protocol import State
 
 from tui import __version__
 from tui.callbacks import spawn
-from tui.models.target import Target, safe_url
+from tui.models.target import Target
 from tui.protocols.base import Protocol
 from tui.protocols.hosts import is_loopback
+from tui.text.redaction import safe_url
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Minutes of audio in one message are normal; the library's 1 MiB would close the call."""

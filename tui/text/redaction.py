@@ -1,0 +1,386 @@
+"""Redaction: the one place that knows the secrets of a call and keeps them out of all that is shown or kept.
+
+The secrets are the token, the values of headers, user, password, query and fragment of the URL, parameters and
+options whose names mark them as secret, and the JSON fields of ``--redact``. `Redactor` removes them from the events
+and messages of one call, before anything else reads these. `without_secrets` removes those of every call of this
+process from what does not belong to one: log lines, errors of a command, crash files.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+import msgspec
+
+REDACTED = "[redacted]"
+HIDDEN = "…"
+"""Stands for a secret in a URL or in a table of settings, where its place is known."""
+SHORTEST_SECRET = 6
+"""In characters. A shorter value (a header with value "1") would match everywhere."""
+SHORTEST_LEARNT = 4
+"""The same limit for values of ``--redact`` fields, which the user has named one by one."""
+_LEARNT_VALUES = 256
+_VALUES_OF_A_PROCESS = 512
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_JSON = json.JSONDecoder(strict=False)
+_SECRET_NAME = re.compile("key|token|secret|passw|auth|sign|credential|cookie", re.IGNORECASE)
+_PUBLIC_NAMES = frozenset(
+    {
+        *("model", "deployment", "deploymentid", "agent", "agentid", "apiversion", "version"),
+        *(
+            "rate",
+            "samplerate",
+            "inputsamplerate",
+            "outputsamplerate",
+            "format",
+            "inputformat",
+            "outputformat",
+        ),
+        *("encoding", "codec"),
+    }
+)
+"""Query parameters (lower case, letters only) whose values the agent repeats in ordinary messages."""
+_SCHEME = re.compile(r"(?:basic|bearer|token|key|apikey|digest)\s+(?=\S+$)", re.IGNORECASE)
+_WHITE_SPACE = " \t\r\n\v\f\0\u00a0\u200b\ufeff\u2028\u2029"
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
+
+
+class Redactor:
+    """Removes secrets from texts, raw messages and events. `add` and `text` may be called from any thread.
+
+    ``secrets`` are values replaced wherever they occur, also as JSON, URLs or base64 write them; ``fields`` are names
+    of JSON fields, at any depth and in JSON inside a JSON string, whose values are replaced, whatever they are.
+    A text found in such a field is replaced everywhere from then on, because a transcript may repeat it.
+    ``shared`` learns everything that this one does.
+    """
+
+    def __init__(
+        self,
+        secrets: Iterable[str] = (),
+        fields: Iterable[str] = (),
+        *,
+        most_values: int | None = None,
+        shared: Redactor | None = None,
+    ) -> None:
+        self._most_values = most_values
+        self._shared = shared
+        self._secrets: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._learnt: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._names: dict[str, None] = {}
+        self._field: re.Pattern[str] | None = None
+        # Replaced as a whole, never changed in place: another thread may be reading it.
+        self._forms: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+        self.add(secrets, fields)
+
+    def add(self, secrets: Iterable[str] = (), fields: Iterable[str] = ()) -> None:
+        """Adds secrets and names of fields."""
+        secrets, fields = tuple(secrets), tuple(fields)
+        if self._shared:
+            self._shared.add(secrets, fields)
+        with self._lock:
+            new = [each for each in secrets if len(each) >= SHORTEST_SECRET and each not in self._secrets]
+            for secret in new:
+                self._secrets[secret] = _forms(secret)
+            while self._most_values and len(self._secrets) > self._most_values:
+                self._secrets.popitem(last=False)
+            if new:
+                self._sort_forms()
+            if any(name and name not in self._names for name in fields):
+                self._names.update(dict.fromkeys(filter(None, fields)))
+                names = "|".join(map(re.escape, self._names))
+                self._field = re.compile(rf'"(?:{names})"\s*:\s*', re.IGNORECASE)
+
+    def message(self, raw: bytes) -> bytes:
+        """Returns a raw message without secrets; the same object if it has none."""
+        if not self._forms and self._field is None:
+            return raw
+        text = raw.decode("utf-8", "surrogateescape")
+        clean = self.text(text)
+        return raw if clean == text else clean.encode("utf-8", "surrogateescape")
+
+    def text(self, text: str) -> str:
+        """Returns a text without secrets, also where an ellipsis cuts one short."""
+        if self._field is not None:
+            text = self._without_fields(text, self._field)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, REDACTED)
+        return _without_cut_forms(text, self._forms) if HIDDEN in text else text
+
+    def event(self, event: AnyStruct) -> AnyStruct:
+        """Returns an event without secrets in its texts; the same object if it has none."""
+        if not self._forms and self._field is None:
+            return event
+        cleaned: dict[str, Any] = {}
+        for name in event.__struct_fields__:
+            value = getattr(event, name)
+            # Not a subclass of str: enumerations hold no secrets.
+            if type(value) is str:
+                if (clean := self.text(value)) is not value:
+                    cleaned[name] = clean
+            elif type(value) is dict and value:
+                cleaned[name] = {self.text(str(key)): each for key, each in value.items()}
+        return msgspec.structs.replace(event, **cleaned) if cleaned else event
+
+    def _without_fields(self, text: str, field: re.Pattern[str]) -> str:
+        parts: list[str] = []
+        done = 0
+        while match := field.search(text, done):
+            parts.append(self._inside_strings(text[done : match.start()], field) + match[0])
+            try:
+                value, done = _JSON.raw_decode(text, match.end())
+            except (ValueError, RecursionError):
+                return "".join([*parts, f'"{REDACTED}"'])
+            self._learn(value)
+            parts.append(f'"{REDACTED}"')
+        parts.append(self._inside_strings(text[done:], field))
+        return "".join(parts)
+
+    def _inside_strings(self, text: str, field: re.Pattern[str]) -> str:
+        """Redacts JSON within JSON strings, such as the arguments of a tool call."""
+        if '\\"' not in text:
+            return text
+
+        def inside(match: re.Match[str]) -> str:
+            if '\\"' not in match[0]:
+                return match[0]
+            try:
+                inner: str = _JSON.decode(match[0])
+            except ValueError:
+                return match[0]
+            clean = self._without_fields(inner, field)
+            return match[0] if clean == inner else json.dumps(clean, ensure_ascii=False)
+
+        return _STRING.sub(inside, text)
+
+    def _learn(self, value: object) -> None:
+        with self._lock:
+            new = [text for text in _texts_in(value) if text != REDACTED and text not in self._learnt]
+            for text in new:
+                self._learnt[text] = _forms(text)
+            while len(self._learnt) > _LEARNT_VALUES:
+                self._learnt.popitem(last=False)
+            if new:
+                self._sort_forms()
+        if new and self._shared:
+            self._shared._learn(new)  # noqa: SLF001 - of the same class
+
+    def _sort_forms(self) -> None:
+        every = {
+            form for known in (self._secrets, self._learnt) for forms in known.values() for form in forms
+        }
+        # The longest first, or a part of one would remain.
+        self._forms = tuple(sorted(every, key=len, reverse=True))
+
+
+_every_call = Redactor(most_values=_VALUES_OF_A_PROCESS)
+
+
+def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Redactor:
+    """Returns the redactor of one call; `without_secrets` also removes what it knows, from now on."""
+    return Redactor(secrets, fields, shared=_every_call)
+
+
+def without_secrets(text: str) -> str:
+    """Returns a text without the secrets of any call of this process. Any thread."""
+    return _every_call.text(text)
+
+
+class LogFormatter(logging.Formatter):
+    """Formats log records, with their tracebacks, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Returns the line or lines of a record."""
+        return without_secrets(super().format(record))
+
+
+def log_without_secrets(level: int | str, layout: str) -> None:
+    """Writes the log of this process to stderr, without secrets."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(layout))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+# -- values that are secret --
+
+
+def is_secret_name(name: str) -> bool:
+    """Returns whether a parameter or option of this name may hold a secret."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def named_secrets(values: Mapping[str, str]) -> Iterator[str]:
+    """Yields the values of the parameters or options whose names mark them as secret."""
+    return (value for name, value in values.items() if is_secret_name(name))
+
+
+def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yields the values of headers, without a word such as "Bearer" in front."""
+    for value in headers.values():
+        bare = _SCHEME.sub("", value, count=1)
+        yield bare
+        # The agent may quote the last part alone.
+        if len(parts := bare.split()) > 1:
+            yield parts[-1]
+
+
+def url_secrets(url: str) -> Iterator[str]:
+    """Yields user, password, query values and fragment of a URL, as written and decoded."""
+    parts = _parts_of(url)
+    user, _, password = parts.userinfo.partition(":")
+    written = [user, password, parts.fragment]
+    for pair in re.split("[&;]", parts.query):
+        name, has_value, value = pair.partition("=")
+        if not has_value or not value.strip("="):
+            written.append(pair)
+        elif re.sub("[^a-z]", "", name.lower()) not in _PUBLIC_NAMES:
+            written.append(value)
+    for value in filter(None, written):
+        yield from (value, unquote(value), unquote_plus(value))
+
+
+def secret_in_environment(variable: str) -> str:
+    """Returns the secret in an environment variable, "" if it is not set; see `clean_secret`."""
+    return clean_secret(os.environ.get(variable, ""))
+
+
+def clean_secret(value: str) -> str:
+    """Returns a secret without the white space that a file or a shell put around it.
+
+    Raises `ValueError`, whose text completes the sentence "the value …" without repeating the value.
+    """
+    value = value.strip(_WHITE_SPACE)
+    if found := _CONTROL.search(value):
+        code = ord(found[0])
+        if 0xDC80 <= code <= 0xDCFF:
+            raise ValueError("contains a byte that is not valid UTF-8")
+        raise ValueError(f"contains the control character U+{code:04X}")
+    return value
+
+
+# -- URLs --
+
+
+class _UrlParts(NamedTuple):
+    before: str
+    """Scheme and slashes."""
+    userinfo: str
+    place: str
+    """Host, port and path."""
+    query: str
+    fragment: str
+
+
+def safe_url(url: str) -> str:
+    """Returns a URL, or what was given for one, without user, password and fragment, its query values hidden."""
+    parts = _parts_of(url)
+    query = "&".join(map(_safe_pair, parts.query.split("&")))
+    return parts.before + parts.place + (f"?{query}" if parts.query else "")
+
+
+def host_of(url: str) -> str:
+    """Returns host and port of a URL, or of what was given for one; safe to show."""
+    return _parts_of(url).place.partition("/")[0]
+
+
+def _parts_of(url: str) -> _UrlParts:
+    """Splits anything without failing. `urlsplit` rejects some URLs, and takes the user of others for a scheme."""
+    head, _, fragment = url.partition("#")
+    head, _, query = head.partition("?")
+    before, found, place = head.rpartition("://") if "://" in head else ("", "", head)
+    before += found
+    slashes = len(place) - len(place.lstrip("/"))
+    before, place = before + place[:slashes], place[slashes:]
+    authority, slash, path = place.partition("/")
+    userinfo, _, host = authority.rpartition("@")
+    if not userinfo and _is_cut_userinfo(authority):
+        # A password with "/", "?" or "#" in it: everything up to the last "@" belongs to it.
+        rest, found, after = url[len(before) :].rpartition("@")
+        if found:
+            return _parts_of(before + after)._replace(userinfo=rest)
+    return _UrlParts(before, userinfo, host + slash + path, query, fragment)
+
+
+def _is_cut_userinfo(authority: str) -> bool:
+    host, colon, port = authority.rpartition(":")
+    return bool(colon and host) and not port.isdigit() and port != "" and not authority.endswith("]")
+
+
+def _safe_pair(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    return f"{name}={HIDDEN}" if value.strip("=") else HIDDEN
+
+
+# -- ways to write a secret --
+
+
+def _forms(secret: str) -> frozenset[str]:
+    """Returns a value in plain form, and as JSON (also inside a JSON string), URLs and base64 write it."""
+    escaped = json.dumps(secret)[1:-1]
+    forms = {
+        secret,
+        escaped,
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        escaped.replace("/", "\\/"),
+        json.dumps(escaped)[1:-1],
+    }
+    for encoded in (
+        quote(secret, safe="", errors="replace"),
+        quote(secret, errors="replace"),
+        quote_plus(secret, errors="replace"),
+    ):
+        forms |= {encoded, re.sub("%..", lambda match: match[0].lower(), encoded)}
+    if len(secret) >= SHORTEST_SECRET:  # a shorter one would be found in audio
+        forms.update(_base64_forms(secret.encode("utf-8", "replace")))
+    return frozenset(forms)
+
+
+def _base64_forms(secret: bytes) -> Iterator[str]:
+    """Yields the characters that a value has in base64 whatever stands around it, at each of three positions."""
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + secret + b"\0\0")
+        sure = encoded[-(-8 * before // 6) : 8 * (before + len(secret)) // 6].decode()
+        yield sure
+        yield sure.replace("+", "-").replace("/", "_")
+
+
+def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
+    """Returns the text without the beginnings of secrets that stand in front of an ellipsis."""
+    pieces = text.split(HIDDEN)
+    for form in forms:
+        for index, piece in enumerate(pieces[:-1]):
+            start = piece.rfind(form[:SHORTEST_SECRET])
+            if start >= 0 and form.startswith(piece[start:]):
+                pieces[index] = piece[:start] + REDACTED
+    return HIDDEN.join(pieces)
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yields the texts in a JSON value that are long enough to be replaced elsewhere, numbers included."""
+    match value:
+        case str():
+            if len(value) >= SHORTEST_LEARNT:
+                yield value
+        case bool():
+            return
+        case int():
+            if len(str(value)) >= SHORTEST_SECRET:
+                yield str(value)
+        case dict():
+            for each in value.values():
+                yield from _texts_in(each)
+        case list():
+            for each in value:
+                yield from _texts_in(each)
