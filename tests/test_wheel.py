@@ -41,18 +41,22 @@ def test_it_tells_its_version_and_help(installed: Path, tmp_path: Path) -> None:
 
 
 def test_it_holds_a_call_with_its_own_agent_and_reports_it(installed: Path, tmp_path: Path) -> None:
+    """In a folder of modules with the names of ours, none of which is run."""
+    for name in ("tui", "numpy", "websockets", "msgspec"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('decoy')")
+    program = str(installed / "opusagent-tui")
     code = (
         "import subprocess, sys\n"
         "from tui.agent.process import start_agent\n"
         "from tui.agent.settings import AgentSettings\n"
         "with start_agent(AgentSettings()) as agent:\n"
         "    url = agent.url('/audiocodes')\n"
-        "    command = [sys.executable, '-m', 'tui', 'call', url, '--say', '4', '--save', 'kept']\n"
+        f"    command = [{program!r}, 'call', url, '--say', '4', '--save', 'kept']\n"
         "    sys.exit(subprocess.run(command).returncode)\n"
     )
-    told = run([str(installed / "python"), "-c", code], tmp_path)
+    told = run([str(installed / "python"), "-P", "-c", code], tmp_path)
     assert "recognition: Yes." in told
-    run([str(installed / "opusagent-tui"), "report", "kept/latest", "-o", "report.html"], tmp_path)
+    run([program, "report", "kept/latest", "-o", "report.html"], tmp_path)
     assert b"default-src 'none'" in (tmp_path / "report.html").read_bytes()
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import time
 from types import TracebackType
 from typing import IO, Self
 
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings
+from tui.child import child_command
 
 _TOKEN_VARIABLE = "OPUSAGENT_AGENT_TOKEN"
 _READY = "listening on "
@@ -87,7 +87,7 @@ def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentP
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tui.agent", *_arguments(settings)],
+            child_command("tui.agent", *_arguments(settings)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if log is None else log,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
+from tui.child import child_command
 from tui.engine.wire import Command, FrameItem, Shutdown, Unpacker, frame_items, pack
 
 GOODBYE_TIMEOUT_S = 3.0
@@ -36,7 +36,7 @@ class EngineHandle:
             return self
         with Path(self.log_path).open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tui.engine"],
+                child_command("tui.engine"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

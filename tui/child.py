@@ -1,0 +1,30 @@
+"""Starts modules of this package in a Python process of their own. Standard library only.
+
+``python -m`` would look for modules in the current directory first, and run somebody's ``numpy.py`` or ``tui/``.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+_ROOT = str(Path(__file__).resolve().parent.parent)
+
+
+def child_command(module: str, *arguments: str) -> list[str]:
+    """Returns the command line that runs a module of this package, wherever the package is and is started from."""
+    # -P keeps the current directory and that of the script out of sys.path.
+    return [sys.executable, "-P", str(Path(_ROOT, "tui", "child.py")), module, *arguments]
+
+
+def _run() -> None:
+    """Be that process: find this package where this file is, also in a clone that is not installed."""
+    if _ROOT not in sys.path:
+        sys.path.insert(0, _ROOT)
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _run()
