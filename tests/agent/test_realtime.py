@@ -345,3 +345,134 @@ class TestTools:
         send(call, "conversation.item.create", item=output)
         ask(call)
         assert answer_to(call) == text_of("confirmed") + " done"
+
+    @pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "opening_hours"}])
+    @pytest.mark.parametrize("text", ["", "Yes."])
+    def test_one_is_called_whatever_was_said_where_the_caller_requires_it(
+        self, choice: Any, text: str
+    ) -> None:
+        call = call_with(tools=json.dumps([_TOOL]))
+        if text:
+            type_text(call, text)
+        ask(call, tool_choice=choice)
+        assert len(of_kind(call, "response.function_call_arguments.done")) == 1
+        assert statuses(call) == ["completed"]
+        type_text(call, "Yes.")
+        ask(call)
+        assert answer_to(call) == text_of("confirmed")
+
+    def test_one_is_required_of_spoken_turns_by_the_session(self) -> None:
+        call = call_with(tools=json.dumps([_TOOL]), session='{"tool_choice":"required"}')
+        call.say("yes")
+        assert len(of_kind(call, "response.function_call_arguments.done")) == 1
+        assert call.texts == []
+
+    def test_the_named_one_of_several_is_called(self) -> None:
+        other = {"type": "function", "name": "weather"}
+        call = call_with(tools=json.dumps([_TOOL, other]))
+        type_text(call, "opening hours")
+        ask(call, tool_choice={"type": "function", "name": "weather"})
+        (asked,) = of_kind(call, "response.function_call_arguments.done")
+        assert (asked["name"], asked["arguments"]) == ("weather", "{}")
+
+    def test_a_response_may_bring_its_own_or_want_none(self) -> None:
+        call = call_with(tools=json.dumps([_TOOL]))
+        type_text(call, "opening hours")
+        ask(call, tool_choice="none")
+        assert answer_to(call) == text_of("fallback")
+        type_text(call, "opening hours")
+        ask(call, tools=[{"type": "function", "name": "hours"}])
+        (asked,) = of_kind(call, "response.function_call_arguments.done")
+        assert asked["name"] == "hours"
+
+    @pytest.mark.parametrize(
+        "wishes",
+        [
+            {"tool_choice": {"type": "function", "name": "weather"}},
+            {"tool_choice": "always"},
+            {"tools": ["opening_hours"]},
+        ],
+    )
+    def test_an_impossible_choice_is_an_error(self, wishes: Any) -> None:
+        call = call_with(tools=json.dumps([_TOOL]))
+        ask(call, **wishes)
+        (error,) = of_kind(call, "error")
+        assert error["error"]["param"] in ("response.tool_choice", "response.tools")
+        assert statuses(call) == []
+
+
+class TestResponsesApart:
+    def test_they_do_not_change_the_conversation(self) -> None:
+        call = call_with()
+        type_text(call, "Yes.")
+        content = [{"type": "input_text", "text": "Please hold on for a moment."}]
+        item = {"type": "message", "role": "user", "content": content}
+        items_before = len(of_kind(call, "conversation.item.added"))
+        ask(call, conversation="none", metadata={"topic": "mood"}, output_modalities=["text"], input=[item])
+        (done,) = of_kind(call, "response.done")
+        assert done["response"]["conversation_id"] is None
+        assert done["response"]["metadata"] == {"topic": "mood"}
+        assert done["response"]["output"][0]["content"][0]["text"] == text_of("waiting")
+        assert len(of_kind(call, "conversation.item.added")) == items_before
+        assert len(of_kind(call, "conversation.item.done")) == items_before
+        assert len(of_kind(call, "response.output_item.done")) == 1
+        call.wait_for_reply()
+        ask(call)
+        assert answer_to(call) == text_of("confirmed")
+
+    def test_one_before_the_greeting_does_not_replace_it(self) -> None:
+        call = call_with()
+        ask(call, conversation="none")
+        assert answer_to(call) == text_of("listening")
+        ask(call)
+        assert answer_to(call) == text_of("greeting")
+
+    def test_a_response_in_the_conversation_adds_its_item(self) -> None:
+        call = call_with()
+        ask(call, conversation="auto")
+        call.wait_for_reply()
+        assert len(of_kind(call, "conversation.item.added")) == 1
+        assert len(of_kind(call, "conversation.item.done")) == 1
+
+
+class TestASilentUser:
+    def call(self, **turns: Any) -> Call:
+        detection = {"type": "server_vad", "idle_timeout_ms": 5_000, **turns}
+        call = call_with(session=json.dumps({"audio": {"input": {"turn_detection": detection}}}))
+        ask(call)
+        call.wait_for_reply()
+        return call
+
+    def test_is_spoken_to_after_the_idle_time(self) -> None:
+        call = self.call()
+        heard_ms = call.at_ms
+        call.speak(bytes(48_000 * 4))
+        assert of_kind(call, "input_audio_buffer.timeout_triggered") == []
+        call.speak(bytes(48_000 * 2))
+        (triggered,) = of_kind(call, "input_audio_buffer.timeout_triggered")
+        assert triggered["audio_end_ms"] - triggered["audio_start_ms"] == pytest.approx(5_000, abs=300)
+        assert triggered["item_id"] == of_kind(call, "input_audio_buffer.committed")[-1]["item_id"]
+        assert answer_to(call) == text_of("listening")
+        assert call.times_ms(Type.PLAY_STREAM_START)[-1] == pytest.approx(heard_ms + 5_000, abs=300)
+
+    def test_is_not_while_speaking_or_when_it_was_not_asked_for(self) -> None:
+        call = self.call()
+        call.wait(4_800)
+        call.say("hours")
+        call.wait_for_reply()
+        assert call.texts[-1] == text_of("hours")
+        assert of_kind(call, "input_audio_buffer.timeout_triggered") == []
+        patient = self.call(idle_timeout_ms=None)
+        patient.wait(60_000)
+        assert of_kind(patient, "input_audio_buffer.timeout_triggered") == []
+
+    @pytest.mark.parametrize(
+        "turns", [{"idle_timeout_ms": 100}, {"idle_timeout_ms": "5"}, {"type": "semantic_vad"}]
+    )
+    def test_an_impossible_time_is_an_error(self, turns: Any) -> None:
+        detection = {"type": "server_vad", "idle_timeout_ms": 5_000, **turns}
+        call = call_with()
+        session = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+        send(call, "session.update", session=session)
+        (error,) = of_kind(call, "error")
+        assert error["error"]["param"] == "session.audio.input.turn_detection.idle_timeout_ms"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from tui.agent.hearing import TurnEnded
 from tui.agent.replies import Answer, prompt_answer
 from tui.agent.settings import AgentSettings, ReplyMode
 from tui.agent.tools import arguments_for, fitting_tool
 from tui.assets import caller_lines, prompts
-from tui.protocols.base import AgentEnd, RealtimeAgentEnd
+from tui.protocols.base import AgentEnd, CallsTools
 from tui.protocols.json_frames import cut
 
 _FALLBACK = "fallback"
@@ -31,7 +31,14 @@ class ToolCall:
     """The prompt to speak when its output arrives."""
 
 
-AnswerOrCall: TypeAlias = Answer | ToolCall
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to answer, before it is decided whether a function is called instead."""
+
+    answer: Answer
+    words: str = ""
+    """The user's words, which a function may fit."""
+    prompt_after_tool: str = _AFTER_TOOL
 
 
 class Answers:
@@ -46,15 +53,20 @@ class Answers:
         play_format = self._agent.play_format
         return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
 
-    def to_turn(self, turn: TurnEnded) -> AnswerOrCall:
+    def greeting(self, words: str = "") -> Answer:
+        """Returns the greeting; ``words`` of the caller's choice are sent as its text, but not spoken."""
+        answer = self.prompt("greeting")
+        return replace(answer, text=words) if words else answer
+
+    def to_turn(self, turn: TurnEnded) -> Plan:
         """Returns the answer to a spoken turn."""
         line = turn.match.line if turn.match else None
         answer = line.answer if line else _FALLBACK
         if self._echoes and answer != "goodbye":
-            return Answer(turn.text, turn.pcm, turn.rate)
+            return Plan(Answer(turn.text, turn.pcm, turn.rate))
         return self._to_words(line.text if line else "", answer)
 
-    def to_text(self, text: str) -> AnswerOrCall:
+    def to_text(self, text: str) -> Plan:
         """Returns the answer to a typed turn."""
         said = text.strip().casefold()
         answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
@@ -67,15 +79,17 @@ class Answers:
             names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
         return self.prompt(*names) if names else None
 
-    def to_tool_output(self, call: ToolCall | None, output: str) -> Answer:
+    def to_tool_output(self, call: ToolCall | None, output: str) -> Plan:
         """Returns the answer to a function's output: a prompt, with the output added to its text but not spoken."""
         answer = self.prompt(call.prompt if call else _AFTER_TOOL)
-        return replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}")
+        return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 
-    def _to_words(self, words: str, answer: str) -> AnswerOrCall:
-        offered = self._agent.tools if isinstance(self._agent, RealtimeAgentEnd) else ()
-        tool = fitting_tool(offered, words)
-        if tool is None:
-            return self.prompt(answer)
-        after = _AFTER_TOOL if answer == _FALLBACK else answer
-        return ToolCall(tool["name"], arguments_for(tool), after)
+    def call_instead(self, plan: Plan) -> ToolCall | None:
+        """Returns the call of a function that fits the user's words, or that the caller requires."""
+        if not isinstance(self._agent, CallsTools):
+            return None
+        tool = fitting_tool(self._agent.tools, plan.words, required=self._agent.must_call_tool)
+        return ToolCall(tool["name"], arguments_for(tool), plan.prompt_after_tool) if tool else None
+
+    def _to_words(self, words: str, answer: str) -> Plan:
+        return Plan(self.prompt(answer), words, _AFTER_TOOL if answer == _FALLBACK else answer)

@@ -14,13 +14,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from tui.agent.answers import AnswerOrCall, Answers, ToolCall
+from tui.agent.answers import Answers, Plan, ToolCall
 from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
 from tui.agent.settings import AgentSettings
 from tui.agent.speaking import Mouth
 from tui.protocols.base import (
     AgentEnd,
     AnswersUnreadable,
+    CallsTools,
     Close,
     Handshake,
     Outgoing,
@@ -52,7 +53,7 @@ class Conversation:
         self._answers = Answers(agent, settings)
         self._mouth = Mouth(agent, settings)
         self._greeted = False
-        self._kept: AnswerOrCall | None = None
+        self._kept: Plan | None = None
         """The answer that waits until the caller asks for it."""
         self._called: ToolCall | None = None
         self._leaves_at_ns: int | None = None
@@ -62,7 +63,11 @@ class Conversation:
         """The time at which `due` has something to do; None if only a frame of the caller can change that."""
         if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
-        return self._mouth.next_due_ns if self._leaves_at_ns is None else self._leaves_at_ns
+        if self._leaves_at_ns is not None:
+            return self._leaves_at_ns
+        return min(
+            (due for due in (self._mouth.next_due_ns, self._idle_at_ns) if due is not None), default=None
+        )
 
     def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
         """Returns the first messages, after the caller has connected; one that is refused is `over`."""
@@ -91,7 +96,12 @@ class Conversation:
             self.over = self.over or now_ns >= self._leaves_at_ns
             return []
         frames = self._mouth.due(now_ns)
-        return frames + self._hang_up(now_ns) if self._mouth.goodbye_heard(now_ns) else frames
+        if self._mouth.goodbye_heard(now_ns):
+            return frames + self._hang_up(now_ns)
+        idle_at_ns = self._idle_at_ns
+        if self._wishes is None or idle_at_ns is None or now_ns < idle_at_ns:
+            return frames
+        return frames + self._wishes.idle() + self._answer(Plan(self._answers.prompt("listening")), now_ns)
 
     def end(self) -> list[Outgoing]:
         """Returns the last messages when the agent shuts down."""
@@ -108,7 +118,7 @@ class Conversation:
                 pass
             case Type.CALL_STARTED | Type.USER_STREAM_START:
                 # Some callers never announce that the call has started.
-                return self._greet(now_ns)
+                return self._greet(now_ns, event.text)
             case Type.SESSION_RESUME:
                 self._greeted = True
             case Type.USER_STREAM_CHUNK if ear := self._hearing.ear_for(
@@ -127,10 +137,11 @@ class Conversation:
             case Type.USER_TEXT:
                 text = self._answers.to_text(event.text)
                 return self._answer(text, now_ns, unasked=self._wishes is None)
-            case Type.TOOL_OUTPUT if self._wishes:
-                self._kept = self._answers.to_tool_output(self._called, event.text)
+            case Type.TOOL_OUTPUT:
+                output = self._answers.to_tool_output(self._called, event.text)
+                return self._answer(output, now_ns, unasked=self._wishes is None)
             case Type.RESPONSE_WANTED:
-                return self._answer_as_asked(now_ns)
+                return self._answer_as_asked(event, now_ns)
             case Type.RESPONSE_CANCELLED:
                 self._mouth.drop()
             case Type.PLAY_FINISHED if self._mouth.reply_heard():
@@ -172,35 +183,52 @@ class Conversation:
         may_speak = self._yields_to_speech or not self._mouth.busy
         return self._wishes is None or (self._wishes.answers_unasked and may_speak)
 
-    def _greet(self, now_ns: int) -> list[Outgoing]:
+    @property
+    def _idle_at_ns(self) -> int | None:
+        """When the agent speaks again because the user has not."""
+        timeout_ms = self._wishes.idle_timeout_ms if self._wishes else None
+        since_ns, ear = self._mouth.silent_since_ns, self._hearing.ear
+        if timeout_ms is None or since_ns is None or (ear and ear.in_turn):
+            return None
+        return since_ns + round(timeout_ms * 1e6)
+
+    def _greet(self, now_ns: int, words: str = "") -> list[Outgoing]:
         if self._greeted:
             return []
         self._greeted = True
         self._hearing.prepare(self._agent.user_format)
-        return self._mouth.say(self._answers.prompt("greeting"), now_ns)
+        return self._mouth.say(self._answers.greeting(words), now_ns)
 
-    def _answer_as_asked(self, now_ns: int) -> list[Outgoing]:
-        if self._kept:
-            return self._answer(self._kept, now_ns)
+    def _answer_as_asked(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
+        apart = event.params.get("conversation") == "none"
+        plan = self._answers.to_text(event.text) if event.text else self._kept
+        if plan:
+            return self._answer(plan, now_ns, apart=apart)
         if self._mouth.busy:  # with an answer that the caller did not ask for
             return []
-        if not self._greeted:
+        if not (self._greeted or apart or (self._wishes and self._wishes.must_call_tool)):
             return self._greet(now_ns)
-        return self._answer(self._answers.prompt("listening"), now_ns)
+        return self._answer(Plan(self._answers.prompt("listening")), now_ns, apart=apart)
 
-    def _answer(self, answer: AnswerOrCall, now_ns: int, *, unasked: bool = True) -> list[Outgoing]:
-        """Answer at once or, if not ``unasked``, when the caller asks for an answer."""
+    def _answer(
+        self, plan: Plan, now_ns: int, *, unasked: bool = True, apart: bool = False
+    ) -> list[Outgoing]:
+        """Answer at once or, if not ``unasked``, when the caller asks for an answer.
+
+        An answer that stands ``apart`` from the conversation leaves unanswered what is unanswered.
+        """
         if not unasked:
-            self._kept = answer
+            self._kept = plan
             return []
-        self._kept = None
-        self._greeted = True
-        if not isinstance(answer, ToolCall):
-            return self._mouth.say(answer, now_ns, self._settings.reply_delay_ms)
-        assert self._wishes is not None
-        self._called = answer
-        frames = self._mouth.yield_the_word(now_ns)
-        return frames + self._wishes.call_tool(answer.name, answer.arguments)
+        if not apart:
+            self._kept = None
+            self._greeted = True
+        call = self._answers.call_instead(plan)
+        if call is None:
+            return self._mouth.say(plan.answer, now_ns, self._settings.reply_delay_ms)
+        assert isinstance(self._agent, CallsTools)
+        self._called = call
+        return self._mouth.yield_the_word(now_ns) + self._agent.call_tool(call.name, call.arguments)
 
     def _hang_up(self, now_ns: int) -> list[Outgoing]:
         self._mouth.drop()

@@ -83,7 +83,7 @@ class Ear:
         # The detector needs its silence to end a turn; the extra 500 ms cover the latency of its classifier.
         quiet_ms = self._silence_ms + 500 if self._detector.speaking else 0
         yield from self._listen(bytes(2 * (self._rate * quiet_ms // 1000)))
-        if self._in_turn:
+        if self.in_turn:
             yield self._end_turn(self._ended_frame)
 
     def commit(self) -> TurnEnded:
@@ -92,7 +92,8 @@ class Ear:
         return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
 
     @property
-    def _in_turn(self) -> bool:
+    def in_turn(self) -> bool:
+        """Whether the user is speaking."""
         return self._hypotheses is not None
 
     def _listen(self, pcm: bytes) -> Iterator[Sound]:
@@ -106,7 +107,7 @@ class Ear:
         self._keep_latest_frames(self._rate * (_LONGEST_UTTERANCE_S if self._hypotheses else 1))
         for edge in self._detector.feed(pcm, frames_to_ns(self._fed_frames, self._rate)):
             frame = ns_to_frames(edge.at_ns, self._rate)
-            if edge.started and not self._in_turn:
+            if edge.started and not self.in_turn:
                 yield self._begin_turn(frame)
             elif not edge.started:
                 self._ended_frame = frame

@@ -32,6 +32,11 @@ class Mouth:
         """The time at which `due` has something to send, or the goodbye counts as heard."""
         return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
 
+    @property
+    def silent_since_ns(self) -> int | None:
+        """When the user will have heard all of the last reply; None while it is sent, and once it was interrupted."""
+        return self._reply.heard_until_ns if self._reply and self._reply.sent else None
+
     def say(self, answer: Answer, now_ns: int, delay_ms: float = 0.0) -> list[Outgoing]:
         """Begin a reply, now or after a delay; ignored before the call is accepted."""
         if self._agent.user_format is None:

@@ -22,13 +22,13 @@ this very well were what when where which will with would your
 _LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array": [], "null": None}
 
 
-def fitting_tool(tools: Iterable[Tool], said: str) -> Tool | None:
-    """Returns the tool that shares most words with the user's; None if none shares any."""
+def fitting_tool(tools: Iterable[Tool], said: str, *, required: bool = False) -> Tool | None:
+    """Returns the tool that shares most words with the user's; None if none shares any, unless one is required."""
     words = _words(said)
     named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
     shared = [(_shared(tool, words), tool) for tool in named]
     best = max(shared, key=lambda pair: pair[0], default=None)
-    return best[1] if best and any(best[0]) else None
+    return best[1] if best and (required or any(best[0])) else None
 
 
 def arguments_for(tool: Tool) -> dict[str, Any]:

@@ -81,7 +81,11 @@ class TelephonyEventType(StrEnum):
     USER_STREAM_CLEARED = "user_stream.cleared"
     """The audio since the last turn is to be discarded."""
     RESPONSE_WANTED = "response.wanted"
-    """The caller asks for an answer; ``params`` are the options of the request."""
+    """The caller asks for an answer.
+
+    ``params`` are the options of the request, ``text`` the words to answer if it has its own. With the option
+    ``conversation`` "none" the answer stands apart from the conversation.
+    """
     RESPONSE_CANCELLED = "response.cancelled"
     """The caller cancelled the answer on the wire."""
     TOOL_OUTPUT = "tool.output"
@@ -426,8 +430,27 @@ class AnswersUnreadable(AgentEnd, Shape):
 
 
 @runtime_checkable
-class RealtimeAgentEnd(AgentEnd, Shape):
-    """An `AgentEnd` whose caller decides what the agent does by itself, and offers tools.
+class CallsTools(AgentEnd, Shape):
+    """An `AgentEnd` that can call functions of its caller."""
+
+    @property
+    def tools(self) -> Sequence[Mapping[str, Any]]:
+        """The functions that may be called now: ``name``, ``description``, ``parameters`` (a JSON schema)."""
+        ...
+
+    @property
+    def must_call_tool(self) -> bool:
+        """Whether the caller wants one of the tools to be called, whatever the user said."""
+        ...
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
+        """Calls a tool instead of answering; TOOL_OUTPUT follows."""
+        ...
+
+
+@runtime_checkable
+class RealtimeAgentEnd(CallsTools, Shape):
+    """An `AgentEnd` whose caller decides what the agent does by itself.
 
     Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered on RESPONSE_WANTED alone.
     """
@@ -448,12 +471,12 @@ class RealtimeAgentEnd(AgentEnd, Shape):
         ...
 
     @property
-    def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions the caller offers: ``name``, ``description``, ``parameters`` (a JSON schema)."""
+    def idle_timeout_ms(self) -> float | None:
+        """How long after a reply was heard the agent speaks again if the user does not; None: it waits."""
         ...
 
-    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a tool instead of answering; TOOL_OUTPUT and RESPONSE_WANTED follow."""
+    def idle(self) -> list[Outgoing]:
+        """Announces that the user has not spoken for `idle_timeout_ms`; the agent speaks next."""
         ...
 
 

@@ -12,7 +12,12 @@ from tui.audio.wav import strip_wav_header
 from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Message, cut, outgoing
-from tui.protocols.openai_realtime.configuration import DEFAULT_MODEL, Configuration
+from tui.protocols.openai_realtime.configuration import (
+    DEFAULT_MODEL,
+    Configuration,
+    callable_tools,
+    check_response,
+)
 from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
 from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.speaking import Speaking
@@ -79,8 +84,18 @@ class OpenAIAgent:
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller offers."""
-        return self._configuration.tools
+        """The functions that the caller offers and allows, in the current response if there is one."""
+        return callable_tools(self._speaking.setting("tools"), self._speaking.setting("tool_choice"))
+
+    @property
+    def must_call_tool(self) -> bool:
+        """Whether the caller requires one of the tools to be called."""
+        return self._speaking.setting("tool_choice") not in ("auto", "none")
+
+    @property
+    def idle_timeout_ms(self) -> float | None:
+        """How long the user may be silent after a reply before the agent speaks again."""
+        return self._configuration.idle_timeout_ms
 
     # Actions of the agent.
 
@@ -138,6 +153,17 @@ class OpenAIAgent:
         members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
         stopped = self._event("input_audio_buffer.speech_stopped", "user speech stopped", **members)
         return [stopped, *self._commit()]
+
+    def idle(self) -> list[Outgoing]:
+        """The user has been silent for too long: commit the silence as a turn."""
+        self._next_item_id = f"item_{self._new_id()}"
+        start_ms = max(int(self._received_ms - (self.idle_timeout_ms or 0.0)), 0)
+        span = {"audio_start_ms": start_ms, "audio_end_ms": int(self._received_ms)}
+        place = {**span, "item_id": self._next_item_id}
+        triggered = self._event("input_audio_buffer.timeout_triggered", "the user is silent", **place)
+        committed = self._commit()
+        self._to_transcribe = None
+        return [triggered, *committed]
 
     def hypothesis(self, text: str) -> list[Outgoing]:
         """Returns nothing, because transcription begins when the turn is committed."""
@@ -283,8 +309,9 @@ class OpenAIAgent:
             text = f"Conversation already has an active response in progress: {active}."
             raise Refused("conversation_already_has_active_response", text)
         wishes = message.inside("response").body
+        check_response(wishes, self._configuration.body)
         message.replies += self._speaking.begin(wishes)
-        message.event(Type.RESPONSE_WANTED, params=wishes)
+        message.event(Type.RESPONSE_WANTED, params=wishes, text=_asked_words(wishes))
         return "ask for an answer"
 
     def _on_response_cancel(self, message: Message) -> str:
@@ -358,3 +385,16 @@ class OpenAIAgent:
         "response.cancel": _on_response_cancel,
         "output_audio_buffer.clear": _on_output_clear,
     }
+
+
+def _asked_words(wishes: Mapping[str, Any]) -> str:
+    """Returns the words of the last user message among a response's own input items."""
+    items = wishes.get("input")
+    for item in reversed(items if isinstance(items, list) else []):
+        match item:
+            case {"role": "user", "content": list(content)}:
+                parts = (part.get("text") for part in content if isinstance(part, dict))
+                return " ".join(part for part in parts if isinstance(part, str))
+            case _:
+                pass
+    return ""

@@ -23,6 +23,7 @@ _TURN_DEFAULTS: Mapping[str, _Object] = {
     "server_vad": {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500},
     "semantic_vad": {"eagerness": "auto"},
 }
+_MIN_IDLE_MS, _MAX_IDLE_MS = 5_000, 30_000
 _FLAGS = {"create_response": True, "interrupt_response": True}
 
 
@@ -78,7 +79,18 @@ def _turn_detection(value: Any, path: str) -> _Object | None:
             raise _wrong(f"{path}.{flag}", "a boolean")
     if "prefix_padding_ms" in wanted:
         _number(wanted["prefix_padding_ms"], f"{path}.prefix_padding_ms")
+    _check_idle_timeout(wanted.get("idle_timeout_ms"), kind, f"{path}.idle_timeout_ms")
     return {"type": kind, **_TURN_DEFAULTS[kind], **_FLAGS, **wanted}
+
+
+def _check_idle_timeout(value: Any, kind: str, path: str) -> None:
+    if value is None:
+        return
+    if kind != "server_vad":
+        raise Refused("invalid_value", f"Invalid value for '{path}': only server_vad has one.", path)
+    if not _MIN_IDLE_MS <= _number(value, path) <= _MAX_IDLE_MS:
+        due = f"a number from {_MIN_IDLE_MS} to {_MAX_IDLE_MS}"
+        raise Refused("invalid_value", f"Invalid value for '{path}': expected {due}.", path)
 
 
 def _modalities(value: Any, path: str) -> list[str]:
@@ -91,6 +103,15 @@ def _tools(value: Any, path: str) -> list[_Object]:
     if not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
         raise _wrong(path, "an array of objects")
     return value
+
+
+def _tool_choice(value: Any, path: str) -> Any:
+    match value:
+        case "auto" | "none" | "required" | {"type": "function", "name": str()} | {"type": "mcp"}:
+            return value
+        case _:
+            due = "'auto', 'none', 'required' or a tool"
+            raise Refused("invalid_value", f"Invalid value for '{path}': expected {due}.", path)
 
 
 def _kind(value: Any, path: str) -> str:
@@ -114,6 +135,7 @@ _RULES: Mapping[str, Any] = {
     "instructions": _text,
     "output_modalities": _modalities,
     "tools": _tools,
+    "tool_choice": _tool_choice,
     **dict.fromkeys(
         (
             "include",
@@ -122,7 +144,6 @@ _RULES: Mapping[str, Any] = {
             "parallel_tool_calls",
             "prompt",
             "reasoning",
-            "tool_choice",
             "tracing",
             "truncation",
         ),
@@ -215,11 +236,31 @@ class Configuration:
         return self.body["audio"]["input"]["transcription"] is not None
 
     @property
-    def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions among the tools; empty if the tool choice is none."""
-        if self.body["tool_choice"] == "none":
+    def idle_timeout_ms(self) -> float | None:
+        """How long the user may be silent after a reply before the agent speaks again."""
+        return (self.turn_detection or {}).get("idle_timeout_ms")
+
+
+def callable_tools(tools: Sequence[Mapping[str, Any]], choice: Any) -> list[Mapping[str, Any]]:
+    """Returns the functions among the tools that may be called with this ``tool_choice``."""
+    functions = [tool for tool in tools if tool.get("type") == "function"]
+    match choice:
+        case {"type": "function", "name": str(name)}:
+            return [tool for tool in functions if tool.get("name") == name]
+        case "none" | {"type": "mcp"}:
             return []
-        return [tool for tool in self.body["tools"] if tool.get("type") == "function"]
+        case _:
+            return functions
+
+
+def check_response(asked: Mapping[str, Any], session: Mapping[str, Any]) -> None:
+    """Checks the tools and the tool choice of a ``response.create``. Raises `Refused`."""
+    wanted = {**session, **{name: value for name, value in asked.items() if value is not None}}
+    tools = _tools(wanted["tools"], "response.tools")
+    choice = _tool_choice(wanted["tool_choice"], "response.tool_choice")
+    if isinstance(choice, dict) and choice["type"] == "function" and not callable_tools(tools, choice):
+        text = f"Tool choice '{cut(choice['name'], 60)}' not found in 'tools' parameter."
+        raise Refused("invalid_value", text, "response.tool_choice")
 
 
 def _merged(old: Any, change: Any, rules: Mapping[str, Any], path: str) -> _Object:

@@ -42,6 +42,11 @@ class _Response:
     output: list[Body] = field(default_factory=list)
 
     @property
+    def is_apart(self) -> bool:
+        """Whether it stands apart from the conversation: its items are not added to it."""
+        return self.asked.get("conversation") == "none"
+
+    @property
     def is_text(self) -> bool:
         """Whether the response is text only."""
         return self.format is None
@@ -97,6 +102,11 @@ class Speaking:
     def format(self) -> AudioFormat | None:
         """The audio format of the current or next response; None if it is text only."""
         return self._response.format if self._response else self._format_for({})
+
+    def setting(self, name: str) -> Any:
+        """Returns a setting of the current response, or the session's where it has none of its own."""
+        asked = self._response.asked.get(name) if self._response else None
+        return self._configuration.body[name] if asked is None else asked
 
     def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
         """Begin a response whose content follows later."""
@@ -168,17 +178,12 @@ class Speaking:
     def _add_item(self, response: _Response, item_id: str, members: Body) -> list[Outgoing]:
         shown = {"id": item_id, "object": "realtime.item", "status": "in_progress", **members}
         response.item = Item(shown)
-        previous = self._items.add(response.item)
         index = {"response_id": response.response_id, "output_index": 0}
-        return [
-            self._event("response.output_item.added", f"{members['type']} begins", **index, item=shown),
-            self._event(
-                "conversation.item.added",
-                f"{members['type']} added",
-                previous_item_id=previous,
-                item=shown,
-            ),
-        ]
+        begins = self._event("response.output_item.added", f"{members['type']} begins", **index, item=shown)
+        if response.is_apart:
+            return [begins]
+        place = {"previous_item_id": self._items.add(response.item), "item": shown}
+        return [begins, self._event("conversation.item.added", f"{members['type']} added", **place)]
 
     def _stop_item(self, response: _Response, interrupted: str) -> list[Outgoing]:
         text, place = response.text, response.part_place
@@ -199,7 +204,7 @@ class Speaking:
         response.output.append(item.body)
         place = {"response_id": response.response_id, "output_index": 0}
         done = self._event("response.output_item.done", summary, **place, item=item.body)
-        if item.body["status"] == "incomplete":
+        if response.is_apart or item.body["status"] == "incomplete":
             return [done]
         previous = self._items.before(item)
         kind = "conversation.item.done"
@@ -230,7 +235,7 @@ class Speaking:
             "status": "in_progress",
             "status_details": None,
             "output": response.output,
-            "conversation_id": None if asked.get("conversation") == "none" else self.conversation_id,
+            "conversation_id": None if response.is_apart else self.conversation_id,
             "output_modalities": ["text" if response.is_text else "audio"],
             "max_output_tokens": session["max_output_tokens"],
             "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
