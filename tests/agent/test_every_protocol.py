@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -14,6 +15,7 @@ from tui.protocols.audiocodes import AUDIOCODES
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.elevenlabs import ELEVENLABS, ElevenLabsAgent
+from tui.protocols.json_frames import outgoing
 from tui.protocols.openai_realtime import FORMATS as OPENAI_FORMATS
 from tui.protocols.openai_realtime import OPENAI_REALTIME
 from tui.protocols.pcm import PCM, PcmAgent
@@ -242,3 +244,45 @@ def test_a_mark_after_every_message_returns() -> None:
     call.say("yes")
     call.wait_for_reply()
     assert call.audio() == due(call, "confirmed")
+
+
+def elevenlabs_call(**override: object) -> Call:
+    """A call whose caller overrides parts of the agent's configuration."""
+    initiation = {"type": "conversation_initiation_client_data", "conversation_config_override": override}
+    agent = ElevenLabsAgent(lambda: "7", lambda: "now")
+    receive, first = agent.receive, [json.dumps(initiation)]
+    agent.receive = lambda frame: receive(first.pop() if first else frame)  # type: ignore[method-assign]
+    return Call(protocol=ELEVENLABS, agent=agent, greeted=False)
+
+
+def test_elevenlabs_answers_in_text_alone_where_the_caller_wants_it() -> None:
+    call = elevenlabs_call(conversation={"text_only": True}, agent={"first_message": "Welcome."})
+    call.send(call.caller.user_text(line_named("yes").text))
+    call.wait(5_000)
+    assert call.texts == ["Welcome.", prompts()["confirmed"].text]
+    assert call.count(Type.PLAY_STREAM_CHUNK) == 0
+
+
+def test_elevenlabs_does_not_greet_where_the_caller_wants_no_first_message() -> None:
+    call = elevenlabs_call(agent={"first_message": ""})
+    call.wait(5_000)
+    assert call.count(Type.PLAY_STREAM_CHUNK) == 0
+    call.say("yes")
+    call.wait_for_reply()
+    assert call.audio() == due(call, "confirmed")
+
+
+def test_elevenlabs_calls_a_tool_and_answers_its_result_at_once() -> None:
+    call = elevenlabs_call(agent={"first_message": "", "prompt": {"tool_ids": ["opening_hours"]}})
+    call.say("hours")
+    (asked,) = [json.loads(frame.frame) for frame in call.received if frame.kind == "client_tool_call"]
+    assert call.texts == []
+    result = {
+        "tool_call_id": asked["client_tool_call"]["tool_call_id"],
+        "result": "9 to 6",
+        "is_error": False,
+    }
+    call.send([outgoing({"type": "client_tool_result", **result}, "result")])
+    call.wait_for_reply()
+    assert call.texts == [prompts()["hours"].text + " 9 to 6"]
+    assert call.audio() == due(call, "hours")

@@ -389,10 +389,11 @@ class TestTheAgent:
 
     def test_what_the_caller_says(self) -> None:
         agent = self.an_agent()
+        call_id = json.loads(agent.call_tool("hours", {})[0].frame)["client_tool_call"]["tool_call_id"]
         heard = [
             agent.receive('{"user_audio_chunk":"AAAAAAAAAAA="}'),
             say(agent, "user_message", text="hi"),
-            say(agent, "client_tool_result", tool_call_id="t", result="7", is_error=False),
+            say(agent, "client_tool_result", tool_call_id=call_id, result="7", is_error=False),
             say(agent, "pong", event_id=1),
             say(agent, "user_activity"),
             say(agent, "contextual_update", text="the user looks at page 7"),
@@ -401,10 +402,65 @@ class TestTheAgent:
         assert [event for incoming in heard for event in incoming.events] == [
             TelephonyEvent(type=T.USER_STREAM_CHUNK, format=PCM_16K, audio=bytes(8)),
             TelephonyEvent(type=T.USER_TEXT, text="hi"),
-            TelephonyEvent(type=T.TOOL_OUTPUT, stream_id="t", text="7"),
+            TelephonyEvent(type=T.TOOL_OUTPUT, stream_id=call_id, text="7"),
         ]
         assert [rules(incoming) for incoming in heard] == [[]] * len(heard)
         assert heard[5].summary == "contextual_update: the user looks at page 7"
+
+    def test_a_tool_call_and_a_result_that_nobody_asked_for(self) -> None:
+        agent = self.an_agent()
+        (call,) = agent.call_tool("hours", {"day": "today"})
+        assert json.loads(call.frame) == {
+            "type": "client_tool_call",
+            "client_tool_call": {
+                "tool_name": "hours",
+                "tool_call_id": "call_2",
+                "parameters": {"day": "today"},
+                "event_id": 2,
+            },
+        }
+        stray = say(agent, "client_tool_result", tool_call_id="x", result="7", is_error=False)
+        assert (stray.events, rules(stray)) == ((), ["unknown-tool-call"])
+
+    def initiated(self, **override: Any) -> tuple[ElevenLabsAgent, Incoming]:
+        agent = ElevenLabsAgent(lambda: "7", lambda: "now")
+        kind = "conversation_initiation_client_data"
+        return agent, say(agent, kind, conversation_config_override=override)
+
+    def test_a_conversation_of_text_has_no_audio(self) -> None:
+        agent, _ = self.initiated(conversation={"text_only": True})
+        assert agent.play_format is None
+        incoming = agent.receive('{"user_audio_chunk":"AAAAAAAAAAA="}')
+        assert (incoming.events, rules(incoming)) == ((), ["audio-in-text"])
+        spoken, _ = self.initiated(conversation={"text_only": False})
+        assert spoken.play_format == PCM_16K
+
+    @pytest.mark.parametrize(("words", "greetings"), [("Hi.", ["Hi."]), ("", []), (None, [""])])
+    def test_the_first_message_is_the_callers(self, words: str | None, greetings: list[str]) -> None:
+        _, incoming = self.initiated(agent={"first_message": words})
+        assert [event.text for event in incoming.events if event.type is T.CALL_STARTED] == greetings
+
+    def test_only_the_events_are_sent_that_the_caller_wants(self) -> None:
+        wanted = ["agent_response", "interruption"]
+        agent, incoming = self.initiated(
+            conversation={"client_events": wanted}, agent={"prompt": {"tool_ids": ["hours"]}}
+        )
+        assert [frame.kind for frame in incoming.replies] == ["conversation_initiation_metadata"]
+        said = [
+            *agent.say_start("a", "hello"),
+            *agent.say_audio("a", bytes(8)),
+            *agent.hypothesis("he"),
+            *agent.recognition("hello", 0.9),
+            *agent.say_stop("a", interrupted=True),
+        ]
+        assert [frame.kind for frame in said] == wanted
+        assert agent.tools == ()
+
+    def test_tools_are_those_the_caller_allows(self) -> None:
+        assert self.an_agent().tools == []
+        agent, _ = self.initiated(agent={"prompt": {"tool_ids": ["hours"]}})
+        assert agent.tools == [{"name": "hours"}]
+        assert not agent.must_call_tool
 
     def test_messages_before_the_initiation_are_reported(self) -> None:
         agent = ElevenLabsAgent(lambda: "7", lambda: "now")
@@ -416,6 +472,7 @@ class TestTheAgent:
 def test_every_message_of_the_schema_is_understood() -> None:
     caller, agent = a_caller(), ElevenLabsAgent(lambda: "id", lambda: "now")
     caller.opened()
+    agent._open_calls.add("t")
     for end, messages in ((caller, ELEVENLABS_FROM_AGENT), (agent, ELEVENLABS_FROM_CALLER)):
         for message in messages:
             incoming = end.receive(json.dumps(message))

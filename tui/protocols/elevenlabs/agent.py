@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
@@ -18,16 +18,26 @@ from tui.protocols.elevenlabs.wire import (
     audio_chunk,
     read_event_id,
 )
-from tui.protocols.json_frames import Message, outgoing
+from tui.protocols.json_frames import Members, Message, cut, outgoing
 
 
 class ElevenLabsAgent(AgentDefaults):
-    """Stands in for ElevenLabs on one socket: sends text with its audio, and pings once."""
+    """Stands in for ElevenLabs on one socket: sends text with its audio, and pings once.
+
+    Honours these overrides of the caller: ``text_only``, ``client_events``, ``first_message`` (its words are sent
+    with the audio of the recorded greeting; with "" the agent does not greet), and ``tool_ids``, in which the id
+    of a client tool is its name.
+    """
+
+    must_call_tool = False
+    """The user's words decide whether a tool is called."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow, *, media: str = DEFAULT_FORMAT) -> None:
         self._conversation_id = f"conv_{new_id()}"
         self._media = media
         self._initiated = False
+        self._wishes = _Wishes()
+        self._open_calls: set[str] = set()
         self._event_id = 0
         self._open_stream_id: str | None = None
         self._last_stream_id: str | None = None
@@ -39,8 +49,13 @@ class ElevenLabsAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: the same."""
-        return self.user_format
+        """The format that `say_audio` takes: the same; None in a conversation of text."""
+        return None if self._wishes.text_only else self.user_format
+
+    @property
+    def tools(self) -> Sequence[Mapping[str, Any]]:
+        """The client tools that the caller allows."""
+        return self._wishes.tools if self._wishes.wants("client_tool_call") else ()
 
     # Actions of the agent.
 
@@ -49,11 +64,13 @@ class ElevenLabsAgent(AgentDefaults):
         if not self._initiated:
             return []
         self._open_stream_id = self._last_stream_id = stream_id
-        return [self._event("agent_response", f"agent: {text}", agent_response=text)] if text else []
+        if not (text and self._wishes.wants("agent_response")):
+            return []
+        return [self._event("agent_response", f"agent: {text}", agent_response=text)]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
         """Sends reply audio in one message; nothing for a reply that is not open."""
-        if not (stream_id == self._open_stream_id and audio):
+        if not (stream_id == self._open_stream_id and audio and self._wishes.wants("audio")):
             return []
         audio_ms = FORMATS[self._media].duration_ms(len(audio))
         event = {"audio_base_64": audio, "event_id": self._next_event_id()}
@@ -66,17 +83,31 @@ class ElevenLabsAgent(AgentDefaults):
         if not (interrupted and stream_id == self._last_stream_id):
             return []
         self._last_stream_id = None
+        if not self._wishes.wants("interruption"):
+            return []
         last = {"type": "interruption", "interruption_event": {"event_id": self._event_id}}
         return [outgoing(last, f"interruption, up to {self._event_id}")]
 
+    def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
+        """Calls a client tool instead of answering."""
+        call_id = f"call_{self._next_event_id()}"
+        self._open_calls.add(call_id)
+        call = {"tool_name": name, "tool_call_id": call_id, "parameters": dict(arguments)}
+        members = {"type": "client_tool_call", "client_tool_call": {**call, "event_id": self._event_id}}
+        return [outgoing(members, f"call {name}")]
+
     def hypothesis(self, text: str) -> list[Outgoing]:
         """Sends partial text of the user's turn."""
+        if not self._wishes.wants("tentative_user_transcript"):
+            return []
         event = {"user_transcript": text, "event_id": self._next_event_id()}
         words = {"type": "tentative_user_transcript", "tentative_user_transcription_event": event}
         return [outgoing(words, f"user, so far: {text}")]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
         """Sends the final text of the user's turn."""
+        if not self._wishes.wants("user_transcript"):
+            return []
         event = {"user_transcript": text, "event_id": self._next_event_id()}
         return [outgoing({"type": "user_transcript", "user_transcription_event": event}, f"user: {text}")]
 
@@ -102,19 +133,27 @@ class ElevenLabsAgent(AgentDefaults):
             )
             return "initiate again"
         self._initiated = True
+        self._wishes = _Wishes(message.inside("conversation_config_override"))
         formats = {"agent_output_audio_format": self._media, "user_input_audio_format": self._media}
         event = {"conversation_id": self._conversation_id, **formats}
         metadata = {"type": METADATA, "conversation_initiation_metadata_event": event}
         message.event(Type.SESSION_INITIATE, format=self.user_format, params=message.body)
-        message.event(Type.CALL_STARTED, params=message.inside("dynamic_variables").body)
+        if self._wishes.first_message != "":
+            variables = message.inside("dynamic_variables").body
+            message.event(Type.CALL_STARTED, params=variables, text=self._wishes.first_message or "")
         message.replies.append(outgoing(metadata, f"accepted {self._media}"))
-        message.replies.append(self._event("ping", "ping", ping_ms=None))
+        if self._wishes.wants("ping"):
+            message.replies.append(self._event("ping", "ping", ping_ms=None))
         return "initiate"
 
     def _on_user_audio(self, message: Message) -> str:
         coding, audio = FORMATS[self._media], message.audio("user_audio_chunk")
         message.audio_ms = coding.duration_ms(len(audio))
-        if audio and self._initiated:
+        if self._wishes.text_only:
+            message.find(
+                "audio-in-text", "user_audio_chunk was sent in a text_only conversation; it was ignored."
+            )
+        elif audio and self._initiated:
             message.event(Type.USER_STREAM_CHUNK, format=coding, audio=audio)
         return f"user audio {message.audio_ms:.0f} ms"
 
@@ -125,7 +164,11 @@ class ElevenLabsAgent(AgentDefaults):
 
     def _on_tool_result(self, message: Message) -> str:
         call_id, result = message.ident("tool_call_id", required=True), message.text("result", required=True)
-        message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=result)
+        if call_id in self._open_calls:
+            self._open_calls.remove(call_id)
+            message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=result)
+        elif call_id:
+            message.find("unknown-tool-call", f"No tool call with the id {cut(call_id, 60)} is open.")
         return f"tool result: {result}"
 
     def _on_pong(self, message: Message) -> str:
@@ -161,3 +204,22 @@ class ElevenLabsAgent(AgentDefaults):
             _on_news,
         ),
     }
+
+
+class _Wishes:
+    """What the caller overrides in the agent's configuration; members that are not understood are left out."""
+
+    def __init__(self, override: Members | None = None) -> None:
+        override = override or Members({}, [])
+        agent, conversation = override.inside("agent"), override.inside("conversation")
+        self.text_only = conversation.body.get("text_only") is True
+        self.first_message = agent.text("first_message") if agent.has("first_message") else None
+        """None for the agent's own greeting, "" for none."""
+        self.tools: Sequence[Mapping[str, Any]] = [
+            {"name": name} for name in agent.inside("prompt").texts("tool_ids")
+        ]
+        self._events = frozenset(conversation.texts("client_events"))
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of that type are to be sent; all are if the caller named none."""
+        return not self._events or kind in self._events
