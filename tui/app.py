@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -21,7 +21,7 @@ from tui.bridge import Bridge
 from tui.config.model import Settings
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, SwitchDevice
-from tui.models.exit_code import ExitCode
+from tui.exit_code import ExitCode
 from tui.models.target import Target
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
@@ -100,7 +100,6 @@ class OpusAgentApp(EndingApp):
         targets: Targets | None = None,
         memory: ScreenMemory | None = None,
         settings: Settings | None = None,
-        crash_log: Path | None = None,
         launch: Launch | None = None,
     ) -> None:
         # Textual chooses its filter for NO_COLOR here, before it knows the theme; the wrong one paints
@@ -111,7 +110,6 @@ class OpusAgentApp(EndingApp):
         self.memory = memory or ScreenMemory()
         """Theme and pane layout, as at the end of the last run and then of this one."""
         self.settings = settings or Settings()
-        self.crash_log = crash_log
         self.targets = targets or Targets()
         self._launch = launch or Launch()
         self._ticks = 0

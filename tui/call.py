@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from tui.exit_code import ExitCode
 from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
-from tui.models.exit_code import ExitCode
 from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
 from tui.models.sound.lines import line_of
@@ -256,7 +256,7 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
 class Printer:
     """Prints a call: events as lines for people, or every event as JSON for machines."""
 
-    def __init__(self, echo: Callable[[str], object], *, as_json: bool) -> None:
+    def __init__(self, echo: Callable[[str | bytes], object], *, as_json: bool) -> None:
         self._echo = echo
         self._as_json = as_json
         self._began_ns: int | None = None
@@ -264,7 +264,7 @@ class Printer:
     def show(self, event: e.SessionEvent) -> None:
         """Print an event. For people, audio chunks and events that repeat a message are left out."""
         if self._as_json:
-            self._echo(json_of(event).decode())
+            self._echo(json_of(event))
             return
         if self._began_ns is None:
             self._began_ns = event.at_ns
@@ -276,15 +276,9 @@ class Printer:
     def summary(self, metrics: SessionMetrics) -> None:
         """Print the figures of the call."""
         if self._as_json:
-            self._echo(json_of({"event": "metrics", **msgspec.to_builtins(metrics)}).decode())
+            self._echo(json_of({"event": "metrics", **msgspec.to_builtins(metrics)}))
         else:
             self._echo(metrics_line(metrics))
-
-    def refused(self, message: str, code: ExitCode) -> None:
-        """Print, as JSON only, why there is no call; nothing was printed before."""
-        if self._as_json:
-            error = {"event": "error", "source": "call", "code": code.name.lower(), "message": message}
-            self._echo(json_of({**error, "fatal": True, "exit_code": code}).decode())
 
 
 def event_line(event: e.SessionEvent, began_ns: int) -> str:

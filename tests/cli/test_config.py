@@ -161,8 +161,8 @@ def test_a_new_settings_file_shows_every_setting_in_valid_form(tmp_path: Path) -
 def test_every_action_is_listed_with_its_keys(file: Path) -> None:
     file.write_text("[keys]\nmark = ['f6', 'ctrl+b']")
     lines = ran("config", "--keys", "--config", str(file)).output.splitlines()
-    assert any(re.match(r"mark +f6 ctrl\+b +Mark the event", line) for line in lines)
-    assert any(re.match(r"previous_mark +\[ +Go to the mark before", line) for line in lines)
+    assert any(re.match(r"mark +f6 ctrl\+b +Mark or unmark the event", line) for line in lines)
+    assert any(re.match(r"previous_mark +\[ +Go to the previous mark", line) for line in lines)
     assert any(line.startswith("log.page_down ") for line in lines)
 
 

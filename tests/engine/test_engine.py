@@ -19,8 +19,8 @@ from tui.audio import devices
 from tui.callbacks import spawn
 from tui.engine import wire
 from tui.engine.engine import Engine
+from tui.exit_code import ExitCode
 from tui.models import events as e
-from tui.models.exit_code import ExitCode
 from tui.models.log.event_log import EventLog
 from tui.models.session_state import SessionState
 from tui.models.target import Target

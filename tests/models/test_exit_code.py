@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import error, started, status
+from tui.exit_code import ExitCode
 from tui.models.events import ErrorRaised, SessionEvent, Status
-from tui.models.exit_code import ExitCode
 from tui.models.session_state import SessionState
 
 ACTIVE = status(Status.INITIATING, Status.ACTIVE)

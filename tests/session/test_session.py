@@ -11,9 +11,9 @@ import pytest
 from tests.session.scripted import ACCEPTED, BLOCK, Call, Peer, agent, call
 from tests.waiting import wait_for
 from tui.audio.speech import TrackEdge
+from tui.exit_code import ExitCode
 from tui.models import events as e
 from tui.models.events import Direction, Status
-from tui.models.exit_code import ExitCode
 from tui.models.sound.lines import line_of
 from tui.models.telemetry import Telemetry
 

@@ -79,7 +79,6 @@ def main() -> int:
             protocols=lambda: ("audiocodes", "twilio"),
             start_demo=lambda: Target(url="ws://127.0.0.1:1/demo", title="demo"),
         ),
-        crash_log=folder / "crash.log",
         launch=Launch(start_engine=lambda: LiveEngine(folder)),
     )
     code = run_app(app)

@@ -11,6 +11,8 @@ import os
 import sys
 
 from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
+from tui.crash import crash_report
+from tui.exit_code import ExitCode
 from tui.text.redaction import log_without_secrets
 
 
@@ -32,8 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_serve(settings, sys.stdin.fileno() if options.lifeline else None))
     except AgentError as error:
         _report(f"failed: {error}")
-        return 1
-    return 0
+        return ExitCode.UNREACHABLE
+    except Exception as error:  # noqa: BLE001 - its parent shows the sentence
+        _report(f"failed: {crash_report(error)}")
+        return ExitCode.CRASHED
+    return ExitCode.FINE
 
 
 async def _serve(settings: AgentSettings, lifeline: int | None) -> None:

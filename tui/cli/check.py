@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from tui.models.exit_code import ExitCode
+from tui.exit_code import ExitCode
 from tui.models.target import Target
 from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
 from tui.protocols.registry import protocol_named

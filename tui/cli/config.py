@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tui.cli.options import (
-    Sentence,
     config_option,
     effective_settings,
     option,
     settings_errors,
     settings_file,
 )
+from tui.cli.program import Sentence
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +16,6 @@ from tui import __version__
 from tui.cli.config import config
 from tui.cli.options import (
     LOCAL_PROTOCOLS,
-    Sentence,
     agent_options,
     audio_options,
     behaviour_options,
@@ -39,20 +37,20 @@ from tui.cli.options import (
     trace_option,
     typed_settings,
 )
+from tui.cli.program import Program, Sentence, prepare_streams
 from tui.cli.sessions import metrics, open_session, report, sessions
+from tui.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from tui.agent.settings import AgentSettings
-    from tui.call import Printer
     from tui.config.model import TargetSettings
     from tui.models.target import Target
 
-EXIT_CODES = """\b
-Exit codes: 0 success; 1 limit exceeded; 2 wrong usage; 3 the agent did not answer;
-4 refused or unreachable; 5 protocol error, or call cut off; 70 internal error; 130 interrupted."""
+EXIT_CODES = "Exit codes: " + "; ".join(f"{code:d} {code.meaning}" for code in ExitCode) + "."
 
 
 @click.group(
+    cls=Program,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
@@ -116,25 +114,7 @@ def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **opt
     )
 
 
-class _ForMachines(click.Command):
-    """A command whose ``--json`` also applies to errors in its options."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Parse the options; an error is printed as JSON too."""
-        as_json = "--json" in args
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.ClickException as error:
-            from tui.call import Printer
-            from tui.models.exit_code import ExitCode
-
-            Printer(click.echo, as_json=as_json).refused(error.format_message(), ExitCode.USAGE)
-            raise
-
-
-@cli.command(cls=_ForMachines, epilog=EXIT_CODES)
+@cli.command(epilog=EXIT_CODES)
 @click.argument("url", metavar="URL|PROFILE")
 @script_options
 @tools_option
@@ -161,7 +141,7 @@ def call(
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
     printer = headless.Printer(click.echo, as_json=as_json)
-    with _refusals(printer):
+    with _refusals():
         flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
         target = target_of(url, flags, ignoring=SOUND)
         _check_output(target.output)
@@ -197,7 +177,7 @@ def check(url: str, **options: Any) -> None:
     try:
         sys.exit(asyncio.run(probe.check(target, click.echo)))
     except DiallingError as error:
-        raise Sentence(str(error), 4) from error
+        raise Sentence(str(error), ExitCode.UNREACHABLE) from error
     except ValueError as error:
         raise Sentence(str(error)) from error
 
@@ -231,9 +211,9 @@ def agent(host: str, token_env: str | None, **settings: Any) -> None:
     try:
         asyncio.run(serve(chosen, print_urls))
     except AgentError as error:
-        raise Sentence(str(error), 4) from error
+        raise Sentence(str(error), ExitCode.UNREACHABLE) from error
     except KeyboardInterrupt:
-        sys.exit(0)
+        sys.exit(ExitCode.FINE)
 
 
 @cli.command()
@@ -251,22 +231,13 @@ def devices() -> None:
         note = ", ".join(mark for mark in marks if mark)
         click.echo(f"{device.index:3}  {device.name}  ({ways})" + (f"  {note}" if note else ""))
     if problem:
-        raise Sentence(problem, 4)
+        raise Sentence(problem, ExitCode.UNREACHABLE)
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run a command and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a character that the locale lacks must not end the program
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        cli.main(prog_name="opusagent-tui", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    sys.exit(0)
+    prepare_streams()
+    cli.main(prog_name="opusagent-tui")
 
 
 def _show_screen(
@@ -299,29 +270,18 @@ def _show_screen(
 
 
 @contextmanager
-def _refusals(printer: Printer) -> Iterator[None]:
-    """Report why a call cannot begin: as a sentence, and with ``--json`` also as an object."""
+def _refusals() -> Iterator[None]:
+    """Turn the reasons why a call cannot begin into a `Sentence`."""
     from tui.audio.wav import AudioFileError
     from tui.handlers.tools.file import ToolsFileError
-    from tui.models.exit_code import ExitCode
     from tui.session.dialling import DiallingError
 
     try:
         yield
-    except BrokenPipeError:
-        # The reader has closed the pipe. Python would report that again when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except (Sentence, DiallingError, AudioFileError, ToolsFileError, ValueError) as error:
-        match error:
-            case Sentence():
-                code = ExitCode(error.code)
-            case DiallingError():
-                code = ExitCode.UNREACHABLE
-            case _:
-                code = ExitCode.USAGE
-        printer.refused(str(error), code)
-        raise Sentence(str(error), code) from error
+    except DiallingError as error:
+        raise Sentence(str(error), ExitCode.UNREACHABLE) from error
+    except (AudioFileError, ToolsFileError, ValueError) as error:
+        raise Sentence(str(error)) from error
 
 
 def _check_output(output: str) -> None:

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.cli.program import Sentence
 from tui.protocols.registry import BUILT_IN
 from tui.settings import SETTINGS, Scope, Setting, names_with
 
@@ -29,21 +30,6 @@ LOCAL_PROTOCOLS = tuple(BUILT_IN)
 _FILE, _IN_FORCE = "tui.cli.options.file", "tui.cli.options.settings"
 
 Command = Callable[..., Any]
-
-
-class Sentence(click.ClickException):
-    """An error as one sentence for the user, with its exit code."""
-
-    exit_code = 2
-
-    def __init__(self, message: str, exit_code: int = 2) -> None:
-        super().__init__(message)
-        self.code = exit_code
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print it on stderr and exit."""
-        click.echo(self.message, err=True)
-        sys.exit(self.code)
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:

@@ -113,7 +113,6 @@ def run_screen(
             targets=_targets(book, local),
             memory=screen_memory(),
             settings=in_force.settings,
-            crash_log=Path(engines.first.log_path),
             launch=Launch(
                 call_demo=start_demo,
                 start_engine=engines.start_another,
@@ -168,7 +167,6 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
             bridge,
             memory=screen_memory(),
             settings=in_force.settings,
-            crash_log=Path(sound.log_path),
             launch=Launch(playhead=engine.playhead, on_painted=sound.start, once_up=collector.settle),
         )
         return run_app(app, remember_screen)

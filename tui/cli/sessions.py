@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tui.cli.options import (
-    Sentence,
     check_terminal,
     config_option,
     effective_settings,
@@ -23,6 +22,7 @@ from tui.cli.options import (
     settings_errors,
     typed_settings,
 )
+from tui.cli.program import Sentence
 from tui.files import path_of
 
 if TYPE_CHECKING:
@@ -126,12 +126,12 @@ def _columns() -> float:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
-def _json_of(summary: SessionSummary) -> str:
+def _json_of(summary: SessionSummary) -> bytes:
     import msgspec
 
     from tui.text.json_text import json_of
 
-    return json_of(msgspec.to_builtins(summary, enc_hook=str)).decode()
+    return json_of(msgspec.to_builtins(summary, enc_hook=str))
 
 
 dry_run_option = option("--dry-run", is_flag=True, help="Only list what would be deleted.")
@@ -264,7 +264,7 @@ def metrics(session: Path, as_json: bool) -> None:
     with _sentences(), open_saved(_session(session)) as saved:
         figures = remeasure(saved)
         _print_problems(saved.problems)
-    click.echo(json_of(figures).decode() if as_json else metrics_line(figures))
+    click.echo(json_of(figures) if as_json else metrics_line(figures))
 
 
 @click.command()

@@ -17,7 +17,9 @@ import msgspec
 from tui import collector
 from tui.audio.speech import load_detector
 from tui.callbacks import safe_callback_execution, spawn
+from tui.crash import crash_details
 from tui.engine.wire import Unpacker, commands
+from tui.exit_code import ExitCode
 from tui.text.redaction import log_without_secrets
 
 if TYPE_CHECKING:
@@ -40,7 +42,11 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Before there is audio: its imports hold every thread of the process for about 50 ms.
     load_detector()
-    asyncio.run(serve(stdin, stdout))
+    try:
+        asyncio.run(serve(stdin, stdout))
+    except Exception as error:  # noqa: BLE001 - the log, which the screen names, is the crash file of the engine
+        sys.stderr.write(crash_details(error))
+        sys.exit(ExitCode.CRASHED)
 
 
 def take_pipes() -> tuple[int, int]:

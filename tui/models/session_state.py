@@ -12,6 +12,7 @@ from tui.callbacks import (
     Registration,
     StateChangeCallback,
 )
+from tui.exit_code import ExitCode
 from tui.models.controls import Controls
 from tui.models.events import (
     Condition,
@@ -29,7 +30,6 @@ from tui.models.events import (
     ToolChanged,
     UsageReported,
 )
-from tui.models.exit_code import ExitCode, exit_code_of
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
 RATE_LIMITS = "rate limits"
@@ -118,7 +118,7 @@ class SessionState:
         """The exit code of the call as far as its own end decides it; how good it was is not judged."""
         if self.fatal_error is None:
             return ExitCode.FINE
-        return exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
+        return _exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
 
     @property
     def metrics(self) -> SessionMetrics:
@@ -209,6 +209,21 @@ class SessionState:
             name = f"{figure} left" if event.what == RATE_LIMITS else figure
             if name in self.usage or len(self.usage) < MAX_USAGE_FIGURES:
                 self.usage[name] = value if event.what == RATE_LIMITS else self.usage.get(name, 0) + value
+
+
+def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
+    """Returns the exit code of a call that this error ended; ``accepted``: it had been active."""
+    match fatal:
+        case ErrorRaised(source="engine"):
+            return ExitCode.CRASHED
+        case ErrorRaised(code="impossible"):
+            return ExitCode.USAGE
+        case ErrorRaised(source="agent", code="silent") if not accepted:
+            return ExitCode.NOT_ANSWERED
+        case ErrorRaised(source="socket") | ErrorRaised(code="unreachable" | "unknown") if not accepted:
+            return ExitCode.UNREACHABLE
+        case _:
+            return ExitCode.PROTOCOL_ERROR
 
 
 SessionStatus = Status

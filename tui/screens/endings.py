@@ -7,27 +7,29 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 from rich.console import RenderableType
 from textual.app import App, SuspendNotSupported
 
-from tui.models.exit_code import ExitCode
+from tui.crash import crash_report
+from tui.exit_code import ExitCode
 
-TERMINAL_LOST = 129
-_SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: TERMINAL_LOST, signal.SIGINT: 0}
+_SIGNALS = {
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+    signal.SIGINT: ExitCode.FINE,  # the same as the key ctrl+c
+    # Its default would leave the alternate screen, mouse reporting and raw mode on.
+    signal.SIGQUIT: ExitCode.QUIT,
+}
 
 
 class EndingApp(App[int]):
     """An application that reports a crash in one sentence and ends with a meaningful exit code."""
 
-    crash_log: Path | None = None
-    """File for the details of a crash."""
     crash_report = ""
     """The sentence about a crash; "" without one."""
     suspended = False
@@ -47,7 +49,7 @@ class EndingApp(App[int]):
             stop_job()
 
     def listen_to_signals(self) -> None:
-        """End on SIGTERM, SIGHUP and SIGINT. Call it on the event loop, once the program has the terminal."""
+        """End on SIGTERM, SIGHUP, SIGINT and SIGQUIT. Called on the event loop, once the terminal is ours."""
         loop = asyncio.get_running_loop()
         for number, code in _SIGNALS.items():
             loop.add_signal_handler(number, self.leave, code)
@@ -70,7 +72,7 @@ class EndingApp(App[int]):
     ) -> None:
         """Leave if a thread fails with OSError: a terminal can vanish without a signal, seen first by its writer."""
         if isinstance(failure.exc_value, OSError):
-            loop.call_soon_threadsafe(self.leave, TERMINAL_LOST)
+            loop.call_soon_threadsafe(self.leave, ExitCode.HUNG_UP)
         else:
             otherwise(failure)
 
@@ -81,7 +83,7 @@ class EndingApp(App[int]):
         """
         error = sys.exception() or self._exception
         if error is None:
-            self.leave(TERMINAL_LOST)
+            self.leave(ExitCode.HUNG_UP)
         else:
             self._crashed(error)
 
@@ -90,7 +92,7 @@ class EndingApp(App[int]):
 
     def _crashed(self, error: BaseException | None) -> None:
         if not self.crash_report:
-            self.crash_report = crash_report(error, self.crash_log)
+            self.crash_report = crash_report(error)
         self._return_code = ExitCode.CRASHED
         self._close_messages_no_wait()
 
@@ -115,17 +117,3 @@ def _in_background() -> bool:
         return sys.__stdin__ is not None and os.tcgetpgrp(sys.__stdin__.fileno()) != os.getpgrp()
     except OSError:
         return False  # the terminal is gone
-
-
-def crash_report(error: BaseException | None, log: Path | None) -> str:
-    """Write the traceback, without local variables, to the log. Returns one sentence that names the file."""
-    name = "an unknown reason" if error is None else type(error).__name__
-    sentence = f"opusagent-tui stopped because of an internal error ({name})."
-    if log is None or error is None:
-        return sentence
-    try:
-        with log.open("a", encoding="utf-8") as file:
-            file.writelines(traceback.format_exception(error))
-    except OSError:
-        return sentence
-    return f"{sentence} The details are in {log}"

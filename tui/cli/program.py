@@ -1,0 +1,164 @@
+"""Program: the group of all commands. Whatever happens in one ends in an exit code, a sentence and a JSON object."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import IO, Any, NoReturn
+
+import click
+
+from tui.exit_code import ExitCode
+
+_AS_JSON = "tui.cli.program.as_json"
+
+
+class Sentence(click.ClickException):
+    """An error as one sentence for the user, with its exit code."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it on stderr."""
+        click.echo(_harmless(self.message), err=True)
+
+
+class Program(click.Group):
+    """Ends every command with the right exit code, and prints errors as JSON too where ``--json`` was given."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the options of the program; prints ``--help`` and ``--version``."""
+        as_json = "--json" in args
+        with _endings(info_name or "", as_json=as_json):
+            context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_AS_JSON] = as_json
+        return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        # The name click has for the command is only known while it runs.
+        with _endings(ctx.info_name or "", as_json=ctx.meta[_AS_JSON], context=ctx):
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+@contextmanager
+def _endings(name: str, *, as_json: bool, context: click.Context | None = None) -> Iterator[None]:
+    try:
+        yield
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        sys.exit(ExitCode.INTERRUPTED)
+    except click.exceptions.Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place that can turn one into a sentence
+        source = (context.invoked_subcommand if context else None) or name
+        _end(error, source, as_json=as_json)
+
+
+def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
+    """Report the error of a command, and exit."""
+    refusal = _refusal(error)
+    code = refusal.code if isinstance(refusal, Sentence) else ExitCode.USAGE
+    try:
+        if as_json and not isinstance(error, OutputError):
+            click.echo(error_object(source, refusal.format_message(), code))
+        if code is not ExitCode.OUTPUT_CLOSED:
+            refusal.show()
+    except OutputError:
+        pass
+    _drop_unwritten()
+    sys.exit(code)
+
+
+def _refusal(error: Exception) -> click.ClickException:
+    """Returns what an exception means to the user."""
+    match error:
+        case click.ClickException():
+            return error
+        case OutputError(errno=errno.EPIPE):
+            return Sentence(str(error), ExitCode.OUTPUT_CLOSED)
+        case OutputError():
+            return Sentence(f"The output cannot be written: {error.strerror}.", ExitCode.OUTPUT_FAILED)
+        case OSError(filename=str() | bytes() as path):
+            return Sentence(path_problem(path, error))
+        case _:
+            from tui.crash import crash_report
+
+            return Sentence(crash_report(error), ExitCode.CRASHED)
+
+
+def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
+    """Returns what the file system answered to a path, as a sentence."""
+    from tui.text.visible import one_line
+
+    return f"{one_line(os.fsdecode(path), 200)} cannot be used: {error.strerror or error}."
+
+
+def error_object(source: str, message: str, code: ExitCode) -> bytes:
+    """Returns an error of a command as ``--json`` prints it: one line, in UTF-8 whatever the locale is."""
+    from tui.text.json_text import json_of
+
+    error = {"event": "error", "source": source, "code": code.reason, "message": _harmless(message)}
+    return json_of({**error, "fatal": True, "exit_code": int(code)})
+
+
+def _harmless(message: str) -> str:
+    """Returns a message, which may quote a file or the agent, without secrets and terminal control."""
+    from tui.text.redaction import without_secrets
+    from tui.text.visible import visible
+
+    return visible(without_secrets(message))
+
+
+class OutputError(OSError):
+    """Standard output or error output cannot be written."""
+
+
+class _Output(FileIO):
+    """A standard stream whose errors differ from those of other files."""
+
+    def write(self, data: Any, /) -> int:
+        """Write to the descriptor. Raises `OutputError`."""
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from error
+
+
+def prepare_streams() -> None:
+    """Make standard streams that take any text, also where they were closed when the program started."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Takes the lowest free descriptor, which is this one. Left closed, the next file that is opened would get
+            # it, and whatever prints would write into that file.
+            os.open(os.devnull, os.O_RDWR)
+            stream = os.fdopen(fd, "w" if fd else "r", closefd=False, encoding="utf-8")
+        if fd and isinstance(stream, TextIOWrapper):
+            stream = TextIOWrapper(
+                BufferedWriter(_Output(fd, "w", closefd=False)),
+                stream.encoding,
+                "backslashreplace",  # a character that the locale lacks must not end the program
+                line_buffering=stream.line_buffering,
+            )
+        setattr(sys, name, stream)
+
+
+def _drop_unwritten() -> None:
+    """Send what could not be written to nowhere: Python would try again at exit, and end with 120."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OutputError:
+            os.dup2(null, stream.fileno())
+    os.close(null)

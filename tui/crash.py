@@ -1,0 +1,39 @@
+"""Crash files: the details of an exception that nothing handled, for a report to the authors."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import traceback
+
+from tui import __version__
+from tui.text.redaction import without_secrets
+
+_LONGEST_LINE = 500
+"""In characters."""
+
+
+def crash_report(error: BaseException | None) -> str:
+    """Write a crash file that only its owner can read. Returns one sentence, which names the file."""
+    name = "an unknown reason" if error is None else type(error).__name__
+    sentence = f"opusagent-tui stopped because of an internal error ({name})."
+    if error is None:
+        return sentence
+    try:
+        # mkstemp creates the file with mode 0600. The temporary folder works where there is no home.
+        fd, path = tempfile.mkstemp(prefix="opusagent-tui-crash-", suffix=".txt")
+        with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(crash_details(error))
+    except OSError:
+        return sentence
+    return f"{sentence} The details are in {path}"
+
+
+def crash_details(error: BaseException) -> str:
+    """Returns versions and traceback without secrets, and without local variables, which may be audio."""
+    system = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    lines = without_secrets("".join(traceback.format_exception(error))).splitlines()
+    # The message of an exception may repeat what could not be read: a message, or the audio in it.
+    cut = (line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in lines)
+    return "\n".join((f"opusagent-tui {__version__}, {system}", "", *cut, ""))

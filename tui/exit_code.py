@@ -1,0 +1,51 @@
+"""ExitCode: the exit codes of every command. `docs/exit-codes.md` describes them for scripts."""
+
+from __future__ import annotations
+
+import signal
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """An exit code. Scripts rely on it, and on its `reason`: neither ever gets another meaning."""
+
+    FINE = 0
+    LIMIT_EXCEEDED = 1
+    USAGE = 2
+    NOT_ANSWERED = 3
+    UNREACHABLE = 4
+    PROTOCOL_ERROR = 5
+    CRASHED = 70
+    OUTPUT_FAILED = 74
+    HUNG_UP = 128 + signal.SIGHUP
+    INTERRUPTED = 128 + signal.SIGINT
+    QUIT = 128 + signal.SIGQUIT
+    OUTPUT_CLOSED = 128 + signal.SIGPIPE
+    TERMINATED = 128 + signal.SIGTERM
+
+    @property
+    def meaning(self) -> str:
+        """In a few words, for ``--help``."""
+        return _MEANINGS[self]
+
+    @property
+    def reason(self) -> str:
+        """The reason code in errors that ``--json`` prints, such as ``not_answered``."""
+        return self.name.lower()
+
+
+_MEANINGS = {
+    ExitCode.FINE: "success",
+    ExitCode.LIMIT_EXCEEDED: "limit exceeded",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.NOT_ANSWERED: "the agent did not answer",
+    ExitCode.UNREACHABLE: "refused or unreachable",
+    ExitCode.PROTOCOL_ERROR: "protocol error, or call cut off",
+    ExitCode.CRASHED: "internal error",
+    ExitCode.OUTPUT_FAILED: "output cannot be written",
+    ExitCode.HUNG_UP: "terminal closed",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.QUIT: "quit by SIGQUIT",
+    ExitCode.OUTPUT_CLOSED: "reader of the output gone",
+    ExitCode.TERMINATED: "terminated",
+}
