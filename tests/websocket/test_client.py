@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import socket
 import ssl
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -16,7 +20,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from tui.callbacks import spawn
-from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
+from tui.models.target import Target
+from tui.protocols.registry import protocol_named
+from tui.text.redaction import Redactor, safe_url
+from tui.websocket.client import Closed, WebSocketClient, client_of
+from tui.websocket.failure import ConnectionFailed, os_reason
 
 
 async def echo(connection: ServerConnection) -> None:
@@ -26,18 +34,45 @@ async def echo(connection: ServerConnection) -> None:
 
 @asynccontextmanager
 async def server(
-    handler: object = echo, status: HTTPStatus | None = None, tls: ssl.SSLContext | None = None
+    handler: object = echo,
+    status: HTTPStatus | None = None,
+    tls: ssl.SSLContext | None = None,
+    body: str = "No.\n",
+    location: str = "",
 ) -> AsyncIterator[str]:
     def refuse(connection: ServerConnection, request: Request) -> Response | None:
-        return connection.respond(status, "No.\n") if status else None
+        if status is None:
+            return None
+        response = connection.respond(status, body)
+        if location:
+            response.headers["Location"] = location
+        return response
 
     async with serve(handler, "127.0.0.1", 0, process_request=refuse, ssl=tls) as running:  # type: ignore[arg-type]
         port = next(iter(running.sockets)).getsockname()[1]
         yield f"{'wss' if tls else 'ws'}://localhost:{port}/bot?key=secret"
 
 
+@asynccontextmanager
+async def raw_server(answer: bytes, *, reads: bool = True, reset: bool = False) -> AsyncIterator[int]:
+    """A server that sends these bytes whatever it is asked, and closes; yields its port."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if reads:
+            await reader.read(4096)
+        writer.write(answer)
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as running:
+        yield running.sockets[0].getsockname()[1]
+
+
 async def failure(url: str, **options: object) -> ConnectionFailed:
-    client = WebSocketClient(url, headers={}, **options)  # type: ignore[arg-type]
+    client = WebSocketClient(url, **{"headers": {}, **options})  # type: ignore[arg-type]
     with pytest.raises(ConnectionFailed) as caught:
         await client.open(0.5)
     assert "secret" not in str(caught.value)
@@ -75,16 +110,234 @@ async def test_a_server_that_says_nothing() -> None:
         assert (await failure(f"ws://127.0.0.1:{silent.getsockname()[1]}/")).code == "timeout"
 
 
-async def test_a_server_that_is_no_websocket() -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 mail.example.test ESMTP\r\n")
-        await writer.drain()
-        writer.close()
-
-    running = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with running:
-        failed = await failure(f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/")
+async def test_bytes_that_are_not_http_are_an_answer_that_is_not_a_websocket() -> None:
+    async with raw_server(b"220 mail.example.test ESMTP secret\r\n") as port:
+        failed = await failure(f"ws://127.0.0.1:{port}/")
     assert failed.code == "not-websocket"
+    assert str(failed) == f"ws://127.0.0.1:{port}/ answered, but not as a websocket: it is not valid HTTP."
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("reads", [False, True])
+async def test_a_server_that_closes_without_answering_has_not_answered(reads: bool, reset: bool) -> None:
+    async with raw_server(b"", reads=reads, reset=reset) as port:
+        failed = await failure(f"ws://127.0.0.1:{port}/")
+    assert failed.code == "not-websocket"
+    assert str(failed) == f"ws://127.0.0.1:{port}/ closed the connection before it answered."
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (b"HTTP/1.1 101 Switching Pro", "closed the connection before it answered"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpg", "closed the connection in the middle of its answer"),
+        (
+            b"HTTP/1.1 101 x\r\nUpgrade: h2\r\nConnection: Upgrade\r\n\r\n",
+            "its header Upgrade is missing or wrong",
+        ),
+        (
+            b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: secret\r\n\r\n",
+            "its header Sec-WebSocket-Accept is missing or wrong",
+        ),
+        (b"HTTP/1.1 101 x\r\n" + b"X: y\r\n" * 500, "its HTTP header is too long"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "answered with HTTP 200 and did not open a websocket",
+        ),
+    ],
+    ids=["cut", "cut-later", "upgrade", "accept", "long", "ok"],
+)
+async def test_an_answer_that_opens_no_websocket_is_described(answer: bytes, what: str) -> None:
+    async with raw_server(answer) as port:
+        failed = await failure(f"ws://127.0.0.1:{port}/")
+    assert failed.code == "not-websocket"
+    assert what in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("location", "called"),
+    [
+        ("ws://me:secret@other.test:8/x?token=secret#secret", "ws://other.test:8/x?token=…"),
+        ("https://other.test/x?secret", "wss://other.test/x?…"),
+        ("/elsewhere/open-sesame", "ws://localhost:{port}/elsewhere/[redacted]"),
+        ("wss://localhost/bot", "wss://localhost/bot"),
+    ],
+)
+async def test_a_redirect_is_not_followed(location: str, called: str) -> None:
+    async with server(status=HTTPStatus.FOUND, location=location) as url:
+        failed = await failure(url, redactor=Redactor(["open-sesame"]))
+        called = called.format(port=urlsplit(url).port)
+    assert failed.code == "redirected"
+    assert str(failed) == f"{safe_url(url)} redirects to {called} (HTTP 302)."
+    assert failed.hint == f"Call {called}."
+
+
+async def test_nothing_is_sent_to_the_host_of_a_redirect() -> None:
+    called: list[str] = []
+
+    async def note(connection: ServerConnection) -> None:
+        called.append(str(connection.request))
+
+    async with server(note) as other, server(status=HTTPStatus.FOUND, location=other) as url:
+        assert (await failure(url, headers={"xi-api-key": "secret"})).code == "redirected"
+    assert not called
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            json.dumps({"error": {"message": "Incorrect API key.", "code": 1}}, indent=2),
+            ": Incorrect API key.",
+        ),
+        ('{"message": "Bad key", "error": "Unauthorized"}', ": Bad key."),
+        ('{"detail": [{"loc": ["header"], "msg": "field required"}]}', ": field required."),
+        ('{"detail": {"status": "x", "message": "Not yours."}}', ": Not yours."),
+        ('{"reason": "quota"}', ": quota."),
+        ('{"error": "invalid_token"}', ": invalid_token."),
+        ('{"status": 7}', ': {"status": 7}.'),
+        ("Please pay.\nThen call.", ": Please pay."),
+        ("<html>x</html>", "."),
+        ('{"message": "open-sesame is not ' + "x" * 300 + '"}', ": [redacted] is not xxx"),
+        ('{"message": "' + "x" * 230 + 'open-sesame"}', "x[redacted]."),
+    ],
+)
+async def test_the_reason_of_a_refusal_is_read_from_its_body(body: str, reason: str) -> None:
+    async with server(status=HTTPStatus.BAD_GATEWAY, body=body) as url:
+        failed = await failure(url, redactor=Redactor(["open-sesame"]))
+    assert reason in str(failed)
+    assert f"refused the connection with HTTP 502{':' if reason != '.' else '.'}" in str(failed)
+    assert len(str(failed)) < 400
+
+
+def target(url: str, **options: object) -> Target:
+    return Target(**{"url": url, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "says", "hint"),
+    [
+        ("pcm", {}, "refused the connection with HTTP 401", "Pass the token with --token-env NAME."),
+        (
+            "pcm",
+            {"token": "secret-1", "token_env": "AC"},
+            "refused the token in $AC (HTTP 401)",
+            "token of this agent",
+        ),
+        (
+            "elevenlabs",
+            {"token": "secret-1", "token_env": "AC"},
+            "refused the token in $AC (HTTP 401)",
+            "of this agent",
+        ),
+        (
+            "twilio",
+            {"token": "secret-1", "token_env": "AC"},
+            "refused the connection with HTTP 401",
+            "only signs",
+        ),
+        (
+            "pcm",
+            {"headers": {"Authorization": "secret"}},
+            "refused the header Authorization (HTTP 401)",
+            "--header",
+        ),
+        ("pcm", {"user": "me:secret@"}, "refused the user and password of the URL (HTTP 401)", "Check both"),
+    ],
+)
+async def test_a_refusal_names_what_was_refused(
+    protocol: str, options: dict[str, Any], says: str, hint: str
+) -> None:
+    async with server(status=HTTPStatus.UNAUTHORIZED) as url:
+        url = url.replace("ws://", f"ws://{options.pop('user', '')}")
+        client = client_of(target(url, **options), protocol_named(protocol), redactor=Redactor())
+        with pytest.raises(ConnectionFailed) as caught:
+            await client.open(5)
+    assert caught.value.code == "unauthorised"
+    assert says in str(caught.value)
+    assert hint in caught.value.hint
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
+async def test_a_header_that_cannot_be_sent_is_not_taken_for_an_answer() -> None:
+    async with server() as url:
+        failed = await failure(url, headers={"xi-api-key": "secret\n"})
+    assert failed.code == "invalid-header"
+    assert str(failed).startswith("The header xi-api-key contains a character that HTTP does not allow")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"\x15\x03\x03\x00\x02\x02\x28", "refused the TLS handshake with an alert: handshake failure."),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "refused the TLS handshake with an alert: protocol version."),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS."),
+        (b"", "closed the connection during the TLS handshake."),
+    ],
+)
+async def test_a_tls_alert_is_not_an_answer_without_tls(answer: bytes, says: str) -> None:
+    async with raw_server(answer) as port:
+        failed = await failure(f"wss://127.0.0.1:{port}/")
+    assert failed.code == "tls"
+    assert says in str(failed)
+
+
+def test_the_reason_of_the_system_is_that_of_its_number() -> None:
+    assert os_reason(OSError(111, "Connect call failed ('::1', 1)")) == "connection refused"
+    assert os_reason(OSError(113, "Connect call failed ('10.0.0.1', 1)")) == "no route to host"
+    several = OSError(
+        "Multiple exceptions: [Errno 101] Connect call failed ('a', 1), [Errno 101] Connect call failed"
+    )
+    assert os_reason(several) == "network is unreachable"
+    assert os_reason(OSError("secret")) == "OSError"
+
+
+def frame(opcode: int, payload: bytes, *, flags: int = 0x80, mask: int = 0) -> bytes:
+    size = bytes([len(payload)]) if len(payload) < 126 else b"\x7f" + len(payload).to_bytes(8)
+    return bytes([flags | opcode, size[0] | mask]) + size[1:] + payload
+
+
+@pytest.mark.parametrize(
+    ("sent", "violation"),
+    [
+        (frame(1, b"\xff\xfe raw audio"), "the agent sent text that is not UTF-8 (closed with 1007)"),
+        (
+            b"\x82\x7f" + (65 * 1024**2).to_bytes(8),
+            "the agent sent a message of more than 64 MiB (closed with 1009)",
+        ),
+        (frame(1, b"masked", mask=0x80), "the agent broke the rules of the websocket protocol: "),
+        (frame(11, b""), "the agent broke the rules of the websocket protocol: "),
+        (frame(8, b"x"), "the agent broke the rules of the websocket protocol: "),
+        (frame(8, (999).to_bytes(2)), "the agent broke the rules of the websocket protocol: "),
+    ],
+)
+async def test_a_close_of_our_own_names_what_the_agent_sent(sent: bytes, violation: str) -> None:
+    async def break_a_rule(connection: ServerConnection) -> None:
+        connection.transport.write(sent)
+        await connection.wait_closed()
+
+    async with server(break_a_rule) as url:
+        client = WebSocketClient(url, headers={})
+        await client.open(5)
+        assert [received async for received in client.frames()] == []
+        await client.close()
+    assert client.violation.startswith(violation)
+    assert client.close_reason == f"closed by opusagent-tui, because {client.violation}"
+    assert not client.lost
+    assert not client.failed
+
+
+async def test_a_close_of_the_agent_is_not_one_of_our_own() -> None:
+    async def leave(connection: ServerConnection) -> None:
+        await connection.close(1007, "I refuse open-sesame")
+
+    async with server(leave) as url:
+        client = WebSocketClient(url, headers={}, redactor=Redactor(["open-sesame"]))
+        await client.open(5)
+        assert [received async for received in client.frames()] == []
+    assert client.violation == ""
+    assert client.close_reason == "closed with 1007 (I refuse [redacted])"
+    assert client.failed
 
 
 async def test_a_host_that_does_not_exist() -> None:
@@ -110,7 +363,7 @@ async def strict_proxy() -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("proxy", "said"),
     [
-        ("strict", "The proxy refused the connection to wss://agent.example.test/: proxy rejected"),
+        ("strict", "The proxy refused the connection to wss://agent.example.test/ with HTTP 407."),
         ("socks5h://127.0.0.1:9", "python-socks"),
         ("me:secret@127.0.0.1:9", "not a valid proxy URL"),
         ("http://me:secret/of-mine@127.0.0.1:9", "not a valid proxy URL"),

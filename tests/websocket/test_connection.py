@@ -13,8 +13,9 @@ from tests.waiting import wait_for
 from tui.callbacks import spawn
 from tui.protocols.base import Outgoing
 from tui.websocket import connection as module
-from tui.websocket.client import ConnectionFailed, WebSocketClient
+from tui.websocket.client import WebSocketClient
 from tui.websocket.connection import REOPEN_ATTEMPTS, Connection
+from tui.websocket.failure import ConnectionFailed
 
 
 def message(name: str) -> Outgoing:

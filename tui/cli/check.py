@@ -12,19 +12,24 @@ from tui.models.target import Target
 from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
 from tui.protocols.registry import protocol_named
 from tui.session.dialling import settle
-from tui.websocket.client import ConnectionFailed, WebSocketClient, client_of
+from tui.websocket.client import WebSocketClient, client_of
+from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
 
-async def check(target: Target, report: Callable[[str], None]) -> ExitCode:
-    """Open the socket, request validation if the protocol has it, and close; report each step in a sentence."""
+async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
+    """Open the socket, request validation if the protocol has it, and close; show each step in a sentence."""
     dialled = await settle(target)
-    target = dialled.target
+    target, redactor = dialled.target, dialled.redactor
+
+    def report(text: str) -> None:
+        show(redactor.text(text))
+
     for note in dialled.notes:
         report(note)
     protocol = protocol_named(target.protocol)
     caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")
-    client = client_of(target, protocol)
+    client = client_of(target, protocol, redactor=redactor)
     began_ns = time.monotonic_ns()
     try:
         await client.open(target.connect_timeout_s)
@@ -65,6 +70,9 @@ async def _validate(
                     break
     except TimeoutError:
         pass
+    if not answered.done() and not client.is_open:
+        report(f"The agent did not answer connection.validate: the socket was {client.close_reason}.")
+        return ExitCode.NOT_ANSWERED
     if not answered.done():
         report(
             f"The agent did not answer connection.validate within {target.accept_timeout_s:g} s "

@@ -68,16 +68,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """Its name on the screen."""
         return self.title or host_of(self.url) or self.safe_url
 
-    def redactor(self) -> Redactor:
-        """Returns a new redactor that knows the secrets of a call to this target."""
-        secrets = (
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must not be shown, printed or saved, except those of the fields to redact."""
+        return (
             self.token,
             *header_secrets(self.headers),
             *url_secrets(self.url),
             *named_secrets(self.params),
             *named_secrets(self.options),
         )
-        return redactor_of_call(secrets, self.redact)
+
+    def redactor(self) -> Redactor:
+        """Returns a new redactor for a call to this target."""
+        return redactor_of_call(self.secrets, self.redact)
 
     def __repr__(self) -> str:
         """Without secrets, because a traceback may show it."""

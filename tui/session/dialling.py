@@ -16,7 +16,11 @@ from tui.protocols.base import bearer
 from tui.protocols.registry import names
 from tui.protocols.twilio import twiml
 from tui.settings import AUTO
-from tui.websocket.client import ConnectionFailed, WebSocketClient, tls_context
+from tui.text.redaction import Redactor, safe_url
+from tui.websocket.client import client_for, tls_context
+from tui.websocket.failure import ConnectionFailed
+
+_NAME_PROTOCOL = "Name the protocol with --protocol, and check the address and the token."
 
 
 class DiallingError(ValueError):
@@ -38,6 +42,8 @@ class Dialled(msgspec.Struct, frozen=True):
     """A target whose protocol and URL are known, and notes for the user on how they were found."""
 
     target: Target
+    redactor: Redactor
+    """Knows the secrets of the target, and of the webhook that named its URL."""
     notes: tuple[str, ...] = ()
 
 
@@ -46,41 +52,50 @@ async def settle(target: Target) -> Dialled:
 
     Raises `DiallingError`, `ProtocolNotDetected`.
     """
+    redactor = target.redactor()
     try:
-        return await _settle(target)
+        return await _settle(target, redactor)
     except ConnectionFailed as failure:
-        raise DiallingError("socket", failure.code, str(failure), failure.hint) from failure
+        raise DiallingError("socket", failure.code, str(failure), failure.hint) from None
+    except DiallingError as error:
+        # The texts of a webhook are the far side's, and may repeat what it was sent.
+        message, hint = redactor.text(error.message), redactor.text(error.hint)
+        raise DiallingError(error.source, error.code, message, hint) from None
 
 
-async def _settle(target: Target) -> Dialled:
+async def _settle(target: Target, redactor: Redactor) -> Dialled:
     notes: list[str] = []
     if target.protocol == AUTO:
-        guess = detect.from_url(target.url) or await _listen(target)
+        guess = detect.from_url(target.url) or await _listen(target, redactor)
         notes.append(guess.sentence)
         target = msgspec.structs.replace(target, protocol=guess.protocol)
     if urlsplit(target.url).scheme in ("http", "https"):
         target, more = await _ask_webhook(target)
+        redactor.add(target.secrets)
         notes += more
-    return Dialled(target, tuple(notes))
+    return Dialled(target, redactor, tuple(map(redactor.text, notes)))
 
 
-async def _listen(target: Target) -> detect.Guess:
+async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
     """Detect the protocol from the first message: open the socket for a moment, because some agents speak first."""
-    headers = {**bearer(target.token, target.url), **target.headers}
-    client = WebSocketClient(target.url, headers=headers, insecure=target.insecure, cacert=target.cacert)
+    client = client_for(target, target.url, bearer(target.token, target.url), redactor=redactor)
     await client.open(target.connect_timeout_s)
     try:
         async with asyncio.timeout(detect.LISTEN_MS / 1000):
             async for _, frame in client.frames():
                 if guess := detect.from_first_frame(frame):
                     return guess
+            message = (
+                f"{target.safe_url} closed the connection at once: the socket was {client.close_reason}."
+            )
+            raise DiallingError("socket", "not-accepted", message, _NAME_PROTOCOL)
     except TimeoutError:
         pass
     finally:
         await client.close()
     raise ProtocolNotDetected(
-        f"Neither the URL nor the first {detect.LISTEN_MS} ms show which protocol {target.safe_url} speaks: "
-        f"name it with --protocol ({', '.join(names())})."
+        f"Neither the URL nor the first {detect.LISTEN_MS} ms show which protocol {target.safe_url} speaks. "
+        f"Name it with --protocol ({', '.join(names())})."
     )
 
 
@@ -109,7 +124,7 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
         asked = functools.partial(twiml.fetch_twiml, target.url, target.token, fields, context=context)
         stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:
-        raise DiallingError("webhook", "unreachable", str(error)) from error
-    notes = [f"The webhook names the stream {stream.url}.", *stream.notes]
+        raise DiallingError("webhook", "unreachable", str(error)) from None
+    notes = [f"The webhook names the stream {safe_url(stream.url)}.", *stream.notes]
     params = {**stream.parameters, **target.params}
     return msgspec.structs.replace(target, url=stream.url, params=params, options=options), notes

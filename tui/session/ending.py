@@ -76,11 +76,21 @@ class Ending:
         message = f"The socket was lost, and the agent did not resume the session within {limit_s:g} s."
         self.fail("agent", "not-resumed", message, "Call again.")
 
-    def socket_closed(self, how: str, *, lost: bool, failed: bool, in_reply: bool) -> None:
-        """End or fail the call because its socket closed, unless it is ending already."""
+    def socket_closed(
+        self, how: str, *, lost: bool, failed: bool, in_reply: bool, violation: str = ""
+    ) -> None:
+        """End or fail the call because its socket closed, unless it is ending already.
+
+        ``violation`` is what the agent sent that made this end close it.
+        """
         if self.due:
             return
-        if self._journal.state.metrics.started_ns is None:
+        if violation:
+            message = f"The call was broken off, because {violation}."
+            self.fail(
+                "socket", "violation", message, "This is a fault of the agent or of something in between."
+            )
+        elif self._journal.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."
             self.fail("socket", "not-accepted", message, "Check the address and the token.")
         elif lost:

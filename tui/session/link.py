@@ -79,6 +79,7 @@ class AgentLink:
         return client_of(
             self.target,
             self.protocol,
+            redactor=self._journal.redactor,
             clock_ns=self._journal.clock_ns,
             on_round_trip=self._emit_round_trip,
         )

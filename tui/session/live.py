@@ -37,18 +37,19 @@ from tui.session.pending import Pending
 from tui.session.user_audio import UserAudio
 from tui.session.user_commands import UserCommands
 from tui.session.watch import SessionWatch
-from tui.websocket.client import ConnectionFailed
+from tui.text.redaction import Redactor
+from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
 
 class LiveSession:
     """One call to one target.
 
-    ``audio`` is configured; ``tools`` are what the agent may call. ``sink`` receives every event in order,
-    ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept);
-    ``on_begun`` is called when the session has begun, before anything else happens in it.
-    `run` holds the call; `user` carries out what the user does in it. Raises `ValueError` for a protocol that does
-    not exist or settings it does not have.
+    ``audio`` is configured; ``redactor`` knows the secrets of the call (default: those of the target); ``tools`` are
+    what the agent may call. ``sink`` receives every event in order, ``telemetry`` the latest levels; ``keep_raw``
+    stores a raw message and returns its offset (-1: not kept); ``on_begun`` is called when the session has begun,
+    before anything else happens in it. `run` holds the call; `user` carries out what the user does in it. Raises
+    `ValueError` for a protocol that does not exist or settings it does not have.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LiveSession:
         target: Target,
         audio: AudioManager,
         *,
+        redactor: Redactor | None = None,
         tools: Sequence[Tool] = (),
         sink: Callable[[e.SessionEvent], object],
         telemetry: Callable[[Telemetry], object] = lambda _: None,
@@ -68,7 +70,11 @@ class LiveSession:
         pending = Pending(replies_are_ended=not protocol_named(target.protocol).reply_ends_after_ms)
         emit = _in_turn(pending.apply, sink)
         self.journal = journal = Journal(
-            SessionState(), sink=emit, keep_raw=keep_raw, clock_ns=clock_ns, redactor=target.redactor()
+            SessionState(),
+            sink=emit,
+            keep_raw=keep_raw,
+            clock_ns=clock_ns,
+            redactor=redactor or target.redactor(),
         )
         self._on_begun = on_begun
         self._ending = Ending(journal, pending)
@@ -203,6 +209,7 @@ class LiveSession:
             connection.close_reason,
             lost=connection.lost,
             failed=connection.failed,
+            violation=connection.violation,
             in_reply=self._agent_audio.in_reply,
         )
 

@@ -68,6 +68,7 @@ class CallSetUp:
         return LiveSession(
             dialled.target,
             self._audio,
+            redactor=dialled.redactor,
             tools=tools,
             sink=self.take,
             telemetry=telemetry,

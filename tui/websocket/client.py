@@ -18,7 +18,8 @@ from tui.callbacks import spawn
 from tui.models.target import Target
 from tui.protocols.base import Protocol
 from tui.protocols.hosts import is_loopback
-from tui.text.redaction import safe_url
+from tui.text.redaction import Redactor, header_secrets, url_secrets
+from tui.websocket.failure import FAILURES, Attempt, ConnectionFailed, Credentials, failure_of
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Minutes of audio in one message are normal; the library's 1 MiB would close the call."""
@@ -27,25 +28,35 @@ ROUND_TRIP_INTERVAL_S = 5.0
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
 """The longest that buffered messages are handled before other tasks, sending above all, get their turn."""
+PING_TIMEOUT_S = 20.0
+"""Interval of the library's own pings, and how long each may take to be answered before it closes with 1011."""
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Close codes that are not a fault: done, going away, no code given (RFC 6455, 7.4.1)."""
-
-
-class ConnectionFailed(Exception):
-    """The call could not be set up. ``code`` is stable, the text a sentence, ``hint`` what to do."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
+_VIOLATIONS = {
+    1002: "the agent broke the rules of the websocket protocol",
+    1007: "the agent sent text that is not UTF-8",
+    1009: f"the agent sent a message of more than {MAX_MESSAGE_BYTES // 1024**2} MiB",
+}
+"""The close codes by which the library rejects what it received (RFC 6455, 7.4.1), and the reason for each."""
 
 
 class Closed(Exception):
     """The socket is closed; `WebSocketClient.close_reason` says how."""
 
 
+class _Connect(connect):
+    """Connects without following redirects: to another host it would send headers that are for this one."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Returns the answer itself, so that it is raised."""
+        return exc
+
+
 class WebSocketClient:
-    """One websocket, on the engine's loop. Round trips are reported to ``on_round_trip`` in ms."""
+    """One websocket, on the engine's loop. Round trips are reported to ``on_round_trip`` in ms.
+
+    ``credentials`` describe what authenticates the request; ``redactor`` knows the secrets of the call.
+    """
 
     def __init__(
         self,
@@ -54,11 +65,15 @@ class WebSocketClient:
         headers: Mapping[str, str],
         insecure: bool = False,
         cacert: str = "",
+        credentials: Credentials = Credentials(),  # noqa: B008 - immutable
+        redactor: Redactor | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         on_round_trip: Callable[[float], None] | None = None,
     ) -> None:
         self.url = url
         self._headers = dict(headers)
+        self._credentials = credentials
+        self._redactor = redactor or Redactor()
         self._insecure = insecure
         self._cacert = cacert
         self._clock_ns = clock_ns
@@ -69,21 +84,25 @@ class WebSocketClient:
     async def open(self, timeout_s: float) -> None:
         """Open the socket. Raises `ConnectionFailed`."""
         try:
-            self._socket = await connect(
+            self._socket = await _Connect(
                 self.url,
                 additional_headers=self._headers,
                 ssl=tls_context(self.url, insecure=self._insecure, cacert=self._cacert),
                 # Audio hardly compresses, and deflating it would delay every message.
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
+                ping_interval=PING_TIMEOUT_S,
+                ping_timeout=PING_TIMEOUT_S,
                 open_timeout=timeout_s,
                 close_timeout=GOODBYE_TIMEOUT_S,
                 user_agent_header=f"opusagent-tui/{__version__}",
                 # The library would send loopback traffic through a proxy of the environment, too.
                 proxy=None if is_loopback(self.url) else True,
             )
-        except _FAILURES as error:
-            raise _failed(self.url, timeout_s, error) from error
+        except FAILURES as error:
+            attempt = Attempt(self.url, timeout_s, self._credentials, self._redactor)
+            # Not "from error": a traceback would show the library's text.
+            raise failure_of(attempt, error) from None
         if self._on_round_trip:
             self._pinger = spawn(self._measure_round_trips(), "websocket round trips")
 
@@ -125,23 +144,46 @@ class WebSocketClient:
         )
 
     @property
+    def violation(self) -> str:
+        """The reason why this end closed the socket: what the agent sent; "" if that is not how it ended."""
+        sent = self._socket.protocol.close_sent if self._socket else None
+        # A code that was sent after one was received only repeats it.
+        if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
+            return ""
+        because = _VIOLATIONS.get(sent.code, "")
+        if sent.code == 1009 and "fragments" in sent.reason:
+            because = "the agent sent a message in too many fragments"
+        # Only this text of the library is passed on: it has names of rules and numbers, no bytes of the far side.
+        rule = f": {sent.reason}" if because and sent.code == 1002 and sent.reason else ""
+        return f"{because}{rule} (closed with {sent.code})" if because else ""
+
+    @property
     def close_reason(self) -> str:
         """How the socket ended, for a person: "closed with 1000 (bye)", "lost without a close message"."""
         socket = self._socket
+        if violation := self.violation:
+            return f"closed by opusagent-tui, because {violation}"
         if socket is None or socket.close_code in (None, 1006):
+            sent = socket.protocol.close_sent if socket else None
+            if sent is not None and sent.code == 1011 and "ping" in sent.reason:
+                return (
+                    f"closed with 1011, because the agent did not answer a ping within {PING_TIMEOUT_S:g} s"
+                )
             return "lost without a close message"
-        words = f" ({socket.close_reason})" if socket.close_reason else ""
+        words = f" ({self._redactor.text(socket.close_reason)})" if socket.close_reason else ""
         return f"closed with {socket.close_code}{words}"
 
     @property
     def failed(self) -> bool:
         """Whether the far side closed it with a code that means a fault: 1011, 1008, one of its own."""
-        return self._socket is not None and self._socket.close_code not in (None, 1006, *_ORDINARY_CODES)
+        if self._socket is None or self.violation:
+            return False
+        return self._socket.close_code not in (None, 1006, *_ORDINARY_CODES)
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close from the far side."""
-        return self._socket is not None and self._socket.close_code in (None, 1006)
+        """Whether the socket ended without a close from the far side, for no reason that this end had."""
+        return self._socket is not None and not self.violation and self._socket.close_code in (None, 1006)
 
     async def _measure_round_trips(self) -> None:
         assert self._socket is not None
@@ -176,100 +218,59 @@ def client_of(
     target: Target,
     protocol: Protocol,
     *,
+    redactor: Redactor,
     clock_ns: Callable[[], int] = time.monotonic_ns,
     on_round_trip: Callable[[float], None] | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a target: the URL as the protocol dials it, with the headers that carry its token."""
+    """Returns the client for a target: the URL as the protocol dials it, with the headers that carry its token.
+
+    ``redactor`` learns the secrets of both.
+    """
     url = protocol.dialled_url(target.url, target.options)
-    headers = protocol.headers(target.token, url) if target.token else {}
+    of_token = protocol.headers(target.token, url) if target.token else {}
+    return client_for(
+        target, url, of_token, redactor=redactor, clock_ns=clock_ns, on_round_trip=on_round_trip
+    )
+
+
+def client_for(
+    target: Target,
+    url: str,
+    of_token: Mapping[str, str],
+    *,
+    redactor: Redactor,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+    on_round_trip: Callable[[float], None] | None = None,
+) -> WebSocketClient:
+    """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token."""
+    headers = {**of_token, **target.headers}
+    redactor.add([*header_secrets(headers), *url_secrets(url)])
     return WebSocketClient(
         url,
-        headers={**headers, **target.headers},
+        headers=headers,
         insecure=target.insecure,
         cacert=target.cacert,
+        credentials=_credentials(target, url, of_token),
+        redactor=redactor,
         clock_ns=clock_ns,
         on_round_trip=on_round_trip,
     )
 
 
-_FAILURES = (
-    OSError,  # TimeoutError and ssl.SSLError are kinds of it
-    ws_errors.InvalidHandshake,
-    ws_errors.InvalidURI,
-    ws_errors.InvalidProxy,
-    ImportError,
-    ValueError,
-    EOFError,
-)
-"""What opening a socket raises, for reasons that a user can do something about."""
-_IS_IT_THERE = "Check that the agent is running and that the address is right."
-_NO_TLS = "Try ws:// instead of wss://."
-_NO_PROXY = "To connect without a proxy, add the host to the environment variable no_proxy."
-_TOKEN = "Pass the token with --token-env NAME."
-_STATUS_HINTS = {
-    401: ("unauthorised", _TOKEN),
-    403: ("forbidden", _TOKEN),
-    404: ("not-found", "Check the path of the URL."),
-}
-
-
-def _failed(url: str, timeout_s: float, error: Exception) -> ConnectionFailed:
-    """Returns the sentence and the hint for what opening a socket raised."""
-    where = safe_url(url)
-    # In this order: the first three are kinds of OSError, and InvalidStatus and ProxyError of InvalidHandshake.
-    match error:
-        case TimeoutError():
-            return ConnectionFailed(
-                "timeout", f"{where} did not respond within {timeout_s:g} s.", _IS_IT_THERE
-            )
-        case ssl.SSLCertVerificationError():
-            return ConnectionFailed(
-                "certificate",
-                f"The certificate of {where} is not trusted: {error.verify_message}.",
-                "Pass its authority with --cacert FILE, or accept any certificate with --insecure.",
-            )
-        case ssl.SSLError():
-            return ConnectionFailed("tls", f"{where} does not speak TLS: {error.reason}.", _NO_TLS)
-        case OSError() if url.startswith("wss:") and not _os_reason(error):
-            return ConnectionFailed("tls", f"{where} does not speak TLS.", _NO_TLS)
-        case OSError():
-            return ConnectionFailed(
-                "unreachable", f"{where} cannot be reached: {_os_reason(error)}.", _IS_IT_THERE
-            )
-        case ws_errors.InvalidStatus():
-            return _refused(where, error.response.status_code, bytes(error.response.body or b""))
-        case _:
-            return _proxy_failed(where, error) or ConnectionFailed(
-                "not-websocket",
-                f"{where} answered, but not as a websocket: {error}.",
-                "Check the port and the path.",
-            )
-
-
-def _proxy_failed(where: str, error: Exception) -> ConnectionFailed | None:
-    match error:
-        case ws_errors.ProxyError():
-            message, hint = f"The proxy refused the connection to {where}: {error}.", _NO_PROXY
-        case ImportError():
-            message = f"The environment sets a SOCKS proxy for {where}, which needs the package python-socks."
-            hint = f"Install it next to opusagent-tui. {_NO_PROXY}"
-        case ws_errors.InvalidProxy() | ValueError():
-            # Neither the proxy nor the library's text is repeated: both may contain a password.
-            message = f"The environment sets a proxy for {where} that is not a valid proxy URL."
-            hint = f"A proxy URL looks like http://HOST:PORT. {_NO_PROXY}"
-        case _:
-            return None
-    return ConnectionFailed("proxy", message, hint)
-
-
-def _refused(where: str, status: int, body: bytes) -> ConnectionFailed:
-    code, hint = _STATUS_HINTS.get(status, ("refused", "The agent's own log may say why."))
-    first_line = body[:200].decode("utf-8", "replace").strip().partition("\n")[0]
-    reason = f": {first_line.rstrip('.')}" if first_line and not first_line.startswith("<") else ""
-    return ConnectionFailed(code, f"{where} refused the connection with HTTP {status}{reason}.", hint)
-
-
-def _os_reason(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "connection refused"
-    return (error.strerror or str(error)).rstrip(".")
+def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Credentials:
+    """Returns what authenticates a request for that target; the header of --header counts before the token."""
+    token = f"the token in ${target.token_env}" if target.token_env else "the token"
+    own = next(
+        (name for name in target.headers if name.lower() in ("authorization", *map(str.lower, of_token))), ""
+    )
+    if own:
+        return Credentials(f"the header {own}", "Check the value that is given with --header.")
+    if any(target.token in value for value in of_token.values()):
+        return Credentials(token, "Check that it is the token of this agent.")
+    if of_token:
+        return Credentials(
+            "", f"{token[0].upper()}{token[1:]} only signs the request. Check that it is the account's."
+        )
+    if "@" in urlsplit(url).netloc:
+        return Credentials("the user and password of the URL", "Check both.")
+    return Credentials()

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 
 from tui.protocols.base import Outgoing
-from tui.websocket.client import Closed, ConnectionFailed, WebSocketClient
+from tui.websocket.client import Closed, WebSocketClient
+from tui.websocket.failure import ConnectionFailed
 from tui.websocket.outbox import Outbox
 
 REOPEN_ATTEMPTS = 3
@@ -99,6 +100,11 @@ class Connection:
     def lost(self) -> bool:
         """Whether the socket ended without a close from the far side."""
         return self._client.lost
+
+    @property
+    def violation(self) -> str:
+        """The reason why this end closed the socket: what the agent sent; "" if that is not how it ended."""
+        return self._client.violation
 
     @property
     def close_reason(self) -> str:
