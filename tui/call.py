@@ -298,7 +298,7 @@ def metrics_line(metrics: SessionMetrics) -> str:
     shown_as_stalls = (e.Condition.STALLED, e.Condition.VANISHED)
     others = [f"{name} {count}" for name, count in metrics.conditions.items() if name not in shown_as_stalls]
     conditions = f"{', '.join(others)}; " if others else ""
-    return (
+    return one_line(
         f"response time {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, played {metrics.audio_heard_ms / 1000:.1f} s; "
         f"losses {losses or 'none'}; {stalls}{conditions}errors {metrics.errors}, findings {metrics.findings}"

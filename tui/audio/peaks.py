@@ -26,13 +26,14 @@ class Outline(msgspec.Struct, frozen=True):
     """One byte per bin and track; 255 is full scale."""
 
 
-def outline_of(file: WavFile) -> Iterator[Outline]:
+def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline]:
     """Yields the outline of a file minute by minute, so that a long recording is drawn while it is read.
 
-    Raises `AudioFileError`.
+    ``max_frames`` limits it to the beginning of the file. Raises `AudioFileError`.
     """
     bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
-    bins = -(-file.frames // bin_frames)
+    frames = file.frames if max_frames is None else min(file.frames, max_frames)
+    bins = -(-frames // bin_frames)
     # Whole bins per read, so that no bin is split between two.
     stretch_bins = _STRETCH_S * 1000 // BIN_MS
     for first_bin in range(0, bins, stretch_bins):

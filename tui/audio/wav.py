@@ -26,7 +26,8 @@ _TRAILERS = (b"LIST", b"id3 ", b"cue ")
 """Chunks that may follow the samples."""
 _UNKNOWN_BYTES = 0xFFFF_FFFF
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
-_RATES = range(1_000, 768_001)
+RATES = range(1_000, 768_001)
+"""Sample rates of sound; a header that claims another is damaged."""
 HEADER_BYTES = 44
 _MAX_FORMAT_BYTES = 1024
 _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
@@ -185,7 +186,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
     tag, channels, rate, _, _, sample_bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE and len(body) >= 26:
         (tag,) = struct.unpack_from("<H", body, 24)
-    if channels == 0 or rate not in _RATES:
+    if channels == 0 or rate not in RATES:
         raise AudioFileError(f"{path} is not a usable WAV file: it claims {channels} channels at {rate} Hz.")
     return _Header(tag, channels, rate, sample_bits)
 

@@ -64,12 +64,13 @@ def sessions(
     if context.invoked_subcommand is not None:
         return
     from tui.saving.listing import list_sessions, total_size
+    from tui.text.visible import one_line
 
     with _sentences():
         found = list_sessions(
             parent,
             target=target,
-            since=since.astimezone() if since else None,
+            since=_aware(since),
             errors=errors,
             min_duration_s=min_duration,
         )
@@ -85,7 +86,15 @@ def sessions(
     with _sentences():
         everything = _size(total_size(parent)).strip()
     many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
-    click.echo(f"{many}, {size}; total in {parent}: {everything}")
+    click.echo(f"{many}, {size}; total in {one_line(str(parent))}: {everything}")
+
+
+def _aware(since: datetime | None) -> datetime | None:
+    """A date of local time with its time zone. Raises `Sentence`."""
+    try:
+        return since.astimezone() if since else None
+    except (OverflowError, ValueError) as error:
+        raise Sentence(f"--since {since:%Y-%m-%d}: that is outside the calendar.") from error
 
 
 def _line_of(summary: SessionSummary) -> str:
@@ -102,7 +111,9 @@ def _line_of(summary: SessionSummary) -> str:
         one_line(summary.problem or (summary.reason if summary.outcome != "ended" else ""), 80),
     ]
     note = ", ".join(filter(None, notes))
-    head = f"{began:16}  {length:>7}  {summary.outcome:7}  {worst:>8}  {_size(summary.size_bytes)}"
+    head = (
+        f"{began:16}  {length:>7}  {one_line(summary.outcome, 10):7}  {worst:>8}  {_size(summary.size_bytes)}"
+    )
     named = f"{head}  {one_line(summary.name, 90)}"
     line = f"{named}{_about(summary)}"
     return (line if len(line) <= _columns() else named) + (f"  ({note})" if note else "")
@@ -303,11 +314,12 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
 def _sentences() -> Iterator[None]:
     """Turn errors about saved sessions into a `Sentence`."""
     from tui.saving.record import SavedSessionError
+    from tui.text.visible import one_line
 
     try:
         yield
     except SavedSessionError as error:
-        raise Sentence(str(error)) from error
+        raise Sentence(one_line(str(error))) from error
 
 
 def _print_problems(problems: Sequence[str]) -> None:

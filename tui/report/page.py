@@ -96,7 +96,7 @@ def _data(content: Content, audio: SavedAudio | None, sound: str) -> PageData:
         data.length_s = max(length_s, content.seconds(audio.ns_at(audio.frames)))
         user, agent = bytearray(), bytearray()
         with WavFile(audio.path) as file:
-            for outline in outline_of(file):
+            for outline in outline_of(file, audio.frames):
                 data.bin_s = outline.bin_ms / 1000
                 user += outline.tracks[0]
                 agent += outline.tracks[1]

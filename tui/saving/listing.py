@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tui.files import path_of
+from tui.models.events import Instant
 from tui.models.turns.metrics import SessionMetrics
 from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
 from tui.saving.reading import is_running, outcome_of, read_record_file
@@ -29,6 +30,12 @@ LATEST = "latest"
 """Name of the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
+"""Nowhere else in a line: quotes inside a text are escaped."""
+_MAX_COUNTED_BYTES = 256 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
+_YEARS = range(1970, 9999)
+"""Of a start that can be shown in any time zone."""
+_MAX_DURATION_S = 366 * 24 * 3600
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
@@ -135,19 +142,26 @@ def summarise(folder: Path) -> SessionSummary:
         record = msgspec.json.decode(read_record_file(folder), type=SessionRecord)
     except (OSError, ValueError, RecursionError) as error:
         record = SessionRecord(title=folder.name)
-        problem = f"session.json cannot be read: {error}"
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        problem = f"session.json cannot be read: {reason}"
     metrics = record.metrics
-    errors: int | None
-    if metrics is None:
-        duration_s, errors = _seconds_of_events(folder, record), _count_errors(folder)
-    else:
-        duration_s, errors = metrics.duration_s(metrics.ended_ns or 0), metrics.errors
+    started = _instant(record.started_utc)
+    if started is None and record.started_utc:
+        problem = problem or f"session.json has an impossible date: {record.started_utc}"
+    # The metrics of a session whose saving broke off have no end.
+    ended = metrics is not None and metrics.ended_ns is not None
+    duration_s = metrics.duration_s(0) if metrics and ended else _seconds_of_events(folder, record)
+    if duration_s is not None and not 0 <= duration_s <= _MAX_DURATION_S:
+        duration_s, problem = None, problem or f"it claims to have lasted {duration_s:.0f} s"
+    errors = metrics.errors if metrics else _count_errors(folder)
+    if errors is None:
+        problem = problem or f"{EVENTS_FILE} is missing or too large to count its errors"
     return SessionSummary(
         folder=folder,
         title=record.title,
         target=str(record.target.get("url", "")),
         protocol=record.protocol,
-        started=_instant(record.started_utc) or _instant_in_name(folder.name),
+        started=started or _instant_in_name(folder.name),
         outcome=outcome_of(record, running=record.outcome == Outcome.RUNNING and is_running(folder)),
         reason=record.problem or record.reason,
         duration_s=duration_s,
@@ -177,16 +191,18 @@ def _is_about(summary: SessionSummary, target: str) -> bool:
 def _instant(utc: str) -> datetime | None:
     try:
         instant = datetime.fromisoformat(utc)
-    except ValueError:
+        instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return instant if instant.year in _YEARS else None
 
 
 def _instant_in_name(name: str) -> datetime | None:
     try:
-        return datetime.strptime(name.partition(" ")[0], NAME_TIME).replace(tzinfo=UTC)
+        instant = datetime.strptime(name.partition(" ")[0], NAME_TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
+    return instant if instant.year in _YEARS else None
 
 
 def size_of_session(folder: Path, names: Iterable[str] = SESSION_FILES) -> int:
@@ -203,27 +219,36 @@ def size_of_session(folder: Path, names: Iterable[str] = SESSION_FILES) -> int:
 def _seconds_of_events(folder: Path, record: SessionRecord) -> float | None:
     """Seconds from the first event to the last complete one, read from the end of the file."""
 
-    class Instant(msgspec.Struct):
-        at_ns: int
+    class Event(msgspec.Struct):
+        at_ns: Instant
 
     try:
         with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
-            lines = file.read().splitlines(keepends=True)
+            lines = file.read(_TAIL_BYTES).splitlines(keepends=True)
     except OSError:
         return None
     for line in reversed(lines):
         if record.started_ns is not None and line.endswith(b"\n"):
             try:
-                return (msgspec.json.decode(line, type=Instant).at_ns - record.started_ns) / 1e9
-            except ValueError:
+                return (msgspec.json.decode(line, type=Event).at_ns - record.started_ns) / 1e9
+            except (ValueError, RecursionError):
                 continue
     return None
 
 
 def _count_errors(folder: Path) -> int | None:
+    """Errors among the events of a session that was cut off; None where they cannot be counted in reasonable time."""
+    errors, end = 0, b""
     try:
         with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:
-            return sum(_ERROR_TAG in line for line in file)
+            if os.fstat(file.fileno()).st_size > _MAX_COUNTED_BYTES:
+                return None
+            # Piece by piece rather than by line: a line may be as long as the file.
+            while piece := file.read(_PIECE_BYTES):
+                window = end + piece
+                errors += window.count(_ERROR_TAG)
+                end = window[-len(_ERROR_TAG) + 1 :]
     except OSError:
         return None
+    return errors

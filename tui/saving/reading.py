@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +32,9 @@ from tui.text.visible import one_line
 
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
+_MAX_SKIPPED_BYTES = 256 * 1024 * 1024
+_MAX_AUDIO_AFTER_EVENTS_S = 120
+"""Longer tracks than the session are read so far beyond its last event: with damaged events, its end may be there."""
 _MAX_PROBLEMS = 20
 _TAIL_BYTES = 256 * 1024
 
@@ -84,7 +87,7 @@ class SavedSession:
             return
         expected = 1
         with os.fdopen(descriptor, "rb") as file:
-            for line_number, line in enumerate(_lines(file), 1):
+            for line_number, line in enumerate(_lines(file, self._report), 1):
                 event = self._decode(line_number, line)
                 if event is None:
                     continue
@@ -184,7 +187,21 @@ class SavedSession:
         if audio.frames < audio.promised_frames:
             there_s, promised_s = audio.frames / audio.rate, audio.promised_frames / audio.rate
             self._report(f"{AUDIO_FILE} is cut short: {there_s:.1f} s of {promised_s:.1f} s are there.")
+        self._limit(audio)
         return audio
+
+    def _limit(self, audio: SavedAudio) -> None:
+        """Limit the tracks to what the session can have lasted: a sparse file of no size may claim days."""
+        last_ns = self.last_ns
+        end_ns = audio.starts_ns if last_ns is None else max(last_ns, audio.starts_ns)
+        most_frames = audio.frame_at(end_ns) + _MAX_AUDIO_AFTER_EVENTS_S * audio.rate
+        if audio.frames > most_frames:
+            beyond_s = (audio.frames - most_frames) / audio.rate + _MAX_AUDIO_AFTER_EVENTS_S
+            self._report(
+                f"{AUDIO_FILE} goes on for {beyond_s / 3600:.1f} h after the last event; "
+                f"only the first {_MAX_AUDIO_AFTER_EVENTS_S // 60} minutes of that are read."
+            )
+            audio.frames = most_frames
 
     def _open(self, name: str, missing: str = "") -> int | None:
         """Open a file of the session to read; a problem is reported once."""
@@ -288,12 +305,19 @@ def _is_locked(path: Path, against: int) -> bool:
     return False
 
 
-def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines with their ends; the rest of a line that is far too long is left out."""
+def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
+    """The lines with their ends; the rest of a line that is far too long is left out.
+
+    Ends at a line that has no end within reason.
+    """
     while line := file.readline(_MAX_LINE_BYTES):
-        rest = line
+        rest, skipped_bytes = line, 0
         while len(rest) == _MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            if skipped_bytes >= _MAX_SKIPPED_BYTES:
+                report(f"{EVENTS_FILE} has a line of hundreds of megabytes; nothing after it is read.")
+                return
             rest = file.readline(_MAX_LINE_BYTES)
+            skipped_bytes += len(rest)
         yield line
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import wave
 from array import array
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import RATES, wav_header
+
+_FRAME_BYTES = 4
 
 
 class TrackPair(NamedTuple):
@@ -24,32 +28,38 @@ class SavedAudio:
         """Read from an open file; ``path`` is its name. Raises `wave.Error`, `EOFError` or `OSError`."""
         self.path = path
         self._file = file
-        self._wave = wave.open(file)  # noqa: SIM115 - open for as long as this object
-        if (self._wave.getnchannels(), self._wave.getsampwidth()) != (2, 2):
-            raise wave.Error("it is not 16-bit stereo")
-        self.rate: int = self._wave.getframerate()
-        self.promised_frames: int = self._wave.getnframes()
-        """Number of frames by the header."""
-        there_bytes = os.fstat(file.fileno()).st_size - file.tell()
-        self.frames: int = min(self.promised_frames, there_bytes // 4)
+        with wave.open(file) as header:
+            if (header.getnchannels(), header.getsampwidth()) != (2, 2):
+                raise wave.Error("it is not 16-bit stereo")
+            self.rate: int = header.getframerate()
+            self.promised_frames: int = header.getnframes()
+            """Number of frames by the header."""
+            self._data_at = file.tell()
+        if self.rate not in RATES:
+            raise wave.Error(f"it claims {self.rate} samples per second")
+        there_bytes = os.fstat(file.fileno()).st_size - self._data_at
+        self.frames: int = min(self.promised_frames, there_bytes // _FRAME_BYTES)
+        """Number of frames that are read; its owner may lower it."""
         self.starts_ns = starts_ns
         """Time of the first sample, on the clock of the events."""
 
     def read(self, first_frame: int, frames: int) -> TrackPair:
         """Read these frames, as far as they exist."""
-        self._wave.setpos(min(max(first_frame, 0), self.frames))
-        content = self._wave.readframes(frames)
-        both = array("h", content[: len(content) // 4 * 4])
+        content = self._read(first_frame, frames)
+        both = array("h", content[: len(content) // _FRAME_BYTES * _FRAME_BYTES])
         return TrackPair(both[0::2].tobytes(), both[1::2].tobytes())
 
     def wav(self) -> bytes:
         """Both tracks as a plain WAV file."""
-        self._wave.rewind()
-        content = io.BytesIO()
-        with wave.open(content, "wb") as file:
-            file.setparams((2, 2, self.rate, self.frames, "NONE", ""))
-            file.writeframes(self._wave.readframes(self.frames))
-        return content.getvalue()
+        samples = self._read(0, self.frames)
+        form = AudioFormat(Encoding.PCM16, self.rate)
+        return wav_header(form, channels=2, data_bytes=len(samples)) + samples
+
+    def _read(self, first_frame: int, frames: int) -> bytes:
+        # Not by `wave`, which refuses to read on where the length of the whole file is wrong in its header.
+        first_frame = min(max(first_frame, 0), self.frames)
+        wanted_bytes = min(max(frames, 0), self.frames - first_frame) * _FRAME_BYTES
+        return os.pread(self._file.fileno(), wanted_bytes, self._data_at + first_frame * _FRAME_BYTES)
 
     def frame_at(self, at_ns: int) -> int:
         """The frame at a time; may lie outside the tracks."""
@@ -61,5 +71,4 @@ class SavedAudio:
 
     def close(self) -> None:
         """Close the file."""
-        self._wave.close()
         self._file.close()
