@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import queue
 import re
 import signal
 import socket
@@ -304,30 +305,82 @@ def test_an_agent_that_never_opens_the_user_stream_is_named_as_the_cause() -> No
     assert "losses unsent" in ran.stdout
 
 
-def test_an_interrupted_call_says_goodbye_and_exits_130(url: str) -> None:
-    running = subprocess.Popen(
-        [sys.executable, "-m", "tui", "call", url, "--say", "8"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+class Goodbyes:
+    """An agent that accepts a call and records how it ended."""
+
+    def __init__(self) -> None:
+        self.ended: queue.Queue[tuple[str, int | None]] = queue.Queue()
+        self._server = serve(self._take, "127.0.0.1", 0)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/bot"
+
+    def _take(self, socket: ServerConnection) -> None:
+        last = ""
+        for frame in socket:
+            last = json.loads(frame)["type"]
+            if last == "session.initiate":
+                socket.send('{"type":"session.accepted","mediaFormat":"raw/lpcm16"}')
+        self.ended.put((last, socket.close_code))
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def goodbyes() -> Iterator[Goodbyes]:
+    agent = Goodbyes()
+    yield agent
+    agent.close()
+
+
+def signalled(goodbyes: Goodbyes, number: int, before: str = "") -> tuple[int, str]:
+    """The exit code and the error output of a call that got a signal once it was accepted."""
+    arguments = f"{goodbyes.url} --protocol audiocodes --say 4 --timeout 0.2"
+    command = f"{before} exec {sys.executable} -m tui call {arguments}"
+    running = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout is not None
-    for line in running.stdout:
-        if b"session.accepted" in line:
-            running.send_signal(signal.SIGINT)
     assert running.stderr is not None
-    said = running.stderr.read().decode()
-    assert running.wait(10) == 130
-    assert "did not answer" not in said
-    running.stdout.close()
-    running.stderr.close()
+    with running.stdout, running.stderr:
+        for line in running.stdout:
+            if b"session.accepted" in line:
+                running.send_signal(number)
+                break
+        running.stdout.read()
+        return running.wait(20), running.stderr.read().decode()
 
 
-def test_a_reader_that_has_seen_enough_is_no_limit_exceeded(url: str) -> None:
-    command = f"{sys.executable} -m tui call {url} --json | head -1; exit ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_call_that_a_signal_ends_says_goodbye_and_exits_with_its_number(
+    number: int, goodbyes: Goodbyes
+) -> None:
+    assert signalled(goodbyes, number) == (128 + number, "")
+    assert goodbyes.ended.get(timeout=5) == ("session.end", 1000)
+
+
+def test_a_call_started_by_nohup_survives_the_terminal(goodbyes: Goodbyes) -> None:
+    code, _ = signalled(goodbyes, signal.SIGHUP, before="trap '' HUP;")
+    assert code == 3, "the agent never answers, which the call waits for"
+    assert goodbyes.ended.get(timeout=5) == ("session.end", 1000)
+
+
+def test_an_output_that_is_full_ends_the_call(goodbyes: Goodbyes) -> None:
+    command = f"{sys.executable} -m tui call {goodbyes.url} --protocol audiocodes --json >/dev/full"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=50, check=False)
-    assert ran.returncode == 141
-    assert "Traceback" not in ran.stderr
+    assert (ran.returncode, ran.stderr) == (74, "The output cannot be written: No space left on device.\n")
+
+
+def test_a_reader_that_has_seen_enough_ends_the_call_with_a_goodbye(goodbyes: Goodbyes) -> None:
+    call = f"{sys.executable} -m tui call {goodbyes.url} --protocol audiocodes --json"
+    command = f"{call} | grep -m1 session.accepted; exit ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=50, check=False)
+    assert (ran.returncode, ran.stderr) == (141, "")
     assert len(ran.stdout.splitlines()) == 1
+    assert goodbyes.ended.get(timeout=5) == ("session.end", 1000)
 
 
 def test_an_output_that_cannot_be_written_is_reported_before_anybody_is_called(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ QUIET_S = 0.4
 """The agent has finished once it was silent for this long."""
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Codes of errors about agent audio that could not be played as it was sent."""
+_HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that end the call on the wire first."""
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -61,6 +63,8 @@ class _Watch:
         self.ended = False
         self.unfinished = 0
         """How many replies the agent began and never ended."""
+        self.unshown: OSError | None = None
+        """Why an event could not be printed; the first such error."""
 
     def take(self, event: e.SessionEvent) -> None:
         match event:
@@ -115,9 +119,16 @@ class _Watch:
         self.ended = True
         self.changed.set()
 
+    def fail(self, error: OSError) -> None:
+        """Record that events cannot be printed, which ends the script."""
+        self.unshown = error
+        self.changed.set()
+
     @property
     def over(self) -> bool:
-        return self.ended or self.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
+        if self.ended or self.unshown is not None:
+            return True
+        return self.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
 
 
 async def call(
@@ -134,47 +145,63 @@ async def call(
     Raises `ValueError` for settings the protocol does not have.
     """
     watch = _Watch()
+    reasons: list[str] = []
 
     def sink(event: e.SessionEvent) -> None:
         watch.take(event)
-        show(event)
+        if watch.unshown is None:
+            try:
+                show(event)
+            except OSError as error:
+                # The reader or the terminal has gone. Raised here, it would cost the agent its goodbye.
+                watch.fail(error)
 
     dialled = await settle(target)
     set_up = CallSetUp(AudioManager(), sink)
     await set_up.prepare(dialled.target)
     session = set_up.session(dialled, tools=tools)
     # Around the close as well: an interrupt must not cost what is being saved.
-    with _hung_up_by_signals(session) as interrupted:
+    with _hung_up_by_signals(session) as received:
         try:
             running = asyncio.ensure_future(session.run())
             running.add_done_callback(lambda _: watch.end())
-            unanswered = await _hold(session, dialled.target, watch, script, explain)
+            # Printed when the call is over: a terminal that has gone would raise here.
+            unanswered = await _hold(session, dialled.target, watch, script, reasons.append)
             session.hang_up()
             await running
         finally:
             await set_up.close()
+    if received:
+        with contextlib.suppress(OSError):  # a terminal that was closed takes no summary
+            summary(session.state.metrics)
+        return ExitCode(128 + received[0])
+    if watch.unshown is not None:
+        raise watch.unshown
+    for reason in reasons:
+        explain(reason)
     summary(session.state.metrics)
-    if interrupted.is_set():
-        return ExitCode.INTERRUPTED
     return _judge(session.state, watch, script, unanswered, explain)
 
 
 @contextlib.contextmanager
-def _hung_up_by_signals(session: LiveSession) -> Iterator[asyncio.Event]:
-    """Hang up, rather than stop, on SIGINT and SIGTERM; the event is set when one came."""
-    interrupted = asyncio.Event()
+def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
+    """Hang up, rather than stop, on `_HANG_UP` signals; yields the list of those that came."""
+    received: list[signal.Signals] = []
 
-    def interrupt() -> None:
-        interrupted.set()
+    def interrupt(number: signal.Signals) -> None:
+        received.append(number)
         session.hang_up()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    # `nohup` starts a program with SIGHUP ignored, and means it.
+    ignored = signal.SIGHUP if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else None
+    numbers = [number for number in _HANG_UP if number is not ignored]
+    for number in numbers:
+        loop.add_signal_handler(number, interrupt, number)
     try:
-        yield interrupted
+        yield received
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
