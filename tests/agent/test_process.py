@@ -127,3 +127,22 @@ def test_impossible_settings_are_one_sentence() -> None:
     with pytest.raises(ValueError, match="neither a factor nor 'all'"):
         parse_pace("fast")
     assert "secret" not in repr(AgentSettings(token="secret"))
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_command_prints_calls_on_stderr_unless_it_is_quiet(quiet: bool) -> None:
+    command = [sys.executable, "-m", "tui", "agent", *(["--quiet"] if quiet else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        urls = [agent.stdout.readline().split()[-1] for _ in range(5)]
+        with connect(next(url for url in urls if url.endswith("/v1/realtime"))) as call:
+            call.send('{"type":"session.update","session":{}}')
+            for _ in range(2):
+                call.recv(10)
+        agent.send_signal(signal.SIGINT)
+        more, printed = agent.communicate(timeout=10)
+    assert more == ""
+    lines = [line.partition(": ")[2] for line in printed.splitlines()]
+    refused = "refused session.update: Missing required parameter: 'session.type'."
+    assert [line for line in lines if line.startswith("refused")] == ([] if quiet else [refused])
+    assert bool(printed) is not quiet

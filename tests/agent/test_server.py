@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -360,3 +363,99 @@ async def test_the_detector_is_loaded_beside_the_loop_and_once_a_call(
         await caller.speak(spoken("yes"))
         await caller.until(Type.SPEECH_RECOGNITION)
     assert on_the_loop == [False]
+
+
+def get_json(url: str, headers: dict[str, str]) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=LIMIT_S) as response:
+        return json.load(response)
+
+
+async def test_a_signed_url_of_elevenlabs_needs_no_token() -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        web = server.url.replace("ws:", "http:") + "/v1/convai/conversation/get-signed-url?agent_id=a"
+        answer = await asyncio.to_thread(get_json, web, {"xi-api-key": "secret"})
+        signed = answer["signed_url"]
+        assert signed.startswith(f"{server.url}/v1/convai/conversation?agent_id=a&")
+        async with connect(f"{signed}&source=sdk"):
+            pass
+        for url in (signed[:-1], signed.replace("agent_id=a", "agent_id=b")):
+            with pytest.raises(InvalidStatus, match="401"):
+                await connect(url)
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            await asyncio.to_thread(get_json, web, {"xi-api-key": "wrong"})
+        refused.value.close()
+
+
+def certificate(folder: Path) -> tuple[trustme.CA, str, str]:
+    """Returns an authority, and the files of a certificate for 127.0.0.1 and of its key."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    return authority, str(cert), str(key)
+
+
+async def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+    authority, cert, key = certificate(tmp_path)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with AgentServer(AgentSettings(cert=cert, key=key)) as server:
+        assert server.url.startswith("wss://127.0.0.1:")
+        async with connect(f"{server.url}/v1/realtime", ssl=trusting) as socket:
+            assert json.loads(await socket.recv())["type"] == "session.created"
+
+
+async def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    _, cert, _ = certificate(tmp_path)
+    for settings, reason in (
+        (AgentSettings(cert=str(tmp_path / "gone.pem")), "gone.pem cannot be used: No such file"),
+        (AgentSettings(cert=cert), "cert.pem cannot be used: "),
+        (AgentSettings(cert=cert, key=cert), "with the key .*cert.pem cannot be used: "),
+    ):
+        with pytest.raises(AgentError, match=reason):
+            async with AgentServer(settings):
+                pass
+    with pytest.raises(AgentError, match="A key needs the certificate"):
+        AgentSettings(key="key.pem")
+
+
+class TestWhatIsReported:
+    async def test_calls_refusals_and_findings_each_once(self) -> None:
+        lines: list[str] = []
+        async with AgentServer(AgentSettings(), lines.append) as server:
+            async with connect(f"{server.url}/v1/realtime?model=secret-model") as socket:
+                for message in (
+                    '{"type":"session.update","session":{}}',
+                    '{"type":"session.update","session":{}}',
+                    '{"type":"session.update","session":{"type":"realtime","model":"other"}}',
+                    "{bad\x1b",
+                    '{"type":"input_audio_buffer.clear"}',
+                ):
+                    await socket.send(message)
+                while json.loads(await socket.recv())["type"] != "input_audio_buffer.cleared":
+                    pass
+                port = socket.local_address[1]
+            await wait_for(lambda: len(lines) == 5)
+        assert lines[0] == f"call 1: OpenAI Realtime call from 127.0.0.1:{port}"
+        assert lines[1:3] == [
+            "call 1: refused session.update: Missing required parameter: 'session.type'.",
+            "call 1: finding model-changed: session.model is other; a session keeps the model of its URL.",
+        ]
+        assert lines[3].startswith("call 1: unreadable message (not-json): not JSON: ")
+        assert "\x1b" not in lines[3]
+        assert re.fullmatch(
+            r"call 1: ended after \d+\.\d s, closed with 1000 · refused session.update ×2", lines[4]
+        )
+
+    async def test_a_caller_at_the_door_without_its_query(self) -> None:
+        lines: list[str] = []
+        async with AgentServer(AgentSettings(token="secret"), lines.append) as server:
+            for path in ("/nowhere?key=hidden", "/pcm"):
+                with pytest.raises(InvalidStatus):
+                    await connect(f"{server.url}{path}")
+        assert [line.partition(", HTTP ")[2][:16] for line in lines] == [
+            "404: Unknown pat",
+            "401: This agent ",
+        ]
+        assert "hidden" not in "".join(lines)

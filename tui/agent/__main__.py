@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
             pace=options.pace,
             chunk_ms=options.chunk,
             silence_ms=options.silence,
+            cert=options.cert,
+            key=options.key,
         )
         asyncio.run(_serve(settings, sys.stdin.fileno() if options.lifeline else None))
     except AgentError as error:
@@ -77,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--pace", metavar="N|all", type=_pace, default=default.pace, help="N times faster than real time")
     add("--chunk", metavar="MS", type=float, default=default.chunk_ms, help="audio in one message")
     add("--silence", metavar="MS", type=int, default=default.silence_ms, help="silence that ends a turn")
+    add("--cert", metavar="FILE", default=default.cert, help="certificate chain for TLS, in PEM")
+    add("--key", metavar="FILE", default=default.key, help="private key of the certificate, in PEM")
     add("--lifeline", action="store_true", help="end when stdin does")
     add(
         "--log",

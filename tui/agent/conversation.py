@@ -11,8 +11,7 @@ user to go ahead.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tui.agent.answers import Answers, Plan, ToolCall
 from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
@@ -32,23 +31,31 @@ from tui.protocols.base import (
 )
 from tui.protocols.base import TelephonyEventType as Type
 
-_log = logging.getLogger(__name__)
-
 _GOODBYE_TIMEOUT_NS = 3_000_000_000
 """Time a caller has to disconnect after the agent has hung up."""
 
 
 class Conversation:
-    """One call; ``agent`` is the protocol's agent end."""
+    """One call; ``agent`` is the protocol's agent end.
 
-    def __init__(self, agent: AgentEnd, settings: AgentSettings, hearing: Hearing) -> None:
+    ``on_problem`` is called with a short name and a sentence for each rule the caller breaks, each frame that cannot
+    be decoded and each request that is refused.
+    """
+
+    def __init__(
+        self,
+        agent: AgentEnd,
+        settings: AgentSettings,
+        hearing: Hearing,
+        on_problem: Callable[[str, str], None] = lambda rule, text: None,
+    ) -> None:
         self.over = False
         """Whether the call has ended and the socket can be closed."""
         self.close = Close()
         """How to close the socket."""
         self._agent = agent
         self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
-        self._settings = settings
+        self._on_problem = on_problem
         self._hearing = hearing
         self._answers = Answers(agent, settings)
         self._mouth = Mouth(agent, settings)
@@ -80,10 +87,12 @@ class Conversation:
         try:
             incoming = self._agent.receive(frame)
         except ProtocolError as error:
-            _log.warning("unreadable message (%s): %s", error.code, error)
+            self._on_problem(f"unreadable message ({error.code})", str(error))
             return self._agent.unreadable(error) if isinstance(self._agent, AnswersUnreadable) else []
         for finding in incoming.findings:
-            _log.info("%s: %s", finding.rule, finding.text)
+            self._on_problem(f"finding {finding.rule}", finding.text)
+        if incoming.refused:
+            self._on_problem(f"refused {incoming.kind}", incoming.refused)
         frames = list(incoming.replies)
         for event in incoming.events:
             frames += self._take(event, now_ns)
@@ -225,7 +234,7 @@ class Conversation:
             self._greeted = True
         call = self._answers.call_instead(plan)
         if call is None:
-            return self._mouth.say(plan.answer, now_ns, self._settings.reply_delay_ms)
+            return self._mouth.say(plan.answer, now_ns, delayed=True)
         assert isinstance(self._agent, CallsTools)
         self._called = call
         return self._mouth.yield_the_word(now_ns) + self._agent.call_tool(call.name, call.arguments)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tui.agent.recogniser import Hypotheses, Match, Recogniser
+from tui.agent.tones import is_tone
 from tui.audio.formats import AudioFormat, StreamDecoder
 from tui.audio.pcm import frames_to_ns, ns_to_frames
 from tui.audio.speech import make_detector
@@ -51,6 +52,9 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to the streams of one user, one after another, in one format.
 
+    What counts is speech and, because test clients send them, tones; other sounds do not, because a microphone
+    picks up noise all the time.
+
     Time is counted in samples, so audio that arrives faster than real time is handled the same way.
     """
 
@@ -65,7 +69,7 @@ class Ear:
         self._recogniser = recogniser
         self._silence_ms = silence_ms
         self._decoder = StreamDecoder(audio_format)
-        self._detector = make_detector(self._rate, silence_ms=silence_ms, network=network)
+        self._detector = make_detector(self._rate, silence_ms=silence_ms, other_sounds=True, network=network)
         self._fed_frames = 0
         self._kept = bytearray()
         """The utterance so far, or the last second before one."""
@@ -81,7 +85,7 @@ class Ear:
         """End the stream, and with it a turn that is under way."""
         self._decoder.flush_remainder()
         # The detector needs its silence to end a turn; the extra 500 ms cover the latency of its classifier.
-        quiet_ms = self._silence_ms + 500 if self._detector.speaking else 0
+        quiet_ms = self._silence_ms + 500 if self._detector.speaking or self.in_turn else 0
         yield from self._listen(bytes(2 * (self._rate * quiet_ms // 1000)))
         if self.in_turn:
             yield self._end_turn(self._ended_frame)
@@ -108,8 +112,9 @@ class Ear:
         for edge in self._detector.feed(pcm, frames_to_ns(self._fed_frames, self._rate)):
             frame = ns_to_frames(edge.at_ns, self._rate)
             if edge.started and not self.in_turn:
-                yield self._begin_turn(frame)
-            elif not edge.started:
+                if edge.method == self._detector.method or is_tone(self._kept, self._rate):
+                    yield self._begin_turn(frame)
+            elif not edge.started and self.in_turn:
                 self._ended_frame = frame
                 if self.ends_turns:
                     yield self._end_turn(frame)

@@ -109,6 +109,8 @@ def _arguments(settings: AgentSettings) -> list[str]:
         "--pace": pace,
         "--chunk": settings.chunk_ms,
         "--silence": settings.silence_ms,
+        "--cert": settings.cert,
+        "--key": settings.key,
     }
     arguments = ["--lifeline", *(f"{name}={value}" for name, value in values.items())]
     return [*arguments, f"--token-env={_TOKEN_VARIABLE}"] if settings.token else arguments

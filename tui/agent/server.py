@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import itertools
+import json
 import logging
 import os
 import signal
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +28,7 @@ from websockets.typing import Subprotocol
 
 from tui.agent.conversation import Conversation
 from tui.agent.hearing import Hearing
+from tui.agent.notes import CallNotes
 from tui.agent.recogniser import Recogniser
 from tui.agent.replies import load_prompts
 from tui.agent.settings import AgentError, AgentSettings
@@ -37,6 +41,8 @@ from tui.protocols.registry import by_path
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _CLOSE_TIMEOUT_S = 2.0
 _GOING_AWAY = 1001
+_ELEVENLABS = "/v1/convai/conversation"
+_SIGNED_URL, _SIGNATURE = "/get-signed-url", "conversation_signature"
 
 _log = logging.getLogger(__name__)
 _socket_log = logging.getLogger(f"{__name__}.socket")
@@ -46,16 +52,20 @@ _socket_log.setLevel(logging.CRITICAL)  # a port scan would log tracebacks
 class AgentServer:
     """Listens inside ``async with``; leaving it ends all calls.
 
-    Creating it raises `AgentError` if recordings are missing, entering it if it cannot listen on the address.
+    ``report`` is called with a line for each call, refusal and finding about a client. Creating it raises
+    `AgentError` if recordings are missing, entering it if it cannot listen on the address or use the certificate.
     """
 
-    def __init__(self, settings: AgentSettings) -> None:
+    def __init__(self, settings: AgentSettings, report: Callable[[str], None] | None = None) -> None:
         self.url = ""
-        """``ws://HOST:PORT``, to which a protocol's path is added."""
+        """``ws://HOST:PORT`` or ``wss://HOST:PORT``, to which a protocol's path is added."""
         self._settings = settings
         self._protocols = by_path()
         self._calls: dict[ServerConnection, Conversation] = {}
         self._server: Server | None = None
+        self._report = report or (lambda line: None)
+        self._numbers = itertools.count(1)
+        self._signing_key = os.urandom(32)
         try:
             self._recogniser = Recogniser(caller_lines())
             load_prompts()
@@ -64,6 +74,7 @@ class AgentServer:
 
     async def __aenter__(self) -> Self:
         host, port = self._settings.host, self._settings.port
+        tls = _tls_context(self._settings)
         try:
             self._server = await listen(
                 self._converse,
@@ -71,6 +82,7 @@ class AgentServer:
                 port,
                 process_request=self._admit,
                 select_subprotocol=self._choose_subprotocol,
+                ssl=tls,
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 close_timeout=_CLOSE_TIMEOUT_S,
@@ -80,7 +92,8 @@ class AgentServer:
             reason = error.strerror or str(error)
             raise AgentError(f"The agent cannot listen on {host}, port {port}: {reason}.") from error
         bound_port = next(iter(self._server.sockets)).getsockname()[1]
-        self.url = f"ws://[{host}]:{bound_port}" if ":" in host else f"ws://{host}:{bound_port}"
+        shown_host = f"[{host}]" if ":" in host else host
+        self.url = f"{'wss' if tls else 'ws'}://{shown_host}:{bound_port}"
         return self
 
     async def __aexit__(
@@ -100,16 +113,53 @@ class AgentServer:
         await socket.close(_GOING_AWAY, "the agent shuts down")
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns None for a caller that is accepted, otherwise the refusal."""
+        """Returns None for a caller that is accepted, otherwise the refusal, or the answer to a web request."""
+        if signed := self._signed_url(socket, request):
+            return signed
         protocol = self._protocol_at(request.path)
         if protocol is None:
             known = ", ".join(self._protocols)
-            sentence = f"Unknown path {request.path[:100]!r}. This agent answers at {known}.\n"
-            return socket.respond(HTTPStatus.NOT_FOUND, sentence)
-        if self._settings.token and not _proves(request, protocol, self._settings.token):
+            sentence = (
+                f"Unknown path {request.path.partition('?')[0][:100]!r}. This agent answers at {known}.\n"
+            )
+            return self._refuse(socket, HTTPStatus.NOT_FOUND, sentence)
+        if self._settings.token and not (
+            _proves(request, protocol, self._settings.token) or self._is_signed(request, protocol)
+        ):
             sentence = f"This agent requires a token, sent the way {protocol.title} clients send it.\n"
-            return socket.respond(HTTPStatus.UNAUTHORIZED, sentence)
+            return self._refuse(socket, HTTPStatus.UNAUTHORIZED, sentence)
         return None
+
+    def _signed_url(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Returns the answer to a request for a URL that needs no token, which ElevenLabs clients make."""
+        path, _, query = request.path.partition("?")
+        protocol = self._protocols.get(path.removesuffix(_SIGNED_URL))
+        if protocol is None or protocol is not self._protocols.get(_ELEVENLABS) or path == protocol.path:
+            return None
+        if self._settings.token and not _proves(request, protocol, self._settings.token):
+            sentence = "This agent requires its token in the header xi-api-key.\n"
+            return self._refuse(socket, HTTPStatus.UNAUTHORIZED, sentence)
+        scheme = self.url.partition(":")[0]
+        base = f"{scheme}://{_header(request, 'Host')}{protocol.path}"
+        url = f"{base}?{query}&{_SIGNATURE}={self._sign(query)}"
+        answer = socket.respond(HTTPStatus.OK, json.dumps({"signed_url": url}))
+        del answer.headers["Content-Type"]
+        answer.headers["Content-Type"] = "application/json"
+        return answer
+
+    def _is_signed(self, request: Request, protocol: Protocol) -> bool:
+        query = request.path.partition("?")[2]
+        signed, _, rest = query.partition(f"&{_SIGNATURE}=")
+        due, given = self._sign(signed), rest.partition("&")[0]  # clients append parameters
+        return protocol.path == _ELEVENLABS and hmac.compare_digest(due.encode(), given.encode())
+
+    def _sign(self, query: str) -> str:
+        return hmac.new(self._signing_key, query.encode(), "sha256").hexdigest()
+
+    def _refuse(self, socket: ServerConnection, status: HTTPStatus, sentence: str) -> Response:
+        notes = CallNotes("refused", self._report)
+        notes.problem(f"{_client_of(socket)}, HTTP {status.value}", sentence.strip())
+        return socket.respond(status, sentence)
 
     def _choose_subprotocol(
         self, socket: ServerConnection, offered: Sequence[Subprotocol]
@@ -127,8 +177,11 @@ class AgentServer:
         protocol = self._protocol_at(socket.request.path if socket.request else "")
         assert protocol is not None
         hearing = Hearing(self._recogniser, self._settings.silence_ms)
-        call = Conversation(protocol.agent(_new_id, _utc_now), self._settings, hearing)
+        notes = CallNotes(f"call {next(self._numbers)}", self._report)
+        agent = protocol.agent(_new_id, _utc_now)
+        call = Conversation(agent, self._settings, hearing, notes.problem)
         self._calls[socket] = call
+        notes.began(protocol.title, _client_of(socket))
         try:
             # In a thread, because the calls in progress must not wait for it.
             hearing.network = await asyncio.to_thread(load_network)
@@ -140,6 +193,27 @@ class AgentServer:
             raise
         finally:
             del self._calls[socket]
+            notes.ended(f"closed with {socket.close_code or 1006}")
+
+
+def _tls_context(settings: AgentSettings) -> ssl.SSLContext | None:
+    """Returns how to serve TLS; None without a certificate. Raises `AgentError`."""
+    if not settings.cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = settings.cert + (f" with the key {settings.key}" if settings.key else "")
+    try:
+        # With a password, OpenSSL does not ask for one at the terminal.
+        context.load_cert_chain(settings.cert, settings.key or None, password="")
+    except (OSError, ValueError) as error:
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        raise AgentError(f"The certificate {files} cannot be used: {reason}.") from error
+    return context
+
+
+def _client_of(socket: ServerConnection) -> str:
+    address = socket.remote_address
+    return f"{address[0]}:{address[1]}" if address else "an unknown address"
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
@@ -209,9 +283,13 @@ def _utc_now() -> str:
 
 
 async def serve(
-    settings: AgentSettings, on_ready: Callable[[str], None], *, lifeline: int | None = None
+    settings: AgentSettings,
+    on_ready: Callable[[str], None],
+    *,
+    report: Callable[[str], None] | None = None,
+    lifeline: int | None = None,
 ) -> None:
-    """Run the agent until SIGINT or SIGTERM; ``on_ready`` is called with its URL, without a path.
+    """Run the agent until SIGINT or SIGTERM; ``on_ready`` is called with its URL, ``report`` with lines about calls.
 
     ``lifeline`` is a descriptor (a pipe) whose end of file ends the agent as well. Raises `AgentError`.
     """
@@ -222,7 +300,7 @@ async def serve(
     if lifeline is not None:
         _watch(lifeline, stop)
     try:
-        async with AgentServer(settings) as server:
+        async with AgentServer(settings, report) as server:
             on_ready(server.url)
             await stop.wait()
     finally:

@@ -41,6 +41,10 @@ class AgentSettings:
     """Audio in one message of a reply."""
     silence_ms: int = 400
     """Silence of the user that ends a turn."""
+    cert: str = ""
+    """A file with the certificate chain for TLS (wss://), in PEM; empty for ws://."""
+    key: str = ""
+    """A file with the certificate's private key, in PEM; empty if ``cert`` contains it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -51,6 +55,8 @@ class AgentSettings:
             raise AgentError(f"A chunk of {self.chunk_ms:g} ms is not between 1 ms and a minute.")
         if not 0 <= self.reply_delay_ms <= 600_000:
             raise AgentError(f"A reply delay of {self.reply_delay_ms / 1000:g} s is not between 0 and 600 s.")
+        if self.key and not self.cert:
+            raise AgentError("A key needs the certificate that it belongs to.")
         if not 100 <= self.silence_ms <= 10_000:
             raise AgentError(f"A silence of {self.silence_ms} ms is not between 100 and 10000 ms.")
 

@@ -37,13 +37,13 @@ class Mouth:
         """When the user will have heard all of the last reply; None while it is sent, and once it was interrupted."""
         return self._reply.heard_until_ns if self._reply and self._reply.sent else None
 
-    def say(self, answer: Answer, now_ns: int, delay_ms: float = 0.0) -> list[Outgoing]:
-        """Begin a reply, now or after a delay; ignored before the call is accepted."""
+    def say(self, answer: Answer, now_ns: int, *, delayed: bool = False) -> list[Outgoing]:
+        """Begin a reply, now or after the delay of the settings; ignored before the call is accepted."""
         if self._agent.user_format is None:
             return []
         frames = self.yield_the_word(now_ns)
         self._begun += 1
-        starts_ns = now_ns + round(delay_ms * 1e6)
+        starts_ns = now_ns + (round(self._settings.reply_delay_ms * 1e6) if delayed else 0)
         self._reply = PacedReply(f"play-{self._begun}", answer, starts_ns, self._settings)
         return frames + self.due(now_ns)
 

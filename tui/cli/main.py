@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -192,8 +192,11 @@ cli.add_command(report)
 @cli.command()
 @agent_options
 @behaviour_options
-def agent(host: str, token_env: str | None, **settings: Any) -> None:
-    """Run only the local agent; stop it with Ctrl+C."""
+def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> None:
+    """Run only the local agent; stop it with Ctrl+C.
+
+    Its URLs are printed on stdout; calls, refused requests and findings about its clients on stderr.
+    """
     import asyncio
 
     from tui.agent.server import serve
@@ -208,8 +211,12 @@ def agent(host: str, token_env: str | None, **settings: Any) -> None:
         for path, protocol in by_path().items():
             click.echo(f"{protocol.title:24} {url}{path}")
 
+    def print_note(line: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must not end the calls
+            click.echo(line, err=True)
+
     try:
-        asyncio.run(serve(chosen, print_urls))
+        asyncio.run(serve(chosen, print_urls, report=None if quiet else print_note))
     except AgentError as error:
         raise Sentence(str(error), ExitCode.UNREACHABLE) from error
     except KeyboardInterrupt:

@@ -123,6 +123,9 @@ agent_options = together(
            help="Length of the audio in each message."),
     option("--silence", "silence_ms", type=click.IntRange(100, 10_000), default=400, metavar="MS",
            help="Length of silence that ends the user's turn."),
+    option("--cert", default="", metavar="FILE", help="Certificate chain in PEM; serves wss:// instead of ws://."),
+    option("--key", default="", metavar="FILE", help="Private key in PEM, unless the certificate file has it."),
+    option("--quiet", is_flag=True, help="Don't print calls, refusals and findings about clients."),
 )
 # fmt: on
 

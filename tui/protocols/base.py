@@ -151,6 +151,8 @@ class Incoming(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     known: bool = True
     """False for a message type that the protocol does not have: logged and counted, never fatal."""
+    refused: str = ""
+    """Why the agent's end does not do what the message asks; empty if it does."""
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
 from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow
@@ -207,7 +209,8 @@ class OpenAIAgent:
             return message.incoming(handler(self, message))
         except Refused as refused:
             message.replies.append(self._error(refused, message))
-            return message.incoming(f"{message.kind()}, refused: {refused}")
+            incoming = message.incoming(f"{message.kind()}, refused: {refused}")
+            return replace(incoming, refused=str(refused))
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
         """Returns the error that answers a frame which is not an event."""

@@ -1,0 +1,35 @@
+"""Tells a tone from noise: test clients send tones where a user would speak."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tui.audio.pcm import to_float
+
+_WINDOW_MS = 400
+_LOWEST_HZ = 250
+"""Above the hum of the mains and its first harmonics."""
+_PARTIALS = 8
+"""A beep has harmonics, and a dialling tone has two frequencies."""
+_PARTIAL_BINS = 3
+"""A partial's width to each side, under a Hann window."""
+_SHARE = 0.8
+"""Of a tone's energy, so much is in its partials; of white noise, less than a third."""
+
+
+def is_tone(pcm: bytes | bytearray, rate: int) -> bool:
+    """Returns whether the last 400 ms of 16-bit ``pcm`` consist of a few steady frequencies."""
+    frames = rate * _WINDOW_MS // 1000
+    samples = to_float(bytes(pcm[-2 * frames :]))
+    if len(samples) < frames:
+        return False
+    energies = np.square(np.abs(np.fft.rfft(samples * np.hanning(frames))))
+    energies[: _LOWEST_HZ * _WINDOW_MS // 1000] = 0
+    total = float(energies.sum())
+    in_partials = 0.0
+    for _ in range(_PARTIALS):
+        peak = int(np.argmax(energies))
+        partial = energies[max(peak - _PARTIAL_BINS, 0) : peak + _PARTIAL_BINS + 1]
+        in_partials += float(partial.sum())
+        partial[:] = 0
+    return total > 0 and in_partials >= _SHARE * total
