@@ -7,7 +7,6 @@ counts as missing, and one that cannot be written is skipped silently.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from platformdirs import user_state_path
 from tui.files import private_folder, write_atomically
 from tui.models.target import Target
 from tui.settings import AUTO
+from tui.text.redaction import token_in_environment
 from tui.view.layout import Layout
 
 RECENT_LIMIT = 9
@@ -49,11 +49,19 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
             base,
             url=self.url,
             protocol=self.protocol,
-            token=os.environ.get(self.token_env, ""),
+            token=_token(self.token_env),
             token_env=self.token_env,
             input=self.input,
             output=self.output,
         )
+
+
+def _token(variable: str) -> str:
+    """The token in that variable; "" if there is none that can be sent, which calling it will report."""
+    try:
+        return token_in_environment(variable)
+    except ValueError:
+        return ""
 
 
 def recent_targets(base: Target) -> list[Target]:

@@ -182,3 +182,45 @@ def test_an_invalid_url_names_its_profile(tmp_path: Path) -> None:
         make_target("a", in_force)
     hook = read(tmp_path, '[profiles.a]\nurl = "https://h/twiml"')
     assert make_target("a", hook).url == "https://h/twiml"
+
+
+def test_white_space_around_a_secret_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AC", " s3cr3t\r\n")
+    (tmp_path / "config.toml").write_text(
+        '[profiles.a]\nurl = "ws://h/?key=${AC}"\ntoken_env = "AC"\nheaders = {X-Key = "Key ${AC}"}'
+    )
+    target = make_target("a", read_settings(str(tmp_path / "config.toml")))
+    assert (target.url, target.token, target.headers) == (
+        "ws://h/?key=s3cr3t",
+        "s3cr3t",
+        {"X-Key": "Key s3cr3t"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("profile", "says"),
+    [
+        (
+            'url = "ws://h"\ntoken_env = "AC"',
+            "token_env=AC: the value of that variable contains the control character",
+        ),
+        ('url = "ws://h/?key=${AC}"', "the value of the variable AC contains the control character U\\+000A"),
+        ('url = "ws://h"\nheaders = {K = "${AC}"}', 'headers.* "K": the value of the variable AC contains'),
+        ('url = "ws://h"\nheaders = {K = "s3c\\u001br3t"}', 'headers.* "K": the value contains the control'),
+        (
+            'url = "ws://h"\nheaders = {K = "s3c€r3t"}',
+            "contains the character U\\+20AC, which an HTTP header",
+        ),
+        ('url = "ws://h"\nheaders = {"K K" = "s3cr3t"}', "the name of a header has only letters"),
+        ('url = "ws://h"\ntoken_env = "BLANK"', "BLANK: that variable is empty"),
+    ],
+)
+def test_a_secret_that_cannot_be_sent_is_refused_without_showing_it(
+    profile: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AC", "s3c\nr3t")
+    monkeypatch.setenv("BLANK", " \n")
+    (tmp_path / "config.toml").write_text(f"[profiles.a]\n{profile}")
+    with pytest.raises(SettingsError, match=says) as caught:
+        make_target("a", read_settings(str(tmp_path / "config.toml")))
+    assert "r3t" not in str(caught.value)

@@ -22,6 +22,10 @@ def test_a_websocket_url_is_taken(url: str) -> None:
         ("ws:///path", "has no host"),
         ("ws://host:port/", "not a URL"),
         ("", "ws://"),
+        ("ws://host/p#top", "ws://host/p has a fragment"),
+        ("ws://only-me@host/p", "ws://host/p has a user without a password"),
+        ("me:hidden@host/p?x=hidden", "Did you mean ws://host/p\\?x=…"),
+        ("ws://me:hid/den@host/p", "ws://host/p is not a URL"),
     ],
 )
 def test_anything_else_gets_a_sentence_on_what_to_write(url: str, says: str) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 
 from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
 from tui.crash import crash_report
 from tui.exit_code import ExitCode
-from tui.text.redaction import log_without_secrets
+from tui.text.redaction import log_without_secrets, token_in_environment
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,9 +54,13 @@ def _report(line: str) -> None:
 
 
 def _token(variable: str) -> str:
-    if variable and not os.environ.get(variable):
+    try:
+        token = token_in_environment(variable) if variable else ""
+    except ValueError as error:
+        raise AgentError(f"The value of the environment variable {variable} {error}.") from None
+    if variable and not token:
         raise AgentError(f"The environment variable {variable}, which should hold the token, is not set.")
-    return os.environ.get(variable, "")
+    return token
 
 
 def _pace(text: str) -> float:

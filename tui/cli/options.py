@@ -246,7 +246,8 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
     key, found, value = text.partition(separator)
     example = "'KEY: VALUE'" if separator == ":" else "KEY=VALUE"
     if not found or not key.strip():
-        raise Sentence(f"{flag} {key!r}: write it as {example}.")
+        # The text itself may be a secret.
+        raise Sentence(f"{flag}: write it as {example}.")
     return key.strip(), value.strip()
 
 
@@ -287,7 +288,12 @@ def token_of(variable: str | None) -> str:
     """The token in an environment variable; "" if no variable is named. Raises `Sentence`."""
     if variable is None:
         return ""
-    token = os.environ.get(variable, "")
+    from tui.text.redaction import token_in_environment
+
+    try:
+        token = token_in_environment(variable)
+    except ValueError as error:
+        raise Sentence(f"--token-env {variable}: the value of that variable {error}.") from None
     if not token:
         raise Sentence(f"--token-env {variable}: that variable is not set; export it with the agent's token.")
     return token

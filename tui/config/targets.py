@@ -20,11 +20,14 @@ from tui.protocols.registry import is_known
 from tui.protocols.registry import names as protocol_names
 from tui.saving.folders import default_folder
 from tui.settings import AUTO, SETTINGS, Scalar, Scope, names_with
+from tui.text.redaction import clean_header, clean_secret, token_in_environment
 
 SOUND = names_with(Scope.SOUND)
 FOR_EVERYBODY = names_with(Scope.SOUND, Scope.EVERY_CALL)
 _NO_FLAGS: TargetSettings = {}
 _VARIABLE = r"\$\{(\w+)\}"
+_HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""A token of RFC 9110, 5.6.2."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -66,7 +69,9 @@ def make_target(
     problem = url_problem(url, merged.get("protocol"))
     if problem:
         raise SettingsError(f"{where}: {problem}" if where else problem)
-    return Target(url=url, title=profile, **_fields(merged, in_force))
+    target = Target(url=url, title=profile, **_fields(merged, in_force))
+    target.redactor()  # from now on, logs and crash files of this process have none of its secrets
+    return target
 
 
 def address_book(
@@ -160,7 +165,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
     for name in ("options", "params"):
         fields[name] = {key: _text(value) for key, value in fields[name].items()}
     fields["headers"] = {
-        key: _expanded(value, f"{merged.label('headers')} {quoted(key)}")
+        key: _header(key, value, f"{merged.label('headers')} {quoted(key)}")
         for key, value in fields["headers"].items()
     }
     for name in ("input", "output", "latency"):  # may be numbers in the file
@@ -194,9 +199,13 @@ def _token(merged: MergedSettings) -> str:
     variable = merged.get("token_env")
     if not variable:
         return ""
-    token = os.environ.get(variable, "")
+    try:
+        token = token_in_environment(variable)
+    except ValueError as error:
+        raise merged.error("token_env", f"the value of that variable {error}.") from None
     if not token:
-        raise merged.error("token_env", "that variable is not set; export it with the agent's token.")
+        state = "empty" if os.environ.get(variable) else "not set"
+        raise merged.error("token_env", f"that variable is {state}; export it with the agent's token.")
     return token
 
 
@@ -218,11 +227,25 @@ def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
     return str(merged_settings(in_force, "", flags).get("output"))
 
 
+def _header(name: str, value: str, where: str) -> str:
+    """The value of a header. Raises `SettingsError`, without the value."""
+    if not re.fullmatch(_HEADER_NAME, name):
+        raise SettingsError(f"{where}: the name of a header has only letters, digits and -_.!#$%&'*+^`|~.")
+    expanded = _expanded(value, where)
+    try:
+        return clean_header(expanded)
+    except ValueError as error:
+        raise SettingsError(f"{where}: the value {error}.") from None
+
+
 def _expanded(text: str, where: str) -> str:
     """Replace each ``${NAME}`` by the value of that variable. Raises `SettingsError`."""
 
     def value(match: re.Match[str]) -> str:
-        held = os.environ.get(match[1], "")
+        try:
+            held = clean_secret(os.environ.get(match[1], ""))
+        except ValueError as error:
+            raise SettingsError(f"{where}: the value of the variable {match[1]} {error}.") from None
         if not held:
             raise SettingsError(f"{where}: the variable {match[1]} is not set.")
         return held

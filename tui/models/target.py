@@ -93,8 +93,9 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise TargetError(f"{safe_url(url)} is not a URL: {error}.") from error
+    except ValueError:
+        # The library's text may hold a part of the password.
+        raise TargetError(f"{safe_url(url)} is not a URL: check its host and port.") from None
     if parts.scheme in ("http", "https"):
         right = "wss" if parts.scheme == "https" else "ws"
         raise TargetError(
@@ -104,4 +105,8 @@ def check_url(url: str) -> str:
         raise TargetError(f"Missing ws:// or wss://. Did you mean ws://{safe_url(url).split('://')[-1]}?")
     if not parts.hostname:
         raise TargetError(f"{safe_url(url)} has no host. Use ws://HOST:PORT/PATH.")
+    if "#" in url:
+        raise TargetError(f"{safe_url(url)} has a fragment (#…), which a websocket does not have. Remove it.")
+    if parts.username is not None and parts.password is None:
+        raise TargetError(f"{safe_url(url)} has a user without a password. Write ws://USER:PASSWORD@HOST.")
     return url

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -13,6 +11,7 @@ from tui.audio.devices import Direction
 from tui.config.targets import Listed, url_problem
 from tui.engine.wire import DeviceList
 from tui.models.target import Target
+from tui.text.redaction import HIDDEN, token_in_environment
 from tui.text.visible import one_line
 from tui.widgets.choice import Choice
 
@@ -96,7 +95,7 @@ class TargetForm:
                 show_problem(self.call_problem, self._filled.problem)
                 return None
             known, url = self._filled.target, self._filled.target.url
-            sentence = _FORGOTTEN if "=…" in url else ""
+            sentence = _FORGOTTEN if HIDDEN in url else ""
         else:
             sentence = url_problem(url, self.protocol.chosen)
         if sentence:
@@ -104,9 +103,13 @@ class TargetForm:
             self.url.focus()
             return None
         variable = self.token_env.value.strip().removeprefix("$")
-        token = os.environ.get(variable, "") if variable else ""
+        sentence = token = ""
+        try:
+            token = token_in_environment(variable) if variable else ""
+        except ValueError as error:
+            sentence = f"The value of {variable} {error}."
         if variable and not token:
-            sentence = f"{variable} is not set in the environment of this program."
+            sentence = sentence or f"{variable} is not set in the environment of this program."
             show_problem(self._token_problem, sentence)
             self.token_env.focus()
             return None

@@ -251,9 +251,20 @@ def url_secrets(url: str) -> Iterator[str]:
         yield from (value, unquote(value), unquote_plus(value))
 
 
-def secret_in_environment(variable: str) -> str:
-    """Returns the secret in an environment variable, "" if it is not set; see `clean_secret`."""
-    return clean_secret(os.environ.get(variable, ""))
+def token_in_environment(variable: str) -> str:
+    """Returns the token in an environment variable, "" if it is not set or empty. Raises as `clean_header` does."""
+    return clean_header(os.environ.get(variable, ""))
+
+
+def clean_header(value: str) -> str:
+    """Returns the value of a header, or a token, which is sent in one. Raises `ValueError` as `clean_secret` does."""
+    value = clean_secret(value)
+    for character in value:
+        if ord(character) > 0xFF:  # HTTP has ISO 8859-1 there
+            raise ValueError(
+                f"contains the character U+{ord(character):04X}, which an HTTP header cannot have"
+            )
+    return value
 
 
 def clean_secret(value: str) -> str:
