@@ -112,6 +112,7 @@ def test_a_file_is_read_completely(file: Path) -> None:
         (f"[profiles.a]\n{URL}\nheaders = {{A = 1}}", "[profiles.a] headers should be a table of texts."),
         (f"[profiles.a]\n{URL}\nurl = 'again'", "is not valid TOML: Cannot overwrite a value"),
         (f"[profiles.'a b']\n{URL}", '[profiles."a b"] is not a valid name'),
+        ('[sessions]\nfolder = "a\\u0000b"', 'folder is not a path: "a␀b".'),
         ("[keys]\nfilter = 3", '[keys] "filter" should be a key like "ctrl+f", or a list of keys.'),
         ("[keys]\nfilter = []", '[keys] "filter" should be a key'),
         ("['[/x]\\u001b[2J']", "unknown section"),
@@ -135,6 +136,42 @@ def test_errors_do_not_show_values_which_may_be_secret(file: Path) -> None:
 
 def test_terminal_control_is_made_visible(file: Path) -> None:
     assert "\x1b" not in problem(file, '["\\u001b[2J"]')
+
+
+@pytest.mark.parametrize("value", ["30\r", '"30"', " 30 ", "'30'\r\n", '" 30"'])
+def test_a_variable_is_read_without_what_env_files_leave_around_it(
+    monkeypatch: pytest.MonkeyPatch, value: str, file: Path
+) -> None:
+    monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_KEEP_DAYS", value)
+    monkeypatch.setenv("OPUSAGENT_TUI_SESSIONS_SAVE", "true\r")
+    file.write_text("[sessions]\nsave = false")
+    monkeypatch.setenv("OPUSAGENT_TUI_CONFIG", f"{file}\r")
+    sessions = read_settings().settings.sessions
+    assert (sessions.keep_days, sessions.save) == (30, True)
+
+
+def test_a_byte_order_mark_is_not_part_of_the_settings(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf[thresholds]\ngood_ms = 500\n")
+    assert read_settings(str(file)).settings.thresholds.good_ms == 500
+
+
+def test_a_home_that_is_not_a_folder_has_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", "/dev/null")
+    in_force = read_settings()
+    assert (in_force.settings, in_force.found, in_force.warning) == (Settings(), False, "")
+    with pytest.raises(SettingsError, match=r"^/dev/null/x\.toml: settings file not found\.$"):
+        read_settings("/dev/null/x.toml")
+
+
+def test_a_home_that_cannot_be_entered_is_reported_and_the_defaults_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Root may enter every folder, but looks up no name as long as this.
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 300)
+    in_force = read_settings()
+    assert (in_force.settings, in_force.found) == (Settings(), False)
+    assert in_force.warning.endswith("cannot be reached: File name too long. The default settings are used.")
 
 
 def test_an_unreadable_file_is_reported(file: Path) -> None:
@@ -190,7 +227,11 @@ def test_the_environment_overrides_the_file(file: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("OPUSAGENT_TUI_THRESHOLDS_GOOD_MS", "fast", "$OPUSAGENT_TUI_THRESHOLDS_GOOD_MS should be a number"),
+        (
+            "OPUSAGENT_TUI_THRESHOLDS_GOOD_MS",
+            "fast\r3",
+            '$OPUSAGENT_TUI_THRESHOLDS_GOOD_MS is "fast␍3", but should be a number',
+        ),
         ("OPUSAGENT_TUI_THRESHOLDS_GOOD_MS", "2000", "slow_ms (1500) has to be at least good_ms (2000)"),
         ("OPUSAGENT_TUI_SESSIONS_KEEP_COUNT", "1.5", "should be a whole number of at least 1"),
     ],

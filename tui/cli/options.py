@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -168,9 +168,10 @@ def effective_settings() -> SettingsInForce:
         for sentence in unknown_variables():
             click.echo(one_line(sentence), err=True)
         with settings_errors():
-            meta[_IN_FORCE] = read_settings(settings_file())
-    in_force: SettingsInForce = meta[_IN_FORCE]
-    return in_force
+            in_force = meta[_IN_FORCE] = read_settings(settings_file())
+        if in_force.warning:
+            click.echo(one_line(in_force.warning), err=True)
+    return cast("SettingsInForce", meta[_IN_FORCE])
 
 
 def settings_file() -> str | None:

@@ -58,6 +58,8 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     """Variables in use, by section and key ("screen.theme")."""
     written: frozenset[str]
     """Settings in the file, by section and key."""
+    warning: str = ""
+    """Sentence about a file of the user's own that cannot be reached, so that the defaults are in force."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -67,15 +69,16 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 
 def settings_path(named: str | None = None) -> Path:
     """Path of the settings file: ``named`` by a flag, by the environment, or the user's own."""
-    path = named or os.environ.get(FILE_VARIABLE)
+    path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
 
 def read_settings(named: str | None = None) -> SettingsInForce:
     """Read the settings. The user's own file is optional, a named one is not. Raises `SettingsError`."""
     path = settings_path(named)
-    must_exist = bool(named or os.environ.get(FILE_VARIABLE))
-    table = _read(path, must_exist=must_exist)
+    must_exist = bool(named or _in_environment(FILE_VARIABLE))
+    warning = "" if must_exist else _unreachable(path)
+    table = None if warning else _read(path, must_exist=must_exist)
     try:
         settings = _to_settings({} if table is None else table, path.parent)
     except SettingsError as error:
@@ -89,6 +92,7 @@ def read_settings(named: str | None = None) -> SettingsInForce:
         environment=_from_environment("target", TARGET_TYPES, variables),
         variables=variables,
         written=frozenset(_written(table or {})),
+        warning=warning,
     )
 
 
@@ -115,11 +119,23 @@ def _variable(section: str, key: str) -> str:
     return f"{_PREFIX}_{section}_{key}".upper()
 
 
+def _unreachable(path: Path) -> str:
+    """Returns a sentence if it cannot even be seen whether there is a file, as in a home that may not be entered."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"{path} cannot be reached: {reason}. The default settings are used."
+    return ""
+
+
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if must_exist:
             raise SettingsError(f"{path}: settings file not found.") from error
         return None
@@ -130,7 +146,8 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
     try:
         import tomllib  # only where there is a file
 
-        return tomllib.loads(content.decode("utf-8"))
+        # Editors on Windows begin a file with a byte order mark, which they do not show.
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not valid UTF-8 at byte {error.start}. Save it as UTF-8.") from error
     except (ValueError, RecursionError) as error:
@@ -184,9 +201,13 @@ def _at(table: object, folder: Path) -> object:
     """Resolve relative paths in the table against the folder of the file."""
     if not isinstance(table, dict):
         return table
-    return {
-        key: str(folder / path_of(value)) if _is_path(key, value) else value for key, value in table.items()
-    }
+    resolved = dict(table)
+    for key, value in table.items():
+        if _is_path(key, value):
+            if "\0" in value:
+                raise SettingsError(f"{key} is not a path: {quoted(value)}.")
+            resolved[key] = str(folder / path_of(value))
+    return resolved
 
 
 def _is_path(key: str, value: object) -> bool:
@@ -209,11 +230,19 @@ def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, 
     values = {}
     for key, kind in types.items():
         variable = _variable(name, key)
-        text = os.environ.get(variable)
+        text = _in_environment(variable)
         if text and not _is_table(kind):
             values[key] = to_value(kind, text, f"${variable}", text=True)
             variables[f"{name}.{key}"] = variable
     return values
+
+
+def _in_environment(variable: str) -> str:
+    """Returns the value of a variable without what ``.env`` files leave around it: blanks, a CR, quotes."""
+    value = os.environ.get(variable, "").strip()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        value = value[1:-1].strip()
+    return value
 
 
 def _is_table(kind: Any) -> bool:

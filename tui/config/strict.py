@@ -43,13 +43,18 @@ def to_values(
 
 
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
-    """Convert a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`."""
+    """Convert a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`.
+
+    Such a text is quoted in the error, because nobody sees a control character in a variable. None is a secret.
+    """
+    original = value
     if text:
         value = _read_text(kind, str(value))
     try:
         return msgspec.convert(value, kind, strict=not text)
     except msgspec.ValidationError:
-        raise SettingsError(f"{where} should be {in_words(kind)}.") from None
+        found = f" is {quoted(str(original))}, but" if text else ""
+        raise SettingsError(f"{where}{found} should be {in_words(kind)}.") from None
 
 
 def in_words(kind: Any) -> str:
