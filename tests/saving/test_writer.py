@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import stat
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tests.builders import message, numbered, said, started
 from tests.saving.events import a_session, any_event, write, write_now
 from tests.waiting import wait_for
+from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
@@ -258,3 +260,47 @@ async def test_a_problem_of_the_tracks_ends_only_the_tracks(
 async def test_closing_twice_is_harmless(tmp_path: Path) -> None:
     folder = await write(tmp_path, a_session())
     assert folder.exists()
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*.*")}
+
+
+@pytest.mark.parametrize("removed", ["", "events.jsonl", "messages.bin", "session.json", "audio.wav"])
+async def test_a_file_that_is_removed_during_the_call_ends_the_saving_at_once(
+    tmp_path: Path, removed: str
+) -> None:
+    problems: list[str] = []
+    writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), problems.append)
+    writer.user_sent(time.monotonic_ns(), bytes(range(64)) * 10, 16_000)
+    await wait_for(lambda: (writer.folder / "audio.wav").exists())
+    assert problems == []
+    if removed:
+        (writer.folder / removed).unlink()
+    else:
+        shutil.rmtree(writer.folder)
+    removed_s = time.monotonic()
+    await wait_for(lambda: bool(problems))
+    assert time.monotonic() - removed_s < LIMIT_S
+    assert problems == [f"The session is no longer saved: {removed or 'its folder'} was removed."]
+    for _ in range(3):
+        writer.append(b"{}")
+        writer.take(started())
+        writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
+    await writer.close()
+    assert len(problems) == 1
+    left = {"events.jsonl", "messages.bin", "session.json", "audio.wav"} - {removed}
+    assert files_below(tmp_path) == (left if removed else set())
+    if removed not in ("", "session.json"):
+        record = msgspec.json.decode((writer.folder / "session.json").read_bytes(), type=SessionRecord)
+        assert record.problem == f"{removed} was removed"
+
+
+async def test_a_session_without_tracks_or_messages_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    problems: list[str] = []
+    writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), problems.append)
+    writer.user_format(AudioFormat(Encoding.PCM16, 16_000))
+    writer.take(started())
+    await wait_for(lambda: (writer.folder / "events.jsonl").stat().st_size > 0)
+    await writer.close()
+    assert problems == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from tui.audio.formats import AudioFormat
 from tui.models import events as e
 from tui.models.journal import utc_now
 from tui.models.turns.metrics import SessionMetrics
+from tui.saving.folders import is_file
 from tui.saving.record import (
     AUDIO_FILE,
     EVENTS_FILE,
@@ -46,6 +48,20 @@ class FolderWriter:
         # The lock shows readers that the session is still running; the system releases it with the process.
         self._events.lock()
         self._write_record()
+
+    def check_present(self) -> None:
+        """Raise `FileNotFoundError` if a file was removed: what is written to it now would be lost unseen."""
+        for name in (EVENTS_FILE, MESSAGES_FILE, RECORD_FILE, *((AUDIO_FILE,) if self._has_tracks() else ())):
+            try:
+                (self._folder / name).lstat()
+            except (FileNotFoundError, NotADirectoryError) as error:
+                what = name if self._folder.is_dir() else "its folder"
+                raise FileNotFoundError(errno.ENOENT, f"{what} was removed") from error
+            except OSError:
+                continue  # a network file system that is away for a moment
+
+    def _has_tracks(self) -> bool:
+        return self._tracks is not None and self._tracks.rate is not None
 
     def message(self, raw: bytes) -> None:
         """Add a raw message."""
@@ -127,6 +143,8 @@ class FolderWriter:
             return
         # Under a name of its own first, so that nobody ever reads half of it.
         part = self._folder / RECORD_PART_FILE
+        if self._written_record and not is_file(self._folder / RECORD_FILE):
+            raise FileNotFoundError(errno.ENOENT, f"{RECORD_FILE} was removed")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             with os.fdopen(os.open(part, flags, 0o600), "wb") as file:

@@ -136,6 +136,7 @@ class _WriterThread(threading.Thread):
 
     def _write_waiting(self) -> None:
         now_ns = self._clock_ns()
+        self._files.check_present()
         size_bytes = self._queue.move_to(self._files)
         self._files.record.unsaved = self._queue.dropped
         if problem := self._files.flush(now_ns):
