@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tui.cli.main import cli
+from tui.cli.options import check_terminal
 from tui.models.target import Target
 
 URL = "ws://127.0.0.1:9/agent"
@@ -146,10 +148,37 @@ def test_without_a_terminal_the_error_names_the_alternative(
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(f"sys.__{name}__", streams.get(name, Stream()))
     monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("locale.getencoding", lambda: "iso8859-1")
     result = ran(*command)
     assert result.exit_code == 2
     assert result.output.startswith(sentence)
     assert result.output.endswith(f". Without one, use {instead}.\n")
+
+
+def test_an_encoding_that_only_python_was_given_does_not_change_what_the_terminal_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.__{name}__", Stream())
+    stderr = TextIOWrapper(BytesIO(), "latin-1")
+    monkeypatch.setattr(stderr, "isatty", lambda: True)
+    monkeypatch.setattr("sys.__stderr__", stderr)
+    monkeypatch.setattr("locale.getencoding", lambda: "UTF-8")
+    monkeypatch.setenv("TERM", "xterm")
+    check_terminal()
+    assert stderr.encoding == "utf-8"
+
+
+def test_json_is_utf_8_in_every_locale() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "call", "ws://127.0.0.1:1/Ωü👩", "--say", "Ωü👩.wav", "--json"],
+        capture_output=True,
+        timeout=50,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "LC_ALL": "C.UTF-8"},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Ωü👩.wav" in json.loads(done.stdout)["message"]
 
 
 @pytest.mark.parametrize("command", [["devices"], ["config"], ["agent", "--help"]], ids=" ".join)

@@ -49,7 +49,8 @@ async def _serve(settings: AgentSettings, lifeline: int | None) -> None:
 
 
 def _report(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    # UTF-8, which the parent reads, whatever the locale is.
+    sys.stdout.buffer.write(f"{line}\n".encode(errors="backslashreplace"))
     sys.stdout.flush()
 
 

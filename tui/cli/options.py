@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -278,11 +279,26 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
         problem = f"This command needs an interactive terminal, but its {elsewhere[0]} is redirected"
     elif term in ("", "dumb", "unknown"):
         problem = f"This command needs a terminal that can position text, but TERM is {term or 'not set'}"
-    elif not (sys.__stderr__ and sys.__stderr__.encoding.lower().startswith("utf")):
+    elif not _drawn_in_utf8():
         problem = "This terminal's locale is not UTF-8. Set it with, for example, LC_ALL=C.UTF-8"
     else:
         return
     raise Sentence(f"{problem}. Without one, use `{instead}`.")
+
+
+def _drawn_in_utf8() -> bool:
+    """Returns whether the terminal takes UTF-8, and has the screen, which is written to error output, drawn in it."""
+    import locale
+
+    stream = sys.__stderr__
+    assert stream is not None
+    if stream.encoding.lower().startswith("utf"):
+        return True
+    # PYTHONIOENCODING changes what Python writes, not what the terminal reads.
+    in_utf8 = bool(sys.flags.utf8_mode) or locale.getencoding().lower().startswith("utf")
+    if in_utf8 and isinstance(stream, TextIOWrapper):
+        stream.reconfigure(encoding="utf-8")
+    return in_utf8
 
 
 def token_of(variable: str | None) -> str:
