@@ -16,6 +16,7 @@ import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from websockets.sync.server import ServerConnection, serve
@@ -24,7 +25,10 @@ from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
-from tui.call import metrics_line
+from tui.call import Printer, Script, _judge, _Watch, metrics_line
+from tui.models import events as e
+from tui.models.exit_code import ExitCode
+from tui.models.session_state import SessionState
 from tui.models.turns.metrics import SessionMetrics, Stalls
 from tui.models.turns.turns import Turn
 
@@ -428,8 +432,34 @@ def test_the_figures_of_a_call_in_one_line(latencies_ms: list[float], words: str
     )
     assert metrics_line(metrics) == (
         f"response time {words}; sent 6.8 s, received 8.1 s, played 8.0 s; "
-        "losses unsent 3; errors 1, findings 2"
+        "losses unsent 3; errors 1, findings 2, advice 0"
     )
+
+
+FOUND = e.FindingRaised(at_ns=0, rule="stray", text="It strays.")
+ADVICE = e.FindingRaised(at_ns=0, rule="no-marks", text="No mark was sent.", advice=True)
+
+
+@pytest.mark.parametrize(("event", "code"), [(FOUND, ExitCode.PROTOCOL_ERROR), (ADVICE, ExitCode.FINE)])
+def test_strict_counts_findings_and_never_advice(event: e.FindingRaised, code: ExitCode) -> None:
+    state, reasons = SessionState(), list[str]()
+    state.apply(event)
+    assert _judge(state, _Watch(), Script([], strict=True), False, reasons.append) is code
+    assert len(reasons) == (code is not ExitCode.FINE)
+
+
+def test_a_repeated_finding_is_printed_once_with_its_count_at_the_end() -> None:
+    lines: list[str] = []
+    printer = Printer(lines.append, as_json=False)
+    for event in (FOUND, ADVICE, *(msgspec.structs.replace(FOUND, count=count) for count in (9, 19, 56))):
+        printer.show(event)
+    printer.summary(SessionMetrics())
+    assert [line[10:] for line in lines[:2]] == [
+        "· ! finding  stray: It strays.",
+        "· advice  no-marks: No mark was sent.",
+    ]
+    assert lines[2] == "finding stray: 56 times"
+    assert len(lines) == 4
 
 
 def test_the_first_line_is_spoken_as_soon_as_a_short_greeting_is_over() -> None:

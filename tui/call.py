@@ -287,14 +287,20 @@ class Printer:
         self._echo = echo
         self._as_json = as_json
         self._began_ns: int | None = None
+        self._repeated: dict[str, e.FindingRaised] = {}
+        """The last event of each finding and advice that occurred more than once, by rule."""
 
     def show(self, event: e.SessionEvent) -> None:
-        """Print an event. For people, audio chunks and events that repeat a message are left out."""
+        """Print an event. For people, audio chunks, repeated findings and repetitions of a message are left out."""
         if self._as_json:
             self._echo(json_of(event))
             return
         if self._began_ns is None:
             self._began_ns = event.at_ns
+        if isinstance(event, e.FindingRaised) and event.count > 1:
+            # Printed with its first occurrence; a fault in every message would fill the terminal.
+            self._repeated[event.rule] = event
+            return
         if not isinstance(event, UNLISTED) and not (
             isinstance(event, e.MessageLogged) and event.audio_ms > 0
         ):
@@ -305,6 +311,9 @@ class Printer:
         if self._as_json:
             self._echo(json_of({"event": "metrics", **msgspec.to_builtins(metrics)}))
         else:
+            for found in self._repeated.values():
+                kind = "advice" if found.advice else "finding"
+                self._echo(f"{kind} {one_line(found.rule)}: {found.count:,} times")
             self._echo(metrics_line(metrics))
 
 
@@ -328,5 +337,6 @@ def metrics_line(metrics: SessionMetrics) -> str:
     return one_line(
         f"response time {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, played {metrics.audio_heard_ms / 1000:.1f} s; "
-        f"losses {losses or 'none'}; {stalls}{conditions}errors {metrics.errors}, findings {metrics.findings}"
+        f"losses {losses or 'none'}; {stalls}{conditions}"
+        f"errors {metrics.errors}, findings {metrics.findings}, advice {metrics.advice}"
     )

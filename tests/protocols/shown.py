@@ -17,6 +17,10 @@ def rules(incoming: Incoming) -> list[str]:
     return [finding.rule for finding in incoming.findings]
 
 
+def advice(incoming: Incoming) -> list[str]:
+    return [finding.rule for finding in incoming.findings if finding.advice]
+
+
 def kinds(said: Incoming | Sequence[Outgoing] | None) -> list[str]:
     return [frame.kind for frame in (said.replies if isinstance(said, Incoming) else said or ())]
 

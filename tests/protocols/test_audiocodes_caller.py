@@ -283,8 +283,15 @@ class TestReplies:
         play(caller, "a", "raw/mulaw")
         play(caller, "b")
         incoming = chunk(caller, "a")
-        assert (types(incoming), rules(incoming)) == ([T.PLAY_STREAM_CHUNK], ["chunk-outside-stream"])
+        assert (types(incoming), rules(incoming)) == ([T.PLAY_STREAM_CHUNK], [])
         assert incoming.events[0].format == FORMATS["raw/mulaw"]
+
+    def test_an_overlap_is_one_finding_whatever_comes_for_the_replaced_reply(self) -> None:
+        caller = in_session()
+        play(caller, "a")
+        assert rules(play(caller, "b")) == ["overlapping-play-streams"]
+        assert rules(stop(caller, "a")) == rules(chunk(caller, "b")) == rules(stop(caller, "b")) == []
+        assert rules(stop(caller, "b")) == ["stop-outside-stream"]
 
     def test_audio_after_its_stop_is_played(self) -> None:
         caller = in_session()

@@ -697,6 +697,17 @@ class TestFindings:
         assert rules(begin(caller, "resp-2")) == ["overlapping-responses"]
         assert rules(begin(caller, "resp-3", conversation_id=None)) == []
 
+    def test_an_out_of_band_response_may_sound_at_the_same_time(self) -> None:
+        caller = playing()
+        assert rules(begin(caller, "resp-2", conversation_id=None)) == []
+        assert rules(delta(caller, "item-2", "resp-2")) == []
+        assert rules(delta(caller)) == rules(delta(caller, "item-2", "resp-2")) == rules(delta(caller)) == []
+
+    def test_audio_of_a_reply_that_was_cut_short_here_is_no_second_finding(self) -> None:
+        caller = playing()
+        assert rules(delta(caller, "item-2")) == ["overlapping-play-streams"]
+        assert rules(delta(caller)) == rules(delta(caller)) == []
+
     def test_a_response_that_ends_before_its_audio(self) -> None:
         incoming = done(playing())
         assert rules(incoming) == ["audio-not-done"]

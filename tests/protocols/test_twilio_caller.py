@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.shown import bodies, rules, types
+from tests.protocols.shown import advice, bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
 from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
@@ -358,7 +358,7 @@ class TestFindings:
     @pytest.mark.parametrize("padding", [b"\x00", b"\x80"])
     def test_padding_that_is_as_loud_as_can_be(self, padding: bytes) -> None:
         caller = in_call()
-        assert rules(media(caller, SPEECH[:100] + padding * 60)) == ["loud-silence"]
+        assert advice(media(caller, SPEECH[:100] + padding * 60)) == ["loud-silence"]
         assert rules(media(caller, SPEECH[:100] + padding * 60)) == []
         assert rules(media(in_call(), SPEECH[:100] + b"\xff" * 60)) == []
 
@@ -366,7 +366,9 @@ class TestFindings:
         caller = in_call()
         seen = []
         for number in range(1, 4):
-            seen.append(rules(media(caller)))
+            incoming = media(caller)
+            seen.append(rules(incoming))
+            assert advice(incoming) == rules(incoming)
             caller.playback_finished(f"reply-{number}", heard_ms=20, received_ms=20)
         assert seen == [[], ["no-marks"], []]
 

@@ -20,6 +20,7 @@ from tui.protocols.base import CallerSettings, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import protocol_named
 from tui.session.agent_audio import AgentAudio
+from tui.session.reply_checks import ReplyChecks
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 MS = 1_000_000
@@ -40,7 +41,9 @@ async def test_a_clear_silences_the_device_after_what_was_heard_so_far_is_report
     journal = Journal(SessionState(), sink=events.append, keep_raw=lambda _: -1, clock_ns=lambda: now_ns)
     caller = protocol_named("twilio").caller(CallerSettings(), lambda: "id", lambda: "now")
     router = EventRouter()
-    AgentAudio(journal, audio, caller, lambda _: None, ends_after_ms=0).register_with(router)
+    AgentAudio(
+        journal, audio, caller, lambda _: None, ReplyChecks(journal.find), ends_after_ms=0
+    ).register_with(router)
 
     await router.handle_platform_event(
         TelephonyEvent(type=T.PLAY_STREAM_START, stream_id="a", format=PCM_16K)

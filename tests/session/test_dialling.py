@@ -21,7 +21,8 @@ TWIML = """<?xml version="1.0"?><Response><Connect><Stream url="wss://agent.exam
 async def test_the_url_tells_where_it_can() -> None:
     dialled = await settle(Target(url="wss://api.openai.com/v1/realtime?model=m", protocol="auto"))
     assert dialled.target.protocol == "openai"
-    assert "api.openai.com is OpenAI" in dialled.notes[0]
+    assert "api.openai.com is OpenAI" in dialled.advice[0].text
+    assert dialled.advice[0].advice
 
 
 async def test_an_agent_that_speaks_first_gives_itself_away() -> None:
@@ -33,7 +34,7 @@ async def test_an_agent_that_speaks_first_gives_itself_away() -> None:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x"
         dialled = await settle(Target(url=url, protocol="auto"))
     assert dialled.target.protocol == "openai"
-    assert "spoke first" in dialled.notes[0]
+    assert "spoke first" in dialled.advice[0].text
 
 
 async def test_an_agent_that_waits_has_to_be_named() -> None:

@@ -80,6 +80,20 @@ async def test_a_finding_is_about_the_message_it_came_with() -> None:
     assert (found.rule, found.text, found.about, found.count) == ("stray", "It strays.", 1, 1)
 
 
+async def test_advice_is_counted_apart_from_findings() -> None:
+    log = Log()
+    advice = Finding("hint", "It could be better.", advice=True)
+    await log.log.received(Received("x", 0, Incoming(kind="x"), findings=(STRAY, advice, advice)))
+    log.log.emit_counts(at_the_end=True)
+    metrics = log.journal.state.metrics
+    assert (metrics.findings, metrics.advice) == (1, 2)
+    assert [(f.rule, f.advice, f.count) for f in log.events if isinstance(f, e.FindingRaised)] == [
+        ("stray", False, 1),
+        ("hint", True, 1),
+        ("hint", True, 2),
+    ]
+
+
 def error(source: str, *, fatal: bool = False) -> e.ErrorRaised:
     return e.ErrorRaised(at_ns=0, source=source, code="x", message="It failed.", fatal=fatal)
 

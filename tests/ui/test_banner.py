@@ -150,3 +150,26 @@ async def test_notices_about_a_call_are_hidden_when_it_is_over(stage: Staging, s
         assert "The speaker had gaps." in s.text(), "the log keeps it"
         await s.play(script.add(e.NoticeRaised, text="There is no call to type into.").take())
         assert "! There is no call to type into." in s.text()
+
+
+async def test_advice_is_shown_as_information_and_only_when_nothing_is_wrong(
+    stage: Staging, script: Script
+) -> None:
+    guess = "Using the Twilio protocol (the URL path contains “twilio”)."
+    async with stage() as s:
+        to_active(script).add(e.FindingRaised, rule="guessed-protocol", text=guess, advice=True)
+        await s.play(script.take())
+        assert f"i {guess}" in s.text()
+        assert f"! {guess}" not in s.text()
+        await s.play(script.add(e.NoticeRaised, text="The speaker had gaps.").take())
+        assert "! The speaker had gaps." in s.text()
+        await s.press("escape")
+        assert f"i {guess}" in s.text()
+        await s.press("escape")
+        assert not s.session.notice.display
+
+
+async def test_a_finding_is_not_in_the_banner(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).add(e.FindingRaised, rule="stray", text="It strays.").take())
+        assert not s.session.notice.display

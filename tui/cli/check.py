@@ -25,7 +25,7 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
     def report(text: str) -> None:
         show(redactor.text(text))
 
-    for note in dialled.notes:
+    for note in (*(guess.text for guess in dialled.advice), *dialled.notes):
         report(note)
     protocol = protocol_named(target.protocol)
     caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")

@@ -241,7 +241,7 @@ class AudioManager:
             prebuffer_ms=queue.target_ms if queue else None,
             output_latency_ms=self.playback.speaker.latency_ms if self.playback.speaker else None,
             arrival_jitter_ms=queue.arrivals.jitter_ms if queue else None,
-            delivery_ratio=queue.arrivals.delivery_ratio if queue else None,
+            delivery_ratio=self.playback.delivery_ratio,
             user_dc=self.capture.health.dc,
             user_is_zero=self.capture.health.is_zero,
             echo_delay_ms=echo.delay_ms if echo else None,

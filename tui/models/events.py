@@ -149,6 +149,11 @@ class Condition(StrEnum):
     """Agent audio paused for longer than the queue could bridge."""
 
     @property
+    def is_advice(self) -> bool:
+        """Whether it is a guess about agent audio that may be right as it is: a tone begins like a cut word."""
+        return self in (Condition.CLIPPED_START, Condition.CLIPPED_END)
+
+    @property
     def lasts(self) -> bool:
         """Whether it can end, unlike a clipped word."""
         return self not in (Condition.CLIPPED_START, Condition.CLIPPED_END, Condition.SPEECH_BEFORE_RECORDING)
@@ -217,10 +222,12 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
 
 
 class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
-    """The agent broke a rule of its protocol."""
+    """The agent broke a rule of its protocol, or there is advice about what it does."""
 
     rule: str
     text: str
+    advice: bool = False
+    """Allowed but unwise, or a guess of this program: it never counts for ``--strict``."""
     about: Count = 0
     """Number of the first message with it since its previous report."""
     count: Count = 1

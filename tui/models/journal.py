@@ -12,6 +12,7 @@ from tui.models import events as e
 from tui.models.session_state import SessionState
 from tui.models.tally import Tally
 from tui.models.target import Target
+from tui.protocols.base import Finding
 from tui.protocols.log_rules import LogRules
 from tui.text.redaction import Redactor
 
@@ -147,6 +148,19 @@ class Journal:
     def notice(self, text: str, hint: str = "") -> None:
         """Show the user something that is not an error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
+
+    def find(self, found: Finding, *, about: int = 0, count: int = 1) -> None:
+        """Emits a finding or advice; ``count`` is how often it occurred so far."""
+        self.emit(
+            e.FindingRaised(
+                at_ns=self.clock_ns(),
+                rule=found.rule,
+                text=found.text,
+                advice=found.advice,
+                about=about,
+                count=count,
+            )
+        )
 
     def lost(self, loss: e.Loss, count: float, detail: str = "", *, reply: str = "") -> None:
         """Emit a loss."""

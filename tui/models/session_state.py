@@ -18,6 +18,7 @@ from tui.models.events import (
     Condition,
     ConditionChanged,
     ErrorRaised,
+    FindingRaised,
     LineChanged,
     MessageLogged,
     NoticeRaised,
@@ -79,6 +80,8 @@ class SessionState:
         """The event that began the session; None before the first."""
         self.controls = Controls()
         self.notice: NoticeRaised | None = None
+        self.advice: FindingRaised | None = None
+        """The newest advice of a kind that was not given before."""
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
         """The audio problems that last, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
@@ -190,6 +193,8 @@ class SessionState:
                 return False  # first: nearly every event is one
             case NoticeRaised():
                 self.notice = event
+            case FindingRaised(advice=True, count=1):
+                self.advice = event
             case ConditionChanged():
                 self._apply_condition(event)
             case UsageReported():

@@ -117,12 +117,14 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A rule of the specification that the far side breaks; never fatal."""
+    """A rule of the specification that the far side breaks, or advice about what it does; never fatal."""
 
     rule: str
     """Short and stable, e.g. "format-not-offered"."""
     text: str
     """One sentence: what was received and what was expected."""
+    advice: bool = False
+    """Allowed but unwise, or a guess: it breaks no rule and never counts for ``--strict``."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

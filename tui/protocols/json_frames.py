@@ -75,6 +75,10 @@ class Members:
         """Reports a rule of the specification that the far side breaks."""
         self.findings.append(Finding(rule, text))
 
+    def advise(self, rule: str, text: str) -> None:
+        """Gives advice about something that is allowed but unwise, or that this program has to guess."""
+        self.findings.append(Finding(rule, text, advice=True))
+
     def has(self, name: str) -> bool:
         """Returns whether the member is present and not null."""
         return self.body.get(name) is not None

@@ -68,6 +68,7 @@ class Content(msgspec.Struct):
     marks: list[TimelineMark]
     transcript: list[Spoken]
     wrong: list[e.ErrorRaised | e.FindingRaised]
+    advice: list[e.FindingRaised | e.ConditionChanged]
     losses: list[e.LossCounted]
     conditions: list[e.ConditionChanged]
 
@@ -97,6 +98,7 @@ def read_content(saved: SavedSession) -> Content:
         marks=[],
         transcript=[],
         wrong=placed.wrong,
+        advice=placed.advice,
         losses=placed.losses,
         conditions=placed.conditions,
     )
@@ -112,6 +114,7 @@ class _Placed:
     def __init__(self) -> None:
         self.marked: list[e.SessionEvent] = []
         self.wrong: list[e.ErrorRaised | e.FindingRaised] = []
+        self.advice: list[e.FindingRaised | e.ConditionChanged] = []
         self.losses: list[e.LossCounted] = []
         self.conditions: list[e.ConditionChanged] = []
 
@@ -121,6 +124,10 @@ class _Placed:
                 self.losses.append(event)
                 if event.loss.is_fault:
                     self.marked.append(event)
+            case e.FindingRaised(advice=True):
+                self.advice.append(event)
+            case e.ConditionChanged() if event.condition.is_advice:
+                self.advice.append(event)
             case e.ConditionChanged():
                 self.conditions.append(event)
                 self.marked.append(event)

@@ -69,7 +69,7 @@ def figures(content: Content) -> Markup:
         _tile("Greeting", numbers.milliseconds(m.greeting_latency_ms), "after the session was active"),
         _tile("Turns", str(turns), f"{answered} with a measured response"),
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
-        _tile("Errors", str(m.errors), f"findings {m.findings}", warns=m.errors > 0),
+        _tile("Errors", str(m.errors), f"findings {m.findings}, advice {m.advice}", warns=m.errors > 0),
         _tile("Loss", str(len(faults)) if faults else "none", ", ".join(faults), warns=m.lost),
         _tile("Talk", numbers.seconds(m.user_talk_ms), f"agent {numbers.seconds(m.agent_talk_ms)}"),
         _tile("Talk-over", numbers.seconds(m.overlap_ms), f"dead air {len(m.dead_air)} times"),
@@ -140,10 +140,12 @@ def troubles(content: Content) -> Markup:
         (_at(content, each.at_ns), describe(each).kind, describe(each).summary, getattr(each, "hint", ""))
         for each in content.wrong[:_MOST_LISTED]
     ]
+    advice = [(_at(content, each.at_ns), describe(each).summary) for each in content.advice[:_MOST_LISTED]]
     return together(
         _listed(
             "wrong", "Errors and findings", ("At", "Kind", "What", "What to do"), wrong, len(content.wrong)
         ),
+        _listed("advice", "Advice", ("At", "What"), advice, len(content.advice)),
         _listed("barge-ins", "Barge-ins", barge_in_heads, barge_ins),
         _listed("losses", "Losses", ("At", "What"), losses, len(content.losses)),
         _listed(

@@ -12,6 +12,7 @@ from tui.models.session_state import Completed
 from tui.protocols.base import CallerEnd, Outgoing, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.session.agent_events import transcribed
+from tui.session.reply_checks import ReplyChecks
 
 
 class AgentAudio:
@@ -27,6 +28,7 @@ class AgentAudio:
         audio: AudioManager,
         caller: CallerEnd,
         send: Callable[[Iterable[Outgoing]], None],
+        checks: ReplyChecks,
         *,
         ends_after_ms: float,
     ) -> None:
@@ -34,6 +36,7 @@ class AgentAudio:
         self._audio = audio
         self._caller = caller
         self._send = send
+        self._checks = checks
         self._ends_after_ms = ends_after_ms
         journal.state.add_completion_callback(self._report_finished)
 
@@ -118,6 +121,8 @@ class AgentAudio:
         self._audio.playback.begin(reply, event.format)
 
     def _play(self, event: TelephonyEvent) -> None:
+        if event.format is not None:
+            self._checks.received(event.format, event.audio)
         self._audio.playback.play(event.stream_id, event.audio, event.format)
 
     def _end(self, reply: str) -> None:
@@ -126,6 +131,7 @@ class AgentAudio:
             self._journal.emit(
                 e.ReplyEnded(at_ns=self._journal.clock_ns(), reply=reply, received_ms=received_ms)
             )
+            self._checks.ended(received_ms, self._audio.playback.delivery_ratio)
 
     def _discarded(self, event: TelephonyEvent) -> None:
         if event.format is not None:

@@ -12,7 +12,7 @@ import msgspec
 from tui.handlers.tools.running import DaemonThreads
 from tui.models.target import Target
 from tui.protocols import detect
-from tui.protocols.base import bearer
+from tui.protocols.base import Finding, bearer
 from tui.protocols.registry import names
 from tui.protocols.twilio import twiml
 from tui.settings import AUTO
@@ -45,6 +45,8 @@ class Dialled(msgspec.Struct, frozen=True):
     redactor: Redactor
     """Knows the secrets of the target, and of the webhook that named its URL."""
     notes: tuple[str, ...] = ()
+    advice: tuple[Finding, ...] = ()
+    """What was guessed."""
 
 
 async def settle(target: Target) -> Dialled:
@@ -65,15 +67,16 @@ async def settle(target: Target) -> Dialled:
 
 async def _settle(target: Target, redactor: Redactor) -> Dialled:
     notes: list[str] = []
+    advice: list[Finding] = []
     if target.protocol == AUTO:
         guess = detect.from_url(target.url) or await _listen(target, redactor)
-        notes.append(guess.sentence)
+        advice.append(Finding("guessed-protocol", redactor.text(guess.sentence), advice=True))
         target = msgspec.structs.replace(target, protocol=guess.protocol)
     if urlsplit(target.url).scheme in ("http", "https"):
         target, more = await _ask_webhook(target)
         redactor.add(target.secrets)
         notes += more
-    return Dialled(target, redactor, tuple(map(redactor.text, notes)))
+    return Dialled(target, redactor, tuple(map(redactor.text, notes)), tuple(advice))
 
 
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:

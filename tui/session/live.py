@@ -34,6 +34,7 @@ from tui.session.agent_events import AgentEvents
 from tui.session.ending import Ending
 from tui.session.link import AgentLink
 from tui.session.pending import Pending
+from tui.session.reply_checks import ReplyChecks
 from tui.session.user_audio import UserAudio
 from tui.session.user_commands import UserCommands
 from tui.session.watch import SessionWatch
@@ -89,7 +90,10 @@ class LiveSession:
         self._acceptance = Acceptance(journal, self._ending, link)
         self._user_audio = UserAudio(journal, audio, link.caller, link.send)
         ends_after_ms = link.protocol.reply_ends_after_ms
-        self._agent_audio = AgentAudio(journal, audio, link.caller, link.send, ends_after_ms=ends_after_ms)
+        checks = ReplyChecks(lambda found: link.log.find(found, about=journal.number))
+        self._agent_audio = AgentAudio(
+            journal, audio, link.caller, link.send, checks, ends_after_ms=ends_after_ms
+        )
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = SessionWatch(

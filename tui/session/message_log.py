@@ -68,27 +68,27 @@ class MessageLog:
         if incoming is None:
             self._undecodable += 1
         for found in received.findings:
-            self._findings[found.rule] = found
-            if count := self._tally.add(found.rule, received.at_ns):
-                self._emit_finding(found, int(count.total), logged.number)
+            self.find(found, about=logged.number, at_ns=received.at_ns)
         if incoming is not None:
             self._reply(incoming.replies)
             await self._route(incoming)
 
+    def find(self, found: Finding, *, about: int = 0, at_ns: int | None = None) -> None:
+        """Emits a finding or advice, or counts it if its rule was emitted within the last second.
+
+        ``about`` is the number of the event concerned.
+        """
+        self._findings[found.rule] = found
+        if count := self._tally.add(found.rule, self._journal.clock_ns() if at_ns is None else at_ns):
+            self._journal.find(found, about=about, count=int(count.total))
+
     def emit_counts(self, *, at_the_end: bool = False) -> None:
         """Emit what came too often to be emitted one by one. Called regularly, and at the end."""
         for rule, count in self._tally.due(self._journal.clock_ns(), final=at_the_end):
-            self._emit_finding(self._findings[rule], int(count.total), 0)
+            self._journal.find(self._findings[rule], count=int(count.total))
         if self._undecodable:
             undecodable, self._undecodable = self._undecodable, 0
             self._journal.lost(e.Loss.UNDECODABLE, undecodable)
-
-    def _emit_finding(self, found: Finding, count: int, about: int) -> None:
-        self._journal.emit(
-            e.FindingRaised(
-                at_ns=self._journal.clock_ns(), rule=found.rule, text=found.text, about=about, count=count
-            )
-        )
 
     def report_error(self, error: e.ErrorRaised) -> None:
         """Error handler of the `MessageHandler`: emits the error, as one about the message that was logged last."""

@@ -62,6 +62,8 @@ class CallSetUp:
         def begun(journal: Journal) -> None:
             self.problems.begun(journal)
             on_begun()
+            for guess in dialled.advice:
+                journal.find(guess)
             for note in dialled.notes:
                 journal.notice(note)
 

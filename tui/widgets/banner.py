@@ -11,13 +11,13 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.events import ConditionChanged, ErrorRaised, NoticeRaised
+from tui.models.events import ConditionChanged, ErrorRaised, FindingRaised, NoticeRaised
 from tui.text.visible import one_line
 from tui.widgets.panel import ModelPanel
 from tui.widgets.strip import Group, spread
 from tui.widgets.wrap import fit, wrap
 
-Notice = ConditionChanged | NoticeRaised
+Notice = ConditionChanged | NoticeRaised | FindingRaised
 _REMEMBERED = 20
 _ROOMY_ROWS = 24
 """From this screen height on, a long message and a long hint get two lines each."""
@@ -115,7 +115,7 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the newest audio problem, otherwise the last notice. Hidden when there is neither or it was dismissed.
+    """Shows the newest audio problem, otherwise the last notice, otherwise advice. Hidden without any of them.
 
     Of a saved session, only notices about opening it are shown: the others are history.
     """
@@ -138,6 +138,8 @@ class NoticeLine(Static, ModelPanel):
         candidates: list[Notice] = [*reversed(state.conditions.values())] if state.status.live else []
         if state.notice is not None and self._is_so(state.notice):
             candidates.append(state.notice)
+        if state.advice is not None and state.status.live and not self.saved:
+            candidates.append(state.advice)
         return next((one for one in candidates if not any(one is other for other in self._dismissed)), None)
 
     def _is_so(self, notice: NoticeRaised) -> bool:
@@ -164,10 +166,13 @@ class NoticeLine(Static, ModelPanel):
         if notice is None:
             return
         width = self.content_size.width or self.screen.size.width - 2
-        text, hint = one_line(notice.text, _TEXT_CHARS), one_line(notice.hint, _TEXT_CHARS)
+        text = one_line(notice.text, _TEXT_CHARS)
+        is_advice = isinstance(notice, FindingRaised)
+        hint = "" if isinstance(notice, FindingRaised) else one_line(notice.hint, _TEXT_CHARS)
         self.tooltip = Content(f"{text} {hint}".strip())
         first, *more = _with_hint(text, hint, width, _most_lines(self))
-        head = Content.assemble(("! ", "bold $text-warning"), first)
+        glyph = ("i ", "$text-muted") if is_advice else ("! ", "bold $text-warning")
+        head = Content.assemble(glyph, first)
         content = Content("\n").join([head, *(Content(f"  {line}") for line in more)])
         self.update(content, layout=self.size.height != 1 + len(more))
 

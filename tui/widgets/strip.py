@@ -168,6 +168,7 @@ def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
         *_stalls(metrics),
         *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
         *([_count("findings", metrics.findings, 2, _WARN)] if metrics.findings else ()),
+        *([_count("advice", metrics.advice, 11)] if metrics.advice else ()),
         _latency("greeting", metrics.greeting_latency_ms, 7),
         _latency("ping", metrics.round_trip_ms, 6),
         *([_count("flushed", metrics.interruptions, 8)] if metrics.interruptions else ()),

@@ -23,3 +23,21 @@ def test_a_tool_call_reads_as_call_then_outcome() -> None:
         Severity.PLAIN,
         Severity.WARNING,
     ]
+
+
+def test_a_finding_is_a_warning_and_advice_is_not() -> None:
+    found = e.FindingRaised(at_ns=0, rule="stray", text="It strays.", count=3)
+    advice = e.FindingRaised(at_ns=0, rule="hint", text="It could.", advice=True)
+    tone = e.ConditionChanged(
+        at_ns=0, condition=e.Condition.CLIPPED_START, path="playback", text="It starts in a sound."
+    )
+    stalled = e.ConditionChanged(at_ns=0, condition=e.Condition.STALLED, path="playback", text="It stalled.")
+    assert [
+        (d.kind, d.summary, d.level)
+        for d in (describe(found), describe(advice), describe(tone), describe(stalled))
+    ] == [
+        ("finding", "stray: It strays. (×3)", Severity.WARNING),
+        ("advice", "hint: It could.", Severity.PLAIN),
+        ("advice", "It starts in a sound.", Severity.PLAIN),
+        ("condition", "It stalled.", Severity.WARNING),
+    ]

@@ -224,6 +224,10 @@ _CATEGORIES = {
         "the agent broke a rule of its protocol",
         lambda shape: shape.kind == "finding" and shape.direction is None,
     ),
+    "advice": _Judged(
+        "allowed but unwise, or a guess; never counts for --strict",
+        lambda shape: shape.kind == "advice" and shape.direction is None,
+    ),
     "losses": _Judged(
         "audio or messages that were lost", lambda shape: shape.kind == "loss" and shape.direction is None
     ),

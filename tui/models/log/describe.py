@@ -42,7 +42,12 @@ def describe(event: e.SessionEvent) -> Description:
             return Description("error", f"{event.source}: {event.message}{times}", level=Severity.ERROR)
         case e.FindingRaised():
             times = f" (×{event.count})" if event.count > 1 else ""
-            return Description("finding", f"{event.rule}: {event.text}{times}", level=Severity.WARNING)
+            text = f"{event.rule}: {event.text}{times}"
+            return (
+                Description("advice", text)
+                if event.advice
+                else Description("finding", text, level=Severity.WARNING)
+            )
         case e.LossCounted():
             detail = f", {event.detail}" if event.detail else ""
             return Description(
@@ -51,8 +56,11 @@ def describe(event: e.SessionEvent) -> Description:
                 level=Severity.WARNING if event.loss.is_fault else Severity.PLAIN,
             )
         case e.ConditionChanged():
+            text = event.text or _describe_condition(event)
+            if event.condition.is_advice:
+                return Description("advice", text)
             level = Severity.WARNING if event.active else Severity.PLAIN
-            return Description("condition", event.text or _describe_condition(event), level=level)
+            return Description("condition", text, level=level)
         case e.LatenessSeen():
             return Description("self-check", _describe_lateness(event), level=Severity.WARNING)
         case e.NoticeRaised():

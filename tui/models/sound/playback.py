@@ -185,6 +185,11 @@ class Playback:
         return self.queue.stats if self.queue else PlaybackStats()
 
     @property
+    def delivery_ratio(self) -> float | None:
+        """Length of the newest reply divided by the time it took to arrive, 1 being real time; None if unknown."""
+        return self.queue.arrivals.delivery_ratio if self.queue else None
+
+    @property
     def frames_per_ms(self) -> float:
         """The queue's rate, to convert its counts to ms; 1 before the first reply."""
         return self.queue.rate / 1000 if self.queue else 1.0

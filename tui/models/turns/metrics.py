@@ -77,6 +77,9 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     unknown_messages: int = 0
     errors: int = 0
     findings: int = 0
+    """Broken rules of the protocol, each time counted."""
+    advice: int = 0
+    """Things that are allowed but unwise, or guessed, each time counted; never part of ``findings``."""
     interruptions: int = 0
     losses: dict[str, float] = {}
     """Amounts by name of the loss, in the unit of `tui.models.events.Loss`."""
@@ -143,6 +146,7 @@ class MetricsFold:
     def __init__(self) -> None:
         self.metrics = SessionMetrics()
         self._findings: dict[str, int] = {}
+        self._advice: dict[str, int] = {}
         self._turns = TurnFold(self.metrics.turns)
         self._barge_ins = BargeInFold(self.metrics.barge_ins)
         self._stalls = StallFold(self.metrics.stalls)
@@ -177,6 +181,9 @@ class MetricsFold:
                 m.ended_ns = event.at_ns
             case ErrorRaised():
                 m.errors += 1
+            case FindingRaised(advice=True):
+                self._advice[event.rule] = event.count
+                m.advice = sum(self._advice.values())
             case FindingRaised():
                 self._findings[event.rule] = event.count
                 m.findings = sum(self._findings.values())

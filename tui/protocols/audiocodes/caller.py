@@ -236,7 +236,7 @@ class AudioCodesCaller:
     def _on_error(self, message: Message) -> str:
         reason = message.text("reason", required=True)
         if self._call is _Call.RESUMING:
-            message.find(
+            message.advise(
                 "resume-refused", "The agent cannot resume a session (neither can AudioCodes' SDK 0.13)."
             )
         self._call = _Call.ENDED
@@ -314,6 +314,9 @@ class AudioCodesCaller:
         reply = self._replies.open
         stream_id = message.ident("streamId", required=True) or (reply.stream_id if reply else "")
         if not reply or stream_id != reply.stream_id:
+            stopped = self._replies.named(stream_id)
+            if stopped and stopped.closed_here:
+                return f"{stream_id} complete; it was closed before"
             message.find(
                 "stop-outside-stream", f"playStream.stop is for {cut(stream_id)}, which is not open."
             )
@@ -346,7 +349,7 @@ class AudioCodesCaller:
                 return f"hangup: {reason}" if reason else "hangup"
             case "transfer" | "handover" as alias:
                 if alias == "handover":
-                    activity.find("deprecated-handover", "handover is deprecated; use transfer.")
+                    activity.advise("deprecated-handover", "handover is deprecated; use transfer.")
                 target, reason = params.ident("transferTarget", required=True), params.text("handoverReason")
                 message.event(Type.TRANSFER, text=target, reason=reason, params=params.body)
                 return f"transfer to {target}"
@@ -390,7 +393,7 @@ class AudioCodesCaller:
         message.replies += self._adjust_user_stream()
 
     def _close_reply(self, message: Message, reason: str = "") -> None:
-        reply = self._replies.close()
+        reply = self._replies.close(here=bool(reason))
         if reply:
             message.event(Type.PLAY_STREAM_STOP, stream_id=reply.stream_id, reason=reason)
 
@@ -405,7 +408,7 @@ class AudioCodesCaller:
         latest, is_open = self._replies.latest, self._replies.open is not None
         stream_id = message.ident("streamId", required=True) or (latest.stream_id if latest else "")
         reply = self._replies.named(stream_id)
-        if reply and reply.open:
+        if reply and (reply.open or reply.closed_here):
             return reply
         fault = f"The audio is for {cut(stream_id)}, which is not open; it is played anyway."
         message.find("chunk-outside-stream", fault)
@@ -420,7 +423,7 @@ class AudioCodesCaller:
 
     def _check_common_members(self, message: Message) -> None:
         if message.has("participantId"):
-            message.find("deprecated-participant-id", "participantId is deprecated; use participant.")
+            message.advise("deprecated-participant-id", "participantId is deprecated; use participant.")
         if message.has("conversationId") and message.body["conversationId"] != self._messages.conversation_id:
             message.find("foreign-conversation-id", "The conversationId is not that of this call.")
 

@@ -27,7 +27,9 @@ class WaitingMarks:
         body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
         answer = outgoing(body, f"mark reached: {name}")
         if len(answer.frame) > _MAX_MARK_CHARS:
-            message.find("mark-too-long", f"Marks longer than {_MAX_MARK_CHARS} characters are not answered.")
+            message.advise(
+                "mark-too-long", f"Marks longer than {_MAX_MARK_CHARS} characters are not answered."
+            )
             return name, False
         self._waiting.append((name, answer))
         return name, True

@@ -64,6 +64,8 @@ class PlayStream:
     stream_id: str
     media: str
     open: bool = True
+    closed_here: bool = False
+    """Whether this end closed it without the agent's word: what then comes for it breaks no further rule."""
     heard: bool = False
     cleared: bool = False
 
@@ -95,11 +97,11 @@ class PlayStreams:
         self.latest = reply
         self._pending = [*self._pending, reply][-_MAX_REPLIES:]
 
-    def close(self) -> PlayStream | None:
-        """Closes the open reply and returns it; None if no reply is open."""
+    def close(self, *, here: bool = False) -> PlayStream | None:
+        """Closes the open reply and returns it, None if no reply is open; ``here``: the agent did not ask for it."""
         reply = self.open
         if reply:
-            reply.open = False
+            reply.open, reply.closed_here = False, here
             self._forget_done()
         return reply
 

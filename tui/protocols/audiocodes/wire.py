@@ -65,7 +65,7 @@ def each_activity(message: Message, read: Callable[[Message, Members], str]) -> 
         text = (
             f"One message has {len(activities)} activities; all but the first {_MAX_ACTIVITIES} were ignored."
         )
-        message.find("too-many-activities", text)
+        message.advise("too-many-activities", text)
     return "; ".join(read(message, activity) for activity in activities[:_MAX_ACTIVITIES]) or "no activity"
 
 

@@ -299,7 +299,8 @@ class OpenAICaller(CallerDefaults):
             text = "A response began while another was active in the same conversation."
             message.find("overlapping-responses", text)
         media = output_format(response) or self._session.output_format
-        self._responses.begin(ident(response, "id", required=True), media)
+        response_id = ident(response, "id", required=True)
+        self._responses.begin(response_id, media, in_conversation=in_conversation)
         return "response begins"
 
     def _on_audio_delta(self, message: Message) -> str:

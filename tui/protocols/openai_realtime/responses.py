@@ -32,6 +32,8 @@ class Response:
     """Whether the agent is still producing it."""
     cut: bool = False
     """Whether the rest of it must not be played."""
+    in_conversation: bool = True
+    """False for an out-of-band response, which may speak at the same time as the conversation's own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +47,8 @@ class ReplyItem:
     """Whether playback was started."""
     done: bool = False
     """Whether all its audio has arrived."""
+    closed_here: bool = False
+    """Whether it counts as done only because another reply began: more audio of it then breaks no rule."""
     heard: bool = False
     cut: bool = False
     truncated: bool = False
@@ -132,11 +136,13 @@ class Responses:
         """The replies the user may still hear, the newest last."""
         return [reply for reply in self._replies.values() if reply.is_playing]
 
-    def begin(self, response_id: str, media: AudioFormat, *, active: bool = True) -> Response:
+    def begin(
+        self, response_id: str, media: AudioFormat, *, active: bool = True, in_conversation: bool = True
+    ) -> Response:
         """Record a response that the agent has begun."""
         if active:
             self._in_flight = False
-        response = Response(response_id, media, active)
+        response = Response(response_id, media, active, in_conversation=in_conversation)
         self._responses.pop(response_id, None)
         _remember(self._responses, response_id, response)
         return response
@@ -204,15 +210,17 @@ class Responses:
         reply.done = True
 
     def _start(self, message: Message, reply: ReplyItem) -> None:
-        if reply.done:
+        if reply.done and not reply.closed_here:
             message.find("audio-after-done", f"Audio came for {cut(reply.item_id, 60)}, which was complete.")
         if reply.started:
             return
         for other in self._replies.values():
             if other.started and not other.done:
-                text = f"Audio of {cut(reply.item_id, 60)} came before {cut(other.item_id, 60)} was complete."
-                message.find("overlapping-play-streams", text)
+                if reply.response.in_conversation and other.response.in_conversation:
+                    text = f"Audio of {cut(reply.item_id, 60)} came before {cut(other.item_id, 60)} was complete."
+                    message.find("overlapping-play-streams", text)
                 self.stop(message, other, reason="overlapped")
+                other.closed_here = True
         reply.started, reply.done = True, False
         message.event(Type.PLAY_STREAM_START, stream_id=reply.item_id, format=reply.response.format)
 

@@ -107,7 +107,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         user_rate = rate_in(message, "input_sample_rate", "sample_rate")
         if user_rate not in (None, self._user_format.rate):
             text = f"The agent wants {user_rate} Hz but gets {self._user_format.rate} Hz (option rate)."
-            message.find("other-rate", text)
+            message.advise("other-rate", text)
         play_rate = rate_in(message, "output_sample_rate")
         if play_rate:
             self._play_format = AudioFormat(Encoding.PCM16, play_rate)

@@ -70,7 +70,10 @@ class Samples:
         """Returns the samples of one frame; appends findings."""
         audio, had_header = strip_wav_header(frame)
         if had_header:
-            findings.append(Finding("wav-header", "The audio begins with a WAV header; it was removed."))
+            text = "The audio begins with a WAV header; it was removed."
+            findings.append(
+                Finding("wav-header", text, advice=True)
+            )  # pipecat's ``add_wav_header`` is allowed
         if not self._floats_reported and _looks_like_floats(audio):
             self._floats_reported = True
             text = "The samples look like 32-bit floats, which play as noise; send 16-bit integers."

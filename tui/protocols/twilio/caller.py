@@ -134,7 +134,7 @@ class TwilioCaller(ImplyingCaller):
             message.find("header-in-payload", text)
         if audio.endswith(_LOUD_PADDING):
             text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
-            self._faults.report(message, "loud-silence", text)
+            self._faults.advise(message, "loud-silence", text)
         if audio:
             self._check_marks_are_sent(message)
             message.events += self._replies.audio(audio, MULAW_8K)
@@ -148,7 +148,7 @@ class TwilioCaller(ImplyingCaller):
             return "mark without a name"
         if len(name) > _MAX_MARK_CHARS or len(self._marks) >= _MAX_MARKS:
             limits = f"{_MAX_MARK_CHARS} characters or {_MAX_MARKS} waiting marks"
-            message.find("too-many-marks", f"A mark beyond {limits} is not answered.")
+            message.advise("too-many-marks", f"A mark beyond {limits} is not answered.")
             return f"mark not answered: {name}"
         self._marks.append(name)
         message.event(Type.MARK, stream_id=self._replies.stream_id, text=name)
@@ -170,7 +170,7 @@ class TwilioCaller(ImplyingCaller):
             text = (
                 "A second reply started and no mark was sent; only marks report to a server what was played."
             )
-            self._faults.report(message, "no-marks", text)
+            self._faults.advise(message, "no-marks", text)
 
     # Messages to the server.
 

@@ -44,6 +44,11 @@ class Faults:
         if self.is_new(text):
             message.find(rule, text)
 
+    def advise(self, message: Members, rule: str, text: str) -> None:
+        """Gives advice, unless it was given before."""
+        if self.is_new(text):
+            message.advise(rule, text)
+
     def is_new(self, fault: str) -> bool:
         """Returns whether the fault is new; it counts as reported from now on."""
         if fault in self._reported or len(self._reported) >= _MAX_FAULTS_REPORTED:

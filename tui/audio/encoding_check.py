@@ -1,0 +1,92 @@
+"""EncodingCheck: whether agent audio is in the encoding that its label states, or PCM where G.711 is, or the reverse.
+
+Two measurements decide, and both have to agree. Neighbouring samples of sound are alike, so their correlation is
+high in the right encoding and low in a wrong one. And in 16-bit PCM the high bytes of samples are distributed unlike
+the low ones, which are close to random, whereas in G.711 even and odd bytes are distributed alike. In the recordings
+of this program, at 8, 16 and 24 kHz and three volumes, no second in its right encoding is mistaken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.audio import g711
+from tui.audio.formats import AudioFormat, Encoding
+
+WANTED_BYTES = 8_000
+"""How much sound is judged: half a second of PCM or a second of G.711 at 8 kHz."""
+_BLOCK_BYTES = 320
+_SOUND_VALUES = 24
+"""A block with fewer distinct byte values is silence in either encoding, and tells nothing."""
+_LEAST_CORRELATION = 0.5
+_LEAST_LEAD = 0.1
+"""How much better the right encoding correlates than the label's."""
+_PCM_DIFFERENCE, _G711_DIFFERENCE = 0.4, 0.12
+"""Difference of the distributions of even and odd bytes (0: alike, 1: disjoint): least in PCM, most in G.711."""
+_NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW: "A-law"}
+
+
+class EncodingCheck:
+    """Judges the first sound of a call in one format; costs nothing once that is done. For one thread."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._format = audio_format
+        self._rest = b""
+        self._sound = bytearray()
+
+    def feed(self, wire: bytes) -> str:
+        """Adds audio as on the wire; returns the fault as one sentence with its measurements, once, or ""."""
+        if len(self._sound) >= WANTED_BYTES:
+            return ""
+        self._rest += wire[: 64 * WANTED_BYTES]
+        while len(self._rest) >= _BLOCK_BYTES and len(self._sound) < WANTED_BYTES:
+            # Whole blocks of an even length, so that low bytes stay at even places.
+            block, self._rest = self._rest[:_BLOCK_BYTES], self._rest[_BLOCK_BYTES:]
+            if len(set(block)) > _SOUND_VALUES:
+                self._sound += block
+        if len(self._sound) < WANTED_BYTES:
+            return ""
+        self._rest = b""
+        return self._judge(bytes(self._sound))
+
+    def _judge(self, sound: bytes) -> str:
+        labelled = self._format.encoding
+        alike = {encoding: _correlation(_samples(sound, encoding)) for encoding in Encoding}
+        difference = _byte_difference(sound)
+        if labelled is Encoding.PCM16:
+            really = max((Encoding.MULAW, Encoding.ALAW), key=alike.__getitem__)
+            fits = difference < _G711_DIFFERENCE
+        else:
+            really, fits = Encoding.PCM16, difference > _PCM_DIFFERENCE
+        if not fits or alike[really] < max(_LEAST_CORRELATION, alike[labelled] + _LEAST_LEAD):
+            return ""
+        return (
+            f"Audio labelled {self._format} is {_NAMES[really]}, and plays as noise: neighbouring samples "
+            f"correlate {alike[really]:.2f} as {_NAMES[really]} and {alike[labelled]:.2f} as {_NAMES[labelled]}."
+        )
+
+
+def _samples(wire: bytes, encoding: Encoding) -> NDArray[np.float64]:
+    match encoding:
+        case Encoding.MULAW:
+            wire = g711.decode_mulaw(wire)
+        case Encoding.ALAW:
+            wire = g711.decode_alaw(wire)
+        case Encoding.PCM16:
+            pass
+    return np.frombuffer(wire, "<i2").astype(np.float64)
+
+
+def _correlation(samples: NDArray[np.float64]) -> float:
+    """Returns the correlation of each sample with the next, -1 to 1; 0 for a constant."""
+    samples = samples - samples.mean()
+    power = float(samples @ samples)
+    return float(samples[1:] @ samples[:-1]) / power if power else 0.0
+
+
+def _byte_difference(wire: bytes) -> float:
+    """Returns the total variation distance between the upper four bits of even and of odd bytes."""
+    upper = np.frombuffer(wire, np.uint8) >> 4
+    even, odd = (np.bincount(upper[first::2], minlength=16) for first in (0, 1))
+    return float(np.abs(even - odd).sum()) / len(upper)

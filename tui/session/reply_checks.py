@@ -1,0 +1,41 @@
+"""ReplyChecks: judges agent audio as it was sent, whatever the protocol: its encoding, and the pace it arrives at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui.audio.encoding_check import EncodingCheck
+from tui.audio.formats import AudioFormat
+from tui.protocols.base import Finding
+
+SLOW_RATIO = 0.8
+"""Below this share of real time, playback stutters more than jitter and a pause between sentences explain."""
+_LEAST_JUDGED_MS = 1_000.0
+_MAX_FORMATS = 8
+
+
+class ReplyChecks:
+    """Reports audio in a wrong encoding, and replies slower than real time. On the session's loop."""
+
+    def __init__(self, find: Callable[[Finding], object]) -> None:
+        self._find = find
+        self._encodings: dict[AudioFormat, EncodingCheck] = {}
+
+    def received(self, audio_format: AudioFormat, wire: bytes) -> None:
+        """Judges a chunk of agent audio."""
+        check = self._encodings.get(audio_format)
+        if check is None:
+            if len(self._encodings) >= _MAX_FORMATS:
+                return
+            check = self._encodings[audio_format] = EncodingCheck(audio_format)
+        if fault := check.feed(wire):
+            self._find(Finding("wrong-encoding", fault))
+
+    def ended(self, received_ms: float, ratio: float | None) -> None:
+        """Judges the pace of a whole reply; ``ratio`` is its length divided by the time it took to arrive."""
+        if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
+            text = (
+                f"A reply of {received_ms / 1000:.1f} s arrived at {ratio:.2f} × real time; "
+                "playback stutters when audio arrives slower than it plays."
+            )
+            self._find(Finding("slower-than-real-time", text, advice=True))
