@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from tui.models.exit_code import ExitCode
 from websockets.sync.server import ServerConnection, serve
 
 from tui.agent.process import AgentProcess, start_agent
@@ -27,7 +28,6 @@ from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.call import Printer, Script, _judge, _Watch, metrics_line
 from tui.models import events as e
-from tui.models.exit_code import ExitCode
 from tui.models.session_state import SessionState
 from tui.models.turns.metrics import SessionMetrics, Stalls
 from tui.models.turns.turns import Turn
