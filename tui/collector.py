@@ -1,7 +1,12 @@
-"""Controls garbage collection: a full collection over all that is loaded stops every thread for up to 90 ms."""
+"""Controls garbage collection, and how much freed memory the process keeps.
+
+A full collection over all that is loaded stops every thread for up to 90 ms.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 
 
@@ -15,3 +20,11 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def give_back() -> None:
+    """Return freed memory to the system. Takes some milliseconds, without holding the interpreter; for any thread."""
+    # glibc keeps what was freed: an engine grew to 400 MB over 100 calls although it held no more objects than at first.
+    # Where there is another C library, this does nothing.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

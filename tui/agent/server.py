@@ -26,6 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from tui import collector
 from tui.agent.conversation import Conversation
 from tui.agent.hearing import Hearing
 from tui.agent.notes import CallNotes
@@ -33,7 +34,7 @@ from tui.agent.recogniser import Recogniser
 from tui.agent.replies import load_prompts
 from tui.agent.settings import AgentError, AgentSettings
 from tui.assets import AssetsMissing, caller_lines
-from tui.audio.speech import load_network
+from tui.audio.speech import load_detector
 from tui.audio.wav import AudioFileError
 from tui.protocols.base import Handshake, Outgoing, Protocol
 from tui.protocols.registry import by_path
@@ -75,6 +76,8 @@ class AgentServer:
     async def __aenter__(self) -> Self:
         host, port = self._settings.host, self._settings.port
         tls = _tls_context(self._settings)
+        # Before the first caller: loading it holds every thread of the process.
+        load_detector()
         try:
             self._server = await listen(
                 self._converse,
@@ -183,8 +186,6 @@ class AgentServer:
         self._calls[socket] = call
         notes.began(protocol.title, _client_of(socket))
         try:
-            # In a thread, because the calls in progress must not wait for it.
-            hearing.network = await asyncio.to_thread(load_network)
             await _hold(socket, call)
         except ConnectionClosed as closed:
             _log.info("%s: the caller disconnected: %s", protocol.name, closed)
@@ -194,6 +195,8 @@ class AgentServer:
         finally:
             del self._calls[socket]
             notes.ended(f"closed with {socket.close_code or 1006}")
+            if not self._calls:
+                await asyncio.to_thread(collector.give_back)
 
 
 def _tls_context(settings: AgentSettings) -> ssl.SSLContext | None:

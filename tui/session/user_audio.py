@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
 from tui.audio.formats import encode
-from tui.audio.speech import TrackEdge
-from tui.callbacks import spawn
+from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
-from tui.models.sound.speech import TrackSpeech
 from tui.protocols.base import CallerEnd, Outgoing, user_stream_opening
 from tui.session.send_pace import SendPace
 
@@ -42,12 +40,12 @@ class UserAudio:
         self._early: deque[Captured] = deque()
         self._waits = False
         """Whether it was reported that the user stream does not open."""
-        self._speech: TrackSpeech | None = None
+        self._speech: SpeechDetector | None = None
+        self._heard_until_ns = 0
 
     def begin(self, rate: int) -> None:
         """Prepare to detect speech in user audio at this rate (Hz); the agent has accepted it."""
-        self._speech = TrackSpeech(rate)
-        spawn(self._load_detector(self._speech), "load speech detector")
+        self._speech = make_detector(rate)
 
     async def pump(self) -> None:
         """Send captured blocks until cancelled."""
@@ -125,20 +123,17 @@ class UserAudio:
             )
         )
 
-    async def _load_detector(self, speech: TrackSpeech) -> None:
-        if reason := await speech.load():
-            self._journal.notice(f"{reason}.")
-
     def finish(self) -> None:
         """Emit the end of speech under way and the timing of sending; nothing more is captured."""
         self._drop_early()
         if self._speech:
-            self._emit_edges(self._speech.finish())
+            self._emit_edges(self._speech.finish(self._heard_until_ns))
         if measured := self.pace.measured(self._journal.clock_ns()):
             self._journal.emit(measured)
 
     def _detect_speech(self, block: Captured) -> None:
         if self._speech:
+            self._heard_until_ns = block.end_ns
             self._emit_edges(self._speech.feed(block.pcm, block.end_ns))
 
     def _emit_edges(self, edges: Iterable[TrackEdge]) -> None:
