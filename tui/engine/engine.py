@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
-from tui import assets
+from tui import assets, collector
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
 from tui.audio.peaks import outline_of
@@ -184,6 +184,7 @@ class Engine:
             await self._session.run()
         finally:
             await set_up.close()
+            await asyncio.to_thread(collector.give_back)
 
     async def _dial(self, target: Target, set_up: CallSetUp) -> LiveSession:
         """Find out what is still open of the target. Raises whatever prevents the call."""

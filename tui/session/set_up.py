@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
+from tui.audio.speech import load_detector
 from tui.handlers.tools.file import Tool
 from tui.models.audio_manager import AudioManager
 from tui.models.events import SessionEvent
@@ -35,6 +37,8 @@ class CallSetUp:
         # First, so that a call that cannot be made is saved with the reason.
         self.writer = await start_saving(target, self.problems)
         self._audio.tracks = self.writer.tracks if self.writer else None
+        # Now, on a thread, and not with the first sound: loading it holds up a loop that has audio to serve.
+        await asyncio.to_thread(load_detector)
         await self._audio.configure(
             input=target.input,
             output=target.output,
