@@ -110,7 +110,7 @@ class Ear:
         for edge in self._detector.feed(pcm, frames_to_ns(self._fed_frames, self._rate)):
             frame = ns_to_frames(edge.at_ns, self._rate)
             if edge.started and not self.in_turn:
-                if edge.method == self._detector.method or is_tone(self._kept, self._rate):
+                if edge.method == "silero" or is_tone(self._kept, self._rate):
                     yield self._begin_turn(frame)
             elif not edge.started and self.in_turn:
                 self._ended_frame = frame
