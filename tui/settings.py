@@ -26,6 +26,8 @@ class Scope(Enum):
     """The one call it was typed for: no token, header or protocol goes to another agent."""
     EVERY_CALL = "every call"
     """Also calls that are chosen later, and those to the local agent."""
+    HEADLESS = "headless"
+    """As `TARGET`, for `call` alone: with a screen, the user decides when to speak."""
     SOUND = "sound"
     """As `EVERY_CALL`, for the sound devices of this machine: a headless call has none."""
 
@@ -122,6 +124,36 @@ _SETTINGS = (
         "accept_timeout_s", float, 5.0,
         "Time limit for the agent to accept the session.",
         flag="--accept-timeout", metavar="S", above=0, most=600,
+    ),
+    Setting(
+        "resume_timeout_s", float, 5.0,
+        "Time limit for resuming the session after the connection was lost (AudioCodes).",
+        flag="--resume-timeout", metavar="S", above=0, most=600,
+    ),
+    Setting(
+        "tool_timeout_s", float, 30.0,
+        "Time limit for each tool call; the agent then receives an error.",
+        flag="--tool-timeout", metavar="S", above=0, most=3600,
+    ),
+    Setting(
+        "ping_s", float, 5.0,
+        "Interval between the pings that measure the round trip.",
+        flag="--ping", metavar="S", above=0, most=600,
+    ),
+    Setting(
+        "silence_timeout_s", float, 60.0,
+        "Time without any message or pong after which the connection counts as lost.",
+        flag="--silence-timeout", metavar="S", above=0, most=3600,
+    ),
+    Setting(
+        "greeting_timeout_s", float, 3.0,
+        "Longest wait for a greeting before the first line is spoken.",
+        flag="--greeting-timeout", metavar="S", above=0, most=600, scope=Scope.HEADLESS,
+    ),
+    Setting(
+        "quiet_s", float, 0.4,
+        "The agent has finished speaking once it was silent for this long.",
+        flag="--quiet-time", metavar="S", above=0, most=60, scope=Scope.HEADLESS,
     ),
     Setting(
         "connect_timeout_s", float, 10.0,

@@ -1,30 +1,45 @@
 from __future__ import annotations
 
 from tui.models import events as e
-from tui.models.journal import Journal
+from tui.models.journal import Journal, utc_now
 from tui.models.session_state import SessionState
+from tui.protocols.base import CallerEnd, CallerSettings
+from tui.protocols.registry import protocol_named
 from tui.session.answer_watch import LIMIT_MS, AnswerWatch
 
 MS = 1_000_000
 
 
+def caller(protocol: str, *, stream_open: bool) -> CallerEnd:
+    end = protocol_named(protocol).caller(CallerSettings(), lambda: "id", utc_now)
+    end.opened()
+    if stream_open and protocol == "audiocodes":
+        end.receive('{"type": "session.accepted", "mediaFormat": "raw/lpcm16"}')
+        end.start_user_stream()
+        end.receive('{"type": "userStream.started"}')
+    end.start_user_stream()
+    return end
+
+
 class Waiting:
     """A call in which the user speaks, and what was emitted about it."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: str = "audiocodes", *, stream_open: bool = False) -> None:
         self.emitted: list[tuple[bool, str]] = []
+        self.hints: list[str] = []
         self.now_ms = 0.0
         self.journal = Journal(
             SessionState(), sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: int(self.now_ms * MS)
         )
         for step in (e.Status.CONNECTING, e.Status.INITIATING, e.Status.ACTIVE):
             self.journal.become(step)
-        self.watch = AnswerWatch(self.journal)
+        self.watch = AnswerWatch(self.journal, caller(protocol, stream_open=stream_open))
 
     def _take(self, event: e.SessionEvent) -> None:
         if isinstance(event, e.ConditionChanged):
             assert event.condition is e.Condition.NOT_ANSWERED
             self.emitted.append((event.active, event.text))
+            self.hints.append(event.hint)
 
     def edge(self, speaker: e.Party, *, started: bool) -> None:
         self.journal.emit(
@@ -68,7 +83,7 @@ def test_a_lost_socket_is_not_taken_for_a_user_who_goes_on() -> None:
     call.wait(4_000)
     call.journal.become(e.Status.RESUMING)
     call.wait(20)
-    assert call.emitted[-1] == (False, "The call is interrupted; the agent has not answered.")
+    assert call.emitted[-1] == (False, "The connection was lost; the agent has not answered.")
 
 
 def test_a_user_who_goes_on_is_not_waiting() -> None:
@@ -113,3 +128,38 @@ def test_a_pressed_key_is_owed_an_answer_too() -> None:
     call.journal.emit(e.KeysPressed(at_ns=0, digits="5"))
     call.wait(4_000)
     assert call.emitted == [(True, "The agent has not answered: no reply 3 s after the user's last key.")]
+
+
+def recognized(call: Waiting) -> None:
+    call.journal.emit(
+        e.Transcribed(at_ns=int(call.now_ms * MS), speaker=e.Party.USER, text="hello", final=True)
+    )
+
+
+def test_an_agent_that_recognized_the_user_and_waits_for_the_end_of_the_stream_has_options_that_help() -> (
+    None
+):
+    call = Waiting(stream_open=True)
+    call.says()
+    recognized(call)
+    call.wait(4_000)
+    assert "--on-stop close or --no-barge-in" in call.hints[0]
+
+
+def test_no_option_is_named_where_it_would_not_help() -> None:
+    unrecognized, closed, twilio = Waiting(stream_open=True), Waiting(), Waiting("twilio")
+    for call in (unrecognized, closed, twilio):
+        call.says()
+        if call is not unrecognized:
+            recognized(call)
+        call.wait(4_000)
+        assert call.hints == ["Check in the event log what it was sent, and what it sent since."]
+
+
+def test_a_hang_up_of_ours_interrupts_nothing() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(4_000)
+    call.journal.become(e.Status.ENDING, "hung up")
+    call.wait(20)
+    assert call.emitted[-1] == (False, "The call is over; the agent has not answered.")

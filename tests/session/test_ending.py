@@ -58,7 +58,7 @@ def test_a_socket_that_should_not_have_closed_is_a_fault(
     active: bool, lost: bool, failed: bool, code: str, words: str
 ) -> None:
     emitted = Told(active=active)
-    emitted.ending.socket_closed("closed", lost=lost, failed=failed, in_reply=True)
+    emitted.ending.socket_closed("closed", lost=lost, failed=failed)
     (error,) = [event for event in emitted if isinstance(event, e.ErrorRaised)]
     assert (error.code, error.message, error.fatal) == (code, words, True)
     assert emitted.ending.reason == words
@@ -67,6 +67,6 @@ def test_a_socket_that_should_not_have_closed_is_a_fault(
 def test_a_socket_that_closes_after_the_end_says_nothing_new() -> None:
     emitted = Told()
     emitted.ending.finish("the agent hung up")
-    emitted.ending.socket_closed("closed", lost=True, failed=False, in_reply=False)
+    emitted.ending.socket_closed("closed", lost=True, failed=False)
     assert emitted.ending.reason == "the agent hung up"
     assert not emitted

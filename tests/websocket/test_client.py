@@ -19,11 +19,13 @@ import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from tests.waiting import wait_for
+from tests.websocket.pongs import ignore_pings
 from tui.callbacks import spawn
 from tui.models.target import Target
 from tui.protocols.registry import protocol_named
 from tui.text.redaction import Redactor, safe_url
-from tui.websocket.client import Closed, WebSocketClient, client_of
+from tui.websocket.client import Closed, Liveness, WebSocketClient, client_of
 from tui.websocket.failure import ConnectionFailed, os_reason
 
 
@@ -456,10 +458,76 @@ async def test_frames_come_with_their_arrival_time_until_the_close() -> None:
 async def test_round_trips_are_measured() -> None:
     measured: asyncio.Queue[float] = asyncio.Queue()
     async with server() as url:
-        client = WebSocketClient(url, headers={}, on_round_trip=measured.put_nowait)
+        client = WebSocketClient(url, headers={}, liveness=Liveness(on_round_trip=measured.put_nowait))
         await client.open(5)
         assert 0 < await asyncio.wait_for(measured.get(), 5) < 1000
         await client.close()
+
+
+class Watched:
+    """A client with a liveness of milliseconds, and what was reported of its pongs."""
+
+    def __init__(self, url: str) -> None:
+        self.pongs: list[bool] = []
+        self.trips = 0
+        liveness = Liveness(ping_s=0.02, silence_s=0.1, on_round_trip=self._trip, on_pongs=self.pongs.append)
+        self.client = WebSocketClient(url, headers={}, liveness=liveness)
+
+    def _trip(self, _: float) -> None:
+        self.trips += 1
+
+    async def read(self) -> None:
+        async for _ in self.client.frames():
+            pass
+
+
+async def test_missing_pongs_end_nothing_while_messages_arrive() -> None:
+    async def talks(connection: ServerConnection) -> None:
+        answers = ignore_pings(connection)
+        for _ in range(40):
+            await connection.send("still here")
+            await asyncio.sleep(0.01)
+        answers.set()
+        await connection.wait_closed()
+
+    async with server(talks) as url:
+        watched = Watched(url)
+        await watched.client.open(5)
+        reading = spawn(watched.read(), "reader")
+        await wait_for(lambda: watched.pongs == [False, True])
+        assert watched.client.is_open
+        await watched.client.close()
+        await reading
+    assert not watched.client.lost
+
+
+async def test_a_far_side_that_sends_nothing_at_all_is_given_up_and_that_is_reported_as_ours() -> None:
+    async def dead(connection: ServerConnection) -> None:
+        ignore_pings(connection)
+        await connection.wait_closed()
+
+    async with server(dead) as url:
+        watched = Watched(url)
+        await watched.client.open(5)
+        await watched.read()
+    assert watched.pongs == [False]
+    assert watched.client.lost
+    assert not watched.client.failed
+    assert watched.client.close_reason == (
+        "closed by opusagent-tui, because no message and no pong arrived for 0.1 s"
+    )
+
+
+async def test_a_silent_far_side_that_answers_pings_is_not_given_up() -> None:
+    async with server() as url:
+        watched = Watched(url)
+        await watched.client.open(5)
+        reading = spawn(watched.read(), "reader")
+        await wait_for(lambda: watched.trips >= 8)
+        assert watched.client.is_open
+        await watched.client.close()
+        await reading
+    assert watched.pongs == []
 
 
 async def test_headers_are_sent() -> None:

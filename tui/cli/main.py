@@ -24,6 +24,7 @@ from tui.cli.options import (
     config_option,
     delete_old_sessions,
     effective_settings,
+    headless_options,
     make_agent_settings,
     option,
     refuse_settings_of_one_target,
@@ -117,6 +118,7 @@ def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **opt
 @cli.command(epilog=EXIT_CODES)
 @click.argument("url", metavar="URL|PROFILE")
 @script_options
+@headless_options
 @tools_option
 @target_options
 @block_option

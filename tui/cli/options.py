@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
+_TOOLS = ("tools", "tool_timeout_s")
 _FILE, _IN_FORCE = "tui.cli.options.file", "tui.cli.options.settings"
 
 Command = Callable[..., Any]
@@ -91,8 +92,9 @@ def _click_type(setting: Setting) -> Any:
 # fmt: off
 audio_options = setting_options(*names_with(Scope.SOUND))
 block_option = setting_options("block_ms")
-tools_option = setting_options("tools")
-target_options = setting_options(*(name for name in names_with(Scope.TARGET) if name != "tools"))
+tools_option = setting_options(*_TOOLS)
+target_options = setting_options(*(name for name in names_with(Scope.TARGET) if name not in _TOOLS))
+headless_options = setting_options(*names_with(Scope.HEADLESS))
 save_options = setting_options("save", "audio", "redact")
 trace_option = option("--trace-callbacks", is_flag=True,
                       help="Measure every registered callback; press T to show them.")

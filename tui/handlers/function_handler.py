@@ -27,6 +27,7 @@ from tui.handlers.event_router import EventRouter
 from tui.handlers.tools.announcements import Announcement, Announcements, Call, Rounds
 from tui.handlers.tools.running import EVENT, ToolOutcome, ToolRunner, as_json, cut
 from tui.models.events import ToolChanged
+from tui.settings import default_of
 
 NAME_LIMIT = 100
 """Longest function name in an event or a report."""
@@ -60,7 +61,7 @@ class FunctionHandler:
         realtime_websocket: RealtimeWebSocket,
         hang_up_callback: Callback | None = None,
         *,
-        time_limit_s: float = 10.0,
+        time_limit_s: float = default_of("tool_timeout_s"),
         on_change: CompletionCallback[ToolChanged] | None = None,
         on_unknown: CompletionCallback[str] | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,

@@ -145,6 +145,8 @@ class Condition(StrEnum):
     """The agent has not opened the user stream, and no user audio may be sent before."""
     NOT_ANSWERED = "not answered"
     """The user stopped speaking some time ago, and no answer has arrived."""
+    NO_PONGS = "no pongs"
+    """The agent does not answer websocket pings; the call goes on."""
     ARRIVAL_STALL = "arrival stall"
     """Agent audio paused for longer than the queue could bridge."""
 

@@ -53,6 +53,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
     connect_timeout_s: float = default_of("connect_timeout_s")
     accept_timeout_s: float = default_of("accept_timeout_s")
+    resume_timeout_s: float = default_of("resume_timeout_s")
+    tool_timeout_s: float = default_of("tool_timeout_s")
+    ping_s: float = default_of("ping_s")
+    silence_timeout_s: float = default_of("silence_timeout_s")
+    greeting_timeout_s: float = default_of("greeting_timeout_s")
+    quiet_s: float = default_of("quiet_s")
     save: str = ""
     """The folder in which the session gets one of its own; empty if it is not saved."""
     audio: bool = default_of("audio")

@@ -183,6 +183,19 @@ def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -
             raise ValueError(f"{protocol} has no audio format {name!r}. Choose from {', '.join(known)}.")
 
 
+class HangUpReason(StrEnum):
+    """Why the caller's side ends a call; the text is its line in the log."""
+
+    USER = "Client Side"
+    """The user, or this program, hung up."""
+    AGENT = "Bot Side"
+    """The agent hung up."""
+    TRANSFERRED = "Transferred"
+    """The agent transferred the call."""
+    FAILED = "Error"
+    """The call failed."""
+
+
 class CallerEnd(Shape):
     """The caller's side of one call (AudioCodes: VoiceAI Connect; Twilio: Twilio; OpenAI: the client).
 
@@ -248,8 +261,8 @@ class CallerEnd(Shape):
         """Called when playback of a reply was flushed after ``heard_ms``."""
         ...
 
-    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Returns the last messages before the socket is closed."""
+    def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
+        """Returns the last messages before the socket is closed; ``reason`` is one of `HangUpReason`."""
         ...
 
 

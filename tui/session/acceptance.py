@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
-from tui.models import events as e
-from tui.models.journal import Journal
 from tui.session.ending import Ending
 from tui.session.link import AgentLink
 
@@ -13,8 +12,7 @@ from tui.session.link import AgentLink
 class Acceptance:
     """Ends the call when the agent does not accept it in time. On the session's loop."""
 
-    def __init__(self, journal: Journal, ending: Ending, link: AgentLink) -> None:
-        self._journal = journal
+    def __init__(self, ending: Ending, link: AgentLink) -> None:
         self._ending = ending
         self._link = link
         self._given = asyncio.Event()
@@ -29,13 +27,19 @@ class Acceptance:
 
     async def wait(self) -> None:
         """Wait until the agent has accepted. Fails the call when that takes longer than the target allows."""
-        limit_s = self._link.target.accept_timeout_s
-        try:
-            await asyncio.wait_for(self._given.wait(), limit_s)
-        except TimeoutError:
-            if self._ending.due:
-                return
-            if self._journal.state.status is e.Status.RESUMING:
-                self._ending.not_resumed(limit_s)
-            else:
-                self._ending.not_accepted(limit_s, self._link.messages.received, self._link.target.protocol)
+        link, limit_s = self._link, self._link.target.accept_timeout_s
+        if not await self._accepted_within(limit_s):
+            messages = link.messages
+            self._ending.not_accepted(limit_s, messages.received, messages.understood, link.protocol.title)
+
+    async def wait_for_resuming(self, left_s: float) -> None:
+        """Wait until the agent has resumed the session. Fails the call after ``left_s`` of the time for that."""
+        if not await self._accepted_within(left_s):
+            self._ending.not_resumed(self._link.target.resume_timeout_s)
+
+    async def _accepted_within(self, limit_s: float) -> bool:
+        """Returns False if the limit passed and the call is not ending anyway."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._given.wait()
+        return self._given.is_set() or self._ending.due

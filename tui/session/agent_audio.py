@@ -65,11 +65,6 @@ class AgentAudio:
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             self._end(reply)
 
-    @property
-    def in_reply(self) -> bool:
-        """Whether the agent has begun a reply that it still has to end and that was not flushed."""
-        return not self._ends_after_ms and self._audio.playback.receiving
-
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
         """Silences the agent: drops its audio in the queue and the device, and reports how much was heard."""
         asked_ns = self._journal.clock_ns()

@@ -9,14 +9,14 @@ from typing import Any
 from tui.handlers.event_router import EventRouter
 from tui.models import events as e
 from tui.models.journal import Journal
-from tui.protocols.base import TelephonyEvent
+from tui.protocols.base import HangUpReason, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 
 
 class AgentEvents:
     """Turns telephony events into session events, and ends the call when the agent does. On the session's loop.
 
-    ``accepted`` is called when the agent accepts the call, ``finish`` with the reason when it ends the call.
+    ``accepted`` is called when the agent accepts the call, ``left`` when it hangs up or transfers the call.
     """
 
     def __init__(
@@ -24,11 +24,11 @@ class AgentEvents:
         journal: Journal,
         *,
         accepted: Callable[[TelephonyEvent], object],
-        finish: Callable[[str], object],
+        left: Callable[[str, HangUpReason], object],
     ) -> None:
         self._journal = journal
         self._accepted = accepted
-        self._finish = finish
+        self._left = left
 
     def register_with(self, router: EventRouter) -> None:
         """Registers the handlers of the telephony events that concern neither audio nor the user stream."""
@@ -48,11 +48,11 @@ class AgentEvents:
             router.register_telephony_handler(event_type, handler)
 
     def _hang_up(self, event: TelephonyEvent) -> None:
-        self._finish(f"the agent hung up{': ' + event.reason if event.reason else ''}")
+        self._left(f"the agent hung up{': ' + event.reason if event.reason else ''}", HangUpReason.AGENT)
 
     def _transfer(self, event: TelephonyEvent) -> None:
         self._journal.notice(f"The agent is transferring the call to {event.text}.")
-        self._finish(f"transferred to {event.text}")
+        self._left(f"transferred to {event.text}", HangUpReason.TRANSFERRED)
 
     def _user_speech(self, phase: e.SpeechPhase) -> None:
         self._journal.emit(e.UserSpeech(at_ns=self._journal.clock_ns(), phase=phase))

@@ -5,7 +5,12 @@ from __future__ import annotations
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.turns.turns import Turn
+from tui.protocols.base import AcknowledgesUserStream, CallerEnd
 
+OPEN_STREAM_HINT = (
+    "It recognized the user, and the user stream is still open. It may answer only once the stream is closed:"
+    " try --on-stop close or --no-barge-in."
+)
 LIMIT_MS = 3_000.0
 """How long a user waits for an answer before taking the agent for gone."""
 
@@ -13,8 +18,9 @@ LIMIT_MS = 3_000.0
 class AnswerWatch:
     """Polls the current turn; nothing is pushed to it. On the session's loop."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, caller: CallerEnd) -> None:
         self._journal = journal
+        self._caller = caller
         self._unanswered: Turn | None = None
         """The turn that was reported to have no answer."""
 
@@ -36,7 +42,7 @@ class AnswerWatch:
             last = "key" if turn and turn.method == "keys" else "word"
             since = "after it last spoke" if talked_on else f"after the user's last {last}"
             text = f"The agent has not answered: no reply {missing_ms / 1000:.0f} s {since}."
-            self._emit(now_ns, text, active=True)
+            self._emit(now_ns, text, active=True, hint=self._what_helps(turn))
 
     def _silent_ms(self, now_ns: int) -> float | None:
         """Returns how long the agent has been silent; None if it never spoke."""
@@ -46,11 +52,25 @@ class AnswerWatch:
     def _why_over(self, talked_on: bool) -> str:
         if self._unanswered and self._unanswered.replies:
             return "The agent has answered."
-        if self._journal.state.status is not e.Status.ACTIVE:
-            return "The call is interrupted; the agent has not answered."
+        status = self._journal.state.status
+        if status is e.Status.RESUMING:
+            return "The connection was lost; the agent has not answered."
+        if status is not e.Status.ACTIVE:
+            return "The call is over; the agent has not answered."
         return "The agent keeps talking." if talked_on else "The user continued; the agent has not answered."
 
-    def _emit(self, now_ns: int, text: str, *, active: bool) -> None:
+    @property
+    def _stream_open(self) -> bool:
+        """Whether the user stream is one that the agent sees closed, and is open."""
+        return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
+
+    def _what_helps(self, turn: Turn | None) -> str:
+        """Returns what to try: agents that recognized the user may wait for the end of the user stream."""
+        if turn and turn.user_text and not turn.typed and self._stream_open:
+            return OPEN_STREAM_HINT
+        return "Check in the event log what it was sent, and what it sent since."
+
+    def _emit(self, now_ns: int, text: str, *, active: bool, hint: str = "") -> None:
         self._journal.emit(
             e.ConditionChanged(
                 at_ns=now_ns,
@@ -58,6 +78,6 @@ class AnswerWatch:
                 path="playback",
                 active=active,
                 text=text,
-                hint="Check in the event log what it was sent, and what it sent since." if active else "",
+                hint=hint,
             )
         )

@@ -6,6 +6,7 @@ import asyncio
 
 from tui.models import events as e
 from tui.models.journal import Journal
+from tui.protocols.base import HangUpReason
 from tui.session.pending import Pending
 
 OURS = "hung up"
@@ -21,6 +22,7 @@ class Ending:
         self._journal = journal
         self._due = asyncio.Event()
         self._reason = ""
+        self._hang_up_reason = HangUpReason.USER
         self._failure: e.ErrorRaised | None = None
 
     @property
@@ -42,10 +44,23 @@ class Ending:
         """The reason, for a person."""
         return self._failure.message if self._failure else self._reason
 
-    def finish(self, reason: str = OURS) -> None:
+    @property
+    def hang_up_reason(self) -> HangUpReason:
+        """The reason, for the agent."""
+        return HangUpReason.FAILED if self._failure and not self._reason else self._hang_up_reason
+
+    def finish(self, reason: str = OURS, hang_up_reason: HangUpReason = HangUpReason.USER) -> None:
         """End the call, for this reason."""
-        self._reason = self._reason or reason
+        if not self._reason:
+            self._reason, self._hang_up_reason = reason, hang_up_reason
         self._due.set()
+
+    def agent_left(self, reason: str, hang_up_reason: HangUpReason = HangUpReason.AGENT) -> None:
+        """End the call because the agent hung up or passed it on; fail it if lines of a script are left."""
+        self.finish(reason, hang_up_reason)
+        if self.ours or not self.pending.lines_left:
+            return
+        self._fail_as_left_early(f"{reason[0].upper()}{reason[1:]}")
 
     def fail(self, source: str, code: str, message: str, hint: str = "") -> None:
         """End the call with an error, which is emitted here."""
@@ -56,19 +71,24 @@ class Ending:
         self._failure = self._failure or failure
         self._due.set()
 
-    def not_accepted(self, limit_s: float, messages: int, protocol: str) -> None:
-        """Fail the call: the agent did not accept it in time. ``messages`` is how many it sent."""
-        if not messages:
+    def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
+        """Fail the call: the agent did not accept it in time.
+
+        ``received`` is how many messages it sent, ``understood`` how many of them ``protocol`` has.
+        """
+        if not received:
             sent = "it sent nothing"
-        elif messages == 1:
+        elif received == 1:
             sent = "it sent one message, which was not an acceptance"
         else:
-            sent = f"it sent {messages} messages, none of them an acceptance"
+            sent = f"it sent {received} messages, none of them an acceptance"
         self.fail(
             "agent",
-            "not-accepted" if messages else "silent",
+            "not-accepted" if received else "silent",
             f"The agent did not accept the session within {limit_s:g} s: {sent}.",
-            f"Does it speak {protocol}? Choose another with --protocol.",
+            f"It speaks {protocol}; if it accepts later, allow more time with --accept-timeout."
+            if understood
+            else f"Does it speak {protocol}? Choose another with --protocol.",
         )
 
     def not_resumed(self, limit_s: float) -> None:
@@ -76,13 +96,13 @@ class Ending:
         message = f"The socket was lost, and the agent did not resume the session within {limit_s:g} s."
         self.fail("agent", "not-resumed", message, "Call again.")
 
-    def socket_closed(
-        self, how: str, *, lost: bool, failed: bool, in_reply: bool, violation: str = ""
-    ) -> None:
+    def socket_closed(self, how: str, *, lost: bool, failed: bool, violation: str = "") -> None:
         """End or fail the call because its socket closed, unless it is ending already.
 
-        ``violation`` is what the agent sent that made this end close it.
+        ``violation`` is what the agent sent that made this end close it. A close without a fault fails the call as
+        well if something was still due.
         """
+        pending = self.pending
         if self.due:
             return
         if violation:
@@ -93,13 +113,28 @@ class Ending:
         elif self._journal.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."
             self.fail("socket", "not-accepted", message, "Check the address and the token.")
+        elif pending.resuming:
+            message = f"The call was broken off: the socket was {how}, and the session could not be resumed."
+            self.fail("socket", "lost", message, "Call again.")
         elif lost:
             self.fail("socket", "lost", f"The connection was lost: the socket was {how}.", "Call again.")
         elif failed:
             message = f"The agent ended the call with an error: the socket was {how}."
             self.fail("socket", "closed", message, "The agent's own log may say why.")
+        elif pending.replies or pending.line:
+            message = f"The agent broke off the call: the socket was {how}, with {self._due_in_words()}."
+            self.fail("socket", "broken-off", message, "The agent's own log may say why.")
+        elif pending.lines_left or pending.answer_due:
+            self._fail_as_left_early(f"The agent left: the socket was {how}")
         else:
-            self.finish(f"the agent left{' during its reply' if in_reply else ''}: {how}")
+            self.finish(f"the agent left: {how}")
+
+    def _fail_as_left_early(self, left: str) -> None:
+        message = f"{left}, with {self._due_in_words()}."
+        self.fail("agent", "left-early", message, "The agent's own log may say why.")
+
+    def _due_in_words(self) -> str:
+        return " and ".join(self.pending.in_words())
 
     def emit(self) -> None:
         """Emit that the call has ended, with its reason."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -11,15 +13,26 @@ from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.journal import Journal, utc_now
 from tui.models.target import Target
-from tui.protocols.base import CallerSettings, Incoming, Outgoing
+from tui.protocols.base import (
+    AcknowledgesUserStream,
+    CallerSettings,
+    HangUpReason,
+    Incoming,
+    Outgoing,
+    user_stream_closing,
+)
 from tui.protocols.log_rules import LogRules
 from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.session.message_log import MessageLog
-from tui.websocket.client import WebSocketClient, client_of
+from tui.websocket.client import Liveness, WebSocketClient, client_of
 from tui.websocket.connection import Connection
 from tui.websocket.message_handler import MessageHandler
 
 _GOODBYE_LIMIT_S = 2.0
+_ACKNOWLEDGE_LIMIT_S = 0.5
+"""The longest wait for the acknowledgement of a stop: some agents send it while they still answer the user."""
+_CLOSE_LIMIT_S = 0.3
+"""The longest wait for the agent to close the socket itself, as it may once the session has ended."""
 
 
 class AgentLink:
@@ -69,24 +82,67 @@ class AgentLink:
         """Handle every frame until the socket closes."""
         await self.connection.read(self.messages.handle_message)
 
-    async def hang_up(self) -> None:
-        """Send the protocol's last messages, and wait a moment until they are out."""
-        if self.connection.is_open:
-            self.send(self.caller.hang_up())
-            await self.connection.drained(_GOODBYE_LIMIT_S)
+    async def hang_up(self, reason: HangUpReason) -> None:
+        """Send the protocol's last messages, and wait a moment until they are out and answered."""
+        if not self.connection.is_open:
+            return
+        acknowledges = isinstance(self.caller, AcknowledgesUserStream)
+        if acknowledges:
+            self.send(self.caller.stop_user_stream())
+            await self._user_stream_stopped()
+        self.send(self.caller.hang_up(reason))
+        await self.connection.drained(_GOODBYE_LIMIT_S)
+        if acknowledges:
+            await self.connection.closed(_CLOSE_LIMIT_S)
+
+    async def _user_stream_stopped(self) -> None:
+        """Wait a moment for the agent to acknowledge that the user stream was closed."""
+        arrived = asyncio.Event()
+        watching = self.messages.add_message_handler(lambda _: arrived.set())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ACKNOWLEDGE_LIMIT_S):
+                while user_stream_closing(self.caller):
+                    await arrived.wait()
+                    arrived.clear()
+        watching.unregister()
 
     def _new_client(self) -> WebSocketClient:
+        self._emit_pongs(True)  # a new socket starts without a pong that is missing
+        liveness = Liveness(
+            ping_s=self.target.ping_s,
+            silence_s=self.target.silence_timeout_s,
+            on_round_trip=self._emit_round_trip,
+            on_pongs=self._emit_pongs,
+        )
         return client_of(
             self.target,
             self.protocol,
             redactor=self._journal.redactor,
             clock_ns=self._journal.clock_ns,
-            on_round_trip=self._emit_round_trip,
+            liveness=liveness,
         )
 
     def _emit_round_trip(self, round_trip_ms: float) -> None:
         at_ns = self._journal.clock_ns()
         self._journal.emit(e.RoundTripMeasured(at_ns=at_ns, round_trip_ms=round_trip_ms))
+
+    def _emit_pongs(self, arrive: bool) -> None:
+        """Emit that pongs are missing, or that they arrive again if they were missing."""
+        if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
+            return
+        silence_s = self.target.silence_timeout_s
+        self._journal.emit(
+            e.ConditionChanged(
+                at_ns=self._journal.clock_ns(),
+                condition=e.Condition.NO_PONGS,
+                path="connection",
+                active=not arrive,
+                text="The agent answers pings again." if arrive else "The agent does not answer pings.",
+                hint=""
+                if arrive
+                else f"The call goes on. It ends if no message arrives for {silence_s:g} s either.",
+            )
+        )
 
 
 def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:

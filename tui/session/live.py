@@ -39,6 +39,7 @@ from tui.session.user_audio import UserAudio
 from tui.session.user_commands import UserCommands
 from tui.session.watch import SessionWatch
 from tui.text.redaction import Redactor
+from tui.units import NS_PER_S
 from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
@@ -87,7 +88,7 @@ class LiveSession:
             on_fatal=self._ending.fail_with,
             on_sent=lambda message: self._user_audio.sent(message),
         )
-        self._acceptance = Acceptance(journal, self._ending, link)
+        self._acceptance = Acceptance(self._ending, link)
         self._user_audio = UserAudio(journal, audio, link.caller, link.send)
         ends_after_ms = link.protocol.reply_ends_after_ms
         checks = ReplyChecks(lambda found: link.log.find(found, about=journal.number))
@@ -102,6 +103,7 @@ class LiveSession:
             user_audio=self._user_audio,
             agent_audio=self._agent_audio,
             functions=self.functions,
+            caller=link.caller,
             log=link.log,
             telemetry=telemetry,
         )
@@ -110,7 +112,8 @@ class LiveSession:
     def _function_handler(self, tools: Sequence[Tool]) -> FunctionHandler:
         functions = FunctionHandler(
             self,
-            lambda _: self._ending.finish("a tool asked to hang up"),
+            lambda _: self._ending.agent_left("a tool asked to hang up"),
+            time_limit_s=self._link.target.tool_timeout_s,
             on_change=self.journal.emit,
             on_unknown=self._report_unknown_tool,
             clock_ns=self.journal.clock_ns,
@@ -214,23 +217,25 @@ class LiveSession:
             lost=connection.lost,
             failed=connection.failed,
             violation=connection.violation,
-            in_reply=self._agent_audio.in_reply,
         )
 
     async def _resume(self) -> bool:
-        """Continue the session on a new socket, if the old one was lost and the protocol can resume."""
-        connection = self._link.connection
-        if self._ending.due or not connection.lost or self.state.status is not e.Status.ACTIVE:
+        """Continue the session on a new socket, if the agent did not end it and the protocol can resume."""
+        connection, limit_s = self._link.connection, self._link.target.resume_timeout_s
+        closed = connection.lost or connection.restarts
+        if self._ending.due or not closed or self.state.status is not e.Status.ACTIVE:
             return False
         messages = self._link.caller.resumed()
         if messages is None:
             return False
-        self.journal.become(e.Status.RESUMING, "the socket was lost")
+        self.journal.become(e.Status.RESUMING, f"the socket was {connection.close_reason}")
         self.audio.playback.socket_lost()
-        if not await connection.reopen(self._notify_reopen_failed):
+        lost_ns = self.journal.clock_ns()
+        if not await connection.reopen(limit_s, self._notify_reopen_failed):
             return False
         self._acceptance.withdraw()
-        spawn(self._acceptance.wait(), "session acceptance")
+        left_s = limit_s - (self.journal.clock_ns() - lost_ns) / NS_PER_S
+        spawn(self._acceptance.wait_for_resuming(left_s), "session acceptance")
         self._link.send(messages)
         return True
 
@@ -244,7 +249,7 @@ class LiveSession:
         self.journal.become(e.Status.ENDING, self._ending.reason)
         self.user.end_recording()
         await self.functions.close()
-        await self._link.hang_up()
+        await self._link.hang_up(self._ending.hang_up_reason)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
         """Take every step of the end in this order, even after one that fails; its exception is raised last."""
@@ -275,7 +280,7 @@ class LiveSession:
     def _register_handlers(self) -> None:
         self.messages.add_session_handler(self.router.handle_platform_event)
         self.messages.add_audio_handler(self.router.handle_platform_event)
-        AgentEvents(self.journal, accepted=self._on_accepted, finish=self._ending.finish).register_with(
+        AgentEvents(self.journal, accepted=self._on_accepted, left=self._ending.agent_left).register_with(
             self.router
         )
         self._agent_audio.register_with(self.router)

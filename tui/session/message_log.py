@@ -94,7 +94,11 @@ class MessageLog:
         """Error handler of the `MessageHandler`: emits the error, as one about the message that was logged last."""
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""
-        raised = self._journal.emit(msgspec.structs.replace(error, hint=hint, about=self._journal.number))
+        message = error.message
+        if error.fatal and error.source == "agent" and self._journal.state.status is e.Status.RESUMING:
+            message = f"The socket was lost, and the agent refused to resume the session: {message}"
+        about = self._journal.number
+        raised = self._journal.emit(msgspec.structs.replace(error, message=message, hint=hint, about=about))
         if raised.fatal:
             self._on_fatal(raised)
 

@@ -20,6 +20,8 @@ class Pending:
         """Name of the recorded line that is being spoken; empty if none is."""
         self.lines_left = 0
         """Number of lines of a script that have not begun; set by the holder of the script."""
+        self.answer_due = ""
+        """Name of the line of a script whose answer has not begun; set by the holder of the script."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -65,6 +67,7 @@ class Pending:
                 else []
             ),
             *([f"{self.line} being spoken"] if self.line else []),
+            *([f"no answer to {self.answer_due}"] if self.answer_due and not self.line else []),
             *(["one line not spoken" if lines == 1 else f"{lines} lines not spoken"] if lines else []),
             *(f"the tool {name} still running" for name in self.tools),
             *(["the session being resumed"] if self.resuming else []),

@@ -12,6 +12,7 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
 from tui.models.telemetry import Telemetry
+from tui.protocols.base import CallerEnd
 from tui.session.agent_audio import AgentAudio
 from tui.session.answer_watch import AnswerWatch
 from tui.session.message_log import MessageLog
@@ -35,6 +36,7 @@ class SessionWatch:
         user_audio: UserAudio,
         agent_audio: AgentAudio,
         functions: FunctionHandler,
+        caller: CallerEnd,
         log: MessageLog,
         telemetry: Callable[[Telemetry], object],
     ) -> None:
@@ -45,7 +47,7 @@ class SessionWatch:
         self._functions = functions
         self._log = log
         self._telemetry = telemetry
-        self._answers = AnswerWatch(journal)
+        self._answers = AnswerWatch(journal, caller)
         self._self_check = SelfCheck(journal.emit, journal.clock_ns)
         self._failed_callbacks = 0
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from urllib.parse import urlsplit
 
+import msgspec
 import websockets.exceptions as ws_errors
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.protocol import State
@@ -18,18 +19,18 @@ from tui.callbacks import spawn
 from tui.models.target import Target
 from tui.protocols.base import Protocol
 from tui.protocols.hosts import is_loopback
+from tui.settings import default_of
 from tui.text.redaction import Redactor, header_secrets, url_secrets
 from tui.websocket.failure import FAILURES, Attempt, ConnectionFailed, Credentials, failure_of
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Minutes of audio in one message are normal; the library's 1 MiB would close the call."""
 
-ROUND_TRIP_INTERVAL_S = 5.0
+_LATE_PONGS = 2
+"""The number of pings in a row without a pong that is reported."""
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
 """The longest that buffered messages are handled before other tasks, sending above all, get their turn."""
-PING_TIMEOUT_S = 20.0
-"""Interval of the library's own pings, and how long each may take to be answered before it closes with 1011."""
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Close codes that are not a fault: done, going away, no code given (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
@@ -38,10 +39,29 @@ _VIOLATIONS = {
     1009: f"the agent sent a message of more than {MAX_MESSAGE_BYTES // 1024**2} MiB",
 }
 """The close codes by which the library rejects what it received (RFC 6455, 7.4.1), and the reason for each."""
+_RESTART_CODES = (1001, 1012)
+"""Going away and service restart (RFC 6455, 7.4.1; IANA registry): what proxies and deployments send."""
 
 
 class Closed(Exception):
     """The socket is closed; `WebSocketClient.close_reason` says how."""
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """How a client watches that the far side is still there.
+
+    A missing pong proves nothing: a busy agent answers pings late, and some never do. So it is only reported, and the
+    connection counts as lost only when nothing else arrives either.
+    """
+
+    ping_s: float = default_of("ping_s")
+    """Interval between pings."""
+    silence_s: float = default_of("silence_timeout_s")
+    """Time without any message or pong after which the connection counts as lost."""
+    on_round_trip: Callable[[float], object] = lambda _: None
+    """Called with the round trip in ms, for each ping that was answered in time."""
+    on_pongs: Callable[[bool], object] = lambda _: None
+    """Called with False when pongs are missing, and with True when one arrives again."""
 
 
 class _Connect(connect):
@@ -53,7 +73,7 @@ class _Connect(connect):
 
 
 class WebSocketClient:
-    """One websocket, on the engine's loop. Round trips are reported to ``on_round_trip`` in ms.
+    """One websocket, on the engine's loop. Without a ``liveness``, it sends no pings.
 
     ``credentials`` describe what authenticates the request; ``redactor`` knows the secrets of the call.
     """
@@ -68,7 +88,7 @@ class WebSocketClient:
         credentials: Credentials = Credentials(),  # noqa: B008 - immutable
         redactor: Redactor | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        on_round_trip: Callable[[float], None] | None = None,
+        liveness: Liveness | None = None,
     ) -> None:
         self.url = url
         self._headers = dict(headers)
@@ -77,9 +97,12 @@ class WebSocketClient:
         self._insecure = insecure
         self._cacert = cacert
         self._clock_ns = clock_ns
-        self._on_round_trip = on_round_trip
+        self._liveness = liveness
         self._socket: ClientConnection | None = None
         self._pinger: asyncio.Task[None] | None = None
+        self._messages = 0
+        self._gave_up = ""
+        """Why this side closed the socket without being asked to; empty if it did not."""
 
     async def open(self, timeout_s: float) -> None:
         """Open the socket. Raises `ConnectionFailed`."""
@@ -91,10 +114,10 @@ class WebSocketClient:
                 # Audio hardly compresses, and deflating it would delay every message.
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
-                ping_interval=PING_TIMEOUT_S,
-                ping_timeout=PING_TIMEOUT_S,
                 open_timeout=timeout_s,
                 close_timeout=GOODBYE_TIMEOUT_S,
+                # The library would end the call over a single late pong; `Liveness` has the reasons against it.
+                ping_interval=None,
                 user_agent_header=f"opusagent-tui/{__version__}",
                 # The library would send loopback traffic through a proxy of the environment, too.
                 proxy=None if is_loopback(self.url) else True,
@@ -103,8 +126,8 @@ class WebSocketClient:
             attempt = Attempt(self.url, timeout_s, self._credentials, self._redactor)
             # Not "from error": a traceback would show the library's text.
             raise failure_of(attempt, error) from None
-        if self._on_round_trip:
-            self._pinger = spawn(self._measure_round_trips(), "websocket round trips")
+        if self._liveness:
+            self._pinger = spawn(self._watch(self._socket, self._liveness), "websocket liveness")
 
     async def frames(self) -> AsyncIterator[tuple[int, str | bytes]]:
         """Yields every message with its arrival time, until the socket closes."""
@@ -114,6 +137,7 @@ class WebSocketClient:
             while True:
                 frame = await self._socket.recv()
                 at_ns = self._clock_ns()
+                self._messages += 1
                 yield at_ns, frame
                 # `recv` returns at once while messages are buffered, without giving way to other tasks: thousands
                 # that arrived together would stop the sending of audio until all were handled.
@@ -128,6 +152,11 @@ class WebSocketClient:
             await self._socket.send(frame)
         except ws_errors.ConnectionClosed as error:
             raise Closed from error
+
+    async def wait_closed(self) -> None:
+        """Wait until the socket is closed."""
+        if self._socket:
+            await self._socket.wait_closed()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close politely, within `GOODBYE_TIMEOUT_S`."""
@@ -161,14 +190,9 @@ class WebSocketClient:
     def close_reason(self) -> str:
         """How the socket ended, for a person: "closed with 1000 (bye)", "lost without a close message"."""
         socket = self._socket
-        if violation := self.violation:
-            return f"closed by opusagent-tui, because {violation}"
+        if reason := self._gave_up or self.violation:
+            return f"closed by opusagent-tui, because {reason}"
         if socket is None or socket.close_code in (None, 1006):
-            sent = socket.protocol.close_sent if socket else None
-            if sent is not None and sent.code == 1011 and "ping" in sent.reason:
-                return (
-                    f"closed with 1011, because the agent did not answer a ping within {PING_TIMEOUT_S:g} s"
-                )
             return "lost without a close message"
         words = f" ({self._redactor.text(socket.close_reason)})" if socket.close_reason else ""
         return f"closed with {socket.close_code}{words}"
@@ -176,25 +200,54 @@ class WebSocketClient:
     @property
     def failed(self) -> bool:
         """Whether the far side closed it with a code that means a fault: 1011, 1008, one of its own."""
-        if self._socket is None or self.violation:
+        if self._socket is None or self.lost or self.violation:
             return False
-        return self._socket.close_code not in (None, 1006, *_ORDINARY_CODES)
+        return self._socket.close_code not in _ORDINARY_CODES
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close from the far side, for no reason that this end had."""
-        return self._socket is not None and not self.violation and self._socket.close_code in (None, 1006)
+        """Whether the socket ended without a close from the far side, or because this end gave it up."""
+        if self._socket is None or self.violation:
+            return False
+        return bool(self._gave_up) or self._socket.close_code in (None, 1006)
 
-    async def _measure_round_trips(self) -> None:
-        assert self._socket is not None
-        assert self._on_round_trip is not None
+    @property
+    def restarts(self) -> bool:
+        """Whether the far side closed it to go away or to restart; a session that can be resumed may go on."""
+        return self._socket is not None and self._socket.close_code in _RESTART_CODES
+
+    async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:
+        """Ping until the socket closes. Counts pings rather than time, so that a stopped program blames nobody."""
+        missing = silent = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
-            while True:
-                began_ns = self._clock_ns()
-                # The first call sends the ping, and returns what resolves when the pong has come.
-                await (await self._socket.ping())
-                self._on_round_trip((self._clock_ns() - began_ns) / 1e6)
-                await asyncio.sleep(ROUND_TRIP_INTERVAL_S)
+            while silent * liveness.ping_s < liveness.silence_s:
+                messages = self._messages
+                round_trip_ms = await self._round_trip_ms(socket, liveness.ping_s)
+                if round_trip_ms is not None:
+                    liveness.on_round_trip(round_trip_ms)
+                    if missing >= _LATE_PONGS:
+                        liveness.on_pongs(True)
+                    missing = silent = 0
+                    await asyncio.sleep(liveness.ping_s)
+                    continue
+                missing += 1
+                silent = 0 if self._messages > messages else silent + 1
+                if missing == _LATE_PONGS:
+                    liveness.on_pongs(False)
+            self._gave_up = f"no message and no pong arrived for {liveness.silence_s:g} s"
+            await socket.close(1011, "nothing arrives")
+
+    async def _round_trip_ms(self, socket: ClientConnection, limit_s: float) -> float | None:
+        """Send a ping; returns the time to its pong in ms, or None if none came within ``limit_s``."""
+        began_ns = self._clock_ns()
+        try:
+            # Sending waits as well, while the far side does not read.
+            async with asyncio.timeout(limit_s):
+                # The first call sends the ping, and returns what resolves when this or a later pong has come.
+                await (await socket.ping())
+        except TimeoutError:
+            return None
+        return (self._clock_ns() - began_ns) / 1e6
 
 
 def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | None:
@@ -220,7 +273,7 @@ def client_of(
     *,
     redactor: Redactor,
     clock_ns: Callable[[], int] = time.monotonic_ns,
-    on_round_trip: Callable[[float], None] | None = None,
+    liveness: Liveness | None = None,
 ) -> WebSocketClient:
     """Returns the client for a target: the URL as the protocol dials it, with the headers that carry its token.
 
@@ -228,9 +281,7 @@ def client_of(
     """
     url = protocol.dialled_url(target.url, target.options)
     of_token = protocol.headers(target.token, url) if target.token else {}
-    return client_for(
-        target, url, of_token, redactor=redactor, clock_ns=clock_ns, on_round_trip=on_round_trip
-    )
+    return client_for(target, url, of_token, redactor=redactor, clock_ns=clock_ns, liveness=liveness)
 
 
 def client_for(
@@ -240,7 +291,7 @@ def client_for(
     *,
     redactor: Redactor,
     clock_ns: Callable[[], int] = time.monotonic_ns,
-    on_round_trip: Callable[[float], None] | None = None,
+    liveness: Liveness | None = None,
 ) -> WebSocketClient:
     """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token."""
     headers = {**of_token, **target.headers}
@@ -253,7 +304,7 @@ def client_for(
         credentials=_credentials(target, url, of_token),
         redactor=redactor,
         clock_ns=clock_ns,
-        on_round_trip=on_round_trip,
+        liveness=liveness,
     )
 
 

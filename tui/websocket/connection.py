@@ -11,9 +11,8 @@ from tui.websocket.client import Closed, WebSocketClient
 from tui.websocket.failure import ConnectionFailed
 from tui.websocket.outbox import Outbox
 
-REOPEN_ATTEMPTS = 3
 REOPEN_INTERVAL_S = 1.0
-"""Usual figures: AudioCodes' VoiceAI Connect, whose sessions can be resumed, documents none."""
+"""A usual figure: AudioCodes' VoiceAI Connect, whose sessions can be resumed, documents none."""
 
 
 class Connection:
@@ -42,24 +41,30 @@ class Connection:
         """Open the socket. Raises `ConnectionFailed`."""
         await self._client.open(self._timeout_s)
 
-    async def reopen(self, on_failure: Callable[[ConnectionFailed], object]) -> bool:
-        """Replace a lost socket, in a few attempts, and drop what is queued. Returns False if all failed."""
+    async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
+        """Replace a lost socket, and drop what is queued. Returns False if that failed for ``limit_s``."""
         self._reopened.clear()
-        for attempt in range(REOPEN_ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(REOPEN_INTERVAL_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                client = await self._reopened_client(on_failure)
+                self._client = client
+                # What was queued for the lost socket is old; the resumed session starts with its own messages.
+                self._outbox.clear()
+                self._reopened.set()
+                return True
+        return False
+
+    async def _reopened_client(self, on_failure: Callable[[ConnectionFailed], object]) -> WebSocketClient:
+        """Try until a socket is open."""
+        while True:
             client = self._new_client()
             try:
                 await client.open(self._timeout_s)
             except ConnectionFailed as failure:
                 on_failure(failure)
-                continue
-            self._client = client
-            # What was queued for the lost socket is old; the resumed session starts with its own messages.
-            self._outbox.clear()
-            self._reopened.set()
-            return True
-        return False
+                await asyncio.sleep(REOPEN_INTERVAL_S)
+            else:
+                return client
 
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
         """Pass every frame with its arrival time to ``handle``, until this socket closes."""
@@ -81,6 +86,12 @@ class Connection:
     async def drained(self, timeout_s: float) -> bool:
         """Wait until everything queued is sent; returns False if that took too long."""
         return await self._outbox.drained(timeout_s)
+
+    async def closed(self, timeout_s: float) -> None:
+        """Wait until the far side has closed the socket, at most ``timeout_s``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._client.wait_closed()
 
     async def close(self) -> None:
         """Close politely."""
@@ -105,6 +116,11 @@ class Connection:
     def violation(self) -> str:
         """The reason why this end closed the socket: what the agent sent; "" if that is not how it ended."""
         return self._client.violation
+
+    @property
+    def restarts(self) -> bool:
+        """Whether the far side closed it to go away or to restart."""
+        return self._client.restarts
 
     @property
     def close_reason(self) -> str:

@@ -67,6 +67,8 @@ class MessageHandler:
         self._receive = receive
         self.callbacks = callbacks or CallbackManager()
         self.received = 0
+        self.understood = 0
+        """Frames whose message type the protocol has."""
         self.undecodable: Counter[str] = Counter()
         """Frames that were not understood, by the code of their `ProtocolError`."""
 
@@ -101,6 +103,7 @@ class MessageHandler:
             logger.exception("the protocol failed")
             await self._handle_error_message(_protocol_failed(error, at_ns))
             return
+        self.understood += incoming.known
         await self.callbacks.trigger_callbacks(
             News.MESSAGE, Received(frame, at_ns, incoming, findings=incoming.findings)
         )

@@ -21,11 +21,18 @@ from tui.protocols.audiocodes.wire import (
     event_name,
     is_message,
 )
-from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import CallerSettings, HangUpReason, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 _OPTIONS = {"dtmf_event": "DTMF", "play_finished": "on", "language": "en-US"}
+_END_CODES: Mapping[str, str] = {
+    HangUpReason.USER: "client-disconnected",
+    HangUpReason.AGENT: "bot-disconnected",
+    HangUpReason.TRANSFERRED: "transferred",
+    HangUpReason.FAILED: "error",
+}
+"""Reason codes of ``session.end`` (techdocs.audiocodes.com, "Receiving call disconnect notification")."""
 _EVENTS = (
     "hangup",
     "transfer",
@@ -191,14 +198,13 @@ class AudioCodesCaller:
         self._replies.interrupted(stream_id)
         return []
 
-    def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
+    def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
         """Closes the user stream and ends the session; nothing is sent afterwards."""
         if self._call in (_Call.NEW, _Call.ENDED):
             return []
         self._call = _Call.ENDED
-        end = self._messages.message(
-            "session.end", f"end: {reason}", reasonCode="client-disconnected", reason=reason
-        )
+        code = _END_CODES.get(reason, "client-disconnected")
+        end = self._messages.message("session.end", f"end: {reason}", reasonCode=code, reason=reason)
         return [*self._adjust_user_stream(), end]
 
     # Messages from the agent.

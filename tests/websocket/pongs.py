@@ -1,0 +1,21 @@
+"""A server that does not answer pings, as some media servers do not."""
+
+from __future__ import annotations
+
+import asyncio
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
+
+
+def ignore_pings(connection: ServerConnection) -> asyncio.Event:
+    """Answer no ping on this connection, until the event that is returned is set."""
+    answers = asyncio.Event()
+    handle = connection.protocol.recv_frame
+
+    def recv_frame(frame: Frame) -> None:
+        if frame.opcode is not Opcode.PING or answers.is_set():
+            handle(frame)
+
+    connection.protocol.recv_frame = recv_frame  # type: ignore[method-assign]
+    return answers
