@@ -291,6 +291,56 @@ def test_an_agent_that_breaks_off_is_exit_5() -> None:
     assert "out of ideas" in ran.stderr
 
 
+def test_an_agent_that_crashes_is_exit_5_even_if_nothing_was_to_be_said() -> None:
+    def crash(socket: ServerConnection) -> None:
+        socket.socket.shutdown(2)
+
+    ran = serve_one(crash, "--resume-timeout", "1", "--greeting-timeout", "0.2")
+    assert ran.returncode == 5
+    assert "could not be resumed" in ran.stderr or "did not resume the session" in ran.stderr
+
+
+def test_a_close_in_the_middle_of_a_reply_is_exit_5_with_the_reason() -> None:
+    def leave(socket: ServerConnection) -> None:
+        play(socket, 0.2, stop=False)
+        socket.close(1000, "enough")
+
+    ran = serve_one(leave)
+    assert ran.returncode == 5
+    assert "closed with 1000 (enough), with an unfinished reply" in ran.stderr
+
+
+def test_an_agent_that_leaves_before_the_script_is_done_is_exit_5_with_a_reason_of_its_own() -> None:
+    def hang_up(socket: ServerConnection) -> None:
+        play(socket, 0.2)
+        socket.send('{"type":"activities","activities":[{"type":"event","name":"hangup"}]}')
+
+    ran = serve_one(hang_up, "--json", "--say", str(YES.path), "--say", str(YES.path))
+    assert ran.returncode == 5
+    assert "The agent hung up, with 2 lines not spoken." in ran.stderr
+    errors = [json.loads(line) for line in ran.stdout.splitlines() if '"event":"error"' in line]
+    assert [error["code"] for error in errors] == ["left-early"]
+    assert serve_one(hang_up).returncode == 0
+
+
+def test_an_agent_that_waits_for_the_end_of_the_user_stream_is_exit_3_with_the_option_that_helps() -> None:
+    def recognize(socket: ServerConnection) -> None:
+        chunks = 0
+        for frame in socket:
+            kind = json.loads(frame)["type"]
+            chunks += kind == "userStream.chunk"
+            if kind == "userStream.start":
+                socket.send('{"type":"userStream.started"}')
+            if kind == "userStream.chunk" and chunks == 60:
+                words = '"alternatives":[{"text":"yes","confidence":1}]'
+                socket.send('{"type":"userStream.speech.recognition",' + words + "}")
+
+    greeting = ("--greeting-timeout", "0.1")
+    ran = serve_one(recognize, "--say", str(YES.path), "--timeout", "4", *greeting)
+    assert ran.returncode == 3
+    assert "try --on-stop close or --no-barge-in" in ran.stderr
+
+
 def test_a_finding_is_exit_5_only_where_none_is_allowed() -> None:
     def stray(socket: ServerConnection) -> None:
         socket.send('{"type":"something.new"}')
@@ -470,9 +520,15 @@ def test_the_first_line_is_spoken_as_soon_as_a_short_greeting_is_over() -> None:
     assert 0 < spoken_ns - greeted_ns < 2_000_000_000
 
 
-def test_an_agent_that_does_not_greet_is_spoken_to_after_three_seconds() -> None:
-    ran = serve_one(lambda socket: None, "--say", str(YES.path), "--timeout", "0.2", "--json")
+@pytest.mark.parametrize(
+    ("options", "least_s", "most_s"), [((), 3.0, 5.5), (("--greeting-timeout", "0.3"), 0.3, 2.8)]
+)
+def test_an_agent_that_does_not_greet_is_spoken_to_after_a_while(
+    options: tuple[str, ...], least_s: float, most_s: float
+) -> None:
+    arguments = ("--say", str(YES.path), "--timeout", "0.2", "--json", *options)
+    ran = serve_one(lambda socket: None, *arguments)
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     accepted_ns = next(event["at_ns"] for event in events if event.get("new") == "active")
     spoken_ns = next(event["at_ns"] for event in events if event["event"] == "line")
-    assert 3_000_000_000 <= spoken_ns - accepted_ns < 5_500_000_000
+    assert least_s <= (spoken_ns - accepted_ns) / 1e9 < most_s

@@ -19,16 +19,13 @@ from tui.models.session_state import SessionState
 from tui.models.sound.lines import line_of
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
+from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
 from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
-GREETING_TIMEOUT_S = 3.0
-"""The longest wait for a greeting before the first line is spoken."""
-QUIET_S = 0.4
-"""The agent has finished once it was silent for this long."""
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Codes of errors about agent audio that could not be played as it was sent."""
 _HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -47,9 +44,13 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class _Watch:
-    """Follows the stream of events for what the script waits for. On the session's loop."""
+    """Follows the stream of events for what the script waits for. On the session's loop.
 
-    def __init__(self) -> None:
+    The agent has finished once it was silent for ``quiet_s``.
+    """
+
+    def __init__(self, quiet_s: float) -> None:
+        self._quiet_s = quiet_s
         self.changed = asyncio.Event()
         self.status = e.Status.IDLE
         self.speaking = False
@@ -58,6 +59,8 @@ class _Watch:
         self.errors: list[e.ErrorRaised] = []
         self.reasons: list[str] = []
         """Sentences that may explain why an answer is missing."""
+        self.hint = ""
+        """What may help against a missing answer."""
         self.last_audio_s = 0.0
         """When all agent audio received so far will have been played: minutes of it may come at once."""
         self.ended = False
@@ -89,6 +92,8 @@ class _Watch:
                 self.reasons.append(f"an error was reported: {one_line(event.message)}")
             case e.ConditionChanged(active=True, condition=e.Condition.STREAM_NOT_OPENED):
                 self.reasons.append(one_line(event.text))
+            case e.ConditionChanged(active=True, hint=hint) if hint == OPEN_STREAM_HINT:
+                self.hint = hint
             case _:
                 return
         self.changed.set()
@@ -107,11 +112,11 @@ class _Watch:
     async def until_quiet(self, timeout_s: float) -> None:
         """Wait until the agent has finished speaking, or has sent nothing of a begun reply for that long."""
         while not self.over:
-            while not await self.until(lambda: not self.playing, QUIET_S) and not self.over:
+            while not await self.until(lambda: not self.playing, self._quiet_s) and not self.over:
                 if asyncio.get_running_loop().time() - self.last_audio_s > timeout_s:
                     self.playing.clear()
                     self.unfinished += 1
-            if not await self.until(lambda: bool(self.playing), QUIET_S):
+            if not await self.until(lambda: bool(self.playing), self._quiet_s):
                 return
 
     def end(self) -> None:
@@ -144,7 +149,7 @@ async def call(
 
     Raises `ValueError` for settings the protocol does not have.
     """
-    watch = _Watch()
+    watch = _Watch(target.quiet_s)
     reasons: list[str] = []
 
     def sink(event: e.SessionEvent) -> None:
@@ -208,27 +213,41 @@ def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
 async def _hold(
     session: LiveSession, target: Target, watch: _Watch, script: Script, explain: Callable[[str], None]
 ) -> bool:
-    """Speak the lines of the script and wait for the answers. Returns whether one was missing."""
+    """Speak the lines of the script and wait for the answers. Returns whether one was missing.
+
+    If the call ends meanwhile, its ending has judged what was still due.
+    """
+    pending = session.pending
+    pending.lines_left = len(script.say)
+
+    async def resumed() -> bool:
+        """Wait while the session is being resumed. Returns False if the call is over."""
+        await watch.until(lambda: not pending.resuming, target.resume_timeout_s + 1)
+        return not watch.over
+
     connect_s = target.connect_timeout_s + target.accept_timeout_s
     if not await watch.until(lambda: watch.status is e.Status.ACTIVE, connect_s):
         return False
-    await watch.until(lambda: watch.replies_heard > 0, GREETING_TIMEOUT_S)
+    await watch.until(lambda: watch.replies_heard > 0, target.greeting_timeout_s)
     await watch.until_quiet(script.timeout_s)
     for path in script.say:
-        if watch.over:
-            explain(f"The call ended before {path.name} could be spoken.")
-            return True
+        if not await resumed():
+            return False
         heard_before, reasons_before = watch.replies_heard, len(watch.reasons)
+        pending.lines_left, pending.answer_due = pending.lines_left - 1, path.name
         await session.user.speak(line_of(path))
         # The event that a line has begun is emitted with its first block, a moment later.
         await watch.until(lambda: watch.speaking, timeout_s=1)
         await watch.until(lambda: not watch.speaking, timeout_s=3600)
         if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
-            if not watch.over:
-                because = "".join(f"; {reason.rstrip('.')}" for reason in watch.reasons[reasons_before:][-2:])
-                explain(f"The agent did not answer {path.name} within {script.timeout_s:g} s{because}.")
+            if watch.over:
+                return False
+            because = "".join(f"; {reason.rstrip('.')}" for reason in watch.reasons[reasons_before:][-2:])
+            missing = f"The agent did not answer {path.name} within {script.timeout_s:g} s{because}."
+            explain(f"{missing} {watch.hint}".rstrip())
             return True
         await watch.until_quiet(script.timeout_s)
+    await resumed()
     return False
 
 

@@ -21,7 +21,7 @@ class Pending:
         self.lines_left = 0
         """Number of lines of a script that have not begun; set by the holder of the script."""
         self.answer_due = ""
-        """Name of the line of a script whose answer has not begun; set by the holder of the script."""
+        """Name of the line of a script that the agent has not begun to answer; set by the holder of the script."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -32,6 +32,9 @@ class Pending:
                 return  # first: nearly every event is one
             case e.ReplyStarted():
                 self._replies[event.reply] = None
+                self.answer_due = ""
+            case e.Transcribed(speaker=e.Party.AGENT):
+                self.answer_due = ""
             case e.ReplyEnded():
                 self._replies.pop(event.reply, None)
             case e.PlaybackEnded() if event.unheard_ms > 0:
