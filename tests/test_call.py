@@ -494,7 +494,7 @@ ADVICE = e.FindingRaised(at_ns=0, rule="no-marks", text="No mark was sent.", adv
 def test_strict_counts_findings_and_never_advice(event: e.FindingRaised, code: ExitCode) -> None:
     state, reasons = SessionState(), list[str]()
     state.apply(event)
-    assert _judge(state, _Watch(), Script([], strict=True), False, reasons.append) is code
+    assert _judge(state, _Watch(0.4), Script([], strict=True), False, reasons.append) is code
     assert len(reasons) == (code is not ExitCode.FINE)
 
 
