@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import select
+import stat
 import tempfile
 from pathlib import Path
 
@@ -18,14 +22,63 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that nobody ever sees half of it. Raises `OSError`."""
+def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
+    """Replace a file so that nobody ever sees half of it. Raises `OSError`.
+
+    It is for its owner alone, or has the mode and, if possible, the owner of ``like``.
+    """
     written = _written_beside(path, content)
     try:
+        if like is not None:
+            with contextlib.suppress(PermissionError):
+                os.chown(written, like.st_uid, like.st_gid)
+            written.chmod(stat.S_IMODE(like.st_mode))
         written.replace(path)
     except OSError:
         written.unlink(missing_ok=True)
         raise
+
+
+def write_to(path: Path, content: bytes) -> None:
+    """Write to a path that the user names. Raises `OSError`.
+
+    A regular file is replaced whole and keeps its mode; a pipe, a device or an open descriptor is written to as it
+    is. Links are followed.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        write_atomically(path.resolve(), content)
+        return
+    # A rename in place of /dev/stdout would take its name away from everybody.
+    if not stat.S_ISREG(status.st_mode) or path.absolute().parts[1] in ("dev", "proc"):
+        _write_through(path, content, os.O_APPEND)
+        return
+    try:
+        write_atomically(path.resolve(), content, status)
+    except PermissionError:  # the folder, but not the file, is somebody else's
+        _write_through(path, content, os.O_TRUNC)
+
+
+def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
+    """Read what comes through a pipe until it is closed. Raises `OSError`.
+
+    `TimeoutError`: nothing came for ``timeout_s``. A pipe is to be opened with ``O_NONBLOCK``.
+    """
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    content = bytearray()
+    while len(content) <= most_bytes:
+        if not waiting.poll(timeout_s * 1000):
+            raise TimeoutError
+        try:
+            piece = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            continue
+        if not piece:
+            return bytes(content)
+        content += piece
+    raise OSError(errno.EFBIG, f"it goes on after {most_bytes // 1024**2} MB")
 
 
 def write_new(path: Path, content: bytes) -> None:
@@ -35,6 +88,11 @@ def write_new(path: Path, content: bytes) -> None:
         path.hardlink_to(written)
     finally:
         written.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, content: bytes, flag: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC | flag), "wb") as file:
+        file.write(content)
 
 
 def _written_beside(path: Path, content: bytes) -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import sys
 import wave
@@ -84,6 +85,110 @@ def test_channels_are_mixed_down(tmp_path: Path) -> None:
     stereo = np.column_stack([RAMP, RAMP * 3]).astype("<i2")
     pcm = read_wav(saved(tmp_path, riff(fmt(1, 2, 8_000, 16), stereo.tobytes())), 8_000)
     assert samples_of(pcm).tolist() == (RAMP * 2).tolist()
+
+
+def surround(folder: Path, channels: list[float], header: bytes | None = None) -> list[int]:
+    """The mono samples of a file in which each channel holds one constant level."""
+    frames = np.tile(np.round(np.array(channels) * 32_768).clip(-32_768, 32_767), (10, 1)).astype("<i2")
+    head = header or fmt(1, len(channels), 8_000, 16)
+    samples: list[int] = samples_of(read_wav(saved(folder, riff(head, frames.tobytes())), 8_000)).tolist()
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("channels", "mono"),
+    [
+        ([0.5, 0.25], 0.375),
+        ([0, 0, 0.5], 0.5),
+        ([0.25, 0.25, 0, 0, 0, 0], 0.3535),
+        ([0, 0, 0.5, 0, 0, 0], 0.5),
+        ([0, 0, 0, 0.9, 0, 0], 0.0),
+        ([0, 0, 0, 0, 0.25, 0.5], 0.375),
+        ([0.25, 0, 0.25, 0], 0.30175),
+        ([0, 0, 0.25, 0.25, 0.25], 0.5),
+        ([0.1] * 9, 0.1),
+    ],
+)
+def test_more_channels_are_mixed_by_the_mono_row_of_bs_775(
+    tmp_path: Path, channels: list[float], mono: float
+) -> None:
+    assert surround(tmp_path, channels) == pytest.approx([round(mono * 32_768)] * 10, abs=2)
+
+
+def test_a_mix_that_would_clip_is_scaled_down(tmp_path: Path) -> None:
+    assert surround(tmp_path, [0.5, 0.5, 0.9, 0, 0.5, 0.5]) == pytest.approx([32_767] * 10, abs=2)
+    low_high = np.array([[0.0, 0.0, 0.9, 0.9]] * 2).T * 32_768
+    six = np.zeros((4, 6))
+    six[:, 0] = six[:, 2] = low_high[:, 0]
+    pcm = samples_of(
+        read_wav(saved(tmp_path, riff(fmt(1, 6, 8_000, 16), six.astype("<i2").tobytes())), 8_000)
+    )
+    assert pcm.tolist() == pytest.approx([0, 0, 32_767, 32_767], abs=2)
+
+
+def test_a_channel_mask_says_where_the_channels_stand(tmp_path: Path) -> None:
+    """Left, right, low frequency: 2.1, where three channels are usually left, right, centre."""
+    header = bytearray(extensible(1, 3, 8_000, 16))
+    header[20:24] = struct.pack("<I", 0xB)
+    assert surround(tmp_path, [0, 0, 0.5], bytes(header)) == [0] * 10
+    header[20:24] = struct.pack("<I", 0x7)
+    assert surround(tmp_path, [0, 0, 0.5], bytes(header)) == pytest.approx([16_384] * 10, abs=2)
+
+
+def test_channels_that_cancel_each_other_out_are_reported(tmp_path: Path) -> None:
+    values = samples_of(tone(8_000, 0.1))
+
+    def advice(*channels: np.ndarray) -> list[str]:
+        content = np.column_stack(channels).astype("<i2").tobytes()
+        found: list[str] = []
+        read_wav(saved(tmp_path, riff(fmt(1, len(channels), 8_000, 16), content)), 8_000, found.append)
+        return found
+
+    (sentence,) = advice(values, -values)
+    assert sentence.startswith(
+        "The 2 channels of sound.wav cancel each other out: their mix is nearly silent."
+    )
+    assert advice(values, values) == advice(values, values * 0) == advice(values) == []
+    assert advice(values * 0, values * 0) == []
+    assert advice(values, -values, values * 0) != []
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert error_of(tmp_path / "pipe.wav").endswith(
+        "pipe.wav is a pipe. Write what it carries to a file first."
+    )
+    with pytest.raises(AudioFileError, match=r"pipe\.wav cannot be written: nobody reads this pipe\."):
+        WavWriter(tmp_path / "pipe.wav", 8_000)
+
+
+def test_a_pipe_gets_a_wav_of_unknown_length(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with WavWriter(tmp_path / "pipe", 8_000) as writer:
+        writer.write(RAMP.tobytes())
+        writer.write(RAMP.tobytes())
+    content = os.read(reader, 100_000)
+    assert read_wav(saved(tmp_path, content), 8_000) == RAMP.tobytes() * 2
+    stalled = WavWriter(tmp_path / "pipe", 8_000)
+    with pytest.raises(AudioFileError, match="its reader does not keep up"):
+        stalled.write(bytes(10_000_000))
+    stalled.close()
+    os.close(reader)
+
+
+def test_a_device_is_written_to_and_a_link_is_followed(tmp_path: Path) -> None:
+    with WavWriter("/dev/null", 8_000) as writer:
+        writer.write(RAMP.tobytes())
+    assert Path("/dev/null").is_char_device()
+    target = tmp_path / "target.wav"
+    target.write_text("before")
+    target.chmod(0o604)
+    (tmp_path / "link.wav").symlink_to(target)
+    with WavWriter(tmp_path / "link.wav", 8_000) as writer:
+        writer.write(RAMP.tobytes())
+    assert read_wav(target, 8_000) == RAMP.tobytes()
+    assert (target.stat().st_mode & 0o777, (tmp_path / "link.wav").is_symlink()) == (0o604, True)
 
 
 def test_another_rate_is_resampled(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from enum import StrEnum
 from pathlib import Path
 
@@ -48,7 +49,8 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 def resolve(input_spec: str, output_spec: str) -> Endpoints:
     """Find the endpoints. Blocks (it may load PortAudio): call it from a worker thread. Raises nothing."""
-    wants_device = _wants_device(input_spec, ("lines",)) or _wants_device(output_spec, ("none",))
+    wants_microphone = input_spec != "lines" and not _is_wav(input_spec)
+    wants_device = wants_microphone or (output_spec != "none" and not is_output_file(output_spec))
     problem = devices.audio_problem() if wants_device else None
     errors: list[str] = []
     missing: list[str] = []
@@ -62,7 +64,7 @@ def resolve(input_spec: str, output_spec: str) -> Endpoints:
         missing.append("recorded caller lines are the microphone")
     output_kind, output_name = OutputKind.NONE, "none"
     output_device: devices.Device | None = None
-    if _is_wav(output_spec):
+    if is_output_file(output_spec):
         output_kind, output_name = OutputKind.FILE, Path(output_spec).name
     elif output_spec != "none" and (found := _find(output_spec, "output", problem, errors)):
         output_kind, output_name, output_device = OutputKind.DEVICE, found.name, found
@@ -82,8 +84,15 @@ def resolve(input_spec: str, output_spec: str) -> Endpoints:
     )
 
 
-def _wants_device(spec: str, others: tuple[str, ...]) -> bool:
-    return spec not in others and not _is_wav(spec)
+def is_output_file(spec: str) -> bool:
+    """Whether an output is written to as a file: a WAV, or by its path a pipe or a device of the file system."""
+    if _is_wav(spec) or "/" not in spec:
+        return _is_wav(spec)
+    try:
+        mode = Path(spec).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _is_wav(spec: str) -> bool:

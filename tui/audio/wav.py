@@ -6,10 +6,12 @@ extensible header, which many editors write, before Python 3.12.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -46,6 +48,8 @@ class _Header(NamedTuple):
     channels: int
     rate: int
     sample_bits: int
+    mask: int
+    """Positions of the channels; 0 if the file does not name them."""
 
 
 class _Closing(ABC):
@@ -74,12 +78,15 @@ class WavFile(_Closing):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            # Without O_NONBLOCK, opening a pipe would wait for a writer.
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise AudioFileError(f"There is no file {path}.") from error
         except OSError as error:
             raise AudioFileError(f"{path} cannot be read: {error.strerror or error}.") from error
         try:
+            if stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
+                raise AudioFileError(f"{path} is a pipe. Write what it carries to a file first.")
             self._header, self._data_at, data_bytes = self._take_apart()
             self._frame_bytes = self._header.channels * max(self._header.sample_bits // 8, 1)
             self.frames = data_bytes // self._frame_bytes
@@ -95,6 +102,11 @@ class WavFile(_Closing):
     def rate(self) -> int:
         """Hz."""
         return self._header.rate
+
+    @property
+    def channel_mask(self) -> int:
+        """Positions of the channels, as in WAVEFORMATEXTENSIBLE; 0 if the file does not name them."""
+        return self._header.mask
 
     @property
     def channels(self) -> int:
@@ -149,22 +161,31 @@ class WavFile(_Closing):
             raise AudioFileError(f"{self.path} cannot be read: {error.strerror or error}.") from error
 
 
-def read_wav(path: str | Path, rate: int) -> bytes:
+def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lambda _: None) -> bytes:
     """The whole file as mono PCM at ``rate`` Hz, channels mixed down.
+
+    ``advise`` gets a sentence if the channels cancel each other out.
 
     Reads what `WavFile` does, and with the package soundfile, an extra, what else there is (ADPCM, GSM).
     16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
     """
+    from tui.audio.mix import cancels, mix
     from tui.audio.pcm import from_float
     from tui.audio.resample import resample_floats
 
+    mask = 0
     try:
         with WavFile(path) as file:
-            values, from_rate = file.read(0, file.frames), file.rate
+            values, from_rate, mask = file.read(0, file.frames), file.rate, file.channel_mask
     except UnsupportedSamples as error:
         values, from_rate = _read_by_soundfile(Path(path), error)
-    mono = values.mean(axis=1) if values.shape[1] > 1 else values[:, 0]
-    return from_float(resample_floats(mono.astype("float32"), from_rate, rate))
+    mono = mix(values, mask)
+    if cancels(values, mono):
+        advise(
+            f"The {values.shape[1]} channels of {Path(path).name} cancel each other out: their mix is nearly silent. "
+            "Save one of them as a mono file."
+        )
+    return from_float(resample_floats(mono, from_rate, rate))
 
 
 def _read_by_soundfile(path: Path, refusal: UnsupportedSamples) -> tuple[NDArray[np.float32], int]:
@@ -184,11 +205,12 @@ def _read_header(path: Path, body: bytes) -> _Header:
     if len(body) < 16:
         raise AudioFileError(f"{path} is not a whole WAV file: its format chunk is cut short.")
     tag, channels, rate, _, _, sample_bits = struct.unpack_from("<HHIIHH", body)
+    mask = 0
     if tag == _EXTENSIBLE and len(body) >= 26:
-        (tag,) = struct.unpack_from("<H", body, 24)
+        mask, tag = struct.unpack_from("<IH", body, 20)
     if channels == 0 or rate not in RATES:
         raise AudioFileError(f"{path} is not a usable WAV file: it claims {channels} channels at {rate} Hz.")
-    return _Header(tag, channels, rate, sample_bits)
+    return _Header(tag, channels, rate, sample_bits, mask)
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] | NDArray[np.float32]:
@@ -261,7 +283,8 @@ def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
 class WavWriter(_Closing):
     """A 16-bit mono WAV file that is whole and valid after every write, so that a crash loses nothing.
 
-    For one thread; each write goes to the operating system at once.
+    For one thread; each write goes to the operating system at once. To a pipe it is a WAV of unknown length, and a
+    reader that falls far behind is an error rather than a wait.
     Raises `AudioFileError` when the file cannot be made or written.
     """
 
@@ -271,9 +294,15 @@ class WavWriter(_Closing):
         self.frames = 0
         """Frames written so far."""
         with self._sentence():
-            # Unbuffered, or what a full disk refused would be tried again on closing.
-            self._file = self.path.open("wb", buffering=0)
+            # Unbuffered, or what a full disk refused would be tried again on closing. O_NONBLOCK for a pipe
+            # without a reader, which opening would wait for, and for a reader that stalls during the call.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
+            self._file = os.fdopen(os.open(self.path, flags, 0o666), "wb", buffering=0)
+        self._streams = not self._file.seekable()
         try:
+            if self._streams:
+                with self._sentence():
+                    self._write(wav_header(AudioFormat(Encoding.PCM16, rate)))
             self.write(b"")
         except AudioFileError:
             self._file.close()
@@ -283,6 +312,11 @@ class WavWriter(_Closing):
         """Append whole samples. Raises `ValueError` on half a sample."""
         if len(pcm) % 2:
             raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
+        if self._streams:
+            with self._sentence():
+                self._write(pcm)
+            self.frames += len(pcm) // 2
+            return
         data_bytes = self.frames * 2 + len(pcm)
         if data_bytes > _MAX_DATA_BYTES:
             raise AudioFileError(f"{self.path} is full: a WAV file ends at 4 GB.")
@@ -299,13 +333,20 @@ class WavWriter(_Closing):
 
     def _write_at(self, offset_bytes: int, content: bytes) -> None:
         self._file.seek(offset_bytes)
+        self._write(content)
+
+    def _write(self, content: bytes) -> None:
         rest = memoryview(content)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            written: int | None = self._file.write(rest)
+            if written is None:
+                raise OSError(errno.EAGAIN, "its reader does not keep up")
+            rest = rest[written:]
 
     @contextmanager
     def _sentence(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise AudioFileError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+            reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror or error
+            raise AudioFileError(f"{self.path} cannot be written: {reason}.") from error

@@ -137,19 +137,17 @@ def call(
     import asyncio
 
     from tui import call as headless
-    from tui.audio.wav import read_wav
+    from tui.cli.say import spoken_files
     from tui.config.targets import SOUND
     from tui.handlers.tools.file import load_tools
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
     printer = headless.Printer(click.echo, as_json=as_json)
-    with _refusals():
+    with _refusals(), spoken_files(say, timeout) as files:
         flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
         target = target_of(url, flags, ignoring=SOUND)
         _check_output(target.output)
-        script = headless.Script([_line_or_file(path) for path in say], timeout, max_response_ms, strict)
-        for path in script.say:
-            read_wav(path, 16_000)
+        script = headless.Script(files, timeout, max_response_ms, strict)
         held = headless.call(
             target,
             script,
@@ -296,15 +294,9 @@ def _refusals() -> Iterator[None]:
 def _check_output(output: str) -> None:
     if output == "none":
         return
-    if not output.lower().endswith(".wav"):
-        raise Sentence(f"--output {output}: use a file name that ends in .wav.")
-    if not os.access(Path(output).resolve().parent, os.W_OK):
+    from tui.audio.endpoints import is_output_file
+
+    if not is_output_file(output):
+        raise Sentence(f"--output {output}: use a file name that ends in .wav, a pipe or a device file.")
+    if not os.access(output if os.path.exists(output) else Path(output).resolve().parent, os.W_OK):  # noqa: PTH110
         raise Sentence(f"--output {output} cannot be written: the folder does not exist or is not writable.")
-
-
-def _line_or_file(path: Path) -> Path:
-    if path.exists() or len(path.name) > 1:
-        return path
-    from tui.assets import caller_lines
-
-    return next((line.path for line in caller_lines() if line.key == path.name), path)

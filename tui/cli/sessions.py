@@ -290,7 +290,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
 
     SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
     """
-    from tui.files import write_atomically
+    from tui.files import write_to
     from tui.report.page import render
     from tui.saving.folders import report_path
     from tui.saving.reading import open_session as open_saved
@@ -304,10 +304,11 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
         return
     path = path_of(output) if output else beside
     try:
-        write_atomically(path, page)
+        write_to(path, page)
     except OSError as error:
         raise Sentence(f"{path} cannot be written: {error.strerror or error}.") from error
-    click.echo(f"{path}  {_size(len(page)).strip()}")
+    # Not where the page itself may have gone.
+    click.echo(f"{path}  {_size(len(page)).strip()}", err=not path.is_file())
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class RecordedLines:
         self._loading = line
         try:
             # On a thread: resampling ten seconds takes a quarter of a second, and blocks are due every 20 ms.
-            recorded = await asyncio.to_thread(read_wav, line.path, self.rate)
+            recorded = await asyncio.to_thread(read_wav, line.path, self.rate, self._pending.notice)
         except AudioFileError as error:
             self._pending.error("file", str(error))
             return

@@ -1,0 +1,78 @@
+"""What ``--say`` names: WAV files, numbers of recorded lines, and sound that comes through pipes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tui.cli.program import Sentence
+from tui.files import read_stream
+
+_STANDARD_INPUT = Path("-")
+_MOST_BYTES = 512 * 1024 * 1024
+
+
+@contextmanager
+def spoken_files(names: Sequence[Path], timeout_s: float) -> Iterator[list[Path]]:
+    """The WAV file of each name, found to be readable; what a pipe carries is in a temporary file until the end.
+
+    ``timeout_s`` is the longest wait for more of a pipe. Raises `Sentence`, `AudioFileError`.
+    """
+    from tui.audio.wav import AudioFileError, read_wav
+
+    with ExitStack() as at_end:
+        files = []
+        for name in names:
+            path = _line_or_file(name)
+            if path == _STANDARD_INPUT or _is_stream(path):
+                folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="opusagent-tui-say-")))
+                path = folder / ("stdin" if name == _STANDARD_INPUT else name.name)
+                path.write_bytes(_read(name, timeout_s))
+            try:
+                read_wav(path, 16_000)
+            except AudioFileError as error:
+                shown = f"--say {name}" if path.parent != name.parent else str(name)
+                raise AudioFileError(str(error).replace(str(path), shown)) from error
+            files.append(path)
+        yield files
+
+
+def _line_or_file(name: Path) -> Path:
+    """The file of a recorded line if the name is its number and not that of a file."""
+    if len(name.name) > 1 or name == _STANDARD_INPUT or os.path.exists(name):  # noqa: PTH110 - never raises
+        return name
+    from tui.assets import caller_lines
+
+    return next((line.path for line in caller_lines() if line.key == name.name), name)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether it can be read only once, from its beginning to its end."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # the reader says why
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _read(name: Path, timeout_s: float) -> bytes:
+    standard_input = name == _STANDARD_INPUT
+    if standard_input and (sys.stdin is None or sys.stdin.isatty()):
+        raise Sentence("--say -: standard input is not a pipe or a file. Send a WAV file to it.")
+    try:
+        descriptor = (
+            os.dup(sys.stdin.fileno()) if standard_input else os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        )
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            return read_stream(stream.fileno(), timeout_s=timeout_s, most_bytes=_MOST_BYTES)
+    except TimeoutError as error:
+        raise Sentence(
+            f"--say {name}: nothing was written to this pipe for {timeout_s:g} s (--timeout)."
+        ) from error
+    except OSError as error:
+        raise Sentence(f"--say {name} cannot be read: {error.strerror or error}.") from error
