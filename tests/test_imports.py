@@ -31,7 +31,7 @@ assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
 @pytest.mark.parametrize(
     ("code", "never"),
     [
-        (SCREEN, {"numpy", "sounddevice", "websockets", "samplerate"}),
+        (SCREEN, {"numpy", "sounddevice", "websockets", "samplerate", "onnxruntime"}),
         (HELP, {"textual", "numpy", "sounddevice", "websockets", "msgspec", "asyncio"}),
         ("import tui.call", {"textual", "sounddevice"}),
         ("import tui.engine.engine, tui.engine.__main__", {"textual", "sounddevice"}),

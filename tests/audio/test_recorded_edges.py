@@ -71,9 +71,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     judged: list[int] = []
     score = SileroNetwork.score
 
-    def counted(network: SileroNetwork, samples: Floats, hidden: Floats, cell: Floats) -> object:
+    def counted(network: SileroNetwork, samples: Floats, state: Floats) -> object:
         judged.append(1)
-        return score(network, samples, hidden, cell)
+        return score(network, samples, state)
 
     monkeypatch.setattr(SileroNetwork, "score", counted)
     return judged
