@@ -50,6 +50,12 @@ def read(folder: Path, text: str) -> SettingsInForce:
     return read_settings(str(file))
 
 
+@pytest.mark.parametrize("around", ["{} ", " {}", "\n{}\r\n", "\u200b{}\ufeff"])
+def test_blanks_around_a_url_or_a_name_are_no_part_of_it(in_force: SettingsInForce, around: str) -> None:
+    assert make_target(around.format("ws://h:2/x"), in_force).url == "ws://h:2/x"
+    assert make_target(around.format("plain"), in_force).url == "ws://h:1"
+
+
 def test_a_profile_is_a_target_by_its_name(in_force: SettingsInForce) -> None:
     assert make_target("staging", in_force) == Target(
         url="wss://h/x?key=k3y",

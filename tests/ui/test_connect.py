@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from textual import events
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import devices
@@ -46,10 +47,40 @@ async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:
         assert s.top() is s.session
 
 
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "ws://h:1/x ",
+        " ws://h:1/x",
+        "\nws://h:1/x\r\n",
+        "ws://h:1\u200b/x",
+        "ws://h:1\n  /x",
+        "ws://h:1/x\x1b\x07",
+    ],
+)
+@pytest.mark.parametrize("recent", [[], RECENT], ids=["in the field", "in the list"])
+async def test_a_pasted_url_is_cleaned_and_called(stage: Staging, pasted: str, recent: list[Target]) -> None:
+    async with stage(target=None, recent=recent) as s:
+        s.app.post_message(events.Paste(pasted))
+        await s.pilot.pause()
+        assert form(s).form.url.value == "ws://h:1/x"
+        await s.press("enter")
+        assert [target.url for target in called(s)] == ["ws://h:1/x"]
+
+
+async def test_a_paste_of_nothing_visible_changes_nothing(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        before = form(s).form.url.value
+        s.app.post_message(events.Paste(" \n\u200b"))
+        await s.pilot.pause()
+        assert form(s).form.url.value == before
+        assert s.app.focused is form(s).targets
+
+
 async def test_a_bad_url_is_explained_under_the_field(stage: Staging) -> None:
     async with stage(target=None) as s:
         await s.press(*"https://x", "enter")
-        assert "a voice agent's websocket starts with wss://" in " ".join(s.text().split())
+        assert "The websocket of a voice agent starts with wss://" in " ".join(s.text().split())
         assert called(s) == []
         assert s.app.focused is form(s).form.url
 

@@ -25,6 +25,8 @@ from tui.text.redaction import clean_header, clean_secret, token_in_environment
 SOUND = names_with(Scope.SOUND)
 FOR_EVERYBODY = names_with(Scope.SOUND, Scope.EVERY_CALL)
 _NO_FLAGS: TargetSettings = {}
+_AROUND = " \t\r\n\u00a0\u200b\ufeff"
+"""What a copied URL may have around it."""
 _VARIABLE = r"\$\{(\w+)\}"
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 """A token of RFC 9110, 5.6.2."""
@@ -59,6 +61,7 @@ def make_target(
 
     Raises `SettingsError`.
     """
+    name = name.strip(_AROUND)
     profile = "" if "://" in name else _profile(name, in_force)
     merged = merged_settings(in_force, profile, flags, ignoring=ignoring)
     if profile:

@@ -6,7 +6,7 @@ import asyncio
 from typing import ClassVar
 
 import msgspec
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -143,6 +143,13 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
                 self.action_demo()
             case _:
                 self.action_back()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take what is pasted outside a field, where it would be lost, as the URL of a new target."""
+        if self.form.url.clean(event.text):
+            self.form.fill(Listed(self._known.base))  # not with the token of the listed target
+            self.form.url.paste(event.text)
+            self.form.url.focus()
 
     @on(Input.Submitted)
     def action_call(self) -> None:

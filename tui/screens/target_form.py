@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Input, Label, Static
+from textual.widgets import Label, Static
 
 from tui.audio.devices import Direction
 from tui.config.targets import Listed, url_problem
@@ -14,9 +14,8 @@ from tui.models.target import Target
 from tui.text.redaction import HIDDEN, token_in_environment
 from tui.text.visible import one_line
 from tui.widgets.choice import Choice
+from tui.widgets.writing import WordLine
 
-_TYPED = r"[!-~\u00a1-\u1fff\u3000-\ud7ff]*"
-"""No blanks and nothing that steers a terminal: a paste may hold anything."""
 _FORGOTTEN = "The part after … was a secret and was not remembered. Type it again."
 
 
@@ -24,9 +23,9 @@ class TargetForm:
     """Begins with a target; ``base`` is what a target begins with whose URL is typed."""
 
     def __init__(self, base: Target, filled: Listed) -> None:
-        self.url = Input(placeholder="ws://localhost:8000/…", restrict=_TYPED, id="url", compact=True)
+        self.url = WordLine(placeholder="ws://localhost:8000/…", id="url")
         self.protocol = Choice([base.protocol], id="protocol")
-        self.token_env = Input(placeholder="none", restrict=_TYPED, id="token", compact=True)
+        self.token_env = WordLine(placeholder="none", id="token")
         self.capture = Choice(["auto"], id="in")
         self.playback = Choice(["auto", "none"], id="out")
         self.call_problem = Static(classes="problem", id="call-problem", markup=False)

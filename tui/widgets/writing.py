@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from textual import events, on
@@ -15,6 +16,8 @@ from textual.widgets import Input, Static
 from tui.text.visible import visible
 
 MAX_CHARACTERS = 10_000
+_VISIBLE = r"[!-~\u00a1-\u00ac\u00ae-\u1fff\u3001-\ud7ff]"
+"""A character of a URL or a name."""
 
 
 def harmless(text: str) -> str:
@@ -27,9 +30,28 @@ class TextLine(Input):
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
-        line = harmless(" ".join(event.text.split()))
-        room = len(line) if self.max_length is None else self.max_length - len(self.value)
+        self.paste(event.text)
+
+    def paste(self, text: str) -> None:
+        """Put a text in place of the selection, as far as the field takes it."""
+        line = self.clean(text)
+        room = self.max_length - len(self.value) if self.max_length else len(line)
         self.replace(line[: max(room, 0)], *self.selection)
+
+    def clean(self, text: str) -> str:
+        """Returns what the field takes of a pasted text."""
+        return harmless(" ".join(text.split()))
+
+
+class WordLine(TextLine):
+    """A line of input for a URL or a name: no blanks, nothing invisible, neither typed nor pasted."""
+
+    def __init__(self, *, placeholder: str, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(placeholder=placeholder, restrict=f"{_VISIBLE}*", id=id, compact=True)
+
+    def clean(self, text: str) -> str:
+        """Returns the characters that could be typed. An `Input` would drop the whole paste for one that cannot."""
+        return "".join(re.findall(_VISIBLE, text))
 
 
 class WriteLine(Horizontal):
