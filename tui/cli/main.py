@@ -286,7 +286,8 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except DiallingError as error:
-        raise Sentence(str(error), ExitCode.UNREACHABLE) from error
+        # As in a call whose protocol is named, where the same error is an event.
+        raise Sentence(str(error), ExitCode.UNREACHABLE, reason=error.code, source=error.source) from error
     except (AudioFileError, ToolsFileError, ValueError) as error:
         raise Sentence(str(error)) from error
 

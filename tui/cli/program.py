@@ -18,11 +18,19 @@ _AS_JSON = "tui.cli.program.as_json"
 
 
 class Sentence(click.ClickException):
-    """An error as one sentence for the user, with its exit code."""
+    """An error as one sentence for the user, with its exit code.
 
-    def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
+    ``reason`` is the reason code that ``--json`` prints if there is a closer one than that of the exit code, and
+    ``source`` what failed if it is not the command.
+    """
+
+    def __init__(
+        self, message: str, code: ExitCode = ExitCode.USAGE, *, reason: str = "", source: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason or code.reason
+        self.source = source
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it on stderr."""
@@ -67,10 +75,12 @@ def _endings(name: str, *, as_json: bool, context: click.Context | None = None) 
 def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
     """Report the error of a command, and exit."""
     refusal = _refusal(error)
-    code = refusal.code if isinstance(refusal, Sentence) else ExitCode.USAGE
+    code, reason = ExitCode.USAGE, ExitCode.USAGE.reason
+    if isinstance(refusal, Sentence):
+        code, reason, source = refusal.code, refusal.reason, refusal.source or source
     try:
         if as_json and not isinstance(error, OutputError):
-            click.echo(error_object(source, refusal.format_message(), code))
+            click.echo(error_object(source, refusal.format_message(), code, reason))
         if code is not ExitCode.OUTPUT_CLOSED:
             refusal.show()
     except OutputError:
@@ -103,11 +113,11 @@ def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
     return f"{one_line(os.fsdecode(path), 200)} cannot be used: {error.strerror or error}."
 
 
-def error_object(source: str, message: str, code: ExitCode) -> bytes:
+def error_object(source: str, message: str, code: ExitCode, reason: str) -> bytes:
     """Returns an error of a command as ``--json`` prints it: one line, in UTF-8 whatever the locale is."""
     from tui.text.json_text import json_of
 
-    error = {"event": "error", "source": source, "code": code.reason, "message": _harmless(message)}
+    error = {"event": "error", "source": source, "code": reason, "message": _harmless(message)}
     return json_of({**error, "fatal": True, "exit_code": int(code)})
 
 

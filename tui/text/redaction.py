@@ -228,12 +228,13 @@ def named_secrets(values: Mapping[str, str]) -> Iterator[str]:
 
 def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
     """Yields the values of headers, without a word such as "Bearer" in front."""
-    for value in headers.values():
+    for name, value in headers.items():
         bare = _SCHEME.sub("", value, count=1)
         yield bare
-        # The agent may quote the last part alone.
-        if len(parts := bare.split()) > 1:
+        # The agent may quote the last part alone, or one of several such as cookies.
+        if len(parts := re.split(r"[;,\s]+", bare)) > 1 or name.lower() == "cookie":
             yield parts[-1]
+            yield from (part.partition("=")[2].strip('"') for part in parts)
 
 
 def url_secrets(url: str) -> Iterator[str]:
