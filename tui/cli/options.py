@@ -7,6 +7,7 @@ An option that is a setting of a call is an entry in `tui.settings`. Everything 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -81,12 +82,33 @@ def _click_type(setting: Setting) -> Any:
     if setting.choices and setting.kind is str:
         return click.Choice(setting.choices)
     if setting.must_exist:
-        return click.Path(exists=True, dir_okay=False)
+        return _ExistingFile()
     if setting.kind is int:
         return click.IntRange(setting.least, setting.most)
     if setting.kind is float and not setting.choices:
         return click.FloatRange(setting.above, setting.most, min_open=True)
     return None
+
+
+class _ExistingFile(click.ParamType):
+    """A file that is there. Unlike `click.Path`, it never calls a file missing that cannot be looked up."""
+
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Returns the path as it was given."""
+        from tui.text.visible import one_line
+
+        shown = f"'{one_line(value, 200)}'"
+        try:
+            mode = Path(value).stat().st_mode
+        except FileNotFoundError:
+            self.fail(f"{shown} does not exist.", param, ctx)
+        except OSError as error:
+            self.fail(f"{shown} cannot be read: {error.strerror}.", param, ctx)
+        if stat.S_ISDIR(mode):
+            self.fail(f"{shown} is a directory.", param, ctx)
+        return value
 
 
 # fmt: off
