@@ -84,20 +84,26 @@ class FakeSoundDevice(ModuleType):
         self.devices = devices
         self.default = FakeDefaults()
         self.default.device = list(defaults)
-        self.refuse: Callable[[int], PortAudioError | None] = lambda rate: None
+        self.refuse: Callable[[int], Exception | None] = lambda rate: None
         self.start_failure: PortAudioError | None = None
         """Of every stream that is opened from now on."""
-        self.list_failure: PortAudioError | None = None
+        self.list_failure: Exception | None = None
+        self.bad: dict[int, Exception] = {}
+        """By index: why PortAudio cannot describe a device."""
         self.streams: list[FakeStream] = []
         self.refreshed: list[str] = []
 
-    def query_devices(self) -> tuple[dict[str, Any], ...]:
+    def query_devices(self, index: int | None = None) -> Any:
         if self.list_failure is not None:
             raise self.list_failure
-        return self.devices
+        asked = range(len(self.devices)) if index is None else [index]
+        if failures := [self.bad[one] for one in asked if one in self.bad]:
+            raise failures[0]
+        return self.devices if index is None else self.devices[index]
 
     def query_hostapis(self) -> tuple[dict[str, Any], ...]:
-        return ({"name": "ALSA"}, {"name": "JACK"})
+        listed = [[at for at, one in enumerate(self.devices) if one["hostapi"] == api] for api in (0, 1)]
+        return ({"name": "ALSA", "devices": listed[0]}, {"name": "JACK", "devices": listed[1]})
 
     def check_input_settings(self, *, samplerate: int, **settings: Any) -> None:
         assert settings["channels"] == 1

@@ -195,6 +195,48 @@ def test_a_list_that_fails_gets_a_sentence(desk: FakeSoundDevice) -> None:
     assert devices.audio_problem() == "The sound devices cannot be listed: Error querying device 0."
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PortAudioError("Error querying device 1", -9996),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        AttributeError("name"),
+    ],
+)
+def test_one_bad_device_does_not_hide_the_others(desk: FakeSoundDevice, failure: Exception) -> None:
+    desk.bad[1] = failure
+    assert [one.index for one in devices.list_devices()] == [0, 2, 3, 4]
+    assert devices.find_device("camera", "input").index == 3
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(5, "Input/output error"), AttributeError("lib"), ValueError("3 devices")]
+)
+def test_whatever_the_wrapper_raises_is_a_sentence(desk: FakeSoundDevice, failure: Exception) -> None:
+    desk.list_failure = failure
+    assert str(devices.audio_problem()).startswith("The sound devices cannot be listed: ")
+    desk.list_failure = None
+    headset = devices.list_devices()[1]
+    desk.refuse = lambda rate: failure
+    assert sentence(lambda: devices.open_input(headset, 16_000, 320, print)).startswith(
+        "USB Headset cannot be opened: "
+    )
+    assert sentence(lambda: devices.supported_rate(headset, "input", 16_000)).startswith(
+        "USB Headset cannot be opened: "
+    )
+
+
+@pytest.mark.parametrize("raised", ["AttributeError('x')", "Exception('Unanticipated host error', -9999)"])
+def test_a_library_that_does_not_start_is_a_sentence(
+    raised: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    (tmp_path / "sounddevice.py").write_text(f"raise {raised}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    assert sentence(devices.list_without_trial).startswith("PortAudio does not start: ")
+
+
 @pytest.mark.parametrize("direction", ["input", "output"])
 def test_the_wanted_rate_is_taken_where_it_works(desk: FakeSoundDevice, direction: Direction) -> None:
     assert devices.supported_rate(devices.list_devices()[0], direction, 24_000) == 24_000

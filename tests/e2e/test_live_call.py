@@ -84,7 +84,7 @@ def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, s
     terminal = Terminal(tmp_path, {"OPUSAGENT_TUI_HIDE_PORTAUDIO": "1"})
     try:
         terminal.run("demo")
-        terminal.wait_for("active", "caller lines are the microphone", limit_s=15)
+        terminal.wait_for("active", "recorded lines are the microphone", limit_s=15)
         terminal.wait_for("s heard: play-1")
         terminal.press("1")
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])

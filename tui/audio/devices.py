@@ -2,8 +2,8 @@
 
 A machine without the library, or without a device, is an ordinary case: `audio_problem` says what is wrong
 and what to do, everything else raises `AudioDeviceError`. PortAudio reads the device list once, when it is
-loaded, and again by `refresh_devices`. Loading takes 150 to 290 ms. Everything here may be called from any
-thread, and blocks; the callbacks run on PortAudio's.
+loaded, and again by `refresh_devices`. Loading takes 150 to 290 ms, after a `Trial` in a child process that takes a
+little longer. Everything here may be called from any thread, and blocks; the callbacks run on PortAudio's.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import shutil
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
+
+from tui.audio.trial import Trial, TrialFailed, time_limit_s
 
 HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
 """Set to 1, this environment variable makes PortAudio look uninstalled."""
@@ -29,6 +32,9 @@ _lists_lock = threading.RLock()
 Starting and ending a stream does not need it, so that no barge-in waits for devices to be listed or opened.
 """
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+_trial_lock = threading.Lock()
+_trials: list[Trial] = []
+"""The trial that counts, if one was begun; in a list, so that whoever is first can begin it (see `begin_trial`)."""
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
 _INVALID_RATE = -9997
@@ -134,13 +140,11 @@ class Stream:
         device: Device,
         rate: int,
         block_frames: int,
-        portaudio: Any,
         open_raw: Callable[..., Any],
     ) -> None:
         self.device = device
         self.rate = rate
         self.block_frames = block_frames
-        self._portaudio = portaudio
         self._ending = False
         self._ended_unasked = False
         self._closed = False
@@ -224,11 +228,11 @@ class Stream:
         self._ended_unasked = True
 
     def _do(self, action: str) -> None:
-        try:
-            with self._action_lock:
-                getattr(self._raw, action)()
-        except self._portaudio.PortAudioError as error:
-            raise AudioDeviceError(f"{self.device.name} does not {action}: {_reason(error)}.") from error
+        with (
+            _as_sentence(lambda error: f"{self.device.name} does not {action}: {_reason(error)}."),
+            self._action_lock,
+        ):
+            getattr(self._raw, action)()
 
 
 def audio_problem() -> str | None:
@@ -237,45 +241,91 @@ def audio_problem() -> str | None:
         devices = list_devices()
     except AudioDeviceError as error:
         return str(error)
-    return None if devices else _no_device_sentence()
+    return None if devices else no_device_sentence()
 
 
 def list_devices() -> list[Device]:
     """Returns every device PortAudio knows; possibly none. Raises `AudioDeviceError` without the library."""
-    portaudio = _portaudio()
+    return _list_with(_portaudio())
+
+
+def list_without_trial() -> list[Device]:
+    """Returns the same, in a process that may die or hang of it."""
+    return _list_with(_load())
+
+
+def list_by_trial() -> list[Device]:
+    """Returns the same without loading PortAudio in this process. Raises `AudioDeviceError`."""
+    _refuse_if_hidden()
+    return msgspec.json.decode(_tried(), type=list[Device])
+
+
+def listing_limit_s() -> float:
+    """Returns how long `list_devices` may take: the trial has a time limit of its own, then PortAudio is loaded."""
+    return 2 * time_limit_s()
+
+
+def begin_trial() -> Trial | None:
+    """Start trying PortAudio in a child process, without waiting; None where it is loaded or hidden."""
+    if "sounddevice" in sys.modules or os.environ.get(HIDE_VARIABLE) == "1":
+        return None
+    with _trial_lock:
+        if not _trials:
+            _trials.append(Trial())
+        return _trials[0]
+
+
+def _list_with(portaudio: Any) -> list[Device]:
+    with _as_sentence(lambda error: f"The sound devices cannot be listed: {_reason(error)}."), _lists_lock:
+        host_apis = portaudio.query_hostapis()
+        default_input, default_output = portaudio.default.device
+        entries = _entries(portaudio, host_apis)
+    found: list[Device] = []
+    for index, entry in entries:
+        # One device that is described in a way nobody foresaw must not hide the others.
+        with suppress(Exception):
+            device = Device(
+                index=index,
+                name=str(entry["name"]),
+                host_api=str(host_apis[entry["hostapi"]]["name"]),
+                input_channels=int(entry["max_input_channels"]),
+                output_channels=int(entry["max_output_channels"]),
+                default_rate=int(entry["default_samplerate"]),
+                is_default_input=index == default_input,
+                is_default_output=index == default_output,
+            )
+            found.append(device)
+    return found
+
+
+def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
+    """Returns what PortAudio knows of each device that it can describe, with its index."""
     try:
-        with _lists_lock:
-            host_apis, entries = portaudio.query_hostapis(), portaudio.query_devices()
-            default_input, default_output = portaudio.default.device
-    except portaudio.PortAudioError as error:
-        raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
-    return [
-        Device(
-            index=index,
-            name=str(entry["name"]),
-            host_api=str(host_apis[entry["hostapi"]]["name"]),
-            input_channels=int(entry["max_input_channels"]),
-            output_channels=int(entry["max_output_channels"]),
-            default_rate=int(entry["default_samplerate"]),
-            is_default_input=index == default_input,
-            is_default_output=index == default_output,
-        )
-        for index, entry in enumerate(entries)
-    ]
+        return list(enumerate(portaudio.query_devices()))
+    except Exception:
+        # The whole list fails with one device, such as one whose name is not UTF-8: then each is asked for alone.
+        entries: list[tuple[int, Any]] = []
+        for index in sorted(index for api in host_apis for index in api.get("devices", ())):
+            with suppress(Exception):
+                entries.append((index, portaudio.query_devices(index)))
+        if not entries:
+            raise
+        return entries
 
 
 def refresh_devices() -> None:
     """Have PortAudio list the devices again. Closes every open stream. Raises `AudioDeviceError`."""
+    with _trial_lock:
+        if "sounddevice" not in sys.modules:
+            _trials.clear()  # a sound server that hung may answer by now
     portaudio = _portaudio()
     with _lists_lock:
         # PortAudio would free their memory under the hands of whoever holds them.
         for stream in list(_open_streams):
             stream.take_away()
-        try:
+        with _as_sentence(lambda error: f"The sound devices cannot be listed: {_reason(error)}."):
             portaudio._terminate()  # noqa: SLF001  the only way there is
             portaudio._initialize()  # noqa: SLF001
-        except portaudio.PortAudioError as error:
-            raise AudioDeviceError(f"The sound devices cannot be listed: {_reason(error)}.") from error
 
 
 def find_device(spec: str, direction: Direction) -> Device:
@@ -283,9 +333,13 @@ def find_device(spec: str, direction: Direction) -> Device:
 
     Raises `AudioDeviceError`: no sound at all, no match, several matches (named), or the wrong direction.
     """
-    devices = list_devices()
+    return find_among(list_devices(), spec, direction)
+
+
+def find_among(devices: list[Device], spec: str, direction: Direction) -> Device:
+    """As `find_device`, in a list that is at hand."""
     if not devices:
-        raise AudioDeviceError(_no_device_sentence())
+        raise AudioDeviceError(no_device_sentence())
     usable = [device for device in devices if device.channels(direction)]
     if not usable:
         raise AudioDeviceError(f"There is no {direction} device among the {len(devices)} sound devices here.")
@@ -319,7 +373,7 @@ def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
         try:
             with _lists_lock:
                 check(device=device.index, channels=1, dtype="int16", samplerate=rate)
-        except portaudio.PortAudioError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_as_sentence`
             refusal = error
             if _code(error) != _INVALID_RATE:
                 break
@@ -376,16 +430,44 @@ def _open(
         latency=latency,
         callback=callback,
     )
+    with _as_sentence(lambda error: _refused(device, rate, error)):
+        return Stream(device, rate, block_frames, open_raw)
+
+
+@contextmanager
+def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
+    """Raise any failure of the wrapper as an `AudioDeviceError` with this sentence."""
     try:
-        return Stream(device, rate, block_frames, portaudio, open_raw)
-    except portaudio.PortAudioError as error:
-        raise AudioDeviceError(_refused(device, rate, error)) from error
+        yield
+    except AudioDeviceError:
+        raise
+    except Exception as error:
+        raise AudioDeviceError(sentence(error)) from error
 
 
 def _portaudio() -> Any:
-    """The sounddevice module. Raises `AudioDeviceError` with what to install."""
+    """Returns the sounddevice module. Raises `AudioDeviceError` with what to install."""
+    _refuse_if_hidden()
+    if "sounddevice" not in sys.modules:
+        _tried()
+    return _load()
+
+
+def _refuse_if_hidden() -> None:
     if os.environ.get(HIDE_VARIABLE) == "1":
         raise AudioDeviceError(_no_library_sentence())
+
+
+def _tried() -> bytes:
+    """Returns what the trial found. Raises `AudioDeviceError` where it failed."""
+    trial = begin_trial()
+    try:
+        return trial.result() if trial else msgspec.json.encode(list_devices())
+    except TrialFailed as error:
+        raise AudioDeviceError(str(error)) from error
+
+
+def _load() -> Any:
     try:
         import sounddevice
     except ImportError as error:
@@ -394,6 +476,8 @@ def _portaudio() -> Any:
         ) from error
     except OSError as error:
         raise AudioDeviceError(_no_library_sentence()) from error
+    except Exception as error:
+        raise AudioDeviceError(f"PortAudio does not start: {_reason(error)}.") from error
     return sounddevice
 
 
@@ -429,6 +513,8 @@ def _code(error: Exception) -> int | None:
 def _reason(error: Exception | None) -> str:
     """PortAudio's own words, without the number behind them."""
     words = str(error.args[0]) if error is not None and error.args else "PortAudio gives no reason"
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror
     return words.partition(" [PaErrorCode")[0].rstrip(".")
 
 
@@ -448,7 +534,8 @@ def _no_library_sentence() -> str:
     return f"PortAudio is not installed. Run `{command}`."
 
 
-def _no_device_sentence() -> str:
+def no_device_sentence() -> str:
+    """Returns what to do on this system where PortAudio lists no device."""
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "There is no sound device. Connect one, and allow this terminal to use it."

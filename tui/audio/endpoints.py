@@ -1,4 +1,4 @@
-"""Which microphone and which speaker a call uses: from what the user asked for to what there is."""
+"""Finds the microphone and the speaker of a call: from what the user asked for to what there is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
+from tui.audio.in_thread import in_thread
 
 
 class InputKind(StrEnum):
@@ -43,30 +44,54 @@ class Endpoints(msgspec.Struct, frozen=True):
     """One line on what is missing."""
     hint: str = ""
     """The command that would bring it."""
-    errors: tuple[str, ...] = ()
-    """What was asked for by name and is not to be had; the call goes on without it."""
+    warnings: tuple[str, ...] = ()
+    """What was named and was not found; the default device, or nothing, takes its place."""
 
 
-def resolve(input_spec: str, output_spec: str) -> Endpoints:
-    """Find the endpoints. Blocks (it may load PortAudio): call it from a worker thread. Raises nothing."""
+def wants_device(input_spec: str, output_spec: str) -> bool:
+    """Whether these options need PortAudio at all."""
     wants_microphone = input_spec != "lines" and not _is_wav(input_spec)
-    wants_device = wants_microphone or (output_spec != "none" and not is_output_file(output_spec))
-    problem = devices.audio_problem() if wants_device else None
-    errors: list[str] = []
+    return wants_microphone or (output_spec != "none" and not is_output_file(output_spec))
+
+
+def names_device(spec: str, direction: devices.Direction) -> bool:
+    """Whether an option names one device, by index or name, rather than auto, a file or no device."""
+    wants = wants_device(spec, "none") if direction == "input" else wants_device("lines", spec)
+    return wants and spec != "auto"
+
+
+async def find(input_spec: str, output_spec: str) -> Endpoints:
+    """Find the endpoints, within the time limit of the sound system. Raises nothing but a cancellation."""
+    problem: str | None = None
+    found: list[devices.Device] = []
+    if wants_device(input_spec, output_spec):
+        try:
+            found = await in_thread(devices.list_devices, cancellable=True, limit_s=devices.listing_limit_s())
+            problem = None if found else devices.no_device_sentence()
+        except AudioDeviceError as error:
+            problem = str(error)
+    return resolve(input_spec, output_spec, found, problem)
+
+
+def resolve(
+    input_spec: str, output_spec: str, listed: list[devices.Device], problem: str | None = None
+) -> Endpoints:
+    """Returns the endpoints among the listed devices; ``problem`` says why there are none."""
+    warnings: list[str] = []
     missing: list[str] = []
     input_kind, input_name = InputKind.LINES, "caller lines"
     input_device: devices.Device | None = None
     if _is_wav(input_spec):
         input_kind, input_name = InputKind.FILE, Path(input_spec).name
-    elif input_spec != "lines" and (found := _find(input_spec, "input", problem, errors)):
+    elif input_spec != "lines" and (found := _find(input_spec, "input", listed, warnings)):
         input_kind, input_name, input_device = InputKind.DEVICE, found.name, found
     elif input_spec != "lines":
-        missing.append("recorded caller lines are the microphone")
+        missing.append("recorded lines are the microphone")
     output_kind, output_name = OutputKind.NONE, "none"
     output_device: devices.Device | None = None
     if is_output_file(output_spec):
         output_kind, output_name = OutputKind.FILE, Path(output_spec).name
-    elif output_spec != "none" and (found := _find(output_spec, "output", problem, errors)):
+    elif output_spec != "none" and (found := _find(output_spec, "output", listed, warnings)):
         output_kind, output_name, output_device = OutputKind.DEVICE, found.name, found
     elif output_spec != "none":
         missing.append("the agent is not heard")
@@ -80,7 +105,7 @@ def resolve(input_spec: str, output_spec: str) -> Endpoints:
         output_device,
         notice=f"{cause.rstrip('.')}: {', '.join(missing)}." if missing else "",
         hint=hint,
-        errors=tuple(errors),
+        warnings=tuple(warnings),
     )
 
 
@@ -100,13 +125,16 @@ def _is_wav(spec: str) -> bool:
 
 
 def _find(
-    spec: str, direction: devices.Direction, problem: str | None, errors: list[str]
+    spec: str, direction: devices.Direction, listed: list[devices.Device], warnings: list[str]
 ) -> devices.Device | None:
-    if problem:
-        return None
-    try:
-        return devices.find_device(spec, direction)
-    except AudioDeviceError as error:
-        if spec != "auto":
-            errors.append(str(error))
-        return None
+    """Returns the device meant; the default one, with a warning, where that is not there; None without any."""
+    for wanted in dict.fromkeys((spec, "auto")):
+        try:
+            found = devices.find_among(listed, wanted, direction)
+        except AudioDeviceError as error:
+            reason = str(error)
+        else:
+            if wanted != spec:
+                warnings.append(f"{reason} Using {found.name} instead.")
+            return found
+    return None

@@ -1,28 +1,89 @@
-"""Runs a blocking call in a thread and always waits for it."""
+"""Calls of the sound driver, each in a daemon thread and within a time limit, so that no driver holds up a loop."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future
+from functools import partial
+from typing import TypeVar
 
-P = ParamSpec("P")
+from tui.audio.devices import AudioDeviceError
+from tui.audio.trial import time_limit_s
+
 T = TypeVar("T")
 
+_NAME = "sound driver"
+_hanging: list[threading.Thread] = []
+"""Calls that were given up and have not returned. PortAudio is not thread-safe: no other call is made beside them."""
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Like `asyncio.to_thread`, but a cancellation waits for the thread as well.
 
-    Opening or closing a device cannot be interrupted; a lock held meanwhile would be released too early.
+def driver_hangs() -> bool:
+    """Whether a call that was given up has still not returned."""
+    _hanging[:] = [thread for thread in _hanging if thread.is_alive()]
+    return bool(_hanging)
+
+
+def driver_busy() -> bool:
+    """Whether any call is under way. Leaving the interpreter beside one would crash, or wait for the driver."""
+    return any(thread.name == _NAME for thread in threading.enumerate())
+
+
+async def in_thread(
+    function: Callable[[], T],
+    *,
+    undo: Callable[[], object] | None = None,
+    cancellable: bool = False,
+    limit_s: float | None = None,
+) -> T:
+    """Call ``function`` in a thread and return its result. Raises whatever it raises.
+
+    Raises `AudioDeviceError` if it takes longer than ``limit_s`` (by default what the sound system may take), and at
+    once while an earlier call has not returned. A call that is given up goes on; when it returns, ``undo`` is called
+    in its thread.
+    A cancellation waits for the thread as well, unless the call is ``cancellable``: opening or closing a device
+    cannot be interrupted, and a lock that is held meanwhile would be released too early.
     """
-    working = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    cancelled: asyncio.CancelledError | None = None
-    while not working.done():
+    if driver_hangs():
+        raise _not_answering()
+    outcome: Future[T] = Future()
+
+    def work() -> None:
         try:
-            await asyncio.wait([working])
+            settle = partial(outcome.set_result, function())
+        except Exception as error:  # noqa: BLE001 - the caller raises it
+            settle = partial(outcome.set_exception, error)
+        # The future decides, atomically, who was first: this thread, or the loop that gives the call up.
+        if outcome.set_running_or_notify_cancel():
+            settle()
+        elif undo is not None:
+            undo()
+
+    # A daemon: the interpreter would wait at its exit for a thread of an executor, for as long as the driver hangs.
+    thread = threading.Thread(target=work, name=_NAME, daemon=True)
+    thread.start()
+    waiting = asyncio.wrap_future(outcome)
+    loop = asyncio.get_running_loop()
+    give_up_s = loop.time() + (limit_s or time_limit_s())
+    cancelled: asyncio.CancelledError | None = None
+    while not waiting.done() and (left_s := give_up_s - loop.time()) > 0:
+        try:
+            await asyncio.wait([waiting], timeout=left_s)
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is not None:
-        working.exception()  # retrieved, or asyncio logs that nobody did
-        raise cancelled
-    return working.result()
+            if cancellable:
+                break
+    if not waiting.done() and outcome.cancel():
+        if not (cancelled and cancellable):
+            _hanging.append(thread)
+        raise cancelled or _not_answering()
+    if cancelled is None:
+        return await waiting
+    await asyncio.wait([waiting])
+    waiting.exception()  # retrieved, or asyncio logs that nobody did
+    raise cancelled
+
+
+def _not_answering() -> AudioDeviceError:
+    return AudioDeviceError("The sound system does not answer.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from enum import Enum, auto
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from tui.audio import devices
 from tui.audio.blocks import Source, Stamp
 from tui.audio.clocked import ClockedBlocks
-from tui.audio.in_thread import in_thread
+from tui.audio.in_thread import driver_hangs, in_thread
 
 RecordingCallback = Callable[[Any, int, Any, Any], None]
 """PortAudio's signature: ``(indata, frames, time, status)``."""
@@ -68,6 +69,8 @@ class Microphone:
         # Set at once by whoever asks, before any device follows: from then on blocks that no longer fit are dropped,
         # although opening or closing a device takes up to seconds.
         self._closed = False
+        self._lost: _OpenDevice | None = None
+        """The stream of an opening that was given up, until the driver returns and it can be closed."""
         self._lock = asyncio.Lock()
         # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on two
         # threads; and as the mode may change meanwhile, it is read again under the lock, and once more when the
@@ -159,7 +162,11 @@ class Microphone:
     async def _open_device(self, device: devices.Device) -> None:
         """With the lock held. Raises `AudioDeviceError`; then silence is delivered."""
         try:
-            await in_thread(self._open, device)
+            await in_thread(partial(self._open, device), undo=self._close_late)
+        except devices.AudioDeviceError:
+            if driver_hangs():
+                self._lost, self._opened = self._opened, None
+            raise
         finally:
             if self._mode is not _Mode.SOUND:  # it changed while the device was opened
                 await self._close_device()
@@ -183,12 +190,22 @@ class Microphone:
             raise
         self._calls.opened()
 
+    def _close_late(self) -> None:
+        """Close what was opened after the loop had given up. On the thread that opened it."""
+        # Either of them: the driver may have hung before the stream was known, or while it started.
+        for opened in (self._lost, self._opened):
+            if opened is not None:
+                opened.stream.close()
+        self._lost = self._opened = None
+
     async def _close_device(self) -> None:
         """With the lock held."""
         # Forgotten first: what PortAudio still delivers while it closes comes after the stop and is dropped.
         opened, self._opened = self._opened, None
         if opened is not None:
-            await in_thread(opened.stream.close)
+            # A driver that hangs keeps the device; nothing more can be done about it here.
+            with contextlib.suppress(devices.AudioDeviceError):
+                await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
         """Deliver silence where something is to be delivered and no device does."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from tui.audio import devices
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.endpoints import OutputKind
-from tui.audio.in_thread import in_thread
+from tui.audio.in_thread import driver_hangs, in_thread
 from tui.audio.instants import SoundInstants
 from tui.audio.queue import Cut, PlaybackQueue
 from tui.audio.resample import LiveResampler
@@ -169,6 +169,8 @@ class Speaker:
         self._closed = False
         self._opened: _OpenedOutput | None = None
         """The only one to pull from the queue while it is set."""
+        self._lost: _OpenedOutput | None = None
+        """The output of an opening that was given up, until the driver returns and it can be closed."""
         self._clocked: _Clocked | None = None
 
     @property
@@ -195,7 +197,12 @@ class Speaker:
         async with self._lock:
             if self._closed:
                 return
-            await in_thread(self._open, device)
+            try:
+                await in_thread(partial(self._open, device), undo=self._close_late)
+            except devices.AudioDeviceError:
+                if driver_hangs():
+                    self._lost, self._opened = self._opened, None
+                raise
             self._stop_clock()
 
     def _open(self, device: devices.Device) -> None:
@@ -218,6 +225,13 @@ class Speaker:
             raise
         self.device = device
         self._callbacks.last_ns = self._callbacks.last_ns or self._clock.now_ns()
+
+    def _close_late(self) -> None:
+        """Close what was opened after the loop had given up. On the thread that opened it."""
+        for opened in (self._lost, self._opened):
+            if opened is not None:
+                opened.stream.close()
+        self._lost = self._opened = None
 
     @property
     def callback_ns(self) -> int | None:
@@ -249,7 +263,9 @@ class Speaker:
         async with self._lock:
             opened, self._opened = self._opened, None
             if opened:
-                await in_thread(opened.stream.close)
+                # A driver that hangs keeps the device; nothing more can be done about it here.
+                with contextlib.suppress(devices.AudioDeviceError):
+                    await in_thread(opened.stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
         """Moves playback to this device. Raises `AudioDeviceError`; then only a file or nobody is played to."""
@@ -291,8 +307,10 @@ class Speaker:
                 track.agent_cut(now_ns)
             opened.resampled = b""
             self._clock.blocks.clear()
-            async with self._lock:
-                return cuts, await in_thread(self._silence, opened)
+            # If the driver hangs, nothing is heard any more either.
+            with contextlib.suppress(devices.AudioDeviceError):
+                async with self._lock:
+                    return cuts, await in_thread(partial(self._silence, opened))
         return cuts, now_ns
 
     def _silence(self, opened: _OpenedOutput) -> int:

@@ -20,6 +20,7 @@ from tui.cli.options import (
     audio_options,
     behaviour_options,
     block_option,
+    check_devices,
     check_terminal,
     config_option,
     delete_old_sessions,
@@ -27,6 +28,7 @@ from tui.cli.options import (
     headless_options,
     make_agent_settings,
     option,
+    pass_time_limit,
     refuse_settings_of_one_target,
     save_options,
     script_options,
@@ -87,6 +89,7 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
     The exit code is 0, unless the last call could not be made or was cut off.
     """
     flags = typed_settings(options)
+    check_devices(flags)
     if url is None:
         refuse_settings_of_one_target(flags)
     target = target_of(url, flags) if url is not None else None
@@ -110,9 +113,9 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
 def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **options: Any) -> None:
     """Start the local agent and call it."""
     agent = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
-    _show_screen(
-        None, flags=typed_settings(options), agent=agent, start_demo=True, trace_callbacks=trace_callbacks
-    )
+    flags = typed_settings(options)
+    check_devices(flags)
+    _show_screen(None, flags=flags, agent=agent, start_demo=True, trace_callbacks=trace_callbacks)
 
 
 @cli.command(epilog=EXIT_CODES)
@@ -226,19 +229,24 @@ def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> Non
 @cli.command()
 def devices() -> None:
     """List the sound devices, or explain why there are none."""
-    from tui.audio.devices import audio_problem, list_devices
+    from tui.audio.devices import AudioDeviceError, list_by_trial, no_device_sentence
+    from tui.text.visible import one_line
 
-    problem = audio_problem()
-    for device in [] if problem else list_devices():
+    pass_time_limit(effective_settings())
+    try:
+        listed = list_by_trial()
+    except AudioDeviceError as error:
+        raise Sentence(one_line(str(error)), ExitCode.UNREACHABLE) from error
+    for device in listed:
         marks = [
             "default microphone" if device.is_default("input") else "",
             "default speaker" if device.is_default("output") else "",
         ]
         ways = f"{device.channels('input')} in, {device.channels('output')} out"
         note = ", ".join(mark for mark in marks if mark)
-        click.echo(f"{device.index:3}  {device.name}  ({ways})" + (f"  {note}" if note else ""))
-    if problem:
-        raise Sentence(problem, ExitCode.UNREACHABLE)
+        click.echo(f"{device.index:3}  {one_line(device.name)}  ({ways})" + (f"  {note}" if note else ""))
+    if not listed:
+        raise Sentence(no_device_sentence(), ExitCode.UNREACHABLE)
 
 
 def main() -> None:

@@ -241,6 +241,40 @@ def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
     return typed
 
 
+def pass_time_limit(in_force: SettingsInForce) -> None:
+    """Let this process and its children know how long the sound system may take to answer."""
+    from tui.audio.trial import TIMEOUT_VARIABLE
+
+    os.environ[TIMEOUT_VARIABLE] = str(in_force.settings.sound.timeout_s)
+
+
+def check_devices(typed: TargetSettings) -> None:
+    """Refuse a device that was typed and does not exist. Raises `Sentence`.
+
+    Where the sound system does not answer, nothing is known of the device: the call then reports that.
+    """
+    from tui.audio import devices
+    from tui.audio.endpoints import names_device
+    from tui.text.visible import one_line
+
+    directions: tuple[devices.Direction, ...] = ("input", "output")
+    named = [
+        (str(typed[way]), way) for way in directions if way in typed and names_device(str(typed[way]), way)
+    ]
+    if not named:
+        return
+    pass_time_limit(effective_settings())
+    try:
+        listed = devices.list_by_trial()
+    except devices.AudioDeviceError:
+        return
+    for spec, way in named:
+        try:
+            devices.find_among(listed, spec, way)
+        except devices.AudioDeviceError as error:
+            raise Sentence(one_line(f"--{way}: {error}")) from error
+
+
 def _value(setting: Setting, value: Any) -> Any:
     """The value of an option as the settings file would have it. Raises `Sentence`."""
     if setting.default == {}:

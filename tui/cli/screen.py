@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui import collector
+from tui.audio.endpoints import wants_device
+from tui.cli.options import pass_time_limit
 from tui.config.reading import SettingsInForce
 from tui.config.targets import AddressBook
 from tui.engine.handle import EngineHandle
@@ -65,8 +67,8 @@ class LocalAgent:
 class Engines:
     """The engine processes of this run: the first, and those started after one has died."""
 
-    def __init__(self) -> None:
-        self.first = EngineHandle()
+    def __init__(self, *, devices: bool) -> None:
+        self.first = EngineHandle(devices=devices)
         self._all = [self.first]
 
     def start_another(self) -> EngineHandle:
@@ -94,7 +96,9 @@ def run_screen(
     Returns the exit code: of how the screen ended, or else of the last call.
     """
     collector.hold()
-    local, engines = LocalAgent(agent, book.demo), Engines()
+    pass_time_limit(in_force)
+    called = target or (book.demo if start_demo else book.base)
+    local, engines = LocalAgent(agent, book.demo), Engines(devices=wants_device(called.input, called.output))
     with ExitStack() as at_end:
         at_end.callback(local.stop)
         at_end.callback(engines.stop)

@@ -87,6 +87,19 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
     ) = None
 
 
+class SoundSettings(Struct, frozen=True, kw_only=True):
+    """The sound system of this machine."""
+
+    timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="Time limit for the sound system to answer; after it, the recorded lines are the microphone.",
+        ),
+    ] = 3.0
+
+
 TargetSettings = Mapping[str, Any]
 """The settings of a call that a flag, the environment, a profile or ``[target]`` sets, by name (`tui.settings`)."""
 
@@ -97,6 +110,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     thresholds: Thresholds = Thresholds()
     screen: ScreenSettings = ScreenSettings()
     sessions: SessionsSettings = SessionsSettings()
+    sound: SoundSettings = SoundSettings()
     target: dict[str, Any] = {}
     """Settings of every call, unless a profile overrides them."""
     profiles: dict[str, dict[str, Any]] = {}

@@ -17,6 +17,7 @@ from tui.config.model import (
     ScreenSettings,
     SessionsSettings,
     Settings,
+    SoundSettings,
     TargetSettings,
     Thresholds,
 )
@@ -32,6 +33,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "thresholds": Thresholds,
     "screen": ScreenSettings,
     "sessions": SessionsSettings,
+    "sound": SoundSettings,
 }
 _PATHS = ("folder", *(name for name, setting in SETTINGS.items() if setting.is_path))
 """Relative paths start at the folder of the file."""

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui import collector
+from tui.audio.devices import begin_trial
+from tui.audio.in_thread import driver_busy
 from tui.audio.speech import load_detector
 from tui.callbacks import safe_callback_execution, spawn
 from tui.crash import crash_details
+from tui.engine.handle import NO_DEVICES
 from tui.engine.wire import Unpacker, commands
 from tui.exit_code import ExitCode
 from tui.text.redaction import log_without_secrets
@@ -40,13 +43,19 @@ def main() -> None:
     # call is ended on the wire first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    warm = NO_DEVICES not in sys.argv[1:]
+    if warm:
+        begin_trial()  # in a child, beside the imports here
     # Before there is audio: its imports hold every thread of the process for about 50 ms.
     load_detector()
     try:
-        asyncio.run(serve(stdin, stdout))
+        asyncio.run(serve(stdin, stdout, warm=warm))
     except Exception as error:  # noqa: BLE001 - the log, which the screen names, is the crash file of the engine
         sys.stderr.write(crash_details(error))
         sys.exit(ExitCode.CRASHED)
+    if driver_busy():
+        # PortAudio ends at the interpreter's exit, which must not happen beside a call that is under way.
+        os._exit(0)
 
 
 def take_pipes() -> tuple[int, int]:
@@ -60,7 +69,7 @@ def take_pipes() -> tuple[int, int]:
     return stdin, stdout
 
 
-async def serve(stdin: int, stdout: int) -> None:
+async def serve(stdin: int, stdout: int, *, warm: bool) -> None:
     """Connect the engine to its pipes, and serve until it ends."""
     from tui.engine.engine import Engine  # most of what is loaded: see `collector.hold`
 
@@ -73,7 +82,7 @@ async def serve(stdin: int, stdout: int) -> None:
         if not transport.is_closing():
             transport.write(frame)
 
-    engine = Engine(write, transport.get_write_buffer_size)
+    engine = Engine(write, transport.get_write_buffer_size, warm=warm)
     loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
     # After the imports, so that what they allocated is never scanned again.
     collector.settle()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from tui.audio import devices
 from tui.audio.clip import Clip, wav_clip, wire_clip
 from tui.audio.devices import AudioDeviceError
 from tui.audio.endpoints import OutputKind
+from tui.audio.in_thread import in_thread
 from tui.audio.load import SAFE_LATENCY
 from tui.audio.queue import PlaybackQueue
 from tui.audio.speaker import Speaker
@@ -128,7 +130,7 @@ class ClipPlayer:
         if output == "none":
             speaker.start_clocked(OutputKind.NONE, "", spawn)
         else:
-            device = await asyncio.to_thread(devices.find_device, output, "output")
+            device = await in_thread(partial(devices.find_device, output, "output"), cancellable=True)
             await speaker.open(device)
         return speaker
 

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
+from typing import Any
 
 from tui import assets, collector
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
+from tui.audio.in_thread import in_thread
 from tui.audio.peaks import outline_of
 from tui.audio.wav import AudioFileError, WavFile
 from tui.callbacks import callback_tracing, safe_callback_execution, spawn
@@ -39,15 +41,25 @@ logger = logging.getLogger(__name__)
 BATCH_INTERVAL_S = 0.04
 """Time between frames; half of it, on average, is added to the wait for the screen's next tick (16 a second). With
 frames no more often than ticks, the effect of a key would show 11 ms later."""
+PATIENCE_S = 0.5
+"""How long a command that needs a device may hold up those after it."""
 TABLE_EVERY_BATCHES = 12
 _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 """Exceptions that prevent a call and whose text is a sentence for the user."""
 
 
 class Engine:
-    """The engine process's work, without its pipes: ``write`` takes frames, ``backlog`` returns the bytes unread."""
+    """The engine process's work, without its pipes.
 
-    def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
+    ``write`` takes frames, ``backlog`` returns the bytes unread; ``warm``: load PortAudio before it is needed.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], None], backlog: Callable[[], int], *, warm: bool = True
+    ) -> None:
+        self._warm = warm
+        self._in_order = asyncio.Lock()
+        """Held by one command of a call at a time; it wakes those that wait in the order in which they came."""
         self._frames = Frames(write, backlog)
         self._audio = AudioManager()
         self._clips = ClipPlayer(self._frames.replace)
@@ -62,16 +74,21 @@ class Engine:
     async def run(self) -> None:
         """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
         flusher = spawn(self._flush_batches(), "engine batches")
-        # So that the first call, or the first list of devices, does not wait for it.
-        warmer = spawn(asyncio.to_thread(devices.audio_problem), "load PortAudio")
+        warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()
         await self._end_call()
         await self._clips.close()
-        await asyncio.gather(warmer, return_exceptions=True)
+        if warmer:
+            warmer.cancel()
         flusher.cancel()
         # The last events go out even if the screen has announced that it does not read: it waits for the engine now.
         self._frames.paused = False
         self._frames.flush()
+
+    async def _load_portaudio(self) -> None:
+        """Load it, so that the first call, or the first list of devices, does not wait for it."""
+        with contextlib.suppress(AudioDeviceError):  # whoever needs it reports it
+            await in_thread(devices.list_devices, cancellable=True, limit_s=devices.listing_limit_s())
 
     def shut_down(self) -> None:
         """End the engine, because the screen is gone or quits."""
@@ -84,10 +101,7 @@ class Engine:
             case wire.Connect():
                 await self._connect(command)
             case wire.ListDevices():
-                if command.anew:
-                    await self._look_again()
-                found = await asyncio.to_thread(list_devices)
-                self._frames.add(found)
+                await _a_moment(self._list_devices(command.anew))
             case wire.PlayAudio():
                 self._clips.play(command)
             case wire.FindPeaks():
@@ -102,12 +116,16 @@ class Engine:
             case wire.Shutdown():
                 self.shut_down()
             case _ if session is not None:
-                await self._handle_in_call(session, command)
+                await _a_moment(self._one_after_another(session, command))
             case _ if self._call is not None and not self._call.done():
                 # A key pressed while the target is dialled is meant for the call that follows.
                 self._early.append(command)
             case _:
                 logger.info("no call for %s", type(command).__name__)
+
+    async def _one_after_another(self, session: LiveSession, command: wire.Command) -> None:
+        async with self._in_order:
+            await self._handle_in_call(session, command)
 
     async def _handle_in_call(self, session: LiveSession, command: wire.Command) -> None:
         match command:
@@ -132,13 +150,21 @@ class Engine:
             case _:
                 pass
 
+    async def _list_devices(self, again: bool) -> None:
+        try:
+            if again:
+                await self._look_again()
+            found = await in_thread(list_devices, cancellable=True, limit_s=devices.listing_limit_s())
+        except AudioDeviceError as error:
+            found = wire.DeviceList(devices=(), problem=str(error))
+        self._frames.add(found)
+
     async def _look_again(self) -> None:
         """Let PortAudio list the devices again. It has to be restarted for that, which interrupts a call's audio."""
         if self._call is not None and not self._call.done():
             await self._audio.rescan()
-            return
-        with contextlib.suppress(AudioDeviceError):  # the list that follows reports it
-            await asyncio.to_thread(devices.refresh_devices)
+        else:
+            await in_thread(devices.refresh_devices, limit_s=devices.listing_limit_s())
 
     async def _speak(self, session: LiveSession, key: str) -> None:
         for line, recorded in zip(assets.caller_lines(), caller_lines(), strict=True):
@@ -153,7 +179,7 @@ class Engine:
         self._set_up = set_up
         self._emit_dialling(target)
         try:
-            await set_up.prepare(target, lines=caller_lines())
+            await set_up.start_saving(target)
             self._keep_messages(set_up)
         except Exception as error:  # noqa: BLE001 - whatever it is, it has to reach the screen
             self._report_impossible(target, set_up, error)
@@ -175,6 +201,7 @@ class Engine:
     async def _hold(self, target: Target, set_up: CallSetUp) -> None:
         """Hold one call, from dialling to its end. Cancelling it is how a call is hung up while it is dialled."""
         try:
+            await set_up.find_devices(target, lines=caller_lines())
             self._session = await self._dial(target, set_up)
         except asyncio.CancelledError:
             self._report_hung_up(target, set_up)
@@ -290,6 +317,14 @@ class Engine:
                 message = f"The screen did not read for too long: {missed} events were not shown."
                 self._session.journal.error("engine", "screen-behind", message)
             await asyncio.sleep(BATCH_INTERVAL_S)
+
+
+async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work that may hang with a driver, but not for long: the next command may be to hang up."""
+    task = spawn(work, "command")
+    done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+    for finished in done:
+        finished.result()
 
 
 def list_devices() -> wire.DeviceList:

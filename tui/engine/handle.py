@@ -15,12 +15,18 @@ from tui.engine.wire import Command, FrameItem, Shutdown, Unpacker, frame_items,
 
 GOODBYE_TIMEOUT_S = 3.0
 _READ_BYTES = 1 << 20
+NO_DEVICES = "--no-devices"
+"""Argument of an engine that loads PortAudio only when it is told to use a device."""
 
 
 class EngineHandle:
-    """One engine process, from `start` on; commands sent earlier go to it then. Starting it again does nothing."""
+    """One engine process, from `start` on; commands sent earlier go to it then. Starting it again does nothing.
 
-    def __init__(self) -> None:
+    ``devices``: load PortAudio beside the start, before a device is needed.
+    """
+
+    def __init__(self, *, devices: bool = True) -> None:
+        self._arguments = () if devices else (NO_DEVICES,)
         log_fd, self.log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log")
         os.close(log_fd)
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,7 +42,7 @@ class EngineHandle:
             return self
         with Path(self.log_path).open("ab") as log:
             self._process = subprocess.Popen(
-                child_command("tui.engine"),
+                child_command("tui.engine", *self._arguments),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -81,9 +87,9 @@ class EngineHandle:
         """Let the engine end the call on the wire and exit; terminate, then kill it after ``timeout_s``. Blocks."""
         if self._process is not None:
             self._stop(self._process, timeout_s)
-        log = Path(self.log_path)
-        if log.exists() and not log.stat().st_size:
-            log.unlink()
+        # An engine that ended well has nothing to tell; the logs would pile up in the temporary folder.
+        if self._process is None or self._process.returncode == 0:
+            Path(self.log_path).unlink(missing_ok=True)
 
     def _stop(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
         self.send(Shutdown())

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tui.audio.drift import DriftMeter
 from tui.audio.echo_guard import EchoGate, EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat
+from tui.audio.in_thread import in_thread
 from tui.audio.webrtc import EchoUnavailable, make_processor
 from tui.callbacks import CallbackManager, ErrorReporter, Registration, default_reporter
 from tui.models import events as e
@@ -77,7 +79,7 @@ class AudioManager:
         lines: list[CallerLine] | None = None,
     ) -> None:
         """Prepare for a call: find the devices, without opening them. `poll` reports what is missing."""
-        found = await asyncio.to_thread(endpoints.resolve, input, output)
+        found = await endpoints.find(input, output)
         self._pending = PendingEvents(self._pending.clock_ns)
         self._losses = Tally()
         self._drift = DriftMeter()
@@ -116,8 +118,8 @@ class AudioManager:
         self._report_found(found)
 
     def _report_found(self, found: Endpoints) -> None:
-        for message in found.errors:
-            self._pending.error("device", message)
+        for message in found.warnings:
+            self._pending.notice(message)
         if found.notice:
             self._pending.notice(found.notice, found.hint)
         self._report_opened()
@@ -264,7 +266,7 @@ class AudioManager:
         """
         way: devices.Direction = "input" if direction == "input" else "output"
         try:
-            device = await asyncio.to_thread(devices.find_device, spec, way)
+            device = await in_thread(partial(devices.find_device, spec, way), cancellable=True)
         except AudioDeviceError as error:
             self._pending.error("device", str(error))
             return

@@ -34,9 +34,16 @@ class CallSetUp:
 
     async def prepare(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
         """Start saving, and find the devices. Raises whatever prevents the call."""
-        # First, so that a call that cannot be made is saved with the reason.
+        await self.start_saving(target)
+        await self.find_devices(target, lines=lines)
+
+    async def start_saving(self, target: Target) -> None:
+        """The first part, so that a call that cannot be made is saved with the reason. Raises as `prepare` does."""
         self.writer = await start_saving(target, self.problems)
         self._audio.tracks = self.writer.tracks if self.writer else None
+
+    async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
+        """The second part; a cancellation ends it at once."""
         # Now, on a thread, and not with the first sound: loading it holds up a loop that has audio to serve.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(

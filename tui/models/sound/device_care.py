@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, Device
+from tui.audio.in_thread import in_thread
 from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
 from tui.audio.speaker import Speaker
 from tui.callbacks import spawn
@@ -208,7 +210,10 @@ class DeviceCare:
         """Have PortAudio list the devices again: open streams are closed for that, and opened again."""
         async with self._lock:
             concerned = [one for one in cared.values() if one.callback_ns is not None]
-            await self._refresh(concerned)
+            try:
+                await self._refresh(concerned)
+            except AudioDeviceError as error:
+                self._pending.error("device", str(error))
             for one in concerned:
                 if one.device is not None and not self._closed:
                     await self._try_again(one, one.device)
@@ -238,7 +243,7 @@ class DeviceCare:
                     await self._refresh(concerned)
                 for one in concerned if vanished else [cared[path]]:
                     if one.device is not None and not self._closed:
-                        await one.reopen(await asyncio.to_thread(_again, one.device))
+                        await one.reopen(await in_thread(partial(_again, one.device)))
                 await self._wait_for_block(cared[path])
                 self._on_opened()
         except AudioDeviceError:
@@ -249,12 +254,12 @@ class DeviceCare:
     async def _refresh(self, concerned: list[Caredfor]) -> None:
         for one in concerned:
             await one.drop()
-        await asyncio.to_thread(devices.refresh_devices)
+        await in_thread(devices.refresh_devices)
 
     async def _try_again(self, one: Caredfor, device: Device) -> None:
         """Reopen a device that worked before; where that fails the watchdog keeps trying."""
         try:
-            await one.reopen(await asyncio.to_thread(_again, device))
+            await one.reopen(await in_thread(partial(_again, device)))
         except AudioDeviceError as error:
             self._pending.error("device", str(error))
 

@@ -1,0 +1,130 @@
+"""PortAudio, tried in a child process: a driver that aborts or hangs there takes nothing else down.
+
+An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that accepts connections
+and never answers blocks its first call for ever. Neither can be caught in the process where it happens.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import msgspec
+
+from tui.child import child_command
+
+TIMEOUT_VARIABLE = "OPUSAGENT_TUI_SOUND_TIMEOUT_S"
+"""How the setting ``[sound] timeout_s`` reaches the processes that open devices."""
+DEFAULT_TIMEOUT_S = 3.0
+
+
+def time_limit_s() -> float:
+    """Returns how long the sound system may take to answer."""
+    return float(os.environ.get(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT_S))
+
+
+class TrialFailed(Exception):
+    """PortAudio cannot be used here; the text is for the user: what happened, and what to do."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the child process found."""
+
+    devices: msgspec.Raw = msgspec.Raw(b"[]")
+    """The devices as `tui.audio.devices` encodes them."""
+    problem: str = ""
+    """Why there is no list, for the user."""
+
+
+class Trial:
+    """One child process that loads PortAudio and lists its devices. It starts at once; from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outcome: bytes | TrialFailed | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ends_s = time.monotonic() + time_limit_s()
+        with suppress(OSError):  # reported by `result`
+            self._child = subprocess.Popen(
+                child_command("tui.audio.trial"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # A signal from the terminal is for the program; the child ends with the time limit at the latest.
+                start_new_session=True,
+            )
+
+    def result(self) -> bytes:
+        """Returns the devices as JSON. Blocks up to the time limit. Raises `TrialFailed`, the same each time."""
+        # Under the lock: whoever comes second waits for the answer that the first one is reading.
+        with self._lock:
+            if self._outcome is None:
+                self._outcome = self._wait()
+            if isinstance(self._outcome, TrialFailed):
+                raise self._outcome
+            return self._outcome
+
+    def stop(self) -> None:
+        """End the child, if it still runs; `result` then fails at once."""
+        if self._child is not None:
+            self._child.kill()
+
+    def _wait(self) -> bytes | TrialFailed:
+        child = self._child
+        if child is None:
+            return TrialFailed("No process could be started to try PortAudio. Free memory or processes.")
+        try:
+            written, _ = child.communicate(timeout=max(self._ends_s - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            # Not waited for: a process that hangs in the kernel does not end before its driver answers.
+            return TrialFailed(
+                f"The sound system did not answer within {time_limit_s():g} s."
+                " Restart the sound server (PipeWire, PulseAudio) or check the ALSA configuration."
+            )
+        if child.returncode != 0:
+            return TrialFailed(
+                f"PortAudio ended its process while listing the sound devices ({_how_it_ended(child.returncode)})."
+                " Check the ALSA configuration: PortAudio needs a device called default."
+            )
+        try:
+            answer = msgspec.json.decode(written, type=Answer)
+        except msgspec.DecodeError:
+            return TrialFailed(
+                "The list of sound devices is not readable. Check that sounddevice is installed."
+            )
+        return TrialFailed(answer.problem) if answer.problem else bytes(answer.devices)
+
+
+def _how_it_ended(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    with suppress(ValueError):
+        return signal.Signals(-returncode).name
+    return f"signal {-returncode}"
+
+
+def main() -> None:
+    """Be the child: print an `Answer` as JSON."""
+    from tui.audio import devices
+
+    # Libraries under PortAudio print; only the answer may reach the pipe.
+    pipe = os.dup(sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        listed = devices.list_without_trial()
+        answer = Answer(devices=msgspec.Raw(msgspec.json.encode(listed)))
+    except devices.AudioDeviceError as error:
+        answer = Answer(problem=str(error))
+    os.write(pipe, msgspec.json.encode(answer))
+    # Without PortAudio's own end, which may hang on a driver that has answered so far.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
