@@ -14,6 +14,7 @@ import sys
 import threading
 import wave
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,7 @@ from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
-from tui.call import Printer, Script, _judge, _Watch, metrics_line
+from tui.call import Printer, Script, _judge, _Seen, metrics_line
 from tui.exit_code import ExitCode
 from tui.models import events as e
 from tui.models.session_state import SessionState
@@ -201,9 +202,12 @@ def test_a_protocol_that_cannot_be_detected_has_to_be_named() -> None:
     assert "Name it with --protocol (audiocodes, twilio, " in ran.stderr
 
 
-def play(socket: ServerConnection, seconds: float, *, odd: int = 0, stop: bool = True) -> None:
-    """Send a reply of silence in one message, with ``odd`` bytes that are not a whole sample."""
-    audio = base64.b64encode(bytes(2 * round(16_000 * seconds) + odd)).decode()
+def play(
+    socket: ServerConnection, seconds: float, *, odd: int = 0, stop: bool = True, sample: int = 0
+) -> None:
+    """Send a reply in one message, of silence or a buzz, with ``odd`` bytes that are not a whole sample."""
+    buzz = np.where(np.arange(round(16_000 * seconds)) // 40 % 2, sample, -sample).astype("<i2")
+    audio = base64.b64encode(buzz.tobytes() + bytes(odd)).decode()
     socket.send('{"type":"playStream.start","streamId":"a","mediaFormat":"raw/lpcm16"}')
     socket.send(json.dumps({"type": "playStream.chunk", "streamId": "a", "audioChunk": audio}))
     if stop:
@@ -494,7 +498,7 @@ ADVICE = e.FindingRaised(at_ns=0, rule="no-marks", text="No mark was sent.", adv
 def test_strict_counts_findings_and_never_advice(event: e.FindingRaised, code: ExitCode) -> None:
     state, reasons = SessionState(), list[str]()
     state.apply(event)
-    assert _judge(state, _Watch(0.4), Script([], strict=True), False, reasons.append) is code
+    assert _judge(state, _Seen(), Script([], strict=True), False, reasons.append) is code
     assert len(reasons) == (code is not ExitCode.FINE)
 
 
@@ -513,7 +517,8 @@ def test_a_repeated_finding_is_printed_once_with_its_count_at_the_end() -> None:
 
 
 def test_the_first_line_is_spoken_as_soon_as_a_short_greeting_is_over() -> None:
-    ran = serve_one(lambda socket: play(socket, 0.3), "--say", str(YES.path), "--timeout", "0.2", "--json")
+    greet = partial(play, seconds=0.3, sample=8000)
+    ran = serve_one(greet, "--say", str(YES.path), "--timeout", "0.2", "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     greeted_ns = next(event["at_ns"] for event in events if event["event"] == "playback_ended")
     spoken_ns = next(event["at_ns"] for event in events if event["event"] == "line")

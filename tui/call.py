@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui.audio.wav import read_wav
 from tui.exit_code import ExitCode
 from tui.handlers.tools.file import Tool
 from tui.models import events as e
@@ -21,11 +22,14 @@ from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
 from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
+from tui.session.listening import Answer, Limits, Listening
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
 from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
+_LINE_SLACK_S = 10.0
+"""A line takes no longer than its length and this."""
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Codes of errors about agent audio that could not be played as it was sent."""
 _HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -43,27 +47,15 @@ class Script(msgspec.Struct, frozen=True):
     """Whether any error or finding fails the call."""
 
 
-class _Watch:
-    """Follows the stream of events for what the script waits for. On the session's loop.
+class _Seen:
+    """What was reported in the call that decides or explains its outcome."""
 
-    The agent has finished once it was silent for ``quiet_s``.
-    """
-
-    def __init__(self, quiet_s: float) -> None:
-        self._quiet_s = quiet_s
-        self.changed = asyncio.Event()
-        self.status = e.Status.IDLE
-        self.speaking = False
-        self.playing: set[str] = set()
-        self.replies_heard = 0
+    def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
         self.reasons: list[str] = []
         """Sentences that may explain why an answer is missing."""
         self.hint = ""
         """What may help against a missing answer."""
-        self.last_audio_s = 0.0
-        """When all agent audio received so far will have been played: minutes of it may come at once."""
-        self.ended = False
         self.unfinished = 0
         """How many replies the agent began and never ended."""
         self.unshown: OSError | None = None
@@ -71,22 +63,6 @@ class _Watch:
 
     def take(self, event: e.SessionEvent) -> None:
         match event:
-            case e.StatusChanged():
-                self.status = event.new
-            case e.LineChanged():
-                self.speaking = not event.finished
-            case e.ReplyStarted():
-                self.playing.add(event.reply)
-                self.last_audio_s = asyncio.get_running_loop().time()
-            case e.MessageLogged(direction=e.Direction.RECEIVED) if event.audio_ms > 0:
-                now_s = asyncio.get_running_loop().time()
-                self.last_audio_s = max(self.last_audio_s, now_s) + event.audio_ms / 1000
-                return
-            case e.PlaybackStarted():
-                self.replies_heard += 1
-            case e.PlaybackEnded():
-                self.playing.discard(event.reply)
-                self.last_audio_s = asyncio.get_running_loop().time()
             case e.ErrorRaised():
                 self.errors.append(event)
                 self.reasons.append(f"an error was reported: {one_line(event.message)}")
@@ -95,45 +71,7 @@ class _Watch:
             case e.ConditionChanged(active=True, hint=hint) if hint == OPEN_STREAM_HINT:
                 self.hint = hint
             case _:
-                return
-        self.changed.set()
-
-    async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition on what was seen. Returns False if it took too long or the call ended first."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while not condition():
-                    if self.over:
-                        return False
-                    self.changed.clear()
-                    await self.changed.wait()
-        return condition()
-
-    async def until_quiet(self, timeout_s: float) -> None:
-        """Wait until the agent has finished speaking, or has sent nothing of a begun reply for that long."""
-        while not self.over:
-            while not await self.until(lambda: not self.playing, self._quiet_s) and not self.over:
-                if asyncio.get_running_loop().time() - self.last_audio_s > timeout_s:
-                    self.playing.clear()
-                    self.unfinished += 1
-            if not await self.until(lambda: bool(self.playing), self._quiet_s):
-                return
-
-    def end(self) -> None:
-        """Record that the session has returned, for whatever reason."""
-        self.ended = True
-        self.changed.set()
-
-    def fail(self, error: OSError) -> None:
-        """Record that events cannot be printed, which ends the script."""
-        self.unshown = error
-        self.changed.set()
-
-    @property
-    def over(self) -> bool:
-        if self.ended or self.unshown is not None:
-            return True
-        return self.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
+                pass
 
 
 async def call(
@@ -149,29 +87,34 @@ async def call(
 
     Raises `ValueError` for settings the protocol does not have.
     """
-    watch = _Watch(target.quiet_s)
+    seen = _Seen()
     reasons: list[str] = []
+    listening = Listening(Limits(script.timeout_s, target.max_turn_s, target.quiet_s), reasons.append)
 
     def sink(event: e.SessionEvent) -> None:
-        watch.take(event)
-        if watch.unshown is None:
+        listening.take(event)
+        seen.take(event)
+        if seen.unshown is None:
             try:
                 show(event)
             except OSError as error:
                 # The reader or the terminal has gone. Raised here, it would cost the agent its goodbye.
-                watch.fail(error)
+                seen.unshown = error
+                listening.end()
 
     dialled = await settle(target)
     set_up = CallSetUp(AudioManager(), sink)
     await set_up.prepare(dialled.target)
     session = set_up.session(dialled, tools=tools)
+    listening.follow(session.state, session.pending)
     # Around the close as well: an interrupt must not cost what is being saved.
     with _hung_up_by_signals(session) as received:
         try:
             running = asyncio.ensure_future(session.run())
-            running.add_done_callback(lambda _: watch.end())
+            running.add_done_callback(lambda _: listening.end())
             # Printed when the call is over: a terminal that has gone would raise here.
-            unanswered = await _hold(session, dialled.target, watch, script, reasons.append)
+            unanswered = await _hold(session, dialled.target, script, listening, seen, reasons.append)
+            seen.unfinished = listening.unfinished
             session.hang_up()
             await running
         finally:
@@ -180,12 +123,12 @@ async def call(
         with contextlib.suppress(OSError):  # a terminal that was closed takes no summary
             summary(session.state.metrics)
         return ExitCode(128 + received[0])
-    if watch.unshown is not None:
-        raise watch.unshown
+    if seen.unshown is not None:
+        raise seen.unshown
     for reason in reasons:
         explain(reason)
     summary(session.state.metrics)
-    return _judge(session.state, watch, script, unanswered, explain)
+    return _judge(session.state, seen, script, unanswered, explain)
 
 
 @contextlib.contextmanager
@@ -211,7 +154,12 @@ def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
 
 
 async def _hold(
-    session: LiveSession, target: Target, watch: _Watch, script: Script, explain: Callable[[str], None]
+    session: LiveSession,
+    target: Target,
+    script: Script,
+    listening: Listening,
+    seen: _Seen,
+    explain: Callable[[str], None],
 ) -> bool:
     """Speak the lines of the script and wait for the answers. Returns whether one was missing.
 
@@ -222,38 +170,46 @@ async def _hold(
 
     async def resumed() -> bool:
         """Wait while the session is being resumed. Returns False if the call is over."""
-        await watch.until(lambda: not pending.resuming, target.resume_timeout_s + 1)
-        return not watch.over
+        await listening.until(lambda: not pending.resuming, target.resume_timeout_s + 1)
+        return not listening.over
 
+    lengths_s = [await asyncio.to_thread(_length_s, path) for path in script.say]
     connect_s = target.connect_timeout_s + target.accept_timeout_s
-    if not await watch.until(lambda: watch.status is e.Status.ACTIVE, connect_s):
+    if not await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s):
         return False
-    await watch.until(lambda: watch.replies_heard > 0, target.greeting_timeout_s)
-    await watch.until_quiet(script.timeout_s)
-    for path in script.say:
+    await listening.answer(0, target.greeting_timeout_s)
+    await listening.turn_end()
+    for path, length_s in zip(script.say, lengths_s, strict=True):
         if not await resumed():
             return False
-        heard_before, reasons_before = watch.replies_heard, len(watch.reasons)
+        reasons_before, began_ns = len(seen.reasons), session.journal.clock_ns()
         pending.lines_left, pending.answer_due = pending.lines_left - 1, path.name
         await session.user.speak(line_of(path))
-        # The event that a line has begun is emitted with its first block, a moment later.
-        await watch.until(lambda: watch.speaking, timeout_s=1)
-        await watch.until(lambda: not watch.speaking, timeout_s=3600)
-        if not await watch.until(lambda before=heard_before: watch.replies_heard > before, script.timeout_s):  # type: ignore[misc]
-            if watch.over:
-                return False
-            because = "".join(f"; {reason.rstrip('.')}" for reason in watch.reasons[reasons_before:][-2:])
-            missing = f"The agent did not answer {path.name} within {script.timeout_s:g} s{because}."
-            explain(f"{missing} {watch.hint}".rstrip())
+        await listening.line_end(began_ns, length_s + _LINE_SLACK_S)
+        after, answer = "", await listening.answer(began_ns)
+        if answer is Answer.IN_TEXT:
+            explain(f"The agent answered {path.name} in text, without sound.")
+        if answer is not Answer.NONE:
+            pending.answer_due = ""
+            after, answer = " after its tool call", await listening.turn_end()
+        if listening.over:
+            return False
+        if answer is Answer.NONE:
+            because = "".join(f"; {reason.rstrip('.')}" for reason in seen.reasons[reasons_before:][-2:])
+            missing = f"The agent did not answer {path.name} within {script.timeout_s:g} s{after}{because}."
+            explain(f"{missing} {seen.hint}".rstrip())
             return True
-        await watch.until_quiet(script.timeout_s)
     await resumed()
     return False
 
 
+def _length_s(path: Path) -> float:
+    return len(read_wav(path, 8_000)) / 2 / 8_000
+
+
 def _judge(
     state: SessionState,
-    watch: _Watch,
+    seen: _Seen,
     script: Script,
     unanswered: bool,
     explain: Callable[[str], None],
@@ -263,17 +219,17 @@ def _judge(
         message = one_line(fatal.message)
         explain(f"{message if message.endswith(('.', '!', '?')) else message + '.'} {fatal.hint}".rstrip())
         return state.exit_code
-    if any(error.source == "audio" for error in watch.errors):
-        explain(one_line(next(error.message for error in watch.errors if error.source == "audio")))
+    if any(error.source == "audio" for error in seen.errors):
+        explain(one_line(next(error.message for error in seen.errors if error.source == "audio")))
         return ExitCode.USAGE
     if unanswered:
         return ExitCode.NOT_ANSWERED
-    broken = [error for error in watch.errors if error.source == "protocol" or error.code in _UNHEARABLE]
+    broken = [error for error in seen.errors if error.source == "protocol" or error.code in _UNHEARABLE]
     if broken:
         explain(one_line(broken[0].message))
         return ExitCode.PROTOCOL_ERROR
-    if watch.unfinished:
-        replies, it = ("a reply", "it") if watch.unfinished == 1 else (f"{watch.unfinished} replies", "them")
+    if seen.unfinished:
+        replies, it = ("a reply", "it") if seen.unfinished == 1 else (f"{seen.unfinished} replies", "them")
         explain(f"The agent began {replies} and never ended {it}.")
         return ExitCode.PROTOCOL_ERROR
     if script.strict and (metrics.errors or metrics.findings):

@@ -156,6 +156,11 @@ _SETTINGS = (
         flag="--quiet-time", metavar="S", above=0, most=60, scope=Scope.HEADLESS,
     ),
     Setting(
+        "max_turn_s", float, 60.0,
+        "An agent that is heard for this long without an end has finished its turn.",
+        flag="--max-turn", metavar="S", above=0, most=3600, scope=Scope.HEADLESS,
+    ),
+    Setting(
         "connect_timeout_s", float, 10.0,
         "Time limit for opening the websocket, in seconds.",
         above=0, most=600,

@@ -37,6 +37,10 @@ def _agent_says(reply: str, text: str, at_ms: float, pcm: bytes) -> list[e.Sessi
         e.ReplyStarted(at_ns=int((at_ms - 70) * MS), reply=reply, format="pcm16 16 kHz"),
         said(e.Party.AGENT, text, item=reply, at_ms=at_ms - 65),
         begins,
+        *(
+            e.SpeechEdge(at_ns=int(edge_ms * MS), speaker=e.Party.AGENT, started=started, method="silero")
+            for edge_ms, started in ((at_ms, True), (at_ms + ms, False))
+        ),
         e.PlaybackEnded(at_ns=int((at_ms + ms) * MS), reply=reply, heard_ms=ms),
     ]
 

@@ -73,6 +73,11 @@ def test_figures_without_tracks_are_those_of_the_call(audiocodes: SavedSession) 
     assert recorded is not None
     assert measured.turns[0].doubt == "the event loop was 34 ms late"
     assert recorded.turns[0].doubt == "the event loop was 34 ms late meanwhile"
+    # 0.1.0 counted what was played of a reply rather than what was heard, and did not note when words arrived.
+    assert [turn.agent_speech_ms for turn in recorded.turns] == [3181.875, 3648.0625, 1233.0625]
+    assert [turn.agent_speech_ms for turn in measured.turns] == [3181.0, 3648.0, 1233.0]
+    for turn, old in zip(measured.turns, recorded.turns, strict=True):
+        turn.agent_speech_ms, turn.agent_text_ns = old.agent_speech_ms, None
     measured.turns[0].doubt = recorded.turns[0].doubt  # the wording alone has changed
     assert measured == recorded
 
@@ -83,7 +88,8 @@ def test_figures_are_measured_again_from_the_tracks(twilio: SavedSession) -> Non
     measured = remeasure(twilio)
     greeting, turn = measured.turns
     assert greeting.response_latency_ms == 464.490868
-    assert (turn.response_latency_ms, turn.user_speech_ms, turn.agent_speech_ms) == (697.0, 309.0, 619.0)
+    assert (turn.response_latency_ms, turn.user_speech_ms) == (697.0, 309.0)
+    assert (greeting.agent_speech_ms, turn.agent_speech_ms) == (240.0, 233.0), "without the silence after it"
     assert turn.parts.capture_ms == 80.0
     assert turn.parts.prebuffer_ms == 50.71047
     assert (measured.messages_sent, measured.messages_received) == (205, 13)

@@ -6,6 +6,7 @@ from tui.models.session_state import SessionState
 from tui.protocols.base import CallerEnd, CallerSettings
 from tui.protocols.registry import protocol_named
 from tui.session.answer_watch import LIMIT_MS, AnswerWatch
+from tui.session.pending import Pending
 
 MS = 1_000_000
 
@@ -31,9 +32,10 @@ class Waiting:
         self.journal = Journal(
             SessionState(), sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: int(self.now_ms * MS)
         )
+        self.pending = Pending(replies_are_ended=True)
         for step in (e.Status.CONNECTING, e.Status.INITIATING, e.Status.ACTIVE):
             self.journal.become(step)
-        self.watch = AnswerWatch(self.journal, caller(protocol, stream_open=stream_open))
+        self.watch = AnswerWatch(self.journal, caller(protocol, stream_open=stream_open), self.pending)
 
     def _take(self, event: e.SessionEvent) -> None:
         if isinstance(event, e.ConditionChanged):
@@ -73,6 +75,9 @@ def test_the_answer_ends_it() -> None:
     call.wait(4_000)
     call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
     call.wait(20)
+    assert len(call.emitted) == 1, "nothing of it was heard yet"
+    call.edge(e.Party.AGENT, started=True)
+    call.wait(20)
     assert call.emitted[-1] == (False, "The agent has answered.")
     assert not call.journal.state.conditions
 
@@ -100,9 +105,30 @@ def test_a_greeting_is_not_owed_and_a_prompt_answer_is_none_too_late() -> None:
     call = Waiting()
     call.wait(10_000)
     call.says()
-    call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
+    call.edge(e.Party.AGENT, started=True)
     call.wait(10_000)
     assert call.emitted == []
+
+
+def test_an_answer_in_text_is_an_answer() -> None:
+    call = Waiting()
+    call.says()
+    call.wait(4_000)
+    words = e.Transcribed(at_ns=int(call.now_ms * MS), speaker=e.Party.AGENT, text="At nine.", final=True)
+    call.journal.emit(words)
+    call.wait(10_000)
+    assert [text for _, text in call.emitted[1:]] == ["The agent has answered in text."]
+
+
+def test_an_agent_that_waits_for_our_tool_is_not_late() -> None:
+    call = Waiting()
+    call.says()
+    call.pending.apply(e.ToolChanged(at_ns=0, call="1", name="find"))
+    call.wait(10_000)
+    assert call.emitted == []
+    call.pending.apply(e.ToolChanged(at_ns=0, call="1", name="find", finished=True))
+    call.wait(20)
+    assert [active for active, _ in call.emitted] == [True]
 
 
 def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_silent() -> None:
@@ -120,7 +146,7 @@ def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_s
     assert call.emitted == [(True, "The agent has not answered: no reply 3 s after it last spoke.")]
     call.edge(e.Party.AGENT, started=True)
     call.wait(20)
-    assert call.emitted[1:] == [(False, "The agent keeps talking.")]
+    assert call.emitted[1:] == [(False, "The agent has answered.")]
 
 
 def test_a_pressed_key_is_owed_an_answer_too() -> None:

@@ -156,6 +156,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
     for _ in range(24):
         script.after(20).message("playStream.chunk", {"audioChunk": chunk}, "agent audio 20 ms", audio_ms=20)
     script.add(e.PlaybackStarted, reply="1")
+    script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=True, method="silero")
     script.add(
         e.Transcribed,
         speaker=e.Party.AGENT,
@@ -164,7 +165,8 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
         item="1",
     )
     script.message("playStream.stop", {"streamId": "1"}, "stream 1")
-    script.after(2100).add(e.PlaybackEnded, reply="1", heard_ms=2480)
+    script.after(2100).add(e.SpeechEdge, speaker=e.Party.AGENT, started=False, method="silero")
+    script.add(e.PlaybackEnded, reply="1", heard_ms=2480)
     script.after(300).add(e.RecordingChanged, recording=True)
     script.message("userStream.start", {}, "user stream", sent=True)
     script.after(9).message("userStream.started", {}, "user stream")
@@ -196,6 +198,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
         "playStream.start", {"streamId": "2", "mediaFormat": "raw/lpcm16"}, "stream 2, raw/lpcm16"
     )
     script.add(e.PlaybackStarted, reply="2")
+    script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=True, method="silero")
     script.add(
         e.Transcribed,
         speaker=e.Party.AGENT,

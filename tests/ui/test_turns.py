@@ -41,7 +41,9 @@ def exchange(script: Script, number: int, *, latency_ms: int, answered: bool = T
         arrived_ns=script.now_ns - 120 * MS,
         handed_ns=script.now_ns - 40 * MS,
     )
+    script.add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
     script.after(2000)
+    script.add(e.SpeechEdge, speaker=AGENT, started=False, method="silero")
     return script.add(e.PlaybackEnded, reply=reply, heard_ms=2000, unheard_ms=500 if number == 3 else 0)
 
 
@@ -52,6 +54,7 @@ def conversation(script: Script) -> Script:
         exchange(script, number, latency_ms=latency_ms)
         if number == 2:
             script.add(e.ToolChanged, call="c", name="weather")
+            script.add(e.ToolChanged, call="c", name="weather", finished=True)
     return exchange(script, 5, latency_ms=0, answered=False)
 
 
@@ -146,7 +149,9 @@ async def test_a_turn_of_pressed_keys_names_them(stage: Staging, script: Script)
     async with stage((200, 60)) as s:
         to_active(script).after(3000).add(e.KeysPressed, digits="5").after(100).add(e.KeysPressed, digits="#")
         script.add(e.ReplyStarted, reply="r", format="pcm16 16000").after(400)
-        await s.play(script.add(e.PlaybackStarted, reply="r").take())
+        script.add(e.PlaybackStarted, reply="r")
+        script.add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
+        await s.play(script.take())
         await s.press("u")
         named = [row for row in rows(s) if "keys 5#" in row]
         assert len(named) == 2, "the row, and the turn in full"

@@ -31,6 +31,7 @@ from tui.models.events import (
     ToolChanged,
     UsageReported,
 )
+from tui.models.turns.audible import Audible
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
 RATE_LIMITS = "rate limits"
@@ -127,6 +128,11 @@ class SessionState:
     def metrics(self) -> SessionMetrics:
         """The session's figures so far."""
         return self._metrics.metrics
+
+    @property
+    def audible(self) -> Audible:
+        """When each party could be heard."""
+        return self._metrics.audible
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
         """Returns when they were last heard: ``now_ns`` while they speak; None if never."""

@@ -59,6 +59,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     silence_timeout_s: float = default_of("silence_timeout_s")
     greeting_timeout_s: float = default_of("greeting_timeout_s")
     quiet_s: float = default_of("quiet_s")
+    max_turn_s: float = default_of("max_turn_s")
     save: str = ""
     """The folder in which the session gets one of its own; empty if it is not saved."""
     audio: bool = default_of("audio")

@@ -6,6 +6,7 @@ from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.turns.turns import Turn
 from tui.protocols.base import AcknowledgesUserStream, CallerEnd
+from tui.session.pending import Pending
 
 OPEN_STREAM_HINT = (
     "It recognized the user, and the user stream is still open. It may answer only once the stream is closed:"
@@ -16,11 +17,15 @@ LIMIT_MS = 3_000.0
 
 
 class AnswerWatch:
-    """Polls the current turn; nothing is pushed to it. On the session's loop."""
+    """Polls the current turn; nothing is pushed to it. On the session's loop.
 
-    def __init__(self, journal: Journal, caller: CallerEnd) -> None:
+    An answer is what can be heard, or read; while a tool of ours runs, the agent is not late.
+    """
+
+    def __init__(self, journal: Journal, caller: CallerEnd, pending: Pending) -> None:
         self._journal = journal
         self._caller = caller
+        self._pending = pending
         self._unanswered: Turn | None = None
         """The turn that was reported to have no answer."""
 
@@ -28,7 +33,7 @@ class AnswerWatch:
         """Emit that an answer is missing, or no longer."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
-        waits = turn and not turn.replies and state.status is e.Status.ACTIVE
+        waits = state.status is e.Status.ACTIVE and not self._pending.tools
         waited_ms = turn.waited_ms(now_ns) if turn and waits else None
         silent_ms = self._silent_ms(now_ns)
         talked_on = waited_ms is not None and silent_ms is not None and silent_ms < waited_ms
@@ -50,13 +55,16 @@ class AnswerWatch:
         return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
 
     def _why_over(self, talked_on: bool) -> str:
-        if self._unanswered and self._unanswered.replies:
-            return "The agent has answered."
+        if self._unanswered and self._unanswered.answered:
+            in_text = self._unanswered.agent_began_ns is None
+            return f"The agent has answered{' in text' if in_text else ''}."
         status = self._journal.state.status
         if status is e.Status.RESUMING:
             return "The connection was lost; the agent has not answered."
         if status is not e.Status.ACTIVE:
             return "The call is over; the agent has not answered."
+        if self._pending.tools:
+            return "The agent called a tool, which runs."
         return "The agent keeps talking." if talked_on else "The user continued; the agent has not answered."
 
     @property

@@ -104,6 +104,7 @@ class LiveSession:
             agent_audio=self._agent_audio,
             functions=self.functions,
             caller=link.caller,
+            pending=pending,
             log=link.log,
             telemetry=telemetry,
         )

@@ -13,7 +13,7 @@ class Pending:
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
-        self._replies_are_ended = replies_are_ended
+        self.replies_are_ended = replies_are_ended
         self._replies: dict[str, None] = {}
         self._tools: dict[str, str] = {}
         self.line = ""
@@ -53,7 +53,7 @@ class Pending:
     @property
     def replies(self) -> list[str]:
         """The replies that the agent began and still has to end; always empty where it does not mark the end."""
-        return list(self._replies) if self._replies_are_ended else []
+        return list(self._replies) if self.replies_are_ended else []
 
     @property
     def tools(self) -> list[str]:

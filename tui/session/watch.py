@@ -16,6 +16,7 @@ from tui.protocols.base import CallerEnd
 from tui.session.agent_audio import AgentAudio
 from tui.session.answer_watch import AnswerWatch
 from tui.session.message_log import MessageLog
+from tui.session.pending import Pending
 from tui.session.self_check import SelfCheck
 from tui.session.user_audio import UserAudio
 from tui.units import NS_PER_S
@@ -37,6 +38,7 @@ class SessionWatch:
         agent_audio: AgentAudio,
         functions: FunctionHandler,
         caller: CallerEnd,
+        pending: Pending,
         log: MessageLog,
         telemetry: Callable[[Telemetry], object],
     ) -> None:
@@ -47,7 +49,7 @@ class SessionWatch:
         self._functions = functions
         self._log = log
         self._telemetry = telemetry
-        self._answers = AnswerWatch(journal, caller)
+        self._answers = AnswerWatch(journal, caller, pending)
         self._self_check = SelfCheck(journal.emit, journal.clock_ns)
         self._failed_callbacks = 0
 

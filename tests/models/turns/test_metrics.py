@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from tests.builders import MS, chunk, error, message, started, status
 from tui.models import events as e
 from tui.models.events import Condition, Direction, Status
@@ -20,8 +22,15 @@ def user_edge(at_ms: float, *, begins: bool) -> e.SpeechEdge:
     return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Party.USER, started=begins, method="silero")
 
 
-def heard(at_ms: float) -> e.PlaybackStarted:
-    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply=f"r{at_ms}")
+def heard(at_ms: float) -> tuple[e.SessionEvent, ...]:
+    """A reply of 300 ms, all of it audible."""
+    began_ns, ended_ns = int(at_ms * MS), int((at_ms + 300) * MS)
+    edge = e.SpeechEdge(at_ns=began_ns, speaker=e.Party.AGENT, started=True, method="silero")
+    return (
+        e.PlaybackStarted(at_ns=began_ns, reply=f"r{at_ms}"),
+        edge,
+        msgspec.structs.replace(edge, at_ns=ended_ns, started=False),
+    )
 
 
 def test_nothing_measured_is_none_and_not_zero() -> None:
@@ -47,17 +56,17 @@ def test_messages_are_counted_by_direction() -> None:
 
 
 def test_the_response_latency_runs_from_the_last_word_to_the_first_sample_heard() -> None:
-    metrics = fold(user_edge(0, begins=True), user_edge(1000, begins=False), heard(1640))
+    metrics = fold(user_edge(0, begins=True), user_edge(1000, begins=False), *heard(1640))
     assert metrics.response_latencies_ms == [640]
 
 
 def test_an_answer_that_is_folded_before_the_edge_it_answers_is_measured_too() -> None:
-    metrics = fold(user_edge(0, begins=True), heard(1640), user_edge(1000, begins=False))
+    metrics = fold(user_edge(0, begins=True), *heard(1640), user_edge(1000, begins=False))
     assert metrics.response_latencies_ms == [640]
 
 
 def test_an_older_reply_answers_nothing() -> None:
-    metrics = fold(heard(100), user_edge(200, begins=True), user_edge(1000, begins=False))
+    metrics = fold(*heard(100), user_edge(200, begins=True), user_edge(1000, begins=False))
     assert metrics.response_latencies_ms == []
     assert metrics.response_latency_ms is None
 
@@ -66,11 +75,11 @@ def test_each_turn_is_answered_once() -> None:
     metrics = fold(
         user_edge(0, begins=True),
         user_edge(1000, begins=False),
-        heard(1500),
-        heard(2500),
+        *heard(1500),
+        *heard(2500),
         user_edge(3000, begins=True),
         user_edge(4000, begins=False),
-        heard(4300),
+        *heard(4300),
     )
     assert metrics.response_latencies_ms == [500, 300]
 
@@ -78,7 +87,7 @@ def test_each_turn_is_answered_once() -> None:
 def test_the_greeting_is_measured_apart_from_turns() -> None:
     active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
     metrics = fold(
-        active, heard(300), user_edge(1000, begins=True), user_edge(2000, begins=False), heard(2200)
+        active, *heard(300), user_edge(1000, begins=True), user_edge(2000, begins=False), *heard(2200)
     )
     assert metrics.greeting_latency_ms == 200
     assert metrics.response_latencies_ms == [200]
@@ -109,7 +118,7 @@ def test_errors_findings_and_interruptions_are_counted() -> None:
 def test_the_answer_to_a_typed_turn_is_not_a_greeting() -> None:
     active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
     typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Party.USER, text="hi", final=True, typed=True)
-    metrics = fold(active, typed, heard(1700))
+    metrics = fold(active, typed, *heard(1700))
     assert metrics.greeting_latency_ms is None
     assert metrics.response_latencies_ms == [700]
 

@@ -70,6 +70,11 @@ def plays(
     )
 
 
+def speaks(reply: str, at_ms: float) -> tuple[e.SessionEvent, ...]:
+    """A reply that is heard from its first sample on."""
+    return plays(reply, at_ms), edge(AGENT, True, at_ms)
+
+
 def played(reply: str, at_ms: float, heard_ms: float, unheard_ms: float = 0) -> e.PlaybackEnded:
     return e.PlaybackEnded(at_ns=at(at_ms), reply=reply, heard_ms=heard_ms, unheard_ms=unheard_ms)
 
@@ -108,17 +113,22 @@ def test_a_turn_has_its_words_and_their_durations() -> None:
         said(AGENT, "It rains.", item="r1", at_ms=2800),
     )
     turn = metrics.turns[1]
-    assert (turn.number, turn.user_speech_ms, turn.agent_speech_ms, turn.method) == (1, 1000, 800, "silero")
+    assert (turn.number, turn.user_speech_ms, turn.agent_speech_ms, turn.method) == (1, 1000, 775, "silero")
     assert (turn.user_text, turn.agent_text) == ("What is the weather?", "It rains.")
     assert (turn.tools, turn.replies, turn.interrupted, turn.typed) == (["weather"], ["r1"], False, False)
     assert (turn.first_event, turn.last_event) == (2, 12)
 
 
-def test_without_an_audible_sample_the_first_sample_counts() -> None:
-    metrics = fold(active(), *spoken(1000, 2000), begins("r", 2200), plays("r", 2600))
-    assert metrics.turns[1].response_latency_ms == 600
-    assert metrics.turns[1].parts.leading_silence_ms is None
-    assert metrics.turns[1].parts.agent_ms is None
+def test_a_reply_is_not_an_answer_before_it_is_heard() -> None:
+    silent = (active(), *spoken(1000, 2000), begins("r", 2200), plays("r", 2600))
+    assert fold(*silent).turns[1].response_latency_ms is None
+    played_out = fold(*silent, played("r", 4600, 2000), ended(9000))
+    assert played_out.turns[1].unmeasured == "the agent answered with silence"
+    assert played_out.turns_not_answered == 1
+    heard = fold(*silent, edge(AGENT, True, 3100))
+    assert heard.turns[1].response_latency_ms == 1100
+    assert heard.turns[1].parts.leading_silence_ms == 500
+    assert heard.turns[1].parts.agent_ms is None
 
 
 def test_the_greeting_is_turn_0_and_not_among_the_latencies() -> None:
@@ -180,6 +190,7 @@ def test_agent_reports_are_kept_with_the_time_they_leave_unexplained() -> None:
         begins("r1", 2550),
         own,
         plays("r1", 2700, arrived_ms=2551, handed_ms=2640),
+        edge(AGENT, True, 2700),
     )
     turn = metrics.turns[1]
     assert turn.reported_ms == {"speech stopped": 300, "recognised": 350, "llm": 140}
@@ -262,7 +273,7 @@ def test_a_barge_in_is_timed_from_onset_to_signal_to_silence() -> None:
     metrics = fold(
         active(),
         begins("r", 100),
-        plays("r", 200),
+        *speaks("r", 200),
         e.UserSpeech(at_ns=at(1290), phase=e.SpeechPhase.STARTED),
         flushed(1300, silent_ms=1315),
         played("r", 1315, 1115, 700),
@@ -273,7 +284,7 @@ def test_a_barge_in_is_timed_from_onset_to_signal_to_silence() -> None:
         BargeIn(
             kind=BargeInKind.YIELDED,
             turn=1,
-            event=5,
+            event=6,
             at_ns=at(1000),
             signal_ms=290,
             silence_ms=315,
@@ -286,12 +297,12 @@ def test_a_barge_in_is_timed_from_onset_to_signal_to_silence() -> None:
 
 
 def test_the_onset_may_be_emitted_before_the_agent_stops() -> None:
-    metrics = fold(active(), plays("r", 200), edge(USER, True, 1000), flushed(1300, silent_ms=1310))
+    metrics = fold(active(), *speaks("r", 200), edge(USER, True, 1000), flushed(1300, silent_ms=1310))
     assert [(b.kind, b.silence_ms) for b in metrics.barge_ins] == [(BargeInKind.YIELDED, 310)]
 
 
 def test_a_flush_without_user_speech_is_a_false_barge_in() -> None:
-    metrics = fold(active(), plays("r", 200), flushed(1300, silent_ms=1310), ended(3000))
+    metrics = fold(active(), *speaks("r", 200), flushed(1300, silent_ms=1310), ended(3000))
     (barge_in,) = metrics.barge_ins
     assert (barge_in.kind, barge_in.at_ns, barge_in.stop_ms) == (BargeInKind.FALSE, at(1300), 10)
 
@@ -305,7 +316,7 @@ def test_audio_that_arrives_after_the_flush_is_unheard_too(reported_late: bool) 
     done = [e.UserSpeech(at_ns=at(3000), phase=e.SpeechPhase.STOPPED)]
     metrics = fold(
         active(),
-        plays("r", 200),
+        *speaks("r", 200),
         flushed(1300, silent_ms=1310),
         played("r", 1310, 1110, 700),
         *(done + late if reported_late else late + done),
@@ -314,16 +325,15 @@ def test_audio_that_arrives_after_the_flush_is_unheard_too(reported_late: bool) 
 
 
 def test_an_agent_that_keeps_talking_for_a_second_missed_the_barge_in() -> None:
-    metrics = fold(active(), plays("r", 200), edge(USER, True, 1000), edge(USER, False, 2500), ended(3000))
+    metrics = fold(active(), *speaks("r", 200), edge(USER, True, 1000), edge(USER, False, 2500), ended(3000))
     assert [(b.kind, b.turn) for b in metrics.barge_ins] == [(BargeInKind.MISSED, 1)]
 
 
 def test_an_interruption_by_key_and_a_finished_reply_are_not_barge_ins() -> None:
-    own = fold(active(), plays("r", 200), edge(USER, True, 1000), flushed(1200, by_agent=False), ended(5000))
+    speaking = (active(), *speaks("r", 200), edge(USER, True, 1000))
+    own = fold(*speaking, flushed(1200, by_agent=False), ended(5000))
     assert own.barge_ins == []
-    done = fold(
-        active(), plays("r", 200), edge(USER, True, 1000), played("r", 1400, 1200), edge(USER, False, 3000)
-    )
+    done = fold(*speaking, edge(AGENT, False, 1390), played("r", 1400, 1200), edge(USER, False, 3000))
     assert done.barge_ins == []
 
 

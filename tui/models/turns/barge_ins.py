@@ -9,11 +9,14 @@ from __future__ import annotations
 import msgspec
 
 from tui.models import events as e
+from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
 from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
 """How long the agent has to yield, and how close to user speech a flush must be to be caused by it."""
+_PAUSED_MS = 500.0
+"""A flush that drops more than this drops words: who streams silence in real time has less of it queued."""
 
 
 class CutReplies:
@@ -53,15 +56,17 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``. Constant work per event."""
+    """Folds events into ``barge_ins``. Constant work per event.
 
-    def __init__(self, barge_ins: list[BargeIn]) -> None:
+    ``audible`` has folded each event before this does: who streams silence is not interrupted.
+    """
+
+    def __init__(self, barge_ins: list[BargeIn], audible: Audible) -> None:
         self.barge_ins = barge_ins
+        self._audible = audible
         self._now_ns = 0
-        self._began_ns: int | None = None
-        """When the agent was first heard since it was last silent."""
-        self._ended_ns: int | None = None
-        """When the agent fell silent; None while it is heard."""
+        self._newest: tuple[BargeIn, e.Flushed] | None = None
+        """The newest barge-in at which the agent yielded, and the flush with which it did."""
         self._onset_ns: int | None = None
         """When the user last started to speak."""
         self._speaking = False
@@ -82,10 +87,6 @@ class BargeInFold:
         more_ms = self._cut.apply(event)
         self._now_ns = max(self._now_ns, event.at_ns)
         match event:
-            case e.PlaybackStarted() if self._began_ns is None or self._ended_ns is not None:
-                self._began_ns, self._ended_ns = event.at_ns, None
-            case e.PlaybackEnded():
-                self._ended_ns = None if self._began_ns is None else event.at_ns
             case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
                 self._late(self._cut.cut_by[event.reply], more_ms)
             case e.KeysPressed() | e.Transcribed(typed=True):
@@ -96,6 +97,8 @@ class BargeInFold:
                 self._onset(event, turn)
             case e.SpeechEdge(speaker=e.Party.USER):
                 self._speaking = False
+            case e.SpeechEdge(started=False):
+                self._agent_ended()
             case e.Flushed(by_agent=True):
                 self._flushed(event, turn)
             case e.Flushed():
@@ -103,7 +106,7 @@ class BargeInFold:
             case _:
                 pass
         self._judge(turn)
-        return len(self.barge_ins) > known or more_ms > 0
+        return len(self.barge_ins) != known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
         """Adds audio that arrived late to what the flush left unheard."""
@@ -120,19 +123,29 @@ class BargeInFold:
         self._onset_ns, self._speaking = edge.at_ns, True
         if self._flush is not None and abs(_asked_ns(self._flush) - edge.at_ns) <= YIELD_NS:
             flush, self._flush = self._flush, None
-            self._over = BargeIn(kind=BargeInKind.YIELDED, turn=turn, at_ns=edge.at_ns, event=flush.number)
-            self._yielded(self._over, flush)
-        elif self._heard_at(edge.at_ns):
+            over = BargeIn(kind=BargeInKind.YIELDED, turn=turn, at_ns=edge.at_ns, event=flush.number)
+            self._yielded(over, flush)
+        elif self._audible.heard_between(e.Party.AGENT, edge.at_ns, edge.at_ns):
             self._over = BargeIn(kind=BargeInKind.MISSED, turn=turn, at_ns=edge.at_ns, event=edge.number)
 
-    def _heard_at(self, at_ns: int) -> bool:
-        if self._began_ns is None or at_ns < self._began_ns:
-            return False
-        return self._ended_ns is None or at_ns < self._ended_ns
+    def _interrupts(self, onset_ns: int, flush: e.Flushed) -> bool:
+        """Whether user speech met the agent's, or a pause in it after which more was to come."""
+        since_ns = onset_ns if flush.unheard_ms < _PAUSED_MS else onset_ns - YIELD_NS
+        return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
+
+    def _agent_ended(self) -> None:
+        """Drop the newest barge-in if the agent had fallen silent before it, which is known half a second later."""
+        if self._newest is None:
+            return
+        barge_in, flush = self._newest
+        if barge_in.at_ns is not None and not self._interrupts(barge_in.at_ns, flush):
+            self.barge_ins.remove(barge_in)
+            del self._of_flush[flush.number]
+            self._newest = None
 
     def _flushed(self, flush: e.Flushed, turn: int) -> None:
         over = self._over
-        if over is not None:
+        if over is not None and over.at_ns is not None and _asked_ns(flush) - over.at_ns <= YIELD_NS:
             over.event, over.turn = flush.number, turn
             self._yielded(over, flush)
         else:
@@ -140,6 +153,9 @@ class BargeInFold:
 
     def _yielded(self, over: BargeIn, flush: e.Flushed) -> None:
         assert over.at_ns is not None
+        self._over = None
+        if not self._interrupts(over.at_ns, flush):
+            return
         onset_ns, asked_ns, silent_ns = over.at_ns, _asked_ns(flush), flush.silent_ns
         # An agent that announces speech before it clears has reacted with the announcement.
         signal_ns = asked_ns
@@ -151,22 +167,27 @@ class BargeInFold:
         if silent_ns is not None:
             over.silence_ms = (silent_ns - onset_ns) / NS_PER_MS
             over.stop_ms = (silent_ns - asked_ns) / NS_PER_MS
-            over.talk_over_ms = max(over.silence_ms, 0.0)
+            if self._audible.heard_between(e.Party.AGENT, onset_ns, max(onset_ns, silent_ns)):
+                over.talk_over_ms = max(over.silence_ms, 0.0)
         self._append(over, flush)
-        self._over = None
+        self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides what is still open after one second."""
+        """Decides what is still open after one second, once it is known what was heard then."""
         # By the time of the events, not of a clock: a replay has to judge as the live session did.
         over, flush = self._over, self._flush
-        if over is not None and over.at_ns is not None and self._now_ns - over.at_ns > YIELD_NS:
-            self._over = None
-            if self._heard_at(over.at_ns + YIELD_NS):
-                over.talk_over_ms = YIELD_NS / NS_PER_MS
-                self.barge_ins.append(over)
+        if over is not None and over.at_ns is not None:
+            yielded_ns = over.at_ns + YIELD_NS
+            if self._now_ns > yielded_ns + KNOWN_AFTER_NS:
+                self._over = None
+                if self._audible.heard_between(e.Party.AGENT, yielded_ns, yielded_ns):
+                    over.talk_over_ms = YIELD_NS / NS_PER_MS
+                    self.barge_ins.append(over)
         if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
             self._flush = None
-            if not self._user_acts_at(_asked_ns(flush)):
+            asked_ns = _asked_ns(flush)
+            heard = self._audible.heard_between(e.Party.AGENT, asked_ns - YIELD_NS, asked_ns)
+            if heard and not self._user_acts_at(asked_ns):
                 self._append(_false(flush, turn), flush)
 
     def _user_acts_at(self, at_ns: int) -> bool:
@@ -187,6 +208,10 @@ def _false(flush: e.Flushed, turn: int) -> BargeIn:
         stop_ms=stop_ms,
         unheard_ms=flush.unheard_ms,
     )
+
+
+def _silent_ns(flush: e.Flushed) -> int:
+    return _asked_ns(flush) if flush.silent_ns is None else flush.silent_ns
 
 
 def _asked_ns(flush: e.Flushed) -> int:

@@ -32,10 +32,19 @@ from tui.models.events import (
     Transcribed,
     UserSpeech,
 )
+from tui.models.turns.audible import Audible
 from tui.models.turns.barge_ins import BargeInFold
 from tui.models.turns.talk import TalkFold
 from tui.models.turns.turn_fold import TurnFold
-from tui.models.turns.turns import NOT_ANSWERED, BargeIn, DeadAir, Percentiles, Turn, percentiles_of
+from tui.models.turns.turns import (
+    NOT_ANSWERED,
+    ONLY_SILENCE,
+    BargeIn,
+    DeadAir,
+    Percentiles,
+    Turn,
+    percentiles_of,
+)
 from tui.units import NS_PER_MS
 
 TURN_EVENTS = (
@@ -121,8 +130,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def turns_not_answered(self) -> int:
-        """Number of user turns without any answer; late answers do not count."""
-        return sum(turn.unmeasured == NOT_ANSWERED for turn in self.turns)
+        """Number of user turns without an answer that could be heard or read; late answers do not count."""
+        return sum(turn.unmeasured in (NOT_ANSWERED, ONLY_SILENCE) for turn in self.turns)
 
     def percentiles(self) -> Percentiles:
         """Percentiles of the response times."""
@@ -147,16 +156,18 @@ class MetricsFold:
         self.metrics = SessionMetrics()
         self._findings: dict[str, int] = {}
         self._advice: dict[str, int] = {}
-        self._turns = TurnFold(self.metrics.turns)
-        self._barge_ins = BargeInFold(self.metrics.barge_ins)
+        self.audible = Audible()
+        self._turns = TurnFold(self.metrics.turns, self.audible)
+        self._barge_ins = BargeInFold(self.metrics.barge_ins, self.audible)
         self._stalls = StallFold(self.metrics.stalls)
-        self._talk = TalkFold()
+        self._talk = TalkFold(self.audible)
 
     def apply(self, event: SessionEvent) -> bool:
         """Fold one event; True when a figure changed."""
         counted = self._count(event)
         if isinstance(event, MessageLogged) and event.audio_ms:
             return True  # most events of a call are audio messages, which change nothing else
+        self.audible.apply(event)
         self._turns.apply(event)
         turn = self._turns.current
         changed = self._barge_ins.apply(event, turn.number if turn else 0)
@@ -167,8 +178,8 @@ class MetricsFold:
         return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """When the party was heard last: ``now_ns`` if it is speaking, None if it never was."""
-        return self._talk.last_heard_ns(speaker, now_ns)
+        """When the party was last heard: ``now_ns`` if it is, None if it never was. Music on hold does not count."""
+        return self.audible.last_heard_ns(speaker, now_ns)
 
     def _count(self, event: SessionEvent) -> bool:
         m = self.metrics

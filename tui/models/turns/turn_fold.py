@@ -4,6 +4,9 @@ A turn begins with user speech, reported by the agent or measured here, with typ
 the agent has answered the previous one. Speech that continues or is reported twice begins no turn, nor does another
 key. Turn 0 comes before the first: the greeting.
 
+An answer begins where it is heard. Messages and playback do not show that: an agent may stream silence or music
+between its words, and may greet before it accepts the session. Where nothing is heard, words in text are the answer.
+
 Events come in the order in which they became known, not in order of time: the end of the user's speech is emitted
 after the silence that proves it, often after the first chunk of the answer, and the agent's first audible sample a
 moment after it was played. So a turn is measured again whenever one of its instants becomes known.
@@ -17,13 +20,16 @@ from collections import deque
 from typing import NamedTuple
 
 from tui.models import events as e
-from tui.models.turns.turns import NOT_ANSWERED, LatencyParts, Turn
+from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
+from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, LatencyParts, Turn
 from tui.units import NS_PER_MS
 
 EARLY_NS = 40_000_000
 """Tolerance for an audible sample that a detector dates before the first sample of its reply."""
 _EXCERPT_CHARS = 2_000
 _KEPT_LATENESSES = 32
+_KEPT_PLAYINGS = 8
+_ANY_NS = -(2**63)
 _UNSPOKEN = ("typed", "keys")
 
 
@@ -31,9 +37,15 @@ class TurnBoundary:
     """Detects the events with which turns begin."""
 
     def __init__(self) -> None:
+        self._turn = 0
         self._answered = True
         self._began_ns = 0
         """Agent sound dated before this is not an answer, even if its event comes later."""
+        self._due_ns: int | None = None
+        """When a reply last began to be sent or played: it may be heard before its sound is detected."""
+        self._turn_of: dict[str, int] = {}
+        """The turn in which each reply, or text of the agent, was first seen."""
+        self._tools: set[str] = set()
 
     def begins(self, event: e.SessionEvent) -> bool:
         """Whether a turn begins with the next event of the session."""
@@ -44,15 +56,29 @@ class TurnBoundary:
                 | e.Transcribed(typed=True)
                 | e.KeysPressed()
             ):
-                begins, self._answered = self._answered, False
-                if begins:
-                    self._began_ns = event.at_ns
-                return begins
+                return self._begins_at(event.at_ns)
             case e.ReplyStarted() | e.PlaybackStarted():
-                self._answered = True
+                self._turn_of.setdefault(event.reply, self._turn)
+                self._due_ns = event.at_ns
+            case e.Transcribed(speaker=e.Party.AGENT):
+                first_seen = self._turn_of.setdefault(event.item, self._turn) if event.item else self._turn
+                self._answered |= first_seen == self._turn
             case e.SpeechEdge(speaker=e.Party.AGENT, started=True) if event.at_ns >= self._began_ns:
                 self._answered = True
+            case e.ToolChanged():
+                (self._tools.discard if event.finished else self._tools.add)(event.call)
+            case _:
+                pass
         return False
+
+    def _begins_at(self, at_ns: int) -> bool:
+        is_due = self._due_ns is not None and abs(at_ns - self._due_ns) <= KNOWN_AFTER_NS
+        # A running tool holds its turn open: what the agent said so far was not its answer.
+        if self._tools or not (self._answered or is_due):
+            return False
+        self._answered, self._began_ns, self._due_ns = False, at_ns, None
+        self._turn += 1
+        return True
 
 
 class TurnIndex:
@@ -80,37 +106,59 @@ class TurnIndex:
 
 
 class _Playing(NamedTuple):
-    """Times of the first reply of a turn when it began to play."""
+    """Times of a reply when it began to play."""
 
     at_ns: int
     arrived_ns: int | None
     handed_ns: int | None
+    begun_ns: int | None
+    """When the agent began to send it."""
 
 
 class _Measured:
     """A turn and the times it is measured from."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, since_ns: int) -> None:
         self.turn = turn
+        self.since_ns = since_ns
+        """Agent sound before this instant belongs to an earlier turn."""
         self.end: e.SpeechEdge | None = None
         self.playing: _Playing | None = None
+        """The reply in which the answer was first heard."""
         self.audible_ns: int | None = None
+        self.begun_ns: dict[str, int] = {}
+        """When the agent began to send each reply of the turn."""
         self.reported_ns: dict[str, int] = {}
         self.speech_began_ns: int | None = None
         self.transport_ms: float | None = None
+        self.tool_ended_ns: int | None = None
+        self.after_tools_ns: int | None = None
+        """First audible sample after the last tool ended."""
+        self.played = False
+        """Whether anything of its replies left the speaker, audible or not."""
 
 
 class TurnFold:
-    """Folds events into ``turns``, with constant work each. Uses no clock but the events' times."""
+    """Folds events into ``turns``, with constant work each. Uses no clock but the events' times.
 
-    def __init__(self, turns: list[Turn]) -> None:
+    ``audible`` has folded each event before this does.
+    """
+
+    def __init__(self, turns: list[Turn], audible: Audible) -> None:
         self.turns = turns
+        self._audible = audible
         self._boundary = TurnBoundary()
         self._now: _Measured | None = None
         self._active_ns: int | None = None
         self._of_reply: dict[str, _Measured] = {}
-        self._heard: _Measured | None = None
-        """The turn whose reply began to play last."""
+        """The turn in which each reply, or text of the agent, was first seen."""
+        self._earlier: _Measured | None = None
+        """The previous turn."""
+        self._playings: deque[_Playing] = deque(maxlen=_KEPT_PLAYINGS)
+        self._sounding: list[tuple[_Measured, int]] = []
+        """The turns to which the agent's sound under way belongs, each from an instant on."""
+        self._tools: set[str] = set()
+        """Calls of the tools that run."""
         self._transport_ms: float | None = None
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
@@ -123,18 +171,21 @@ class TurnFold:
         """Fold one event."""
         if self._boundary.begins(event):
             self._begin(event)
+        elif self._now is None and _is_of_agent(event):
+            self._begin(event, number=0)  # the agent greets before it accepts
         if self._now:
             self._now.turn.last_event = event.number
         match event:
-            case e.StatusChanged(new=e.Status.ACTIVE) if self._now is None:
-                self._active_ns = event.at_ns
-                self._begin(event, number=0)
+            case e.StatusChanged(new=e.Status.ACTIVE) if self._active_ns is None:
+                self._active(event)
             case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR) if self._now:
                 self._explain(self._now)
             case e.SpeechEdge(speaker=e.Party.USER):
                 self._user_edge(event)
-            case e.SpeechEdge(speaker=e.Party.AGENT):
-                self._agent_edge(event)
+            case e.SpeechEdge(started=True):
+                self._agent_begins(event.at_ns)
+            case e.SpeechEdge():
+                self._agent_ends(event.at_ns)
             case e.Transcribed():
                 self._transcribed(event)
             case e.KeysPressed() if self._now:
@@ -145,18 +196,18 @@ class TurnFold:
             case e.LatencyReported():
                 self._latency_reported(event)
             case e.ReplyStarted():
-                self._reply_started(event.reply)
+                self._reply_started(event)
             case e.PlaybackStarted():
                 self._playback_started(event)
             case e.PlaybackEnded():
                 self._playback_ended(event)
-            case e.ToolChanged(finished=False) if self._now:
-                self._now.turn.tools.append(event.name)
+            case e.ToolChanged() if self._now:
+                self._tool_changed(self._now, event)
             case e.RoundTripMeasured():
                 self._transport_ms = event.round_trip_ms
             case e.LatenessSeen():
                 self._latenesses.append(event)
-                for measured in (self._now, self._heard):
+                for measured in (self._now, self._earlier):
                     if measured:
                         self._doubt(measured)
             case _:
@@ -169,34 +220,50 @@ class TurnFold:
             self._explain(self._now)
         if number is None:
             number = self.turns[-1].number + 1 if self.turns else 1
-        began_ns = event.at_ns if number == 0 else None
-        self._now = _Measured(Turn(number=number, first_event=event.number, began_ns=began_ns))
+        since_ns = event.at_ns if number else _ANY_NS
+        self._earlier, self._now = self._now, _Measured(Turn(number, event.number), since_ns)
         self.turns.append(self._now.turn)
+
+    def _active(self, event: e.StatusChanged) -> None:
+        self._active_ns = event.at_ns
+        if self._now is None:
+            self._begin(event, number=0)
+        if self._now and self._now.turn.number == 0:
+            self._now.turn.began_ns = event.at_ns
+            self._measure(self._now)
 
     def _user_edge(self, edge: e.SpeechEdge) -> None:
         measured = self._now
         if measured is None or measured.turn.number == 0:
             return
         turn = measured.turn
+        # Who speaks while a tool runs, after a first answer, does not ask again: the figures stay as they are.
+        waits_for_tool = bool(self._tools) and measured.audible_ns is not None
         if edge.started:
             measured.speech_began_ns = edge.at_ns
             if turn.began_ns is None or turn.method in _UNSPOKEN:
                 turn.began_ns = edge.at_ns
-            measured.end = None
+            if not waits_for_tool:
+                measured.end = None
         else:
             if measured.speech_began_ns is not None:
                 spoken_ms = (edge.at_ns - measured.speech_began_ns) / NS_PER_MS
                 turn.user_speech_ms = (turn.user_speech_ms or 0.0) + spoken_ms
                 measured.speech_began_ns = None
-            measured.end = edge
-            turn.method = edge.method
+            if not waits_for_tool or measured.end is None:
+                measured.end = edge
+                turn.method = edge.method
         self._measure(measured)
 
     def _transcribed(self, event: e.Transcribed) -> None:
         if event.speaker is e.Party.AGENT:
-            measured = self._of_reply.get(event.item, self._now)
-            if measured and event.final:
-                measured.turn.agent_text = _joined(measured.turn.agent_text, event.text)
+            measured = self._turn_of(event.item)
+            if measured and event.text:
+                if measured.turn.agent_text_ns is None:
+                    measured.turn.agent_text_ns = event.at_ns
+                    self._measure(measured)
+                if event.final:
+                    measured.turn.agent_text = _joined(measured.turn.agent_text, event.text)
         elif self._now and event.final:
             self._now.turn.user_text = _joined(self._now.turn.user_text, event.text)
             if event.typed:
@@ -215,41 +282,89 @@ class TurnFold:
         )
         self._measure(measured)
 
-    def _reply_started(self, reply: str) -> None:
+    def _turn_of(self, reply: str) -> _Measured | None:
+        """Returns the turn in which a reply, or a text with that id, was first seen: the current one if it is new."""
+        if self._now is None or not reply:
+            return self._now
+        return self._of_reply.setdefault(reply, self._now)
+
+    def _reply_started(self, event: e.ReplyStarted) -> None:
         if self._now:
-            self._now.turn.replies.append(reply)
-            self._of_reply[reply] = self._now
+            self._now.turn.replies.append(event.reply)
+            self._now.begun_ns[event.reply] = event.at_ns
+            self._of_reply[event.reply] = self._now
 
     def _playback_started(self, event: e.PlaybackStarted) -> None:
-        measured = self._of_reply.setdefault(event.reply, self._now) if self._now else None
-        self._heard = measured
+        measured = self._turn_of(event.reply)
+        begun_ns = measured.begun_ns.get(event.reply) if measured else None
+        playing = _Playing(event.at_ns, event.arrived_ns, event.handed_ns, begun_ns)
+        self._playings.append(playing)
         if measured is None:
             return
         if event.reply not in measured.turn.replies:
             measured.turn.replies.append(event.reply)
-        if measured.playing is None:
-            measured.playing = _Playing(event.at_ns, event.arrived_ns, event.handed_ns)
-            measured.transport_ms = self._transport_ms
+        if measured.audible_ns is not None and abs(measured.audible_ns - event.at_ns) <= EARLY_NS:
+            measured.playing = playing
             self._measure(measured)
+        # A reply that follows another too closely for a pause to be found has no edge of its own.
+        if self._sounding and self._audible.current(e.Party.AGENT) is not None:
+            if measured is not self._sounding[-1][0] and measured.audible_ns is None:
+                self._sounding.append((measured, event.at_ns))
+            self._heard_in(measured, event.at_ns)
 
-    def _agent_edge(self, edge: e.SpeechEdge) -> None:
-        measured = self._heard
-        if measured is None or measured.playing is None:
-            return
-        if not edge.started:
-            measured.turn.agent_ended_ns = edge.at_ns
-        elif measured.audible_ns is None and edge.at_ns >= measured.playing.at_ns - EARLY_NS:
-            measured.audible_ns = max(edge.at_ns, measured.playing.at_ns)
+    def _agent_begins(self, at_ns: int) -> None:
+        measured = self._now
+        if measured and at_ns < measured.since_ns:
+            measured = self._earlier
+        if measured:
+            self._sounding = [(measured, at_ns)]
+            self._heard_in(measured, at_ns)
+
+    def _heard_in(self, measured: _Measured, at_ns: int) -> None:
+        """Note that the agent began to be heard in a turn."""
+        begun = [playing for playing in self._playings if playing.at_ns <= at_ns + EARLY_NS]
+        playing = begun[-1] if begun else None
+        ended_ns = measured.tool_ended_ns
+        if ended_ns is not None and measured.after_tools_ns is None and at_ns >= ended_ns:
+            # A reply that was sent before the result and is heard after it is what was said before the tool.
+            before = playing and playing.begun_ns is not None and playing.begun_ns < ended_ns <= playing.at_ns
+            measured.after_tools_ns = None if before else at_ns
+        if measured.audible_ns is None:
+            measured.playing = playing
+            measured.audible_ns = max(at_ns, playing.at_ns) if playing else at_ns
+            measured.transport_ms = self._transport_ms
+        self._measure(measured)
+
+    def _agent_ends(self, at_ns: int) -> None:
+        sounding, self._sounding = self._sounding, []
+        while len(sounding) > 1 and at_ns <= sounding[-1][1] + EARLY_NS:
+            # The sound ended before the next reply began: that reply has yet to be heard.
+            measured, _ = sounding.pop()
+            measured.audible_ns = measured.playing = None
             self._measure(measured)
+        ends_ns = [since_ns for _, since_ns in sounding[1:]] + [at_ns]
+        for (measured, since_ns), until_ns in zip(sounding, ends_ns, strict=False):
+            turn = measured.turn
+            turn.agent_speech_ms = (turn.agent_speech_ms or 0.0) + max(until_ns - since_ns, 0) / NS_PER_MS
+            turn.agent_ended_ns = until_ns
+            if measured.after_tools_ns is not None and at_ns <= measured.after_tools_ns:
+                measured.after_tools_ns = None
+                self._measure(measured)
 
     def _playback_ended(self, event: e.PlaybackEnded) -> None:
-        measured = self._of_reply.get(event.reply, self._now)
-        if measured is None:
-            return
-        turn = measured.turn
-        turn.agent_speech_ms = (turn.agent_speech_ms or 0.0) + event.heard_ms
-        turn.agent_ended_ns = event.at_ns
-        turn.interrupted = turn.interrupted or event.unheard_ms > 0
+        measured = self._turn_of(event.reply)
+        if measured:
+            measured.played = measured.played or event.heard_ms > 0
+            measured.turn.interrupted = measured.turn.interrupted or event.unheard_ms > 0
+
+    def _tool_changed(self, measured: _Measured, event: e.ToolChanged) -> None:
+        if event.finished:
+            self._tools.discard(event.call)
+            measured.tool_ended_ns = event.at_ns
+        else:
+            self._tools.add(event.call)
+            measured.turn.tools.append(event.name)
+        measured.after_tools_ns = None
 
     def _reported(self, name: str, at_ns: int) -> None:
         """Note a report of the agent; if it repeats it at every pause, the last one counts."""
@@ -258,37 +373,54 @@ class TurnFold:
             self._measure(self._now)
 
     def _latency_reported(self, event: e.LatencyReported) -> None:
-        measured = self._of_reply.get(event.reply, self._now)
+        measured = self._turn_of(event.reply)
         if measured:
             measured.turn.reported_ms[event.name] = event.reported_ms
 
     # -- measuring --
 
     def _measure(self, measured: _Measured) -> None:
-        turn, playing = measured.turn, measured.playing
+        turn, audible_ns = measured.turn, measured.audible_ns
         turn.user_ended_ns = measured.end.at_ns if measured.end else None
         began_ns = turn.user_ended_ns if turn.number else turn.began_ns
         turn.response_latency_ms, turn.unmeasured, turn.parts = None, "", LatencyParts()
+        turn.after_tools_ms, turn.unexplained_ms = _between(began_ns, measured.after_tools_ns), None
         if turn.number and began_ns is not None:
             reported = {name: (at - began_ns) / NS_PER_MS for name, at in measured.reported_ns.items()}
             turn.reported_ms = {**turn.reported_ms, **reported}
-        if playing is None:
+        turn.agent_began_ns = audible_ns
+        if audible_ns is None:
+            if turn.agent_text_ns is not None:
+                turn.unmeasured = IN_TEXT if turn.number else "greeting in text"
             return
-        turn.agent_began_ns = measured.audible_ns or playing.at_ns
         if began_ns is None:
             return
-        if turn.agent_began_ns < began_ns:
-            turn.unmeasured = "the agent started before the user finished"
+        turn.unmeasured = self._why_unmeasured(measured, audible_ns, began_ns)
+        if turn.unmeasured:
             return
-        if self._active_ns is not None and began_ns < self._active_ns:
-            turn.unmeasured = "a time stamp is earlier than the start of the session"
-            return
-        turn.response_latency_ms = (turn.agent_began_ns - began_ns) / NS_PER_MS
-        turn.parts = _parts(measured, playing, began_ns)
-        if playing.arrived_ns is not None:
-            before_ns = [at for at in measured.reported_ns.values() if at <= playing.arrived_ns]
-            turn.unexplained_ms = _between(max(before_ns, default=None), playing.arrived_ns)
+        turn.response_latency_ms = (audible_ns - began_ns) / NS_PER_MS
+        turn.parts = _parts(measured, began_ns, turn.response_latency_ms)
+        arrived_ns = measured.playing.arrived_ns if measured.playing else None
+        if arrived_ns is not None and arrived_ns >= began_ns - EARLY_NS:
+            before_ns = [at for at in measured.reported_ns.values() if at <= arrived_ns]
+            turn.unexplained_ms = _between(max(before_ns, default=None), arrived_ns)
         self._doubt(measured)
+
+    def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
+        """Returns why the time from the end of the user's speech to the answer is no response time, or ""."""
+        playing, end = measured.playing, measured.end
+        if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:
+            return "a time stamp is earlier than the start of the session"
+        # What was withheld from the agent does not delay its answer: there the arrival decides, not the sound.
+        withheld = end is not None and end.sent_ns is None and end.method not in _UNSPOKEN
+        arrived_ns = playing.arrived_ns if playing and playing.at_ns >= measured.since_ns else None
+        if withheld and arrived_ns is not None and arrived_ns < began_ns - EARLY_NS:
+            audible_ns = arrived_ns
+        if audible_ns >= began_ns:
+            return ""
+        if measured.turn.number:
+            return "the agent started before the user finished"
+        return "the greeting started before the agent accepted the session"
 
     def _doubt(self, measured: _Measured) -> None:
         """Mark figures measured while the program itself was late."""
@@ -304,29 +436,49 @@ class TurnFold:
     def _explain(self, measured: _Measured) -> None:
         """Set the reason why a finished turn has no response time, if it has none."""
         turn = measured.turn
+        if measured.audible_ns is None and turn.interrupted:
+            turn.unmeasured = "the answer was cut off before it was heard"
         if turn.response_latency_ms is not None or turn.unmeasured:
             return
         if turn.empty:
             turn.unmeasured = "only the agent detected speech"
-        elif measured.playing is None:
-            turn.unmeasured = NOT_ANSWERED if turn.number else "no greeting"
+        elif measured.audible_ns is None and turn.number:
+            turn.unmeasured = ONLY_SILENCE if measured.played else NOT_ANSWERED
+        elif measured.audible_ns is None:
+            turn.unmeasured = "no greeting"
         elif turn.began_ns is None:
             turn.unmeasured = "no user speech was detected"
         else:
             turn.unmeasured = "the end of user speech was not detected"
 
 
-def _parts(measured: _Measured, playing: _Playing, began_ns: int) -> LatencyParts:
-    end = measured.end
+def _is_of_agent(event: e.SessionEvent) -> bool:
+    """Whether the event shows that the agent has begun to greet."""
+    match event:
+        case e.ReplyStarted() | e.PlaybackStarted():
+            return True
+        case e.SpeechEdge() | e.Transcribed():
+            return event.speaker is e.Party.AGENT
+        case _:
+            return False
+
+
+def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyParts:
+    end, playing = measured.end, measured.playing
     captured_ns, sent_ns = (end.captured_ns, end.sent_ns) if end else (None, began_ns)
+    capture_ms, sending_ms = _between(began_ns, captured_ns) if end else None, _between(captured_ns, sent_ns)
+    if playing is None or (playing.arrived_ns is not None and playing.arrived_ns < began_ns - EARLY_NS):
+        # The answer is part of a stream that was there before: when its first sample came is not known.
+        fits = (capture_ms or 0.0) + (sending_ms or 0.0) <= latency_ms
+        return LatencyParts(capture_ms=capture_ms, sending_ms=sending_ms) if fits else LatencyParts()
     agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), measured.transport_ms
     if end is None or agent_ms is None or transport_ms is None or transport_ms > agent_ms:
         transport_ms = None
     else:
         agent_ms -= transport_ms
     return LatencyParts(
-        capture_ms=_between(began_ns, captured_ns) if end else None,
-        sending_ms=_between(captured_ns, sent_ns),
+        capture_ms=capture_ms,
+        sending_ms=sending_ms,
         agent_ms=agent_ms,
         transport_ms=transport_ms,
         prebuffer_ms=_between(playing.arrived_ns, playing.handed_ns),

@@ -14,6 +14,10 @@ import msgspec
 
 NOT_ANSWERED = "the agent did not answer"
 """Value of `Turn.unmeasured` for a user turn without any answer. Saved sessions contain it."""
+ONLY_SILENCE = "the agent answered with silence"
+"""Value of `Turn.unmeasured` for a user turn whose answer played without any sound."""
+IN_TEXT = "answered in text"
+"""Value of `Turn.unmeasured` for a turn that was answered with words and no sound."""
 
 
 class LatencyParts(msgspec.Struct, omit_defaults=True):
@@ -58,12 +62,17 @@ class Turn(msgspec.Struct, omit_defaults=True):
     agent_began_ns: int | None = None
     """First audible sample of the answer."""
     agent_ended_ns: int | None = None
+    """Last audible sample of the answer."""
+    agent_text_ns: int | None = None
+    """When the first words of the answer arrived."""
     user_speech_ms: float | None = None
     agent_speech_ms: float | None = None
-    """Duration of the answer as played."""
+    """Time in which the answer was heard: neither its leading nor its trailing silence, nor pauses."""
     response_latency_ms: float | None = None
     """Last user speech sample at the microphone → first audible agent sample leaving the speaker. Of turn 0: session
     active → first audible sample."""
+    after_tools_ms: float | None = None
+    """Last user speech sample → first audible sample after the last tool of the turn ended. None if no tool ran."""
     parts: LatencyParts = msgspec.field(default_factory=LatencyParts)
     reported_ms: dict[str, float] = {}
     """The agent's own reports, in ms after the user's last sample ("speech stopped", "recognised"), or its own
@@ -91,12 +100,17 @@ class Turn(msgspec.Struct, omit_defaults=True):
         """Whether only the agent reported its begin: no user speech, no words and no answer followed."""
         return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
 
+    @property
+    def answered(self) -> bool:
+        """Whether the agent was heard in it, or sent words."""
+        return self.agent_began_ns is not None or self.agent_text_ns is not None
+
     def waited_ms(self, now_ns: int) -> float | None:
         """Time that the user has waited for an answer.
 
-        None while the user speaks, once the answer is heard, and for the greeting.
+        None while the user speaks, once the answer is heard or its words arrive, and for the greeting.
         """
-        if not self.number or self.user_ended_ns is None or self.agent_began_ns is not None:
+        if not self.number or self.user_ended_ns is None or self.answered:
             return None
         return (now_ns - self.user_ended_ns) / 1_000_000
 

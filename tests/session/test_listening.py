@@ -1,0 +1,205 @@
+"""What a headless call waits for, and for how long: by a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from itertools import count
+
+from tests.builders import MS, said
+from tui.models import events as e
+from tui.models.journal import Journal
+from tui.models.session_state import SessionState
+from tui.session.listening import Answer, Limits, Listening
+from tui.session.pending import Pending
+
+AGENT = e.Party.AGENT
+
+
+class Scripted:
+    """An agent whose events happen at given times, and what is waited for meanwhile."""
+
+    def __init__(self, *, replies_are_ended: bool, answer_s: float = 5.0, max_turn_s: float = 60.0) -> None:
+        self.now_ns = 0
+        self.notes: list[str] = []
+        self.pending = Pending(replies_are_ended=replies_are_ended)
+        state = SessionState()
+        self.listening = Listening(
+            Limits(answer_s, max_turn_s), self.notes.append, clock_ns=lambda: self.now_ns, wait=self._wait
+        )
+        self.listening.follow(state, self.pending)
+        self.journal = Journal(state, sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: self.now_ns)
+        for step in (e.Status.CONNECTING, e.Status.INITIATING, e.Status.ACTIVE):
+            self.journal.become(step)
+        self._numbers = count()
+        self._due: list[tuple[float, int, e.SessionEvent]] = []
+
+    def _take(self, event: e.SessionEvent) -> None:
+        self.pending.apply(event)
+        self.listening.take(event)
+
+    async def _wait(self, _: asyncio.Event) -> None:
+        self.now_ns += 50 * MS
+        while self._due and self._due[0][0] * MS <= self.now_ns:
+            self.journal.emit(heapq.heappop(self._due)[2])
+
+    @property
+    def now_ms(self) -> float:
+        return self.now_ns / MS
+
+    def at(self, ms: float, event: e.SessionEvent, *, known_ms: float | None = None) -> Scripted:
+        heapq.heappush(self._due, (ms if known_ms is None else known_ms, next(self._numbers), event))
+        return self
+
+    def heard(self, began_ms: float, ended_ms: float, method: str = "silero") -> Scripted:
+        for edge_ms, started in ((began_ms, True), (ended_ms, False)):
+            edge = e.SpeechEdge(at_ns=int(edge_ms * MS), speaker=AGENT, started=started, method=method)
+            self.at(edge_ms, edge, known_ms=edge_ms + (100 if started else 500))
+        return self
+
+    def begins(self, reply: str, ms: float) -> Scripted:
+        self.at(ms, e.ReplyStarted(at_ns=int(ms * MS), reply=reply, format="pcm16 16 kHz"))
+        return self.at(ms + 80, e.PlaybackStarted(at_ns=int((ms + 80) * MS), reply=reply))
+
+    def sends(self, ms: float, audio_ms: float) -> Scripted:
+        message = e.MessageLogged(
+            at_ns=int(ms * MS), direction=e.Direction.RECEIVED, kind="audio", audio_ms=audio_ms
+        )
+        return self.at(ms, message)
+
+    def streams(self, until_ms: int) -> Scripted:
+        """Audio without a pause, most of it silence."""
+        self.begins("stream", 50)
+        for ms in range(50, until_ms, 20):
+            self.sends(ms, 20)
+        return self
+
+    def ends(self, reply: str, ms: float, received_ms: float, played_ms: float) -> Scripted:
+        self.at(ms, e.ReplyEnded(at_ns=int(ms * MS), reply=reply, received_ms=received_ms))
+        return self.at(
+            played_ms, e.PlaybackEnded(at_ns=int(played_ms * MS), reply=reply, heard_ms=received_ms)
+        )
+
+    def tool(self, began_ms: float, ended_ms: float) -> Scripted:
+        for ms, finished in ((began_ms, False), (ended_ms, True)):
+            event = e.ToolChanged(at_ns=int(ms * MS), call="c", name="find", finished=finished)
+            self.at(ms, event)
+        return self
+
+
+async def test_a_stream_of_silence_is_not_an_answer_and_words_in_it_are() -> None:
+    for replies_are_ended in (True, False):
+        silent = Scripted(replies_are_ended=replies_are_ended).streams(20_000)
+        assert await silent.listening.answer(0) is Answer.NONE
+        assert silent.now_ms == 5000
+        speaks = Scripted(replies_are_ended=replies_are_ended).streams(20_000).heard(2000, 3000)
+        assert await speaks.listening.answer(0) is Answer.HEARD
+        assert speaks.now_ms == 2100
+        assert await speaks.listening.turn_end() is Answer.HEARD
+        assert 3900 < speaks.now_ms < 4200, "a pause that is longer than one in speech"
+        assert speaks.listening.unfinished == 0
+
+
+async def test_a_pause_in_speech_is_not_the_end_of_the_turn() -> None:
+    agent = Scripted(replies_are_ended=False).streams(20_000).heard(500, 1500).heard(2200, 3000)
+    await agent.listening.answer(0)
+    await agent.listening.turn_end()
+    assert agent.now_ms > 3900
+
+
+async def test_music_behind_words_does_not_hold_the_turn_open() -> None:
+    agent = Scripted(replies_are_ended=False).streams(90_000).heard(500, 1500).heard(1500, 80_000, "energy")
+    await agent.listening.answer(0)
+    await agent.listening.turn_end()
+    assert agent.now_ms < 4000
+    assert agent.notes == []
+
+
+async def test_sound_without_an_end_is_over_after_its_limit_which_is_noted() -> None:
+    agent = Scripted(replies_are_ended=False, max_turn_s=12).streams(90_000).heard(500, 80_000)
+    await agent.listening.answer(0)
+    await agent.listening.turn_end()
+    assert 12_000 < agent.now_ms < 13_000
+    assert agent.notes == ["The agent's turn had no end after 12 s and was taken as over (--max-turn)."]
+
+
+async def test_a_long_reply_that_was_sent_whole_is_heard_out() -> None:
+    agent = Scripted(replies_are_ended=True, max_turn_s=12).begins("r", 50).sends(60, 20_000)
+    agent.ends("r", 70, 20_000, 20_100).heard(150, 20_000)
+    await agent.listening.answer(0)
+    await agent.listening.turn_end()
+    assert 20_400 < agent.now_ms < 20_700
+    assert agent.notes == []
+
+
+async def test_a_reply_that_stalls_is_waited_for_and_then_counted_as_unfinished() -> None:
+    agent = Scripted(replies_are_ended=True).begins("r", 50).sends(60, 500).heard(150, 500)
+    await agent.listening.answer(0)
+    await agent.listening.turn_end()
+    assert agent.listening.unfinished == 1
+    assert 5500 < agent.now_ms < 6500
+    goes_on = Scripted(replies_are_ended=True).begins("r", 50).sends(60, 500).heard(150, 500)
+    goes_on.sends(3000, 500).heard(3100, 3400).ends("r", 3100, 1000, 3500)
+    await goes_on.listening.answer(0)
+    await goes_on.listening.turn_end()
+    assert goes_on.listening.unfinished == 0
+    assert 3800 < goes_on.now_ms < 4200
+
+
+async def test_words_that_no_sound_follows_are_an_answer_in_text() -> None:
+    for item in ("", "item-1"):
+        agent = Scripted(replies_are_ended=True).at(400, said(AGENT, "At nine.", item=item, at_ms=400))
+        assert await agent.listening.answer(0) is Answer.IN_TEXT
+        assert agent.now_ms < 2500
+        assert await agent.listening.turn_end() is Answer.HEARD
+
+
+async def test_words_that_a_reply_follows_are_an_answer_once_it_is_heard() -> None:
+    agent = Scripted(replies_are_ended=True).at(400, said(AGENT, "At nine.", item="r", at_ms=400))
+    agent.begins("r", 600).sends(600, 4000).heard(3000, 4000)
+    assert await agent.listening.answer(0) is Answer.HEARD
+    assert agent.now_ms == 3100
+
+
+async def test_a_running_tool_holds_the_turn_open_until_its_answer_is_heard() -> None:
+    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
+    agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 9000)
+    agent.begins("answer", 9400).sends(9400, 1000).ends("answer", 9450, 1000, 10_500).heard(9500, 10_400)
+    assert await agent.listening.answer(0) is Answer.HEARD
+    assert await agent.listening.turn_end() is Answer.HEARD
+    assert 10_800 < agent.now_ms < 11_200
+
+
+async def test_an_agent_that_never_answers_its_tool_has_not_answered() -> None:
+    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
+    agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 90)
+    assert await agent.listening.answer(0) is Answer.HEARD
+    assert await agent.listening.turn_end() is Answer.NONE
+    assert 6000 < agent.now_ms < 7500, "its limit runs from the end of what it said before"
+
+
+async def test_while_the_session_is_resumed_no_time_passes() -> None:
+    agent = Scripted(replies_are_ended=True).heard(8000, 9000)
+    agent.at(1000, e.StatusChanged(at_ns=0, old=e.Status.ACTIVE, new=e.Status.RESUMING))
+    agent.at(6000, e.StatusChanged(at_ns=0, old=e.Status.RESUMING, new=e.Status.ACTIVE))
+    assert await agent.listening.answer(0) is Answer.HEARD
+
+
+async def test_a_line_ends_the_wait_for_it_and_so_does_its_limit() -> None:
+    agent = Scripted(replies_are_ended=True)
+    agent.at(300, e.LineChanged(at_ns=300 * MS, name="1")).at(
+        900, e.LineChanged(at_ns=900 * MS, name="1", finished=True)
+    )
+    await agent.listening.line_end(100 * MS, 5)
+    assert agent.now_ms == 900
+    await agent.listening.line_end(agent.now_ns, 5)
+    assert agent.now_ms == 5900
+
+
+async def test_nothing_is_waited_for_once_the_call_is_over() -> None:
+    agent = Scripted(replies_are_ended=True)
+    agent.at(300, e.StatusChanged(at_ns=300 * MS, old=e.Status.ACTIVE, new=e.Status.ENDING))
+    assert await agent.listening.answer(0) is Answer.NONE
+    assert agent.now_ms == 300
+    await agent.listening.turn_end()
+    assert agent.now_ms == 300

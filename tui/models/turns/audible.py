@@ -1,0 +1,113 @@
+"""Audible: when each party can be heard, which decides where replies, answers and barge-ins begin and end.
+
+An agent may stream without a pause (silence, comfort noise, music on hold), so its messages and its playback do not
+tell when it speaks. The edges of sound on both tracks do; they become known up to `KNOWN_AFTER_NS` after the instant
+that they date.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from tui.models import events as e
+
+KNOWN_AFTER_NS = 600_000_000
+"""The detector needs 500 ms of quiet to be sure of an end, and 500 ms of a tone to be sure that it is one."""
+BACKGROUND_NS = 10_000_000_000
+"""A sound other than speech that lasts this long is no answer that anybody waits for the end of: music on hold."""
+_ADJOINS_NS = 100_000_000
+_KEPT_STRETCHES = 32
+
+
+class Stretch(msgspec.Struct):
+    """A period in which one party was heard."""
+
+    began_ns: int
+    ended_ns: int | None = None
+    """None while it lasts."""
+    method: str = ""
+    """What found it: "silero" finds speech alone, "energy" any sound."""
+    adjoins: bool = False
+    """Whether it goes on where another stretch ended."""
+
+    def overlaps(self, since_ns: int, until_ns: int) -> bool:
+        """Whether any part of it lies between two instants."""
+        return self.began_ns <= until_ns and (self.ended_ns is None or self.ended_ns > since_ns)
+
+
+class Audible:
+    """Folds edges of sound into the last stretches of both parties. Constant work per event; for one thread."""
+
+    def __init__(self) -> None:
+        self._stretches: dict[e.Party, deque[Stretch]] = {
+            speaker: deque(maxlen=_KEPT_STRETCHES) for speaker in e.Party
+        }
+        self._tells_speech = False
+        """Whether the detector distinguishes speech from other sounds: loudness alone does not."""
+
+    def apply(self, event: e.SessionEvent) -> None:
+        """Fold one event."""
+        if not isinstance(event, e.SpeechEdge):
+            return
+        self._tells_speech = self._tells_speech or event.method != "energy"
+        current = self.current(event.speaker)
+        if event.started and current is None:
+            before = self.last(event.speaker)
+            adjoins = (
+                before is not None
+                and before.ended_ns is not None
+                and event.at_ns - before.ended_ns <= _ADJOINS_NS
+            )
+            stretch = Stretch(event.at_ns, method=event.method, adjoins=adjoins)
+            self._stretches[event.speaker].append(stretch)
+        elif not event.started and current is not None:
+            current.ended_ns = max(event.at_ns, current.began_ns)
+
+    def last(self, speaker: e.Party) -> Stretch | None:
+        """The newest stretch of a party, over or not; None if it was never heard."""
+        stretches = self._stretches[speaker]
+        return stretches[-1] if stretches else None
+
+    def current(self, speaker: e.Party) -> Stretch | None:
+        """The stretch of a party that has no known end; None if it is silent."""
+        last = self.last(speaker)
+        return None if last is None or last.ended_ns is not None else last
+
+    def stretches(self, speaker: e.Party) -> list[Stretch]:
+        """The last stretches of a party, in order."""
+        return list(self._stretches[speaker])
+
+    def takes_turn(self, speaker: e.Party, now_ns: int) -> bool:
+        """Whether a party is heard now, as far as is known, with more than background."""
+        current = self.current(speaker)
+        return current is not None and not self._is_background(current, now_ns)
+
+    def heard_between(self, speaker: e.Party, since_ns: int, until_ns: int) -> bool:
+        """Whether a party was heard between two instants, as far as is known, with more than background."""
+        return any(
+            stretch.overlaps(since_ns, until_ns) and not self._is_background(stretch, since_ns)
+            for stretch in self._stretches[speaker]
+        )
+
+    def heard_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> bool:
+        """Whether a party began to be heard after an instant, with more than background."""
+        return any(
+            stretch.began_ns >= since_ns
+            and not self._is_background(stretch, now_ns if stretch.ended_ns is None else stretch.ended_ns)
+            for stretch in self._stretches[speaker]
+        )
+
+    def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
+        """When a party was heard last with more than background: ``now_ns`` if it is, None if it never was."""
+        for stretch in reversed(self._stretches[speaker]):
+            until_ns = now_ns if stretch.ended_ns is None else stretch.ended_ns
+            if not self._is_background(stretch, until_ns):
+                return until_ns
+        return None
+
+    def _is_background(self, stretch: Stretch, at_ns: int) -> bool:
+        """Whether a stretch is, at that instant, a sound that was there before speech, or that lasts too long."""
+        other_sound = stretch.method == "energy" and self._tells_speech
+        return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

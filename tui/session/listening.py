@@ -1,0 +1,261 @@
+"""Listening: the waits of a headless call, for the agent's greeting, its answers and the ends of its turns.
+
+An agent is waited for by what can be heard of it: some stream silence or music without a pause. Each wait is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.session_state import SessionState
+from tui.models.turns.audible import KNOWN_AFTER_NS
+from tui.models.turns.turn_fold import EARLY_NS
+from tui.session.pending import Pending
+from tui.units import NS_PER_MS, NS_PER_S
+
+_LULL_S = 1.0
+"""An agent that streams silence has finished once it was not heard for this long: longer than a pause in speech."""
+_TEXT_ONLY_S = 1.5
+"""Words that no sound follows for this long are the whole answer."""
+_FLOWING_S = 0.3
+"""Audio arrives without a pause while the last of it is not older than this."""
+_LOOK_S = 0.05
+"""How often a wait looks again: what is heard, and time, are no events."""
+
+
+class Answer(Enum):
+    """How the agent answered."""
+
+    HEARD = "heard"
+    IN_TEXT = "in text"
+    """In words, without sound."""
+    NONE = "none"
+    """Not within the time limit, or the call ended first."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of the waits, in seconds."""
+
+    answer_s: float = 10.0
+    max_turn_s: float = 60.0
+    """Audible sound that lasts longer without an end does not hold the call up."""
+    quiet_s: float = 0.4
+    """The agent has finished once nothing of it was due for this long."""
+
+
+async def _wait(changed: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(changed.wait(), _LOOK_S)
+
+
+class Listening:
+    """Follows a session and waits for the agent. On the session's loop.
+
+    ``note`` receives a sentence when a limit, rather than the agent, ended its turn. ``wait`` returns once the event
+    it gets is set, or a moment later.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        note: Callable[[str], None],
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        wait: Callable[[asyncio.Event], Awaitable[None]] = _wait,
+    ) -> None:
+        self._limits = limits
+        self._note = note
+        self._clock_ns = clock_ns
+        self._wait = wait
+        self._state = SessionState()
+        self._pending = Pending(replies_are_ended=True)
+        self._changed = asyncio.Event()
+        self._heard = _Received()
+        self._returned = False
+        self.unfinished = 0
+        """How many replies the agent began and never ended, and sent nothing of any more."""
+
+    def follow(self, state: SessionState, pending: Pending) -> None:
+        """Listen to a session, before it begins."""
+        self._state, self._pending = state, pending
+
+    def take(self, event: e.SessionEvent) -> None:
+        """Note an event of the session."""
+        if self._heard.take(event):
+            self._changed.set()
+
+    def end(self) -> None:
+        """Record that the session has returned, for whatever reason."""
+        self._returned = True
+        self._changed.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended or is ending."""
+        return self._returned or self._state.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition. Returns False if that took too long or the call ended first.
+
+        While a tool runs or the session is being resumed, which both have limits of their own, no time passes.
+        """
+        left_ns = timeout_s * NS_PER_S
+        while not condition():
+            if self.over or left_ns <= 0:
+                return condition()
+            began_ns = self._clock_ns()
+            await self._look_again()
+            if not (self._pending.tools or self._pending.resuming):
+                left_ns -= self._clock_ns() - began_ns
+        return True
+
+    async def line_end(self, since_ns: int, timeout_s: float) -> None:
+        """Wait until a line that begins after an instant was spoken, or cannot be."""
+        await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
+
+    async def answer(
+        self, since_ns: int, timeout_s: float | None = None, *, after_tool: bool = False
+    ) -> Answer:
+        """Wait until the agent is heard, or has answered in text, with what it began after an instant.
+
+        After a tool, what was sent before its result and is still to be heard is no answer.
+        """
+
+        def is_heard() -> bool:
+            sent_before = after_tool and self._pending.replies_are_ended and self._heard.begun_ns < since_ns
+            return not sent_before and self._heard_since(since_ns)
+
+        limit_s = self._limits.answer_s if timeout_s is None else timeout_s
+        await self.until(lambda: is_heard() or self._only_text_since(since_ns), limit_s)
+        if is_heard():
+            return Answer.HEARD
+        return Answer.IN_TEXT if (self._heard.text_ns or 0) > since_ns else Answer.NONE
+
+    async def turn_end(self) -> Answer:
+        """Wait until the agent's turn is over: a tool that runs holds it open until the agent answers its result.
+
+        Returns `Answer.NONE` if it did not.
+        """
+        answer = Answer.HEARD
+        await self._until_quiet()
+        while answer is not Answer.NONE and self._heard.awaits_tool and not self.over:
+            await self.until(lambda: not self._pending.tools, self._limits.answer_s)
+            self._heard.awaits_tool = False
+            answer = await self.answer(self._heard.tool_ended_ns, after_tool=True)
+            await self._until_quiet()
+        return answer
+
+    async def _until_quiet(self) -> None:
+        began_ns = self._clock_ns()
+        while not self.over and not self._pending.tools and not self._is_quiet():
+            if self._heard.receiving and self._clock_ns() - began_ns > self._limits.max_turn_s * NS_PER_S:
+                limit = f"{self._limits.max_turn_s:g} s"
+                self._note(f"The agent's turn had no end after {limit} and was taken as over (--max-turn).")
+                return
+            await self._look_again()
+
+    async def _look_again(self) -> None:
+        self._changed.clear()
+        await self._wait(self._changed)
+
+    def _heard_since(self, since_ns: int) -> bool:
+        """Whether the agent began to be heard after an instant."""
+        audible, now_ns = self._state.audible, self._clock_ns()
+        if audible.heard_from(e.Party.AGENT, since_ns, now_ns):
+            return True
+        # A reply that follows another too closely for a pause to be found has no onset of its own.
+        played_ns = self._heard.played_ns
+        if played_ns is None or played_ns < since_ns or now_ns < played_ns + KNOWN_AFTER_NS:
+            return False
+        return audible.heard_between(e.Party.AGENT, played_ns + EARLY_NS, now_ns)
+
+    def _only_text_since(self, since_ns: int) -> bool:
+        text_ns = self._heard.text_ns
+        if text_ns is None or text_ns < since_ns or self._pending.replies:
+            return False
+        return self._clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
+
+    def _is_quiet(self) -> bool:
+        """Whether the agent has nothing more to say, as far as can be known."""
+        heard, now_ns = self._heard, self._clock_ns()
+        if not heard.playing:
+            return now_ns - heard.changed_ns > self._limits.quiet_s * NS_PER_S
+        late_ns = now_ns - heard.arrives_until_ns
+        if late_ns > self._limits.answer_s * NS_PER_S:
+            self.unfinished += len(heard.receiving)
+            heard.playing.clear()
+            heard.receiving.clear()
+            return False
+        if not heard.receiving or abs(late_ns) > _FLOWING_S * NS_PER_S:
+            return False  # a reply that was sent whole, or far ahead, is heard out; one that stalls may go on
+        last_ns = self._state.audible.last_heard_ns(e.Party.AGENT, now_ns) or 0
+        return now_ns - max(last_ns, heard.changed_ns) > max(_LULL_S, self._limits.quiet_s) * NS_PER_S
+
+
+class _Received:
+    """Folds events into what was received and played of the agent."""
+
+    def __init__(self) -> None:
+        self.playing: set[str] = set()
+        """Replies that have begun and not been played to their end."""
+        self.receiving: set[str] = set()
+        """Those of them that may still get audio."""
+        self.changed_ns = 0
+        """When a reply last began or ended."""
+        self.arrives_until_ns = 0
+        """When all audio received so far will have been played: minutes of it may come at once."""
+        self.played_ns: int | None = None
+        """When the newest reply began to play."""
+        self.text_ns: int | None = None
+        """When the agent's newest words arrived."""
+        self.line_ended_ns = 0
+        """When the newest line of the user's was spoken, or could not be."""
+        self.begun_ns = 0
+        """When the newest reply began to arrive."""
+        self.awaits_tool = False
+        """Whether a tool was called, and nothing has waited for the answer after it yet."""
+        self.tool_ended_ns = 0
+
+    def take(self, event: e.SessionEvent) -> bool:
+        """Fold one event; True if a wait has to look again."""
+        match event:
+            case e.MessageLogged():
+                if event.audio_ms > 0 and event.direction is e.Direction.RECEIVED:
+                    arrives_ns = max(self.arrives_until_ns, event.at_ns)
+                    self.arrives_until_ns = arrives_ns + int(event.audio_ms * NS_PER_MS)
+                return False
+            case e.ReplyStarted():
+                self.playing.add(event.reply)
+                self.receiving.add(event.reply)
+                self.arrives_until_ns = max(self.arrives_until_ns, event.at_ns)
+                self.changed_ns = self.begun_ns = event.at_ns
+            case e.ReplyEnded():
+                self.receiving.discard(event.reply)
+            case e.PlaybackStarted():
+                self.played_ns = event.at_ns
+            case e.PlaybackEnded():
+                self.playing.discard(event.reply)
+                self.receiving.discard(event.reply)
+                self.changed_ns = event.at_ns
+            case e.Transcribed(speaker=e.Party.AGENT) if event.text:
+                self.text_ns = event.at_ns
+            case e.ToolChanged() if event.finished:
+                self.tool_ended_ns = event.at_ns
+            case e.ToolChanged():
+                self.awaits_tool, self.tool_ended_ns = True, event.at_ns
+            case e.Flushed():
+                self.arrives_until_ns = event.at_ns
+            case e.LineChanged(finished=True) | e.ErrorRaised(source="audio"):
+                self.line_ended_ns = event.at_ns
+            case e.StatusChanged() | e.SpeechEdge():
+                pass
+            case _:
+                return False
+        return True
