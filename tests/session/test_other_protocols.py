@@ -145,6 +145,13 @@ def opening_hours(day: str) -> dict:
     """When the shop is open."""
     return {"open": day != "Sunday"}
 '''
+SLOW_TOOLS = """
+import asyncio
+
+async def opening_hours(day: str) -> dict:
+    await asyncio.sleep(0.3)
+    return {"open": True}
+"""
 
 
 class OpenAI:
@@ -197,6 +204,30 @@ async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
     assert (done.name, done.error) == ("opening_hours", "")
     assert answers[0]["item"]["call_id"] == "c1"
     assert json.loads(answers[0]["item"]["output"]) == {"open": False}
+
+
+@pytest.mark.parametrize(("options", "error"), [({}, ""), ({"tool_timeout_s": 0.05}, "within 0.05 s")])
+async def test_the_time_limit_of_tools_is_a_setting(
+    tmp_path: Path, options: dict[str, Any], error: str
+) -> None:
+    tools_file = tmp_path / "tools.py"
+    tools_file.write_text(SLOW_TOOLS)
+
+    async def script(peer: Peer) -> None:
+        await OpenAI(peer).open()
+        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+        done = {"response_id": "r1", "output_index": 0, "item": CALL}
+        await peer.send(
+            {"type": "response.created", "event_id": "e2", "response": response},
+            {"type": "response.output_item.done", "event_id": "e3", **done},
+        )
+        await peer.stay()
+
+    tools = load_tools(tools_file)
+    async with agent(script) as url, call(url, protocol="openai", offered=tools, **options) as held:
+        done = await held.until(e.ToolChanged, lambda tool: tool.finished)
+    assert bool(error) == bool(done.error)
+    assert error in done.error
 
 
 async def test_a_tool_that_was_not_offered_is_answered_and_told_with_what_to_do() -> None:

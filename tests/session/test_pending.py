@@ -19,8 +19,10 @@ def test_a_reply_is_due_until_it_is_ended_or_cut_off() -> None:
     assert pending(BEGUN).replies == ["r"]
     assert pending(BEGUN).in_words() == ["an unfinished reply"]
     assert pending(BEGUN, e.ReplyEnded(at_ns=1, reply="r", received_ms=20)).replies == []
-    cut = e.PlaybackEnded(at_ns=1, reply="r", heard_ms=20, unheard_ms=40)
-    assert pending(BEGUN, cut).replies == []
+    for unheard_ms in (40, 0):
+        cut = e.PlaybackEnded(at_ns=1, reply="r", heard_ms=20, unheard_ms=unheard_ms)
+        assert pending(BEGUN, cut).replies == []
+        assert pending(BEGUN, cut, BEGUN).replies == ["r"]
 
 
 def test_a_reply_without_an_end_is_not_due_where_no_reply_has_one() -> None:
@@ -47,3 +49,15 @@ def test_lines_not_spoken_and_a_session_that_resumes_are_due() -> None:
     assert fold.in_words() == ["2 lines not spoken", "the session being resumed"]
     fold.apply(status(e.Status.RESUMING, e.Status.ACTIVE))
     assert not fold.resuming
+
+
+def test_an_answer_is_due_until_the_agent_begins_it_in_sound_or_in_text() -> None:
+    text = e.Transcribed(at_ns=0, speaker=e.Party.AGENT, text="Nine.", final=True)
+    for answer in (BEGUN, text):
+        fold = pending()
+        fold.answer_due = "2-hours.wav"
+        assert fold.in_words() == ["no answer to 2-hours.wav"]
+        fold.apply(e.Transcribed(at_ns=0, speaker=e.Party.USER, text="When?", final=True))
+        assert fold.answer_due
+        fold.apply(answer)
+        assert fold.answer_due == ""

@@ -355,11 +355,6 @@ class PlaybackQueue:
         """Whether no reply has begun yet."""
         return not self._known
 
-    @property
-    def receiving(self) -> bool:
-        """Whether more audio is expected of a reply that was not flushed."""
-        return any(reply.incoming is not None and not reply.flushed for reply in self._known.values())
-
     def flushed(self, reply_id: str) -> bool:
         """Whether a flush cut the reply off and it was not begun again."""
         reply = self._known.get(reply_id)

@@ -35,9 +35,8 @@ class Pending:
                 self.answer_due = ""
             case e.Transcribed(speaker=e.Party.AGENT):
                 self.answer_due = ""
-            case e.ReplyEnded():
-                self._replies.pop(event.reply, None)
-            case e.PlaybackEnded() if event.unheard_ms > 0:
+            case e.ReplyEnded() | e.PlaybackEnded():
+                # The playback of a reply that the agent has not ended is over only if it was cut off.
                 self._replies.pop(event.reply, None)
             case e.LineChanged():
                 self.line = "" if event.finished else event.name

@@ -21,41 +21,23 @@ async def nobody_listens() -> AudioManager:
     return audio
 
 
-def receiving(audio: AudioManager) -> bool:
-    return audio.playback.receiving
-
-
 async def flush(audio: AudioManager) -> None:
     assert audio.playback.speaker
     await audio.playback.speaker.flush()
 
 
-async def test_no_reply_is_expected_after_300_were_flushed_and_half_of_them_never_ended() -> None:
+async def test_300_flushed_replies_are_counted_also_if_half_of_them_never_ended() -> None:
     audio = await nobody_listens()
     playback = audio.playback
     for number in range(300):
         reply = str(number)
         playback.begin(reply, PCM_16K)
         playback.play(reply, TEN_MS)
-        assert receiving(audio)
         await flush(audio)
         playback.play(reply, TEN_MS)
         if number % 2:
             playback.end(reply)
-        assert not receiving(audio)
     assert playback.stats.unheard_frames == 300 * 2 * 160
-    await audio.close()
-
-
-async def test_a_reply_begun_again_after_a_flush_is_expected_until_it_ends() -> None:
-    audio = await nobody_listens()
-    playback = audio.playback
-    playback.begin("a", PCM_16K)
-    await flush(audio)
-    playback.begin("a", PCM_16K)
-    assert receiving(audio)
-    playback.end("a")
-    assert not receiving(audio)
     await audio.close()
 
 

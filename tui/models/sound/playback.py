@@ -108,11 +108,6 @@ class Playback:
         """Stops reporting missing audio until some arrives: the socket is the reason, not the agent."""
         self._arrival_watch.excuse()
 
-    @property
-    def receiving(self) -> bool:
-        """Whether a reply has begun that is neither complete nor flushed."""
-        return self.queue is not None and self.queue.receiving
-
     def ran_dry(self, after_ms: float) -> str | None:
         """Returns the reply that was heard and has had nothing to play for ``after_ms``, if there is one."""
         if self.speaker is None or self.speaker.queue.playing is None:
