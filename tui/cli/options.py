@@ -90,7 +90,7 @@ def _click_type(setting: Setting) -> Any:
     return None
 
 
-class _ExistingFile(click.ParamType):
+class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
     """A file that is there. Unlike `click.Path`, it never calls a file missing that cannot be looked up."""
 
     name = "file"
