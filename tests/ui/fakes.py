@@ -328,6 +328,7 @@ NASTY: tuple[str, ...] = (
     "\x9b31m\x85\x90q\x9c",
     "\u202eevil\u2066\u200b\u200d\ufeff",
     "漢字かな交じり文🎉👨‍👩‍👧",
+    "می\u200cخواهم 👩🏽\u200d⚕\ufe0f" * 20,
     "é\u0301\u0301\u0301",
     "a\r\nb\tc\x00\x7f",
     "\ud800 alone",

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from tui.screens.actions import Action, bindings
-from tui.widgets.writing import harmless
+from tui.text.visible import harmless
 
 INSTRUCTIONS = (
     Action("instructions_send", "ctrl+s", "Send", "Send the instructions.", "send", key_display="^s"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unicodedata import category
 
 # C0 but tab and newline, DEL, C1, zero-width and bidi controls, line separators, lone surrogates, BOM.
 _UNSAFE = re.compile(
@@ -11,23 +12,45 @@ _UNSAFE = re.compile(
 )
 
 
+_JOINERS = "\u200c\u200d"
+"""Zero-width non-joiner and joiner: part of the spelling of Persian and Hindi, and of many emoji."""
+
+
 def visible(text: str) -> str:
     """Returns the text with terminal control made visible instead of effective.
 
     C0 controls become their Unicode pictures (ESC is ``␛``), everything else that could move, hide or reorder
-    what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline stay.
+    what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline stay, and so does a joiner
+    inside a word or an emoji, which moves and hides nothing.
     """
     return _UNSAFE.sub(_picture, text)
+
+
+def harmless(text: str) -> str:
+    """Returns the text without the characters that `visible` would replace."""
+    return _UNSAFE.sub(lambda match: match[0] if _picture(match) == match[0] else "", text)
 
 
 def one_line(text: str, width: int | None = None) -> str:
     """Returns `visible` text on one line, cut with an ellipsis at ``width`` characters."""
     line = visible(text if width is None else text[: 4 * width + 1]).replace("\n", "⏎").replace("\t", " ")
-    return line if width is None or len(line) <= width else line[: max(width - 1, 0)] + "…"
+    if width is None or len(line) <= width:
+        return line
+    # A joiner at the end would join the ellipsis.
+    return line[: max(width - 1, 0)].rstrip(_JOINERS) + "…"
 
 
 def _picture(match: re.Match[str]) -> str:
+    if match[0] in _JOINERS and _joins(match.string, match.start()):
+        return match[0]
     code = ord(match[0])
     if code < 0x20:
         return chr(0x2400 + code)
     return "␡" if code == 0x7F else f"‹{code:04X}›"
+
+
+def _joins(text: str, at: int) -> bool:
+    """Returns whether the joiner there stands between letters or symbols outside ASCII, which has nothing to join."""
+    before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
+    # Letters, the marks on them, and emoji with their skin tones and variants.
+    return all(char and not char.isascii() and category(char)[0] in "LMS" for char in (before, after))

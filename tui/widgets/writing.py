@@ -13,16 +13,11 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui.text.visible import visible
+from tui.text.visible import harmless
 
 MAX_CHARACTERS = 10_000
 _VISIBLE = r"[!-~\u00a1-\u00ac\u00ae-\u1fff\u3001-\ud7ff]"
 """A character of a URL or a name."""
-
-
-def harmless(text: str) -> str:
-    """Returns the text without the characters that `visible` would replace."""
-    return text if visible(text) == text else "".join(char for char in text if visible(char) == char)
 
 
 class TextLine(Input):
