@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.builders import said, started
@@ -121,3 +122,63 @@ def test_a_tool_call_is_one_entry_where_it_began() -> None:
 def test_calls_without_an_id_follow_each_other() -> None:
     folded = transcript(tool(""), tool("", finished=True), tool(""), tool("", finished=True))
     assert [isinstance(entry, ToolUse) and entry.event.finished for entry in folded.entries] == [True, True]
+
+
+def speech(item: str, phase: e.SpeechPhase, at_ms: float) -> e.UserSpeech:
+    return e.UserSpeech(at_ns=int(at_ms * 1e6), phase=phase, item=item)
+
+
+def test_a_late_transcription_is_shown_before_its_answer() -> None:
+    folded, callback = Transcript(), MockCallback()
+    folded.add_change_callback(callback)
+    for event in (
+        speech("u1", e.SpeechPhase.STARTED, 0),
+        speech("u1", e.SpeechPhase.COMMITTED, 900),
+        said(AGENT, "Answer one", item="a1", at_ms=1_000),
+        speech("u2", e.SpeechPhase.STARTED, 3_000),
+        said(USER, "SECOND", final=False, item="u2", at_ms=3_200),
+        said(USER, "FIRST QUESTION", item="u1", at_ms=3_300),
+        said(USER, "SECOND QUESTION", item="u2", at_ms=4_300),
+        said(AGENT, "Answer two", item="a2", at_ms=4_400),
+    ):
+        folded.apply(event)
+    assert [u.text for u in words_of(folded)] == [
+        "FIRST QUESTION",
+        "Answer one",
+        "SECOND QUESTION",
+        "Answer two",
+    ]
+    assert (0,) in [args for args, _ in callback.calls]
+
+
+def test_without_items_words_are_shown_as_they_come() -> None:
+    folded = transcript(said(AGENT, "Answer one", item="a1", at_ms=10), said(USER, "QUESTION", at_ms=20))
+    assert [u.text for u in words_of(folded)] == ["Answer one", "QUESTION"]
+
+
+def test_a_written_part_is_an_entry_of_its_own_that_is_never_cut_off() -> None:
+    written = msgspec.structs.replace(said(AGENT, "written link", item="r1"), part=1, written=True)
+    folded = transcript(
+        said(AGENT, "spoken words", item="r1"),
+        written,
+        e.PlaybackStarted(at_ns=0, reply="r1"),
+        e.ReplyEnded(at_ns=0, reply="r1", received_ms=4_000),
+        e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1_000, unheard_ms=3_000),
+    )
+    assert [(u.text, u.heard, u.heard_share) for u in words_of(folded)] == [
+        ("spoken words", Heard.CUT, 0.25),
+        ("written link", Heard.HEARD, None),
+    ]
+
+
+def test_a_correction_ends_where_the_reply_was_cut_so_no_share_of_it_is_struck() -> None:
+    cut = (
+        said(AGENT, "One two three four", item="r1"),
+        e.PlaybackStarted(at_ns=0, reply="r1"),
+        e.ReplyEnded(at_ns=0, reply="r1", received_ms=4_000),
+        e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1_000, unheard_ms=3_000),
+    )
+    (whole,) = words_of(transcript(*cut))
+    (corrected,) = words_of(transcript(*cut, said(AGENT, "One...", item="r1")))
+    assert (whole.text, whole.heard, whole.heard_share) == ("One two three four", Heard.CUT, 0.25)
+    assert (corrected.text, corrected.heard, corrected.heard_share) == ("One...", Heard.CUT, None)

@@ -279,14 +279,15 @@ def test_the_agents_reply_arrives(text: str, audio: bytes, name: str) -> None:
     item = the_reply(line)
     media = agent.play_format
     assert heard == [
-        TelephonyEvent(type=T.SPEECH_HYPOTHESIS, text=text),
-        TelephonyEvent(type=T.SPEECH_RECOGNITION, text=text),
+        TelephonyEvent(type=T.SPEECH_HYPOTHESIS, stream_id=heard[0].stream_id, text=text),
+        TelephonyEvent(type=T.SPEECH_RECOGNITION, stream_id=heard[0].stream_id, text=text),
         TelephonyEvent(type=T.AGENT_TEXT, stream_id=item, text=text, final=False),
         TelephonyEvent(type=T.PLAY_STREAM_START, stream_id=item, format=media),
         TelephonyEvent(type=T.PLAY_STREAM_CHUNK, stream_id=item, audio=audio, format=media),
         TelephonyEvent(type=T.PLAY_STREAM_STOP, stream_id=item),
         TelephonyEvent(type=T.AGENT_TEXT, stream_id=item, text=text),
     ]
+    assert heard[0].stream_id not in ("", item)
     call = next(f for f in line.said_by["agent"] if f.kind == "response.function_call_arguments.done")
     assert json.loads(json.loads(call.frame)["arguments"]) == {name: text}
 

@@ -4,7 +4,7 @@ import base64
 import itertools
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -523,13 +523,39 @@ class TestBargeIn:
         (frame,) = caller.interrupted("item-1", heard_ms=heard_ms, received_ms=received_ms)
         assert body(frame)["audio_end_ms"] == end_ms
 
-    def test_an_agent_that_does_not_interrupt_itself_is_cancelled_first(self) -> None:
-        caller = playing(in_session(turn_detection={**VAD, "interrupt_response": False}))
+    def test_without_turn_detection_the_client_cancels(self) -> None:
+        caller = playing(in_session(turn_detection=None))
         (cancel,) = speech(caller).replies
         assert body(cancel) == {"type": "response.cancel", "event_id": "id-2", "response_id": "resp-1"}
         assert kinds(caller.interrupted("item-1", heard_ms=7, received_ms=20)) == [
             "conversation.item.truncate"
         ]
+
+    @pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
+    def test_speech_does_not_interrupt_where_the_session_rules_it_out(self, kind: str) -> None:
+        caller = playing(in_session(turn_detection={"type": kind, "interrupt_response": False}))
+        incoming = speech(caller)
+        assert (types(incoming), incoming.replies) == ([T.SPEECH_STARTED], ())
+        assert types(delta(caller)) == [T.PLAY_STREAM_CHUNK]
+        assert kinds(caller.interrupted("item-1", heard_ms=7, received_ms=40)) == [
+            "response.cancel",
+            "conversation.item.truncate",
+        ]
+
+    @pytest.mark.parametrize(
+        ("settings", "asked"),
+        [({"create_response": False}, ["response.create"]), ({"create_response": True}, []), ({}, [])],
+    )
+    def test_a_turn_that_the_agent_detects_is_asked_about_where_the_session_leaves_that_to_the_client(
+        self, settings: dict[str, Any], asked: list[str]
+    ) -> None:
+        caller = in_session(turn_detection={"type": "server_vad", **settings})
+        assert kinds(say(caller, "input_audio_buffer.committed", item_id="item-u")) == asked
+
+    def test_asking_about_a_detected_turn_waits_for_the_answer_under_way(self) -> None:
+        caller = playing(in_session(turn_detection={"type": "server_vad", "create_response": False}))
+        assert kinds(say(caller, "input_audio_buffer.committed", item_id="item-u")) == []
+        assert kinds(done(caller)) == ["response.create"]
 
     def test_the_user_interrupts_by_hand(self) -> None:
         caller = playing(in_session(turn_detection=None))
@@ -744,4 +770,60 @@ class TestFindings:
             words(caller, "x" * 500)
         assert len(caller._responses._replies) <= 100
         assert len(caller._responses._responses) <= 100
-        assert all(len(reply.text) <= 20_000 for reply in caller._responses._replies.values())
+        assert all(
+            len(text) <= 20_000
+            for reply in caller._responses._replies.values()
+            for text in reply.texts.values()
+        )
+
+
+class TestItemsAndParts:
+    PLACE: ClassVar[dict[str, str]] = {"response_id": "resp-1", "item_id": "item-1"}
+
+    def test_what_the_user_says_names_its_item(self) -> None:
+        caller, item = in_session(), "conversation.item.input_audio_transcription"
+        seen = [
+            speech(caller),
+            say(caller, "input_audio_buffer.committed", item_id="item-u"),
+            say(caller, f"{item}.delta", item_id="item-u", content_index=0, delta="Hel"),
+            say(caller, f"{item}.completed", item_id="item-u", content_index=0, transcript="Hello."),
+        ]
+        assert {event.stream_id for incoming in seen for event in incoming.events} == {"item-u"}
+
+    def test_a_commit_without_its_item_is_found(self) -> None:
+        assert rules(say(in_session(), "input_audio_buffer.committed")) == ["missing-member"]
+        assert rules(say(in_session(), "input_audio_buffer.committed", item_id="item-u")) == []
+
+    def test_a_written_part_is_apart_from_the_spoken_one(self) -> None:
+        caller = playing()
+        spoken = say(
+            caller, "response.output_audio_transcript.done", **self.PLACE, content_index=0, transcript="Said."
+        )
+        say(caller, "response.output_text.delta", **self.PLACE, content_index=1, delta="Wri")
+        written = say(caller, "response.output_text.done", **self.PLACE, content_index=1, text="Written.")
+        assert [(e.part, e.written, e.text) for e in (*spoken.events, *written.events)] == [
+            (0, False, "Said."),
+            (1, True, "Written."),
+        ]
+        speech(caller)
+        (truncate,) = caller.interrupted("item-1", heard_ms=7, received_ms=20)
+        assert (body(truncate)["item_id"], body(truncate)["content_index"]) == ("item-1", 0)
+
+    def test_the_part_with_the_audio_is_truncated_wherever_it_is(self) -> None:
+        caller = in_response()
+        say(caller, "response.output_text.done", **self.PLACE, content_index=0, text="Written.")
+        say(caller, "response.output_audio.delta", **self.PLACE, content_index=1, delta=AUDIO_BASE64)
+        speech(caller)
+        (truncate,) = caller.interrupted("item-1", heard_ms=7, received_ms=20)
+        assert body(truncate)["content_index"] == 1
+
+    def test_partial_text_of_each_part_is_its_own_and_final_at_the_end(self) -> None:
+        caller = in_response()
+        words(caller, "sa")
+        say(caller, "response.output_text.delta", **self.PLACE, content_index=1, delta="wri")
+        assert words(caller, "id").events[0].text == "said"
+        ended = [e for e in done(caller).events if e.type is T.AGENT_TEXT]
+        assert [(e.part, e.written, e.text, e.final) for e in ended] == [
+            (0, False, "said", True),
+            (1, True, "wri", True),
+        ]

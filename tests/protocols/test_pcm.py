@@ -231,6 +231,24 @@ class TestTheAgentsText:
             assert (incoming.events, incoming.findings) == (expected, ())
             assert incoming.summary.endswith("hello")
 
+    def test_each_sentence_of_a_reply_is_a_part_of_it(self) -> None:
+        caller = in_call()
+        say_audio = caller.receive(AUDIO)
+        assert say_audio.events
+        seen = [
+            say(caller, "transcript", role="agent", text=text, final=final).events[0]
+            for text, final in (("He", False), ("Hello.", True), ("How", False), ("How are you?", True))
+        ]
+        assert [(event.part, event.text) for event in seen] == [
+            (0, "He"),
+            (0, "Hello."),
+            (1, "How"),
+            (1, "How are you?"),
+        ]
+        caller.playback_finished(seen[0].stream_id, heard_ms=20, received_ms=20)
+        caller.receive(AUDIO)
+        assert say(caller, "transcript", role="agent", text="Yes.").events[0].part == 0
+
     def test_the_agents_words_belong_to_the_reply_that_is_open(self) -> None:
         caller = in_call()
         caller.receive(AUDIO)

@@ -289,6 +289,8 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
     """The agent reports that user speech began, ended, or was passed to its model."""
 
     phase: SpeechPhase
+    item: str = ""
+    """The agent's id of this speech, which its transcript names too; empty if the protocol has none."""
 
 
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
@@ -308,13 +310,17 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
-    """Transcribed words: a partial replaces the previous one of the same speaker and item, a final one stays."""
+    """Transcribed words: they replace the previous ones of the same speaker, item and part, final ones too."""
 
     speaker: Party
     text: str
     final: bool
     item: str = ""
-    """The reply (stream id) for the agent's words; empty for the user's current turn."""
+    """The reply (stream id) for the agent's words, the id of their speech for the user's; empty: filed by time."""
+    part: Count = 0
+    """The content part of the item."""
+    written: bool = False
+    """The agent's words are written, beside or instead of speech: no audio belongs to them."""
     confidence: float | None = None
     typed: bool = False
     """The user typed it: the turn ends here, without speech."""

@@ -45,6 +45,8 @@ class Utterance(msgspec.Struct):
     heard: Heard = Heard.HEARD
     heard_share: float | None = None
     """Share of a reply that was played before it was cut off, 0..1."""
+    written: bool = False
+    """Whether the agent wrote it, beside or instead of speech; no audio belongs to it."""
     sounds_ns: int | None = None
     """When its first sound was heard or spoken, if known."""
 
@@ -86,7 +88,10 @@ class Transcript:
         self.entries: list[Entry] = []
         self._open: dict[Party, Utterance] = {}
         """Partials without an item."""
-        self._replies: dict[str, Utterance] = {}
+        self._replies: dict[str, dict[int, Utterance]] = {}
+        """The agent's words, by reply and content part."""
+        self._speech: dict[str, Utterance] = {}
+        """The user's words, by the item that the agent names; in the transcript once there are any."""
         self._playing: dict[str, Heard] = {}
         self._cut = CutReplies()
         self._heard_ms: dict[str, float] = {}
@@ -110,8 +115,12 @@ class Transcript:
                 self.callbacks.trigger(CHANGED, 0)
             case Transcribed(speaker=Party.AGENT) if event.item:
                 self._changed(self._reply_words(event))
+            case Transcribed() if event.item:
+                self._changed(self._speech_words(event))
             case Transcribed():
                 self._changed(self._words(event))
+            case UserSpeech() if event.item:
+                self._speech_of(event.item, event.at_ns, ended=event.phase is not SpeechPhase.STARTED)
             case SpeechEdge(speaker=Party.USER, started=True) if self._user_began_ns is None:
                 self._user_began_ns = event.at_ns
             case UserSpeech(phase=SpeechPhase.STARTED):
@@ -143,16 +152,42 @@ class Transcript:
         return said
 
     def _reply_words(self, event: Transcribed) -> Utterance:
-        said = self._replies.get(event.item)
+        parts = self._replies.setdefault(event.item, {})
+        said = parts.get(event.part)
         if said is None:
-            heard = self._playing.get(event.item, Heard.QUEUED)
-            said = Utterance(Party.AGENT, event.text, event.final, event.at_ns, event.item, heard)
-            said.sounds_ns = self._sounds_ns.get(event.item)
-            said.heard_share = self._heard_share(event.item)
+            said = Utterance(Party.AGENT, event.text, False, event.at_ns, event.item)
+            said.written = event.written
+            parts[event.part] = said
+            self._follow_playback(said, self._playing.get(event.item, Heard.QUEUED))
             self.entries.append(said)
-            self._replies[event.item] = said
+        elif said.final and event.final and said.heard is Heard.CUT:
+            # The agent's own correction, which ends where the reply was cut: nothing of it was not heard.
+            said.heard_share = None
         said.text, said.final = event.text, event.final
         return said
+
+    def _speech_words(self, event: Transcribed) -> Utterance:
+        said = self._speech_of(event.item, event.at_ns)
+        if not said.text:
+            self._place(said)
+        said.text, said.final = event.text, event.final
+        return said
+
+    def _speech_of(self, item: str, at_ns: int, *, ended: bool = True) -> Utterance:
+        """Returns the words of the user's speech with that id, begun when it was first reported."""
+        said = self._speech.get(item)
+        if said is None:
+            said = self._speech[item] = Utterance(Party.USER, "", False, at_ns, item)
+        if said.sounds_ns is None and ended:
+            said.sounds_ns, self._user_began_ns = self._user_began_ns, None
+        return said
+
+    def _place(self, said: Utterance) -> None:
+        """Puts words that come late where their speech began, before the answer to it."""
+        at = len(self.entries)
+        while at and self.entries[at - 1].at_ns > said.at_ns:
+            at -= 1
+        self.entries.insert(at, said)
 
     def _tool_use(self, event: ToolChanged) -> ToolUse:
         key = event.call, event.name
@@ -168,11 +203,15 @@ class Transcript:
 
     def _mark_heard(self, reply: str, heard: Heard) -> None:
         self._playing[reply] = heard
-        said = self._replies.get(reply)
-        if said is not None:
-            said.heard, said.sounds_ns = heard, self._sounds_ns.get(reply)
-            said.heard_share = self._heard_share(reply)
-            self._changed(said)
+        for said in self._replies.get(reply, {}).values():
+            if not said.written:
+                self._follow_playback(said, heard)
+                self._changed(said)
+
+    def _follow_playback(self, said: Utterance, heard: Heard) -> None:
+        if not said.written:
+            said.heard, said.sounds_ns = heard, self._sounds_ns.get(said.item)
+            said.heard_share = self._heard_share(said.item)
 
     def _heard_share(self, reply: str) -> float | None:
         heard_ms = self._heard_ms.get(reply) if self._playing.get(reply) is Heard.CUT else None

@@ -97,7 +97,11 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     type: TelephonyEventType
     stream_id: str = ""
-    """The play stream (the reply) that the event belongs to."""
+    """The play stream (the reply), or the user's item, that the event belongs to."""
+    part: int = 0
+    """AGENT_TEXT: the content part of the reply, for protocols with several in one."""
+    written: bool = False
+    """AGENT_TEXT: these words are written beside or instead of speech; no audio belongs to them."""
     format: AudioFormat | None = None
     """The format of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
     audio: bytes = b""

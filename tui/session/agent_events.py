@@ -36,9 +36,9 @@ class AgentEvents:
             T.SESSION_ACCEPTED: self._accepted,
             T.HANG_UP: self._hang_up,
             T.TRANSFER: self._transfer,
-            T.SPEECH_STARTED: lambda event: self._user_speech(e.SpeechPhase.STARTED),
-            T.SPEECH_STOPPED: lambda event: self._user_speech(e.SpeechPhase.STOPPED),
-            T.SPEECH_COMMITTED: lambda event: self._user_speech(e.SpeechPhase.COMMITTED),
+            T.SPEECH_STARTED: lambda event: self._user_speech(event, e.SpeechPhase.STARTED),
+            T.SPEECH_STOPPED: lambda event: self._user_speech(event, e.SpeechPhase.STOPPED),
+            T.SPEECH_COMMITTED: lambda event: self._user_speech(event, e.SpeechPhase.COMMITTED),
             T.SPEECH_HYPOTHESIS: lambda event: self._transcribed(e.Party.USER, event, final=False),
             T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Party.USER, event, final=True),
             T.AGENT_TEXT: lambda event: self._transcribed(e.Party.AGENT, event, final=event.final),
@@ -54,8 +54,9 @@ class AgentEvents:
         self._journal.notice(f"The agent is transferring the call to {event.text}.")
         self._left(f"transferred to {event.text}", HangUpReason.TRANSFERRED)
 
-    def _user_speech(self, phase: e.SpeechPhase) -> None:
-        self._journal.emit(e.UserSpeech(at_ns=self._journal.clock_ns(), phase=phase))
+    def _user_speech(self, event: TelephonyEvent, phase: e.SpeechPhase) -> None:
+        at_ns = self._journal.clock_ns()
+        self._journal.emit(e.UserSpeech(at_ns=at_ns, phase=phase, item=event.stream_id))
 
     def _transcribed(self, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> None:
         self._journal.emit(transcribed(self._journal.clock_ns(), speaker, event, final=final))
@@ -74,7 +75,9 @@ def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: b
         speaker=speaker,
         text=event.text,
         final=final,
-        item=event.stream_id if speaker is e.Party.AGENT else "",
+        item=event.stream_id,
+        part=event.part,
+        written=event.written,
         confidence=event.confidence,
     )
 

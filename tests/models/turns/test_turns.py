@@ -219,6 +219,49 @@ def test_long_texts_of_a_turn_are_cut_with_an_ellipsis() -> None:
     assert (len(text), text[-6:]) == (2000, " word…")
 
 
+def speech(item: str, phase: e.SpeechPhase, at_ms: float) -> e.UserSpeech:
+    return e.UserSpeech(at_ns=at(at_ms), phase=phase, item=item)
+
+
+@pytest.mark.parametrize("by_item", [True, False])
+def test_a_late_transcription_belongs_to_the_turn_of_its_item(by_item: bool) -> None:
+    first, second = ("u1", "u2") if by_item else ("", "")
+    metrics = fold(
+        active(),
+        speech(first, e.SpeechPhase.STARTED, 1050),
+        *spoken(1000, 2000),
+        speech(first, e.SpeechPhase.COMMITTED, 2300),
+        *answered("r1", 2700),
+        speech(second, e.SpeechPhase.STARTED, 5050),
+        said(USER, "FIRST", item=first, at_ms=5300),
+        *spoken(5000, 6000),
+        said(USER, "SECOND", item=second, at_ms=6400),
+        *answered("r2", 6700),
+    )
+    texts = [turn.user_text for turn in metrics.turns[1:]]
+    assert texts == (["FIRST", "SECOND"] if by_item else ["", "FIRST SECOND"])
+    if by_item:
+        assert [turn.reported_ms["recognised"] for turn in metrics.turns[1:]] == [3300, 400]
+
+
+def test_final_words_replace_the_earlier_ones_of_the_same_item_and_part_only() -> None:
+    agent = e.Party.AGENT
+    written = e.Transcribed(
+        at_ns=at(2830), speaker=agent, text="(link)", final=True, item="r1", part=1, written=True
+    )
+    metrics = fold(
+        active(),
+        *spoken(1000, 2000),
+        *answered("r1", 2700),
+        said(agent, "One two three four", item="r1", at_ms=2800),
+        written,
+        said(agent, "One two...", item="r1", at_ms=2900),
+        said(agent, "no item", at_ms=2950),
+        said(agent, "again", at_ms=2960),
+    )
+    assert metrics.turns[1].agent_text == "One two... (link) no item again"
+
+
 def test_a_typed_turn_is_measured_from_the_words() -> None:
     typed = e.Transcribed(at_ns=at(1000), speaker=USER, text="hi", final=True, typed=True)
     metrics = fold(active(), *answered("hello", 400, 100), typed, *answered("r1", 1700))

@@ -136,6 +136,20 @@ class _Measured:
         """First audible sample after the last tool ended."""
         self.played = False
         """Whether anything of its replies left the speaker, audible or not."""
+        self.user_words, self.agent_words = _Words(), _Words()
+
+
+class _Words:
+    """What one party said in a turn. Later words of the same item and part replace the earlier ones."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, int], str] = {}
+
+    def put(self, event: e.Transcribed) -> str:
+        """Files final words by the item and part they name, or as new ones; returns all words of the turn."""
+        key = (event.item, event.part) if event.item else ("", len(self._parts))
+        self._parts[key] = event.text[: _EXCERPT_CHARS + 1]
+        return _excerpt(" ".join(filter(None, self._parts.values())))
 
 
 class TurnFold:
@@ -159,6 +173,8 @@ class TurnFold:
         """The turns to which the agent's sound under way belongs, each from an instant on."""
         self._tools: set[str] = set()
         """Calls of the tools that run."""
+        self._of_speech: dict[str, _Measured] = {}
+        """The turn in which the agent reported user speech, by its item: a transcript may come turns later."""
         self._transport_ms: float | None = None
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
@@ -189,10 +205,12 @@ class TurnFold:
             case e.Transcribed():
                 self._transcribed(event)
             case e.KeysPressed() if self._now:
-                self._now.turn.keys = _joined(self._now.turn.keys, event.digits, "")
+                self._now.turn.keys = _excerpt(self._now.turn.keys + event.digits)
                 self._ends_unspoken(self._now, event.at_ns, "keys")
-            case e.UserSpeech(phase=e.SpeechPhase.STOPPED | e.SpeechPhase.COMMITTED):
-                self._reported(f"speech {event.phase}", event.at_ns)
+            case e.UserSpeech():
+                measured = self._turn_of_speech(event.item)
+                if event.phase is not e.SpeechPhase.STARTED:
+                    self._reported(measured, f"speech {event.phase}", event.at_ns)
             case e.LatencyReported():
                 self._latency_reported(event)
             case e.ReplyStarted():
@@ -263,14 +281,20 @@ class TurnFold:
                     measured.turn.agent_text_ns = event.at_ns
                     self._measure(measured)
                 if event.final:
-                    measured.turn.agent_text = _joined(measured.turn.agent_text, event.text)
-        elif self._now and event.final:
-            self._now.turn.user_text = _joined(self._now.turn.user_text, event.text)
+                    measured.turn.agent_text = measured.agent_words.put(event)
+        elif event.final and (measured := self._turn_of_speech(event.item)):
+            measured.turn.user_text = measured.user_words.put(event)
             if event.typed:
-                self._now.turn.typed = True
-                self._ends_unspoken(self._now, event.at_ns, "typed")
+                measured.turn.typed = True
+                self._ends_unspoken(measured, event.at_ns, "typed")
             else:
-                self._reported("recognised", event.at_ns)
+                self._reported(measured, "recognised", event.at_ns)
+
+    def _turn_of_speech(self, item: str) -> _Measured | None:
+        """Returns the turn in which speech with that id was first reported; the current one if it is new."""
+        if item and self._now:
+            return self._of_speech.setdefault(item, self._now)
+        return self._now
 
     def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
         """Start waiting for the answer to typed words or keys when they are sent."""
@@ -366,11 +390,11 @@ class TurnFold:
             measured.turn.tools.append(event.name)
         measured.after_tools_ns = None
 
-    def _reported(self, name: str, at_ns: int) -> None:
+    def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
         """Note a report of the agent; if it repeats it at every pause, the last one counts."""
-        if self._now and self._now.turn.number:
-            self._now.reported_ns[name] = at_ns
-            self._measure(self._now)
+        if measured and measured.turn.number:
+            measured.reported_ns[name] = at_ns
+            self._measure(measured)
 
     def _latency_reported(self, event: e.LatencyReported) -> None:
         measured = self._turn_of(event.reply)
@@ -494,6 +518,6 @@ def _between(start_ns: int | None, end_ns: int | None) -> float | None:
     return (end_ns - start_ns) / NS_PER_MS
 
 
-def _joined(text: str, more: str, by: str = " ") -> str:
-    joined = f"{text}{by}{more}".strip()
-    return joined if len(joined) <= _EXCERPT_CHARS else joined[: _EXCERPT_CHARS - 1] + "…"
+def _excerpt(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _EXCERPT_CHARS else text[: _EXCERPT_CHARS - 1] + "…"

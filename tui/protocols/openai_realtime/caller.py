@@ -14,7 +14,7 @@ from tui.protocols.defaults import CallerDefaults
 from tui.protocols.json_frames import Members, Message, cut, outgoing
 from tui.protocols.openai_realtime.options import Wishes
 from tui.protocols.openai_realtime.partial_transcripts import PartialTranscripts
-from tui.protocols.openai_realtime.responses import ReplyItem, Response, Responses
+from tui.protocols.openai_realtime.responses import ReplyItem, Response, Responses, part_of
 from tui.protocols.openai_realtime.wire import (
     FORMATS,
     GA_NAMES,
@@ -258,7 +258,8 @@ class OpenAICaller(CallerDefaults):
 
     def _on_speech(self, message: Message) -> str:
         meaning = SPEECH[message.kind()]
-        message.event(meaning, params=message.body)
+        item_id = ident(message, "item_id", required=True)
+        message.event(meaning, stream_id=item_id, params=message.body)
         match meaning:
             case Type.SPEECH_STARTED:
                 self._yield_to_user(message)
@@ -267,6 +268,7 @@ class OpenAICaller(CallerDefaults):
                 return f"user speech stopped at {message.number('audio_end_ms') or 0:.0f} ms"
             case _:
                 self._input.buffered_bytes = 0
+                message.replies += self._ask_for_detected_turn()
                 return "user turn committed"
 
     def _on_cleared(self, message: Message) -> str:
@@ -274,15 +276,15 @@ class OpenAICaller(CallerDefaults):
         return "user audio cleared"
 
     def _on_hypothesis(self, message: Message) -> str:
-        delta = message.text("delta")
-        text = self._transcripts.add(ident(message, "item_id", required=True), delta)
-        message.event(Type.SPEECH_HYPOTHESIS, text=text)
+        delta, item_id = message.text("delta"), ident(message, "item_id", required=True)
+        message.event(Type.SPEECH_HYPOTHESIS, stream_id=item_id, text=self._transcripts.add(item_id, delta))
         return f"hypothesis: {delta}"
 
     def _on_recognition(self, message: Message) -> str:
-        self._transcripts.end(ident(message, "item_id", required=True))
+        item_id = ident(message, "item_id", required=True)
+        self._transcripts.end(item_id)
         text = message.text("transcript", required=True)
-        message.event(Type.SPEECH_RECOGNITION, text=text)
+        message.event(Type.SPEECH_RECOGNITION, stream_id=item_id, text=text)
         if message.has("usage"):
             message.event(Type.USAGE, text="transcription", params=message.inside("usage").body)
         return f"recognition: {text}"
@@ -314,19 +316,26 @@ class OpenAICaller(CallerDefaults):
         return "agent audio complete"
 
     def _on_text_delta(self, message: Message) -> str:
-        reply, delta = (
-            self._responses.reply_for(message, self._session.output_format),
-            message.text("delta", required=True),
-        )
-        message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=reply.add_text(delta), final=False)
+        reply = self._responses.reply_for(message, self._session.output_format)
+        delta = message.text("delta", required=True)
+        self._add_agent_text(message, reply, reply.add_text(part_of(message), delta), final=False)
         return f"agent: {delta}"
 
     def _on_text_done(self, message: Message) -> str:
         reply = self._responses.reply_for(message, self._session.output_format)
-        text = message.text("transcript") or message.text("text") or reply.text
-        reply.text, reply.text_final = "", True
-        message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=text)
+        so_far = reply.texts.pop(part_of(message), "")
+        text = message.text("transcript") or message.text("text") or so_far
+        self._add_agent_text(message, reply, text)
         return f"agent: {text}"
+
+    @staticmethod
+    def _add_agent_text(message: Message, reply: ReplyItem, text: str, *, final: bool = True) -> None:
+        part, written = part_of(message), "transcript" not in message.kind()
+        if written:
+            reply.written.add(part)
+        message.event(
+            Type.AGENT_TEXT, stream_id=reply.item_id, part=part, written=written, text=text, final=final
+        )
 
     def _on_response_done(self, message: Message) -> str:
         body = message.inside("response")
@@ -359,16 +368,17 @@ class OpenAICaller(CallerDefaults):
             if reply.started and not reply.done and status == "completed":
                 message.find("audio-not-done", f"No audio.done was received for {cut(reply.item_id, 60)}.")
             self._responses.stop(message, reply, reason=status)
-            if not reply.text_final:
-                reply.text_final = True
-                message.event(Type.AGENT_TEXT, stream_id=reply.item_id, text=reply.text)
+            for part, text in reply.texts.items():
+                written = part in reply.written
+                message.event(Type.AGENT_TEXT, stream_id=reply.item_id, part=part, written=written, text=text)
+            reply.texts.clear()
             if reply.dropped and not reply.started:
                 message.replies += self._truncate(reply, 0.0)
 
     def _yield_to_user(self, message: Message) -> None:
         replies = [reply for reply in self._responses.playing if not reply.cut]
         responses = [response for response in self._responses.active if not response.cut]
-        if not self._barge_in or not (replies or responses):
+        if not (self._barge_in and self._session.yields_to_speech) or not (replies or responses):
             return
         for response in responses:
             message.replies += [] if self._session.interrupts else self._cancel(response)
@@ -416,6 +426,14 @@ class OpenAICaller(CallerDefaults):
         self._responses.owe()
         active = self._responses.active if self._barge_in else []
         return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
+
+    def _ask_for_detected_turn(self) -> list[Outgoing]:
+        """Ask for the answer to a turn that the agent detected, if the session leaves that to the client."""
+        if not self._session.leaves_asking:
+            return []
+        self._responses.item_sent()
+        self._responses.owe()
+        return self._request_answer()
 
     def _request_answer(self) -> list[Outgoing]:
         if self._stage is not _Stage.ACTIVE or not (event_id := self._responses.take_request(self._new_id)):

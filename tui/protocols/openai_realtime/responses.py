@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tui.audio.formats import AudioFormat
@@ -18,8 +18,9 @@ _ACTIVE_RESPONSE = "conversation_already_has_active_response"
 _MAX_REMEMBERED = 100
 """Responses, and replies; beyond, the oldest is forgotten."""
 _MAX_CONTENT_INDEX = 1_000
+_MAX_PARTS = 16
 _MAX_TEXT_CHARS = 20_000
-"""Most partial text that is kept of an item; the final message has all of it."""
+"""Most partial text that is kept of a content part; the final message has all of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +44,7 @@ class ReplyItem:
     item_id: str
     response: Response
     content_index: int = 0
+    """The content part that has its audio; the others are written."""
     started: bool = False
     """Whether playback was started."""
     done: bool = False
@@ -56,8 +58,10 @@ class ReplyItem:
     dropped: bool = False
     """Whether audio of it arrived too late to be played."""
     received_bytes: int = 0
-    text: str = ""
-    text_final: bool = True
+    texts: dict[int, str] = field(default_factory=dict)
+    """Partial text so far, by content part, of parts whose final text has not come."""
+    written: set[int] = field(default_factory=set)
+    """The content parts that are text."""
 
     @property
     def is_playing(self) -> bool:
@@ -69,11 +73,11 @@ class ReplyItem:
         """How much audio of it was received."""
         return self.response.format.duration_ms(self.received_bytes)
 
-    def add_text(self, delta: str) -> str:
-        """Append to the text; returns all of it so far."""
-        self.text = (self.text + delta)[:_MAX_TEXT_CHARS]
-        self.text_final = False
-        return self.text
+    def add_text(self, part: int, delta: str) -> str:
+        """Append to the text of a content part; returns all of it so far."""
+        if part in self.texts or len(self.texts) < _MAX_PARTS:
+            self.texts[part] = (self.texts.get(part, "") + delta)[:_MAX_TEXT_CHARS]
+        return self.texts.get(part, delta)
 
 
 class Responses:
@@ -179,9 +183,7 @@ class Responses:
             text = f"{message.kind()} is for {cut(response_id, 60) or 'no response'}, which never began."
             message.find("delta-without-response", text)
             response = self.begin(response_id, media, active=False)
-        reply = self._reply_in(response, item_id)
-        reply.content_index = int(min(max(message.number("content_index") or 0, 0), _MAX_CONTENT_INDEX))
-        return reply
+        return self._reply_in(response, item_id)
 
     def play(self, message: Message, media: AudioFormat) -> str:
         """Play or discard a piece of audio; returns the summary for the log."""
@@ -199,6 +201,7 @@ class Responses:
             message.event(Type.PLAY_STREAM_DISCARDED, stream_id=reply.item_id, format=media, audio=audio)
             return f"{summary}, too late: cut off"
         self._start(message, reply)
+        reply.content_index = part_of(message)
         reply.received_bytes += len(audio)
         message.event(Type.PLAY_STREAM_CHUNK, stream_id=reply.item_id, format=media, audio=audio)
         return summary
@@ -231,6 +234,11 @@ class Responses:
             reply = ReplyItem(name, response)
             _remember(self._replies, name, reply)
         return reply
+
+
+def part_of(message: Message) -> int:
+    """Returns the index of the content part that a message is about."""
+    return int(min(max(message.number("content_index") or 0, 0), _MAX_CONTENT_INDEX))
 
 
 def _remember(known: dict[str, _Kept], name: str, value: _Kept) -> None:

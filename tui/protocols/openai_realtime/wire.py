@@ -110,6 +110,19 @@ class Effective:
         """Whether the agent itself ends its response when the user begins to speak."""
         return self.turn_detection is not None and self.turn_detection.get("interrupt_response") is not False
 
+    @property
+    def yields_to_speech(self) -> bool:
+        """Whether speech of the user ends the response, by the agent or, without turn detection, by the client.
+
+        ``interrupt_response: false`` means that speech does not interrupt: nobody cancels, truncates or flushes.
+        """
+        return self.turn_detection is None or self.interrupts
+
+    @property
+    def leaves_asking(self) -> bool:
+        """Whether the agent detects turns but the client has to ask for the answers (``create_response: false``)."""
+        return self.turn_detection is not None and self.turn_detection.get("create_response") is False
+
     def read(self, session: Members) -> None:
         """Apply a session object in the format of GA or the beta."""
         audio_input = session.inside("audio").inside("input")

@@ -44,6 +44,8 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         ImplyingCaller.__init__(self)
         self._says_hello = _switch(options, "hello")
         self._says_end = _switch(options, "end")
+        self._worded = ("", 0)
+        """The reply whose words came last, and how many final texts of it there were."""
 
     @property
     def user_stream_open(self) -> bool:
@@ -123,7 +125,12 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         else:
             # Between replies it may belong to the last or to the next.
             stream_id = self._replies.stream_id if self._replies.open else ""
-            message.event(Type.AGENT_TEXT, text=text, stream_id=stream_id, final=final)
+            if stream_id != self._worded[0]:
+                self._worded = (stream_id, 0)
+            # A final text is a sentence of the reply, and the next one is another.
+            part = self._worded[1]
+            self._worded = (stream_id, part + final)
+            message.event(Type.AGENT_TEXT, text=text, stream_id=stream_id, part=part, final=final)
         return f"{role or 'user'}{'' if final else ', so far'}: {text}"
 
     def _on_audio(self, message: Message) -> str:
