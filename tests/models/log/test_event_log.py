@@ -233,3 +233,17 @@ def test_an_event_is_kept_as_it_came() -> None:
 
 def test_a_rate_of_thousands_is_written_out() -> None:
     assert summaries(log_of(chunk(at_ms=0), chunk(at_ms=0.5))) == ["2 × audio, 0.04 s, 2,000/s"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "audio", "mark"),
+    [("twilio", "media", "mark"), ("audiocodes", "playStream.chunk", "playStream.mark.set")],
+)
+def test_marks_between_chunks_fold_into_a_run_as_the_chunks_do(protocol: str, audio: str, mark: str) -> None:
+    log = EventLog()
+    events: list[e.SessionEvent] = [msgspec.structs.replace(started(), protocol=protocol)]
+    for number in range(50):
+        events += [message(audio, at_ms=number * 20, audio_ms=20), message(mark, at_ms=number * 20 + 1)]
+    for event in numbered(events):
+        log.apply(event)
+    assert [(row.count, log.events.shape(row.last).kind) for row in log.rows][1:] == [(50, audio), (50, mark)]

@@ -24,7 +24,7 @@ from tui.protocols.signs import Signs, sent
 __all__ = ["AUDIOCODES", "DEFAULT_FORMAT", "DEFAULT_OFFER", "FORMATS", "AudioCodesAgent", "AudioCodesCaller"]
 
 _LOG_RULES = LogRules(
-    runs=("chunk", "hypothesis"),
+    runs=("chunk", "hypothesis", ".mark.set", ".mark.reached"),
     pairs=(
         Pair(
             End("caller", ("session.initiate", "session.resume")),

@@ -66,7 +66,7 @@ TWILIO = Protocol(
     agent=TwilioAgent,
     formats=FORMATS,
     log=LogRules(
-        runs=("media",),
+        runs=("media", "mark"),
         pairs=(
             Pair(End("agent", ("mark",), "mark.name"), End("caller", ("mark",), "mark.name")),
             span("caller", "start", "stop"),
