@@ -144,12 +144,24 @@ def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) 
     assert not bridge.tracing_callbacks
 
 
-def test_a_log_with_something_in_it_outlives_the_engine() -> None:
+def test_a_log_that_explains_a_failure_outlives_the_engine() -> None:
     engine = EngineHandle().start()
-    Path(engine.log_path).write_text("a traceback")
+    Path(engine.log_path).write_text("an assertion of a driver")
+    os.kill(engine.pid, signal.SIGABRT)
     engine.stop()
-    assert Path(engine.log_path).read_text() == "a traceback"
+    assert Path(engine.log_path).exists()
     Path(engine.log_path).unlink()
+
+
+def test_what_drivers_print_does_not_pile_up() -> None:
+    engine = EngineHandle().start()
+    bridge = Bridge(engine, time.monotonic_ns)
+    bridge.send(wire.ListDevices())
+    until(bridge, lambda: bridge.latest.devices is not None)
+    Path(engine.log_path).write_text("underrun occurred")
+    engine.stop()
+    bridge.close()
+    assert not Path(engine.log_path).exists()
 
 
 def test_what_was_sent_before_the_process_is_there_reaches_it() -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
 from tui.child import child_command
 from tui.engine.wire import Command, FrameItem, Shutdown, Unpacker, frame_items, pack
+from tui.temporary import create_temporary, remove_abandoned
 
 GOODBYE_TIMEOUT_S = 3.0
 _READ_BYTES = 1 << 20
 NO_DEVICES = "--no-devices"
 """Argument of an engine that loads PortAudio only when it is told to use a device."""
+_LOG_SUFFIX = "-engine.log"
+_KEPT_LOGS = 5
+"""Logs of engines that failed, or were killed, which stay in the temporary folder."""
 
 
 class EngineHandle:
@@ -27,8 +30,9 @@ class EngineHandle:
 
     def __init__(self, *, devices: bool = True) -> None:
         self._arguments = () if devices else (NO_DEVICES,)
-        log_fd, self.log_path = tempfile.mkstemp(prefix="opusagent-tui-engine-", suffix=".log")
-        os.close(log_fd)
+        self._log: int | None
+        self._log, log = create_temporary(_LOG_SUFFIX)
+        self.log_path = str(log)
         self._process: subprocess.Popen[bytes] | None = None
         self._stdin = self._stdout = -1
         self._unpacker = Unpacker()
@@ -40,15 +44,19 @@ class EngineHandle:
         """Start the process, unless it is started already. Raises `OSError`."""
         if self._process is not None:
             return self
-        with Path(self.log_path).open("ab") as log:
-            self._process = subprocess.Popen(
-                child_command("tui.engine", *self._arguments),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                # In the screen's process group it would be killed with the terminal, before its goodbye.
-                start_new_session=True,
-            )
+        self._process = subprocess.Popen(
+            child_command("tui.engine", *self._arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            # In the screen's process group it would be killed with the terminal, before its goodbye.
+            start_new_session=True,
+        )
+        # Only the engine holds its log from now on, and with its end the log counts as abandoned.
+        self._close_log()
+        # Not earlier: the first picture does not wait for it.
+        remove_abandoned(_LOG_SUFFIX, keep=_KEPT_LOGS)
+        remove_abandoned(".messages")
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin = self._process.stdin.fileno()
@@ -87,9 +95,17 @@ class EngineHandle:
         """Let the engine end the call on the wire and exit; terminate, then kill it after ``timeout_s``. Blocks."""
         if self._process is not None:
             self._stop(self._process, timeout_s)
-        # An engine that ended well has nothing to tell; the logs would pile up in the temporary folder.
-        if self._process is None or self._process.returncode == 0:
-            Path(self.log_path).unlink(missing_ok=True)
+        self._close_log()
+        # What sound drivers print at a normal end explains nothing and would pile up.
+        log = Path(self.log_path)
+        failed = self._process is not None and self._process.returncode != 0
+        if not failed or (log.exists() and not log.stat().st_size):
+            log.unlink(missing_ok=True)
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
 
     def _stop(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
         self.send(Shutdown())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from tui.temporary import create_temporary
 
 
 class SessionFile:
@@ -20,11 +21,11 @@ class SessionFile:
         self._fd: int | None = None
         self.path = Path()
         try:
-            fd, path = tempfile.mkstemp(prefix="opusagent-tui-", suffix=".messages")
+            fd, path = create_temporary(".messages")
         except OSError as error:
             self._fail(error)
         else:
-            self._fd, self.path = fd, Path(path)
+            self._fd, self.path = fd, path
 
     def append(self, raw: bytes) -> int:
         """Keep a message. Returns its offset, -1 if it could not be kept."""

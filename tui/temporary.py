@@ -1,0 +1,54 @@
+"""Temporary files of processes that may be killed: locked while in use, removed once nobody holds them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+_PREFIX = "opusagent-tui-"
+
+
+def create_temporary(suffix: str) -> tuple[int, Path]:
+    """Create a private file; it counts as in use until its descriptor, and every copy of it, is closed.
+
+    Raises `OSError`.
+    """
+    descriptor, path = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix)
+    with contextlib.suppress(OSError):  # a file system without locks: then it is never known to be abandoned
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return descriptor, Path(path)
+
+
+def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
+    """Remove this user's files that no process holds, but for the newest ``keep`` with something in them."""
+    folder = Path(tempfile.gettempdir())
+    with contextlib.suppress(OSError):
+        names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(suffix)]  # noqa: PTH208
+        abandoned = [(status, name) for name in names if (status := _status_of_abandoned(folder / name))]
+        abandoned.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
+        kept = [name for status, name in abandoned if status.st_size][:keep]
+        for _, name in abandoned:
+            if name not in kept:
+                (folder / name).unlink(missing_ok=True)
+
+
+def _status_of_abandoned(path: Path) -> os.stat_result | None:
+    """The status of a file of this user's that nobody holds; None of any other."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return status
