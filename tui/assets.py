@@ -1,6 +1,6 @@
-"""The recordings that come with the program: what the local agent says, and lines for a caller to speak.
+"""The recordings of the program: prompts of the local agent, and lines for the user to play.
 
-Of the standard library alone; the screen shows the lines' texts without loading anything heavy.
+Standard library only, so that the screen shows the texts of the lines without loading anything heavy.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "_assets" / "audio", _PACKAGE.parent / "assets" / "audio")
-"""In a wheel, and in a clone or an editable install."""
+"""The place in a wheel, and the place in a clone or an editable install."""
 
 
 class AssetsMissing(Exception):
-    """The recordings are not where the installation should have put them; the text is one sentence."""
+    """The recordings are missing from the installation; the text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A caller line: what the keys 1 to 9 speak. Its recording ends with a second of digital silence."""
+    """A recorded line, played with a key from 1 to 9. It ends with a second of digital silence."""
 
     key: str
     name: str
@@ -29,12 +29,12 @@ class Line:
     """16-bit mono WAV at 16 kHz."""
     text: str
     answer: str
-    """The name of the prompt with which the local agent answers it."""
+    """Name of the prompt that the local agent answers with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Something the local agent says."""
+    """A prompt of the local agent."""
 
     name: str
     path: Path
@@ -43,7 +43,7 @@ class Prompt:
 
 
 def audio_folder() -> Path:
-    """Where the recordings are. Raises `AssetsMissing`."""
+    """Returns the folder of the recordings. Raises `AssetsMissing`."""
     for place in _PLACES:
         if (place / "lines.toml").is_file():
             return place
@@ -52,7 +52,7 @@ def audio_folder() -> Path:
 
 @cache
 def caller_lines() -> tuple[Line, ...]:
-    """The caller lines in the order of their keys. Raises `AssetsMissing`."""
+    """Returns the recorded lines in the order of their keys. Raises `AssetsMissing`."""
     return tuple(
         Line(key, entry["name"], audio_folder() / entry["file"], entry["text"], entry["answer"])
         for key, entry in _manifest()["caller"].items()
@@ -61,7 +61,7 @@ def caller_lines() -> tuple[Line, ...]:
 
 @cache
 def prompts() -> dict[str, Prompt]:
-    """The agent's prompts by name: ``greeting``, ``fallback``, ``goodbye``, ``dtmf-1``, … Raises `AssetsMissing`."""
+    """Returns the agent's prompts by name: ``greeting``, ``fallback``, ``dtmf-1``, … Raises `AssetsMissing`."""
     return {
         name: Prompt(name, audio_folder() / entry["file"], entry["text"])
         for name, entry in _manifest()["agent"].items()

@@ -1,4 +1,4 @@
-"""Files of the user's: where they are, and how they are never seen half written."""
+"""Paths that the user writes, and files that no reader ever sees half written."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 
 
 def path_of(text: str) -> Path:
-    """A path as it is written, ``~`` and ``~user`` too; that of a user there is none of stays as it is."""
+    """Returns the path of a text. ``~`` and ``~user`` are expanded; an unknown user's stays as written."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - the other one raises RuntimeError
 
 
 def private_folder(path: Path) -> Path:
-    """A folder that is there, made for its owner alone where it was not. Raises `OSError`."""
+    """Creates a folder with mode 0700 unless it exists, and returns it. Raises `OSError`."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
-    """Replace a file so that nobody ever sees half of it. Raises `OSError`.
+    """Replaces a file so that no reader sees half of it. Raises `OSError`.
 
     It is for its owner alone, or has the mode and, if possible, the owner of ``like``.
     """
@@ -40,7 +40,7 @@ def write_atomically(path: Path, content: bytes, like: os.stat_result | None = N
 
 
 def write_to(path: Path, content: bytes) -> None:
-    """Write to a path that the user names. Raises `OSError`.
+    """Writes to a path that the user names. Raises `OSError`.
 
     A regular file is replaced whole and keeps its mode; a pipe, a device or an open descriptor is written to as it
     is. Links are followed.
@@ -61,7 +61,7 @@ def write_to(path: Path, content: bytes) -> None:
 
 
 def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
-    """Read what comes through a pipe until it is closed. Raises `OSError`.
+    """Reads what comes through a pipe until it is closed. Raises `OSError`.
 
     `TimeoutError`: nothing came for ``timeout_s``. A pipe is to be opened with ``O_NONBLOCK``.
     """
@@ -82,7 +82,7 @@ def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet, whole or not at all. Raises `FileExistsError`, `OSError`."""
+    """Writes a new file, completely or not at all. Raises `FileExistsError`, `OSError`."""
     written = _written_beside(path, content)
     try:
         path.hardlink_to(written)

@@ -1,4 +1,4 @@
-"""Python files of the user's, with tools or a protocol in them, run as modules."""
+"""Runs Python files of the user, which hold tools or a protocol, as modules."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import ModuleType
 
 
 class UserCodeError(Exception):
-    """A file that cannot be run, in a sentence that says where and why."""
+    """A file cannot be run; the text is one sentence with file, line and reason."""
 
 
 def run_file(path: Path, kind: str) -> ModuleType:
-    """Run a file as a module of its own, without writing compiled code beside it. Raises `UserCodeError`."""
+    """Runs a file as a new module, without writing bytecode next to it. Raises `UserCodeError`."""
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -38,5 +38,5 @@ def run_file(path: Path, kind: str) -> ModuleType:
 
 
 def words_of(error: BaseException) -> str:
-    """What the error says, on one line."""
+    """Returns type and message of an error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

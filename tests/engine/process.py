@@ -33,7 +33,7 @@ def handle_of(bridge: Bridge) -> EngineHandle:
 
 
 def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
-    """Tick until it is so."""
+    """Tick until the condition holds."""
     limit = time.monotonic() + LIMIT_S
     while not condition():
         assert time.monotonic() < limit, f"it did not come true; status {bridge.state.status}"
@@ -42,16 +42,16 @@ def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
 
 
 def connect(bridge: Bridge, target: Target) -> None:
-    """Call, until the agent has accepted."""
+    """Call the agent and wait until it has accepted."""
     bridge.send(wire.Connect(target=target))
     until(bridge, lambda: bridge.state.status is e.Status.ACTIVE)
 
 
 def sounds(bridge: Bridge) -> bool:
-    """Whether a reply has begun to sound."""
+    """Returns whether playback of a reply has begun."""
     return any(isinstance(event, e.PlaybackStarted) for event in bridge.log.events)
 
 
 def heard(bridge: Bridge) -> bool:
-    """Whether a reply was heard to its end."""
+    """Returns whether a reply was played to its end."""
     return any(isinstance(event, e.PlaybackEnded) for event in bridge.log.events)

@@ -29,13 +29,13 @@ TIMES = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.04)
 
 
 class Desk:
-    """A clip player, what it tells, and its speaker."""
+    """A clip player, the frames it emits, and its speaker."""
 
     def __init__(self, portaudio: FakeSoundDevice) -> None:
         self.portaudio = portaudio
         self.now_ns = 1_000_000_000
-        self.told: list[PlayingAudio] = []
-        self.player = ClipPlayer(self.told.append, clock_ns=lambda: self.now_ns)
+        self.reported: list[PlayingAudio] = []
+        self.player = ClipPlayer(self.reported.append, clock_ns=lambda: self.now_ns)
         self.heard = b""
 
     def block(self) -> None:
@@ -56,7 +56,7 @@ class Desk:
 
     @property
     def ended(self) -> bool:
-        return bool(self.told) and not self.told[-1].playing
+        return bool(self.reported) and not self.reported[-1].playing
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
 
 
 def drive(portaudio: FakeSoundDevice, story: Callable[[Desk], Coroutine[Any, Any, None]]) -> Desk:
-    async def told() -> Desk:
+    async def run() -> Desk:
         desk = Desk(portaudio)
         try:
             await story(desk)
@@ -76,7 +76,7 @@ def drive(portaudio: FakeSoundDevice, story: Callable[[Desk], Coroutine[Any, Any
             await desk.player.close()
         return desk
 
-    return asyncio.run(told())
+    return asyncio.run(run())
 
 
 def test_a_clip_is_heard_whole_and_the_playhead_goes_along(portaudio: FakeSoundDevice) -> None:
@@ -87,60 +87,64 @@ def test_a_clip_is_heard_whole_and_the_playhead_goes_along(portaudio: FakeSoundD
     desk = drive(portaudio, story)
     assert desk.heard.strip(b"\0") in SOUND[6_400:22_400]
     assert len(desk.heard.strip(b"\0")) > 15_900
-    reached = [playing.at_ms for playing in desk.told]
+    reached = [playing.at_ms for playing in desk.reported]
     assert reached == sorted(reached)
     assert (reached[0], reached[-1]) == (200, 700)
-    assert {playing.clip for playing in desk.told} == {4}
+    assert {playing.clip for playing in desk.reported} == {4}
     assert portaudio.streams[-1].calls[-1] == "close"
 
 
-def test_the_newest_clip_wins_on_the_same_stream(portaudio: FakeSoundDevice, tmp_path: Path) -> None:
+def test_the_newest_clip_replaces_the_previous_one_on_the_same_stream(
+    portaudio: FakeSoundDevice, tmp_path: Path
+) -> None:
     path = tmp_path / "long.wav"
     with WavWriter(path, RATE) as file:
         file.write(tone(RATE, 30))
 
     async def story(desk: Desk) -> None:
         desk.player.play(PlayAudio(clip=1, path=str(path)))
-        await desk.until(lambda: any(playing.at_ms > 100 for playing in desk.told))
+        await desk.until(lambda: any(playing.at_ms > 100 for playing in desk.reported))
         desk.player.play(PlayAudio(clip=2, path=str(path), start_ms=20_000))
-        await desk.until(lambda: desk.told[-1].clip == 2 and desk.told[-1].at_ms > 20_100)
+        await desk.until(lambda: desk.reported[-1].clip == 2 and desk.reported[-1].at_ms > 20_100)
         desk.player.play(PlayAudio(clip=3))
         await desk.until(lambda: desk.ended)
 
     desk = drive(portaudio, story)
-    assert desk.told[-1].clip == 3
-    assert not any(playing.clip == 2 and playing.at_ms < 20_000 for playing in desk.told)
+    assert desk.reported[-1].clip == 3
+    assert not any(playing.clip == 2 and playing.at_ms < 20_000 for playing in desk.reported)
     assert len(portaudio.streams) == 1
     assert portaudio.streams[0].calls.count("abort") == 2
 
 
 @pytest.mark.parametrize("output", ["none", "auto"])
-def test_what_cannot_be_read_is_said(portaudio: FakeSoundDevice, output: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported(portaudio: FakeSoundDevice, output: str) -> None:
     async def story(desk: Desk) -> None:
         desk.player.play(PlayAudio(path="/nowhere/audio.wav", output=output))
         await desk.until(lambda: desk.ended)
 
-    assert drive(portaudio, story).told[-1].problem == "There is no file /nowhere/audio.wav."
+    assert drive(portaudio, story).reported[-1].problem == "There is no file /nowhere/audio.wav."
 
 
-def test_a_machine_without_sound_says_so(portaudio: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_sound_is_reported(
+    portaudio: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(devices.HIDE_VARIABLE, "1")
 
     async def story(desk: Desk) -> None:
         desk.player.play(PlayAudio(wire=SOUND, format=PCM))
         await desk.until(lambda: desk.ended)
 
-    assert "PortAudio is not installed" in drive(portaudio, story).told[-1].problem
+    assert "PortAudio is not installed" in drive(portaudio, story).reported[-1].problem
 
 
-def test_a_device_that_is_taken_goes_or_hangs_ends_the_clip_with_a_sentence(
+def test_a_device_that_is_busy_disappears_or_hangs_ends_the_clip_with_a_sentence(
     portaudio: FakeSoundDevice,
 ) -> None:
     async def story(desk: Desk) -> None:
         portaudio.refuse = lambda rate: unavailable()
         desk.player.play(PlayAudio(wire=SOUND, format=PCM))
         await desk.until(lambda: desk.ended)
-        assert "in use by another program" in desk.told[-1].problem
+        assert "in use by another program" in desk.reported[-1].problem
 
         portaudio.refuse = lambda rate: None
         happenings: list[tuple[Callable[[], None], str]] = [
@@ -149,27 +153,27 @@ def test_a_device_that_is_taken_goes_or_hangs_ends_the_clip_with_a_sentence(
             (devices.refresh_devices, "Desk has gone"),
         ]
         for happens, sentence in happenings:
-            desk.told.clear()
+            desk.reported.clear()
             desk.player.play(PlayAudio(wire=SOUND, format=PCM))
-            await desk.until(lambda: bool(desk.told))
+            await desk.until(lambda: bool(desk.reported))
             happens()
             await desk.until(lambda: desk.ended, blocks=False)
-            assert sentence in desk.told[-1].problem
+            assert sentence in desk.reported[-1].problem
 
     drive(portaudio, story)
 
 
-def test_played_to_nobody_it_takes_its_time(portaudio: FakeSoundDevice) -> None:
+def test_a_clip_without_a_speaker_takes_as_long_as_it_would_play(portaudio: FakeSoundDevice) -> None:
     async def story(desk: Desk) -> None:
-        desk.player = ClipPlayer(desk.told.append)
+        desk.player = ClipPlayer(desk.reported.append)
         desk.player.play(PlayAudio(wire=SOUND, format=PCM, start_ms=800, output="none"))
         await desk.until(lambda: desk.ended)
 
-    assert drive(portaudio, story).told[-1].at_ms == 1_000
+    assert drive(portaudio, story).reported[-1].at_ms == 1_000
     assert portaudio.streams == []
 
 
-def test_a_player_that_is_closed_while_it_opens_the_speaker_gives_it_back(portaudio: FakeSoundDevice) -> None:
+def test_a_player_that_is_closed_while_it_opens_the_speaker_releases_it(portaudio: FakeSoundDevice) -> None:
     opening, open_on = threading.Event(), threading.Event()
 
     def hold_up(rate: int) -> None:
@@ -189,12 +193,12 @@ def test_a_player_that_is_closed_while_it_opens_the_speaker_gives_it_back(portau
     assert [stream.calls[-1] for stream in portaudio.streams] == ["close"]
 
 
-def test_a_speaker_that_does_not_start_is_given_back(portaudio: FakeSoundDevice) -> None:
+def test_a_speaker_that_does_not_start_is_released(portaudio: FakeSoundDevice) -> None:
     async def story(desk: Desk) -> None:
         portaudio.start_failure = PortAudioError("Host error", -9999)
         desk.player.play(PlayAudio(wire=SOUND, format=PCM))
         await desk.until(lambda: desk.ended)
-        assert "does not start" in desk.told[-1].problem
+        assert "does not start" in desk.reported[-1].problem
         assert portaudio.streams[0].calls == ["start", "close"]
 
     drive(portaudio, story)

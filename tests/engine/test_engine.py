@@ -31,7 +31,7 @@ LIMIT_S = 10
 
 
 class Desk:
-    """An engine, and what its frames say."""
+    """An engine, and the state that its frames fold to."""
 
     def __init__(self) -> None:
         self.engine = Engine(self._read, lambda: 0)
@@ -80,7 +80,7 @@ async def at_a_desk() -> AsyncIterator[Desk]:
         await running
 
 
-async def test_a_call_that_cannot_begin_says_so_whatever_is_in_its_way(
+async def test_a_call_that_cannot_begin_is_reported_whatever_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def missing() -> None:
@@ -103,7 +103,7 @@ async def test_a_home_folder_that_does_not_exist_saves_nothing_and_the_call_goes
     assert "cannot be reached" in unreachable
 
 
-async def test_messages_that_are_not_kept_are_told_in_the_call_they_are_of(
+async def test_messages_that_are_not_kept_are_reported_in_their_own_call(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with at_a_desk() as desk:
@@ -128,7 +128,7 @@ async def test_devices_are_listed_as_the_sound_system_has_them(monkeypatch: pyte
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Where somebody takes connections, and says nothing."""
+    """The address of a server that accepts connections and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -150,7 +150,7 @@ async def test_a_call_can_be_hung_up_while_it_is_dialled(scheme: str, silent: st
         assert list(saved.events()) == desk.log.events
 
 
-async def test_hung_up_at_once_it_ends_as_any_other(silent: str) -> None:
+async def test_a_call_that_is_hung_up_at_once_ends_like_any_other(silent: str) -> None:
     async with at_a_desk() as desk:
         await desk.ask_for_a_call(url=f"ws://{silent}/", protocol="auto")
         await desk.engine.handle(wire.HangUp())
@@ -166,7 +166,7 @@ async def test_another_call_takes_the_place_of_one_that_is_dialled(silent: str) 
         assert "cannot be reached" in desk.errors[0]
 
 
-async def test_what_is_asked_for_while_a_call_is_dialled_is_done_once_it_has_begun() -> None:
+async def test_commands_sent_while_a_call_is_dialled_run_once_it_has_begun() -> None:
     async def agent(socket: ServerConnection) -> None:
         await socket.send('{"type":"session.created","session":{"type":"realtime"}}')
         await socket.wait_closed()
@@ -179,7 +179,7 @@ async def test_what_is_asked_for_while_a_call_is_dialled_is_done_once_it_has_beg
         await desk.until(lambda: desk.state.controls.muted)
 
 
-async def test_the_volume_stays_from_call_to_call_and_the_next_one_begins_by_saying_so(silent: str) -> None:
+async def test_the_volume_is_kept_and_reported_at_the_start_of_the_next_call(silent: str) -> None:
     target = {"url": f"ws://{silent}/", "protocol": "audiocodes"}
     async with at_a_desk() as desk:
         await desk.ask_for_a_call(**target)
@@ -198,7 +198,7 @@ async def test_the_volume_stays_from_call_to_call_and_the_next_one_begins_by_say
 
 
 @pytest.mark.parametrize("protocol", ["auto", "audiocodes"])
-async def test_an_agent_that_cannot_be_reached_is_the_sockets_fault_however_its_protocol_is_known(
+async def test_an_agent_that_cannot_be_reached_is_a_socket_error_whatever_the_protocol(
     protocol: str,
 ) -> None:
     async with at_a_desk() as desk:
@@ -213,7 +213,7 @@ async def test_an_agent_that_cannot_be_reached_is_the_sockets_fault_however_its_
 
 
 @pytest.mark.parametrize(("protocol", "source"), [("twilio", "webhook"), ("pcm", "settings")])
-async def test_a_webhook_that_cannot_be_asked_is_told_from_an_address_that_is_none(
+async def test_a_webhook_that_cannot_be_reached_differs_from_an_address_that_is_not_one(
     protocol: str, source: str
 ) -> None:
     async with at_a_desk() as desk:

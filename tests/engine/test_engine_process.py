@@ -49,7 +49,7 @@ def test_a_call_reaches_the_models_and_its_messages_can_be_read(bridge: Bridge, 
     until(bridge, lambda: bridge.state.status is Status.ENDED)
 
 
-def test_a_second_call_starts_afresh(bridge: Bridge, agent: AgentProcess) -> None:
+def test_a_second_call_starts_from_an_empty_state(bridge: Bridge, agent: AgentProcess) -> None:
     call(bridge, agent)
     first = bridge.state.session_id
     bridge.send(wire.Connect(target=target(agent)))
@@ -123,7 +123,7 @@ def test_an_engine_that_dies_is_an_error_on_the_screen(agent: AgentProcess) -> N
     bridge.close()
 
 
-def test_a_protocol_that_does_not_exist_is_said_and_the_engine_stays(bridge: Bridge) -> None:
+def test_an_unknown_protocol_is_reported_and_the_engine_goes_on(bridge: Bridge) -> None:
     bridge.send(wire.Connect(target=Target(url="ws://127.0.0.1:9/", protocol="smoke-signals")))
     until(bridge, lambda: bridge.state.last_error is not None)
     assert bridge.state.last_error is not None
@@ -144,7 +144,7 @@ def test_callbacks_are_measured_on_request(bridge: Bridge, agent: AgentProcess) 
     assert not bridge.tracing_callbacks
 
 
-def test_a_log_that_explains_a_failure_outlives_the_engine() -> None:
+def test_a_log_that_explains_a_failure_is_kept() -> None:
     engine = EngineHandle().start()
     Path(engine.log_path).write_text("an assertion of a driver")
     os.kill(engine.pid, signal.SIGABRT)
@@ -164,7 +164,7 @@ def test_what_drivers_print_does_not_pile_up() -> None:
     assert not Path(engine.log_path).exists()
 
 
-def test_what_was_sent_before_the_process_is_there_reaches_it() -> None:
+def test_commands_sent_before_the_process_runs_reach_it() -> None:
     engine = EngineHandle()
     bridge = Bridge(engine, time.monotonic_ns)
     bridge.send(wire.ListDevices())
@@ -183,7 +183,7 @@ def test_an_engine_that_never_started_leaves_no_file() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
-def test_quitting_does_not_wait_for_who_does_not_answer(scheme: str) -> None:
+def test_quitting_does_not_wait_for_an_agent_that_does_not_answer(scheme: str) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -37,7 +37,7 @@ def call(bridge: Bridge, agent: AgentProcess, folder: Path, **options: object) -
     connect(bridge, target)
 
 
-def test_a_call_is_saved_whole_and_its_messages_are_read_from_there(
+def test_a_call_is_saved_completely_and_its_messages_are_read_from_the_session(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path
 ) -> None:
     call(bridge, agent, tmp_path, token="open-sesame")
@@ -67,9 +67,7 @@ def test_a_second_call_is_a_second_session(bridge: Bridge, agent: AgentProcess, 
     assert [summary.outcome for summary in list_sessions(tmp_path)][1:] == [Outcome.ENDED]
 
 
-def test_a_call_that_is_not_to_be_saved_leaves_nothing(
-    bridge: Bridge, agent: AgentProcess, tmp_path: Path
-) -> None:
+def test_a_call_without_saving_leaves_no_files(bridge: Bridge, agent: AgentProcess, tmp_path: Path) -> None:
     connect(bridge, Target(url=agent.url("/audiocodes"), input="lines", output="none"))
     assert list(tmp_path.iterdir()) == []
 
@@ -80,7 +78,7 @@ def test_a_refused_call_is_saved_too(bridge: Bridge, tmp_path: Path) -> None:
     until(bridge, lambda: [summary.outcome for summary in list_sessions(tmp_path)] == [Outcome.ERROR])
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_the_call_goes_on(
+def test_a_folder_that_cannot_be_written_is_reported_and_the_call_goes_on(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -119,7 +117,7 @@ def test_a_full_disk_ends_the_saving_and_not_the_call(
 
 
 @pytest.mark.parametrize("after_s", [1.2, 2.3, 3.3])
-def test_killed_at_any_moment_everything_older_than_a_second_opens(
+def test_after_a_kill_everything_older_than_a_second_opens(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path, after_s: float
 ) -> None:
     call(bridge, agent, tmp_path)

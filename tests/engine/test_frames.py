@@ -9,7 +9,7 @@ from tui.models.telemetry import Telemetry
 
 
 class Screen:
-    """What reads the frames, when it does."""
+    """The reading end of the frames."""
 
     def __init__(self) -> None:
         self.unread_bytes = 0
@@ -29,7 +29,7 @@ def screen() -> Screen:
     return Screen()
 
 
-def test_of_what_the_latest_wins_of_a_screen_that_does_not_read_gets_one(screen: Screen) -> None:
+def test_a_screen_that_does_not_read_gets_only_the_latest_telemetry(screen: Screen) -> None:
     screen.frames.paused = True
     for at_ns in range(1_000):
         screen.frames.replace(telemetry(at_ns))
@@ -43,7 +43,7 @@ def test_of_what_the_latest_wins_of_a_screen_that_does_not_read_gets_one(screen:
     assert screen.items == [telemetry(999), playing, wire.CallbackFigures(stats=())]
 
 
-def test_only_events_take_up_the_room_for_events_and_what_has_none_is_counted(
+def test_only_events_use_the_room_for_events_and_those_without_room_are_counted(
     screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frames, "MAX_HELD_EVENTS", 10)

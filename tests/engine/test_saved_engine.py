@@ -33,7 +33,7 @@ def saved(folder: Path) -> Iterator[SavedSession]:
         yield saved
 
 
-def test_sound_is_done_by_the_engine_behind(saved: SavedSession) -> None:
+def test_sound_commands_go_to_the_engine_process(saved: SavedSession) -> None:
     sound = FakeEngine()
     engine = SavedEngine(saved, sound=sound)
     bridge = Bridge(engine, engine.now_ns)
@@ -56,7 +56,7 @@ def test_sound_is_done_by_the_engine_behind(saved: SavedSession) -> None:
     bridge.close()
 
 
-def test_without_it_everything_else_is_shown_and_said_once(saved: SavedSession) -> None:
+def test_without_an_engine_process_the_rest_is_shown_and_one_notice(saved: SavedSession) -> None:
     sound = FakeEngine()
     engine = SavedEngine(saved, sound=sound)
     bridge = Bridge(engine, engine.now_ns)
@@ -84,7 +84,7 @@ def test_the_playhead_spans_events_and_tracks(saved: SavedSession) -> None:
     assert SavedEngine(saved, speed=2).playhead.playing
 
 
-def test_what_cannot_be_read_is_told_behind_what_can(folder: Path) -> None:
+def test_what_cannot_be_read_is_reported_after_what_can(folder: Path) -> None:
     path = folder / "events.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[3] = b"{nonsense\n"
@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_told_behind_what_can(folder: Path) -> None:
         bridge.close()
 
 
-def test_a_session_without_events_still_says_what_is_wrong(folder: Path) -> None:
+def test_a_session_without_events_still_reports_what_is_wrong(folder: Path) -> None:
     (folder / "events.jsonl").unlink()
     with open_session(folder) as saved:
         engine = SavedEngine(saved, sound=FakeEngine())
@@ -117,7 +117,7 @@ def test_a_session_without_events_still_says_what_is_wrong(folder: Path) -> None
         bridge.close()
 
 
-def test_a_session_begins_again_when_the_playhead_goes_back_and_only_then(saved: SavedSession) -> None:
+def test_a_session_is_folded_again_only_when_the_playhead_moves_back(saved: SavedSession) -> None:
     now_ns = 0
     engine = SavedEngine(saved, speed=1, clock_ns=lambda: now_ns)
     begun: list[int] = []

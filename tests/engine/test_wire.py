@@ -18,7 +18,7 @@ items = st.lists(
 
 
 @given(st.lists(items, max_size=5), st.integers(1, 50))
-def test_frames_survive_any_cutting_of_the_stream(batches: list[list[wire.FrameItem]], piece: int) -> None:
+def test_frames_survive_any_split_of_the_stream(batches: list[list[wire.FrameItem]], piece: int) -> None:
     stream = b"".join(map(wire.pack, batches))
     unpacker, seen = wire.Unpacker(), []
     for start in range(0, len(stream), piece):
@@ -27,7 +27,7 @@ def test_frames_survive_any_cutting_of_the_stream(batches: list[list[wire.FrameI
     assert seen == batches
 
 
-def test_commands_carry_a_target_whole() -> None:
+def test_a_command_carries_every_field_of_a_target() -> None:
     target = Target(url="ws://x/", token="t", headers={"A": "b"}, formats=("raw/mulaw",), options={"k": "v"})
     unpacker = wire.Unpacker()
     unpacker.feed(wire.pack([wire.Connect(target=target), wire.Record(on=True)]))
@@ -42,6 +42,6 @@ def test_a_frame_over_the_limit_is_refused_before_it_is_read() -> None:
         list(unpacker.bodies())
 
 
-def test_what_is_no_command_is_an_error() -> None:
+def test_an_unknown_command_is_an_error() -> None:
     with pytest.raises(msgspec.DecodeError):
         wire.commands(msgspec.msgpack.encode([{"item": "nonsense"}]))

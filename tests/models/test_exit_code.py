@@ -35,14 +35,14 @@ def code_after(*events: SessionEvent) -> ExitCode:
         ("engine", "engine-lost", ExitCode.CRASHED, ExitCode.CRASHED),
     ],
 )
-def test_a_call_that_could_not_be_made_is_told_from_one_that_was_broken_off(
+def test_a_call_that_could_not_be_made_differs_from_one_that_was_broken_off(
     source: str, code: str, early: ExitCode, late: ExitCode
 ) -> None:
     assert code_after(started(), fatal(source, code)) == early
     assert code_after(started(), ACTIVE, fatal(source, code)) == late
 
 
-def test_the_first_reason_counts_and_another_call_begins_anew() -> None:
+def test_the_first_reason_counts_until_the_next_call() -> None:
     call = (started(), ACTIVE, error("harmless"), fatal("socket", "lost"), fatal("engine", "engine-lost"))
     assert code_after(*call) == ExitCode.PROTOCOL_ERROR
     assert code_after(*call, started()) == ExitCode.FINE

@@ -21,7 +21,7 @@ SECOND = base64.b64encode(bytes(32_000)).decode()
 @pytest.mark.parametrize(
     "message", ['{"type":"what.is.this"}', "[1", '{"type":"playStream.chunk","audioChunk":"!"}']
 )
-async def test_a_flood_is_told_in_a_few_events_and_the_call_goes_on(message: str) -> None:
+async def test_a_flood_is_reported_in_a_few_events_and_the_call_goes_on(message: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         for _ in range(FLOOD):
@@ -36,8 +36,8 @@ async def test_a_flood_is_told_in_a_few_events_and_the_call_goes_on(message: str
         took_s = time.monotonic() - began_s
         assert held.session.state.status is Status.ACTIVE
     assert held.session.state.metrics.messages_received > FLOOD
-    told = [x for x in held.events if isinstance(x, e.ErrorRaised | e.FindingRaised | e.LossCounted)]
-    assert len(told) < 20 + 10 * took_s
+    reported = [x for x in held.events if isinstance(x, e.ErrorRaised | e.FindingRaised | e.LossCounted)]
+    assert len(reported) < 20 + 10 * took_s
     log = EventLog()
     for event in held.events:
         log.apply(event)

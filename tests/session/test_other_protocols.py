@@ -87,7 +87,7 @@ async def test_twilio_marks_come_back_when_the_audio_before_them_was_heard_and_c
     assert echoed[1][1] - echoed[0][1] < 1
 
 
-async def test_a_reply_nobody_ends_is_over_when_it_ran_dry() -> None:
+async def test_a_reply_without_an_end_is_over_when_playback_runs_dry() -> None:
     async def script(peer: Peer) -> None:
         twilio = Twilio(peer)
         await twilio.until("start")
@@ -230,7 +230,7 @@ async def test_the_time_limit_of_tools_is_a_setting(
     assert error in done.error
 
 
-async def test_a_tool_that_was_not_offered_is_answered_and_told_with_what_to_do() -> None:
+async def test_a_tool_that_was_not_offered_is_answered_and_reported_with_a_hint() -> None:
     answers: list[dict[str, Any]] = []
 
     async def script(peer: Peer) -> None:
@@ -257,7 +257,7 @@ async def test_a_tool_that_was_not_offered_is_answered_and_told_with_what_to_do(
     assert "error" in json.loads(answers[0]["item"]["output"])
 
 
-async def test_audio_of_a_cut_reply_that_arrives_later_is_of_that_reply() -> None:
+async def test_audio_that_arrives_after_its_reply_was_cut_belongs_to_that_reply() -> None:
     second = {"delta": base64.b64encode(bytes(48_000)).decode(), "type": "response.output_audio.delta"}
     place = {"event_id": "e", "response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
 
@@ -321,7 +321,7 @@ async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
     assert json.loads(raw)["session"]["instructions"] == "Answer in rhyme."
 
 
-async def test_audiocodes_has_no_tools_and_says_so(tmp_path: Path) -> None:
+async def test_audiocodes_reports_that_it_has_no_tools(tmp_path: Path) -> None:
     tools_file = tmp_path / "tools.py"
     tools_file.write_text("def f() -> int:\n    return 1\n")
     with pytest.raises(ValueError, match="tools"):

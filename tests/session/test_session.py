@@ -54,7 +54,7 @@ async def test_a_call_from_connect_to_hang_up() -> None:
     assert [event.number for event in held.events] == list(range(1, len(held.events) + 1))
 
 
-async def test_a_stop_of_the_program_is_told_also_when_it_falls_into_the_programs_own_watching() -> None:
+async def test_a_stop_of_the_program_is_reported_even_during_its_own_watching() -> None:
     async with agent(stays) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
 
@@ -216,7 +216,7 @@ async def test_the_first_word_waits_for_a_slow_user_stream() -> None:
     assert not held.of(e.LossCounted)
 
 
-async def test_a_user_stream_that_is_never_opened_is_told_and_what_waited_for_it_counted() -> None:
+async def test_a_user_stream_that_never_opens_is_reported_and_the_waiting_audio_counted() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         await peer.until("userStream.start")
@@ -321,7 +321,7 @@ async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None
 
 
 @pytest.mark.parametrize("step", ["stop", "interrupt"])
-async def test_a_step_of_the_end_that_fails_keeps_none_of_the_others(
+async def test_a_step_of_the_end_that_fails_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     async def fails(*_: object) -> None:
@@ -384,7 +384,7 @@ async def test_mute_sends_silence_in_place_of_the_user() -> None:
 # -- when things go wrong --
 
 
-async def test_nobody_there() -> None:
+async def test_an_address_without_an_agent_is_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -395,7 +395,7 @@ async def test_nobody_there() -> None:
     assert "connection refused" in error.message
 
 
-async def test_an_agent_that_never_accepts() -> None:
+async def test_an_agent_that_never_accepts_has_not_answered() -> None:
     async def script(peer: Peer) -> None:
         await peer.stay()
 
@@ -406,7 +406,7 @@ async def test_an_agent_that_never_accepts() -> None:
     assert held.session.state.exit_code is ExitCode.NOT_ANSWERED
 
 
-async def test_an_agent_that_speaks_another_protocol() -> None:
+async def test_an_agent_of_another_protocol_is_a_protocol_error() -> None:
     async def script(peer: Peer) -> None:
         await peer.send("hello there", '{"event":"connected"}', b"\x00\x01")
         await peer.stay()
@@ -431,7 +431,7 @@ async def test_a_refusal_names_its_reason() -> None:
     assert held.of(e.ErrorRaised)[0].message == "no quota"
 
 
-async def test_an_agent_that_dies_in_mid_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_agent_that_dies_during_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.websocket.connection.REOPEN_INTERVAL_S", 0.01)
     calls = 0
 
@@ -482,7 +482,7 @@ async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: py
     assert not held.of(e.ErrorRaised)
 
 
-async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_told_as_a_stall_of_the_agent() -> None:
+async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_reported_as_a_stall() -> None:
     peers: list[Peer] = []
 
     async def script(peer: Peer) -> None:
@@ -490,11 +490,11 @@ async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_told_as_a_sta
         if len(peers) == 1:
             await peer.accept()
             await peer.play("before", blocks=10, stop=False)
-            await asyncio.sleep(0.3)  # it is being heard
+            await asyncio.sleep(0.3)  # it is being played
             peer.socket.transport.abort()
             return
         await peer.until("session.resume")
-        await asyncio.sleep(1.0)  # longer than what is told as a stall
+        await asyncio.sleep(1.0)  # longer than the limit of a stall
         await peer.send({"type": "session.accepted"})
         await peer.play("after", blocks=5)
         await peer.stay()
@@ -514,7 +514,7 @@ async def test_an_agent_that_closes_politely_ends_the_call() -> None:
     assert "closed with 1000 (bye)" in ended.reason
 
 
-async def test_a_close_that_tells_of_a_fault_is_an_error() -> None:
+async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         await peer.play("broken", blocks=5, stop=False)
@@ -527,7 +527,7 @@ async def test_a_close_that_tells_of_a_fault_is_an_error() -> None:
     assert "closed with 1011 (out of memory)" in error.message
 
 
-async def test_an_agent_that_does_not_resume_is_told_as_that() -> None:
+async def test_an_agent_that_does_not_resume_is_reported_as_such() -> None:
     peers: list[Peer] = []
 
     async def script(peer: Peer) -> None:
@@ -555,7 +555,7 @@ async def test_hanging_up_while_connecting_gives_up_at_once() -> None:
             await held.until_status(Status.ENDED)
 
 
-async def test_nonsense_in_mid_call_is_counted_and_the_call_goes_on() -> None:
+async def test_nonsense_during_the_call_is_counted_and_the_call_goes_on() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         for _ in range(12):
@@ -594,7 +594,7 @@ async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> N
     assert error.message == "Failed on capture: RuntimeError: no idea."
 
 
-async def test_an_unknown_protocol_or_option_is_a_sentence() -> None:
+async def test_an_unknown_protocol_or_option_is_reported_in_a_sentence() -> None:
     with pytest.raises(ValueError, match="Unknown protocol"):
         async with call("ws://127.0.0.1:9/", protocol="nonsense"):
             pass

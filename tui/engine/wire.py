@@ -1,4 +1,4 @@
-"""What crosses the pipes between screen and engine: commands down, frames up, and their framing.
+"""The messages on the pipes between screen and engine: commands down, frames up, and their framing.
 
 A frame is four bytes of length (big-endian) and a msgpack list of items. Secrets travel in `Connect`, on a
 pipe, never in argv.
@@ -45,31 +45,31 @@ class SetMuted(_Item, frozen=True, tag="mute"):
 
 
 class ChangeVolume(_Item, frozen=True, tag="volume"):
-    """Playback louder or quieter by so much; 1 is the volume that leaves samples as they are."""
+    """Change the playback volume by this much; at volume 1, samples are not scaled."""
 
     by: float
 
 
 class SpeakLine(_Item, frozen=True, tag="speak"):
-    """Speak a caller line (its key, "1".."9") through the microphone's path."""
+    """Play a recorded line, by its key ("1" to "9"), on the microphone's path."""
 
     key: str
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):
-    """Press keys."""
+    """Send DTMF digits."""
 
     digits: str
 
 
 class SendText(_Item, frozen=True, tag="text"):
-    """Take a turn in writing."""
+    """Send a typed turn."""
 
     text: str
 
 
 class SendInstructions(_Item, frozen=True, tag="instructions"):
-    """Tell the agent how to behave from now on."""
+    """Replace the agent's instructions during the call."""
 
     text: str
 
@@ -83,55 +83,55 @@ class HangUp(_Item, frozen=True, tag="hang_up"):
 
 
 class SwitchDevice(_Item, frozen=True, tag="switch_device"):
-    """Go on with another microphone or speaker, in mid-call: ``auto``, an index, or part of a name."""
+    """Switch microphone or speaker during the call: ``auto``, an index, or part of a name."""
 
     direction: Direction
     device: str
 
 
 class PlayAudio(_Item, frozen=True, tag="play_audio"):
-    """Play a stretch of sound through the speaker, beside any call; whatever such plays already is stopped.
+    """Play part of a recording on the speaker, in addition to any call; stops the previous one.
 
-    A WAV file; without ``path`` and ``wire`` it only stops. ``PlayingAudio`` tells how far it is.
+    A WAV file; without ``path`` and ``wire`` it only stops. `PlayingAudio` reports its progress.
     """
 
     clip: int = 0
-    """Comes back in ``PlayingAudio``, so that whoever asked knows its own; `tui.bridge.Bridge.play` counts."""
+    """Returned in `PlayingAudio`, so that the sender recognises its own; `tui.bridge.Bridge.play` counts."""
     path: str = ""
     track: int | None = None
-    """Which of the file's tracks (0: user, 1: agent); None: all of them, heard together."""
+    """Track of the file (0: user, 1: agent); None: all tracks together."""
     wire: bytes = b""
-    """In place of a file: samples as they were on the wire, in ``format``."""
+    """Instead of a file: samples as they were on the wire, in ``format``."""
     format: AudioFormat | None = None
     start_ms: float = 0.0
     end_ms: float | None = None
     speed: float = 1.0
-    """0.25 to 4; other than 1 it changes the pitch too."""
+    """0.25 to 4; any value but 1 also changes the pitch."""
     output: str = "auto"
-    """As the option of that name; a file there is taken for ``auto``."""
+    """Like the option of that name; a file means ``auto``."""
 
 
 class FindPeaks(_Item, frozen=True, tag="find_peaks"):
-    """Ask for the outline of a WAV file; `Peaks` follow, as they are found."""
+    """Request the outline of a WAV file; `Peaks` follow as they are computed."""
 
     path: str
 
 
 class ListDevices(_Item, frozen=True, tag="list_devices"):
-    """Ask for a `DeviceList`."""
+    """Request a `DeviceList`."""
 
     anew: bool = False
-    """Look for devices that came or went: what is open is closed for that, and opened again."""
+    """Rescan first for new and removed devices, which closes and reopens every open device."""
 
 
 class Pause(_Item, frozen=True, tag="pause"):
-    """The screen is about to stop reading (ctrl+z), or reads again: hold frames back meanwhile."""
+    """Hold frames back while the screen does not read (ctrl+z), or send them again."""
 
     paused: bool
 
 
 class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
-    """Measure every registered callback from now on, or no longer; a `CallbackFigures` follows while it is on."""
+    """Turn the measurement of every registered callback on or off; while on, `CallbackFigures` follow."""
 
     on: bool
 
@@ -162,36 +162,36 @@ Command = (
 
 
 class MessagesFile(_Item, frozen=True, tag="session_file"):
-    """Where the raw messages of the session that begins now are kept."""
+    """Path of the file with the raw messages of the session that begins now."""
 
     path: str
 
 
 class DeviceList(_Item, frozen=True, tag="devices"):
-    """The sound devices, or what is wrong with them."""
+    """The sound devices, or the reason why there are none."""
 
     devices: tuple[Device, ...]
     problem: str = ""
 
     def usable(self, direction: Direction) -> list[Device]:
-        """Those that can be the microphone ("input") or the speaker ("output")."""
+        """Returns the devices that can be the microphone ("input") or the speaker ("output")."""
         return [device for device in self.devices if device.channels(direction)]
 
     def spec_of(self, device: Device, direction: Direction) -> str:
-        """What to ask for it by: its name, which holds the next time; an index only for names that come twice."""
+        """Returns the value that selects a device: its name, or its index if another device has the same name."""
         alone = [other.name for other in self.usable(direction)].count(device.name) == 1
         return device.name if alone else str(device.index)
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
-    """How far `PlayAudio` is: what leaves the speaker now, on the file's own clock. Latest wins."""
+    """The position of `PlayAudio`: what leaves the speaker now, on the clock of the file. Latest wins."""
 
     clip: int
-    """Of the `PlayAudio`."""
+    """The ``clip`` of the `PlayAudio`."""
     at_ms: float
     playing: bool
     problem: str = ""
-    """One sentence where it could not be played."""
+    """Why it could not be played, in one sentence; empty if it plays."""
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
@@ -200,16 +200,16 @@ class Peaks(_Item, frozen=True, tag="peaks"):
     path: str
     first_bin: int = 0
     bins: int = 0
-    """Of the whole file."""
+    """Number of bins in the whole file."""
     bin_ms: float = 0.0
     tracks: tuple[bytes, ...] = ()
-    """Of each track the loudest sample of every bin, of full scale 255."""
+    """For each track, the loudest sample of every bin, on a scale to 255."""
     problem: str = ""
-    """One sentence where it could not be read (on)."""
+    """Why it could not be read, or not further, in one sentence; empty if it could."""
 
 
 class CallbackFigures(_Item, frozen=True, tag="callbacks"):
-    """What tracing has measured in the engine so far."""
+    """The measurements of tracing in the engine so far."""
 
     stats: tuple[CallbackStats, ...]
 

@@ -72,7 +72,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its name on the screen."""
+        """The name on the screen: the title, or else the host."""
         return self.title or host_of(self.url) or self.safe_url
 
     @property
@@ -91,12 +91,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return redactor_of_call(self.secrets, self.redact)
 
     def __repr__(self) -> str:
-        """Without secrets, because a traceback may show it."""
+        """Returns a form without secrets, because a traceback may show it."""
         return f"Target({self.safe_url!r}, protocol={self.protocol!r})"
 
 
 def check_url(url: str) -> str:
-    """Return the URL if it can be called. Raises `TargetError`, whose sentence suggests a correct one."""
+    """Returns the URL if it can be called. Raises `TargetError`, whose sentence suggests a correct one."""
     try:
         parts = urlsplit(url)
         _ = parts.port
