@@ -449,3 +449,13 @@ class TestWhatIsReported:
             "401: This agent ",
         ]
         assert "hidden" not in "".join(lines)
+
+    async def test_a_caller_that_repeats_the_token(self) -> None:
+        lines: list[str] = []
+        async with AgentServer(AgentSettings(token="agent-token-77"), lines.append) as server:
+            headers = {"Authorization": "Bearer agent-token-77"}
+            async with connect(f"{server.url}/v1/realtime?model=m", additional_headers=headers) as socket:
+                await socket.send('{"type": "agent-token-77"}')
+                await wait_for(lambda: len(lines) > 1)
+        assert "[redacted]" in lines[1], lines
+        assert "agent-token-77" not in "".join(lines)

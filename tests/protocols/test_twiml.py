@@ -94,9 +94,9 @@ class TestADocument:
             (stream(""), "The <Stream> in the TwiML has no url."),
             (stream('url="/media"'), "The url of the <Stream>, /media, has no host; it must be absolute."),
             (stream('url="wss:///media"'), "has no host; it must be absolute."),
-            (stream('url="https://u:p@x/a?secret"'), "<Stream>, https://x/a, must begin with wss://."),
+            (stream('url="https://u:p@x/a?secret"'), "<Stream>, https://x/a?…, must begin with wss://."),
             (stream('url="ftp://x/"'), "The url of the <Stream> begins with ftp:, expected wss://."),
-            (stream('url="wss://x:port/"'), "The url of the <Stream> is not a valid URL: "),
+            (stream('url="wss://u:pass/word@x/"'), "The url of the <Stream>, wss://x/, is not a valid URL."),
             (ENTITIES.format("b"), "The TwiML has a DOCTYPE, which TwiML never has; it was rejected."),
             ('<!DOCTYPE r SYSTEM "file:///etc/passwd"><Response/>', "The TwiML has a DOCTYPE"),
             (b"<Response>" + b"<a>" * MAX_BYTES, "The TwiML is longer than 64 kB, which Twilio refuses"),
@@ -224,8 +224,9 @@ class TestFetching:
             (403, "", "set the account's auth token as the token."),
             (500, "", "answered 500 Internal Server Error instead of TwiML."),
             (599, "", "answered 599 instead of TwiML."),
-            (302, "http://other/x?secret", "answered 302 Found, to http://other/x; use the final address"),
-            (301, "", "to nowhere;"),
+            (302, "http://u:p@other/x?secret#s", "redirects to http://other/x?… (HTTP 302); call that."),
+            (307, "/other", "/other (HTTP 307); call that."),
+            (301, "", "answered 301 Moved Permanently instead of TwiML."),
         ],
     )  # fmt: skip
     def test_a_refusal_is_a_sentence(
@@ -237,6 +238,28 @@ class TestFetching:
         assert str(raised.value).startswith(webhook.url)
         assert sentence in str(raised.value)
         assert len(webhook.asked) == 1
+
+    @pytest.mark.parametrize(
+        ("status", "user", "token", "sentence"),
+        [
+            (401, "me:hidden@", "", "TwiML: No such account: it refused the user and password of the URL."),
+            (
+                403,
+                "",
+                "hidden",
+                "No such account: if it checks Twilio's signature, the token must be the account's",
+            ),
+            (500, "", "", "answered 500 Internal Server Error instead of TwiML: No such account."),
+        ],
+    )
+    def test_a_refusal_names_its_reason_and_what_was_sent(
+        self, webhook: Webhook, status: int, user: str, token: str, sentence: str
+    ) -> None:
+        webhook.status, webhook.body = status, b'{"error": {"message": "No such account."}}'
+        with pytest.raises(TwimlError) as raised:
+            fetch_twiml(webhook.url.replace("//", f"//{user}"), token)
+        assert sentence in str(raised.value)
+        assert "hidden" not in str(raised.value)
 
     def test_too_much_is_not_read(self, webhook: Webhook) -> None:
         webhook.body = b"<Response>" + bytes(1_000_000)
@@ -263,7 +286,7 @@ class TestFetching:
             ("http://grün.example/", "contains a space or a character"),
             (
                 "http://127.0.0.1:1/x?key=hidden",
-                "http://127.0.0.1:1/x cannot be reached: Connection refused.",
+                "http://127.0.0.1:1/x?key=… cannot be reached: Connection refused.",
             ),
             ("http://" + "a" * 70 + ".example/", ".example/ cannot be reached: its host name is not valid."),
         ],

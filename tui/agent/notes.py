@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from tui.text.redaction import without_secrets
 from tui.text.visible import one_line
 
 _MAX_LINE_CHARS = 300
@@ -17,7 +18,8 @@ _log = logging.getLogger(__name__)
 class CallNotes:
     """Prints the beginning, the problems and the end of one call; a repeated problem once, counted at the end.
 
-    ``report`` takes one line of text, which may contain words of the client: they are made visible here.
+    ``report`` takes one line of text, which may contain words of the client: control characters become
+    visible here, and the token is removed.
     """
 
     def __init__(self, name: str, report: Callable[[str], None]) -> None:
@@ -42,6 +44,6 @@ class CallNotes:
         self._print(f"ended after {time.monotonic() - self._began_s:.1f} s, {how}{counts}")
 
     def _print(self, text: str) -> None:
-        line = one_line(f"{self._name}: {text}", _MAX_LINE_CHARS)
+        line = one_line(without_secrets(f"{self._name}: {text}"), _MAX_LINE_CHARS)
         _log.info("%s", line)
         self._report(line)

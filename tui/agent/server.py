@@ -38,6 +38,7 @@ from tui.audio.speech import load_detector
 from tui.audio.wav import AudioFileError
 from tui.protocols.base import Handshake, Outgoing, Protocol
 from tui.protocols.registry import by_path
+from tui.text.redaction import know_secrets
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _CLOSE_TIMEOUT_S = 2.0
@@ -61,6 +62,7 @@ class AgentServer:
         self.url = ""
         """``ws://HOST:PORT`` or ``wss://HOST:PORT``, to which a protocol's path is added."""
         self._settings = settings
+        know_secrets([settings.token])
         self._protocols = by_path()
         self._calls: dict[ServerConnection, Conversation] = {}
         self._server: Server | None = None

@@ -20,7 +20,7 @@ from tui.protocols.registry import is_known
 from tui.protocols.registry import names as protocol_names
 from tui.saving.folders import default_folder
 from tui.settings import AUTO, SETTINGS, Scalar, Scope, names_with
-from tui.text.redaction import clean_header, clean_secret, token_in_environment
+from tui.text.redaction import clean_header, clean_secret, know_secrets, token_in_environment
 
 SOUND = names_with(Scope.SOUND)
 FOR_EVERYBODY = names_with(Scope.SOUND, Scope.EVERY_CALL)
@@ -73,7 +73,7 @@ def make_target(
     if problem:
         raise SettingsError(f"{where}: {problem}" if where else problem)
     target = Target(url=url, title=profile, **_fields(merged, in_force))
-    target.redactor()  # from now on, logs and crash files of this process have none of its secrets
+    know_secrets(target.secrets)
     return target
 
 

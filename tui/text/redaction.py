@@ -193,6 +193,11 @@ def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Reda
     return Redactor(secrets, fields, shared=_every_call)
 
 
+def know_secrets(secrets: Iterable[str]) -> None:
+    """Makes `without_secrets` remove these, from now on."""
+    _every_call.add(secrets)
+
+
 def without_secrets(text: str) -> str:
     """Returns a text without the secrets of any call of this process. Any thread."""
     return _every_call.text(text)

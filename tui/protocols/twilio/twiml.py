@@ -17,12 +17,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NoReturn
-from urllib.parse import SplitResult, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 from tui.protocols.hosts import is_loopback
 from tui.protocols.json_frames import cut
 from tui.protocols.twilio import signature
+from tui.text.http_reason import reason_in_body, shortened
+from tui.text.redaction import safe_url
 
 MAX_BYTES = 64 * 1024
 """The longest document that Twilio accepts (error 11750)."""
@@ -122,14 +124,13 @@ def _url_of(stream: ElementTree.Element) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise TwimlError(f"The url of the <Stream> is not a valid URL: {error}.") from error
+    except ValueError:
+        # The library's text may hold a part of the password.
+        raise TwimlError(f"The url of the <Stream>, {_shown_url(url)}, is not a valid URL.") from None
     if parts.scheme in ("http", "https"):
-        raise TwimlError(f"The url of the <Stream>, {_without_secrets(url)}, must begin with wss://.")
+        raise TwimlError(f"The url of the <Stream>, {_shown_url(url)}, must begin with wss://.")
     if not parts.scheme or (parts.scheme in ("ws", "wss") and not parts.hostname):
-        raise TwimlError(
-            f"The url of the <Stream>, {_without_secrets(url)}, has no host; it must be absolute."
-        )
+        raise TwimlError(f"The url of the <Stream>, {_shown_url(url)}, has no host; it must be absolute.")
     if parts.scheme not in ("ws", "wss"):
         raise TwimlError(f"The url of the <Stream> begins with {cut(parts.scheme, 20)}:, expected wss://.")
     return url
@@ -151,6 +152,10 @@ def _notes(stream: ElementTree.Element, skipped: list[ElementTree.Element]) -> I
         yield "The track of a <Stream> in <Connect> must be inbound_track (error 31941)."
     if any(not parameter.get("name") for parameter in stream.iterfind("Parameter")):
         yield "A <Parameter> without a name was ignored."
+
+
+def _shown_url(url: str) -> str:
+    return cut(safe_url(url))
 
 
 def _shown(element: ElementTree.Element) -> str:
@@ -195,13 +200,13 @@ def fetch_twiml(
     followed. Raises `TwimlError`.
     """
     fields = fields or {}
-    where = _without_secrets(url)
+    where = _shown_url(url)
     try:
         request = _request(url, token, fields)
         return parse_twiml(_ask(request, where, timeout_s, context))
     except urllib.error.HTTPError as error:
         with error:
-            raise TwimlError(_refusal(where, error)) from error
+            raise TwimlError(_refusal(url, token, error)) from None
     except urllib.error.URLError as error:
         raise TwimlError(f"{where} cannot be reached: {_reason(error.reason)}.") from error
     except TimeoutError as error:
@@ -233,8 +238,8 @@ def _web_address(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise TwimlError(f"The address of the webhook is not a valid URL: {error}.") from error
+    except ValueError:
+        raise TwimlError(f"The address of the webhook, {_shown_url(url)}, is not a valid URL.") from None
     if _NOT_OF_A_URL.search(url):
         raise TwimlError(
             "The address of the webhook contains a space or a character that must be written as %XX."
@@ -266,15 +271,34 @@ def _ask(
     return body
 
 
-def _refusal(where: str, error: urllib.error.HTTPError) -> str:
-    status = (
-        f"{error.code} {HTTPStatus(error.code).phrase}" if error.code in set(HTTPStatus) else str(error.code)
-    )
-    if 300 <= error.code < 400:
-        target = _without_secrets(error.headers.get("Location", ""))
-        return f"{where} answered {status}, to {target or 'nowhere'}; use the final address."
-    hint = _HINTS.get(HTTPStatus(error.code)) if error.code in set(HTTPStatus) else None
-    return f"{where} answered {status} instead of TwiML{': ' + hint if hint else ''}."
+def _refusal(url: str, token: str, error: urllib.error.HTTPError) -> str:
+    where = _shown_url(url)
+    known = error.code in set(HTTPStatus)
+    status = f"{error.code} {HTTPStatus(error.code).phrase}" if known else str(error.code)
+    location = error.headers.get("Location", "")
+    if 300 <= error.code < 400 and location:
+        try:
+            place = _shown_url(urljoin(url, location))
+        except ValueError:
+            place = "an unreadable URL"
+        return f"{where} redirects to {place} (HTTP {error.code}); call that."
+    match error.code:
+        case HTTPStatus.UNAUTHORIZED if "@" in urlsplit(url).netloc:
+            hint = "it refused the user and password of the URL"
+        case HTTPStatus.FORBIDDEN if token:
+            hint = "if it checks Twilio's signature, the token must be the account's auth token"
+        case _:
+            hint = _HINTS.get(HTTPStatus(error.code), "") if known else ""
+    said = shortened(reason_in_body(_body_of(error)))
+    more = "".join(f": {part}" for part in (said, hint) if part)
+    return f"{where} answered {status} instead of TwiML{more}."
+
+
+def _body_of(error: urllib.error.HTTPError) -> bytes:
+    try:
+        return error.read(MAX_BYTES)
+    except (OSError, http.client.HTTPException):
+        return b""
 
 
 def _reason(error: object) -> str:
@@ -284,16 +308,12 @@ def _reason(error: object) -> str:
             return "it did not answer in time"
         case ssl.SSLCertVerificationError(verify_message=str() as told):
             return f"its certificate is not trusted ({told})"
+        case ssl.SSLError(reason=str() as told):
+            return f"the TLS handshake failed ({told.lower().replace('_', ' ')})"
+        case http.client.RemoteDisconnected():
+            return "it closed the connection before it answered"
         case OSError(strerror=str() as told):
             return told
         case _:
-            return cut(str(error)) or type(error).__name__
-
-
-def _without_secrets(url: str) -> str:
-    """Returns the parts of an address that may be shown: scheme, host and path."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(unreadable address)"
-    return cut(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
+            # Not the text, in which the library may quote the far side or the URL.
+            return type(error).__name__
