@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import socket
 import ssl
 import struct
@@ -543,3 +544,15 @@ async def test_headers_are_sent() -> None:
         async for _ in client.frames():
             pass
     assert seen == ["Bearer t"]
+
+
+def test_every_code_of_a_failure_is_documented() -> None:
+    root = Path(__file__).parents[2]
+    source = (root / "tui/websocket/failure.py").read_text() + (root / "tui/websocket/client.py").read_text()
+    codes = {
+        *re.findall(r'ConnectionFailed\(\s*"([a-z-]+)"', source),
+        *re.findall(r'code(?:, hint)? = "([a-z-]+)"', source),
+    }
+    assert len(codes) > 10
+    documented = (root / "docs/exit-codes.md").read_text()
+    assert [code for code in codes if f"| `socket` | `{code}` |" not in documented] == []
