@@ -77,7 +77,6 @@ ELEVENLABS = Protocol(
     ),
     headers=_headers,
     token_subprotocols=("bearer.",),
-    calls_tools=True,
     url_notice=_url_notice,
     continuous=True,
     reply_ends_after_ms=ENDS_AFTER_MS,
