@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.shown import body, kinds, rules, types
+from tests.protocols.shown import advice, body, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
 from tui.protocols.audiocodes import DEFAULT_OFFER, FORMATS, AudioCodesCaller
@@ -571,15 +571,47 @@ class TestActivities:
         incoming = say(in_session(), "activities", activities=activities)
         assert (types(incoming), incoming.summary) == ([T.AGENT_TEXT, T.HANG_UP], "message: Bye; hangup")
 
-    @pytest.mark.parametrize(
-        "name", ["playUrl", "startRecognition", "sendMetaData", "speakerVerificationVerify"]
-    )
+    @pytest.mark.parametrize("name", ["startRecognition", "stopCallRecording", "speakerVerificationVerify"])
     def test_other_activities_are_known_and_have_no_effect(self, name: str) -> None:
         incoming = do(in_session(), name, activityParams={"x": 1})
         assert (incoming.events, incoming.summary, rules(incoming)) == ((), name, [])
 
     def test_digits_from_the_agent_are_shown(self) -> None:
         assert do(in_session(), "sendDtmf", activityParams={"dtmfDigits": "12#"}).summary == "sendDtmf 12#"
+        misspelt = do(in_session(), "sendDtmf", activityParams={"dtmf": "12#"})
+        assert (misspelt.summary, rules(misspelt)) == ("sendDtmf 12#", ["missing-member"])
+
+    @pytest.mark.parametrize(
+        ("name", "members", "summary", "advised"),
+        [
+            (
+                "playUrl",
+                {"activityParams": {"playUrlUrl": "https://a.example/x.wav"}},
+                "playUrl, not played: https://a.example/x.wav",
+                ["play-url"],
+            ),
+            (
+                "playUrl",
+                {"activityParams": {"playUrlAltText": "Hi"}},
+                "playUrl, not played: Hi",
+                ["play-url"],
+            ),
+            ("sendMetaData", {"value": {"a": 1}}, 'sendMetaData, only shown: {"value":{"a":1}}', []),
+            (
+                "config",
+                {"activityParams": {"bargeIn": False}},
+                'config for this activity only, without effect: {"bargeIn":false}',
+                [],
+            ),
+            ("config", {"sessionParams": {"bargeIn": True}}, 'config {"bargeIn":true}', []),
+            ("config", {}, "config of nothing", ["empty-config"]),
+        ],
+    )
+    def test_what_an_activity_asks_and_what_was_done_is_in_its_summary(
+        self, name: str, members: dict[str, Any], summary: str, advised: list[str]
+    ) -> None:
+        incoming = do(in_session(), name, **members)
+        assert (incoming.summary, advice(incoming), rules(incoming)) == (summary, advised, advised)
 
     def test_names_in_another_case_work_and_are_reported(self) -> None:
         incoming = do(in_session(), "HangUp")

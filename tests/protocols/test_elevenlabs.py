@@ -288,6 +288,34 @@ class TestTheOtherMessages:
         incoming = say(in_call(), "ping", ping_event={"event_id": True})
         assert (incoming.replies, rules(incoming)) == ((), ["wrong-type-member"])
 
+    @pytest.mark.parametrize(
+        ("members", "answered"),
+        [({}, True), ({"expects_response": True}, True), ({"expects_response": False}, False)],
+    )
+    def test_a_tool_call_names_the_call_only_where_a_result_is_expected(
+        self, members: dict[str, Any], answered: bool
+    ) -> None:
+        call = {"tool_name": "time", "tool_call_id": "t1", "parameters": {"city": "Ulm"}, **members}
+        (event,) = say(in_call(), "client_tool_call", client_tool_call=call).events
+        assert event == TelephonyEvent(
+            type=T.TOOL_CALL, stream_id="t1" if answered else "", text="time", params={"city": "Ulm"}
+        )
+
+    @pytest.mark.parametrize(
+        ("output", "is_error"),
+        [('{"found":1}', False), ('"7"', False), ('{"error":"no"}', True), ('{"error":"no","x":1}', False)],
+    )
+    def test_a_tools_output_becomes_its_result(self, output: str, is_error: bool) -> None:
+        item = {"type": "function_call_output", "call_id": "t1", "output": output}
+        (sent,) = in_call().relay({"type": "conversation.item.create", "item": item})
+        assert json.loads(sent.frame) == {
+            "type": "client_tool_result",
+            "tool_call_id": "t1",
+            "result": output,
+            "is_error": is_error,
+        }
+        assert in_call().relay({"type": "response.create"}) == []
+
     def test_the_summary_of_a_tool_call(self) -> None:
         call = {"tool_name": "time", "tool_call_id": "t1", "parameters": {"city": "Ulm"}, "event_id": 5}
         incoming = say(in_call(), "client_tool_call", client_tool_call=call)

@@ -73,4 +73,5 @@ def test_what_a_protocol_has(
     assert found.accepted_on_open is accepted_on_open
     assert found.continuous is continuous
     assert found.realtime_functions is realtime_functions
+    assert found.calls_tools is (protocol == "elevenlabs")
     assert found.reply_ends_after_ms == reply_ends_after_ms

@@ -321,6 +321,35 @@ async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
     assert json.loads(raw)["session"]["instructions"] == "Answer in rhyme."
 
 
+@pytest.mark.parametrize("offered", [True, False])
+async def test_a_client_tool_of_elevenlabs_gets_its_result_or_an_error(tmp_path: Path, offered: bool) -> None:
+    tools_file = tmp_path / "tools.py"
+    tools_file.write_text("def lookup(x: int) -> dict[str, int]:\n    return {'found': x}\n")
+    results: list[dict[str, Any]] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.until("conversation_initiation_client_data")
+        media = {"user_input_audio_format": "pcm_16000", "agent_output_audio_format": "pcm_16000"}
+        event = {"conversation_id": "c", **media}
+        kind = "conversation_initiation_metadata"
+        await peer.send({"type": kind, f"{kind}_event": event})
+        call_ = {"tool_name": "lookup", "tool_call_id": "t1", "parameters": {"x": 1}}
+        await peer.send({"type": "client_tool_call", "client_tool_call": call_})
+        async for frame in peer.socket:
+            message = json.loads(frame)
+            if message.get("type") == "client_tool_result":
+                results.append(message)
+
+    tools = load_tools(tools_file) if offered else []
+    async with agent(script) as url, call(url, protocol="elevenlabs", offered=tools) as held:
+        ended = await held.until(e.ToolChanged, lambda event: event.finished)
+        await wait_for(lambda: bool(results))
+    (result,) = results
+    assert (result["tool_call_id"], result["is_error"]) == ("t1", not offered)
+    assert ("found" in result["result"], bool(ended.error)) == (offered, not offered)
+    assert [error.code for error in held.of(e.ErrorRaised)] == ([] if offered else ["unknown-tool"])
+
+
 async def test_audiocodes_reports_that_it_has_no_tools(tmp_path: Path) -> None:
     tools_file = tmp_path / "tools.py"
     tools_file.write_text("def f() -> int:\n    return 1\n")

@@ -27,6 +27,7 @@ from tui.handlers.event_router import EventRouter
 from tui.handlers.tools.announcements import Announcement, Announcements, Call, Rounds
 from tui.handlers.tools.running import EVENT, ToolOutcome, ToolRunner, as_json, cut
 from tui.models.events import ToolChanged
+from tui.protocols.base import TelephonyEvent, TelephonyEventType
 from tui.settings import default_of
 
 NAME_LIMIT = 100
@@ -101,6 +102,10 @@ class FunctionHandler:
         ):
             router.register_realtime_handler(event_type, handler)
 
+    def answer_calls(self, router: EventRouter) -> None:
+        """Register the handler of TOOL_CALL events, for protocols in which one message is a whole call."""
+        router.register_telephony_handler(TelephonyEventType.TOOL_CALL, self._on_tool_call)
+
     async def close(self) -> None:
         """Cancel running calls at hang-up; afterwards nothing is sent and no further call starts."""
         self._closed = True
@@ -136,6 +141,9 @@ class FunctionHandler:
             self._begin(call)
         if self._rounds.response_ended(message):
             await self._ask_for_answer()
+
+    def _on_tool_call(self, event: TelephonyEvent) -> None:
+        self._begin(Call(event.stream_id, event.stream_id, event.text, as_json(event.params)))
 
     # -- running the calls --
 

@@ -63,6 +63,11 @@ class TelephonyEventType(StrEnum):
     AGENT_ERROR = "agent.error"
     USAGE = "usage"
     """Cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
+    TOOL_CALL = "tool.call"
+    """The agent calls a tool: ``text`` names it, ``params`` are the arguments, ``stream_id`` is the call.
+
+    Without a ``stream_id`` no result is expected. Protocols with ``realtime_functions`` call tools by their messages.
+    """
     PLAY_STREAM_DISCARDED = "play_stream.discarded"
     """Audio that arrived after its reply was cut off: counted, but not played."""
     # from the caller
@@ -553,6 +558,8 @@ class Protocol(msgspec.Struct, frozen=True):
     """The `INTERFACE` that it was written for, checked when it is loaded; 0: not stated, not checked."""
     has_words: bool = True
     """False if no message carries words; there is no transcript then."""
+    calls_tools: bool = False
+    """Whether the agent calls tools with TOOL_CALL events; `RelaysToolMessages.relay` sends their results."""
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     url_notice: Callable[[str], str] = _nothing_to_say

@@ -55,7 +55,9 @@ class AgentLink:
         self.target = target
         self._journal = journal
         self.protocol = protocol_named(target.protocol)
-        self.caller = self.protocol.caller(_settings(target, tools), lambda: str(uuid.uuid4()), utc_now)
+        # Where the agent's own settings name its tools, there is nothing to offer.
+        offered = () if self.protocol.calls_tools else tools
+        self.caller = self.protocol.caller(_settings(target, offered), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self.caller.receive)
         self.log = MessageLog(
             journal, protocol=target.protocol, reply=self.send, route=route, on_fatal=on_fatal

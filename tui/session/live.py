@@ -286,6 +286,8 @@ class LiveSession:
         )
         self._agent_audio.register_with(self.router)
         self.router.register_telephony_handler(T.USER_STREAM_STARTED, self._user_audio.send_early)
+        if self._link.protocol.calls_tools:
+            self.functions.answer_calls(self.router)
         if self._link.protocol.realtime_functions:
             self.functions.register_with(self.router)
 

@@ -57,6 +57,10 @@ _EVENTS = (
 )
 
 
+_ENVELOPE = ("type", "name", "id", "timestamp")
+"""Members that every activity has."""
+
+
 class _Call(Enum):
     """The state of a call, as seen from the caller's end."""
 
@@ -363,11 +367,29 @@ class AudioCodesCaller:
                 self._clear(message, reason="abortPrompts")
                 return "abortPrompts"
             case "config":
-                return f"config {session}"
+                return self._config(activity, params, session)
             case "sendDtmf":
-                return f"sendDtmf {params.ident('dtmfDigits', required=True)}"
+                # One bridge spells it dtmf: a finding, but the digits are shown.
+                digits = params.ident("dtmfDigits", required=True) or params.ident("dtmf")
+                return f"sendDtmf {digits}"
+            case "playUrl":
+                address = params.text("playUrlAltText") or params.text("playUrlUrl", required=True)
+                activity.advise("play-url", "playUrl is not played here, and no playFinished follows.")
+                return f"playUrl, not played: {cut(address, 60)}"
+            case "sendMetaData":
+                shown = {name: value for name, value in activity.body.items() if name not in _ENVELOPE}
+                return f"sendMetaData, only shown: {encode(shown)}"
             case name:
                 return name or f"unknown activity {activity.body.get('name')}"
+
+    def _config(self, activity: Members, params: Members, session: str) -> str:
+        """Returns the summary of a config; activityParams apply to the activity alone, which has no effect here."""
+        parts = [session] if session else []
+        if params.body:
+            parts.append(f"for this activity only, without effect: {encode(params.body)}")
+        if not parts:
+            activity.advise("empty-config", "config has no sessionParams: it changes nothing.")
+        return f"config {'; '.join(parts) or 'of nothing'}"
 
     # The user stream.
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import msgspec
+
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
@@ -97,6 +99,15 @@ class ElevenLabsCaller(ImplyingCaller):
         self._unheard.discard(stream_id)
         return super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
 
+    def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
+        """Sends the result of a client tool; an agent of ElevenLabs answers it without being asked."""
+        item = message.get("item", {})
+        if item.get("type") != "function_call_output":
+            return []
+        output = str(item["output"])
+        result = {"tool_call_id": item["call_id"], "result": output, "is_error": _is_error(output)}
+        return [outgoing({"type": "client_tool_result", **result}, f"tool result: {output}")]
+
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
         """Sends nothing: closing the socket ends the call."""
         self._in_call = False
@@ -182,8 +193,11 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def _on_tool_call(self, message: Message) -> str:
         call = message.inside("client_tool_call")
-        name, _ = call.text("tool_name", required=True), call.ident("tool_call_id", required=True)
-        return f"tool call: {cut(name, 60)} {encode(call.inside('parameters').body)}"
+        name, call_id = call.text("tool_name", required=True), call.ident("tool_call_id", required=True)
+        arguments = call.inside("parameters").body
+        answered = call.flag("expects_response") is not False
+        message.event(Type.TOOL_CALL, stream_id=call_id if answered else "", text=name, params=arguments)
+        return f"tool call: {cut(name, 60)} {encode(arguments)}"
 
     def _on_ping(self, message: Message) -> str:
         event_id = read_event_id(message.inside("ping_event"))
@@ -246,6 +260,15 @@ def _media(event: Members, name: str) -> str:
     if not media:
         event.find("missing-member", f"{name} is missing; {DEFAULT_FORMAT} is assumed.")
     return media or DEFAULT_FORMAT
+
+
+def _is_error(output: str) -> bool:
+    """Returns whether a tool's output, which is JSON, is the object that stands for a failure."""
+    try:
+        value = msgspec.json.decode(output)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.keys() == {"error"}
 
 
 def _check_settings(settings: CallerSettings) -> None:
