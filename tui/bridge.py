@@ -26,6 +26,7 @@ from tui.engine.wire import (
     Peaks,
     PlayAudio,
     PlayingAudio,
+    ReadingSession,
     TelemetryItem,
     TraceCallbacks,
 )
@@ -53,6 +54,8 @@ class Latest:
         self.telemetry_in_call = Telemetry(at_ns=0)
         """The last one while the session was up: what comes while it ends is of devices that are being closed."""
         self.devices: DeviceList | None = None
+        self.reading: float | None = None
+        """The share of a saved session that has been read, 0..1; None if all of it has, and in a call."""
         self.callbacks: tuple[CallbackStats, ...] = ()
         """What tracing has measured in the engine; see `Bridge.trace_callbacks`."""
 
@@ -232,6 +235,8 @@ class Bridge:
                 self.latest.callbacks = item.stats
             case PlayingAudio():
                 self.player.take(item)
+            case ReadingSession():
+                self.latest.reading = None if item.share >= 1 else item.share
             case Peaks():
                 self.waveform.take(item.first_bin, item.bins, item.bin_ms, item.tracks)
 

@@ -138,3 +138,31 @@ def test_a_session_is_folded_again_only_when_the_playhead_moves_back(saved: Save
     tick()
     tick()
     assert begun[6:] == [0, 1, 0]
+
+
+def test_how_far_a_long_session_has_been_read_is_shown(
+    saved: SavedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.engine.saved_engine.AT_ONCE_EVENTS", 3)
+    engine = SavedEngine(saved)
+    bridge = Bridge(engine, engine.now_ns)
+    seen = []
+    while not engine.finished:
+        bridge.tick()
+        seen.append(bridge.latest.reading)
+    bridge.tick()
+    *shares, last = seen
+    assert (last, bridge.latest.reading) == (None, None)
+    assert len(shares) == 2
+    assert all(share is not None and 0 <= share < 1 for share in shares)
+    assert shares == sorted(shares, key=lambda share: share or 0)
+    bridge.close()
+
+
+def test_a_short_session_and_a_replay_are_not_being_read(saved: SavedSession) -> None:
+    for speed in (None, 1.0):
+        engine = SavedEngine(saved, speed=speed)
+        bridge = Bridge(engine, engine.now_ns)
+        bridge.tick()
+        assert bridge.latest.reading is None
+        bridge.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from tests.ui.conftest import Staging
 from tests.ui.fakes import MS, Script, telemetry, to_active
+from tui.engine.wire import ReadingSession
 from tui.models import events as e
 from tui.models.events import Loss, Status
 from tui.widgets.strip import STATUS_LOOKS
@@ -50,6 +51,19 @@ async def test_the_clock_goes_on_without_events(stage: Staging, script: Script) 
         s.clock.now_ns += 3_725_000 * MS
         await s.tick()
         assert s.text().splitlines()[0].endswith("1:02:04")
+
+
+async def test_a_saved_session_that_is_being_read_is_not_taken_for_a_call(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play([*to_active(script).take(), ReadingSession(share=0.42)])
+        first = s.text().splitlines()[0]
+        assert first.startswith(" ◌ reading the session: 42%  demo")
+        assert "active" not in first
+        assert "mic" not in first
+        await s.play([ReadingSession(share=1.0)])
+        assert "● active  demo" in s.text().splitlines()[0]
 
 
 async def test_indicators_are_words(stage: Staging, script: Script) -> None:

@@ -18,6 +18,7 @@ from tui.engine.wire import (
     Peaks,
     PlayAudio,
     PlayingAudio,
+    ReadingSession,
     Shutdown,
 )
 from tui.models.events import NoticeRaised, SessionEvent, SessionStarted
@@ -94,7 +95,9 @@ class SavedEngine:
             items.append(EventItem(event=self._next))
             self._next = next(self._events, None)
         self.playhead.reach(self._last_ns)
-        self.finished = self._next is None
+        was_finished, self.finished = self.finished, self._next is None
+        if not folds and not was_finished:
+            items.append(ReadingSession(share=1.0 if self.finished else self._share_read()))
         return [*items, *self._problems()]
 
     def send(self, command: Command) -> None:
@@ -107,6 +110,12 @@ class SavedEngine:
     def now_ns(self) -> int:
         """Returns the current instant of the session on the clock of its events: a clock for the bridge."""
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
+
+    def _share_read(self) -> float:
+        """Returns how much of a session that is read at once has been read, by its times."""
+        head = self.playhead
+        passed_ns, whole_ns = self._last_ns - head.first_ns, head.last_ns - head.first_ns
+        return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
         """Return every event again, from the first, which resets every model: models cannot go back in time."""

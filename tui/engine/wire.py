@@ -226,7 +226,23 @@ class TelemetryItem(_Item, frozen=True, tag="telemetry"):
     telemetry: Telemetry
 
 
-FrameItem = MessagesFile | DeviceList | PlayingAudio | Peaks | CallbackFigures | EventItem | TelemetryItem
+class ReadingSession(_Item, frozen=True, tag="reading_session"):
+    """How much of a saved session has been read."""
+
+    share: float
+    """0..1; 1 is all of it."""
+
+
+FrameItem = (
+    MessagesFile
+    | DeviceList
+    | PlayingAudio
+    | Peaks
+    | CallbackFigures
+    | EventItem
+    | TelemetryItem
+    | ReadingSession
+)
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -82,7 +82,11 @@ class SessionStrip(Static, ModelPanel):
         now_ns = self.bridge.clock_ns()
         telemetry = self.bridge.latest.telemetry if state.status.live else _NOTHING
         figures = [*_figures(state.metrics, self.thresholds), *_usage(state.usage)]
-        lines = (_who(state, self.hint), _controls(state, now_ns)), (figures, _doing(state, telemetry))
+        reading = self.bridge.latest.reading
+        lines = (
+            (_who(state, self.hint, reading), _controls(state, now_ns, reading)),
+            (figures, _doing(state, telemetry)),
+        )
         if (lines, width) != self._shown:
             self._shown = lines, width
             self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
@@ -129,9 +133,11 @@ def _cells(groups: Sequence[Group]) -> int:
     return sum(cell_len(text) for text, _ in _joined(groups))
 
 
-def _who(state: SessionState, hint: str) -> list[Group]:
+def _who(state: SessionState, hint: str, reading: float | None) -> list[Group]:
     glyph, style = STATUS_LOOKS[state.status]
     groups = [Group([(f"{glyph} {state.status.value}", style)])]
+    if reading is not None:  # the status so far is one of long ago, and not that of a call
+        groups = [Group([(f"◌ reading the session: {reading:.0%}", "$text-warning")])]
     if not state.protocol:
         return [*groups, Group([(hint or "no session", _MUTED)], 1)]
     groups.append(Group([(one_line(state.title or state.target, 40), "bold $foreground")]))
@@ -143,7 +149,7 @@ def _who(state: SessionState, hint: str) -> list[Group]:
     return groups
 
 
-def _controls(state: SessionState, now_ns: int) -> list[Group]:
+def _controls(state: SessionState, now_ns: int, reading: float | None) -> list[Group]:
     groups: list[Group] = []
     if state.controls.capture or state.controls.playback:
         devices = f"{one_line(state.controls.capture, 24)} → agent → {one_line(state.controls.playback, 24)}"
@@ -152,7 +158,9 @@ def _controls(state: SessionState, now_ns: int) -> list[Group]:
         groups.append(Group([("volume ", _MUTED), (f"{state.controls.volume:.0%}", _PLAIN)], 3))
     if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
-    if state.controls.recording:
+    if reading is not None:
+        pass  # neither is there a microphone
+    elif state.controls.recording:
         groups.append(Group([("◉ mic on", "bold $text-error")]))
     elif state.status.live:
         groups.append(Group([("□ mic off", _MUTED)], 4))
