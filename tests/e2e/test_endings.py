@@ -58,7 +58,9 @@ def witness() -> Iterator[Witness]:
     witness.close()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 0), (signal.SIGQUIT, 131)]
+)
 def test_a_signal_ends_the_call_and_restores_the_terminal(
     terminal: Terminal, witness: Witness, number: int, code: int
 ) -> None:

@@ -20,8 +20,10 @@ from tui.callbacks import spawn
 from tui.engine.wire import PlayAudio, PlayingAudio
 
 AHEAD_MS = 500
+"""Audio queued ahead of the speaker: enough for a slow disk, and little to flush when seeking."""
 POLL_S = 0.02
 STALLED_NS = 2_000_000_000
+"""How long the speaker may ask for nothing before it counts as hanging."""
 IDLE_S = 3.0
 """How long the speaker stays open after a clip, so that seeking does not reopen it each time."""
 
@@ -61,6 +63,7 @@ class ClipPlayer:
 
     async def _serve(self) -> None:
         while True:
+            # Cleared with the command and before any await, so that a command that comes meanwhile sets it again.
             wanted, self._wanted = self._wanted, None
             self._asked.clear()
             if wanted is not None:
@@ -70,6 +73,7 @@ class ClipPlayer:
                 await asyncio.wait_for(self._asked.wait(), IDLE_S)
             except TimeoutError:
                 await self._close_speaker()
+                # A command may have come while the speaker was being closed.
                 if self._wanted is None:
                     return
 
@@ -86,6 +90,7 @@ class ClipPlayer:
         except (AudioFileError, AudioDeviceError) as error:
             problem = str(error)
             await self._close_speaker()
+        # A clip that was replaced reports no end: the screen follows the new one.
         if self._wanted is None:
             self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
 
@@ -125,6 +130,7 @@ class ClipPlayer:
         if speaker and not speaker.vanished and (speaker.queue.rate, self._output) == (rate, output):
             return speaker
         await self._close_speaker()
+        # A safe latency: nobody waits for an answer here, and the disk is read on the same machine.
         speaker = Speaker(PlaybackQueue(rate), block_ms=20, latency=SAFE_LATENCY, clock_ns=self._clock_ns)
         self._speaker, self._output = speaker, output
         if output == "none":
@@ -136,6 +142,7 @@ class ClipPlayer:
 
     def _check(self, speaker: Speaker) -> None:
         """Raise `AudioDeviceError` if the speaker has failed or no longer plays."""
+        # Emptied and dropped: a clip has no turns, and the list would grow for as long as it plays.
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"
         if error := speaker.take_callback_error():

@@ -76,6 +76,7 @@ class Engine:
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()
+        # The call first: the screen waits 3 s for the goodbye on the wire, and closing a device may hang.
         await self._end_call()
         await self._clips.close()
         if warmer:
@@ -172,6 +173,7 @@ class Engine:
                 await session.user.speak(recorded)
 
     async def _connect(self, command: wire.Connect) -> None:
+        # One call at a time: both would read the same microphone.
         await self._end_call()
         self._session = self._file = None
         self._early = []
@@ -211,6 +213,7 @@ class Engine:
             await self._session.run()
         finally:
             await set_up.close()
+            # On a thread: trimming takes some milliseconds, in which the next call may begin.
             await asyncio.to_thread(collector.give_back)
 
     async def _dial(self, target: Target, set_up: CallSetUp) -> LiveSession:
@@ -227,6 +230,7 @@ class Engine:
         )
 
     async def _catch_up(self) -> None:
+        # Taken first: a command that arrives during one of these goes to the session, not to this list.
         early, self._early = self._early, []
         for command in early:
             await safe_callback_execution(self.handle, command, type(command).__name__)

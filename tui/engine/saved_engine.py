@@ -27,7 +27,7 @@ from tui.saving.record import AUDIO_FILE
 from tui.view.playhead import Playhead
 
 AT_ONCE_EVENTS = 5_000
-"""As many a call, so that a long session does not stop the screen while it is read."""
+"""The most events that one `drain` returns, so that a long session does not stop the screen while it is read."""
 
 
 class SavedEngine:
@@ -88,9 +88,11 @@ class SavedEngine:
         folds, now_ns = self.playhead.folds, self.playhead.at_ns
         if folds and now_ns < self._last_ns and isinstance(self._first, SessionStarted):
             self._begin_again()
+        # A limit for each tick: a saved hour has a million events, and the screen answers keys between two ticks.
         given = 0
         while self._next is not None and given < AT_ONCE_EVENTS and not (folds and self._next.at_ns > now_ns):
             given += 1
+            # The latest instant, not that of the newest event: edges of speech are dated back.
             self._last_number, self._last_ns = self._next.number, max(self._last_ns, self._next.at_ns)
             items.append(EventItem(event=self._next))
             self._next = next(self._events, None)
@@ -128,6 +130,7 @@ class SavedEngine:
         if self._sound is None:
             return []
         items = [item for item in self._sound.drain() if isinstance(item, PlayingAudio | Peaks | DeviceList)]
+        # The bridge waits for the end of its clip, which an engine that died cannot report.
         if self._clip is not None and not self._sound.alive:
             problem = f"The engine process has ended, nothing is played any more. Its log: {self.log_path}"
             items.append(PlayingAudio(clip=self._clip, at_ms=0.0, playing=False, problem=problem))

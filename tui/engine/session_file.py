@@ -29,6 +29,7 @@ class SessionFile:
 
     def append(self, raw: bytes) -> int:
         """Keep a message. Returns its offset, -1 if it could not be kept."""
+        # Events go on without their raw messages: a full disk must not end the call.
         if self._fd is None:
             return -1
         offset = self._size_bytes
