@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     import msgspec
 
     from tui.config.reading import SettingsInForce
-
-_SECRET = re.compile("key|token|secret|passw|auth|sign|credential", re.IGNORECASE)
-_HIDDEN = "…"
 
 
 class SettingRow(NamedTuple):
@@ -136,7 +132,7 @@ def _source(in_force: SettingsInForce, name: str) -> str:
 
 def _shown(key: str, value: object) -> str:
     """A value as text, without what may be a secret."""
-    from tui.text.redaction import safe_url
+    from tui.text.redaction import HIDDEN, is_secret_name, safe_url
 
     match value:
         case None:
@@ -145,7 +141,7 @@ def _shown(key: str, value: object) -> str:
             return str(value).lower()
         case dict():
             return ", ".join(
-                f"{name}={_HIDDEN if key == 'headers' or _SECRET.search(name) else each}"
+                f"{name}={HIDDEN if key == 'headers' or is_secret_name(name) else each}"
                 for name, each in value.items()
             )
         case tuple():

@@ -108,7 +108,7 @@ class Redactor:
             return raw
         text = raw.decode("utf-8", "surrogateescape")
         clean = self.text(text)
-        return raw if clean == text else clean.encode("utf-8", "surrogateescape")
+        return raw if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
 
     def text(self, text: str) -> str:
         """Returns a text without secrets, also where an ellipsis cuts one short."""
@@ -128,7 +128,8 @@ class Redactor:
             value = getattr(event, name)
             # Not a subclass of str: enumerations hold no secrets.
             if type(value) is str:
-                if (clean := self.text(value)) is not value:
+                # Most texts of an event are empty.
+                if len(value) >= SHORTEST_LEARNT and (clean := self.text(value)) is not value:
                     cleaned[name] = clean
             elif type(value) is dict and value:
                 cleaned[name] = {self.text(str(key)): each for key, each in value.items()}
