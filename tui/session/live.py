@@ -97,18 +97,21 @@ class LiveSession:
         )
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
-        self._watch = SessionWatch(
-            journal,
-            audio,
+        self._watch = self._session_watch(telemetry)
+        self._register_handlers()
+
+    def _session_watch(self, telemetry: Callable[[Telemetry], object]) -> SessionWatch:
+        return SessionWatch(
+            self.journal,
+            self.audio,
             user_audio=self._user_audio,
             agent_audio=self._agent_audio,
             functions=self.functions,
-            caller=link.caller,
-            pending=pending,
-            log=link.log,
+            caller=self._link.caller,
+            pending=self.pending,
+            log=self._link.log,
             telemetry=telemetry,
         )
-        self._register_handlers()
 
     def _function_handler(self, tools: Sequence[Tool]) -> FunctionHandler:
         functions = FunctionHandler(
