@@ -74,6 +74,9 @@ def test_no_secret_is_shown(file: Path) -> None:
 
 
 class Stoppable(FakeEngine):
+    def __init__(self, *, devices: bool) -> None:
+        super().__init__()
+
     def stop(self) -> None:
         self.alive = False
 
