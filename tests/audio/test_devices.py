@@ -109,7 +109,7 @@ def test_no_device_of_a_kind_gets_a_sentence(install: Install) -> None:
     )
 
 
-def test_no_device_at_all_says_what_to_do(install: Install) -> None:
+def test_no_device_at_all_is_a_sentence_with_the_remedy(install: Install) -> None:
     install(FakeSoundDevice())
     problem = devices.audio_problem()
     assert problem is not None
@@ -148,7 +148,7 @@ def test_what_is_installed_is_not_to_be_installed(
     assert remedy in str(devices.audio_problem())
 
 
-def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_a_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert devices.audio_problem() == (
@@ -156,7 +156,7 @@ def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     )
 
 
-def test_a_missing_library_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -290,7 +290,7 @@ def test_streams_are_opened_raw_and_mono(desk: FakeSoundDevice) -> None:
     assert (stream.device, stream.rate, stream.block_frames, stream.latency_s) == (headset, 16_000, 320, 0.04)
 
 
-def test_a_stream_does_as_it_is_told(desk: FakeSoundDevice) -> None:
+def test_a_stream_starts_and_stops_on_request(desk: FakeSoundDevice) -> None:
     stream = devices.open_input(devices.list_devices()[1], 16_000, 320, print)
     seen = [stream.active]
     for action in (stream.start, stream.abort, stream.start, stream.stop, stream.close):
@@ -301,7 +301,7 @@ def test_a_stream_does_as_it_is_told(desk: FakeSoundDevice) -> None:
     assert not stream.vanished
 
 
-def test_a_stream_that_vanished_is_told_apart_and_not_started_again(desk: FakeSoundDevice) -> None:
+def test_a_stream_that_vanished_is_recognised_and_not_started_again(desk: FakeSoundDevice) -> None:
     stream = devices.open_input(devices.list_devices()[1], 16_000, 320, print)
     stream.start()
     desk.streams[0].end()
@@ -336,7 +336,7 @@ def test_the_list_can_be_read_again(desk: FakeSoundDevice) -> None:
     assert desk.refreshed == ["terminate", "initialize"]
 
 
-def test_devices_are_not_listed_anew_while_somebody_reads_the_list_and_no_barge_in_waits_for_that(
+def test_devices_are_not_listed_again_while_somebody_reads_the_list_and_no_barge_in_waits_for_that(
     desk: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = devices.open_output(devices.list_devices()[0], 24_000, 480, print)

@@ -108,12 +108,12 @@ def test_what_a_flush_threw_away_is_not_said_to_be_played() -> None:
     assert [what for what, _, _ in books.told] == ["captured", "captured"]
 
 
-def test_a_processor_that_refuses_is_told_of_and_lets_the_user_through() -> None:
+def test_a_processor_that_fails_is_reported_and_lets_the_user_through() -> None:
     books = Books()
     canceller = EchoCanceller(books)
     books.refusing = True
     assert canceller.clean(0, 0, HISS, 44_100) == HISS
-    assert canceller.failure == "Echo is cancelled no longer, at 44100 Hz: sample rate not supported."
+    assert canceller.failure == "Echo cancellation stopped at 44100 Hz: sample rate not supported."
     assert canceller.clean(0, 0, HISS, 44_100) == HISS
 
 

@@ -1,4 +1,4 @@
-"""EchoCanceller: takes what is played out of what is captured, so that both may speak at once."""
+"""EchoCanceller: removes what is played from what is captured, so that both can speak at once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from tui.audio.echo_guard import PlayedAhead
 from tui.audio.webrtc import FRAME_MS, Processor
 
 _LEAD_NS = 40_000_000
-"""So long before it is heard a block is shown to the processor: an echo must never come before its cause, and
-what a flush throws away was never played."""
+"""How long before it is heard a block is passed to the processor. An echo must never come before its cause, but what
+a flush drops must not have been passed."""
 _MAX_DELAY_MS = 500
 
 
@@ -23,18 +23,19 @@ class EchoCanceller(PlayedAhead):
         self._rendered_end_ns: int | None = None
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """See `EchoGuard`. Once the processor refuses, blocks pass as they are and `failure` says why."""
+        """See `EchoGuard`. Once the processor fails, blocks pass unchanged and `failure` has the reason."""
         if self.failure:
             return pcm
         try:
             self._render_until(now_ns + _LEAD_NS)
             if self._rendered_end_ns is not None:
+                # Set for every block: the delay of a device wanders, and changes when the device is reopened.
                 delay_ms = (self._rendered_end_ns - end_ns) // 1_000_000
                 self._processor.set_delay(min(max(delay_ms, 0), _MAX_DELAY_MS))
             cleaned = b"".join(self._processor.captured(frame, rate) for frame in _frames(pcm, rate))
             return cleaned[: len(pcm)]
         except RuntimeError as error:
-            self.failure = f"Echo is cancelled no longer, at {rate} Hz: {error}."
+            self.failure = f"Echo cancellation stopped at {rate} Hz: {error}."
             return pcm
 
     def _render_until(self, until_ns: int) -> None:
@@ -45,6 +46,6 @@ class EchoCanceller(PlayedAhead):
 
 
 def _frames(pcm: bytes, rate: int) -> list[bytes]:
-    """Cut into 10 ms; what is left at the end is filled up with silence, which whole blocks never need."""
+    """Cuts samples into frames of 10 ms; the last is padded with silence, which whole blocks never need."""
     size = 2 * (rate * FRAME_MS // 1000)
     return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

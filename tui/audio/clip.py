@@ -1,4 +1,4 @@
-"""Clip: a stretch of recorded sound, given out piece by piece to be played at some speed."""
+"""Clip: a stretch of recorded sound, read piece by piece to be played at some speed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 
 class Clip:
-    """One stretch, once. For one thread at a time; `close` it.
+    """One stretch, read once. For one thread at a time; must be closed.
 
-    Another speed is another pitch: the samples go by faster, as on a tape.
+    Speed changes the pitch, as on a tape.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Clip:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.rate = rate
-        """Hz, of what `next_piece` gives."""
+        """Rate of what `next_piece` returns, in Hz."""
         self.speed = min(max(speed, SLOWEST), FASTEST)
         self.close = close
         self._read = read
@@ -45,24 +45,26 @@ class Clip:
         self._resampler = None if as_if_rate == rate else FloatResampler(as_if_rate, rate)
 
     def next_piece(self) -> bytes | None:
-        """Mono PCM that follows, possibly none yet; None behind the end. Raises `AudioFileError`."""
+        """Returns the mono PCM that follows, possibly empty; None after the end. Raises `AudioFileError`."""
         if self._next_frame >= self._end_frame:
+            # The resampler holds back the last milliseconds until it is finished.
             resampler, self._resampler = self._resampler, None
             return from_float(resampler.finish()) if resampler else None
         wanted_frames = min(self.rate * PIECE_MS // 1000, self._end_frame - self._next_frame)
         values = self._read(self._next_frame, wanted_frames)
+        # A file that was cut short has fewer frames than its header states: what is read ends it.
         self._next_frame = self._next_frame + len(values) if len(values) == wanted_frames else self._end_frame
         return from_float(self._resampler.feed(values) if self._resampler else values)
 
     def ms_at(self, given_frame: int) -> float:
-        """Where in the recording the sound of a frame that `next_piece` gave is, in ms from its beginning."""
+        """Returns the position in the recording, in ms, of a frame that `next_piece` returned."""
         return min(self._first_frame + given_frame * self.speed, self._end_frame) * 1000 / self.rate
 
 
 def wav_clip(
     path: str | Path, *, track: int | None, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """A clip of a WAV file: of one of its tracks (from 0), or of all of them heard together.
+    """Returns a clip of a WAV file: of one of its tracks (from 0), or of all of them together.
 
     Raises `AudioFileError`.
     """
@@ -80,7 +82,7 @@ def wav_clip(
 def wire_clip(
     wire: bytes, audio_format: AudioFormat, *, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """A clip of samples as they were on the wire; half a sample at their end is left out."""
+    """Returns a clip of samples as they were on the wire, without half a sample at their end."""
     values = to_float(StreamDecoder(audio_format).feed(wire))
     return Clip(
         lambda first_frame, frames: values[first_frame : first_frame + frames],

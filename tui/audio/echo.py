@@ -1,4 +1,4 @@
-"""Echo: whether what is played comes back on the microphone."""
+"""Finds out whether what is played comes back on the microphone."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
-"""As much of both tracks is compared."""
+"""How much of both tracks is compared."""
 LONGEST_MS = 600
-"""An echo that takes longer is not looked for."""
+"""Longest delay of an echo that is looked for."""
 _LEAST_LIKENESS = 0.25
-"""Of the microphone to what was played, 0..1; two voices are up to 0.19 alike (measured on all prompts)."""
+"""Least correlation that counts as an echo, 0..1; two voices reach up to 0.19 (measured on all prompts)."""
 _LEAST_PLAYED_RMS = 0.003
 _RATE = 4_000
-"""What is compared is thinned out to this: speech has most of its strength below 2 kHz."""
+"""Rate at which both are compared, in Hz: speech has most of its energy below 2 kHz."""
 
 
 class Echo(NamedTuple):
-    """What is played comes back."""
+    """An echo that was found."""
 
     delay_ms: float
     gain_db: float
-    """Level of what comes back, relative to what was played."""
+    """Level of the echo relative to what was played."""
     likeness: float
 
 
@@ -40,10 +40,11 @@ class Track:
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque()
 
     def feed(self, end_ns: int, pcm: bytes) -> None:
-        """A block whose last sample passed the device at that instant."""
+        """Takes a block whose last sample passed the device at ``end_ns``."""
         if is_zero(pcm):
-            return  # as good as nothing
+            return  # `until` fills gaps with zeros
         values = to_float(pcm)
+        # A mean of neighbours is a crude filter, and enough: aliases are the same in both tracks.
         whole = len(values) // self._thin * self._thin
         thin = np.add.reduce(values[:whole].reshape(-1, self._thin), axis=1) / np.float32(self._thin)
         self._blocks.append((end_ns, thin))
@@ -51,7 +52,7 @@ class Track:
             self._blocks.popleft()
 
     def until(self, end_ns: int) -> NDArray[np.float32]:
-        """The last `SPAN_MS` before that instant; silence where there is nothing."""
+        """Returns the last `SPAN_MS` before ``end_ns``, with silence where no block was fed."""
         frames = self.rate * SPAN_MS // 1000
         track = np.zeros(frames, np.float32)
         for block_end_ns, block in self._blocks:
@@ -63,16 +64,18 @@ class Track:
 
 
 def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int) -> Echo | None:
-    """What of ``played`` is in ``heard``; both over the same stretch of time, floats of -1..1.
+    """Returns the echo of ``played`` in ``heard``; both cover the same stretch of time, as floats of -1..1.
 
-    Takes about a millisecond for three seconds at 4 kHz. None where nothing was played, or nothing comes back.
+    Takes about a millisecond for three seconds at 4 kHz. Returns None if nothing was played, or nothing comes back.
     """
     power = float(np.mean(played * played))
     if power < _LEAST_PLAYED_RMS**2 or not heard.any():
         return None
+    # Twice as long, filled with zeros: the product of spectra wraps around, and the end would meet the beginning.
     size = 2 * len(heard)
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
     lags = cross[: rate * LONGEST_MS // 1000]
+    # By magnitude: a loudspeaker or a microphone may invert the sound.
     lag = int(np.argmax(np.abs(lags)))
     energy = float(np.dot(played[: len(played) - lag], played[: len(played) - lag]))
     if energy <= 0:

@@ -134,6 +134,7 @@ def _find(
         except AudioDeviceError as error:
             reason = str(error)
         else:
+            # A device that was typed was checked before dialling; this one is from settings or memory, and unplugged.
             if wanted != spec:
                 warnings.append(f"{reason} Using {found.name} instead.")
             return found

@@ -1,4 +1,4 @@
-"""How loud a block is, and a meter with a falling bar and a held peak.
+"""Measures how loud a block is, and shows it as a meter with a falling bar and a held peak.
 
 Levels are in dBFS: 0 is a full-scale square wave, so a full-scale sine has a peak of 0 and an RMS of -3.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
 
 FLOOR_DBFS = -90.0
-"""Silence: nothing is reported as quieter (one step of 16 bit is -90.3 dBFS)."""
+"""The level of silence; nothing is reported as quieter (one step of 16 bit is -90.3 dBFS)."""
 FALL_DB_PER_S = 40.0
 """How fast a meter's bar falls."""
 HOLD_MS = 1_500
@@ -21,7 +21,7 @@ HOLD_MS = 1_500
 
 
 class Level(msgspec.Struct, frozen=True):
-    """One block's loudness."""
+    """The loudness of one block."""
 
     peak_dbfs: float
     rms_dbfs: float
@@ -42,17 +42,18 @@ class MeterReading(msgspec.Struct, frozen=True):
 
 
 def to_dbfs(amplitude: float) -> float:
-    """From a sample magnitude (0..32768) to dBFS, never below the floor."""
+    """Converts a sample magnitude (0..32768) to dBFS, never below the floor."""
     return max(FLOOR_DBFS, 20 * math.log10(amplitude / FULL_SCALE)) if amplitude > 0 else FLOOR_DBFS
 
 
 def measure(pcm: bytes) -> Level:
-    """The loudness of a block; an empty one is silence."""
+    """Returns the loudness of a block of 16-bit samples; an empty one is silence."""
     if is_zero(pcm):
         return _NOTHING
     samples = samples_of(pcm)
     highest, lowest = int(samples.max()), int(samples.min())
     peak = max(highest, -lowest)
+    # As floats: the squares of 16-bit integers would overflow.
     values = samples.astype(np.float32)
     rms = math.sqrt(float(np.dot(values, values)) / len(values))
     clipped_frames = 0
@@ -74,7 +75,7 @@ class LevelMeter:
         self._measured = False
 
     def feed(self, pcm: bytes, at_ns: int) -> Level:
-        """Take a block into account; gives its own level."""
+        """Takes a block into account; returns its own level."""
         level = measure(pcm)
         self._rms.raise_to(level.rms_dbfs, at_ns)
         self._held.raise_to(level.peak_dbfs, at_ns)
@@ -84,7 +85,7 @@ class LevelMeter:
         return level
 
     def read(self, at_ns: int) -> MeterReading | None:
-        """What to show at that instant; None while nothing was measured yet."""
+        """Returns what to show at that instant; None before the first block."""
         if not self._measured:
             return None
         clipped = self._clipped_ns is not None and at_ns - self._clipped_ns <= HOLD_MS * 1_000_000
@@ -100,6 +101,7 @@ class _Falling:
         self._since_ns = 0
 
     def raise_to(self, dbfs: float, at_ns: int) -> None:
+        # Compared with where the bar is by now: a quieter sound may be above one that has fallen.
         if dbfs >= self.at(at_ns):
             self._top_dbfs, self._since_ns = dbfs, at_ns
 

@@ -1,4 +1,4 @@
-"""Whether a device keeps up: how busy its callbacks are, and when it needs to hold more."""
+"""Judges whether a device keeps up: how busy its callbacks are, and when it needs a larger buffer."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from tui.units import NS_PER_S
 
 SAFE_LATENCY = "0.1"
-"""Seconds for the playback device to hold: no gap in any run on a machine with 15 % of its time stolen (measured)."""
+"""A buffer in seconds without a dropout in any run on a machine with 15 % of its time stolen (measured)."""
 _WINDOW_NS = 10 * NS_PER_S
 _LEAST_GAPS = 2
 _SETTLING_NS = 1 * NS_PER_S
 
 
 class CallbackLoad:
-    """The worst share of a block's length that an audio callback took, of the last second."""
+    """The worst share of a block's length that an audio callback took within the last second."""
 
     def __init__(self, block_ms: float) -> None:
         self._block_ns = block_ms * 1_000_000
         self._recent: deque[tuple[int, float]] = deque()
 
     def worst(self, now_ns: int, busy_ns: Sequence[int]) -> float | None:
-        """Take what the callbacks took since the last call; None while there are none."""
+        """Takes the durations of the callbacks since the last call; returns None if there were none for a second."""
         if busy_ns:
             self._recent.append((now_ns, max(busy_ns) / self._block_ns))
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
@@ -31,9 +31,9 @@ class CallbackLoad:
 
 
 class AutoLatency:
-    """Says when low latency does not do: two gaps of the device's own within ten seconds.
+    """Decides when low latency is too low: after two dropouts of the device within ten seconds.
 
-    Those of a stream's first second are the start's, and tell nothing.
+    Dropouts of a stream's first second belong to its start and do not count.
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,9 @@ class AutoLatency:
         self._gaps: deque[int] = deque()
 
     def look(self, now_ns: int, underflows: int) -> bool:
-        """Take the device's count of gaps so far; True when it is time for more latency."""
+        """Takes the device's count of dropouts so far; returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
+        # By difference: the count goes on when the stream is opened again.
         new, self._known = underflows - self._known, underflows
         if now_ns - self._began_ns >= _SETTLING_NS:
             self._gaps.extend([now_ns] * new)

@@ -1,4 +1,4 @@
-"""How loud each block of a track's last seconds was, and where in them a sound begins and ends."""
+"""Measures how loud each block of a track's last seconds was, and where in them a sound begins and ends."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tui.audio.pcm import samples_of
 
 BLOCK_MS = 10
 _SLICES = 10
-"""A block's milliseconds, each with a loudness of its own."""
+"""Slices of a block, each with a loudness of its own: edges are dated to a millisecond."""
 _LOUD_FACTOR = 2.5
-"""Over the noise floor: about 8 dB."""
+"""Factor over the noise floor (8 dB) above which a block is loud."""
 _NOISE_PERCENTILE = 10
 _LEAST_LOUD = 33.0
-"""-60 dBFS: quieter is never speech, so that digital silence does not make every ripple loud."""
+"""-60 dBFS: nothing quieter is loud, or every ripple would be after digital silence."""
 _HISTORY_MS = 5_000
 _LOOK_BACK_MS = 250
 _ONSET_PAUSE_BLOCKS = 3
-"""A word may have this much quiet between its first sound and the rest (a stop consonant)."""
+"""Longest quiet between the first sound of a word and the rest (a stop consonant)."""
 
 
 class Loudness:
-    """RMS of each 10 ms block of the last five seconds, and what counts as loud among them."""
+    """The RMS of each 10 ms block of the last five seconds, and what counts as loud among them."""
 
     def __init__(self, rate: int) -> None:
         self.block_frames = rate * BLOCK_MS // 1000
         self.blocks = 0
-        """Blocks measured since the beginning."""
+        """Blocks measured so far."""
         self._rms: deque[float] = deque(maxlen=_HISTORY_MS // BLOCK_MS)
         self._slice_rms: deque[NDArray[np.float32]] = deque(maxlen=_HISTORY_MS // BLOCK_MS)
         self._slice_starts = np.arange(_SLICES) * self.block_frames // _SLICES
@@ -37,10 +37,11 @@ class Loudness:
         self._rest = np.empty(0, np.int16)
 
     def feed(self, pcm: bytes) -> None:
-        """Measure the blocks that ``pcm`` completes."""
+        """Measures the blocks that ``pcm`` completes."""
         samples = np.concatenate([self._rest, samples_of(pcm)])
         count = len(samples) // self.block_frames
         blocks = samples[: count * self.block_frames].reshape(count, self.block_frames).astype(np.float32)
+        # Blocks of a chunk size that is no multiple of 10 ms: what is left waits for the next chunk.
         self._rest = samples[count * self.block_frames :]
         self.blocks += count
         if count:
@@ -50,7 +51,7 @@ class Loudness:
             self._slice_rms.extend(np.sqrt(slices / self._slice_frames))
 
     def threshold(self) -> float:
-        """The RMS over which a block is loud, from the noise floor of the history."""
+        """Returns the RMS above which a block is loud, from the noise floor of the history."""
         if not self._rms:
             return _LEAST_LOUD
         # numpy's percentile loads half of numpy at its first call, which held the engine's loop for 100 ms.
@@ -58,14 +59,14 @@ class Loudness:
         return max(floor * _LOUD_FACTOR, _LEAST_LOUD)
 
     def rms(self, block: int) -> float:
-        """Of a block by its number; 0 where it is not measured yet, or forgotten."""
+        """Returns the RMS of a block by its number; 0 if it is not measured yet, or forgotten."""
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
     def edges_in(self, block: int, threshold: float | None = None) -> tuple[int, int]:
-        """The first loud frame of a block and the one behind the last, to a millisecond; all of a quiet one.
+        """Returns the first loud frame of a block and the one after the last, to a millisecond; all of a quiet block.
 
-        Loud is what exceeds that RMS, or `threshold`.
+        Loud is what exceeds ``threshold``, by default the current one.
         """
         begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
         loud = np.flatnonzero(self._slice_rms[index] > (threshold or self.threshold()))
@@ -75,7 +76,7 @@ class Loudness:
         return begin + int(ends[loud[0]]), begin + int(ends[loud[-1] + 1])
 
     def onset_block(self, last: int) -> int | None:
-        """The first block of the sound under way in block ``last``, not more than 250 ms before it."""
+        """Returns the first block of the sound under way in block ``last``, at most 250 ms before it."""
         threshold = self.threshold()
         found: int | None = None
         for block in range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1):
@@ -86,7 +87,7 @@ class Loudness:
         return found
 
     def last_loud_block(self, last: int) -> int | None:
-        """The last loud block up to block ``last``, not more than 250 ms before it."""
+        """Returns the last loud block up to block ``last``, at most 250 ms before it."""
         threshold = self.threshold()
         candidates = range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1)
         return next((block for block in candidates if self.rms(block) > threshold), None)

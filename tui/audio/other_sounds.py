@@ -1,4 +1,4 @@
-"""OtherSounds: what is heard on a track while nobody speaks: a tone, a beep, music on hold.
+"""OtherSounds: finds what is heard on a track while nobody speaks: a tone, a beep, music on hold.
 
 An agent's track is clean: where it plays nothing there is silence, or the hiss that telephony calls comfort noise. So
 loudness alone tells a sound there, by a fixed level; a floor that adapts would swallow a tone that goes on. Speech
@@ -17,9 +17,9 @@ from tui.audio.loudness import BLOCK_MS, Loudness
 AUDIBLE_RMS = 184.0
 """-45 dBFS: over comfort noise, and 19 dB under speech at its nominal level."""
 SUSTAINED_BLOCKS = 4
-"""So long loud on end is a sound, and not a click."""
+"""How long a sound is loud without a pause, at least; anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
-"""Speech has so long to begin before a sound counts, and a sound nearer to speech than that has to be so long."""
+"""Half a second: speech may still begin within it, and a sound that is nearer to speech has to be as long."""
 
 
 class FrameEdge(NamedTuple):
@@ -32,7 +32,7 @@ class FrameEdge(NamedTuple):
 
 @dataclass(slots=True)
 class _Run:
-    """Loud blocks with but short pauses between them."""
+    """Loud blocks with only short pauses between them."""
 
     first: int
     start_frame: int
@@ -53,9 +53,9 @@ class OtherSounds:
         self._silence_blocks = silence_ms // BLOCK_MS
         self._run: _Run | None = None
         self._next_block: int | None = 0
-        """The first block not looked at; None while there is speech."""
+        """The first block not judged; None while there is speech."""
         self._speech_ended = -_APART_BLOCKS
-        """The first block behind the last speech."""
+        """The first block after the last speech."""
 
     @property
     def under_way(self) -> bool:
@@ -63,9 +63,10 @@ class OtherSounds:
         return self._run is not None
 
     def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
-        """All edges in order that are known when speech was looked for up to a frame, with what was found of it."""
+        """Returns all edges, in order, that are known once speech was looked for up to ``until_frame``."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
+            # What was loud until now was the speech: its onset is dated back, so that both cannot overlap.
             edges += self._end_run(speech.frame)
             self._next_block = None
         elif speech is not None:
@@ -101,12 +102,13 @@ class OtherSounds:
         return edges
 
     def _counts(self, run: _Run, block: int) -> bool:
+        # A breath after a word, or the room that fades, is neither apart from speech nor long.
         apart = run.first - self._speech_ended >= _APART_BLOCKS
         long = run.last + 1 - run.first >= _APART_BLOCKS
         return run.sustained and block + 1 - run.first >= _APART_BLOCKS and (apart or long)
 
     def _end_run(self, speech_frame: int | None = None) -> list[FrameEdge]:
-        """What is loud is over, with its last loud block, or with speech that begins at that frame."""
+        """Ends the sound under way with its last loud block, or with speech that begins at ``speech_frame``."""
         run, self._run = self._run, None
         if run is None or not run.reported:
             return []

@@ -45,5 +45,6 @@ def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline
 def _peaks(values: NDArray[np.floating[Any]], bin_frames: int) -> bytes:
     whole = np.zeros(-(-len(values) // bin_frames) * bin_frames, np.float32)
     whole[: len(values)] = values
+    # The loudest sample and not the mean: an outline of means hides clicks and clipping.
     loudest = np.abs(whole).reshape(-1, bin_frames).max(axis=1)
     return bytes(np.rint(loudest * 255).astype(np.uint8))

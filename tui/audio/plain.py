@@ -1,6 +1,6 @@
-"""Audio without numpy, which the screen's process does not load: the samples of a message, and how loud they are.
+"""Reads and measures the samples of one message without numpy, which the screen's process does not load.
 
-Python's own arrays do for one message at a time; `tui.audio.levels` and `tui.audio.g711` are for what flows.
+Python's own arrays are fast enough for one message; `tui.audio.levels` and `tui.audio.g711` are for streams.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 from tui.audio.formats import AudioFormat, Encoding
 
 MAX_SAMPLES = 480_000
-"""Of which a level is taken: 30 s at 16 kHz, some 30 ms of work."""
+"""Most samples that are measured: 30 s at 16 kHz, which takes 30 ms."""
 _FULL_SCALE = 32768
 _FLOOR_DBFS = -90.0
-"""As `tui.audio.levels.FLOOR_DBFS`: nothing is reported as quieter."""
+"""Same as `tui.audio.levels.FLOOR_DBFS`: nothing is reported as quieter."""
 
 
 class MessageLevel(msgspec.Struct, frozen=True):
@@ -28,13 +28,14 @@ class MessageLevel(msgspec.Struct, frozen=True):
     peak_dbfs: float
     rms_dbfs: float
     clipped_samples: int
-    """At full scale, either way."""
+    """Samples at full scale, positive or negative."""
     measured_samples: int
-    """From the beginning on: at most `MAX_SAMPLES`."""
+    """How many were measured, from the beginning: at most `MAX_SAMPLES`."""
 
 
 def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
-    """How loud audio on the wire is; None where there is not one whole sample."""
+    """Returns how loud audio on the wire is; None if it has no whole sample."""
+    # Cut before it is decoded: a message may hold minutes of audio, and this runs in the process of the screen.
     samples = samples_of(wire[: MAX_SAMPLES * audio_format.encoding.sample_bytes], audio_format.encoding)
     if not samples:
         return None
@@ -45,11 +46,12 @@ def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
 
 
 def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
-    """The 16-bit samples of audio on the wire; half a sample at the end is left out."""
+    """Returns the 16-bit samples of audio on the wire, without half a sample at the end."""
     if encoding is not Encoding.PCM16:
         table = _table(encoding)
         return array("h", [table[code] for code in wire])
     samples = array("h", wire[: len(wire) & ~1])
+    # The wire is little-endian, the array has the order of this machine.
     if sys.byteorder == "big":
         samples.byteswap()
     return samples
@@ -57,7 +59,7 @@ def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
 
 @cache
 def _table(encoding: Encoding) -> tuple[int, ...]:
-    """By code: the sample of ITU-T G.711, as `tui.audio.g711` has it."""
+    """Returns the samples by code, as in ITU-T G.711 and `tui.audio.g711`."""
     return tuple(
         _mulaw(code ^ 0xFF) if encoding is Encoding.MULAW else _alaw(code ^ 0x55) for code in range(256)
     )

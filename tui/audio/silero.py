@@ -93,10 +93,12 @@ class SileroTrack:
     def score(self, window: _Floats) -> float:
         """Returns the probability of speech in the next `WINDOW_FRAMES` samples of -1..1, at `RATE`."""
         quiet = float(window @ window) < _QUIET_RMS * _QUIET_RMS * WINDOW_FRAMES
+        # By the energy of a whole window: one loud sample is a click, and no speech is as short.
         self._quiet_windows = self._quiet_windows + 1 if quiet else 0
         if self._quiet_windows > _REST_WINDOWS:
             self._unheard.append(window)
             return 0.0
+        # The state is that of a second of quiet, whatever was said before: these windows fit it to the room.
         while self._unheard:
             self._run(self._unheard.popleft())
         return self._run(window)

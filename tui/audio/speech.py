@@ -25,7 +25,7 @@ from tui.audio.silero import WINDOW_FRAMES, SileroTrack
 Method = Literal["silero", "energy"]
 
 _SLACK_MS = 100
-"""More silence than is asked for: windows end where they end."""
+"""Extra silence at the end of a track, as its last window may begin before that."""
 _SILERO_THRESHOLD = 0.5
 
 
@@ -70,7 +70,7 @@ class SpeechDetector:
     ) -> None:
         self.rate = rate
         self.silence_ms = silence_ms
-        """How long nothing must be heard before speech counts as over."""
+        """Silence after which speech counts as over."""
         self.speaking = False
         self._classifier = classifier
         self._loudness = Loudness(rate)
@@ -79,7 +79,7 @@ class SpeechDetector:
         self._last_speech_frame = 0
 
     def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
-        """Edges found with these whole samples, the last of which ended at ``end_ns``.
+        """Returns the edges found with these whole samples, the last of which ended at ``end_ns``.
 
         A stop is found ``silence_ms`` after it; both kinds are dated back to where the sound changed.
         Raises `ValueError` on half a sample.
@@ -97,7 +97,7 @@ class SpeechDetector:
         ]
 
     def finish(self, end_ns: int) -> list[TrackEdge]:
-        """The track is over, at ``end_ns``: the end of what was being heard, if anything was."""
+        """Ends the track at ``end_ns``; returns the end of the sound under way, if any."""
         if not (self.speaking or (self._sounds and self._sounds.under_way)):
             return []
         silence_ms = self.silence_ms + _SLACK_MS
@@ -111,7 +111,7 @@ class SpeechDetector:
         return [speech] if speech else []
 
     def _judge(self, window: Window) -> int | None:
-        """The frame of the edge of speech that this window brings to light, if any."""
+        """Returns the frame of the edge of speech that is known with this window, if any."""
         if window.speech:
             self._last_speech_frame = window.end_frame
             if self.speaking:
@@ -122,12 +122,13 @@ class SpeechDetector:
         quiet_frames = window.end_frame - self._last_speech_frame
         if not self.speaking or quiet_frames * 1000 < self.silence_ms * self.rate:
             return None
+        # From the last window with speech, not from here: a whole silence lies between.
         self.speaking = False
         block = self._loudness.last_loud_block(self._block_before(self._last_speech_frame))
         return self._last_speech_frame if block is None else self._loudness.edges_in(block)[1]
 
     def _block_before(self, frame: int) -> int:
-        """The last block that begins before ``frame``."""
+        """Returns the last block that begins before ``frame``."""
         return math.ceil(frame / self._loudness.block_frames) - 1
 
 
@@ -149,6 +150,7 @@ class SileroClassifier:
         values = to_float(pcm)
         if self._resampler is not None:
             values = self._resampler.feed(values)
+        # Blocks of 20 ms do not divide into windows of 32: what is left waits for the next block.
         self._pending = np.concatenate([self._pending, values])
         windows: list[Window] = []
         while len(self._pending) >= WINDOW_FRAMES:

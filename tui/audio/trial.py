@@ -49,6 +49,7 @@ class Trial:
         self._outcome: bytes | TrialFailed | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._ends_s = time.monotonic() + time_limit_s()
+        # At once, so that the child loads PortAudio while its parent goes on starting.
         with suppress(OSError):  # reported by `result`
             self._child = subprocess.Popen(
                 child_command("tui.audio.trial"),
@@ -79,6 +80,7 @@ class Trial:
         if child is None:
             return TrialFailed("No process could be started to try PortAudio. Free memory or processes.")
         try:
+            # With the pipe and not `wait`: a long list of devices would fill it, and the child would never end.
             written, _ = child.communicate(timeout=max(self._ends_s - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired:
             child.kill()

@@ -203,6 +203,7 @@ class Engine:
     async def _hold(self, target: Target, set_up: CallSetUp) -> None:
         """Hold one call, from dialling to its end. Cancelling it is how a call is hung up while it is dialled."""
         try:
+            # In this task and not in the command: hanging up must not wait for a sound system that does not answer.
             await set_up.find_devices(target, lines=caller_lines())
             self._session = await self._dial(target, set_up)
         except asyncio.CancelledError:

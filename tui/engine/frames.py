@@ -38,6 +38,7 @@ class Frames:
 
     def replace(self, item: FrameItem) -> None:
         """Send an item in place of an earlier one of its kind that has not gone yet: the latest wins."""
+        # Telemetry of a moment ago is of no use, and a screen that was stopped must not find minutes of it.
         self._latest[type(item)] = item
 
     def flush(self) -> int:

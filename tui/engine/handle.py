@@ -30,6 +30,7 @@ class EngineHandle:
 
     def __init__(self, *, devices: bool = True) -> None:
         self._arguments = () if devices else (NO_DEVICES,)
+        # Made before the start, so that the screen can name the log of an engine that dies while starting.
         self._log: int | None
         self._log, log = create_temporary(_LOG_SUFFIX)
         self.log_path = str(log)
@@ -46,6 +47,7 @@ class EngineHandle:
             return self
         self._process = subprocess.Popen(
             child_command("tui.engine", *self._arguments),
+            # Pipes and not a socket: when the screen dies, however that happens, the engine reads end of file.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -116,6 +118,7 @@ class EngineHandle:
             time.sleep(0.01)
         self._exchange()
         if process.poll() is None:
+            # A driver that hangs inside the kernel survives SIGTERM, hence the second step.
             process.terminate()
             try:
                 process.wait(0.5)

@@ -81,6 +81,7 @@ class SavedEngine:
         """Returns the events that are due, and what the engine that plays has to report."""
         items: list[FrameItem] = self._heard()
         if not self._began:
+            # First of all items: the screen cannot show a message of an event before it knows the file.
             self._began = True
             items.append(MessagesFile(path=str(self.saved.messages_path)))
             if self.playhead.audio_path:

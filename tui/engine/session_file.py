@@ -21,6 +21,7 @@ class SessionFile:
         self._fd: int | None = None
         self.path = Path()
         try:
+            # Readable by its owner only: it holds what both sides sent.
             fd, path = create_temporary(".messages")
         except OSError as error:
             self._fail(error)
@@ -39,6 +40,7 @@ class SessionFile:
             while written < len(raw):
                 written += os.write(self._fd, raw[written:])
         except OSError as error:
+            # For good, as offsets of later messages would be wrong after a part of this one.
             self._fail(error)
             return -1
         self._size_bytes += len(raw)

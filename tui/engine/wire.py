@@ -249,6 +249,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 def pack(items: Iterable[Command | FrameItem]) -> bytes:
     """Returns one frame with these items."""
+    # The length first: a pipe has no boundaries, and a read may end anywhere.
     body = _encoder.encode(list(items))
     return struct.pack(">I", len(body)) + body
 

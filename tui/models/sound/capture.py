@@ -79,6 +79,7 @@ class Capture:
         self.level = LevelStep(pending.clock_ns)
         self.chain = CallbackChain("capture")
         """Steps that every block passes on its way to the wire; add your own. Each keeps the block's length."""
+        # Lines before the level: a muted line is silence, and the meter shows what is sent.
         for step in (self.lines, self.level):
             self.chain.add_callback(step)
         self._found = found

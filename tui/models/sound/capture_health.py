@@ -82,6 +82,7 @@ class CaptureHealth:
         return [Verdict(Condition.ONLY_ZEROS, True, text, _ZERO_HINTS.get(sys.platform, ""))]
 
     def _take_sound(self) -> list[Verdict]:
+        # A device that gates noise sends zeros between words; one that was muted has sent them since it was opened.
         self._pauses |= self._sounded and _PAUSE_MS <= self._zeros_ms < MUTED_MS
         self._sounded, self._zeros_ms = True, 0.0
         reported, self._reported_zeros = self._reported_zeros, False

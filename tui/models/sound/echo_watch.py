@@ -50,6 +50,7 @@ class EchoWatch:
         """Take a block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
+        # Silence is played all the time, and cannot come back.
         if not is_zero(pcm):
             self._last_played_ns = end_ns
         self._played.feed(end_ns, pcm)

@@ -86,6 +86,7 @@ class RecordedLines:
 
     def __call__(self, block: bytes) -> bytes:
         """Returns the block, or as many bytes of the line, padded with silence at its end."""
+        # In place of the block, and as long: the wire goes on at the pace of the microphone.
         if not self._pcm:
             return block
         part = self._pcm[self._position : self._position + len(block)]

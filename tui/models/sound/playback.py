@@ -138,6 +138,7 @@ class Playback:
 
     def mark(self, name: str) -> None:
         """Marks the end of the audio queued so far; `reached_marks` returns the name once that has played."""
+        # With the tail of the queue: a mark without audio before it is reached at once.
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
     def reached_marks(self) -> list[str]:
@@ -205,6 +206,7 @@ class Playback:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
                 self._take(happening, self.speaker, now_ns)
+            # As heard and not as queued: what a flush dropped was never said.
             for start_ns, block in self.speaker.take_heard(now_ns):
                 self._heard.feed(start_ns, block, queue.rate, now_ns)
             self._arrival_watch.poll(now_ns, queue.playing, self.stats.gap_frames / self.frames_per_ms)

@@ -1,4 +1,4 @@
-"""What keeps the two tracks of a call: the user as sent and the agent as heard."""
+"""TrackSink: receives the two tracks of a call, the user as sent and the agent as heard."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tui.audio.speaker import AgentTrack
 
 
 class TrackSink(AgentTrack, Protocol):
-    """Keeps both tracks as they happen."""
+    """Receives both tracks as they happen. Methods return at once."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """What was agreed for user audio; before the first `user_sent`."""
+        """Takes the format that was agreed for user audio; called before the first `user_sent`."""
         ...
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """A captured block, silent where it was not sent; its last sample left the microphone at that instant."""
+        """Takes a captured block, silent if it was not sent; its last sample left the microphone at ``end_ns``."""
         ...
