@@ -117,7 +117,7 @@ def test_a_processor_that_fails_is_reported_and_lets_the_user_through() -> None:
     assert canceller.clean(0, 0, HISS, 44_100) == HISS
 
 
-def test_without_the_package_the_sentence_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_sentence_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc, "find_spec", lambda name: None)
     with pytest.raises(webrtc.EchoUnavailable, match="pip install livekit"):
         webrtc.make_processor()

@@ -47,11 +47,11 @@ def standard_library_codec() -> ModuleType | None:
     return audioop
 
 
-def test_mulaw_encodes_every_sample_as_the_standard_says() -> None:
+def test_mulaw_encodes_every_sample_as_the_standard_does() -> None:
     assert encode(EVERY_SAMPLE_PCM, MULAW) == bytes(map(mulaw_code, EVERY_SAMPLE))
 
 
-def test_alaw_encodes_every_sample_as_the_standard_says() -> None:
+def test_alaw_encodes_every_sample_as_the_standard_does() -> None:
     assert encode(EVERY_SAMPLE_PCM, ALAW) == bytes(map(alaw_code, EVERY_SAMPLE))
 
 

@@ -35,7 +35,7 @@ def test_samples_at_full_scale_are_counted() -> None:
 
 
 @pytest.mark.parametrize("pcm", [b"", constant(0)])
-def test_exact_zeros_are_told_apart(pcm: bytes) -> None:
+def test_exact_zeros_are_recognised(pcm: bytes) -> None:
     level = measure(pcm)
     assert (level.peak_dbfs, level.rms_dbfs) == (FLOOR_DBFS, FLOOR_DBFS)
     assert measure(constant(1)).peak_dbfs == FLOOR_DBFS

@@ -110,7 +110,7 @@ async def test_who_records_again_while_the_device_is_closed_gets_it(desk: Desk) 
     await desk.microphone.stop()
 
 
-async def test_an_opening_that_is_cancelled_leaves_nothing_open_behind_a_stop(desk: Desk) -> None:
+async def test_an_opening_that_is_cancelled_leaves_nothing_open_after_a_stop(desk: Desk) -> None:
     desk.hold_up()
     opening = await desk.held_up(asyncio.ensure_future(desk.microphone.start(silent=False)))
     for _ in range(2):

@@ -58,7 +58,7 @@ def test_a_short_pause_does_not_end_speech_and_a_long_one_does() -> None:
     assert times_ms(edges) == pytest.approx([1_000, 2_900, 3_800, 4_600], abs=20)
 
 
-def test_a_stop_is_told_once_the_silence_is_long_enough() -> None:
+def test_a_stop_is_found_once_the_silence_is_long_enough() -> None:
     rate = 16_000
     detector = make_detector(rate, silence_ms=200)
     edges_of(detector, silence_around(voice(rate, 1), rate, before_s=0.5, after_s=0))

@@ -126,7 +126,7 @@ def test_a_mix_that_would_clip_is_scaled_down(tmp_path: Path) -> None:
     assert pcm.tolist() == pytest.approx([0, 0, 32_767, 32_767], abs=2)
 
 
-def test_a_channel_mask_says_where_the_channels_stand(tmp_path: Path) -> None:
+def test_a_channel_mask_places_the_channels(tmp_path: Path) -> None:
     """Left, right, low frequency: 2.1, where three channels are usually left, right, centre."""
     header = bytearray(extensible(1, 3, 8_000, 16))
     header[20:24] = struct.pack("<I", 0xB)
@@ -204,7 +204,7 @@ def test_other_chunks_are_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("claimed_bytes", [0, 0xFFFF_FFFF, 1_000_000])
-def test_a_file_that_was_never_finished_gives_what_is_there(tmp_path: Path, claimed_bytes: int) -> None:
+def test_a_file_that_was_never_finished_is_read_as_far_as_it_goes(tmp_path: Path, claimed_bytes: int) -> None:
     content = riff(fmt(1, 1, 8_000, 16), RAMP.tobytes() + b"\x01", data_bytes=claimed_bytes)
     assert read_wav(saved(tmp_path, content), 8_000) == RAMP.tobytes()
 
@@ -301,7 +301,7 @@ def test_compressed_samples_are_read_with_the_package_for_them(tmp_path: Path, k
     assert np.abs(values[500:8_000] - 0.75 * left[500:]).max() < 0.02, "both channels, mixed down"
 
 
-def test_without_it_the_sentence_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_the_sentence_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = saved(tmp_path, riff(fmt(2, 1, 8_000, 4), bytes(64)))
     assert error_of(path) == (

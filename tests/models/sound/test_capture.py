@@ -38,7 +38,7 @@ def deliver(sound: FakeSoundDevice) -> None:
     sound.streams[-1].arguments["callback"](b"\5\0" * 960, 960, None, None)
 
 
-async def test_silence_behind_a_device_of_another_rate_ends_when_it_is_due(sound: FakeSoundDevice) -> None:
+async def test_silence_after_a_device_of_another_rate_ends_when_it_is_due(sound: FakeSoundDevice) -> None:
     audio = await recording()
     captured = audio.capture.blocks()
     deliver(sound)
@@ -51,7 +51,7 @@ async def test_silence_behind_a_device_of_another_rate_ends_when_it_is_due(sound
     await audio.close()
 
 
-async def test_what_was_delivered_before_the_stop_is_resampled_behind_it(sound: FakeSoundDevice) -> None:
+async def test_what_was_delivered_before_the_stop_is_resampled_after_it(sound: FakeSoundDevice) -> None:
     audio = await recording()
     for _ in range(3):
         deliver(sound)

@@ -15,7 +15,7 @@ def verdicts(*blocks: bytes, health: CaptureHealth | None = None) -> list[tuple[
     return [(v.condition, v.active) for block in blocks for v in health.feed(block, 20)]
 
 
-def test_a_second_of_exact_zeros_is_told_once_and_ends_with_the_first_sound() -> None:
+def test_a_second_of_exact_zeros_is_reported_once_and_ends_with_the_first_sound() -> None:
     assert verdicts(*[SILENCE] * 49) == []
     assert verdicts(*[SILENCE] * 200) == [(Condition.ONLY_ZEROS, True)]
     assert verdicts(*[SILENCE] * 60, QUIET, *[SILENCE] * 149) == [
@@ -24,7 +24,7 @@ def test_a_second_of_exact_zeros_is_told_once_and_ends_with_the_first_sound() ->
     ]
 
 
-def test_three_seconds_of_exact_zeros_after_sound_are_told_and_end_with_sound_each_time() -> None:
+def test_three_seconds_of_exact_zeros_after_sound_are_reported_and_end_with_sound_each_time() -> None:
     assert verdicts(QUIET, *[SILENCE] * 149) == []
     muted_once = [QUIET, *[SILENCE] * 200]
     assert (
@@ -52,7 +52,7 @@ def test_sound_in_the_first_blocks_was_there_before_recording() -> None:
     assert verdicts(QUIET, QUIET, LOUD) == []
 
 
-def test_another_opening_is_judged_anew() -> None:
+def test_another_opening_is_judged_afresh() -> None:
     health = CaptureHealth()
     verdicts(QUIET, QUIET, health=health)
     health.opened()

@@ -17,7 +17,7 @@ def told(*found: Echo | None) -> Sequence[tuple[bool, str]]:
     return [(event.active, event.text) for event in events if isinstance(event, e.ConditionChanged)]
 
 
-def test_an_echo_is_told_when_it_is_found_twice_at_one_delay() -> None:
+def test_an_echo_is_reported_when_it_is_found_twice_at_one_delay() -> None:
     assert told(Echo(62, -18, 0.9)) == []
     assert told(Echo(62, -18, 0.3), Echo(210, -18, 0.3)) == []
     assert told(Echo(62, -18, 0.9), Echo(64, -17.6, 0.9), Echo(63, -18, 0.9)) == [

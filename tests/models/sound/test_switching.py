@@ -186,7 +186,7 @@ async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
     assert open_on(sound) == []
 
 
-async def test_a_call_is_not_over_before_devices_are_listed_anew_or_the_next_one_would_lose_its_streams(
+async def test_a_call_is_not_over_before_devices_are_listed_again_or_the_next_one_would_lose_its_streams(
     sound: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listing, list_on = threading.Event(), threading.Event()
@@ -220,7 +220,7 @@ async def test_nothing_is_opened_any_more_once_the_call_is_over(sound: FakeSound
     assert len(sound.streams) == streams
 
 
-async def test_looking_for_devices_anew_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:
+async def test_rescanning_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:
     audio = await ready()
     await audio.capture.start(silent=False)
     await speak(audio)
@@ -239,7 +239,7 @@ async def test_looking_for_devices_anew_opens_both_again_and_blames_none(sound: 
     await audio.close()
 
 
-async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_opened_anew(
+async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_reopened(
     sound: FakeSoundDevice,
 ) -> None:
     audio = await ready()

@@ -40,7 +40,7 @@ def test_a_stalled_device_can_turn_out_to_have_gone() -> None:
     assert (dog.health, dog.since_ns) == (Health.VANISHED, 0)
 
 
-def test_it_is_opened_anew_after_growing_pauses() -> None:
+def test_it_is_reopened_after_growing_pauses() -> None:
     dog = Watchdog(20)
     assert not dog.retry_due(0)
     dog.look(1000 * MS, 900 * MS, vanished=True)
