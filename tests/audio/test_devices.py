@@ -156,7 +156,9 @@ def test_a_missing_package_is_a_sentence_with_the_remedy(monkeypatch: pytest.Mon
     )
 
 
-def test_a_missing_library_is_a_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_sentence_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     monkeypatch.syspath_prepend(tmp_path)

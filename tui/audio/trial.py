@@ -84,7 +84,9 @@ class Trial:
             written, _ = child.communicate(timeout=max(self._ends_s - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired:
             child.kill()
-            # Not waited for: a process that hangs in the kernel does not end before its driver answers.
+            # Not for longer: a process that hangs in the kernel does not end before its driver answers.
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(0.2)
             return TrialFailed(
                 f"The sound system did not answer within {time_limit_s():g} s."
                 " Restart the sound server (PipeWire, PulseAudio) or check the ALSA configuration."
