@@ -235,6 +235,7 @@ def test_a_call_that_cannot_begin_prints_one_json_object(arguments: list[str], c
     assert result.exit_code == code
     (line,) = result.stdout.splitlines()
     error = json.loads(line)
+    source = "call" if code == 2 else "socket"
     assert result.stderr.endswith(error.pop("message") + "\n")
-    assert error == {"event": "error", "source": "call", "code": name, "fatal": True, "exit_code": code}
+    assert error == {"event": "error", "source": source, "code": name, "fatal": True, "exit_code": code}
     assert ran("call", *arguments, "--no-save").stdout == ""
