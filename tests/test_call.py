@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import queue
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,7 +33,7 @@ from tui.exit_code import ExitCode
 from tui.models import events as e
 from tui.models.session_state import SessionState
 from tui.models.turns.metrics import SessionMetrics, Stalls
-from tui.models.turns.turns import Turn
+from tui.models.turns.turns import IN_TEXT, Turn
 
 YES = next(line for line in caller_lines() if line.name == "yes")
 GOODBYE = next(line for line in caller_lines() if line.name == "goodbye")
@@ -470,6 +472,12 @@ def test_the_figures_of_a_call_include_audio_problems() -> None:
     assert "; not answered 1, clipped start 2; errors 0" in line
 
 
+def test_the_figures_of_a_call_include_answers_in_text_and_after_tools() -> None:
+    turns = [Turn(number=1, unmeasured=IN_TEXT), Turn(2, response_latency_ms=500, after_tools_ms=4600)]
+    line = metrics_line(SessionMetrics(turns=turns))
+    assert line.startswith("response time 500 ms, after tools 4600 ms, answered in text 1; sent")
+
+
 @pytest.mark.parametrize(
     ("latencies_ms", "words"), [([446.4, 512.0], "446 ms, 512 ms"), ([446.0], "446 ms"), ([], "–")]
 )
@@ -537,3 +545,53 @@ def test_an_agent_that_does_not_greet_is_spoken_to_after_a_while(
     accepted_ns = next(event["at_ns"] for event in events if event.get("new") == "active")
     spoken_ns = next(event["at_ns"] for event in events if event["event"] == "line")
     assert least_s <= (spoken_ns - accepted_ns) / 1e9 < most_s
+
+
+def test_an_answer_in_text_is_an_answer_and_is_named_as_one() -> None:
+    def answer(socket: ServerConnection) -> None:
+        play(socket, 0.3, sample=8000)
+        chunks = 0
+        for frame in socket:
+            kind = json.loads(frame)["type"]
+            chunks += kind == "userStream.chunk"
+            if kind == "userStream.start":
+                socket.send('{"type":"userStream.started"}')
+            elif kind == "userStream.chunk" and chunks == 60:  # the line is over by then
+                words = {"type": "message", "text": "We open at nine."}
+                socket.send(json.dumps({"type": "activities", "activities": [words]}))
+
+    ran = serve_one(answer, "--say", str(YES.path), "--timeout", "9")
+    assert ran.returncode == 0
+    assert f"The agent answered {YES.path.name} in text, without sound." in ran.stderr
+    assert "answered in text 1" in ran.stdout
+
+
+def stream_silence_and_answer(socket: ServerConnection) -> None:
+    """PCM at 16 kHz without a pause: a buzz of 800 ms after each line of the user's, zeros else."""
+    buzz = np.where(np.arange(12_800) // 40 % 2, 8000, -8000).astype("<i2").tobytes()
+    due_s, to_say, quiet_blocks, spoken = time.monotonic(), b"", 0, False
+    while True:
+        with contextlib.suppress(TimeoutError):
+            while True:
+                heard = np.frombuffer(socket.recv(max(due_s - time.monotonic(), 0), decode=False), "<i2")
+                loud = heard.size > 0 and int(np.abs(heard.astype(int)).max()) > 1000
+                spoken, quiet_blocks = spoken or loud, 0 if loud else quiet_blocks + 1
+                if spoken and quiet_blocks > 20:
+                    to_say, spoken = buzz, False
+        block, to_say = to_say[:640], to_say[640:]
+        socket.send(block.ljust(640, b"\0"))
+        due_s += 0.02
+
+
+def test_lines_are_spoken_to_an_agent_that_streams_silence_without_a_pause() -> None:
+    with serve(stream_silence_and_answer, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        ran = run("call", url, "--protocol", "pcm", "--say", str(YES.path), "--say", str(YES.path), "--json")
+        server.shutdown()
+    assert (ran.returncode, ran.stderr) == (0, "")
+    figures = json.loads(ran.stdout.splitlines()[-1])
+    greeting, *turns = figures["turns"]
+    assert greeting["unmeasured"] == "no greeting"
+    assert [400 < turn["response_latency_ms"] < 3000 for turn in turns] == [True, True]
+    assert figures.get("barge_ins", []) == []

@@ -304,13 +304,17 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 def metrics_line(metrics: SessionMetrics) -> str:
     """Returns the figures of a call in one line; a figure that was not measured is "–"."""
     latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
+    after_tools = [turn.after_tools_ms for turn in metrics.turns if turn.after_tools_ms is not None]
+    answers = f", after tools {', '.join(f'{ms:.0f} ms' for ms in after_tools)}" if after_tools else ""
+    if in_text := metrics.turns_answered_in_text:
+        answers += f", answered in text {in_text}"
     losses = ", ".join(e.Loss(name).in_words(count) for name, count in metrics.losses.items() if count)
     stalls = "".join(f"{path} stalled {stalls}; " for path, stalls in metrics.stalls.items())
     shown_as_stalls = (e.Condition.STALLED, e.Condition.VANISHED)
     others = [f"{name} {count}" for name, count in metrics.conditions.items() if name not in shown_as_stalls]
     conditions = f"{', '.join(others)}; " if others else ""
     return one_line(
-        f"response time {latencies}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
+        f"response time {latencies}{answers}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, played {metrics.audio_heard_ms / 1000:.1f} s; "
         f"losses {losses or 'none'}; {stalls}{conditions}"
         f"errors {metrics.errors}, findings {metrics.findings}, advice {metrics.advice}"

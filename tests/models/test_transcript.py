@@ -41,12 +41,18 @@ def test_agent_words_follow_the_playback_of_their_reply() -> None:
     folded = transcript(said(AGENT, "Good morning", item="r1"))
     heard = [words_of(folded)[0].heard]
     for event in (
+        e.ReplyStarted(at_ns=0, reply="r1", format="raw/lpcm16"),
         e.PlaybackStarted(at_ns=0, reply="r1"),
         e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=900),
     ):
         folded.apply(event)
         heard.append(words_of(folded)[0].heard)
-    assert heard == [Heard.QUEUED, Heard.SPEAKING, Heard.HEARD]
+    assert heard == [Heard.IN_TEXT, Heard.QUEUED, Heard.SPEAKING, Heard.HEARD]
+
+
+def test_words_of_a_reply_under_way_are_queued() -> None:
+    begun = e.ReplyStarted(at_ns=0, reply="r1", format="raw/lpcm16")
+    assert words_of(transcript(begun, said(AGENT, "Good morning", item="r1")))[0].heard is Heard.QUEUED
 
 
 def test_words_cut_off_by_barge_in_are_marked() -> None:

@@ -86,6 +86,7 @@ def test_figures_are_measured_again_from_the_tracks(twilio: SavedSession) -> Non
     assert twilio.audio is not None
     assert (twilio.audio.rate, twilio.audio.frames) == (8000, 32_051)
     measured = remeasure(twilio)
+    assert measured.audio_starts_ns == twilio.record.audio_starts_ns
     greeting, turn = measured.turns
     assert greeting.response_latency_ms == 464.490868
     assert (turn.response_latency_ms, turn.user_speech_ms) == (697.0, 309.0)

@@ -30,6 +30,8 @@ async def test_how_far_words_were_heard_is_a_word(stage: Staging, script: Script
     async with stage() as s:
         to_active(script).add(e.Transcribed, speaker=Party.AGENT, text="Hello.", final=True, item="1")
         await s.play(script.take())
+        assert lines(s) == ["+0.020 agent Hello.  [in\u00a0text]"]
+        await s.play(script.add(e.ReplyStarted, reply="1", format="raw/lpcm16").take())
         assert lines(s) == ["+0.020 agent Hello.  [queued]"]
         await s.play(script.add(e.PlaybackStarted, reply="1").take())
         assert lines(s) == ["+0.020 agent Hello.  [speaking]"]
@@ -46,7 +48,7 @@ async def test_the_agents_partial_is_rewritten_in_place_with_and_without_an_item
             for words in ("Let", "Let me see"):
                 script.add(e.Transcribed, speaker=Party.AGENT, text=words, final=False, item=item)
         await s.play(script.take())
-        assert lines(s) == ["+0.020 agent Let me see …  [queued]", "+0.020 agent Let me see …"]
+        assert lines(s) == ["+0.020 agent Let me see …  [in\u00a0text]", "+0.020 agent Let me see …"]
         script.add(e.Transcribed, speaker=Party.AGENT, text="Let me see.", final=True)
         await s.play(script.take())
         assert lines(s)[1:] == ["+0.020 agent Let me see."]

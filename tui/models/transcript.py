@@ -14,6 +14,7 @@ from tui.models.events import (
     PlaybackEnded,
     PlaybackStarted,
     ReplyEnded,
+    ReplyStarted,
     SessionEvent,
     SessionStarted,
     SpeechEdge,
@@ -28,6 +29,8 @@ from tui.models.turns.barge_ins import CutReplies
 class Heard(StrEnum):
     """Playback state of the agent's words; the user's own are always HEARD."""
 
+    IN_TEXT = "in text"
+    """No audio has come with them: an agent may answer in text."""
     QUEUED = "queued"
     SPEAKING = "speaking"
     HEARD = "heard"
@@ -127,6 +130,8 @@ class Transcript:
                 self._open.pop(Party.USER, None)
             case ToolChanged():
                 self._changed(self._tool_use(event))
+            case ReplyStarted() if event.reply not in self._playing:
+                self._mark_heard(event.reply, Heard.QUEUED)
             case PlaybackStarted():
                 self._sounds_ns.setdefault(event.reply, event.at_ns)
                 self._mark_heard(event.reply, Heard.SPEAKING)
@@ -158,7 +163,7 @@ class Transcript:
             said = Utterance(Party.AGENT, event.text, False, event.at_ns, event.item)
             said.written = event.written
             parts[event.part] = said
-            self._follow_playback(said, self._playing.get(event.item, Heard.QUEUED))
+            self._follow_playback(said, self._playing.get(event.item, Heard.IN_TEXT))
             self.entries.append(said)
         elif said.final and event.final and said.heard is Heard.CUT:
             # The agent's own correction, which ends where the reply was cut: nothing of it was not heard.

@@ -168,6 +168,11 @@ def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequen
         *(["cut off"] if turn.interrupted else []),
         *(f"barge-in {barge_in.kind}" for barge_in in barge_ins),
         *(f"tool {one_line(name, 60)}" for name in turn.tools),
+        *(
+            [f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}"]
+            if turn.after_tools_ms is not None
+            else []
+        ),
     ]
     words = [
         element("p", element("span", "user", class_="who user"), turn.user_text) if turn.user_text else None,

@@ -25,6 +25,7 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
     fold = MetricsFold()
     for event in remeasured_events(saved):
         fold.apply(event)
+    fold.metrics.audio_starts_ns = saved.audio.starts_ns if saved.audio else None
     return fold.metrics
 
 

@@ -56,6 +56,8 @@ def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waitin
     else:
         pieces += [(f"response {numbers.milliseconds(turn.response_latency_ms)}", "rows--plain"), judged]
         pieces += _parts(turn.parts, turn.response_latency_ms)
+    if turn.after_tools_ms is not None:
+        pieces.append((f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}", "rows--plain"))
     pieces += _reported(turn)
     pieces += [(line, "rows--slow") for line in map(_barge_in, barge_ins)]
     if turn.doubt:

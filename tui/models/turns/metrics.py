@@ -37,6 +37,7 @@ from tui.models.turns.barge_ins import BargeInFold
 from tui.models.turns.talk import TalkFold
 from tui.models.turns.turn_fold import TurnFold
 from tui.models.turns.turns import (
+    IN_TEXT,
     NOT_ANSWERED,
     ONLY_SILENCE,
     BargeIn,
@@ -75,6 +76,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     started_ns: int | None = None
     """When the session became active."""
+    audio_starts_ns: int | None = None
+    """The instant that is 0 s in audio.wav; None without both tracks, and during the call."""
     ended_ns: int | None = None
     messages_sent: int = 0
     messages_received: int = 0
@@ -132,6 +135,11 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     def turns_not_answered(self) -> int:
         """Number of user turns without an answer that could be heard or read; late answers do not count."""
         return sum(turn.unmeasured in (NOT_ANSWERED, ONLY_SILENCE) for turn in self.turns)
+
+    @property
+    def turns_answered_in_text(self) -> int:
+        """Number of user turns that were answered with words and no sound."""
+        return sum(turn.unmeasured == IN_TEXT for turn in self.turns)
 
     def percentiles(self) -> Percentiles:
         """Percentiles of the response times."""
