@@ -22,7 +22,7 @@ from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
 from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
-from tui.session.listening import Answer, Limits, Listening
+from tui.session.listening import Answered, Limits, Listening
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
 from tui.text.json_text import json_of
@@ -91,19 +91,8 @@ async def call(
     reasons: list[str] = []
     listening = Listening(Limits(script.timeout_s, target.max_turn_s, target.quiet_s), reasons.append)
 
-    def sink(event: e.SessionEvent) -> None:
-        listening.take(event)
-        seen.take(event)
-        if seen.unshown is None:
-            try:
-                show(event)
-            except OSError as error:
-                # The reader or the terminal has gone. Raised here, it would cost the agent its goodbye.
-                seen.unshown = error
-                listening.end()
-
     dialled = await settle(target)
-    set_up = CallSetUp(AudioManager(), sink)
+    set_up = CallSetUp(AudioManager(), _sink(listening, seen, show))
     await set_up.prepare(dialled.target)
     session = set_up.session(dialled, tools=tools)
     listening.follow(session.state, session.pending)
@@ -129,6 +118,23 @@ async def call(
         explain(reason)
     summary(session.state.metrics)
     return _judge(session.state, seen, script, unanswered, explain)
+
+
+def _sink(
+    listening: Listening, seen: _Seen, show: Callable[[e.SessionEvent], None]
+) -> Callable[[e.SessionEvent], None]:
+    def take(event: e.SessionEvent) -> None:
+        listening.take(event)
+        seen.take(event)
+        if seen.unshown is None:
+            try:
+                show(event)
+            except OSError as error:
+                # The reader or the terminal has gone. Raised here, it would cost the agent its goodbye.
+                seen.unshown = error
+                listening.end()
+
+    return take
 
 
 @contextlib.contextmanager
@@ -187,14 +193,14 @@ async def _hold(
         await session.user.speak(line_of(path))
         await listening.line_end(began_ns, length_s + _LINE_SLACK_S)
         after, answer = "", await listening.answer(began_ns)
-        if answer is Answer.IN_TEXT:
+        if answer is Answered.IN_TEXT:
             explain(f"The agent answered {path.name} in text, without sound.")
-        if answer is not Answer.NONE:
+        if answer is not Answered.NONE:
             pending.answer_due = ""
             after, answer = " after its tool call", await listening.turn_end()
         if listening.over:
             return False
-        if answer is Answer.NONE:
+        if answer is Answered.NONE:
             because = "".join(f"; {reason.rstrip('.')}" for reason in seen.reasons[reasons_before:][-2:])
             missing = f"The agent did not answer {path.name} within {script.timeout_s:g} s{after}{because}."
             explain(f"{missing} {seen.hint}".rstrip())

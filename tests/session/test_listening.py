@@ -10,7 +10,7 @@ from tests.builders import MS, said
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
-from tui.session.listening import Answer, Limits, Listening
+from tui.session.listening import Answered, Limits, Listening
 from tui.session.pending import Pending
 
 AGENT = e.Party.AGENT
@@ -90,12 +90,12 @@ class Scripted:
 async def test_a_stream_of_silence_is_not_an_answer_and_words_in_it_are() -> None:
     for replies_are_ended in (True, False):
         silent = Scripted(replies_are_ended=replies_are_ended).streams(20_000)
-        assert await silent.listening.answer(0) is Answer.NONE
+        assert await silent.listening.answer(0) is Answered.NONE
         assert silent.now_ms == 5000
         speaks = Scripted(replies_are_ended=replies_are_ended).streams(20_000).heard(2000, 3000)
-        assert await speaks.listening.answer(0) is Answer.HEARD
+        assert await speaks.listening.answer(0) is Answered.HEARD
         assert speaks.now_ms == 2100
-        assert await speaks.listening.turn_end() is Answer.HEARD
+        assert await speaks.listening.turn_end() is Answered.HEARD
         assert 3900 < speaks.now_ms < 4200, "a pause that is longer than one in speech"
         assert speaks.listening.unfinished == 0
 
@@ -149,15 +149,15 @@ async def test_a_reply_that_stalls_is_waited_for_and_then_counted_as_unfinished(
 async def test_words_that_no_sound_follows_are_an_answer_in_text() -> None:
     for item in ("", "item-1"):
         agent = Scripted(replies_are_ended=True).at(400, said(AGENT, "At nine.", item=item, at_ms=400))
-        assert await agent.listening.answer(0) is Answer.IN_TEXT
+        assert await agent.listening.answer(0) is Answered.IN_TEXT
         assert agent.now_ms < 2500
-        assert await agent.listening.turn_end() is Answer.HEARD
+        assert await agent.listening.turn_end() is Answered.HEARD
 
 
 async def test_words_that_a_reply_follows_are_an_answer_once_it_is_heard() -> None:
     agent = Scripted(replies_are_ended=True).at(400, said(AGENT, "At nine.", item="r", at_ms=400))
     agent.begins("r", 600).sends(600, 4000).heard(3000, 4000)
-    assert await agent.listening.answer(0) is Answer.HEARD
+    assert await agent.listening.answer(0) is Answered.HEARD
     assert agent.now_ms == 3100
 
 
@@ -165,16 +165,16 @@ async def test_a_running_tool_holds_the_turn_open_until_its_answer_is_heard() ->
     agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
     agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 9000)
     agent.begins("answer", 9400).sends(9400, 1000).ends("answer", 9450, 1000, 10_500).heard(9500, 10_400)
-    assert await agent.listening.answer(0) is Answer.HEARD
-    assert await agent.listening.turn_end() is Answer.HEARD
+    assert await agent.listening.answer(0) is Answered.HEARD
+    assert await agent.listening.turn_end() is Answered.HEARD
     assert 10_800 < agent.now_ms < 11_200
 
 
 async def test_an_agent_that_never_answers_its_tool_has_not_answered() -> None:
     agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
     agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 90)
-    assert await agent.listening.answer(0) is Answer.HEARD
-    assert await agent.listening.turn_end() is Answer.NONE
+    assert await agent.listening.answer(0) is Answered.HEARD
+    assert await agent.listening.turn_end() is Answered.NONE
     assert 6000 < agent.now_ms < 7500, "its limit runs from the end of what it said before"
 
 
@@ -182,7 +182,7 @@ async def test_while_the_session_is_resumed_no_time_passes() -> None:
     agent = Scripted(replies_are_ended=True).heard(8000, 9000)
     agent.at(1000, e.StatusChanged(at_ns=0, old=e.Status.ACTIVE, new=e.Status.RESUMING))
     agent.at(6000, e.StatusChanged(at_ns=0, old=e.Status.RESUMING, new=e.Status.ACTIVE))
-    assert await agent.listening.answer(0) is Answer.HEARD
+    assert await agent.listening.answer(0) is Answered.HEARD
 
 
 async def test_a_line_ends_the_wait_for_it_and_so_does_its_limit() -> None:
@@ -199,7 +199,7 @@ async def test_a_line_ends_the_wait_for_it_and_so_does_its_limit() -> None:
 async def test_nothing_is_waited_for_once_the_call_is_over() -> None:
     agent = Scripted(replies_are_ended=True)
     agent.at(300, e.StatusChanged(at_ns=300 * MS, old=e.Status.ACTIVE, new=e.Status.ENDING))
-    assert await agent.listening.answer(0) is Answer.NONE
+    assert await agent.listening.answer(0) is Answered.NONE
     assert agent.now_ms == 300
     await agent.listening.turn_end()
     assert agent.now_ms == 300

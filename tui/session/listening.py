@@ -30,7 +30,7 @@ _LOOK_S = 0.05
 """How often a wait looks again: what is heard, and time, are no events."""
 
 
-class Answer(Enum):
+class Answered(Enum):
     """How the agent answered."""
 
     HEARD = "heard"
@@ -122,7 +122,7 @@ class Listening:
 
     async def answer(
         self, since_ns: int, timeout_s: float | None = None, *, after_tool: bool = False
-    ) -> Answer:
+    ) -> Answered:
         """Wait until the agent is heard, or has answered in text, with what it began after an instant.
 
         After a tool, what was sent before its result and is still to be heard is no answer.
@@ -135,17 +135,17 @@ class Listening:
         limit_s = self._limits.answer_s if timeout_s is None else timeout_s
         await self.until(lambda: is_heard() or self._only_text_since(since_ns), limit_s)
         if is_heard():
-            return Answer.HEARD
-        return Answer.IN_TEXT if (self._heard.text_ns or 0) > since_ns else Answer.NONE
+            return Answered.HEARD
+        return Answered.IN_TEXT if (self._heard.text_ns or 0) > since_ns else Answered.NONE
 
-    async def turn_end(self) -> Answer:
+    async def turn_end(self) -> Answered:
         """Wait until the agent's turn is over: a tool that runs holds it open until the agent answers its result.
 
-        Returns `Answer.NONE` if it did not.
+        Returns `Answered.NONE` if it did not.
         """
-        answer = Answer.HEARD
+        answer = Answered.HEARD
         await self._until_quiet()
-        while answer is not Answer.NONE and self._heard.awaits_tool and not self.over:
+        while answer is not Answered.NONE and self._heard.awaits_tool and not self.over:
             await self.until(lambda: not self._pending.tools, self._limits.answer_s)
             self._heard.awaits_tool = False
             answer = await self.answer(self._heard.tool_ended_ns, after_tool=True)

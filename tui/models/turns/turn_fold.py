@@ -17,6 +17,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tui.models import events as e
@@ -45,7 +46,8 @@ class TurnBoundary:
         """When a reply last began to be sent or played: it may be heard before its sound is detected."""
         self._turn_of: dict[str, int] = {}
         """The turn in which each reply, or text of the agent, was first seen."""
-        self._tools: set[str] = set()
+        self.tools: set[str] = set()
+        """Calls of the tools that run."""
 
     def begins(self, event: e.SessionEvent) -> bool:
         """Whether a turn begins with the next event of the session."""
@@ -66,7 +68,7 @@ class TurnBoundary:
             case e.SpeechEdge(speaker=e.Party.AGENT, started=True) if event.at_ns >= self._began_ns:
                 self._answered = True
             case e.ToolChanged():
-                (self._tools.discard if event.finished else self._tools.add)(event.call)
+                (self.tools.discard if event.finished else self.tools.add)(event.call)
             case _:
                 pass
         return False
@@ -74,7 +76,7 @@ class TurnBoundary:
     def _begins_at(self, at_ns: int) -> bool:
         is_due = self._due_ns is not None and abs(at_ns - self._due_ns) <= KNOWN_AFTER_NS
         # A running tool holds its turn open: what the agent said so far was not its answer.
-        if self._tools or not (self._answered or is_due):
+        if self.tools or not (self._answered or is_due):
             return False
         self._answered, self._began_ns, self._due_ns = False, at_ns, None
         self._turn += 1
@@ -113,6 +115,16 @@ class _Playing(NamedTuple):
     handed_ns: int | None
     begun_ns: int | None
     """When the agent began to send it."""
+    transport_ms: float | None
+    """The latest round trip then."""
+
+
+@dataclass(slots=True)
+class _LastTool:
+    """When the last tool of a turn ended, and the first audible sample after that."""
+
+    ended_ns: int | None = None
+    answered_ns: int | None = None
 
 
 class _Measured:
@@ -130,10 +142,7 @@ class _Measured:
         """When the agent began to send each reply of the turn."""
         self.reported_ns: dict[str, int] = {}
         self.speech_began_ns: int | None = None
-        self.transport_ms: float | None = None
-        self.tool_ended_ns: int | None = None
-        self.after_tools_ns: int | None = None
-        """First audible sample after the last tool ended."""
+        self.tool = _LastTool()
         self.played = False
         """Whether anything of its replies left the speaker, audible or not."""
         self.user_words, self.agent_words = _Words(), _Words()
@@ -171,8 +180,6 @@ class TurnFold:
         self._playings: deque[_Playing] = deque(maxlen=_KEPT_PLAYINGS)
         self._sounding: list[tuple[_Measured, int]] = []
         """The turns to which the agent's sound under way belongs, each from an instant on."""
-        self._tools: set[str] = set()
-        """Calls of the tools that run."""
         self._of_speech: dict[str, _Measured] = {}
         """The turn in which the agent reported user speech, by its item: a transcript may come turns later."""
         self._transport_ms: float | None = None
@@ -256,7 +263,7 @@ class TurnFold:
             return
         turn = measured.turn
         # Who speaks while a tool runs, after a first answer, does not ask again: the figures stay as they are.
-        waits_for_tool = bool(self._tools) and measured.audible_ns is not None
+        waits_for_tool = bool(self._boundary.tools) and measured.audible_ns is not None
         if edge.started:
             measured.speech_began_ns = edge.at_ns
             if turn.began_ns is None or turn.method in _UNSPOKEN:
@@ -321,7 +328,7 @@ class TurnFold:
     def _playback_started(self, event: e.PlaybackStarted) -> None:
         measured = self._turn_of(event.reply)
         begun_ns = measured.begun_ns.get(event.reply) if measured else None
-        playing = _Playing(event.at_ns, event.arrived_ns, event.handed_ns, begun_ns)
+        playing = _Playing(event.at_ns, event.arrived_ns, event.handed_ns, begun_ns, self._transport_ms)
         self._playings.append(playing)
         if measured is None:
             return
@@ -348,15 +355,14 @@ class TurnFold:
         """Note that the agent began to be heard in a turn."""
         begun = [playing for playing in self._playings if playing.at_ns <= at_ns + EARLY_NS]
         playing = begun[-1] if begun else None
-        ended_ns = measured.tool_ended_ns
-        if ended_ns is not None and measured.after_tools_ns is None and at_ns >= ended_ns:
+        ended_ns = measured.tool.ended_ns
+        if ended_ns is not None and measured.tool.answered_ns is None and at_ns >= ended_ns:
             # A reply that was sent before the result and is heard after it is what was said before the tool.
             before = playing and playing.begun_ns is not None and playing.begun_ns < ended_ns <= playing.at_ns
-            measured.after_tools_ns = None if before else at_ns
+            measured.tool.answered_ns = None if before else at_ns
         if measured.audible_ns is None:
             measured.playing = playing
             measured.audible_ns = max(at_ns, playing.at_ns) if playing else at_ns
-            measured.transport_ms = self._transport_ms
         self._measure(measured)
 
     def _agent_ends(self, at_ns: int) -> None:
@@ -371,8 +377,8 @@ class TurnFold:
             turn = measured.turn
             turn.agent_speech_ms = (turn.agent_speech_ms or 0.0) + max(until_ns - since_ns, 0) / NS_PER_MS
             turn.agent_ended_ns = until_ns
-            if measured.after_tools_ns is not None and at_ns <= measured.after_tools_ns:
-                measured.after_tools_ns = None
+            if measured.tool.answered_ns is not None and at_ns <= measured.tool.answered_ns:
+                measured.tool.answered_ns = None
                 self._measure(measured)
 
     def _playback_ended(self, event: e.PlaybackEnded) -> None:
@@ -383,12 +389,10 @@ class TurnFold:
 
     def _tool_changed(self, measured: _Measured, event: e.ToolChanged) -> None:
         if event.finished:
-            self._tools.discard(event.call)
-            measured.tool_ended_ns = event.at_ns
+            measured.tool.ended_ns = event.at_ns
         else:
-            self._tools.add(event.call)
             measured.turn.tools.append(event.name)
-        measured.after_tools_ns = None
+        measured.tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
         """Note a report of the agent; if it repeats it at every pause, the last one counts."""
@@ -408,7 +412,7 @@ class TurnFold:
         turn.user_ended_ns = measured.end.at_ns if measured.end else None
         began_ns = turn.user_ended_ns if turn.number else turn.began_ns
         turn.response_latency_ms, turn.unmeasured, turn.parts = None, "", LatencyParts()
-        turn.after_tools_ms, turn.unexplained_ms = _between(began_ns, measured.after_tools_ns), None
+        turn.after_tools_ms, turn.unexplained_ms = _between(began_ns, measured.tool.answered_ns), None
         if turn.number and began_ns is not None:
             reported = {name: (at - began_ns) / NS_PER_MS for name, at in measured.reported_ns.items()}
             turn.reported_ms = {**turn.reported_ms, **reported}
@@ -495,7 +499,7 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
         # The answer is part of a stream that was there before: when its first sample came is not known.
         fits = (capture_ms or 0.0) + (sending_ms or 0.0) <= latency_ms
         return LatencyParts(capture_ms=capture_ms, sending_ms=sending_ms) if fits else LatencyParts()
-    agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), measured.transport_ms
+    agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), playing.transport_ms
     if end is None or agent_ms is None or transport_ms is None or transport_ms > agent_ms:
         transport_ms = None
     else:
