@@ -86,6 +86,11 @@ _SETTINGS = (
         flag="--header", metavar="'K: V'", example='{"X-Tenant" = "${STAGING_TENANT}"}',
     ),
     Setting(
+        "subprotocols", tuple[str, ...], (),
+        "Websocket subprotocol to offer, in order of preference.",
+        flag="--subprotocol", metavar="NAME", example='["realtime"]',
+    ),
+    Setting(
         "insecure", bool, False,
         "Accept any TLS certificate.",
         flag="--insecure",
@@ -117,7 +122,7 @@ _SETTINGS = (
     ),
     Setting(
         "params", dict[str, Scalar], {},
-        "Custom parameter of the call (Twilio, ElevenLabs).",
+        "Custom parameter of the call (AudioCodes, Twilio), or dynamic variable (ElevenLabs).",
         flag="--param", metavar="KEY=VALUE", example='{scenario = "smoke"}',
     ),
     Setting(
@@ -167,15 +172,17 @@ _SETTINGS = (
     ),
     Setting(
         "agent_name", str, "opusagent-tui",
-        "Name of the called agent, where the protocol sends one.",
+        "Name or number that is called (AudioCodes, Twilio webhooks).",
+        flag="--called", metavar="NAME",
     ),
     Setting(
         "caller", str, "+15550100",
-        "Number of the caller, where the protocol sends one.",
+        "Number of the caller (AudioCodes, Twilio webhooks).",
+        flag="--caller", metavar="NUMBER",
     ),
     Setting(
         "tools", str, "",
-        "Python file with functions that the agent may call (OpenAI Realtime).",
+        "Python file with functions that the agent may call (OpenAI Realtime, ElevenLabs).",
         flag="--tools", metavar="FILE.py", is_path=True, must_exist=True, example='"tools.py"',
     ),
     Setting(

@@ -161,6 +161,7 @@ def test_a_name_that_is_neither_url_nor_profile_is_reported(
         ),
         ('token_env = "MISSING"', "[profiles.a] token_env=MISSING: that variable is not set; export it"),
         ('headers = {A = "${MISSING}"}', '[profiles.a] headers "A": the variable MISSING is not set.'),
+        ('subprotocols = ["two words"]', "a name has no spaces, commas or quotes"),
         ('cacert = "gone.pem"', "gone.pem: file not found."),
         ('tools = "gone.py"', "gone.py: file not found."),
     ],

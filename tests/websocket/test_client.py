@@ -556,3 +556,35 @@ def test_every_code_of_a_failure_is_documented() -> None:
     assert len(codes) > 10
     documented = (root / "docs/exit-codes.md").read_text()
     assert [code for code in codes if f"| `socket` | `{code}` |" not in documented] == []
+
+
+@pytest.mark.parametrize("protocol", ["openai", "elevenlabs", "twilio"])
+@pytest.mark.parametrize(
+    ("offer", "offered", "chosen"),
+    [
+        ({}, "", None),
+        ({"subprotocols": ("realtime", "bearer.key-of-agent")}, "realtime, bearer.key-of-agent", "realtime"),
+        ({"headers": {"sec-websocket-protocol": "realtime , x"}}, "realtime, x", "realtime"),
+        ({"subprotocols": ("other",)}, "other", None),
+    ],
+)
+async def test_subprotocols_are_offered_only_when_they_are_asked_for(
+    protocol: str, offer: dict[str, Any], offered: str, chosen: str | None
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def note(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        seen.append((connection.request.headers.get("Sec-WebSocket-Protocol", ""), connection.subprotocol))
+
+    def choose(connection: ServerConnection, names: list[str]) -> str | None:
+        return "realtime" if "realtime" in names else None
+
+    async with serve(note, "127.0.0.1", 0, select_subprotocol=choose) as running:  # type: ignore[arg-type]
+        url = f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}/bot"
+        redactor = Redactor()
+        client = client_of(Target(url=url, **offer), protocol_named(protocol), redactor=redactor)
+        await client.open(5)
+        await client.close()
+    assert seen == [(offered, chosen)]
+    assert ("key-of-agent" in redactor.text("it said key-of-agent")) is ("key-of-agent" not in offered)

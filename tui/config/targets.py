@@ -185,6 +185,11 @@ def _check(merged: MergedSettings) -> None:
             "protocol",
             f"unknown protocol{did_you_mean(protocol, known)} Choose from {', '.join(known)}, or a FILE.py.",
         )
+    for name in merged.get("subprotocols"):
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise merged.error(
+                "subprotocols", "a name has no spaces, commas or quotes; repeat it for several."
+            )
     for setting in SETTINGS.values():
         path = merged.get(setting.name) if setting.must_exist else ""
         if path and not Path(path).is_file():

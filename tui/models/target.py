@@ -14,6 +14,7 @@ from tui.text.redaction import (
     named_secrets,
     redactor_of_call,
     safe_url,
+    subprotocol_secrets,
     url_secrets,
 )
 
@@ -34,6 +35,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the environment variable the token came from, which may be saved."""
     headers: dict[str, str] = {}
     """Extra request headers; their values are secrets too."""
+    subprotocols: tuple[str, ...] = ()
+    """Websocket subprotocols to offer; one may carry a key behind its first dot."""
     insecure: bool = default_of("insecure")
     cacert: str = default_of("cacert")
     input: str = default_of("input")
@@ -81,6 +84,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return (
             self.token,
             *header_secrets(self.headers),
+            *subprotocol_secrets(self.subprotocols),
             *url_secrets(self.url),
             *named_secrets(self.params),
             *named_secrets(self.options),

@@ -102,6 +102,7 @@ def target_without_secrets(target: Target) -> dict[str, Any]:
     kept["url"] = target.safe_url
     kept["token"] = HIDDEN if target.token else ""
     kept["headers"] = dict.fromkeys(target.headers, HIDDEN)
+    kept["subprotocols"] = [HIDDEN if "." in name else name for name in target.subprotocols]
     for name in ("params", "options"):
         kept[name] = {key: HIDDEN if is_secret_name(key) else each for key, each in kept[name].items()}
     for how_to_save in ("save", "audio", "redact"):

@@ -243,6 +243,13 @@ def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
             yield from (part.partition("=")[2].strip('"') for part in parts)
 
 
+def subprotocol_secrets(names: Iterable[str]) -> Iterator[str]:
+    """Yields the keys in websocket subprotocols such as ``openai-insecure-api-key.KEY`` and ``bearer.TOKEN``."""
+    for name in names:
+        if key := name.partition(".")[2]:
+            yield key
+
+
 def url_secrets(url: str) -> Iterator[str]:
     """Yields user, password, query values and fragment of a URL, as written and decoded."""
     parts = _parts_of(url)

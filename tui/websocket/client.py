@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 import websockets.exceptions as ws_errors
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.protocol import State
+from websockets.typing import Subprotocol
 
 from tui import __version__
 from tui.callbacks import spawn
@@ -20,7 +21,7 @@ from tui.models.target import Target
 from tui.protocols.base import Protocol
 from tui.protocols.hosts import is_loopback
 from tui.settings import default_of
-from tui.text.redaction import Redactor, header_secrets, url_secrets
+from tui.text.redaction import Redactor, header_secrets, subprotocol_secrets, url_secrets
 from tui.websocket.failure import FAILURES, Attempt, ConnectionFailed, Credentials, failure_of
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -83,6 +84,7 @@ class WebSocketClient:
         url: str,
         *,
         headers: Mapping[str, str],
+        subprotocols: Sequence[str] = (),
         insecure: bool = False,
         cacert: str = "",
         credentials: Credentials = Credentials(),  # noqa: B008 - immutable
@@ -92,6 +94,7 @@ class WebSocketClient:
     ) -> None:
         self.url = url
         self._headers = dict(headers)
+        self._subprotocols = [Subprotocol(name) for name in subprotocols]
         self._credentials = credentials
         self._redactor = redactor or Redactor()
         self._insecure = insecure
@@ -110,6 +113,7 @@ class WebSocketClient:
             self._socket = await _Connect(
                 self.url,
                 additional_headers=self._headers,
+                subprotocols=self._subprotocols or None,
                 ssl=tls_context(self.url, insecure=self._insecure, cacert=self._cacert),
                 # Audio hardly compresses, and deflating it would delay every message.
                 compression=None,
@@ -296,9 +300,12 @@ def client_for(
     """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token."""
     headers = {**of_token, **target.headers}
     redactor.add([*header_secrets(headers), *url_secrets(url)])
+    subprotocols = [*target.subprotocols, *_offered_by_header(headers)]
+    redactor.add(subprotocol_secrets(subprotocols))
     return WebSocketClient(
         url,
         headers=headers,
+        subprotocols=subprotocols,
         insecure=target.insecure,
         cacert=target.cacert,
         credentials=_credentials(target, url, of_token),
@@ -306,6 +313,13 @@ def client_for(
         clock_ns=clock_ns,
         liveness=liveness,
     )
+
+
+def _offered_by_header(headers: dict[str, str]) -> list[str]:
+    """Takes the header that offers subprotocols out of the headers, because the library has to send it itself."""
+    named = next((name for name in headers if name.lower() == "sec-websocket-protocol"), "")
+    value = headers.pop(named) if named else ""
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Credentials:
