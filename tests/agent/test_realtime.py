@@ -105,15 +105,14 @@ class TestWhatIsAskedFor:
         ask(call)
         assert answer_to(call) == text_of("listening")
 
-    def test_a_turn_is_answered_unasked_unless_that_is_turned_off(self) -> None:
+    def test_a_turn_is_answered_once_where_only_the_caller_may_ask(self) -> None:
         turns = {"turn_detection": {"type": "server_vad", "create_response": False}}
         call = call_with(session=json.dumps({"audio": {"input": turns}}))
         call.say("yes")
         call.wait(5_000)
         assert call.recognised == ["Yes."]
-        assert call.texts == []
-        ask(call)
-        assert answer_to(call) == text_of("confirmed")
+        assert call.texts == [text_of("confirmed")]
+        assert statuses(call) == ["completed"]
 
     def test_a_response_for_an_answer_that_was_planned_is_that_answer(self) -> None:
         call = call_with(AgentSettings(reply_delay_ms=2_000))
