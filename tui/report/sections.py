@@ -126,6 +126,7 @@ def troubles(content: Content) -> Markup:
         (_at(content, each.at_ns), each.path, describe(each).summary, each.hint)
         for each in content.conditions[:_MOST_LISTED]
     ]
+    condition_heads = ("At", "Path", "What", "What to do")
     dead_air = [(_at(content, each.at_ns), numbers.seconds(each.length_ms)) for each in m.dead_air]
     barge_in_heads = (
         "At",
@@ -148,13 +149,7 @@ def troubles(content: Content) -> Markup:
         _listed("advice", "Advice", ("At", "What"), advice, len(content.advice)),
         _listed("barge-ins", "Barge-ins", barge_in_heads, barge_ins),
         _listed("losses", "Losses", ("At", "What"), losses, len(content.losses)),
-        _listed(
-            "conditions",
-            "Audio problems",
-            ("At", "Path", "What", "What to do"),
-            conditions,
-            len(content.conditions),
-        ),
+        _listed("conditions", "Audio problems", condition_heads, conditions, len(content.conditions)),
         _listed("dead-air", "Dead air", ("At", "Length"), dead_air),
     )
 
