@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.audio.fake_sounddevice import FakeSoundDevice, device
 from tests.waiting import wait_for
 from tui import assets
 from tui.audio import devices
+from tui.audio.trial import TIMEOUT_VARIABLE
 from tui.callbacks import spawn
 from tui.engine import wire
 from tui.engine.engine import Engine
@@ -221,3 +223,20 @@ async def test_a_webhook_that_cannot_be_reached_differs_from_an_address_that_is_
         assert desk.state.fatal_error is not None
         assert desk.state.fatal_error.source == source
         assert desk.state.exit_code is ExitCode.UNREACHABLE
+
+
+async def test_hanging_up_does_not_wait_for_a_sound_system_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "30")
+    monkeypatch.setattr(devices, "list_devices", lambda: [answers.wait(30)])
+    try:
+        async with at_a_desk() as desk:
+            await desk.ask_for_a_call(url=f"ws://{silent}/", protocol="audiocodes", input="auto")
+            await desk.engine.handle(wire.ListDevices())
+            await desk.engine.handle(wire.HangUp())
+            await desk.until(lambda: desk.state.status is e.Status.ENDED)
+            assert desk.state.reason == "hung up"
+    finally:
+        answers.set()
