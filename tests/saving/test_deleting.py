@@ -158,7 +158,9 @@ def test_names_are_looked_up_in_the_sessions_folder_alone(
 _names = st.sampled_from([*SESSION_FILES, "thesis.txt", "session.json.html", "sub", ".hidden", "ü"])
 _contents = st.sampled_from([OURS, "", "{", '{"cookie": 1}', '{"schema": 1, "program": "other"}', "text"])
 _kinds = st.sampled_from(["file", "file", "file", "link", "folder"])
-_folders = st.dictionaries(_names, st.tuples(_kinds, _contents), max_size=6)
+_others = st.dictionaries(_names, st.tuples(_kinds, _contents), max_size=6)
+_records = st.sampled_from([{}, {"session.json": ("file", OURS)}])
+_folders = st.builds(lambda others, record: {**others, **record}, _others, _records)
 _trees = st.dictionaries(
     st.sampled_from([NAMED, "2026-11-22T07-41-26Z x 2", "app", "logs", "x", "thesis"]), _folders, max_size=5
 )
@@ -209,7 +211,7 @@ def _is_ours_by_hand(folder: Path) -> bool:
     return damaged and folder.name.startswith("2026-") and files.keys() == plain <= set(SESSION_FILES)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     tree=_trees,
     words=st.lists(_words, max_size=3),
