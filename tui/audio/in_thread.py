@@ -48,20 +48,8 @@ async def in_thread(
     if driver_hangs():
         raise _not_answering()
     outcome: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            settle = partial(outcome.set_result, function())
-        except Exception as error:  # noqa: BLE001 - the caller raises it
-            settle = partial(outcome.set_exception, error)
-        # The future decides, atomically, who was first: this thread, or the loop that gives the call up.
-        if outcome.set_running_or_notify_cancel():
-            settle()
-        elif undo is not None:
-            undo()
-
     # A daemon: the interpreter would wait at its exit for a thread of an executor, for as long as the driver hangs.
-    thread = threading.Thread(target=work, name=_NAME, daemon=True)
+    thread = threading.Thread(target=_work, args=(function, outcome, undo), name=_NAME, daemon=True)
     thread.start()
     waiting = asyncio.wrap_future(outcome)
     loop = asyncio.get_running_loop()
@@ -83,6 +71,18 @@ async def in_thread(
     await asyncio.wait([waiting])
     waiting.exception()  # retrieved, or asyncio logs that nobody did
     raise cancelled
+
+
+def _work(function: Callable[[], T], outcome: Future[T], undo: Callable[[], object] | None) -> None:
+    try:
+        settle = partial(outcome.set_result, function())
+    except Exception as error:  # noqa: BLE001 - the caller raises it
+        settle = partial(outcome.set_exception, error)
+    # The future decides, atomically, who was first: this thread, or the loop that gives the call up.
+    if outcome.set_running_or_notify_cancel():
+        settle()
+    elif undo is not None:
+        undo()
 
 
 def _not_answering() -> AudioDeviceError:

@@ -32,7 +32,7 @@ class TrialFailed(Exception):
     """PortAudio cannot be used here; the text is for the user: what happened, and what to do."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class TrialResult(msgspec.Struct, frozen=True):
     """What the child process found."""
 
     devices: msgspec.Raw = msgspec.Raw(b"[]")
@@ -97,7 +97,7 @@ class Trial:
                 " Check the ALSA configuration: PortAudio needs a device called default."
             )
         try:
-            answer = msgspec.json.decode(written, type=Answer)
+            answer = msgspec.json.decode(written, type=TrialResult)
         except msgspec.DecodeError:
             return TrialFailed(
                 "The list of sound devices is not readable. Check that sounddevice is installed."
@@ -114,7 +114,7 @@ def _how_it_ended(returncode: int) -> str:
 
 
 def main() -> None:
-    """Be the child: print an `Answer` as JSON."""
+    """Be the child: print an `TrialResult` as JSON."""
     from tui.audio import devices
 
     # Libraries under PortAudio print; only the answer may reach the pipe.
@@ -122,9 +122,9 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
         listed = devices.list_without_trial()
-        answer = Answer(devices=msgspec.Raw(msgspec.json.encode(listed)))
+        answer = TrialResult(devices=msgspec.Raw(msgspec.json.encode(listed)))
     except devices.AudioDeviceError as error:
-        answer = Answer(problem=str(error))
+        answer = TrialResult(problem=str(error))
     os.write(pipe, msgspec.json.encode(answer))
     # Without PortAudio's own end, which may hang on a driver that has answered so far.
     os._exit(0)
