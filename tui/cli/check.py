@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tui.exit_code import ExitCode
+from tui.models.events import ErrorRaised
 from tui.models.target import Target
-from tui.protocols.base import CallerSettings, CanValidate, TelephonyEvent, TelephonyEventType
+from tui.protocols.base import (
+    CallerSettings,
+    CanValidate,
+    HangUpReason,
+    Outgoing,
+    TelephonyEvent,
+    TelephonyEventType,
+)
 from tui.protocols.registry import protocol_named
 from tui.session.dialling import settle
-from tui.websocket.client import WebSocketClient, client_of
+from tui.text.visible import one_line
+from tui.websocket.client import Closed, WebSocketClient, client_of
 from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
+_VALIDATE_S = 2.0
+"""The longest wait for an answer to connection.validate: the SDK has none, and an agent that has one is quick."""
+_CLOSE_S = 0.5
+"""How long the agent may take to close the socket after session.end."""
+
 
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
-    """Open the socket, request validation if the protocol has it, and close; show each step in a sentence."""
+    """Open the socket, request validation if the protocol has it, and close; show each step in a sentence.
+
+    An agent that ignores the request is asked to accept a session, which is ended at once.
+    """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
 
@@ -43,46 +61,109 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
                 f"{protocol.title} has no validation message, so check can only confirm that the socket opens."
             )
             return ExitCode.FINE
-        return await _validate(caller, client, target, report)
+        return await _Probe(caller, client, target, report).run()
     finally:
         await client.close()
 
 
-async def _validate(
-    caller: CanValidate, client: WebSocketClient, target: Target, report: Callable[[str], None]
-) -> ExitCode:
-    answered = asyncio.get_running_loop().create_future()
+class _Probe:
+    """Validates the connection, or holds a session without audio with an agent that ignores the request."""
 
-    def take(event: TelephonyEvent) -> None:
-        if event.type is TelephonyEventType.CONNECTION_VALIDATED and not answered.done():
-            answered.set_result(event)
+    def __init__(
+        self, caller: CanValidate, client: WebSocketClient, target: Target, report: Callable[[str], None]
+    ) -> None:
+        self._caller = caller
+        self._client = client
+        self._limit_s = target.accept_timeout_s
+        self._report = report
+        self._answer: TelephonyEvent | None = None
+        self._fault: ErrorRaised | None = None
+        """The newest error that ends a session, as a refusal does."""
+        self._messages = MessageHandler(caller.receive)
+        self._messages.add_session_handler(self._take)
+        self._messages.add_error_handler(self._take_error)
 
-    messages = MessageHandler(caller.receive)
-    messages.add_session_handler(take)
-    for message in caller.validate():
-        await client.send(message.frame)
-    began_ns = time.monotonic_ns()
-    try:
-        async with asyncio.timeout(target.accept_timeout_s):
-            async for at_ns, frame in client.frames():
-                await messages.handle_message(frame, at_ns)
-                if answered.done():
-                    break
-    except TimeoutError:
-        pass
-    if not answered.done() and not client.is_open:
-        report(f"The agent did not answer connection.validate: the socket was {client.close_reason}.")
+    async def run(self) -> ExitCode:
+        """Returns the exit code; every step was reported."""
+        validate_s = min(_VALIDATE_S, self._limit_s)
+        took_ms = await self._ask(self._caller.validate(), validate_s)
+        if self._answer:
+            return self._validated(self._answer, took_ms)
+        if not self._client.is_open:
+            self._report(
+                f"The agent did not answer connection.validate: the socket was {self._client.close_reason}."
+            )
+            return ExitCode.NOT_ANSWERED
+        if self._fault:
+            # Some agents take only session.initiate as a first message; whether they refuse that is not known yet.
+            why = f"The agent answered connection.validate with an error: {one_line(self._fault.message)}"
+        else:
+            why = (
+                f"The agent did not answer connection.validate within {validate_s:g} s, "
+                "as agents built with the AudioCodes SDK do not."
+            )
+        self._report(f"{why.rstrip('.')}. Initiating a session instead.")
+        self._fault = None
+        took_ms = await self._ask(self._caller.opened(), self._limit_s)
+        if self._answer and self._answer.type is TelephonyEventType.SESSION_ACCEPTED:
+            self._report(f"The agent accepted a session after {took_ms:.0f} ms ({self._answer.text}).")
+            code = ExitCode.FINE
+        elif self._answer:
+            code = self._validated(self._answer, took_ms)
+        else:
+            code = self._not_accepted()
+        await self._end(HangUpReason.FAILED if code else HangUpReason.USER)
+        return code
+
+    async def _ask(self, request: Sequence[Outgoing], limit_s: float) -> float:
+        """Send a request, and wait for an answer, an error, the close or the limit; returns how long, in ms."""
+        began_ns = time.monotonic_ns()
+        with contextlib.suppress(TimeoutError, Closed):
+            async with asyncio.timeout(limit_s):
+                for message in request:
+                    await self._client.send(message.frame)
+                async for at_ns, frame in self._client.frames():
+                    await self._messages.handle_message(frame, at_ns)
+                    if self._answer or self._fault:
+                        break
+        return (time.monotonic_ns() - began_ns) / 1e6
+
+    def _validated(self, answer: TelephonyEvent, took_ms: float) -> ExitCode:
+        if not answer.params.get("success", True):
+            self._report("The agent reported that it is not healthy (success is false).")
+            return ExitCode.PROTOCOL_ERROR
+        self._report(f"The agent answered connection.validated after {took_ms:.0f} ms.")
+        return ExitCode.FINE
+
+    def _not_accepted(self) -> ExitCode:
+        if self._fault:
+            self._report(f"The agent refused the session: {one_line(self._fault.message)}")
+            return ExitCode.UNREACHABLE if self._fault.code == "unknown" else ExitCode.PROTOCOL_ERROR
+        if not self._client.is_open:
+            self._report(f"The agent did not accept a session: the socket was {self._client.close_reason}.")
+        else:
+            self._report(
+                f"The agent did not accept a session within {self._limit_s:g} s "
+                f"({self._messages.received} other messages)."
+            )
         return ExitCode.NOT_ANSWERED
-    if not answered.done():
-        report(
-            f"The agent did not answer connection.validate within {target.accept_timeout_s:g} s "
-            f"({messages.received} other messages). Agents built with the AudioCodes SDK ignore it."
-        )
-        return ExitCode.NOT_ANSWERED
-    event = answered.result()
-    took_ms = (time.monotonic_ns() - began_ns) / 1e6
-    if not event.params.get("success", True):
-        report("The agent reported that it is not healthy (success is false).")
-        return ExitCode.PROTOCOL_ERROR
-    report(f"The agent answered connection.validated after {took_ms:.0f} ms.")
-    return ExitCode.FINE
+
+    async def _end(self, reason: HangUpReason) -> None:
+        """End the session if there is one, and give the agent a moment to close the socket."""
+        farewell = self._caller.hang_up(reason)
+        if not farewell or not self._client.is_open:
+            return
+        with contextlib.suppress(Closed, TimeoutError):
+            for message in farewell:
+                await self._client.send(message.frame)
+            self._report(f"Sent {', '.join(message.kind for message in farewell)} ({reason}).")
+            async with asyncio.timeout(_CLOSE_S):
+                await self._client.wait_closed()
+
+    def _take(self, event: TelephonyEvent) -> None:
+        if event.type in (TelephonyEventType.CONNECTION_VALIDATED, TelephonyEventType.SESSION_ACCEPTED):
+            self._answer = self._answer or event
+
+    def _take_error(self, error: ErrorRaised) -> None:
+        if error.fatal:
+            self._fault = error
