@@ -467,6 +467,33 @@ class TestBargeIn:
         say(caller, "userStream.speech.recognition", alternatives=[{"text": "hello"}])
         assert kinds(caller.start_user_stream()) == ["userStream.start"]
 
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"type": "message", "text": "At nine."},
+            {"type": "event", "name": "playUrl", "activityParams": {"playUrlUrl": "https://a.example/x.wav"}},
+        ],
+    )
+    def test_off_an_answer_without_sound_opens_the_stream_again(self, answer: dict[str, Any]) -> None:
+        caller = in_conversation(barge_in=False)
+        say(caller, "userStream.speech.recognition", alternatives=[{"text": "hello"}])
+        assert kinds(say(caller, "activities", activities=[answer]).replies) == ["userStream.start"]
+
+    def test_off_words_beside_a_reply_do_not_open_the_stream_before_it_was_heard(self) -> None:
+        caller = in_conversation(barge_in=False)
+        say(caller, "userStream.speech.recognition", alternatives=[{"text": "hello"}])
+        play(caller)
+        words = {"type": "message", "text": "At nine."}
+        assert say(caller, "activities", activities=[words]).replies == ()
+        stop(caller)
+        assert finished(caller) == ["activities", "userStream.start"]
+
+    def test_off_words_leave_a_stream_closed_that_the_user_closed(self) -> None:
+        caller = in_conversation(barge_in=False)
+        say(caller, "userStream.speech.recognition", alternatives=[{"text": "hello"}])
+        caller.stop_user_stream()
+        assert say(caller, "activities", activities=[{"type": "message", "text": "At nine."}]).replies == ()
+
     def test_on_a_recognition_leaves_the_stream_open(self) -> None:
         caller = in_conversation()
         assert say(caller, "userStream.speech.recognition", alternatives=[{"text": "hello"}]).replies == ()
@@ -481,10 +508,61 @@ class TestBargeIn:
         assert (kinds(on.replies), caller.barge_in) == (["userStream.start"], True)
         assert on.events[0].params == {"bargeIn": True}
 
+    def test_who_flushes_follows_the_setting_of_the_agent(self) -> None:
+        caller = in_conversation()
+        do(caller, "config", sessionParams={"bargeIn": False})
+        play(caller)
+        assert types(say(caller, "userStream.speech.started")) == [T.SPEECH_STARTED]
+        do(caller, "config", sessionParams={"bargeIn": True})
+        assert types(say(caller, "userStream.speech.started")) == [T.SPEECH_STARTED, T.CLEAR]
+
+    def test_the_setting_of_the_agent_overrides_that_of_the_user(self) -> None:
+        caller = in_conversation(barge_in=False)
+        do(caller, "config", sessionParams={"bargeIn": True})
+        assert play(caller).replies == ()
+        assert caller.user_stream_open
+
     def test_session_params_count_on_any_activity(self) -> None:
         caller = in_conversation()
-        do(caller, "expectAnotherBotMessage", sessionParams={"bargeIn": False})
+        incoming = do(caller, "expectAnotherBotMessage", sessionParams={"bargeIn": False})
         assert not caller.barge_in
+        assert incoming.summary == 'expectAnotherBotMessage; {"bargeIn":false}'
+        words = {"type": "message", "text": "hi", "sessionParams": {"bargeIn": True}}
+        assert say(caller, "activities", activities=[words]).summary == 'message: hi; {"bargeIn":true}'
+        assert caller.barge_in
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"directSTT": False},
+            {"directTTS": False},
+            {"expectAudioMessages": False},
+            {"userNoInputTimeoutMS": 5000},
+            {"sendEventsToBot": ["noUserInput"]},
+            {"sendDTMF": False},
+        ],
+    )
+    def test_settings_that_move_no_duty_here_are_shown_as_without_effect(
+        self, setting: dict[str, Any]
+    ) -> None:
+        caller = in_conversation()
+        incoming = do(caller, "config", sessionParams=setting)
+        shown = json.dumps(setting, separators=(",", ":"))
+        assert (incoming.replies, incoming.summary) == ((), f"config without effect here: {shown}")
+        both = do(caller, "config", sessionParams={**setting, "bargeIn": True})
+        assert both.summary == f'config {{"bargeIn":true}}; without effect here: {shown}'
+        assert caller.user_stream_open
+        assert kinds(caller.dtmf("1")) == ["activities"]
+        play(caller)
+        assert T.CLEAR in types(say(caller, "userStream.speech.started"))
+
+    def test_settings_of_one_reply_are_shown_as_without_effect(self) -> None:
+        caller = in_conversation()
+        incoming = play(caller, activityParams={"bargeIn": False})
+        shown = 'play-1 starts, raw/lpcm16; for this reply only, without effect: {"bargeIn":false}'
+        assert (incoming.summary, incoming.replies) == (shown, ())
+        stop(caller)
+        assert play(caller, "b", activityParams=None).summary == "b starts, raw/lpcm16"
 
 
 class TestSpeech:

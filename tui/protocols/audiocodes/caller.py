@@ -310,7 +310,9 @@ class AudioCodesCaller:
         self._close_reply(message, reason="overlapped")
         reply, text = PlayStream(stream_id, self._offer.of_reply(message)), message.text("altText")
         self._begin_reply(message, reply, text)
-        return f"{stream_id} starts, {reply.media}" + (f": {text}" if text else "")
+        shown = f"{stream_id} starts, {reply.media}" + (f": {text}" if text else "")
+        params = message.inside("activityParams").body
+        return f"{shown}; for this reply only, without effect: {encode(params)}" if params else shown
 
     def _on_play_chunk(self, message: Message) -> str:
         reply = self._reply_for_audio(message)
@@ -350,7 +352,8 @@ class AudioCodesCaller:
         if is_message(activity):
             text = activity.text("text", required=True)
             message.event(Type.AGENT_TEXT, text=text, params=activity.body)
-            return f"message: {text}"
+            self._answered_without_sound(message)
+            return "; ".join(filter(None, (f"message: {text}", session)))
         params = activity.inside("activityParams")
         match event_name(activity, _EVENTS):
             case "hangup":
@@ -374,13 +377,15 @@ class AudioCodesCaller:
                 return f"sendDtmf {digits}"
             case "playUrl":
                 address = params.text("playUrlAltText") or params.text("playUrlUrl", required=True)
+                self._answered_without_sound(message)
                 activity.advise("play-url", "playUrl is not played here, and no playFinished follows.")
                 return f"playUrl, not played: {cut(address, 60)}"
             case "sendMetaData":
                 shown = {name: value for name, value in activity.body.items() if name not in _ENVELOPE}
                 return f"sendMetaData, only shown: {encode(shown)}"
             case name:
-                return name or f"unknown activity {activity.body.get('name')}"
+                title = name or f"unknown activity {activity.body.get('name')}"
+                return "; ".join(filter(None, (title, session)))
 
     def _config(self, activity: Members, params: Members, session: str) -> str:
         """Returns the summary of a config; activityParams apply to the activity alone, which has no effect here."""
@@ -402,6 +407,7 @@ class AudioCodesCaller:
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
+        """Applies what the agent sets for the rest of the call; returns what that was, and what has no effect."""
         if not activity.has("sessionParams"):
             return ""
         params = activity.inside("sessionParams")
@@ -410,7 +416,15 @@ class AudioCodesCaller:
         if barge_in is not None:
             self._barge_in = barge_in
             message.replies += self._adjust_user_stream()
-        return encode(params.body)
+        applied = {} if barge_in is None else {"bargeIn": barge_in}
+        others = {name: value for name, value in params.body.items() if name not in applied}
+        parts = [encode(applied)] if applied else []
+        return "; ".join([*parts, *([f"without effect here: {encode(others)}"] if others else [])])
+
+    def _answered_without_sound(self, message: Message) -> None:
+        """Reopens the user stream that waits for an answer: nothing of this one is played here."""
+        self._awaits_reply = False
+        message.replies += self._adjust_user_stream()
 
     # The agent's play streams.
 
