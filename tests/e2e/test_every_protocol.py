@@ -45,9 +45,9 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
         terminal.run("demo", "--protocol", protocol, "--latency", "0.1")
         terminal.wait_for("active", protocol, limit_s=15)
         if protocol != "openai":  # whose agents do not speak unasked
-            terminal.wait_for("s heard")
+            terminal.wait_for("s played")
         terminal.press("r")
-        terminal.wait_for("REC")
+        terminal.wait_for("◉ mic on")
         say(sound, LINES["services"].path)
         # The answer is long: speak into it.
         terminal.wait_for(RESPONSE, limit_s=20)

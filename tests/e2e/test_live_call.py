@@ -52,10 +52,10 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.wait_for(re.compile(r"Events · [0-9,]+ *─"))
 
         terminal.press("r")
-        terminal.wait_for("REC")
+        terminal.wait_for("◉ mic on")
         say(sound, HOURS.path)
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
-        terminal.wait_for("s heard: play-2", limit_s=30)
+        terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"), limit_s=30)
         terminal.wait_for(re.compile(r"response \d+ ms"))
 
         # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
@@ -84,11 +84,11 @@ def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, s
     terminal = Terminal(tmp_path, {"OPUSAGENT_TUI_HIDE_PORTAUDIO": "1"})
     try:
         terminal.run("demo")
-        terminal.wait_for("active", "recorded lines are the microphone", limit_s=15)
-        terminal.wait_for("s heard: play-1")
+        terminal.wait_for("active", re.compile("[Rr]ecorded lines"), limit_s=15)
+        terminal.wait_for(re.compile(r"s played: play-1|play-1 ended"))
         terminal.press("1")
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
-        terminal.wait_for("s heard: play-2")
+        terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"))
         terminal.press("9")
         terminal.wait_for("the agent hung up", limit_s=30)
         terminal.press("q")

@@ -141,7 +141,7 @@ def test_levels_and_expressions_filter_too(page: Page) -> None:
     set_to("level", "✗", "change")
     assert page.value(COUNT).startswith("1 of")
     set_to("level", "", "change")
-    set_to("filter", "/begins: r[12]/", "input")
+    set_to("filter", "/started: r[12]/", "input")
     assert page.value(COUNT).startswith("2 of")
     set_to("filter", "/(/", "input")
     assert page.value(COUNT) == "not a regular expression"
