@@ -104,13 +104,14 @@ class Terminal:
             except OSError:
                 continue
             ours = f"OPUSAGENT_E2E={self.marker}".encode() in environment
-            if ours and state != "Z" and command.startswith(f"{sys.executable} -m tui"):
+            starts = (f"{sys.executable} -m tui", f"{sys.executable} -P {ROOT}/tui/child.py")
+            if ours and state != "Z" and command.startswith(starts):
                 found[int(entry.name)] = command.strip()
         return found
 
     def process(self, module: str) -> int:
-        """The process that runs ``-m module``."""
-        return next(pid for pid, command in self.processes().items() if f"-m {module} " in command + " ")
+        """The process that runs a module: "tui" the screen, "tui.engine" or "tui.agent"."""
+        return next(pid for pid, command in self.processes().items() if f" {module} " in command + " ")
 
     def wait_until_gone(self, limit_s: float = 10) -> None:
         """Until no process of ours is left."""
