@@ -22,7 +22,7 @@ from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
 from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
-from tui.session.listening import Answered, Limits, Listening
+from tui.session.listening import UNANSWERED, Answered, Limits, Listening
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
 from tui.text.json_text import json_of
@@ -195,14 +195,15 @@ async def _hold(
         after, answer = "", await listening.answer(began_ns)
         if answer is Answered.IN_TEXT:
             explain(f"The agent answered {path.name} in text, without sound.")
-        if answer is not Answered.NONE:
+        if answer not in UNANSWERED:
             pending.answer_due = ""
             after, answer = " after its tool call", await listening.turn_end()
         if listening.over:
             return False
-        if answer is Answered.NONE:
+        if answer in UNANSWERED:
+            within = f" within {script.timeout_s:g} s" if answer is Answered.NONE else ""
             because = "".join(f"; {reason.rstrip('.')}" for reason in seen.reasons[reasons_before:][-2:])
-            missing = f"The agent did not answer {path.name} within {script.timeout_s:g} s{after}{because}."
+            missing = f"The agent did not answer {path.name}{within}{after}{because}."
             explain(f"{missing} {seen.hint}".rstrip())
             return True
     await resumed()

@@ -461,6 +461,25 @@ class TestTheAgent:
         (event,) = done(in_response(), status=status, status_details=details).events
         assert (event.type, event.code) == (T.AGENT_ERROR, code)
         assert event.fatal == (code == "insufficient_quota")
+        assert event.answer_failed == (status == "failed")
+
+    def test_a_failed_response_that_another_follows_is_not_the_end_of_the_answer(self) -> None:
+        caller = in_response()
+        begin(caller, "resp-2")
+        assert not done(caller, "resp-1", "failed").events[-1].answer_failed
+        assert done(caller, "resp-2", "failed").events[-1].answer_failed
+
+    def test_an_answer_that_is_asked_for_again_has_not_failed(self) -> None:
+        caller = in_response()
+        assert caller.user_text("hello")
+        incoming = done(caller, status="failed")
+        assert "response.create" in kinds(incoming.replies)
+        assert not incoming.events[-1].answer_failed
+
+    def test_a_failed_response_apart_from_the_conversation_is_no_failed_answer(self) -> None:
+        caller = in_session()
+        begin(caller, conversation_id=None)
+        assert not done(caller, status="failed", conversation_id=None).events[-1].answer_failed
 
     @pytest.mark.parametrize(
         ("code", "fatal"),

@@ -178,6 +178,51 @@ async def test_an_agent_that_never_answers_its_tool_has_not_answered() -> None:
     assert 6000 < agent.now_ms < 7500, "its limit runs from the end of what it said before"
 
 
+def failed(ms: int, *, answer: bool = True) -> e.ErrorRaised:
+    return e.ErrorRaised(
+        at_ns=ms * MS, source="agent", code="server_error", message="Sorry.", answer_failed=answer
+    )
+
+
+async def test_a_failed_answer_ends_the_wait_at_once_and_other_errors_do_not() -> None:
+    for replies_are_ended in (True, False):
+        agent = Scripted(replies_are_ended=replies_are_ended).at(2000, failed(2000))
+        assert await agent.listening.answer(0) is Answered.FAILED
+        assert agent.now_ms == 2000
+        agent = Scripted(replies_are_ended=replies_are_ended).at(2000, failed(2000, answer=False))
+        assert await agent.listening.answer(0) is Answered.NONE
+        assert agent.now_ms == 5000
+        agent = Scripted(replies_are_ended=replies_are_ended).at(2000, failed(2000))
+        await agent.listening.line_end(0, 2.5)
+        assert await agent.listening.answer(2400 * MS) is Answered.NONE, "it was an earlier answer"
+
+
+async def test_the_user_who_went_on_speaking_may_still_be_answered() -> None:
+    edge = e.SpeechEdge(at_ns=700 * MS, speaker=e.Party.USER, started=False, method="silero")
+    agent = Scripted(replies_are_ended=True).at(400, failed(400)).at(700, edge).heard(1500, 2000)
+    agent.now_ns = 350 * MS
+    await agent.listening.line_end(0, 0.5)
+    assert await agent.listening.answer(0) is Answered.HEARD
+
+
+async def test_what_was_sent_of_a_failed_answer_is_heard_first() -> None:
+    agent = Scripted(replies_are_ended=True).begins("r", 50).sends(60, 900).at(70, failed(70))
+    agent.ends("r", 70, 900, 1000).heard(130, 900)
+    assert await agent.listening.answer(0) is Answered.HEARD
+    silent = Scripted(replies_are_ended=True).begins("r", 50).sends(60, 900).at(70, failed(70))
+    silent.ends("r", 70, 900, 1000)
+    assert await silent.listening.answer(0) is Answered.FAILED
+    assert 1000 < silent.now_ms < 2000
+
+
+async def test_a_failed_answer_after_a_tool_is_not_waited_for() -> None:
+    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
+    agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 1500).at(1600, failed(1600))
+    assert await agent.listening.answer(0) is Answered.HEARD
+    assert await agent.listening.turn_end() is Answered.FAILED
+    assert agent.now_ms < 2500
+
+
 async def test_while_the_session_is_resumed_no_time_passes() -> None:
     agent = Scripted(replies_are_ended=True).heard(8000, 9000)
     agent.at(1000, e.StatusChanged(at_ns=0, old=e.Status.ACTIVE, new=e.Status.RESUMING))

@@ -13,6 +13,9 @@ import pytest
 from tests.protocols import mine
 from tests.session.scripted import Peer, agent, call
 from tests.waiting import wait_for
+from tui import call as headless
+from tui.assets import caller_lines
+from tui.exit_code import ExitCode
 from tui.handlers.tools.file import load_tools
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -165,6 +168,44 @@ class OpenAI:
         update = await self.peer.until("session.update")
         await self.peer.send({"type": "session.updated", "event_id": "e1", "session": session})
         return update
+
+
+@pytest.mark.parametrize("outcome", ["failed", "in_progress"])
+async def test_a_failed_response_ends_a_headless_call_at_once_with_its_code(outcome: str) -> None:
+    response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+    error = {"type": "server_error", "code": "rate_limit_exceeded", "message": "Too many."}
+    failed = {**response, "status": "failed", "status_details": {"type": "failed", "error": error}}
+
+    async def script(peer: Peer) -> None:
+        await OpenAI(peer).open()
+        spoken, silent_blocks = False, 0
+        while not spoken or silent_blocks < 25:
+            audio = base64.b64decode((await peer.until("input_audio_buffer.append"))["audio"])
+            silent_blocks = 0 if any(audio) else silent_blocks + 1
+            spoken = spoken or any(audio)
+        await peer.send({"type": "response.created", "event_id": "e2", "response": response})
+        if outcome == "failed":
+            await peer.send({"type": "response.done", "event_id": "e3", "response": failed})
+        await peer.stay()
+
+    explained: list[str] = []
+    limit_s = 20.0 if outcome == "failed" else 0.3
+    async with agent(script) as url:
+        target = Target(url=url, protocol="openai", greeting_timeout_s=0.1)
+        line = next(line for line in caller_lines() if line.name == "yes")
+        async with asyncio.timeout(10):
+            code = await headless.call(
+                target,
+                headless.Script([line.path], limit_s),
+                show=lambda _: None,
+                explain=explained.append,
+            )
+    assert code is ExitCode.NOT_ANSWERED
+    if outcome == "failed":
+        because = "; an error was reported: rate_limit_exceeded: Too many."
+        assert explained == [f"The agent did not answer 4-yes.wav{because}"]
+    else:
+        assert explained == ["The agent did not answer 4-yes.wav within 0.3 s."]
 
 
 async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:

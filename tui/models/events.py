@@ -217,6 +217,8 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     hint: str = ""
     """What to do about it; empty if nothing can be done."""
     fatal: bool = False
+    answer_failed: bool = False
+    """The agent gave up the answer that was due; waiting for it is in vain."""
     about: Count = 0
     """Number of the event it is about; 0 if there is none."""
     count: Count = 1

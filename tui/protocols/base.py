@@ -121,6 +121,8 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     fatal: bool = False
     """SESSION_ERROR and AGENT_ERROR: the call cannot go on."""
+    answer_failed: bool = False
+    """AGENT_ERROR: the answer that was due failed, and no other was asked for or is under way."""
     params: Mapping[str, Any] = {}
     """Members of the message that a handler may need (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
 

@@ -36,8 +36,13 @@ class Answered(Enum):
     HEARD = "heard"
     IN_TEXT = "in text"
     """In words, without sound."""
+    FAILED = "failed"
+    """Not at all: it reported that its answer failed."""
     NONE = "none"
     """Not within the time limit, or the call ended first."""
+
+
+UNANSWERED = (Answered.FAILED, Answered.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -133,19 +138,23 @@ class Listening:
             return not sent_before and self._heard_since(since_ns)
 
         limit_s = self._limits.answer_s if timeout_s is None else timeout_s
-        await self.until(lambda: is_heard() or self._only_text_since(since_ns), limit_s)
+        await self.until(
+            lambda: is_heard() or self._only_text_since(since_ns) or self._failed_since(since_ns), limit_s
+        )
         if is_heard():
             return Answered.HEARD
-        return Answered.IN_TEXT if (self._heard.text_ns or 0) > since_ns else Answered.NONE
+        if (self._heard.text_ns or 0) > since_ns:
+            return Answered.IN_TEXT
+        return Answered.FAILED if self._failed_since(since_ns) else Answered.NONE
 
     async def turn_end(self) -> Answered:
         """Wait until the agent's turn is over: a tool that runs holds it open until the agent answers its result.
 
-        Returns `Answered.NONE` if it did not.
+        Returns `Answered.NONE` or `Answered.FAILED` if it did not.
         """
         answer = Answered.HEARD
         await self._until_quiet()
-        while answer is not Answered.NONE and self._heard.awaits_tool and not self.over:
+        while answer not in UNANSWERED and self._heard.awaits_tool and not self.over:
             await self.until(lambda: not self._pending.tools, self._limits.answer_s)
             self._heard.awaits_tool = False
             answer = await self.answer(self._heard.tool_ended_ns, after_tool=True)
@@ -181,6 +190,13 @@ class Listening:
         if text_ns is None or text_ns < since_ns or self._pending.replies:
             return False
         return self._clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
+
+    def _failed_since(self, since_ns: int) -> bool:
+        """Whether the answer failed after an instant, with nothing of it left to be heard."""
+        heard, now_ns = self._heard, self._clock_ns()
+        # What has just been played becomes known as heard a little later.
+        played = not heard.playing and now_ns > heard.changed_ns + KNOWN_AFTER_NS
+        return heard.failed_ns > since_ns and played
 
     def _is_quiet(self) -> bool:
         """Whether the agent has nothing more to say, as far as can be known."""
@@ -222,6 +238,8 @@ class _Received:
         self.awaits_tool = False
         """Whether a tool was called, and nothing has waited for the answer after it yet."""
         self.tool_ended_ns = 0
+        self.failed_ns = 0
+        """When the agent last reported that its answer failed; 0 if the user has spoken since."""
 
     def take(self, event: e.SessionEvent) -> bool:
         """Fold one event; True if a wait has to look again."""
@@ -252,8 +270,13 @@ class _Received:
                 self.awaits_tool, self.tool_ended_ns = True, event.at_ns
             case e.Flushed():
                 self.arrives_until_ns = event.at_ns
+            case e.ErrorRaised(answer_failed=True):
+                self.failed_ns = event.at_ns
             case e.LineChanged(finished=True) | e.ErrorRaised(source="audio"):
                 self.line_ended_ns = event.at_ns
+            case e.SpeechEdge(speaker=e.Party.USER) if event.at_ns > self.failed_ns:
+                # What failed was the answer to a part of the turn; another to the rest of it may come.
+                self.failed_ns = 0
             case e.StatusChanged() | e.SpeechEdge():
                 pass
             case _:

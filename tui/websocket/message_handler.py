@@ -136,7 +136,14 @@ def _agent_error(event: TelephonyEvent, at_ns: int) -> ErrorRaised:
     code, text = event.code or "unknown", event.reason or event.text
     if event.type is TelephonyEventType.AGENT_ERROR and code != "unknown" and code not in text:
         text = f"{code}: {text}"
-    return ErrorRaised(at_ns=at_ns, source="agent", code=code, message=text, fatal=event.fatal)
+    return ErrorRaised(
+        at_ns=at_ns,
+        source="agent",
+        code=code,
+        message=text,
+        fatal=event.fatal,
+        answer_failed=event.answer_failed,
+    )
 
 
 def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:

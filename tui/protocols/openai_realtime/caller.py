@@ -348,8 +348,12 @@ class OpenAICaller(CallerDefaults):
             self._finish(message, response, status)
         if body.has("usage"):
             message.event(Type.USAGE, text="response", params=body.inside("usage").body)
-        reason = self._report_outcome(message, body, status)
-        message.replies += self._request_answer()
+        request = self._request_answer()
+        # Not every server names the conversation; null stands for none.
+        apart = body.body.get("conversation_id", "") is None
+        due = not (request or apart or self._responses.active)
+        reason = self._report_outcome(message, body, status, answer_failed=due)
+        message.replies += request
         return " ".join(filter(None, ("response", status, reason)))
 
     def _on_rate_limits(self, message: Message) -> str:
@@ -403,21 +407,30 @@ class OpenAICaller(CallerDefaults):
         place = {"item_id": reply.item_id, "content_index": reply.content_index, "audio_end_ms": end_ms}
         return [self._message("conversation.item.truncate", f"heard {end_ms} ms", **place)]
 
-    def _report_outcome(self, message: Message, body: Members, status: str) -> str:
+    def _report_outcome(self, message: Message, body: Members, status: str, *, answer_failed: bool) -> str:
         details = body.inside("status_details")
         reason = details.text("reason")
         if status == "failed":
-            self._report_error(message, details.inside("error"), "response_failed")
+            failure = details.inside("error")
+            self._report_error(message, failure, "response_failed", answer_failed=answer_failed)
         elif status == "incomplete":
             text = f"The response is incomplete: {reason or 'no reason given'}."
             message.event(Type.AGENT_ERROR, code="response_incomplete", reason=text)
         return reason
 
     @staticmethod
-    def _report_error(message: Message, error: Members, otherwise: str) -> None:
+    def _report_error(
+        message: Message, error: Members, otherwise: str, *, answer_failed: bool = False
+    ) -> None:
         code = error.text("code") or error.text("type") or otherwise
         text = error.text("message") or f"The agent reported {otherwise.replace('_', ' ')} without details."
-        message.event(Type.AGENT_ERROR, code=code, reason=_with_param(text, error), fatal=code in _FATAL)
+        message.event(
+            Type.AGENT_ERROR,
+            code=code,
+            reason=_with_param(text, error),
+            fatal=code in _FATAL,
+            answer_failed=answer_failed,
+        )
 
     # Asking for answers.
 
