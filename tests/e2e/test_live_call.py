@@ -103,7 +103,7 @@ def test_an_agent_that_is_killed_leaves_a_usable_screen(terminal: Terminal) -> N
     terminal.run("demo", "--latency", "0.1")
     terminal.wait_for("active", limit_s=15)
     os.kill(terminal.process("tui.agent"), signal.SIGKILL)
-    terminal.wait_for("The connection was lost", "error")
+    terminal.wait_for("could not be resumed", "error")
     terminal.press("c")
     terminal.wait_for(
         "● active", "How can I help you?", limit_s=15
