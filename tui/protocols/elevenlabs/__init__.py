@@ -79,5 +79,6 @@ ELEVENLABS = Protocol(
     token_subprotocols=("bearer.",),
     url_notice=_url_notice,
     continuous=True,
+    calls_tools=True,
     reply_ends_after_ms=ENDS_AFTER_MS,
 )
