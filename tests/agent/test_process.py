@@ -76,7 +76,7 @@ def test_a_program_that_is_not_an_agent_is_not_waited_for() -> None:
             stdout=subprocess.PIPE,
         )
     )
-    with pytest.raises(AgentError, match="did not start"):
+    with pytest.raises(AgentError, match="failed to start"):
         silent.url("/audiocodes", timeout_s=0.05)
     assert not silent.is_running
 

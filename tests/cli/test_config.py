@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "in").write_text("the way")
     result = ran("config", "--init", "--config", str(tmp_path / "in" / "config.toml"))
     assert result.exit_code == 2
-    assert "cannot be written" in result.output
+    assert "Cannot write to" in result.output
 
 
 def test_a_new_settings_file_shows_every_setting_in_valid_form(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_options_of_one_target_need_that_target(
     result = ran("connect", *arguments)
     assert result.exit_code == 2
     assert result.output.strip() == (
-        f"{arguments[0]} needs a target: name a URL, or a profile of the settings file."
+        f"{arguments[0]} needs a target: name a URL, or a profile from the settings file."
     )
 
 
@@ -118,8 +118,8 @@ class Stream:
             "xterm",
             f"{INTERACTIVE} input is redirected. ",
         ),
-        ({}, "dumb", "This command needs a terminal that can position text, but TERM is dumb. "),
-        ({}, "", "This command needs a terminal that can position text, but TERM is not set. "),
+        ({}, "dumb", "This command needs a terminal that can position the cursor, but TERM is dumb. "),
+        ({}, "", "This command needs a terminal that can position the cursor, but TERM is not set. "),
         (
             {"stderr": Stream("iso8859-1")},
             "xterm",

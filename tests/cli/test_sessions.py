@@ -179,8 +179,8 @@ def test_one_session_is_deleted_at_once_and_what_stays_is_named(three: Path) -> 
     (three / f"{name}.html").write_text("a page")
     code, output = invoke("--save", str(three), "delete", name)
     assert code == 0
-    assert "thesis.txt stays: opusagent-tui did not write it." in output
-    assert f"{name}.html, its report, stays beside it." in output
+    assert "thesis.txt was kept: opusagent-tui did not write it." in output
+    assert f"Its report, {name}.html, was kept." in output
     assert [path.name for path in (three / name).iterdir()] == ["thesis.txt"]
 
 

@@ -171,7 +171,7 @@ def test_a_home_that_cannot_be_entered_is_reported_and_the_defaults_are_used(
     monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 300)
     in_force = read_settings()
     assert (in_force.settings, in_force.found) == (Settings(), False)
-    assert in_force.warning.endswith("cannot be reached: File name too long. The default settings are used.")
+    assert in_force.warning.endswith("cannot be accessed: File name too long. The default settings are used.")
 
 
 def test_an_unreadable_file_is_reported(file: Path) -> None:

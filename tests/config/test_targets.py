@@ -136,7 +136,7 @@ def test_secrets_of_one_call_are_not_sent_to_other_agents(in_force: SettingsInFo
     [
         ("stagin", '"stagin" is neither a URL (ws:// or wss://) nor a profile in '),
         ("stagin", '; did you mean "staging"?'),
-        ("none", " (there are staging, plain)."),
+        ("none", " (available: staging, plain)."),
         (
             "localhost:8000/x",
             "Missing ws:// or wss://. Did you mean ws://localhost:8000/x?",

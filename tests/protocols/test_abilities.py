@@ -15,7 +15,7 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_reason_names_the_protocol_by_its_title(name: str) -> None:
     title = protocol_named(name).title
-    assert all(reason.startswith(f"{title} has no ") for reason in lacking(name) if reason)
+    assert all(reason.startswith(f"{title} ") for reason in lacking(name) if reason)
 
 
 @pytest.mark.parametrize(

@@ -682,7 +682,7 @@ class TestActivities:
                 [],
             ),
             ("config", {"sessionParams": {"bargeIn": True}}, 'config {"bargeIn":true}', []),
-            ("config", {}, "config of nothing", ["empty-config"]),
+            ("config", {}, "empty config", ["empty-config"]),
         ],
     )
     def test_what_an_activity_asks_and_what_was_done_is_in_its_summary(

@@ -117,7 +117,7 @@ def test_a_member_that_is_not_text_is_absent_and_reported(value: object) -> None
 def test_a_missing_required_member_is_reported() -> None:
     m, findings = members()
     assert m.text("a", required=True) == ""
-    assert findings == [Finding("missing-member", "a is missing, expected text.")]
+    assert findings == [Finding("missing-member", "a is missing; expected text.")]
 
 
 def test_a_finding_names_the_path_of_the_member() -> None:
@@ -126,7 +126,7 @@ def test_a_finding_names_the_path_of_the_member() -> None:
     assert only.inside("inner").text("name") == ""
     assert [finding.text for finding in findings] == [
         "list contains an element that is not an object.",
-        "list[1].inner.name is a number, expected text.",
+        "list[1].inner.name is a number; expected text.",
     ]
 
 

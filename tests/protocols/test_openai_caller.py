@@ -223,7 +223,7 @@ class TestTheBeginning:
         say(caller, "session.created", session=ga_session())
         (finding,) = say(caller, "session.updated", session=ga_session()).findings
         assert finding.text == (
-            "The session uses pcm16 24 kHz in and pcm16 24 kHz out; alaw 8 kHz and mulaw 8 kHz were asked for."
+            "The session uses pcm16 24 kHz in and pcm16 24 kHz out; alaw 8 kHz and mulaw 8 kHz were requested."
         )
 
     def test_messages_before_the_creation_are_a_finding_once(self) -> None:

@@ -82,7 +82,7 @@ class TestADocument:
             ("<Response>&nbsp;</Response>", "The TwiML is not XML: undefined entity"),
             ("<Response>\ud800</Response>", "The TwiML is not XML: "),
             (b'<?xml version="1.0" encoding="martian"?><Response/>', "The TwiML is not XML: unknown encoding"),
-            ("<html><body/></html>", "This is not TwiML: it begins with <html>, expected <Response>."),
+            ("<html><body/></html>", "This is not TwiML: it begins with <html>; expected <Response>."),
             ("<Response/>", "The TwiML has no verbs; Twilio would hang up."),
             ('<Response><Start><Stream url="wss://x/"/></Start><Say>x</Say></Response>',
              "has its <Stream> in <Start>, where an agent can listen but not answer; use <Connect><Stream>."),
@@ -95,7 +95,7 @@ class TestADocument:
             (stream('url="/media"'), "The url of the <Stream>, /media, has no host; it must be absolute."),
             (stream('url="wss:///media"'), "has no host; it must be absolute."),
             (stream('url="https://u:p@x/a?secret"'), "<Stream>, https://x/a?…, must begin with wss://."),
-            (stream('url="ftp://x/"'), "The url of the <Stream> begins with ftp:, expected wss://."),
+            (stream('url="ftp://x/"'), "The url of the <Stream> begins with ftp:; expected wss://."),
             (stream('url="wss://u:pass/word@x/"'), "The url of the <Stream>, wss://x/, is not a valid URL."),
             (ENTITIES.format("b"), "The TwiML has a DOCTYPE, which TwiML never has; it was rejected."),
             ('<!DOCTYPE r SYSTEM "file:///etc/passwd"><Response/>', "The TwiML has a DOCTYPE"),
@@ -220,7 +220,7 @@ class TestFetching:
         [
             (404, "", "answered 404 Not Found instead of TwiML: check the path."),
             (405, "", "answered 405 Method Not Allowed instead of TwiML: it must accept POST"),
-            (401, "", "answered 401 Unauthorized instead of TwiML: it requires a user and a password"),
+            (401, "", "answered 401 Unauthorized instead of TwiML: it requires a user name and a password"),
             (403, "", "set the account's auth token as the token."),
             (500, "", "answered 500 Internal Server Error instead of TwiML."),
             (599, "", "answered 599 instead of TwiML."),
@@ -242,7 +242,12 @@ class TestFetching:
     @pytest.mark.parametrize(
         ("status", "user", "token", "sentence"),
         [
-            (401, "me:hidden@", "", "TwiML: No such account: it refused the user and password of the URL."),
+            (
+                401,
+                "me:hidden@",
+                "",
+                "TwiML: No such account: it rejected the user name and password in the URL.",
+            ),
             (
                 403,
                 "",

@@ -455,7 +455,7 @@ async def test_a_log_without_matches_says_so_and_offers_a_way_out(stage: Staging
         assert "No events yet" not in s.text()
         await ask(s, "f", "recieved", "enter")
         shown = " ".join(line.strip() for line in log_lines(s))
-        assert 'None of 238 events matches the filter "recieved". Did you mean dir:received?' in shown
+        assert 'None of the 238 events match the filter "recieved". Did you mean dir:received?' in shown
         assert "backspace shows all" in shown
         assert "playStream.chunk" in shown
         await s.play(script.message("agent.recieved", {}, "one that does").take())

@@ -169,7 +169,7 @@ async def test_a_local_agent_that_does_not_start_is_reported_in_one_sentence(sta
     async with stage(target=None, call_demo=True, start_demo=fail) as s:
         await s.until(lambda: len(s.app._notifications))
         assert [toast.message for toast in s.app._notifications] == [
-            "The local agent did not start: no port [/x]"
+            "The local agent failed to start: no port [/x]"
         ]
         assert s.sent() == []
         assert s.top() is s.session

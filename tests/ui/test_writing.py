@@ -107,7 +107,11 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
     [
         ("k", "pcm", "DTMF: Plain PCM has no way to press keys"),
         ("w", "twilio", "Write: Twilio Media Streams has no typed turns"),
-        ("I", "audiocodes", "Instructions: AudioCodes Bot API has no instructions to change during a call"),
+        (
+            "I",
+            "audiocodes",
+            "Instructions: AudioCodes Bot API does not support changing instructions during a call",
+        ),
     ],
 )
 async def test_what_the_protocol_lacks_is_shown_before_anything_is_typed(

@@ -30,7 +30,7 @@ class AgentProcess:
             line = self._read_line(timeout_s)
             if not line.startswith(_READY):
                 self.stop()
-                raise AgentError(line.removeprefix(_FAILED) or "The local agent did not start.")
+                raise AgentError(line.removeprefix(_FAILED) or "The local agent failed to start.")
             self._base_url = line.removeprefix(_READY)
         return self._base_url
 

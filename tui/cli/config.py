@@ -35,7 +35,7 @@ class SettingRow(NamedTuple):
 
 
 @click.command()
-@option("--init", is_flag=True, help="Create a settings file with every setting in comments.")
+@option("--init", is_flag=True, help="Create a settings file with every setting commented out.")
 @option("--keys", is_flag=True, help="List every action that [keys] can name, by screen, with its keys.")
 @config_option
 def config(init: bool, keys: bool) -> None:
@@ -104,7 +104,7 @@ def _write_starter(path: Path) -> None:
         private_folder(path.parent)
         write_new(path, starter_file().encode())
     except OSError as error:
-        raise Sentence(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
 
 
 def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:

@@ -62,7 +62,7 @@ EXIT_CODES = "Exit codes: " + "; ".join(f"{code:d} {code.meaning}" for code in E
 @config_option
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Talk to a voice agent from the terminal, see every message and the response time of each turn.
+    """Talk to a voice agent from the terminal, and see every message and each turn's response time.
 
     Without a command, a screen opens to choose an agent to call. `opusagent-tui demo` needs no account, no network
     and no sound card.
@@ -309,4 +309,4 @@ def _check_output(output: str) -> None:
     if not is_output_file(output):
         raise Sentence(f"--output {output}: use a file name that ends in .wav, a pipe or a device file.")
     if not os.access(output if os.path.exists(output) else Path(output).resolve().parent, os.W_OK):  # noqa: PTH110
-        raise Sentence(f"--output {output} cannot be written: the folder does not exist or is not writable.")
+        raise Sentence(f"--output {output} is not writable, or its folder does not exist.")

@@ -152,7 +152,7 @@ agent_options = together(
            help="Length of silence that ends the user's turn."),
     option("--cert", default="", metavar="FILE", help="Certificate chain in PEM; serves wss:// instead of ws://."),
     option("--key", default="", metavar="FILE", help="Private key in PEM, unless the certificate file has it."),
-    option("--quiet", is_flag=True, help="Don't print calls, refusals and findings about clients."),
+    option("--quiet", is_flag=True, help="Don't print calls, refused requests, or findings about clients."),
 )
 # fmt: on
 
@@ -208,7 +208,7 @@ def settings_file() -> str | None:
 
 
 def delete_old_sessions() -> None:
-    """Delete saved sessions beyond the limits of the settings, and report that in one line."""
+    """Delete saved sessions beyond the limits in the settings, and report that in one line."""
     from tui.config.targets import sessions_folder
     from tui.saving.deleting import retain
 
@@ -290,7 +290,7 @@ def refuse_settings_of_one_target(typed: TargetSettings) -> None:
     """Refuse a token, header or protocol if no target is named that it is for. Raises `Sentence`."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
-        raise Sentence(f"{of_one[0]} needs a target: name a URL, or a profile of the settings file.")
+        raise Sentence(f"{of_one[0]} needs a target: name a URL, or a profile from the settings file.")
 
 
 def _word_or_number(setting: Setting, text: str) -> Any:
@@ -338,7 +338,9 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
     if elsewhere:
         problem = f"This command needs an interactive terminal, but its {elsewhere[0]} is redirected"
     elif term in ("", "dumb", "unknown"):
-        problem = f"This command needs a terminal that can position text, but TERM is {term or 'not set'}"
+        problem = (
+            f"This command needs a terminal that can position the cursor, but TERM is {term or 'not set'}"
+        )
     elif not _drawn_in_utf8():
         problem = "This terminal's locale is not UTF-8. Set it with, for example, LC_ALL=C.UTF-8"
     else:

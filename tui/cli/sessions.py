@@ -157,7 +157,7 @@ yes_option = option("--yes", is_flag=True, help="Delete more than one session wi
 def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> None:
     """Delete sessions by folder name, or the beginning of one.
 
-    Only files that opusagent-tui wrote are deleted; a folder that holds anything else stays.
+    Only files that opusagent-tui wrote are deleted; a folder that holds anything else is kept.
     """
     from tui.saving.deleting import find_to_delete
 
@@ -175,9 +175,9 @@ def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> No
 @yes_option
 @click.pass_obj
 def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run: bool, yes: bool) -> None:
-    """Delete old sessions, by the limits of the options or else of the settings.
+    """Delete old sessions, using the limits given as options or, failing that, in the settings.
 
-    Only files that opusagent-tui wrote are deleted; a folder that holds anything else stays.
+    Only files that opusagent-tui wrote are deleted; a folder that holds anything else is kept.
     """
     from tui.saving.deleting import superfluous
 
@@ -221,9 +221,9 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
             continue
         click.echo(f"{verb} {one_line(deletion.folder.name)}  {_size(deletion.size_bytes).strip()}")
         for name in deletion.left:
-            click.echo(f"  {one_line(name)} stays: opusagent-tui did not write it.")
+            click.echo(f"  {one_line(name)} was kept: opusagent-tui did not write it.")
         if deletion.report:
-            click.echo(f"  {one_line(deletion.report.name)}, its report, stays beside it.")
+            click.echo(f"  Its report, {one_line(deletion.report.name)}, was kept.")
     if problems:
         raise Sentence("\n".join(problems))
 
@@ -244,7 +244,7 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
 )
 @config_option
 def open_session(session: Path, speed: float | None, **options: str) -> None:
-    """Open a saved session in the screen.
+    """Open a saved session on the screen.
 
     SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`.
     """
@@ -306,7 +306,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
     try:
         write_to(path, page)
     except OSError as error:
-        raise Sentence(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
     # Not where the page itself may have gone.
     click.echo(f"{path}  {_size(len(page)).strip()}", err=not path.is_file())
 

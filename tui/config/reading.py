@@ -26,7 +26,7 @@ from tui.files import path_of
 from tui.settings import SETTINGS
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
-"""The variable that names a settings file to read instead of the user's own."""
+"""The variable that names a settings file to read instead of the user's own file."""
 _PREFIX = "OPUSAGENT_TUI"
 _MAX_BYTES = 1_000_000
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -129,7 +129,7 @@ def _unreachable(path: Path) -> str:
         return ""
     except OSError as error:
         reason = error.strerror or str(error)
-        return f"{path} cannot be reached: {reason}. The default settings are used."
+        return f"{path} cannot be accessed: {reason}. The default settings are used."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The settings file that ``config --init`` writes: every setting in a comment, with its default or an example."""
+"""The settings file that ``config --init`` writes: every setting commented out, with its default or an example."""
 
 from __future__ import annotations
 

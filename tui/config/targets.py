@@ -143,7 +143,7 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
         return name
     near = did_you_mean(name, profiles)
     if near.endswith("?") or not set(name) & set(":/."):
-        known = f" (there are {', '.join(profiles)})" if profiles else ""
+        known = f" (available: {', '.join(profiles)})" if profiles else ""
         raise SettingsError(
             f"{quoted(name)} is neither a URL (ws:// or wss://) nor a profile in {in_force.path}{known}{near}"
         )
@@ -200,7 +200,9 @@ def _check(merged: MergedSettings) -> None:
         if sentence := missing():
             raise merged.error("echo", sentence)
         if merged.get("block_ms") % FRAME_MS:
-            raise merged.error("block_ms", f"--echo cancel needs blocks of whole {FRAME_MS} ms.")
+            raise merged.error(
+                "block_ms", f"--echo cancel needs a block size that is a multiple of {FRAME_MS} ms."
+            )
 
 
 def _token(merged: MergedSettings) -> str:

@@ -14,7 +14,7 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 
 NO_KEYS = "{} has no way to press keys"
 NO_TYPED_TURNS = "{} has no typed turns"
-NO_INSTRUCTIONS = "{} has no instructions to change during a call"
+NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 
 class Lacking(NamedTuple):

@@ -156,12 +156,12 @@ class Members:
         if value is not None:
             self._note_type(name, due)
         elif required:
-            self.find("missing-member", f"{self._path}{name} is missing, expected {due}.")
+            self.find("missing-member", f"{self._path}{name} is missing; expected {due}.")
         return None
 
     def _note_type(self, name: str, due: str) -> None:
         seen = _kind_of(self.body[name])
-        self.find("wrong-type-member", f"{self._path}{name} is {seen}, expected {due}.")
+        self.find("wrong-type-member", f"{self._path}{name} is {seen}; expected {due}.")
 
 
 class Message(Members):
@@ -181,7 +181,7 @@ class Message(Members):
         if kind is None:
             raise ProtocolError("no-type", "the message has no type")
         if not isinstance(kind, str):
-            raise ProtocolError("wrong-type", f"the type of the message is {_kind_of(kind)}, expected text")
+            raise ProtocolError("wrong-type", f"the type of the message is {_kind_of(kind)}; expected text")
         return kind
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:

@@ -150,7 +150,7 @@ def _faults(protocol: Protocol) -> Iterator[str]:
     for member in ("name", "title", "path"):
         value: object = getattr(protocol, member)
         if not (isinstance(value, str) and value):
-            yield f"its {member} is {value!r}, expected text"
+            yield f"its {member} is {value!r}; expected text"
         elif member == "path" and not value.startswith("/"):
             yield f"its path {value!r} does not begin with /"
     formats: object = protocol.formats

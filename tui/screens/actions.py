@@ -124,7 +124,7 @@ APP: Sequence[Action] = (
         priority=True,
     ),
     Action(
-        "theme", "f3", "Theme", "Choose a theme: dark, light or the terminal's own colours.", "change_theme"
+        "theme", "f3", "Theme", "Choose a theme: dark, light or the terminal's own colors.", "change_theme"
     ),
     Action(
         "callbacks",

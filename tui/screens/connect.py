@@ -167,7 +167,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         try:
             target = await asyncio.to_thread(self._known.demo)
         except START_FAILURES as error:
-            show_problem(self.form.call_problem, f"The local agent did not start: {error}")
+            show_problem(self.form.call_problem, f"The local agent failed to start: {error}")
             return
         self.dismiss(msgspec.structs.replace(target, **self.form.chosen_devices))
 

@@ -139,7 +139,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
     def action_close(self) -> None:
         """Cancel a running export with a notice, and close."""
         if self._export is not None:
-            self.app.notify("Export cancelled; nothing was written.", markup=False)
+            self.app.notify("Export canceled; nothing was written.", markup=False)
         self.dismiss()
 
     @on(Select.Changed, "#format")

@@ -31,7 +31,7 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """Yields the page."""
         with VerticalScroll(id="filter-help") as box:
-            box.border_title = "Filters · esc close"
+            box.border_title = "Filters · esc closes"
             yield Static(page(), id="text", markup=False)
 
     def action_close(self) -> None:

@@ -47,7 +47,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """Yields one scrolling text."""
         with VerticalScroll(id="help") as box:
-            box.border_title = "Help · esc close"
+            box.border_title = "Help · esc closes"
             yield Static(help_table(self._active, self._key_display, self._why_not), id="text", markup=False)
 
     def action_close(self) -> None:

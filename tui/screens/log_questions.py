@@ -67,7 +67,7 @@ class LogQuestions:
         self._search.stop()
         question = Question(
             "Search",
-            'words, "words" or /regex/ · enter finds, n next, N previous, empty clears',
+            'words, "words" or /regex/ · enter searches, n next, N previous, empty clears',
             self._search.start,
             self._search.highlight,
             partial(self._pane.set_pattern, self._pane.pattern),

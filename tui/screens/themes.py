@@ -1,4 +1,4 @@
-"""The program's own themes: to add one, add it to `THEMES`. With ``NO_COLOR`` the terminal's colours are used."""
+"""The program's own themes: to add one, add it to `THEMES`. With ``NO_COLOR`` the terminal's colors are used."""
 
 from __future__ import annotations
 

@@ -312,7 +312,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
         near = " or ".join(one_line(condition, 40) for condition in suggestions(self.view.filter, seen))
         return (
-            f"None of {count:,} events matches the filter {one_line(str(self.view.filter), 200)}."
+            f"None of the {count:,} events match the filter {one_line(str(self.view.filter), 200)}."
             f"{f' Did you mean {near}?' if near else ''}\n"
             f"backspace clears the filter, f edits it. Kinds seen so far (tab completes them):\n{', '.join(kinds)}"
         )

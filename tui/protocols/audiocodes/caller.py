@@ -223,7 +223,7 @@ class AudioCodesCaller:
     def _on_accepted(self, message: Message) -> str:
         if self._call not in (_Call.INITIATING, _Call.RESUMING):
             message.find(
-                "unexpected-session-accepted", "session.accepted answers no request; it was ignored."
+                "unexpected-session-accepted", "session.accepted does not answer any request; it was ignored."
             )
             return "accepted again"
         media = self._offer.accepted(message)
@@ -271,7 +271,9 @@ class AudioCodesCaller:
 
     def _on_user_stream_started(self, message: Message) -> str:
         if not self._user_stream.started():
-            message.find("unexpected-user-stream-started", "userStream.started answers no userStream.start.")
+            message.find(
+                "unexpected-user-stream-started", "userStream.started was sent without a userStream.start."
+            )
             return "user stream started again"
         self._user_stream.header_due = self._offer.agreed.startswith("wav/")
         message.event(Type.USER_STREAM_STARTED, format=self.user_format)
@@ -279,7 +281,9 @@ class AudioCodesCaller:
 
     def _on_user_stream_stopped(self, message: Message) -> str:
         if not self._user_stream.stopped():
-            message.find("unexpected-user-stream-stopped", "userStream.stopped answers no userStream.stop.")
+            message.find(
+                "unexpected-user-stream-stopped", "userStream.stopped was sent without a userStream.stop."
+            )
             return "user stream stopped again"
         message.event(Type.USER_STREAM_STOPPED)
         return "user stream stopped"
@@ -378,7 +382,10 @@ class AudioCodesCaller:
             case "playUrl":
                 address = params.text("playUrlAltText") or params.text("playUrlUrl", required=True)
                 self._answered_without_sound(message)
-                activity.advise("play-url", "playUrl is not played here, and no playFinished follows.")
+                activity.advise(
+                    "play-url",
+                    "playUrl is not supported here: nothing is played and no playFinished is sent.",
+                )
                 return f"playUrl, not played: {cut(address, 60)}"
             case "sendMetaData":
                 shown = {name: value for name, value in activity.body.items() if name not in _ENVELOPE}
@@ -394,7 +401,7 @@ class AudioCodesCaller:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")
         if not parts:
             activity.advise("empty-config", "config has no sessionParams: it changes nothing.")
-        return f"config {'; '.join(parts) or 'of nothing'}"
+        return f"config {'; '.join(parts)}" if parts else "empty config"
 
     # The user stream.
 

@@ -54,5 +54,5 @@ class Offer:
 
     def _check_offered(self, message: Message, media: str) -> None:
         if media not in self.names:
-            text = f"{cut(media, 60)} was not offered; offered were {', '.join(self.names)}."
+            text = f"{cut(media, 60)} was not offered; the offer was {', '.join(self.names)}."
             message.find("format-not-offered", text)

@@ -52,7 +52,7 @@ def _headers(token: str, url: str) -> Mapping[str, str]:
 def _url_notice(url: str) -> str:
     names = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     if _is_azure(url) and urlsplit(url).path == _AZURE_GA_PATH and "api-version" in names:
-        return f"Azure answers 401 to an api-version at {_AZURE_GA_PATH}: leave it out."
+        return f"Azure returns 401 if api-version is given at {_AZURE_GA_PATH}; leave it out."
     return ""
 
 

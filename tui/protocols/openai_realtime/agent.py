@@ -202,7 +202,7 @@ class OpenAIAgent:
         handler = self._HANDLERS.get(message.kind())
         if handler is None:
             summary = message.unknown()
-            text = f"Invalid value: '{cut(message.kind(), 60)}'. Supported are {', '.join(self._HANDLERS)}."
+            text = f"Invalid value: '{cut(message.kind(), 60)}'. Supported values are {', '.join(self._HANDLERS)}."
             message.replies.append(self._error(Refused("invalid_value", text, "type"), message))
             return message.incoming(summary)
         try:
@@ -223,7 +223,7 @@ class OpenAIAgent:
         self._configuration.update(message.body.get("session"), has_spoken=self._speaking.has_spoken)
         wanted = message.inside("session").text("model")
         if wanted and wanted != self._configuration.model:
-            text = f"session.model is {cut(wanted, 60)}; a session keeps the model of its URL."
+            text = f"session.model cannot be {cut(wanted, 60)}: a session keeps the model given in its URL."
             message.find("model-changed", text)
         if self.user_format != before:
             self._buffer.clear()

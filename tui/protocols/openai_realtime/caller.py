@@ -343,7 +343,7 @@ class OpenAICaller(CallerDefaults):
         response_id = ident(body, "id", required=True)
         response = self._responses.response(response_id)
         if not self._responses.end(response):
-            message.find("done-without-response", "response.done is for no response that was active.")
+            message.find("done-without-response", "response.done does not match any active response.")
         if response:
             self._finish(message, response, status)
         if body.has("usage"):
@@ -479,7 +479,7 @@ class OpenAICaller(CallerDefaults):
 
     def _check_common(self, message: Message, kind: str) -> None:
         if kind != message.kind() and not self._beta:
-            message.find("deprecated-name", f"{cut(message.kind(), 60)} is the beta's name of {kind}.")
+            message.find("deprecated-name", f"{cut(message.kind(), 60)} is the beta API's name for {kind}.")
         if self._stage is _Stage.OPENING and kind not in ("session.created", "error"):
             self._note_once(message, "before-session-created", f"{kind} came before session.created.")
         if not message.has("event_id") and kind != "input_audio_buffer.dtmf_event_received":
@@ -494,7 +494,7 @@ class OpenAICaller(CallerDefaults):
         asked = FORMATS[self._wishes.input_format], FORMATS[self._wishes.output_format]
         given = self._session.input_format, self._session.output_format
         if asked != given:
-            text = f"The session uses {given[0]} in and {given[1]} out; {asked[0]} and {asked[1]} were asked for."
+            text = f"The session uses {given[0]} in and {given[1]} out; {asked[0]} and {asked[1]} were requested."
             message.find("format-not-asked", text)
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[OpenAICaller, Message], str]]] = {

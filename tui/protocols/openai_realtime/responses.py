@@ -180,7 +180,10 @@ class Responses:
         known = self._replies.get(item_id)
         response = known.response if known else self.response(response_id)
         if response is None:
-            text = f"{message.kind()} is for {cut(response_id, 60) or 'no response'}, which never began."
+            named = cut(response_id, 60)
+            text = f"{message.kind()} " + (
+                f"is for {named}, which never began." if named else "names no response."
+            )
             message.find("delta-without-response", text)
             response = self.begin(response_id, media, active=False)
         return self._reply_in(response, item_id)
@@ -214,13 +217,15 @@ class Responses:
 
     def _start(self, message: Message, reply: ReplyItem) -> None:
         if reply.done and not reply.closed_here:
-            message.find("audio-after-done", f"Audio came for {cut(reply.item_id, 60)}, which was complete.")
+            message.find(
+                "audio-after-done", f"Audio arrived for {cut(reply.item_id, 60)} after it was complete."
+            )
         if reply.started:
             return
         for other in self._replies.values():
             if other.started and not other.done:
                 if reply.response.in_conversation and other.response.in_conversation:
-                    text = f"Audio of {cut(reply.item_id, 60)} came before {cut(other.item_id, 60)} was complete."
+                    text = f"Audio for {cut(reply.item_id, 60)} arrived before {cut(other.item_id, 60)} was complete."
                     message.find("overlapping-play-streams", text)
                 self.stop(message, other, reason="overlapped")
                 other.closed_here = True

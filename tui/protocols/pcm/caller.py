@@ -108,7 +108,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
     def _on_ready(self, message: Message) -> str:
         user_rate = rate_in(message, "input_sample_rate", "sample_rate")
         if user_rate not in (None, self._user_format.rate):
-            text = f"The agent wants {user_rate} Hz but gets {self._user_format.rate} Hz (option rate)."
+            text = f"The agent expects {user_rate} Hz but receives {self._user_format.rate} Hz (set --option rate)."
             message.advise("other-rate", text)
         play_rate = rate_in(message, "output_sample_rate")
         if play_rate:

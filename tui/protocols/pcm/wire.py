@@ -140,6 +140,6 @@ def rate_in(members: Members, *names: str) -> int | None:
     if rate is None:
         return None
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
-        members.find("strange-rate", f"{name} is {rate:g}, expected {LOWEST_RATE} to {HIGHEST_RATE} Hz.")
+        members.find("strange-rate", f"{name} is {rate:g}; expected {LOWEST_RATE} to {HIGHEST_RATE} Hz.")
         return None
     return int(rate)

@@ -179,11 +179,11 @@ class _Counter:
         if not _SMALL_NUMBER.fullmatch(seen):
             if seen:
                 members.find(
-                    "not-a-number", f"{self._name} is {cut(seen, 20)}, expected a number written as text."
+                    "not-a-number", f"{self._name} is {cut(seen, 20)}; expected a number written as text."
                 )
             return
         if int(seen) != self._due:
-            members.find("number-out-of-order", f"{self._name} is {seen}, expected {self._due}.")
+            members.find("number-out-of-order", f"{self._name} is {seen}; expected {self._due}.")
         self._due = int(seen) + 1
 
 
@@ -202,7 +202,7 @@ def _media_format(described: Members) -> AudioFormat:
     name, rate = described.text("encoding", required=True), described.number("sampleRate")
     encoding = _ENCODINGS.get(name.lower())
     if name != MULAW or rate != MULAW_8K.rate or described.number("channels") != 1:
-        text = f"mediaFormat is {cut(encode(described.body))}, expected {MULAW}, 8000 Hz, 1 channel."
+        text = f"mediaFormat is {cut(encode(described.body))}; expected {MULAW}, 8000 Hz, 1 channel."
         described.find("other-media-format", text)
     if encoding is None or rate is None or not (4_000 <= rate <= 192_000):
         return MULAW_8K
@@ -213,7 +213,7 @@ def _check_sids(message: Message, start: Members) -> None:
     sids = {name: start.text(name, required=True) for name in ("streamSid", "accountSid", "callSid")}
     for name, sid in sids.items():
         if sid and not SID.fullmatch(sid):
-            text = f"{name} is {cut(sid, 60)}, expected two capital letters and 32 lower-case hex digits."
+            text = f"{name} is {cut(sid, 60)}; expected two capital letters and 32 lower-case hex digits."
             start.find("bad-sid", text)
     if sids["streamSid"] and message.has("streamSid") and message.body["streamSid"] != sids["streamSid"]:
         start.find("wrong-stream-sid", "start contains two different streamSids.")

@@ -147,8 +147,8 @@ class TwilioCaller(ImplyingCaller):
         if not name and mark.body.get("name") != "":
             return "mark without a name"
         if len(name) > _MAX_MARK_CHARS or len(self._marks) >= _MAX_MARKS:
-            limits = f"{_MAX_MARK_CHARS} characters or {_MAX_MARKS} waiting marks"
-            message.advise("too-many-marks", f"A mark beyond {limits} is not answered.")
+            limits = f"{_MAX_MARK_CHARS} characters, or beyond {_MAX_MARKS} pending marks"
+            message.advise("too-many-marks", f"Marks longer than {limits}, are not answered.")
             return f"mark not answered: {name}"
         self._marks.append(name)
         message.event(Type.MARK, stream_id=self._replies.stream_id, text=name)
@@ -168,7 +168,7 @@ class TwilioCaller(ImplyingCaller):
     def _check_marks_are_sent(self, message: Message) -> None:
         if not (self._any_mark or self._replies.open) and self._replies.begun:
             text = (
-                "A second reply started and no mark was sent; only marks report to a server what was played."
+                "A second reply started and no mark was sent; only marks tell a server what has been played."
             )
             self._faults.advise(message, "no-marks", text)
 

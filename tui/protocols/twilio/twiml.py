@@ -33,7 +33,7 @@ TIMEOUT_S = 15.0
 
 _NOT_OF_A_URL = re.compile("[^!-~]")
 _HINTS = {
-    HTTPStatus.UNAUTHORIZED: "it requires a user and a password; put them in the URL: https://USER:PASSWORD@…",
+    HTTPStatus.UNAUTHORIZED: "it requires a user name and a password; put them in the URL: https://USER:PASSWORD@…",
     HTTPStatus.FORBIDDEN: "if it checks Twilio's signature, set the account's auth token as the token",
     HTTPStatus.NOT_FOUND: "check the path",
     HTTPStatus.METHOD_NOT_ALLOWED: "it must accept POST, which Twilio sends",
@@ -62,7 +62,7 @@ def parse_twiml(document: str | bytes) -> TwimlStream:
     """Returns the first bidirectional stream of a document. Raises `TwimlError`."""
     root = _read(document)
     if root.tag != "Response":
-        raise TwimlError(f"This is not TwiML: it begins with {_shown(root)}, expected <Response>.")
+        raise TwimlError(f"This is not TwiML: it begins with {_shown(root)}; expected <Response>.")
     skipped: list[ElementTree.Element] = []
     for verb in root:
         stream = verb.find("Stream") if verb.tag == "Connect" else None
@@ -132,7 +132,7 @@ def _url_of(stream: ElementTree.Element) -> str:
     if not parts.scheme or (parts.scheme in ("ws", "wss") and not parts.hostname):
         raise TwimlError(f"The url of the <Stream>, {_shown_url(url)}, has no host; it must be absolute.")
     if parts.scheme not in ("ws", "wss"):
-        raise TwimlError(f"The url of the <Stream> begins with {cut(parts.scheme, 20)}:, expected wss://.")
+        raise TwimlError(f"The url of the <Stream> begins with {cut(parts.scheme, 20)}:; expected wss://.")
     return url
 
 
@@ -284,7 +284,7 @@ def _refusal(url: str, token: str, error: urllib.error.HTTPError) -> str:
         return f"{where} redirects to {place} (HTTP {error.code}); call that."
     match error.code:
         case HTTPStatus.UNAUTHORIZED if "@" in urlsplit(url).netloc:
-            hint = "it refused the user and password of the URL"
+            hint = "it rejected the user name and password in the URL"
         case HTTPStatus.FORBIDDEN if token:
             hint = "if it checks Twilio's signature, the token must be the account's auth token"
         case _:
