@@ -313,7 +313,7 @@ def test_a_close_in_the_middle_of_a_reply_is_exit_5_with_the_reason() -> None:
 
     ran = serve_one(leave)
     assert ran.returncode == 5
-    assert "closed with 1000 (enough), with an unfinished reply" in ran.stderr
+    assert "closed with code 1000 (enough), with an unfinished reply" in ran.stderr
 
 
 def test_an_agent_that_leaves_before_the_script_is_done_is_exit_5_with_a_reason_of_its_own() -> None:
@@ -456,7 +456,7 @@ def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(tmp_pa
     assert (ran.returncode, ran.stderr) == (0, "")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     (error,) = (event for event in events if event["event"] == "error")
-    assert error["message"].startswith(f"The session is not saved: {tmp_path / 'file'} cannot be written: ")
+    assert error["message"].startswith(f"The session is not saved: Cannot write to {tmp_path / 'file'}: ")
     assert error["number"] > 1
     assert any(event["event"] == "playback_ended" for event in events)
 

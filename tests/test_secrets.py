@@ -313,7 +313,7 @@ def test_a_refusal_prints_no_secret_and_one_code(protocol: str, home: Path, tmp_
         checked = run("check", "planted", *flags, code=4)
     errors = [json.loads(line) for line in as_json.splitlines() if line.startswith(b'{"event":"error"')]
     assert [(error["source"], error["code"]) for error in errors] == [("socket", "unauthorised")]
-    assert "refused the token in $PLANTED_TOKEN (HTTP 401): " in errors[0]["message"]
+    assert "rejected the token in $PLANTED_TOKEN (HTTP 401): " in errors[0]["message"]
     for name, content in [("call", as_json), ("check", checked), *files_of(home)]:
         assert_clean(content, name, KNOWN)
 
@@ -362,7 +362,7 @@ def test_the_engine_sends_and_writes_no_secret(home: Path, tmp_path: Path) -> No
     ("url", "says"),
     [
         ("ws://127.0.0.1:9/p?token=planted-secret#planted-secret", "has a fragment"),
-        ("ws://planted-secret@127.0.0.1:9/p", "has a user without a password"),
+        ("ws://planted-secret@127.0.0.1:9/p", "has a user name without a password"),
         ("user:planted-secret@127.0.0.1:9/p", "Missing ws:// or wss://"),
         ("ws://user:planted/secret@127.0.0.1:9/p", "is not a URL"),
     ],

@@ -247,7 +247,7 @@ class OpusAgentApp(EndingApp):
             fresh = await asyncio.to_thread(self.targets.demo)
         except START_FAILURES as error:
             self.session.strip.hint = ""
-            reason = one_line(f"The local agent did not start: {error}", 300)
+            reason = one_line(f"The local agent failed to start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
         else:
             self.call(fresh if before is None else msgspec.structs.replace(before, url=fresh.url))
@@ -278,7 +278,7 @@ class OpusAgentApp(EndingApp):
         try:
             self.bridge.replace_engine(self._launch.start_engine())
         except START_FAILURES as error:
-            reason = one_line(f"The engine did not start: {error}", 300)
+            reason = one_line(f"The engine failed to start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
             return False
         return True

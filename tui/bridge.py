@@ -252,7 +252,7 @@ class Bridge:
                 source="engine",
                 code="engine-lost",
                 message="The engine process has ended; the call is over.",
-                hint=f"Call again to start a new one. Its log: {self.engine.log_path}",
+                hint=f"Call again to start a new one. See its log: {self.engine.log_path}",
                 fatal=True,
             )
         )

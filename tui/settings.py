@@ -142,7 +142,7 @@ _SETTINGS = (
     ),
     Setting(
         "ping_s", float, 5.0,
-        "Interval between the pings that measure the round trip.",
+        "Interval between the pings that measure the round-trip time.",
         flag="--ping", metavar="S", above=0, most=600,
     ),
     Setting(
@@ -157,12 +157,12 @@ _SETTINGS = (
     ),
     Setting(
         "quiet_s", float, 0.4,
-        "The agent has finished speaking once it was silent for this long.",
+        "The agent has finished speaking once it has been silent for this long.",
         flag="--quiet-time", metavar="S", above=0, most=60, scope=Scope.HEADLESS,
     ),
     Setting(
         "max_turn_s", float, 60.0,
-        "An agent that is heard for this long without an end has finished its turn.",
+        "Longest agent turn: after this long without an end, the turn counts as finished.",
         flag="--max-turn", metavar="S", above=0, most=3600, scope=Scope.HEADLESS,
     ),
     Setting(
@@ -214,7 +214,7 @@ _SETTINGS = (
     ),
     Setting(
         "fade_ms", int, 0,
-        "Fade the agent out on a barge-in; audio already buffered by the speaker (--latency) is then heard too.",
+        "Fade the agent out on a barge-in; audio already buffered by the speaker (--latency) is then also heard.",
         flag="--fade", metavar="MS", least=0, most=500, scope=Scope.SOUND,
     ),
     Setting(

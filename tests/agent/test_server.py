@@ -438,7 +438,7 @@ class TestWhatIsReported:
         assert lines[3].startswith("call 1: unreadable message (not-json): not JSON: ")
         assert "\x1b" not in lines[3]
         assert re.fullmatch(
-            r"call 1: ended after \d+\.\d s, closed with 1000 · refused session.update ×2", lines[4]
+            r"call 1: ended after \d+\.\d s, closed with code 1000 · refused session.update ×2", lines[4]
         )
 
     async def test_a_caller_at_the_door_without_its_query(self) -> None:

@@ -88,17 +88,17 @@ def test_auto_takes_the_first_where_the_system_prefers_none(install: Install) ->
 
 def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
     assert sentence(lambda: devices.find_device("modem", "output")) == (
-        "No output device has 'modem' in its name; there are: "
+        "No output device has 'modem' in its name; available: "
         "0 HDA Analog (ALSA), 2 USB Headset (ALSA), 4 HDA Analog (JACK)."
     )
     assert sentence(lambda: devices.find_device("usb", "input")) == (
         "'usb' fits several input devices: 1 USB Headset (ALSA), 3 USB Camera (ALSA)."
     )
     assert sentence(lambda: devices.find_device("9", "input")).startswith(
-        "There is no sound device 9; there are: 0 "
+        "There is no sound device 9; available: 0 "
     )
     assert sentence(lambda: devices.find_device("3", "output")).startswith(
-        "Sound device 3 USB Camera (ALSA) is not an output device; there are: 0 "
+        "Sound device 3 USB Camera (ALSA) is not an output device; available: 0 "
     )
 
 
@@ -236,7 +236,7 @@ def test_a_library_that_does_not_start_is_a_sentence(
     (tmp_path / "sounddevice.py").write_text(f"raise {raised}\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    assert sentence(devices.list_without_trial).startswith("PortAudio does not start: ")
+    assert sentence(devices.list_without_trial).startswith("PortAudio failed to start: ")
 
 
 @pytest.mark.parametrize("direction", ["input", "output"])
@@ -308,7 +308,7 @@ def test_a_stream_that_vanished_is_recognised_and_not_started_again(desk: FakeSo
     stream.start()
     desk.streams[0].end()
     assert stream.vanished
-    assert sentence(stream.start) == "USB Headset has disappeared: open it again."
+    assert sentence(stream.start) == "USB Headset has disappeared. Reopen it."
     assert desk.streams[0].calls == ["start"]
 
 
@@ -328,7 +328,7 @@ def test_a_refusal_gets_a_sentence(desk: FakeSoundDevice) -> None:
     stream = open_it()
     assert isinstance(stream, devices.Stream)
     desk.streams[0].failure = PortAudioError()
-    assert sentence(stream.start) == "USB Headset does not start: PortAudio gives no reason."
+    assert sentence(stream.start) == "USB Headset failed to start: PortAudio gives no reason."
     assert desk.streams[0].calls == ["start", "close"], "nobody else would give it back"
     assert stream.vanished
 
@@ -388,7 +388,7 @@ def test_a_stream_is_not_closed_in_the_middle_of_what_it_does(desk: FakeSoundDev
     closing.join(10)
     assert desk.streams[0].calls == ["start", "abort", "close"]
     assert (
-        sentence(stream.start) == "HDA Analog does not start: Error starting stream: Invalid stream pointer."
+        sentence(stream.start) == "HDA Analog failed to start: Error starting stream: Invalid stream pointer."
     )
 
 

@@ -38,8 +38,8 @@ def test_speech_in_the_encoding_of_its_label_is_never_suspected(label: AudioForm
 @pytest.mark.parametrize("chunk_bytes", [640, 641, 10**6])
 def test_pcm_under_a_g711_label_is_found_once(label: AudioFormat, rate: int, chunk_bytes: int) -> None:
     (text,) = judged(label, read_wav(GREETING, rate), chunk_bytes)
-    assert text.startswith(f"Audio labelled {label} is 16-bit PCM, and plays as noise")
-    assert "correlate 0." in text
+    assert text.startswith(f"Audio labeled {label} is actually 16-bit PCM and plays as noise")
+    assert "correlate at 0." in text
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_pcm_under_a_g711_label_is_found_once(label: AudioFormat, rate: int, chu
 def test_g711_under_a_pcm_label_is_found_once(encoding: Encoding, name: str) -> None:
     wire = encode(read_wav(GREETING, 8_000), AudioFormat(encoding, 8_000))
     (text,) = judged(AudioFormat(Encoding.PCM16, 16_000), wire)
-    assert text.startswith(f"Audio labelled pcm16 16 kHz is {name}, and plays as noise")
+    assert text.startswith(f"Audio labeled pcm16 16 kHz is actually {name} and plays as noise")
 
 
 def test_tones_noise_and_silence_prove_nothing() -> None:

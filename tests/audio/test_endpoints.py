@@ -21,7 +21,7 @@ async def test_a_remembered_device_that_is_gone_is_a_warning_and_the_default(des
     found = await endpoints.find("Blue Yeti", "USB")
     assert (found.input_name, found.output_name) == ("Built-in", "USB Headset")
     (warning,) = found.warnings
-    assert warning.startswith("No input device has 'Blue Yeti' in its name; there are: 0 Built-in (ALSA), ")
+    assert warning.startswith("No input device has 'Blue Yeti' in its name; available: 0 Built-in (ALSA), ")
     assert warning.endswith(" Using Built-in instead.")
     assert found.notice == ""
 
@@ -32,7 +32,7 @@ async def test_without_a_usable_sound_system_the_lines_are_the_microphone(desk: 
     assert (found.input, found.output, found.warnings) == (InputKind.LINES, OutputKind.NONE, ())
     assert found.notice == (
         "The sound devices cannot be listed: Input/output error:"
-        " recorded lines are the microphone, the agent is not heard."
+        " recorded lines replace the microphone, you will not hear the agent."
     )
 
 

@@ -206,7 +206,7 @@ async def test_a_device_that_does_not_start_leaves_playback_to_the_file(
     speaker = Speaker(queue, block_ms=20, latency="low")
     speaker.start_clocked(OutputKind.FILE, str(path), spawn)
     played.sound.start_failure = PortAudioError("Host error", -9999)
-    with pytest.raises(AudioDeviceError, match="does not start"):
+    with pytest.raises(AudioDeviceError, match="failed to start"):
         await speaker.reopen(find_device("auto", "output"))
     assert played.sound.streams[-1].calls == ["start", "close"]
     assert speaker.device is None

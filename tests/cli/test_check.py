@@ -98,8 +98,8 @@ async def test_an_agent_that_accepts_nothing_is_exit_3_and_the_session_is_ended_
 @pytest.mark.parametrize(
     ("closes_on", "says"),
     [
-        ("connection.validate", "did not answer connection.validate: the socket was closed with 1000"),
-        ("session.initiate", "did not accept a session: the socket was closed with 1000"),
+        ("connection.validate", "did not answer connection.validate: the socket was closed with code 1000"),
+        ("session.initiate", "did not accept a session: the socket was closed with code 1000"),
     ],
 )
 async def test_an_agent_that_closes_instead_is_exit_3(closes_on: str, says: str) -> None:

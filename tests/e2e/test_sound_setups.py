@@ -55,7 +55,7 @@ def test_portaudio_that_aborts_without_a_default_device_is_one_sentence(
     run = program(configured(name, tmp_path, Path(sound["VIRTUAL_AUDIO_DIR"])), "devices")
     assert (run.returncode, run.stdout) == (4, "")
     assert run.stderr == (
-        "PortAudio ended its process while listing the sound devices (SIGABRT)."
+        "PortAudio crashed while listing the sound devices (SIGABRT)."
         " Check the ALSA configuration: PortAudio needs a device called default.\n"
     )
 
@@ -93,4 +93,4 @@ def test_a_device_that_was_typed_and_does_not_exist_is_a_wrong_usage(
     configuration = configured("utf8.conf", tmp_path, Path(sound["VIRTUAL_AUDIO_DIR"]))
     run = program(configuration, "connect", "ws://127.0.0.1:9/", "--input", "Mikroskop")
     assert run.returncode == 2
-    assert run.stderr.startswith("--input: No input device has 'Mikroskop' in its name; there are: ")
+    assert run.stderr.startswith("--input: No input device has 'Mikroskop' in its name; available: ")

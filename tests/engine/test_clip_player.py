@@ -149,7 +149,7 @@ def test_a_device_that_is_busy_disappears_or_hangs_ends_the_clip_with_a_sentence
         portaudio.refuse = lambda rate: None
         happenings: list[tuple[Callable[[], None], str]] = [
             (lambda: portaudio.streams[-1].end(), "Desk has gone"),
-            (lambda: setattr(desk, "now_ns", desk.now_ns + 3_000_000_000), "Desk takes no sound"),
+            (lambda: setattr(desk, "now_ns", desk.now_ns + 3_000_000_000), "Desk is not accepting audio"),
             (devices.refresh_devices, "Desk has gone"),
         ]
         for happens, sentence in happenings:
@@ -198,7 +198,7 @@ def test_a_speaker_that_does_not_start_is_released(portaudio: FakeSoundDevice) -
         portaudio.start_failure = PortAudioError("Host error", -9999)
         desk.player.play(PlayAudio(wire=SOUND, format=PCM))
         await desk.until(lambda: desk.ended)
-        assert "does not start" in desk.reported[-1].problem
+        assert "failed to start" in desk.reported[-1].problem
         assert portaudio.streams[0].calls == ["start", "close"]
 
     drive(portaudio, story)

@@ -94,14 +94,14 @@ async def test_a_call_that_cannot_begin_is_reported_whatever_the_reason(
         assert desk.errors == ["The recordings are missing from this installation."]
         monkeypatch.setattr(assets, "caller_lines", lambda: 1 / 0)
         await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
-        assert desk.errors == ["The call cannot begin: ZeroDivisionError: division by zero."]
+        assert desk.errors == ["The call could not be started: ZeroDivisionError: division by zero."]
 
 
 async def test_a_home_folder_that_does_not_exist_saves_nothing_and_the_call_goes_on() -> None:
     async with at_a_desk() as desk:
         await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes", save="~nobody-at-all/x")
         unkept, unreachable = desk.errors
-    assert unkept.startswith("The session is not saved: ~nobody-at-all/x cannot be written: ")
+    assert unkept.startswith("The session is not saved: Cannot write to ~nobody-at-all/x: ")
     assert "cannot be reached" in unreachable
 
 

@@ -292,7 +292,7 @@ async def test_without_portaudio_one_line_says_so(monkeypatch: pytest.MonkeyPatc
     notice, opened = audio.poll(0)
     assert isinstance(notice, e.NoticeRaised)
     assert "PortAudio" in notice.text
-    assert "recorded lines are the microphone" in notice.text
+    assert "recorded lines replace the microphone" in notice.text
     assert notice.hint
     assert isinstance(opened, e.AudioOpened)
     assert (opened.capture, opened.playback) == ("caller lines", "none")

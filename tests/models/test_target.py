@@ -23,7 +23,7 @@ def test_a_websocket_url_is_taken(url: str) -> None:
         ("ws://host:port/", "not a URL"),
         ("", "ws://"),
         ("ws://host/p#top", "ws://host/p has a fragment"),
-        ("ws://only-me@host/p", "ws://host/p has a user without a password"),
+        ("ws://only-me@host/p", "ws://host/p has a user name without a password"),
         ("me:hidden@host/p?x=hidden", "Did you mean ws://host/p\\?x=…"),
         ("ws://me:hid/den@host/p", "ws://host/p is not a URL"),
     ],

@@ -125,7 +125,10 @@ def test_events_of_gigabytes_are_not_counted_and_that_is_said(tmp_path: Path) ->
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most_bytes < 40_000_000
-    assert (bad.errors, bad.problem) == (None, "events.jsonl is missing or too large to count its errors")
+    assert (bad.errors, bad.problem) == (
+        None,
+        "events.jsonl is missing or too large, so its errors could not be counted",
+    )
     assert good.problem == ""
 
 

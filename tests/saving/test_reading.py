@@ -235,4 +235,4 @@ def test_truncated_tracks_are_read_as_far_as_they_exist(folder: Path) -> None:
         assert saved.audio is not None
         assert saved.audio.frames == 4_000
         assert len(saved.audio.read(0, 9_000).user) == 8_000
-        assert saved.problems == ["audio.wav is cut short: 0.5 s of 2.0 s are there."]
+        assert saved.problems == ["audio.wav is truncated: only 0.5 s of 2.0 s are present."]

@@ -65,7 +65,9 @@ def test_an_answer_that_is_missing_is_told_once_while_it_is() -> None:
     call.wait(LIMIT_MS - 20)
     assert call.emitted == []
     call.wait(10_000)
-    assert call.emitted == [(True, "The agent has not answered: no reply 3 s after the user's last word.")]
+    assert call.emitted == [
+        (True, "The agent has not answered: no reply within 3 s after the user's last word.")
+    ]
     assert list(call.journal.state.conditions.values())
 
 
@@ -143,7 +145,7 @@ def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_s
     call.wait(LIMIT_MS - 20)
     assert call.emitted == []
     call.wait(1_000)
-    assert call.emitted == [(True, "The agent has not answered: no reply 3 s after it last spoke.")]
+    assert call.emitted == [(True, "The agent has not answered: no reply within 3 s after it last spoke.")]
     call.edge(e.Party.AGENT, started=True)
     call.wait(20)
     assert call.emitted[1:] == [(False, "The agent has answered.")]
@@ -153,7 +155,9 @@ def test_a_pressed_key_is_owed_an_answer_too() -> None:
     call = Waiting()
     call.journal.emit(e.KeysPressed(at_ns=0, digits="5"))
     call.wait(4_000)
-    assert call.emitted == [(True, "The agent has not answered: no reply 3 s after the user's last key.")]
+    assert call.emitted == [
+        (True, "The agent has not answered: no reply within 3 s after the user's last key.")
+    ]
 
 
 def recognized(call: Waiting) -> None:
@@ -179,7 +183,7 @@ def test_no_option_is_named_where_it_would_not_help() -> None:
         if call is not unrecognized:
             recognized(call)
         call.wait(4_000)
-        assert call.hints == ["Check in the event log what it was sent, and what it sent since."]
+        assert call.hints == ["Check the event log for what was sent to it and what it has sent since."]
 
 
 def test_a_hang_up_of_ours_interrupts_nothing() -> None:

@@ -67,11 +67,11 @@ def test_a_socket_that_should_not_have_closed_is_a_fault(
 @pytest.mark.parametrize("active", [False, True])
 def test_a_socket_that_this_end_closed_names_what_the_agent_sent(active: bool) -> None:
     emitted = Told(active=active)
-    violation = "the agent sent text that is not UTF-8 (closed with 1007)"
+    violation = "the agent sent text that is not UTF-8 (closed with code 1007)"
     emitted.ending.socket_closed("closed by opusagent-tui", lost=False, failed=False, violation=violation)
     (error,) = [event for event in emitted if isinstance(event, e.ErrorRaised)]
     assert (error.code, error.fatal) == ("violation", True)
-    assert error.message == f"The call was broken off, because {violation}."
+    assert error.message == f"The call was cut off because {violation}."
 
 
 def test_a_socket_that_closes_after_the_end_says_nothing_new() -> None:

@@ -83,7 +83,7 @@ async def test_a_close_in_the_middle_of_a_reply_is_broken_off(
     if protocol == "openai" or code == 1000:
         assert fatal(held).code == "broken-off"
         assert fatal(held).message == (
-            f"The agent broke off the call: the socket was closed with {code} (at its maximum length),"
+            f"The agent cut off the call: the socket was closed with code {code} (at its maximum length),"
             " with an unfinished reply."
         )
 
@@ -102,7 +102,7 @@ async def test_a_close_after_a_reply_is_a_fine_end(
 
     async with agent(script) as url, call(url, protocol=protocol) as held:
         ended = await held.until_status(Status.ENDED)
-    assert ended.reason == "the agent left: closed with 1000 (bye)"
+    assert ended.reason == "the agent left: closed with code 1000 (bye)"
     assert held.session.state.exit_code is ExitCode.FINE
 
 
@@ -114,7 +114,7 @@ async def test_a_close_after_a_reply_that_was_cut_off_is_a_fine_end() -> None:
 
     async with agent(script) as url, call(url) as held:
         ended = await held.until_status(Status.ENDED)
-    assert ended.reason == "the agent left: closed with 1000"
+    assert ended.reason == "the agent left: closed with code 1000"
 
 
 @pytest.mark.parametrize("protocol", ["twilio", "pcm"])
@@ -164,7 +164,7 @@ async def left_with(messages: list[dict[str, Any]], *, lines_left: int, answer_d
     [
         ([HANG_UP], "The agent hung up, with one line not spoken."),
         ([TRANSFER], "Transferred to tel:1, with one line not spoken."),
-        ([], "The agent left: the socket was closed with 1000, with one line not spoken."),
+        ([], "The agent left: the socket was closed with code 1000, with one line not spoken."),
     ],
 )
 async def test_an_agent_that_leaves_before_the_script_is_done_has_left_early(
@@ -178,7 +178,7 @@ async def test_an_agent_that_leaves_before_the_script_is_done_has_left_early(
 async def test_an_agent_that_closes_where_an_answer_was_due_has_left_early() -> None:
     held = await left_with([], lines_left=0, answer_due="2-hours.wav")
     assert fatal(held).code == "left-early"
-    assert fatal(held).message.endswith("with no answer to 2-hours.wav.")
+    assert fatal(held).message.endswith("with 2-hours.wav unanswered.")
 
 
 @pytest.mark.parametrize("messages", [[HANG_UP], [TRANSFER]])
@@ -312,7 +312,7 @@ async def test_a_restart_in_front_of_the_agent_is_resumed(code: int) -> None:
     async with agent(script) as url, call(url) as held:
         resuming = await held.until_status(Status.RESUMING)
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
-    assert resuming.reason == f"the socket was closed with {code} (service restart)"
+    assert resuming.reason == f"the socket was closed with code {code} (service restart)"
     assert not held.of(e.ErrorRaised)
 
 

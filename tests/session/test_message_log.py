@@ -114,7 +114,9 @@ def test_a_fatal_error_ends_the_session_as_the_event_that_was_emitted() -> None:
     assert log.fatal == log.events
 
 
-@pytest.mark.parametrize(("accepted", "hint"), [(False, "Does it speak openai?"), (True, "the call goes on")])
+@pytest.mark.parametrize(
+    ("accepted", "hint"), [(False, "Does it speak openai?"), (True, "the call continues")]
+)
 def test_an_unreadable_message_puts_the_protocol_in_doubt_only_before_the_session_is_accepted(
     accepted: bool, hint: str
 ) -> None:

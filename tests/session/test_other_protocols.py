@@ -114,7 +114,7 @@ async def test_an_agent_that_need_not_end_its_replies_leaves_none_unfinished() -
     async with agent(script) as url, call(url, protocol="twilio") as held:
         await held.until_status(Status.ENDED)
     ended = held.of(e.StatusChanged)[-1]
-    assert ended.reason.startswith("the agent left: closed with 1000")
+    assert ended.reason.startswith("the agent left: closed with code 1000")
 
 
 async def test_plain_pcm_is_heard() -> None:

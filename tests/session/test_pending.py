@@ -46,7 +46,7 @@ def test_a_tool_is_due_while_it_runs() -> None:
 def test_lines_not_spoken_and_a_session_that_resumes_are_due() -> None:
     fold = pending(status(e.Status.ACTIVE, e.Status.RESUMING))
     fold.lines_left = 2
-    assert fold.in_words() == ["2 lines not spoken", "the session being resumed"]
+    assert fold.in_words() == ["2 lines not spoken", "the resumption of the session still pending"]
     fold.apply(status(e.Status.RESUMING, e.Status.ACTIVE))
     assert not fold.resuming
 
@@ -56,7 +56,7 @@ def test_an_answer_is_due_until_the_agent_begins_it_in_sound_or_in_text() -> Non
     for answer in (BEGUN, text):
         fold = pending()
         fold.answer_due = "2-hours.wav"
-        assert fold.in_words() == ["no answer to 2-hours.wav"]
+        assert fold.in_words() == ["2-hours.wav unanswered"]
         fold.apply(e.Transcribed(at_ns=0, speaker=e.Party.USER, text="When?", final=True))
         assert fold.answer_due
         fold.apply(answer)

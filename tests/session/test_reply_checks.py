@@ -46,11 +46,11 @@ def twilio(audio: bytes) -> Callable[[Peer], Awaitable[None]]:
 @pytest.mark.parametrize(
     ("protocol", "script", "says"),
     [
-        ("audiocodes", audiocodes(PCM, "raw/mulaw"), "labelled mulaw 8 kHz is 16-bit PCM"),
-        ("audiocodes", audiocodes(MULAW, "raw/lpcm16_8"), "labelled pcm16 8 kHz is mu-law"),
+        ("audiocodes", audiocodes(PCM, "raw/mulaw"), "labeled mulaw 8 kHz is actually 16-bit PCM"),
+        ("audiocodes", audiocodes(MULAW, "raw/lpcm16_8"), "labeled pcm16 8 kHz is actually mu-law"),
         ("audiocodes", audiocodes(PCM, "raw/lpcm16_8"), ""),
         ("audiocodes", audiocodes(MULAW, "raw/mulaw"), ""),
-        ("twilio", twilio(PCM), "labelled mulaw 8 kHz is 16-bit PCM"),
+        ("twilio", twilio(PCM), "labeled mulaw 8 kHz is actually 16-bit PCM"),
         ("twilio", twilio(MULAW), ""),
     ],
 )
@@ -74,4 +74,4 @@ def test_a_reply_slower_than_real_time_is_advice(received_ms: float, ratio: floa
     ReplyChecks(found.append).ended(received_ms, ratio)
     assert [(each.rule, each.advice) for each in found] == ([("slower-than-real-time", True)] if slow else [])
     if found and ratio == 0.33:
-        assert "A reply of 4.0 s arrived at 0.33 × real time" in found[0].text
+        assert "A 4.0 s reply arrived at 0.33 × real time" in found[0].text

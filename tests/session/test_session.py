@@ -448,7 +448,7 @@ async def test_an_agent_that_dies_during_the_call(monkeypatch: pytest.MonkeyPatc
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "lost"
     assert error.message == (
-        "The call was broken off: the socket was lost without a close message, and the session could not be resumed."
+        "The call was cut off: the socket was lost without a close message, and the session could not be resumed."
     )
 
 
@@ -511,7 +511,7 @@ async def test_an_agent_that_closes_politely_ends_the_call() -> None:
 
     async with agent(script) as url, call(url) as held:
         ended = await held.until_status(Status.ENDED)
-    assert "closed with 1000 (bye)" in ended.reason
+    assert "closed with code 1000 (bye)" in ended.reason
 
 
 async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
@@ -524,7 +524,7 @@ async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert (error.code, error.fatal) == ("closed", True)
-    assert "closed with 1011 (out of memory)" in error.message
+    assert "closed with code 1011 (out of memory)" in error.message
 
 
 async def test_an_agent_that_does_not_resume_is_reported_as_such() -> None:

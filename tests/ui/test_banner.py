@@ -84,7 +84,7 @@ async def test_a_new_session_has_no_error(stage: Staging, script: Script) -> Non
 
 LONG = e.NoticeRaised(
     at_ns=0,
-    text="PortAudio is not installed: recorded caller lines are the microphone, the agent is not heard.",
+    text="PortAudio is not installed: recorded lines replace the microphone, you will not hear the agent.",
     hint="Install it: apt install libportaudio2, or use a machine with a sound card.",
 )
 
@@ -104,7 +104,7 @@ LONG = e.NoticeRaised(
             LONG.text,
             LONG.hint,
             [
-                "! PortAudio is not installed: recorded caller lines are t…",
+                "! PortAudio is not installed: recorded lines replace the …",
                 "  Install it: apt install libportaudio2, or use a machine…",
             ],
         ),
@@ -113,7 +113,7 @@ LONG = e.NoticeRaised(
             LONG.text,
             LONG.hint,
             [
-                "! PortAudio is not installed: recorded caller lines are the microphone, the a…",
+                "! PortAudio is not installed: recorded lines replace the microphone, you will…",
                 "  Install it: apt install libportaudio2, or use a machine with a sound card.",
             ],
         ),
@@ -122,7 +122,7 @@ LONG = e.NoticeRaised(
             LONG.text,
             LONG.hint,
             [
-                "! PortAudio is not installed: recorded caller lines are the microphone, the agent is not heard.",
+                "! PortAudio is not installed: recorded lines replace the microphone, you will not hear the agent.",
                 "  Install it: apt install libportaudio2, or use a machine with a sound card.",
             ],
         ),

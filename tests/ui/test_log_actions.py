@@ -380,8 +380,8 @@ async def test_an_impossible_export_shows_the_reason_and_stays_open(
         for name, reason in (
             (str(path), "already exists"),
             ("", "Enter a file name"),
-            ("~nobody-of-this-name/x", "cannot be written"),
-            (str(tmp_path / "no" / "x.csv"), "cannot be written"),
+            ("~nobody-of-this-name/x", "Cannot write to"),
+            (str(tmp_path / "no" / "x.csv"), "Cannot write to"),
         ):
             screen.path.value = name
             await s.press("enter")

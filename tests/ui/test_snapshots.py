@@ -27,7 +27,7 @@ def with_error(script: Script) -> Script:
     )
     script.add(
         e.NoticeRaised,
-        text="No PortAudio: recorded caller lines are the microphone.",
+        text="No PortAudio: recorded lines replace the microphone.",
         hint="Install libportaudio2.",
     )
     return script.add(e.LineChanged, name="3")
@@ -62,7 +62,7 @@ CONNECT_ERRORS = {
     ),
     "certificate": (
         "The certificate of wss://agents.example.com/v1/voice is not trusted: self-signed certificate.",
-        "Name its authority with --cacert FILE, or accept any certificate with --insecure.",
+        "Pass its certificate authority with --cacert FILE, or accept any certificate with --insecure.",
     ),
 }
 

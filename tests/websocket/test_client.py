@@ -172,7 +172,7 @@ async def test_a_redirect_is_not_followed(location: str, called: str) -> None:
         called = called.format(port=urlsplit(url).port)
     assert failed.code == "redirected"
     assert str(failed) == f"{safe_url(url)} redirects to {called} (HTTP 302)."
-    assert failed.hint == f"Call {called}."
+    assert failed.hint == f"Use {called} instead."
 
 
 async def test_nothing_is_sent_to_the_host_of_a_redirect() -> None:
@@ -224,13 +224,13 @@ def target(url: str, **options: object) -> Target:
         (
             "pcm",
             {"token": "secret-1", "token_env": "AC"},
-            "refused the token in $AC (HTTP 401)",
+            "rejected the token in $AC (HTTP 401)",
             "token of this agent",
         ),
         (
             "elevenlabs",
             {"token": "secret-1", "token_env": "AC"},
-            "refused the token in $AC (HTTP 401)",
+            "rejected the token in $AC (HTTP 401)",
             "of this agent",
         ),
         (
@@ -242,10 +242,15 @@ def target(url: str, **options: object) -> Target:
         (
             "pcm",
             {"headers": {"Authorization": "secret"}},
-            "refused the header Authorization (HTTP 401)",
+            "rejected the header Authorization (HTTP 401)",
             "--header",
         ),
-        ("pcm", {"user": "me:secret@"}, "refused the user and password of the URL (HTTP 401)", "Check both"),
+        (
+            "pcm",
+            {"user": "me:secret@"},
+            "rejected the user name and password in the URL (HTTP 401)",
+            "Check both",
+        ),
     ],
 )
 async def test_a_refusal_names_what_was_refused(
@@ -303,10 +308,10 @@ def frame(opcode: int, payload: bytes, *, flags: int = 0x80, mask: int = 0) -> b
 @pytest.mark.parametrize(
     ("sent", "violation"),
     [
-        (frame(1, b"\xff\xfe raw audio"), "the agent sent text that is not UTF-8 (closed with 1007)"),
+        (frame(1, b"\xff\xfe raw audio"), "the agent sent text that is not UTF-8 (closed with code 1007)"),
         (
             b"\x82\x7f" + (65 * 1024**2).to_bytes(8),
-            "the agent sent a message of more than 64 MiB (closed with 1009)",
+            "the agent sent a message of more than 64 MiB (closed with code 1009)",
         ),
         (frame(1, b"masked", mask=0x80), "the agent broke the rules of the websocket protocol: "),
         (frame(11, b""), "the agent broke the rules of the websocket protocol: "),
@@ -339,7 +344,7 @@ async def test_a_close_of_the_agent_is_not_one_of_our_own() -> None:
         await client.open(5)
         assert [received async for received in client.frames()] == []
     assert client.violation == ""
-    assert client.close_reason == "closed with 1007 (I refuse [redacted])"
+    assert client.close_reason == "closed with code 1007 (I refuse [redacted])"
     assert client.failed
 
 
@@ -449,7 +454,7 @@ async def test_frames_come_with_their_arrival_time_until_the_close() -> None:
         await client.open(5)
         frames = [frame async for frame in client.frames()]
     assert frames == [(0, "one"), (1, b"two")]
-    assert client.close_reason == "closed with 1000 (bye)"
+    assert client.close_reason == "closed with code 1000 (bye)"
     assert not client.is_open
     assert not client.lost
     with pytest.raises(Closed):

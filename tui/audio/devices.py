@@ -189,7 +189,7 @@ class Stream:
         """
         if self.vanished:
             # PortAudio's ALSA part would wait for the lost device for ever.
-            raise AudioDeviceError(f"{self.device.name} has disappeared: open it again.")
+            raise AudioDeviceError(f"{self.device.name} has disappeared. Reopen it.")
         self._ending = False
         try:
             self._do("start")
@@ -229,7 +229,7 @@ class Stream:
 
     def _do(self, action: str) -> None:
         with (
-            _as_sentence(lambda error: f"{self.device.name} does not {action}: {_reason(error)}."),
+            _as_sentence(lambda error: f"{self.device.name} failed to {action}: {_reason(error)}."),
             self._action_lock,
         ):
             getattr(self._raw, action)()
@@ -352,7 +352,7 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
     matches = matches or [device for device in usable if wanted in device.name.casefold()]
     if not matches:
         raise AudioDeviceError(
-            f"No {direction} device has {spec!r} in its name; there are: {_listed(usable)}."
+            f"No {direction} device has {spec!r} in its name; available: {_listed(usable)}."
         )
     # The same name under several host APIs is one device; PortAudio lists the preferred API first.
     if len({device.name for device in matches}) > 1:
@@ -477,17 +477,17 @@ def _load() -> Any:
     except OSError as error:
         raise AudioDeviceError(_no_library_sentence()) from error
     except Exception as error:
-        raise AudioDeviceError(f"PortAudio does not start: {_reason(error)}.") from error
+        raise AudioDeviceError(f"PortAudio failed to start: {_reason(error)}.") from error
     return sounddevice
 
 
 def _by_index(index: int, devices: list[Device], direction: Direction) -> Device:
     if index >= len(devices):
-        raise AudioDeviceError(f"There is no sound device {index}; there are: {_listed(devices)}.")
+        raise AudioDeviceError(f"There is no sound device {index}; available: {_listed(devices)}.")
     if not devices[index].channels(direction):
         usable = [device for device in devices if device.channels(direction)]
         raise AudioDeviceError(
-            f"Sound device {devices[index]} is not an {direction} device; there are: {_listed(usable)}."
+            f"Sound device {devices[index]} is not an {direction} device; available: {_listed(usable)}."
         )
     return devices[index]
 

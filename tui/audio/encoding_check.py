@@ -62,8 +62,9 @@ class EncodingCheck:
         if not fits or alike[really] < max(_LEAST_CORRELATION, alike[labelled] + _LEAST_LEAD):
             return ""
         return (
-            f"Audio labelled {self._format} is {_NAMES[really]}, and plays as noise: neighbouring samples "
-            f"correlate {alike[really]:.2f} as {_NAMES[really]} and {alike[labelled]:.2f} as {_NAMES[labelled]}."
+            f"Audio labeled {self._format} is actually {_NAMES[really]} and plays as noise: adjacent samples "
+            f"correlate at {alike[really]:.2f} when read as {_NAMES[really]} "
+            f"but {alike[labelled]:.2f} as {_NAMES[labelled]}."
         )
 
 

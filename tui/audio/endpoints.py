@@ -86,7 +86,7 @@ def resolve(
     elif input_spec != "lines" and (found := _find(input_spec, "input", listed, warnings)):
         input_kind, input_name, input_device = InputKind.DEVICE, found.name, found
     elif input_spec != "lines":
-        missing.append("recorded lines are the microphone")
+        missing.append("recorded lines replace the microphone")
     output_kind, output_name = OutputKind.NONE, "none"
     output_device: devices.Device | None = None
     if is_output_file(output_spec):
@@ -94,8 +94,8 @@ def resolve(
     elif output_spec != "none" and (found := _find(output_spec, "output", listed, warnings)):
         output_kind, output_name, output_device = OutputKind.DEVICE, found.name, found
     elif output_spec != "none":
-        missing.append("the agent is not heard")
-    cause, _, hint = (problem or "No sound device answers.").partition(". ")
+        missing.append("you will not hear the agent")
+    cause, _, hint = (problem or "No sound device is responding.").partition(". ")
     return Endpoints(
         input_kind,
         input_name,

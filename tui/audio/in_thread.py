@@ -86,4 +86,4 @@ def _work(function: Callable[[], T], outcome: Future[T], undo: Callable[[], obje
 
 
 def _not_answering() -> AudioDeviceError:
-    return AudioDeviceError("The sound system does not answer.")
+    return AudioDeviceError("The sound system is not responding.")

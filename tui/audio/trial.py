@@ -78,7 +78,9 @@ class Trial:
     def _wait(self) -> bytes | TrialFailed:
         child = self._child
         if child is None:
-            return TrialFailed("No process could be started to try PortAudio. Free memory or processes.")
+            return TrialFailed(
+                "Could not start a process to test PortAudio. Free some memory or close other programs."
+            )
         try:
             # With the pipe and not `wait`: a long list of devices would fill it, and the child would never end.
             written, _ = child.communicate(timeout=max(self._ends_s - time.monotonic(), 0.1))
@@ -93,7 +95,7 @@ class Trial:
             )
         if child.returncode != 0:
             return TrialFailed(
-                f"PortAudio ended its process while listing the sound devices ({_how_it_ended(child.returncode)})."
+                f"PortAudio crashed while listing the sound devices ({_how_it_ended(child.returncode)})."
                 " Check the ALSA configuration: PortAudio needs a device called default."
             )
         try:

@@ -86,7 +86,7 @@ class WavFile(_Closing):
             raise AudioFileError(f"{path} cannot be read: {error.strerror or error}.") from error
         try:
             if stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
-                raise AudioFileError(f"{path} is a pipe. Write what it carries to a file first.")
+                raise AudioFileError(f"{path} is a pipe. Save its contents to a file first.")
             self._header, self._data_at, data_bytes = self._take_apart()
             self._frame_bytes = self._header.channels * max(self._header.sample_bits // 8, 1)
             self.frames = data_bytes // self._frame_bytes
@@ -152,7 +152,7 @@ class WavFile(_Closing):
                 # Streamed files declare 0 or the largest size there is: what follows is the data.
                 return header, at + 8, min(size_bytes or there_bytes, there_bytes)
             at += 8 + size_bytes + size_bytes % 2
-        raise AudioFileError(f"{self.path} is not a whole WAV file: its format or its data is missing.")
+        raise AudioFileError(f"{self.path} is an incomplete WAV file: its format or data chunk is missing.")
 
     def _read_at(self, offset_bytes: int, size_bytes: int) -> bytes:
         try:
@@ -203,7 +203,7 @@ def _read_by_soundfile(path: Path, refusal: UnsupportedSamples) -> tuple[NDArray
 
 def _read_header(path: Path, body: bytes) -> _Header:
     if len(body) < 16:
-        raise AudioFileError(f"{path} is not a whole WAV file: its format chunk is cut short.")
+        raise AudioFileError(f"{path} is an incomplete WAV file: its format chunk is cut short.")
     tag, channels, rate, _, _, sample_bits = struct.unpack_from("<HHIIHH", body)
     mask = 0
     if tag == _EXTENSIBLE and len(body) >= 26:
@@ -319,7 +319,7 @@ class WavWriter(_Closing):
             return
         data_bytes = self.frames * 2 + len(pcm)
         if data_bytes > _MAX_DATA_BYTES:
-            raise AudioFileError(f"{self.path} is full: a WAV file ends at 4 GB.")
+            raise AudioFileError(f"{self.path} is full: a WAV file cannot exceed 4 GB.")
         with self._sentence():
             # The header last: it never promises what is not there yet.
             self._write_at(HEADER_BYTES + self.frames * 2, pcm)
@@ -340,7 +340,7 @@ class WavWriter(_Closing):
         while rest:
             written: int | None = self._file.write(rest)
             if written is None:
-                raise OSError(errno.EAGAIN, "its reader does not keep up")
+                raise OSError(errno.EAGAIN, "its reader is not keeping up")
             rest = rest[written:]
 
     @contextmanager
@@ -348,5 +348,7 @@ class WavWriter(_Closing):
         try:
             yield
         except OSError as error:
-            reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror or error
-            raise AudioFileError(f"{self.path} cannot be written: {reason}.") from error
+            reason = (
+                "nothing is reading from this pipe" if error.errno == errno.ENXIO else error.strerror or error
+            )
+            raise AudioFileError(f"Cannot write to {self.path}: {reason}.") from error

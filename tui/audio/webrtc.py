@@ -41,12 +41,12 @@ def missing() -> str | None:
 def make_processor() -> Processor:
     """Returns WebRTC's echo canceller, noise suppression and high-pass filter. Blocks. Raises `EchoUnavailable`."""
     if sentence := missing():
-        raise EchoUnavailable(f"Echo cannot be cancelled: {sentence}")
+        raise EchoUnavailable(f"Echo cannot be canceled: {sentence}")
     try:
         return _LiveKit()
     except (ImportError, OSError, RuntimeError) as error:
         raise EchoUnavailable(
-            f"Echo cannot be cancelled: the package livekit does not load: {error}."
+            f"Echo cannot be canceled: the package livekit failed to load: {error}."
         ) from error
 
 

@@ -151,7 +151,9 @@ class ClipPlayer:
         if speaker.vanished:
             raise AudioDeviceError(f"{name} has gone: connect it again, or choose another.")
         if speaker.callback_ns is not None and self._clock_ns() - speaker.callback_ns > STALLED_NS:
-            raise AudioDeviceError(f"{name} takes no sound: it is suspended, or its sound server hangs.")
+            raise AudioDeviceError(
+                f"{name} is not accepting audio: it is suspended, or its sound server is hanging."
+            )
 
     async def _close_speaker(self) -> None:
         speaker, self._speaker = self._speaker, None

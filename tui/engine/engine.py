@@ -258,7 +258,7 @@ class Engine:
         else:
             logger.error("a call that cannot begin", exc_info=error)
             reason = error_message(error).rstrip(".")
-            sentence = f"The call cannot begin: {type(error).__name__}{reason and ': '}{reason}."
+            sentence = f"The call could not be started: {type(error).__name__}{reason and ': '}{reason}."
         journal = self._journal(target, set_up.take)
         journal.begin(target, volume=self._audio.volume)
         set_up.problems.begun(journal)

@@ -133,7 +133,7 @@ class SavedEngine:
         items = [item for item in self._sound.drain() if isinstance(item, PlayingAudio | Peaks | DeviceList)]
         # The bridge waits for the end of its clip, which an engine that died cannot report.
         if self._clip is not None and not self._sound.alive:
-            problem = f"The engine process has ended, nothing is played any more. Its log: {self.log_path}"
+            problem = f"The engine process has ended, so nothing can be played. See its log: {self.log_path}"
             items.append(PlayingAudio(clip=self._clip, at_ms=0.0, playing=False, problem=problem))
             self._clip = None
         return list(items)

@@ -127,7 +127,10 @@ class AudioManager:
     async def _make_guard(self, echo: str) -> EchoGuard | None:
         """Returns what keeps the agent from hearing itself; None without one, or where it cannot be loaded."""
         if echo == "gate":
-            text = "The microphone is shut while the agent is heard (--echo gate): it cannot be interrupted by voice."
+            text = (
+                "The microphone is muted while the agent is speaking (--echo gate),"
+                " so you cannot interrupt it by voice."
+            )
             self._pending.notice(text, of_call=True)
             return EchoGate()
         if echo == "cancel":

@@ -119,5 +119,7 @@ def check_url(url: str) -> str:
     if "#" in url:
         raise TargetError(f"{safe_url(url)} has a fragment (#…), which a websocket does not have. Remove it.")
     if parts.username is not None and parts.password is None:
-        raise TargetError(f"{safe_url(url)} has a user without a password. Write ws://USER:PASSWORD@HOST.")
+        raise TargetError(
+            f"{safe_url(url)} has a user name without a password. Write ws://USER:PASSWORD@HOST."
+        )
     return url

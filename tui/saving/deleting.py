@@ -48,7 +48,7 @@ def find_to_delete(parent: Path, name: str) -> Path:
     if name in (".", "..") or "/" in name or "\0" in name:
         raise SavedSessionError(
             f"{one_line(name, 80)} is not the name of a session in {parent}. Nothing was deleted. "
-            "Sessions elsewhere: `opusagent-tui sessions --save DIR delete NAME`."
+            "To delete a session stored elsewhere, run `opusagent-tui sessions --save DIR delete NAME`."
         )
     exact = parent / name
     if exact.is_symlink():

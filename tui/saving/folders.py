@@ -39,8 +39,8 @@ def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
                 continue
             return folder
     except OSError as error:
-        raise SavingError(f"{parent} cannot be written: {error.strerror or error}") from error
-    raise SavingError(f"{parent} already has {_SAME_SECOND} sessions of this second")
+        raise SavingError(f"Cannot write to {parent}: {error.strerror or error}") from error
+    raise SavingError(f"{parent} already has {_SAME_SECOND} sessions that started in this second")
 
 
 def safe_title(title: str) -> str:

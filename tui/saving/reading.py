@@ -136,7 +136,7 @@ class SavedSession:
         try:
             return self._decode_record(read_record_file(self.folder))
         except FileNotFoundError:
-            self._report(f"{RECORD_FILE} is missing; its content is taken from the events.")
+            self._report(f"{RECORD_FILE} is missing; its content was reconstructed from the events.")
         except (OSError, ValueError, RecursionError) as error:
             self._report(f"{RECORD_FILE} cannot be read: {_reason(error)}.")
         return self._record_from_events()
@@ -186,7 +186,9 @@ class SavedSession:
             return None
         if audio.frames < audio.promised_frames:
             there_s, promised_s = audio.frames / audio.rate, audio.promised_frames / audio.rate
-            self._report(f"{AUDIO_FILE} is cut short: {there_s:.1f} s of {promised_s:.1f} s are there.")
+            self._report(
+                f"{AUDIO_FILE} is truncated: only {there_s:.1f} s of {promised_s:.1f} s are present."
+            )
         self._limit(audio)
         return audio
 

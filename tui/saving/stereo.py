@@ -28,7 +28,7 @@ class TracksFull(OSError):
     """The WAV file has reached its limit of 4 GB."""
 
     def __init__(self) -> None:
-        super().__init__(0, "a WAV file ends at 4 GB")
+        super().__init__(0, "a WAV file cannot exceed 4 GB")
 
 
 class StereoFile:

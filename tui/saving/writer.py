@@ -270,7 +270,7 @@ def _make(target: Target, began_ns: int) -> tuple[Path, FolderWriter]:
     try:
         parent = Path(target.save).expanduser()
     except RuntimeError as error:
-        raise SavingError(f"{target.save} cannot be written: that user has no home folder") from error
+        raise SavingError(f"Cannot write to {target.save}: that user has no home folder") from error
     folder = new_session_folder(parent, target.name, now)
     redactor = target.redactor()
     settings = redactor.text(msgspec.json.encode(target_without_secrets(target)).decode())
@@ -283,4 +283,4 @@ def _make(target: Target, began_ns: int) -> tuple[Path, FolderWriter]:
     try:
         return folder, FolderWriter(folder, record, began_ns=began_ns)
     except OSError as error:
-        raise SavingError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise SavingError(f"Cannot write to {folder}: {error.strerror or error}") from error

@@ -46,7 +46,7 @@ class AnswerWatch:
             self._unanswered = turn
             last = "key" if turn and turn.method == "keys" else "word"
             since = "after it last spoke" if talked_on else f"after the user's last {last}"
-            text = f"The agent has not answered: no reply {missing_ms / 1000:.0f} s {since}."
+            text = f"The agent has not answered: no reply within {missing_ms / 1000:.0f} s {since}."
             self._emit(now_ns, text, active=True, hint=self._what_helps(turn))
 
     def _silent_ms(self, now_ns: int) -> float | None:
@@ -64,8 +64,12 @@ class AnswerWatch:
         if status is not e.Status.ACTIVE:
             return "The call is over; the agent has not answered."
         if self._pending.tools:
-            return "The agent called a tool, which runs."
-        return "The agent keeps talking." if talked_on else "The user continued; the agent has not answered."
+            return "The agent called a tool, which is still running."
+        return (
+            "The agent keeps talking."
+            if talked_on
+            else "The user went on speaking; the agent has not answered."
+        )
 
     @property
     def _stream_open(self) -> bool:
@@ -76,7 +80,7 @@ class AnswerWatch:
         """Returns what to try: agents that recognized the user may wait for the end of the user stream."""
         if turn and turn.user_text and not turn.typed and self._stream_open:
             return OPEN_STREAM_HINT
-        return "Check in the event log what it was sent, and what it sent since."
+        return "Check the event log for what was sent to it and what it has sent since."
 
     def _emit(self, now_ns: int, text: str, *, active: bool, hint: str = "") -> None:
         self._journal.emit(

@@ -88,9 +88,7 @@ async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
             async for _, frame in client.frames():
                 if guess := detect.from_first_frame(frame):
                     return guess
-            message = (
-                f"{target.safe_url} closed the connection at once: the socket was {client.close_reason}."
-            )
+            message = f"{target.safe_url} closed the connection immediately ({client.close_reason})."
             raise DiallingError("socket", "not-accepted", message, _NAME_PROTOCOL)
     except TimeoutError:
         pass
@@ -107,8 +105,8 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
         raise DiallingError(
             "settings",
             "unreachable",
-            f"{target.safe_url} is a web address. Only Twilio's agents have one, for their TwiML (--protocol twilio);"
-            " any other starts with ws:// or wss://.",
+            f"{target.safe_url} is a web address. Only Twilio agents use one, for TwiML (--protocol twilio);"
+            " all others start with ws:// or wss://.",
         )
     options = {
         "account_sid": f"AC{secrets.token_hex(16)}",

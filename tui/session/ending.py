@@ -79,9 +79,9 @@ class Ending:
         if not received:
             sent = "it sent nothing"
         elif received == 1:
-            sent = "it sent one message, which was not an acceptance"
+            sent = "it sent one message, which did not accept the session"
         else:
-            sent = f"it sent {received} messages, none of them an acceptance"
+            sent = f"it sent {received} messages, none of which accepted it"
         self.fail(
             "agent",
             "not-accepted" if received else "silent",
@@ -106,15 +106,18 @@ class Ending:
         if self.due:
             return
         if violation:
-            message = f"The call was broken off, because {violation}."
+            message = f"The call was cut off because {violation}."
             self.fail(
-                "socket", "violation", message, "This is a fault of the agent or of something in between."
+                "socket",
+                "violation",
+                message,
+                "The fault lies with the agent or with something between it and you.",
             )
         elif self._journal.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."
             self.fail("socket", "not-accepted", message, "Check the address and the token.")
         elif pending.resuming:
-            message = f"The call was broken off: the socket was {how}, and the session could not be resumed."
+            message = f"The call was cut off: the socket was {how}, and the session could not be resumed."
             self.fail("socket", "lost", message, "Call again.")
         elif lost:
             self.fail("socket", "lost", f"The connection was lost: the socket was {how}.", "Call again.")
@@ -122,7 +125,7 @@ class Ending:
             message = f"The agent ended the call with an error: the socket was {how}."
             self.fail("socket", "closed", message, "The agent's own log may say why.")
         elif pending.replies or pending.line:
-            message = f"The agent broke off the call: the socket was {how}, with {self._due_in_words()}."
+            message = f"The agent cut off the call: the socket was {how}, with {self._due_in_words()}."
             self.fail("socket", "broken-off", message, "The agent's own log may say why.")
         elif pending.lines_left or pending.answer_due:
             self._fail_as_left_early(f"The agent left: the socket was {how}")

@@ -139,10 +139,10 @@ class AgentLink:
                 condition=e.Condition.NO_PONGS,
                 path="connection",
                 active=not arrive,
-                text="The agent answers pings again." if arrive else "The agent does not answer pings.",
+                text="The agent is answering pings again." if arrive else "The agent is not answering pings.",
                 hint=""
                 if arrive
-                else f"The call goes on. It ends if no message arrives for {silence_s:g} s either.",
+                else f"The call continues. It will end if no message arrives for {silence_s:g} s.",
             )
         )
 

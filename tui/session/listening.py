@@ -166,7 +166,9 @@ class Listening:
         while not self.over and not self._pending.tools and not self._is_quiet():
             if self._heard.receiving and self._clock_ns() - began_ns > self._limits.max_turn_s * NS_PER_S:
                 limit = f"{self._limits.max_turn_s:g} s"
-                self._note(f"The agent's turn had no end after {limit} and was taken as over (--max-turn).")
+                self._note(
+                    f"The agent's turn had not ended after {limit} and was treated as over (--max-turn)."
+                )
                 return
             await self._look_again()
 

@@ -106,4 +106,4 @@ class MessageLog:
         """Returns what to do about an unreadable message: until the agent has accepted, doubt the protocol."""
         if self._journal.state.metrics.started_ns is None:
             return f"Does it speak {self._protocol}?"
-        return "Its content is lost; the call goes on. Press enter to see the message, v for its raw text."
+        return "Its content is lost; the call continues. Press enter to see the message, v for its raw text."

@@ -69,8 +69,8 @@ class Pending:
                 else []
             ),
             *([f"{self.line} being spoken"] if self.line else []),
-            *([f"no answer to {self.answer_due}"] if self.answer_due and not self.line else []),
+            *([f"{self.answer_due} unanswered"] if self.answer_due and not self.line else []),
             *(["one line not spoken" if lines == 1 else f"{lines} lines not spoken"] if lines else []),
             *(f"the tool {name} still running" for name in self.tools),
-            *(["the session being resumed"] if self.resuming else []),
+            *(["the resumption of the session still pending"] if self.resuming else []),
         ]

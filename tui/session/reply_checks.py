@@ -35,7 +35,7 @@ class ReplyChecks:
         """Judges the pace of a whole reply; ``ratio`` is its length divided by the time it took to arrive."""
         if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
             text = (
-                f"A reply of {received_ms / 1000:.1f} s arrived at {ratio:.2f} × real time; "
+                f"A {received_ms / 1000:.1f} s reply arrived at {ratio:.2f} × real time. "
                 "playback stutters when audio arrives slower than it plays."
             )
             self._find(Finding("slower-than-real-time", text, advice=True))

@@ -188,18 +188,18 @@ class WebSocketClient:
             because = "the agent sent a message in too many fragments"
         # Only this text of the library is passed on: it has names of rules and numbers, no bytes of the far side.
         rule = f": {sent.reason}" if because and sent.code == 1002 and sent.reason else ""
-        return f"{because}{rule} (closed with {sent.code})" if because else ""
+        return f"{because}{rule} (closed with code {sent.code})" if because else ""
 
     @property
     def close_reason(self) -> str:
-        """How the socket ended, for a person: "closed with 1000 (bye)", "lost without a close message"."""
+        """How the socket ended, for a person: "closed with code 1000 (bye)", "lost without a close message"."""
         socket = self._socket
         if reason := self._gave_up or self.violation:
             return f"closed by opusagent-tui, because {reason}"
         if socket is None or socket.close_code in (None, 1006):
             return "lost without a close message"
         words = f" ({self._redactor.text(socket.close_reason)})" if socket.close_reason else ""
-        return f"closed with {socket.close_code}{words}"
+        return f"closed with code {socket.close_code}{words}"
 
     @property
     def failed(self) -> bool:
@@ -334,8 +334,9 @@ def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Crede
         return Credentials(token, "Check that it is the token of this agent.")
     if of_token:
         return Credentials(
-            "", f"{token[0].upper()}{token[1:]} only signs the request. Check that it is the account's."
+            "",
+            f"{token[0].upper()}{token[1:]} only signs the request. Check that it is the account's auth token.",
         )
     if "@" in urlsplit(url).netloc:
-        return Credentials("the user and password of the URL", "Check both.")
+        return Credentials("the user name and password in the URL", "Check both.")
     return Credentials()

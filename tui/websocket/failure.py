@@ -99,9 +99,7 @@ def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
         case ws_errors.InvalidHandshake() | EOFError():
             return _not_a_websocket(where, error)
         case ws_errors.InvalidURI():
-            return ConnectionFailed(
-                "invalid-url", f"{where} is not a URL that can be called.", "Check the URL."
-            )
+            return ConnectionFailed("invalid-url", f"{where} is not a valid URL.", "Check the URL.")
         case UnicodeError():
             return ConnectionFailed(
                 "unreachable", f"The host name in {where} is not valid.", "Check the URL."
@@ -109,7 +107,7 @@ def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
         case _ if is_proxied(attempt.url):
             return _proxy_failed(where, error)
         case _:
-            message = f"{where} could not be called, for an unexpected reason ({type(error).__name__})."
+            message = f"{where} could not be reached for an unexpected reason ({type(error).__name__})."
             return ConnectionFailed("unreachable", message)
 
 
@@ -137,7 +135,7 @@ def _tls_failed(where: str, error: ssl.SSLError) -> ConnectionFailed:
     reason = error.reason or ""
     if isinstance(error, ssl.SSLCertVerificationError):
         message = f"The certificate of {where} is not trusted: {error.verify_message.rstrip('.')}."
-        hint = "Pass its authority with --cacert FILE, or accept any certificate with --insecure."
+        hint = "Pass its certificate authority with --cacert FILE, or accept any certificate with --insecure."
         return ConnectionFailed("certificate", message, hint)
     if isinstance(error, ssl.SSLEOFError) or "UNEXPECTED_EOF" in reason:
         return _hung_up_on_tls(where)
@@ -160,7 +158,7 @@ def _hung_up_on_tls(where: str) -> ConnectionFailed:
 def _unreachable(attempt: Attempt, error: OSError) -> ConnectionFailed:
     if is_proxied(attempt.url):
         message = (
-            f"The proxy that the environment sets for {attempt.where} cannot be reached: {os_reason(error)}."
+            f"The proxy set in the environment for {attempt.where} cannot be reached: {os_reason(error)}."
         )
         return ConnectionFailed("proxy", message, _NO_PROXY)
     if isinstance(error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
@@ -215,13 +213,16 @@ def _proxy_failed(where: str, error: Exception) -> ConnectionFailed:
             message = f"The proxy refused the connection to {where} with HTTP {error.response.status_code}."
             hint = _NO_PROXY
         case ws_errors.ProxyError():
-            message = f"The proxy did not connect to {where}: its answer was not a valid one."
+            message = f"The proxy did not connect to {where}: its response was not valid."
             hint = _NO_PROXY
         case ImportError():
-            message = f"The environment sets a SOCKS proxy for {where}, which needs the package python-socks."
-            hint = f"Install it next to opusagent-tui. {_NO_PROXY}"
+            message = (
+                f"The proxy set in the environment for {where} is a SOCKS proxy,"
+                " which needs the package python-socks."
+            )
+            hint = f"Install it in the same environment as opusagent-tui. {_NO_PROXY}"
         case _:
-            message = f"The environment sets a proxy for {where} that is not a valid proxy URL."
+            message = f"The proxy set in the environment for {where} is not a valid proxy URL."
             hint = f"A proxy URL looks like http://HOST:PORT. {_NO_PROXY}"
     return ConnectionFailed("proxy", message, hint)
 
@@ -232,18 +233,18 @@ def _refused(attempt: Attempt, response: Response) -> ConnectionFailed:
     if 300 <= status < 400 and location:
         place = attempt.redactor.text(new_address(attempt.url, location[0]))
         return ConnectionFailed(
-            "redirected", f"{where} redirects to {place} (HTTP {status}).", f"Call {place}."
+            "redirected", f"{where} redirects to {place} (HTTP {status}).", f"Use {place} instead."
         )
     reason = shortened(attempt.redactor.text(reason_in_body(bytes(response.body or b""))))
     why = f": {reason}" if reason else ""
     sent, hint = attempt.credentials
     match status:
         case 401 if sent:
-            return ConnectionFailed("unauthorised", f"{where} refused {sent} (HTTP 401){why}.", hint)
+            return ConnectionFailed("unauthorised", f"{where} rejected {sent} (HTTP 401){why}.", hint)
         case 401 | 403:
             code = "unauthorised" if status == 401 else "forbidden"
             if sent:
-                why = f", although it was sent {sent}{why}"
+                why = f", even though {sent} was sent{why}"
         case 404:
             code, hint = "not-found", "Check the path of the URL."
         case _ if 200 <= status < 300:

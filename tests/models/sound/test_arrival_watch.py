@@ -21,7 +21,7 @@ def reported(*polls: tuple[str | None, float] | str) -> list[tuple[bool, str]]:
 def test_missing_audio_is_reported_when_it_stops_and_when_it_arrives_again() -> None:
     assert reported(("a", 0), ("a", 480), ("a", 520), ("a", 1200), ("a", 0)) == [
         (True, "The agent stopped sending in the middle of reply a: silent for 0.5 s."),
-        (False, "Audio of reply a arrives again after 1.2 s."),
+        (False, "Audio for reply a is arriving again after 1.2 s."),
     ]
 
 
@@ -41,7 +41,7 @@ def test_a_lost_socket_suppresses_the_report_until_audio_arrives() -> None:
         (True, "The agent stopped sending in the middle of reply a: silent for 0.6 s.")
     ]
     assert reported(("a", 600), "lost", ("a", 620))[1:] == [
-        (False, "The socket was lost, so no more audio of reply a arrives.")
+        (False, "The socket was lost, so no more audio for reply a will arrive.")
     ]
 
 

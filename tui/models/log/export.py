@@ -289,7 +289,7 @@ def _open_beside(path: Path) -> IO[str]:
 
 def _failure(path: Path, error: OSError) -> ExportError:
     why = error.strerror or str(error)
-    return ExportError(f"{path} cannot be written: {why}. Choose another folder or name.")
+    return ExportError(f"Cannot write to {path}: {why}. Choose another folder or name.")
 
 
 def _bytes(count: int) -> str:

@@ -252,7 +252,7 @@ class Playback:
                 message = "The agent sent more than 10 minutes of audio ahead; the rest is dropped."
                 self._emit(_agent_error(now_ns, "queue-full", message))
             case HappeningKind.ODD_BYTE:
-                message = f"Reply {reply} ended in the middle of a 16-bit sample: one byte is left over."
+                message = f"Reply {reply} ended in the middle of a 16-bit sample: one byte was left over."
                 self._emit(_agent_error(now_ns, "odd-byte", message))
             case HappeningKind.CLIPPED_START:
                 self._emit(_clipped(happening, e.Condition.CLIPPED_START, "starts", "first", now_ns))
@@ -331,11 +331,11 @@ class ArrivalWatch:
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000
-            text = f"Audio of reply {self._reply} arrives again after {waited_s:.1f} s."
+            text = f"Audio for reply {self._reply} is arriving again after {waited_s:.1f} s."
             if reply != self._reply:
                 text = f"Reply {self._reply} ended {waited_s:.1f} s after its last audio."
             elif self._excused:
-                text = f"The socket was lost, so no more audio of reply {self._reply} arrives."
+                text = f"The socket was lost, so no more audio for reply {self._reply} will arrive."
             self._report(now_ns, self._reply, text, active=False)
             self._reply = None
         if stalls and self._reply is None and reply is not None:
@@ -368,7 +368,5 @@ def _clipped(
     happening: Happening, condition: e.Condition, where: str, word: str, now_ns: int
 ) -> e.ConditionChanged:
     reply, dbfs = happening.reply_id, happening.edge_dbfs
-    text = (
-        f"Reply {reply} {where} in the middle of a sound ({dbfs:.0f} dBFS); its {word} word may be cut off."
-    )
+    text = f"Reply {reply} {where} mid-sound ({dbfs:.0f} dBFS); its {word} word may be cut off."
     return e.ConditionChanged(at_ns=now_ns, condition=condition, path="playback", text=text, reply=reply)
