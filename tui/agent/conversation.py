@@ -77,7 +77,7 @@ class Conversation:
         )
 
     def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
-        """Returns the first messages, after the caller has connected; one that is refused is `over`."""
+        """Returns the first messages, once the caller has connected; if it is refused, the conversation is `over`."""
         if isinstance(self._agent, ReadsHandshake) and (close := self._agent.admit(handshake or Handshake())):
             self.over, self.close = True, close
         return self._agent.opened()
@@ -224,7 +224,7 @@ class Conversation:
     ) -> list[Outgoing]:
         """Answer at once or, if not ``unasked``, when the caller asks for an answer.
 
-        An answer that stands ``apart`` from the conversation leaves unanswered what is unanswered.
+        An answer that is ``apart`` from the conversation does not count as answering pending turns.
         """
         if not unasked:
             self._kept = plan

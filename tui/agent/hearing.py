@@ -15,7 +15,7 @@ from tui.audio.speech import make_detector
 _MARGIN_MS = 150
 """Audio kept around an utterance, because the detector marks only the loud part."""
 _LONGEST_UTTERANCE_S = 120
-"""Longest utterance without a pause; of a longer one, the end is kept."""
+"""Longest utterance without a pause; only the end of a longer one is kept."""
 
 
 @dataclass(frozen=True, slots=True)

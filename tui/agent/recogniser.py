@@ -1,8 +1,8 @@
 """Recognises the program's own recorded lines by their sound, and nothing else.
 
-No speech recognition that works offline and small knows more than a few words, so the local agent does not
-pretend to. Its own lines it finds by normalised correlation: the share of the user's sound that is the line's,
-whatever its gain, after mu-law, resampling and noise. Unrelated speech correlates with less than a third.
+No small offline speech recognizer knows more than a few words, so the local agent does not pretend to be one.
+It finds its own lines by normalized correlation: the share of the user's sound that is the line's, whatever its
+gain, after mu-law, resampling and noise. Unrelated speech correlates with less than a third.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RATE = 8_000
 _FILE_RATE = 16_000
 _THRESHOLD = 0.6
 _EARLIEST_START_S = -0.3
-"""Most of a line's beginning that may be missing, after a late start."""
+"""How much of a line's beginning may be missing after a late start, at most."""
 _LATEST_START_S = 1.5
 _PARTIAL_FROM_S = 0.6
 _PARTIAL_UNTIL_S = 3.0
@@ -69,7 +69,7 @@ class Recogniser:
 
 
 class Beginning(NamedTuple):
-    """The position of a line in an utterance; of two, the better match is the greater."""
+    """The position of a line in an utterance. Compares by quality: the better match sorts higher."""
 
     score: float
     start_frame: int

@@ -91,7 +91,7 @@ def _click_type(setting: Setting) -> Any:
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A file that is there. Unlike `click.Path`, it never calls a file missing that cannot be looked up."""
+    """An existing file. Unlike `click.Path`, does not report a file as missing if it just cannot be accessed."""
 
     name = "file"
 
@@ -287,7 +287,7 @@ def _value(setting: Setting, value: Any) -> Any:
 
 
 def refuse_settings_of_one_target(typed: TargetSettings) -> None:
-    """Refuse a token, header or protocol if no target is named that it is for. Raises `Sentence`."""
+    """Refuse a token, header or protocol if no target is named for it to apply to. Raises `Sentence`."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
         raise Sentence(f"{of_one[0]} needs a target: name a URL, or a profile from the settings file.")
@@ -349,7 +349,7 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
 
 
 def _drawn_in_utf8() -> bool:
-    """Returns whether the terminal takes UTF-8, and has the screen, which is written to error output, drawn in it."""
+    """Returns whether the terminal takes UTF-8. The screen, written to error output, is then drawn in it."""
     import locale
 
     stream = sys.__stderr__

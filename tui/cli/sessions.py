@@ -90,7 +90,7 @@ def sessions(
 
 
 def _aware(since: datetime | None) -> datetime | None:
-    """A date of local time with its time zone. Raises `Sentence`."""
+    """A local date and time, with its time zone. Raises `Sentence`."""
     try:
         return since.astimezone() if since else None
     except (OverflowError, ValueError) as error:

@@ -135,7 +135,7 @@ def _number(setting: Setting) -> Any:
 
 
 def _not_empty(kind: Any) -> Any:
-    """The type with every text in it, but for the values of a table, at least one character long."""
+    """The type, with every string in it (except table values) required to be non-empty."""
     if kind is str:
         return Text
     match get_origin(kind), get_args(kind):

@@ -122,7 +122,7 @@ def _variable(section: str, key: str) -> str:
 
 
 def _unreachable(path: Path) -> str:
-    """Returns a sentence if it cannot even be seen whether there is a file, as in a home that may not be entered."""
+    """Returns a sentence if it cannot be determined whether the file exists, as in a home without access."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

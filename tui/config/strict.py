@@ -45,7 +45,7 @@ def to_values(
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
     """Convert a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`.
 
-    Such a text is quoted in the error, because nobody sees a control character in a variable. None is a secret.
+    Such text is quoted in the error, since control characters in a variable are invisible. It is never a secret.
     """
     original = value
     if text:

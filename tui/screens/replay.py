@@ -93,7 +93,7 @@ class Replay:
         """Number of the event that the playhead, or the user, has put the cursor on."""
 
     def widgets(self) -> Iterator[Widget]:
-        """Yields what stands in place of the meters."""
+        """Yields the widgets shown in place of the meters."""
         yield self._transport
         yield self.waveform
 

@@ -20,7 +20,7 @@ _FORGOTTEN = "The part after … was a secret and was not remembered. Type it ag
 
 
 class TargetForm:
-    """Begins with a target; ``base`` is what a target begins with whose URL is typed."""
+    """Begins with a target; ``base`` holds the initial settings of a target whose URL is typed."""
 
     def __init__(self, base: Target, filled: Listed) -> None:
         self.url = WordLine(placeholder="ws://localhost:8000/…", id="url")

@@ -264,7 +264,7 @@ class FollowView(LineView, ModelPanel):
             self.follow()
 
     def title_parts(self) -> list[str]:
-        """Returns the title's parts before the state of following."""
+        """Returns the parts of the title that precede the follow state ("paused, F to follow")."""
         return [self.TITLE]
 
     def _update_title(self) -> None:

@@ -34,7 +34,7 @@ _BETA_CLOSE = Close(4000, "invalid_request_error.beta_api_shape_disabled")
 _BETA_SUBPROTOCOL = "openai-beta."
 _MAX_APPEND_CHARS = 15 * 1024 * 1024
 _MAX_BUFFER_S = 120
-"""Longest user turn that is kept; of a longer one, the end is kept."""
+"""Longest user turn that is kept; only the end of a longer one is kept."""
 
 
 class OpenAIAgent:
