@@ -47,7 +47,7 @@ UP_AFTER_S = 1.0
 
 @runtime_checkable
 class Polled(Protocol):
-    """A screen that shows what has no events: levels, the clock, progress."""
+    """A screen that shows values for which there are no events: levels, the clock, progress."""
 
     def poll(self) -> None:
         """Draw it; called at every tick in which the screen is visible."""
@@ -59,7 +59,7 @@ class Launch(msgspec.Struct, frozen=True):
     call_demo: bool = False
     """Call the local agent at once."""
     playhead: Playhead | None = None
-    """Of the saved session to show; None for calls."""
+    """The playhead of the saved session to show; None for calls."""
     start_engine: Callable[[], EngineLink] | None = None
     """Starts another engine when the first is lost. Raises one of `START_FAILURES`."""
     on_painted: Callable[[], object] = lambda: None

@@ -148,7 +148,7 @@ class Bridge:
         self.transcript = Transcript()
         self.latest = Latest()
         self.waveform = Waveform()
-        """Of the saved session that is shown."""
+        """The waveform of the saved session that is shown."""
         self.player = ClipControl(self.send)
         self.redraws = Redraws()
         self._raw = RawFile()

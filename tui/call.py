@@ -29,7 +29,7 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
 _LINE_SLACK_S = 10.0
-"""A line takes no longer than its length and this."""
+"""Time limit for speaking a line: its length plus this."""
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Codes of errors about agent audio that could not be played as it was sent."""
 _HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

@@ -43,7 +43,7 @@ class Arrivals:
 
     @property
     def jitter_ms(self) -> float | None:
-        """95th percentile of how much later than real time the chunks of the last 10 s came; None for under 20."""
+        """95th percentile of how much later than real time the chunks of the last 10 s came; None below 20 chunks."""
         count = len(self._ordered_ms)
         return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 

@@ -128,7 +128,7 @@ class BlockTiming:
         self._resampler = LiveResampler(rate, rate)
 
     def follow(self, block: Block, dropped_blocks: int) -> Source:
-        """Take the next block and returns its source; ``dropped_blocks`` is the hand-off's count so far.
+        """Takes the next block and returns its source; ``dropped_blocks`` is the hand-off's count so far.
 
         A block that was dropped, or belongs to another source, does not continue the one before: the count of samples
         starts again, or every later block would be dated too early.

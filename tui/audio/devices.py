@@ -82,11 +82,11 @@ class Device(msgspec.Struct, frozen=True):
     is_default_output: bool
 
     def channels(self, direction: Direction) -> int:
-        """How many channels it has that way; 0 when it cannot be used so."""
+        """Channels in that direction; 0 if it cannot be used for it."""
         return self.input_channels if direction == "input" else self.output_channels
 
     def is_default(self, direction: Direction) -> bool:
-        """Whether the system prefers it that way."""
+        """Whether it is the system default for that direction."""
         return self.is_default_input if direction == "input" else self.is_default_output
 
     def __str__(self) -> str:
@@ -223,7 +223,7 @@ class Stream:
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Close it under whoever holds it: to them it has vanished."""
+        """Close it while someone still holds it; to them the device has vanished."""
         self.close()
         self._ended_unasked = True
 

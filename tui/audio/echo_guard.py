@@ -54,7 +54,7 @@ class Played(NamedTuple):
 
 
 class PlayedAhead:
-    """Blocks that were handed to the device, until somebody wants to know of them. One thread each way."""
+    """Blocks handed to the device and not yet collected. One thread each way."""
 
     def __init__(self) -> None:
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)

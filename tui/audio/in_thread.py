@@ -26,7 +26,7 @@ def driver_hangs() -> bool:
 
 
 def driver_busy() -> bool:
-    """Whether any call is under way. Leaving the interpreter beside one would crash, or wait for the driver."""
+    """Whether any call is under way. Exiting the interpreter meanwhile would crash, or wait for the driver."""
     return any(thread.name == _NAME for thread in threading.enumerate())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tui.units import NS_PER_S
 
 SAFE_LATENCY = "0.1"
-"""A buffer in seconds without a dropout in any run on a machine with 15 % of its time stolen (measured)."""
+"""Buffer size in seconds that had no dropouts in any run on a machine losing 15 % of its CPU time (measured)."""
 _WINDOW_NS = 10 * NS_PER_S
 _LEAST_GAPS = 2
 _SETTLING_NS = 1 * NS_PER_S

@@ -43,7 +43,7 @@ class Microphone:
 
     ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's thread, the
     clock of silence on the loop. ``on_skipped`` gets the number of blocks of silence that were due too long ago to be
-    delivered. Methods are for the loop.
+    delivered. Call its methods only from the event loop.
     """
 
     def __init__(

@@ -164,7 +164,7 @@ class SileroClassifier:
 
 
 def load_detector() -> None:
-    """Load what all detectors share. It holds every thread of the process for a while: do it before a call."""
+    """Load what all detectors share. It blocks every thread of the process for a while: do it before a call."""
     import samplerate  # noqa: F401
 
     silero.network()

@@ -40,7 +40,7 @@ class AudioFileError(Exception):
 
 
 class UnsupportedSamples(AudioFileError):
-    """The file holds samples in a form that is not read here; others may."""
+    """The file holds samples in a form that is not read here; other readers may support it."""
 
 
 class _Header(NamedTuple):
@@ -90,7 +90,7 @@ class WavFile(_Closing):
             self._header, self._data_at, data_bytes = self._take_apart()
             self._frame_bytes = self._header.channels * max(self._header.sample_bits // 8, 1)
             self.frames = data_bytes // self._frame_bytes
-            """Samples a channel."""
+            """Samples per channel."""
             if not self.frames:
                 raise AudioFileError(f"{path} is a WAV file without a single sample in it.")
             self.read(0, 1)
@@ -110,7 +110,7 @@ class WavFile(_Closing):
 
     @property
     def channels(self) -> int:
-        """How many sound at once."""
+        """Number of channels."""
         return self._header.channels
 
     def read(self, first_frame: int, frames: int) -> NDArray[np.float32] | NDArray[np.float64]:
@@ -189,7 +189,7 @@ def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lamb
 
 
 def _read_by_soundfile(path: Path, refusal: UnsupportedSamples) -> tuple[NDArray[np.float32], int]:
-    """One row a frame, one column a channel; and the rate."""
+    """Returns the samples (one row per frame, one column per channel) and the rate."""
     try:
         import soundfile
     except ImportError:
@@ -214,7 +214,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] | NDArray[np.float32]:
-    """Returns interleaved samples in -1..1, of whole frames."""
+    """Returns interleaved samples in -1..1, whole frames only."""
     import numpy as np
 
     from tui.audio import g711

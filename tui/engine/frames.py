@@ -42,7 +42,7 @@ class Frames:
         self._latest[type(item)] = item
 
     def flush(self) -> int:
-        """Send what there is, unless the screen does not read. Returns how many events were dropped meanwhile."""
+        """Send what is pending, unless the screen is not reading. Returns how many events were dropped meanwhile."""
         # The transport buffers without limit, so what a stopped screen leaves unread has to be held here, where it
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:

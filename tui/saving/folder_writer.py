@@ -178,7 +178,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Close it, without a piece of which a full disk took only a part."""
+        """Close it, dropping a piece that a full disk took only in part."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

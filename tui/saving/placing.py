@@ -29,7 +29,7 @@ class Placed(NamedTuple):
 class _Waiting(NamedTuple):
     start_ns: int
     ideal_ns: int
-    """Its begin by the count of samples alone."""
+    """Its beginning by the count of samples alone."""
     late_ns: int
     """Its reported begin minus `ideal_ns`."""
     first: bool

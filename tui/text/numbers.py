@@ -19,7 +19,7 @@ def seconds(length_ms: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """Returns a count, exact while that is short."""
+    """Returns a count, exact as long as it is short."""
     if not abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e9:

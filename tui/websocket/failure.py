@@ -1,7 +1,7 @@
 """Why a socket could not be opened: who did what, as a sentence, from what the libraries raise.
 
 The text of a library's exception is never passed on: it may hold the URL with its password, a header with its token,
-or bytes of the far side. Each kind is read, and what is not known is not stated.
+or bytes from the far side. Each kind is read, and what is not known is not stated.
 """
 
 from __future__ import annotations

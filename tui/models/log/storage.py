@@ -67,7 +67,7 @@ class Texts(list[str]):
         """The texts seen lately: what is found here need not be held a second time."""
 
     def share(self, text: str) -> str:
-        """Have equal texts that follow use this one."""
+        """Make later equal texts share this one."""
         if len(self.shared) >= _SHARED_TEXTS:
             self.shared.clear()
         return self.shared.setdefault(text, text)

@@ -25,7 +25,7 @@ from tui.models.sound.pending import PendingEvents
 LEAST_STALL_MS = 500.0
 STALL_BLOCKS = 10
 BLIND_MS = 200.0
-"""Longest time between two looks. After a longer one the program itself was late or stopped, and PortAudio's thread
+"""Longest time between two checks. After a longer one the program itself was late or stopped, and PortAudio's thread
 with it: the time before says nothing about the device."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 _FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
@@ -58,7 +58,7 @@ class Watchdog:
         """When the device was last known to work; meaningful while it does not."""
         self._looked_ns: int | None = None
         self._saw_ns = 0
-        """Since when looks have come without a pause."""
+        """When the current run of uninterrupted checks began."""
         self._limit_ns = int(max(LEAST_STALL_MS, STALL_BLOCKS * block_ms) * 1_000_000)
         self._retry_ns = 0
         self._retry_s = FIRST_RETRY_S
