@@ -196,7 +196,7 @@ class AgentServer:
             raise
         finally:
             del self._calls[socket]
-            notes.ended(f"closed with {socket.close_code or 1006}")
+            notes.ended(f"closed with code {socket.close_code or 1006}")
             if not self._calls:
                 await asyncio.to_thread(collector.give_back)
 
