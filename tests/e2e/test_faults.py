@@ -83,7 +83,7 @@ def notice(terminal: Terminal) -> str:
     return next((line for line in terminal.text().splitlines()[:5] if line.startswith(" ! ")), "")
 
 
-def told(terminal: Terminal, words: str) -> None:
+def shows(terminal: Terminal, words: str) -> None:
     until(lambda: words in notice(terminal), f"{words!r} in the line of notices", terminal)
 
 
@@ -100,7 +100,7 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
         with desk.room():
             # Refused, or muted.
             terminal.press("r")
-            told(terminal, "The microphone has sent only silence")
+            shows(terminal, "The microphone has sent only silence")
             desk.control("set-source-mute", "virtual_mic", "0")
             over(terminal, "The microphone has sent only silence")
 
@@ -110,7 +110,7 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
                 ("sink", "virtual_speaker", "speaker"),
             ):
                 desk.control(f"suspend-{kind}", name, "1")
-                told(terminal, f"The {word} (default) has stalled")
+                shows(terminal, f"The {word} (default) has stalled")
                 desk.control(f"suspend-{kind}", name, "0")
                 over(terminal, "has stalled")
 
@@ -123,14 +123,14 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
                 "latency_msec=30",
             )
             terminal.press("1")
-            told(terminal, "The agent is hearing itself")
+            shows(terminal, "The agent is hearing itself")
             desk.control("unload-module", loop)
             terminal.press("1")
             over(terminal, "hearing itself")
 
         # Gone altogether, and back.
         desk.kill()
-        told(terminal, "has disappeared")
+        shows(terminal, "has disappeared")
         desk.start()
         over(terminal, "has disappeared")
 
