@@ -101,7 +101,7 @@ async def test_tab_completes_a_filter(stage: Staging, script: Script) -> None:
 
 
 async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script) -> None:
-    async with stage((80, 40)) as s:
+    async with stage((80, 50)) as s:
         await s.play(a_call(script).take())
         await ask(s, "f", "kind:", "f1")
         assert isinstance(s.top(), FilterHelpScreen)
@@ -455,7 +455,7 @@ async def test_a_log_without_matches_says_so_and_offers_a_way_out(stage: Staging
         assert "No events yet" not in s.text()
         await ask(s, "f", "recieved", "enter")
         shown = " ".join(line.strip() for line in log_lines(s))
-        assert 'None of the 238 events match the filter "recieved". Did you mean dir:received?' in shown
+        assert 'None of the 241 events match the filter "recieved". Did you mean dir:received?' in shown
         assert "backspace shows all" in shown
         assert "playStream.chunk" in shown
         await s.play(script.message("agent.recieved", {}, "one that does").take())
