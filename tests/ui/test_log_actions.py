@@ -456,14 +456,14 @@ async def test_a_log_without_matches_says_so_and_offers_a_way_out(stage: Staging
         await ask(s, "f", "recieved", "enter")
         shown = " ".join(line.strip() for line in log_lines(s))
         assert 'None of the 241 events match the filter "recieved". Did you mean dir:received?' in shown
-        assert "backspace shows all" in shown
+        assert "backspace clears the filter" in shown
         assert "playStream.chunk" in shown
         await s.play(script.message("agent.recieved", {}, "one that does").take())
-        assert "None of 238" not in s.text()
+        assert "None of" not in s.text()
         assert "one that does" in log_lines(s)[-1]
         await s.press("backspace")
         assert not s.session.log_pane.filtered
-        assert "239" in title(s)
+        assert "242" in title(s)
 
 
 async def test_backspace_shows_why_it_does_nothing(stage: Staging, script: Script) -> None:
