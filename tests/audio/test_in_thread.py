@@ -32,11 +32,11 @@ async def test_a_driver_that_hangs_is_given_up_and_nothing_is_asked_of_it_until_
     driver: threading.Event,
 ) -> None:
     undone = threading.Event()
-    with pytest.raises(AudioDeviceError, match="does not answer"):
+    with pytest.raises(AudioDeviceError, match="is not responding"):
         await in_thread(lambda: driver.wait(20), undo=undone.set)
     assert driver_hangs()
     assert driver_busy()
-    with pytest.raises(AudioDeviceError, match="does not answer"):
+    with pytest.raises(AudioDeviceError, match="is not responding"):
         await in_thread(lambda: pytest.fail("called beside a call that hangs"))
     assert not undone.is_set()
     driver.set()
