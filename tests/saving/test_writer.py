@@ -273,7 +273,13 @@ async def test_a_file_that_is_removed_during_the_call_ends_the_saving_at_once(
     problems: list[str] = []
     writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), problems.append)
     writer.user_sent(time.monotonic_ns(), bytes(range(64)) * 10, 16_000)
-    await wait_for(lambda: (writer.folder / "audio.wav").exists())
+    record_path = writer.folder / "session.json"
+
+    def is_idle() -> bool:
+        """Whether everything is written; in the middle of a cycle, session.json would be written once more."""
+        return msgspec.json.decode(record_path.read_bytes(), type=SessionRecord).audio_rate is not None
+
+    await wait_for(is_idle)
     assert problems == []
     if removed:
         (writer.folder / removed).unlink()
