@@ -447,7 +447,7 @@ def test_an_output_that_cannot_be_written_is_reported_before_anybody_is_called(t
     output = str(tmp_path / "nowhere" / "x.wav")
     ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--output", output)
     assert ran.returncode == 2
-    assert "cannot be written" in ran.stderr
+    assert "is not writable" in ran.stderr
 
 
 def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(tmp_path: Path) -> None:
