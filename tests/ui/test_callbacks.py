@@ -232,7 +232,7 @@ async def test_the_palette_opens_it_and_lists_its_actions(stage: Staging) -> Non
         screen = await open_callbacks(s)
         assert "Reverse  r" in [str(hit.prompt) async for hit in ActionCommands(screen).discover()]
         await s.press("question_mark")
-        assert "Start or stop measuring every callback" in " ".join(s.text().replace("│", " ").split())
+        assert "Start or stop tracing callbacks" in " ".join(s.text().replace("│", " ").split())
 
 
 async def test_traces_from_the_start_and_after_an_engine_restart(stage: Staging) -> None:

@@ -96,7 +96,7 @@ async def test_a_run_shows_its_newest(stage: Staging, script: Script) -> None:
             script.message("playStream.chunk", {"n": number}, audio_ms=20)
         await s.play(script.take())
         await s.press("enter")
-        assert "the newest of 3 in a row, 0.06 s" in s.text()
+        assert "newest of 3 in a row, 0.06 s" in s.text()
         assert "n: 2" in s.text()
 
 
@@ -130,7 +130,7 @@ async def open_before_it_is_written(s: Stage, script: Script) -> bytes:
     s.clock.now_ns = script.now_ns + 40 * MS
     await s.play(script.take())
     await s.press("F", "enter")
-    assert "only just come" in shown(s)
+    assert "has just arrived" in shown(s)
     return whole
 
 
@@ -141,7 +141,7 @@ async def test_a_message_that_has_just_come_is_read_as_soon_as_it_is_written(
         await s.play(to_active(script).take())
         whole = await open_before_it_is_written(s, script)
         await s.tick()
-        assert "only just come" in shown(s)
+        assert "has just arrived" in shown(s)
         assert script.path is not None
         script.path.write_bytes(whole)
         await s.tick()
@@ -294,7 +294,7 @@ async def test_audio_is_described(stage: Staging, script: Script) -> None:
         assert "p plays the run" in " ".join(shown(s).split())
         await s.play(script.message("lost", {"audioChunk": "(856 characters)"}, audio_ms=20).take())
         await s.press("escape", "F", "enter")
-        assert "audio: not kept" in shown(s)
+        assert "audio: not saved" in shown(s)
 
 
 async def test_a_field_that_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:

@@ -210,4 +210,4 @@ async def test_a_time_before_that_of_the_row_above_is_marked(stage: Staging, scr
         await s.press("question_mark")
         await s.pilot.resize_terminal(100, 60)
         await s.tick()
-        assert "↶ a time before that of the row above" in " ".join(s.text().replace("│", " ").split())
+        assert "↶ out of order" in " ".join(s.text().replace("│", " ").split())

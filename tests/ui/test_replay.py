@@ -160,7 +160,7 @@ async def test_speeds_up_to_2x_are_audible(opened: Opening) -> None:
         assert r.played()[-1].speed == 2
         await r.stage.press("4")
         assert r.played()[-1] == PlayAudio(clip=r.stage.bridge.player.clip)
-        assert "silent above 2x" in r.stage.text()
+        assert "muted above 2x" in r.stage.text()
         await r.pass_ms(500)
         assert r.at_ms == 2_000
         await r.stage.press("8")
@@ -174,7 +174,7 @@ async def test_one_track_alone(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space", "s")
         assert r.played()[-1].track == 0
-        assert "user alone" in r.stage.text()
+        assert "user only" in r.stage.text()
         await r.stage.press("s", "s")
         assert r.head.sound is Sound.OFF
         await r.pass_ms(1_000)

@@ -56,4 +56,4 @@ async def test_it_is_idle_without_a_call(stage: Staging, script: Script) -> None
 async def test_the_button_shows_a_microphone_opened_by_key(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).add(e.RecordingChanged, recording=True).take())
-        assert "◉ recording" in s.text()
+        assert "◉ mic on" in s.text()

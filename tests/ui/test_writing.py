@@ -33,7 +33,7 @@ async def test_the_line_takes_the_footers_place(stage: Staging, script: Script) 
         await s.press("w")
         *lines, last = s.text().splitlines()
         assert lines == above
-        assert "enter sends, esc closes" in last
+        assert "enter sends, esc cancels" in last
         await s.play([telemetry(-20, -30)])
         assert "-20 dB" in s.text(), "meters go on"
         await s.press("escape")
