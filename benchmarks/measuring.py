@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -85,3 +87,24 @@ def best(work: Callable[[], object], rounds: int) -> float:
 def megabytes(size_bytes: float) -> str:
     """As people say it."""
     return f"{size_bytes / 1e6:.0f} MB"
+
+
+def run_parts(parts: Mapping[str, Callable[..., Iterator[Measured]]], description: str, quick: str) -> None:
+    """Be the command line of a benchmark: measure the parts that are named, all if none is, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"any of {', '.join(parts)}; all if none is named"
+    )
+    parser.add_argument("--quick", action="store_true", help=quick)
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(parts):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(parts)}")
+    print("| what | measured | bound | verdict |")
+    print("| --- | --- | --- | --- |")
+    for name in asked.parts or parts:
+        steal, began = Steal(), perf_counter()
+        for measured in parts[name](quick=asked.quick):
+            print(measured.row(steal.share), flush=True)
+        print(f"{name}: {perf_counter() - began:.0f} s, stolen {steal.share:.2%}", file=sys.stderr)
