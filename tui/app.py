@@ -124,7 +124,12 @@ class OpusAgentApp(EndingApp):
         """The screen of calls, or of the saved session; made when it is first needed."""
         from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
 
-        return SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds, self._launch.playhead)
+        screen = SessionScreen(
+            self.bridge, self.memory.layout, self.settings.thresholds, self._launch.playhead
+        )
+        # Known before the first picture; set later, its footer would show the key only from the next tick on.
+        screen.controls.can_call = self._launch.call_demo or self.target is not None
+        return screen
 
     def get_default_screen(self) -> Screen[Any]:
         """Returns the session screen; before the first call an empty one, which stands below the connect screen."""
@@ -232,9 +237,7 @@ class OpusAgentApp(EndingApp):
 
     def call_again(self) -> None:
         """Call the same target once more."""
-        if self.target is None:
-            return
-        if self.targets.is_demo(self.target):
+        if self.target is None or self.targets.is_demo(self.target):
             self.call_demo(self.target)
         else:
             self.call(self.target)

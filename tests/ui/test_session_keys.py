@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.content import Content
 
 from tests.ui.conftest import TARGET, Staging
 from tests.ui.fakes import FakeEngine, Script, to_active
@@ -39,6 +40,21 @@ async def test_calls_its_target_at_the_start(stage: Staging) -> None:
         assert s.sent() == [Connect(target=TARGET)]
 
 
+async def test_no_footer_of_a_chosen_agent_is_without_its_call(
+    stage: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def record(bar: KeyBar, content: Content, *, layout: bool) -> None:
+        shown.append(content.plain)
+
+    monkeypatch.setattr(KeyBar, "update", record)
+    async with stage():
+        with_new = [footer for footer in shown if "n New" in footer]
+        assert with_new
+        assert [footer for footer in with_new if "c Call" not in footer] == []
+
+
 async def test_a_key_sends_its_command_in_a_call(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
@@ -61,8 +77,6 @@ async def test_a_key_without_effect_shows_the_reason(stage: Staging, script: Scr
         return s.text().splitlines()[-1].strip()
 
     async with stage() as s:
-        await s.until(lambda: s.session.controls.can_call)
-        await s.tick()
         await s.press("r")
         assert last_line() == "Record: there is no call"
         await s.press("down")
