@@ -313,6 +313,15 @@ class OpusAgentApp(EndingApp):
 
     # screens for everybody
 
+    def action_leave(self) -> None:
+        """Quit; during a call only after a question, unless the settings turn it off."""
+        if not (self.bridge.state.status.live and self.settings.screen.confirm_quit):
+            self.leave()
+            return
+        from tui.screens.quit import QuitScreen
+
+        self.push_screen(QuitScreen(), lambda leave: self.leave() if leave else None)
+
     def action_help(self) -> None:
         """Show what the keys do here."""
         from tui.screens.help import HelpScreen

@@ -110,6 +110,6 @@ def test_suspending_gives_the_terminal_back_under_a_wrapper_too(terminal: Termin
         terminal.type(back)
         terminal.press("Enter")
     terminal.wait_for("active")
-    terminal.press("q")
+    terminal.press("q", "Enter")
     terminal.wait_until_gone()
     assert terminal.modes() == "0 0 1"

@@ -140,7 +140,7 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
         time.sleep(1)
         os.kill(engine, signal.SIGCONT)
         terminal.wait_for(re.compile(r"fell (9\d{2}|1\d{3}) ms behind"))
-        terminal.press("q")
+        terminal.press("q", "Enter")
         terminal.wait_for("EXIT 0")
     finally:
         terminal.kill()

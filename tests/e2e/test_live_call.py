@@ -108,7 +108,7 @@ def test_an_agent_that_is_killed_leaves_a_usable_screen(terminal: Terminal) -> N
     terminal.wait_for(
         "● active", "How can I help you?", limit_s=15
     )  # the log of the call before tells of one
-    terminal.press("q")
+    terminal.press("q", "Enter")
     terminal.wait_for("EXIT 0")
 
 
@@ -119,5 +119,5 @@ def test_an_engine_that_is_killed_can_be_started_again(terminal: Terminal) -> No
     terminal.wait_for("engine process has ended")
     terminal.press("c")
     terminal.wait_for("● active", "How can I help you?", limit_s=15)
-    terminal.press("q")
+    terminal.press("q", "Enter")
     terminal.wait_for("EXIT 0")

@@ -38,7 +38,7 @@ async def test_every_pane_draws_any_text(stage: Staging, script: Script, size: t
             await s.play(nasty(script, text).take())
         assert len(s.bridge.state.metrics.turns) > 1
         assert any(turn.reported_ms for turn in s.bridge.state.metrics.turns)
-        for key in ("t", "u", "j", "h"):
+        for key in ("t", "u", "J", "h"):
             await s.press(key, "home")
             for _ in NASTY:
                 await s.press("down")
@@ -101,7 +101,7 @@ async def test_negative_and_missing_values(stage: Staging, script: Script) -> No
         script.add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="", captured_ns=0, sent_ns=-1)
         script.add(e.PlaybackStarted, reply="", arrived_ns=-1, handed_ns=0)
         await s.play(script.take())
-        for key in ("t", "u", "j", "h", "l"):
+        for key in ("t", "u", "J", "h", "l"):
             await s.press(key)
             check(s)
         await s.press("enter")

@@ -264,7 +264,7 @@ async def test_actions_that_need_a_call_are_neither_offered_nor_run(opened: Open
         text = r.stage.text()
         for name in ("Record", "Stop", "Mute", "Hang up", "Flush", "Say", "Write", "Call"):
             assert f" {name}" not in text.splitlines()[-1]
-        await r.stage.press("r", "m", "d", "i", "k", "w", "I", "3")
+        await r.stage.press("r", "m", "d", "i", "K", "w", "I", "3")
         assert r.stage.sent() == []
         assert r.stage.top() is r.stage.session
 

@@ -67,7 +67,7 @@ async def test_a_key_sends_its_command_in_a_call(stage: Staging, script: Script)
 async def test_keys_for_a_call_do_nothing_without_one(stage: Staging) -> None:
     async with stage() as s:
         s.sent()
-        await s.press("r", "s", "space", "m", "i", "d", "plus", "minus", "1", "9", "k")
+        await s.press("r", "s", "space", "m", "i", "d", "plus", "minus", "1", "9", "K")
         assert s.sent() == []
         assert s.top() is s.session
 
@@ -115,7 +115,7 @@ async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(stage: Staging, sc
     async with stage() as s:
         await s.play(to_active(script).take())
         s.sent()
-        await s.press("k")
+        await s.press("K")
         assert isinstance(s.top(), KeypadScreen)
         await s.press("4", "asterisk", "number_sign")
         await s.pilot.click("#keys Button:first-of-type")

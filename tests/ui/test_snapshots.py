@@ -108,7 +108,7 @@ async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
 
 MODALS = {
     "question_mark": ("help", "#help"),
-    "k": ("keypad", "#keypad"),
+    "K": ("keypad", "#keypad"),
     "w": ("write", "WriteLine"),
     "f": ("filter", "PromptLine"),
     "f2": ("filter-help", "#filter-help"),

@@ -20,13 +20,13 @@ def rows(s: Stage) -> list[str]:
 async def test_tools(stage: Staging, script: Script, size: tuple[int, int]) -> None:
     async with stage(size) as s:
         await s.play(with_tools(a_call(script)).take())
-        await s.press("j", "up")
+        await s.press("J", "up")
         s.check("tools", "ToolsPane")
 
 
 async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: Script) -> None:
     async with stage() as s:
-        await s.press("j")
+        await s.press("J")
         assert rows(s)[0].startswith("Tools")
         assert rows(s)[2].startswith("No tool calls yet")
         to_active(script).add(e.ToolChanged, call="c", name="book", arguments='{"day": 1}')
@@ -53,14 +53,14 @@ async def test_a_call_without_a_result_is_marked_when_the_session_is_over(
     async with stage() as s:
         to_active(script).add(e.ToolChanged, call="c", name="book")
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await s.press("j")
+        await s.press("J")
         assert "~ no result" in rows(s)[2]
 
 
 async def test_enter_goes_to_where_the_call_began(stage: Staging, script: Script) -> None:
     async with stage((120, 40)) as s:
         await s.play(with_tools(a_call(script)).take())
-        await s.press("j", "home", "enter")
+        await s.press("J", "home", "enter")
         assert s.session.log_pane.has_focus
         assert s.number == s.bridge.transcript.tools[0].number
         event = s.bridge.log.event(s.session.log_pane.row)  # type: ignore[arg-type]  # there is one
@@ -71,7 +71,7 @@ async def test_enter_goes_to_where_the_call_began(stage: Staging, script: Script
 async def test_the_foot_shows_the_row_in_full(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(with_tools(a_call(script)).take())
-        await s.press("j", "home")
+        await s.press("J", "home")
         assert rows(s)[-3:] == [
             "opening_hours  ✓ done in 12 ms  call c1",
             'arguments: {"day": "Thursday"}',
@@ -84,7 +84,7 @@ async def test_of_thousands_of_calls_only_visible_ones_are_drawn(stage: Staging,
         to_active(script)
         for number in range(3000):
             script.add(e.ToolChanged, call=str(number), name=f"tool_{number}", result="r", finished=True)
-        await s.press("j")
+        await s.press("J")
         await s.play(script.take())
         assert "tool_2999" in rows(s)[4]
         await s.press("home")

@@ -105,7 +105,7 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
 @pytest.mark.parametrize(
     ("key", "protocol", "reason"),
     [
-        ("k", "pcm", "DTMF: Plain PCM has no way to press keys"),
+        ("K", "pcm", "DTMF: Plain PCM has no way to press keys"),
         ("w", "twilio", "Write: Twilio Media Streams has no typed turns"),
         (
             "I",

@@ -49,6 +49,7 @@ class ScreenSettings(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    confirm_quit: Annotated[bool, Meta(description="Ask before q ends a call.")] = True
 
 
 class SessionsSettings(Struct, frozen=True, kw_only=True):

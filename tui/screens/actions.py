@@ -147,7 +147,7 @@ APP: Sequence[Action] = (
         key_display="^z",
         priority=True,
     ),
-    Action("quit", "q", "Quit", "End the call and quit.", "quit", show=True),
+    Action("quit", "q", "Quit", "End the call and quit; during a call it asks once.", "leave", show=True),
     Action(
         "quit_now",
         "ctrl+c,ctrl+q",
@@ -168,6 +168,19 @@ APP: Sequence[Action] = (
         palette=False,
     ),
 )
+
+
+DIALOG: Sequence[Action] = (
+    Action("dialog_next", "tab,down,right", "Next field", "Go to the next field.", "app.focus_next"),
+    Action(
+        "dialog_previous",
+        "shift+tab,up,left",
+        "Previous field",
+        "Go to the previous field.",
+        "app.focus_previous",
+    ),
+)
+"""The keys of every dialog: the program's own keys stop at a modal screen. A field that uses an arrow keeps it."""
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:

@@ -18,19 +18,13 @@ from tui.audio.devices import Device, Direction
 from tui.bridge import Bridge
 from tui.engine.wire import DeviceList, ListDevices
 from tui.models.target import Target
-from tui.screens.actions import Action, bindings
+from tui.screens.actions import DIALOG, Action, bindings
 from tui.text.visible import one_line
 
 DEVICES = (
-    Action(
-        "devices_other",
-        "tab,shift+tab",
-        "Other list",
-        "Switch between microphones and speakers.",
-        "app.focus_next",
-    ),
     Action("devices_anew", "r", "Rescan", "Rescan for added or removed devices.", "look_again"),
     Action("devices_close", "escape,A", "Close", "Go back to the session.", "close", key_display="esc"),
+    *DIALOG,
 )
 HINT = "enter select · tab switch list · r rescan (audio pauses briefly) · esc close"
 _LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}

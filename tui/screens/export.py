@@ -16,7 +16,7 @@ from tui.bridge import Bridge
 from tui.files import path_of
 from tui.models.log.export import Export, ExportError, ExportFormat, Selection, everything, marked
 from tui.models.log.view import EventView
-from tui.screens.actions import Action, bindings
+from tui.screens.actions import DIALOG, Action, bindings
 from tui.text.visible import one_line
 from tui.widgets.choice import Choice
 from tui.widgets.writing import TextLine
@@ -24,7 +24,9 @@ from tui.widgets.writing import TextLine
 EXPORT = (
     Action("export_start", "ctrl+s", "Export", "Write the file.", "export", key_display="^s"),
     Action("export_close", "escape", "Close", "Close, and cancel an export in progress.", "close"),
+    *DIALOG,
 )
+HINT = "tab or ↑ ↓ next field · enter open a list · ^s export · esc close"
 BUDGET_MS = 20.0
 """Time per tick for writing."""
 _FORMATS = {
@@ -81,6 +83,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             with Horizontal(id="buttons"):
                 yield Button("Export", id="start", variant="primary", compact=True)
                 yield Button("Close", id="close", compact=True)
+            yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
         """Put the cursor at the end of the name."""

@@ -24,6 +24,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.instructions import InstructionsScreen
 from tui.screens.keypad import KeypadScreen
 from tui.screens.needs import Origin
+from tui.screens.quit import QuitScreen
 from tui.screens.session import SessionScreen
 from tui.screens.session_actions import ACTIONS_BY_ID
 from tui.widgets.callback_table import CallbackTable
@@ -55,6 +56,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     DevicesScreen: (OptionList,),
     InstructionsScreen: (),
     KeypadScreen: (),
+    QuitScreen: (),
     HelpScreen: (),
     FilterHelpScreen: (),
 }

@@ -15,6 +15,7 @@ from textual.widgets import Button, Static
 from tui.screens.actions import Action, bindings
 
 KEYS = "123456789*0#"
+COLUMNS = 3
 _NAMES = {"*": "asterisk", "#": "number_sign"}
 _SHOWN = 22
 
@@ -30,7 +31,11 @@ KEYPAD = (
         )
         for key in KEYS
     ),
-    Action("keypad_close", "escape,k", "Close", "Go back to the session.", "close", key_display="esc"),
+    Action("keypad_next", "tab,right", "Right", "Move to the next key.", "move(1)"),
+    Action("keypad_previous", "shift+tab,left", "Left", "Move to the previous key.", "move(-1)"),
+    Action("keypad_below", "down", "Down", "Move to the key below.", f"move({COLUMNS})"),
+    Action("keypad_above", "up", "Up", "Move to the key above.", f"move(-{COLUMNS})"),
+    Action("keypad_close", "escape,K", "Close", "Go back to the session.", "close", key_display="esc"),
 )
 
 
@@ -56,7 +61,7 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
             with Grid(id="keys"):
                 for key in KEYS:
                     yield Button(key, name=key, compact=True)
-            yield Static("esc close", id="hint", markup=False)
+            yield Static("arrows, enter · esc close", id="hint", markup=False)
 
     @on(Button.Pressed)
     def press_button(self, event: Button.Pressed) -> None:
@@ -68,6 +73,12 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
         self._digits += key
         self._pressed.update(self._digits[-_SHOWN:], layout=False)
         self._send(key)
+
+    def action_move(self, by: int) -> None:
+        """Move the focus by so many keys, around the ends; enter sends the key that has it."""
+        buttons = list(self.query(Button))
+        at = buttons.index(self.focused) if isinstance(self.focused, Button) else 0 if by < 0 else -by
+        buttons[(at + by) % len(buttons)].focus()
 
     def action_close(self) -> None:
         """Close the keypad."""

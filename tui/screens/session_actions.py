@@ -237,10 +237,11 @@ PANES: Sequence[Action] = (
     ),
     Action(
         "pane_tools",
-        "j",
+        "J",
         "Tools",
         "Go to the tool calls; press again to return to the log.",
         do=lambda s: s.panes.visit("tools"),
+        key_display="J",
     ),
     Action(
         "pane_health",
@@ -463,13 +464,14 @@ SESSION: Sequence[Action] = (
     ),
     Action(
         "keypad",
-        "k",
+        "K",
         "DTMF",
         "Open the keypad and press DTMF keys.",
         do=lambda s: s.controls.open_keypad(),
         needs=needs.keypad,
         origin=Origin.CALL,
         show=True,
+        key_display="K",
     ),
     *map(_say, "123456789"),
     Action(

@@ -66,8 +66,8 @@ def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> lis
     """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``. ``end``: that key's action."""
     follows = ", and follow" if end == "follow_end" else ""
     keys = (
-        ("up", "cursor(-1)", f"{unit} up", "up"),
-        ("down", "cursor(1)", f"{unit} down", "down"),
+        ("up,k", "cursor(-1)", f"{unit} up", "up"),
+        ("down,j", "cursor(1)", f"{unit} down", "down"),
         ("pageup", "page(-1)", "Page up", "page_up"),
         ("pagedown", "page(1)", "Page down", "page_down"),
         ("home", "first", f"First {unit.lower()}", "first"),

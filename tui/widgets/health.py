@@ -52,8 +52,8 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll_up", "Line up", show=False, id="health.up"),
-        Binding("down", "scroll_down", "Line down", show=False, id="health.down"),
+        Binding("up,k", "scroll_up", "Line up", show=False, id="health.up"),
+        Binding("down,j", "scroll_down", "Line down", show=False, id="health.down"),
         Binding("pageup", "page_up", "Page up", show=False, id="health.page_up"),
         Binding("pagedown", "page_down", "Page down", show=False, id="health.page_down"),
     ]

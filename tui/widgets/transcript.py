@@ -70,8 +70,8 @@ class TranscriptPane(FollowView, inherit_bindings=False):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll_up", "Line up", show=False, id="transcript.up"),
-        Binding("down", "scroll_down", "Line down", show=False, id="transcript.down"),
+        Binding("up,k", "scroll_up", "Line up", show=False, id="transcript.up"),
+        Binding("down,j", "scroll_down", "Line down", show=False, id="transcript.down"),
         Binding("pageup", "page_up", "Page up", show=False, id="transcript.page_up"),
         Binding("pagedown", "page_down", "Page down", show=False, id="transcript.page_down"),
         Binding("home", "scroll_home", "First words", show=False, id="transcript.first"),

@@ -1,0 +1,125 @@
+"""Every screen works without a mouse: each control is reached with tab, shift+tab and arrows, and escape leaves."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, a_call, devices, measured
+from tests.ui.test_reading import two_updates
+from tui.config.model import ScreenSettings, Settings
+from tui.models.target import Target
+from tui.screens.keymap import PLACES
+from tui.screens.quit import QuitScreen
+from tui.screens.session import SessionScreen
+from tui.widgets.choice import Choice
+
+KEYS = {
+    "SessionScreen": (),
+    "CallbacksScreen": ("T",),
+    "CompareScreen": ("b", "up", "D"),
+    "ExportScreen": ("x",),
+    "DevicesScreen": ("A",),
+    "InstructionsScreen": ("I",),
+    "KeypadScreen": ("K",),
+    "HelpScreen": ("question_mark",),
+    "FilterHelpScreen": ("f2",),
+    "QuitScreen": ("q",),
+}
+"""What opens each screen from the session."""
+NEEDS_OPENAI = ("CompareScreen", "InstructionsScreen")
+
+
+async def open_screen(s: Stage, script: Script, kind: type[Screen[object]]) -> Screen[object]:
+    name = kind.__name__
+    if name == "CompareScreen":
+        await s.play(two_updates(script).take())
+    else:
+        await s.play([*a_call(script, "openai" if name in NEEDS_OPENAI else "audiocodes").take(), devices()])
+    if name == "ConnectScreen":
+        s.session.controls.choose_target()
+        await s.tick()
+    else:
+        await s.press(*KEYS[name])
+    await s.play([measured()])
+    assert type(s.top()) is kind
+    return s.top()
+
+
+def controls(screen: Screen[object]) -> set[Widget]:
+    """What could be clicked into: everything that can have the focus and is on the screen."""
+    return {
+        widget
+        for widget in screen.walk_children(Widget)
+        if widget.can_focus and widget.is_on_screen and not widget.disabled and widget.region.area
+    }
+
+
+@pytest.mark.parametrize("kind", PLACES, ids=lambda kind: kind.__name__)
+async def test_every_control_is_reached_and_escape_leaves(
+    stage: Staging, script: Script, kind: type[Screen[object]]
+) -> None:
+    async with stage((100, 36), recent=[Target(url="ws://h/x")]) as s:
+        screen = await open_screen(s, script, kind)
+        wanted = controls(screen)
+        for key in ("tab", "shift+tab"):
+            reached = {s.focused()}
+            for _ in range(len(wanted)):
+                await s.press(key)
+                reached.add(s.focused())
+            assert wanted - reached == set(), key
+        assert s.top() is screen
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+async def test_an_export_is_set_up_and_written_by_keys_alone(stage: Staging, script: Script) -> None:
+    async with stage((100, 36)) as s:
+        await s.play(a_call(script).take())
+        await s.press("x", "shift+tab", "shift+tab", "shift+tab", "enter", "down", "enter")
+        focused = s.focused()
+        assert isinstance(focused, Choice)
+        assert (focused.id, focused.chosen) == ("what", "marked")
+        assert "^s export" in s.text()
+
+
+async def test_arrows_move_between_the_keys_of_the_keypad(stage: Staging, script: Script) -> None:
+    async with stage((100, 36)) as s:
+        await s.play(a_call(script).take())
+        s.sent()
+        await s.press("K", "down", "enter", "right", "down", "enter", "up", "up", "left", "enter")
+        assert [getattr(command, "digits", "") for command in s.sent()] == ["1", "5", "*"]
+
+
+async def test_q_in_a_call_asks_once(stage: Staging, script: Script) -> None:
+    async with stage((100, 36)) as s:
+        await s.play(a_call(script).take())
+        await s.press("q")
+        assert isinstance(s.top(), QuitScreen)
+        await s.press("escape")
+        assert isinstance(s.top(), SessionScreen)
+        await s.press("q")
+        s.app.simulate_key("enter")
+        await s.until(lambda: s.app.return_code is not None)
+        assert s.app.return_code == 0
+
+
+async def test_the_settings_turn_the_question_off(stage: Staging, script: Script) -> None:
+    settings = msgspec.structs.replace(Settings(), screen=ScreenSettings(confirm_quit=False))
+    async with stage((100, 36), settings=settings) as s:
+        await s.play(a_call(script).take())
+        s.app.simulate_key("q")
+        await s.until(lambda: s.app.return_code is not None)
+
+
+async def test_j_and_k_move(stage: Staging, script: Script) -> None:
+    async with stage((100, 36)) as s:
+        await s.play(a_call(script).take())
+        at = s.session.log_pane.cursor
+        await s.press("k", "k")
+        assert s.session.log_pane.cursor == at - 2
+        await s.press("j")
+        assert s.session.log_pane.cursor == at - 1

@@ -1,0 +1,60 @@
+"""The question before the program is left during a call."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from tui.screens.actions import DIALOG, Action, bindings
+
+QUIT = (
+    Action("quit_confirm", "q", "Quit", "End the call and quit.", "answer(True)"),
+    Action("quit_cancel", "escape", "Stay", "Continue the call.", "answer(False)", key_display="esc"),
+    *DIALOG,
+)
+
+
+class QuitScreen(ModalScreen[bool], inherit_bindings=False):
+    """Ends with whether to quit; the call continues meanwhile."""
+
+    DEFAULT_CSS = """
+    QuitScreen {
+        align: center middle; background: $background 60%;
+        #quit { width: 50; height: auto; padding: 0 1; border: round $border; background: $surface; }
+        Horizontal { height: 1; margin: 1 0; }
+        Button { margin-right: 2; }
+        #hint { height: auto; color: $foreground-muted; }
+    }
+    """
+    TITLE = "Quit"
+    AUTO_FOCUS = "#leave"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(QUIT)
+
+    def compose(self) -> ComposeResult:
+        """Yields the question and its two answers."""
+        with Vertical(id="quit") as box:
+            box.border_title = "Quit"
+            yield Static("The call is still active. End it and quit?", markup=False)
+            with Horizontal():
+                yield Button("End call and quit", id="leave", variant="primary", compact=True)
+                yield Button("Stay", id="stay", compact=True)
+            yield Static(
+                "enter or q quit · esc stay · confirm_quit = false under [screen] turns this off",
+                id="hint",
+                markup=False,
+            )
+
+    @on(Button.Pressed)
+    def press(self, event: Button.Pressed) -> None:
+        """Answer with the button that was pressed."""
+        self.action_answer(event.button.id == "leave")
+
+    def action_answer(self, leave: bool) -> None:
+        """Close with the answer."""
+        self.dismiss(leave)
