@@ -72,9 +72,7 @@ MIXES: dict[str, Callable[[int], e.SessionEvent]] = {"of a call": of_a_call, "ea
 def arriving(mix: str, count: int) -> Iterator[list[e.SessionEvent]]:
     """Events as they come over the pipe: decoded, so that no text is one that somebody else keeps."""
     yield [
-        e.SessionStarted(
-            number=1, at_ns=0, session_id="s", started_utc="", target="ws://x", protocol="audiocodes"
-        )
+        e.SessionStarted(number=1, at_ns=0, session_id="s", started_utc="", target="ws://x", protocol="pcm")
     ]
     decoder = msgspec.msgpack.Decoder(list[e.SessionEvent])
     for start in range(2, count + 1, 1000):

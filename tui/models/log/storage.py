@@ -36,12 +36,17 @@ class Shape(NamedTuple):
 
 
 class Shapes(list[Shape]):
-    """Every shape seen, in the order in which they came; an id is a position in this list."""
+    """What events have in common: every shape, in order of arrival, and the texts seen lately.
+
+    An id is a position in this list.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.message_ids: dict[tuple[str, Direction, bool], int] = {}
         """Ids by kind, direction and `known`: found without describing the message first."""
+        self.texts: dict[str, str] = {}
+        """The texts seen lately: a text found here is not stored again."""
         self._ids: dict[Shape, int] = {}
 
     def id_of(self, shape: Shape) -> int:
@@ -57,20 +62,11 @@ class Shapes(list[Shape]):
         shape_id = self.message_ids[event.kind, event.direction, event.known] = self.id_of(shape)
         return shape_id
 
-
-class Texts(list[str]):
-    """One text per event. Equal texts that follow each other closely are one object."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared: dict[str, str] = {}
-        """The texts seen lately: what is found here need not be held a second time."""
-
     def share(self, text: str) -> str:
-        """Make later equal texts share this one."""
-        if len(self.shared) >= _SHARED_TEXTS:
-            self.shared.clear()
-        return self.shared.setdefault(text, text)
+        """Makes later equal texts share this one."""
+        if len(self.texts) >= _SHARED_TEXTS:
+            self.texts.clear()
+        return self.texts.setdefault(text, text)
 
 
 class Worded:
@@ -100,8 +96,9 @@ class Events(Sequence[SessionEvent]):
         self.sizes = array("q")
         self.audio_ms = array("d")
         self.worded = Worded()
-        self.texts = Texts()
-        """The summary of `describe`; empty for what has no row."""
+        # A plain list: CPython's fast path for an index needs one, and filters read a million texts.
+        self.texts: list[str] = []
+        """The summary of `describe`; empty for what has no row. Equal texts close to each other are one object."""
         self.shapes = Shapes()
         self.held_bytes = 0
         """Bytes that all of this takes, rows included: a cautious estimate."""
@@ -180,9 +177,9 @@ class Events(Sequence[SessionEvent]):
         self.audio_ms.append(event.audio_ms)
         self._kept_bytes.append(event.kept_bytes)
         self._offsets.append(event.offset)
-        text = self.texts.shared.get(event.summary)
+        text = self.shapes.texts.get(event.summary)
         if text is None:
-            text = self.texts.share(event.summary)
+            text = self.shapes.share(event.summary)
             self.held_bytes += sys.getsizeof(text)
         self.texts.append(text)
 
