@@ -182,7 +182,7 @@ _SETTINGS = (
     ),
     Setting(
         "tools", str, "",
-        "Python file with functions that the agent may call (OpenAI Realtime, ElevenLabs).",
+        "Python file with functions that the agent may call (OpenAI Realtime, ElevenLabs, Gemini Live, Deepgram).",
         flag="--tools", metavar="FILE.py", is_path=True, must_exist=True, example='"tools.py"',
     ),
     Setting(

@@ -28,7 +28,7 @@ class Caller:
     def __init__(self, socket: ClientConnection, protocol: Protocol = AUDIOCODES) -> None:
         self.socket = socket
         self.protocol = protocol
-        settings = CallerSettings(options={"greet": "on"} if protocol.name == "openai" else {})
+        settings = CallerSettings(options={"greet": "on"} if protocol.name in ("openai", "gemini") else {})
         self.end = protocol.caller(settings, lambda: str(uuid4()), lambda: _UTC)
         self.events: list[TelephonyEvent] = []
 

@@ -15,22 +15,24 @@ from tui.protocols.audiocodes import AUDIOCODES
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.elevenlabs import ELEVENLABS, ElevenLabsAgent
+from tui.protocols.gemini_live import GEMINI_LIVE
 from tui.protocols.json_frames import outgoing
 from tui.protocols.openai_realtime import FORMATS as OPENAI_FORMATS
 from tui.protocols.openai_realtime import OPENAI_REALTIME
 from tui.protocols.pcm import PCM, PcmAgent
 from tui.protocols.twilio import TWILIO, TwilioAgent
 
-_ALL = [AUDIOCODES, TWILIO, OPENAI_REALTIME, PCM, ELEVENLABS]
+_ALL = [AUDIOCODES, TWILIO, OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE]
 _WITHOUT_TRANSCRIPTS = [TWILIO]
-_WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS]
+_WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE]
 _GREET = {"greet": "on"}
+_GREETS_WHEN_ASKED = [OPENAI_REALTIME, GEMINI_LIVE]
 every_protocol = pytest.mark.parametrize("protocol", _ALL, ids=lambda protocol: protocol.name)
 
 
 def greeted(protocol: Protocol, settings: AgentSettings | None = None) -> Call:
     """A call in which the greeting was heard a while ago."""
-    call = Call(settings, protocol=protocol, options=_GREET if protocol is OPENAI_REALTIME else {})
+    call = Call(settings, protocol=protocol, options=_GREET if protocol in _GREETS_WHEN_ASKED else {})
     call.wait(5_000)
     return call
 
@@ -58,11 +60,12 @@ def test_nothing_slow_is_left_to_do_when_the_greeting_has_begun(protocol: Protoc
     assert call.next_due_ns == 20_001_000
 
 
-def test_openai_speaks_first_only_when_it_is_asked_to() -> None:
-    silent = Call(protocol=OPENAI_REALTIME, greeted=False)
+@pytest.mark.parametrize("protocol", _GREETS_WHEN_ASKED, ids=lambda each: each.name)
+def test_some_agents_speak_first_only_when_they_are_asked_to(protocol: Protocol) -> None:
+    silent = Call(protocol=protocol, greeted=False)
     silent.wait(10_000)
     assert silent.count(Type.PLAY_STREAM_START) == 0
-    asked = Call(protocol=OPENAI_REALTIME, options={"greet": "on"}, greeted=False)
+    asked = Call(protocol=protocol, options={"greet": "on"}, greeted=False)
     asked.wait_for_reply()
     assert asked.texts == [prompts()["greeting"].text]
     assert asked.audio() == due(asked, "greeting")
@@ -199,7 +202,7 @@ def test_pcm_with_a_message_for_the_end_of_a_turn() -> None:
     assert call.recognised == ["Yes."]
 
 
-@pytest.mark.parametrize("protocol", [AUDIOCODES, ELEVENLABS], ids=lambda each: each.name)
+@pytest.mark.parametrize("protocol", [AUDIOCODES, ELEVENLABS, GEMINI_LIVE], ids=lambda each: each.name)
 def test_answers_a_typed_turn_unasked(protocol: Protocol) -> None:
     call = greeted(protocol)
     call.send(call.caller.user_text("Yes."))

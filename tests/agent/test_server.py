@@ -27,7 +27,7 @@ from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, Re
 from tui.assets import caller_lines, prompts
 from tui.protocols.base import Protocol
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.registry import by_path
+from tui.protocols.registry import BUILT_IN, by_path
 
 _FAST = AgentSettings(pace=100)
 
@@ -124,7 +124,7 @@ async def hold_a_conversation(server: AgentServer, protocol: Protocol) -> None:
 
 async def test_all_protocols_are_spoken_on_one_port_at_the_same_time() -> None:
     protocols = list(by_path().values())
-    assert {"audiocodes", "twilio", "openai", "pcm", "elevenlabs"} == {each.name for each in protocols}
+    assert {each.name for each in protocols} == set(BUILT_IN)
     async with AgentServer(AgentSettings(pace=100, token="secret")) as server, asyncio.TaskGroup() as calls:
         for protocol in protocols:
             calls.create_task(hold_a_conversation(server, protocol), name=protocol.name)
@@ -136,11 +136,19 @@ async def test_an_unknown_path_is_404_and_names_the_known_ones() -> None:
             await connect(f"{server.url}/nowhere")
         assert refused.value.response.status_code == 404
         body = refused.value.response.body
-        assert b"/audiocodes, /twilio, /v1/realtime, /pcm, /v1/convai/conversation." in body
+        assert b"/audiocodes, /twilio, /v1/realtime, /pcm, /v1/convai/conversation, /gemini" in body
 
 
-@pytest.mark.parametrize("path", ["/audiocodes/?bot=1", "/v1/realtime?model=gpt-realtime", "/pcm?"])
-async def test_query_and_trailing_slash_do_not_change_the_path(path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/audiocodes/?bot=1",
+        "/v1/realtime?model=gpt-realtime",
+        "/pcm?",
+        "//ws/google.ai.generativelanguage.v1.GenerativeService.BidiGenerateContent?key=x",
+    ],
+)
+async def test_a_query_or_another_slash_does_not_change_the_path(path: str) -> None:
     async with AgentServer(AgentSettings()) as server, connect(f"{server.url}{path}"):
         pass
 

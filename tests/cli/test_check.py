@@ -107,3 +107,30 @@ async def test_an_agent_that_closes_instead_is_exit_3(closes_on: str, says: str)
     assert code is ExitCode.NOT_ANSWERED
     assert says in said
     assert received[-1] == (closes_on, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "sentence"),
+    [
+        ({"setupComplete": {}}, ExitCode.FINE, "The agent accepted a session after"),
+        (
+            {"error": {"status": "DENIED", "message": "no"}},
+            ExitCode.PROTOCOL_ERROR,
+            "The agent refused the session: DENIED: no",
+        ),
+        ({"goAway": {}}, ExitCode.NOT_ANSWERED, "did not accept a session within 0.2 s (1 other messages)"),
+    ],
+)
+async def test_where_a_session_opens_for_nothing_that_is_the_check(
+    answer: dict[str, Any], code: ExitCode, sentence: str
+) -> None:
+    said: list[str] = []
+
+    async def hold(peer: Peer) -> None:
+        async for _ in peer.socket:
+            await peer.send(answer)
+
+    async with agent(hold) as url:
+        assert await check(Target(url=url, protocol="gemini", accept_timeout_s=0.2), said.append) is code
+    assert sentence in "\n".join(said)
+    assert "validat" not in "\n".join(said)

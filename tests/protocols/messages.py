@@ -89,6 +89,18 @@ def _more_audiocodes() -> list[dict[str, Any]]:
     ]
 
 
+_GEMINI = [line["message"] for line in example("gemini")]
+_MORE_GEMINI: list[dict[str, Any]] = [
+    {"realtime_input": {"audio": {"data": "AAA_-w==", "mime_type": "audio/pcm;rate=16000"}}},
+    {"realtimeInput": {"mediaChunks": [{"data": "AAAA", "mimeType": "audio/pcm"}]}},
+    {"realtimeInput": {"activityStart": {}}},
+    {"realtimeInput": {"activityEnd": {}}},
+    {"realtimeInput": {"text": "hi"}},
+    {"voiceActivityDetectionSignal": {"vadSignalType": "VAD_SIGNAL_TYPE_SOS"}},
+    {"serverContent": {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}},
+    {"serverContent": {"modelTurn": {"parts": [{"text": "hi"}]}}},
+    {"error": {"code": 7, "message": "m", "status": "INTERNAL"}},
+]
 _TWILIO = [line["message"] for line in example("twilio")]
 _AUDIOCODES = [line["message"] for line in example("audiocodes")]
 _PCM_KINDS = ("ready", "transcript", "interrupt", "end", "error", "ping", "audio", "start", "usage")
@@ -109,11 +121,13 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "twilio": [_short(m, "media", "payload") for m in _TWILIO],
     "pcm": [{"type": kind, **_PCM_MEMBERS} for kind in _PCM_KINDS],
     "elevenlabs": ELEVENLABS_FROM_CALLER + ELEVENLABS_FROM_AGENT,
+    "gemini": _GEMINI + _MORE_GEMINI,
 }
 ACCEPTING = {
     "audiocodes": '{"type":"session.accepted","mediaFormat":"raw/lpcm16"}',
     "twilio": json.dumps(_TWILIO[1]),
     "pcm": '{"type":"ready"}',
     "elevenlabs": json.dumps(ELEVENLABS_FROM_AGENT[0]),
+    "gemini": json.dumps({**_GEMINI[0], **_GEMINI[1]}),
 }
 """The message after which either end is in the call."""

@@ -28,6 +28,15 @@ from tui.protocols.signs import Signs
         ("wss://api.elevenlabs.io/v1/convai/conversation?agent_id=x", "elevenlabs"),
         ("wss://api.eu.residency.elevenlabs.io/v1/convai/conversation", "elevenlabs"),
         ("ws://127.0.0.1:1/v1/convai/conversation", "elevenlabs"),
+        (
+            "wss://generativelanguage.googleapis.com/ws/google.ai.x.v1.Generative.BidiGenerateContent",
+            "gemini",
+        ),
+        (
+            "wss://us-central1-aiplatform.googleapis.com/ws/google.cloud.x.LlmService/BidiGenerateContent",
+            "gemini",
+        ),
+        ("ws://127.0.0.1:1/gemini", "gemini"),
         ("wss://bot.example/twilio-agent", "twilio"),
         ("wss://bot.example/v2/twilio/stream", "twilio"),
         ("wss://bot.example/media-stream", "twilio"),
@@ -120,6 +129,7 @@ class FakeEntryPoint:
         "wss://api.openai.com/v1/live/sessions",
         "wss://api.elevenlabs.io/v1/text-to-speech/x/stream-input",
         "wss://speech.azure.com/other",
+        "wss://speech.googleapis.com/v1/other",
         "wss://notopenai.com/x",
         "wss://[half/realtime",
         "",

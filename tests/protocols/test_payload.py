@@ -26,6 +26,14 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
         {"type": "audio", "audio_event": {"audio_base_64": BASE64, "event_id": 3}},
         {"user_audio_chunk": BASE64},
     ],
+    "gemini": [
+        {
+            "serverContent": {
+                "modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": BASE64}}]}
+            }
+        },
+        {"realtimeInput": {"audio": {"data": BASE64, "mimeType": "audio/pcm;rate=16000"}}},
+    ],
     "pcm": [{"type": "audio", "audio": BASE64}, {"type": "audio", "data": BASE64}],
 }
 

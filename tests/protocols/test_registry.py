@@ -77,7 +77,7 @@ class TestBuiltIn:
     def test_an_unknown_name_is_a_sentence_with_the_known_ones(self) -> None:
         sentence = sentence_for("sip")
         assert sentence.startswith(
-            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, pcm, elevenlabs"
+            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, pcm, elevenlabs, gemini"
         )
         assert issubclass(ProtocolUnavailable, ValueError)
 
@@ -88,6 +88,7 @@ class TestBuiltIn:
             "/v1/realtime",
             "/pcm",
             "/v1/convai/conversation",
+            "/gemini",
         ]
 
     def test_one_without_an_agents_end_the_local_agent_does_not_answer(

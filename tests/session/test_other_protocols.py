@@ -416,3 +416,56 @@ async def test_the_log_rules_of_a_built_in_protocol_are_not_repeated_in_the_sess
     async with agent(lambda peer: peer.stay()) as url, call(url, protocol="pcm") as held:
         await held.until_status(Status.ACTIVE)
     assert held.of(e.SessionStarted)[0].log_rules is None
+
+
+async def test_gemini_is_offered_tools_and_may_cancel_a_call(tmp_path: Path) -> None:
+    tools_file = tmp_path / "tools.py"
+    tools_file.write_text(
+        "import asyncio\n\nasync def lookup(x: int) -> int:\n    await asyncio.sleep(60)\n    return x\n"
+    )
+    heard: list[dict[str, Any]] = []
+
+    async def script(peer: Peer) -> None:
+        heard.append(json.loads(await peer.socket.recv()))
+        await peer.send({"setupComplete": {}})
+        calls = [{"id": "c1", "name": "lookup", "args": {"x": 1}}]
+        await peer.send(
+            {"toolCall": {"functionCalls": calls}}, {"toolCallCancellation": {"ids": ["other", "c1"]}}
+        )
+        await peer.send({"toolCall": {"functionCalls": [{"id": "c2", "name": "nothing", "args": {}}]}})
+        async for frame in peer.socket:
+            message = json.loads(frame)
+            if "toolResponse" in message:
+                heard.append(message)
+
+    async with agent(script) as url, call(url, protocol="gemini", offered=load_tools(tools_file)) as held:
+        cancelled = await held.until(e.ToolChanged, lambda event: event.finished and event.call == "c1")
+        await wait_for(lambda: len(heard) > 1)
+    assert cancelled.error == "cancelled: the agent no longer wants the result"
+    (declared,) = heard[0]["setup"]["tools"][0]["functionDeclarations"]
+    assert declared["name"] == "lookup"
+    assert declared["parametersJsonSchema"]["required"] == ["x"]
+    assert [each["toolResponse"]["functionResponses"][0]["id"] for each in heard[1:]] == ["c2"]
+
+
+async def test_gemini_is_resumed_with_its_handle_when_the_socket_drops() -> None:
+    setups: list[dict[str, Any]] = []
+
+    async def script(peer: Peer) -> None:
+        setups.append(json.loads(await peer.socket.recv())["setup"])
+        await peer.send(
+            {"setupComplete": {}}, {"sessionResumptionUpdate": {"newHandle": "h1", "resumable": True}}
+        )
+        if len(setups) == 1:
+            await peer.send({"goAway": {"timeLeft": "0s"}})
+            await peer.socket.close(1001)
+        else:
+            async for _ in peer.socket:
+                pass
+
+    async with agent(script) as url, call(url, protocol="gemini") as held:
+        await held.until(e.StatusChanged, lambda event: event.new is Status.RESUMING)
+        await held.until(e.StatusChanged, lambda event: event.old is Status.RESUMING)
+        assert held.session.state.status is Status.ACTIVE
+    assert [setup["sessionResumption"] for setup in setups] == [{}, {"handle": "h1"}]
+    assert [finding.rule for finding in held.of(e.FindingRaised)] == ["go-away"]

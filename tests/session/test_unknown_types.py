@@ -17,6 +17,7 @@ DEFINED = {
     "twilio": {"clear", "mark", "dtmf"},
     "openai": set[str](),
     "elevenlabs": set[str](),
+    "gemini": set[str](),
     "pcm": {"clear"},
 }
 """The values of `TelephonyEventType` that are also names on the wire of that protocol."""

@@ -64,6 +64,7 @@ class AgentServer:
         self._settings = settings
         know_secrets([settings.token])
         self._protocols = by_path()
+        self._other_paths = {path: each for each in self._protocols.values() for path in each.other_paths}
         self._calls: dict[ServerConnection, Conversation] = {}
         self._server: Server | None = None
         self._report = report or (lambda line: None)
@@ -176,7 +177,9 @@ class AgentServer:
         return next(plain, next(iter(offered), None))
 
     def _protocol_at(self, target: str) -> Protocol | None:
-        return self._protocols.get(target.partition("?")[0].rstrip("/"))
+        # SDKs that join a base URL and a path dial "//…".
+        path = "/" + target.partition("?")[0].strip("/")
+        return self._protocols.get(path) or self._other_paths.get(path)
 
     async def _converse(self, socket: ServerConnection) -> None:
         protocol = self._protocol_at(socket.request.path if socket.request else "")

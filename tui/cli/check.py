@@ -12,6 +12,7 @@ from tui.exit_code import ExitCode
 from tui.models.events import ErrorRaised
 from tui.models.target import Target
 from tui.protocols.base import (
+    CallerEnd,
     CallerSettings,
     CanValidate,
     HangUpReason,
@@ -35,7 +36,8 @@ _CLOSE_S = 0.5
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
     """Open the socket, request validation if the protocol has it, and close; show each step in a sentence.
 
-    An agent that ignores the request is asked to accept a session, which is ended at once.
+    An agent that ignores the request is asked to accept a session, which is ended at once. A protocol
+    whose sessions can be opened for nothing is checked by that alone.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
@@ -56,12 +58,13 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
         return ExitCode.UNREACHABLE
     report(f"{target.safe_url} opened in {(time.monotonic_ns() - began_ns) / 1e6:.0f} ms.")
     try:
-        if not isinstance(caller, CanValidate):
+        if not (protocol.checked_by_opening or isinstance(caller, CanValidate)):
             report(
                 f"{protocol.title} has no validation message, so check can only confirm that the socket opens."
             )
             return ExitCode.FINE
-        return await _Probe(caller, client, target, report).run()
+        probe = _Probe(caller, client, target, report)
+        return await (probe.open(caller) if protocol.checked_by_opening else probe.run())
     finally:
         await client.close()
 
@@ -70,7 +73,7 @@ class _Probe:
     """Validates the connection, or holds a session without audio with an agent that ignores the request."""
 
     def __init__(
-        self, caller: CanValidate, client: WebSocketClient, target: Target, report: Callable[[str], None]
+        self, caller: CallerEnd, client: WebSocketClient, target: Target, report: Callable[[str], None]
     ) -> None:
         self._caller = caller
         self._client = client
@@ -86,6 +89,7 @@ class _Probe:
     async def run(self) -> ExitCode:
         """Returns the exit code; every step was reported."""
         validate_s = min(_VALIDATE_S, self._limit_s)
+        assert isinstance(self._caller, CanValidate)
         took_ms = await self._ask(self._caller.validate(), validate_s)
         if self._answer:
             return self._validated(self._answer, took_ms)
@@ -103,8 +107,15 @@ class _Probe:
                 "as agents built with the AudioCodes SDK do not."
             )
         self._report(f"{why.rstrip('.')}. Initiating a session instead.")
+        return await self._open(self._caller.opened())
+
+    async def open(self, caller: CallerEnd) -> ExitCode:
+        """Opens a session, or its probe where there is one, and ends it. Returns the exit code."""
+        return await self._open(caller.validate() if isinstance(caller, CanValidate) else caller.opened())
+
+    async def _open(self, request: Sequence[Outgoing]) -> ExitCode:
         self._fault = None
-        took_ms = await self._ask(self._caller.opened(), self._limit_s)
+        took_ms = await self._ask(request, self._limit_s)
         if self._answer and self._answer.type is TelephonyEventType.SESSION_ACCEPTED:
             self._report(f"The agent accepted a session after {took_ms:.0f} ms ({self._answer.text}).")
             code = ExitCode.FINE

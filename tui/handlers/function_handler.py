@@ -34,6 +34,7 @@ NAME_LIMIT = 100
 """Longest function name in an event or a report."""
 HANG_UP_KEYS = ("hang_up", "hangup", "end_call")
 ACTION_KEYS = ("action", "next_action")
+_CANCELLED_BY_AGENT = "the agent no longer wants the result"
 
 
 class RealtimeWebSocket(Protocol):
@@ -78,7 +79,8 @@ class FunctionHandler:
         self._runner = ToolRunner(time_limit_s, reporter)
         self._announcements = Announcements()
         self._rounds = Rounds()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """The calls that run, each with its id."""
         self._closed = False
         callback_tracing.adopt(self)
 
@@ -105,11 +107,14 @@ class FunctionHandler:
     def answer_calls(self, router: EventRouter) -> None:
         """Register the handler of TOOL_CALL events, for protocols in which one message is a whole call."""
         router.register_telephony_handler(TelephonyEventType.TOOL_CALL, self._on_tool_call)
+        router.register_telephony_handler(
+            TelephonyEventType.TOOL_CALL_CANCELLED, self._on_tool_call_cancelled
+        )
 
     async def close(self) -> None:
         """Cancel running calls at hang-up; afterwards nothing is sent and no further call starts."""
         self._closed = True
-        tasks = self._tasks - {asyncio.current_task()}  # a hang-up callback may be the caller
+        tasks = self._tasks.keys() - {asyncio.current_task()}  # a hang-up callback may be the caller
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -145,6 +150,13 @@ class FunctionHandler:
     def _on_tool_call(self, event: TelephonyEvent) -> None:
         self._begin(Call(event.stream_id, event.stream_id, event.text, as_json(event.params)))
 
+    def _on_tool_call_cancelled(self, event: TelephonyEvent) -> None:
+        loop = asyncio.get_running_loop()
+        for task, call_id in self._tasks.items():
+            if event.stream_id and call_id == event.stream_id:
+                # Not at once: a task that has not started yet would end without an event of its call.
+                loop.call_soon(task.cancel, _CANCELLED_BY_AGENT)
+
     # -- running the calls --
 
     def _begin(self, call: Call | None) -> None:
@@ -153,8 +165,8 @@ class FunctionHandler:
         self._rounds.call_begun(call.response_id)
         name = f"answer to {cut(call.name, NAME_LIMIT)}"
         task = spawn(self._answer(call), name, event=EVENT, reporter=self._reporter)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = call.call_id
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def _answer(self, call: Call) -> None:
         try:
@@ -177,8 +189,10 @@ class FunctionHandler:
         try:
             await self._emit(call)
             outcome = await self._run(function_name, arguments)
-        except asyncio.CancelledError:
-            await self._emit_end(call, ToolOutcome(error="cancelled: the call has ended"))
+        except asyncio.CancelledError as cancelled:
+            by_agent = _CANCELLED_BY_AGENT in cancelled.args
+            reason = _CANCELLED_BY_AGENT if by_agent else "the call has ended"
+            await self._emit_end(call, ToolOutcome(error=f"cancelled: {reason}"))
             raise
         await self._emit_end(call, outcome)
         if call_id:

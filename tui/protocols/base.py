@@ -68,6 +68,8 @@ class TelephonyEventType(StrEnum):
 
     Without a ``stream_id`` no result is expected. Protocols with ``realtime_functions`` call tools by their messages.
     """
+    TOOL_CALL_CANCELLED = "tool.call_cancelled"
+    """The agent no longer wants the result of the call ``stream_id``."""
     PLAY_STREAM_DISCARDED = "play_stream.discarded"
     """Audio that arrived after its reply was cut off: counted, but not played."""
     # from the caller
@@ -544,6 +546,8 @@ class Protocol(msgspec.Struct, frozen=True):
     caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
     formats: Mapping[str, AudioFormat]
     """The audio formats it has, by its own names."""
+    other_paths: tuple[str, ...] = ()
+    """Further paths at which the local agent answers it, for clients that cannot choose theirs."""
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialled URL."""
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
@@ -560,8 +564,15 @@ class Protocol(msgspec.Struct, frozen=True):
     """The `INTERFACE` that it was written for, checked when it is loaded; 0: not stated, not checked."""
     has_words: bool = True
     """False if no message carries words; there is no transcript then."""
+    checked_by_opening: bool = False
+    """Whether `check` opens a session and ends it at once, which does nothing and costs nothing."""
     calls_tools: bool = False
     """Whether the agent calls tools with TOOL_CALL events; `RelaysToolMessages.relay` sends their results."""
+    offers_tools: bool = False
+    """Whether a caller with ``calls_tools`` names its tools to the agent.
+
+    It then gets them in the option ``tools``: a JSON array in the format of OpenAI Realtime.
+    """
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     url_notice: Callable[[str], str] = _nothing_to_say

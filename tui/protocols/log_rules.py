@@ -6,7 +6,7 @@ screen and a replay apply them without running any code of that protocol.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ class End(msgspec.Struct, frozen=True):
     kinds: tuple[str, ...]
     """The names of such messages (`Incoming.kind`, `Outgoing.kind`)."""
     path: str = ""
-    """Where the identifier that both messages share is, as in ``mark.name``; empty: they pair in order."""
+    """Where the identifier that both share is, as in ``mark.name`` or ``calls.0.id``; empty: they pair in order."""
 
 
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
@@ -51,6 +51,20 @@ class LogRules(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tried in order; the first that finds a partner counts."""
     audio_members: tuple[str, ...] = ()
     """Where a JSON message carries audio as base64, as in ``media.payload``; the first that is present counts."""
+
+
+def member_at(body: Any, path: str) -> Any:
+    """Returns what is at a path of a JSON message, such as ``mark.name`` or ``parts.0.data``; None if nothing is."""
+    value = body
+    for name in path.split("."):
+        match value:
+            case dict():
+                value = value.get(name)
+            case list() if name.isdecimal() and name.isascii() and len(name) < 4:
+                value = value[int(name)] if int(name) < len(value) else None
+            case _:
+                return None
+    return value
 
 
 def request(kind: str, answer: str, path: str = "", answer_path: str = "") -> Pair:

@@ -9,6 +9,7 @@ import msgspec
 
 from tui.audio.wav import strip_wav_header
 from tui.protocols.json_frames import decode_loose_base64
+from tui.protocols.log_rules import member_at
 
 
 def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
@@ -24,9 +25,7 @@ def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return strip_wav_header(frame)[0] or None if _is_binary(frame) else None
     for path in members:
-        value = body
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
+        value = member_at(body, path)
         if isinstance(value, str) and value:
             audio = decode_loose_base64(value)
             return strip_wav_header(audio)[0] if audio else None

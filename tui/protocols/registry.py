@@ -25,6 +25,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "openai": "tui.protocols.openai_realtime:OPENAI_REALTIME",
         "pcm": "tui.protocols.pcm:PCM",
         "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
+        "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",
     }
 )
 """Where each built-in protocol is defined, by name, in the order they are offered."""
@@ -76,7 +77,7 @@ def unknown(name: str, known: Sequence[str]) -> str:
 
 
 def by_path() -> Mapping[str, Protocol]:
-    """Returns the built-in protocols that the local agent can answer, by path."""
+    """Returns the built-in protocols that the local agent can answer, by `Protocol.path`."""
     from tui.protocols.base import no_agent
 
     protocols = [protocol_named(name) for name in BUILT_IN]

@@ -56,7 +56,7 @@ class AgentLink:
         self._journal = journal
         self.protocol = protocol_named(target.protocol)
         # Where the agent's own settings name its tools, there is nothing to offer.
-        offered = () if self.protocol.calls_tools else tools
+        offered = () if self.protocol.calls_tools and not self.protocol.offers_tools else tools
         self.caller = self.protocol.caller(_settings(target, offered), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self.caller.receive)
         self.log = MessageLog(

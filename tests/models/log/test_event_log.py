@@ -48,6 +48,7 @@ def test_a_run_of_no_measurable_length_has_no_rate() -> None:
         ("audiocodes", "response.output_text.delta", 3),
         ("twilio", "media", 1),
         ("elevenlabs", "user_audio_chunk", 1),
+        ("gemini", "realtimeInput.audio", 1),
         ("pcm", "any.chunk", 1),
         ("pcm", "ping", 3),
         ("./mine.py", "say", 1),

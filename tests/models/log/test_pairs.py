@@ -23,7 +23,10 @@ EXAMPLES = Path(__file__).parents[2] / "protocols" / "examples"
 def pairs_of(protocol: str, *frames: tuple[e.Direction, dict[str, Any]]) -> Pairs:
     """Messages of a session by their own names, numbered from 1; the session's first event has the number 0."""
     raws = [json.dumps(body).encode() for _, body in frames]
-    events = [message(body.get("type") or body.get("event") or "?", direction) for direction, body in frames]
+    events = [
+        message(body.get("type") or body.get("event") or next(iter(body)), direction)
+        for direction, body in frames
+    ]
     log = log_in(protocol)
     for number, event in enumerate(events, 1):
         log.apply(msgspec.structs.replace(event, number=number))
@@ -118,6 +121,14 @@ def test_a_tool_call_and_its_result() -> None:
         (SENT, {"type": "pong", "event_id": 12}),
     )
     assert partners(pairs) == both_ways((1, 2), (3, 4))
+    pairs = pairs_of(
+        "gemini",
+        (RECEIVED, {"toolCall": {"functionCalls": [{"id": "7"}]}}),
+        (RECEIVED, {"toolCall": {"functionCalls": [{"id": "8"}]}}),
+        (SENT, {"toolResponse": {"functionResponses": [{"id": "8"}]}}),
+        (SENT, {"toolResponse": {"functionResponses": []}}),
+    )
+    assert partners(pairs) == both_ways((2, 3))
 
 
 def test_a_session_that_is_resumed_is_accepted_again() -> None:

@@ -7,14 +7,12 @@ and then as they come.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from tui.models import events as e
 from tui.models.log.event_log import EventLog, RawMessage
 from tui.models.log.storage import Shape
-from tui.protocols.log_rules import End, Nearest, Pair
+from tui.protocols.log_rules import End, Nearest, Pair, member_at
 
 _DIRECTIONS = {"caller": e.Direction.SENT, "agent": e.Direction.RECEIVED}
 
@@ -125,11 +123,9 @@ def _fits(end: End, shape: Shape) -> bool:
 def _member(raw: bytes, path: str) -> str | None:
     """Returns the value at this path of a JSON message as text; None if it is not text or an integer."""
     try:
-        value: Any = msgspec.json.decode(raw)
+        value = member_at(msgspec.json.decode(raw), path)
     except (msgspec.DecodeError, RecursionError):
         return None
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
     return str(value) if isinstance(value, str | int) else None
 
 

@@ -1,0 +1,378 @@
+"""The caller's end of Gemini Live: what its clients do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.gemini_live.setup import Options
+from tui.protocols.gemini_live.wire import (
+    FORMATS,
+    PLAY_FORMAT,
+    USER_FORMAT,
+    GeminiMessage,
+    audio_in,
+    is_known,
+    outgoing,
+)
+from tui.protocols.implied_replies import ImplyingCaller
+from tui.protocols.json_frames import Members, Message, cut, encode
+
+_FAILED_TURNS = ("MALFORMED_FUNCTION_CALL", "RESPONSE_REJECTED")
+"""Reasons of turnCompleteReason for which there is no answer."""
+_MAX_WORDS_CHARS = 20_000
+
+
+class GeminiCaller(ImplyingCaller):
+    """Stands in for a client in one call.
+
+    Options: ``model``, ``instructions``, ``voice``, ``language``, ``greet`` (on: the agent speaks first),
+    ``activity`` (off: the agent does not detect turns; starting and stopping to record announces them), ``typed``
+    (turn or realtime: how typed turns are sent), ``transcription``, ``resumption``, ``tool_behavior``
+    (non_blocking: the agent speaks on while a tool runs), ``tool_scheduling`` (silent, when_idle, interrupt),
+    ``tools`` (a JSON array), ``setup`` (a JSON object whose members replace those of the setup message).
+    """
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        super().__init__()
+        self._options = Options(settings)
+        self._options.setup()  # raises for tools that are not objects
+        self._user_media = settings.formats[0] if settings.formats else USER_FORMAT
+        self._barge_in = settings.barge_in
+        self._phase = _Phase()
+        self._words = _TurnWords()
+        self._handle = ""
+        self._tool_names: dict[str, str] = {}
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """The format that `user_audio` takes; None before the setup is complete."""
+        return FORMATS[self._user_media] if self._phase.accepted else None
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """The format that replies are expected in."""
+        return FORMATS[PLAY_FORMAT]
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Whether audio may flow: always in a call, unless its turns or its end are announced."""
+        return self._phase.accepted and (self._phase.user_speaks or self._phase.flows)
+
+    @property
+    def barge_in(self) -> bool:
+        """Whether the user may interrupt; if not, the agent is asked not to stop, and audio flows all the same."""
+        return self._barge_in
+
+    @property
+    def agent_detects_turns(self) -> bool:
+        """Whether the agent detects turns; with the option ``activity=off``, messages announce them."""
+        return self._options.on("activity")
+
+    # Actions of the user.
+
+    def opened(self) -> list[Outgoing]:
+        """Sends the setup; the agent answers that it is complete."""
+        return [self._setup()]
+
+    def resumed(self) -> list[Outgoing] | None:
+        """Sends the setup with the newest handle; None if the agent has sent none."""
+        if not self._handle:
+            return None
+        self._phase = _Phase(resumes=True)
+        return [self._setup()]
+
+    def start_user_stream(self) -> list[Outgoing]:
+        """Announces the user's turn, if the agent does not detect it."""
+        if not self._phase.accepted or self._phase.user_speaks:
+            return []
+        self._phase.user_speaks = True
+        self._phase.flows = self.agent_detects_turns
+        if self.agent_detects_turns:
+            return []
+        return [outgoing({"realtimeInput": {"activityStart": {}}}, "activity starts")]
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """Sends user audio in one message."""
+        if not (self.user_stream_open and audio):
+            return []
+        audio_ms = FORMATS[self._user_media].duration_ms(len(audio))
+        blob = {"data": audio, "mimeType": self._user_media}
+        return [outgoing({"realtimeInput": {"audio": blob}}, f"user audio {audio_ms:.0f} ms", audio_ms)]
+
+    def stop_user_stream(self) -> list[Outgoing]:
+        """Announces the end of the user's turn or, to an agent that detects turns, that no audio follows."""
+        if not self.user_stream_open:
+            return []
+        self._phase.user_speaks = self._phase.flows = False
+        if self.agent_detects_turns:
+            return [outgoing({"realtimeInput": {"audioStreamEnd": True}}, "audio stream ends")]
+        return [outgoing({"realtimeInput": {"activityEnd": {}}}, "activity ends")]
+
+    def user_text(self, text: str) -> list[Outgoing]:
+        """Sends a typed turn."""
+        if not (self._phase.accepted and text):
+            return []
+        if self._options.types_in_realtime:
+            return [outgoing({"realtimeInput": {"text": text}}, f"message: {text}")]
+        turns = [{"role": "user", "parts": [{"text": text}]}]
+        return [outgoing({"clientContent": {"turns": turns, "turnComplete": True}}, f"message: {text}")]
+
+    def update_instructions(self, text: str) -> list[Outgoing]:
+        """Replaces the system instruction."""
+        instruction = {"parts": [{"text": text}], "role": "user"}
+        return [outgoing({"contextUpdate": {"systemInstruction": instruction}}, f"instructions: {text}")]
+
+    def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
+        """Sends the result of a tool; the agent answers it without being asked."""
+        item = message.get("item", {})
+        if item.get("type") != "function_call_output":
+            return []
+        call_id, output = item["call_id"], str(item["output"])
+        name = self._tool_names.pop(call_id, "")
+        response = {"id": call_id, "name": name, "response": _response(output)}
+        if self._options.scheduling:
+            response["scheduling"] = self._options.scheduling
+        return [outgoing({"toolResponse": {"functionResponses": [response]}}, f"tool result: {output}")]
+
+    def _setup(self) -> Outgoing:
+        setup = self._options.setup(self._handle)
+        return outgoing({"setup": setup}, f"setup {setup.get('model')}{', resuming' if self._handle else ''}")
+
+    # Messages from the agent.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Decodes one message of the agent, in which several members may come together."""
+        message = GeminiMessage(frame)
+        if not is_known(message.body):
+            return message.incoming(message.unknown())
+        summaries = [handler(self, message) for name, handler in self._HANDLERS.items() if message.has(name)]
+        if not self._phase.accepted and not message.has("error"):
+            message.find("before-setup-complete", f"{cut(message.kind(), 60)} was sent before setupComplete.")
+        return message.incoming(" · ".join(filter(None, summaries)) or message.kind())
+
+    def _on_setup_complete(self, message: Message) -> str:
+        if self._phase.accepted:
+            message.find(
+                "repeated-setup-complete", "setupComplete was sent again during the call; it was ignored."
+            )
+            return "setup complete again"
+        self._phase.accepted = True
+        session = message.inside("setupComplete").text("sessionId")
+        message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=self._user_media)
+        self._phase.flows = self.agent_detects_turns
+        if self._options.on("greet") and not self._phase.resumes:
+            message.replies.append(
+                outgoing({"clientContent": {"turnComplete": True}}, "the agent is to begin")
+            )
+        return f"setup complete{f', {session}' if session else ''}"
+
+    def _on_server_content(self, message: Message) -> str:
+        content = message.inside("serverContent")
+        summaries = [
+            self._on_user_words(message, content),
+            self._on_agent_words(message, content.inside("outputTranscription").text("text")),
+            self._on_model_turn(message, content.inside("modelTurn")),
+        ]
+        if content.flag("interrupted"):
+            self._end_of_turn(message)
+            message.events += self._replies.clear("interrupted")
+            summaries.append("interrupted")
+        if content.flag("generationComplete"):
+            message.events += self._replies.stop()
+            summaries.append("generation complete")
+        if content.flag("turnComplete"):
+            summaries.append(self._on_turn_complete(message, content))
+        if status := content.text("interactionStatus"):
+            summaries.append(f"interaction {cut(status, 40)}")
+        if content.flag("waitingForInput"):
+            summaries.append("waiting for input")
+        return " · ".join(filter(None, summaries))
+
+    def _on_user_words(self, message: Message, content: Members) -> str:
+        heard, interim = content.inside("inputTranscription"), content.inside("interimInputTranscription")
+        text, so_far = heard.text("text"), interim.text("text")
+        if text:
+            self._words.user = (self._words.user + text)[:_MAX_WORDS_CHARS]
+        if heard.flag("finished"):
+            self._user_is_understood(message)
+        elif text or so_far:
+            message.event(Type.SPEECH_HYPOTHESIS, text=(self._words.user + so_far).strip())
+        shown = text or so_far
+        return f"user: {shown.strip()}" if shown else ""
+
+    def _user_is_understood(self, message: Message) -> None:
+        """Emits what the user said, once the agent has finished, or speaks itself."""
+        words, self._words.user = self._words.user.strip(), ""
+        if words:
+            message.event(Type.SPEECH_RECOGNITION, text=words)
+
+    def _on_agent_words(self, message: Message, text: str) -> str:
+        if not text:
+            return ""
+        self._user_is_understood(message)
+        self._words.spoken = (self._words.spoken + text)[:_MAX_WORDS_CHARS]
+        self._emit_agent_words(message, self._words.spoken)
+        return f"agent: {text.strip()}"
+
+    def _on_agent_writing(self, message: Message, text: str) -> str:
+        self._user_is_understood(message)
+        self._words.written = (self._words.written + text)[:_MAX_WORDS_CHARS]
+        self._emit_agent_words(message, self._words.written, written=True)
+        return f"agent writes: {text.strip()}"
+
+    def _emit_agent_words(
+        self, message: Message, text: str, *, final: bool = False, written: bool = False
+    ) -> None:
+        if text := text.strip():
+            begun = self._replies.begun
+            reply = self._replies.stream_id if self._words.has_audio else f"reply-{begun + 1}"
+            members = {"stream_id": reply, "part": int(written), "written": written}
+            message.event(Type.AGENT_TEXT, text=text, final=final, **members)
+
+    def _on_model_turn(self, message: Message, turn: Members) -> str:
+        summary = ""
+        for part in turn.objects("parts"):
+            if part.has("inlineData"):
+                audio, coding = audio_in(part.inside("inlineData"), FORMATS[PLAY_FORMAT])
+                message.audio_ms += coding.duration_ms(len(audio))
+                if audio:
+                    self._user_is_understood(message)
+                    message.events += self._replies.audio(audio, coding)
+                    self._words.has_audio = True
+                summary = f"agent audio {message.audio_ms:.0f} ms"
+            elif part.flag("thought"):
+                summary = summary or "thought"
+            elif text := part.text("text"):
+                summary = self._on_agent_writing(message, text)
+        return summary
+
+    def _on_turn_complete(self, message: Message, content: Members) -> str:
+        reason = content.text("turnCompleteReason")
+        message.events += self._replies.stop()
+        self._end_of_turn(message)
+        if reason in _FAILED_TURNS:
+            text = f"The agent did not answer: {reason}."
+            message.event(Type.AGENT_ERROR, reason=text, code=reason, answer_failed=True)
+        return f"turn complete{f' ({cut(reason, 60)})' if reason else ''}"
+
+    def _end_of_turn(self, message: Message) -> None:
+        self._user_is_understood(message)
+        words = self._words
+        self._emit_agent_words(message, words.spoken, final=True)
+        self._emit_agent_words(message, words.written, final=True, written=True)
+        if (words.spoken or words.written) and not words.has_audio:
+            self._replies.begun += 1  # of words that were never spoken
+        self._words = _TurnWords()
+
+    def _on_tool_call(self, message: Message) -> str:
+        self._user_is_understood(message)
+        summaries = []
+        for call in message.inside("toolCall").objects("functionCalls", required=True):
+            name, call_id = call.text("name", required=True), call.ident("id", required=True)
+            arguments = call.inside("args").body
+            if call_id:
+                self._tool_names[call_id] = name
+            message.event(Type.TOOL_CALL, stream_id=call_id, text=name, params=arguments)
+            summaries.append(f"tool call: {cut(name, 60)} {encode(arguments)}")
+        return ", ".join(summaries) or "tool call"
+
+    def _on_cancellation(self, message: Message) -> str:
+        ids = message.inside("toolCallCancellation").texts("ids", required=True)
+        for call_id in ids:
+            self._tool_names.pop(call_id, None)
+            message.event(Type.TOOL_CALL_CANCELLED, stream_id=call_id)
+        return f"tool call cancelled: {', '.join(ids)}"
+
+    def _on_go_away(self, message: Message) -> str:
+        left = cut(message.inside("goAway").text("timeLeft"), 20) or "an unknown time"
+        then = "the session will be resumed" if self._handle else "the session cannot be resumed"
+        message.advise("go-away", f"The agent will close this connection in {left}; {then}.")
+        return f"go away in {left}"
+
+    def _on_resumption(self, message: Message) -> str:
+        update = message.inside("sessionResumptionUpdate")
+        resumable, handle = update.flag("resumable"), update.text("newHandle")
+        if resumable is not False and handle:
+            self._handle = handle
+        return f"session is {'' if resumable else 'not '}resumable"
+
+    def _on_voice_activity(self, message: Message) -> str:
+        activity = message.inside("voiceActivity")
+        kind = activity.text("type") or activity.text("voiceActivityType")
+        if not activity.has("type"):
+            activity.find("missing-member", "voiceActivity.type is missing; expected text.")
+        return self._on_edge(message, kind, "ACTIVITY_START", "ACTIVITY_END")
+
+    def _on_signal(self, message: Message) -> str:
+        kind = message.inside("voiceActivityDetectionSignal").text("vadSignalType", required=True)
+        return self._on_edge(message, kind, "VAD_SIGNAL_TYPE_SOS", "VAD_SIGNAL_TYPE_EOS")
+
+    def _on_edge(self, message: Message, kind: str, start: str, end: str) -> str:
+        edges = {start: Type.SPEECH_STARTED, end: Type.SPEECH_STOPPED}
+        if edge := edges.get(kind):
+            message.event(edge)
+        return f"user speech: {cut(kind, 40)}"
+
+    def _on_usage(self, message: Message) -> str:
+        figures = message.inside("usageMetadata").body
+        message.event(Type.USAGE, text="tokens", params=figures)
+        total = figures.get("totalTokenCount")
+        return f"usage: {total} tokens" if isinstance(total, int) else "usage"
+
+    def _on_error(self, message: Message) -> str:
+        error = message.inside("error")
+        reason = error.text("message") or "The agent reported an error without details."
+        known = (error.body.get(name) for name in ("status", "code"))
+        code = next((str(value) for value in known if isinstance(value, str | int)), "")
+        # It is sent just before the close.
+        message.event(Type.AGENT_ERROR, reason=reason, code=cut(code, 60), fatal=True)
+        return f"error: {reason}"
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[GeminiCaller, Message], str]]] = {
+        "setupComplete": _on_setup_complete,
+        "serverContent": _on_server_content,
+        "toolCall": _on_tool_call,
+        "toolCallCancellation": _on_cancellation,
+        "goAway": _on_go_away,
+        "sessionResumptionUpdate": _on_resumption,
+        "voiceActivity": _on_voice_activity,
+        "voiceActivityDetectionSignal": _on_signal,
+        "usageMetadata": _on_usage,
+        "error": _on_error,
+    }
+
+
+class _Phase:
+    """What one connection has come to."""
+
+    def __init__(self, *, resumes: bool = False) -> None:
+        self.resumes = resumes
+        self.accepted = False
+        self.user_speaks = False
+        self.flows = False
+        """Whether audio flows, as silence, while the user does not speak."""
+
+
+class _TurnWords:
+    """What was said in the current turn so far."""
+
+    def __init__(self) -> None:
+        self.user = ""
+        self.spoken = ""
+        self.written = ""
+        self.has_audio = False
+
+
+def _response(output: str) -> Mapping[str, Any]:
+    """Returns a tool's output, which is JSON, as the object that a response has to be."""
+    try:
+        value = msgspec.json.decode(output)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {"output": output}
+    return value if isinstance(value, dict) else {"output": value}

@@ -1,0 +1,124 @@
+"""The ``setup`` message of Gemini Live, from the options of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tui.protocols.base import CallerSettings, check_formats
+from tui.protocols.gemini_live.wire import FORMATS
+
+_OPTIONS = {
+    "model": "gemini-live-2.5-flash-native-audio",
+    "instructions": "",
+    "voice": "",
+    "language": "",
+    "greet": "off",
+    "activity": "on",
+    "typed": "turn",
+    "transcription": "on",
+    "resumption": "on",
+    "tool_behavior": "",
+    "tool_scheduling": "",
+    "tools": "",
+    "setup": "",
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "greet": ("on", "off"),
+    "activity": ("on", "off"),
+    "typed": ("turn", "realtime"),
+    "transcription": ("on", "off"),
+    "resumption": ("on", "off"),
+    "tool_behavior": ("", "blocking", "non_blocking"),
+    "tool_scheduling": ("", "silent", "when_idle", "interrupt"),
+}
+
+
+class Options:
+    """The options of one call. Raises `ValueError` with a sentence for one that is unknown or wrong."""
+
+    def __init__(self, settings: CallerSettings) -> None:
+        settings.check_options("Gemini Live", _OPTIONS)
+        check_formats("Gemini Live", settings.formats, FORMATS)
+        self._chosen = {**_OPTIONS, **settings.options}
+        for name, known in _CHOICES.items():
+            if self._chosen[name] not in known:
+                choices = ", ".join(filter(None, known))
+                raise ValueError(f"The option {name} must be one of {choices}, not {self._chosen[name]!r}.")
+        self._barge_in = settings.barge_in
+        self._tools = _read("tools", self._chosen["tools"], list, "a JSON array of tool objects")
+        self._extra = _read("setup", self._chosen["setup"], dict, "a JSON object with members of setup")
+
+    def on(self, name: str) -> bool:
+        """Whether a switch is on."""
+        return self._chosen[name] == "on"
+
+    @property
+    def types_in_realtime(self) -> bool:
+        """Whether typed turns are sent as ``realtimeInput.text``."""
+        return self._chosen["typed"] == "realtime"
+
+    @property
+    def scheduling(self) -> str:
+        """How the agent is to use the result of a non-blocking tool; "" for its default."""
+        return self._chosen["tool_scheduling"].upper()
+
+    def setup(self, handle: str = "") -> dict[str, Any]:
+        """Returns the content of ``setup``; ``handle`` resumes a session."""
+        chosen, model = self._chosen, self._chosen["model"]
+        voice = (
+            {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": chosen["voice"]}}}
+            if chosen["voice"]
+            else {}
+        )
+        language = {"languageCode": chosen["language"]} if chosen["language"] else {}
+        generation: dict[str, Any] = {"responseModalities": ["AUDIO"]}
+        if voice or language:
+            generation["speechConfig"] = {**voice, **language}
+        setup: dict[str, Any] = {
+            "model": model if "/" in model else f"models/{model}",
+            "generationConfig": generation,
+        }
+        if chosen["instructions"]:
+            setup["systemInstruction"] = {"parts": [{"text": chosen["instructions"]}]}
+        if self._tools:
+            setup["tools"] = [{"functionDeclarations": [self._declaration(tool) for tool in self._tools]}]
+        if turns := self._turn_detection():
+            setup["realtimeInputConfig"] = turns
+        if self.on("transcription"):
+            setup |= {"inputAudioTranscription": {}, "outputAudioTranscription": {}}
+        if self.on("resumption"):
+            setup["sessionResumption"] = {"handle": handle} if handle else {}
+        setup.update(self._extra)
+        return setup
+
+    def _turn_detection(self) -> dict[str, Any]:
+        turns: dict[str, Any] = {}
+        if not self.on("activity"):
+            turns["automaticActivityDetection"] = {"disabled": True}
+        if not self._barge_in:
+            turns["activityHandling"] = "NO_INTERRUPTION"
+        return turns
+
+    def _declaration(self, tool: Any) -> Any:
+        if not isinstance(tool, dict):
+            raise ValueError("The option tools must be a JSON array of tool objects.")
+        declared = {name: tool[name] for name in ("name", "description") if tool.get(name)}
+        if tool.get("parameters"):
+            # Unlike ``parameters``, this takes any JSON schema.
+            declared["parametersJsonSchema"] = tool["parameters"]
+        if behavior := self._chosen["tool_behavior"]:
+            declared["behavior"] = behavior.upper()
+        return declared
+
+
+def _read(name: str, text: str, kind: type, due: str) -> Any:
+    try:
+        value = msgspec.json.decode(text) if text.strip() else kind()
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"The option {name} is not JSON: {error}.") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"The option {name} must be {due}.")
+    return value
