@@ -14,6 +14,7 @@ from tui.audio.formats import encode
 from tui.protocols.audiocodes import AUDIOCODES
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.deepgram import DEEPGRAM
 from tui.protocols.elevenlabs import ELEVENLABS, ElevenLabsAgent
 from tui.protocols.gemini_live import GEMINI_LIVE
 from tui.protocols.json_frames import outgoing
@@ -22,9 +23,9 @@ from tui.protocols.openai_realtime import OPENAI_REALTIME
 from tui.protocols.pcm import PCM, PcmAgent
 from tui.protocols.twilio import TWILIO, TwilioAgent
 
-_ALL = [AUDIOCODES, TWILIO, OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE]
+_ALL = [AUDIOCODES, TWILIO, OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM]
 _WITHOUT_TRANSCRIPTS = [TWILIO]
-_WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE]
+_WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM]
 _GREET = {"greet": "on"}
 _GREETS_WHEN_ASKED = [OPENAI_REALTIME, GEMINI_LIVE]
 every_protocol = pytest.mark.parametrize("protocol", _ALL, ids=lambda protocol: protocol.name)
@@ -44,14 +45,16 @@ def due(call: Call, *names: str) -> bytes:
     return encode(prompt(*names, rate=play_format.rate), play_format)
 
 
-@pytest.mark.parametrize("protocol", [AUDIOCODES, TWILIO, PCM, ELEVENLABS], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "protocol", [AUDIOCODES, TWILIO, PCM, ELEVENLABS, DEEPGRAM], ids=lambda each: each.name
+)
 def test_greets_unasked(protocol: Protocol) -> None:
     call = Call(protocol=protocol, greeted=False)
     call.wait_for_reply()
     assert call.audio() == due(call, "greeting")
 
 
-@pytest.mark.parametrize("protocol", [TWILIO, ELEVENLABS], ids=lambda each: each.name)
+@pytest.mark.parametrize("protocol", [TWILIO, ELEVENLABS, DEEPGRAM], ids=lambda each: each.name)
 def test_nothing_slow_is_left_to_do_when_the_greeting_has_begun(protocol: Protocol) -> None:
     call = conversation(agent=protocol.agent(lambda: "id", lambda: "now"))
     caller = protocol.caller(CallerSettings(), lambda: "id", lambda: "now")
@@ -202,7 +205,9 @@ def test_pcm_with_a_message_for_the_end_of_a_turn() -> None:
     assert call.recognised == ["Yes."]
 
 
-@pytest.mark.parametrize("protocol", [AUDIOCODES, ELEVENLABS, GEMINI_LIVE], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "protocol", [AUDIOCODES, ELEVENLABS, GEMINI_LIVE, DEEPGRAM], ids=lambda each: each.name
+)
 def test_answers_a_typed_turn_unasked(protocol: Protocol) -> None:
     call = greeted(protocol)
     call.send(call.caller.user_text("Yes."))

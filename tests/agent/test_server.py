@@ -136,7 +136,10 @@ async def test_an_unknown_path_is_404_and_names_the_known_ones() -> None:
             await connect(f"{server.url}/nowhere")
         assert refused.value.response.status_code == 404
         body = refused.value.response.body
-        assert b"/audiocodes, /twilio, /v1/realtime, /pcm, /v1/convai/conversation, /gemini" in body
+        assert (
+            b"/audiocodes, /twilio, /v1/realtime, /pcm, /v1/convai/conversation, /gemini, /v1/agent/converse"
+            in body
+        )
 
 
 @pytest.mark.parametrize(

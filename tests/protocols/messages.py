@@ -89,6 +89,14 @@ def _more_audiocodes() -> list[dict[str, Any]]:
     ]
 
 
+_DEEPGRAM = [line["message"] for line in example("deepgram")]
+_MORE_DEEPGRAM: list[dict[str, Any]] = [
+    {"type": "Settings", "audio": {"input": {"encoding": "opus"}}, "agent": "stored-agent"},
+    {"type": "UpdateThink", "think": [{"functions": [{"name": "f", "parameters": {}}]}]},
+    {"type": "ForceEndTurn"},
+    {"type": "FrustrationDetected", "count": 1, "escalated": False},
+    {"type": "Error", "code": "X", "description": "m"},
+]
 _GEMINI = [line["message"] for line in example("gemini")]
 _MORE_GEMINI: list[dict[str, Any]] = [
     {"realtime_input": {"audio": {"data": "AAA_-w==", "mime_type": "audio/pcm;rate=16000"}}},
@@ -122,6 +130,7 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "pcm": [{"type": kind, **_PCM_MEMBERS} for kind in _PCM_KINDS],
     "elevenlabs": ELEVENLABS_FROM_CALLER + ELEVENLABS_FROM_AGENT,
     "gemini": _GEMINI + _MORE_GEMINI,
+    "deepgram": _DEEPGRAM + _MORE_DEEPGRAM,
 }
 ACCEPTING = {
     "audiocodes": '{"type":"session.accepted","mediaFormat":"raw/lpcm16"}',
@@ -129,5 +138,6 @@ ACCEPTING = {
     "pcm": '{"type":"ready"}',
     "elevenlabs": json.dumps(ELEVENLABS_FROM_AGENT[0]),
     "gemini": json.dumps({**_GEMINI[0], **_GEMINI[1]}),
+    "deepgram": '{"type":"SettingsApplied"}',
 }
 """The message after which either end is in the call."""

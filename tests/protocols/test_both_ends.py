@@ -57,7 +57,7 @@ class Call(Line):
         return [event.stream_id for event in self.heard_by["caller"] if event.type is T.PLAY_STREAM_START]
 
 
-WITHOUT_PARAMETERS = ("openai", "gemini")
+WITHOUT_PARAMETERS = ("openai", "gemini", "deepgram")
 CALLS = [
     ("audiocodes", {}),
     ("audiocodes", {"play_format": "raw/lpcm16_24"}),
@@ -69,6 +69,7 @@ CALLS = [
     ("elevenlabs", {}),
     ("elevenlabs", {"media": "ulaw_8000"}),
     ("gemini", {}),
+    ("deepgram", {}),
 ]
 _REPLY = [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
 _WORDS = [T.SPEECH_HYPOTHESIS, T.SPEECH_RECOGNITION]
@@ -141,6 +142,20 @@ HEARD_BY_CALLER = {
         T.CLEAR,
         T.PLAY_STREAM_STOP,
     ],
+    "deepgram": [
+        T.SESSION_ACCEPTED,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        T.PLAY_STREAM_STOP,
+        T.SPEECH_STARTED,
+        T.SPEECH_RECOGNITION,
+        T.AGENT_TEXT,
+        *_REPLY,
+        T.SPEECH_STARTED,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+    ],
     "gemini": [
         T.SESSION_ACCEPTED,
         T.AGENT_TEXT,
@@ -184,6 +199,7 @@ HEARD_BY_AGENT = {
     "openai": [T.CONFIG, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED],
     "pcm": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_START, T.USER_STREAM_CHUNK],
     "elevenlabs": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
+    "deepgram": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
     "gemini": [T.SESSION_INITIATE, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED, T.USER_STREAM_STOP],
 }
 
@@ -334,6 +350,7 @@ def test_a_frame_that_is_not_a_message_is_a_protocol_error_or_unknown(
         ("pcm", {"Authorization": "Bearer secret"}),
         ("elevenlabs", {"xi-api-key": "secret"}),
         ("gemini", {"x-goog-api-key": "secret"}),
+        ("deepgram", {"Authorization": "Token secret"}),
     ],
 )
 def test_the_header_that_carries_a_token(protocol: str, headers: dict[str, str]) -> None:

@@ -37,6 +37,8 @@ from tui.protocols.signs import Signs
             "gemini",
         ),
         ("ws://127.0.0.1:1/gemini", "gemini"),
+        ("wss://agent.deepgram.com/v1/agent/converse", "deepgram"),
+        ("ws://127.0.0.1:1/v1/agent/converse", "deepgram"),
         ("wss://bot.example/twilio-agent", "twilio"),
         ("wss://bot.example/v2/twilio/stream", "twilio"),
         ("wss://bot.example/media-stream", "twilio"),
@@ -152,6 +154,7 @@ def test_the_paths_of_the_local_agent_are_signs_of_their_protocols() -> None:
     [
         ('{"type":"session.created","event_id":"e","session":{}}', "openai"),
         ('{"type":"conversation_initiation_metadata"}', "elevenlabs"),
+        ('{"type":"Welcome","request_id":"x"}', "deepgram"),
         ('{"type":"playStream.start","streamId":"1"}', "audiocodes"),
         ('{"event":"media","streamSid":null,"media":{"payload":""}}', "twilio"),
         ('{"type":"ready","output_sample_rate":24000}', "pcm"),
@@ -176,7 +179,7 @@ def test_the_first_message_is_a_sign_of_its_protocol(frame: str | bytes, protoco
         '{"type":"ready"}',
         '{"type":["session.created"]}',
         '{"type":"session.started"}',
-        '{"type":"Welcome","request_id":"x"}',
+        '{"type":"Welcome"}',
         '{"event":7}',
         "[" * 100_000,
     ],
@@ -193,7 +196,7 @@ def test_the_opening_messages_of_the_local_agent_are_recognized() -> None:
             guess = from_first_frame(frame.frame)
             assert guess
             spoke_first[protocol.name] = guess.protocol
-    assert spoke_first == {"openai": "openai", "pcm": "pcm"}
+    assert spoke_first == {name: name for name in ("openai", "pcm", "deepgram")}
     assert LISTEN_MS == 300
 
 

@@ -33,6 +33,13 @@ FORMATS = [
     ("elevenlabs", "pcm_44100", Encoding.PCM16, 44_100, 1_764),
     ("elevenlabs", "pcm_48000", Encoding.PCM16, 48_000, 1_920),
     ("elevenlabs", "ulaw_8000", Encoding.MULAW, 8_000, 160),
+    ("deepgram", "linear16_8000", Encoding.PCM16, 8_000, 320),
+    ("deepgram", "linear16_16000", Encoding.PCM16, 16_000, 640),
+    ("deepgram", "linear16_24000", Encoding.PCM16, 24_000, 960),
+    ("deepgram", "linear16_32000", Encoding.PCM16, 32_000, 1_280),
+    ("deepgram", "linear16_48000", Encoding.PCM16, 48_000, 1_920),
+    ("deepgram", "mulaw_8000", Encoding.MULAW, 8_000, 160),
+    ("deepgram", "alaw_8000", Encoding.ALAW, 8_000, 160),
     ("gemini", "audio/pcm;rate=8000", Encoding.PCM16, 8_000, 320),
     ("gemini", "audio/pcm;rate=16000", Encoding.PCM16, 16_000, 640),
     ("gemini", "audio/pcm;rate=24000", Encoding.PCM16, 24_000, 960),
@@ -63,6 +70,7 @@ def test_the_table_is_complete() -> None:
         ("pcm", True, True, True, False, 500),
         ("elevenlabs", True, False, True, False, 500),
         ("gemini", True, False, True, False, 0),
+        ("deepgram", True, False, True, False, 0),
     ],
 )
 def test_what_a_protocol_has(
@@ -78,6 +86,6 @@ def test_what_a_protocol_has(
     assert found.accepted_on_open is accepted_on_open
     assert found.continuous is continuous
     assert found.realtime_functions is realtime_functions
-    assert found.calls_tools is (protocol in ("elevenlabs", "gemini"))
-    assert found.offers_tools is (protocol == "gemini")
+    assert found.calls_tools is (protocol in ("elevenlabs", "gemini", "deepgram"))
+    assert found.offers_tools is (protocol in ("gemini", "deepgram"))
     assert found.reply_ends_after_ms == reply_ends_after_ms

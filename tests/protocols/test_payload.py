@@ -26,6 +26,7 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
         {"type": "audio", "audio_event": {"audio_base_64": BASE64, "event_id": 3}},
         {"user_audio_chunk": BASE64},
     ],
+    "deepgram": [],  # its audio is in binary frames
     "gemini": [
         {
             "serverContent": {

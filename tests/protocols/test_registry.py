@@ -77,7 +77,7 @@ class TestBuiltIn:
     def test_an_unknown_name_is_a_sentence_with_the_known_ones(self) -> None:
         sentence = sentence_for("sip")
         assert sentence.startswith(
-            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, pcm, elevenlabs, gemini"
+            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, pcm, elevenlabs, gemini, deepgram"
         )
         assert issubclass(ProtocolUnavailable, ValueError)
 
@@ -89,6 +89,7 @@ class TestBuiltIn:
             "/pcm",
             "/v1/convai/conversation",
             "/gemini",
+            "/v1/agent/converse",
         ]
 
     def test_one_without_an_agents_end_the_local_agent_does_not_answer(

@@ -469,3 +469,20 @@ async def test_gemini_is_resumed_with_its_handle_when_the_socket_drops() -> None
         assert held.session.state.status is Status.ACTIVE
     assert [setup["sessionResumption"] for setup in setups] == [{}, {"handle": "h1"}]
     assert [finding.rule for finding in held.of(e.FindingRaised)] == ["go-away"]
+
+
+async def test_the_latencies_that_an_agent_of_deepgram_reports_are_beside_ours() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.until("Settings")
+        await peer.send(
+            {"type": "SettingsApplied"}, {"type": "LatencyReport", "stt_latency": 0.1, "total_latency": 0.6}
+        )
+        async for _ in peer.socket:
+            pass
+
+    async with agent(script) as url, call(url, protocol="deepgram") as held:
+        await held.until(e.LatencyReported, lambda event: event.name == "total")
+    assert [(each.name, each.reported_ms) for each in held.of(e.LatencyReported)] == [
+        ("stt", 100),
+        ("total", 600),
+    ]

@@ -18,6 +18,7 @@ DEFINED = {
     "openai": set[str](),
     "elevenlabs": set[str](),
     "gemini": set[str](),
+    "deepgram": set[str](),
     "pcm": {"clear"},
 }
 """The values of `TelephonyEventType` that are also names on the wire of that protocol."""

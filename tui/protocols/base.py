@@ -63,6 +63,8 @@ class TelephonyEventType(StrEnum):
     AGENT_ERROR = "agent.error"
     USAGE = "usage"
     """Cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
+    LATENCY = "latency"
+    """Delays that the agent itself reports for its answer: ``params`` are in ms, by its own names."""
     TOOL_CALL = "tool.call"
     """The agent calls a tool: ``text`` names it, ``params`` are the arguments, ``stream_id`` is the call.
 

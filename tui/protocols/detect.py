@@ -18,7 +18,7 @@ from tui.protocols.json_frames import decode_object
 from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, names, protocol_named
 
 LISTEN_MS = 300
-"""How long the first message may take: of the built-in protocols only OpenAI's agents speak first."""
+"""How long the first message may take; only agents of OpenAI and Deepgram speak first."""
 
 _WORD = re.compile(r"[a-z0-9]+")
 

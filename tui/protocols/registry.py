@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "pcm": "tui.protocols.pcm:PCM",
         "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
         "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",
+        "deepgram": "tui.protocols.deepgram:DEEPGRAM",
     }
 )
 """Where each built-in protocol is defined, by name, in the order they are offered."""

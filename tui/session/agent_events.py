@@ -43,6 +43,7 @@ class AgentEvents:
             T.SPEECH_RECOGNITION: lambda event: self._transcribed(e.Party.USER, event, final=True),
             T.AGENT_TEXT: lambda event: self._transcribed(e.Party.AGENT, event, final=event.final),
             T.USAGE: self._usage,
+            T.LATENCY: self._latency,
         }
         for event_type, handler in handlers.items():
             router.register_telephony_handler(event_type, handler)
@@ -66,6 +67,12 @@ class AgentEvents:
             name: figure for name, value in event.params.items() if (figure := _figure(value)) is not None
         }
         self._journal.emit(e.UsageReported(at_ns=self._journal.clock_ns(), what=event.text, figures=figures))
+
+    def _latency(self, event: TelephonyEvent) -> None:
+        at_ns = self._journal.clock_ns()
+        for name, value in event.params.items():
+            if (figure := _figure(value)) is not None:
+                self._journal.emit(e.LatencyReported(at_ns=at_ns, name=name, reported_ms=figure))
 
 
 def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> e.Transcribed:

@@ -122,6 +122,12 @@ def test_a_tool_call_and_its_result() -> None:
     )
     assert partners(pairs) == both_ways((1, 2), (3, 4))
     pairs = pairs_of(
+        "deepgram",
+        (RECEIVED, {"type": "FunctionCallRequest", "functions": [{"id": "7"}]}),
+        (SENT, {"type": "FunctionCallResponse", "id": "7"}),
+    )
+    assert partners(pairs) == both_ways((1, 2))
+    pairs = pairs_of(
         "gemini",
         (RECEIVED, {"toolCall": {"functionCalls": [{"id": "7"}]}}),
         (RECEIVED, {"toolCall": {"functionCalls": [{"id": "8"}]}}),

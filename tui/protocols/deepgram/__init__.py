@@ -1,0 +1,81 @@
+"""The Deepgram Voice Agent (v1), both ends.
+
+Facts are from deepgram-sdk 7.17.0 (agent/v1) and Deepgram's pages "Agent Keep Alive" and "Errors & Warnings". Where
+they are silent:
+
+* A reply starts with its first audio, and ends with AgentAudioDone. One that is cut off may lack it: then
+  UserStartedSpeaking, or the next AgentStartedSpeaking, ends it.
+* UserStartedSpeaking flushes what has not been heard. Its agent does not learn how much was.
+* Audio never pauses: KeepAlive alone has been seen not to hold a session whose microphone is off.
+* Both formats are stated in Settings, because what is assumed for one that is missing differs by page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tui.protocols.base import Protocol, bearer
+from tui.protocols.deepgram.agent import DeepgramAgent
+from tui.protocols.deepgram.caller import DeepgramCaller
+from tui.protocols.deepgram.wire import FORMATS
+from tui.protocols.log_rules import End, LogRules, Nearest, Pair, request
+from tui.protocols.signs import Host, Signs, sent
+
+__all__ = ["DEEPGRAM", "FORMATS", "DeepgramAgent", "DeepgramCaller"]
+
+_PATH = "/v1/agent/converse"
+_JSON_WEB_TOKEN = "eyJ"
+"""How temporary tokens begin: ``{"`` in base64."""
+
+
+def _headers(token: str, url: str) -> Mapping[str, str]:
+    if token.startswith(_JSON_WEB_TOKEN):
+        return bearer(token, url)
+    return {"Authorization": f"Token {token}"} if token else {}
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case {"type": "Welcome" as kind, "request_id": str()}:
+            return sent(kind, "Deepgram")
+        case _:
+            return ""
+
+
+_LOG_RULES = LogRules(
+    runs=("audio",),
+    pairs=(
+        request("Settings", "SettingsApplied"),
+        request("UpdatePrompt", "PromptUpdated"),
+        request("UpdateSpeak", "SpeakUpdated"),
+        request("UpdateThink", "ThinkUpdated"),
+        request("UpdateListen", "ListenUpdated"),
+        Pair(
+            End("agent", ("FunctionCallRequest",), "functions.0.id"), End("caller", ("FunctionCallResponse",), "id")
+        ),
+        Nearest(("AgentStartedSpeaking",), ("AgentAudioDone",), later=True),
+    ),
+)  # fmt: skip
+
+
+DEEPGRAM = Protocol(
+    name="deepgram",
+    title="Deepgram Voice Agent",
+    path=_PATH,
+    caller=DeepgramCaller,
+    agent=DeepgramAgent,
+    formats=FORMATS,
+    log=_LOG_RULES,
+    signs=Signs(
+        hosts=(Host("deepgram.com", "Deepgram", (_PATH,)),),
+        path_words=("deepgram",),
+        path_endings={"/agent/converse": "Deepgram's API"},
+        first_message=_first_message,
+    ),
+    headers=_headers,
+    checked_by_opening=True,
+    continuous=True,
+    calls_tools=True,
+    offers_tools=True,
+)

@@ -1,0 +1,57 @@
+"""What both ends of the Deepgram Voice Agent share: formats, and how settings name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Outgoing
+from tui.protocols.json_frames import Members, cut
+
+_ENCODINGS = {"linear16": Encoding.PCM16, "mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
+_NAMES = {encoding: name for name, encoding in _ENCODINGS.items()}
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        f"{_NAMES[encoding]}_{rate}": AudioFormat(encoding, rate)
+        for encoding, rates in (
+            (Encoding.PCM16, (8_000, 16_000, 24_000, 32_000, 48_000)),
+            (Encoding.MULAW, (8_000,)),
+            (Encoding.ALAW, (8_000,)),
+        )
+        for rate in rates
+    }
+)
+"""By encoding and rate, in either direction."""
+USER_FORMAT, PLAY_FORMAT = "linear16_16000", "linear16_24000"
+ASSUMED_FORMAT = FORMATS["linear16_24000"]
+"""The format of a direction that Settings leaves out."""
+_LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
+
+
+def described(coding: AudioFormat) -> Mapping[str, Any]:
+    """Returns a format as the members of ``audio.input`` and ``audio.output``."""
+    return {"encoding": _NAMES[coding.encoding], "sample_rate": coding.rate}
+
+
+def read_format(audio: Members) -> AudioFormat | None:
+    """Returns the format that settings describe; None for one that this program does not decode."""
+    encoding, rate = audio.text("encoding") or "linear16", audio.number("sample_rate") or ASSUMED_FORMAT.rate
+    known = _ENCODINGS.get(encoding)
+    if known is None or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        return None
+    return AudioFormat(known, int(rate))
+
+
+def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
+    """Returns audio as the frame to send; ``whose`` is "user" or "agent"."""
+    audio_ms = coding.duration_ms(len(audio))
+    return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
+
+
+def description(members: Members) -> tuple[str, str]:
+    """Returns the code and the description of an Error or a Warning."""
+    code = members.body.get("code")
+    text = members.text("description") or members.text("message") or "no description"
+    return cut(str(code), 60) if isinstance(code, str | int) else "", text
