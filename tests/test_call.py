@@ -29,6 +29,7 @@ from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.call import Printer, Script, _judge, _Seen, metrics_line
+from tui.config.model import Thresholds
 from tui.exit_code import ExitCode
 from tui.models import events as e
 from tui.models.session_state import SessionState
@@ -512,7 +513,7 @@ def test_strict_counts_findings_and_never_advice(event: e.FindingRaised, code: E
 
 def test_a_repeated_finding_is_printed_once_with_its_count_at_the_end() -> None:
     lines: list[str] = []
-    printer = Printer(lambda line: lines.append(str(line)), as_json=False)
+    printer = Printer(lambda line: lines.append(str(line)), Thresholds(), as_json=False)
     for event in (FOUND, ADVICE, *(msgspec.structs.replace(FOUND, count=count) for count in (9, 19, 56))):
         printer.show(event)
     printer.summary(SessionMetrics())

@@ -19,12 +19,15 @@ from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
 from tui.models.sound.lines import line_of
 from tui.models.target import Target
+from tui.models.turns.figures import Judge, shown_ms
 from tui.models.turns.metrics import SessionMetrics
+from tui.models.turns.output import in_json, turn_lines
 from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
 from tui.session.listening import UNANSWERED, Answered, Limits, Listening
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
+from tui.text import numbers
 from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
@@ -255,9 +258,9 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
     if not latencies_ms:
         explain("No response time could be measured, so the limit could not be checked.")
         return ExitCode.LIMIT_EXCEEDED
-    worst_ms = max(latencies_ms)
+    worst_ms = shown_ms(max(latencies_ms))
     if worst_ms > limit_ms:
-        explain(f"The slowest response took {worst_ms:.0f} ms; the limit is {limit_ms:g} ms.")
+        explain(f"The slowest response took {numbers.milliseconds(worst_ms)}; the limit is {limit_ms:g} ms.")
         return ExitCode.LIMIT_EXCEEDED
     return ExitCode.FINE
 
@@ -265,8 +268,9 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
 class Printer:
     """Prints a call: events as lines for people, or every event as JSON for machines."""
 
-    def __init__(self, echo: Callable[[str | bytes], object], *, as_json: bool) -> None:
+    def __init__(self, echo: Callable[[str | bytes], object], judge: Judge, *, as_json: bool) -> None:
         self._echo = echo
+        self._judge = judge
         self._as_json = as_json
         self._began_ns: int | None = None
         self._repeated: dict[str, e.FindingRaised] = {}
@@ -291,11 +295,13 @@ class Printer:
     def summary(self, metrics: SessionMetrics) -> None:
         """Print the figures of the call."""
         if self._as_json:
-            self._echo(json_of({"event": "metrics", **msgspec.to_builtins(metrics)}))
+            self._echo(json_of({"event": "metrics", **in_json(metrics, self._judge)}))
         else:
             for found in self._repeated.values():
                 kind = "advice" if found.advice else "finding"
                 self._echo(f"{kind} {one_line(found.rule)}: {found.count:,} times")
+            for line in turn_lines(metrics, self._judge):
+                self._echo(line)
             self._echo(metrics_line(metrics))
 
 
@@ -310,9 +316,9 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 
 def metrics_line(metrics: SessionMetrics) -> str:
     """Returns the figures of a call in one line; a figure that was not measured is "–"."""
-    latencies = ", ".join(f"{latency:.0f} ms" for latency in metrics.response_latencies_ms) or "–"
+    latencies = ", ".join(map(numbers.milliseconds, metrics.response_latencies_ms)) or "–"
     after_tools = [turn.after_tools_ms for turn in metrics.turns if turn.after_tools_ms is not None]
-    answers = f", after tools {', '.join(f'{ms:.0f} ms' for ms in after_tools)}" if after_tools else ""
+    answers = f", after tools {', '.join(map(numbers.milliseconds, after_tools))}" if after_tools else ""
     if in_text := metrics.turns_answered_in_text:
         answers += f", answered in text {in_text}"
     losses = ", ".join(e.Loss(name).in_words(count) for name, count in metrics.losses.items() if count)

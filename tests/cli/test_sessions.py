@@ -88,6 +88,23 @@ def test_a_session_is_measured_again(home: Path) -> None:
         assert again["response_latency_ms"] == pytest.approx(before["response_latency_ms"], abs=20)
 
 
+def test_every_output_shows_the_same_figures(home: Path, tmp_path: Path) -> None:
+    (folder,) = folders(home)
+    live = json.loads((folder / "session.json").read_text())["metrics"]["turns"]
+    shown = [f"{turn['response_latency_ms']:.0f} ms" for turn in live if "response_latency_ms" in turn]
+    figures = json.loads(run("metrics", "latest", "--json", home=home).stdout)
+    assert [f"{t['response']['ms']:.0f} ms" for t in figures["turns"] if "ms" in t["response"]] == shown
+    assert figures["thresholds"] == {"good_ms": 800.0, "slow_ms": 1500.0}
+    lines = run("metrics", "latest", home=home).stdout.splitlines()
+    assert lines[0] == figures["verdict"] != ""
+    run("report", "latest", "--no-audio", "-o", str(tmp_path / "it.html"), home=home)
+    page = (tmp_path / "it.html").read_text()
+    assert figures["verdict"] in page
+    for ms in shown:
+        assert any(ms in line for line in lines)
+        assert ms in page
+
+
 def test_a_report_is_made_by_any_name_of_the_session(home: Path, tmp_path: Path) -> None:
     (folder,) = folders(home)
     for name in ("latest", folder.name[:10], str(folder / "events.jsonl")):

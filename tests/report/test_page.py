@@ -14,7 +14,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.models.turns.slow_turns import late_notice
 from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS
+from tui.config.model import Thresholds
 from tui.models.turns.turns import LEAST_TURNS, LatencyParts, Turn
 from tui.report.content import read_content
 from tui.report.page import page_of, render
@@ -136,7 +138,25 @@ def test_percentiles_are_shown_from_enough_turns_on(saved: SavedSession) -> None
     words = words_of(page_of(content, None))
     assert "112 ms" in words
     assert "123 ms" in words
-    assert "not broken down 41 ms" in words
+    assert "not measured 41 ms" in words
+
+
+def test_the_report_begins_with_the_verdict_and_grades_every_response(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.turns = late_notice()
+    page = Elements(page_of(content, None))
+    words = " ".join(" ".join(page.texts).split())
+    verdict = (
+        "2 of 2 turns were slow (2.2 s): 0.6 s until the agent noticed the end of speech, "
+        "1.5 s unexplained by what it reported."
+    )
+    assert words.index(verdict) < words.index("Figures")
+    assert "2175 ms ✗" in words
+    assert "agent reports: speech stopped 632 ms, recognised 638 ms" in words
+    assert ("td", {"class": "figure strong grade-bad"}) in page.elements
+    lenient = Elements(page_of(content, None, Thresholds(good_ms=3000, slow_ms=4000)))
+    assert "2 of 2 turns were good (2.2 s)." in lenient.texts
+    assert not any("grade-bad" in str(attributes.get("class")) for _, attributes in lenient.elements)
 
 
 def test_a_figure_that_was_not_measured_is_a_dash(saved: SavedSession) -> None:

@@ -46,3 +46,21 @@ def test_a_turn_belongs_to_the_events_it_has_in_the_log(saved: SavedSession) -> 
     first, second = remeasure(saved).turns
     assert 0 < first.first_event <= first.last_event
     assert first.last_event <= second.first_event <= second.last_event
+
+
+def test_an_edge_that_is_confirmed_keeps_the_instant_of_the_call(saved: SavedSession) -> None:
+    live = [event for event in saved.events() if isinstance(event, e.SpeechEdge)]
+    again = [event for event in remeasured_events(saved) if isinstance(event, e.SpeechEdge)]
+    confirmed = [
+        edge
+        for edge in again
+        if any(
+            (edge.speaker, edge.started, edge.method) == (each.speaker, each.started, each.method)
+            and abs(edge.at_ns - each.at_ns) <= 40 * MS
+            for each in live
+        )
+    ]
+    assert confirmed
+    assert {edge.at_ns for edge in confirmed} <= {edge.at_ns for edge in live}
+    corrected = [edge for edge in again if edge not in confirmed]
+    assert corrected, "an edge that the tracks do not confirm is that of the tracks"

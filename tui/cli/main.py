@@ -145,7 +145,7 @@ def call(
     from tui.handlers.tools.file import load_tools
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
-    printer = headless.Printer(click.echo, as_json=as_json)
+    printer = headless.Printer(click.echo, effective_settings().thresholds, as_json=as_json)
     with _refusals(), spoken_files(say, timeout) as files:
         flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
         target = target_of(url, flags, ignoring=SOUND)

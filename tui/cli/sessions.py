@@ -99,11 +99,12 @@ def _aware(since: datetime | None) -> datetime | None:
 
 def _line_of(summary: SessionSummary) -> str:
     """The line of a session in the list."""
+    from tui.text import numbers
     from tui.text.visible import one_line
 
     began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else "–"
     length = "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
-    worst = f"{max(summary.response_latencies_ms):.0f} ms" if summary.response_latencies_ms else "–"
+    worst = numbers.milliseconds(max(summary.response_latencies_ms, default=None))
     notes = [
         f"{summary.errors} error" + ("" if summary.errors == 1 else "s") if summary.errors else "",
         f"{summary.not_answered} not answered" if summary.not_answered else "",
@@ -268,6 +269,7 @@ def metrics(session: Path, as_json: bool) -> None:
     SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
     """
     from tui.call import metrics_line
+    from tui.models.turns.output import in_json, turn_lines
     from tui.saving.reading import open_session as open_saved
     from tui.saving.remeasure import remeasure
     from tui.text.json_text import json_of
@@ -275,7 +277,12 @@ def metrics(session: Path, as_json: bool) -> None:
     with _sentences(), open_saved(_session(session)) as saved:
         figures = remeasure(saved)
         _print_problems(saved.problems)
-    click.echo(json_of(figures) if as_json else metrics_line(figures))
+    thresholds = effective_settings().thresholds
+    if as_json:
+        click.echo(json_of(in_json(figures, thresholds)))
+        return
+    for line in (*turn_lines(figures, thresholds), metrics_line(figures)):
+        click.echo(line)
 
 
 @click.command()
@@ -296,7 +303,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
     from tui.saving.reading import open_session as open_saved
 
     with _sentences(), open_saved(_session(session)) as saved:
-        page = render(saved, with_audio=not no_audio)
+        page = render(saved, effective_settings().thresholds, with_audio=not no_audio)
         _print_problems(saved.problems)
         beside = report_path(saved.folder.resolve())
     if output == "-":

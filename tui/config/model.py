@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Meta, Struct
 
+from tui.models.turns.figures import Grade
 from tui.settings import SETTINGS, Setting
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -25,8 +26,8 @@ class Thresholds(Struct, frozen=True, kw_only=True):
         if self.slow_ms < self.good_ms:
             raise ValueError(f"slow_ms ({self.slow_ms:g}) has to be at least good_ms ({self.good_ms:g})")
 
-    def judge(self, latency_ms: float) -> Literal["good", "slow", "bad"]:
-        """Rate a response by its latency."""
+    def judge(self, latency_ms: float) -> Grade:
+        """Returns the grade of a response time."""
         return "good" if latency_ms <= self.good_ms else "slow" if latency_ms <= self.slow_ms else "bad"
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from tui.audio.peaks import outline_of
 from tui.audio.wav import WavFile
+from tui.config.model import Thresholds
 from tui.models.turns.turns import Turn
 from tui.report import sections
 from tui.report.content import Content, EventRow, TimelineMark, read_content
@@ -55,12 +56,21 @@ class PageData(msgspec.Struct):
     """Media type of the audio."""
 
 
-def render(saved: SavedSession, *, with_audio: bool = True) -> bytes:
+_DEFAULT = Thresholds()
+
+
+def render(saved: SavedSession, thresholds: Thresholds = _DEFAULT, *, with_audio: bool = True) -> bytes:
     """Returns the report of a session as HTML. ``with_audio``: whether it can be played; it is drawn anyway."""
-    return page_of(read_content(saved), saved.audio, with_audio=with_audio)
+    return page_of(read_content(saved), saved.audio, thresholds, with_audio=with_audio)
 
 
-def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = True) -> bytes:
+def page_of(
+    content: Content,
+    audio: SavedAudio | None,
+    thresholds: Thresholds = _DEFAULT,
+    *,
+    with_audio: bool = True,
+) -> bytes:
     """Returns the page for content that has been read; see `render`."""
     sound = sound_of(audio) if with_audio and audio and audio.frames else ReportAudio("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
@@ -71,8 +81,9 @@ def page_of(content: Content, audio: SavedAudio | None, *, with_audio: bool = Tr
         "style": style,
         "script": script,
         "header": sections.header(content),
-        "figures": sections.figures(content),
-        "turns": sections.turns_table(content),
+        "verdict": sections.verdict_line(content, thresholds),
+        "figures": sections.figures(content, thresholds),
+        "turns": sections.turns_table(content, thresholds),
         "transcript": sections.transcript(content),
         "troubles": sections.troubles(content),
         "data": packed(json_of(_data(content, audio, sound.kind))),

@@ -8,17 +8,17 @@ from collections.abc import Iterable, Sequence
 from tui.models import events as e
 from tui.models.log.describe import describe
 from tui.models.transcript import Heard, ToolUse
-from tui.models.turns.turns import LEAST_TURNS, BargeIn, LatencyParts, Turn
+from tui.models.turns.figures import Figure, Judge, graded, response_of
+from tui.models.turns.turns import LEAST_TURNS, BargeIn, Turn
+from tui.models.turns.why import Stage, shares_of, verdict, why_of
 from tui.report.content import Content, Spoken
 from tui.report.markup import Child, Markup, element, together
 from tui.saving.record import Outcome
 from tui.text import numbers
 from tui.text.visible import one_line
 
-PARTS = [name.removesuffix("_ms").replace("_", " ") for name in LatencyParts.__struct_fields__]
-"""Names as in `LatencyParts.known`."""
-_UNKNOWN = "not broken down"
 _BAR_UNITS = 1000
+_LEAST_SHOWN_MS = 0.05
 _MOST_LISTED = 200
 
 
@@ -50,7 +50,13 @@ def header(content: Content) -> Markup:
     )
 
 
-def figures(content: Content) -> Markup:
+def verdict_line(content: Content, judge: Judge) -> Markup:
+    """Returns how the response times were and where the time of the slow ones went; empty without turns."""
+    said = verdict(content.metrics, judge)
+    return element("p", said, id="verdict", class_="verdict") if said else Markup()
+
+
+def figures(content: Content, judge: Judge) -> Markup:
     """Returns the figures of the whole session; a dash if not measured."""
     m = content.metrics
     of = m.percentiles()
@@ -63,9 +69,9 @@ def figures(content: Content) -> Markup:
         e.Loss(name).in_words(amount) for name, amount in m.losses.items() if amount and e.Loss(name).is_fault
     ]
     tiles = [
-        _tile("Response p50", numbers.milliseconds(of.p50_ms), withheld),
-        _tile("Response p95", numbers.milliseconds(of.p95_ms), withheld),
-        _tile("Worst response", numbers.milliseconds(of.worst_ms), of_turns),
+        _graded_tile("Response p50", graded(of.p50_ms, judge), withheld),
+        _graded_tile("Response p95", graded(of.p95_ms, judge), withheld),
+        _graded_tile("Worst response", graded(of.worst_ms, judge), of_turns),
         _tile("Greeting", numbers.milliseconds(m.greeting_latency_ms), "after the session became active"),
         _tile("Turns", str(turns), f"{answered} with a measured response"),
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
@@ -87,15 +93,19 @@ def figures(content: Content) -> Markup:
     return _section("figures", "Figures", element("div", *tiles, class_="tiles"))
 
 
-def turns_table(content: Content) -> Markup:
+def turns_table(content: Content, judge: Judge) -> Markup:
     """Returns every turn with the breakdown of its response time."""
     m = content.metrics
     longest_ms = max((turn.response_latency_ms or 0.0 for turn in m.turns), default=0.0)
     barge_ins: dict[int, list[BargeIn]] = {}
     for barge_in in m.barge_ins:
         barge_ins.setdefault(barge_in.turn, []).append(barge_in)
-    rows = [_turn_row(content, turn, longest_ms, barge_ins.get(turn.number, [])) for turn in m.turns]
-    legend = element("ul", *(_legend(name) for name in (*PARTS, _UNKNOWN)), class_="legend")
+    rows = [
+        _turn_row(content, turn, response_of(turn, judge), longest_ms, barge_ins.get(turn.number, []))
+        for turn in m.turns
+    ]
+    stages = {share.stage for turn in m.turns for share in shares_of(turn)}
+    legend = element("ul", *(_legend(stage) for stage in Stage if stage in stages), class_="legend")
     heads = ("Turn", "Words", "User", "Response", f"Breakdown (full width = {longest_ms:,.0f} ms)", "Played")
     if not rows:
         return _section("turns", "Turns", element("p", "No turns.", class_="none"))
@@ -158,7 +168,9 @@ def troubles(content: Content) -> Markup:
     )
 
 
-def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequence[BargeIn]) -> Markup:
+def _turn_row(
+    content: Content, turn: Turn, figure: Figure, longest_ms: float, barge_ins: Sequence[BargeIn]
+) -> Markup:
     began_ns = turn.began_ns if turn.began_ns is not None else turn.agent_began_ns
     notes = [
         *(["greeting"] if turn.number == 0 else []),
@@ -186,7 +198,7 @@ def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequen
         element("th", _seek(content, began_ns, str(turn.number)), scope="row"),
         element("td", *words, class_="words"),
         element("td", numbers.seconds(turn.user_speech_ms), class_="figure"),
-        element("td", numbers.milliseconds(turn.response_latency_ms), class_="figure strong"),
+        element("td", _in_figures(figure), class_=f"figure strong {_look(figure)}".rstrip()),
         element("td", _bar(turn, longest_ms), class_="bar"),
         element("td", numbers.seconds(turn.agent_speech_ms), class_="figure"),
     )
@@ -195,22 +207,22 @@ def _turn_row(content: Content, turn: Turn, longest_ms: float, barge_ins: Sequen
 def _bar(turn: Turn, longest_ms: float) -> Markup:
     if turn.response_latency_ms is None:
         return element("span", turn.unmeasured or "not measured", class_="none")
-    parts = _all_parts(turn.parts, turn.response_latency_ms)
-    words = ", ".join(f"{name} {numbers.milliseconds(length_ms)}" for name, length_ms in parts)
+    shares = [share for share in shares_of(turn) if share.ms >= _LEAST_SHOWN_MS]
+    words = ", ".join(f"{share.stage} {numbers.milliseconds(share.ms)}" for share in shares)
     scale = _BAR_UNITS / max(longest_ms, 1.0)
     rects, at_ms = [], 0.0
-    for name, length_ms in parts:
+    for share in shares:
         rects.append(
             element(
                 "rect",
                 x=f"{at_ms * scale:.1f}",
                 y="0",
-                width=f"{max(length_ms, 0.0) * scale:.1f}",
+                width=f"{share.ms * scale:.1f}",
                 height="10",
-                class_=_part_class(name),
+                class_=_part_class(share.stage),
             )
         )
-        at_ms += max(length_ms, 0.0)
+        at_ms += share.ms
     picture = element(
         "svg",
         element("title", words),
@@ -220,14 +232,15 @@ def _bar(turn: Turn, longest_ms: float) -> Markup:
         role="img",
         aria_label=words,
     )
-    return together(picture, element("span", words.replace(", ", " · "), class_="parts"))
-
-
-def _all_parts(parts: LatencyParts, latency_ms: float) -> list[tuple[str, float]]:
-    """Returns the known parts, and the rest."""
-    known = parts.known()
-    rest_ms = latency_ms - sum(length_ms for _, length_ms in known)
-    return [*known, (_UNKNOWN, rest_ms)] if rest_ms >= 1.0 else known
+    reported = ", ".join(
+        f"{one_line(name, 60)} {numbers.milliseconds(ms)}" for name, ms in turn.reported_ms.items()
+    )
+    return together(
+        picture,
+        element("span", why_of(turn), class_="why"),
+        element("span", words.replace(", ", " · "), class_="parts"),
+        element("span", f"agent reports: {reported}", class_="parts") if reported else None,
+    )
 
 
 def _entry(spoken: Spoken) -> Markup:
@@ -295,6 +308,24 @@ def _tile(name: str, value: str, note: str, *, warns: bool = False) -> Markup:
     )
 
 
+def _graded_tile(name: str, figure: Figure, note: str) -> Markup:
+    return element(
+        "div",
+        element("span", name, class_="name"),
+        element("strong", _in_figures(figure), class_=_look(figure) or None),
+        element("span", note, class_="note"),
+        class_="tile",
+    )
+
+
+def _in_figures(figure: Figure) -> str:
+    return f"{figure} {figure.glyph}".rstrip()
+
+
+def _look(figure: Figure) -> str:
+    return f"grade-{figure.grade}" if figure.grade else ""
+
+
 def _instant(utc: str) -> Markup:
     if not utc:
         return Markup("–")
@@ -305,18 +336,18 @@ def _pair(name: str, value: Child) -> Markup:
     return element("div", element("dt", name), element("dd", value))
 
 
-def _legend(name: str) -> Markup:
+def _legend(stage: Stage) -> Markup:
     swatch = element(
         "svg",
-        element("rect", x="0", y="0", width="10", height="10", class_=_part_class(name)),
+        element("rect", x="0", y="0", width="10", height="10", class_=_part_class(stage)),
         viewBox="0 0 10 10",
         aria_hidden="true",
     )
-    return element("li", swatch, name)
+    return element("li", swatch, stage)
 
 
-def _part_class(name: str) -> str:
-    return f"part-{name.replace(' ', '-')}"
+def _part_class(stage: Stage) -> str:
+    return f"part-{stage.replace(' ', '-')}"
 
 
 def _at(content: Content, at_ns: int | None) -> Markup:

@@ -16,6 +16,9 @@ from tui.saving.reading import SavedSession
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
 """Edges of two detectors that are closer than this are the same."""
+_AGREES_NS = 40_000_000
+"""An edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose phase
+differs."""
 _PROOF_NS = 200_000_000
 """Delay of an edge's event, as in a call: after the events of what it belongs to."""
 
@@ -32,13 +35,15 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
     """The events of a session with the edges of speech found again in its tracks, at the instants they have.
 
+    An edge that confirms one of the call keeps the instant of the call, so that both show the same figures.
     Without tracks the events are those that were saved. An edge has the number of the event before it.
     """
     edges = speech_edges(saved)
     if edges is None:
         yield from saved.events()
         return
-    edges = _with_their_way(edges, [event for event in saved.events() if isinstance(event, e.SpeechEdge)])
+    live = [event for event in saved.events() if isinstance(event, e.SpeechEdge)]
+    edges = _confirming(_with_their_way(edges, live), live)
     at_edge = number = newest_ns = 0
     for event in saved.events():
         if isinstance(event, e.SpeechEdge):
@@ -100,6 +105,26 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
         None if at_ns is None else at_ns + moved_ns for at_ns in (way.captured_ns, way.sent_ns)
     )
     return msgspec.structs.replace(edge, captured_ns=captured_ns, sent_ns=sent_ns)
+
+
+def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
+    """The edges in order of time; one that confirms an edge of the call is that edge."""
+    kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
+    for edge in live:
+        kinds.setdefault((edge.speaker, edge.started), []).append(edge)
+    for same in kinds.values():
+        same.sort(key=_at_ns)
+    return sorted(
+        (_confirmed(edge, kinds.get((edge.speaker, edge.started), [])) for edge in edges), key=_at_ns
+    )
+
+
+def _confirmed(edge: e.SpeechEdge, live: Sequence[e.SpeechEdge]) -> e.SpeechEdge:
+    place = bisect_left(live, edge.at_ns, key=_at_ns)
+    near = live[max(place - 1, 0) : place + 1]
+    nearest = min(near, key=lambda each: abs(each.at_ns - edge.at_ns), default=None)
+    agrees = nearest is not None and abs(nearest.at_ns - edge.at_ns) <= _AGREES_NS
+    return nearest if nearest is not None and agrees and nearest.method == edge.method else edge
 
 
 def _at_ns(edge: e.SpeechEdge) -> int:

@@ -15,6 +15,7 @@ from tui.config.model import Thresholds
 from tui.models.events import Loss, Status
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
+from tui.models.turns.figures import graded
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
@@ -201,9 +202,8 @@ def _count(name: str, value: int, rank: int, style: str = _PLAIN) -> Group:
 
 def _latency(name: str, value: float | None, rank: int, judge: Thresholds | None = None) -> Group:
     text, style = numbers.milliseconds(value), _PLAIN
-    if judge is not None and value is not None:
-        verdict = judge.judge(value)
-        text, style = f"{text} {numbers.VERDICTS[verdict]}", _JUDGED[verdict]
+    if judge is not None and (figure := graded(value, judge)).grade:
+        text, style = f"{text} {figure.glyph}", _JUDGED[figure.grade]
     return Group([(f"{name} ", _MUTED), (text, style)], rank)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tui.models import events as e
@@ -121,8 +121,12 @@ class _Playing(NamedTuple):
 
 @dataclass(slots=True)
 class _LastTool:
-    """When the last tool of a turn ended, and the first audible sample after that."""
+    """When tools of a turn ran, when the last one ended, and the first audible sample after that."""
 
+    began_ns: int | None = None
+    """When the first of those that run began; None while none does."""
+    ran_ns: list[tuple[int, int]] = field(default_factory=list)
+    """Periods in which at least one tool ran."""
     ended_ns: int | None = None
     answered_ns: int | None = None
 
@@ -388,11 +392,16 @@ class TurnFold:
             measured.turn.interrupted = measured.turn.interrupted or event.unheard_ms > 0
 
     def _tool_changed(self, measured: _Measured, event: e.ToolChanged) -> None:
+        tool = measured.tool
         if event.finished:
-            measured.tool.ended_ns = event.at_ns
+            tool.ended_ns = event.at_ns
+            if tool.began_ns is not None and not self._boundary.tools:
+                tool.ran_ns.append((tool.began_ns, event.at_ns))
+                tool.began_ns = None
         else:
             measured.turn.tools.append(event.name)
-        measured.tool.answered_ns = None
+            tool.began_ns = event.at_ns if tool.began_ns is None else tool.began_ns
+        tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
         """Note a report of the agent; if it repeats it at every pause, the last one counts."""
@@ -412,7 +421,8 @@ class TurnFold:
         turn.user_ended_ns = measured.end.at_ns if measured.end else None
         began_ns = turn.user_ended_ns if turn.number else turn.began_ns
         turn.response_latency_ms, turn.unmeasured, turn.parts = None, "", LatencyParts()
-        turn.after_tools_ms, turn.unexplained_ms = _between(began_ns, measured.tool.answered_ns), None
+        turn.after_tools_ms = _between(began_ns, measured.tool.answered_ns)
+        turn.unexplained_ms = turn.tools_ms = None
         if turn.number and began_ns is not None:
             reported = {name: (at - began_ns) / NS_PER_MS for name, at in measured.reported_ns.items()}
             turn.reported_ms = {**turn.reported_ms, **reported}
@@ -430,8 +440,12 @@ class TurnFold:
         turn.parts = _parts(measured, began_ns, turn.response_latency_ms)
         arrived_ns = measured.playing.arrived_ns if measured.playing else None
         if arrived_ns is not None and arrived_ns >= began_ns - EARLY_NS:
-            before_ns = [at for at in measured.reported_ns.values() if at <= arrived_ns]
+            ran_ns = [(since, until) for since, until in measured.tool.ran_ns if until <= arrived_ns]
+            reports_ns = [*measured.reported_ns.values(), *(until for _, until in ran_ns)]
+            before_ns = [at for at in reports_ns if at <= arrived_ns]
             turn.unexplained_ms = _between(max(before_ns, default=None), arrived_ns)
+            tools_ms = sum(max(until - max(since, began_ns), 0) for since, until in ran_ns) / NS_PER_MS
+            turn.tools_ms = tools_ms or None
         self._doubt(measured)
 
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
@@ -460,6 +474,7 @@ class TurnFold:
         for lateness in self._latenesses:
             if lateness.since_ns <= end_ns and lateness.at_ns >= start_ns:
                 turn.doubt = f"{lateness.what} was {lateness.late_ms:.0f} ms late"
+                turn.error_ms = max(turn.error_ms or 0.0, lateness.late_ms)
 
     def _explain(self, measured: _Measured) -> None:
         """Set the reason why a finished turn has no response time, if it has none."""

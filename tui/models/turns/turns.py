@@ -78,11 +78,15 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """The agent's own reports, in ms after the user's last sample ("speech stopped", "recognised"), or its own
     latency figures by name."""
     unexplained_ms: float | None = None
-    """The part of `parts.agent_ms` after the agent's last report; None if it reported nothing."""
+    """The part of `parts.agent_ms` after the agent's last report or tool; None if it reported nothing."""
+    tools_ms: float | None = None
+    """The part of `parts.agent_ms` in which tools ran; None if none did."""
     unmeasured: str = ""
     """Why there is no response time; empty if there is one."""
     doubt: str = ""
     """Why the figures are uncertain; empty if they are not."""
+    error_ms: float | None = None
+    """By how much the response time may be wrong, either way; None if no bound is known."""
     method: str = ""
     """Method that found the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False

@@ -1,0 +1,87 @@
+"""Figure: a response time as every output prints it, with its grade and its uncertainty.
+
+Screen, `metrics`, `--json` and report take their figures from here, so that one session has one set of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from tui.models.turns.turns import Turn
+from tui.text import numbers
+
+Grade = Literal["good", "slow", "bad"]
+
+
+class Judge(Protocol):
+    """Grades response times. The thresholds of the settings are the only ones there are."""
+
+    @property
+    def good_ms(self) -> float:
+        """A response is good up to here."""
+
+    @property
+    def slow_ms(self) -> float:
+        """A response is slow up to here, and bad above."""
+
+    def judge(self, latency_ms: float) -> Grade:
+        """Returns the grade of a response time."""
+
+
+class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A measured time: number, grade, and how far it can be trusted."""
+
+    ms: float | None = None
+    """As it is printed: whole milliseconds, or tenths below 10 ms. None if not measured."""
+    grade: Grade | None = None
+    error_ms: float | None = None
+    """The true value lies within ``ms`` ± this; None if no bound is known."""
+    doubt: str = ""
+    """Why the figure is uncertain; empty if it is not."""
+    unmeasured: str = ""
+    """Why there is no figure; empty if there is one."""
+
+    @property
+    def glyph(self) -> str:
+        """The grade as a glyph; a blank without a grade."""
+        return numbers.VERDICTS[self.grade] if self.grade else " "
+
+    @property
+    def short(self) -> str:
+        """The figure in ms, with a question mark if it is uncertain, and a dash if not measured."""
+        return numbers.milliseconds(self.ms) + ("?" if self.doubt else "")
+
+    def __str__(self) -> str:
+        if self.ms is None or self.error_ms is None:
+            return numbers.milliseconds(self.ms)
+        return f"{numbers.milliseconds(self.ms).removesuffix(' ms')} ± {numbers.milliseconds(self.error_ms)}"
+
+
+def shown_ms(value_ms: float) -> float:
+    """Returns a time as it is printed, so that a grade or a limit never contradicts the number beside it."""
+    return round(value_ms, 1) if value_ms < 10 else float(round(value_ms))
+
+
+def graded(value_ms: float | None, judge: Judge) -> Figure:
+    """Returns a time that belongs to no turn (a percentile) as a figure."""
+    if value_ms is None:
+        return Figure()
+    ms = shown_ms(value_ms)
+    return Figure(ms, judge.judge(ms))
+
+
+def response_of(turn: Turn, judge: Judge) -> Figure:
+    """Returns the response time of a turn; of turn 0, the time until the greeting, which has no grade."""
+    if turn.response_latency_ms is None:
+        return Figure(unmeasured=turn.unmeasured)
+    ms = shown_ms(turn.response_latency_ms)
+    grade = judge.judge(ms) if turn.number else None
+    return Figure(ms, grade, error_ms=turn.error_ms, doubt=turn.doubt)
+
+
+def slow_turns(turns: Sequence[Turn], judge: Judge) -> list[Turn]:
+    """Returns the turns whose response is worse than good, in order."""
+    return [turn for turn in turns if response_of(turn, judge).grade in ("slow", "bad")]

@@ -1,0 +1,195 @@
+"""Where the time of a response went, and the verdict on a session in words.
+
+The agent's part is divided by what the agent reported meanwhile; what no report divides is unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from tui.models.turns.figures import Judge, response_of, shown_ms, slow_turns
+from tui.models.turns.metrics import SessionMetrics
+from tui.models.turns.turns import Turn
+from tui.text import numbers
+
+_TELLING = 0.1
+"""Least part of the response time that is worth a word."""
+_MOST_NAMED = 3
+_LEAST_MS = 1.0
+
+
+class Stage(StrEnum):
+    """A stage of the way from the user's last sound to the agent's first, in order. The value is its name."""
+
+    CAPTURE = "capture"
+    SENDING = "sending"
+    TRANSPORT = "network"
+    NOTICING = "end of speech"
+    STEPS = "reported steps"
+    TOOLS = "tools"
+    UNEXPLAINED = "unexplained"
+    AGENT = "agent"
+    BUFFER = "buffer"
+    DEVICE = "device"
+    SILENCE = "leading silence"
+    REST = "not measured"
+
+    @property
+    def in_words(self) -> str:
+        """What happens in it, to follow a duration: "0.6 s until the agent noticed the end of speech"."""
+        return _WORDS[self][0]
+
+    @property
+    def meaning(self) -> str:
+        """From which instant to which it lasts, as a sentence."""
+        return _WORDS[self][1]
+
+
+_WORDS = {
+    Stage.CAPTURE: ("in the microphone", "From the user's last sound until the device delivered its block."),
+    Stage.SENDING: ("until it was sent", "From the device's block until it was passed to the socket."),
+    Stage.TRANSPORT: ("on the network", "The round trip of the latest websocket ping."),
+    Stage.NOTICING: (
+        "until the agent noticed the end of speech",
+        "From the last sound sent until the agent reported the end of speech.",
+    ),
+    Stage.STEPS: (
+        "until its last report",
+        "From then until the last step that the agent reported before its answer.",
+    ),
+    Stage.TOOLS: ("while tools ran", "Tool calls of the agent that ran before its answer."),
+    Stage.UNEXPLAINED: (
+        "unexplained by what it reported",
+        "From the agent's last report until its first audio arrived.",
+    ),
+    Stage.AGENT: (
+        "until the agent answered, without reporting why",
+        "From the last sound sent until the agent's first audio arrived; it reported no steps in between.",
+    ),
+    Stage.BUFFER: ("in the playback buffer", "From the first audio of the answer until its playback began."),
+    Stage.DEVICE: ("in the speaker", "From the start of playback until the first sample left the speaker."),
+    Stage.SILENCE: ("of silence before the agent's first word", "The answer's audio began with silence."),
+    Stage.REST: ("not measured", "Time that no measured stage accounts for."),
+}
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The time that one stage took."""
+
+    stage: Stage
+    ms: float
+
+    def __str__(self) -> str:
+        return f"{numbers.seconds(self.ms)} {self.stage.in_words}"
+
+
+def shares_of(turn: Turn) -> list[Share]:
+    """Returns the stages of a response in order, which add up to it; empty if there is no response time."""
+    if turn.response_latency_ms is None:
+        return []
+    parts = turn.parts
+    shares = [
+        (Stage.CAPTURE, parts.capture_ms),
+        (Stage.SENDING, parts.sending_ms),
+        (Stage.TRANSPORT, parts.transport_ms),
+        *_of_agent(turn),
+        (Stage.BUFFER, parts.prebuffer_ms),
+        (Stage.DEVICE, parts.device_ms),
+        (Stage.SILENCE, parts.leading_silence_ms),
+    ]
+    known = [Share(stage, ms) for stage, ms in shares if ms is not None]
+    rest_ms = turn.response_latency_ms - sum(share.ms for share in known)
+    return [*known, *([Share(Stage.REST, rest_ms)] if abs(rest_ms) >= _LEAST_MS else [])]
+
+
+def telling(shares: Sequence[Share]) -> list[Share]:
+    """Returns the shares that account for most of the time, at most three, in order of time."""
+    whole_ms = sum(share.ms for share in shares)
+    large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _TELLING]
+    longest = sorted(large, key=lambda share: -share.ms)[:_MOST_NAMED]
+    return [share for share in shares if share in longest]
+
+
+def why_of(turn: Turn) -> str:
+    """Returns where the time of one response went, in words; empty if it is not known."""
+    return ", ".join(map(str, telling(shares_of(turn))))
+
+
+def verdict(metrics: SessionMetrics, judge: Judge) -> str:
+    """Returns how the session's response times were, and where the time of the slow ones went, in sentences."""
+    turns = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
+    sentences = [_of_responses(turns, judge)] if turns else []
+    if metrics.turns_not_answered:
+        sentences.append(f"{_were(metrics.turns_not_answered, 'turn')} not answered.")
+    doubted = sum(bool(turn.doubt) for turn in turns)
+    if doubted:
+        sentences.append(f"{doubted} response time{' is' if doubted == 1 else 's are'} uncertain.")
+    if not sentences:
+        return "No response time was measured." if any(turn.number for turn in metrics.turns) else ""
+    return " ".join(sentences)
+
+
+def _of_responses(turns: Sequence[Turn], judge: Judge) -> str:
+    slow = slow_turns(turns, judge)
+    if not slow:
+        return f"{_of(len(turns), len(turns))} good ({_range(turns, judge)})."
+    which = f"{_numbers(slow)}: " if len(slow) < len(turns) else ""
+    head = f"{_of(len(slow), len(turns))} slow ({which}{_range(slow, judge)})"
+    causes = telling(_mean(slow))
+    if not causes:
+        return f"{head}."
+    seconds = {numbers.seconds(turn.response_latency_ms) for turn in slow}
+    return f"{head}: {'on average ' if len(seconds) > 1 else ''}{', '.join(map(str, causes))}."
+
+
+def _mean(turns: Sequence[Turn]) -> list[Share]:
+    """Returns the shares of an average response."""
+    total_ms = dict.fromkeys(Stage, 0.0)
+    for turn in turns:
+        for share in shares_of(turn):
+            total_ms[share.stage] += share.ms
+    return [Share(stage, ms / len(turns)) for stage, ms in total_ms.items() if ms]
+
+
+def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
+    """Yields the agent's part, divided at what it reported."""
+    agent_ms, unexplained_ms = turn.parts.agent_ms, turn.unexplained_ms
+    if agent_ms is None or unexplained_ms is None or unexplained_ms > agent_ms + _LEAST_MS:
+        yield Stage.AGENT, agent_ms
+        return
+    # Reports count from the user's last sound, and the way to the agent is a share of its own.
+    way_ms = sum(filter(None, (turn.parts.capture_ms, turn.parts.sending_ms, turn.parts.transport_ms)))
+    noticed = [turn.reported_ms.get(name) for name in ("speech stopped", "speech committed")]
+    noticed_ms = min((ms for ms in noticed if ms is not None), default=None)
+    explained_ms = max(agent_ms - unexplained_ms, 0.0)
+    if noticed_ms is not None:
+        noticing_ms = min(max(noticed_ms - way_ms, 0.0), explained_ms)
+        explained_ms -= noticing_ms
+        yield Stage.NOTICING, noticing_ms
+    tools_ms = None if turn.tools_ms is None else min(turn.tools_ms, explained_ms)
+    yield Stage.STEPS, explained_ms - (tools_ms or 0.0)
+    yield Stage.TOOLS, tools_ms
+    yield Stage.UNEXPLAINED, unexplained_ms
+
+
+def _range(turns: Sequence[Turn], judge: Judge) -> str:
+    times_ms = [response_of(turn, judge).ms or 0.0 for turn in turns]
+    least, most = numbers.seconds(min(times_ms)), numbers.seconds(max(times_ms))
+    return most if least == most else f"{least.removesuffix(' s')}–{most}"
+
+
+def _numbers(turns: Sequence[Turn]) -> str:
+    named = ", ".join(str(turn.number) for turn in turns[:_MOST_NAMED])
+    more = ", …" if len(turns) > _MOST_NAMED else ""
+    return f"{'turn' if len(turns) == 1 else 'turns'} {named}{more}"
+
+
+def _of(some: int, count: int) -> str:
+    return f"{some} of {count} turn{'' if count == 1 else 's'} {'was' if some == 1 else 'were'}"
+
+
+def _were(count: int, noun: str) -> str:
+    return f"{count} {noun} was" if count == 1 else f"{count} {noun}s were"
