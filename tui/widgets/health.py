@@ -26,7 +26,7 @@ _NOTHING = Telemetry(at_ns=0)
 _LAST = " · last values of the call"
 
 
-class Figure(NamedTuple):
+class HealthLine(NamedTuple):
     """One line; a heading if it has no value."""
 
     name: str
@@ -62,7 +62,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         super().__init__(id=id)
         self.bridge = bridge
         self.border_title = "Health"
-        self.figures: list[Figure] = []
+        self.figures: list[HealthLine] = []
 
     def listen(self) -> Iterable[Registration]:
         """Registers for controls, which include audio problems, and for the status."""
@@ -105,7 +105,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         )
 
 
-def figures_of(state: SessionState, telemetry: Telemetry) -> list[Figure]:
+def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
     """Returns the figures; after a call, the last ones measured."""
     when = "" if state.status.live or telemetry == _NOTHING else _LAST
     return [
@@ -117,62 +117,64 @@ def figures_of(state: SessionState, telemetry: Telemetry) -> list[Figure]:
     ]
 
 
-def _conditions(state: SessionState) -> list[Figure]:
-    lines: list[Figure] = []
+def _conditions(state: SessionState) -> list[HealthLine]:
+    lines: list[HealthLine] = []
     for condition in state.conditions.values():
-        lines.append(Figure(f"! {one_line(condition.text or condition.condition.value, 300)}", warns=True))
+        lines.append(
+            HealthLine(f"! {one_line(condition.text or condition.condition.value, 300)}", warns=True)
+        )
         if condition.hint:
-            lines.append(Figure(f"  {one_line(condition.hint, 300)}"))
+            lines.append(HealthLine(f"  {one_line(condition.hint, 300)}"))
     return lines
 
 
-def _capture(t: Telemetry, when: str) -> list[Figure]:
+def _capture(t: Telemetry, when: str) -> list[HealthLine]:
     return [
-        Figure(f"Capture{when}"),
-        Figure("level", _level(t.user_dbfs, t.user_peak_dbfs)),
-        Figure("clipping", "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
-        Figure("silence", "only zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
-        Figure(
+        HealthLine(f"Capture{when}"),
+        HealthLine("level", _level(t.user_dbfs, t.user_peak_dbfs)),
+        HealthLine("clipping", "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
+        HealthLine("silence", "only zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
+        HealthLine(
             "DC offset", "–" if t.user_dc is None else f"{t.user_dc:+.2%}", warns=abs(t.user_dc or 0) > 0.05
         ),
-        Figure("echo", _echo(t), warns=t.echo_db is not None),
-        Figure("clock", "–" if t.drift_ppm is None else f"{t.drift_ppm:+.0f} ppm against playback"),
+        HealthLine("echo", _echo(t), warns=t.echo_db is not None),
+        HealthLine("clock", "–" if t.drift_ppm is None else f"{t.drift_ppm:+.0f} ppm against playback"),
     ]
 
 
-def _playback(t: Telemetry, when: str) -> list[Figure]:
+def _playback(t: Telemetry, when: str) -> list[HealthLine]:
     return [
-        Figure(f"Playback{when}"),
-        Figure("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
-        Figure("queued now, worst", _queued(t)),
-        Figure("buffer", numbers.milliseconds(t.prebuffer_ms)),
-        Figure("device latency", numbers.milliseconds(t.output_latency_ms)),
-        Figure("arrival jitter p95", numbers.milliseconds(t.arrival_jitter_ms)),
-        Figure("delivery", "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"),
+        HealthLine(f"Playback{when}"),
+        HealthLine("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
+        HealthLine("queued now, worst", _queued(t)),
+        HealthLine("buffer", numbers.milliseconds(t.prebuffer_ms)),
+        HealthLine("device latency", numbers.milliseconds(t.output_latency_ms)),
+        HealthLine("arrival jitter p95", numbers.milliseconds(t.arrival_jitter_ms)),
+        HealthLine("delivery", "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"),
     ]
 
 
-def _wire(m: SessionMetrics, t: Telemetry, when: str) -> list[Figure]:
+def _wire(m: SessionMetrics, t: Telemetry, when: str) -> list[HealthLine]:
     load = t.callback_load
     return [
-        Figure(f"This program{when}"),
-        Figure("callback to socket", f"p50 {_exact(t.send_p50_ms)}, p99 {_exact(t.send_p99_ms)}"),
-        Figure("worst of last second", _exact(t.send_late_ms), warns=(t.send_late_ms or 0) > _SEND_MS),
-        Figure("event loop lag", _exact(t.loop_lag_ms), warns=(t.loop_lag_ms or 0) > _LAG_MS),
-        Figure("callback load", "–" if load is None else f"{load:.1%}", warns=(load or 0) > _LOAD),
-        Figure("websocket round trip", numbers.milliseconds(m.round_trip_ms)),
+        HealthLine(f"This program{when}"),
+        HealthLine("callback to socket", f"p50 {_exact(t.send_p50_ms)}, p99 {_exact(t.send_p99_ms)}"),
+        HealthLine("worst of last second", _exact(t.send_late_ms), warns=(t.send_late_ms or 0) > _SEND_MS),
+        HealthLine("event loop lag", _exact(t.loop_lag_ms), warns=(t.loop_lag_ms or 0) > _LAG_MS),
+        HealthLine("callback load", "–" if load is None else f"{load:.1%}", warns=(load or 0) > _LOAD),
+        HealthLine("websocket round trip", numbers.milliseconds(m.round_trip_ms)),
     ]
 
 
-def _losses(m: SessionMetrics) -> list[Figure]:
-    lines = [Figure("Lost so far")]
+def _losses(m: SessionMetrics) -> list[HealthLine]:
+    lines = [HealthLine("Lost so far")]
     for loss in Loss:
         amount = m.losses.get(loss.value, 0)
         unit = f" {loss.unit}" if loss.unit else ""
-        lines.append(Figure(loss.label, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
+        lines.append(HealthLine(loss.label, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
     for path in ("capture", "playback"):
         stalls = m.stalls.get(path)
-        lines.append(Figure(f"{path} stalled", str(stalls or "never"), warns=stalls is not None))
+        lines.append(HealthLine(f"{path} stalled", str(stalls or "never"), warns=stalls is not None))
     return lines
 
 
