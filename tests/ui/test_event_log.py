@@ -211,3 +211,63 @@ async def test_a_time_before_that_of_the_row_above_is_marked(stage: Staging, scr
         await s.pilot.resize_terminal(100, 60)
         await s.tick()
         assert "↶ out of order" in " ".join(s.text().replace("│", " ").split())
+
+
+KINDS = ("input_audio_buffer.append", "response.output_audio_transcript.done", "rate_limits.updated")
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (
+            (80, 24),
+            ["input_audio_buffer.append", "response…o_transcript.done", "rate_limits.updated"],
+        ),
+        (
+            (200, 60),
+            ["input_audio_buffer.append", "response.o…audio_transcript.done", "rate_limits.updated"],
+        ),
+    ],
+)
+async def test_a_kind_gets_its_room_and_keeps_both_ends(
+    stage: Staging, script: Script, size: tuple[int, int], shown: list[str]
+) -> None:
+    async with stage(size) as s:
+        script.started(protocol="openai")
+        for kind in KINDS:
+            script.message(kind, {}, "a summary")
+        await s.play(script.take())
+        lines = [line for line in log_lines(s) if "←" in line]
+        assert [line.split("←")[1].split()[0] for line in lines] == shown
+
+
+async def test_a_line_is_scrolled_to_what_is_searched_for(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        script.started().message(
+            "m", {}, "appointment: " + "I would like to see a doctor " * 4 + "on Tuesday"
+        )
+        script.message("m", {}, "Tuesday comes " + "first " * 40)
+        await s.play(script.take())
+        assert "Tuesday" not in log_lines(s)[-2]
+        s.session.search.highlight("tuesday")
+        await s.tick()
+        assert "on Tuesday" in log_lines(s)[-2]
+        assert "m " in log_lines(s)[-2]
+        assert "Tuesday comes first" in log_lines(s)[-1]
+
+
+async def test_the_title_names_the_columns_above_them(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(script.started().message("session.initiate", {}, "caller").take())
+        head, *_, line = [line for line in s.text().splitlines() if "Events" in line or "caller" in line]
+        assert head.index("kind") == line.index("session.initiate")
+        assert head.index("summary") == line.index("caller")
+
+
+async def test_a_remark_goes_with_the_cursors_line(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(script.started().message("m", {}).message("m2", {}).take())
+        s.session.log_pane.show_remark("nothing belongs to it")
+        assert "nothing belongs" in s.text()
+        await s.press("up")
+        assert "nothing belongs" not in s.text()

@@ -26,14 +26,14 @@ def test_breaks_between_words() -> None:
 
 
 @given(st.text(max_size=40), st.integers(0, 20), st.booleans())
-def test_fit_is_exact(text: str, cells: int, keep_end: bool) -> None:
+def test_fit_is_exact(text: str, cells: int, keep_ends: bool) -> None:
     clean = "".join(character for character in text if character.isprintable())
-    assert cell_len(fit(clean, cells, keep_end=keep_end)) == cells
+    assert cell_len(fit(clean, cells, keep_ends=keep_ends)) == cells
 
 
 def test_fit_cuts_at_the_requested_end() -> None:
     assert fit("userStream.chunk", 8) == "userStr…"
-    assert fit("userStream.chunk", 8, keep_end=True) == "…m.chunk"
+    assert fit("userStream.chunk", 10, keep_ends=True) == "use….chunk"
     assert fit("漢字", 3) == "漢…"
 
 

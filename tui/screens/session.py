@@ -25,7 +25,7 @@ from tui.screens.log_jumps import LogJumps
 from tui.screens.log_questions import LogQuestions
 from tui.screens.log_search import LogSearch
 from tui.screens.reading import Reading
-from tui.screens.session_actions import ACTIONS_BY_ID, SESSION, TABS
+from tui.screens.session_actions import ACTIONS_BY_ID, SESSION
 from tui.screens.styled_once import StyledOnce
 from tui.screens.tab_line import TabLine
 from tui.view.layout import Layout
@@ -291,9 +291,8 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(PaneTabs.Chosen)
     async def go_to_tab(self, event: PaneTabs.Chosen) -> None:
-        """Go to the pane that was clicked; the callbacks have a screen of their own."""
-        action = next(action for action in TABS if action.id == event.name)
-        await self.app.run_action(action.action, self.app if action.id == "callbacks" else self)
+        """Go to the pane that was clicked."""
+        await self.action_do(event.name)
 
     @on(EventLogPane.Opened)
     def _open(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tui.screens import needs
-from tui.screens.actions import APP, LINE_KEYS, Action
+from tui.screens.actions import LINE_KEYS, Action
 from tui.screens.needs import Origin
 
 if TYPE_CHECKING:
@@ -623,7 +623,3 @@ SESSION: Sequence[Action] = (
 )
 
 ACTIONS_BY_ID: Mapping[str, Action] = {action.id: action for action in SESSION}
-
-TABS: Sequence[Action] = (*PANES, *(action for action in APP if action.id == "callbacks"))
-"""The tabs. The callbacks have a screen of their own: nine columns, and keys (space, r) that in a pane would
-take those of the call."""

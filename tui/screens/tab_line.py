@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from tui.screens.session_actions import TABS
+from tui.screens.session_actions import PANES
 from tui.widgets.panes import Panes
 from tui.widgets.tabs import PaneTabs, Tab
 from tui.widgets.talk import TalkButton
@@ -36,7 +36,7 @@ class TabLine(Horizontal):
             entry.binding.id or "": self.app.get_key_display(entry.binding)
             for entry in reversed(self.screen.active_bindings.values())
         }
-        tabs = tuple(Tab(action.id, self._keys.get(action.id, ""), action.name) for action in TABS)
+        tabs = tuple(Tab(action.id, self._keys.get(action.id, ""), action.name) for action in PANES)
         focused = self.screen.focused
         if focused is not None and self._panes.has(focused):
             self._at = f"pane_{focused.id}"

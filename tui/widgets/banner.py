@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -21,6 +22,9 @@ Notice = ConditionChanged | NoticeRaised | FindingRaised
 _REMEMBERED = 20
 _ROOMY_ROWS = 24
 """From this screen height on, a long message and a long hint get two lines each."""
+_MOST_LINES = 4
+"""Of a notice: what has happened is never cut for what to do about it."""
+_DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 
 
@@ -111,7 +115,7 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:
         return whole
-    return [*_lines(text, width, 1 if hint else 2), *(_lines(hint, width, most) if hint else ())]
+    return [*_lines(text, width, _MOST_LINES), *(_lines(hint, width, most) if hint else ())]
 
 
 class NoticeLine(Static, ModelPanel):
@@ -170,7 +174,10 @@ class NoticeLine(Static, ModelPanel):
         is_advice = isinstance(notice, FindingRaised)
         hint = "" if isinstance(notice, FindingRaised) else one_line(notice.hint, _TEXT_CHARS)
         self.tooltip = Content(f"{text} {hint}".strip())
-        first, *more = _with_hint(text, hint, width, _most_lines(self))
+        lines = _with_hint(text, hint, width, _most_lines(self))
+        if cell_len(lines[-1]) + len(_DISMISS) + 4 <= width:
+            lines[-1] = fit(lines[-1], width - 2 - len(_DISMISS)) + _DISMISS
+        first, *more = lines
         glyph = ("i ", "$text-muted") if is_advice else ("! ", "bold $text-warning")
         head = Content.assemble(glyph, first)
         content = Content("\n").join([head, *(Content(f"  {line}") for line in more)])

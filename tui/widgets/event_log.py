@@ -22,7 +22,7 @@ from tui.models.log.view import EventView, ViewLine
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.lines import FollowView, line_of
-from tui.widgets.log_columns import look_at, pieces
+from tui.widgets.log_columns import LongestKind, Look, look_at, pieces, with_heads
 
 FILTER_BUDGET_MS = 25.0
 """Part of a tick spent on filtering older events; a key press waits no longer than this."""
@@ -105,6 +105,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         """Whether times of day are shown instead of times since the session's start."""
         self._cursor = 0
         self._cursor_follows = True
+        self._kinds = LongestKind()
         self._anchor: ViewLine | None = None
         """Where the cursor goes once a filter that is still running has found that row."""
 
@@ -155,6 +156,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     def refresh_from_model(self) -> None:
         """Take over new rows and runs that have grown."""
+        self._kinds.measure(self.bridge.log.events.shapes)
         self._change(self.view.update)
 
     def judge_on(self) -> None:
@@ -250,6 +252,8 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             return
         index = min(max(index, 0), last)
         self._anchor = None
+        if self.pattern is None:
+            self.remark = ""  # it was about another line
         self._cursor_follows = index == last
         self._place_cursor(index)
         if index == last:
@@ -281,7 +285,8 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keep the cursor in view while a row is being read."""
+        """Keep the cursor in view while a row is being read, and the title as wide as the lines."""
+        self._update_title()
         if not self.following:
             self._show_cursor()
 
@@ -299,6 +304,14 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         if self.pattern is not None:
             parts.append(f"search {one_line(str(self.pattern), 30)}")
         return parts
+
+    def title_of(self, parts: list[str]) -> str:
+        """Returns the title, with the names of the columns where it leaves room."""
+        title = super().title_of(parts)
+        if not self.count():
+            return title
+        inset = 2 if self.styles.border_left[0] else 1
+        return with_heads(title, inset, self.line_width, self.absolute, self._kinds.cells)
 
     def why_empty(self) -> str:
         """Returns why nothing is shown: no events yet, or none that match, with suggestions."""
@@ -319,14 +332,18 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     def line_key(self, index: int) -> Hashable:
         """Returns everything a line shows: runs grow, and lines move when others are inserted above."""
-        return look_at(self.view, index, self.absolute, self.pattern, self._highlight(index))
+        return self._look(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
         """Draw one line."""
-        highlight = self._highlight(index)
-        look = look_at(self.view, index, self.absolute, self.pattern, highlight)
+        look = self._look(index)
         return line_of(
-            *((text, self.component(name, highlight)) for text, name in pieces(self.view, look, width))
+            *((text, self.component(name, look.highlight)) for text, name in pieces(self.view, look, width))
+        )
+
+    def _look(self, index: int) -> Look:
+        return look_at(
+            self.view, index, self.absolute, self.pattern, self._highlight(index), self._kinds.cells
         )
 
     def _highlight(self, index: int) -> str:

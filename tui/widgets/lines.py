@@ -267,13 +267,17 @@ class FollowView(LineView, ModelPanel):
         """Returns the parts of the title that precede the follow state ("paused, F to follow")."""
         return [self.TITLE]
 
+    def title_of(self, parts: list[str]) -> str:
+        """Returns the title made of its parts."""
+        return " · ".join(parts)
+
     def _update_title(self) -> None:
         parts = self.title_parts()
         if not self.following:
             parts.insert(
                 2, f"paused, +{self.unseen:,} new, F to follow" if self.unseen else "paused, F to follow"
             )
-        title = " · ".join(parts)
+        title = self.title_of(parts)
         if title != self._shown_title:
             self._shown_title = title
             # Setting `border_title` would have every line painted again, ten times a second in a call.

@@ -6,7 +6,7 @@ has to be part of `Look`: a line is drawn again only when its look changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from tui.models.events import Direction, SessionStarted
 from tui.models.filter.patterns import Pattern
 from tui.models.log.describe import Severity
+from tui.models.log.storage import Shape
 from tui.models.log.view import EventView, ViewLine
 from tui.text import numbers
 from tui.text.visible import one_line
@@ -26,6 +27,9 @@ WIDE = 90
 """From this width on, all columns are drawn. In a narrower log, the size is drawn where the summary leaves room."""
 BACK_DATED = "↶"
 """Beside a time that is earlier than that of the line above."""
+
+_MEMBER = "└ "
+"""Before the kind of a message of an opened run."""
 
 _ARROWS = {
     Direction.SENT: ("→", "event-log--sent"),
@@ -46,10 +50,18 @@ class Look(NamedTuple):
     absolute: bool
     pattern: Pattern | None
     highlight: str
+    longest_kind: int
 
 
-def look_at(view: EventView, position: int, absolute: bool, pattern: Pattern | None, highlight: str) -> Look:
-    """Returns the look of the view's line at this position."""
+def look_at(
+    view: EventView,
+    position: int,
+    absolute: bool,
+    pattern: Pattern | None,
+    highlight: str,
+    longest_kind: int,
+) -> Look:
+    """Returns the look of the view's line at this position. ``longest_kind``: of the whole log, in cells."""
     line = view.line(position)
     return Look(
         line,
@@ -60,7 +72,26 @@ def look_at(view: EventView, position: int, absolute: bool, pattern: Pattern | N
         absolute,
         pattern,
         highlight,
+        longest_kind,
     )
+
+
+class LongestKind:
+    """How wide the kinds of the events are that a log lists."""
+
+    def __init__(self) -> None:
+        self.cells = 0
+        """The width of the longest."""
+        self._measured = 0
+
+    def measure(self, shapes: Sequence[Shape]) -> None:
+        """Measure the shapes that are new; a log that was cleared has fewer, and all of them are measured."""
+        if len(shapes) < self._measured:
+            self.cells = self._measured = 0
+        for shape in shapes[self._measured :]:
+            if shape.listed:
+                self.cells = max(self.cells, cell_len(_MEMBER + one_line(shape.kind, 80)))
+        self._measured = len(shapes)
 
 
 class LogLine:
@@ -79,16 +110,26 @@ class LogLine:
         text = log.events.texts[line.event] if line.member else log.summary(row)
         if look.note:
             text = f"✎ {look.note} · {text}"
-        self.summary = one_line(text, width)
+        # What is searched for may stand far to the right.
+        self.summary = one_line(text, width if look.pattern is None else _SEARCHED_CHARS)
         self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
 
-    def text(self, text: str, cells: int, style: str, *, keep_end: bool = False) -> list[Piece]:
-        """Returns a text and a space after it in so many cells, with what is searched for highlighted."""
-        fitted = fit(text, cells - 1, keep_end=keep_end)
+    def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
+        """Returns a text and a space after it in so many cells, with what is searched for highlighted.
+
+        If that is in the part that is cut off, the text is scrolled to it.
+        """
+        fitted = fit(text, cells - 1, keep_ends=keep_ends)
         if self.look.pattern is None:
             return [(fitted + " ", style)]
+        spans = self.look.pattern.spans(fitted)
+        if not spans and (found := self.look.pattern.spans(text)):
+            start, end = found[0]
+            left_out = max(start - max(cells - 2 - (end - start), 0) // 2, 1)
+            fitted = fit("…" + text[left_out:], cells - 1)
+            spans = self.look.pattern.spans(fitted)
         parts, at = [], 0
-        for start, end in self.look.pattern.spans(fitted):
+        for start, end in spans:
             parts += [(fitted[at:start], style), (fitted[start:end], "event-log--match")]
             at = end
         return [*parts, (fitted[at:] + " ", style)]
@@ -135,8 +176,8 @@ def _level(line: LogLine, cells: int) -> list[Piece]:
 
 def _kind(line: LogLine, cells: int) -> list[Piece]:
     style = line.level_style or ("event-log--own" if line.shape.direction is None else "event-log--kind")
-    kind = ("└ " if line.look.line.member else "") + one_line(line.shape.kind, 80)
-    return line.text(kind, cells, style, keep_end=True)
+    kind = (_MEMBER if line.look.line.member else "") + one_line(line.shape.kind, 80)
+    return line.text(kind, cells, style, keep_ends=True)
 
 
 def _summary(line: LogLine, cells: int) -> list[Piece]:
@@ -155,25 +196,36 @@ class LogColumn(NamedTuple):
     cells: int
     """In a log narrower than `WIDE`."""
     wide_cells: int
+    head: str = ""
+    """Its name, in the line of the log's title."""
 
 
-TIME, SUMMARY, SIZE = LogColumn(_time, 10, 10), LogColumn(_summary, 9, 9), LogColumn(_size, 6, 6)
+TIME = LogColumn(_time, 10, 10)
+KIND = LogColumn(_kind, 10, 10, "kind")
+SUMMARY = LogColumn(_summary, 9, 9, "summary")
+SIZE = LogColumn(_size, 6, 6, "bytes")
 COLUMNS = (
     LogColumn(_cursor, 1, 1),
     TIME,
     LogColumn(_delta, 0, 9),
     LogColumn(_direction, 3, 3),
     LogColumn(_level, 2, 2),
-    LogColumn(_kind, 19, 29),
+    KIND,
     SUMMARY,
     SIZE,
 )
-"""From left to right. The summary gets, besides its own, the cells that the others leave."""
+"""From left to right. The kind gets the cells that the longest needs, up to half of those that the others leave, and
+the summary the rest."""
 _TIME_OF_DAY_CELLS = 13
+_SEARCHED_CHARS = 4_000
+_KIND_CELLS = 19
+"""The kind may have so many where half of the rest is less."""
 
 
 @cache
-def _laid_out(width: int, absolute: bool, with_size: bool) -> tuple[list[tuple[Draw, int]], int]:
+def _laid_out(
+    width: int, absolute: bool, with_size: bool, longest_kind: int
+) -> tuple[list[tuple[LogColumn, int]], int]:
     """Returns the columns that are drawn, with their widths, and the width of the summary."""
     wide = width >= WIDE
     cells = {column: column.wide_cells if wide else column.cells for column in COLUMNS}
@@ -181,19 +233,39 @@ def _laid_out(width: int, absolute: bool, with_size: bool) -> tuple[list[tuple[D
         cells[TIME] = _TIME_OF_DAY_CELLS
     if not with_size:
         cells[SIZE] = 0
+    # The size may be drawn or not, line by line: the columns before it stay where they are.
+    free = max(width - sum(cells.values()) + (0 if wide else cells[SIZE]), 0)
+    most = max((free + cells[KIND]) // 2, _KIND_CELLS)
+    cells[KIND] += max(min(longest_kind + 1 - cells[KIND], most - cells[KIND], free), 0)
     cells[SUMMARY] += max(width - sum(cells.values()), 0)
-    return [(column.draw, cells[column]) for column in COLUMNS if cells[column]], cells[SUMMARY]
+    return [(column, cells[column]) for column in COLUMNS if cells[column]], cells[SUMMARY]
+
+
+def with_heads(title: str, inset: int, width: int, absolute: bool, longest_kind: int) -> str:
+    """Returns the title of a log with the names of those columns that it leaves free.
+
+    ``width`` is that of the lines, ``inset`` how many cells after them the title begins.
+    """
+    start = -inset
+    columns, _ = _laid_out(width, absolute, width >= WIDE, longest_kind)
+    for column, cells in columns:
+        at = start + (cells - 1 - len(column.head) if column is SIZE else 0)
+        gap = at - cell_len(title)
+        if column.head and gap >= 2 and at + len(column.head) <= width - 2:
+            title += f" {'─' * (gap - 2)} {column.head}"
+        start += cells
+    return title
 
 
 def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
     """Returns a line of the log as texts and their styles."""
     line = LogLine(view, look, width)
-    columns, summary_cells = _laid_out(width, look.absolute, width >= WIDE)
+    columns, summary_cells = _laid_out(width, look.absolute, width >= WIDE, look.longest_kind)
     if width < WIDE and line.size and cell_len(line.summary) + SIZE.cells < summary_cells:
-        columns, _ = _laid_out(width, look.absolute, True)
+        columns, _ = _laid_out(width, look.absolute, True, look.longest_kind)
     parts: list[Piece] = []
-    for draw, cells in columns:
-        parts += draw(line, cells)
+    for column, cells in columns:
+        parts += column.draw(line, cells)
     return parts
 
 

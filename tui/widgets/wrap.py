@@ -17,20 +17,24 @@ _WRAPPED_CHARS = 4_000
 """Longer texts are not measured character by character."""
 
 
-def fit(text: str, cells: int, *, keep_end: bool = False) -> str:
-    """Returns a text exactly ``cells`` wide: padded, or cut with an ellipsis (in front with ``keep_end``)."""
+def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
+    """Returns a text exactly ``cells`` wide: padded, or cut with an ellipsis.
+
+    With ``keep_ends`` it is cut in the middle, and most of what stays is its end.
+    """
     if cells <= 0:
         return ""
     if text.isascii() and len(text) <= cells:
         return text.ljust(cells)
     if cell_len(text) <= cells:
         return set_cell_size(text, cells)
-    if not keep_end:
+    if not keep_ends:
         return set_cell_size(text, cells - 1) + "…"
+    head = set_cell_size(text, cells // 3)
     tail = text[-cells:]
-    while cell_len(tail) > cells - 1:
+    while cell_len(tail) > cells - 1 - cells // 3:
         tail = tail[1:]
-    return set_cell_size("…" + tail, cells)
+    return set_cell_size(f"{head}…{tail}", cells)
 
 
 def wrap(text: str, width: int) -> list[str]:
