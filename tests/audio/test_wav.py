@@ -239,7 +239,7 @@ def test_what_cannot_be_read_gets_a_sentence(tmp_path: Path) -> None:
     assert error_of(tmp_path) == f"{tmp_path} cannot be read: Is a directory."
     path = saved(tmp_path, b"")
     assert error_of(path) == f"{path} is empty."
-    assert error_of(saved(tmp_path, b"ID3\x03" + bytes(100))) == f"{path} is not a WAV file."
+    assert error_of(saved(tmp_path, b"noise" + bytes(100))) == f"{path} is not a WAV file."
     assert error_of(saved(tmp_path, riff(fmt(1, 1, 8_000, 16), b""))) == (
         f"{path} is a WAV file without a single sample in it."
     )
@@ -299,6 +299,33 @@ def test_compressed_samples_are_read_with_the_package_for_them(tmp_path: Path, k
     soundfile.write(path, np.column_stack([left, left * 0.5]), 16_000, subtype=kind)
     values = np.frombuffer(read_wav(path, 16_000), "<i2") / 32_768
     assert np.abs(values[500:8_000] - 0.75 * left[500:]).max() < 0.02, "both channels, mixed down"
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "AIFF", "RF64", "CAF", "AU"])
+def test_other_sound_files_are_read_with_the_package_for_them(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"line.{kind.lower()}"
+    left = np.sin(np.arange(8_000) * 0.1).astype(np.float32) * 0.5
+    soundfile.write(path, np.column_stack([left, left * 0.5]), 16_000, format=kind)
+    values = np.frombuffer(read_wav(path, 16_000), "<i2") / 32_768
+    assert np.abs(values[500:7_500] - 0.75 * left[500:7_500]).max() < 0.03, "both channels, mixed down"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("FLAC", "a FLAC"), ("OGG", "an Ogg"), ("MP3", "an MP3"), ("AIFF", "an AIFF")]
+)
+def test_other_sound_files_without_it_name_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, shown: str
+) -> None:
+    path = tmp_path / "line"
+    soundfile.write(path, np.zeros(1_600, np.float32), 16_000, format=kind)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    assert error_of(path) == f"{path} is {shown} file: convert it to WAV, or run `pip install soundfile`."
+
+
+def test_a_sound_file_without_a_sample_is_refused_whoever_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "empty.aiff"
+    soundfile.write(path, np.zeros((0, 1), np.float32), 16_000, format="AIFF")
+    assert error_of(path) == f"{path} is a sound file without a single sample in it."
 
 
 def test_without_it_the_sentence_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,12 +24,25 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32] | NDArray[np.float64]
+
 _TRAILERS = (b"LIST", b"id3 ", b"cue ")
 """Chunks that may follow the samples."""
 _UNKNOWN_BYTES = 0xFFFF_FFFF
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 RATES = range(1_000, 768_001)
 """Sample rates of sound; a header that claims another is damaged."""
+_OTHER_FILES = {
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"FORM": "an AIFF file",
+    b"ID3": "an MP3 file",
+    **dict.fromkeys((b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"), "an MP3 file"),
+    b"RF64": "an RF64 file",
+    b"caff": "a CAF file",
+    b".snd": "an AU file",
+}
+"""Sound files that the package soundfile reads, by their first bytes."""
 HEADER_BYTES = 44
 _MAX_FORMAT_BYTES = 1024
 _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
@@ -39,8 +52,8 @@ class AudioFileError(Exception):
     """A sound file that cannot be read or written; the text is one sentence for the user."""
 
 
-class UnsupportedSamples(AudioFileError):
-    """The file holds samples in a form that is not read here; other readers may support it."""
+class NotReadHere(AudioFileError):
+    """The file is not a WAV, or holds samples in a form that is not read here; other readers may support it."""
 
 
 class _Header(NamedTuple):
@@ -72,7 +85,7 @@ class WavFile(_Closing):
     Reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, plain or with the extensible header. A file
     that was cut off gives what is there; one that still grows is as long as it was on opening.
 
-    Raises `AudioFileError`: missing, unreadable, not a WAV, unsupported, or without a sample in it.
+    Raises `AudioFileError`: missing, unreadable, without a sample in it, or `NotReadHere`.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -113,19 +126,17 @@ class WavFile(_Closing):
         """Number of channels."""
         return self._header.channels
 
-    def read(self, first_frame: int, frames: int) -> NDArray[np.float32] | NDArray[np.float64]:
+    def read(self, first_frame: int, frames: int) -> Floats:
         """That stretch, as far as it is there: values in -1..1, one row a frame, one column a channel.
 
         Float files may hold anything: what is beyond full scale is clipped, what is not a number is 0.
         """
-        import numpy as np
-
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(frames, self.frames - first_frame) * self._frame_bytes
         data = self._read_at(self._data_at + first_frame * self._frame_bytes, wanted_bytes)
         values = _to_values(self.path, self._header, data[: len(data) - len(data) % self._frame_bytes])
         if self._header.tag == _FLOAT:
-            values = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)
+            return _usable(values).reshape(-1, self._header.channels)
         return values.reshape(-1, self._header.channels)
 
     def close(self) -> None:
@@ -138,7 +149,7 @@ class WavFile(_Closing):
         if not riff:
             raise AudioFileError(f"{self.path} is empty.")
         if riff[:4] != b"RIFF" or riff[8:12] != b"WAVE":
-            raise AudioFileError(f"{self.path} is not a WAV file.")
+            raise _not_a_wav(self.path, riff)
         header: _Header | None = None
         at = 12
         while len(chunk := self._read_at(at, 8)) == 8:
@@ -166,7 +177,8 @@ def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lamb
 
     ``advise`` gets a sentence if the channels cancel each other out.
 
-    Reads what `WavFile` does, and with the package soundfile, an extra, what else there is (ADPCM, GSM).
+    Reads what `WavFile` does, and with the package soundfile, an extra, what that reads: FLAC, Ogg, MP3, AIFF, and
+    WAV files with compressed samples.
     16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
     """
     from tui.audio.mix import cancels, mix
@@ -177,7 +189,7 @@ def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lamb
     try:
         with WavFile(path) as file:
             values, from_rate, mask = file.read(0, file.frames), file.rate, file.channel_mask
-    except UnsupportedSamples as error:
+    except NotReadHere as error:
         values, from_rate = _read_by_soundfile(Path(path), error)
     mono = mix(values, mask)
     if cancels(values, mono):
@@ -188,17 +200,34 @@ def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lamb
     return from_float(resample_floats(mono, from_rate, rate))
 
 
-def _read_by_soundfile(path: Path, refusal: UnsupportedSamples) -> tuple[NDArray[np.float32], int]:
+def _not_a_wav(path: Path, start: bytes) -> AudioFileError:
+    for magic, kind in _OTHER_FILES.items():
+        if start.startswith(magic):
+            return NotReadHere(f"{path} is {kind}: convert it to WAV, or run `pip install soundfile`.")
+    return AudioFileError(f"{path} is not a WAV file.")
+
+
+def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
     """Returns the samples (one row per frame, one column per channel) and the rate."""
     try:
         import soundfile
-    except ImportError:
+    except (ImportError, OSError):  # OSError: the package without its library
         raise refusal from None
     try:
         values, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioFileError(f"{path} cannot be read: {error.error_string.rstrip('.')}.") from error
-    return values, rate
+    if not len(values):
+        raise AudioFileError(f"{path} is a sound file without a single sample in it.")
+    return _usable(values), rate
+
+
+def _usable(values: Floats) -> Floats:
+    """Returns samples of a float file, which may hold anything, within full scale; 0 for what is not a number."""
+    import numpy as np
+
+    usable: Floats = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)
+    return usable
 
 
 def _read_header(path: Path, body: bytes) -> _Header:
@@ -213,7 +242,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
     return _Header(tag, channels, rate, sample_bits, mask)
 
 
-def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] | NDArray[np.float32]:
+def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
     """Returns interleaved samples in -1..1, whole frames only."""
     import numpy as np
 
@@ -242,7 +271,7 @@ def _to_values(path: Path, header: _Header, data: bytes) -> NDArray[np.float64] 
     kind = {_PCM: "PCM", _FLOAT: "float", _ALAW: "A-law", _MULAW: "mu-law"}.get(
         header.tag, f"type {header.tag:#06x}"
     )
-    raise UnsupportedSamples(
+    raise NotReadHere(
         f"{path} holds {header.sample_bits}-bit {kind} samples: convert it to 16-bit PCM, "
         "or run `pip install soundfile`."
     )

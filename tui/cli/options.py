@@ -131,7 +131,7 @@ behaviour_options = together(
 script_options = together(
     option("--say", multiple=True, type=click.Path(path_type=Path), metavar="WAV",
            help="WAV file to play as one turn (also a pipe; - is standard input), or the number of a recorded line "
-                "(1 to 9). Repeatable."),
+                "(1 to 9). FLAC, Ogg, MP3 and AIFF need the package soundfile. Repeatable."),
     option("--output", default="none", metavar="WAV",
            help="WAV file, pipe or device file to write the agent's audio to, as played."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON, one per line."),
