@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -17,6 +18,7 @@ from tests.audio.fake_sounddevice import FakeSoundDevice, device
 from tests.waiting import wait_for
 from tui import assets
 from tui.audio import devices
+from tui.audio.in_thread import driver_hangs
 from tui.audio.trial import TIMEOUT_VARIABLE
 from tui.callbacks import spawn
 from tui.engine import wire
@@ -53,6 +55,12 @@ class Desk:
     @property
     def errors(self) -> list[str]:
         return [event.message for event in self.log.events if isinstance(event, e.ErrorRaised)]
+
+    @property
+    def devices(self) -> tuple[str, str]:
+        """Names of the microphone and the speaker, as last reported."""
+        opened = [event for event in self.log.events if isinstance(event, e.AudioOpened)][-1]
+        return opened.capture, opened.playback
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -240,3 +248,82 @@ async def test_hanging_up_does_not_wait_for_a_sound_system_that_does_not_answer(
             assert desk.state.reason == "hung up"
     finally:
         answers.set()
+
+
+class _DriverThatHangs(FakeSoundDevice):
+    """Opens its first device only; every later opening waits until `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(device("Desk", 1, 2), device("Headset", 1, 2), defaults=(0, 0))
+        self.answers = threading.Event()
+        self.asked = threading.Event()
+
+    def check_input_settings(self, **settings: Any) -> None:
+        if settings["device"] != 0:
+            self.asked.set()
+            self.answers.wait(30)
+        super().check_input_settings(**settings)
+
+    check_output_settings = check_input_settings
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[_DriverThatHangs]:
+    driver = _DriverThatHangs()
+    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "sounddevice", driver)
+    yield driver
+    driver.answers.set()
+
+
+@asynccontextmanager
+async def a_call_with_sound() -> AsyncIterator[Desk]:
+    """A desk in a call whose microphone and speaker are open."""
+
+    async def agent(socket: ServerConnection) -> None:
+        await socket.send(bytes(640))
+        await socket.wait_closed()
+
+    async with serve(agent, "127.0.0.1", 0) as server, at_a_desk() as desk:
+        port = next(iter(server.sockets)).getsockname()[1]
+        await desk.ask_for_a_call(url=f"ws://127.0.0.1:{port}/", protocol="pcm", input="auto", output="auto")
+        await desk.until(lambda: desk.state.status is e.Status.ACTIVE)
+        await desk.engine.handle(wire.Record(on=True))
+        await desk.until(lambda: desk.state.controls.recording and desk.devices == ("Desk", "Desk"))
+        yield desk
+
+
+DIRECTIONS: tuple[Literal["input", "output"], ...] = ("input", "output")
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("ending", [wire.HangUp(), wire.Shutdown()])
+async def test_a_call_ends_while_a_device_that_it_switches_to_hangs(
+    driver: _DriverThatHangs,
+    direction: Literal["input", "output"],
+    ending: wire.Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "0.3")
+    async with a_call_with_sound() as desk:
+        await desk.engine.handle(wire.SwitchDevice(direction=direction, device="Headset"))
+        await asyncio.to_thread(driver.asked.wait, LIMIT_S)
+        await desk.engine.handle(ending)
+        await desk.until(lambda: desk.state.status is e.Status.ENDED)
+        assert desk.state.reason == "hung up"
+        assert driver_hangs()
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+async def test_a_device_that_hangs_is_given_up_and_another_can_be_chosen_once_it_answers(
+    driver: _DriverThatHangs, direction: Literal["input", "output"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "0.05")
+    async with a_call_with_sound() as desk:
+        switch = wire.SwitchDevice(direction=direction, device="Headset")
+        await desk.engine.handle(switch)
+        await desk.until(lambda: "The sound system is not responding." in desk.errors)
+        driver.answers.set()
+        await wait_for(lambda: not driver_hangs())
+        await desk.engine.handle(switch)
+        await desk.until(lambda: "Headset" in desk.devices)
