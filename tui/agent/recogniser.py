@@ -18,6 +18,7 @@ from tui.audio.pcm import to_float
 from tui.audio.wav import read_wav
 
 Samples = NDArray[np.float32]
+Spectrum = NDArray[np.complexfloating]
 
 _RATE = 8_000
 """The frequency range that every wire format carries."""
@@ -49,8 +50,8 @@ class Recogniser:
 
     def recognise(self, pcm: bytes, rate: int) -> Match | None:
         """Returns the line that ``pcm`` consists of, with up to a second of silence around it."""
-        heard = _to_8k(to_float(pcm), rate)
-        length_s = len(heard) / _RATE
+        heard = _Heard(_to_8k(to_float(pcm), rate))
+        length_s = len(heard.samples) / _RATE
         candidates = [
             template
             for template in self._templates
@@ -63,7 +64,7 @@ class Recogniser:
 
     def begin(self, pcm: bytes, rate: int) -> Beginning | None:
         """Returns the line that ``pcm``, the first seconds of an utterance, begins with."""
-        heard = _to_8k(to_float(pcm), rate)
+        heard = _Heard(_to_8k(to_float(pcm), rate))
         best = max((template.find_in(heard) for template in self._templates), default=None)
         return best if best and best.score >= _THRESHOLD else None
 
@@ -121,6 +122,21 @@ class Hypotheses:
         return words
 
 
+class _Heard:
+    """Speech at 8 kHz, compared with one template after another."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+        self.energy = _energy(samples)
+        self._spectra: dict[int, Spectrum] = {}
+
+    def spectrum(self, size: int) -> Spectrum:
+        """Returns the spectrum of the samples, padded to ``size``."""
+        if size not in self._spectra:
+            self._spectra[size] = np.fft.rfft(self.samples, size)
+        return self._spectra[size]
+
+
 class _Template:
     """One recorded line at 8 kHz, without the silence after it."""
 
@@ -129,25 +145,32 @@ class _Template:
         spoken = np.trim_zeros(to_float(read_wav(line.path, _FILE_RATE)), "b")
         self.samples: Samples = _to_8k(spoken, _FILE_RATE)
         self.length_s = len(self.samples) / _RATE
+        self._spectra: dict[int, Spectrum] = {}
         self._energy_before = np.concatenate([[0.0], np.cumsum(np.square(self.samples, dtype=np.float64))])
 
     def __lt__(self, other: _Template) -> bool:
         return self.line.key < other.line.key
 
-    def find_in(self, heard: Samples, *, whole: bool = False) -> Beginning:
+    def find_in(self, heard: _Heard, *, whole: bool = False) -> Beginning:
         """Returns where in ``heard`` the line most likely begins; unless ``whole``, it may not be finished."""
+        length = len(heard.samples)
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
-        size = _power_of_two(max(len(heard), len(self.samples)) + last)
-        spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(self.samples, size))
-        starts = np.arange(first, min(last, len(heard)))
-        products = np.abs(np.fft.irfft(spectrum, size)[starts])
-        ends = len(self.samples) if whole else np.minimum(len(heard) - starts, len(self.samples))
+        size = _power_of_two(max(length, len(self.samples)) + last)
+        starts = np.arange(first, min(last, length))
+        products = np.abs(np.fft.irfft(heard.spectrum(size) * self._matching_spectrum(size), size)[starts])
+        ends = len(self.samples) if whole else np.minimum(length - starts, len(self.samples))
         begins = 0 if whole else np.maximum(-starts, 0)
         energies = self._energy_before[ends] - self._energy_before[begins]
-        norms = np.sqrt(np.maximum(energies, 1e-9) * max(_energy(heard), 1e-9))
+        norms = np.sqrt(np.maximum(energies, 1e-9) * max(heard.energy, 1e-9))
         scores = products / norms
         best = int(np.argmax(scores))
         return Beginning(float(scores[best]), int(starts[best]), self)
+
+    def _matching_spectrum(self, size: int) -> Spectrum:
+        # Kept: the same two or three sizes are used for all speech, and many callers speak at once.
+        if size not in self._spectra:
+            self._spectra[size] = np.conj(np.fft.rfft(self.samples, size))
+        return self._spectra[size]
 
     def words_until(self, end_s: float) -> str:
         """Returns the words whose share of the line's duration ends before ``end_s``."""
