@@ -259,7 +259,9 @@ class TestTheAgentsText:
 
     def test_errors(self) -> None:
         incoming = say(in_call(), "error", message="no model", code=7)
-        assert incoming.events == (TelephonyEvent(type=T.AGENT_ERROR, reason="no model", code="7"),)
+        assert incoming.events == (
+            TelephonyEvent(type=T.AGENT_ERROR, reason="no model", code="7", answer_failed=True),
+        )
         incoming = say(in_call(), "error", error={"text": "x"})
         assert incoming.events[0].reason == '{"type":"error","error":{"text":"x"}}'
 

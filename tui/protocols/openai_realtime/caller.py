@@ -415,7 +415,9 @@ class OpenAICaller(CallerDefaults):
             self._report_error(message, failure, "response_failed", answer_failed=answer_failed)
         elif status == "incomplete":
             text = f"The response is incomplete: {reason or 'no reason given'}."
-            message.event(Type.AGENT_ERROR, code="response_incomplete", reason=text)
+            message.event(
+                Type.AGENT_ERROR, code="response_incomplete", reason=text, answer_failed=answer_failed
+            )
         return reason
 
     @staticmethod

@@ -153,7 +153,13 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         members = [message.body.get(name) for name in ("message", "error", "reason", "detail")]
         told = [member for member in members if isinstance(member, str)]
         reason, code = told[0] if told else cut(encode(message.body)), message.body.get("code")
-        message.event(Type.AGENT_ERROR, reason=reason, code=str(code) if isinstance(code, str | int) else "")
+        # The protocol has no failed reply: whatever the error is about, a client cannot expect an answer after it.
+        message.event(
+            Type.AGENT_ERROR,
+            reason=reason,
+            code=str(code) if isinstance(code, str | int) else "",
+            answer_failed=True,
+        )
         return f"error: {reason}"
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[PcmCaller, Message], str]]] = {
