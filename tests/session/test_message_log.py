@@ -94,6 +94,17 @@ async def test_advice_is_counted_apart_from_findings() -> None:
     ]
 
 
+async def test_a_finding_in_every_message_is_logged_a_few_times_with_its_count() -> None:
+    log = Log()
+    for _ in range(120):
+        await log.log.received(Received("x", 0, Incoming(kind="x"), findings=(STRAY,)))
+        log.log.emit_counts()
+    for _ in range(2):
+        log.log.emit_counts(at_the_end=True)
+    assert [f.count for f in log.events if isinstance(f, e.FindingRaised)] == [1, 10, 100, 120]
+    assert log.journal.state.metrics.findings == 120
+
+
 def error(source: str, *, fatal: bool = False) -> e.ErrorRaised:
     return e.ErrorRaised(at_ns=0, source=source, code="x", message="It failed.", fatal=fatal)
 

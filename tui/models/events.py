@@ -235,7 +235,7 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
     about: Count = 0
     """Number of the first message with it since its previous report."""
     count: Count = 1
-    """Total occurrences so far; reported at most once a second."""
+    """Total occurrences so far; reported at 1, 10, 100 … and at the end of the call."""
 
 
 class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):

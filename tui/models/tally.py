@@ -10,6 +10,11 @@ from tui.units import NS_PER_S
 Kind = TypeVar("Kind", bound=Hashable)
 
 
+def is_round(count: int) -> bool:
+    """Whether a count is 1, 10, 100 …: a flood of the same mistake is reported a few times, with its count."""
+    return str(count).strip("0") == "1"
+
+
 class Count(NamedTuple):
     """What is to be reported of one kind."""
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 import msgspec
 
 from tui.models import events as e
 from tui.models.journal import Journal
-from tui.models.tally import Tally
+from tui.models.tally import is_round
 from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
+
+
+@dataclass
+class _Repeated:
+    """A finding, as last found."""
+
+    found: Finding
+    count: int = 0
+    emitted: int = 0
+    """The count that was emitted last."""
 
 
 class MessageLog:
@@ -34,8 +45,8 @@ class MessageLog:
         self._reply = reply
         self._route = route
         self._on_fatal = on_fatal
-        self._tally: Tally[str] = Tally()
-        self._findings: dict[str, Finding] = {}
+        self._findings: dict[str, _Repeated] = {}
+        """By rule."""
         self._undecodable = 0
 
     def register_with(self, messages: MessageHandler) -> None:
@@ -68,24 +79,31 @@ class MessageLog:
         if incoming is None:
             self._undecodable += 1
         for found in received.findings:
-            self.find(found, about=logged.number, at_ns=received.at_ns)
+            self.find(found, about=logged.number)
         if incoming is not None:
             self._reply(incoming.replies)
             await self._route(incoming)
 
-    def find(self, found: Finding, *, about: int = 0, at_ns: int | None = None) -> None:
-        """Emits a finding or advice, or counts it if its rule was emitted within the last second.
+    def find(self, found: Finding, *, about: int = 0) -> None:
+        """Emit a finding or advice. If its rule was emitted before, count it; the log lists it, not each repetition.
 
         ``about`` is the number of the event concerned.
         """
-        self._findings[found.rule] = found
-        if count := self._tally.add(found.rule, self._journal.clock_ns() if at_ns is None else at_ns):
-            self._journal.find(found, about=about, count=int(count.total))
+        repeated = self._findings.setdefault(found.rule, _Repeated(found))
+        repeated.found, repeated.count = found, repeated.count + 1
+        if is_round(repeated.count):
+            self._emit_finding(repeated, about)
+
+    def _emit_finding(self, repeated: _Repeated, about: int = 0) -> None:
+        repeated.emitted = repeated.count
+        self._journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
         """Emit what came too often to be emitted one by one. Called regularly, and at the end."""
-        for rule, count in self._tally.due(self._journal.clock_ns(), final=at_the_end):
-            self._journal.find(self._findings[rule], count=int(count.total))
+        if at_the_end:
+            for repeated in self._findings.values():
+                if repeated.count > repeated.emitted:
+                    self._emit_finding(repeated)
         if self._undecodable:
             undecodable, self._undecodable = self._undecodable, 0
             self._journal.lost(e.Loss.UNDECODABLE, undecodable)

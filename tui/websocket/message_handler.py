@@ -17,6 +17,7 @@ import msgspec
 
 from tui.callbacks import CallbackManager, Registration
 from tui.models.events import ErrorRaised
+from tui.models.tally import is_round
 from tui.protocols.base import Finding, Incoming, ProtocolError, TelephonyEvent, TelephonyEventType
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class MessageHandler:
             News.MESSAGE, Received(frame, at_ns, None, error.code, str(error), error.findings)
         )
         count = self.undecodable[error.code]
-        if _is_round(count):
+        if is_round(count):
             text = f"Unreadable message: {error}."
             await self._handle_error_message(
                 ErrorRaised(at_ns=at_ns, source="protocol", code=error.code, message=text, count=count)
@@ -152,8 +153,3 @@ def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
     place = f"{Path(where.filename).name}, line {where.lineno}"
     text = f"The protocol failed in {place}: {type(error).__name__}: {error}."
     return ErrorRaised(at_ns=at_ns, source="protocol", code="broken", message=text, fatal=True)
-
-
-def _is_round(times: int) -> bool:
-    """1, 10, 100, …: a flood of the same mistake is reported a few times, with its count."""
-    return str(times).strip("0") == "1"
