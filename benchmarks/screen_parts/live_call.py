@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
 
 from benchmarks.measuring import Measured, megabytes, processor_s, resident_bytes
-from tests.e2e.terminal import Terminal, virtual_audio
+from tests.e2e.terminal import PROGRAM, ROOT, Terminal, virtual_audio
 from tests.session.scripted import Peer, agent
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import WavWriter, read_wav
@@ -24,7 +25,7 @@ SIZE = (120, 40)
 RATE = 16_000
 CHUNK_BYTES = 640
 """20 ms: 50 messages a second."""
-MAX_QUIET, MAX_LIVE = 0.05, 0.25
+MAX_QUIET, MAX_LIVE, MAX_HEADLESS = 0.04, 0.18, 0.03
 MAX_RESIDENT_BYTES = 150e6
 SETTLE_S = 5.0
 WATCH_S, QUICK_WATCH_S = 30.0, 8.0
@@ -50,7 +51,7 @@ class Share:
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """Shares of a core while nothing is captured and in a busy call, and what both hold after some minutes."""
+    """Shares of a core with capture off, in a busy and in a headless call; what both processes hold at the end."""
     yield from asyncio.run(_measure(quick=quick))
 
 
@@ -74,7 +75,15 @@ async def _measure(*, quick: bool) -> list[Measured]:
         ("screen", screen, "tui.app"),
         ("engine", engine, "tui.engine.engine, tui.session.live, sounddevice"),
     ]
+    async with agent(_listens_and_talks) as url:
+        headless = await _headless_share(url, watch_s)
     return [
+        Measured(
+            "a headless call of the same kind (`call`), the agent talking",
+            f"{headless:.1%} of a core",
+            f"{MAX_HEADLESS:.0%}",
+            headless <= MAX_HEADLESS,
+        ),
         quiet.measured("a session with capture off, the agent silent", MAX_QUIET),
         live.measured("a live call, 50 messages a second each way, the log followed", MAX_LIVE),
         *(
@@ -102,6 +111,22 @@ async def _called(folder: Path, environment: dict[str, str], url: str) -> AsyncI
         await asyncio.to_thread(terminal.wait_for, "EXIT 0")
     finally:
         terminal.kill()
+
+
+async def _headless_share(url: str, watch_s: float) -> float:
+    """Returns the share of a core that ``call`` takes while the agent talks without an end."""
+    command = [*PROGRAM, "call", url, "--protocol", "audiocodes", "--say", "1", "--no-save"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--max-turn", "600", cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL
+    )  # fmt: skip
+    try:
+        await asyncio.sleep(2 * SETTLE_S)  # the line is spoken, and the agent answers
+        before, began = processor_s(process.pid), time.perf_counter()
+        await asyncio.sleep(watch_s)
+        return (processor_s(process.pid) - before) / (time.perf_counter() - began)
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def _seen(terminal: Terminal, text: str) -> None:
