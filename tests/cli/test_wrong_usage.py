@@ -16,13 +16,13 @@ CALLS = [
     ([], "Missing argument 'URL|PROFILE'."),
     ([URL, URL], f"Got unexpected extra argument ({URL})"),
     ([URL, "--nothing"], "No such option"),
-    ([URL, "--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a valid float range."),
+    ([URL, "--timeout", "soon"], "Invalid value for '--timeout': 'soon' is not a valid number."),
     ([URL, "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>=0.1."),
     ([URL, "--max-response-ms", "-1"], "'--max-response-ms': -1.0 is not in the range x>=0."),
     ([URL, "--accept-timeout", "0"], "'--accept-timeout': 0.0 is not in the range 0<x<=600"),
     ([URL, "--block", "7"], "'--block': 7 is not in the range 10<=x<=250."),
     ([URL, "--block", "ten"], "'--block': 'ten' is not a valid integer range."),
-    ([URL, "--on-stop", "maybe"], "'--on-stop': 'maybe' is not one of 'silence', 'close'."),
+    ([URL, "--on-stop", "maybe"], "'--on-stop': unknown value 'maybe'"),
     ([URL, "--echo", "gate"], "No such option"),
     ([URL, "--option", "rate"], "--option: write it as KEY=VALUE."),
     ([URL, "--param", "=1"], "--param: write it as KEY=VALUE."),
@@ -61,7 +61,10 @@ CALLS = [
     ([""], "is neither a URL (ws:// or wss://) nor a profile"),
 ]
 OTHERS = [
-    (["sessions", "--since", "yesterday"], "'yesterday' does not match the formats"),
+    (
+        ["sessions", "--since", "yesterday"],
+        "'yesterday' is not a date; write 2026-01-31 or 2026-01-31T09:30.",
+    ),
     (["sessions", "--min-duration", "-1"], "'--min-duration': -1.0 is not in the range x>=0."),
     (["sessions", "--errors=yes"], "does not take a value"),
     (["sessions", "--save", "text.wav"], "text.wav is not a folder"),

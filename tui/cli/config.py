@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from tui.cli.help import GroupedCommand
 from tui.cli.options import (
     config_option,
     effective_settings,
@@ -34,7 +35,7 @@ class SettingRow(NamedTuple):
     """``file``, ``default``, or the variable."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand, example="opusagent-tui config --init")
 @option("--init", is_flag=True, help="Create a settings file with every setting commented out.")
 @option("--keys", is_flag=True, help="List every action that [keys] can name, by screen, with its keys.")
 @config_option

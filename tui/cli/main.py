@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from tui import __version__
+from tui.cli import completion
 from tui.cli.config import config
 from tui.cli.options import (
     LOCAL_PROTOCOLS,
+    NearChoice,
     agent_options,
     audio_options,
     behaviour_options,
@@ -71,8 +73,11 @@ def cli(context: click.Context) -> None:
         _show_screen(None)
 
 
-@cli.command(epilog=EXIT_CODES)
-@click.argument("url", metavar="[URL|PROFILE]", required=False)
+@cli.command(
+    epilog=EXIT_CODES,
+    example="opusagent-tui connect wss://agent.example.com/voice --token-env MY_AGENT_TOKEN",
+)
+@click.argument("url", metavar="[URL|PROFILE]", required=False, shell_complete=completion.profiles)
 @target_options
 @block_option
 @tools_option
@@ -96,10 +101,14 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
     _show_screen(target, flags=flags, trace_callbacks=trace_callbacks)
 
 
-@cli.command(epilog=EXIT_CODES)
+@cli.command(
+    epilog=EXIT_CODES,
+    example="opusagent-tui demo --protocol openai",
+)
 @option(
     "--protocol",
-    type=click.Choice(LOCAL_PROTOCOLS),
+    type=NearChoice(LOCAL_PROTOCOLS),
+    group="Local agent",
     default="audiocodes",
     help="Protocol of the local agent.",
 )
@@ -118,8 +127,11 @@ def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **opt
     _show_screen(None, flags=flags, agent=agent, start_demo=True, trace_callbacks=trace_callbacks)
 
 
-@cli.command(epilog=EXIT_CODES)
-@click.argument("url", metavar="URL|PROFILE")
+@cli.command(
+    epilog=EXIT_CODES,
+    example="opusagent-tui call ws://127.0.0.1:9000/audiocodes --say 1 --max-response-ms 3000",
+)
+@click.argument("url", metavar="URL|PROFILE", shell_complete=completion.profiles)
 @script_options
 @headless_options
 @tools_option
@@ -164,8 +176,11 @@ def call(
     sys.exit(code)
 
 
-@cli.command(epilog=EXIT_CODES)
-@click.argument("url", metavar="URL|PROFILE")
+@cli.command(
+    epilog=EXIT_CODES,
+    example="opusagent-tui check ws://127.0.0.1:9000/audiocodes",
+)
+@click.argument("url", metavar="URL|PROFILE", shell_complete=completion.profiles)
 @target_options
 @config_option
 def check(url: str, **options: Any) -> None:
@@ -193,7 +208,7 @@ cli.add_command(metrics)
 cli.add_command(report)
 
 
-@cli.command()
+@cli.command(example="opusagent-tui agent --port 9000")
 @agent_options
 @behaviour_options
 def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> None:
@@ -227,7 +242,7 @@ def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> Non
         sys.exit(ExitCode.FINE)
 
 
-@cli.command()
+@cli.command(example="opusagent-tui devices")
 def devices() -> None:
     """List the sound devices, or explain why there are none."""
     from tui.audio.devices import AudioDeviceError, list_by_trial, no_device_sentence

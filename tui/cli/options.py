@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from tui.cli import completion
+from tui.cli.help import GroupedOption
 from tui.cli.program import Sentence
 from tui.protocols.registry import BUILT_IN
 from tui.settings import SETTINGS, Scope, Setting, names_with
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
     from tui.config.reading import SettingsInForce
     from tui.models.target import Target
 
+_AGENT, _SOUND, _SAVING, _LIMITS, _PROTOCOL = "Agent", "Sound", "Saving", "Time limits", "Protocol details"
+_GROUPS = {
+    **dict.fromkeys(("protocol", "token_env", "headers", "subprotocols", "insecure", "cacert"), _AGENT),
+    **dict.fromkeys(("save", "audio", "redact"), _SAVING),
+    **dict.fromkeys((*names_with(Scope.SOUND), "block_ms"), _SOUND),
+}
+"""The heading of a setting's option in the help, where its name and unit do not decide."""
+
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
 _TOOLS = ("tools", "tool_timeout_s")
@@ -36,7 +46,8 @@ Command = Callable[..., Any]
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """`click.option`, with its default shown if it has one."""
+    """`click.option`, with its default shown if it has one. ``group`` is its heading in the help."""
+    settings.setdefault("cls", GroupedOption)
     settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
     return click.option(*names, **settings)
 
@@ -59,14 +70,17 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
 
 def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
     """One option, or a second one that turns the setting off."""
+    group = _GROUPS.get(setting.name, _LIMITS if setting.name.endswith("_s") else _PROTOCOL)
     name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
     if setting.kind is bool and setting.default is True and setting.flag:
-        yield option(f"{setting.flag}/{setting.off_flag}", name, default=True, help=help_text)
+        yield option(f"{setting.flag}/{setting.off_flag}", name, default=True, help=help_text, group=group)
         return
     if setting.kind is bool and setting.flag:
-        yield option(setting.flag, name, is_flag=True, help=help_text)
+        yield option(setting.flag, name, is_flag=True, help=help_text, group=group)
     elif setting.flag:
-        kwargs: dict[str, Any] = {"type": _click_type(setting), "help": help_text}
+        kwargs: dict[str, Any] = {"type": _click_type(setting), "help": help_text, "group": group}
+        if setting.name == "protocol":
+            kwargs["shell_complete"] = completion.protocols
         if setting.metavar:
             kwargs["metavar"] = setting.metavar
         if setting.default in ({}, ()):
@@ -75,19 +89,37 @@ def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
             kwargs["default"] = setting.default
         yield option(setting.flag, name, **kwargs)
     if setting.off_help:
-        yield option(setting.off_flag, f"no_{name}", is_flag=True, help=setting.off_help)
+        yield option(setting.off_flag, f"no_{name}", is_flag=True, help=setting.off_help, group=group)
 
 
 def _click_type(setting: Setting) -> Any:
     if setting.choices and setting.kind is str:
-        return click.Choice(setting.choices)
+        return NearChoice(setting.choices)
     if setting.must_exist:
         return _ExistingFile()
     if setting.kind is int:
         return click.IntRange(setting.least, setting.most)
     if setting.kind is float and not setting.choices:
-        return click.FloatRange(setting.above, setting.most, min_open=True)
+        return NumberInRange(setting.above, setting.most, min_open=True)
     return None
+
+
+class NumberInRange(click.FloatRange):
+    """A number within limits, called so in errors."""
+
+    name = "number"
+
+
+class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
+    """One of several words; an error names the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Returns what is wrong with the value."""
+        from tui.config.strict import did_you_mean
+        from tui.text.visible import one_line
+
+        near = did_you_mean(str(value), map(str, self.choices))
+        return f"unknown value '{one_line(str(value), 60)}'{near} Choose from {', '.join(map(str, self.choices))}."
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
@@ -121,24 +153,24 @@ save_options = setting_options("save", "audio", "redact")
 trace_option = option("--trace-callbacks", is_flag=True,
                       help="Measure every registered callback; press T to show them.")
 behaviour_options = together(
-    option("--reply", type=click.Choice(["prompts", "echo"]), default="prompts",
+    option("--reply", group="Local agent", type=NearChoice(["prompts", "echo"]), default="prompts",
            help="Answer with recorded prompts, or repeat the user's own words."),
-    option("--reply-delay", type=click.FloatRange(min=0), default=0.0, metavar="S",
+    option("--reply-delay", group="Local agent", type=NumberInRange(min=0), default=0.0, metavar="S",
            help="Delay before each answer."),
-    option("--pace", default="1", metavar="N|all",
+    option("--pace", group="Local agent", default="1", metavar="N|all",
            help="Sending speed: real time (1), N times faster, or all in one message."),
 )
 script_options = together(
-    option("--say", multiple=True, type=click.Path(path_type=Path), metavar="WAV",
+    option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV",
            help="WAV file to play as one turn (also a pipe; - is standard input), or the number of a recorded line "
                 "(1 to 9). FLAC, Ogg, MP3 and AIFF need the package soundfile. Repeatable."),
-    option("--output", default="none", metavar="WAV",
+    option("--output", group="Script", default="none", metavar="WAV",
            help="WAV file, pipe or device file to write the agent's audio to, as played."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON, one per line."),
-    option("--max-response-ms", type=click.FloatRange(min=0), metavar="MS",
+    option("--max-response-ms", group="Script", type=NumberInRange(min=0), metavar="MS",
            help="Exit with 1 if a response took longer."),
     option("--strict", is_flag=True, help="Exit with 5 if any error or finding was reported."),
-    option("--timeout", type=click.FloatRange(min=0.1), default=10.0, metavar="S",
+    option("--timeout", group="Script", type=NumberInRange(min=0.1), default=10.0, metavar="S",
            help="Time limit for each answer."),
 )
 agent_options = together(
@@ -146,7 +178,7 @@ agent_options = together(
     option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT",
            help="Port to listen on; 0 picks a free one."),
     option("--token-env", metavar="NAME", help="Environment variable with a token that callers must send."),
-    option("--chunk", "chunk_ms", type=click.FloatRange(1, 60_000), default=20.0, metavar="MS",
+    option("--chunk", "chunk_ms", type=NumberInRange(1, 60_000), default=20.0, metavar="MS",
            help="Length of the audio in each message."),
     option("--silence", "silence_ms", type=click.IntRange(100, 10_000), default=400, metavar="MS",
            help="Length of silence that ends the user's turn."),

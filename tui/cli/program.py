@@ -12,6 +12,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
+from tui.cli.help import GroupedCommand, write_commands, write_options
 from tui.exit_code import ExitCode
 
 _AS_JSON = "tui.cli.program.as_json"
@@ -39,6 +40,13 @@ class Sentence(click.ClickException):
 
 class Program(click.Group):
     """Ends every command with the right exit code, and prints errors as JSON too where ``--json`` was given."""
+
+    command_class = GroupedCommand
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for, then the options."""
+        write_commands(self, ctx, formatter)
+        write_options(self, ctx, formatter)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

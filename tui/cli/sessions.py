@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.cli import completion
+from tui.cli.help import GroupedCommand, write_example
 from tui.cli.options import (
+    NumberInRange,
     check_terminal,
     config_option,
     effective_settings,
@@ -33,17 +36,56 @@ folder_option = option(
 )
 
 
-@click.group(invoke_without_command=True)
+class LocalTime(click.DateTime):
+    """A date, with or without a time; an error shows how it is written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the date. Raises `click.BadParameter`."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            from tui.text.visible import one_line
+
+            shown = one_line(str(value), 60)
+            self.fail(f"'{shown}' is not a date; write 2026-01-31 or 2026-01-31T09:30.", param, ctx)
+
+
+class SessionsGroup(click.Group):
+    """The list of sessions, and what can be done with them; `list` is another word for the list."""
+
+    command_class = GroupedCommand
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take `list` for the list itself, before, after or among its options."""
+        if "list" in args:
+            at = args.index("list")
+            before = args[at - 1] if at else ""
+            takes_value = any(
+                before in parameter.opts
+                for parameter in self.params
+                if isinstance(parameter, click.Option) and not parameter.is_flag
+            )
+            if not takes_value and not set(args[:at]) & self.commands.keys():
+                args = [*args[:at], *args[at + 1 :]]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write options, commands and an example."""
+        super().format_options(ctx, formatter)
+        write_example("opusagent-tui sessions --since 2026-01-31 --errors", formatter)
+
+
+@click.group(cls=SessionsGroup, invoke_without_command=True)
 @folder_option
 @option("--target", metavar="TEXT", help="Only sessions whose title, URL or protocol contains TEXT.")
 @option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    type=LocalTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
     metavar="DATE[ TIME]",
     help="Only sessions that began later, in local time.",
 )
 @option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without.")
-@option("--min-duration", type=click.FloatRange(min=0), metavar="S", help="Only sessions that lasted longer.")
+@option("--min-duration", type=NumberInRange(min=0), metavar="S", help="Only sessions that lasted longer.")
 @option("--json", "as_json", is_flag=True, help="Print JSON, one session per line.")
 @config_option
 @click.pass_context
@@ -150,8 +192,8 @@ dry_run_option = option("--dry-run", is_flag=True, help="Only list what would be
 yes_option = option("--yes", is_flag=True, help="Delete more than one session without asking.")
 
 
-@sessions.command()
-@click.argument("names", nargs=-1, required=True)
+@sessions.command(example="opusagent-tui sessions delete 2026-01-31T09 --dry-run")
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.sessions)
 @dry_run_option
 @yes_option
 @click.pass_obj
@@ -167,10 +209,8 @@ def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> No
     _delete(folders, dry_run=dry_run, yes=yes)
 
 
-@sessions.command()
-@option(
-    "--keep-days", type=click.FloatRange(0, 36500), metavar="N", help="Delete sessions older than N days."
-)
+@sessions.command(example="opusagent-tui sessions prune --keep-days 30 --dry-run")
+@option("--keep-days", type=NumberInRange(0, 36500), metavar="N", help="Delete sessions older than N days.")
 @option("--keep-count", type=click.IntRange(min=0), metavar="N", help="Delete all but the newest N sessions.")
 @dry_run_option
 @yes_option
@@ -229,11 +269,11 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
         raise Sentence("\n".join(problems))
 
 
-@click.command("open")
-@click.argument("session", type=click.Path(path_type=Path))
+@click.command("open", cls=GroupedCommand, example="opusagent-tui open latest")
+@click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option(
     "--speed",
-    type=click.FloatRange(min=0.1),
+    type=NumberInRange(min=0.1),
     metavar="N",
     help="Replay at N× speed. Without it, the whole session is shown at once.",
 )
@@ -259,8 +299,8 @@ def open_session(session: Path, speed: float | None, **options: str) -> None:
         sys.exit(open_screen(_session(session), speed, output, in_force))
 
 
-@click.command()
-@click.argument("session", type=click.Path(path_type=Path))
+@click.command(cls=GroupedCommand, example="opusagent-tui metrics latest --json")
+@click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option("--json", "as_json", is_flag=True, help="Print every figure as JSON.")
 @config_option
 def metrics(session: Path, as_json: bool) -> None:
@@ -285,8 +325,8 @@ def metrics(session: Path, as_json: bool) -> None:
         click.echo(line)
 
 
-@click.command()
-@click.argument("session", type=click.Path(path_type=Path))
+@click.command(cls=GroupedCommand, example="opusagent-tui report latest -o report.html")
+@click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option(
     "-o", "--output", metavar="FILE", help="Output file; default: next to the session; - is standard output."
 )

@@ -1,0 +1,74 @@
+"""The help of the commands: options in groups, an example for each command, and commands by what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+COMMAND_GROUPS: Mapping[str, Sequence[str]] = {
+    "Call": ("demo", "connect", "call", "check"),
+    "Saved sessions": ("sessions", "open", "metrics", "report"),
+    "Tools": ("agent", "devices", "config"),
+}
+"""Headings and the commands below them; a command that is not listed stands under `OTHER`."""
+OTHER = "Other"
+OPTIONS = "Options"
+
+
+class GroupedOption(click.Option):
+    """An option with the heading of its group in the help."""
+
+    def __init__(self, *args: Any, group: str = OPTIONS, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options by group and ends with an example."""
+
+    def __init__(self, *args: Any, example: str = "", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.example = example
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group under its heading, then the example."""
+        write_options(self, ctx, formatter)
+        write_example(self.example, formatter)
+
+
+def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the options of a command, group by group in order of first appearance; those without one at the end."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            groups.setdefault(getattr(parameter, "group", OPTIONS), []).append(record)
+    for heading in sorted(groups, key=lambda heading: heading == OPTIONS):
+        with formatter.section(heading):
+            formatter.write_dl(groups[heading])
+
+
+def write_example(example: str, formatter: click.HelpFormatter) -> None:
+    """Write an example of a command as it is typed."""
+    if example:
+        with formatter.section("Example"):
+            formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+
+def write_commands(group: click.Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the commands of the program by what they are for."""
+    known = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
+    grouped = {name for names in COMMAND_GROUPS.values() for name in names}
+    headings = {**COMMAND_GROUPS, OTHER: [name for name in known if name not in grouped]}
+    limit = formatter.width - 6 - max(map(len, known))
+    for heading, names in headings.items():
+        rows = [
+            (name, command.get_short_help_str(limit))
+            for name in names
+            if (command := known.get(name)) is not None and not command.hidden
+        ]
+        if rows:
+            with formatter.section(heading):
+                formatter.write_dl(rows)
