@@ -27,6 +27,7 @@ from tui.screens.needs import Origin
 from tui.screens.quit import QuitScreen
 from tui.screens.session import SessionScreen
 from tui.screens.session_actions import ACTIONS_BY_ID
+from tui.screens.turn import TurnScreen
 from tui.widgets.callback_table import CallbackTable
 from tui.widgets.compare import CompareView
 from tui.widgets.detail import DetailPane
@@ -35,6 +36,7 @@ from tui.widgets.health import HealthPane
 from tui.widgets.prompt import PromptLine
 from tui.widgets.tools import ToolsPane
 from tui.widgets.transcript import TranscriptPane
+from tui.widgets.turn_page import TurnPage
 from tui.widgets.turns import TurnsPane
 from tui.widgets.writing import WriteLine
 
@@ -52,6 +54,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     ConnectScreen: (OptionList, Input),
     CallbacksScreen: (CallbackTable,),
     CompareScreen: (CompareView,),
+    TurnScreen: (TurnPage,),
     ExportScreen: (Input,),
     DevicesScreen: (OptionList,),
     InstructionsScreen: (),

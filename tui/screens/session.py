@@ -306,11 +306,25 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(RowsView.Chosen)
     def _show_row(self, event: RowsView.Chosen) -> None:
-        """A turn or a tool call was chosen: show its events in the log."""
+        """A tool call was chosen: show its events in the log."""
+        self._show_event(event.event_number)
+
+    def _show_event(self, number: int) -> None:
         if self.replay is not None:
-            self.replay.seek_to_event(event.event_number)
+            self.replay.seek_to_event(number)
         self.log_pane.focus()
-        self.jumps.to_event(event.event_number)
+        self.jumps.to_event(number)
+
+    def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
+        """Show a turn whole; enter there goes on to its events."""
+        from tui.screens.turn import TurnScreen
+
+        self.app.push_screen(TurnScreen(self.bridge, self._thresholds, event.number), self._show_turn)
+
+    def _show_turn(self, number: int | None) -> None:
+        turn = next((turn for turn in self.turns.turns if turn.number == number), None)
+        if turn is not None:
+            self._show_event(turn.first_event)
 
     @on(ErrorBanner.Clicked)
     def _banner_clicked(self) -> None:

@@ -1,4 +1,4 @@
-"""RowsView: rows with a cursor, a head line that stays, and a foot with the cursor's row in full."""
+"""RowsView: rows with a cursor, head lines that stay, and a foot with the cursor's row in full."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
+"""Lines of the foot; more where rows leave lines empty."""
 LEAST_ROWS = 3
-"""Rows that the foot leaves in a focused pane."""
+"""Rows that the foot leaves in a focused pane: one less where there is room for no more than that."""
 AMPLE_ROWS = 8
 """Rows that it leaves in a pane without focus."""
 _GAP = "  "
@@ -68,6 +69,8 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         super().__init__(id=id)
         self._cursor = 0
         self._foot_at = 0
+        self._heads: Sequence[Sequence[Piece]] = ()
+        self._foot: list[list[Piece]] = []
 
     @property
     def cursor(self) -> int:
@@ -85,8 +88,8 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         """Returns the number of the event a row begins with."""
 
     @abstractmethod
-    def head(self, width: int) -> str:
-        """Returns the head line."""
+    def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
+        """Returns the head lines, few enough for a view of that height."""
 
     @abstractmethod
     def row(self, index: int, width: int) -> Sequence[Piece]:
@@ -104,11 +107,26 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def foot_lines(self) -> int:
-        """Lines of the foot: what fits if focused, otherwise all or none."""
-        room = self.scrollable_content_region.height - 1
+        """Lines of the foot: what rows leave empty, and some more if focused; otherwise all or none."""
+        room = self.row_room
+        empty = room - self.count()
         if self.has_focus:
-            return min(max(room - LEAST_ROWS, 0), FOOT_LINES)
-        return FOOT_LINES if room - FOOT_LINES >= AMPLE_ROWS else 0
+            least_rows = min(LEAST_ROWS, max(room // 2, 1))
+            return min(len(self._foot), max(room - least_rows, 0), max(FOOT_LINES, empty))
+        most = max(empty, FOOT_LINES if room - FOOT_LINES >= AMPLE_ROWS else 0)
+        return min(len(self._foot), most) if most >= min(len(self._foot), FOOT_LINES) else 0
+
+    @property
+    def row_room(self) -> int:
+        """Lines for rows and foot."""
+        return self.scrollable_content_region.height - len(self._heads)
+
+    def lay_out(self) -> None:
+        """Lay out head and foot for the view's size and the cursor's row."""
+        region = self.scrollable_content_region
+        self._heads = self.heads(region.width - 1, region.height) if region.width > 1 else ()
+        shown = self.cursor < self.count()
+        self._foot = laid_out(self.in_full(self.cursor), max(region.width, 1)) if shown else []
 
     @property
     def has_lines(self) -> bool:
@@ -120,36 +138,39 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         count = self.count()
         if self.following or self.cursor >= count:
             self._cursor = max(count - 1, 0)
-        self.grow(1 + count + self.foot_lines, count)
+        self.lay_out()
+        self.grow(len(self._heads) + count + self.foot_lines, count)
 
     def measure(self) -> None:
         """Find where the foot begins, too."""
         super().measure()
+        self.lay_out()
         self._foot_at = self.scrollable_content_region.height - self.foot_lines
 
     def key_at(self, y: int) -> Hashable:
         """Returns everything that the head, a row, or a line of the foot shows."""
-        if y == 0:
-            return "head", self.head(self._width - 1)
+        heads = len(self._heads)
+        if y < heads:
+            return "head", tuple(self._heads[y])
         if y >= self._foot_at:
             return "foot", tuple(self._foot_line(y - self._foot_at, self._width))
-        index = self.scroll_offset.y + y - 1
+        index = self.scroll_offset.y + y - heads
         return (
             (index, index == self.cursor, self.has_focus, self.row_key(index))
             if index < self.count()
-            else self.empty_text_at(y - 1)
+            else self.empty_text_at(y - heads)
         )
 
     def draw_at(self, y: int) -> Strip:
         """Draw the head, a row, or a line of the foot."""
-        width = self._width
-        if y == 0:
-            return self._drawn([(fit(" " + self.head(width - 1), width), "rows--muted")], "")
+        width, heads = self._width, len(self._heads)
+        if y < heads:
+            return self._drawn([(" ", "rows--muted"), *self._heads[y]], "")
         if y >= self._foot_at:
             return self._drawn(self._foot_line(y - self._foot_at, width), "rows--foot")
-        index = self.scroll_offset.y + y - 1
+        index = self.scroll_offset.y + y - heads
         if index >= self.count():
-            return self.draw_empty_text(y - 1)
+            return self.draw_empty_text(y - heads)
         at_cursor = index == self.cursor
         row = [("▌" if at_cursor else " ", "rows--muted"), *self.row(index, width - 1)]
         return self._drawn(row, "rows--cursor" if at_cursor else "")
@@ -159,9 +180,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return strip.adjust_cell_length(self._width, self.component("rows--plain", highlight))
 
     def _foot_line(self, line: int, width: int) -> Sequence[Piece]:
-        if self.cursor >= self.count():
-            return []
-        lines = laid_out(self.in_full(self.cursor), width)
+        lines = self._foot
         if line == self.foot_lines - 1 and len(lines) > line + 1:
             return [(fit("".join(text for text, _ in lines[line]), width - 2) + " …", "rows--muted")]
         return lines[line] if line < len(lines) else []
@@ -173,7 +192,8 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         count = self.count()
         self._cursor = min(max(index, 0), max(count - 1, 0))
         self.hold()
-        rows = self.scrollable_content_region.height - 1 - self.foot_lines
+        self.lay_out()
+        rows = self.row_room - self.foot_lines
         top = self.scroll_offset.y
         if not top <= self.cursor < top + rows:
             target = self.cursor if self.cursor < top else self.cursor - rows + 1
@@ -183,7 +203,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     @property
     def page_lines(self) -> int:
         """Visible rows but one."""
-        return max(self.scrollable_content_region.height - 2 - self.foot_lines, 1)
+        return max(self.row_room - self.foot_lines - 1, 1)
 
     def action_choose(self) -> None:
         """Choose the row under the cursor."""
@@ -197,8 +217,9 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     def line_at(self, y: int) -> int | None:
         """Returns the row there; rows are below the head and above the foot."""
-        in_rows = 0 < y < self.scrollable_content_region.height - self.foot_lines
-        return y + self.scroll_offset.y - 1 if in_rows else None
+        heads = len(self._heads)
+        in_rows = heads <= y < self.scrollable_content_region.height - self.foot_lines
+        return y + self.scroll_offset.y - heads if in_rows else None
 
     def line_clicked(self, index: int, event: events.Click) -> None:
         """Select the row; a double click chooses it."""

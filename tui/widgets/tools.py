@@ -70,10 +70,10 @@ class ToolsPane(RowsView):
         """Returns the number of the event with which the call began."""
         return self.calls[index].number
 
-    def head(self, width: int) -> str:
+    def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
         """Returns the names of the columns."""
         columns = f"{'time':>{_TIME_CELLS}} {'state':<{_STATE_CELLS}} {'took':>{_DURATION_CELLS}}"
-        return f"{columns}  tool, arguments → result"
+        return [[(fit(f"{columns}  tool, arguments → result", width), "rows--muted")]]
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""

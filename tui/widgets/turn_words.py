@@ -1,98 +1,130 @@
-"""A turn and its barge-ins in words, with every figure known."""
+"""A turn and its barge-ins in words, with every figure known: the most telling first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.models.turns.turns import BargeIn, LatencyParts, Turn
+from textual.renderables.sparkline import Sparkline
+
+from tui.models.turns.figures import Figure, Judge
+from tui.models.turns.turns import BargeIn, Turn
+from tui.models.turns.why import Share, Stage, shares_of, why_of
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.lines import Piece
 
-PART_GLYPHS = {
-    "capture": "·",
-    "sending": "·",
-    "agent": "█",
-    "transport": "░",
-    "prebuffer": "▒",
-    "device": "▓",
-    "leading silence": "_",
+STAGE_GLYPHS = {
+    Stage.CAPTURE: "·",
+    Stage.SENDING: "·",
+    Stage.TRANSPORT: "░",
+    Stage.NOTICING: "▞",
+    Stage.STEPS: "▤",
+    Stage.TOOLS: "▚",
+    Stage.UNEXPLAINED: "█",
+    Stage.AGENT: "█",
+    Stage.BUFFER: "▒",
+    Stage.DEVICE: "▓",
+    Stage.SILENCE: "_",
+    Stage.REST: "?",
 }
 """Distinguishable without color."""
-LEGEND = "· capture  █ agent  ░ transport  ▒ buffer  ▓ device  _ silence"
-_PART_NAMES = {"prebuffer": "buffer"}
-"""Words of the screen, where a field has another name."""
 _METHODS = {
     "silero": "end of speech: Silero VAD",
     "energy": "end of speech: energy VAD",
     "typed": "typed turn",
 }
 _MAX_TEXT = 200
-_LEAST_REST_MS = 1.0
+LEAST_SHARE_MS = 0.05
+"""Shares that would be shown as 0.0 ms are left out."""
 
 
-def bar_of(parts: LatencyParts, latency_ms: float, full_ms: float, cells: int) -> str:
-    """Returns the parts as cells of their glyphs; ``full_ms`` fills all cells. Without known parts, all is agent."""
-    known = parts.known() or [("agent", latency_ms)]
+def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) -> str:
+    """Returns the shares as cells of their glyphs; ``full_ms`` fills all cells. Thresholds beyond it are marked."""
     scale = cells / max(full_ms, 1.0)
     bar, reached_ms = "", 0.0
-    for name, length_ms in known:
-        reached_ms += length_ms
-        bar += PART_GLYPHS[name] * (round(reached_ms * scale) - len(bar))
-    return (bar[: cells - 1] + "›" if len(bar) > cells else bar).ljust(cells)
+    for share in shares:
+        reached_ms += share.ms
+        bar += STAGE_GLYPHS[share.stage] * (round(reached_ms * scale) - len(bar))
+    bar = bar[:cells].ljust(cells)
+    marks = {_cell(ms, full_ms, cells) for ms in (judge.good_ms, judge.slow_ms)}
+    return "".join("┊" if cell == " " and at in marks else cell for at, cell in enumerate(bar))
 
 
-def turn_in_full(turn: Turn, barge_ins: Sequence[BargeIn], judged: Piece, waiting: str = "") -> list[Piece]:
-    """Returns response time, its parts, what the agent reported, uncertainty and barge-ins.
+def axis_of(full_ms: float, cells: int, judge: Judge) -> str:
+    """Returns the axis above the bars, with a mark at each threshold that lies on it."""
+    marks = {_cell(ms, full_ms, cells) for ms in (judge.good_ms, judge.slow_ms)}
+    return "".join("┬" if at in marks else "─" for at in range(cells))
 
-    ``judged``: the verdict; ``waiting``: how long the user has been waiting.
+
+def _cell(ms: float, full_ms: float, cells: int) -> int | None:
+    return min(round(ms * cells / full_ms), cells - 1) if 0 < ms <= full_ms else None
+
+
+def sparkline_of(latencies_ms: Sequence[float]) -> str:
+    """Returns response times as a line of one cell each; empty for fewer than two."""
+    if len(latencies_ms) < 2:
+        return ""
+    # From zero: otherwise the fastest turn looks like no time at all.
+    worst_ms = max(latencies_ms)
+    bars = Sparkline.BARS
+    return "".join(bars[round(ms / max(worst_ms, 1.0) * (len(bars) - 1))] for ms in latencies_ms)
+
+
+def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
+    """Returns response time and why, barge-ins, uncertainty, then the shares and what the agent reported.
+
+    ``waiting``: how long the user has been waiting.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
+    if figure.ms is None:
+        why = f": {one_line(turn.unmeasured, _MAX_TEXT)}" if turn.unmeasured else " yet"
+        pieces.append((f"no response time{why}{f': waited {waiting}' if waiting else ''}", "rows--slow"))
+    else:
+        pieces.append((judged(figure), f"rows--{figure.grade or 'plain'}"))
+    pieces += [(line, "rows--slow") for line in telling_lines(turn, barge_ins)]
+    if why := why_of(turn):
+        pieces.append((f"{why}.", "rows--plain"))
     if turn.keys:
         pieces.append((f"keys {one_line(turn.keys, _MAX_TEXT)}", "rows--plain"))
-    if turn.response_latency_ms is None:
-        why = f": {one_line(turn.unmeasured, _MAX_TEXT)}" if turn.unmeasured else " yet"
-        pieces.append((f"no latency{why}{f': waited {waiting}' if waiting else ''}", "rows--slow"))
-    else:
-        pieces += [(f"response {numbers.milliseconds(turn.response_latency_ms)}", "rows--plain"), judged]
-        pieces += _parts(turn.parts, turn.response_latency_ms)
-    if turn.after_tools_ms is not None:
-        pieces.append((f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}", "rows--plain"))
-    pieces += _reported(turn)
-    pieces += [(line, "rows--slow") for line in map(_barge_in, barge_ins)]
-    if turn.doubt:
-        pieces.append((f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}", "rows--slow"))
-    if turn.method and turn.method != "keys":
-        pieces.append(
-            (_METHODS.get(turn.method, f"end of speech: {one_line(turn.method, 20)}"), "rows--muted")
-        )
-    if turn.tools:
-        pieces.append((f"tools {one_line(', '.join(turn.tools[:20]), _MAX_TEXT)}", "rows--muted"))
-    return pieces
-
-
-def _parts(parts: LatencyParts, latency_ms: float) -> list[Piece]:
-    known = parts.known()
-    if not known:
-        return [("parts not measured", "rows--muted")]
-    pieces = [
-        (f"{PART_GLYPHS[name]} {_PART_NAMES.get(name, name)} {numbers.milliseconds(part_ms)}", "rows--plain")
-        for name, part_ms in known
+    pieces += [
+        (f"{STAGE_GLYPHS[share.stage]} {share.stage} {numbers.milliseconds(share.ms)}", "rows--muted")
+        for share in shown_shares(turn)
     ]
-    rest_ms = latency_ms - sum(part_ms for _, part_ms in known)
-    if abs(rest_ms) >= _LEAST_REST_MS:
-        pieces.append((f"not measured {numbers.milliseconds(rest_ms)}", "rows--muted"))
+    pieces += [(line, "rows--muted") for line in further_lines(turn)]
     return pieces
 
 
-def _reported(turn: Turn) -> list[Piece]:
-    if not turn.reported_ms:
-        return []
-    figures = [f"{one_line(name, 40)} {numbers.milliseconds(ms)}" for name, ms in turn.reported_ms.items()]
-    pieces = [(figure, "rows--plain") for figure in (f"agent reports {figures[0]}", *figures[1:])]
-    if turn.unexplained_ms is not None:
-        pieces.append((f"unexplained {numbers.milliseconds(turn.unexplained_ms)}", "rows--plain"))
-    return pieces
+def judged(figure: Figure) -> str:
+    """Returns a response time with its grade in a glyph and a word."""
+    return f"{figure} {figure.glyph} {figure.grade}" if figure.grade else str(figure)
+
+
+def shown_shares(turn: Turn) -> list[Share]:
+    """Returns the shares of a response without those that took no time."""
+    return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
+
+
+def telling_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
+    """Returns what makes the figure doubtful and what happened in the turn besides."""
+    lines = [f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}"] if turn.doubt else []
+    return [*lines, *map(_barge_in, barge_ins)]
+
+
+def further_lines(turn: Turn) -> list[str]:
+    """Returns what the agent reported and what else is known of the turn."""
+    lines = []
+    if turn.after_tools_ms is not None:
+        lines.append(f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}")
+    if turn.reported_ms:
+        figures = [
+            f"{one_line(name, 40)} {numbers.milliseconds(ms)}" for name, ms in turn.reported_ms.items()
+        ]
+        lines.append(f"agent reports {', '.join(figures)}")
+    if turn.tools:
+        lines.append(f"tools {one_line(', '.join(turn.tools[:20]), _MAX_TEXT)}")
+    if turn.method and turn.method != "keys":
+        lines.append(_METHODS.get(turn.method, f"end of speech: {one_line(turn.method, 20)}"))
+    return lines
 
 
 def _barge_in(barge_in: BargeIn) -> str:

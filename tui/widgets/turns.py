@@ -1,25 +1,37 @@
-"""TurnsPane: one row per turn, with a breakdown of its response time."""
+"""TurnsPane: the verdict, and one row per turn with its response time and where that went."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Condition, Status
-from tui.models.turns.turns import LEAST_TURNS, BargeIn, Percentiles, Turn
+from tui.models.turns.figures import Figure, Judge, graded, response_of
+from tui.models.turns.turns import BargeIn, Percentiles, Turn
+from tui.models.turns.why import shares_of, telling, verdict
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
-from tui.widgets.turn_words import LEGEND, bar_of, turn_in_full
-from tui.widgets.wrap import fit
+from tui.widgets.turn_words import axis_of, bar_of, sparkline_of, turn_in_full
+from tui.widgets.wrap import fit, wrap
 
-_MOST_BAR_CELLS = 24
+_LEAST_BAR_CELLS, _MOST_BAR_CELLS = 8, 40
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
-_HEAD_CELLS = 23
+_HEAD_CELLS = _NUMBER_CELLS + _FIGURE_CELLS + 4
+_LEAST_LINES = 3
+"""Lines that the verdict leaves for rows and foot."""
 _MOST_KEYS = 20
+_MOST_SPARKS = 24
+_TITLE_CELLS = 48
+"""Cells of the title beside its sparkline."""
 
 
 class TurnsPane(RowsView):
@@ -27,9 +39,20 @@ class TurnsPane(RowsView):
 
     TITLE = "Turns"
     HELP = (
-        "user speech · response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · its parts as a bar, "
-        "› longer than the bar · agent speech · words; below: the selected turn in full"
+        "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of where it went, ┊ thresholds: "
+        "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
+        "_ leading silence · why; below: the selected turn"
     )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open_turn", "Open the turn", show=False, id="turns.open"),
+    ]
+
+    class Opened(Message):
+        """Asks for a turn to be shown whole."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
 
     def __init__(
         self,
@@ -41,6 +64,10 @@ class TurnsPane(RowsView):
         super().__init__(id=id)
         self.bridge = bridge
         self.thresholds = thresholds
+        self._verdict: tuple[Hashable, str] = (None, "")
+        """What the verdict was made from, and the verdict."""
+        self._full_ms = 0.0
+        """What fills a bar: the worst turn shown."""
 
     @property
     def turns(self) -> list[Turn]:
@@ -54,9 +81,13 @@ class TurnsPane(RowsView):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:
-        """Returns the number of turns and the percentiles."""
-        turns = [turn for turn in self.turns if turn.number]
-        return [self.TITLE, f"{len(turns):,}", *_percentiles(self.bridge.state.metrics.percentiles())]
+        """Returns the number of turns, their response times as a sparkline, and the percentiles."""
+        count = sum(turn.number > 0 for turn in self.turns)
+        counted = [f"{count:,}"] if count or not self.turns else ["greeting"]
+        room = min(max(self.line_width - _TITLE_CELLS, _LEAST_BAR_CELLS), _MOST_SPARKS)
+        sparks = sparkline_of(self.bridge.state.metrics.response_latencies_ms[-room:])
+        figures = _percentiles(self.bridge.state.metrics.percentiles(), self.thresholds)
+        return [self.TITLE, *counted, *([sparks] if sparks else []), *figures]
 
     def go_to_turn(self, number: int) -> None:
         """Put the cursor on a turn."""
@@ -72,10 +103,39 @@ class TurnsPane(RowsView):
         """Returns the number of the event the turn begins with."""
         return self.turns[index].first_event
 
-    def head(self, width: int) -> str:
-        """Returns the meaning of the glyphs."""
+    def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
+        """Returns the verdict, where it leaves room, and the axis of the bars."""
+        said = self._said()
+        lines = wrap(said, max(width, 1)) if said else []
+        if height - len(lines) - 1 < _LEAST_LINES:
+            lines = []
+        return [*([(line, "rows--heading")] for line in lines), [(self._axis(width), "rows--muted")]]
+
+    def _said(self) -> str:
+        """Returns the verdict; made again only if one of the newest turns has changed, for others do not."""
+        newest = [
+            (turn.response_latency_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt)
+            for turn in self.turns[-3:]
+        ]
+        key = len(self.turns), tuple(newest)
+        if self._verdict[0] != key:
+            self._verdict = key, verdict(self.bridge.state.metrics, self.thresholds)
+        return self._verdict[1]
+
+    def _axis(self, width: int) -> str:
+        cells = _bar_cells(width)
+        start = " turn response  "
         good_ms, slow_ms = self.thresholds.good_ms, self.thresholds.slow_ms
-        return f"{LEGEND}   ✓ ≤ {good_ms:g} ms  ~ ≤ {slow_ms:g}  ✗ above"
+        axis = axis_of(self._full_ms, cells, self.thresholds) if self._full_ms else " " * cells
+        return fit(f"{start}{axis} ┬ {good_ms:g}, {slow_ms:g} ms", width)
+
+    def lay_out(self) -> None:
+        """Scale the bars to the worst turn shown, too."""
+        region, top = self.scrollable_content_region, self.scroll_offset.y
+        shown = self.turns[top : top + region.height]
+        worst_ms = max((turn.response_latency_ms or 0.0 for turn in shown), default=0.0)
+        self._full_ms = max(worst_ms, self.thresholds.good_ms) if worst_ms else 0.0
+        super().lay_out()
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
@@ -91,39 +151,50 @@ class TurnsPane(RowsView):
         turn = self.turns[index]
         seen = (
             turn.response_latency_ms,
-            turn.user_speech_ms,
-            turn.agent_speech_ms,
+            turn.unexplained_ms,
+            turn.tools_ms,
             turn.unmeasured or self._waiting(turn),
             turn.doubt,
+            self._full_ms,
         )
         texts = turn.user_text, turn.agent_text, turn.keys, len(turn.tools), turn.interrupted
         return turn.number, seen, texts, len(self._barge_ins(turn))
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns number, user speech, response time, its parts, agent speech, and what was said and done."""
+        """Returns number, response time, where it went as a bar, and why in words."""
         turn = self.turns[index]
-        glyph, _, look = self._judged(turn)
+        figure = response_of(turn, self.thresholds)
+        look = f"rows--{figure.grade}" if figure.grade else "rows--plain"
         head = [
             (f"{turn.number:>{_NUMBER_CELLS}} ", "rows--muted"),
-            (f"{numbers.seconds(turn.user_speech_ms):>6} ", "rows--plain"),
-            (f"{self._response(turn):>{_FIGURE_CELLS}} {glyph} ", look),
+            (f"{figure.short:>{_FIGURE_CELLS}} {figure.glyph} ", look),
         ]
-        if turn.response_latency_ms is None:
+        if figure.ms is None:
             reason = one_line(turn.unmeasured, 200) or f"… {self._waiting(turn)}"
             return [*head, (fit(reason, max(width - _HEAD_CELLS, 0)), "rows--slow")]
-        bar_cells = min(max(width // 4, 8), _MOST_BAR_CELLS)
+        cells = _bar_cells(width)
         return [
             *head,
-            (bar_of(turn.parts, turn.response_latency_ms, self.thresholds.slow_ms, bar_cells), "rows--bar"),
-            (f" {numbers.seconds(turn.agent_speech_ms):>6} ", "rows--plain"),
-            (fit(self._words(turn), max(width - _HEAD_CELLS - bar_cells - 8, 0)), "rows--muted"),
+            (bar_of(shares_of(turn), self._full_ms, cells, self.thresholds), "rows--bar"),
+            (fit(f" {self._words(turn, figure)}", max(width - _HEAD_CELLS - cells, 0)), "rows--muted"),
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns every figure of the turn, by name."""
+        """Returns every figure of the turn, the most telling first."""
         turn = self.turns[index]
-        glyph, word, look = self._judged(turn)
-        return turn_in_full(turn, self._barge_ins(turn), (f"{glyph} {word}", look), self._waiting(turn))
+        figure = response_of(turn, self.thresholds)
+        return turn_in_full(turn, figure, self._barge_ins(turn), self._waiting(turn))
+
+    def action_open_turn(self) -> None:
+        """Ask for the turn under the cursor to be shown whole."""
+        if self.cursor < self.count():
+            self.post_message(self.Opened(self.turns[self.cursor].number))
+
+    def line_clicked(self, index: int, event: events.Click) -> None:
+        """Select the turn; a double click opens it."""
+        self.move_to(index)
+        if event.chain > 1:
+            self.action_open_turn()
 
     def _waiting(self, turn: Turn) -> str:
         """Returns how long the user has been waiting for an answer; empty if they are not waiting."""
@@ -136,16 +207,6 @@ class TurnsPane(RowsView):
         given_up = ("playback", Condition.NOT_ANSWERED) in state.conditions
         return f"{waited_ms / 1000:.1f} s{', not answered' if given_up else ''}"
 
-    def _response(self, turn: Turn) -> str:
-        return numbers.milliseconds(turn.response_latency_ms) + ("?" if turn.doubt else "")
-
-    def _judged(self, turn: Turn) -> tuple[str, str, str]:
-        """Returns glyph, word and style of the verdict."""
-        if turn.response_latency_ms is None:
-            return " ", "", "rows--muted"
-        word = self.thresholds.judge(turn.response_latency_ms)
-        return numbers.VERDICTS[word], word, f"rows--{word}"
-
     def _barge_ins(self, turn: Turn) -> list[BargeIn]:
         # They are in order, and only the newest turns change.
         found = []
@@ -156,7 +217,7 @@ class TurnsPane(RowsView):
                 found.append(barge_in)
         return found[::-1]
 
-    def _words(self, turn: Turn) -> str:
+    def _words(self, turn: Turn, figure: Figure) -> str:
         words = [
             f"barge-in {barge_in.kind} {numbers.milliseconds(barge_in.silence_ms)}"
             for barge_in in self._barge_ins(turn)
@@ -164,19 +225,21 @@ class TurnsPane(RowsView):
         words += ["greeting"] if turn.number == 0 else []
         words += [f"keys {one_line(turn.keys, _MOST_KEYS)}"] if turn.keys else []
         words += ["cut off"] if turn.interrupted else []
+        longest = sorted(telling(shares_of(turn)), key=lambda share: -share.ms)
+        if figure.grade != "good" and longest:
+            words.append(", ".join(f"{share.stage} {numbers.seconds(share.ms)}" for share in longest))
         words += [f"[{name}]" for name in turn.tools]
-        words += [f"{turn.doubt}"] if turn.doubt else []
+        words += [turn.doubt] if turn.doubt else []
         words += [f"“{turn.user_text or turn.agent_text}”"] if turn.user_text or turn.agent_text else []
         return one_line(" · ".join(words), 200)
 
 
-def _percentiles(of: Percentiles) -> list[str]:
-    if of.worst_ms is None:
-        return []
-    if of.p50_ms is None:
-        return [f"worst {numbers.milliseconds(of.worst_ms)}", f"p50/p95 need {LEAST_TURNS} turns"]
+def _bar_cells(width: int) -> int:
+    return min(max(width // 3, _LEAST_BAR_CELLS), _MOST_BAR_CELLS)
+
+
+def _percentiles(of: Percentiles, judge: Judge) -> list[str]:
+    named = (("p50", of.p50_ms), ("p95", of.p95_ms), ("worst", of.worst_ms))
     return [
-        f"p50 {numbers.milliseconds(of.p50_ms)}",
-        f"p95 {numbers.milliseconds(of.p95_ms)}",
-        f"worst {numbers.milliseconds(of.worst_ms)}",
+        f"{name} {numbers.milliseconds(ms)} {graded(ms, judge).glyph}" for name, ms in named if ms is not None
     ]

@@ -157,9 +157,11 @@ def _mean(turns: Sequence[Turn]) -> list[Share]:
 def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
     """Yields the agent's part, divided at what it reported."""
     agent_ms, unexplained_ms = turn.parts.agent_ms, turn.unexplained_ms
-    if agent_ms is None or unexplained_ms is None or unexplained_ms > agent_ms + _LEAST_MS:
+    if agent_ms is None or unexplained_ms is None:
         yield Stage.AGENT, agent_ms
         return
+    # A report from before the last sound had arrived explains nothing of what came after it.
+    unexplained_ms = min(unexplained_ms, agent_ms)
     # Reports count from the user's last sound, and the way to the agent is a share of its own.
     way_ms = sum(filter(None, (turn.parts.capture_ms, turn.parts.sending_ms, turn.parts.transport_ms)))
     noticed = [turn.reported_ms.get(name) for name in ("speech stopped", "speech committed")]

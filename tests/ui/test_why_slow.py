@@ -1,0 +1,152 @@
+"""From the screen alone: which turn was slow, and where the time went, in at most three keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, to_active
+from tui.models import events as e
+from tui.models.events import Party
+from tui.models.turns.turns import BargeIn, BargeInKind
+from tui.widgets.turn_page import TurnPage
+
+SIZES = [(80, 24), (120, 36), (160, 50)]
+_PROMPT = {"noticed": 200, "agent": 300, "buffer": 100}
+SESSIONS = {
+    "late end of speech": (
+        {"noticed": 1400, "agent": 300, "buffer": 100},
+        "1.4 s until the agent noticed the end of speech",
+        "end of speech",
+    ),
+    "slow agent": (
+        {"noticed": 200, "agent": 1900, "buffer": 100},
+        "1.9 s unexplained by what it reported",
+        "unexplained",
+    ),
+    "large buffer": (
+        {"noticed": 200, "agent": 300, "buffer": 1600},
+        "1.6 s in the playback buffer",
+        "buffer",
+    ),
+}
+
+
+def turn(script: Script, number: int, *, noticed: int, agent: int, buffer: int) -> None:
+    """The user speaks for a second; the agent reports the end, answers, and is heard after the buffer."""
+    script.after(3000).add(e.SpeechEdge, speaker=Party.USER, started=True, method="silero").after(1000)
+    end_ns = script.now_ns
+    script.add(
+        e.SpeechEdge, speaker=Party.USER, started=False, method="silero", captured_ns=end_ns, sent_ns=end_ns
+    )
+    script.after(noticed).add(e.UserSpeech, phase=e.SpeechPhase.STOPPED)
+    script.after(agent).add(e.ReplyStarted, reply=f"r{number}", format="pcm16 16000")
+    arrived_ns = script.now_ns
+    script.after(buffer)
+    script.add(e.PlaybackStarted, reply=f"r{number}", arrived_ns=arrived_ns, handed_ns=script.now_ns)
+    script.add(e.SpeechEdge, speaker=Party.AGENT, started=True, method="silero").after(1000)
+    script.add(e.SpeechEdge, speaker=Party.AGENT, started=False, method="silero")
+    script.add(e.PlaybackEnded, reply=f"r{number}", heard_ms=1000)
+
+
+def session(script: Script, slow: dict[str, int]) -> Script:
+    """Three turns, of which the second is slow."""
+    to_active(script)
+    for number, times in enumerate((_PROMPT, slow, _PROMPT), 1):
+        turn(script, number, **times)
+    return script
+
+
+def read(s: Stage, selector: str) -> str:
+    """The widget's text as one line, without its border."""
+    lines = [line.strip("│╭╮╰╯─ ") for line in s.text(selector).splitlines()]
+    return " ".join(" ".join(lines).split())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", SESSIONS)
+async def test_which_turn_was_slow_and_why_takes_one_key_and_the_turn_three(
+    stage: Staging, script: Script, name: str, size: tuple[int, int]
+) -> None:
+    times, why, stage_name = SESSIONS[name]
+    total_ms = sum(times.values())
+    async with stage(size) as s:
+        await s.play(session(script, times).take())
+        await s.press("u")
+        pane = read(s, "TurnsPane")
+        assert f"1 of 3 turns was slow (turn 2: {total_ms / 1000:.1f} s)" in pane
+        assert why in pane
+        await s.press("up", "enter")
+        page = s.app.screen.query_one(TurnPage)
+        assert page.border_title == "Turn 2 of 3"
+        text = read(s, "TurnPage")
+        assert f"Response time {total_ms} ms ✗ bad" in text
+        assert why in text
+        longest = max(times.values())
+        assert f"longest first {longest} ms {longest / total_ms:.0%} {stage_name}" in text
+
+
+async def test_a_turn_names_what_was_reported_beside_what_was_heard(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(session(script, SESSIONS["slow agent"][0]).take())
+        await s.press("u", "up", "enter", "end")
+        text = read(s, "TurnPage")
+        order = ("0.0 ms heard the user's last sound", "200 ms reported speech stopped",
+                 "2100 ms received the first audio", "2200 ms heard the agent's first sound")  # fmt: skip
+        assert [text.index(line) for line in order] == sorted(text.index(line) for line in order)
+        assert "0.0 ms 0%" not in text, "what took no time is left out"
+
+
+async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(session(script, _PROMPT).take())
+        metrics = s.bridge.state.metrics
+        metrics.turns[2].doubt, metrics.turns[2].error_ms = "sending was 30 ms late", 30.0
+        metrics.barge_ins.append(BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340))
+        await s.press("u", "up", "enter")
+        text = read(s, "TurnPage")
+        assert "Response time 600 ± 30 ms ✓ good" in text
+        parts = text.index("Where the time went")
+        assert text.index("? uncertain: sending was 30 ms late") < parts
+        assert text.index("barge-in yielded: silence after 340 ms") < parts
+
+
+async def test_keys_go_through_the_turns_on_to_the_events_and_back(stage: Staging, script: Script) -> None:
+    async with stage((120, 36)) as s:
+        await s.play(session(script, _PROMPT).take())
+        await s.press("u", "home", "enter")
+        page = s.app.screen.query_one(TurnPage)
+        assert page.border_title == "Greeting"
+        await s.press("n", "n", "right", "n")
+        assert page.border_title == "Turn 3 of 3"
+        await s.press("N")
+        assert page.border_title == "Turn 2 of 3"
+        await s.press("escape")
+        assert s.session.turns.has_focus
+        await s.press("end", "up", "enter", "enter")
+        assert s.session.log_pane.has_focus
+        assert s.number == s.bridge.state.metrics.turns[2].first_event
+
+
+async def test_bars_are_scaled_to_the_worst_turn_shown(stage: Staging, script: Script) -> None:
+    async with stage((120, 36)) as s:
+        to_active(script)
+        for number, agent in enumerate((1600, 9600), 1):
+            turn(script, number, noticed=0, agent=agent, buffer=0)
+        await s.play(script.take())
+        await s.press("u")
+        bars = [row.count("█") for row in s.text("TurnsPane").splitlines() if "ms ✗ █" in row]
+        assert bars == [3, 16]
+        axis = next(row for row in s.text("TurnsPane").splitlines() if "turn response" in row)
+        assert axis.split("800")[0].count("┬") == 3, "two thresholds, and their legend"
+
+
+async def test_the_verdict_is_not_remembered_for_another_call(stage: Staging, script: Script) -> None:
+    async with stage((120, 36)) as s:
+        await s.play(session(script, SESSIONS["slow agent"][0]).take())
+        await s.press("u")
+        assert "1 of 3 turns was slow" in read(s, "TurnsPane")
+        await s.play(session(script, _PROMPT).take())
+        assert "3 of 3 turns were good (0.6 s)." in read(s, "TurnsPane")

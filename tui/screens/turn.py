@@ -1,0 +1,79 @@
+"""The Turn screen: one turn whole, and the way to its events."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from tui.bridge import Bridge
+from tui.config.model import Thresholds
+from tui.screens.actions import Action, bindings
+from tui.widgets.keys import KeyBar
+from tui.widgets.too_small import TooSmall
+from tui.widgets.turn_page import TurnPage
+
+TURN = (
+    Action("turn_events", "enter", "Events", "Show the turn's events in the log.", "events", show=True),
+    Action("turn_next", "n,right", "Next", "Go to the next turn.", "turn(1)", show=True),
+    Action("turn_previous", "N,left", "Previous", "Go to the previous turn.", "turn(-1)", show=True, key_display="N"),
+    Action("turn_close", "escape", "Back", "Go back to the turns.", "close", show=True, key_display="esc"),
+)  # fmt: skip
+
+
+class TurnScreen(Screen[int | None], inherit_bindings=False):
+    """Shows one turn. Returns the turn whose events are wanted in the log, or None."""
+
+    CSS_PATH = "turn.tcss"
+    TITLE = "Turn"
+    ACTIONS = TURN
+    BINDINGS: ClassVar[list[BindingType]] = bindings(TURN)
+
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, number: int) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.page = TurnPage(bridge, thresholds, id="turn")
+        self._number = number
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield TooSmall()
+        with Vertical(id="body"):
+            yield self.page
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Show the turn."""
+        self._show(self._number)
+        self.page.focus()
+
+    def poll(self) -> None:
+        """Take over what has changed. Called every tick while this screen is shown."""
+        if self.bridge.redraws.refreshed:
+            self.page.update()
+
+    def _show(self, number: int) -> None:
+        self.page.show(number)
+        last = self.bridge.state.metrics.turns[-1].number
+        name = f"Turn {number} of {last}" if number else "Greeting"
+        self.page.border_title = name
+
+    def action_turn(self, step: int) -> None:
+        """Go to the next turn, or the previous one."""
+        numbers = [turn.number for turn in self.bridge.state.metrics.turns]
+        wanted = self.page.number + step
+        if wanted in numbers:
+            self._show(wanted)
+        else:
+            self.notify("No more turns in that direction.", markup=False)
+
+    def action_events(self) -> None:
+        """Close, and have the turn's events shown."""
+        self.dismiss(self.page.number)
+
+    def action_close(self) -> None:
+        """Go back to the turns."""
+        self.dismiss(None)

@@ -1,0 +1,182 @@
+"""TurnPage: one turn whole, in a view that scrolls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
+
+from textual.strip import Strip
+
+from tui.bridge import Bridge
+from tui.config.model import Thresholds
+from tui.models.turns.figures import response_of
+from tui.models.turns.turns import BargeIn, Turn
+from tui.models.turns.why import Share, why_of
+from tui.text import numbers
+from tui.text.visible import one_line
+from tui.widgets.lines import LineView, Piece, line_of
+from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, shown_shares, telling_lines
+from tui.widgets.wrap import fit, wrap
+
+_MS_CELLS, _SHARE_CELLS, _NAME_CELLS, _INDENT = 10, 5, 16, 2
+_LEAST_BAR_CELLS, _MOST_BAR_CELLS = 10, 40
+_MAX_WORDS = 2_000
+_STEPS = ("speech stopped", "speech committed", "recognised")
+"""Reports of the agent that are instants after the user's last sound; others are figures of its own."""
+
+Line = Sequence[Piece]
+
+
+class TurnPage(LineView, inherit_bindings=True):
+    """Draws one turn of the session: the verdict on it, then its shares, then what was reported and heard."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "turn--plain",
+        "turn--muted",
+        "turn--heading",
+        "turn--good",
+        "turn--slow",
+        "turn--bad",
+        "turn--bar",
+    }
+    DEFAULT_CSS = """
+    TurnPage {
+        .turn--plain { color: $foreground; }
+        .turn--muted { color: $foreground-muted; }
+        .turn--heading { color: $primary; text-style: bold; }
+        .turn--good { color: $text-success; text-style: bold; }
+        .turn--slow { color: $text-warning; text-style: bold; }
+        .turn--bad { color: $text-error; text-style: bold; }
+        .turn--bar { color: $primary; }
+    }
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        thresholds: Thresholds,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.bridge = bridge
+        self.thresholds = thresholds
+        self.number = 0
+        self._lines: list[Line] = []
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that is shown; None if the session has no such turn."""
+        return next((turn for turn in self.bridge.state.metrics.turns if turn.number == self.number), None)
+
+    def show(self, number: int) -> None:
+        """Show a turn from its beginning."""
+        self.number = number
+        self.scroll_to(y=0, animate=False)
+        self.update()
+
+    def update(self) -> None:
+        """Take over the turn's figures, which change until it is over."""
+        turn, width = self.turn, max(self.line_width - 2, 1)
+        barge_ins = [each for each in self.bridge.state.metrics.barge_ins if each.turn == self.number]
+        lines: list[Line] = [] if turn is None else list(_lines(turn, barge_ins, self.thresholds, width))
+        if lines != self._lines:
+            self._lines = lines
+            self.forget_lines()
+            self.set_lines(len(lines))
+            self.refresh()
+
+    def draw_line(self, index: int, width: int) -> Strip:
+        """Draw a line of the page."""
+        pieces = [(" ", "turn--plain"), *self._lines[index]]
+        return line_of(*((text, self.component(style)) for text, style in pieces))
+
+    def on_resize(self) -> None:
+        """Wrap the sentences again."""
+        self.update()
+
+
+def _lines(turn: Turn, barge_ins: Sequence[BargeIn], thresholds: Thresholds, width: int) -> Iterator[Line]:
+    figure = response_of(turn, thresholds)
+    if figure.ms is None:
+        yield from _wrapped(f"No response time: {turn.unmeasured or 'not measured yet'}", "turn--slow", width)
+    else:
+        yield [(f"Response time {judged(figure)}", f"turn--{figure.grade or 'plain'}")]
+    if why := why_of(turn):
+        yield from _wrapped(f"{why}.", "turn--plain", width)
+    for line in telling_lines(turn, barge_ins):
+        yield from _wrapped(line, "turn--slow", width)
+    shares = shown_shares(turn)
+    if shares:
+        yield from _headed("Where the time went, longest first", _of_shares(shares, width))
+    if turn.user_ended_ns is not None and turn.number:
+        yield from _headed("Heard here, and reported by the agent", _timeline(turn))
+    yield from _headed("Also known", _others(turn, width))
+    yield from _headed("Words", _words(turn, width))
+
+
+def _of_shares(shares: Sequence[Share], width: int) -> Iterator[Line]:
+    whole_ms = max(sum(share.ms for share in shares), 1.0)
+    cells = min(max(width // 4, _LEAST_BAR_CELLS), _MOST_BAR_CELLS)
+    left = _INDENT + _MS_CELLS + _SHARE_CELLS + 2
+    for share in sorted(shares, key=lambda each: -each.ms):
+        length = min(max(round(share.ms / whole_ms * cells), 1 if share.ms > 0 else 0), cells)
+        yield [
+            (f"{numbers.milliseconds(share.ms):>{_INDENT + _MS_CELLS}}", "turn--plain"),
+            (f"{share.ms / whole_ms:>{_SHARE_CELLS}.0%}  ", "turn--muted"),
+            (fit(share.stage, _NAME_CELLS), "turn--heading"),
+            (STAGE_GLYPHS[share.stage] * length, "turn--bar"),
+        ]
+        yield from _wrapped(share.stage.meaning, "turn--muted", width, indent=left)
+
+
+def _timeline(turn: Turn) -> Iterator[Line]:
+    parts = turn.parts
+    way = (parts.capture_ms, parts.sending_ms, parts.transport_ms, parts.agent_ms)
+    arrived_ms = None if parts.agent_ms is None else sum(ms for ms in way if ms is not None)
+    heard = [
+        (0.0, "heard", "the user's last sound"),
+        (arrived_ms, "received", "the first audio of the answer"),
+        (turn.response_latency_ms, "heard", "the agent's first sound"),
+    ]
+    reported = [(turn.reported_ms.get(name), "reported", name) for name in _STEPS]
+    known = [(ms, by, what) for ms, by, what in (*heard, *reported) if ms is not None]
+    for ms, by, what in sorted(known, key=lambda each: each[0]):
+        yield [
+            (f"{numbers.milliseconds(ms):>{_INDENT + _MS_CELLS}}  ", "turn--plain"),
+            (f"{by:<10}", "turn--bar" if by == "reported" else "turn--muted"),
+            (what, "turn--plain"),
+        ]
+
+
+def _others(turn: Turn, width: int) -> Iterator[Line]:
+    facts = [
+        f"user spoke {numbers.seconds(turn.user_speech_ms)}" if turn.user_speech_ms else "",
+        f"agent spoke {numbers.seconds(turn.agent_speech_ms)}" if turn.agent_speech_ms else "",
+        "the answer was cut off" if turn.interrupted else "",
+        f"keys {one_line(turn.keys, 200)}" if turn.keys else "",
+        *further_lines(turn),
+    ]
+    for fact in filter(None, facts):
+        yield from _wrapped(fact, "turn--plain", width, indent=_INDENT)
+
+
+def _words(turn: Turn, width: int) -> Iterator[Line]:
+    for speaker, words in (("user", turn.user_text), ("agent", turn.agent_text)):
+        if words:
+            yield from _wrapped(
+                f"{speaker}: {one_line(words, _MAX_WORDS)}", "turn--plain", width, indent=_INDENT
+            )
+
+
+def _headed(title: str, lines: Iterable[Line]) -> Iterator[Line]:
+    found = list(lines)
+    if found:
+        yield []
+        yield [(title, "turn--heading")]
+        yield from found
+
+
+def _wrapped(text: str, style: str, width: int, indent: int = 0) -> Iterator[Line]:
+    for line in wrap(text, max(width - indent, 1)):
+        yield [(" " * indent + line, style)]
