@@ -28,6 +28,7 @@ KEYS = {
     "HelpScreen": ("question_mark",),
     "FilterHelpScreen": ("f2",),
     "QuitScreen": ("q",),
+    "TurnScreen": ("u", "enter"),
 }
 """What opens each screen from the session."""
 NEEDS_OPENAI = ("CompareScreen", "InstructionsScreen")

@@ -148,7 +148,7 @@ async def test_the_cursor_leads_the_playhead(opened: Opening) -> None:
 
 async def test_choosing_a_turn_seeks_to_it(opened: Opening) -> None:
     async with opened((160, 50)) as r:
-        await r.stage.press("u", "home", "enter")
+        await r.stage.press("u", "home", "enter", "enter")
         turn = r.stage.bridge.state.metrics.turns[0]
         assert turn.first_event == r.stage.number
         assert r.head.at_ns == event_at_cursor(r).at_ns
