@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.speech.machine import install_voice
 from tui.agent.process import start_agent
 from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines
@@ -21,13 +22,14 @@ from tui.audio.wav import AudioFileError, read_wav
 from tui.cli.program import Sentence
 from tui.cli.say import spoken_files
 from tui.files import write_to
+from tui.speech.errors import SpeechError
 
 LINE = next(Path(line.path) for line in caller_lines() if line.name == "yes")
 
 
-def spoken(*names: str | Path, timeout_s: float = 5.0) -> list[bytes]:
+def spoken(*names: str | Path, timeout_s: float = 5.0, synthesizer: str = "") -> list[bytes]:
     """What each name is as sound."""
-    with spoken_files([Path(name) for name in names], timeout_s) as files:
+    with spoken_files([Path(name) for name in names], timeout_s, synthesizer) as files:
         return [read_wav(path, 8_000) for path in files]
 
 
@@ -149,3 +151,31 @@ def test_a_link_is_followed_and_the_mode_is_kept(tmp_path: Path) -> None:
 def test_a_new_file_is_private(tmp_path: Path) -> None:
     write_to(tmp_path / "new.html", b"page")
     assert (tmp_path / "new.html").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["Hello there, can I stop you?", "Hello", "Is it 5/10 or ./this.wav?", "12"])
+def test_any_sentence_is_spoken_and_named_as_typed(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_voice(tmp_path, monkeypatch)
+    with spoken_files([Path(text), LINE, Path(text)], 5.0, "espeak-ng") as (first, line, again):
+        assert first.name == text.replace("/", " ")
+        assert line == LINE
+        assert read_wav(first, 16_000) == read_wav(again, 16_000)
+        assert len(read_wav(first, 16_000)) > 2_000
+    assert not first.parent.exists()
+
+
+def test_a_file_with_the_words_of_a_sentence_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("say this").write_bytes(LINE.read_bytes())
+    assert spoken("say this") == [read_wav(LINE, 8_000)]
+
+
+def test_a_sentence_without_a_voice_is_an_error_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    install = r"espeak-ng is not installed\. Run `pip install 'opusagent-tui\[speech\]'`"
+    with pytest.raises(SpeechError, match=install):
+        spoken("Hello there", synthesizer="espeak-ng")

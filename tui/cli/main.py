@@ -158,7 +158,8 @@ def call(
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
     printer = headless.Printer(click.echo, effective_settings().thresholds, as_json=as_json)
-    with _refusals(), spoken_files(say, timeout) as files:
+    synthesizer = effective_settings().settings.speech.synthesizer or ""
+    with _refusals(), spoken_files(say, timeout, synthesizer) as files:
         flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
         target = target_of(url, flags, ignoring=SOUND)
         _check_output(target.output)
@@ -306,13 +307,14 @@ def _refusals() -> Iterator[None]:
     from tui.audio.wav import AudioFileError
     from tui.handlers.tools.file import ToolsFileError
     from tui.session.dialling import DiallingError
+    from tui.speech.errors import SpeechError
 
     try:
         yield
     except DiallingError as error:
         # As in a call whose protocol is named, where the same error is an event.
         raise Sentence(str(error), ExitCode.UNREACHABLE, reason=error.code, source=error.source) from error
-    except (AudioFileError, ToolsFileError, ValueError) as error:
+    except (AudioFileError, SpeechError, ToolsFileError, ValueError) as error:
         raise Sentence(str(error)) from error
 
 

@@ -161,9 +161,10 @@ behaviour_options = together(
            help="Sending speed: real time (1), N times faster, or all in one message."),
 )
 script_options = together(
-    option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV",
-           help="WAV file to play as one turn (also a pipe; - is standard input), or the number of a recorded line "
-                "(1 to 9). FLAC, Ogg, MP3 and AIFF need the package soundfile. Repeatable."),
+    option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV|TEXT",
+           help="WAV file to play as one turn (also a pipe; - is standard input), the number of a recorded line "
+                "(1 to 9), or any sentence (a file of that name wins). "
+                "FLAC, Ogg, MP3 and AIFF need the package soundfile. Repeatable."),
     option("--output", group="Script", default="none", metavar="WAV",
            help="WAV file, pipe or device file to write the agent's audio to, as played."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON, one per line."),

@@ -1,4 +1,8 @@
-"""What ``--say`` names: WAV files, numbers of recorded lines, and sound that comes through pipes."""
+"""What ``--say`` names: WAV files, numbers of recorded lines, sound that comes through pipes, and any sentence.
+
+What exists as a file, then the number of a recorded line, wins over a sentence. A name in one word that looks like a
+file's (with a slash or an extension) is never spoken, so that a mistyped ``hours.wav`` is an error.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +19,24 @@ from tui.files import read_stream
 
 _STANDARD_INPUT = Path("-")
 _MOST_BYTES = 512 * 1024 * 1024
+_MOST_NAME_CHARS = 60
+"""At most 240 bytes, which every file system allows."""
 
 
 @contextmanager
-def spoken_files(names: Sequence[Path], timeout_s: float) -> Iterator[list[Path]]:
+def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "") -> Iterator[list[Path]]:
     """The WAV file of each name, found to be readable; what a pipe carries is in a temporary file until the end.
 
-    ``timeout_s`` is the longest wait for more of a pipe. Raises `Sentence`, `AudioFileError`.
+    A sentence is spoken by ``synthesizer``; the file's name is the sentence. ``timeout_s`` is the longest wait for
+    more of a pipe. Raises `Sentence`, `AudioFileError`, `SpeechError`.
     """
     from tui.audio.wav import AudioFileError, read_wav
 
     with ExitStack() as at_end:
         files = []
+        sentences = _speak([name for name in names if _is_sentence(name)], at_end, synthesizer)
         for name in names:
-            path = _line_or_file(name)
+            path = sentences.get(name) or _line_or_file(name)
             if path == _STANDARD_INPUT or _is_stream(path):
                 folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="opusagent-tui-say-")))
                 path = folder / ("stdin" if name == _STANDARD_INPUT else name.name)
@@ -49,6 +57,32 @@ def _line_or_file(name: Path) -> Path:
     from tui.assets import caller_lines
 
     return next((line.path for line in caller_lines() if line.key == name.name), name)
+
+
+def _is_sentence(name: Path) -> bool:
+    """Whether it is to be spoken: neither a file, nor a recorded line, nor what looks like the name of one."""
+    text = str(name)
+    if name == _STANDARD_INPUT or len(text) == 1 or os.path.lexists(name):
+        return False
+    return len(text.split()) > 1 or not (name.suffix or os.sep in text)
+
+
+def _speak(sentences: Sequence[Path], at_end: ExitStack, synthesizer: str) -> dict[Path, Path]:
+    """Returns a file for each sentence. Raises `SpeechError`."""
+    if not sentences:
+        return {}
+    from tui.speech.process import SpeechProcess
+
+    folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="opusagent-tui-say-")))
+    files = {}
+    with SpeechProcess(synthesizer=synthesizer) as speech:
+        for number, sentence in enumerate(dict.fromkeys(sentences)):
+            spoken = speech.speak(str(sentence))
+            # A line is shown by the name of its file.
+            files[sentence] = folder / str(number) / str(sentence).replace(os.sep, " ")[:_MOST_NAME_CHARS]
+            files[sentence].parent.mkdir()
+            files[sentence].symlink_to(spoken)
+    return files
 
 
 def _is_stream(path: Path) -> bool:

@@ -102,6 +102,28 @@ class SoundSettings(Struct, frozen=True, kw_only=True):
     ] = 3.0
 
 
+class SpeechSettings(Struct, frozen=True, kw_only=True):
+    """How sentences are spoken and speech is recognized."""
+
+    synthesizer: (
+        Annotated[
+            Literal["hibari", "espeak-ng", "say"],
+            Meta(description="Default: the first of these that is installed.", examples=["hibari"]),
+        ]
+        | None
+    ) = None
+    model: (
+        Annotated[
+            Text,
+            Meta(
+                description="Speech recognition model: a folder, an installed package that contains one, or a name.",
+                examples=["base.en"],
+            ),
+        ]
+        | None
+    ) = None
+
+
 TargetSettings = Mapping[str, Any]
 """The settings of a call that a flag, the environment, a profile or ``[target]`` sets, by name (`tui.settings`)."""
 
@@ -113,6 +135,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     screen: ScreenSettings = ScreenSettings()
     sessions: SessionsSettings = SessionsSettings()
     sound: SoundSettings = SoundSettings()
+    speech: SpeechSettings = SpeechSettings()
     target: dict[str, Any] = {}
     """Settings of every call, unless a profile overrides them."""
     profiles: dict[str, dict[str, Any]] = {}

@@ -18,6 +18,7 @@ from tui.config.model import (
     SessionsSettings,
     Settings,
     SoundSettings,
+    SpeechSettings,
     TargetSettings,
     Thresholds,
 )
@@ -34,6 +35,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "screen": ScreenSettings,
     "sessions": SessionsSettings,
     "sound": SoundSettings,
+    "speech": SpeechSettings,
 }
 _PATHS = ("folder", *(name for name, setting in SETTINGS.items() if setting.is_path))
 """Relative paths start at the folder of the file."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import inspect
 
-from tui.config.model import ScreenSettings, SessionsSettings, SoundSettings, Thresholds
+from tui.config.model import ScreenSettings, SessionsSettings, SoundSettings, SpeechSettings, Thresholds
 from tui.protocols.registry import BUILT_IN
 from tui.settings import SETTINGS, Scope, Setting
 
@@ -47,6 +47,8 @@ def starter_file() -> str:
             *_lines(_entries_of(SessionsSettings)),
             _section("[sound]", "the sound system of this machine"),
             *_lines(_entries_of(SoundSettings)),
+            _section("[speech]", "any sentence as audio, and audio as words (the extra `speech`)"),
+            *_lines(_entries_of(SpeechSettings)),
             _section(
                 "[target]", "settings of every call, unless its profile overrides them; any below but url"
             ),
