@@ -17,10 +17,22 @@ def test_a_block_is_sent_when_its_last_message_is() -> None:
     pace, first, last = SendPace(), message(), message()
     pace.gave(Captured(100 * MS, 103 * MS, b""), [first, last])
     pace.sent(first, 104 * MS)
-    assert pace.of(90 * MS) == (103 * MS, None)
+    assert pace.of(90 * MS) == (103 * MS, None, None)
     pace.sent(last, 105 * MS)
-    assert pace.of(90 * MS) == (103 * MS, 105 * MS)
-    assert pace.of(101 * MS) == (None, None)
+    assert pace.of(90 * MS) == (103 * MS, None, 105 * MS)
+    assert pace.of(101 * MS) == (None, None, None)
+
+
+def test_a_block_that_waits_for_a_longer_message_is_sent_with_it() -> None:
+    pace, whole = SendPace(), message()
+    pace.gave(Captured(100 * MS, 103 * MS, b""), [], held=True)
+    pace.gave(Captured(120 * MS, 123 * MS, b""), [])
+    pace.gave(Captured(140 * MS, 143 * MS, b""), [whole])
+    pace.sent(whole, 144 * MS)
+    assert pace.of(90 * MS) == (103 * MS, 143 * MS, 144 * MS)
+    assert pace.of(110 * MS) == (123 * MS, None, None)
+    assert pace.of(130 * MS) == (143 * MS, None, 144 * MS)
+    assert pace.worst_ms(144 * MS) == 1
 
 
 def test_how_long_it_took() -> None:

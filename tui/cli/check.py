@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tui.exit_code import ExitCode
 from tui.models.events import ErrorRaised
+from tui.models.journal import utc_now
 from tui.models.target import Target
 from tui.protocols.base import (
     CallerEnd,
@@ -48,10 +49,10 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
     for note in (*(guess.text for guess in dialled.advice), *dialled.notes):
         report(note)
     protocol = protocol_named(target.protocol)
-    caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), lambda: "")
-    client = client_of(target, protocol, redactor=redactor)
+    caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), utc_now)
     began_ns = time.monotonic_ns()
     try:
+        client = client_of(target, protocol, redactor=redactor, caller=caller)
         await client.open(target.connect_timeout_s)
     except ConnectionFailed as failure:
         report(f"{failure} {failure.hint}".strip())

@@ -307,6 +307,8 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     """"silero" or "energy"; sounds other than speech are always found by "energy"."""
     captured_ns: Instant | None = None
     """User: when the block with the edge's sample came out of the device's callback."""
+    framed_ns: Instant | None = None
+    """User: when the message it is in was whole; None if that block did not wait for later ones."""
     sent_ns: Instant | None = None
     """User: when that block was passed to the socket; None if it was not sent."""
 

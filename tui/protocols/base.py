@@ -309,6 +309,30 @@ class CanValidate(CallerEnd, Shape):
 
 
 @runtime_checkable
+class SendsHeaders(Shape):
+    """A `CallerEnd` whose upgrade request carries the ids of its call."""
+
+    def request_headers(self, url: str, token: str) -> Mapping[str, str]:
+        """Returns headers to send beside those that carry the token. Raises `ValueError` for a token it cannot use."""
+        ...
+
+
+@runtime_checkable
+class AwaitsGoodbye(Shape):
+    """A `CallerEnd` of a protocol in which the agent answers the last message before the socket is closed."""
+
+    @property
+    def goodbye_answered(self) -> bool:
+        """Whether the agent has answered, or does not have to."""
+        ...
+
+    @property
+    def missing_goodbye(self) -> Finding:
+        """What to report if it does not."""
+        ...
+
+
+@runtime_checkable
 class KnowsTurns(Shape):
     """A `CallerEnd` of a protocol in which the agent may leave turn detection to the caller."""
 

@@ -101,10 +101,10 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
         return edge
     way = min(near, key=lambda way: abs(way.at_ns - edge.at_ns))
     moved_ns = edge.at_ns - way.at_ns
-    captured_ns, sent_ns = (
-        None if at_ns is None else at_ns + moved_ns for at_ns in (way.captured_ns, way.sent_ns)
+    captured_ns, framed_ns, sent_ns = (
+        None if at_ns is None else at_ns + moved_ns for at_ns in (way.captured_ns, way.framed_ns, way.sent_ns)
     )
-    return msgspec.structs.replace(edge, captured_ns=captured_ns, sent_ns=sent_ns)
+    return msgspec.structs.replace(edge, captured_ns=captured_ns, framed_ns=framed_ns, sent_ns=sent_ns)
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:

@@ -15,6 +15,7 @@ from tui.models.journal import Journal, utc_now
 from tui.models.target import Target
 from tui.protocols.base import (
     AcknowledgesUserStream,
+    AwaitsGoodbye,
     CallerSettings,
     HangUpReason,
     Incoming,
@@ -94,16 +95,30 @@ class AgentLink:
             await self._user_stream_stopped()
         self.send(self.caller.hang_up(reason))
         await self.connection.drained(_GOODBYE_LIMIT_S)
+        if isinstance(self.caller, AwaitsGoodbye):
+            await self._goodbye_answered(self.caller)
         if acknowledges:
             await self.connection.closed(_CLOSE_LIMIT_S)
 
     async def _user_stream_stopped(self) -> None:
         """Wait a moment for the agent to acknowledge that the user stream was closed."""
+        await self._messages_until(lambda: not user_stream_closing(self.caller), _ACKNOWLEDGE_LIMIT_S)
+
+    async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
+        """Wait for the agent to answer the last message; emit a finding if it does not."""
+        await self._messages_until(
+            lambda: caller.goodbye_answered or not self.connection.is_open, _GOODBYE_LIMIT_S
+        )
+        if not caller.goodbye_answered:
+            self.log.find(caller.missing_goodbye)
+
+    async def _messages_until(self, happened: Callable[[], bool], limit_s: float) -> None:
+        """Wait for a message after which that is so."""
         arrived = asyncio.Event()
         watching = self.messages.add_message_handler(lambda _: arrived.set())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_ACKNOWLEDGE_LIMIT_S):
-                while user_stream_closing(self.caller):
+            async with asyncio.timeout(limit_s):
+                while not happened():
                     await arrived.wait()
                     arrived.clear()
         watching.unregister()
@@ -120,6 +135,7 @@ class AgentLink:
             self.target,
             self.protocol,
             redactor=self._journal.redactor,
+            caller=self.caller,
             clock_ns=self._journal.clock_ns,
             liveness=liveness,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import accumulate
+from typing import NamedTuple
 
 from tui.audio.blocks import Captured
 from tui.models import events as e
@@ -15,6 +16,15 @@ _STEP_MS = 0.05
 _STEPS = 2_000
 
 
+class Way(NamedTuple):
+    """When a block came out of the device's callback, was put in a message, and was sent; None where unknown."""
+
+    captured_ns: int | None = None
+    framed_ns: int | None = None
+    """Only where the block waited for later ones, because the protocol's messages are longer."""
+    sent_ns: int | None = None
+
+
 class _Sent:
     """A block whose messages wait to be sent, or were sent."""
 
@@ -22,6 +32,7 @@ class _Sent:
         self.end_ns = block.end_ns
         self.captured_ns = block.captured_ns
         self.last_message = last_message
+        self.framed_ns: int | None = None
         self.sent_ns: int | None = None
 
 
@@ -30,29 +41,41 @@ class SendPace:
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
+        self._held: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
+        """The blocks that wait for the message they are in."""
         self._counts = [0] * (_STEPS + 1)
         self._count = 0
         self._worst_ms = 0.0
         self._recent: deque[tuple[int, float]] = deque()
 
-    def gave(self, block: Captured, messages: list[Outgoing]) -> None:
-        """Note that a block became these messages, which wait to be sent."""
-        self._blocks.append(_Sent(block, messages[-1] if messages else None))
+    def gave(self, block: Captured, messages: list[Outgoing], *, held: bool = False) -> None:
+        """Note that a block became these messages, which wait to be sent; or is ``held`` until they are whole."""
+        sent = _Sent(block, messages[-1] if messages else None)
+        self._blocks.append(sent)
+        if messages:
+            for waiting in self._held:
+                waiting.last_message, waiting.framed_ns = messages[-1], block.captured_ns
+            self._held.clear()
+        elif held:
+            self._held.append(sent)
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
         """Note that a message was written to the socket at that instant."""
+        found = False
         for block in reversed(self._blocks):
             if block.last_message is message:
+                found = True
                 block.last_message, block.sent_ns = None, now_ns
-                self._took((now_ns - block.captured_ns) / 1e6, now_ns)
+                self._took((now_ns - (block.framed_ns or block.captured_ns)) / 1e6, now_ns)
+            elif found and block.sent_ns is not None:
                 return
 
-    def of(self, at_ns: int) -> tuple[int | None, int | None]:
-        """Returns when the block with the sample of that instant was captured, and sent; None where unknown."""
+    def of(self, at_ns: int) -> Way:
+        """Returns the way of the block with the sample of that instant."""
         for block in self._blocks:
             if block.end_ns >= at_ns:
-                return block.captured_ns, block.sent_ns
-        return None, None
+                return Way(block.captured_ns, block.framed_ns, block.sent_ns)
+        return Way()
 
     def worst_ms(self, now_ns: int) -> float | None:
         """Returns the longest of the last second in ms; None if nothing was sent."""

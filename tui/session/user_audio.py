@@ -89,7 +89,7 @@ class UserAudio:
 
     def _send_now(self, block: Captured) -> None:
         messages = list(self._caller.user_audio(encode(block.pcm, self._audio.capture.format)))
-        self.pace.gave(block, messages)
+        self.pace.gave(block, messages, held=self._caller.user_stream_open)
         self._send(messages)
         self._audio.keep_user_block(block.end_ns, block.pcm)
 
@@ -138,14 +138,15 @@ class UserAudio:
 
     def _emit_edges(self, edges: Iterable[TrackEdge]) -> None:
         for edge in edges:
-            captured_ns, sent_ns = self.pace.of(edge.at_ns)
+            way = self.pace.of(edge.at_ns)
             self._journal.emit(
                 e.SpeechEdge(
                     at_ns=edge.at_ns,
                     speaker=e.Party.USER,
                     started=edge.started,
                     method=edge.method,
-                    captured_ns=captured_ns,
-                    sent_ns=sent_ns,
+                    captured_ns=way.captured_ns,
+                    framed_ns=way.framed_ns,
+                    sent_ns=way.sent_ns,
                 )
             )

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,7 +19,7 @@ from websockets.typing import Subprotocol
 from tui import __version__
 from tui.callbacks import spawn
 from tui.models.target import Target
-from tui.protocols.base import Protocol
+from tui.protocols.base import CallerEnd, Protocol, SendsHeaders
 from tui.protocols.hosts import is_loopback
 from tui.settings import default_of
 from tui.text.redaction import Redactor, header_secrets, subprotocol_secrets, url_secrets
@@ -276,16 +277,26 @@ def client_of(
     protocol: Protocol,
     *,
     redactor: Redactor,
+    caller: CallerEnd | None = None,
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
     """Returns the client for a target: the URL as the protocol dials it, with the headers that carry its token.
 
-    ``redactor`` learns the secrets of both.
+    ``caller`` may add the ids of its call. ``redactor`` learns the secrets of both. Raises `ConnectionFailed` for a
+    token that the protocol cannot use.
     """
     url = protocol.dialled_url(target.url, target.options)
     of_token = protocol.headers(target.token, url) if target.token else {}
-    return client_for(target, url, of_token, redactor=redactor, clock_ns=clock_ns, liveness=liveness)
+    of_call: Mapping[str, str] = {}
+    if isinstance(caller, SendsHeaders):
+        try:
+            of_call = caller.request_headers(url, target.token)
+        except ValueError as error:
+            raise ConnectionFailed("token", str(error), "Check the token.") from error
+    return client_for(
+        target, url, of_token, of_call=of_call, redactor=redactor, clock_ns=clock_ns, liveness=liveness
+    )
 
 
 def client_for(
@@ -293,13 +304,18 @@ def client_for(
     url: str,
     of_token: Mapping[str, str],
     *,
+    of_call: Mapping[str, str] = MappingProxyType({}),
     redactor: Redactor,
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token."""
+    """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token.
+
+    ``of_call`` are headers without secrets: their values are in messages too.
+    """
     headers = {**of_token, **target.headers}
     redactor.add([*header_secrets(headers), *url_secrets(url)])
+    headers = {**of_call, **headers}
     subprotocols = [*target.subprotocols, *_offered_by_header(headers)]
     redactor.add(subprotocol_secrets(subprotocols))
     return WebSocketClient(

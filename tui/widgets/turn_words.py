@@ -15,6 +15,7 @@ from tui.widgets.lines import Piece
 
 STAGE_GLYPHS = {
     Stage.CAPTURE: "·",
+    Stage.FRAMING: ":",
     Stage.SENDING: "·",
     Stage.TRANSPORT: "░",
     Stage.NOTICING: "▞",

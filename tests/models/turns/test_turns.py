@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -99,6 +101,14 @@ def test_the_parts_of_a_latency_follow_one_another_and_sum_up_to_it() -> None:
     assert (parts.prebuffer_ms, parts.device_ms, parts.leading_silence_ms) == (89, 60, 15)
     assert sum(length for _, length in parts.known()) == 715
     assert [name for name, _ in parts.known()][:2] == ["capture", "sending"]
+
+
+def test_audio_that_waits_for_a_whole_message_is_a_part_of_its_own() -> None:
+    began, ended_at = spoken(1000, 2000)
+    held = msgspec.structs.replace(ended_at, captured_ns=at(2030), framed_ns=at(2180), sent_ns=at(2181))
+    parts = fold(active(), began, held, *answered("r1", 2700)).turns[1].parts
+    assert (parts.capture_ms, parts.framing_ms, parts.sending_ms) == (30, 150, 1)
+    assert sum(length for _, length in parts.known()) == 715
 
 
 def test_a_turn_has_its_words_and_their_durations() -> None:

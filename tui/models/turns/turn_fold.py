@@ -509,11 +509,14 @@ def _is_of_agent(event: e.SessionEvent) -> bool:
 def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyParts:
     end, playing = measured.end, measured.playing
     captured_ns, sent_ns = (end.captured_ns, end.sent_ns) if end else (None, began_ns)
-    capture_ms, sending_ms = _between(began_ns, captured_ns) if end else None, _between(captured_ns, sent_ns)
+    framed_ns = end.framed_ns if end else None
+    capture_ms = _between(began_ns, captured_ns) if end else None
+    framing_ms = _between(captured_ns, framed_ns)
+    sending_ms = _between(captured_ns if framed_ns is None else framed_ns, sent_ns)
     if playing is None or (playing.arrived_ns is not None and playing.arrived_ns < began_ns - EARLY_NS):
         # The answer is part of a stream that was there before: when its first sample came is not known.
-        fits = (capture_ms or 0.0) + (sending_ms or 0.0) <= latency_ms
-        return LatencyParts(capture_ms=capture_ms, sending_ms=sending_ms) if fits else LatencyParts()
+        ours = LatencyParts(capture_ms=capture_ms, framing_ms=framing_ms, sending_ms=sending_ms)
+        return ours if sum(length_ms for _, length_ms in ours.known()) <= latency_ms else LatencyParts()
     agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), playing.transport_ms
     if end is None or agent_ms is None or transport_ms is None or transport_ms > agent_ms:
         transport_ms = None
@@ -521,6 +524,7 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
         agent_ms -= transport_ms
     return LatencyParts(
         capture_ms=capture_ms,
+        framing_ms=framing_ms,
         sending_ms=sending_ms,
         agent_ms=agent_ms,
         transport_ms=transport_ms,

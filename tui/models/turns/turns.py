@@ -28,8 +28,10 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
 
     capture_ms: float | None = None
     """Last speech sample at the microphone → out of the device's callback: device and block."""
+    framing_ms: float | None = None
+    """Out of the callback → in a whole message, where the protocol's messages are longer than a block."""
     sending_ms: float | None = None
-    """Out of the callback → passed to the socket."""
+    """Out of the callback, or in a whole message → passed to the socket."""
     agent_ms: float | None = None
     """Last speech passed to the socket → first byte of audio back, without `transport_ms`."""
     transport_ms: float | None = None

@@ -25,6 +25,7 @@ class Stage(StrEnum):
     """A stage of the way from the user's last sound to the agent's first, in order. The value is its name."""
 
     CAPTURE = "capture"
+    FRAMING = "framing"
     SENDING = "sending"
     TRANSPORT = "network"
     NOTICING = "end of speech"
@@ -50,7 +51,11 @@ class Stage(StrEnum):
 
 _WORDS = {
     Stage.CAPTURE: ("in the microphone", "From the user's last sound until the device delivered its block."),
-    Stage.SENDING: ("until it was sent", "From the device's block until it was passed to the socket."),
+    Stage.FRAMING: (
+        "until a message was full",
+        "From the device's block until the message it is in was whole; only where messages are longer than blocks.",
+    ),
+    Stage.SENDING: ("until it was sent", "From the device's block, or the whole message, until it was passed to the socket."),
     Stage.TRANSPORT: ("on the network", "The round trip of the latest websocket ping."),
     Stage.NOTICING: (
         "until the agent noticed the end of speech",
@@ -93,6 +98,7 @@ def shares_of(turn: Turn) -> list[Share]:
     parts = turn.parts
     shares = [
         (Stage.CAPTURE, parts.capture_ms),
+        (Stage.FRAMING, parts.framing_ms),
         (Stage.SENDING, parts.sending_ms),
         (Stage.TRANSPORT, parts.transport_ms),
         *_of_agent(turn),
@@ -163,7 +169,9 @@ def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
     # A report from before the last sound had arrived explains nothing of what came after it.
     unexplained_ms = min(unexplained_ms, agent_ms)
     # Reports count from the user's last sound, and the way to the agent is a share of its own.
-    way_ms = sum(filter(None, (turn.parts.capture_ms, turn.parts.sending_ms, turn.parts.transport_ms)))
+    parts = turn.parts
+    way = (parts.capture_ms, parts.framing_ms, parts.sending_ms, parts.transport_ms)
+    way_ms = sum(filter(None, way))
     noticed = [turn.reported_ms.get(name) for name in ("speech stopped", "speech committed")]
     noticed_ms = min((ms for ms in noticed if ms is not None), default=None)
     explained_ms = max(agent_ms - unexplained_ms, 0.0)
