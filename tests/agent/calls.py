@@ -73,9 +73,10 @@ class Call:
         reports_play_finished: bool = True,
     ) -> None:
         ids = itertools.count(1)
+        uuids = (f"00000000-0000-4000-8000-{number:012d}" for number in ids)
         wishes = CallerSettings(formats=tuple(offer), barge_in=barge_in, options=options or {})
         self.agent = agent or protocol.agent(lambda: f"agents-{next(ids)}", lambda: _UTC)
-        self.caller = protocol.caller(wishes, lambda: f"id-{next(ids)}", lambda: _UTC)
+        self.caller = protocol.caller(wishes, lambda: next(uuids), lambda: _UTC)
         self.conversation = conversation(settings, self.agent)
         self.now_ns = 5_000_000_000
         self.began_ns = self.now_ns

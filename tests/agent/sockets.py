@@ -18,7 +18,12 @@ from tui.protocols.base import TelephonyEventType as Type
 
 LIMIT_S = 10
 _UTC = "2026-01-01T00:00:00.000Z"
-_ENDS = {"twilio": Type.MARK, "elevenlabs": None}
+_OPTIONS = {
+    "openai": {"greet": "on"},
+    "gemini": {"greet": "on"},
+    "genesys": {"burst": "1000"},  # the time that limits messages is that of the audio sent
+}
+_ENDS = {"twilio": Type.MARK, "elevenlabs": None, "genesys": None}
 """The event that completes a reply in protocols without PLAY_STREAM_STOP."""
 
 
@@ -28,7 +33,7 @@ class Caller:
     def __init__(self, socket: ClientConnection, protocol: Protocol = AUDIOCODES) -> None:
         self.socket = socket
         self.protocol = protocol
-        settings = CallerSettings(options={"greet": "on"} if protocol.name in ("openai", "gemini") else {})
+        settings = CallerSettings(options=_OPTIONS.get(protocol.name, {}))
         self.end = protocol.caller(settings, lambda: str(uuid4()), lambda: _UTC)
         self.events: list[TelephonyEvent] = []
 

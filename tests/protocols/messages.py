@@ -89,6 +89,7 @@ def _more_audiocodes() -> list[dict[str, Any]]:
     ]
 
 
+_GENESYS = [line["message"] for line in example("genesys")]
 _DEEPGRAM = [line["message"] for line in example("deepgram")]
 _MORE_DEEPGRAM: list[dict[str, Any]] = [
     {"type": "Settings", "audio": {"input": {"encoding": "opus"}}, "agent": "stored-agent"},
@@ -131,6 +132,7 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "elevenlabs": ELEVENLABS_FROM_CALLER + ELEVENLABS_FROM_AGENT,
     "gemini": _GEMINI + _MORE_GEMINI,
     "deepgram": _DEEPGRAM + _MORE_DEEPGRAM,
+    "genesys": _GENESYS,
 }
 ACCEPTING = {
     "audiocodes": '{"type":"session.accepted","mediaFormat":"raw/lpcm16"}',
@@ -139,5 +141,6 @@ ACCEPTING = {
     "elevenlabs": json.dumps(ELEVENLABS_FROM_AGENT[0]),
     "gemini": json.dumps({**_GEMINI[0], **_GEMINI[1]}),
     "deepgram": '{"type":"SettingsApplied"}',
+    "genesys": json.dumps(_GENESYS[1]),
 }
 """The message after which either end is in the call."""

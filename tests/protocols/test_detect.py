@@ -37,6 +37,7 @@ from tui.protocols.signs import Signs
             "gemini",
         ),
         ("ws://127.0.0.1:1/gemini", "gemini"),
+        ("wss://bot.example/api/v1/audiohook/ws", "genesys"),
         ("wss://agent.deepgram.com/v1/agent/converse", "deepgram"),
         ("ws://127.0.0.1:1/v1/agent/converse", "deepgram"),
         ("wss://bot.example/twilio-agent", "twilio"),

@@ -33,6 +33,8 @@ FORMATS = [
     ("elevenlabs", "pcm_44100", Encoding.PCM16, 44_100, 1_764),
     ("elevenlabs", "pcm_48000", Encoding.PCM16, 48_000, 1_920),
     ("elevenlabs", "ulaw_8000", Encoding.MULAW, 8_000, 160),
+    ("genesys", "PCMU", Encoding.MULAW, 8_000, 160),
+    ("genesys", "L16", Encoding.PCM16, 8_000, 320),
     ("deepgram", "linear16_8000", Encoding.PCM16, 8_000, 320),
     ("deepgram", "linear16_16000", Encoding.PCM16, 16_000, 640),
     ("deepgram", "linear16_24000", Encoding.PCM16, 24_000, 960),
@@ -71,6 +73,7 @@ def test_the_table_is_complete() -> None:
         ("elevenlabs", True, False, True, False, 500),
         ("gemini", True, False, True, False, 0),
         ("deepgram", True, False, True, False, 0),
+        ("genesys", True, False, True, False, 500),
     ],
 )
 def test_what_a_protocol_has(

@@ -27,6 +27,7 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
         {"user_audio_chunk": BASE64},
     ],
     "deepgram": [],  # its audio is in binary frames
+    "genesys": [],
     "gemini": [
         {
             "serverContent": {

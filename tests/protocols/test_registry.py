@@ -90,6 +90,7 @@ class TestBuiltIn:
             "/v1/convai/conversation",
             "/gemini",
             "/v1/agent/converse",
+            "/genesys",
         ]
 
     def test_one_without_an_agents_end_the_local_agent_does_not_answer(

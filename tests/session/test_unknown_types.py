@@ -19,6 +19,7 @@ DEFINED = {
     "elevenlabs": set[str](),
     "gemini": set[str](),
     "deepgram": set[str](),
+    "genesys": {"dtmf"},
     "pcm": {"clear"},
 }
 """The values of `TelephonyEventType` that are also names on the wire of that protocol."""

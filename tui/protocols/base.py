@@ -309,11 +309,11 @@ class CanValidate(CallerEnd, Shape):
 
 
 @runtime_checkable
-class SendsHeaders(Shape):
+class SendsHeaders(CallerEnd, Shape):
     """A `CallerEnd` whose upgrade request carries the ids of its call."""
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns headers to send beside those that carry the token. Raises `ValueError` for a token it cannot use."""
+        """Returns headers to send beside those of the token. Raises `ValueError` for a token it cannot use."""
         ...
 
 

@@ -27,6 +27,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
         "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",
         "deepgram": "tui.protocols.deepgram:DEEPGRAM",
+        "genesys": "tui.protocols.genesys:GENESYS",
     }
 )
 """Where each built-in protocol is defined, by name, in the order they are offered."""

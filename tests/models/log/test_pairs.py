@@ -122,6 +122,13 @@ def test_a_tool_call_and_its_result() -> None:
     )
     assert partners(pairs) == both_ways((1, 2), (3, 4))
     pairs = pairs_of(
+        "genesys",
+        (SENT, {"type": "ping", "seq": 4}),
+        (SENT, {"type": "ping", "seq": 5}),
+        (RECEIVED, {"type": "pong", "clientseq": 5}),
+    )
+    assert partners(pairs) == both_ways((2, 3))
+    pairs = pairs_of(
         "deepgram",
         (RECEIVED, {"type": "FunctionCallRequest", "functions": [{"id": "7"}]}),
         (SENT, {"type": "FunctionCallResponse", "id": "7"}),

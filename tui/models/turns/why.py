@@ -55,7 +55,10 @@ _WORDS = {
         "until a message was full",
         "From the device's block until the message it is in was whole; only where messages are longer than blocks.",
     ),
-    Stage.SENDING: ("until it was sent", "From the device's block, or the whole message, until it was passed to the socket."),
+    Stage.SENDING: (
+        "until it was sent",
+        "From the device's block, or the whole message, until it was passed to the socket.",
+    ),
     Stage.TRANSPORT: ("on the network", "The round trip of the latest websocket ping."),
     Stage.NOTICING: (
         "until the agent noticed the end of speech",

@@ -1,0 +1,66 @@
+"""Genesys Audio Connector (AudioHook protocol 2), both ends: this program is Genesys Cloud, the agent the voice bot.
+
+Facts are from purecloudlabs/audiohook-reference-implementation (the client, its types and its signature builder),
+GenesysCloudBlueprints/audioconnector-server-reference-implementation, and pipecat 1.14 (serializers/genesys.py).
+Where they are silent or disagree:
+
+* Signed are the components in the order that Genesys Cloud sends, for ten seconds.
+* Audio messages are limited to five a second on average and 25 at once, as the limits page of Genesys is relayed.
+  More are a finding, and answered with error 429; they are played all the same, so that the rest can be judged.
+* No message starts or ends a reply: it ends when it has run dry, or with barge_in. ``playback_started`` is sent with
+  its first audio, ``playback_completed`` when the queue has run empty.
+* Pings, positions and rates are timed by the audio sent, which flows in real time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tui.protocols.base import Protocol
+from tui.protocols.genesys.agent import GenesysAgent
+from tui.protocols.genesys.caller import GenesysCaller, split_token
+from tui.protocols.genesys.wire import FORMATS
+from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.log_rules import End, LogRules, Pair, request, span
+from tui.protocols.signs import Signs, sent
+
+__all__ = ["FORMATS", "GENESYS", "GenesysAgent", "GenesysCaller"]
+
+
+def _headers(token: str, url: str) -> Mapping[str, str]:
+    return {"X-API-KEY": split_token(token)[0]} if token else {}
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    match message:
+        case {"version": "2", "clientseq": int(), "type": str() as kind}:
+            return sent(kind, "AudioHook")
+        case _:
+            return ""
+
+
+GENESYS = Protocol(
+    name="genesys",
+    title="Genesys Audio Connector",
+    path="/genesys",
+    caller=GenesysCaller,
+    agent=GenesysAgent,
+    formats=FORMATS,
+    log=LogRules(
+        runs=("audio", "ping", "pong"),
+        pairs=(
+            request("open", "opened"),
+            Pair(End("caller", ("ping",), "seq"), End("agent", ("pong",), "clientseq")),
+            request("close", "closed"),
+            span("caller", "playback_started", "playback_completed"),
+            Pair(End("agent", ("pause",)), End("caller", ("paused",))),
+            Pair(End("agent", ("resume",)), End("caller", ("resumed",))),
+        ),
+    ),
+    signs=Signs(path_words=("genesys", "audiohook", "audioconnector"), first_message=_first_message),
+    headers=_headers,
+    checked_by_opening=True,
+    continuous=True,
+    reply_ends_after_ms=ENDS_AFTER_MS,
+)

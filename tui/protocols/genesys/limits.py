@@ -1,0 +1,75 @@
+"""What an AudioHook session limits and times: the rate of audio messages, and pings. Its clock is the audio sent."""
+
+from __future__ import annotations
+
+_FIRST_PING_MS = 1_000
+_PING_EVERY_MS = 5_000
+_REPORT_EVERY_MS = 1_000
+
+
+class MessageRate:
+    """A token bucket for binary messages: so many a second on average, and so many at once."""
+
+    def __init__(self, per_second: float, burst: float) -> None:
+        self.per_second = per_second
+        self.burst = burst
+        self._left = burst
+        self._at_ms = 0.0
+        self._reported_ms: float | None = None
+
+    def allows(self, at_ms: float) -> bool:
+        """Counts one message; returns whether it is within the limits. One that is not costs nothing."""
+        self._refill(at_ms)
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def spend(self, at_ms: float, messages: int) -> None:
+        """Counts messages that are sent in any case; later ones have to make up for what is beyond the limits."""
+        self._refill(at_ms)
+        self._left -= messages
+
+    def _refill(self, at_ms: float) -> None:
+        self._left = min(self.burst, self._left + (at_ms - self._at_ms) * self.per_second / 1_000)
+        self._at_ms = at_ms
+
+    def should_report(self, at_ms: float) -> bool:
+        """Whether a message over the limits is to be answered: once a second."""
+        if self._reported_ms is not None and at_ms < self._reported_ms + _REPORT_EVERY_MS:
+            return False
+        self._reported_ms = at_ms
+        return True
+
+
+class Pings:
+    """When the caller pings: 1 s after opened, once more after the first pong, and then every 5 s."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        """The seq of the ping that is not answered yet; 0 if there is none."""
+        self._due_ms: float | None = _FIRST_PING_MS
+        self._answered = 0
+
+    def due(self, at_ms: float) -> bool:
+        """Whether a ping is due."""
+        return self._due_ms is not None and at_ms >= self._due_ms
+
+    def sent(self, seq: int, at_ms: float) -> None:
+        """Notes that a ping was sent."""
+        self.waiting = seq
+        self._due_ms = at_ms + _PING_EVERY_MS
+
+    def answer(self, seq: object) -> bool:
+        """Notes a pong; returns whether it is that of the ping that waits."""
+        if seq != self.waiting:
+            return False
+        self.waiting = 0
+        self._answered += 1
+        if self._answered == 1:
+            self._due_ms = 0.0
+        return True
+
+    def stop(self) -> None:
+        """Sends no more pings."""
+        self._due_ms = None

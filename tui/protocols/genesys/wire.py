@@ -1,0 +1,133 @@
+"""What both ends of AudioHook share: formats, the envelope of messages, durations, and the signature."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as BadBase64
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Outgoing
+from tui.protocols.json_frames import Members, Message, cut, encode
+
+PCMU, L16 = "PCMU", "L16"
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {PCMU: AudioFormat(Encoding.MULAW, 8_000), L16: AudioFormat(Encoding.PCM16, 8_000)}
+)
+"""By the name in ``media``; L16 is little-endian in practice."""
+VERSION = "2"
+NULL_ID = "00000000-0000-0000-0000-000000000000"
+"""As conversation and participant it marks a probe of the connection."""
+DURATION = re.compile(r"PT(\d*\.)?\d+S")
+MAX_TEXT_CHARS = 65_535
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-5][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class AudioHookMessage(Message):
+    """One text message of either end, with the counters of its envelope checked."""
+
+    def check_envelope(self, session_id: str, counters: Counters, other: str) -> None:
+        """Reports what is wrong with the envelope; ``other`` names the count of messages of the reading end."""
+        if (version := self.text("version", required=True)) not in (VERSION, ""):
+            self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
+        seen = self.text("id", required=True)
+        if session_id and seen and seen != session_id:
+            self.find("other-session-id", f"The id is {cut(seen, 60)}; this session has another.")
+        counters.check(self, other)
+
+
+class Counters:
+    """The numbers of messages in a session, as one end counts them."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.received = 0
+
+    def check(self, message: Members, other: str) -> None:
+        """Reports a gap, and an ``other`` that counts messages never sent; continues from what was received."""
+        seq, known = _count(message, "seq"), _count(message, other)
+        if seq is not None:
+            if seq != self.received + 1:
+                text = f"seq is {seq}; expected {self.received + 1}. Genesys Cloud ends a session on a gap."
+                message.find("seq-gap", text)
+            self.received = seq
+        if known is not None and known > self.sent:
+            message.find(f"wrong-{other}", f"{other} is {known}, but only {self.sent} messages were sent.")
+
+
+def envelope(kind: str, session_id: str, counters: Counters, other: str, **members: Any) -> Mapping[str, Any]:
+    """Returns the next message of one end; ``other`` names the number of the last one that it received."""
+    counters.sent += 1
+    counts = {"seq": counters.sent, other: counters.received}
+    return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}
+
+
+def outgoing(message: Mapping[str, Any], summary: str) -> Outgoing:
+    """Returns a message as the frame to send."""
+    return Outgoing(encode(message), message["type"], cut(summary))
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as AudioHook writes them: "PT1.234S"."""
+    return f"PT{max(seconds, 0.0):.3f}S"
+
+
+def seconds_in(text: str) -> float | None:
+    """Returns the seconds of a duration; None if it is not one."""
+    return float(text[2:-1]) if DURATION.fullmatch(text) and len(text) < _MAX_DURATION_CHARS else None
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is an id as AudioHook has them."""
+    return _UUID.fullmatch(text) is not None
+
+
+def described(name: str) -> Mapping[str, Any]:
+    """Returns an entry of ``media`` for a format."""
+    return {"type": "audio", "format": name, "channels": ["external"], "rate": 8_000}
+
+
+def signature_headers(
+    headers: Mapping[str, str], secret: str, *, authority: str, target: str, created_s: int, nonce: str
+) -> Mapping[str, str]:
+    """Returns the two headers that sign an upgrade request, with the components in the order of Genesys Cloud.
+
+    ``headers`` are those of AudioHook, with lower-case names; ``secret`` is in base64. Raises `ValueError` if not.
+    """
+    try:
+        key = b64decode(secret, validate=True)
+    except (BadBase64, ValueError):
+        raise ValueError("The client secret is not base64.") from None
+    values = {"@request-target": target, **headers, "@authority": authority}
+    components = " ".join(f'"{name}"' for name in SIGNED)
+    lifetime = f"created={created_s};expires={created_s + SIGNATURE_LIFETIME_S}"
+    parameters = f'({components});{lifetime};keyid="{headers["x-api-key"]}";nonce="{nonce}";alg="hmac-sha256"'
+    lines = [f'"{name}": {values[name]}' for name in SIGNED]
+    base = "\n".join([*lines, f'"@signature-params": {parameters}'])
+    signed = b64encode(hmac.new(key, base.encode(), "sha256").digest()).decode()
+    return {"Signature-Input": f"sig1={parameters}", "Signature": f"sig1=:{signed}:"}
+
+
+SIGNED = (
+    "@request-target",
+    "audiohook-session-id",
+    "audiohook-organization-id",
+    "audiohook-correlation-id",
+    "x-api-key",
+    "@authority",
+)
+SIGNATURE_LIFETIME_S = 10
+_MAX_DURATION_CHARS = 40
+
+
+def _count(members: Members, name: str) -> int | None:
+    value = members.body.get(name)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
+        return value
+    rule = "missing-member" if value is None else "wrong-type-member"
+    members.find(rule, f"{name} is missing or not a count; it numbers the messages of a session.")
+    return None
