@@ -23,6 +23,8 @@ from tui.protocols.signs import Signs
         ("wss://API.OpenAI.com/v1/realtime/", "openai"),
         ("wss://my.openai.azure.com/openai/v1/realtime?model=x", "openai"),
         ("wss://my.openai.azure.com/openai/realtime?api-version=1&deployment=x", "openai"),
+        ("wss://r.services.ai.azure.com/voice-live/realtime?api-version=2026-07-15&model=x", "openai"),
+        ("wss://api.x.ai/v1/realtime", "openai"),
         ("ws://localhost:8000/v1/realtime", "openai"),
         ("ws://localhost:8000/openai", "openai"),
         ("wss://api.elevenlabs.io/v1/convai/conversation?agent_id=x", "elevenlabs"),

@@ -255,7 +255,7 @@ class TestTheOptions:
             ({"pitch": "1"}, "OpenAI Realtime has no option 'pitch'. Choose from model, instructions"),
             (
                 {"turn_detection": "x"},
-                "turn_detection must be one of on, server_vad, semantic, semantic_vad, off",
+                "turn_detection must be one of on, server_vad, semantic, semantic_vad, azure_semantic_vad",
             ),
             ({"greet": "yes"}, "The option greet must be one of on, off, not 'yes'."),
             (

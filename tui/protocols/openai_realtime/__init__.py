@@ -119,6 +119,7 @@ OPENAI_REALTIME = Protocol(
         hosts=(
             Host("openai.com", "OpenAI", ("/realtime",)),
             Host("azure.com", "Azure OpenAI", ("/realtime",)),
+            Host("x.ai", "xAI", ("/realtime",)),
         ),
         path_words=("openai",),
         path_endings={"/realtime": "OpenAI's API"},

@@ -73,7 +73,8 @@ class OpenAICaller(CallerDefaults):
     Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``; default:
     the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
     ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the session),
-    ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``) and ``model``
+    ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``,
+    ``azure-voice-live``, ``xai``) and ``model``
     (which belongs into the URL: `connect_url`).
     """
 
@@ -82,7 +83,7 @@ class OpenAICaller(CallerDefaults):
         self._new_id = new_id
         self._barge_in = settings.barge_in
         self._stage = _Stage.OPENING
-        self._beta = self._wishes.dialect == "beta"
+        self._beta = self._wishes.dialect.beta is True
         self._update_id = ""
         asked_in, asked_out = self._wishes.input_format, self._wishes.output_format
         self._session = Effective(FORMATS[asked_in], FORMATS[asked_out], {})
@@ -203,7 +204,8 @@ class OpenAICaller(CallerDefaults):
         kind = GA_NAMES.get(message.kind(), message.kind())
         handler = self._HANDLERS.get(kind)
         if handler is None:
-            return message.incoming(message.unknown())
+            known = self._wishes.dialect.knows(kind)
+            return message.incoming(self._on_foreign(message) if known else message.unknown())
         self._check_common(message, kind)
         if self._stage is _Stage.CONFIGURING and kind not in _BEFORE_UPDATED:
             message.find("session-not-updated", f"{message.kind()} came before the answer to session.update.")
@@ -213,18 +215,29 @@ class OpenAICaller(CallerDefaults):
     def _on_session_created(self, message: Message) -> str:
         session = message.inside("session")
         if self._stage is not _Stage.OPENING:
+            if self._wishes.dialect.opens_with:
+                return "session created"
             message.find("repeated-session-created", "session.created was repeated and ignored.")
             return "session created again"
-        if self._wishes.dialect == "auto":
+        if self._wishes.dialect.beta is None:
             self._beta = not session.has("type")
         self._session.read(session)
+        self._configure(message)
+        return " ".join(filter(None, ("session created", session.text("model"), "(beta)" * self._beta)))
+
+    def _on_conversation_created(self, message: Message) -> str:
+        if self._stage is _Stage.OPENING and message.kind() == self._wishes.dialect.opens_with:
+            self._configure(message)
+        return describe(message)
+
+    def _configure(self, message: Message) -> None:
+        """Answers the first message with the settings of this call."""
         self._stage = _Stage.CONFIGURING
         wanted = self._wishes.session(beta=self._beta, in_force=self._session.turn_detection)
         if self._wishes.instructions:
             wanted["instructions"] = self._wishes.instructions
         self._update_id = self._new_id()
         message.replies.append(self._update(wanted, "session settings", self._update_id))
-        return " ".join(filter(None, ("session created", session.text("model"), "(beta)" * self._beta)))
 
     def _on_session_updated(self, message: Message) -> str:
         session = message.inside("session")
@@ -362,6 +375,15 @@ class OpenAICaller(CallerDefaults):
         message.event(Type.USAGE, text="rate limits", params=left)
         return f"left: {', '.join(f'{name} {count:.0f}' for name, count in left.items())}"
 
+    def _on_foreign(self, message: Message) -> str:
+        """Shows a message that only this dialect has."""
+        if not message.has("warning"):
+            return describe(message)
+        warning = message.inside("warning")
+        text, code = warning.text("message") or "no details", warning.text("code")
+        message.advise("agent-warning", f"The agent warns: {' '.join(filter(None, (code, text)))}")
+        return f"warning: {text}"
+
     def _on_other(self, message: Message) -> str:
         return describe(message)
 
@@ -482,7 +504,8 @@ class OpenAICaller(CallerDefaults):
     def _check_common(self, message: Message, kind: str) -> None:
         if kind != message.kind() and not self._beta:
             message.find("deprecated-name", f"{cut(message.kind(), 60)} is the beta API's name for {kind}.")
-        if self._stage is _Stage.OPENING and kind not in ("session.created", "error"):
+        first = ("session.created", "error", self._wishes.dialect.opens_with)
+        if self._stage is _Stage.OPENING and kind not in first:
             self._note_once(message, "before-session-created", f"{kind} came before session.created.")
         if not message.has("event_id") and kind != "input_audio_buffer.dtmf_event_received":
             self._note_once(message, "missing-event-id", "A message has no event_id.")
@@ -501,6 +524,7 @@ class OpenAICaller(CallerDefaults):
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[OpenAICaller, Message], str]]] = {
         **dict.fromkeys(WITHOUT_EFFECT, _on_other),
+        "conversation.created": _on_conversation_created,
         "session.created": _on_session_created,
         "session.updated": _on_session_updated,
         "error": _on_error,

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tui.protocols.base import CallerSettings
+from tui.protocols.openai_realtime.dialects import DIALECTS, Dialect, voice_member
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, beta_format, format_named, format_object
 
 _DEFAULTS = {
@@ -31,10 +32,13 @@ _CHOICES = {
         "server_vad": "server_vad",
         "semantic": "semantic_vad",
         "semantic_vad": "semantic_vad",
+        "azure_semantic_vad": "azure_semantic_vad",
+        "azure_semantic_vad_en": "azure_semantic_vad_en",
+        "azure_semantic_vad_multilingual": "azure_semantic_vad_multilingual",
         "off": "off",
     },
     "greet": {"on": "on", "off": "off"},
-    "dialect": {"auto": "auto", "ga": "ga", "beta": "beta"},
+    "dialect": {name: name for name in DIALECTS},
 }
 _Object = dict[str, Any]
 
@@ -56,9 +60,9 @@ class Wishes:
         self._extra = _extra(self._chosen["session"])
 
     @property
-    def dialect(self) -> str:
-        """``ga``, ``beta``, or ``auto`` (detected from the agent's first message)."""
-        return self._chosen["dialect"]
+    def dialect(self) -> Dialect:
+        """What the service does differently from OpenAI."""
+        return DIALECTS[self._chosen["dialect"]]
 
     @property
     def greet(self) -> bool:
@@ -76,7 +80,7 @@ class Wishes:
             "transcription": self._transcription(),
             **self._turn_detection(in_force),
         }
-        audio_output = {"format": format_object(self.output_format), **self._text("voice")}
+        audio_output = {"format": format_object(self.output_format), **self._voice()}
         return {
             "type": "realtime",
             **({"instructions": self.instructions} if self.instructions else {}),
@@ -89,13 +93,16 @@ class Wishes:
         return {
             "modalities": ["text", "audio"],
             **({"instructions": self.instructions} if self.instructions else {}),
-            **self._text("voice"),
+            **self._voice(),
             "input_audio_format": beta_format(self.input_format),
             "output_audio_format": beta_format(self.output_format),
             "input_audio_transcription": self._transcription(),
             **self._turn_detection(in_force),
             **self._tool_members(),
         }
+
+    def _voice(self) -> Mapping[str, Any]:
+        return voice_member(self._chosen["voice"], self.dialect)
 
     def _text(self, name: str) -> _Object:
         return {name: self._chosen[name]} if self._chosen[name] else {}
