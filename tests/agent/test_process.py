@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from tui.agent.process import AgentProcess, _arguments, start_agent
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, ReplyMode, parse_pace
+from tui.protocols.registry import BUILT_IN
 
 
 def test_a_started_agent_answers_and_stops() -> None:
@@ -134,7 +135,7 @@ def test_the_command_prints_calls_on_stderr_unless_it_is_quiet(quiet: bool) -> N
     command = [sys.executable, "-m", "tui", "agent", *(["--quiet"] if quiet else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
         assert agent.stdout is not None
-        urls = [agent.stdout.readline().split()[-1] for _ in range(5)]
+        urls = [agent.stdout.readline().split()[-1] for _ in BUILT_IN]
         with connect(next(url for url in urls if url.endswith("/v1/realtime"))) as call:
             call.send('{"type":"session.update","session":{}}')
             for _ in range(2):

@@ -54,7 +54,7 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
         say(sound, after_a_pause(LINES["interrupt"].path, tmp_path / "interrupt.wav"))
         terminal.wait_for("unplayed", limit_s=20)
         terminal.press("d")
-        terminal.wait_for("ended")
+        terminal.wait_for("■ ended")
         terminal.press("q")
         terminal.wait_for("EXIT 0")
     terminal.wait_until_gone()
