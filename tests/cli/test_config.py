@@ -49,6 +49,7 @@ def test_effective_settings_are_shown_with_their_sources(file: Path, monkeypatch
         "thresholds.good_ms": ("500", "file"),
         "thresholds.slow_ms": ("1500", "default"),
         "screen.theme": ("–", "default"),
+        "sound.timeout_s": ("3", "default"),
         "sessions.keep_count": ("7", "$OPUSAGENT_TUI_SESSIONS_KEEP_COUNT"),
         "target.echo": ("gate", "file"),
         "keys.mark": ("f6", "file"),
@@ -155,7 +156,7 @@ def test_a_new_settings_file_shows_every_setting_in_valid_form(tmp_path: Path) -
     check_screen(in_force)
     assert {"filter", "mark"} == set(in_force.settings.keys)
     table = tomllib.loads(uncommented)
-    for section in ("thresholds", "screen", "sessions"):
+    for section in ("thresholds", "screen", "sessions", "sound"):
         assert set(table[section]) == set(getattr(Settings(), section).__struct_fields__)
     written = {*table["target"], *table["profiles"]["staging"]}
     assert written == {*SETTINGS, "url"}

@@ -67,7 +67,7 @@ def config(init: bool, keys: bool) -> None:
 def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
     """Every setting of the program, and those of calls and keys that are set. No secrets."""
     settings = in_force.settings
-    for section in ("thresholds", "screen", "sessions", "speech"):
+    for section in ("thresholds", "screen", "sessions", "sound", "speech"):
         for key, value in _fields(getattr(settings, section)):
             source = _source(in_force, f"{section}.{key}")
             if value is None:
