@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -169,29 +170,27 @@ class OpenAI:
         await self.peer.send({"type": "session.updated", "event_id": "e1", "session": session})
         return update
 
+    async def audio(self) -> bytes:
+        """Returns the next audio of the user."""
+        return base64.b64decode((await self.peer.until("input_audio_buffer.append"))["audio"])
 
-@pytest.mark.parametrize("outcome", ["failed", "in_progress"])
-async def test_a_failed_response_ends_a_headless_call_at_once_with_its_code(outcome: str) -> None:
-    response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
-    error = {"type": "server_error", "code": "rate_limit_exceeded", "message": "Too many."}
-    failed = {**response, "status": "failed", "status_details": {"type": "failed", "error": error}}
 
-    async def script(peer: Peer) -> None:
-        await OpenAI(peer).open()
-        spoken, silent_blocks = False, 0
-        while not spoken or silent_blocks < 25:
-            audio = base64.b64decode((await peer.until("input_audio_buffer.append"))["audio"])
-            silent_blocks = 0 if any(audio) else silent_blocks + 1
-            spoken = spoken or any(audio)
-        await peer.send({"type": "response.created", "event_id": "e2", "response": response})
-        if outcome == "failed":
-            await peer.send({"type": "response.done", "event_id": "e3", "response": failed})
-        await peer.stay()
+async def line_spoken(audio: Callable[[], Awaitable[str | bytes]]) -> None:
+    """Wait for speech and the silence after it in the user's audio, which ``audio`` returns piece by piece."""
+    spoken, silent_blocks = False, 0
+    while not spoken or silent_blocks < 25:
+        is_silent = not any(await audio())
+        silent_blocks = silent_blocks + 1 if is_silent else 0
+        spoken = spoken or not is_silent
 
+
+async def call_without_an_answer(
+    script: Callable[[Peer], Awaitable[None]], protocol: str, limit_s: float
+) -> str:
+    """Returns the sentence that a headless call of one line ends with, which is not answered."""
     explained: list[str] = []
-    limit_s = 20.0 if outcome == "failed" else 0.3
     async with agent(script) as url:
-        target = Target(url=url, protocol="openai", greeting_timeout_s=0.1)
+        target = Target(url=url, protocol=protocol, greeting_timeout_s=0.1)
         line = next(line for line in caller_lines() if line.name == "yes")
         async with asyncio.timeout(10):
             code = await headless.call(
@@ -201,11 +200,51 @@ async def test_a_failed_response_ends_a_headless_call_at_once_with_its_code(outc
                 explain=explained.append,
             )
     assert code is ExitCode.NOT_ANSWERED
-    if outcome == "failed":
-        because = "; an error was reported: rate_limit_exceeded: Too many."
-        assert explained == [f"The agent did not answer 4-yes.wav{because}"]
-    else:
-        assert explained == ["The agent did not answer 4-yes.wav within 0.3 s."]
+    return " ".join(explained)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        ("failed", "; an error was reported: rate_limit_exceeded: Too many."),
+        (
+            "incomplete",
+            "; an error was reported: response_incomplete: The response is incomplete: max_output_tokens.",
+        ),
+        ("in_progress", " within 0.3 s."),
+    ],
+)
+async def test_a_failed_response_ends_a_headless_call_at_once_with_its_code(
+    outcome: str, reason: str
+) -> None:
+    response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+    error = {"type": "server_error", "code": "rate_limit_exceeded", "message": "Too many."}
+    details = {"type": outcome, "error": error} if outcome == "failed" else {"reason": "max_output_tokens"}
+    done = {**response, "status": outcome, "status_details": details}
+
+    async def script(peer: Peer) -> None:
+        await OpenAI(peer).open()
+        await line_spoken(OpenAI(peer).audio)
+        await peer.send({"type": "response.created", "event_id": "e2", "response": response})
+        if outcome != "in_progress":
+            await peer.send({"type": "response.done", "event_id": "e3", "response": done})
+        await peer.stay()
+
+    explained = await call_without_an_answer(script, "openai", 0.3 if outcome == "in_progress" else 20.0)
+    assert explained == f"The agent did not answer 4-yes.wav{reason}"
+
+
+async def test_an_error_of_a_pcm_agent_ends_a_headless_call_at_once() -> None:
+    async def script(peer: Peer) -> None:
+        await line_spoken(peer.socket.recv)
+        await peer.send({"type": "error", "message": "The model is overloaded."})
+        async for _ in peer.socket:
+            pass
+
+    explained = await call_without_an_answer(script, "pcm", 20.0)
+    assert explained == (
+        "The agent did not answer 4-yes.wav; an error was reported: The model is overloaded."
+    )
 
 
 async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
