@@ -525,3 +525,25 @@ async def test_the_latencies_that_an_agent_of_deepgram_reports_are_beside_ours()
         ("stt", 100),
         ("total", 600),
     ]
+
+
+@pytest.mark.parametrize(("answers", "expected"), [(True, []), (False, ["not-closed"])])
+async def test_genesys_expects_an_answer_to_its_close(
+    monkeypatch: pytest.MonkeyPatch, answers: bool, expected: list[str]
+) -> None:
+    monkeypatch.setattr("tui.session.link._GOODBYE_LIMIT_S", 0.2 if not answers else 10.0)
+
+    async def script(peer: Peer) -> None:
+        opening = await peer.until("open")
+        media = [opening["parameters"]["media"][0]]
+        envelope = {"version": "2", "id": opening["id"], "clientseq": 1}
+        await peer.send({**envelope, "type": "opened", "seq": 1, "parameters": {"media": media}})
+        async for frame in peer.socket:
+            if isinstance(frame, str) and json.loads(frame)["type"] == "close" and answers:
+                await peer.send({**envelope, "type": "closed", "seq": 2, "parameters": {}})
+
+    async with agent(script) as url, call(url, protocol="genesys") as held:
+        await held.until_status(Status.ACTIVE)
+        held.session.hang_up()
+        await held.until(e.StatusChanged, lambda event: event.new is Status.ENDED)
+    assert [finding.rule for finding in held.of(e.FindingRaised)] == expected
