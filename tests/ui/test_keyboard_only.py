@@ -29,6 +29,7 @@ KEYS = {
     "FilterHelpScreen": ("f2",),
     "QuitScreen": ("q",),
     "TurnScreen": ("u", "enter"),
+    "ChartScreen": ("u", "P"),
 }
 """What opens each screen from the session."""
 NEEDS_OPENAI = ("CompareScreen", "InstructionsScreen")

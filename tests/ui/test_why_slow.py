@@ -9,6 +9,7 @@ from tests.ui.fakes import Script, to_active
 from tui.models import events as e
 from tui.models.events import Party
 from tui.models.turns.turns import BargeIn, BargeInKind
+from tui.screens.chart import ChartScreen
 from tui.widgets.turn_page import TurnPage
 
 SIZES = [(80, 24), (120, 36), (160, 50)]
@@ -150,3 +151,39 @@ async def test_the_verdict_is_not_remembered_for_another_call(stage: Staging, sc
         assert "1 of 3 turns was slow" in read(s, "TurnsPane")
         await s.play(session(script, _PROMPT).take())
         assert "3 of 3 turns were good (0.6 s)." in read(s, "TurnsPane")
+
+
+async def test_the_chart_lists_the_slowest_turns_to_go_to(stage: Staging, script: Script) -> None:
+    async with stage((120, 36)) as s:
+        await s.play(session(script, SESSIONS["slow agent"][0]).take())
+        await s.press("u", "P")
+        assert isinstance(s.top(), ChartScreen)
+        text = s.text()
+        assert "3 response times · worst 2200 ms ✗ · p50, p95 and the histogram need 20 turns" in text
+        assert "Response time in ms, by turn" in text
+        assert "Turns by response time" not in text
+        await s.press("enter")
+        assert s.app.screen.query_one(TurnPage).border_title == "Turn 2 of 3"
+        await s.press("escape")
+        assert s.session.turns.cursor == 2
+
+
+async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((120, 36)) as s:
+        to_active(script)
+        for number in range(1, 21):
+            turn(script, number, noticed=200, agent=100 * number, buffer=0)
+        await s.play(script.take())
+        await s.press("u", "P")
+        assert "20 response times · p50 1200 ms ~ · p95 2100 ms ✗ · worst 2200 ms ✗" in s.text()
+        assert "Turns by response time in ms" in s.text()
+        assert "turn 20 " in s.text("#outliers").splitlines()[1]
+
+
+async def test_without_response_times_there_is_no_chart(stage: Staging, script: Script) -> None:
+    async with stage((120, 36)) as s:
+        await s.play(to_active(script).take())
+        await s.press("u", "P")
+        assert s.top() is s.session

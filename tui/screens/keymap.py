@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList
 from tui.config.strict import SettingsError, did_you_mean, quoted
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
+from tui.screens.chart import ChartScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.devices import DevicesScreen
@@ -55,6 +56,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     CallbacksScreen: (CallbackTable,),
     CompareScreen: (CompareView,),
     TurnScreen: (TurnPage,),
+    ChartScreen: (OptionList,),
     ExportScreen: (Input,),
     DevicesScreen: (OptionList,),
     InstructionsScreen: (),

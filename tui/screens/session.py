@@ -317,9 +317,20 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
         """Show a turn whole; enter there goes on to its events."""
+        self._open_turn(event.number)
+
+    def on_turns_pane_plot_wanted(self) -> None:
+        """Show the chart of response times; enter there opens a turn."""
+        from tui.screens.chart import ChartScreen
+
+        self.app.push_screen(ChartScreen(self.bridge, self._thresholds), self._open_turn)
+
+    def _open_turn(self, number: int | None) -> None:
         from tui.screens.turn import TurnScreen
 
-        self.app.push_screen(TurnScreen(self.bridge, self._thresholds, event.number), self._show_turn)
+        if number is not None:
+            self.turns.go_to_turn(number)
+            self.app.push_screen(TurnScreen(self.bridge, self._thresholds, number), self._show_turn)
 
     def _show_turn(self, number: int | None) -> None:
         turn = next((turn for turn in self.turns.turns if turn.number == number), None)

@@ -41,10 +41,11 @@ class TurnsPane(RowsView):
     HELP = (
         "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of where it went, ┊ thresholds: "
         "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
-        "_ leading silence · why; below: the selected turn"
+        "_ leading silence · why; below: the selected turn; enter opens it, P plots the response times"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_turn", "Open the turn", show=False, id="turns.open"),
+        Binding("P", "plot", "Plot the response times", show=False, id="turns.plot"),
     ]
 
     class Opened(Message):
@@ -53,6 +54,9 @@ class TurnsPane(RowsView):
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
+
+    class PlotWanted(Message):
+        """Asks for the chart of response times."""
 
     def __init__(
         self,
@@ -189,6 +193,13 @@ class TurnsPane(RowsView):
         """Ask for the turn under the cursor to be shown whole."""
         if self.cursor < self.count():
             self.post_message(self.Opened(self.turns[self.cursor].number))
+
+    def action_plot(self) -> None:
+        """Ask for the chart of response times."""
+        if any(turn.number and turn.response_latency_ms is not None for turn in self.turns):
+            self.post_message(self.PlotWanted())
+        else:
+            self.notify("No response time was measured yet.", markup=False)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
         """Select the turn; a double click opens it."""

@@ -1,0 +1,124 @@
+"""The Chart screen: response times over turns, their distribution, and the slow turns to go to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui.bridge import Bridge
+from tui.config.model import Thresholds
+from tui.models.turns.figures import Grade, graded, response_of
+from tui.models.turns.turns import LEAST_TURNS, Turn
+from tui.models.turns.why import why_of
+from tui.screens.actions import Action, bindings
+from tui.widgets.keys import KeyBar
+from tui.widgets.too_small import TooSmall
+
+if TYPE_CHECKING:
+    from textual_plotext import PlotextPlot
+
+CHART = (
+    Action("chart_close", "escape,P", "Back", "Go back to the turns.", "close", show=True, key_display="esc"),
+)
+_MOST_LISTED = 100
+_BINS = 20
+_MARKERS: dict[Grade, tuple[str, str]] = {
+    "good": ("•", "green"),
+    "slow": ("~", "orange"),
+    "bad": ("x", "red"),
+}
+"""Marker and color of a response by its grade: distinguishable without color."""
+
+
+class ChartScreen(Screen[int | None], inherit_bindings=False):
+    """Plots the response times so far. Returns the turn that was chosen, or None."""
+
+    CSS_PATH = "chart.tcss"
+    TITLE = "Chart"
+    ACTIONS = CHART
+    BINDINGS: ClassVar[list[BindingType]] = bindings(CHART)
+
+    def __init__(self, bridge: Bridge, thresholds: Thresholds) -> None:
+        super().__init__()
+        metrics = bridge.state.metrics
+        self._judge = thresholds
+        self._turns = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
+        self._percentiles = metrics.percentiles()
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        # Loaded with the first chart: plotext takes as long to import as a small screen to draw.
+        from textual_plotext import PlotextPlot
+
+        yield TooSmall()
+        with Vertical(id="body"):
+            yield Static(self._head(), id="head", markup=False)
+            responses = PlotextPlot(id="responses")
+            self._plot_responses(responses)
+            yield responses
+            if len(self._turns) >= LEAST_TURNS:
+                distribution = PlotextPlot(id="distribution")
+                self._plot_distribution(distribution)
+                yield distribution
+            yield OptionList(*self._outliers(), id="outliers", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Put the cursor on the slowest turn."""
+        outliers = self.query_one(OptionList)
+        outliers.border_title = "Slowest first · enter opens the turn"
+        outliers.focus()
+
+    def _head(self) -> str:
+        of, judge = self._percentiles, self._judge
+        named = (("p50", of.p50_ms), ("p95", of.p95_ms), ("worst", of.worst_ms))
+        figures = [f"{name} {ms:.0f} ms {graded(ms, judge).glyph}" for name, ms in named if ms is not None]
+        few = [f"p50, p95 and the histogram need {LEAST_TURNS} turns"] if of.p50_ms is None else []
+        limits = f"✓ ≤ {judge.good_ms:g} ms, ~ ≤ {judge.slow_ms:g} ms, ✗ above"
+        return " · ".join((f"{len(self._turns):,} response times", *figures, *few, limits))
+
+    def _plot_responses(self, plot: PlotextPlot) -> None:
+        plt, judge = plot.plt, self._judge
+        plt.title("Response time in ms, by turn")
+        for grade, (marker, color) in _MARKERS.items():
+            those = [turn for turn in self._turns if response_of(turn, judge).grade == grade]
+            if those:
+                times_ms = [turn.response_latency_ms for turn in those]
+                plt.scatter([turn.number for turn in those], times_ms, marker=marker, color=color)
+        for ms, color in (
+            (judge.good_ms, "green"),
+            (judge.slow_ms, "red"),
+            (self._percentiles.p50_ms, "blue"),
+            (self._percentiles.p95_ms, "magenta"),
+        ):
+            if ms is not None:
+                plt.hline(ms, color)
+        worst_ms = max(self._percentiles.worst_ms or 0.0, judge.slow_ms)
+        plt.ylim(0, worst_ms * 1.05)
+
+    def _plot_distribution(self, plot: PlotextPlot) -> None:
+        plot.plt.title("Turns by response time in ms")
+        plot.plt.hist([turn.response_latency_ms for turn in self._turns], bins=_BINS)
+
+    def _outliers(self) -> list[Option]:
+        slowest = sorted(self._turns, key=lambda turn: -(turn.response_latency_ms or 0.0))
+        return [Option(self._line(turn), id=str(turn.number)) for turn in slowest[:_MOST_LISTED]]
+
+    def _line(self, turn: Turn) -> str:
+        figure = response_of(turn, self._judge)
+        return f"turn {turn.number:<4} {figure.short:>9} {figure.glyph}  {why_of(turn)}"
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(int(event.option_id or 0))
+
+    def action_close(self) -> None:
+        """Go back to the turns."""
+        self.dismiss(None)
