@@ -264,7 +264,7 @@ class OpusAgentApp(EndingApp):
         from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
 
         current = None if self.target is None or self.targets.is_demo(self.target) else self.target
-        form = ConnectScreen(self.bridge, self.targets, current)
+        form = ConnectScreen(self.bridge, self.targets, current, has_session=not self._asks_first)
         self.push_screen(self._laid_out(form), self._target_chosen)
 
     def _target_chosen(self, target: Target | None) -> None:

@@ -74,7 +74,7 @@ async def test_a_paste_of_nothing_visible_changes_nothing(stage: Staging) -> Non
         s.app.post_message(events.Paste(" \n\u200b"))
         await s.pilot.pause()
         assert form(s).form.url.value == before
-        assert s.app.focused is form(s).targets
+        assert s.app.focused is form(s).form.url
 
 
 async def test_a_bad_url_is_explained_under_the_field(stage: Staging) -> None:
@@ -105,13 +105,13 @@ async def test_a_demo_that_does_not_start_shows_the_reason(stage: Staging) -> No
 
 async def test_a_recent_target_is_called_with_all_its_settings(stage: Staging) -> None:
     async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
-        await s.press("down", "enter")
+        await s.press("down", "down", "enter")
         assert called(s) == [RECENT[1]]
 
 
 async def test_a_token_comes_from_the_environment(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     async with stage(target=None, recent=RECENT) as s:
-        await s.press("enter")
+        await s.press("down", "enter")
         assert "BOT_TOKEN is not set" in s.text()
         monkeypatch.setenv("BOT_TOKEN", "hunter2")
         await s.press("enter")
@@ -132,9 +132,8 @@ async def test_a_problem_with_audio_devices_is_shown(stage: Staging) -> None:
 
 
 async def test_buttons_and_esc(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        await s.pilot.click("#call")
-        assert "BOT_TOKEN is not set" in s.text() or called(s) == []
+    async with stage(recent=RECENT) as s:
+        await s.press("n")
         await s.pilot.click("#back")
         await s.settle()
         assert s.top() is s.session
@@ -144,7 +143,7 @@ async def test_buttons_and_esc(stage: Staging) -> None:
 
 async def test_the_last_called_target_is_listed_first(stage: Staging) -> None:
     async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
-        await s.press("down", "enter", "n")
+        await s.press("down", "down", "enter", "n")
         assert form(s)._listed[0].target == RECENT[1]
 
 
@@ -158,7 +157,7 @@ async def test_the_current_target_is_listed_first_and_fills_the_form(stage: Stag
         assert s.text().index("ws://h:1/x") < s.text().index("demo — ") < s.text().index("bot.example.com")
         await s.press("enter")
         assert called(s) == [current]
-        await s.press("n", "down", "down", "down", "enter")
+        await s.press("n", "down", "down", "down", "down", "enter")
         assert called(s)[-1] == RECENT[1]
         await s.press("n")
         assert form(s).form.url.value == RECENT[1].url
@@ -178,7 +177,6 @@ async def test_after_the_demo_the_demo_is_offered_first(stage: Staging) -> None:
         await s.pilot.press("enter")
         await s.until(lambda: called(s))
         await s.press("n")
-        assert form(s).targets.highlighted == 0
         assert s.text().index("demo — ") < s.text().index("bot.example.com")
         assert form(s).form.url.value == ""
 
@@ -207,14 +205,14 @@ async def test_profiles_are_listed_before_recent_targets_and_called_whole(stage:
     async with stage(target=None, base=base, profiles=PROFILES, recent=RECENT) as s:
         assert s.text().index("staging") < s.text().index("broken") < s.text().index("bot.example.com")
         assert "k3y" not in s.text()
-        await s.press("enter")
+        await s.press("down", "enter")
         assert called(s) == [PROFILES[0].target]
         assert s.app.targets.recent == RECENT
 
 
 async def test_a_profile_that_cannot_be_called_shows_the_reason(stage: Staging) -> None:
     async with stage(target=None, profiles=PROFILES) as s:
-        await s.press("down")
+        await s.press("down", "down")
         assert "needs a token." in s.text()
         await s.press("enter")
         assert called(s) == []
@@ -232,6 +230,69 @@ async def test_a_url_that_is_typed_is_called_as_the_settings_say(stage: Staging)
 
 async def test_a_forgotten_secret_must_be_typed_again(stage: Staging) -> None:
     async with stage(target=None, recent=[Target(url="ws://h/x?key=…")]) as s:
-        await s.press("enter")
+        await s.press("down", "enter")
         assert "not remembered. Type it again." in " ".join(s.text().split())
         assert called(s) == []
+
+
+async def test_without_a_session_there_is_no_way_back_to_one(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        assert "Back" not in s.text()
+        await s.press("escape")
+        assert isinstance(s.top(), ConnectScreen)
+        await s.pilot.click("#call")
+        assert "Missing ws:// or wss://" in s.text()
+
+
+@pytest.mark.parametrize("first", [[], ["down"], ["shift+tab"]], ids=["bar", "list", "button"])
+async def test_a_url_with_q_is_typed_wherever_the_focus_is(stage: Staging, first: list[str]) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        await s.press(*first, *"qws?:T")
+        assert form(s).form.url.value == "qws?:T"
+        assert s.focused() is form(s).form.url
+        assert s.app.return_code is None
+
+
+async def test_enter_in_an_empty_bar_calls_the_demo_as_it_says(stage: Staging) -> None:
+    async with stage(target=None, start_demo=lambda: DEMO) as s:
+        assert "enter: the demo" in s.text()
+        await s.pilot.press("enter")
+        await s.until(lambda: called(s))
+        assert called(s) == [DEMO]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "wscat -c wss://h/x -H 'Authorization: Bearer s3cret-token' -H 'Host: h'",
+        (
+            "$ curl -N 'https://h/x' \\\n  -H 'Upgrade: websocket' -H 'Sec-WebSocket-Key: abc' "
+            "--header 'Authorization: Bearer s3cret-token'"
+        ),
+        'websocat "-H=Authorization: Bearer s3cret-token" wss://h/x',
+    ],
+)
+async def test_a_pasted_command_line_brings_url_and_headers(stage: Staging, line: str) -> None:
+    async with stage((100, 30), target=None, recent=RECENT) as s:
+        s.app.post_message(events.Paste(line))
+        await s.pilot.pause()
+        await s.tick()
+        assert form(s).form.url.value == "wss://h/x"
+        text = " ".join(s.text().split())
+        assert "With Authorization from the pasted line" in text
+        assert "--token-env" in text
+        assert "s3cret" not in text
+        await s.press("enter")
+        (target,) = called(s)
+        assert target.headers == {"Authorization": "Bearer s3cret-token"}
+        assert "s3cret" not in repr(target)
+
+
+async def test_pasted_headers_go_to_no_other_host(stage: Staging) -> None:
+    async with stage((100, 30), target=None) as s:
+        s.app.post_message(events.Paste("wscat -c wss://h/x -H 'X-Key: s3cret-token' -s chat"))
+        await s.pilot.pause()
+        form(s).form.url.value = "wss://other/x"
+        await s.press("enter")
+        (target,) = called(s)
+        assert (target.headers, target.subprotocols) == ({}, ())

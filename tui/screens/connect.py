@@ -21,7 +21,7 @@ from tui.engine.wire import ListDevices
 from tui.models.target import Target
 from tui.screens.actions import Action, bindings
 from tui.screens.styled_once import StyledOnce
-from tui.screens.target_form import TargetForm, show_problem
+from tui.screens.target_form import TargetForm, UrlLine, show_problem
 from tui.targets import START_FAILURES, Targets
 from tui.text.visible import one_line
 from tui.widgets.keys import KeyBar
@@ -47,6 +47,16 @@ CONNECT = (
         key_display="^d",
         priority=True,
     ),
+    Action("connect_list", "down", "List", "Go to the list, or to the next field.", "below", key_display="↓"),
+    Action("connect_up", "up", "Up", "Go to the previous field.", "app.focus_previous", key_display="↑"),
+    Action(
+        "connect_help",
+        "f1",
+        "Help",
+        "Show every key that works here.",
+        "help",
+        show=True,
+    ),
     Action("connect_back", "escape", "Back", "Go back to the session.", "back", show=True, key_display="esc"),
 )
 DEMO = "demo — the local agent: no account, no key, no network"
@@ -57,12 +67,15 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     """Ends with the target to call, or None."""
 
     TITLE = "Connect"
-    AUTO_FOCUS = "#targets"
+    AUTO_FOCUS = "#url"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)
 
-    def __init__(self, bridge: Bridge, known: Targets, current: Target | None = None) -> None:
-        """``current`` is the target of the present session."""
+    def __init__(
+        self, bridge: Bridge, known: Targets, current: Target | None = None, *, has_session: bool = True
+    ) -> None:
+        """``current`` is the target of the present session; without a session there is nothing to go back to."""
         super().__init__()
+        self._has_session = has_session
         self.bridge = bridge
         self._known = known
         self._listed = [*known.profiles, *(Listed(target) for target in known.recent)]
@@ -79,13 +92,15 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         with Vertical(id="form"):
             heading = Content.assemble(("opusagent-tui", "bold $primary"), "  Choose an agent to call")
             yield Static(heading, id="heading")
-            self.targets.border_title = "Demo, profiles, recent targets"
+            yield from self.form.compose_url()
+            self.targets.border_title = "Demo, profiles, recent targets · ↓ to choose"
             yield self.targets
             yield from self.form.compose()
             with Horizontal(id="buttons"):
                 yield Button("Call", id="call", variant="primary", compact=True)
                 yield Button("Demo", id="demo", compact=True, disabled=not self._known.has_demo)
-                yield Button("Back", id="back", compact=True)
+                if self._has_session:
+                    yield Button("Back", id="back", compact=True)
             yield self.form.call_problem
         yield KeyBar()
 
@@ -96,11 +111,9 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             options.insert(0 if self._current is None else 1, Option(Content(DEMO), id=_DEMO_ID))
         self.targets.add_options(options)
         self.form.fill()
-        if self.targets.option_count:
-            self.targets.highlighted = 0
-        else:
-            self.targets.display = False
-            self.form.url.focus()
+        self.targets.display = bool(self.targets.option_count)
+        alone = " · enter: the demo" if self._current is None and self._known.has_demo else ""
+        self.form.url.placeholder = f"URL or wscat/curl line{alone}"
         self.bridge.send(ListDevices())
         self.call_after_refresh(self._offer_protocols)
 
@@ -114,8 +127,10 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.offer_devices(self.bridge.latest.devices)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the demo if there is no local agent."""
-        return action != "demo" or self._known.has_demo
+        """Hide the demo if there is no local agent, and the way back if there is no session."""
+        if action == "demo":
+            return self._known.has_demo
+        return action != "back" or self._has_session
 
     @on(OptionList.OptionHighlighted, "#targets")
     def fill(self, event: OptionList.OptionHighlighted) -> None:
@@ -147,13 +162,52 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     def on_paste(self, event: events.Paste) -> None:
         """Take what is pasted outside a field, where it would be lost, as the URL of a new target."""
         if self.form.url.clean(event.text):
-            self.form.fill(Listed(self._known.base))  # not with the token of the listed target
+            self._begin_new()
             self.form.url.paste(event.text)
-            self.form.url.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Take what is typed outside a field as the beginning of a URL: no letter of one may be a command."""
+        typed = event.character if event.is_printable and event.key != "space" else None
+        outside = self.focused is self.targets or isinstance(self.focused, Button) or self.focused is None
+        if typed and outside:
+            event.stop()
+            event.prevent_default()
+            self._begin_new()
+            self.form.url.value = typed
+            self.form.url.cursor_position = 1
+
+    def _begin_new(self) -> None:
+        """Begin a target whose URL is typed: not with the token of the one that was listed."""
+        self.targets.highlighted = None
+        self.form.fill(Listed(self._known.base))
+        self.form.url.select_on_focus = False
+        self.form.url.focus()
+
+    @on(UrlLine.CommandPasted)
+    def take_command(self, event: UrlLine.CommandPasted) -> None:
+        """Take URL and headers of a pasted command line."""
+        self.targets.highlighted = None
+        self.form.take(event.pasted)
+
+    def action_below(self) -> None:
+        """Go from the address bar to the list, otherwise to the next field."""
+        if self.focused is self.form.url and self.targets.option_count:
+            self.targets.focus()
+            if self.targets.highlighted is None:
+                self.targets.highlighted = 0
+        else:
+            self.app.action_focus_next()
+
+    async def action_help(self) -> None:
+        """Show what the keys do here."""
+        await self.app.run_action("help")
 
     @on(Input.Submitted)
     def action_call(self) -> None:
-        """Call the target in the form, or show what is wrong with it."""
+        """Call the target in the form, or show what is wrong with it; without a URL call the demo."""
+        if not self.form.url.value.strip() and self._current is None and self._known.has_demo:
+            self.action_demo()
+            return
         target = self.form.target()
         if target is not None:
             self.dismiss(target)

@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.message import Message
 from textual.widgets import Label, Static
 
 from tui.audio.devices import Direction
 from tui.config.targets import Listed, url_problem
 from tui.engine.wire import DeviceList
 from tui.models.target import Target
-from tui.text.redaction import HIDDEN, token_in_environment
+from tui.text.redaction import (
+    HIDDEN,
+    header_secrets,
+    host_of,
+    know_secrets,
+    subprotocol_secrets,
+    token_in_environment,
+)
 from tui.text.visible import one_line
 from tui.widgets.choice import Choice
 from tui.widgets.writing import WordLine
 
+if TYPE_CHECKING:
+    from tui.config.pasted import Pasted
+
 _FORGOTTEN = "The part after … was a secret and was not remembered. Type it again."
+
+
+class UrlLine(WordLine):
+    """The address bar: also takes the command line of another websocket client."""
+
+    class CommandPasted(Message):
+        """A whole command line was pasted."""
+
+        def __init__(self, pasted: Pasted) -> None:
+            super().__init__()
+            self.pasted = pasted
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(placeholder="", id=id)
+        self.pasted: Pasted | None = None
+        """The command line that was pasted last, as long as no listed target is chosen."""
+        self.note = Static(classes="note", id="headers", markup=False)
+        """Which of its headers go along; stands below the bar."""
+
+    def paste(self, text: str) -> None:
+        """Put a URL in place of the selection, or report a pasted command line."""
+        from tui.config.pasted import read_command  # late: the first picture is painted without it
+
+        pasted = read_command(text)
+        if pasted is None:
+            super().paste(text)
+        else:
+            self.post_message(self.CommandPasted(pasted))
 
 
 class TargetForm:
     """Begins with a target; ``base`` holds the initial settings of a target whose URL is typed."""
 
     def __init__(self, base: Target, filled: Listed) -> None:
-        self.url = WordLine(placeholder="ws://localhost:8000/…", id="url")
+        self.url = UrlLine(id="url")
         self.protocol = Choice([base.protocol], id="protocol")
         self.token_env = WordLine(placeholder="none", id="token")
         self.capture = Choice(["auto"], id="in")
@@ -38,12 +79,16 @@ class TargetForm:
         """The listed target that the fields were last filled with."""
         self._devices: DeviceList | None = None
 
-    def compose(self) -> ComposeResult:
-        """Yields the fields, each line with its problem below."""
+    def compose_url(self) -> ComposeResult:
+        """Yields the address bar, with its problem and what was pasted along with a URL below."""
         with Horizontal(classes="field"):
             yield Label("URL")
             yield self.url
         yield self._url_problem
+        yield self.url.note
+
+    def compose(self) -> ComposeResult:
+        """Yields the other fields, each line with its problem below."""
         with Horizontal(classes="field"):
             yield Label("Protocol")
             yield self.protocol
@@ -60,6 +105,8 @@ class TargetForm:
     def fill(self, listed: Listed | None = None) -> None:
         """Show a listed target; without one, the target the form begins with."""
         self._filled = listed or self._filled
+        self.url.pasted = None
+        show_problem(self.url.note, "")
         target = self._filled.target
         self.url.value = one_line(target.safe_url)
         self.token_env.value = one_line(target.token_env)
@@ -67,6 +114,19 @@ class TargetForm:
         self.capture.choose(target.input)
         self.playback.choose(target.output)
         show_problem(self.call_problem, self._filled.problem)
+
+    def take(self, pasted: Pasted) -> None:
+        """Take the URL of a command line, and its headers, whose values are neither shown nor saved."""
+        self.fill(Listed(self._base))
+        self.url.pasted = pasted
+        know_secrets((*header_secrets(pasted.headers), *subprotocol_secrets(pasted.subprotocols)))
+        self.url.value = one_line(self.url.clean(pasted.url))
+        if names := ", ".join([*pasted.headers, *(["subprotocols"] if pasted.subprotocols else ())]):
+            show_problem(
+                self.url.note,
+                f"With {names} from the pasted line: values are hidden, sent only to {host_of(pasted.url)} and not "
+                "saved. To keep a token, put it in a variable: connect URL --token-env NAME.",
+            )
 
     def offer_devices(self, devices: DeviceList | None) -> None:
         """Offer these devices, once the fields can take them: a tick may come before they are mounted."""
@@ -101,6 +161,7 @@ class TargetForm:
             show_problem(self._url_problem, sentence)
             self.url.focus()
             return None
+        known = self._with_pasted(known, url)
         variable = self.token_env.value.strip().removeprefix("$")
         sentence = token = ""
         try:
@@ -120,6 +181,15 @@ class TargetForm:
             token_env=variable,
             input=self.capture.chosen,
             output=self.playback.chosen,
+        )
+
+    def _with_pasted(self, known: Target, url: str) -> Target:
+        """Returns the target with the pasted headers, unless the URL now leads to another host."""
+        pasted = self.url.pasted
+        if pasted is None or host_of(url) != host_of(pasted.url):
+            return known
+        return msgspec.structs.replace(
+            known, headers={**known.headers, **pasted.headers}, subprotocols=pasted.subprotocols
         )
 
 

@@ -1,0 +1,69 @@
+"""Reads a command line of another client that was pasted in place of a URL: wscat, websocat or curl."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+
+import msgspec
+
+from tui.text.redaction import clean_header
+
+_CLIENTS = ("wscat", "websocat", "curl")
+_HEADER_OPTIONS = ("-H", "--header")
+_SUBPROTOCOL_OPTIONS = {"wscat": ("-s", "--subprotocol"), "websocat": ("--protocol",), "curl": ()}
+_OF_THE_HANDSHAKE = ("connection", "upgrade", "host")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+class Pasted(msgspec.Struct, frozen=True):
+    """What the command would call, and with which headers; their values are secrets."""
+
+    url: str
+    headers: dict[str, str]
+    subprotocols: tuple[str, ...] = ()
+
+
+def read_command(text: str) -> Pasted | None:
+    """Returns what a command line calls; None for any other text, and for one without a URL.
+
+    Headers that every websocket client writes itself are left out. A line that curl would send to ``https://``
+    becomes ``wss://``: written for curl, the handshake of a websocket is an ordinary request.
+    """
+    try:
+        words = shlex.split(text.replace("\\\n", " "))
+    except ValueError:
+        return None
+    words = words[next((n + 1 for n, word in enumerate(words) if word in ("$", ">")), 0) :]
+    client = os.path.basename(words[0]) if words else ""  # noqa: PTH119 - a word, not a path of this machine
+    if client not in _CLIENTS:
+        return None
+    url, headers, subprotocols = "", {}, []
+    rest = iter(words[1:])
+    for word in rest:
+        name, _, value = word.partition("=") if word.startswith("-") else (word, "", "")
+        if name in _HEADER_OPTIONS:
+            headers.update(_header(value or next(rest, "")))
+        elif name in _SUBPROTOCOL_OPTIONS[client]:
+            subprotocols.append(value or next(rest, ""))
+        elif "://" in word:
+            url = url or word[word.index("=") + 1 if word.startswith("-") and "=" in word else 0 :]
+    if client == "curl":
+        url = re.sub(r"^http", "ws", url)
+    return Pasted(url, headers, tuple(filter(None, subprotocols))) if url else None
+
+
+def _header(line: str) -> dict[str, str]:
+    name, _, value = line.partition(":")
+    name = name.strip()
+    if (
+        not _NAME.fullmatch(name)
+        or name.lower() in _OF_THE_HANDSHAKE
+        or name.lower().startswith("sec-websocket-")
+    ):
+        return {}
+    try:
+        return {name: clean_header(value.strip())}
+    except ValueError:
+        return {}
