@@ -36,7 +36,7 @@ class Bot:
     def __init__(self, socket: ServerConnection) -> None:
         self._socket = socket
         self._speaking: asyncio.Task[None] | None = None
-        self.turns = 0
+        self.turns = self.interruptions = 0
 
     async def hold(self) -> None:
         """Hold the call until the caller hangs up."""
@@ -76,10 +76,12 @@ class Bot:
     async def _stop(self) -> None:
         if self._speaking and not self._speaking.done():
             self._speaking.cancel()
+            self.interruptions += 1
             await self._socket.send(await self._serializer.serialize(InterruptionFrame()))
 
 
-async def test_a_strict_call_of_two_turns_succeeds(tmp_path: Path) -> None:
+async def called(folder: Path, *options: str) -> tuple[Bot, list[str]]:
+    """Returns the bot of a strict call in which two lines are spoken, and why its audio was dropped each time."""
     bots: list[Bot] = []
 
     async def answer(socket: ServerConnection) -> None:
@@ -93,9 +95,9 @@ async def test_a_strict_call_of_two_turns_succeeds(tmp_path: Path) -> None:
         ]
         command = [f"ws://127.0.0.1:{port}/ws", "--protocol", "twilio", *says, "--strict", "--timeout", "8"]
         call = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tui", "call", *command,
+            sys.executable, "-m", "tui", "call", *command, "--json", *options,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "XDG_DATA_HOME": str(tmp_path)},
+            env={**os.environ, "XDG_DATA_HOME": str(folder)},
         )  # fmt: skip
         try:
             printed, _ = await call.communicate()
@@ -103,4 +105,18 @@ async def test_a_strict_call_of_two_turns_succeeds(tmp_path: Path) -> None:
             with contextlib.suppress(ProcessLookupError):
                 call.kill()
     assert call.returncode == 0, printed.decode()
-    assert [bot.turns for bot in bots] == [2]
+    (bot,) = bots
+    events = [json.loads(line) for line in printed.splitlines() if line.startswith(b"{")]
+    return bot, [event["reason"] for event in events if event["event"] == "flushed"]
+
+
+async def test_a_strict_call_of_two_turns_succeeds(tmp_path: Path) -> None:
+    bot, dropped = await called(tmp_path)
+    assert (bot.turns, bot.interruptions, dropped) == (2, 0, [])
+
+
+async def test_a_caller_who_interrupts_silences_the_bot(tmp_path: Path) -> None:
+    """A line is spoken a second after the bot began to, whether it has finished or not."""
+    bot, dropped = await called(tmp_path, "--max-turn", "1")
+    assert bot.interruptions > 0
+    assert [reason for reason in dropped if reason != "hang-up"] == ["clear"] * bot.interruptions

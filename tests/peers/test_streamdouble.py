@@ -16,7 +16,7 @@ from tests.agent.calls import line_named
 from tests.peers.conftest import LIMIT_S
 from tui.agent.process import AgentProcess
 
-pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(2 * LIMIT_S)]
+pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 async def test_a_whole_conversation(agent: AgentProcess, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ async def test_a_whole_conversation(agent: AgentProcess, tmp_path: Path) -> None
             ]
         }
     )
-    config = SessionConfig(quiet_period_s=0.5, max_drain_s=4, max_call_s=LIMIT_S * 2)
+    config = SessionConfig(quiet_period_s=0.5, max_drain_s=4, max_call_s=LIMIT_S)
     report = await api.run_scenario(agent.url("/twilio"), scenario, config=config)
     assert report.violations == []
     assert report.result.failed_expectations == []
