@@ -35,6 +35,7 @@ def test_a_code_and_its_reason_never_change() -> None:
         "not_answered": 3,
         "unreachable": 4,
         "protocol_error": 5,
+        "not_judged": 6,
         "crashed": 70,
         "output_failed": 74,
         "hung_up": 129,

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     NOT_ANSWERED = 3
     UNREACHABLE = 4
     PROTOCOL_ERROR = 5
+    NOT_JUDGED = 6
     CRASHED = 70
     OUTPUT_FAILED = 74
     HUNG_UP = 128 + signal.SIGHUP
@@ -41,6 +42,7 @@ _MEANINGS = {
     ExitCode.NOT_ANSWERED: "the agent did not answer",
     ExitCode.UNREACHABLE: "refused or unreachable",
     ExitCode.PROTOCOL_ERROR: "protocol error, or call cut off",
+    ExitCode.NOT_JUDGED: "too many runs not judged",
     ExitCode.CRASHED: "internal error",
     ExitCode.OUTPUT_FAILED: "output cannot be written",
     ExitCode.HUNG_UP: "terminal closed",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tui.config.model import Settings, Thresholds
 from tui.config.reading import read_settings, settings_path
-from tui.config.strict import SettingsError
+from tui.text.strict import SettingsError
 
 URL = 'url = "ws://h:1/x"'
 
@@ -246,7 +246,7 @@ def test_an_invalid_variable_is_named(
 
 
 def test_every_setting_has_a_type_with_a_description() -> None:
-    from tui.config.strict import in_words
+    from tui.text.strict import in_words
 
     for section in msgspec.structs.fields(Settings):
         kind = section.type

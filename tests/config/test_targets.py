@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tui.config.reading import SettingsInForce, read_settings
-from tui.config.strict import SettingsError
 from tui.config.targets import (
     SOUND,
     address_book,
@@ -13,6 +12,7 @@ from tui.config.targets import (
 )
 from tui.models.target import Target
 from tui.saving.folders import default_folder
+from tui.text.strict import SettingsError
 
 FILE = """
 [sessions]

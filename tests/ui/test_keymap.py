@@ -12,12 +12,12 @@ import tui.widgets
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.config.model import Settings
-from tui.config.strict import SettingsError
 from tui.engine.wire import Record
 from tui.screens.actions import APP
 from tui.screens.keymap import PLACES, keymap_of
 from tui.screens.palette import ActionCommands
 from tui.screens.session_actions import SESSION
+from tui.text.strict import SettingsError
 from tui.widgets.lines import LineView
 
 

@@ -43,6 +43,7 @@ from tui.cli.options import (
     typed_settings,
 )
 from tui.cli.program import Program, Sentence, prepare_streams
+from tui.cli.scenario import scenario, test
 from tui.cli.sessions import metrics, open_session, report, sessions
 from tui.exit_code import ExitCode
 
@@ -207,6 +208,8 @@ cli.add_command(sessions)
 cli.add_command(open_session)
 cli.add_command(metrics)
 cli.add_command(report)
+cli.add_command(scenario)
+cli.add_command(test)
 
 
 @cli.command(example="opusagent-tui agent --port 9000")

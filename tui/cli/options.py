@@ -115,7 +115,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Returns what is wrong with the value."""
-        from tui.config.strict import did_you_mean
+        from tui.text.strict import did_you_mean
         from tui.text.visible import one_line
 
         near = did_you_mean(str(value), map(str, self.choices))
@@ -210,7 +210,7 @@ def config_option(command: Command) -> Command:
 @contextmanager
 def settings_errors() -> Iterator[None]:
     """Turn errors in settings into a `Sentence` of wrong usage."""
-    from tui.config.strict import SettingsError
+    from tui.text.strict import SettingsError
 
     try:
         yield
@@ -328,7 +328,7 @@ def refuse_settings_of_one_target(typed: TargetSettings) -> None:
 
 def _word_or_number(setting: Setting, text: str) -> Any:
     from tui.config.model import TARGET_TYPES
-    from tui.config.strict import SettingsError, to_value
+    from tui.text.strict import SettingsError, to_value
 
     try:
         return to_value(TARGET_TYPES[setting.name], text, "", text=True)

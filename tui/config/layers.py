@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from tui.config.model import TargetSettings
-from tui.config.strict import SettingsError
 from tui.settings import SETTINGS
+from tui.text.strict import SettingsError
 from tui.text.visible import one_line
 
 

@@ -22,9 +22,9 @@ from tui.config.model import (
     TargetSettings,
     Thresholds,
 )
-from tui.config.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 from tui.files import path_of
 from tui.settings import SETTINGS
+from tui.text.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
 """The variable that names a settings file to read instead of the user's own file."""

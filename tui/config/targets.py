@@ -13,7 +13,6 @@ import msgspec
 from tui.config.layers import Layer, MergedSettings, overlay
 from tui.config.model import TargetSettings
 from tui.config.reading import SettingsInForce
-from tui.config.strict import SettingsError, did_you_mean, quoted
 from tui.files import path_of
 from tui.models.target import Target, TargetError, check_url
 from tui.protocols.registry import is_known
@@ -21,6 +20,7 @@ from tui.protocols.registry import names as protocol_names
 from tui.saving.folders import default_folder
 from tui.settings import AUTO, SETTINGS, Scalar, Scope, names_with
 from tui.text.redaction import clean_header, clean_secret, know_secrets, token_in_environment
+from tui.text.strict import SettingsError, did_you_mean, quoted
 
 SOUND = names_with(Scope.SOUND)
 FOR_EVERYBODY = names_with(Scope.SOUND, Scope.EVERY_CALL)

@@ -461,6 +461,21 @@ class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
     figures: dict[str, float] = {}
 
 
+class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
+    """A step of a scenario began, or was carried out and judged."""
+
+    step: Count
+    """From 1."""
+    text: str
+    """The step in words."""
+    place: str = ""
+    """Where it is written: "FILE, line N"."""
+    verdict: str = ""
+    """"passed", "failed", "not measured" or "done" (a step that is not judged); empty while it is under way."""
+    reason: str = ""
+    """Why the verdict is what it is, as a sentence."""
+
+
 SessionEvent = (
     SessionStarted
     | StatusChanged
@@ -490,5 +505,6 @@ SessionEvent = (
     | RoundTripMeasured
     | ToolChanged
     | UsageReported
+    | StepChanged
 )
 """Every kind of event, as one type for decoders and `match`."""

@@ -12,7 +12,6 @@ from textual.keys import KEY_ALIASES, Keys, format_key, key_to_character
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
-from tui.config.strict import SettingsError, did_you_mean, quoted
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.chart import ChartScreen
@@ -29,6 +28,7 @@ from tui.screens.quit import QuitScreen
 from tui.screens.session import SessionScreen
 from tui.screens.session_actions import ACTIONS_BY_ID
 from tui.screens.turn import TurnScreen
+from tui.text.strict import SettingsError, did_you_mean, quoted
 from tui.widgets.callback_table import CallbackTable
 from tui.widgets.compare import CompareView
 from tui.widgets.detail import DetailPane

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tui.config.reading import SettingsInForce
-from tui.config.strict import SettingsError
 from tui.screens.themes import check_theme
+from tui.text.strict import SettingsError
 
 
 def check_screen(in_force: SettingsInForce) -> None:

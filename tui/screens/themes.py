@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.theme import BUILTIN_THEMES, Theme
 
-from tui.config.strict import SettingsError, did_you_mean, quoted
+from tui.text.strict import SettingsError, did_you_mean, quoted
 
 THEMES = (
     Theme(

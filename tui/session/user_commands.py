@@ -43,23 +43,28 @@ class UserCommands:
         if on == self._state.controls.recording:
             return
         if on and self._in_call("record into"):
-            await self._take_turn()
-            self._emit_recording(True)
-            self._link.send(self._link.caller.start_user_stream())
-            await self._audio.capture.start(silent=self._only_for_a_line)
+            await self._start_recording(silent=self._only_for_a_line)
         elif not on:
             self.end_recording()
             self._audio.capture.lines.stop()
             await self._stop_user_stream()
 
-    async def speak(self, line: CallerLine) -> None:
-        """Speak a recorded line on the microphone's path; starts recording for as long as it takes if necessary."""
+    async def open_line(self) -> None:
+        """Send silence from now on to an agent that detects turns itself: recorded lines are spoken into it."""
+        if agent_detects_turns(self._link.caller) and not self._state.controls.recording:
+            await self._start_recording(silent=True)
+
+    async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
+        """Speak a recorded line on the microphone's path; starts recording for as long as it takes if necessary.
+
+        With ``begins_ns`` its first sample is captured at that instant.
+        """
         if not self._in_call("speak into"):
             return
         if not self._state.controls.recording:
             self._only_for_a_line = True
             await self.record(True)
-        await self._audio.capture.lines.speak(line)
+        await self._audio.capture.lines.speak(line, begins_ns)
 
     def end_recording(self) -> None:
         """Emit that the user is no longer sent to the agent."""
@@ -112,6 +117,12 @@ class UserCommands:
     async def interrupt(self) -> None:
         """Discard the agent's audio that has not been played yet."""
         await self._interrupt("interrupted by the user")
+
+    async def _start_recording(self, *, silent: bool) -> None:
+        await self._take_turn()
+        self._emit_recording(True)
+        self._link.send(self._link.caller.start_user_stream())
+        await self._audio.capture.start(silent=silent)
 
     def _in_call(self, purpose: str) -> bool:
         """Returns whether there is a call for that; a notice says so if there is none."""

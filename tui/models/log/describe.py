@@ -16,6 +16,7 @@ class Severity(StrEnum):
     ERROR = "✗"
 
 
+_STEP_LEVELS = {"failed": Severity.ERROR, "not measured": Severity.WARNING}
 UNLISTED = (e.Transcribed, e.KeysPressed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
 """Events that restate a message or only feed a figure: models need them, but the log does not list them."""
 
@@ -65,6 +66,11 @@ def describe(event: e.SessionEvent) -> Description:
             return Description("self-check", _describe_lateness(event), level=Severity.WARNING)
         case e.NoticeRaised():
             return Description("notice", event.text, level=Severity.WARNING)
+        case e.StepChanged():
+            outcome = f" {event.verdict}" if event.verdict else ""
+            reason = f": {event.reason}" if event.reason else ""
+            level = _STEP_LEVELS.get(event.verdict, Severity.PLAIN)
+            return Description(f"step {event.step}", f"{event.text}{outcome}{reason}", level=level)
         case e.ToolChanged():
             return Description(
                 "tool", _describe_tool(event), level=Severity.WARNING if event.error else Severity.PLAIN

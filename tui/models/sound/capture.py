@@ -161,6 +161,7 @@ class Capture:
                     # makes them.
                     self._judge(end_ns, pcm, source.rate)
                     pcm = self.echo.clean(end_ns, pcm, source.rate)
+                self.lines.block_end_ns = end_ns
                 # Resampled last: the guard compares the block with what was played, sample by sample, in time.
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui.audio.pcm import frames_to_ns, ns_to_frames
 from tui.audio.wav import AudioFileError, read_wav
 from tui.callbacks import CallbackManager, ProgressCallback, Registration
 from tui.models import events as e
@@ -43,6 +44,10 @@ class RecordedLines:
         self._spoken: CallerLine | None = None
         self._pcm = b""
         self._position = 0
+        self._begins_ns: int | None = None
+        """When the first sample of a line that was scheduled is due; None once it is being spoken."""
+        self.block_end_ns = 0
+        """When the last sample of the next block left the microphone; set by the owner of the chain."""
 
     @property
     def speaking(self) -> bool:
@@ -58,8 +63,11 @@ class RecordedLines:
         """Call ``callback(done)`` with 0..1 for every block of a line that is spoken."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
-    async def speak(self, line: CallerLine) -> None:
-        """Speak a line from now on, in place of the one under way. A file that cannot be read is an error event."""
+    async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
+        """Speak a line from now on, in place of the one under way. A file that cannot be read is an error event.
+
+        With ``begins_ns`` its first sample is captured at that instant, or in the next block if that has passed.
+        """
         self._loading = line
         try:
             # On a thread: resampling ten seconds takes a quarter of a second, and blocks are due every 20 ms.
@@ -71,7 +79,9 @@ class RecordedLines:
             return  # another line, or a stop, came while this one was read
         self.stop()
         self._spoken, self._pcm = line, recorded
-        self._add_change(line)
+        self._begins_ns = begins_ns
+        if begins_ns is None:
+            self._add_change(line)
 
     async def speak_next(self) -> None:
         """Speak the next of the lines that stand in for a microphone, unless one is being spoken."""
@@ -89,6 +99,8 @@ class RecordedLines:
         # In place of the block, and as long: the wire goes on at the pace of the microphone.
         if not self._pcm:
             return block
+        if self._begins_ns is not None:
+            return self._begin(block, self._begins_ns)
         part = self._pcm[self._position : self._position + len(block)]
         self._position += len(part)
         self.callbacks.trigger(PROGRESS, self._position / len(self._pcm))
@@ -96,12 +108,26 @@ class RecordedLines:
             self._finish()
         return part.ljust(len(block), b"\0")
 
+    def _begin(self, block: bytes, begins_ns: int) -> bytes:
+        """Returns the block with the line's first samples in it, if the line begins in this block."""
+        block_ns = frames_to_ns(len(block) // 2, self.rate)
+        wait_ns = begins_ns - (self.block_end_ns - block_ns)
+        if wait_ns >= block_ns:
+            return block
+        silent_bytes = min(2 * ns_to_frames(max(wait_ns, 0), self.rate), len(block))
+        self._begins_ns = None
+        assert self._spoken is not None
+        at_ns = self.block_end_ns - block_ns + max(wait_ns, 0)
+        self._add_change(self._spoken, at_ns=at_ns)
+        return block[:silent_bytes] + self(block[silent_bytes:])
+
     def _finish(self) -> None:
         line, self._spoken = self._spoken, None
+        begun, self._begins_ns = self._begins_ns is None, None
         self._pcm, self._position = b"", 0
-        if line is not None:
+        if line is not None and begun:
             self._add_change(line, finished=True)
 
-    def _add_change(self, line: CallerLine, *, finished: bool = False) -> None:
-        at_ns = self._pending.clock_ns()
+    def _add_change(self, line: CallerLine, *, finished: bool = False, at_ns: int | None = None) -> None:
+        at_ns = self._pending.clock_ns() if at_ns is None else at_ns
         self._pending.add(e.LineChanged(at_ns=at_ns, name=line.name, text=line.text, finished=finished))

@@ -93,10 +93,18 @@ class Audible:
 
     def heard_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> bool:
         """Whether a party began to be heard after an instant, with more than background."""
-        return any(
-            stretch.began_ns >= since_ns
-            and not self._is_background(stretch, now_ns if stretch.ended_ns is None else stretch.ended_ns)
-            for stretch in self._stretches[speaker]
+        return self.onset_from(speaker, since_ns, now_ns) is not None
+
+    def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
+        """When a party first began to be heard after an instant, with more than background; None if it did not."""
+        return next(
+            (
+                stretch.began_ns
+                for stretch in self._stretches[speaker]
+                if stretch.began_ns >= since_ns
+                and not self._is_background(stretch, now_ns if stretch.ended_ns is None else stretch.ended_ns)
+            ),
+            None,
         )
 
     def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -51,8 +52,10 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
     if text:
         value = _read_text(kind, str(value))
     try:
-        return msgspec.convert(value, kind, strict=not text)
-    except msgspec.ValidationError:
+        return msgspec.convert(value, kind, strict=not text, dec_hook=_written)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, SettingsError):
+            raise SettingsError(f"{where}: {error.__cause__}") from None
         found = f" is {quoted(str(original))}, but" if text else ""
         raise SettingsError(f"{where}{found} should be {in_words(kind)}.") from None
 
@@ -71,6 +74,27 @@ def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 def quoted(word: str) -> str:
     """A word from a file in quotes, safe to be shown."""
     return f'"{one_line(word, 60)}"'
+
+
+class Written(ABC):
+    """A value with a notation of its own, such as a duration; `EXPECTED` describes it at the end of a sentence."""
+
+    EXPECTED = ""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, text: str) -> Self:
+        """Returns the value that a text stands for.
+
+        Raises `ValueError` if it is something else altogether, and `SettingsError` with what is wrong in it.
+        """
+
+
+def _written(kind: type, value: object) -> object:
+    """Converts texts in a notation of their own, for msgspec."""
+    if issubclass(kind, Written) and isinstance(value, str):
+        return kind.read(value)
+    raise ValueError
 
 
 def _read_text(kind: Any, value: str) -> object:
@@ -106,6 +130,8 @@ def _words(wanted: inspect.Type) -> str:
             return "a text" + (" that is not empty" if wanted.min_length else "")
         case inspect.VarTupleType():
             return "a list of texts"
+        case inspect.CustomType() if issubclass(wanted.cls, Written):
+            return wanted.cls.EXPECTED
         case inspect.DictType():
             return "a table of " + ("texts" if isinstance(wanted.value_type, inspect.StrType) else "values")
         case _:

@@ -1,0 +1,94 @@
+"""What a ``say`` step speaks: a recorded line, a WAV file, or a sentence; and when it is audible in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from tui.assets import caller_lines
+from tui.audio.pcm import frames_to_ns
+from tui.audio.speech import make_detector
+from tui.audio.wav import AudioFileError, read_wav
+from tui.models.sound.lines import CallerLine, line_of
+from tui.scenario.model import Say, Scenario
+from tui.scenario.reading import ScenarioError
+from tui.text.strict import quoted
+from tui.units import NS_PER_S
+
+_RATE = 16_000
+Speaker = Callable[[str], Path]
+"""Returns a WAV file of a sentence. Raises `ValueError`, whose text says what is missing."""
+
+
+class SpokenLine(msgspec.Struct, frozen=True):
+    """A line to speak, and where in its file speech begins and ends."""
+
+    line: CallerLine
+    onset_ns: int
+    end_ns: int
+    length_ns: int
+
+
+def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
+    """Returns the lines of a scenario by what its steps say. Takes a while. Raises `ScenarioError`.
+
+    ``speak`` makes sentences audible; without it a sentence is refused.
+    """
+    found: dict[str, SpokenLine] = {}
+    for step in scenario.steps:
+        if isinstance(step, Say) and step.say not in found:
+            try:
+                found[step.say] = _spoken(_line_for(step, speak))
+            except (AudioFileError, ValueError) as error:
+                raise ScenarioError(f"{step.file}, line {step.line}: {error}") from error
+    return found
+
+
+def _line_for(step: Say, speak: Speaker | None) -> CallerLine:
+    words = step.say.strip()
+    for line in caller_lines():
+        if words in (line.key, line.name) or words.casefold() == line.text.casefold():
+            return CallerLine(line.name, line.text, str(line.path))
+    if words.lower().endswith(".wav"):
+        return line_of(Path(step.file).parent / words)
+    if speak is None:
+        names = ", ".join(line.name for line in caller_lines())
+        raise ValueError(
+            f"{quoted(words)} is neither a recorded line ({names}) nor a WAV file. "
+            "Speaking any sentence needs the speech extra: pip install 'opusagent-tui[speech]'."
+        )
+    return CallerLine(words[:40], words, str(speak(words)))
+
+
+def _spoken(line: CallerLine) -> SpokenLine:
+    onset_ns, end_ns, length_ns = _edges(
+        line.path, Path(line.path).stat().st_mtime_ns if Path(line.path).exists() else 0
+    )
+    return SpokenLine(line, onset_ns, end_ns, length_ns)
+
+
+@lru_cache(maxsize=256)
+def _edges(path: str, _changed_ns: int) -> tuple[int, int, int]:
+    """Returns where speech begins and ends in a file, and its length, all in ns from its start.
+
+    Found by the detector that judges the call. A file without speech begins with its first sample.
+    """
+    pcm = read_wav(path, _RATE)
+    length_ns = frames_to_ns(len(pcm) // 2, _RATE)
+    detector = make_detector(_RATE)
+    edges = [*detector.feed(pcm, length_ns), *detector.finish(length_ns)]
+    starts = [edge.at_ns for edge in edges if edge.started]
+    ends = [edge.at_ns for edge in edges if not edge.started]
+    return max(starts[0], 0) if starts else 0, ends[-1] if ends else length_ns, length_ns
+
+
+SLACK_S = 10.0
+"""Time limit for speaking a line: its length plus this."""
+
+
+def limit_s(line: SpokenLine) -> float:
+    """Returns the longest time that speaking a line may take."""
+    return line.length_ns / NS_PER_S + SLACK_S

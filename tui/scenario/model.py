@@ -1,0 +1,236 @@
+"""The model of a scenario: its steps, the caller it plays, and its limits. `tui.scenario.reading` reads it from TOML.
+
+The structs of this module are the keys of the file; what a step stands for is in its docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from tui.scenario.values import Duration, Percent, Sign, SignKind, When
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a call. `line` and `file` say where it is written."""
+
+    KIND: ClassVar[str] = ""
+    NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""
+    """What the protocol has to offer for it, as in `tui.protocols.abilities.Lacking`."""
+    line: int = 0
+    file: str = ""
+
+    @property
+    def title(self) -> str:
+        """The step in words, as it is listed."""
+        return f"{self.KIND} {getattr(self, self.KIND)}"
+
+
+class Expect(Step, frozen=True, kw_only=True):
+    """The agent does something within a time, or keeps doing it for a time."""
+
+    KIND = "expect"
+    expect: Sign
+    within: Duration = Duration(10_000)
+    for_: Duration | None = msgspec.field(default=None, name="for")
+    args: dict[str, Any] = {}
+    """Of a tool: arguments that it must be called with, others may be there too."""
+    stop: bool = False
+    """Whether the call ends here if the step fails."""
+
+    def __post_init__(self) -> None:
+        if self.args and self.expect.kind is not SignKind.TOOL:
+            raise ValueError('has args, which only "tool NAME" has')
+        if self.expect.kind.lasts and self.for_ is None:
+            raise ValueError(f'"{self.expect.kind}" needs for, the time for which it has to last')
+        if self.for_ is not None and not self.expect.kind.lasts:
+            raise ValueError(f'"{self.expect.kind}" has no for; use within')
+
+    @property
+    def title(self) -> str:
+        """The step in words, with its time."""
+        if self.for_ is not None:
+            return f"{self.expect} for {self.for_}"
+        args = f" {msgspec.json.encode(self.args).decode()}" if self.args else ""
+        return f"{self.expect}{args} within {self.within}"
+
+
+class Acting(Step, frozen=True, kw_only=True):
+    """A step of the caller. Without ``when`` it waits until the agent has finished speaking."""
+
+    when: When | None = None
+
+    @property
+    def title(self) -> str:
+        """The step in words, with its moment."""
+        moment = f" at {self.when}" if self.when else ""
+        return f"{Step.title.fget(self)}{moment}"  # type: ignore[attr-defined]  # mypy does not know fget
+
+
+class Say(Acting, frozen=True, kw_only=True):
+    """The caller speaks a recorded line (by name or number), a WAV file, or a sentence."""
+
+    KIND = "say"
+    say: Text
+
+
+class Press(Acting, frozen=True, kw_only=True):
+    """The caller presses telephone keys."""
+
+    KIND = "press"
+    NEEDS = "keypad"
+    press: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-D*#]+$")]
+
+
+class Type(Acting, frozen=True, kw_only=True):
+    """The caller types a turn."""
+
+    KIND = "type"
+    NEEDS = "write"
+    type: Text
+
+
+class Mute(Acting, frozen=True, kw_only=True):
+    """The caller is muted (true) or unmuted (false), or muted for a time."""
+
+    KIND = "mute"
+    mute: bool | Duration
+
+
+class EndCall(Acting, frozen=True, kw_only=True):
+    """The caller hangs up."""
+
+    KIND = "hang_up"
+    hang_up: Literal[True]
+
+    @property
+    def title(self) -> str:
+        """The step in words."""
+        return "hang up"
+
+
+class Silence(Step, frozen=True, kw_only=True):
+    """The caller is silent for a time."""
+
+    KIND = "silence"
+    silence: Duration
+
+
+class Hear(Step, frozen=True, kw_only=True):
+    """The agent said these words since the last turn of the caller, as a recogniser hears them."""
+
+    KIND = "hear"
+    hear: Text
+    wer: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    """The largest word error rate that passes."""
+    within: Duration = Duration(10_000)
+    stop: bool = False
+
+
+class Run(Step, frozen=True, kw_only=True):
+    """A shell command checks something outside of the call: it passes with exit code 0."""
+
+    KIND = "run"
+    run: Text
+    within: Duration = Duration(30_000)
+    stop: bool = False
+
+
+STEPS: dict[str, type[Step]] = {
+    kind.KIND: kind for kind in (Expect, Say, Press, Type, Mute, EndCall, Silence, Hear, Run)
+}
+"""The kinds of steps, by the key that they have in the file. ``include`` stands for the steps of another file."""
+TURNS = (Say, Press, Type)
+"""Steps that are a turn of the caller."""
+JUDGED = (Expect, Hear, Run)
+"""Steps that can pass or fail."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """The largest allowed percentiles, or values, of a figure."""
+
+    p50: Duration | None = None
+    p95: Duration | None = None
+    max: Duration | None = None
+
+    @property
+    def set(self) -> list[tuple[str, Duration]]:
+        """The bounds that are set, by name."""
+        values = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, value) for name, value in values if value is not None]
+
+
+class CallLimits(msgspec.Struct, frozen=True):
+    """Limits of figures of the whole call; each is a test case of its own."""
+
+    response: Bounds = Bounds()
+    greeting: Duration | None = None
+    barge_in: Bounds = Bounds()
+    dead_air: Duration | None = None
+    """The longest time in which nobody speaks; steps of silence do not count."""
+    talk_over: Duration | None = None
+    """The longest time, in all, in which both speak."""
+    findings: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    errors: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class Noise(msgspec.Struct, frozen=True):
+    """Noise beside the caller's voice."""
+
+    kind: Text
+    """babble, white, hum, or a WAV file."""
+    snr_db: Annotated[float, msgspec.Meta(ge=-20, le=80)] = 20.0
+    seed: int = 1
+
+
+class PhoneLine(msgspec.Struct, frozen=True):
+    """What the caller's line does to their audio."""
+
+    codec: Literal["none", "mulaw", "alaw"] = "none"
+    loss: Percent = Percent(0)
+    """Packets of 20 ms that are lost."""
+    seed: int = 1
+
+
+class CallerSetting(msgspec.Struct, frozen=True):
+    """The caller: what is heard beside their voice, and the line that they call on."""
+
+    noise: Noise | None = None
+    line: PhoneLine | None = None
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """The agent to call; options of the command line override it."""
+
+    profile: str = ""
+    url: str = ""
+    protocol: str = ""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """A call as a file."""
+
+    name: Text
+    tags: tuple[str, ...] = ()
+    repeat: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """The least share of the judged runs that has to pass."""
+    timeout: Duration = Duration(120_000)
+    """The longest duration of the call."""
+    target: Aim = Aim()
+    caller: CallerSetting = CallerSetting()
+    limits: CallLimits = CallLimits()
+    steps: Sequence[Step] = ()
+    path: Path = Path()
+    limits_line: int = 0
+    """Line of the limits in the file."""
+
+    def lacks(self, protocol_lacks: msgspec.Struct | tuple[str, ...]) -> str:
+        """Returns why the protocol cannot carry the steps, given its `Lacking`; empty if it can."""
+        reasons = (getattr(protocol_lacks, step.NEEDS) for step in self.steps if step.NEEDS)
+        return next((reason for reason in reasons if reason), "")

@@ -1,0 +1,438 @@
+"""Player: carries out the steps of a scenario in a call, one after the other, and judges what they expect.
+
+Steps are timed by what is heard. A step of the caller without a moment of its own waits until the agent has finished
+speaking; a moment is a sign of the agent plus an offset, and a line that is spoken then is *audible* then. What is
+heard becomes known a little later than it happens (`tui.models.turns.audible`), so every wait allows for that, and an
+instant that is judged is always the one that the sound is dated at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from tui.models import events as e
+from tui.models.turns.audible import KNOWN_AFTER_NS
+from tui.scenario.lines import SpokenLine, limit_s
+from tui.scenario.model import (
+    TURNS,
+    Acting,
+    EndCall,
+    Expect,
+    Hear,
+    Mute,
+    Press,
+    Run,
+    Say,
+    Scenario,
+    Silence,
+    Step,
+    Type,
+)
+from tui.scenario.seen import Seen
+from tui.scenario.values import SignKind, When
+from tui.scenario.verdict import Case, StepVerdict
+from tui.session.listening import Listening
+from tui.session.live import LiveSession
+from tui.units import NS_PER_MS, NS_PER_S
+
+_LOOK_S = 0.01
+"""How often a wait looks again: a line that is due after a sign has to be handed over before it is."""
+_LATE_NS = 20_000_000
+"""A line that begins later than this after its moment was not spoken when the scenario asks for it."""
+_SEEN_AFTER_NS = 100_000_000
+"""How long after it happened a message may be handled."""
+_LONGEST_GAP_MS = 1_000.0
+"""A pause in speech that is shorter than this does not end it."""
+_HEARD = (SignKind.SPEAKS, SignKind.STOPS)
+
+
+class CallerTurn(NamedTuple):
+    """The caller's last turn: when it began, and ended, audibly."""
+
+    step: Step | None
+    began_ns: int
+    ended_ns: int
+
+
+class StepOutcome(NamedTuple):
+    """How a step went."""
+
+    verdict: StepVerdict
+    ended_ns: int
+    reason: str = ""
+    measured_ms: float | None = None
+
+
+class Aids(NamedTuple):
+    """What steps need beside the call; a step whose aid is missing is not measured."""
+
+    lines: Mapping[str, SpokenLine] = {}
+    """The lines of `Say` steps, by what they say."""
+    may_run: Callable[[str], Awaitable[bool]] | None = None
+    """Returns whether a shell command may be run; None refuses all."""
+    environment: Mapping[str, str] = {}
+    """Variables for shell commands."""
+
+
+NO_AIDS = Aids()
+
+
+class Player:
+    """Plays a scenario in one session. On the session's loop; several may play in one loop.
+
+    ``seen`` and ``listening`` get the session's events.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        session: LiveSession,
+        *,
+        seen: Seen,
+        listening: Listening,
+        aids: Aids = NO_AIDS,
+    ) -> None:
+        self._scenario = scenario
+        self._session = session
+        self._seen = seen
+        self._listening = listening
+        self._aids = aids
+        self._turn = CallerTurn(None, 0, 0)
+        self._ended_ns = 0
+        """When the step before ended."""
+        self._found_ns: dict[str, int] = {}
+        """When each sign was last found, so that the same is not found twice."""
+        self.cases: list[Case] = []
+        self.silences: list[tuple[int, int]] = []
+        """When the caller was silent on purpose."""
+        self._began_ns = 0
+        """When the current step began."""
+        self.late = ""
+        """Why the run cannot be judged: this program was late; empty if it was not."""
+
+    async def play(self) -> None:
+        """Carry out the steps in the active call. Returns when all were, or the call is over."""
+        self._ended_ns = self._session.state.metrics.started_ns or self._now_ns()
+        self._turn = CallerTurn(None, self._ended_ns, self._ended_ns)
+        self._session.pending.lines_left = sum(isinstance(step, Say) for step in self._scenario.steps)
+        await self._session.user.open_line()
+        stopped = ""
+        try:
+            async with asyncio.timeout(self._scenario.timeout / 1_000):
+                for step in self._scenario.steps:
+                    stopped = await self._carry_out(step)
+                    if stopped:
+                        break
+        except TimeoutError:
+            stopped = f"the scenario's timeout of {self._scenario.timeout} was reached"
+            self._close_case(StepVerdict.FAILED, f"{stopped[0].upper()}{stopped[1:]}.")
+        for step in self._scenario.steps[len(self.cases) :]:
+            self._begin_case(step)
+            self._close_case(StepVerdict.NOT_MEASURED, f"Not reached: {stopped}.")
+
+    # -- one step --
+
+    async def _carry_out(self, step: Step) -> str:
+        """Carry out one step; returns why no other can follow, empty if one can."""
+        self._begin_case(step)
+        if self._listening.over and step.KIND not in ("expect", "run", "hear"):
+            self._close_case(StepVerdict.NOT_MEASURED, f"Not reached: {self._over()}.")
+            return ""
+        outcome = await self._outcome(step)
+        self._ended_ns = outcome.ended_ns
+        self._close_case(outcome.verdict, outcome.reason, outcome.measured_ms)
+        failed = outcome.verdict is not StepVerdict.PASSED and getattr(step, "stop", False)
+        return f"step {len(self.cases)} {outcome.verdict}, and it has stop = true" if failed else ""
+
+    async def _outcome(self, step: Step) -> StepOutcome:
+        match step:
+            case Expect(for_=None):
+                return await self._expect(step)
+            case Expect():
+                return await self._expect_lasting(step)
+            case Silence():
+                began_ns = self._ended_ns
+                await self._until(began_ns + step.silence.ns)
+                self.silences.append((began_ns, self._now_ns()))
+                return StepOutcome(StepVerdict.DONE, began_ns + step.silence.ns)
+            case Hear():
+                reason = "Hearing words needs the speech extra: pip install 'opusagent-tui[speech]'."
+                return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), reason)
+            case Run():
+                return await self._run(step)
+            case Acting():
+                at_ns = await self._moment(step)
+                if isinstance(at_ns, str):
+                    return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), at_ns)
+                return await self._act(step, at_ns)
+            case _:
+                raise AssertionError(step)
+
+    def _begin_case(self, step: Step) -> None:
+        place = f"{step.file}, line {step.line}"
+        self._session.journal.emit(
+            e.StepChanged(at_ns=self._now_ns(), step=len(self.cases) + 1, text=step.title, place=place)
+        )
+        self._began_ns = self._now_ns()
+
+    def _close_case(self, verdict: StepVerdict, reason: str = "", measured_ms: float | None = None) -> None:
+        step = self._scenario.steps[len(self.cases)]
+        started_ns = self._session.state.metrics.started_ns
+        self.cases.append(
+            Case(
+                name=step.title,
+                verdict=verdict,
+                reason=reason,
+                file=step.file,
+                line=step.line,
+                measured_ms=measured_ms,
+                began_ms=None if started_ns is None else (self._began_ns - started_ns) / NS_PER_MS,
+            )
+        )
+        self._session.journal.emit(
+            e.StepChanged(
+                at_ns=self._now_ns(),
+                step=len(self.cases),
+                text=step.title,
+                place=f"{step.file}, line {step.line}",
+                verdict=verdict,
+                reason=reason,
+            )
+        )
+
+    # -- the caller --
+
+    async def _moment(self, step: Acting) -> int | str:
+        """Returns the instant for a step of the caller; a sentence if it does not come."""
+        when = step.when
+        if when is None:
+            if isinstance(step, TURNS):
+                await self._listening.turn_end()
+            return self._now_ns() if not self._listening.over else f"Not reached: {self._over()}."
+        if when.sign is None:
+            return self._ended_ns + when.offset.ns
+        return await self._sign_of(when)
+
+    async def _sign_of(self, when: When) -> int | str:
+        sign = when.sign
+        assert sign is not None
+        since_ns, limit_ns = self._turn.began_ns, self._ended_ns + 60 * NS_PER_S
+        while True:
+            at_ns = self._seen.find(sign, since_ns, self._now_ns())
+            if at_ns is not None:
+                return at_ns + when.offset.ns
+            if self._listening.over or self._now_ns() > limit_ns:
+                why = self._over() if self._listening.over else "it did not happen within 60 s"
+                return f"Not reached: waiting for {sign}, but {why}."
+            await asyncio.sleep(_LOOK_S)
+
+    async def _act(self, step: Acting, at_ns: int) -> StepOutcome:
+        user = self._session.user
+        if isinstance(step, Say):
+            return await self._say(step, at_ns)
+        await self._until(at_ns)
+        now_ns = self._now_ns()
+        match step:
+            case Press():
+                user.send_dtmf(step.press)
+            case Type():
+                await user.send_text(step.type)
+            case EndCall():
+                self._session.hang_up()
+            case Mute(mute=bool() as muted):
+                user.set_muted(muted)
+            case Mute(mute=float() as lasts_ms):
+                user.set_muted(True)
+                await self._until(now_ns + round(lasts_ms * NS_PER_MS))
+                user.set_muted(False)
+            case _:
+                raise AssertionError(step)
+        if isinstance(step, TURNS):
+            self._turn = CallerTurn(step, now_ns, self._now_ns())
+        return StepOutcome(StepVerdict.DONE, self._now_ns())
+
+    async def _say(self, step: Say, at_ns: int) -> StepOutcome:
+        spoken = self._aids.lines[step.say]
+        handed_ns = self._now_ns()
+        # Without a moment of its own the line begins as soon as it can.
+        begins_ns = max(at_ns, handed_ns) if step.when is None else at_ns - spoken.onset_ns
+        self._session.pending.lines_left -= 1
+        await self._session.user.speak(spoken.line, begins_ns)
+        began_ns = await self._line_begun(spoken, handed_ns)
+        if began_ns is None:
+            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), "The line could not be spoken.")
+        onset_ns, end_ns = began_ns + spoken.onset_ns, began_ns + spoken.end_ns
+        self._turn = CallerTurn(step, onset_ns, end_ns)
+        await self._until(end_ns)
+        late_ns = onset_ns - at_ns
+        if step.when is not None and late_ns > _LATE_NS:
+            reason = f"It began {late_ns / NS_PER_MS:,.0f} ms late: its moment was known too late."
+            self.late = self.late or f"Step {len(self.cases) + 1} began late: {reason}"
+            return StepOutcome(StepVerdict.NOT_MEASURED, end_ns, reason)
+        return StepOutcome(StepVerdict.DONE, end_ns)
+
+    async def _line_begun(self, spoken: SpokenLine, since_ns: int) -> int | None:
+        """Returns when the first sample of a line was captured; None if it cannot be spoken."""
+        limit_ns = since_ns + round(limit_s(spoken) * NS_PER_S)
+        while (began_ns := self._seen.line_began(spoken.line.name, since_ns)) is None:
+            if self._listening.over or self._now_ns() > limit_ns or self._seen.audio_failed(since_ns):
+                return None
+            await asyncio.sleep(_LOOK_S)
+        return began_ns
+
+    # -- the agent --
+
+    async def _expect(self, step: Expect) -> StepOutcome:
+        sign = step.expect
+        after_say = (
+            sign.kind is SignKind.STOPS and isinstance(self._turn.step, Say) and self._is_last_action()
+        )
+        from_ns = self._turn.began_ns if after_say else self._ended_ns
+        if after_say and not await self._was_speaking(from_ns):
+            return StepOutcome(
+                StepVerdict.NOT_MEASURED, self._now_ns(), "The agent was not speaking when the caller began."
+            )
+        since_ns = from_ns
+        if sign.kind is not SignKind.STOPS:
+            since_ns = max(self._turn.began_ns, self._found_ns.get(str(sign), -1) + 1)
+        known_ns = KNOWN_AFTER_NS if sign.kind in _HEARD else _SEEN_AFTER_NS
+        deadline_ns = from_ns + step.within.ns
+        if sign.kind is SignKind.STOPS:
+            known_ns += NS_PER_S  # a pause becomes an end only after a second
+        found_ns = await self._find(step, since_ns, deadline_ns + known_ns)
+        if found_ns is not None:
+            self._found_ns[str(sign)] = found_ns
+        if found_ns is not None and found_ns <= deadline_ns:
+            measured_ms = (found_ns - from_ns) / NS_PER_MS
+            return StepOutcome(StepVerdict.PASSED, max(found_ns, self._ended_ns), measured_ms=measured_ms)
+        return self._missed(step, from_ns, since_ns, found_ns)
+
+    async def _find(self, step: Expect, since_ns: int, limit_ns: int) -> int | None:
+        while True:
+            found_ns = self._seen.find(step.expect, since_ns, self._now_ns(), step.args)
+            ended = self._listening.over and step.expect.kind is not SignKind.HANG_UP
+            if found_ns is not None or self._now_ns() > limit_ns or self._session.state.fatal_error:
+                return found_ns
+            if ended and self._now_ns() > (self._seen.left_ns or 0) + _SEEN_AFTER_NS:
+                return None
+            await asyncio.sleep(_LOOK_S)
+
+    def _missed(self, step: Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:
+        now_ns = self._now_ns()
+        measured_ms = None if found_ns is None else (found_ns - from_ns) / NS_PER_MS
+        late_ms = self._seen.late_ms(from_ns, now_ns)
+        if late_ms and (measured_ms is None or measured_ms - late_ms <= step.within):
+            reason = f"opusagent-tui fell {late_ms:,.0f} ms behind meanwhile."
+            return StepOutcome(StepVerdict.NOT_MEASURED, now_ns, reason, measured_ms)
+        if measured_ms is not None:
+            reason = f"It happened after {measured_ms:,.0f} ms; {step.within} are allowed."
+        elif self._listening.over and step.expect.kind not in (SignKind.HANG_UP, SignKind.TRANSFER):
+            reason = f"It did not happen: {self._over()}."
+        else:
+            reason = f"It did not happen within {step.within}."
+        called = [tool for tool in self._seen.tools if tool.at_ns >= since_ns]
+        if step.expect.kind is SignKind.TOOL and called:
+            calls = ", ".join(f"{tool.name}({tool.arguments})" for tool in called[-2:])
+            reason += f" Called instead: {calls}."
+        return StepOutcome(
+            StepVerdict.FAILED, max(from_ns + step.within.ns, self._ended_ns), reason, measured_ms
+        )
+
+    async def _expect_lasting(self, step: Expect) -> StepOutcome:
+        """Judge whether the agent keeps speaking, or silent; from the caller's onset if that was the step before."""
+        assert step.for_ is not None
+        after_say = isinstance(self._turn.step, Say) and self._is_last_action()
+        from_ns = self._turn.began_ns if after_say else self._ended_ns
+        until_ns = self._ended_ns + step.for_.ns
+        speaks = step.expect.kind is SignKind.KEEPS_SPEAKING
+        if speaks and not await self._was_speaking(from_ns):
+            return StepOutcome(
+                StepVerdict.NOT_MEASURED, until_ns, "The agent was not speaking when this step began."
+            )
+        while self._now_ns() < until_ns + KNOWN_AFTER_NS and not self._listening.over:
+            if speaks and self._seen.flushed(from_ns) is not None:
+                break
+            await asyncio.sleep(_LOOK_S)
+        broken = self._broken(from_ns, until_ns, speaks=speaks)
+        late_ms = self._seen.late_ms(from_ns, until_ns)
+        if broken and late_ms:
+            reason = f"opusagent-tui fell {late_ms:,.0f} ms behind meanwhile."
+            return StepOutcome(StepVerdict.NOT_MEASURED, until_ns, reason)
+        return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
+
+    def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
+        """Returns how the agent did not keep speaking, or silent; empty if it did."""
+        if not speaks:
+            began_ns = self._seen.first_heard(from_ns, until_ns)
+            after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0
+            return "" if began_ns is None else f"The agent spoke after {after:,.0f} ms."
+        flushed_ns = self._seen.flushed(from_ns)
+        if flushed_ns is not None and flushed_ns <= until_ns:
+            return f"The agent stopped after {(flushed_ns - from_ns) / NS_PER_MS:,.0f} ms."
+        gap_ms = self._seen.longest_gap_ms(from_ns, until_ns)
+        return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
+
+    async def _was_speaking(self, at_ns: int) -> bool:
+        """Whether the agent was heard at an instant, once that is known."""
+        while not self._seen.heard(at_ns, at_ns):
+            if self._now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
+
+    def _is_last_action(self) -> bool:
+        """Whether no other step of the caller came after the turn."""
+        acted = (
+            step for step in reversed(self._scenario.steps[: len(self.cases)]) if not isinstance(step, Expect)
+        )
+        return next(acted, None) is self._turn.step
+
+    # -- beside the call --
+
+    async def _run(self, step: Run) -> StepOutcome:
+        may_run = self._aids.may_run
+        if may_run is None or not await may_run(step.run):
+            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), "Commands may not be run here.")
+        process = await asyncio.create_subprocess_shell(
+            step.run,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **self._aids.environment},
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(step.within / 1_000):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            return StepOutcome(
+                StepVerdict.NOT_MEASURED, self._now_ns(), f"The command did not end within {step.within}."
+            )
+        if process.returncode == 0:
+            return StepOutcome(StepVerdict.PASSED, self._now_ns())
+        lines = output.decode(errors="replace").strip().splitlines()
+        last = f": {lines[-1][:200]}" if lines else ""
+        if process.returncode in (126, 127):
+            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), f"The command cannot be run{last}.")
+        return StepOutcome(
+            StepVerdict.FAILED, self._now_ns(), f"The command ended with code {process.returncode}{last}."
+        )
+
+    # -- time --
+
+    def _now_ns(self) -> int:
+        return self._session.journal.clock_ns()
+
+    async def _until(self, at_ns: int) -> None:
+        """Wait for an instant, or the end of the call."""
+        while (left_ns := at_ns - self._now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - time sets no event
+            await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
+
+    def _over(self) -> str:
+        reason = self._session.state.reason
+        return f"the call had ended ({reason})" if reason else "the call had ended"

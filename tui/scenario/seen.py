@@ -1,0 +1,231 @@
+"""Seen: what the agent did in a call so far, as far as steps of a scenario can expect it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.filter.terms import Context
+from tui.models.log.event_log import EventLog
+from tui.models.log.marks import Marks
+from tui.models.session_state import SessionState
+from tui.protocols.base import TelephonyEvent
+from tui.protocols.base import TelephonyEventType as T
+from tui.scenario.values import Sign, SignKind
+from tui.session.live import LiveSession
+from tui.units import NS_PER_MS
+
+_PAUSE_NS = 1_000_000_000
+"""An agent that streams without marking its end has stopped once it was not heard for this long."""
+
+
+class ToolSeen(NamedTuple):
+    """A call of a tool."""
+
+    at_ns: int
+    name: str
+    arguments: str
+
+
+class Seen:
+    """Folds a session's events into what can be expected of its agent. On the session's loop.
+
+    ``keeps_messages`` is whether messages will be asked for.
+    """
+
+    def __init__(self, clock_ns: Callable[[], int], *, keeps_messages: bool) -> None:
+        self.tools: list[ToolSeen] = []
+        self.left_ns: int | None = None
+        """When the call began to end."""
+        self._clock_ns = clock_ns
+        self._state = SessionState()
+        self._texts: list[tuple[int, str]] = []
+        self._flushes: list[int] = []
+        self._playing: set[str] = set()
+        self._signals: list[tuple[int, SignKind, str]] = []
+        self._lines: list[tuple[int, str]] = []
+        self._failed_ns = 0
+        self._late: list[e.LatenessSeen] = []
+        self._log = EventLog() if keeps_messages else None
+
+    def follow(self, session: LiveSession) -> None:
+        """Observe a session, before it begins."""
+        self._state = session.state
+        session.messages.add_audio_handler(self._signalled)
+        session.messages.add_session_handler(self._signalled)
+
+    def _signalled(self, event: TelephonyEvent) -> None:
+        kind = {T.MARK: SignKind.MARK, T.TRANSFER: SignKind.TRANSFER}.get(event.type)
+        if kind is not None:
+            self._signals.append((self._clock_ns(), kind, event.text))
+
+    def take(self, event: e.SessionEvent) -> None:
+        """Fold one event."""
+        if self._log is not None:
+            self._log.apply(event)
+        match event:
+            case e.MessageLogged():
+                return
+            case e.ToolChanged(finished=False):
+                self.tools.append(ToolSeen(event.at_ns, event.name, event.arguments))
+            case e.Transcribed(speaker=e.Party.AGENT):
+                self._texts.append((event.at_ns, event.text))
+            case e.Flushed():
+                self._flushes.append(event.at_ns if event.silent_ns is None else event.silent_ns)
+            case e.PlaybackStarted():
+                self._playing.add(event.reply)
+            case e.PlaybackEnded():
+                self._playing.discard(event.reply)
+            case e.StatusChanged(new=e.Status.ENDING | e.Status.ERROR) if self.left_ns is None:
+                self.left_ns = event.at_ns
+            case e.LineChanged(finished=False):
+                self._lines.append((event.at_ns, event.name))
+            case e.ErrorRaised(source="audio"):
+                self._failed_ns = event.at_ns
+            case e.LatenessSeen():
+                self._late.append(event)
+            case _:
+                pass
+
+    # -- what was seen --
+
+    def find(
+        self, sign: Sign, since_ns: int, now_ns: int, args: Mapping[str, Any] | None = None
+    ) -> int | None:
+        """Returns when a sign was first seen after an instant; None if it was not."""
+        match sign.kind:
+            case SignKind.SPEAKS:
+                return self._state.audible.onset_from(e.Party.AGENT, since_ns, now_ns)
+            case SignKind.STOPS:
+                return self.stopped(since_ns, now_ns)
+            case SignKind.TOOL:
+                return next(
+                    (
+                        tool.at_ns
+                        for tool in self.tools
+                        if tool.at_ns >= since_ns
+                        and tool.name == sign.text
+                        and has(tool.arguments, args or {})
+                    ),
+                    None,
+                )
+            case SignKind.TRANSCRIPT:
+                assert sign.pattern is not None
+                return next(
+                    (
+                        at_ns
+                        for at_ns, text in self._texts
+                        if at_ns >= since_ns and sign.pattern.matches(text)
+                    ),
+                    None,
+                )
+            case SignKind.MESSAGE:
+                return self._message(sign, since_ns)
+            case SignKind.MARK | SignKind.TRANSFER:
+                return next(
+                    (
+                        at_ns
+                        for at_ns, kind, text in self._signals
+                        if at_ns >= since_ns and kind is sign.kind and sign.text in ("", text)
+                    ),
+                    None,
+                )
+            case SignKind.HANG_UP:
+                failed = self._state.fatal_error is not None
+                return None if failed else self.left_ns
+            case _:
+                return None
+
+    def heard(self, since_ns: int, until_ns: int) -> bool:
+        """Whether the agent was heard between two instants."""
+        return self._state.audible.heard_between(e.Party.AGENT, since_ns, until_ns)
+
+    def first_heard(self, since_ns: int, until_ns: int) -> int | None:
+        """Returns when the agent was first heard between two instants; None if it was not."""
+        if self.heard(since_ns, since_ns):
+            return since_ns
+        onset_ns = self._state.audible.onset_from(e.Party.AGENT, since_ns, self._clock_ns())
+        return onset_ns if onset_ns is not None and onset_ns <= until_ns else None
+
+    def line_began(self, name: str, since_ns: int) -> int | None:
+        """Returns when the first sample of a line that began after an instant was captured; None if none did."""
+        return next((at_ns for at_ns, line in self._lines if line == name and at_ns >= since_ns), None)
+
+    def audio_failed(self, since_ns: int) -> bool:
+        """Whether sound could not be played or read after an instant."""
+        return self._failed_ns > since_ns
+
+    def flushed(self, since_ns: int) -> int | None:
+        """Returns when playback was first flushed after an instant; None if it was not."""
+        return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
+
+    def stopped(self, since_ns: int, now_ns: int) -> int | None:
+        """Returns when the agent, heard at an instant, fell silent for good after it; None if it is not known yet."""
+        if not self.heard(since_ns, since_ns):
+            return since_ns
+        flushed_ns = self.flushed(since_ns)
+        ended_ns = self._last_sound(since_ns, now_ns)
+        if flushed_ns is not None and (ended_ns is None or flushed_ns <= ended_ns):
+            return flushed_ns
+        if ended_ns is None:
+            return None
+        return ended_ns if not self._playing or now_ns - ended_ns > _PAUSE_NS else None
+
+    def longest_gap_ms(self, since_ns: int, until_ns: int) -> float:
+        """Returns the longest time between two instants in which the agent was not heard, in ms."""
+        silent_since_ns, longest_ns = since_ns, 0
+        for stretch in self._state.audible.stretches(e.Party.AGENT):
+            if stretch.overlaps(since_ns, until_ns):
+                longest_ns = max(longest_ns, stretch.began_ns - silent_since_ns)
+                silent_since_ns = until_ns if stretch.ended_ns is None else stretch.ended_ns
+        return max(longest_ns, until_ns - silent_since_ns) / NS_PER_MS
+
+    def late_ms(self, since_ns: int, until_ns: int) -> float:
+        """Returns by how much this program was late between two instants, at its worst."""
+        found = (late.late_ms for late in self._late if late.since_ns <= until_ns and late.at_ns >= since_ns)
+        return max(found, default=0.0)
+
+    @property
+    def sent_late_ms(self) -> float:
+        """By how much the caller's audio was sent late, at its worst; 0 if it was in time."""
+        return max((late.late_ms for late in self._late if late.what == "sending"), default=0.0)
+
+    def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
+        """Returns when what was heard at an instant ended, over pauses of up to a second; None if it lasts."""
+        ended_ns = since_ns
+        for stretch in self._state.audible.stretches(e.Party.AGENT):
+            if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:
+                continue
+            if stretch.ended_ns is None:
+                return None
+            ended_ns = max(ended_ns, stretch.ended_ns)
+        return ended_ns
+
+    def _message(self, sign: Sign, since_ns: int) -> int | None:
+        assert sign.filter is not None
+        if self._log is None:
+            return None
+        events = self._log.events
+        found = sign.filter(range(len(events)), Context(self._log, Marks()))
+        at_ns = (events[index].at_ns for index in found if isinstance(events[index], e.MessageLogged))
+        return next((each for each in at_ns if each >= since_ns), None)
+
+
+def has(arguments: str, wanted: Mapping[str, Any]) -> bool:
+    """Whether the arguments of a tool, in JSON, have all wanted values, in nested objects too."""
+    try:
+        given = msgspec.json.decode(arguments) if arguments else {}
+    except msgspec.DecodeError:
+        return not wanted
+    return _contains(given, wanted)
+
+
+def _contains(given: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        return isinstance(given, Mapping) and all(
+            key in given and _contains(given[key], value) for key, value in wanted.items()
+        )
+    return bool(given == wanted) and isinstance(given, bool) == isinstance(wanted, bool)

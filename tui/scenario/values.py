@@ -1,0 +1,159 @@
+"""The notations of a scenario file: durations, shares, signs that the agent gives, and moments to act at."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Self
+
+from tui.models.filter.language import parse
+from tui.models.filter.patterns import FilterError, Pattern, pattern_of
+from tui.models.filter.terms import Filter
+from tui.text.strict import SettingsError, Written, did_you_mean, quoted
+from tui.units import NS_PER_MS
+
+_UNITS_MS = {"ms": 1.0, "s": 1_000.0, "m": 60_000.0}
+_DURATION = r"(\d+(?:\.\d+)?)\s*(ms|s|m)"
+_LONGEST_MS = 3_600_000.0
+
+
+class Duration(float, Written):
+    """A duration in milliseconds, written with its unit."""
+
+    EXPECTED = 'a duration with its unit, such as "600ms", "2s" or "1m"'
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Returns the duration that a text stands for. Raises `ValueError`, `SettingsError`."""
+        found = re.fullmatch(_DURATION, text.strip())
+        if found is None:
+            raise ValueError(text)
+        duration = cls(float(found[1]) * _UNITS_MS[found[2]])
+        if duration > _LONGEST_MS:
+            raise SettingsError(f"{quoted(text)} is longer than an hour.")
+        return duration
+
+    @property
+    def ns(self) -> int:
+        """The duration in nanoseconds."""
+        return round(self * NS_PER_MS)
+
+    def __str__(self) -> str:
+        return f"{float(self):g} ms" if self < 1_000 else f"{self / 1_000:g} s"
+
+    __repr__ = __str__
+
+
+class Percent(float, Written):
+    """A share of 0..1, written in percent."""
+
+    EXPECTED = 'a share from "0%" to "100%"'
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Returns the share that a text stands for. Raises `ValueError`."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
+        if found is None or float(found[1]) > 100:
+            raise ValueError(text)
+        return cls(float(found[1]) / 100)
+
+
+class SignKind(StrEnum):
+    """What the agent can be expected to do, by the words it is written with."""
+
+    SPEAKS = "agent speaks"
+    STOPS = "agent stops"
+    KEEPS_SPEAKING = "agent keeps speaking"
+    KEEPS_SILENT = "agent keeps silent"
+    TOOL = "tool"
+    TRANSCRIPT = "transcript"
+    MESSAGE = "message"
+    MARK = "mark"
+    TRANSFER = "transfer"
+    HANG_UP = "hang-up"
+
+    @property
+    def argument(self) -> str:
+        """What has to follow the words; empty if nothing may."""
+        return _ARGUMENTS.get(self, "")
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is a state that has to last (`for`), rather than an event (`within`)."""
+        return self in (SignKind.KEEPS_SPEAKING, SignKind.KEEPS_SILENT)
+
+
+_ARGUMENTS = {
+    SignKind.TOOL: "the name of a tool",
+    SignKind.TRANSCRIPT: "a text or a /regular expression/",
+    SignKind.MESSAGE: "a filter, as in the event log",
+    SignKind.MARK: "the name of a mark",
+}
+
+
+class Sign(Written):
+    """Something that the agent does, heard or seen."""
+
+    EXPECTED = "one of " + ", ".join(
+        quoted(" ".join((kind, *kind.argument.upper().split()[-1:]))) for kind in SignKind
+    )
+
+    def __init__(self, kind: SignKind, text: str = "") -> None:
+        self.kind = kind
+        self.text = text
+        self.pattern: Pattern | None = pattern_of(text, 1) if kind is SignKind.TRANSCRIPT else None
+        self.filter: Filter | None = parse(text) if kind is SignKind.MESSAGE else None
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Returns the sign that a text stands for. Raises `SettingsError`."""
+        words = " ".join(text.split())
+        kind = next((kind for kind in SignKind if words == kind or words.startswith(f"{kind} ")), None)
+        if kind is None:
+            raise SettingsError(
+                f"{quoted(text)} is nothing that can be expected{did_you_mean(words, SignKind)}"
+            )
+        argument = words[len(kind) :].strip()
+        if kind.argument and not argument:
+            raise SettingsError(f"{quoted(kind)} needs {kind.argument} after it.")
+        if argument and not kind.argument:
+            raise SettingsError(f"Nothing can follow {quoted(kind)}, but {quoted(argument)} does.")
+        try:
+            return cls(kind, argument)
+        except FilterError as error:
+            raise SettingsError(str(error)) from error
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.text}".rstrip()
+
+    __repr__ = __str__
+
+
+class When(Written):
+    """A moment to act at: now, or a sign of the agent, plus an offset."""
+
+    EXPECTED = 'a moment, such as "now", "agent speaks" or "agent speaks + 600ms"'
+
+    def __init__(self, sign: Sign | None, offset: Duration) -> None:
+        self.sign = sign
+        """None for the end of the step before."""
+        self.offset = offset
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Returns the moment that a text stands for. Raises `SettingsError`."""
+        found = re.fullmatch(rf"(.*?)(?:\+\s*({_DURATION}))?", text.strip())
+        assert found is not None  # it matches any line
+        words, offset = found[1].strip(), Duration.read(found[2]) if found[2] else Duration(0)
+        if words == "now":
+            return cls(None, offset)
+        sign = Sign.read(words)
+        if sign.kind.lasts or sign.kind in (SignKind.HANG_UP, SignKind.TRANSFER):
+            raise SettingsError(f"{quoted(sign.kind)} is not a moment in the call that can be waited for.")
+        return cls(sign, offset)
+
+    def __str__(self) -> str:
+        words = str(self.sign) if self.sign else "now"
+        return f"{words} + {self.offset}" if self.offset else words
+
+    __repr__ = __str__

@@ -1,0 +1,147 @@
+"""Verdicts of steps, limits, runs and scenarios, and the pass rate with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+_Z_95 = 1.959964
+"""The 97.5 % point of the normal distribution, for an interval of 95 %."""
+
+
+class StepVerdict(StrEnum):
+    """How a case went."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MEASURED = "not measured"
+    """It could not be judged: something that is needed for that was not there, or this program was too late."""
+    DONE = "done"
+    """A step of the caller, which is not judged."""
+
+    @classmethod
+    def of_all(cls, verdicts: Iterable[StepVerdict]) -> StepVerdict:
+        """Returns the verdict of several together: one that failed outweighs one that was not measured."""
+        found = set(verdicts)
+        return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A step, a limit, or the call itself, judged."""
+
+    name: str
+    verdict: StepVerdict
+    reason: str = ""
+    """A sentence."""
+    file: str = ""
+    line: int = 0
+    """Where it is written; 0 if it is not."""
+    measured_ms: float | None = None
+    """What was measured, of cases that have a time."""
+    began_ms: float | None = None
+    """When the step began, in ms after the session became active."""
+
+
+class PassRate(msgspec.Struct, frozen=True):
+    """How many of the runs that could be judged passed, with the 95 % interval of Wilson (1927)."""
+
+    passed: int
+    judged: int
+
+    @property
+    def share(self) -> float | None:
+        """The pass rate, 0..1; None if no run could be judged."""
+        return self.passed / self.judged if self.judged else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The bounds of the pass rate, 0..1."""
+        n = self.judged
+        if not n:
+            return 0.0, 1.0
+        share, z2 = self.passed / n, _Z_95 * _Z_95
+        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+        half = _Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+        # Exactly 0 and 1 at the ends, where rounding leaves 1e-17.
+        low = 0.0 if self.passed == 0 else max(middle - half, 0.0)
+        return low, 1.0 if self.passed == n else min(middle + half, 1.0)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        if self.share is None:
+            return "not judged"
+        return f"{self.share:.0%} ({self.passed}/{self.judged}, {low:.0%}–{high:.0%})"
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a scenario."""
+
+    cases: Sequence[Case] = ()
+    folder: str = ""
+    """The saved session; empty if it was not kept."""
+    response_ms: Sequence[float] = ()
+    unreachable: str = ""
+    """Why the agent could not be called; empty if it could."""
+    late: str = ""
+    """Why nothing in it can be judged: the caller was not played in time; empty if it was."""
+
+    @property
+    def verdict(self) -> StepVerdict:
+        """The verdict of the run."""
+        if self.late:
+            return StepVerdict.NOT_MEASURED
+        if self.unreachable:
+            return StepVerdict.FAILED
+        return StepVerdict.of_all(case.verdict for case in self.cases)
+
+    @property
+    def failed_first(self) -> Case | None:
+        """The first case that failed; without one, the first that was not measured."""
+        for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
+            found = next((case for case in self.cases if case.verdict is verdict), None)
+            if found:
+                return found
+        return None
+
+
+class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
+    """All runs of a scenario against one target."""
+
+    name: str
+    file: str
+    protocol: str = ""
+    least_rate: float = 1.0
+    runs: Sequence[RunResult] = ()
+    not_applicable: str = ""
+    """Why the target's protocol cannot carry the steps; empty if it can."""
+
+    @property
+    def rate(self) -> PassRate:
+        """The pass rate over the runs that could be judged."""
+        verdicts = [run.verdict for run in self.runs]
+        passed = verdicts.count(StepVerdict.PASSED)
+        return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
+
+    @property
+    def verdict(self) -> StepVerdict:
+        """The verdict: it passes if enough of the judged runs passed."""
+        share = self.rate.share
+        if share is None:
+            return StepVerdict.NOT_MEASURED
+        return StepVerdict.PASSED if share >= self.least_rate else StepVerdict.FAILED
+
+    @property
+    def response_ms(self) -> list[float]:
+        """The response times of all runs, in ms."""
+        return [response_ms for run in self.runs for response_ms in run.response_ms]
+
+    @property
+    def failed_first(self) -> Case | None:
+        """The first case that failed in any run; without one, the first that was not measured."""
+        found = [case for run in self.runs if (case := run.failed_first)]
+        return next(
+            (case for case in found if case.verdict is StepVerdict.FAILED), found[0] if found else None
+        )
