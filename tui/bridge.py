@@ -39,10 +39,13 @@ from tui.models.events import (
     StatusChanged,
 )
 from tui.models.log.event_log import EventLog
+from tui.models.log.marks import Marking, Marks
 from tui.models.raw_message import read_raw_message
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
 from tui.models.transcript import Transcript
+from tui.saving.marks_file import append_marking, read_marks
+from tui.saving.record import UNSAVED
 from tui.view.waveform import Waveform
 
 
@@ -137,6 +140,49 @@ class RawFile:
             self._descriptor = None
 
 
+class SessionFolder:
+    """Whether and where the session that is shown is saved, and the marks and notes kept there."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        """Its folder; None if it is not saved."""
+        self.saving_ended = False
+        """Whether something has stopped the saving before the end of the session."""
+        self.marks = Marks()
+        self.marks.on_change = self._keep
+        self._problem = ""
+        self._warned = False
+
+    def use(self, path: Path | None) -> None:
+        """Keep marks in this folder from now on."""
+        self.path, self.saving_ended, self._warned = path, False, False
+
+    def load(self) -> None:
+        """Take over the marks and notes of the session that begins, as far as it has any."""
+        self.marks.clear()
+        if self.path is not None:
+            saved = read_marks(self.path)
+            self.marks.numbers, self.marks.notes = saved.numbers, saved.notes
+
+    def take_problem(self) -> str:
+        """Returns why the last mark or note was not saved, once; empty if it was."""
+        problem, self._problem = self._problem, ""
+        return problem
+
+    def _keep(self, change: Marking) -> None:
+        if self.path is None:
+            if not self._warned:
+                self._problem = (
+                    "This session is not saved: marks and notes are lost when it ends. x exports them."
+                )
+            self._warned = True
+            return
+        try:
+            append_marking(self.path, change)
+        except OSError as error:
+            self._problem = f"The mark or note could not be saved: {error.strerror or error}."
+
+
 class Bridge:
     """The screen's models, fed from the engine. One thread: the screen's."""
 
@@ -151,6 +197,7 @@ class Bridge:
         """The waveform of the saved session that is shown."""
         self.player = ClipControl(self.send)
         self.redraws = Redraws()
+        self.folder = SessionFolder()
         self._raw = RawFile()
         self._engine_lost = False
 
@@ -182,11 +229,16 @@ class Bridge:
         self.state.apply(event)
         self.log.apply(event)
         self.transcript.apply(event)
+        if isinstance(event, SessionStarted):
+            self.folder.load()  # after the log, which forgets the marks of the session before
+        elif isinstance(event, ErrorRaised) and event.code == UNSAVED:
+            self.folder.saving_ended = True
 
     def send(self, command: Command) -> None:
         """Send a command of the user to the engine."""
         if isinstance(command, Connect):
             self.player.output = command.target.output
+            self.folder.use(None)
         self.engine.send(command)
 
     def trace_callbacks(self, on: bool) -> None:
@@ -229,6 +281,7 @@ class Bridge:
                     self.latest.telemetry_in_call = item.telemetry
             case MessagesFile():
                 self._raw.open(Path(item.path))
+                self.folder.use(Path(item.session) if item.session else None)
             case DeviceList():
                 self.latest.devices = item
             case CallbackFigures():

@@ -15,9 +15,11 @@ from tui.cli.main import cli
 from tui.models import events as e
 from tui.models.log.event_log import EventLog
 from tui.models.log.export import Export, ExportFormat, everything
+from tui.models.log.marks import Marking
 from tui.report.content import read_content
 from tui.report.page import render
 from tui.saving.listing import list_sessions
+from tui.saving.marks_file import append_marking
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.remeasure import remeasure
 
@@ -126,6 +128,17 @@ def test_the_commands_read_them(parent: Path) -> None:
         ["turn", "2", "669", "ms"],
     ]
     assert figures.startswith("response time 907 ms, 669 ms; sent 10.0 s, received 8.1 s")
+
+
+def test_marks_made_now_are_kept_listed_and_do_not_change_the_session(parent: Path) -> None:
+    before = (parent / TWILIO / "session.json").read_bytes()
+    append_marking(parent / TWILIO, Marking(12, marked=True))
+    append_marking(parent / TWILIO, Marking(12, note="slow here"))
+    newer, older = list_sessions(parent)
+    assert (newer.marks, newer.notes, older.marks, older.notes) == (1, 1, 0, 0)
+    listed = CliRunner().invoke(cli, ["sessions", "--save", str(parent)])
+    assert "(1 mark, 1 note)" in listed.stdout
+    assert (parent / TWILIO / "session.json").read_bytes() == before
 
 
 def test_events_are_exported_with_their_messages(audiocodes: SavedSession, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Script:
         self._offset = 0
         if path is not None:
             path.write_bytes(b"")
-            self.items.append(MessagesFile(path=str(path)))
+            self.items.append(MessagesFile(path=str(path), session=str(path.parent)))
 
     def after(self, ms: float) -> Script:
         self.now_ns += int(ms * MS)

@@ -148,8 +148,10 @@ def _line_of(summary: SessionSummary) -> str:
     length = "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
     worst = numbers.milliseconds(max(summary.response_latencies_ms, default=None))
     notes = [
-        f"{summary.errors} error" + ("" if summary.errors == 1 else "s") if summary.errors else "",
+        numbers.counted(summary.errors, "error") if summary.errors else "",
         f"{summary.not_answered} not answered" if summary.not_answered else "",
+        numbers.counted(summary.marks, "mark") if summary.marks else "",
+        numbers.counted(summary.notes, "note") if summary.notes else "",
         "no audio" if not summary.has_audio else "",
         one_line(summary.problem or (summary.reason if summary.outcome != "ended" else ""), 80),
     ]

@@ -198,7 +198,8 @@ class Engine:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
         assert file is not None
-        self._frames.add(wire.MessagesFile(path=str(file.path)))
+        session = str(set_up.writer.folder) if set_up.writer else ""
+        self._frames.add(wire.MessagesFile(path=str(file.path), session=session))
 
     async def _hold(self, target: Target, set_up: CallSetUp) -> None:
         """Hold one call, from dialling to its end. Cancelling it is how a call is hung up while it is dialled."""

@@ -83,7 +83,7 @@ class SavedEngine:
         if not self._began:
             # First of all items: the screen cannot show a message of an event before it knows the file.
             self._began = True
-            items.append(MessagesFile(path=str(self.saved.messages_path)))
+            items.append(MessagesFile(path=str(self.saved.messages_path), session=str(self.saved.folder)))
             if self.playhead.audio_path:
                 self.send(FindPeaks(path=self.playhead.audio_path))
         folds, now_ns = self.playhead.folds, self.playhead.at_ns

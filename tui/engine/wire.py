@@ -165,6 +165,8 @@ class MessagesFile(_Item, frozen=True, tag="session_file"):
     """Path of the file with the raw messages of the session that begins now."""
 
     path: str
+    session: str = ""
+    """The folder in which the session is saved; empty if it is not."""
 
 
 class DeviceList(_Item, frozen=True, tag="devices"):

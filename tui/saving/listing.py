@@ -15,6 +15,7 @@ from tui.files import path_of
 from tui.models.events import Instant
 from tui.models.turns.metrics import SessionMetrics
 from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
+from tui.saving.marks_file import read_marks
 from tui.saving.reading import is_running, outcome_of, read_record_file
 from tui.saving.record import (
     AUDIO_FILE,
@@ -58,6 +59,9 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """Number of user turns that had no answer."""
     size_bytes: int
     has_audio: bool
+    marks: int = 0
+    """Number of marked events."""
+    notes: int = 0
     problem: str = ""
     """Why some of it could not be read; empty if all was."""
 
@@ -156,6 +160,7 @@ def summarise(folder: Path) -> SessionSummary:
     errors = metrics.errors if metrics else _count_errors(folder)
     if errors is None:
         problem = problem or f"{EVENTS_FILE} is missing or too large, so its errors could not be counted"
+    marks = read_marks(folder)
     return SessionSummary(
         folder=folder,
         title=record.title,
@@ -170,6 +175,8 @@ def summarise(folder: Path) -> SessionSummary:
         not_answered=None if metrics is None else metrics.turns_not_answered,
         size_bytes=size_of_session(folder),
         has_audio=is_file(folder / AUDIO_FILE),
+        marks=len(marks),
+        notes=len(marks.notes),
         problem=problem,
     )
 

@@ -19,14 +19,17 @@ RECORD_FILE = "session.json"
 EVENTS_FILE = "events.jsonl"
 MESSAGES_FILE = "messages.bin"
 AUDIO_FILE = "audio.wav"
+MARKS_FILE = "marks.jsonl"
 RECORD_PART_FILE = "session.json.part"
 """A new ``session.json`` while it is written."""
-SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
+SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, MARKS_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
 """Every file that this program writes into a session's folder, in the order in which deleting removes them.
 
 The one that proves whose the folder is comes last, so that a deletion that was cut off can be repeated.
 """
 PROGRAM = "opusagent-tui"
+UNSAVED = "unsaved"
+"""Code of the error after which nothing more of the session is saved."""
 
 
 class SavingError(Exception):

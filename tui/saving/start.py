@@ -7,7 +7,7 @@ import logging
 from tui.models.journal import Journal
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
-from tui.saving.record import SavingError
+from tui.saving.record import UNSAVED, SavingError
 from tui.saving.writer import SessionWriter
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ class SavingProblems:
     def __init__(self) -> None:
         self._journal: Journal | None = None
         self._waiting: list[str] = []
+        self._unsaved: set[str] = set()
+        """Sentences after which nothing more is saved."""
 
     def begun(self, journal: Journal) -> None:
         """Emit what is known into the journal of the session that has begun, and whatever comes later."""
@@ -37,13 +39,19 @@ class SavingProblems:
         else:
             self._emit(self._journal, sentence)
 
+    def report_end(self, sentence: str) -> None:
+        """Report that the session is not saved, or no longer."""
+        self._unsaved.add(sentence)
+        self.report(sentence)
+
     def metrics(self) -> SessionMetrics | None:
         """The figures of the session so far; None before it has begun."""
         return None if self._journal is None else self._journal.state.metrics
 
     def _emit(self, journal: Journal, sentence: str) -> None:
         logger.error(sentence)
-        journal.error("session file", "unkept", sentence, "The call continues.")
+        code = UNSAVED if sentence in self._unsaved else "unkept"
+        journal.error("session file", code, sentence, "The call continues.")
 
 
 async def start_saving(target: Target, problems: SavingProblems) -> SessionWriter | None:
@@ -51,7 +59,9 @@ async def start_saving(target: Target, problems: SavingProblems) -> SessionWrite
     if not target.save:
         return None
     try:
-        return await SessionWriter.start(target, problems.report, problems.metrics)
+        return await SessionWriter.start(
+            target, problems.report, problems.metrics, on_end=problems.report_end
+        )
     except SavingError as error:
-        problems.report(f"The session is not saved: {error}.")
+        problems.report_end(f"The session is not saved: {error}.")
         return None

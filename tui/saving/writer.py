@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -109,6 +110,7 @@ class _WriterThread(threading.Thread):
         files: FolderWriter,
         clock_ns: Callable[[], int],
         report: Callable[[str], None],
+        report_end: Callable[[str], None],
     ) -> None:
         super().__init__(name="session writer", daemon=True)
         self.over = threading.Event()
@@ -117,7 +119,7 @@ class _WriterThread(threading.Thread):
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
-        self._report = report
+        self._report, self._report_end = report, report_end
 
     def run(self) -> None:
         """Write until the end."""
@@ -130,7 +132,7 @@ class _WriterThread(threading.Thread):
             logger.exception("saving the session ended early")
             self.over.set()
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            self._report(f"The session is no longer saved: {reason}.")
+            self._report_end(f"The session is no longer saved: {reason}.")
             self._queue.clear()
             self._files.close(self._clock_ns(), problem=reason)
 
@@ -150,7 +152,7 @@ class SessionWriter:
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any thread.
     None of them waits or fails. A full disk ends the saving, a slow one leaves gaps: ``on_problem`` gets one
-    sentence about each, once, on the loop.
+    sentence about each, once, on the loop; about what ends it, ``on_end`` gets it instead if there is one.
     """
 
     def __init__(
@@ -162,6 +164,7 @@ class SessionWriter:
         *,
         save_audio: bool,
         clock_ns: Callable[[], int],
+        on_end: Callable[[str], object] | None = None,
     ) -> None:
         self.folder = folder
         self._save_audio = save_audio
@@ -169,7 +172,8 @@ class SessionWriter:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._queue = _WriteQueue()
-        self._thread = _WriterThread(self._queue, files, clock_ns, self._report)
+        report_end = partial(self._report, to=on_end or on_problem)
+        self._thread = _WriterThread(self._queue, files, clock_ns, self._report, report_end)
         self._messages_bytes = self._last_kept_bytes = 0
         self._reported_too_slow = False
 
@@ -181,13 +185,16 @@ class SessionWriter:
         metrics: Callable[[], SessionMetrics | None] = lambda: None,
         *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        on_end: Callable[[str], object] | None = None,
     ) -> SessionWriter:
         """Make the folder of a call to that target in ``target.save``. Raises `SavingError`.
 
         ``metrics`` returns the figures of the session, which are saved when it is closed.
         """
         folder, files = await asyncio.to_thread(_make, target, clock_ns())
-        writer = cls(folder, files, on_problem, metrics, save_audio=target.audio, clock_ns=clock_ns)
+        writer = cls(
+            folder, files, on_problem, metrics, save_audio=target.audio, clock_ns=clock_ns, on_end=on_end
+        )
         writer._thread.start()
         return writer
 
@@ -259,10 +266,10 @@ class SessionWriter:
         if not self._thread.over.is_set():
             self._queue.put_audio(item)
 
-    def _report(self, sentence: str) -> None:
+    def _report(self, sentence: str, to: Callable[[str], object] | None = None) -> None:
         # Through the loop, also from the loop itself: the reporting event must not overtake the one under way.
         with contextlib.suppress(RuntimeError):  # the loop is closed, and with it whoever would be notified
-            self._loop.call_soon_threadsafe(self._on_problem, sentence)
+            self._loop.call_soon_threadsafe(to or self._on_problem, sentence)
 
 
 def _make(target: Target, began_ns: int) -> tuple[Path, FolderWriter]:

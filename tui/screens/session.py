@@ -198,6 +198,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             if self.replay is not None:
                 self.add_class("-replay")
                 self.strip.hint = "no readable events"
+                self.strip.recorded = True
                 self.notice.saved = True
                 yield from self.replay.widgets()
             yield self.banner

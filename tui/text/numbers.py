@@ -27,6 +27,11 @@ def count(value: float) -> str:
     return f"{value:.1e}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number of things, in the plural unless it is one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def clock(seconds: float | None) -> str:
     """Returns a duration as on a clock."""
     if seconds is None:

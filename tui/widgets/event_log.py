@@ -19,6 +19,7 @@ from tui.models.filter.patterns import Pattern
 from tui.models.filter.terms import Everything, Filter
 from tui.models.log.event_log import Row
 from tui.models.log.view import EventView, ViewLine
+from tui.text.redaction import without_secrets
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.lines import FollowView, line_of
@@ -94,7 +95,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         """Asks for the cursor's row to be shown in detail."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
-        self.view = EventView(bridge.log)
+        self.view = EventView(bridge.log, bridge.folder.marks)
         super().__init__(id=id)
         self.bridge = bridge
         self.pattern: Pattern | None = None
@@ -238,12 +239,18 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         if line is not None:
             with self.in_place():
                 marked = self.view.toggle_mark(line)
+            self._warn_of_unsaved()
         return marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
         """Write a note on a line."""
         with self.in_place():
-            self.view.annotate(line, text)
+            self.view.annotate(line, without_secrets(text))
+        self._warn_of_unsaved()
+
+    def _warn_of_unsaved(self) -> None:
+        if problem := self.bridge.folder.take_problem():
+            self.notify(problem, title="Not saved", severity="warning", markup=False)
 
     def move_to(self, index: int, *, centre: bool = False) -> None:
         """Put the cursor on a line and scroll it into view."""

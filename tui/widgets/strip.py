@@ -66,6 +66,8 @@ class SessionStrip(Static, ModelPanel):
         self.thresholds = thresholds
         self.hint = ""
         """Text shown while there is no session."""
+        self.recorded = False
+        """Whether it is a saved session, for which the saving light has no meaning."""
         self._shown: object = None
         """What was drawn last, and its width."""
 
@@ -85,12 +87,21 @@ class SessionStrip(Static, ModelPanel):
         figures = [*_figures(state.metrics, self.thresholds), *_usage(state.usage)]
         reading = self.bridge.latest.reading
         lines = (
-            (_who(state, self.hint, reading), _controls(state, now_ns, reading)),
+            (_who(state, self.hint, reading), _controls(state, now_ns, reading, self._saving())),
             (figures, _doing(state, telemetry)),
         )
         if (lines, width) != self._shown:
             self._shown = lines, width
             self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
+
+    def _saving(self) -> Group | None:
+        """Returns the light that shows whether the call is being saved; None without one."""
+        if self.recorded or not self.bridge.state.status.live:
+            return None
+        folder = self.bridge.folder
+        if folder.path is None or folder.saving_ended:
+            return Group([("not saved", _WARN)])
+        return Group([("● saving", "$text-success")], 1)
 
     def poll(self) -> None:
         """Update the clock, which has no events."""
@@ -150,7 +161,7 @@ def _who(state: SessionState, hint: str, reading: float | None) -> list[Group]:
     return groups
 
 
-def _controls(state: SessionState, now_ns: int, reading: float | None) -> list[Group]:
+def _controls(state: SessionState, now_ns: int, reading: float | None, saving: Group | None) -> list[Group]:
     groups: list[Group] = []
     if state.controls.capture or state.controls.playback:
         devices = f"{one_line(state.controls.capture, 24)} → agent → {one_line(state.controls.playback, 24)}"
@@ -165,6 +176,8 @@ def _controls(state: SessionState, now_ns: int, reading: float | None) -> list[G
         groups.append(Group([("◉ mic on", "bold $text-error")]))
     elif state.status.live:
         groups.append(Group([("□ mic off", _MUTED)], 4))
+    if saving is not None:
+        groups.append(saving)
     groups.append(Group([(numbers.clock(state.metrics.duration_s(now_ns)), "bold $foreground")]))
     return groups
 

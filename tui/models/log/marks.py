@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
+
+import msgspec
+
+
+class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change of the marks, as it is saved; what is None stays as it was."""
+
+    event: int
+    """Number of the event."""
+    marked: bool | None = None
+    note: str | None = None
+    """An empty one deletes the note."""
 
 
 class Marks:
@@ -12,6 +25,8 @@ class Marks:
         self.numbers: list[int] = []
         """Numbers of the marked events, ascending."""
         self.notes: dict[int, str] = {}
+        self.on_change: Callable[[Marking], object] = lambda _: None
+        """Called with each change that `toggle` and `annotate` make."""
 
     def __contains__(self, number: int) -> bool:
         return bool(self.between(number, number))
@@ -21,12 +36,9 @@ class Marks:
 
     def toggle(self, number: int) -> bool:
         """Mark or unmark an event; returns whether it is marked now."""
-        index = bisect_left(self.numbers, number)
-        if number in self:
-            del self.numbers[index]
-            return False
-        insort(self.numbers, number)
-        return True
+        marked = number not in self
+        self._change(Marking(number, marked=marked))
+        return marked
 
     def between(self, low: int, high: int) -> list[int]:
         """Returns the marked events from one number to another, both included."""
@@ -34,12 +46,28 @@ class Marks:
 
     def annotate(self, number: int, text: str) -> None:
         """Write a note on an event; an empty one deletes it."""
-        if text := text.strip():
-            self.notes[number] = text
-        else:
+        text = text.strip()
+        if text != self.notes.get(number, ""):
+            self._change(Marking(number, note=text))
+
+    def apply(self, change: Marking) -> None:
+        """Take over a change that was saved; `on_change` is not called."""
+        number = change.event
+        if change.marked is not None and change.marked != (number in self):
+            if change.marked:
+                insort(self.numbers, number)
+            else:
+                self.numbers.remove(number)
+        if change.note:
+            self.notes[number] = change.note
+        elif change.note is not None:
             self.notes.pop(number, None)
 
     def clear(self) -> None:
-        """Delete all marks and notes."""
+        """Forget all marks and notes; `on_change` is not called."""
         self.numbers.clear()
         self.notes.clear()
+
+    def _change(self, change: Marking) -> None:
+        self.apply(change)
+        self.on_change(change)
