@@ -42,6 +42,10 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
         ("name = 1\n[[step]]\nhang_up = true\n", "line 1"),
         ("name\n", "line 1: this is not TOML"),
         ('name = "empty"\n', "there is no [[step]]"),
+        (
+            '[limits]\ndead_air = "1.9s"\n[[step]]\nhang_up = true\n',
+            "line 1: limits: dead_air should be at least 2 s.",
+        ),
     ],
 )
 def test_what_is_wrong_is_a_sentence_with_its_line(tmp_path: Path, text: str, says: str) -> None:

@@ -71,6 +71,8 @@ def test(files: Sequence[Path], url: str | None, profile: str | None, **options:
             with _refusals():
                 of_each.append(asyncio.run(_hold(each, target)))
             _print(each, of_each[-1])
+            if of_each[-1].not_applicable:
+                break
         failed |= _judge(each, of_each)
         runs += of_each
     sys.exit(_exit_code(runs, failed=failed))
@@ -122,7 +124,7 @@ def _print(scenario: Scenario, run: RunResult) -> None:
     from tui.text.visible import one_line
 
     click.echo(one_line(f"{run.verdict}  {scenario.name}"))
-    for text in filter(None, (run.unreachable, run.late)):
+    for text in filter(None, (run.unreachable, run.late, run.not_applicable)):
         click.echo(one_line(f"  {text}"))
     for case in run.cases:
         reason = f": {case.reason}" if case.reason else ""

@@ -14,6 +14,7 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.session_state import SessionState
 from tui.models.target import Target
+from tui.protocols.abilities import lacking
 from tui.saving.deleting import delete_sessions
 from tui.scenario.caller_sound import CallerSound
 from tui.scenario.limits import judge_call
@@ -42,12 +43,16 @@ async def hold(
 ) -> RunResult:
     """Call the agent, play the scenario, hang up, and judge. Returns the run, also where nobody could be called.
 
+    An agent whose protocol cannot carry the steps is not called.
+
     ``show`` receives every event. A session that is saved is deleted again unless ``keep`` wants it.
     """
     try:
         dialled = await settle(msgspec.structs.replace(target, **_WITHOUT_DEVICES))
     except (DiallingError, ProtocolNotDetected) as error:
         return RunResult(unreachable=one_line(str(error)))
+    if not_applicable := scenario.lacks(lacking(dialled.target.protocol)):
+        return RunResult(not_applicable=not_applicable)
     limits = Limits(max_turn_s=target.max_turn_s, quiet_s=target.quiet_s)
     listening = Listening(limits, lambda _: None)
     audio = AudioManager()

@@ -55,7 +55,9 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
         yield _compared(f"dead_air ≤ {limits.dead_air}", longest_ms, limits.dead_air)
     if limits.talk_over is not None:
         title = f"talk_over ≤ {limits.talk_over}"
-        yield _compared(title, metrics.overlap_ms, limits.talk_over, "Only one side was heard.")
+        both_heard = metrics.user_talk_ms is not None and metrics.agent_talk_ms is not None
+        overlap_ms = (metrics.overlap_ms or 0.0) if both_heard else None
+        yield _compared(title, overlap_ms, limits.talk_over, "The caller and the agent were not both heard.")
     for name, most, count in (
         ("findings", limits.findings, metrics.findings),
         ("errors", limits.errors, metrics.errors),

@@ -11,7 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from tui.models.turns.talk import DEAD_AIR_NS
+from tui.protocols.abilities import Lacking
 from tui.scenario.values import Duration, Percent, Sign, SignKind, When
+from tui.units import NS_PER_MS
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -178,6 +181,11 @@ class CallLimits(msgspec.Struct, frozen=True):
     findings: Annotated[int, msgspec.Meta(ge=0)] | None = None
     errors: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
+    def __post_init__(self) -> None:
+        # Shorter periods are not recorded as dead air: such a limit could not fail.
+        if self.dead_air is not None and self.dead_air.ns < DEAD_AIR_NS:
+            raise ValueError(f"dead_air should be at least {Duration(DEAD_AIR_NS / NS_PER_MS)}")
+
 
 class Noise(msgspec.Struct, frozen=True):
     """Noise beside the caller's voice."""
@@ -230,7 +238,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     limits_line: int = 0
     """Line of the limits in the file."""
 
-    def lacks(self, protocol_lacks: msgspec.Struct | tuple[str, ...]) -> str:
-        """Returns why the protocol cannot carry the steps, given its `Lacking`; empty if it can."""
-        reasons = (getattr(protocol_lacks, step.NEEDS) for step in self.steps if step.NEEDS)
-        return next((reason for reason in reasons if reason), "")
+    def lacks(self, lacking: Lacking) -> str:
+        """Returns why a protocol cannot carry the steps, as a sentence with file and line; empty if it can."""
+        for step in self.steps:
+            if step.NEEDS and (reason := getattr(lacking, step.NEEDS)):
+                return f"{step.file}, line {step.line}: {reason}."
+        return ""

@@ -9,7 +9,9 @@ instant that is judged is always the one that the sound is dated at.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
@@ -36,6 +38,7 @@ from tui.scenario.values import SignKind, When
 from tui.scenario.verdict import Case, StepVerdict
 from tui.session.listening import Listening
 from tui.session.live import LiveSession
+from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LOOK_S = 0.01
@@ -180,6 +183,8 @@ class Player:
 
     def _close_case(self, verdict: StepVerdict, reason: str = "", measured_ms: float | None = None) -> None:
         step = self._scenario.steps[len(self.cases)]
+        # Commands and agents may repeat the secrets of the call.
+        reason = self._session.journal.redactor.text(reason)
         started_ns = self._session.state.metrics.started_ns
         self.cases.append(
             Case(
@@ -408,15 +413,19 @@ class Player:
             async with asyncio.timeout(step.within / 1_000):
                 output, _ = await process.communicate()
         except TimeoutError:
-            process.kill()
-            await process.wait()
-            return StepOutcome(
-                StepVerdict.NOT_MEASURED, self._now_ns(), f"The command did not end within {step.within}."
-            )
+            reason = f"The command did not end within {step.within}."
+            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), reason)
+        finally:
+            # Also when the scenario's timeout cancels this step. The whole group, because what the shell started
+            # keeps the output open.
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
         if process.returncode == 0:
             return StepOutcome(StepVerdict.PASSED, self._now_ns())
         lines = output.decode(errors="replace").strip().splitlines()
-        last = f": {lines[-1][:200]}" if lines else ""
+        last = f": {one_line(lines[-1], 200)}" if lines else ""
         if process.returncode in (126, 127):
             return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), f"The command cannot be run{last}.")
         return StepOutcome(

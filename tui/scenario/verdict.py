@@ -85,13 +85,15 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     response_ms: Sequence[float] = ()
     unreachable: str = ""
     """Why the agent could not be called; empty if it could."""
+    not_applicable: str = ""
+    """Why the agent was not called: its protocol cannot carry the steps; empty if it can."""
     late: str = ""
     """Why nothing in it can be judged: the caller was not played in time; empty if it was."""
 
     @property
     def verdict(self) -> StepVerdict:
         """The verdict of the run."""
-        if self.late:
+        if self.late or self.not_applicable:
             return StepVerdict.NOT_MEASURED
         if self.unreachable:
             return StepVerdict.FAILED
@@ -115,8 +117,6 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = ""
     least_rate: float = 1.0
     runs: Sequence[RunResult] = ()
-    not_applicable: str = ""
-    """Why the target's protocol cannot carry the steps; empty if it can."""
 
     @property
     def rate(self) -> PassRate:

@@ -1,0 +1,157 @@
+"""Scenarios against the local agent: all calls are held at the same time, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tui.agent.process import AgentProcess, start_agent
+from tui.agent.settings import AgentSettings
+from tui.audio.speech import load_detector
+from tui.cli.main import cli
+from tui.models.target import Target
+from tui.scenario.holding import hold
+from tui.scenario.lines import lines_of
+from tui.scenario.player import Aids
+from tui.scenario.reading import read_scenario
+from tui.scenario.verdict import RunResult, StepVerdict
+
+SECRET = "sesame-open-123"
+PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
+DONE = StepVerdict.DONE
+
+GREETED = '[[step]]\nexpect = "agent speaks"\nwithin = "5s"\n'
+BYE = "[[step]]\nhang_up = true\n"
+NO_TOOL = '[[step]]\nexpect = "tool book_table"\nwithin = "200ms"\n'
+SCENARIOS = {
+    "greets": f"[limits]\nfindings = 0\n{GREETED}{BYE}",
+    "yields": GREETED
+    + '[[step]]\nsay = "interrupt"\nwhen = "agent speaks + 300ms"\n'
+    + '[[step]]\nexpect = "agent stops"\nwithin = "2s"\n'
+    + BYE,
+    "fails": NO_TOOL + BYE,
+    "stops": '[[step]]\nrun = "exit 1"\nstop = true\n' + BYE,
+    "hears": '[[step]]\nhear = "hello"\n' + BYE,
+    "times_out": 'timeout = "500ms"\n[[step]]\nsilence = "10s"\n' + BYE,
+    "runs": '[[step]]\nrun = "true"\n'
+    f'[[step]]\nrun = "echo {SECRET} is wrong; exit 3"\n'
+    f'[[step]]\nrun = "printf %0180d 0; echo {SECRET}{SECRET}; exit 3"\n'
+    '[[step]]\nrun = "sleep 20; true"\nwithin = "100ms"\n' + BYE,
+    "presses": '[[step]]\npress = "1"\n' + BYE,
+}
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    with start_agent(AgentSettings()) as agent:
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunResult]:
+    """One run of each scenario, by name."""
+    folder = tmp_path_factory.mktemp("scenarios")
+
+    async def allowed(command: str) -> bool:
+        return True
+
+    def prepared(name: str) -> Coroutine[None, None, RunResult]:
+        path = folder / f"{name}.call.toml"
+        path.write_text(SCENARIOS[name])
+        scenario = read_scenario(path)
+        protocol = "pcm" if name == "presses" else "audiocodes"
+        target = Target(url=agent.url(f"/{protocol}"), protocol=protocol, token=SECRET)
+        return hold(scenario, target, aids=Aids(lines=lines_of(scenario), may_run=allowed))
+
+    # What takes long happens before the calls: a program that is late judges nothing.
+    load_detector()
+    calls = [prepared(name) for name in SCENARIOS]
+
+    async def every() -> list[RunResult]:
+        return await asyncio.gather(*calls)
+
+    return dict(zip(SCENARIOS, asyncio.run(every()), strict=True))
+
+
+def verdicts(run: RunResult) -> list[StepVerdict]:
+    return [case.verdict for case in run.cases]
+
+
+def test_a_greeting_passes(runs: dict[str, RunResult]) -> None:
+    assert (runs["greets"].verdict, verdicts(runs["greets"])) == (PASSED, [PASSED, PASSED, DONE, PASSED])
+
+
+def test_an_agent_that_yields_to_a_barge_in_passes(runs: dict[str, RunResult]) -> None:
+    run = runs["yields"]
+    assert (run.late, verdicts(run)) == ("", [PASSED, PASSED, DONE, PASSED, DONE])
+    stopped_ms = run.cases[3].measured_ms
+    assert stopped_ms is not None
+    assert 0 < stopped_ms < 2_000
+
+
+def test_a_failed_step_does_not_end_the_call(runs: dict[str, RunResult]) -> None:
+    run = runs["fails"]
+    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, FAILED, DONE])
+    assert run.cases[1].reason == "It did not happen within 200 ms."
+    assert run.cases[1].line == 2
+
+
+def test_a_failed_step_with_stop_ends_the_call(runs: dict[str, RunResult]) -> None:
+    assert verdicts(runs["stops"]) == [PASSED, FAILED, NOT_MEASURED]
+    assert runs["stops"].cases[2].reason == "Not reached: step 1 failed, and it has stop = true."
+
+
+def test_words_without_a_recogniser_are_not_measured(runs: dict[str, RunResult]) -> None:
+    assert (runs["hears"].verdict, verdicts(runs["hears"])) == (NOT_MEASURED, [PASSED, NOT_MEASURED, DONE])
+    assert "pip install" in runs["hears"].cases[1].reason
+
+
+def test_the_timeout_of_a_scenario_fails_its_step(runs: dict[str, RunResult]) -> None:
+    assert verdicts(runs["times_out"]) == [PASSED, FAILED, NOT_MEASURED]
+    assert runs["times_out"].cases[1].reason == "The scenario's timeout of 500 ms was reached."
+
+
+def test_commands_are_judged_by_their_exit_code(runs: dict[str, RunResult]) -> None:
+    assert verdicts(runs["runs"]) == [PASSED, PASSED, FAILED, FAILED, NOT_MEASURED, DONE]
+    assert runs["runs"].cases[4].reason == "The command did not end within 100 ms."
+
+
+def test_the_output_of_commands_is_shown_without_secrets(runs: dict[str, RunResult]) -> None:
+    first, cut = (case.reason for case in runs["runs"].cases[2:4])
+    assert first.startswith("The command ended with code 3: ")
+    assert first.endswith(" is wrong.")
+    assert SECRET not in first
+    # Also where the end of a long line is cut within the secret.
+    assert "sesame" not in cut
+
+
+def test_an_agent_that_cannot_carry_a_step_is_not_called(runs: dict[str, RunResult]) -> None:
+    run = runs["presses"]
+    assert (run.verdict, run.cases) == (NOT_MEASURED, ())
+    assert run.not_applicable.endswith("presses.call.toml, line 2: Plain PCM has no way to press keys.")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "code", "shows"),
+    [
+        ('[[step]]\nsilence = "1ms"\n', "/audiocodes", 0, "pass rate 100% (1/1, "),
+        ('[[step]]\nrun = "exit 5"\n', "/audiocodes", 1, "The command ended with code 5."),
+        ('[[step]]\nexpect = "agent dances"\n', "/audiocodes", 2, "line 2: "),
+        (BYE, "/nowhere", 4, "pass rate 0% (0/1, "),
+        (f"repeat = 3\n{SCENARIOS['presses']}", "/pcm", 6, "Plain PCM has no way to press keys."),
+    ],
+)
+def test_the_exit_code_shows_how_the_scenarios_went(
+    agent: AgentProcess, tmp_path: Path, text: str, path: str, code: int, shows: str
+) -> None:
+    file = tmp_path / "a.call.toml"
+    file.write_text(text)
+    protocol = "pcm" if path == "/pcm" else "audiocodes"
+    ran = CliRunner().invoke(cli, ["test", str(file), "--url", agent.url(path), "--protocol", protocol])
+    assert (ran.exit_code, shows in ran.output) == (code, True), ran.output
+    # A step that the protocol cannot carry is found once, not in each run.
+    assert ran.output.count("not measured  a") <= 1
