@@ -154,7 +154,7 @@ async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open()
 async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Watching:
         def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
-            sent.append(held.session._user_audio.pace.of(end_ns)[1] is not None)
+            sent.append(held.session._user_audio.pace.of(end_ns).sent_ns is not None)
             return []
 
         def finish(self, end_ns: int) -> list[TrackEdge]:

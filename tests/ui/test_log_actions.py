@@ -292,8 +292,7 @@ async def test_a_search_continues_in_the_messages_and_reports_no_match(
 
 
 async def test_n_opens_the_connect_screen_while_no_search_is_active(stage: Staging, script: Script) -> None:
-    async with stage(target=None) as s:
-        await s.press("escape")
+    async with stage() as s:
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
         await ask(s, "slash", "status", "enter", "n")
         assert s.top() is s.session
