@@ -62,7 +62,7 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.press("s")
         terminal.wait_for("mic off")
         terminal.press("d")
-        terminal.wait_for("ended", "session.end")
+        terminal.wait_for("■ ended", "session.end")
 
         # The detail of a message shows its JSON, with audio elided to its length.
         terminal.press("Home", "Enter")
@@ -90,7 +90,7 @@ def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, s
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
         terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"))
         terminal.press("9")
-        terminal.wait_for("the agent hung up", limit_s=30)
+        terminal.wait_for("the agent hung up", "■ ended", limit_s=30)
         terminal.press("q")
         terminal.wait_for("EXIT 0")
         assert terminal.modes() == "0 0 1"
