@@ -114,6 +114,19 @@ async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(
         assert text.index("barge-in yielded: silence after 340 ms") < parts
 
 
+async def test_the_answer_is_received_after_the_wait_for_a_whole_message(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((120, 60)) as s:
+        await s.play(session(script, _PROMPT).take())
+        parts = s.bridge.state.metrics.turns[2].parts
+        assert parts.agent_ms == 500
+        parts.framing_ms, parts.agent_ms = 150.0, 350.0
+        await s.press("u", "up", "enter")
+        text = " ".join(read(s, "TurnPage").split())
+        assert "500 ms received the first audio of the answer" in text
+
+
 async def test_keys_go_through_the_turns_on_to_the_events_and_back(stage: Staging, script: Script) -> None:
     async with stage((120, 36)) as s:
         await s.play(session(script, _PROMPT).take())

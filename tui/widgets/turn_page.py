@@ -132,8 +132,7 @@ def _of_shares(shares: Sequence[Share], width: int) -> Iterator[Line]:
 
 def _timeline(turn: Turn) -> Iterator[Line]:
     parts = turn.parts
-    way = (parts.capture_ms, parts.sending_ms, parts.transport_ms, parts.agent_ms)
-    arrived_ms = None if parts.agent_ms is None else sum(ms for ms in way if ms is not None)
+    arrived_ms = None if parts.agent_ms is None else parts.to_agent_ms + parts.agent_ms
     heard = [
         (0.0, "heard", "the user's last sound"),
         (arrived_ms, "received", "the first audio of the answer"),

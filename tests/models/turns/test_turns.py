@@ -107,6 +107,7 @@ def test_audio_that_waits_for_a_whole_message_is_a_part_of_its_own() -> None:
     held = msgspec.structs.replace(ended_at, captured_ns=at(2030), framed_ns=at(2180), sent_ns=at(2181))
     parts = fold(active(), began, held, *answered("r1", 2700)).turns[1].parts
     assert (parts.capture_ms, parts.framing_ms, parts.sending_ms) == (30, 150, 1)
+    assert parts.to_agent_ms == 181
     assert sum(length for _, length in parts.known()) == 715
 
 

@@ -43,6 +43,11 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     leading_silence_ms: float | None = None
     """First sample → first audible one."""
 
+    @property
+    def to_agent_ms(self) -> float:
+        """The known parts before `agent_ms`: from the user's last sound until the agent had it."""
+        return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
+
     def known(self) -> list[tuple[str, float]]:
         """Names (without unit, with spaces) and durations of the known parts, in order."""
         values = [(name.removesuffix("_ms"), getattr(self, name)) for name in self.__struct_fields__]

@@ -172,9 +172,7 @@ def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
     # A report from before the last sound had arrived explains nothing of what came after it.
     unexplained_ms = min(unexplained_ms, agent_ms)
     # Reports count from the user's last sound, and the way to the agent is a share of its own.
-    parts = turn.parts
-    way = (parts.capture_ms, parts.framing_ms, parts.sending_ms, parts.transport_ms)
-    way_ms = sum(filter(None, way))
+    way_ms = turn.parts.to_agent_ms
     noticed = [turn.reported_ms.get(name) for name in ("speech stopped", "speech committed")]
     noticed_ms = min((ms for ms in noticed if ms is not None), default=None)
     explained_ms = max(agent_ms - unexplained_ms, 0.0)
