@@ -21,37 +21,38 @@ class SavingProblems:
 
     def __init__(self) -> None:
         self._journal: Journal | None = None
-        self._waiting: list[str] = []
-        self._unsaved: set[str] = set()
-        """Sentences after which nothing more is saved."""
+        self._waiting: list[tuple[str, str]] = []
+        """Codes and sentences."""
 
     def begun(self, journal: Journal) -> None:
         """Emit what is known into the journal of the session that has begun, and whatever comes later."""
         self._journal = journal
         waiting, self._waiting = self._waiting, []
-        for sentence in waiting:
-            self._emit(journal, sentence)
+        for code, sentence in waiting:
+            _emit(journal, code, sentence)
 
     def report(self, sentence: str) -> None:
         """Report that something is not saved."""
-        if self._journal is None:
-            self._waiting.append(sentence)
-        else:
-            self._emit(self._journal, sentence)
+        self._report("unkept", sentence)
 
     def report_end(self, sentence: str) -> None:
         """Report that the session is not saved, or no longer."""
-        self._unsaved.add(sentence)
-        self.report(sentence)
+        self._report(UNSAVED, sentence)
 
     def metrics(self) -> SessionMetrics | None:
         """The figures of the session so far; None before it has begun."""
         return None if self._journal is None else self._journal.state.metrics
 
-    def _emit(self, journal: Journal, sentence: str) -> None:
-        logger.error(sentence)
-        code = UNSAVED if sentence in self._unsaved else "unkept"
-        journal.error("session file", code, sentence, "The call continues.")
+    def _report(self, code: str, sentence: str) -> None:
+        if self._journal is None:
+            self._waiting.append((code, sentence))
+        else:
+            _emit(self._journal, code, sentence)
+
+
+def _emit(journal: Journal, code: str, sentence: str) -> None:
+    logger.error(sentence)
+    journal.error("session file", code, sentence, "The call continues.")
 
 
 async def start_saving(target: Target, problems: SavingProblems) -> SessionWriter | None:
