@@ -18,7 +18,7 @@ from tui.exit_code import ExitCode
 if TYPE_CHECKING:
     from tui.models.target import Target
     from tui.scenario.model import Scenario
-    from tui.scenario.verdict import RunResult
+    from tui.scenario.verdict import Case, RunResult
 
 _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -103,8 +103,7 @@ def _judge(scenario: Scenario, runs: Sequence[RunResult]) -> bool:
         name=scenario.name, file=str(scenario.path), least_rate=scenario.pass_rate, runs=runs
     )
     cases = judge_runs(scenario, result.response_ms)
-    for case in cases:
-        click.echo(f"  {case.verdict:12}  {case.name}{': ' if case.reason else ''}{case.reason}")
+    _print_cases(cases)
     click.echo(f"  pass rate {result.rate}")
     return StepVerdict.FAILED in (result.verdict, *(case.verdict for case in cases))
 
@@ -126,7 +125,13 @@ def _print(scenario: Scenario, run: RunResult) -> None:
     click.echo(one_line(f"{run.verdict}  {scenario.name}"))
     for text in filter(None, (run.unreachable, run.late, run.not_applicable)):
         click.echo(one_line(f"  {text}"))
-    for case in run.cases:
+    _print_cases(run.cases)
+
+
+def _print_cases(cases: Sequence[Case]) -> None:
+    from tui.text.visible import one_line
+
+    for case in cases:
         reason = f": {case.reason}" if case.reason else ""
         click.echo(one_line(f"  {case.verdict:12}  {case.name}{reason}", 300))
 

@@ -15,6 +15,7 @@ from tui.audio.wav import AudioFileError, read_wav
 from tui.models.sound.lines import CallerLine, line_of
 from tui.scenario.model import Say, Scenario
 from tui.scenario.reading import ScenarioError
+from tui.speech.errors import EXTRA
 from tui.text.strict import quoted
 from tui.units import NS_PER_S
 
@@ -58,7 +59,7 @@ def _line_for(step: Say, speak: Speaker | None) -> CallerLine:
         names = ", ".join(line.name for line in caller_lines())
         raise ValueError(
             f"{quoted(words)} is neither a recorded line ({names}) nor a WAV file. "
-            "Speaking any sentence needs the speech extra: pip install 'opusagent-tui[speech]'."
+            f"Speaking any sentence needs the speech extra: {EXTRA}."
         )
     return CallerLine(words[:40], words, str(speak(words)))
 

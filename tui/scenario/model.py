@@ -150,8 +150,6 @@ STEPS: dict[str, type[Step]] = {
 """The kinds of steps, by the key that they have in the file. ``include`` stands for the steps of another file."""
 TURNS = (Say, Press, Type)
 """Steps that are a turn of the caller."""
-JUDGED = (Expect, Hear, Run)
-"""Steps that can pass or fail."""
 
 
 class Bounds(msgspec.Struct, frozen=True):

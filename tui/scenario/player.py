@@ -38,6 +38,7 @@ from tui.scenario.values import SignKind, When
 from tui.scenario.verdict import Case, StepVerdict
 from tui.session.listening import Listening
 from tui.session.live import LiveSession
+from tui.speech.errors import EXTRA
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
@@ -162,7 +163,7 @@ class Player:
                 self.silences.append((began_ns, self._now_ns()))
                 return StepOutcome(StepVerdict.DONE, began_ns + step.silence.ns)
             case Hear():
-                reason = "Hearing words needs the speech extra: pip install 'opusagent-tui[speech]'."
+                reason = f"Hearing words needs the speech extra: {EXTRA}."
                 return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), reason)
             case Run():
                 return await self._run(step)
@@ -330,7 +331,7 @@ class Player:
         measured_ms = None if found_ns is None else (found_ns - from_ns) / NS_PER_MS
         late_ms = self._seen.late_ms(from_ns, now_ns)
         if late_ms and (measured_ms is None or measured_ms - late_ms <= step.within):
-            reason = f"opusagent-tui fell {late_ms:,.0f} ms behind meanwhile."
+            reason = _behind(late_ms)
             return StepOutcome(StepVerdict.NOT_MEASURED, now_ns, reason, measured_ms)
         if measured_ms is not None:
             reason = f"It happened after {measured_ms:,.0f} ms; {step.within} are allowed."
@@ -364,7 +365,7 @@ class Player:
         broken = self._broken(from_ns, until_ns, speaks=speaks)
         late_ms = self._seen.late_ms(from_ns, until_ns)
         if broken and late_ms:
-            reason = f"opusagent-tui fell {late_ms:,.0f} ms behind meanwhile."
+            reason = _behind(late_ms)
             return StepOutcome(StepVerdict.NOT_MEASURED, until_ns, reason)
         return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
 
@@ -445,3 +446,7 @@ class Player:
     def _over(self) -> str:
         reason = self._session.state.reason
         return f"the call had ended ({reason})" if reason else "the call had ended"
+
+
+def _behind(late_ms: float) -> str:
+    return f"opusagent-tui fell {late_ms:,.0f} ms behind meanwhile."

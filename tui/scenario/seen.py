@@ -188,11 +188,6 @@ class Seen:
         found = (late.late_ms for late in self._late if late.since_ns <= until_ns and late.at_ns >= since_ns)
         return max(found, default=0.0)
 
-    @property
-    def sent_late_ms(self) -> float:
-        """By how much the caller's audio was sent late, at its worst; 0 if it was in time."""
-        return max((late.late_ms for late in self._late if late.what == "sending"), default=0.0)
-
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
         """Returns when what was heard at an instant ended, over pauses of up to a second; None if it lasts."""
         ended_ns = since_ns
