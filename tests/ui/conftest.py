@@ -154,15 +154,18 @@ def stage() -> Staging:
         engine, clock = FakeEngine(), FakeClock()
         launch = {name: options.pop(name) for name in Launch.__struct_fields__ if name in options}
         targets = {name: options.pop(name) for name in _TARGETS if name in options}
+        painted = asyncio.Event()
         app = OpusAgentApp(
             Bridge(engine, clock),
             target=target,
             targets=Targets(**targets),  # type: ignore[arg-type]
-            launch=Launch(auto_tick=False, **launch),  # type: ignore[arg-type]
+            launch=Launch(auto_tick=False, on_painted=painted.set, **launch),  # type: ignore[arg-type]
             **options,  # type: ignore[arg-type]
         )
         async with app.run_test(size=size) as pilot:
             it = Stage(app, engine, clock, pilot)
+            # The application calls its target after the first picture, and announces that after the call.
+            await it.until(painted.is_set)
             await it.tick()
             yield it
         app.bridge.close()
