@@ -67,10 +67,3 @@ def test_a_noise_that_cannot_be_read_is_refused(kind: str, says: str) -> None:
     with pytest.raises(ScenarioError, match=r"^a\.call\.toml: noise: ") as raised:
         sound(Noise(kind))
     assert says in str(raised.value)
-
-
-def test_a_noise_that_was_prepared_is_not_made_when_blocks_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = sound(Noise("babble"))
-    made.prepare()
-    monkeypatch.setattr("tui.scenario.caller_sound.noise_values", lambda *_: pytest.fail("made again"))
-    assert made(SILENCE) != SILENCE

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from numpy.typing import NDArray
 
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.audio.speech import load_detector
 from tui.cli.main import cli
 from tui.models.target import Target
-from tui.scenario.caller_sound import noise_values
 from tui.scenario.holding import hold
 from tui.scenario.lines import lines_of
-from tui.scenario.model import Noise
 from tui.scenario.player import Aids
 from tui.scenario.reading import read_scenario
 from tui.scenario.verdict import RunResult, StepVerdict
@@ -164,20 +159,3 @@ def test_the_exit_code_shows_how_the_scenarios_went(
     assert (ran.exit_code, shows in ran.output) == (code, True), ran.output
     # A step that the protocol cannot carry is found once, not in each run.
     assert ran.output.count("not measured  a") <= 1
-
-
-async def test_noise_is_not_made_in_the_event_loop(
-    agent: AgentProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rates: dict[int, bool] = {}
-
-    def observed(noise: Noise, rate: int, folder: Path) -> NDArray[np.float32]:
-        rates[rate] = threading.current_thread() is threading.main_thread()
-        return noise_values(noise, rate, folder)
-
-    monkeypatch.setattr("tui.scenario.caller_sound.noise_values", observed)
-    path = tmp_path / "noisy.call.toml"
-    path.write_text('[caller]\nnoise = {kind = "white"}\n[[step]]\nsilence = "300ms"\n' + BYE)
-    target = Target(url=agent.url("/twilio"), protocol="twilio", token=SECRET)
-    await hold(read_scenario(path), target)
-    assert rates == {16_000: False, 8_000: False}

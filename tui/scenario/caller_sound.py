@@ -31,7 +31,7 @@ class CallerSound:
     """The last step of the capture chain: adds noise, passes the codec of the line, drops lost packets.
 
     ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call. Raises
-    `ScenarioError` for a noise that cannot be read. `prepare` it before the first block.
+    `ScenarioError` for a noise that cannot be read.
     """
 
     def __init__(self, scenario: Scenario, rate: Callable[[], int]) -> None:
@@ -45,15 +45,10 @@ class CallerSound:
         if self._noise:
             self._check(self._noise, scenario)
 
-    def prepare(self) -> None:
-        """Make the noise at the rate of the call. Half a second of work for babble, so not in an event loop."""
-        if self._noise and not len(self._values):
-            self._values = noise_values(self._noise, self._rate(), self._folder)
-
     def __call__(self, block: bytes) -> bytes:
         """Returns the block as the agent gets it; as long as it was."""
         if self._noise:
-            block = self._with_noise(block)
+            block = self._with_noise(block, self._noise)
         if self._line and self._line.codec in _CODECS:
             media = AudioFormat(_CODECS[self._line.codec], self._rate())
             block = StreamDecoder(media).feed(encode(block, media))
@@ -61,8 +56,9 @@ class CallerSound:
             return bytes(len(block))
         return block
 
-    def _with_noise(self, block: bytes) -> bytes:
-        self.prepare()
+    def _with_noise(self, block: bytes, noise: Noise) -> bytes:
+        if not len(self._values):
+            self._values = noise_values(noise, self._rate(), self._folder)
         frames = len(block) // 2
         at = (self._position + np.arange(frames)) % len(self._values)
         self._position = (self._position + frames) % len(self._values)
@@ -70,9 +66,10 @@ class CallerSound:
 
     def _check(self, noise: Noise, scenario: Scenario) -> None:
         try:
-            noise_values(noise, 16_000, self._folder)
+            self._values = noise_values(noise, 16_000, self._folder)
         except (AudioFileError, ValueError) as error:
             raise ScenarioError(f"{scenario.path}: noise: {error}") from error
+        self._values = np.empty(0, np.float32)
 
 
 def noise_values(noise: Noise, rate: int, folder: Path) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -60,14 +60,14 @@ async def hold(
     set_up = CallSetUp(audio, _sinks(listening.take, seen.take, show))
     await set_up.prepare(dialled.target)
     session = set_up.session(dialled, tools=tools)
-    sound = None
     if scenario.caller.noise or scenario.caller.line:
         sound = await asyncio.to_thread(CallerSound, scenario, lambda: audio.capture.format.rate)
+        audio.capture.chain.add_callback(sound)
     listening.follow(session.state, session.pending)
     seen.follow(session)
     player = Player(scenario, session, seen=seen, listening=listening, aids=aids)
     try:
-        await _during(session, listening, dialled.target, lambda: _play(player, audio, sound))
+        await _play(player, session, listening, dialled.target)
     finally:
         await set_up.close()
     folder = str(set_up.writer.folder) if set_up.writer else ""
@@ -78,24 +78,14 @@ async def hold(
     return run
 
 
-async def _play(player: Player, audio: AudioManager, sound: CallerSound | None) -> None:
-    """Play the scenario in the active call, whose rate is known now."""
-    if sound is not None:
-        await asyncio.to_thread(sound.prepare)
-        audio.capture.chain.add_callback(sound)
-    await player.play()
-
-
-async def _during(
-    session: LiveSession, listening: Listening, target: Target, play: Callable[[], Awaitable[None]]
-) -> None:
+async def _play(player: Player, session: LiveSession, listening: Listening, target: Target) -> None:
     """Hold the call for as long as the scenario takes."""
     running = asyncio.ensure_future(session.run())
     running.add_done_callback(lambda _: listening.end())
     try:
         connect_s = target.connect_timeout_s + target.accept_timeout_s
         if await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s):
-            await play()
+            await player.play()
     finally:
         session.hang_up()
         await running
