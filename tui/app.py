@@ -84,7 +84,7 @@ class OpusAgentApp(EndingApp):
         "screens/session.tcss",
         "screens/connect.tcss",
     ]
-    """Of the screens that may be the first picture: a style sheet loaded later makes Textual parse them all."""
+    """Style sheets of the screens that may be shown first; loading one later makes Textual parse them all."""
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),
@@ -293,7 +293,7 @@ class OpusAgentApp(EndingApp):
             self.repaint()
 
     def repaint(self) -> None:
-        """Draw everything again: the terminal has shown something else, and Textual draws only what changes."""
+        """Redraw everything: something else was on the terminal, and Textual redraws only what has changed."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()

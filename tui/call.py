@@ -104,7 +104,7 @@ async def call(
         try:
             running = asyncio.ensure_future(session.run())
             running.add_done_callback(lambda _: listening.end())
-            # Printed when the call is over: a terminal that has gone would raise here.
+            # Printed when the call is over: a terminal that was closed would raise here.
             unanswered = await _hold(session, dialled.target, script, listening, seen, reasons.append)
             seen.unfinished = listening.unfinished
             session.hang_up()
@@ -133,7 +133,7 @@ def _sink(
             try:
                 show(event)
             except OSError as error:
-                # The reader or the terminal has gone. Raised here, it would cost the agent its goodbye.
+                # The reader has exited or the terminal was closed. Raised here, it would cost the agent its goodbye.
                 seen.unshown = error
                 listening.end()
 

@@ -1,4 +1,4 @@
-"""Starts modules of this package in a Python process of their own. Standard library only.
+"""Starts modules of this package in a separate Python process. Standard library only.
 
 ``python -m`` would look for modules in the current directory first, and run somebody's ``numpy.py`` or ``tui/``.
 """

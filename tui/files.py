@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def path_of(text: str) -> Path:
-    """Returns the path of a text. ``~`` and ``~user`` are expanded; an unknown user's stays as written."""
+    """Returns the path in a string. ``~`` and ``~user`` are expanded; an unknown user's stays as written."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - the other one raises RuntimeError
 
 
@@ -78,7 +78,7 @@ def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
         if not piece:
             return bytes(content)
         content += piece
-    raise OSError(errno.EFBIG, f"it goes on after {most_bytes // 1024**2} MB")
+    raise OSError(errno.EFBIG, f"it is larger than {most_bytes // 1024**2} MB")
 
 
 def write_new(path: Path, content: bytes) -> None:

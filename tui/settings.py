@@ -38,7 +38,7 @@ class Setting(NamedTuple):
     name: str
     """In the settings file, and as a field of `Target`."""
     kind: Any
-    """Type of its value in the settings file; a text must not be empty."""
+    """Type of its value in the settings file; a string must not be empty."""
     default: Any
     help: str
     """One sentence, for ``--help`` and for the settings file; ``{protocols}`` stands for the built-in protocols."""
@@ -232,7 +232,7 @@ _SETTINGS = (
     Setting(
         "redact", tuple[str, ...], (),
         "JSON field whose value is not saved.",
-        file_help="also not saved, in addition to the fields under [sessions]",
+        file_help="JSON fields not saved, in addition to those under [sessions]",
         flag="--redact", metavar="FIELD", scope=Scope.EVERY_CALL, example='["card"]',
     ),
 )  # fmt: skip

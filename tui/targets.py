@@ -1,4 +1,4 @@
-"""Targets: who can be called from the screen: profiles, the targets called last, and the local agent."""
+"""Targets: lists who can be called from the screen: profiles, the targets called last, and the local agent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Targets:
         self.recent = list(recent)
         self.protocols = protocols
         self._start_demo = start_demo
-        # The connect screen and a repeated call may both want it, each on a thread of its own.
+        # The connect screen and a repeated call may both want it, each on a separate thread.
         self._demo_lock = threading.Lock()
         self._demo_urls: set[str] = set()
         """Where demos were; a local agent that was started again is somewhere else."""

@@ -105,7 +105,7 @@ def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
 def test_no_device_of_a_kind_gets_a_sentence(install: Install) -> None:
     install(FakeSoundDevice(device("Speaker", 0, 2)))
     assert sentence(lambda: devices.find_device("auto", "input")) == (
-        "There is no input device among the 1 sound devices here."
+        "None of the sound devices found (1) is an input device."
     )
 
 

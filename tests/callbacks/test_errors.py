@@ -57,7 +57,7 @@ def test_an_endless_variety_of_errors_is_bounded() -> None:
     reporter.report(ValueError("0"), callback="save")
     assert listener.call_count == 4
     [report], _ = listener.calls[-1]
-    assert "more than 3 distinct ones" in str(report)
+    assert "more than 3 distinct errors" in str(report)
     assert reporter.total == 1001
 
 
@@ -69,7 +69,7 @@ def test_a_hundred_distinct_failures_are_reported_unless_another_limit_is_set() 
         assert listener.calls[-1][0][0].message == str(number)
     reporter.report(ValueError("100"), callback="save")
     [others], _ = listener.calls[-1]
-    assert others.message == "more than 100 distinct ones"
+    assert others.message == "more than 100 distinct errors"
     reporter.report(ValueError("101"), callback="save")
     assert listener.call_count == 101
 

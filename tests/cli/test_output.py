@@ -1,4 +1,4 @@
-"""Standard streams that are full, closed, or whose reader has gone."""
+"""Standard streams that are full, closed, or whose reader has exited."""
 
 from __future__ import annotations
 

@@ -148,9 +148,9 @@ def test_a_device_that_is_busy_disappears_or_hangs_ends_the_clip_with_a_sentence
 
         portaudio.refuse = lambda rate: None
         happenings: list[tuple[Callable[[], None], str]] = [
-            (lambda: portaudio.streams[-1].end(), "Desk has gone"),
+            (lambda: portaudio.streams[-1].end(), "Desk has disappeared"),
             (lambda: setattr(desk, "now_ns", desk.now_ns + 3_000_000_000), "Desk is not accepting audio"),
-            (devices.refresh_devices, "Desk has gone"),
+            (devices.refresh_devices, "Desk has disappeared"),
         ]
         for happens, sentence in happenings:
             desk.reported.clear()

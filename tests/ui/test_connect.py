@@ -80,7 +80,7 @@ async def test_a_paste_of_nothing_visible_changes_nothing(stage: Staging) -> Non
 async def test_a_bad_url_is_explained_under_the_field(stage: Staging) -> None:
     async with stage(target=None) as s:
         await s.press(*"https://x", "enter")
-        assert "The websocket of a voice agent starts with wss://" in " ".join(s.text().split())
+        assert "A voice agent's URL starts with wss://" in " ".join(s.text().split())
         assert called(s) == []
         assert s.app.focused is form(s).form.url
 
@@ -255,7 +255,7 @@ async def test_a_url_with_q_is_typed_wherever_the_focus_is(stage: Staging, first
 
 async def test_enter_in_an_empty_bar_calls_the_demo_as_it_says(stage: Staging) -> None:
     async with stage(target=None, start_demo=lambda: DEMO) as s:
-        assert "enter: the demo" in s.text()
+        assert "enter: demo" in s.text()
         await s.pilot.press("enter")
         await s.until(lambda: called(s))
         assert called(s) == [DEMO]

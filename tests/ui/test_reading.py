@@ -198,7 +198,7 @@ async def test_audio_that_cannot_be_played_shows_the_reason(stage: Staging, scri
         await s.play(script.message("playStream.chunk", chunk(1), audio_ms=20).take())
         await s.press("F", "p")
         command = next(command for command in s.sent() if isinstance(command, PlayAudio))
-        problem = "The speaker has gone: connect it again, or choose another."
+        problem = "The speaker has disappeared: reconnect it or choose another device."
         await s.play([PlayingAudio(clip=command.clip, at_ms=0, playing=False, problem=problem)])
         assert problem in notices(s)
 

@@ -14,7 +14,7 @@ _PARTIALS = 8
 _PARTIAL_BINS = 3
 """A partial's width to each side, under a Hann window."""
 _SHARE = 0.8
-"""Of a tone's energy, so much is in its partials; of white noise, less than a third."""
+"""Least share of a tone's energy in its partials; for white noise it is less than a third."""
 
 
 def is_tone(pcm: bytes | bytearray, rate: int) -> bool:

@@ -83,11 +83,11 @@ class CaptureHandoff:
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
-        """Count blocks of silence that were due too long ago to be delivered. From the loop."""
+        """Count blocks of silence that were due too long ago to be delivered. Call from the loop."""
         self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
-        """Remove and return everything that waits, oldest first; possibly nothing. From the loop."""
+        """Remove and return everything that waits, oldest first; possibly nothing. Call from the loop."""
         taken: list[Block] = []
         while True:
             try:
@@ -96,7 +96,7 @@ class CaptureHandoff:
                 return taken
 
     async def wait(self) -> None:
-        """Wait until there is something to take. From the loop, by one task."""
+        """Wait until there is something to take. Call from the loop, by one task."""
         self._loop = asyncio.get_running_loop()
         while not self._blocks:
             self._arrived.clear()

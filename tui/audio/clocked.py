@@ -1,4 +1,4 @@
-"""A block clock for endpoints without a device: silence, recorded lines, and speakers that are a file or nobody."""
+"""A block clock for endpoints without a device: silence, recorded lines, and speakers that are a file or absent."""
 
 from __future__ import annotations
 

@@ -337,12 +337,12 @@ def find_device(spec: str, direction: Direction) -> Device:
 
 
 def find_among(devices: list[Device], spec: str, direction: Direction) -> Device:
-    """As `find_device`, in a list that is at hand."""
+    """Finds a device like `find_device`, but in a given list."""
     if not devices:
         raise AudioDeviceError(no_device_sentence())
     usable = [device for device in devices if device.channels(direction)]
     if not usable:
-        raise AudioDeviceError(f"There is no {direction} device among the {len(devices)} sound devices here.")
+        raise AudioDeviceError(f"None of the sound devices found ({len(devices)}) is an {direction} device.")
     if spec == "auto":
         return next((device for device in usable if device.is_default(direction)), usable[0])
     if spec.isdecimal():

@@ -14,7 +14,7 @@ _JUMP_NS = 5_000_000
 
 
 class ClockDrift:
-    """Compares one device with the monotonic clock. For one thread."""
+    """Compares one device with the monotonic clock. Not thread-safe."""
 
     def __init__(self) -> None:
         self.ppm: float | None = None

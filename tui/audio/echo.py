@@ -31,7 +31,7 @@ class Echo(NamedTuple):
 
 
 class Track:
-    """The last seconds of a track, placed on the clock. For one thread."""
+    """The last seconds of a track, placed on the clock. Not thread-safe."""
 
     def __init__(self, rate: int) -> None:
         self.full_rate = rate

@@ -1,4 +1,4 @@
-"""EncodingCheck: whether agent audio is in the encoding that its label states, or PCM where G.711 is, or the reverse.
+"""EncodingCheck: detects agent audio that is PCM although its label says G.711, or the reverse.
 
 Two measurements decide, and both have to agree. Neighbouring samples of sound are alike, so their correlation is
 high in the right encoding and low in a wrong one. And in 16-bit PCM the high bytes of samples are distributed unlike
@@ -28,7 +28,7 @@ _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW:
 
 
 class EncodingCheck:
-    """Judges the first sound of a call in one format; costs nothing once that is done. For one thread."""
+    """Judges the first sound of a call in one format; costs nothing once that is done. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format

@@ -19,7 +19,7 @@ class InputKind(StrEnum):
     DEVICE = "device"
     FILE = "file"
     LINES = "lines"
-    """No microphone: recorded caller lines, spoken one after the other."""
+    """No microphone: recorded lines, spoken one after the other."""
 
 
 class OutputKind(StrEnum):
@@ -28,7 +28,7 @@ class OutputKind(StrEnum):
     DEVICE = "device"
     FILE = "file"
     NONE = "none"
-    """Played to nobody, at the pace of a speaker."""
+    """Discarded at the pace of a speaker."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):

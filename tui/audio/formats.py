@@ -59,7 +59,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
 
 
 class StreamDecoder:
-    """Decodes one stream to PCM, whatever the sizes of its chunks. For one thread.
+    """Decodes one stream to PCM, whatever the sizes of its chunks. Not thread-safe.
 
     A chunk of PCM16 may end in the middle of a sample; that byte waits for the next chunk.
     """

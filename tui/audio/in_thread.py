@@ -40,8 +40,8 @@ async def in_thread(
     """Call ``function`` in a thread and return its result. Raises whatever it raises.
 
     Raises `AudioDeviceError` if it takes longer than ``limit_s`` (by default what the sound system may take), and at
-    once while an earlier call has not returned. A call that is given up goes on; when it returns, ``undo`` is called
-    in its thread.
+    once while an earlier call has not returned. A call that is given up keeps running; when it returns, ``undo`` is
+    called in its thread.
     A cancellation waits for the thread as well, unless the call is ``cancellable``: opening or closing a device
     cannot be interrupted, and a lock that is held meanwhile would be released too early.
     """

@@ -65,7 +65,7 @@ def measure(pcm: bytes) -> Level:
 class LevelMeter:
     """Follows a track's level between blocks, so that whoever looks, however rarely, misses no peak.
 
-    Time is passed in, as monotonic ns, and never goes back. For one thread.
+    Time is passed in, as monotonic ns, and never goes back. Not thread-safe.
     """
 
     def __init__(self) -> None:

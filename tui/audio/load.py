@@ -44,7 +44,7 @@ class AutoLatency:
     def look(self, now_ns: int, underflows: int) -> bool:
         """Takes the device's count of dropouts so far; returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
-        # By difference: the count goes on when the stream is opened again.
+        # By difference: the count continues when the stream is opened again.
         new, self._known = underflows - self._known, underflows
         if now_ns - self._began_ns >= _SETTLING_NS:
             self._gaps.extend([now_ns] * new)

@@ -160,7 +160,7 @@ class Microphone:
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """With the lock held. Raises `AudioDeviceError`; then silence is delivered."""
+        """Call with the lock held. Raises `AudioDeviceError`; then silence is delivered."""
         try:
             await in_thread(partial(self._open, device), undo=self._close_late)
         except devices.AudioDeviceError:
@@ -199,7 +199,7 @@ class Microphone:
         self._lost = self._opened = None
 
     async def _close_device(self) -> None:
-        """With the lock held."""
+        """Call with the lock held."""
         # Forgotten first: what PortAudio still delivers while it closes comes after the stop and is dropped.
         opened, self._opened = self._opened, None
         if opened is not None:
@@ -236,8 +236,8 @@ class Microphone:
 class _DeviceCalls:
     """When a device called back, how long that took, and what was missed between two streams.
 
-    PortAudio's thread calls `begin` and `end`, the loop everything else. Each attribute is one number that one side
-    writes and the other reads or resets, which needs no lock; a busy time that falls into a reset is lost at worst.
+    PortAudio's thread calls `begin` and `end`, the loop everything else. Each attribute is a single number that
+    one side writes and the other reads or resets, so no lock is needed; at worst, a reset loses one busy time.
     """
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:

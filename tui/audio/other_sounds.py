@@ -1,7 +1,7 @@
-"""OtherSounds: finds what is heard on a track while nobody speaks: a tone, a beep, music on hold.
+"""OtherSounds: finds the sounds other than speech on a track: a tone, a beep, music on hold.
 
 An agent's track is clean: where it plays nothing there is silence, or the hiss that telephony calls comfort noise. So
-loudness alone tells a sound there, by a fixed level; a floor that adapts would swallow a tone that goes on. Speech
+a fixed loudness threshold is enough to detect a sound; an adaptive floor would absorb a continuous tone. Speech
 comes first: its edges stay as its detector dates them, and what is briefly loud beside it (a breath, a fading room)
 belongs to it.
 """
@@ -43,7 +43,7 @@ class _Run:
 
 
 class OtherSounds:
-    """Puts the edges of other sounds among those of speech. For the thread of the track's `SpeechDetector`.
+    """Merges the edges of other sounds with those of speech. For the thread of the track's `SpeechDetector`.
 
     A sound is reported half a second after it began, and ends after ``silence_ms`` of quiet, or with speech.
     """

@@ -46,7 +46,7 @@ class HappeningKind(StrEnum):
     BEGAN = "began"
     """Its first sample was handed to the device."""
     STARVED = "starved"
-    """It had nothing to play for ``frames`` and went on. Reported when it goes on: the silence could be its end."""
+    """It had nothing to play for ``frames`` and continued. Reported only then: the silence could be its end."""
     DRAINED = "drained"
     """It has ended and its last sample was handed to the device."""
     FULL = "full"
@@ -125,7 +125,7 @@ class PlaybackStats(msgspec.Struct):
     queued_frames: int = 0
     worst_queued_frames: int = 0
     gap_frames: int = 0
-    """Silence since the last sample of the current reply, which has not ended. A loss only if the reply goes on."""
+    """Silence since the last sample of the current reply, which has not ended. A loss only if the reply continues."""
 
 
 class _Gain:

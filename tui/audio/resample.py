@@ -19,7 +19,7 @@ _FILTER_TAIL_MS = 50
 
 
 class FloatResampler:
-    """Resamples a stream of float32 samples, shape (n,). For one thread.
+    """Resamples a stream of float32 samples, shape (n,). Not thread-safe.
 
     ``converter`` is one of libsamplerate's: ``sinc_medium``, ``sinc_fastest`` (half the cost, narrower pass band) or
     ``sinc_best``.
@@ -59,7 +59,7 @@ class FloatResampler:
 
 
 class LiveResampler:
-    """Resamples a stream of PCM; returns the bytes unchanged if both rates are equal. For one thread."""
+    """Resamples a stream of PCM; returns the bytes unchanged if both rates are equal. Not thread-safe."""
 
     def __init__(self, from_rate: int, to_rate: int, converter: str = "sinc_medium") -> None:
         self.from_rate = from_rate

@@ -67,7 +67,7 @@ class SileroNetwork:
 
 @cache
 def network() -> SileroNetwork:
-    """Returns the network; the first call loads it. From any thread."""
+    """Returns the network; the first call loads it. Call from any thread."""
     return SileroNetwork()
 
 
@@ -79,7 +79,7 @@ class _State(NamedTuple):
 
 
 class SileroTrack:
-    """The network's view of one track, window by window. For one thread.
+    """The network's view of one track, window by window. Not thread-safe.
 
     The network rests while a track is too quiet for speech; when that ends it first hears what came before.
     """

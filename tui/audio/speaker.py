@@ -1,4 +1,4 @@
-"""The speaker of a call: pulls blocks from the playback queue in real time, for a device, a file or nobody.
+"""The speaker of a call: pulls blocks from the playback queue in real time, for a device, a file or no output.
 
 Three threads meet here. The engine's loop opens, flushes and closes. Calls that can block in PortAudio (open, start,
 abort, close) run on a worker, one at a time. PortAudio's own thread calls back for each block.
@@ -122,7 +122,7 @@ class _OpenedOutput:
 
     def too_late(self, time: Any) -> bool:
         """Whether the device ran dry while this callback waited for its turn."""
-        # PortAudio's ALSA backend then discards the block it is handed (measured: one block each time) and goes on
+        # PortAudio's ALSA backend then discards the block it is handed (measured: one block each time) and continues
         # with the next, so nothing may be taken from the queue for it. If no callback is ever in time, the two times
         # come from different clocks, and this test says nothing: hence only the first late one counts.
         lead_s = time.outputBufferDacTime - time.currentTime
@@ -139,7 +139,7 @@ class _Clocked(NamedTuple):
 
 
 class Speaker:
-    """Plays one `PlaybackQueue` to a device, to a file, or to nobody. On the engine's loop.
+    """Plays one `PlaybackQueue` to a device, to a file, or nowhere. On the engine's loop.
 
     ``tracks`` receive every block as it is pulled, on the playing thread. Once closed it is never opened again.
     """
@@ -190,7 +190,7 @@ class Speaker:
         return self._callbacks.underflows
 
     async def open(self, device: devices.Device) -> None:
-        """Plays to a device from now on, at the queue's rate if it supports that, and no longer to a file or nobody.
+        """Plays to a device from now on, at the queue's rate if it supports that, and no longer to a file or nowhere.
 
         Raises `AudioDeviceError`; then nothing has changed.
         """
@@ -268,12 +268,12 @@ class Speaker:
                     await in_thread(opened.stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Moves playback to this device. Raises `AudioDeviceError`; then only a file or nobody is played to."""
+        """Moves playback to this device. Raises `AudioDeviceError`; then audio goes only to a file, or nowhere."""
         await self.drop()
         await self.open(device)
 
     def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
-        """Starts playing to a file or to nobody. Raises `AudioFileError`."""
+        """Starts playing to a file or nowhere. Raises `AudioFileError`."""
         file = WavWriter(path, self.queue.rate) if kind is OutputKind.FILE else None
         self._clock.lead_ns = 0
         clock = ClockedBlocks(self._block_ms, self._play_block)

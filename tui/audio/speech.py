@@ -57,7 +57,7 @@ class Classifier(Protocol):
 class SpeechDetector:
     """Edges of speech on one track at one rate, and of other sounds where they are asked for.
 
-    For one thread. Takes 1 % of a core while there is sound.
+    Not thread-safe. Takes 1 % of a core while there is sound.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class SpeechDetector:
 
 
 class SileroClassifier:
-    """The Silero network in windows of 32 ms. For one thread; the network itself is shared by all."""
+    """The Silero network in windows of 32 ms. Not thread-safe; the network itself is shared by all."""
 
     def __init__(self, rate: int) -> None:
         from tui.audio.resample import FloatResampler

@@ -49,7 +49,7 @@ class Trial:
         self._outcome: bytes | TrialFailed | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._ends_s = time.monotonic() + time_limit_s()
-        # At once, so that the child loads PortAudio while its parent goes on starting.
+        # At once, so that the child loads PortAudio while its parent continues to start.
         with suppress(OSError):  # reported by `result`
             self._child = subprocess.Popen(
                 child_command("tui.audio.trial"),

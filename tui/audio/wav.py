@@ -105,7 +105,7 @@ class WavFile(_Closing):
             self.frames = data_bytes // self._frame_bytes
             """Samples per channel."""
             if not self.frames:
-                raise AudioFileError(f"{path} is a WAV file without a single sample in it.")
+                raise AudioFileError(f"{path} is a WAV file that contains no samples.")
             self.read(0, 1)
         except AudioFileError:
             self.close()
@@ -218,7 +218,7 @@ def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
     except soundfile.LibsndfileError as error:
         raise AudioFileError(f"{path} cannot be read: {error.error_string.rstrip('.')}.") from error
     if not len(values):
-        raise AudioFileError(f"{path} is a sound file without a single sample in it.")
+        raise AudioFileError(f"{path} is a sound file that contains no samples.")
     return _usable(values), rate
 
 
@@ -312,7 +312,7 @@ def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
 class WavWriter(_Closing):
     """A 16-bit mono WAV file that is whole and valid after every write, so that a crash loses nothing.
 
-    For one thread; each write goes to the operating system at once. To a pipe it is a WAV of unknown length, and a
+    Not thread-safe; each write goes to the operating system at once. To a pipe it is a WAV of unknown length, and a
     reader that falls far behind is an error rather than a wait.
     Raises `AudioFileError` when the file cannot be made or written.
     """

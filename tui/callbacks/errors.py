@@ -79,7 +79,7 @@ class ErrorReporter:
             self._total += 1
             if found not in self._known and len(self._known) >= self._limit:
                 found = FailureReport(
-                    "(others)", "", "further errors", f"more than {self._limit} distinct ones"
+                    "(others)", "", "further errors", f"more than {self._limit} distinct errors"
                 )
             if found in self._known:
                 return
@@ -122,4 +122,4 @@ def event_name(event_type: Hashable) -> str:
 
 
 default_reporter = ErrorReporter()
-"""The reporter of everything that was not given one of its own."""
+"""The reporter of every object that was created without one."""

@@ -76,7 +76,7 @@ def spawn(
 
 
 def run_to_completion(awaitable: Awaitable[T]) -> T:
-    """Await ``awaitable`` on a loop of its own, in a thread in which none runs, and return its result."""
+    """Await ``awaitable`` on a separate loop, in a thread in which none runs, and return its result."""
     # with a factory, the runner does not replace the thread's current loop
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(_wait_for(awaitable))

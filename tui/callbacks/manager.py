@@ -29,7 +29,7 @@ from tui.callbacks.tracing import callback_tracing
 from tui.callbacks.types import Callback
 
 _NOTHING: Final[Any] = object()
-"""Stands for no argument. One argument has a parameter and a loop of its own, because passing ``*args`` on
+"""Stands for no argument. One argument has a parameter and a separate loop, because passing ``*args`` on
 costs as much as a callback that does little."""
 
 

@@ -37,7 +37,7 @@ class ErrorCallback(Protocol):
 
 
 class CompletionCallback(Protocol[T_contra]):
-    """Runs when an operation has ended, such as a tool call or the playback of a caller line."""
+    """Runs when an operation has ended, such as a tool call or the playback of a recorded line."""
 
     def __call__(self, result: T_contra, /) -> object:
         """Receive the operation's result."""

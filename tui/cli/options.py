@@ -202,7 +202,7 @@ def config_option(command: Command) -> Command:
         metavar="FILE",
         expose_value=False,
         callback=note,
-        help="Settings file to read instead of your own.",
+        help="Settings file to use instead of the default.",
     )
     return decorate(command)
 

@@ -97,7 +97,7 @@ class SoundSettings(Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=60,
-            description="Time limit for the sound system to answer; after it, the recorded lines are the microphone.",
+            description="Time limit for the sound system to answer; then recorded lines replace the microphone.",
         ),
     ] = 3.0
 

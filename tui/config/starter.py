@@ -47,7 +47,7 @@ def starter_file() -> str:
             *_lines(_entries_of(SessionsSettings)),
             _section("[sound]", "the sound system of this machine"),
             *_lines(_entries_of(SoundSettings)),
-            _section("[speech]", "any sentence as audio, and audio as words (the extra `speech`)"),
+            _section("[speech]", "any sentence as audio, and audio as words (the `speech` extra)"),
             *_lines(_entries_of(SpeechSettings)),
             _section(
                 "[target]", "settings of every call, unless its profile overrides them; any below but url"

@@ -1,4 +1,4 @@
-"""ClipPlayer: carries out `PlayAudio`: recorded sound through a speaker of its own, beside any call."""
+"""ClipPlayer: carries out `PlayAudio`: recorded sound through a separate speaker, beside any call."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class ClipPlayer:
         if error := speaker.take_callback_error():
             raise AudioDeviceError(f"The playback callback failed: {error}.")
         if speaker.vanished:
-            raise AudioDeviceError(f"{name} has gone: connect it again, or choose another.")
+            raise AudioDeviceError(f"{name} has disappeared: reconnect it or choose another device.")
         if speaker.callback_ns is not None and self._clock_ns() - speaker.callback_ns > STALLED_NS:
             raise AudioDeviceError(
                 f"{name} is not accepting audio: it is suspended, or its sound server is hanging."

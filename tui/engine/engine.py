@@ -193,7 +193,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
-        """Keep the raw messages in a file of their own where the session is not saved; report where they are."""
+        """Keep the raw messages in a separate file where the session is not saved; report where they are."""
         if set_up.writer is None:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
@@ -202,7 +202,7 @@ class Engine:
         self._frames.add(wire.MessagesFile(path=str(file.path), session=session))
 
     async def _hold(self, target: Target, set_up: CallSetUp) -> None:
-        """Hold one call, from dialling to its end. Cancelling it is how a call is hung up while it is dialled."""
+        """Hold one call, from dialling to its end. To hang up a call that is being dialled, cancel this."""
         try:
             # In this task and not in the command: hanging up must not wait for a sound system that does not answer.
             await set_up.find_devices(target, lines=caller_lines())
@@ -250,7 +250,7 @@ class Engine:
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emit a call that cannot begin as a session of its own: requested, refused."""
+        """Emit, as a separate session, a call that cannot begin: requested, refused."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
@@ -267,7 +267,7 @@ class Engine:
         journal.become(Status.ERROR, sentence)
 
     def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
-        """Emit a call that was hung up while it was dialled as a session of its own."""
+        """Emit, as a separate session, a call that was hung up while it was being dialled."""
         journal = self._journal(target, set_up.take)
         journal.begin(target, volume=self._audio.volume)
         set_up.problems.begun(journal)
@@ -291,7 +291,7 @@ class Engine:
         if self._set_up:
             await self._set_up.close()
         if self._file:
-            # Not when the call ends: the screen goes on reading the messages of the call that it shows.
+            # Not when the call ends: the screen keeps reading the messages of the call that it shows.
             self._file.close()
 
     def _take_telemetry(self, telemetry: Telemetry) -> None:

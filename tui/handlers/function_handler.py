@@ -51,7 +51,7 @@ class FunctionHandler:
     may block without stopping the audio; if it returns an awaitable, that is awaited on the loop. Calls run
     concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
-    At ``time_limit_s`` a coroutine is cancelled. A thread cannot be: it goes on, its call is answered with an
+    At ``time_limit_s`` a coroutine is cancelled. A thread cannot be: it keeps running, its call is answered with an
     error, and what it returns is dropped and counted in `late_results`.
 
     ``on_change`` gets a `ToolChanged` event at the start and at the end of every call, ``on_unknown`` the name of

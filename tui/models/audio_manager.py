@@ -211,7 +211,7 @@ class AudioManager:
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """Returns what happened to audio since the previous call, in order.
 
-        A loss that goes on is reported once a second, and at the end.
+        A continuing loss is reported once a second, and at the end.
         """
         self._care.poll(self._cared(), now_ns)
         self._care.step_latency(self.playback.speaker, now_ns)
@@ -331,11 +331,11 @@ class _DeferredReporter(ErrorReporter):
         self._waiting: deque[tuple[BaseException, str, str]] = deque(maxlen=self._KEPT)
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Keep one failure. From any thread."""
+        """Keep one failure. Call from any thread."""
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Report what was kept, as every other callback's failure is reported. From the loop."""
+        """Report what was kept, as every other callback's failure is reported. Call from the loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)

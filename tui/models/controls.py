@@ -1,4 +1,4 @@
-"""Controls: how the user has set the call, and what is open for it."""
+"""Controls: holds the user's settings of the call and the names of the devices that are open for it."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Loss(StrEnum):
     CAPTURE_OVERFLOW = "capture overflow"
     """PortAudio lost microphone samples; counted in blocks with its overflow flag."""
     CAPTURE_DROPPED = "capture dropped"
-    """Blocks that the engine was too late to process, or that passed while the microphone was reopened."""
+    """Blocks that the engine was too late to process, or that passed while the microphone was being reopened."""
     UNSENT = "unsent"
     """User audio recorded while no user stream was open; counted in blocks."""
     WITHHELD = "withheld"
@@ -146,7 +146,7 @@ class Condition(StrEnum):
     NOT_ANSWERED = "not answered"
     """The user stopped speaking some time ago, and no answer has arrived."""
     NO_PONGS = "no pongs"
-    """The agent does not answer websocket pings; the call goes on."""
+    """The agent does not answer websocket pings; the call continues."""
     ARRIVAL_STALL = "arrival stall"
     """Agent audio paused for longer than the queue could bridge."""
 

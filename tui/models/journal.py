@@ -167,7 +167,7 @@ class Journal:
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Count one more, or several, of a loss that may go on: emitted at once, then once a second."""
+        """Count one more, or several, of a loss that may continue: emitted at once, then once a second."""
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self.lost(loss, count.new, detail)
 

@@ -1,4 +1,4 @@
-"""SessionState: what is true of the session now, folded from its events, with callbacks for what shows it."""
+"""SessionState: folds events into the current state of the session, with callbacks for what shows it."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class SessionState:
         return self.callbacks.register_callback(Area.ERROR, callback)
 
     def add_completion_callback(self, callback: CompletionCallback[Completed]) -> Registration:
-        """Call ``callback(event)`` when a caller line or a tool call finished, or a reply was played."""
+        """Call ``callback(event)`` when a recorded line or a tool call finished, or a reply was played."""
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: SessionEvent) -> None:

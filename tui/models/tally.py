@@ -27,7 +27,7 @@ class Count(NamedTuple):
 class Tally(Generic[Kind]):
     """Counts by kind. A kind is due at its first count, and then once an interval if it has grown.
 
-    Time is passed in, in ns of any one clock. For one thread.
+    Time is passed in, in ns of any one clock. Not thread-safe.
     """
 
     def __init__(self, interval_ns: int = NS_PER_S) -> None:

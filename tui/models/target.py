@@ -109,9 +109,7 @@ def check_url(url: str) -> str:
         raise TargetError(f"{safe_url(url)} is not a URL: check its host and port.") from None
     if parts.scheme in ("http", "https"):
         right = "wss" if parts.scheme == "https" else "ws"
-        raise TargetError(
-            f"{safe_url(url)} is a web address. The websocket of a voice agent starts with {right}://."
-        )
+        raise TargetError(f"{safe_url(url)} is a web address. A voice agent's URL starts with {right}://.")
     if parts.scheme not in ("ws", "wss") or "://" not in url:
         raise TargetError(f"Missing ws:// or wss://. Did you mean ws://{safe_url(url).split('://')[-1]}?")
     if not parts.hostname:

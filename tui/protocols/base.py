@@ -124,7 +124,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The reason of an error, hang-up or clear."""
     code: str = ""
     fatal: bool = False
-    """SESSION_ERROR and AGENT_ERROR: the call cannot go on."""
+    """SESSION_ERROR and AGENT_ERROR: the call cannot continue."""
     answer_failed: bool = False
     """AGENT_ERROR: the answer that was due failed, and no other was asked for or is under way."""
     params: Mapping[str, Any] = {}

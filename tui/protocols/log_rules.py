@@ -1,4 +1,4 @@
-"""LogRules: how the event log reads a protocol's messages: which fold, which belong together, where audio is.
+"""LogRules: defines how the event log reads a protocol's messages: which fold, which belong together, where audio is.
 
 The rules are plain data. A session's first event carries those of a protocol that is not built in, so that the
 screen and a replay apply them without running any code of that protocol.

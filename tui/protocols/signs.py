@@ -1,4 +1,4 @@
-"""Signs: what a protocol is recognized by when the user has not named one (`tui.protocols.detect`)."""
+"""Signs: lists what a protocol is recognized by when the user has not named one (`tui.protocols.detect`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audio of a report in a format that every browser plays: Opus if the extra `report` is installed, else WAV."""
+"""The audio of a report in a format that every browser plays: Opus if the `report` extra is installed, else WAV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FolderWriter: writes the files of one session piece by piece. For one thread; it may block."""
+"""FolderWriter: writes the files of one session piece by piece. Not thread-safe; it may block."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _events: msgspec.json.Decoder[e.SessionEvent] = msgspec.json.Decoder(e.SessionEv
 
 
 class SavedSession:
-    """A session on disk, opened by `open_session`. For one thread; `close` it, or use ``with``."""
+    """A session on disk, opened by `open_session`. Not thread-safe; `close` it, or use ``with``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -200,7 +200,7 @@ class SavedSession:
         if audio.frames > most_frames:
             beyond_s = (audio.frames - most_frames) / audio.rate + _MAX_AUDIO_AFTER_EVENTS_S
             self._report(
-                f"{AUDIO_FILE} goes on for {beyond_s / 3600:.1f} h after the last event; "
+                f"{AUDIO_FILE} continues for {beyond_s / 3600:.1f} h after the last event; "
                 f"only the first {_MAX_AUDIO_AFTER_EVENTS_S // 60} minutes of that are read."
             )
             audio.frames = most_frames

@@ -21,7 +21,7 @@ MESSAGES_FILE = "messages.bin"
 AUDIO_FILE = "audio.wav"
 MARKS_FILE = "marks.jsonl"
 RECORD_PART_FILE = "session.json.part"
-"""A new ``session.json`` while it is written."""
+"""A new ``session.json`` while it is being written."""
 SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, MARKS_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
 """Every file that this program writes into a session's folder, in the order in which deleting removes them.
 

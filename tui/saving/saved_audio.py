@@ -22,7 +22,7 @@ class TrackPair(NamedTuple):
 
 
 class SavedAudio:
-    """``audio.wav``: the user as sent on the left, the agent as played on the right. For one thread."""
+    """``audio.wav``: the user as sent on the left, the agent as played on the right. Not thread-safe."""
 
     def __init__(self, file: IO[bytes], path: Path, starts_ns: int) -> None:
         """Read from an open file; ``path`` is its name. Raises `wave.Error`, `EOFError` or `OSError`."""

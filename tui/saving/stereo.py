@@ -34,7 +34,7 @@ class TracksFull(OSError):
 class StereoFile:
     """16-bit stereo PCM. Samples may be written in any order; the rest is silence.
 
-    For one thread; every write goes to the operating system at once. Everything raises `OSError`.
+    Not thread-safe; every write goes to the operating system at once. Everything raises `OSError`.
     """
 
     def __init__(self, path: Path, rate: int) -> None:

@@ -39,7 +39,7 @@ TrackItem = UserSent | AgentHeard | AgentCut | AudioFormat
 
 
 class TracksWriter:
-    """Writes ``audio.wav``, created when the rate of user audio is known, or with the first block. For one thread.
+    """Writes ``audio.wav``, created when the rate of user audio is known, or with the first block. Not thread-safe.
 
     Both tracks have the rate of user audio, which is thus saved bit for bit; an agent at another rate is resampled.
     Everything raises `OSError`.

@@ -1,4 +1,4 @@
-"""SessionWriter: saves a session while it happens, on a thread of its own that nothing ever waits for."""
+"""SessionWriter: saves a session while it happens, on a separate thread that nothing ever waits for."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Expect(Step, frozen=True, kw_only=True):
     within: Duration = Duration(10_000)
     for_: Duration | None = msgspec.field(default=None, name="for")
     args: dict[str, Any] = {}
-    """Of a tool: arguments that it must be called with, others may be there too."""
+    """For a tool: the arguments that it must be called with; others are allowed."""
     stop: bool = False
     """Whether the call ends here if the step fails."""
 

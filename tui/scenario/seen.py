@@ -1,4 +1,4 @@
-"""Seen: what the agent did in a call so far, as far as steps of a scenario can expect it."""
+"""Seen: records what the agent has done in a call so far, as far as scenario steps can expect it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Seen:
         return ended_ns if not self._playing or now_ns - ended_ns > _PAUSE_NS else None
 
     def longest_gap_ms(self, since_ns: int, until_ns: int) -> float:
-        """Returns the longest time between two instants in which the agent was not heard, in ms."""
+        """Returns the longest silence of the agent between two instants, in ms."""
         silent_since_ns, longest_ns = since_ns, 0
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if stretch.overlaps(since_ns, until_ns):

@@ -24,7 +24,7 @@ class Duration(float, Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the duration that a text stands for. Raises `ValueError`, `SettingsError`."""
+        """Returns the duration that a string stands for. Raises `ValueError`, `SettingsError`."""
         found = re.fullmatch(_DURATION, text.strip())
         if found is None:
             raise ValueError(text)
@@ -51,7 +51,7 @@ class Percent(float, Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the share that a text stands for. Raises `ValueError`."""
+        """Returns the share that a string stands for. Raises `ValueError`."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
         if found is None or float(found[1]) > 100:
             raise ValueError(text)
@@ -106,7 +106,7 @@ class Sign(Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the sign that a text stands for. Raises `SettingsError`."""
+        """Returns the sign that a string stands for. Raises `SettingsError`."""
         words = " ".join(text.split())
         kind = next((kind for kind in SignKind if words == kind or words.startswith(f"{kind} ")), None)
         if kind is None:
@@ -141,7 +141,7 @@ class When(Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the moment that a text stands for. Raises `SettingsError`."""
+        """Returns the moment that a string stands for. Raises `SettingsError`."""
         found = re.fullmatch(rf"(.*?)(?:\+\s*({_DURATION}))?", text.strip())
         assert found is not None  # it matches any line
         words, offset = found[1].strip(), Duration.read(found[2]) if found[2] else Duration(0)

@@ -1,4 +1,4 @@
-"""Availability: which actions of the session screen apply just now, for keys, footer, help and palette."""
+"""Availability: decides which actions of the session screen apply now, for keys, footer, help and palette."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CallControls: what the user can do in a call: record, mute, speak a line, press keys, write, hang up."""
+"""CallControls: the user's actions in a call: record, mute, speak a line, press keys, write, hang up."""
 
 from __future__ import annotations
 

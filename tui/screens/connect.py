@@ -112,8 +112,8 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.targets.add_options(options)
         self.form.fill()
         self.targets.display = bool(self.targets.option_count)
-        alone = " · enter: the demo" if self._current is None and self._known.has_demo else ""
-        self.form.url.placeholder = f"URL or wscat/curl line{alone}"
+        alone = " · enter: demo" if self._current is None and self._known.has_demo else ""
+        self.form.url.placeholder = f"URL or wscat/curl command{alone}"
         self.bridge.send(ListDevices())
         self.call_after_refresh(self._offer_protocols)
 

@@ -101,7 +101,7 @@ def stop_job() -> None:
     """Stop this process and its process group; returns when they have the terminal again.
 
     The shell waits for what it started: a wrapper such as `uv run`, left running, would keep the terminal. The engine
-    keeps running because it is in a session of its own.
+    keeps running because it is in a separate session.
     """
     # With the default handler the kernel ignores SIGTSTP if no shell could ever continue the job.
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)

@@ -20,8 +20,8 @@ from tui.widgets.keys import in_order
 
 CLOSING = (
     "Everything also works with the mouse: tabs, rows (double-click to open), pane edges, the footer's keys, and ^p "
-    "for the rest. The talk button records while the mouse holds it; a key cannot, because terminals do not report "
-    "when it is released."
+    "for the rest. The talk button records while you hold the mouse button; a key cannot do this, because terminals "
+    "do not report key releases."
 )
 HELP = (Action("help_close", "escape,q,question_mark", "Close", "Close the help.", "close"),)
 

@@ -37,7 +37,7 @@ class LogQuestions:
         return PromptLine(id="prompt")
 
     async def ask_filter(self) -> None:
-        """Ask which events to show; they are filtered while it is typed."""
+        """Ask which events to show; they are filtered as the user types."""
         before, anchor = self._pane.view.filter, self._pane.place
         # What a half-written filter shows must not decide where the reader ends up.
         filter_ = partial(self.set_filter, anchor=anchor)
@@ -63,7 +63,7 @@ class LogQuestions:
         self._pane.app.push_screen(FilterHelpScreen())
 
     async def ask_search(self) -> None:
-        """Ask what to search for; matches are highlighted while it is typed."""
+        """Ask what to search for; matches are highlighted as the user types."""
         self._search.stop()
         question = Question(
             "Search",

@@ -12,7 +12,7 @@ from tui.models.log.search import Found, MatchNumber, RawSearch, finding, placin
 from tui.widgets.event_log import EventLogPane
 
 SEARCH_BUDGET_MS = 30.0
-"""Of a tick, for searching in lines or raw messages: a key waits for no more."""
+"""Time per tick for searching lines or raw messages; a key press waits no longer than this."""
 
 
 class LogSearch:

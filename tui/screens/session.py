@@ -317,7 +317,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.jumps.to_event(number)
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
-        """Show a turn whole; enter there goes on to its events."""
+        """Show a turn whole; enter there shows its events."""
         self._open_turn(event.number)
 
     def on_turns_pane_plot_wanted(self) -> None:

@@ -20,7 +20,7 @@ class TabLine(Horizontal):
         self._panes = panes
         self._tabs = PaneTabs(id="tabs")
         self._keys: dict[str, str] = {}
-        """Of the tabs, by the id of their action."""
+        """Keys of the tabs, by the id of their action."""
         self._at = ""
         """The pane that has the keys, or gets them back from a line to write in."""
 

@@ -1,4 +1,4 @@
-"""Ending: why a call ends, in words; of several reasons the first one counts."""
+"""Ending: records why a call ends, in words; if there are several reasons, the first one counts."""
 
 from __future__ import annotations
 

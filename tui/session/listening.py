@@ -52,7 +52,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_turn_s: float = 60.0
     """Audible sound that lasts longer without an end does not hold the call up."""
     quiet_s: float = 0.4
-    """The agent has finished once nothing of it was due for this long."""
+    """The agent has finished once nothing from it has been due for this long."""
 
 
 async def _wait(changed: asyncio.Event) -> None:
@@ -194,7 +194,7 @@ class Listening:
         return self._clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
 
     def _failed_since(self, since_ns: int) -> bool:
-        """Whether the answer failed after an instant, with nothing of it left to be heard."""
+        """Whether the answer failed after ``since_ns`` and none of its audio remains to be played."""
         heard, now_ns = self._heard, self._clock_ns()
         # What has just been played becomes known as heard a little later.
         played = not heard.playing and now_ns > heard.changed_ns + KNOWN_AFTER_NS

@@ -260,7 +260,7 @@ class LiveSession:
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
-            # The watch is the last task: it goes on emitting what was heard while playback drains.
+            # The watch is the last task: it keeps emitting what was heard while playback drains.
             partial(_stop, tasks),
             partial(self._agent_audio.interrupt, "hang-up"),
             self._watch.finish,

@@ -1,4 +1,4 @@
-"""Pending: what is still due in a call. Waits of a headless call and the judgement of an ending both read it."""
+"""Pending: tracks what is still due in a call. Read to judge an ending and by the waits of a headless call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tui.models import events as e
 
 
 class Pending:
-    """Folds events into what has begun and not ended. On the session's loop; constant work per event.
+    """Folds events into what has begun and not ended. On the session's loop; constant time per event.
 
     ``replies_are_ended`` is whether the agent marks the end of each reply: where it does not, a reply without an end
     is not due.

@@ -1,4 +1,4 @@
-"""SendPace: how long captured blocks take from the device's callback to the socket, and when each was sent."""
+"""SendPace: measures when captured blocks are sent, and how long each takes from the callback to the socket."""
 
 from __future__ import annotations
 

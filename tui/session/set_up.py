@@ -1,4 +1,4 @@
-"""CallSetUp: what a call needs before it is a `LiveSession`, the same for the engine process and a headless run."""
+"""CallSetUp: prepares a call until it is a `LiveSession`, for both the engine process and headless runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UserCommands: what the user can do in a call: record, speak a line, type, mute, interrupt."""
+"""UserCommands: carries out the user's actions in a call: record, speak a line, type, mute, interrupt."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class UserCommands:
             and self._only_for_a_line
             and not self._audio.capture.lines.speaking
         ):
-            spawn(self.record(False), "stop after a caller line")
+            spawn(self.record(False), "stop after a recorded line")
 
     def _emit_recording(self, recording: bool) -> None:
         if recording != self._state.controls.recording:

@@ -1,4 +1,4 @@
-"""SessionWatch: what has to be looked at regularly while a call is up, because nothing reports it by itself."""
+"""SessionWatch: polls what no event reports while a call is up."""
 
 from __future__ import annotations
 

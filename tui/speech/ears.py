@@ -20,7 +20,7 @@ _MARGIN_FRAMES = _RATE * 3 // 10
 
 
 class Ears:
-    """A recognizer with its model, loaded on creation. For one thread.
+    """A recognizer with its model, loaded on creation. Not thread-safe.
 
     ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or the name of one
     that faster-whisper downloads; empty for what is installed, otherwise the download of tiny.en.

@@ -84,7 +84,7 @@ class Written(ABC):
     @classmethod
     @abstractmethod
     def read(cls, text: str) -> Self:
-        """Returns the value that a text stands for.
+        """Returns the value that a string stands for.
 
         Raises `ValueError` if it is something else altogether, and `SettingsError` with what is wrong in it.
         """

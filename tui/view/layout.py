@@ -1,4 +1,4 @@
-"""Layout: which side panes are wanted and how the space is shared, as a plain value; and which panes that shows."""
+"""Layout: a plain value with the wanted side panes and their shares of the space; decides which panes are shown."""
 
 from __future__ import annotations
 

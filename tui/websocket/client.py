@@ -29,12 +29,12 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Minutes of audio in one message are normal; the library's 1 MiB would close the call."""
 
 _LATE_PONGS = 2
-"""The number of pings in a row without a pong that is reported."""
+"""Consecutive unanswered pings after which the missing pongs are reported."""
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
 """The longest that buffered messages are handled before other tasks, sending above all, get their turn."""
 _ORDINARY_CODES = (1000, 1001, 1005)
-"""Close codes that are not a fault: done, going away, no code given (RFC 6455, 7.4.1)."""
+"""Close codes that do not indicate an error: done, going away, no code given (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
     1002: "the agent broke the rules of the websocket protocol",
     1007: "the agent sent text that is not UTF-8",
@@ -204,7 +204,7 @@ class WebSocketClient:
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed it with a code that means a fault: 1011, 1008, one of its own."""
+        """Whether the far side closed it with a code that indicates an error: 1011, 1008, or a private one."""
         if self._socket is None or self.lost or self.violation:
             return False
         return self._socket.close_code not in _ORDINARY_CODES
@@ -218,7 +218,7 @@ class WebSocketClient:
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed it to go away or to restart; a session that can be resumed may go on."""
+        """Whether the far side closed it to go away or to restart; a session that can be resumed may continue."""
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:

@@ -104,7 +104,7 @@ class Connection:
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed it with a code that means a fault."""
+        """Whether the far side closed it with a code that indicates an error."""
         return self._client.failed
 
     @property

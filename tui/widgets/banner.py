@@ -23,7 +23,7 @@ _REMEMBERED = 20
 _ROOMY_ROWS = 24
 """From this screen height on, a long message and a long hint get two lines each."""
 _MOST_LINES = 4
-"""Of a notice: what has happened is never cut for what to do about it."""
+"""Most lines of a notice. The message is never cut to make room for the hint."""
 _DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 
@@ -121,7 +121,7 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
 class NoticeLine(Static, ModelPanel):
     """Shows the newest audio problem, otherwise the last notice, otherwise advice. Hidden without any of them.
 
-    Of a saved session, only notices about opening it are shown: the others are history.
+    For a saved session, only notices about opening it are shown: the others are history.
     """
 
     DEFAULT_CSS = """

@@ -107,9 +107,9 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("detail", "Line"),
-        Binding("enter", "toggle_value", "Open or close the value", show=False, id="detail.toggle"),
-        Binding("right", "inwards", "Open the value, then enter it", show=False, id="detail.in"),
-        Binding("left", "outwards", "Close the value, or go to its parent", show=False, id="detail.out"),
+        Binding("enter", "toggle_value", "Expand or collapse the value", show=False, id="detail.toggle"),
+        Binding("right", "inwards", "Expand the value, then move into it", show=False, id="detail.in"),
+        Binding("left", "outwards", "Collapse the value, or go to its parent", show=False, id="detail.out"),
     ]
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
@@ -345,7 +345,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self._lay_out()
 
     def action_inwards(self) -> None:
-        """Open the value, or go to its first child."""
+        """Expand the value, or go to its first child."""
         if self._tree is not None:
             opened = self._tree.line(self._cursor).opened
             if opened:

@@ -137,7 +137,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def unseen(self) -> int:
-        """Rows appended since the reader left the bottom."""
+        """Rows appended since the view stopped following."""
         return self.view.unseen
 
     @property

@@ -208,7 +208,7 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def unseen(self) -> int:
-        """Items appended since the reader left the bottom."""
+        """Items appended since the view stopped following."""
         return self._items - self._seen
 
     def grow(self, lines: int, items: int) -> None:

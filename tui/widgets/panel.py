@@ -1,4 +1,4 @@
-"""ModelPanel: when a panel that shows a model listens, and when it draws."""
+"""ModelPanel: controls when a panel that shows a model listens, and when it draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Question: what the prompt asks for."""
+"""Question: describes what the prompt asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TranscriptPane: who said what, and the tools called. Partial text is rewritten in place."""
+"""TranscriptPane: shows who said what, and the tools called. Partial text is rewritten in place."""
 
 from __future__ import annotations
 

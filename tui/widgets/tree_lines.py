@@ -57,12 +57,12 @@ def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
 
 
 def quoted(text: str) -> str:
-    """Returns a text as JSON, made visible."""
+    """Returns a string as JSON, made visible."""
     return visible(json.dumps(text, ensure_ascii=False))
 
 
 def cut_text(text: str, cells: int) -> str:
-    """Returns a text as JSON; one that does not fit is cut to its beginning and length."""
+    """Returns a string as JSON; one that does not fit is cut to its beginning and length."""
     if _fits(text, cells):
         return quoted(text)
     length = f"… ({len(text):,} characters)"

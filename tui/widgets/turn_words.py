@@ -101,12 +101,12 @@ def judged(figure: Figure) -> str:
 
 
 def shown_shares(turn: Turn) -> list[Share]:
-    """Returns the shares of a response without those that took no time."""
+    """Returns the shares of a response that took a noticeable time."""
     return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
 
 
 def telling_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
-    """Returns what makes the figure doubtful and what happened in the turn besides."""
+    """Returns why the figure is uncertain and what else happened in the turn."""
     lines = [f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}"] if turn.doubt else []
     return [*lines, *map(_barge_in, barge_ins)]
 

@@ -189,7 +189,7 @@ def test_a_transcript_is_found_in_the_messages_that_carried_it() -> None:
         ("size > big", 8, "big is not a size", "size > 2k"),
         ("size > -1", 8, "-1 is not a size", "size > 2k"),
         ("(errors", 1, "this parenthesis is not closed", "Add )"),
-        ("errors)", 7, "this parenthesis closes nothing", "Remove it"),
+        ("errors)", 7, "this parenthesis was never opened", "Remove it"),
         ("errors or", 10, "the filter ends where a condition is expected", "Write a word"),
         ("or errors", 1, "found or where a condition is expected", "Write a word"),
         ("()", 2, "found ) where a condition is expected", "Write a word"),

@@ -85,8 +85,8 @@ class Tool:
 def load_tools(path: str | Path) -> list[Tool]:
     """Run a tools file and return its public functions as tools, in the order they are written.
 
-    Public are functions defined in the file itself, with a name that does not start with an underscore. A
-    coroutine function is one too. Raises `ToolsFileError`.
+    A function is public if it is defined in the file itself and its name does not start with an underscore; it may
+    be a coroutine function. Raises `ToolsFileError`.
     """
     path = Path(path)
     try:

@@ -1,7 +1,7 @@
 """Runs the functions of tools.
 
 User code may block, exit or never return, and the loop that calls it also carries the audio. A plain function
-therefore runs in a thread of its own. The thread is a daemon, because a function that never returns cannot be
+therefore runs in a separate thread. The thread is a daemon, because a function that never returns cannot be
 stopped and must not keep the program from exiting.
 """
 
@@ -63,7 +63,7 @@ class ToolOutcome:
 
 
 class DaemonThreads:
-    """Runs each function in a thread of its own, for one loop, and counts the threads that outlive their caller."""
+    """Runs each function in a separate thread, for one loop, and counts the threads that outlive their caller."""
 
     def __init__(self, name: str = "tool") -> None:
         self._name = name
@@ -118,7 +118,7 @@ class ToolRunner:
 
     async def run(self, name: str, func: Callback, arguments: str | Mapping[str, Any]) -> ToolOutcome:
         """Call ``func`` with the decoded arguments. Raises only the cancellation of the calling task."""
-        # a task of its own, because a coroutine that ignores its cancellation would hold up the answer
+        # a separate task, because a coroutine that ignores its cancellation would hold up the answer
         work = spawn(self._run(name, func, arguments), f"tool {name}", event=EVENT, reporter=self._reporter)
         try:
             done, _ = await asyncio.wait({work}, timeout=self._time_limit_s)

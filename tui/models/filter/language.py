@@ -17,7 +17,7 @@ several. `and` binds tighter than `or`. A run of messages is shown if any of the
     kind:chunk and time:10..20        errors or losses or size > 100k        < not audio "order number"\
 """
 MAX_DEPTH = 50
-"""Of parentheses and negations inside each other."""
+"""Nesting limit of parentheses and negations."""
 OPERATORS = ("and", "or", "not")
 
 # A string, and not compiled: nobody filters before the first picture.
@@ -33,7 +33,7 @@ _TOKEN = rf"""(?xis)\s*(?:
 
 
 def parse(text: str) -> Filter:
-    """Returns the filter that a text describes; an empty text matches all events. Raises `FilterError`."""
+    """Returns the filter that a string describes; an empty text matches all events. Raises `FilterError`."""
     return _Parser(text).parse()
 
 
@@ -81,7 +81,7 @@ class _Parser:
             return Everything()
         found = self._any()
         if not self._is(""):
-            raise FilterError("this parenthesis closes nothing", self._token.column, "Remove it.")
+            raise FilterError("this parenthesis was never opened", self._token.column, "Remove it.")
         return found
 
     def _any(self) -> Filter:

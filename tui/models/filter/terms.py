@@ -26,7 +26,7 @@ from tui.models.log.storage import Shape
 from tui.units import NS_PER_S
 
 Examples = Mapping[str, tuple[str, ...]]
-"""Of what can be written, by name."""
+"""Examples of terms, by name."""
 
 
 class Context(NamedTuple):

@@ -44,7 +44,7 @@ COLUMNS = (
     "marked",
     "note",
 )
-"""Of a CSV file; ``raw`` follows if raw messages are exported."""
+"""Columns of a CSV file; ``raw`` follows if raw messages are exported."""
 
 _SLICE = 512
 _LEVELS = {" ": "", "!": "warning", "✗": "error"}

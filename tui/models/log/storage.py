@@ -86,7 +86,7 @@ class Worded:
 
 
 class Events(Sequence[SessionEvent]):
-    """Append-only; one thread. The columns are public: filters run over a million events."""
+    """Append-only; not thread-safe. The columns are public: filters run over a million events."""
 
     def __init__(self) -> None:
         self.numbers = array("q")
@@ -103,7 +103,7 @@ class Events(Sequence[SessionEvent]):
         self.held_bytes = 0
         """Bytes that all of this takes, rows included: a cautious estimate."""
         self._offsets = array("q")
-        """Of a message: where it is in the session file. Of any other event: its position in `_own`."""
+        """For a message, its position in the session file; for any other event, its position in `_own`."""
         self._kept_bytes = array("q")
         self._own: list[SessionEvent] = []
 

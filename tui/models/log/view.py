@@ -197,20 +197,20 @@ class EventView:
 
     @property
     def following(self) -> bool:
-        """Whether the reader is at the bottom and stays there."""
+        """Whether the view stays at the end as rows are appended."""
         return self._seen_rows is None
 
     @property
     def unseen(self) -> int:
-        """Rows appended since the reader left the bottom."""
+        """Rows appended since the view stopped following."""
         return 0 if self._seen_rows is None else len(self.rows) - bisect_left(self.rows, self._seen_rows)
 
     def follow(self) -> None:
-        """The reader is at the bottom."""
+        """Start following: stay at the end as rows are appended."""
         self._seen_rows = None
 
     def hold(self) -> None:
-        """The reader has left the bottom."""
+        """Stop following, and count the rows appended from now on."""
         if self._seen_rows is None:
             self._seen_rows = len(self.log.rows)
 

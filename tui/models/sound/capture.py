@@ -166,7 +166,7 @@ class Capture:
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:
-        """Report what was missed while a microphone was reopened, and look for echo."""
+        """Report what was missed while a microphone was being reopened, and look for echo."""
         if missed_ms := self.microphone.take_missed_ms():
             blocks = max(round(missed_ms / self.microphone.block_ms), 1)
             detail = f"{missed_ms:,.0f} ms until the microphone was open again"

@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 
 class CaptureHealth:
-    """Judges the blocks of a microphone, opening by opening. For one thread."""
+    """Judges the blocks of a microphone, opening by opening. Not thread-safe."""
 
     def __init__(self) -> None:
         self.dc: float | None = None

@@ -50,7 +50,7 @@ _HINTS = {
 
 
 class Watchdog:
-    """Watches one device. Pure: instants are passed in, monotonic ns. For one thread."""
+    """Watches one device. Pure: instants are passed in, monotonic ns. Not thread-safe."""
 
     def __init__(self, block_ms: float) -> None:
         self.health = Health.WORKS

@@ -96,7 +96,7 @@ class RecordedLines:
 
     def __call__(self, block: bytes) -> bytes:
         """Returns the block, or as many bytes of the line, padded with silence at its end."""
-        # In place of the block, and as long: the wire goes on at the pace of the microphone.
+        # In place of the block, and as long: the wire continues at the pace of the microphone.
         if not self._pcm:
             return block
         if self._begins_ns is not None:

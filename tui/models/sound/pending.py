@@ -1,4 +1,4 @@
-"""PendingEvents: what happened to audio, until the next poll emits it."""
+"""PendingEvents: holds events about audio until the next poll emits them."""
 
 from __future__ import annotations
 

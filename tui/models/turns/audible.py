@@ -1,4 +1,4 @@
-"""Audible: when each party can be heard, which decides where replies, answers and barge-ins begin and end.
+"""Audible: records when each party can be heard, which decides where replies, answers and barge-ins begin and end.
 
 An agent may stream without a pause (silence, comfort noise, music on hold), so its messages and its playback do not
 tell when it speaks. The edges of sound on both tracks do; they become known up to `KNOWN_AFTER_NS` after the instant
@@ -16,7 +16,7 @@ from tui.models import events as e
 KNOWN_AFTER_NS = 600_000_000
 """The detector needs 500 ms of quiet to be sure of an end, and 500 ms of a tone to be sure that it is one."""
 BACKGROUND_NS = 10_000_000_000
-"""A sound other than speech that lasts this long is no answer that anybody waits for the end of: music on hold."""
+"""A sound other than speech that lasts this long is not an answer to wait for, but music on hold, for example."""
 _ADJOINS_NS = 100_000_000
 _KEPT_STRETCHES = 32
 
@@ -30,7 +30,7 @@ class Stretch(msgspec.Struct):
     method: str = ""
     """What found it: "silero" finds speech alone, "energy" any sound."""
     adjoins: bool = False
-    """Whether it goes on where another stretch ended."""
+    """Whether it continues where another stretch ended."""
 
     def overlaps(self, since_ns: int, until_ns: int) -> bool:
         """Whether any part of it lies between two instants."""
@@ -38,7 +38,7 @@ class Stretch(msgspec.Struct):
 
 
 class Audible:
-    """Folds edges of sound into the last stretches of both parties. Constant work per event; for one thread."""
+    """Folds edges of sound into the last stretches of both parties. Constant time per event; not thread-safe."""
 
     def __init__(self) -> None:
         self._stretches: dict[e.Party, deque[Stretch]] = {

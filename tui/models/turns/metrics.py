@@ -158,7 +158,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
 
 class MetricsFold:
-    """Folds events into `SessionMetrics`. Uses no clock but the events' times; for one thread."""
+    """Folds events into `SessionMetrics`. Uses no clock but the events' times; not thread-safe."""
 
     def __init__(self) -> None:
         self.metrics = SessionMetrics()

@@ -1,4 +1,4 @@
-"""TalkFold: how long each party spoke, how long both did, and when nobody did."""
+"""TalkFold: measures how long each party spoke, how long both did, and when neither did."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class _Words:
 
 
 class TurnFold:
-    """Folds events into ``turns``, with constant work each. Uses no clock but the events' times.
+    """Folds events into ``turns``, in constant time per event. Uses no clock but the events' times.
 
     ``audible`` has folded each event before this does.
     """

@@ -76,7 +76,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     agent_speech_ms: float | None = None
     """Time in which the answer was heard: neither its leading nor its trailing silence, nor pauses."""
     response_latency_ms: float | None = None
-    """Last user speech sample at the microphone → first audible agent sample leaving the speaker. Of turn 0: session
+    """Last user speech sample at the microphone → first audible agent sample leaving the speaker. For turn 0: session
     active → first audible sample."""
     after_tools_ms: float | None = None
     """Last user speech sample → first audible sample after the last tool of the turn ended. None if no tool ran."""

@@ -260,7 +260,7 @@ class DeepgramCaller(ImplyingCaller):
 
 
 def _arguments(function: Members) -> Mapping[str, Any]:
-    """Returns the arguments of a call, which are JSON in a text."""
+    """Returns the arguments of a call, which are sent as a JSON string."""
     text = function.text("arguments", required=True)
     try:
         value = msgspec.json.decode(text) if text.strip() else {}
