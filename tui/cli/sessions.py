@@ -86,12 +86,14 @@ class SessionsGroup(click.Group):
 )
 @option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without.")
 @option("--min-duration", type=NumberInRange(min=0), metavar="S", help="Only sessions that lasted longer.")
+@option("--trash", is_flag=True, help="The sessions in the trash instead; with delete and prune, too.")
 @option("--json", "as_json", is_flag=True, help="Print JSON, one session per line.")
 @config_option
 @click.pass_context
 def sessions(
     context: click.Context,
     save: str | None,
+    trash: bool,
     target: str | None,
     since: datetime | None,
     errors: bool | None,
@@ -102,9 +104,14 @@ def sessions(
 
     Sessions beyond keep_days/keep_count are deleted when a call ends. Run `prune` to delete them now.
     """
-    parent = context.obj = _parent(save)
+    from tui.saving.deleting import TRASH
+
+    if trash and context.invoked_subcommand == "restore":
+        raise Sentence("`sessions restore` always restores from the trash. Leave out --trash.")
+    parent = context.obj = _parent(save) / (TRASH if trash else "")
     if context.invoked_subcommand is not None:
         return
+    from tui.saving.folders import session_folders
     from tui.saving.listing import list_sessions, total_size
     from tui.text.visible import one_line
 
@@ -127,8 +134,11 @@ def sessions(
     size = _size(sum(each.size_bytes for each in found)).strip()
     with _sentences():
         everything = _size(total_size(parent)).strip()
+        in_trash = 0 if trash else sum(1 for _ in session_folders(parent / TRASH))
     many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
     click.echo(f"{many}, {size}; total in {one_line(str(parent))}: {everything}")
+    if in_trash:
+        click.echo(f"{in_trash} in the trash; `opusagent-tui sessions list --trash` lists them.")
 
 
 def _aware(since: datetime | None) -> datetime | None:
@@ -218,11 +228,11 @@ def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> No
 @yes_option
 @click.pass_obj
 def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run: bool, yes: bool) -> None:
-    """Delete old sessions, using the limits given as options or, failing that, in the settings.
+    """Delete old sessions, also in the trash, using the limits given as options or those in the settings.
 
     Only files that opusagent-tui wrote are deleted; a folder that holds anything else is kept.
     """
-    from tui.saving.deleting import superfluous
+    from tui.saving.deleting import superfluous, with_trash
 
     if keep_days is None and keep_count is None:
         kept = effective_settings().settings.sessions
@@ -232,8 +242,25 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run
             "No limit is set. Use --keep-days N or --keep-count N, or set them under [sessions] in the settings."
         )
     with _sentences():
-        folders = superfluous(parent, keep_days=keep_days, keep_count=keep_count)
+        folders = [
+            folder
+            for each in with_trash(parent)
+            for folder in superfluous(each, keep_days=keep_days, keep_count=keep_count)
+        ]
     _delete(folders, dry_run=dry_run, yes=yes)
+
+
+@sessions.command(example="opusagent-tui sessions restore 2026-01-31T09")
+@click.argument("names", nargs=-1, required=True)
+@click.pass_obj
+def restore(parent: Path, names: tuple[str, ...]) -> None:
+    """Restore sessions from the trash, by folder name or the beginning of one."""
+    from tui.saving.trash import restore as restore_session
+    from tui.text.visible import one_line
+
+    with _sentences():
+        for name in names:
+            click.echo(f"Restored {one_line(restore_session(parent, name).name)}")
 
 
 def _can_ask() -> bool:

@@ -17,6 +17,8 @@ from tui.saving.reading import in_use, is_running, read_record_file
 from tui.saving.record import PROGRAM, SESSION_FILES, Outcome, SavedSessionError
 from tui.text.visible import one_line
 
+TRASH = ".trash"
+"""Folder of sessions that can still be restored, inside the folder of the sessions; see `tui.saving.trash`."""
 _NAMED = 3
 
 
@@ -77,6 +79,12 @@ def superfluous(
     return found
 
 
+def with_trash(parent: Path) -> list[Path]:
+    """Returns the folder and, if it has one, its trash: both have limits. A link is not a trash."""
+    trash = parent / TRASH
+    return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]
+
+
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
     """Delete each of these sessions, or find out what that would do; one that cannot be deleted has a problem."""
     done = []
@@ -93,11 +101,7 @@ def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
 
     Raises `SavedSessionError`: it is not a session of this program, is in use, or may not be deleted.
     """
-    _check_own(folder)
-    if is_running(folder):
-        raise SavedSessionError(f"{folder.name} is still being saved. End its call first.")
-    if in_use(folder):
-        raise SavedSessionError(f"{folder.name} is open in another opusagent-tui. Close it there first.")
+    check_deletable(folder)
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -133,20 +137,37 @@ def is_own(folder: Path) -> bool:
     return origin.schema >= 1 and origin.program.partition(" ")[0] == PROGRAM
 
 
+def check_deletable(folder: Path) -> None:
+    """Check that a session may be deleted or moved: it is one of this program and not in use.
+
+    Raises `SavedSessionError`.
+    """
+    _check_own(folder)
+    if is_running(folder):
+        raise SavedSessionError(f"{folder.name} is still being saved. End its call first.")
+    if in_use(folder):
+        raise SavedSessionError(f"{folder.name} is open in another opusagent-tui. Close it there first.")
+
+
 def _check_own(folder: Path) -> None:
     if not is_own(folder):
         raise SavedSessionError(f"{folder} is not a session of this program. Nothing was deleted.")
 
 
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
-    """Delete sessions older than ``keep_days`` and all but the newest ``keep_count``; without limits, none.
+    """Delete sessions older than ``keep_days`` and all but the newest ``keep_count``, also in the trash.
 
-    Returns one line about deleted sessions and failures; empty if there were none. Raises nothing.
+    Without limits, none. Returns one line about deleted sessions and failures; empty if there were none. Raises
+    nothing.
     """
     if keep_days is None and keep_count is None:
         return ""
     try:
-        done = delete_sessions(superfluous(parent, keep_days=keep_days, keep_count=keep_count))
+        done = delete_sessions(
+            folder
+            for each in with_trash(parent)
+            for folder in superfluous(each, keep_days=keep_days, keep_count=keep_count)
+        )
     except SavedSessionError as error:
         return str(error)
     gone = [deletion for deletion in done if not deletion.problem]

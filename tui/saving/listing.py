@@ -54,6 +54,8 @@ class SessionSummary(msgspec.Struct, frozen=True):
     duration_s: float | None
     """From acceptance to the end; of a session that was cut off, from its first event to its last."""
     errors: int | None
+    turns: int | None
+    """Number of turns of the user."""
     response_latencies_ms: list[float]
     not_answered: int | None
     """Number of user turns that had no answer."""
@@ -171,6 +173,7 @@ def summarise(folder: Path) -> SessionSummary:
         reason=record.problem or record.reason,
         duration_s=duration_s,
         errors=errors,
+        turns=None if metrics is None else sum(turn.number > 0 for turn in metrics.turns),
         response_latencies_ms=(metrics or SessionMetrics()).response_latencies_ms,
         not_answered=None if metrics is None else metrics.turns_not_answered,
         size_bytes=size_of_session(folder),
