@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,17 @@ def saved(saved_folder: Path) -> Iterator[SavedSession]:
 
     with open_session(saved_folder) as saved:
         yield saved
+
+
+_ON_TIME = pytest.StashKey[bool]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lowers the priority of every worker but the one that runs the tests with sound devices."""
+    if "PYTEST_XDIST_WORKER" in os.environ and _ON_TIME not in item.session.stash:
+        on_time = item.session.stash[_ON_TIME] = item.nodeid.endswith("@sound")
+        if not on_time:
+            os.nice(10)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,11 +14,13 @@ RATE = 16_000
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "e2e" in Path(str(item.fspath)).parts:
-            item.add_marker(pytest.mark.e2e)
-            # One after the other: what is heard of one must not wait for another.
-            item.add_marker(pytest.mark.xdist_group("sound"))
+    ours = [item for item in items if "e2e" in Path(str(item.fspath)).parts]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+        # One after the other: what is heard of one must not wait for another.
+        item.add_marker(pytest.mark.xdist_group("sound"))
+    # The longest group begins first, so that no worker is left alone with it at the end.
+    items[:] = ours + [item for item in items if item not in set(ours)]
 
 
 @pytest.fixture(autouse=True)
