@@ -1,4 +1,4 @@
-"""Events as tests want them: only what matters is said."""
+"""Events as tests want them: only what matters is given. Instants are in milliseconds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import msgspec
 from tui.models import events as e
 
 MS = 1_000_000
+USER, AGENT = e.Party.USER, e.Party.AGENT
+
+
+def at(ms: float) -> int:
+    """The instant in nanoseconds."""
+    return int(ms * MS)
 
 
 def numbered(events: Iterable[e.SessionEvent]) -> list[e.SessionEvent]:
@@ -18,7 +24,7 @@ def numbered(events: Iterable[e.SessionEvent]) -> list[e.SessionEvent]:
 
 def started(at_ms: float = 0) -> e.SessionStarted:
     return e.SessionStarted(
-        at_ns=int(at_ms * MS),
+        at_ns=at(at_ms),
         session_id="s-1",
         started_utc="2026-01-15T09:00:00.000Z",
         target="ws://127.0.0.1:9/audiocodes",
@@ -28,7 +34,15 @@ def started(at_ms: float = 0) -> e.SessionStarted:
 
 
 def status(old: e.Status, new: e.Status, at_ms: float = 0, reason: str = "") -> e.StatusChanged:
-    return e.StatusChanged(at_ns=int(at_ms * MS), old=old, new=new, reason=reason)
+    return e.StatusChanged(at_ns=at(at_ms), old=old, new=new, reason=reason)
+
+
+def active(at_ms: float = 0) -> e.StatusChanged:
+    return status(e.Status.INITIATING, e.Status.ACTIVE, at_ms)
+
+
+def ended(at_ms: float) -> e.StatusChanged:
+    return status(e.Status.ENDING, e.Status.ENDED, at_ms)
 
 
 def message(
@@ -40,7 +54,7 @@ def message(
     known: bool = True,
 ) -> e.MessageLogged:
     return e.MessageLogged(
-        at_ns=int(at_ms * MS),
+        at_ns=at(at_ms),
         direction=direction,
         kind=kind,
         summary=f"summary of {kind}",
@@ -55,6 +69,10 @@ def chunk(direction: e.Direction = e.Direction.RECEIVED, at_ms: float = 0) -> e.
     return message(kind, direction, at_ms, audio_ms=20, size_bytes=900)
 
 
+def delta(text: str, at_ms: float = 0) -> e.MessageLogged:
+    return msgspec.structs.replace(message("text.delta", at_ms=at_ms, size_bytes=len(text)), summary=text)
+
+
 def error(message: str = "it broke", *, fatal: bool = False, source: str = "agent") -> e.ErrorRaised:
     return e.ErrorRaised(at_ns=0, source=source, code="broken", message=message, fatal=fatal)
 
@@ -62,4 +80,109 @@ def error(message: str = "it broke", *, fatal: bool = False, source: str = "agen
 def said(
     speaker: e.Party, text: str, *, final: bool = True, item: str = "", at_ms: float = 0
 ) -> e.Transcribed:
-    return e.Transcribed(at_ns=int(at_ms * MS), speaker=speaker, text=text, final=final, item=item)
+    return e.Transcribed(at_ns=at(at_ms), speaker=speaker, text=text, final=final, item=item)
+
+
+def typed(text: str, at_ms: float = 0) -> e.Transcribed:
+    return e.Transcribed(at_ns=at(at_ms), speaker=USER, text=text, final=True, typed=True)
+
+
+def finding() -> e.FindingRaised:
+    return e.FindingRaised(at_ns=0, rule="odd", text="this is odd")
+
+
+def loss(kind: e.Loss = e.Loss.UNDERRUN, count: int = 2, reply: str = "", at_ms: float = 0) -> e.LossCounted:
+    return e.LossCounted(at_ns=at(at_ms), loss=kind, count=count, reply=reply)
+
+
+def tool(call: str = "c", at_ms: float = 0, *, name: str = "find", finished: bool = False) -> e.ToolChanged:
+    return e.ToolChanged(at_ns=at(at_ms), call=call, name=name, finished=finished)
+
+
+def user_speaks(
+    at_ms: float = 0, phase: e.SpeechPhase = e.SpeechPhase.STARTED, item: str = ""
+) -> e.UserSpeech:
+    """What the agent reports of the user's speech."""
+    return e.UserSpeech(at_ns=at(at_ms), phase=phase, item=item)
+
+
+def edge(
+    speaker: e.Party,
+    started: bool = True,
+    at_ms: float = 0,
+    captured_ms: float | None = None,
+    sent_ms: float | None = None,
+    method: str = "silero",
+) -> e.SpeechEdge:
+    """What is audible."""
+    return e.SpeechEdge(
+        at_ns=at(at_ms),
+        speaker=speaker,
+        started=started,
+        method=method,
+        captured_ns=None if captured_ms is None else at(captured_ms),
+        sent_ns=None if sent_ms is None else at(sent_ms),
+    )
+
+
+def spoken(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
+    """The user's speech; its last block was captured 30 ms later and sent 1 ms after that."""
+    return (
+        edge(USER, True, began_ms),
+        edge(USER, False, ended_ms, captured_ms=ended_ms + 30, sent_ms=ended_ms + 31),
+    )
+
+
+def heard(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
+    """The agent's speech."""
+    return edge(AGENT, True, began_ms), edge(AGENT, False, ended_ms)
+
+
+def begins(reply: str = "r", at_ms: float = 0) -> e.ReplyStarted:
+    return e.ReplyStarted(at_ns=at(at_ms), reply=reply, format="pcm16 16 kHz")
+
+
+def ends(reply: str = "r", at_ms: float = 0, received_ms: float = 20) -> e.ReplyEnded:
+    return e.ReplyEnded(at_ns=at(at_ms), reply=reply, received_ms=received_ms)
+
+
+def plays(
+    reply: str = "r", at_ms: float = 0, arrived_ms: float | None = None, handed_ms: float | None = None
+) -> e.PlaybackStarted:
+    return e.PlaybackStarted(
+        at_ns=at(at_ms),
+        reply=reply,
+        arrived_ns=None if arrived_ms is None else at(arrived_ms),
+        handed_ns=None if handed_ms is None else at(handed_ms),
+    )
+
+
+def played(reply: str, at_ms: float, heard_ms: float, unheard_ms: float = 0) -> e.PlaybackEnded:
+    return e.PlaybackEnded(at_ns=at(at_ms), reply=reply, heard_ms=heard_ms, unheard_ms=unheard_ms)
+
+
+def speaks(reply: str, at_ms: float) -> tuple[e.SessionEvent, ...]:
+    """A reply that is heard from its first sample on."""
+    return plays(reply, at_ms), edge(AGENT, True, at_ms)
+
+
+def answered(reply: str, at_ms: float, heard_ms: float = 1000) -> tuple[e.SessionEvent, ...]:
+    """A reply that begins to play at `at_ms`, with 15 ms of silence at its start and 10 ms at its end."""
+    return (
+        begins(reply, at_ms - 150),
+        plays(reply, at_ms, arrived_ms=at_ms - 149, handed_ms=at_ms - 60),
+        *heard(at_ms + 15, at_ms + heard_ms - 10),
+        played(reply, at_ms + heard_ms, heard_ms),
+    )
+
+
+def flushed(at_ms: float, by_agent: bool = True, silent_ms: float | None = None) -> e.Flushed:
+    """Of a barge-in, asked for 2 ms before it is reported."""
+    return e.Flushed(
+        at_ns=at(at_ms + 2),
+        reason="barge-in",
+        unheard_ms=700,
+        by_agent=by_agent,
+        asked_ns=at(at_ms),
+        silent_ns=None if silent_ms is None else at(silent_ms),
+    )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.builders import said, started
+from tests.builders import begins, ends, loss, played, plays, said, started, tool, user_speaks
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.events import Party
@@ -32,7 +32,7 @@ def test_partials_are_replaced_in_place_until_the_final_words() -> None:
 
 
 def test_new_speech_does_not_change_an_unfinished_partial() -> None:
-    started_again = e.UserSpeech(at_ns=0, phase=e.SpeechPhase.STARTED)
+    started_again = user_speaks()
     folded = transcript(said(USER, "well", final=False), started_again, said(USER, "hello"))
     assert [u.text for u in words_of(folded)] == ["well", "hello"]
 
@@ -41,9 +41,9 @@ def test_agent_words_follow_the_playback_of_their_reply() -> None:
     folded = transcript(said(AGENT, "Good morning", item="r1"))
     heard = [words_of(folded)[0].heard]
     for event in (
-        e.ReplyStarted(at_ns=0, reply="r1", format="raw/lpcm16"),
-        e.PlaybackStarted(at_ns=0, reply="r1"),
-        e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=900),
+        begins("r1"),
+        plays("r1"),
+        played("r1", 0, 900),
     ):
         folded.apply(event)
         heard.append(words_of(folded)[0].heard)
@@ -51,38 +51,38 @@ def test_agent_words_follow_the_playback_of_their_reply() -> None:
 
 
 def test_words_of_a_reply_under_way_are_queued() -> None:
-    begun = e.ReplyStarted(at_ns=0, reply="r1", format="raw/lpcm16")
+    begun = begins("r1")
     assert words_of(transcript(begun, said(AGENT, "Good morning", item="r1")))[0].heard is Heard.QUEUED
 
 
 def test_words_cut_off_by_barge_in_are_marked() -> None:
-    cut = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=400, unheard_ms=500)
+    cut = played("r1", 0, 400, 500)
     assert words_of(transcript(said(AGENT, "Good morning", item="r1"), cut))[0].heard is Heard.CUT
 
 
 @pytest.mark.parametrize("unheard_ms", [100, 0])
 @pytest.mark.parametrize("reports_all", [False, True])
-def test_sound_that_arrives_after_the_cut_was_not_heard_either(unheard_ms: float, reports_all: bool) -> None:
+def test_sound_that_arrives_after_the_cut_was_not_heard_either(unheard_ms: int, reports_all: bool) -> None:
     folded, callback = Transcript(), MockCallback()
     folded.apply(said(AGENT, "Good morning", item="r1"))
-    folded.apply(e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1000, unheard_ms=unheard_ms))
+    folded.apply(played("r1", 0, 1000, unheard_ms))
     folded.add_change_callback(callback)
-    folded.apply(e.LossCounted(at_ns=0, loss=e.Loss.UNHEARD, count=4000 - unheard_ms, reply="r1"))
-    folded.apply(e.ReplyEnded(at_ns=0, reply="r1", received_ms=10_000 if reports_all else 1000))
+    folded.apply(loss(e.Loss.UNHEARD, 4000 - unheard_ms, "r1"))
+    folded.apply(ends("r1", received_ms=10_000 if reports_all else 1000))
     (words,) = words_of(folded)
     assert (words.heard, words.heard_share) == (Heard.CUT, 0.1 if reports_all else 0.2)
     callback.assert_called_with(0)
 
 
 def test_a_completely_played_reply_is_heard_in_spite_of_rounding() -> None:
-    played = e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1000)
-    ended = e.ReplyEnded(at_ns=0, reply="r1", received_ms=1000.1)
-    (words,) = words_of(transcript(said(AGENT, "Good morning", item="r1"), played, ended))
+    whole = played("r1", 0, 1000)
+    ended = ends("r1", received_ms=1000.1)
+    (words,) = words_of(transcript(said(AGENT, "Good morning", item="r1"), whole, ended))
     assert (words.heard, words.heard_share) == (Heard.HEARD, None)
 
 
 def test_words_that_arrive_after_their_audio_have_its_state() -> None:
-    folded = transcript(e.PlaybackStarted(at_ns=0, reply="r1"), said(AGENT, "late", item="r1"))
+    folded = transcript(plays("r1"), said(AGENT, "late", item="r1"))
     assert words_of(folded)[0].heard is Heard.SPEAKING
 
 
@@ -91,12 +91,12 @@ def test_callbacks_get_the_first_changed_entry() -> None:
     folded.add_change_callback(callback)
     folded.apply(said(AGENT, "one", item="r1"))
     folded.apply(said(USER, "two"))
-    folded.apply(e.PlaybackStarted(at_ns=0, reply="r1"))
+    folded.apply(plays("r1"))
     assert [args[0] for args, _ in callback.calls] == [0, 1, 0]
 
 
 def test_a_new_session_empties_it() -> None:
-    call = e.ToolChanged(at_ns=0, call="c1", name="hours")
+    call = tool("c1")
     assert transcript(said(USER, "old"), call, started()).entries == []
 
 
@@ -108,10 +108,6 @@ def test_the_agents_partials_without_an_item_are_replaced_too() -> None:
         (AGENT, "Let me.", True),
         (USER, "hm", False),
     ]
-
-
-def tool(call: str, name: str = "hours", *, finished: bool = False) -> e.ToolChanged:
-    return e.ToolChanged(at_ns=int(finished), call=call, name=name, finished=finished)
 
 
 def test_a_tool_call_is_one_entry_where_it_began() -> None:
@@ -130,18 +126,14 @@ def test_calls_without_an_id_follow_each_other() -> None:
     assert [isinstance(entry, ToolUse) and entry.event.finished for entry in folded.entries] == [True, True]
 
 
-def speech(item: str, phase: e.SpeechPhase, at_ms: float) -> e.UserSpeech:
-    return e.UserSpeech(at_ns=int(at_ms * 1e6), phase=phase, item=item)
-
-
 def test_a_late_transcription_is_shown_before_its_answer() -> None:
     folded, callback = Transcript(), MockCallback()
     folded.add_change_callback(callback)
     for event in (
-        speech("u1", e.SpeechPhase.STARTED, 0),
-        speech("u1", e.SpeechPhase.COMMITTED, 900),
+        user_speaks(0, e.SpeechPhase.STARTED, "u1"),
+        user_speaks(900, e.SpeechPhase.COMMITTED, "u1"),
         said(AGENT, "Answer one", item="a1", at_ms=1_000),
-        speech("u2", e.SpeechPhase.STARTED, 3_000),
+        user_speaks(3_000, e.SpeechPhase.STARTED, "u2"),
         said(USER, "SECOND", final=False, item="u2", at_ms=3_200),
         said(USER, "FIRST QUESTION", item="u1", at_ms=3_300),
         said(USER, "SECOND QUESTION", item="u2", at_ms=4_300),
@@ -167,9 +159,9 @@ def test_a_written_part_is_an_entry_of_its_own_that_is_never_cut_off() -> None:
     folded = transcript(
         said(AGENT, "spoken words", item="r1"),
         written,
-        e.PlaybackStarted(at_ns=0, reply="r1"),
-        e.ReplyEnded(at_ns=0, reply="r1", received_ms=4_000),
-        e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1_000, unheard_ms=3_000),
+        plays("r1"),
+        ends("r1", received_ms=4_000),
+        played("r1", 0, 1_000, 3_000),
     )
     assert [(u.text, u.heard, u.heard_share) for u in words_of(folded)] == [
         ("spoken words", Heard.CUT, 0.25),
@@ -180,9 +172,9 @@ def test_a_written_part_is_an_entry_of_its_own_that_is_never_cut_off() -> None:
 def test_a_correction_ends_where_the_reply_was_cut_so_no_share_of_it_is_struck() -> None:
     cut = (
         said(AGENT, "One two three four", item="r1"),
-        e.PlaybackStarted(at_ns=0, reply="r1"),
-        e.ReplyEnded(at_ns=0, reply="r1", received_ms=4_000),
-        e.PlaybackEnded(at_ns=0, reply="r1", heard_ms=1_000, unheard_ms=3_000),
+        plays("r1"),
+        ends("r1", received_ms=4_000),
+        played("r1", 0, 1_000, 3_000),
     )
     (whole,) = words_of(transcript(*cut))
     (corrected,) = words_of(transcript(*cut, said(AGENT, "One...", item="r1")))

@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from tests.builders import MS, message, numbered, said, started, status
+from tests.builders import MS, begins, heard, loss, message, numbered, played, plays, said, started, status
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.models import events as e
@@ -27,21 +27,12 @@ def _recorded(path: Path) -> bytes:
 
 def _agent_says(reply: str, text: str, at_ms: float, pcm: bytes) -> list[e.SessionEvent]:
     ms = len(pcm) / 2 / RATE * 1000
-    begins = e.PlaybackStarted(
-        at_ns=int(at_ms * MS),
-        reply=reply,
-        arrived_ns=int((at_ms - 60) * MS),
-        handed_ns=int((at_ms - 20) * MS),
-    )
     return [
-        e.ReplyStarted(at_ns=int((at_ms - 70) * MS), reply=reply, format="pcm16 16 kHz"),
+        begins(reply, at_ms - 70),
         said(e.Party.AGENT, text, item=reply, at_ms=at_ms - 65),
-        begins,
-        *(
-            e.SpeechEdge(at_ns=int(edge_ms * MS), speaker=e.Party.AGENT, started=started, method="silero")
-            for edge_ms, started in ((at_ms, True), (at_ms + ms, False))
-        ),
-        e.PlaybackEnded(at_ns=int((at_ms + ms) * MS), reply=reply, heard_ms=ms),
+        plays(reply, at_ms, arrived_ms=at_ms - 60, handed_ms=at_ms - 20),
+        *heard(at_ms, at_ms + ms),
+        played(reply, at_ms + ms, ms),
     ]
 
 
@@ -77,7 +68,7 @@ def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | by
         *_agent_says("r2", "We are open.", ANSWER_MS, answer),
         e.FindingRaised(at_ns=9_000 * MS, rule="odd", text=HOSTILE),
         e.ErrorRaised(at_ns=9_100 * MS, source="agent", code="odd", message=HOSTILE),
-        e.LossCounted(at_ns=9_200 * MS, loss=e.Loss.UNDERRUN, count=1),
+        loss(count=1, at_ms=9_200),
         status(s.ACTIVE, s.ENDING, LENGTH_MS - 10),
         status(s.ENDING, s.ENDED, LENGTH_MS, HOSTILE),
     ]

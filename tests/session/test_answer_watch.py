@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.builders import begins, edge, said, tool
 from tui.models import events as e
 from tui.models.journal import Journal, utc_now
 from tui.models.session_state import SessionState
@@ -44,9 +45,7 @@ class Waiting:
             self.hints.append(event.hint)
 
     def edge(self, speaker: e.Party, *, started: bool) -> None:
-        self.journal.emit(
-            e.SpeechEdge(at_ns=int(self.now_ms * MS), speaker=speaker, started=started, method="silero")
-        )
+        self.journal.emit(edge(speaker, started, self.now_ms))
 
     def says(self, ms: float = 500) -> None:
         self.edge(e.Party.USER, started=True)
@@ -75,7 +74,7 @@ def test_the_answer_ends_it() -> None:
     call = Waiting()
     call.says()
     call.wait(4_000)
-    call.journal.emit(e.ReplyStarted(at_ns=int(call.now_ms * MS), reply="1", format="raw/lpcm16"))
+    call.journal.emit(begins("1", call.now_ms))
     call.wait(20)
     assert len(call.emitted) == 1, "nothing of it was heard yet"
     call.edge(e.Party.AGENT, started=True)
@@ -116,7 +115,7 @@ def test_an_answer_in_text_is_an_answer() -> None:
     call = Waiting()
     call.says()
     call.wait(4_000)
-    words = e.Transcribed(at_ns=int(call.now_ms * MS), speaker=e.Party.AGENT, text="At nine.", final=True)
+    words = said(e.Party.AGENT, "At nine.", at_ms=call.now_ms)
     call.journal.emit(words)
     call.wait(10_000)
     assert [text for _, text in call.emitted[1:]] == ["The agent has answered in text."]
@@ -125,17 +124,17 @@ def test_an_answer_in_text_is_an_answer() -> None:
 def test_an_agent_that_waits_for_our_tool_is_not_late() -> None:
     call = Waiting()
     call.says()
-    call.pending.apply(e.ToolChanged(at_ns=0, call="1", name="find"))
+    call.pending.apply(tool("1"))
     call.wait(10_000)
     assert call.emitted == []
-    call.pending.apply(e.ToolChanged(at_ns=0, call="1", name="find", finished=True))
+    call.pending.apply(tool("1", finished=True))
     call.wait(20)
     assert [active for active, _ in call.emitted] == [True]
 
 
 def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_silent() -> None:
     call = Waiting()
-    call.journal.emit(e.ReplyStarted(at_ns=0, reply="1", format="raw/lpcm16"))
+    call.journal.emit(begins("1"))
     call.edge(e.Party.AGENT, started=True)
     call.wait(2_000)
     call.says()
@@ -161,9 +160,7 @@ def test_a_pressed_key_is_owed_an_answer_too() -> None:
 
 
 def recognized(call: Waiting) -> None:
-    call.journal.emit(
-        e.Transcribed(at_ns=int(call.now_ms * MS), speaker=e.Party.USER, text="hello", final=True)
-    )
+    call.journal.emit(said(e.Party.USER, "hello", at_ms=call.now_ms))
 
 
 def test_an_agent_that_recognized_the_user_and_waits_for_the_end_of_the_stream_has_options_that_help() -> (

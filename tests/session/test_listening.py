@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from itertools import count
 
-from tests.builders import MS, said
+from tests.builders import MS, begins, edge, ends, played, plays, said, tool
 from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.session_state import SessionState
@@ -53,13 +53,13 @@ class Scripted:
 
     def heard(self, began_ms: float, ended_ms: float, method: str = "silero") -> Scripted:
         for edge_ms, started in ((began_ms, True), (ended_ms, False)):
-            edge = e.SpeechEdge(at_ns=int(edge_ms * MS), speaker=AGENT, started=started, method=method)
-            self.at(edge_ms, edge, known_ms=edge_ms + (100 if started else 500))
+            heard = edge(AGENT, started, edge_ms, method=method)
+            self.at(edge_ms, heard, known_ms=edge_ms + (100 if started else 500))
         return self
 
     def begins(self, reply: str, ms: float) -> Scripted:
-        self.at(ms, e.ReplyStarted(at_ns=int(ms * MS), reply=reply, format="pcm16 16 kHz"))
-        return self.at(ms + 80, e.PlaybackStarted(at_ns=int((ms + 80) * MS), reply=reply))
+        self.at(ms, begins(reply, ms))
+        return self.at(ms + 80, plays(reply, ms + 80))
 
     def sends(self, ms: float, audio_ms: float) -> Scripted:
         message = e.MessageLogged(
@@ -75,14 +75,12 @@ class Scripted:
         return self
 
     def ends(self, reply: str, ms: float, received_ms: float, played_ms: float) -> Scripted:
-        self.at(ms, e.ReplyEnded(at_ns=int(ms * MS), reply=reply, received_ms=received_ms))
-        return self.at(
-            played_ms, e.PlaybackEnded(at_ns=int(played_ms * MS), reply=reply, heard_ms=received_ms)
-        )
+        self.at(ms, ends(reply, ms, received_ms))
+        return self.at(played_ms, played(reply, played_ms, received_ms))
 
     def tool(self, began_ms: float, ended_ms: float) -> Scripted:
         for ms, finished in ((began_ms, False), (ended_ms, True)):
-            event = e.ToolChanged(at_ns=int(ms * MS), call="c", name="find", finished=finished)
+            event = tool("c", ms, finished=finished)
             self.at(ms, event)
         return self
 
@@ -198,8 +196,8 @@ async def test_a_failed_answer_ends_the_wait_at_once_and_other_errors_do_not() -
 
 
 async def test_the_user_who_went_on_speaking_may_still_be_answered() -> None:
-    edge = e.SpeechEdge(at_ns=700 * MS, speaker=e.Party.USER, started=False, method="silero")
-    agent = Scripted(replies_are_ended=True).at(400, failed(400)).at(700, edge).heard(1500, 2000)
+    last_word = edge(e.Party.USER, False, 700)
+    agent = Scripted(replies_are_ended=True).at(400, failed(400)).at(700, last_word).heard(1500, 2000)
     agent.now_ns = 350 * MS
     await agent.listening.line_end(0, 0.5)
     assert await agent.listening.answer(0) is Answered.HEARD

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.builders import status
+from tests.builders import begins, ends, played, said, status, tool
 from tui.models import events as e
 from tui.session.pending import Pending
 
@@ -12,15 +12,15 @@ def pending(*events: e.SessionEvent, replies_are_ended: bool = True) -> Pending:
     return fold
 
 
-BEGUN = e.ReplyStarted(at_ns=0, reply="r", format="raw/lpcm16")
+BEGUN = begins()
 
 
 def test_a_reply_is_due_until_it_is_ended_or_cut_off() -> None:
     assert pending(BEGUN).replies == ["r"]
     assert pending(BEGUN).in_words() == ["an unfinished reply"]
-    assert pending(BEGUN, e.ReplyEnded(at_ns=1, reply="r", received_ms=20)).replies == []
+    assert pending(BEGUN, ends()).replies == []
     for unheard_ms in (40, 0):
-        cut = e.PlaybackEnded(at_ns=1, reply="r", heard_ms=20, unheard_ms=unheard_ms)
+        cut = played("r", 0, 20, unheard_ms)
         assert pending(BEGUN, cut).replies == []
         assert pending(BEGUN, cut, BEGUN).replies == ["r"]
 
@@ -37,8 +37,8 @@ def test_a_line_is_due_while_it_is_spoken() -> None:
 
 
 def test_a_tool_is_due_while_it_runs() -> None:
-    begun = [e.ToolChanged(at_ns=0, call=call, name=name) for call, name in (("1", "find"), ("2", "book"))]
-    done = e.ToolChanged(at_ns=1, call="1", name="find", finished=True)
+    begun = [tool(call, name=name) for call, name in (("1", "find"), ("2", "book"))]
+    done = tool("1", finished=True)
     assert pending(*begun).tools == ["find", "book"]
     assert pending(*begun, done).in_words() == ["the tool book still running"]
 
@@ -52,12 +52,12 @@ def test_lines_not_spoken_and_a_session_that_resumes_are_due() -> None:
 
 
 def test_an_answer_is_due_until_the_agent_begins_it_in_sound_or_in_text() -> None:
-    text = e.Transcribed(at_ns=0, speaker=e.Party.AGENT, text="Nine.", final=True)
+    text = said(e.Party.AGENT, "Nine.")
     for answer in (BEGUN, text):
         fold = pending()
         fold.answer_due = "2-hours.wav"
         assert fold.in_words() == ["2-hours.wav unanswered"]
-        fold.apply(e.Transcribed(at_ns=0, speaker=e.Party.USER, text="When?", final=True))
+        fold.apply(said(e.Party.USER, "When?"))
         assert fold.answer_due
         fold.apply(answer)
         assert fold.answer_due == ""

@@ -6,19 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import MS, chunk, error, message, said, started
-from tests.models.log.event_logs import (
-    FILTERS,
-    RECEIVED,
-    SENT,
-    event_lists,
-    finding,
-    log_of,
-    loss,
-    numbers_matching,
-    reply,
-    user_speaks,
-)
+from tests.builders import MS, begins, chunk, error, finding, loss, message, said, started, user_speaks
+from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of, numbers_matching
 from tui.models import events as e
 from tui.models.filter.completion import completions, suggestions
 from tui.models.filter.language import HELP_BELOW, OPERATORS, help_rows, parse
@@ -46,7 +35,7 @@ LOG = log_of(
     started(),
     message("session.initiate", SENT, at_ms=100),
     message("session.accepted", RECEIVED, at_ms=250),
-    reply(at_ms=300),
+    begins(at_ms=300),
     chunk(RECEIVED, at_ms=500),
     user_speaks(at_ms=1000),
     chunk(SENT, at_ms=1100),

@@ -5,7 +5,21 @@ from __future__ import annotations
 import msgspec
 from hypothesis import strategies as st
 
-from tests.builders import MS, chunk, error, message, numbered, said, started, status
+from tests.builders import (
+    MS,
+    begins,
+    chunk,
+    delta,
+    error,
+    finding,
+    loss,
+    message,
+    numbered,
+    said,
+    started,
+    status,
+    user_speaks,
+)
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.filter.terms import And, Context, Filter, Not, Or
@@ -25,30 +39,6 @@ def log_of(*events: e.SessionEvent) -> EventLog:
     return log
 
 
-def delta(text: str, at_ms: float = 0) -> e.MessageLogged:
-    return e.MessageLogged(
-        at_ns=int(at_ms * MS), direction=RECEIVED, kind="text.delta", summary=text, size_bytes=len(text)
-    )
-
-
-def reply(*, ended: bool = False, at_ms: float = 0) -> e.SessionEvent:
-    if ended:
-        return e.ReplyEnded(at_ns=int(at_ms * MS), reply="r", received_ms=20)
-    return e.ReplyStarted(at_ns=int(at_ms * MS), reply="r", format="pcm16 16000")
-
-
-def user_speaks(at_ms: float = 0) -> e.UserSpeech:
-    return e.UserSpeech(at_ns=int(at_ms * MS), phase=e.SpeechPhase.STARTED)
-
-
-def finding() -> e.FindingRaised:
-    return e.FindingRaised(at_ns=0, rule="odd", text="this is odd")
-
-
-def loss(kind: e.Loss = e.Loss.UNDERRUN) -> e.LossCounted:
-    return e.LossCounted(at_ns=0, loss=kind, count=2)
-
-
 def numbers_matching(log: EventLog, filter_: Filter | str, marks: Marks | None = None) -> list[int]:
     """Numbers of the events that match, whether they are listed or not."""
     wanted = parse(filter_) if isinstance(filter_, str) else filter_
@@ -63,7 +53,7 @@ def rows_matching(log: EventLog, filter_: Filter, marks: Marks) -> list[int]:
     return sorted({log.row_ids[index] for index in matching} - {NO_ROW})
 
 
-_KINDS = st.sampled_from(
+_KINDS: st.SearchStrategy[e.SessionEvent] = st.sampled_from(
     [
         chunk(RECEIVED),
         chunk(SENT),
@@ -76,7 +66,7 @@ _KINDS = st.sampled_from(
         said(e.Party.USER, "x"),
         user_speaks(),
         e.KeysPressed(at_ns=0, digits="5"),
-        reply(),
+        begins(),
         error(),
         finding(),
         loss(),

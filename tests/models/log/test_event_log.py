@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import chunk, error, message, numbered, said, started
-from tests.models.log.event_logs import RECEIVED, SENT, delta, event_lists, finding, log_of, loss
+from tests.builders import chunk, delta, error, finding, loss, message, numbered, said, started
+from tests.models.log.event_logs import RECEIVED, SENT, event_lists, log_of
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.log import event_log, export

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import error, message, started
+from tests.builders import edge, error, message, played, plays, started, tool
 from tests.models.log.event_logs import RECEIVED, SENT, log_of
 from tests.protocols.mine import MINE
 from tui.models import events as e
@@ -196,19 +196,19 @@ def test_unreadable_messages_have_no_partner(raw: bytes | None) -> None:
 def test_events_of_this_program() -> None:
     user, agent = e.Party.USER, e.Party.AGENT
     log = log_of(
-        e.ToolChanged(at_ns=0, call="c", name="f"),
-        e.PlaybackStarted(at_ns=0, reply="r"),
+        tool(),
+        plays(),
         e.LineChanged(at_ns=0, name="1"),
         e.RecordingChanged(at_ns=0, recording=True),
         e.MutedChanged(at_ns=0, muted=True),
-        e.SpeechEdge(at_ns=0, speaker=user, started=True, method="energy"),
-        e.SpeechEdge(at_ns=0, speaker=agent, started=False, method="energy"),
-        e.SpeechEdge(at_ns=0, speaker=user, started=False, method="energy"),
+        edge(user, True),
+        edge(agent, False),
+        edge(user, False),
         e.MutedChanged(at_ns=0, muted=False),
         e.RecordingChanged(at_ns=0, recording=False),
         e.LineChanged(at_ns=0, name="1", finished=True),
-        e.PlaybackEnded(at_ns=0, reply="r", heard_ms=1),
-        e.ToolChanged(at_ns=0, call="c", name="f", finished=True),
+        played("r", 0, 1),
+        tool(finished=True),
         e.NoticeRaised(at_ns=0, text="x"),
     )
     expected = both_ways((1, 13), (2, 12), (3, 11), (4, 10), (5, 9), (6, 8))

@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import chunk, error, message, said, started
-from tests.models.log.event_logs import (
-    FILTERS,
-    RECEIVED,
-    SENT,
-    delta,
-    event_lists,
-    log_of,
-    reply,
-    user_speaks,
-)
+from tests.builders import begins, chunk, delta, error, message, said, started, user_speaks
+from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.filter.patterns import FilterError, Pattern, Phrase, Regex
@@ -243,8 +234,8 @@ def test_errors_and_marks_are_found_as_anything_else() -> None:
 
 def test_going_from_turn_to_turn() -> None:
     view = view_of(
-        started(), user_speaks(), message("a"), message("b"), reply(), user_speaks(), said(e.Party.USER, "x"),
-        message("c"), reply(), user_speaks(),
+        started(), user_speaks(), message("a"), message("b"), begins(), user_speaks(), said(e.Party.USER, "x"),
+        message("c"), begins(), user_speaks(),
     )  # fmt: skip
     assert [view.log.row_of(number) for number in (1, 3, 4, 8)] == [0, 1, 2, 3]
     assert [next_turn(view, position) for position in range(4)] == [1, 3, 3, None]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import chunk, error, message, said, started
-from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, delta, event_lists, log_of, rows_matching
+from tests.builders import chunk, delta, error, message, said, started
+from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of, rows_matching
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.filter.terms import Filter

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.builders import MS, said
-from tests.models.turns.test_turns import (
+from tests.builders import (
     AGENT,
+    MS,
     USER,
     active,
     at,
@@ -12,31 +12,18 @@ from tests.models.turns.test_turns import (
     edge,
     ended,
     flushed,
-    fold,
+    heard,
     played,
     plays,
+    said,
     spoken,
+    tool,
+    typed,
 )
+from tests.models.turns.test_turns import fold
 from tui.models import events as e
 from tui.models.turns.audible import Audible
 from tui.models.turns.turns import BargeInKind
-
-
-def heard(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
-    return edge(AGENT, True, began_ms), edge(AGENT, False, ended_ms)
-
-
-def music(started: bool, at_ms: float) -> e.SpeechEdge:
-    return e.SpeechEdge(at_ns=at(at_ms), speaker=AGENT, started=started, method="energy")
-
-
-def typed(text: str, at_ms: float) -> e.Transcribed:
-    return e.Transcribed(at_ns=at(at_ms), speaker=USER, text=text, final=True, typed=True)
-
-
-def tool(at_ms: float, *, finished: bool = False) -> e.ToolChanged:
-    return e.ToolChanged(at_ns=at(at_ms), call="c", name="find", finished=finished)
-
 
 STREAM = (begins("reply-1", 20), plays("reply-1", 100, arrived_ms=21, handed_ms=60))
 """The only reply of an agent that streams without a pause, silence included."""
@@ -74,8 +61,12 @@ def test_a_user_who_pauses_while_silence_is_streamed_takes_one_turn() -> None:
 
 
 def test_music_between_words_is_neither_answer_nor_talk_over() -> None:
-    greeting = (*heard(500, 1500), music(True, 1500))
-    answer = (music(False, 4600), *heard(4600, 5600), music(True, 5600))
+    greeting = (*heard(500, 1500), edge(AGENT, True, 1500, method="energy"))
+    answer = (
+        edge(AGENT, False, 4600, method="energy"),
+        *heard(4600, 5600),
+        edge(AGENT, True, 5600, method="energy"),
+    )
     metrics = fold(active(), *STREAM, *greeting, *spoken(3000, 4000), *answer, *spoken(8000, 9000))
     assert metrics.greeting_latency_ms == 500
     assert metrics.response_latencies_ms == [600]
@@ -83,17 +74,23 @@ def test_music_between_words_is_neither_answer_nor_talk_over() -> None:
 
 
 def test_a_tone_that_answers_is_an_answer() -> None:
-    metrics = fold(active(), *STREAM, *spoken(3000, 4000), music(True, 4600), music(False, 5600))
+    metrics = fold(
+        active(),
+        *STREAM,
+        *spoken(3000, 4000),
+        edge(AGENT, True, 4600, method="energy"),
+        edge(AGENT, False, 5600, method="energy"),
+    )
     assert metrics.response_latencies_ms == [600]
 
 
 def test_music_on_hold_that_lasts_is_background_until_it_ends() -> None:
     audible = Audible()
-    for event in (*spoken(0, 100), music(True, 500)):
+    for event in (*spoken(0, 100), edge(AGENT, True, 500, method="energy")):
         audible.apply(event)
     assert audible.takes_turn(AGENT, at(9_000))
     assert not audible.takes_turn(AGENT, at(11_000))
-    for event in (music(False, 12_000), music(True, 13_000)):
+    for event in (edge(AGENT, False, 12_000, method="energy"), edge(AGENT, True, 13_000, method="energy")):
         audible.apply(event)
     assert audible.takes_turn(AGENT, at(13_500))
 
@@ -172,9 +169,9 @@ def test_what_is_said_before_and_after_a_tool_are_two_figures() -> None:
         active(),
         *spoken(3000, 4000),
         *filler,
-        tool(5400),
+        tool("c", 5400),
         *spoken(6000, 6500),
-        tool(8400, finished=True),
+        tool("c", 8400, finished=True),
         *answer,
         ended(10_000),
     )
@@ -185,7 +182,13 @@ def test_what_is_said_before_and_after_a_tool_are_two_figures() -> None:
 
 
 def test_a_filler_that_is_heard_after_a_quick_tool_is_not_the_answer_after_it() -> None:
-    quick = (begins("r1", 4400), tool(4410), tool(4420, finished=True), plays("r1", 4500), *heard(4500, 5300))
+    quick = (
+        begins("r1", 4400),
+        tool("c", 4410),
+        tool("c", 4420, finished=True),
+        plays("r1", 4500),
+        *heard(4500, 5300),
+    )
     answer = (begins("r2", 4900), plays("r2", 5310), *heard(5900, 7000))
     turn = fold(active(), *spoken(3000, 4000), *quick, *answer).turns[1]
     assert (turn.response_latency_ms, turn.after_tools_ms) == (500, 1900)
@@ -194,15 +197,20 @@ def test_a_filler_that_is_heard_after_a_quick_tool_is_not_the_answer_after_it() 
 def test_without_a_tool_or_an_answer_after_it_there_is_no_second_figure() -> None:
     assert fold(active(), *spoken(3000, 4000), *heard(4500, 5300)).turns[1].after_tools_ms is None
     unanswered = fold(
-        active(), *spoken(3000, 4000), *heard(4500, 5300), tool(5400), tool(6000, finished=True), ended(9000)
+        active(),
+        *spoken(3000, 4000),
+        *heard(4500, 5300),
+        tool("c", 5400),
+        tool("c", 6000, finished=True),
+        ended(9000),
     )
     assert unanswered.turns[1].after_tools_ms is None
     next_turn = fold(
         active(),
         *spoken(3000, 4000),
         *heard(4500, 5300),
-        tool(5400),
-        tool(6000, finished=True),
+        tool("c", 5400),
+        tool("c", 6000, finished=True),
         *spoken(7000, 8000),
     )
     assert [turn.number for turn in next_turn.turns] == [0, 1, 2]
@@ -245,7 +253,7 @@ def test_a_reply_cut_off_before_it_was_heard_is_no_answer() -> None:
 
 def test_last_heard_ignores_music_on_hold() -> None:
     audible = Audible()
-    for event in (*heard(0, 1000), music(True, 1000)):
+    for event in (*heard(0, 1000), edge(AGENT, True, 1000, method="energy")):
         audible.apply(event)
     assert audible.last_heard_ns(AGENT, 5000 * MS) == 1000 * MS
     audible.apply(edge(USER, True, 2000))

@@ -1,8 +1,20 @@
 from __future__ import annotations
 
-import msgspec
-
-from tests.builders import MS, chunk, error, message, started, status
+from tests.builders import (
+    AGENT,
+    MS,
+    USER,
+    chunk,
+    edge,
+    error,
+    finding,
+    loss,
+    message,
+    speaks,
+    started,
+    status,
+    typed,
+)
 from tui.models import events as e
 from tui.models.events import Condition, Direction, Status
 from tui.models.turns.metrics import MetricsFold, SessionMetrics, Stalls
@@ -18,19 +30,9 @@ def fold(*events: e.SessionEvent) -> SessionMetrics:
     return folder.metrics
 
 
-def user_edge(at_ms: float, *, begins: bool) -> e.SpeechEdge:
-    return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Party.USER, started=begins, method="silero")
-
-
-def heard(at_ms: float) -> tuple[e.SessionEvent, ...]:
+def short_reply(at_ms: float) -> tuple[e.SessionEvent, ...]:
     """A reply of 300 ms, all of it audible."""
-    began_ns, ended_ns = int(at_ms * MS), int((at_ms + 300) * MS)
-    edge = e.SpeechEdge(at_ns=began_ns, speaker=e.Party.AGENT, started=True, method="silero")
-    return (
-        e.PlaybackStarted(at_ns=began_ns, reply=f"r{at_ms}"),
-        edge,
-        msgspec.structs.replace(edge, at_ns=ended_ns, started=False),
-    )
+    return *speaks(f"r{at_ms}", at_ms), edge(AGENT, False, at_ms + 300)
 
 
 def test_nothing_measured_is_none_and_not_zero() -> None:
@@ -56,30 +58,30 @@ def test_messages_are_counted_by_direction() -> None:
 
 
 def test_the_response_latency_runs_from_the_last_word_to_the_first_sample_heard() -> None:
-    metrics = fold(user_edge(0, begins=True), user_edge(1000, begins=False), *heard(1640))
+    metrics = fold(edge(USER, True, 0), edge(USER, False, 1000), *short_reply(1640))
     assert metrics.response_latencies_ms == [640]
 
 
 def test_an_answer_that_is_folded_before_the_edge_it_answers_is_measured_too() -> None:
-    metrics = fold(user_edge(0, begins=True), *heard(1640), user_edge(1000, begins=False))
+    metrics = fold(edge(USER, True, 0), *short_reply(1640), edge(USER, False, 1000))
     assert metrics.response_latencies_ms == [640]
 
 
 def test_an_older_reply_answers_nothing() -> None:
-    metrics = fold(*heard(100), user_edge(200, begins=True), user_edge(1000, begins=False))
+    metrics = fold(*short_reply(100), edge(USER, True, 200), edge(USER, False, 1000))
     assert metrics.response_latencies_ms == []
     assert metrics.response_latency_ms is None
 
 
 def test_each_turn_is_answered_once() -> None:
     metrics = fold(
-        user_edge(0, begins=True),
-        user_edge(1000, begins=False),
-        *heard(1500),
-        *heard(2500),
-        user_edge(3000, begins=True),
-        user_edge(4000, begins=False),
-        *heard(4300),
+        edge(USER, True, 0),
+        edge(USER, False, 1000),
+        *short_reply(1500),
+        *short_reply(2500),
+        edge(USER, True, 3000),
+        edge(USER, False, 4000),
+        *short_reply(4300),
     )
     assert metrics.response_latencies_ms == [500, 300]
 
@@ -87,15 +89,15 @@ def test_each_turn_is_answered_once() -> None:
 def test_the_greeting_is_measured_apart_from_turns() -> None:
     active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
     metrics = fold(
-        active, *heard(300), user_edge(1000, begins=True), user_edge(2000, begins=False), *heard(2200)
+        active, *short_reply(300), edge(USER, True, 1000), edge(USER, False, 2000), *short_reply(2200)
     )
     assert metrics.greeting_latency_ms == 200
     assert metrics.response_latencies_ms == [200]
 
 
 def test_losses_add_up_and_intended_ones_are_not_faults() -> None:
-    unheard = e.LossCounted(at_ns=0, loss=e.Loss.UNHEARD, count=120)
-    dropped = e.LossCounted(at_ns=0, loss=e.Loss.CAPTURE_DROPPED, count=2)
+    unheard = loss(e.Loss.UNHEARD, 120)
+    dropped = loss(e.Loss.CAPTURE_DROPPED)
     assert not fold(unheard, unheard).lost
     metrics = fold(unheard, dropped, dropped)
     assert metrics.lost
@@ -110,15 +112,13 @@ def test_the_duration_stops_with_the_session() -> None:
 
 
 def test_errors_findings_and_interruptions_are_counted() -> None:
-    finding = e.FindingRaised(at_ns=0, rule="r", text="t")
-    metrics = fold(error(), error(), finding, e.Flushed(at_ns=0, reason="barge-in", unheard_ms=5))
+    metrics = fold(error(), error(), finding(), e.Flushed(at_ns=0, reason="barge-in", unheard_ms=5))
     assert (metrics.errors, metrics.findings, metrics.interruptions) == (2, 1, 1)
 
 
 def test_the_answer_to_a_typed_turn_is_not_a_greeting() -> None:
     active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
-    typed = e.Transcribed(at_ns=1000 * MS, speaker=e.Party.USER, text="hi", final=True, typed=True)
-    metrics = fold(active, typed, *heard(1700))
+    metrics = fold(active, typed("hi", 1000), *short_reply(1700))
     assert metrics.greeting_latency_ms is None
     assert metrics.response_latencies_ms == [700]
 

@@ -2,14 +2,10 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from tests.builders import message, started
-from tests.models.log.event_logs import event_lists, log_of, reply, user_speaks
+from tests.builders import AGENT, USER, begins, edge, ends, message, plays, started, user_speaks
+from tests.models.log.event_logs import event_lists, log_of
 from tui.models import events as e
 from tui.models.turns.turn_fold import TurnIndex
-
-
-def edge(speaker: e.Party, started: bool = True, at_ns: int = 0) -> e.SpeechEdge:
-    return e.SpeechEdge(at_ns=at_ns, speaker=speaker, started=started, method="energy")
 
 
 def turns_of(*events: e.SessionEvent) -> list[int]:
@@ -18,11 +14,11 @@ def turns_of(*events: e.SessionEvent) -> list[int]:
 
 
 def test_the_greeting_is_turn_0() -> None:
-    assert turns_of(started(), reply(), reply(ended=True), user_speaks(), message()) == [0, 0, 0, 1, 1]
+    assert turns_of(started(), begins(), ends(), user_speaks(), message()) == [0, 0, 0, 1, 1]
 
 
 def test_a_turn_ends_when_the_user_speaks_after_an_answer() -> None:
-    assert turns_of(user_speaks(), reply(), user_speaks(), reply(), reply(ended=True), user_speaks()) == [
+    assert turns_of(user_speaks(), begins(), user_speaks(), begins(), ends(), user_speaks()) == [
         1,
         1,
         2,
@@ -33,31 +29,29 @@ def test_a_turn_ends_when_the_user_speaks_after_an_answer() -> None:
 
 
 def test_speech_that_is_reported_twice_or_goes_on_is_one_turn() -> None:
-    user = e.Party.USER
-    events = (user_speaks(), edge(user), edge(user, started=False), edge(user), user_speaks())
+    events = (user_speaks(), edge(USER), edge(USER, started=False), edge(USER), user_speaks())
     assert turns_of(*events) == [1] * 5
 
 
 def test_agent_speech_that_was_only_heard_is_an_answer_too() -> None:
-    assert turns_of(user_speaks(), edge(e.Party.AGENT), edge(e.Party.USER)) == [1, 1, 2]
-    assert turns_of(user_speaks(), e.PlaybackStarted(at_ns=0, reply="r"), user_speaks()) == [1, 1, 2]
-    assert turns_of(user_speaks(), edge(e.Party.AGENT, started=False), user_speaks()) == [1, 1, 1]
+    assert turns_of(user_speaks(), edge(AGENT), edge(USER)) == [1, 1, 2]
+    assert turns_of(user_speaks(), plays(), user_speaks()) == [1, 1, 2]
+    assert turns_of(user_speaks(), edge(AGENT, started=False), user_speaks()) == [1, 1, 1]
 
 
 def test_earlier_agent_sound_that_is_reported_late_is_not_an_answer() -> None:
-    user, agent = e.Party.USER, e.Party.AGENT
-    greeting = (e.PlaybackStarted(at_ns=500, reply="r"), edge(user, at_ns=800), edge(agent, at_ns=510))
+    greeting = (plays(at_ms=500), edge(USER, at_ms=800), edge(AGENT, at_ms=510))
     assert turns_of(*greeting, user_speaks()) == [0, 1, 1, 1]
-    assert turns_of(*greeting, edge(agent, at_ns=900), user_speaks()) == [0, 1, 1, 1, 2]
+    assert turns_of(*greeting, edge(AGENT, at_ms=900), user_speaks()) == [0, 1, 1, 1, 2]
 
 
 def test_keys_pressed_one_after_another_are_one_turn_until_they_are_answered() -> None:
     key = e.KeysPressed(at_ns=0, digits="5")
-    assert turns_of(reply(), key, key, reply(), key) == [0, 1, 1, 1, 2]
+    assert turns_of(begins(), key, key, begins(), key) == [0, 1, 1, 1, 2]
 
 
 def test_where_turns_begin() -> None:
-    log = log_of(started(), user_speaks(), reply(), user_speaks())
+    log = log_of(started(), user_speaks(), begins(), user_speaks())
     assert [log.turns.start_of(turn) for turn in range(-1, 4)] == [None, 0, 1, 3, None]
 
 

@@ -4,17 +4,31 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from tests.builders import MS, numbered, said, status
+from tests.builders import (
+    AGENT,
+    USER,
+    active,
+    answered,
+    at,
+    begins,
+    edge,
+    ended,
+    flushed,
+    loss,
+    numbered,
+    played,
+    plays,
+    said,
+    speaks,
+    spoken,
+    tool,
+    typed,
+    user_speaks,
+)
 from tests.models.log.event_logs import event_lists, log_of
 from tui.models import events as e
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.models.turns.turns import BargeIn, BargeInKind, DeadAir, Percentiles, percentiles_of
-
-USER, AGENT = e.Party.USER, e.Party.AGENT
-
-
-def at(ms: float) -> int:
-    return int(ms * MS)
 
 
 def fold(*events: e.SessionEvent) -> SessionMetrics:
@@ -22,72 +36,6 @@ def fold(*events: e.SessionEvent) -> SessionMetrics:
     for event in numbered(events):
         folder.apply(event)
     return folder.metrics
-
-
-def active(at_ms: float = 0) -> e.StatusChanged:
-    return status(e.Status.INITIATING, e.Status.ACTIVE, at_ms)
-
-
-def ended(at_ms: float) -> e.StatusChanged:
-    return status(e.Status.ENDING, e.Status.ENDED, at_ms)
-
-
-def edge(
-    speaker: e.Party,
-    started: bool,
-    at_ms: float,
-    captured_ms: float | None = None,
-    sent_ms: float | None = None,
-) -> e.SpeechEdge:
-    return e.SpeechEdge(
-        at_ns=at(at_ms),
-        speaker=speaker,
-        started=started,
-        method="silero",
-        captured_ns=None if captured_ms is None else at(captured_ms),
-        sent_ns=None if sent_ms is None else at(sent_ms),
-    )
-
-
-def spoken(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
-    return (
-        edge(USER, True, began_ms),
-        edge(USER, False, ended_ms, captured_ms=ended_ms + 30, sent_ms=ended_ms + 31),
-    )
-
-
-def begins(reply: str, at_ms: float) -> e.ReplyStarted:
-    return e.ReplyStarted(at_ns=at(at_ms), reply=reply, format="pcm16 16000")
-
-
-def plays(
-    reply: str, at_ms: float, arrived_ms: float | None = None, handed_ms: float | None = None
-) -> e.PlaybackStarted:
-    return e.PlaybackStarted(
-        at_ns=at(at_ms),
-        reply=reply,
-        arrived_ns=None if arrived_ms is None else at(arrived_ms),
-        handed_ns=None if handed_ms is None else at(handed_ms),
-    )
-
-
-def speaks(reply: str, at_ms: float) -> tuple[e.SessionEvent, ...]:
-    """A reply that is heard from its first sample on."""
-    return plays(reply, at_ms), edge(AGENT, True, at_ms)
-
-
-def played(reply: str, at_ms: float, heard_ms: float, unheard_ms: float = 0) -> e.PlaybackEnded:
-    return e.PlaybackEnded(at_ns=at(at_ms), reply=reply, heard_ms=heard_ms, unheard_ms=unheard_ms)
-
-
-def answered(reply: str, at_ms: float, heard_ms: float = 1000) -> tuple[e.SessionEvent, ...]:
-    return (
-        begins(reply, at_ms - 150),
-        plays(reply, at_ms, arrived_ms=at_ms - 149, handed_ms=at_ms - 60),
-        edge(AGENT, True, at_ms + 15),
-        edge(AGENT, False, at_ms + heard_ms - 10),
-        played(reply, at_ms + heard_ms, heard_ms),
-    )
 
 
 def test_the_parts_of_a_latency_follow_one_another_and_sum_up_to_it() -> None:
@@ -112,7 +60,7 @@ def test_audio_that_waits_for_a_whole_message_is_a_part_of_its_own() -> None:
 
 
 def test_a_turn_has_its_words_and_their_durations() -> None:
-    call = e.ToolChanged(at_ns=at(2300), call="c1", name="weather")
+    call = tool("c1", 2300, name="weather")
     metrics = fold(
         active(),
         *spoken(1000, 2000),
@@ -170,17 +118,17 @@ def test_a_turn_without_a_latency_has_the_reason() -> None:
     assert hasty.turns[1].unmeasured == "the agent started before the user finished"
     heard_nothing = fold(
         active(),
-        e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED),
+        user_speaks(1000),
         *answered("r", 1700),
         ended(4000),
     )
     assert heard_nothing.turns[1].unmeasured == "no user speech was detected"
-    false_start = fold(active(), e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED), ended(4000))
+    false_start = fold(active(), user_speaks(1000), ended(4000))
     assert false_start.turns[1].empty
     assert false_start.turns[1].unmeasured == "only the agent detected speech"
     recognised = fold(
         active(),
-        e.UserSpeech(at_ns=at(1000), phase=e.SpeechPhase.STARTED),
+        user_speaks(1000),
         said(USER, "yes", at_ms=1500),
         ended(4000),
     )
@@ -190,7 +138,7 @@ def test_a_turn_without_a_latency_has_the_reason() -> None:
 
 
 def test_agent_reports_are_kept_with_the_time_they_leave_unexplained() -> None:
-    stopped = e.UserSpeech(at_ns=at(2300), phase=e.SpeechPhase.STOPPED)
+    stopped = user_speaks(2300, e.SpeechPhase.STOPPED)
     own = e.LatencyReported(at_ns=at(2600), name="llm", reported_ms=140, reply="r1")
     metrics = fold(
         active(),
@@ -229,20 +177,16 @@ def test_long_texts_of_a_turn_are_cut_with_an_ellipsis() -> None:
     assert (len(text), text[-6:]) == (2000, " word…")
 
 
-def speech(item: str, phase: e.SpeechPhase, at_ms: float) -> e.UserSpeech:
-    return e.UserSpeech(at_ns=at(at_ms), phase=phase, item=item)
-
-
 @pytest.mark.parametrize("by_item", [True, False])
 def test_a_late_transcription_belongs_to_the_turn_of_its_item(by_item: bool) -> None:
     first, second = ("u1", "u2") if by_item else ("", "")
     metrics = fold(
         active(),
-        speech(first, e.SpeechPhase.STARTED, 1050),
+        user_speaks(1050, e.SpeechPhase.STARTED, first),
         *spoken(1000, 2000),
-        speech(first, e.SpeechPhase.COMMITTED, 2300),
+        user_speaks(2300, e.SpeechPhase.COMMITTED, first),
         *answered("r1", 2700),
-        speech(second, e.SpeechPhase.STARTED, 5050),
+        user_speaks(5050, e.SpeechPhase.STARTED, second),
         said(USER, "FIRST", item=first, at_ms=5300),
         *spoken(5000, 6000),
         said(USER, "SECOND", item=second, at_ms=6400),
@@ -273,8 +217,7 @@ def test_final_words_replace_the_earlier_ones_of_the_same_item_and_part_only() -
 
 
 def test_a_typed_turn_is_measured_from_the_words() -> None:
-    typed = e.Transcribed(at_ns=at(1000), speaker=USER, text="hi", final=True, typed=True)
-    metrics = fold(active(), *answered("hello", 400, 100), typed, *answered("r1", 1700))
+    metrics = fold(active(), *answered("hello", 400, 100), typed("hi", 1000), *answered("r1", 1700))
     turn = metrics.turns[1]
     assert (turn.typed, turn.method, turn.user_text) == (True, "typed", "hi")
     assert turn.response_latency_ms == 715
@@ -295,7 +238,7 @@ def test_pressed_keys_begin_a_turn_that_is_measured_from_the_last_of_them() -> N
 
 def test_a_flush_after_a_key_press_is_not_a_false_barge_in() -> None:
     stops = e.Flushed(at_ns=at(1010), reason="the agent cleared it", unheard_ms=900, by_agent=True)
-    later = e.PlaybackStarted(at_ns=at(4000), reply="r2")
+    later = plays("r2", 4000)
     events = (active(), *answered("r1", 500), e.KeysPressed(at_ns=at(1000), digits="5"), stops, later)
     assert fold(*events).barge_ins == []
 
@@ -311,23 +254,12 @@ def test_figures_measured_while_the_program_was_late_are_uncertain(
     assert bool(after.doubt) is doubted
 
 
-def flushed(at_ms: float, by_agent: bool = True, silent_ms: float | None = None) -> e.Flushed:
-    return e.Flushed(
-        at_ns=at(at_ms + 2),
-        reason="barge-in",
-        unheard_ms=700,
-        by_agent=by_agent,
-        asked_ns=at(at_ms),
-        silent_ns=None if silent_ms is None else at(silent_ms),
-    )
-
-
 def test_a_barge_in_is_timed_from_onset_to_signal_to_silence() -> None:
     metrics = fold(
         active(),
         begins("r", 100),
         *speaks("r", 200),
-        e.UserSpeech(at_ns=at(1290), phase=e.SpeechPhase.STARTED),
+        user_speaks(1290),
         flushed(1300, silent_ms=1315),
         played("r", 1315, 1115, 700),
         edge(USER, True, 1000),
@@ -363,10 +295,10 @@ def test_a_flush_without_user_speech_is_a_false_barge_in() -> None:
 @pytest.mark.parametrize("reported_late", [False, True])
 def test_audio_that_arrives_after_the_flush_is_unheard_too(reported_late: bool) -> None:
     late = [
-        e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=4_000, reply="r"),
-        e.LossCounted(at_ns=at(1400), loss=e.Loss.UNHEARD, count=20, reply="another"),
+        loss(e.Loss.UNHEARD, 4_000, "r", at_ms=1400),
+        loss(e.Loss.UNHEARD, 20, "another", at_ms=1400),
     ]
-    done = [e.UserSpeech(at_ns=at(3000), phase=e.SpeechPhase.STOPPED)]
+    done = [user_speaks(3000, e.SpeechPhase.STOPPED)]
     metrics = fold(
         active(),
         *speaks("r", 200),
