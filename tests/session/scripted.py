@@ -48,6 +48,10 @@ class Peer:
         await self.until("session.initiate")
         await self.send(ACCEPTED)
 
+    async def open_user_stream(self) -> None:
+        await self.until("userStream.start")
+        await self.send({"type": "userStream.started"})
+
     async def play(self, stream: str, blocks: int, *, stop: bool = True) -> None:
         await self.send({"type": "playStream.start", "streamId": stream, "mediaFormat": "raw/lpcm16"})
         for _ in range(blocks):
@@ -59,6 +63,33 @@ class Peer:
         """Listen until the call is over."""
         async for message in self.socket:
             self.heard.append(json.loads(message))
+
+
+Script = Callable[[Peer], Awaitable[None]]
+
+
+async def listens(peer: Peer) -> None:
+    """Accepts the call, opens the user stream and says nothing."""
+    await peer.accept()
+    await peer.open_user_stream()
+    await peer.stay()
+
+
+async def closes(peer: Peer) -> None:
+    """Closes the socket without a message."""
+    await peer.socket.close(1011)
+
+
+class InTurn:
+    """A script that runs one script a socket, the last of them with every later one."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self.scripts = scripts
+        self.sockets = 0
+
+    async def __call__(self, peer: Peer) -> None:
+        self.sockets += 1
+        await self.scripts[min(self.sockets, len(self.scripts)) - 1](peer)
 
 
 class Call:
@@ -122,7 +153,7 @@ class Call:
 
 
 @asynccontextmanager
-async def agent(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[str]:
+async def agent(script: Script) -> AsyncIterator[str]:
     """An agent that runs ``script`` with each caller; gives its URL."""
 
     async def hold(socket: ServerConnection) -> None:

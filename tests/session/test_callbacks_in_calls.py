@@ -84,8 +84,7 @@ async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
 
     async def script(peer: Peer) -> None:
         await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         start = {"type": "playStream.start", "streamId": "answer", "mediaFormat": "raw/lpcm16"}
         chunks = [ANSWER[at : at + 640] for at in range(0, len(ANSWER), 640)]
         await peer.send(start, *[chunk("answer", samples) for samples in chunks])

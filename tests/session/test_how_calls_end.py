@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.scripted import ACCEPTED, Call, Peer, agent, call
+from tests.session.scripted import ACCEPTED, Call, InTurn, Peer, Script, agent, call, closes, listens
 from tests.session.test_other_protocols import OpenAI, Twilio
 from tests.waiting import wait_for
 from tests.websocket.pongs import ignore_pings
@@ -18,7 +18,6 @@ from tui.models import events as e
 from tui.models.events import Direction, Status
 from tui.models.sound.lines import line_of
 
-Script = Callable[[Peer], Awaitable[None]]
 HANG_UP = {"type": "activities", "activities": [{"type": "event", "name": "hangup"}]}
 TRANSFER = {
     "type": "activities",
@@ -67,16 +66,11 @@ async def twilio_reply(peer: Peer, *, ends: bool) -> None:
 async def test_a_close_in_the_middle_of_a_reply_is_broken_off(
     protocol: str, reply: Callable[..., Awaitable[None]], code: int
 ) -> None:
-    sockets = 0
+    async def cut_off(peer: Peer) -> None:
+        await reply(peer, ends=False)
+        await peer.socket.close(code, "at its maximum length")
 
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
-        if sockets == 1:
-            await reply(peer, ends=False)
-            await peer.socket.close(code, "at its maximum length")
-        # A socket that would resume the session is closed at once.
-
+    script = InTurn(cut_off, closes)
     async with agent(script) as url, call(url, protocol=protocol, resume_timeout_s=0.3) as held:
         await held.until_status(Status.ERROR)
     assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
@@ -237,8 +231,7 @@ async def test_the_agent_is_given_the_true_reason_of_the_end(
 async def test_the_stop_of_the_user_stream_is_acknowledged_before_the_session_ends() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         await peer.until("userStream.stop")
         await asyncio.sleep(0.1)
         await peer.send({"type": "userStream.stopped"})
@@ -261,13 +254,7 @@ async def test_the_stop_of_the_user_stream_is_acknowledged_before_the_session_en
 
 
 async def test_an_agent_that_acknowledges_nothing_is_not_waited_for_long() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
@@ -295,21 +282,17 @@ async def test_twilio_is_not_waited_for_at_all() -> None:
 
 @pytest.mark.parametrize("code", [1001, 1012])
 async def test_a_restart_in_front_of_the_agent_is_resumed(code: int) -> None:
-    sockets = 0
+    async def restart(peer: Peer) -> None:
+        await peer.accept()
+        await peer.socket.close(code, "service restart")
 
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
-        if sockets == 1:
-            await peer.accept()
-            await peer.socket.close(code, "service restart")
-            return
+    async def resume(peer: Peer) -> None:
         await peer.until("session.resume")
         await peer.send({"type": "session.accepted"})
         await peer.play("after", blocks=5)
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with agent(InTurn(restart, resume)) as url, call(url) as held:
         resuming = await held.until_status(Status.RESUMING)
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
     assert resuming.reason == f"the socket was closed with code {code} (service restart)"
@@ -317,66 +300,51 @@ async def test_a_restart_in_front_of_the_agent_is_resumed(code: int) -> None:
 
 
 async def test_a_restart_that_cannot_be_resumed_is_broken_off() -> None:
-    sockets = 0
+    async def restart(peer: Peer) -> None:
+        await peer.accept()
+        await peer.socket.close(1012)
 
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
-        if sockets == 1:
-            await peer.accept()
-        await peer.socket.close(1012 if sockets == 1 else 1011)
-
-    async with agent(script) as url, call(url, resume_timeout_s=0.3) as held:
+    async with agent(InTurn(restart, closes)) as url, call(url, resume_timeout_s=0.3) as held:
         await held.until_status(Status.ERROR)
     assert "could not be resumed" in fatal(held).message
     assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
 
 
 async def test_a_protocol_that_cannot_resume_does_not_try_to() -> None:
-    sockets = 0
-
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
+    async def restart(peer: Peer) -> None:
         await OpenAI(peer).open()
         await peer.socket.close(1012, "service restart")
 
+    script = InTurn(restart)
     async with agent(script) as url, call(url, protocol="openai") as held:
         await held.until_status(Status.ERROR)
-    assert sockets == 1
+    assert script.sockets == 1
     assert fatal(held).code == "closed"
 
 
 async def test_a_session_the_agent_ended_is_not_resumed() -> None:
-    sockets = 0
-
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
+    async def hang_up(peer: Peer) -> None:
         await peer.accept()
         await peer.send(HANG_UP)
         await peer.socket.close(1001)
 
+    script = InTurn(hang_up)
     async with agent(script) as url, call(url) as held:
         await held.until_status(Status.ENDED)
-    assert sockets == 1
+    assert script.sockets == 1
 
 
 async def test_a_refusal_to_resume_names_the_loss_as_well() -> None:
-    sockets = 0
+    async def vanish(peer: Peer) -> None:
+        await peer.accept()
+        peer.socket.transport.abort()
 
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
-        if sockets == 1:
-            await peer.accept()
-            peer.socket.transport.abort()
-            return
+    async def refuse(peer: Peer) -> None:
         await peer.until("session.resume")
         await peer.send({"type": "session.error", "reason": "conversation not found"})
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with agent(InTurn(vanish, refuse)) as url, call(url) as held:
         await held.until_status(Status.ERROR)
     assert fatal(held).message == (
         "The socket was lost, and the agent refused to resume the session: conversation not found"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.session.scripted import ACCEPTED, BLOCK, Call, Peer, agent, call
+from tests.session.scripted import ACCEPTED, BLOCK, Call, InTurn, Peer, agent, call, listens
 from tests.waiting import wait_for
 from tui.audio.speech import TrackEdge
 from tui.exit_code import ExitCode
@@ -102,13 +102,7 @@ async def test_a_reply_is_received_heard_and_acknowledged() -> None:
 
 
 async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.record(True)
         chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
@@ -160,15 +154,9 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         def finish(self, end_ns: int) -> list[TrackEdge]:
             return []
 
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
     monkeypatch.setattr("tui.session.user_audio.make_detector", lambda rate: Watching())
     sent: list[bool] = []
-    async with agent(script) as url, call(url) as held:
+    async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
@@ -180,8 +168,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
 async def test_on_stop_close_ends_the_user_stream() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         await peer.until("userStream.stop")
         await peer.send({"type": "userStream.stopped"})
         await peer.stay()
@@ -251,14 +238,8 @@ async def test_a_user_stream_that_opens_late_ends_the_warning_and_loses_nothing(
 async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
     from tui.assets import caller_lines
 
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
     yes = next(line for line in caller_lines() if line.name == "yes")
-    async with agent(script) as url, call(url) as held:
+    async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.speak(line_of(yes.path, yes.text))
         await held.until(e.LineChanged, lambda line: line.finished)
@@ -364,13 +345,7 @@ async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
 async def test_mute_sends_silence_in_place_of_the_user() -> None:
     from tui.assets import caller_lines
 
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         held.session.user.set_muted(True)
         await held.session.user.speak(line_of(caller_lines()[0].path))
@@ -433,17 +408,16 @@ async def test_a_refusal_names_its_reason() -> None:
 
 async def test_an_agent_that_dies_during_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.websocket.connection.REOPEN_INTERVAL_S", 0.01)
-    calls = 0
 
-    async def script(peer: Peer) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            await peer.accept()
-            await peer.until("activities")
+    async def die(peer: Peer) -> None:
+        await peer.accept()
+        await peer.until("activities")
         peer.socket.transport.abort()
 
-    async with agent(script) as url, call(url, resume_timeout_s=0.2) as held:
+    async def be_dead(peer: Peer) -> None:
+        peer.socket.transport.abort()
+
+    async with agent(InTurn(die, be_dead)) as url, call(url, resume_timeout_s=0.2) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "lost"
@@ -459,15 +433,13 @@ async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: py
         if not ids:
             ids.append((await peer.until("session.initiate"))["conversationId"])
             await peer.send(ACCEPTED)
-            await peer.until("userStream.start")
-            await peer.send({"type": "userStream.started"})
+            await peer.open_user_stream()
             await peer.until("userStream.chunk")
             peer.socket.transport.abort()
             return
         ids.append((await peer.until("session.resume"))["conversationId"])
         await peer.send({"type": "session.accepted"})
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         await peer.until("userStream.chunk")
         await peer.play("after", blocks=5)
         await peer.stay()
@@ -578,13 +550,7 @@ async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> N
     def broken_step(block: bytes) -> bytes:
         raise RuntimeError("no idea")
 
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         held.audio.capture.chain.add_callback(broken_step)
         await held.session.user.record(True)

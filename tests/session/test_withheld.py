@@ -8,7 +8,7 @@ import json
 import struct
 from typing import Any
 
-from tests.session.scripted import Call, Peer, agent, call
+from tests.session.scripted import Call, InTurn, Peer, agent, call
 from tests.session.test_other_protocols import OpenAI
 from tests.waiting import wait_for
 from tui.models import events as e
@@ -50,8 +50,7 @@ async def test_with_barge_in_off_what_is_said_until_the_stream_opens_again_is_ne
 
     async def script(peer: Peer) -> None:
         await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         for _ in range(5):
             await peer.until("userStream.chunk")
         recognised = [{"text": "hello", "confidence": 1}]
@@ -60,8 +59,7 @@ async def test_with_barge_in_off_what_is_said_until_the_stream_opens_again_is_ne
         await peer.send({"type": "userStream.stopped"})
         await answering.wait()
         await peer.play("r1", blocks=10)
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         await peer.stay()
 
     async with agent(script) as url, call(url, barge_in=False) as held:
@@ -119,8 +117,7 @@ async def test_with_openai_what_is_said_over_a_reply_is_never_sent_either() -> N
 async def test_with_barge_in_what_is_said_over_a_reply_is_sent() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         await peer.play("r1", blocks=10)
         await peer.stay()
 
@@ -143,8 +140,7 @@ async def test_withheld_speech_is_no_part_of_the_turn() -> None:
 
     async def script(peer: Peer) -> None:
         await peer.accept()
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         for _ in range(60):
             await peer.until("userStream.chunk")
         await peer.send({"type": "userStream.speech.recognition", "alternatives": [{"text": "so far"}]})
@@ -164,26 +160,20 @@ async def test_withheld_speech_is_no_part_of_the_turn() -> None:
 
 
 async def test_what_is_said_while_the_socket_is_being_replaced_is_counted_and_no_accusation() -> None:
-    sockets = 0
+    async def vanish(peer: Peer) -> None:
+        await peer.accept()
+        await peer.open_user_stream()
+        await peer.until("userStream.chunk")
+        peer.socket.transport.abort()
 
-    async def script(peer: Peer) -> None:
-        nonlocal sockets
-        sockets += 1
-        if sockets == 1:
-            await peer.accept()
-            await peer.until("userStream.start")
-            await peer.send({"type": "userStream.started"})
-            await peer.until("userStream.chunk")
-            peer.socket.transport.abort()
-            return
+    async def resume(peer: Peer) -> None:
         await peer.until("session.resume")
         await asyncio.sleep(1.2)  # longer than what is reported as a stream that does not open
         await peer.send({"type": "session.accepted"})
-        await peer.until("userStream.start")
-        await peer.send({"type": "userStream.started"})
+        await peer.open_user_stream()
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with agent(InTurn(vanish, resume)) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)
         await held.session.user.record(True)
         resuming = await held.until_status(Status.RESUMING)
