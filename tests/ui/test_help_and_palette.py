@@ -4,16 +4,17 @@ import pytest
 from textual.command import CommandPalette
 
 from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import Script, a_call, to_active
+from tests.ui.fakes import Script, a_call, telemetry, to_active
 from tui.engine.wire import HangUp
+from tui.models import events as e
 from tui.screens.actions import APP, spoken
-from tui.screens.help import HelpScreen
+from tui.screens.help import HelpScreen, figure_sections
 from tui.screens.palette import ActionCommands
 from tui.screens.session_actions import REPLAY, SEARCHING, SESSION
 
 
 async def help_text(s: Stage) -> str:
-    await s.pilot.resize_terminal(100, 190)
+    await s.pilot.resize_terminal(100, 260)
     await s.press("question_mark")
     assert isinstance(s.app.screen, HelpScreen)
     return s.text()
@@ -33,6 +34,15 @@ async def test_help_lists_every_binding(stage: Staging, script: Script) -> None:
             assert told in text, key
 
 
+async def test_help_is_grouped_by_task_and_ends_with_the_figures(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        lines = [line.strip(" │") for line in (await help_text(s)).splitlines()]
+        heads = ["Call", "Find", "Read", "Keep", "Panes", "Program", "Move", "Signs"]
+        at = [lines.index(head) for head in heads]
+        assert at == sorted(at)
+
+
 async def test_help_describes_the_place_where_it_was_opened(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(to_active(script).take())
@@ -42,6 +52,60 @@ async def test_help_describes_the_place_where_it_was_opened(stage: Staging, scri
         await s.press("escape", "tab", "question_mark")
         assert "First words" in s.text()
         assert "Row up" not in s.text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown", "hidden"),
+    [
+        ("buffer", "How much of a reply has to arrive before it plays", "End the call."),
+        ("unplayed", "discarded unplayed, by a barge-in", "End the call."),
+        ("uncertain", "The figure may be wrong", "End the call."),
+        ("HANG call", "End the call.", "Scroll"),
+        ("u", "Go to the turns and their latency breakdown", "End the call."),
+        ("zzz", "Nothing found.", "End the call."),
+    ],
+)
+async def test_help_is_searched_as_you_type(
+    stage: Staging, script: Script, typed: str, shown: str, hidden: str
+) -> None:
+    async with stage((100, 30)) as s:
+        await s.play(a_call(script).take())
+        await s.press("question_mark", *(" " if key == " " else key for key in typed))
+        assert shown in s.text()
+        assert hidden not in s.text()
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+async def test_help_scrolls_while_the_field_has_the_focus(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await s.press("question_mark")
+        first = s.text("#text")
+        await s.press("pagedown", "down")
+        assert s.text("#help") != first
+        await s.press("pageup", "up")
+        assert "Record: send what" in s.text("#help")
+
+
+async def test_every_figure_in_header_and_health_pane_is_explained(stage: Staging, script: Script) -> None:
+    explained = [row.name for section in figure_sections() for row in section.rows]
+    a_call(script)
+    for loss in e.Loss:
+        script.add(e.LossCounted, loss=loss, count=7)
+    script.add(e.UsageReported, what="limits", figures={"total_tokens": 1, "tokens left": 2})
+    script.add(e.ErrorRaised, source="agent", code="x", message="y")
+    script.add(e.FindingRaised, rule="x", text="y", advice=True)
+    async with stage((300, 30)) as s:
+        await s.play([*script.take(), telemetry(-23, -14, queued_ms=1240)])
+        groups = [group for group in s.text("SessionStrip").splitlines()[1].split("  ") if group.strip()]
+        named = [[n for n in explained if group.strip().startswith(f"{n} ")] for group in groups]
+        assert all(named), groups
+        assert {"response", "findings", "unplayed", "tokens", "queued"} <= {
+            n for names in named for n in names
+        }
+        health = {line.name for line in s.session.health.figures if line.value}
+        assert {"buffer", "level", "dropout", "capture stalled"} <= health <= set(explained)
 
 
 async def test_every_action_has_an_id_of_its_own_and_a_tooltip() -> None:
@@ -73,8 +137,40 @@ async def test_the_palette_lists_what_applies_now(stage: Staging, script: Script
         await s.play(to_active(script).take())
         active = " ".join(await palette_names(s))
         assert "Hang up" in active
-        assert "Say: Hello, what are your opening hours today?  1" in active
+        assert "Call: Say: Hello, what are your opening hours today?  1" in active
         assert "Show error" not in active
+
+
+async def test_the_palette_holds_all_that_keys_can_do(stage: Staging, script: Script) -> None:
+    actions = (*SESSION, *APP)
+    assert {action.id for action in actions if not action.palette} == {"palette", "quit_now"}
+    assert [action.id for action in actions if action.area is None] == []
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await s.press("b", "enter")
+        s.session.search.highlight("audio")
+        s.session.questions.set_filter("kind:stream")
+        await s.tick()
+        hits = [hit async for hit in ActionCommands(s.app.screen).discover()]
+        assert all(hit.help for hit in hits)
+        names = [str(hit.prompt) for hit in hits]
+        usable = [action for action in SESSION if action.state(s.session.availability.situation) is True]
+        assert len(usable) > 50
+        for action in (*usable, *APP):
+            title = f"{action.area}: {spoken().get(action.id, action.name)}  "
+            assert any(name.startswith(title) for name in names) or not action.palette, title
+
+
+async def test_the_palette_lists_areas_in_order_then_the_keys_of_the_pane(
+    stage: Staging, script: Script
+) -> None:
+    async with stage() as s:
+        await s.play(a_call(script).take())
+        await s.press("enter", "tab")
+        names = await palette_names(s)
+        areas = list(dict.fromkeys(name.partition(":")[0] for name in names))
+        assert areas == ["Call", "Find", "Read", "Keep", "Panes", "Program", "Detail"]
+        assert "Detail: Into  →" in names
 
 
 async def test_a_palette_command_does_what_its_key_does(stage: Staging, script: Script) -> None:
@@ -94,7 +190,7 @@ async def test_a_recorded_line_is_found_by_its_words(stage: Staging, script: Scr
     async with stage() as s:
         await s.play(to_active(script).take())
         found = [str(hit.prompt) async for hit in ActionCommands(s.app.screen).search("hours")]
-        assert found[0].startswith("Say: Hello, what are your opening hours today?")
+        assert found[0].startswith("Call: Say: Hello, what are your opening hours today?")
 
 
 async def test_every_theme_draws(stage: Staging, script: Script) -> None:
@@ -111,3 +207,19 @@ async def test_no_color_means_the_terminals_colours(stage: Staging, monkeypatch:
     monkeypatch.setenv("NO_COLOR", "1")
     async with stage() as s:
         assert s.app.theme == "ansi-dark"
+
+
+async def test_the_footer_leads_with_the_keys_of_the_focused_pane(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(a_call(script).take())
+        assert s.text("KeyBar").split()[0] == "s"
+        await s.press("u")
+        assert s.text("KeyBar").startswith(" ⏎ Open turn  P Plot  F Follow  s Stop")
+        await s.press("t")
+        assert s.text("KeyBar").startswith(" F Follow  s Stop")
+        await s.press("l", "enter", "enter")
+        assert s.text("KeyBar").startswith(
+            " ⏎ Expand  → Into  ← Out  y Copy  v Raw  Y Copy path  C Copy message"
+        )
+        await s.press("l")
+        assert s.text("KeyBar").startswith(" s Stop")

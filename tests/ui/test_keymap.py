@@ -134,7 +134,7 @@ async def test_footer_help_and_palette_show_the_new_key_in_its_old_place(
         assert footer.strip().startswith("f7 Record")
         assert "f9 Help" in footer
         assert "f8 Turns" in s.text()
-        assert "Record  f7" in await palette(s)
+        assert "Call: Record  f7" in await palette(s)
         await s.press("f9")
         lines = s.text().splitlines()
         assert any("f7 " in line and "Record: send" in line for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -13,6 +14,18 @@ from tui.screens.needs import Origin, Situation, nothing
 
 if TYPE_CHECKING:
     from tui.screens.session import SessionScreen
+
+
+class ActionArea(StrEnum):
+    """What an action is for: a heading of the help, and the first word in the palette; in the order of both."""
+
+    CALL = "Call"
+    REPLAY = "Replay"
+    FIND = "Find"
+    READ = "Read"
+    KEEP = "Keep"
+    PANES = "Panes"
+    PROGRAM = "Program"
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -27,6 +40,8 @@ class Action(msgspec.Struct, frozen=True):
     """A sentence for the help, the palette and the mouse."""
     call: str = ""
     """Textual's action; the id unless given. Not used with ``do``."""
+    area: ActionArea | None = None
+    """What it is for; None for what only its own screen can do."""
     show: bool = False
     """Whether the footer shows it."""
     key_display: str | None = None
@@ -111,32 +126,48 @@ CALLBACKS: Sequence[Action] = (
 )
 
 APP: Sequence[Action] = (
-    Action("help", "question_mark,f1", "Help", "Show every key that works here.", show=True, key_display="?"),
+    Action(
+        "help",
+        "question_mark,f1",
+        "Help",
+        "Search the keys that work here and the figures on the screen.",
+        area=ActionArea.PROGRAM,
+        show=True,
+        key_display="?",
+    ),
     Action(
         "palette",
         "ctrl+p",
         "All",
         "Search all available commands.",
         "command_palette",
+        area=ActionArea.PROGRAM,
         show=True,
         key_display="^p",
         palette=False,
         priority=True,
     ),
     Action(
-        "theme", "f3", "Theme", "Choose a theme: dark, light or the terminal's own colors.", "change_theme"
+        "theme",
+        "f3",
+        "Theme",
+        "Choose a theme: dark, light or the terminal's own colors.",
+        "change_theme",
+        area=ActionArea.PROGRAM,
     ),
     Action(
         "callbacks",
         "T",
         "Callbacks",
         "Show every callback with its calls, errors and durations; turn tracing on or off.",
+        area=ActionArea.PROGRAM,
     ),
     Action(
         "devices",
         "A",
         "Devices",
         "Choose the microphone and the speaker, even during a call.",
+        area=ActionArea.CALL,
     ),
     Action(
         "suspend",
@@ -144,28 +175,38 @@ APP: Sequence[Action] = (
         "Suspend",
         "Suspend to the shell; fg returns. The call continues.",
         "suspend_process",
+        area=ActionArea.PROGRAM,
         key_display="^z",
         priority=True,
     ),
-    Action("quit", "q", "Quit", "End the call and quit; during a call it asks once.", "leave", show=True),
+    Action(
+        "quit",
+        "q",
+        "Quit",
+        "End the call and quit; during a call it asks once.",
+        "leave",
+        area=ActionArea.PROGRAM,
+        show=True,
+    ),
     Action(
         "quit_now",
         "ctrl+c,ctrl+q",
         "Quit",
         "End the call and quit, from anywhere.",
         "quit",
+        area=ActionArea.PROGRAM,
         key_display="^c",
         palette=False,
         priority=True,
     ),
-    Action("next_pane", "tab", "Next pane", "Go to the next pane.", "focus_next", palette=False),
+    Action("next_pane", "tab", "Next pane", "Go to the next pane.", "focus_next", area=ActionArea.PANES),
     Action(
         "previous_pane",
         "shift+tab",
         "Previous pane",
         "Go to the previous pane.",
         "focus_previous",
-        palette=False,
+        area=ActionArea.PANES,
     ),
 )
 

@@ -39,7 +39,7 @@ COMPARE = (
     Action(
         "compare_copy_value",
         "y",
-        "Copy value",
+        "Copy",
         "Copy the value under the cursor; the right one if there are two.",
         "copy_value",
         show=True,

@@ -1,36 +1,84 @@
-"""The help screen: made from the bindings that are active where it was opened."""
+"""The help screen: the keys that are active where it was opened and what every figure means, with a search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual import on
+from textual.app import ComposeResult
 from textual.binding import ActiveBinding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, OptionList, Static
 
-from tui.screens.actions import LINE_KEYS, Action, bindings, spoken
+from tui.models.events import Loss
+from tui.models.turns.why import Stage
+from tui.screens.actions import APP, LINE_KEYS, Action, ActionArea, bindings, spoken
+from tui.screens.session_actions import ACTIONS_BY_ID
+from tui.widgets.figures import LOSS_MEANINGS, SIGNS, ShownFigure
 from tui.widgets.keys import in_order
+from tui.widgets.turn_words import STAGE_GLYPHS
+from tui.widgets.writing import TextLine
 
 CLOSING = (
     "Everything also works with the mouse: tabs, rows (double-click to open), pane edges, the footer's keys, and ^p "
     "for the rest. The talk button records while you hold the mouse button; a key cannot do this, because terminals "
     "do not report key releases."
 )
-HELP = (Action("help_close", "escape,q,question_mark", "Close", "Close the help.", "close"),)
+HELP = (
+    Action("help_close", "escape,f1", "Close", "Close the help.", "close"),
+    Action("help_down", "down,tab", "Down", "Scroll down.", "scroll(1)"),
+    Action("help_up", "up,shift+tab", "Up", "Scroll up.", "scroll(-1)"),
+    Action("help_page_down", "pagedown", "Page down", "Scroll down by a page.", "page(1)"),
+    Action("help_page_up", "pageup", "Page up", "Scroll up by a page.", "page(-1)"),
+)
+MOVING, FIELD, LIST = "Move", "Field", "List"
+"""Headings of the keys that move a cursor or scroll, that edit a line, and of Textual's lists."""
+_MOVES = (".up", ".down", ".page_up", ".page_down", ".first", ".last", ".end")
+"""How their ids end."""
+_AREAS = {action.id: action.area for action in (*ACTIONS_BY_ID.values(), *APP) if action.area}
+
+
+class HelpRow(NamedTuple):
+    """Keys, or the name of a figure, and what is to be known of it."""
+
+    name: str
+    text: str
+    applies: bool = True
+    """Whether the keys do something now."""
+    label: str = ""
+    """The word for it in the footer, which is searched too."""
+
+
+class HelpSection(NamedTuple):
+    """Rows under a heading."""
+
+    title: str
+    rows: Sequence[HelpRow]
+    note: str = ""
+
+    def matching(self, words: Sequence[str]) -> HelpSection:
+        """Returns the rows that contain every word, in the title too; without words, all of them."""
+        rows = [
+            row
+            for row in self.rows
+            if all(word in f"{self.title} {row.name} {row.label} {row.text}".casefold() for word in words)
+        ]
+        return HelpSection(self.title, rows, "" if words else self.note)
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists keys, what they do, and why some of them do nothing just now."""
+    """Lists keys by task, why some of them do nothing just now, and the figures; the field above searches them."""
 
     CSS_PATH = "help.tcss"
     TITLE = "Help"
+    AUTO_FOCUS = "#search"
     BINDINGS: ClassVar[list[BindingType]] = bindings(HELP)
 
     def __init__(
@@ -40,73 +88,132 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         why_not: Callable[[ActiveBinding], str] = lambda _: "",
     ) -> None:
         super().__init__()
-        self._why_not = why_not
-        self._active = active
-        self._key_display = key_display
+        self._sections = [*key_sections(active, key_display, why_not), *figure_sections()]
+        self._text = Static(help_text(self._sections), id="text", markup=False)
+        self._scroll = VerticalScroll(self._text, can_focus=False)
 
     def compose(self) -> ComposeResult:
-        """Yields one scrolling text."""
-        with VerticalScroll(id="help") as box:
-            box.border_title = "Help · esc closes"
-            yield Static(help_table(self._active, self._key_display, self._why_not), id="text", markup=False)
+        """Yields the field, and one scrolling text."""
+        with Vertical(id="help") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "type to search · ↑ ↓ scroll · esc close"
+            yield TextLine(placeholder="Search keys and figures", id="search", compact=True)
+            yield self._scroll
+
+    @on(Input.Changed)
+    def search(self, event: Input.Changed) -> None:
+        """Show what contains every word that was typed."""
+        self._text.update(help_text(found(self._sections, event.value)))
+        self._scroll.scroll_home(animate=False, immediate=True)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by lines."""
+        self._scroll.scroll_relative(y=lines, animate=False, immediate=True)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by pages."""
+        self._scroll.scroll_relative(
+            y=pages * max(self._scroll.size.height - 1, 1), animate=False, immediate=True
+        )
 
     def action_close(self) -> None:
         """Close the help."""
         self.dismiss()
 
 
-def help_table(
-    active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
-) -> Table:
-    """Returns bindings grouped by where they are bound, nearest first; one row per action."""
+def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
+    """Returns what a search finds: the row of a key first if the query is one, then rows with all of its words."""
+    wanted = query.strip()
+    keyed = [row for section in sections for row in section.rows if wanted and wanted in row.name.split()]
+    words = wanted.casefold().split()
+    matching = [section.matching(words) for section in sections]
+    # One letter is in nearly every row: where it is a key, that key alone is meant.
+    rest = [] if keyed and len(wanted) == 1 else [section for section in matching if section.rows]
+    return [*([HelpSection(f"The key {wanted}", keyed)] if keyed else ()), *rest]
+
+
+def help_text(sections: Iterable[HelpSection]) -> Group:
+    """Returns sections as tables with two columns each."""
+    tables = [_table(section) for section in sections]
+    return Group(*(tables or ("Nothing found. Try another word, or a key.",)))
+
+
+def _table(section: HelpSection) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, min_width=10)
     table.add_column(ratio=1)
-    for number, (owner, entries) in enumerate(_by_owner(active.values()).items()):
-        if number:
-            table.add_row("", "")
-        table.add_row("", Text(owner, style="bold"))
-        for keys, text, enabled in _merged(entries, key_display, why_not):
-            style = "" if enabled else "dim"
-            table.add_row(Text(keys, style="bold" if enabled else "dim"), Text(text, style=style))
-        if help_text := entries[0].node.HELP if isinstance(entries[0].node, Widget) else None:
-            table.add_row("", Text(help_text, style="italic"))
+    table.add_row("", Text(section.title, style="bold underline"))
+    for row in section.rows:
+        style = "" if row.applies else "dim"
+        table.add_row(Text(row.name, style="bold" if row.applies else "dim"), Text(row.text, style=style))
+    if section.note:
+        table.add_row("", Text(section.note, style="italic"))
     table.add_row("", "")
-    table.add_row("", Text(CLOSING, style="dim"))
     return table
 
 
-def _by_owner(active: Iterable[ActiveBinding]) -> dict[str, list[ActiveBinding]]:
-    owners: dict[str, list[ActiveBinding]] = {}
-    for entry in in_order(active):
+def figure_sections() -> list[HelpSection]:
+    """Returns what every figure and sign on the screen means."""
+    stages = [HelpRow(f"{STAGE_GLYPHS[stage]} {stage}", stage.meaning) for stage in Stage]
+    return [
+        HelpSection("Figures in header and health pane", [HelpRow(f, f.meaning) for f in ShownFigure]),
+        HelpSection("What can be lost", [HelpRow(loss.label, LOSS_MEANINGS[loss]) for loss in Loss]),
+        HelpSection("Where the time of a turn goes", stages),
+        HelpSection("Signs", [HelpRow(sign, meaning) for sign, meaning in SIGNS.items()], CLOSING),
+    ]
+
+
+def key_sections(
+    active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
+) -> list[HelpSection]:
+    """Returns the keys by task: those of the focused pane or a screen of its own first, moving last."""
+    sections: dict[str, list[ActiveBinding]] = {}
+    notes: dict[str, str] = {}
+    for entry in in_order(active.values()):
         if entry.binding.description and not entry.binding.system:
-            owners.setdefault(_owner_name(entry.node), []).append(entry)
-    return owners
+            title = _title_of(entry)
+            sections.setdefault(title, []).append(entry)
+            if isinstance(entry.node, Widget) and entry.node.HELP:
+                notes[title] = entry.node.HELP
+    places = [*ActionArea, MOVING, FIELD, LIST]
+    return [
+        HelpSection(title, list(_rows(sections[title], key_display, why_not)), notes.get(title, ""))
+        for title in sorted(sections, key=lambda title: places.index(title) if title in places else -1)
+    ]
 
 
-def _owner_name(node: DOMNode) -> str:
+def _title_of(entry: ActiveBinding) -> str:
+    name = entry.binding.id or ""
+    if area := _AREAS.get(name):
+        return area
+    return MOVING if name.endswith(_MOVES) else name_of(entry.node)
+
+
+def name_of(node: DOMNode) -> str:
+    """Returns the name of a screen or pane."""
     match node:
-        case App():
-            return "Anywhere"
         case Screen():
             return node.title or "Here"
-        case _:
-            return str(getattr(node, "TITLE", "") or type(node).__name__.removesuffix("Pane"))
+        case Input():
+            return FIELD
+        case OptionList():
+            return LIST
+    return str(getattr(node, "TITLE", "") or type(node).__name__.removesuffix("Pane"))
 
 
-def _merged(
+def _rows(
     entries: Iterable[ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
-) -> list[tuple[str, str, bool]]:
-    merged: dict[str, tuple[list[str], str, bool]] = {}
+) -> Iterator[HelpRow]:
+    merged: dict[str, tuple[list[str], bool, str]] = {}
     for entry in entries:
         binding = entry.binding
         text = spoken().get(binding.id or "") or binding.tooltip or binding.description
         if not entry.enabled:
             text += f" (not now: {reason})" if (reason := why_not(entry)) else " (not now)"
-        keys, _, _ = merged.setdefault(text, ([], text, entry.enabled))
+        keys, _, _ = merged.setdefault(text, ([], entry.enabled, binding.description))
         shown = key_display[binding.key]
         if shown == LINE_KEYS:
             shown = binding.key
         if shown not in keys:
             keys.append(shown)
-    return [(" ".join(keys), text, on) for keys, text, on in merged.values()]
+    return (HelpRow(" ".join(keys), text, on, label) for text, (keys, on, label) in merged.items())

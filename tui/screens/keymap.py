@@ -62,7 +62,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     InstructionsScreen: (),
     KeypadScreen: (),
     QuitScreen: (),
-    HelpScreen: (),
+    HelpScreen: (Input,),
     FilterHelpScreen: (),
 }
 """Every screen, with what on it has keys of its own while it has the focus."""

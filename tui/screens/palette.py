@@ -1,69 +1,104 @@
-"""The command palette: lists the actions that apply now."""
+"""The command palette: lists what applies now, by area."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from textual.actions import parse
-from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.dom import DOMNode
+from textual.widgets import Input
 
-from tui.screens.actions import APP, LINE_KEYS, Action, HasActions, spoken
+from tui.screens.actions import APP, LINE_KEYS, Action, ActionArea, HasActions, spoken
+from tui.screens.help import name_of
+from tui.widgets.keys import in_order
+
+
+class Command(NamedTuple):
+    """What the palette can run."""
+
+    area: str
+    label: str
+    """The word for it in the footer."""
+    name: str
+    """The label, or more: what a recorded line says."""
+    help: str
+    key: str
+    run: Callable[[], Awaitable[object]]
+
+    @property
+    def title(self) -> Content:
+        """The area, the name, and the key that does the same."""
+        return Content.assemble(
+            (f"{self.area}: ", "$foreground-muted"), self.name, (f"  {self.key}", "$primary")
+        )
 
 
 class ActionCommands(Provider):
-    """The actions of the screen below and of the program."""
+    """The actions of the screen below and of the program, then the keys of the pane that has the focus."""
 
     async def discover(self) -> Hits:
-        """Yields every action that applies."""
-        keys = self._keys()
-        for action in self._applying():
-            yield DiscoveryHit(_title(action, keys), partial(self._run, action), help=action.tooltip)
+        """Yields everything that applies."""
+        for command in self._commands():
+            yield DiscoveryHit(command.title, command.run, help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Yields the actions that apply and match."""
-        matcher, keys = self.matcher(query), self._keys()
-        for action in self._applying():
-            score = matcher.match(action.name) or 0.1 * (query.casefold() in _searched(action))
+        """Yields what applies and matches."""
+        matcher = self.matcher(query)
+        for command in self._commands():
+            # A fuzzy search of whole sentences would match nearly anything.
+            literally = query.casefold() in f"{command.area}: {command.name} {command.help}".casefold()
+            score = matcher.match(command.label) or 0.1 * literally
             if score > 0:
-                yield Hit(score, _title(action, keys), partial(self._run, action), help=action.tooltip)
+                yield Hit(score, command.title, command.run, help=command.help)
 
-    def _applying(self) -> Iterator[Action]:
+    def _commands(self) -> list[Command]:
+        places: list[str] = list(ActionArea)
+        found = [*self._actions(), *self._other_keys()]
+        return sorted(found, key=lambda c: places.index(c.area) if c.area in places else len(places))
+
+    def _actions(self) -> Iterator[Command]:
         here: Sequence[Action] = self.screen.ACTIONS if isinstance(self.screen, HasActions) else ()
-        for action in (*here, *APP):
-            owner = self.app if action in APP else self.screen
-            _, name, parameters = parse(action.action)
-            if action.palette and owner.check_action(name, parameters) is True:
-                yield action
-
-    def _keys(self) -> dict[str, str]:
-        """Returns the key of each action, by its id."""
-        return {
+        keys = {
             entry.binding.id or "": self.app.get_key_display(entry.binding)
             for entry in reversed(self.screen.active_bindings.values())
         }
+        for action in (*here, *APP):
+            owner: DOMNode = self.app if action in APP else self.screen
+            _, name, parameters = parse(action.action)
+            if action.palette and owner.check_action(name, parameters) is True:
+                key = keys.get(action.id, "")
+                yield Command(
+                    action.area or name_of(owner),
+                    action.name,
+                    spoken().get(action.id, action.name),
+                    action.tooltip,
+                    action.keys if key == LINE_KEYS else key,
+                    partial(self._run, action.action, owner),
+                )
 
-    async def _run(self, action: Action) -> None:
-        owner: App[object] | object = self.app if action in APP else self.screen
-        if isinstance(owner, App):
-            await owner.run_action(action.action)
-        else:
-            await self.screen.run_action(action.action)
+    def _other_keys(self) -> Iterator[Command]:
+        """Yields the keys of the focused pane, and of a screen that lists no actions."""
+        listed = isinstance(self.screen, HasActions)
+        seen: set[str] = set()
+        for entry in in_order(self.screen.active_bindings.values()):
+            binding, node = entry.binding, entry.node
+            ours = (
+                node is not self.app and not (listed and node is self.screen) and not isinstance(node, Input)
+            )
+            if ours and entry.enabled and binding.description and binding.action not in seen:
+                seen.add(binding.action)
+                yield Command(
+                    name_of(node),
+                    binding.description,
+                    binding.description,
+                    binding.tooltip or f"{binding.description}.",
+                    self.app.get_key_display(binding),
+                    partial(self._run, binding.action, node),
+                )
 
-
-def _title(action: Action, keys: dict[str, str]) -> Content:
-    key = keys.get(action.id, "")
-    if key == LINE_KEYS:
-        key = action.keys
-    return Content.assemble(_name(action), (f"  {key}", "$foreground-muted"))
-
-
-def _name(action: Action) -> str:
-    return spoken().get(action.id, action.name)
-
-
-def _searched(action: Action) -> str:
-    """Returns the text that is searched literally: a fuzzy search of whole sentences would match nearly anything."""
-    return f"{_name(action)} {action.tooltip}".casefold()
+    async def _run(self, action: str, owner: DOMNode) -> None:
+        await self.app.run_action(action, default_namespace=owner)

@@ -62,6 +62,11 @@ class CursorKeys(Widget):
         self.move_to(index)
 
 
+def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:  # noqa: A002 - Textual's name
+    """Returns the binding of a pane's own key; its ``FOOTER`` decides whether the footer shows it."""
+    return Binding(key, action, name, show=False, key_display={"enter": "⏎"}.get(key), tooltip=tooltip, id=id)
+
+
 def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
     """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``. ``end``: that key's action."""
     follows = ", and follow" if end == "follow_end" else ""

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import msgspec
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.strip import Strip
 from textual.timer import Timer
 
@@ -19,7 +19,7 @@ from tui.models.message.audio import EventAudio
 from tui.models.message.json import as_json, children_of, content_of, path_text
 from tui.models.message.tree import EventTree
 from tui.widgets import detail_head
-from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.cursor import CursorKeys, cursor_bindings, own_key
 from tui.widgets.lines import LineView, line_of
 from tui.widgets.raw_lines import raw_lines
 from tui.widgets.tree_lines import tree_of, tree_pieces
@@ -107,10 +107,21 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("detail", "Line"),
-        Binding("enter", "toggle_value", "Expand or collapse the value", show=False, id="detail.toggle"),
-        Binding("right", "inwards", "Expand the value, then move into it", show=False, id="detail.in"),
-        Binding("left", "outwards", "Collapse the value, or go to its parent", show=False, id="detail.out"),
+        own_key("enter", "toggle_value", "Expand", "Expand or collapse the value.", "detail.toggle"),
+        own_key("right", "inwards", "Into", "Expand the value, then move into it.", "detail.in"),
+        own_key("left", "outwards", "Out", "Collapse the value, or go to its parent.", "detail.out"),
     ]
+    FOOTER: ClassVar[Sequence[str]] = (
+        "detail.toggle",
+        "detail.in",
+        "detail.out",
+        "copy_value",
+        "raw",
+        "copy_path",
+        "copy_message",
+        "play_audio",
+        "close",
+    )
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

@@ -16,6 +16,7 @@ from tui.models.telemetry import Telemetry
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
+from tui.widgets.figures import ShownFigure
 from tui.widgets.lines import LineView, line_of
 from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit
@@ -131,26 +132,34 @@ def _conditions(state: SessionState) -> list[HealthLine]:
 def _capture(t: Telemetry, when: str) -> list[HealthLine]:
     return [
         HealthLine(f"Capture{when}"),
-        HealthLine("level", _level(t.user_dbfs, t.user_peak_dbfs)),
-        HealthLine("clipping", "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
-        HealthLine("silence", "only zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"),
+        HealthLine(ShownFigure.LEVEL, _level(t.user_dbfs, t.user_peak_dbfs)),
+        HealthLine(ShownFigure.CLIPPING, "clipped" if t.user_clipped else _none(t), warns=t.user_clipped),
         HealthLine(
-            "DC offset", "–" if t.user_dc is None else f"{t.user_dc:+.2%}", warns=abs(t.user_dc or 0) > 0.05
+            ShownFigure.SILENCE, "only zeros" if t.user_is_zero else "–" if t.user_dc is None else "no"
         ),
-        HealthLine("echo", _echo(t), warns=t.echo_db is not None),
-        HealthLine("clock", "–" if t.drift_ppm is None else f"{t.drift_ppm:+.0f} ppm against playback"),
+        HealthLine(
+            ShownFigure.DC_OFFSET,
+            "–" if t.user_dc is None else f"{t.user_dc:+.2%}",
+            warns=abs(t.user_dc or 0) > 0.05,
+        ),
+        HealthLine(ShownFigure.ECHO, _echo(t), warns=t.echo_db is not None),
+        HealthLine(
+            ShownFigure.CLOCK, "–" if t.drift_ppm is None else f"{t.drift_ppm:+.0f} ppm against playback"
+        ),
     ]
 
 
 def _playback(t: Telemetry, when: str) -> list[HealthLine]:
     return [
         HealthLine(f"Playback{when}"),
-        HealthLine("level", _level(t.agent_dbfs, t.agent_peak_dbfs)),
-        HealthLine("queued now, worst", _queued(t)),
-        HealthLine("buffer", numbers.milliseconds(t.prebuffer_ms)),
-        HealthLine("device latency", numbers.milliseconds(t.output_latency_ms)),
-        HealthLine("arrival jitter p95", numbers.milliseconds(t.arrival_jitter_ms)),
-        HealthLine("delivery", "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"),
+        HealthLine(ShownFigure.LEVEL, _level(t.agent_dbfs, t.agent_peak_dbfs)),
+        HealthLine(ShownFigure.QUEUE, _queued(t)),
+        HealthLine(ShownFigure.BUFFER, numbers.milliseconds(t.prebuffer_ms)),
+        HealthLine(ShownFigure.DEVICE_LATENCY, numbers.milliseconds(t.output_latency_ms)),
+        HealthLine(ShownFigure.JITTER, numbers.milliseconds(t.arrival_jitter_ms)),
+        HealthLine(
+            ShownFigure.DELIVERY, "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"
+        ),
     ]
 
 
@@ -158,11 +167,13 @@ def _wire(m: SessionMetrics, t: Telemetry, when: str) -> list[HealthLine]:
     load = t.callback_load
     return [
         HealthLine(f"This program{when}"),
-        HealthLine("callback to socket", f"p50 {_exact(t.send_p50_ms)}, p99 {_exact(t.send_p99_ms)}"),
-        HealthLine("worst of last second", _exact(t.send_late_ms), warns=(t.send_late_ms or 0) > _SEND_MS),
-        HealthLine("event loop lag", _exact(t.loop_lag_ms), warns=(t.loop_lag_ms or 0) > _LAG_MS),
-        HealthLine("callback load", "–" if load is None else f"{load:.1%}", warns=(load or 0) > _LOAD),
-        HealthLine("websocket round trip", numbers.milliseconds(m.round_trip_ms)),
+        HealthLine(ShownFigure.SENDING, f"p50 {_exact(t.send_p50_ms)}, p99 {_exact(t.send_p99_ms)}"),
+        HealthLine(ShownFigure.SENDING_WORST, _exact(t.send_late_ms), warns=(t.send_late_ms or 0) > _SEND_MS),
+        HealthLine(ShownFigure.LOOP_LAG, _exact(t.loop_lag_ms), warns=(t.loop_lag_ms or 0) > _LAG_MS),
+        HealthLine(
+            ShownFigure.CALLBACK_LOAD, "–" if load is None else f"{load:.1%}", warns=(load or 0) > _LOAD
+        ),
+        HealthLine(ShownFigure.ROUND_TRIP, numbers.milliseconds(m.round_trip_ms)),
     ]
 
 
@@ -172,9 +183,12 @@ def _losses(m: SessionMetrics) -> list[HealthLine]:
         amount = m.losses.get(loss.value, 0)
         unit = f" {loss.unit}" if loss.unit else ""
         lines.append(HealthLine(loss.label, f"{amount:,.0f}{unit}", warns=bool(amount) and loss.is_fault))
-    for path in ("capture", "playback"):
+    for figure, path in (
+        (ShownFigure.CAPTURE_STALLED, "capture"),
+        (ShownFigure.PLAYBACK_STALLED, "playback"),
+    ):
         stalls = m.stalls.get(path)
-        lines.append(HealthLine(f"{path} stalled", str(stalls or "never"), warns=stalls is not None))
+        lines.append(HealthLine(figure, str(stalls or "never"), warns=stalls is not None))
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -34,7 +34,7 @@ def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
 
 
 class KeyBar(Static):
-    """Shows the screen's keys from the left and the program's from the right."""
+    """Shows the keys of the focused pane and the screen from the left, and the program's from the right."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
@@ -96,14 +96,13 @@ class KeyBar(Static):
             self._places = []
             self.update(Content.styled(self._notice, "bold $text-warning"), layout=False)
             return
+        usable = [entry for entry in in_order(self.screen.active_bindings.values()) if entry.enabled]
         shown = list(
-            {
-                entry.binding.action: entry
-                for entry in reversed(in_order(self.screen.active_bindings.values()))
-                if entry.binding.show and entry.enabled
-            }.values()
+            {entry.binding.action: entry for entry in reversed(usable) if entry.binding.show}.values()
         )[::-1]
-        left = [entry for entry in shown if not isinstance(entry.node, App)]
+        left = self._of_focus(usable)
+        leading = {entry.binding.action for entry in left}
+        left += [e for e in shown if not isinstance(e.node, App) and e.binding.action not in leading]
         right = [entry for entry in shown if isinstance(entry.node, App)]
         width = self.content_size.width
         while left and self._cells(left) + _GAP + self._cells(right) > width:
@@ -115,6 +114,12 @@ class KeyBar(Static):
         parts.append((" " * gap, ""))
         self._add(right, parts, self._cells(left) + gap)
         self.update(Content.assemble(*parts), layout=False)
+
+    def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
+        """Returns what the ``FOOTER`` of the focused pane names: the ids of the keys that are for its content."""
+        wanted: Sequence[str] = getattr(self.screen.focused, "FOOTER", ())
+        first = {entry.binding.id: entry for entry in reversed(list(usable))}
+        return [first[name] for name in wanted if name in first]
 
     def _add(self, entries: list[ActiveBinding], parts: list[tuple[str, str]], start: int = 0) -> None:
         for number, entry in enumerate(entries):

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.cursor import CursorKeys, cursor_bindings, own_key
 from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
@@ -55,8 +55,9 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("rows", end="follow_end"),
-        Binding("enter", "choose", "Show the row's events in the log", show=False, id="rows.choose"),
+        own_key("enter", "choose", "Events", "Show the row's events in the log.", "rows.choose"),
     ]
+    FOOTER: ClassVar[Sequence[str]] = ("rows.choose", "follow")
 
     class Chosen(Message):
         """Asks for the events of a row to be shown, from the one with this number."""

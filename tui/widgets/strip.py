@@ -19,6 +19,7 @@ from tui.models.turns.figures import graded
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
+from tui.widgets.figures import ShownFigure
 from tui.widgets.panel import ModelPanel
 
 Part = tuple[str, str]
@@ -167,7 +168,9 @@ def _controls(state: SessionState, now_ns: int, reading: float | None, saving: G
         devices = f"{one_line(state.controls.capture, 24)} → agent → {one_line(state.controls.playback, 24)}"
         groups.append(Group([(devices, _MUTED)], 6))
     if state.controls.volume != 1.0:
-        groups.append(Group([("volume ", _MUTED), (f"{state.controls.volume:.0%}", _PLAIN)], 3))
+        groups.append(
+            Group([(f"{ShownFigure.VOLUME} ", _MUTED), (f"{state.controls.volume:.0%}", _PLAIN)], 3)
+        )
     if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
     if reading is not None:
@@ -184,24 +187,24 @@ def _controls(state: SessionState, now_ns: int, reading: float | None, saving: G
 
 def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
     return [
-        _latency("response", metrics.response_latency_ms, 0, thresholds),
-        Group([("loss ", _MUTED), *_losses(metrics)]),
+        _latency(ShownFigure.RESPONSE, metrics.response_latency_ms, 0, thresholds),
+        Group([(f"{ShownFigure.LOSS} ", _MUTED), *_losses(metrics)]),
         *_asked_for(metrics),
         *_stalls(metrics),
-        *([_count("errors", metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
-        *([_count("findings", metrics.findings, 2, _WARN)] if metrics.findings else ()),
-        *([_count("advice", metrics.advice, 11)] if metrics.advice else ()),
-        _latency("greeting", metrics.greeting_latency_ms, 7),
-        _latency("ping", metrics.round_trip_ms, 6),
-        *([_count("flushed", metrics.interruptions, 8)] if metrics.interruptions else ()),
-        _count("received", metrics.messages_received, 9),
-        _count("sent", metrics.messages_sent, 10),
+        *([_count(ShownFigure.ERRORS, metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
+        *([_count(ShownFigure.FINDINGS, metrics.findings, 2, _WARN)] if metrics.findings else ()),
+        *([_count(ShownFigure.ADVICE, metrics.advice, 11)] if metrics.advice else ()),
+        _latency(ShownFigure.GREETING, metrics.greeting_latency_ms, 7),
+        _latency(ShownFigure.PING, metrics.round_trip_ms, 6),
+        *([_count(ShownFigure.FLUSHED, metrics.interruptions, 8)] if metrics.interruptions else ()),
+        _count(ShownFigure.RECEIVED, metrics.messages_received, 9),
+        _count(ShownFigure.SENT, metrics.messages_sent, 10),
     ]
 
 
 def _usage(usage: dict[str, float]) -> list[Group]:
     """Returns the token figures that the agent has reported."""
-    names = (("tokens", "total_tokens", 4), ("tokens left", "tokens left", 5))
+    names = ((ShownFigure.TOKENS, "total_tokens", 4), (ShownFigure.TOKENS_LEFT, "tokens left", 5))
     return [
         Group([(f"{name} ", _MUTED), (numbers.count(usage[figure]), _PLAIN)], rank)
         for name, figure, rank in names
@@ -209,11 +212,11 @@ def _usage(usage: dict[str, float]) -> list[Group]:
     ]
 
 
-def _count(name: str, value: int, rank: int, style: str = _PLAIN) -> Group:
+def _count(name: ShownFigure, value: int, rank: int, style: str = _PLAIN) -> Group:
     return Group([(f"{name} ", _MUTED), (f"{value:,}", style)], rank)
 
 
-def _latency(name: str, value: float | None, rank: int, judge: Thresholds | None = None) -> Group:
+def _latency(name: ShownFigure, value: float | None, rank: int, judge: Thresholds | None = None) -> Group:
     text, style = numbers.milliseconds(value), _PLAIN
     if judge is not None and (figure := graded(value, judge)).grade:
         text, style = f"{text} {figure.glyph}", _JUDGED[figure.grade]
@@ -232,7 +235,11 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
 def _stalls(metrics: SessionMetrics) -> list[Group]:
     """Returns for how long devices passed no audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
-    return [Group([("stalled ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)] if lasted_ms else []
+    return (
+        [Group([(f"{ShownFigure.STALLED} ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)]
+        if lasted_ms
+        else []
+    )
 
 
 def _amount(loss: Loss, amount: float) -> str:
@@ -252,7 +259,9 @@ def _losses(metrics: SessionMetrics) -> list[Part]:
 def _doing(state: SessionState, telemetry: Telemetry) -> list[Group]:
     groups: list[Group] = []
     if telemetry.queued_ms >= 50:
-        groups.append(Group([("queued ", _MUTED), (f"{telemetry.queued_ms / 1000:.1f} s", _PLAIN)], 3))
+        groups.append(
+            Group([(f"{ShownFigure.QUEUED} ", _MUTED), (f"{telemetry.queued_ms / 1000:.1f} s", _PLAIN)], 3)
+        )
     if state.controls.line:
         progress = telemetry.line_progress
         how_far = "" if progress is None else f" {min(max(progress, 0.0), 1.0):.0%}"

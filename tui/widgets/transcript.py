@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
 from typing import ClassVar
 
@@ -77,6 +77,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         Binding("home", "scroll_home", "First words", show=False, id="transcript.first"),
         Binding("end", "follow_end", "Last words, and follow", show=False, id="transcript.last"),
     ]
+    FOOTER: ClassVar[Sequence[str]] = ("follow",)
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 
 from tui.bridge import Bridge
@@ -18,6 +18,7 @@ from tui.models.turns.turns import BargeIn, Percentiles, Turn
 from tui.models.turns.why import shares_of, telling, verdict
 from tui.text import numbers
 from tui.text.visible import one_line
+from tui.widgets.cursor import own_key
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.turn_words import axis_of, bar_of, sparkline_of, turn_in_full
@@ -44,9 +45,10 @@ class TurnsPane(RowsView):
         "_ leading silence · why; below: the selected turn; enter opens it, P plots the response times"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open_turn", "Open the turn", show=False, id="turns.open"),
-        Binding("P", "plot", "Plot the response times", show=False, id="turns.plot"),
+        own_key("enter", "open_turn", "Open turn", "Open the turn: where its time went.", "turns.open"),
+        own_key("P", "plot", "Plot", "Plot the response times.", "turns.plot"),
     ]
+    FOOTER: ClassVar[Sequence[str]] = ("turns.open", "turns.plot", "follow")
 
     class Opened(Message):
         """Asks for a turn to be shown whole."""

@@ -1,0 +1,114 @@
+"""The figures of header and health pane: their names there, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
+
+from tui.models.events import Loss
+
+
+class ShownFigure(StrEnum):
+    """A figure; the value is its name on the screen."""
+
+    meaning: str
+    """One or two sentences with the unit, for the help."""
+
+    def __new__(cls, name: str, meaning: str) -> Self:
+        """Take the name as the value."""
+        figure = str.__new__(cls, name)
+        figure._value_ = name
+        figure.meaning = meaning
+        return figure
+
+    # the header
+    RESPONSE = (
+        "response",
+        "Response time of the latest turn: from the user's last sound to the agent's first, as heard.",
+    )
+    LOSS = "loss", "What was lost unintentionally in this call, by kind; the kinds are explained below."
+    STALLED = "stalled", "For how long a sound device passed no audio although it was open."
+    ERRORS = "errors", "Errors of the agent, the connection or this program. e goes to the last one."
+    FINDINGS = "findings", "Messages in which the agent broke its protocol's specification."
+    ADVICE = (
+        "advice",
+        "Agent behavior that is allowed but unwise, and guesses of this program. Never counted as a fault.",
+    )
+    GREETING = "greeting", "From the start of the session to the agent's first sound."
+    PING = "ping", "Round trip of the latest websocket ping."
+    FLUSHED = "flushed", "How often the agent's queued audio was discarded, by a barge-in or by i."
+    RECEIVED = "received", "Messages received from the agent."
+    SENT = "sent", "Messages sent to the agent."
+    TOKENS = "tokens", "Tokens used, as the agent reports them."
+    TOKENS_LEFT = "tokens left", "Tokens that the agent's rate limit leaves, as it reports them."
+    VOLUME = "volume", "Playback volume, where it is not 100 %."
+    QUEUED = "queued", "Agent audio that has arrived and waits to be played."
+
+    # the health pane
+    LEVEL = "level", "RMS level now and the held peak, in dB below full scale (0 dB)."
+    CLIPPING = "clipping", "Whether the microphone reaches full scale, where it distorts. Lower its gain."
+    SILENCE = (
+        "silence",
+        "Whether the microphone sends only zeros, as one does that is muted or not permitted.",
+    )
+    DC_OFFSET = "DC offset", "Mean of the microphone's samples, which is 0 % for sound hardware in order."
+    ECHO = "echo", "What comes back of the agent through the microphone: level against playback, and delay."
+    CLOCK = "clock", "The microphone's clock against the speaker's, in parts per million."
+    QUEUE = "queued now, worst", "Agent audio waiting to be played: now, and the most in this call."
+    BUFFER = (
+        "buffer",
+        "How much of a reply has to arrive before it plays: more if audio arrives unevenly. It delays the response.",
+    )
+    DEVICE_LATENCY = "device latency", "Audio held by the playback device, by its own account."
+    JITTER = (
+        "arrival jitter p95",
+        "How much later than real time 95 % of the chunks of the current reply arrived at most, last 10 s.",
+    )
+    DELIVERY = "delivery", "Audio received over the time it took to arrive: above 1 is faster than real time."
+    SENDING = (
+        "callback to socket",
+        "From a block of the microphone to the socket: median and 99th percentile.",
+    )
+    SENDING_WORST = (
+        "worst of last second",
+        "The longest time from the microphone to the socket in the last second.",
+    )
+    LOOP_LAG = "event loop lag", "The most that this program fell behind in the last second."
+    CALLBACK_LOAD = (
+        "callback load",
+        "Largest share of a block's length spent in an audio callback, last second.",
+    )
+    ROUND_TRIP = "websocket round trip", "Round trip of the latest websocket ping."
+    CAPTURE_STALLED = "capture stalled", "How often, and for how long, the microphone passed no audio."
+    PLAYBACK_STALLED = "playback stalled", "How often, and for how long, the speaker took no audio."
+
+
+LOSS_MEANINGS: Mapping[Loss, str] = {
+    Loss.CAPTURE_OVERFLOW: "The sound system lost microphone audio, in blocks; the header writes overflow.",
+    Loss.CAPTURE_DROPPED: (
+        "Microphone blocks that came while this program was late or reopened it; the header writes dropped."
+    ),
+    Loss.UNSENT: "Microphone blocks recorded while the agent took no audio.",
+    Loss.WITHHELD: "Microphone blocks withheld on purpose while the agent spoke. Not a fault.",
+    Loss.UNDERRUN: "How often playback ran dry during a reply, because its audio came too late.",
+    Loss.DEVICE_UNDERFLOW: "Blocks in which the speaker had nothing to play; the header writes underflow.",
+    Loss.UNHEARD: "Agent audio that was discarded unplayed, by a barge-in or by i. Not a fault.",
+    Loss.QUEUE_FULL: "Agent audio beyond the limit of the playback queue.",
+    Loss.UNDECODABLE: "Messages that could not be decoded.",
+    Loss.LATE_TOOL_RESULT: "Tool results that came after the time limit and were not sent.",
+    Loss.CALLBACK_FAILED: "Callbacks that raised an exception; the header writes callbacks, and T lists them.",
+}
+"""Amounts lost, with their unit; the name of each is `Loss.label`."""
+
+SIGNS: Mapping[str, str] = {
+    "✓ ~ ✗": "A response time that is good, slow or bad; the thresholds are settings.",
+    "? uncertain": "The figure may be wrong; the reason is given with the turn.",
+    "–": "Not measured, or not measured yet.",
+    "p50, p95": "Half, and 95 %, of the response times are at most this long. Shown from 20 turns on.",
+    "talk-over": "How long user and agent spoke at the same time.",
+    "mic on, mic off": "Whether the microphone's sound goes to the agent. The call is saved either way.",
+    "saving, not saved": "Whether the call is being kept on disk.",
+    "MUTED": "Silence is sent in place of the microphone.",
+}
+"""Signs and words beside the figures."""
