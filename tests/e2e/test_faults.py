@@ -54,10 +54,23 @@ class Desk:
             player.kill()
             player.wait(5)
 
+    @property
+    def _pid_file(self) -> Path:
+        return self._folder / "run" / "pid"
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """A server that is there and answers nobody."""
+        server = int(self._pid_file.read_text())
+        os.kill(server, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server, signal.SIGCONT)
+
     def kill(self) -> None:
-        pid_file = self._folder / "run" / "pid"
-        os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        pid_file.unlink()  # or the next one would believe that it runs
+        os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
+        self._pid_file.unlink()  # or the next one would believe that it runs
 
     def start(self) -> None:
         subprocess.run([VIRTUAL_AUDIO / "start"], check=True, capture_output=True, env=self._environment)
@@ -142,6 +155,30 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
         terminal.wait_for(re.compile(r"fell (9\d{2}|1\d{3}) ms behind"))
         terminal.press("q", "Enter")
         terminal.wait_for("EXIT 0")
+    finally:
+        terminal.kill()
+    terminal.wait_until_gone()
+
+
+def test_a_sound_server_that_stops_answering_does_not_keep_the_call(desk: Desk, tmp_path: Path) -> None:
+    """Devices cannot be switched then; whatever is tried, hanging up and quitting work."""
+    terminal = Terminal(tmp_path, {**desk.environment, "OPUSAGENT_TUI_SOUND_TIMEOUT_S": "1"}, (100, 30))
+    try:
+        terminal.run("demo", "--no-save")
+        terminal.wait_for("active", re.compile(r"s played: play-1|play-1 ended"), limit_s=30)
+        terminal.press("r")
+        terminal.wait_for("mic on")
+        terminal.press("A")
+        terminal.wait_for("in use", "default")
+        with desk.frozen():
+            terminal.press("Down", "Enter")
+            terminal.wait_for("The sound system is not responding.")
+            terminal.press("Escape")
+            terminal.wait_for("(default) is not responding")
+            terminal.press("d")
+            terminal.wait_for("■ ended")
+            terminal.press("q")
+            terminal.wait_for("EXIT 0", limit_s=10)
     finally:
         terminal.kill()
     terminal.wait_until_gone()

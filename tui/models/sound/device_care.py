@@ -15,7 +15,7 @@ from typing import Protocol
 
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, Device
-from tui.audio.in_thread import in_thread
+from tui.audio.in_thread import driver_hangs, in_thread
 from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
 from tui.audio.speaker import Speaker
 from tui.callbacks import spawn
@@ -43,10 +43,11 @@ class Health(StrEnum):
 
 _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
 _NAMES = {"capture": "microphone", "playback": "speaker"}
-_HINTS = {
-    Health.STALLED: "Reopening it until it works. It may be suspended, unplugged, or in use by another program.",
-    Health.VANISHED: "Looking for it by name until it is back.",
-}
+_STALLED_HINT = "Reopening it until it works. It may be suspended, unplugged, or in use by another program."
+_GONE_HINT = "Looking for it by name until it is back."
+_HANGS_HINT = (
+    "The sound system has not returned from an earlier request; the device is reopened when it does."
+)
 
 
 class Watchdog:
@@ -261,7 +262,8 @@ class DeviceCare:
         try:
             await one.reopen(await in_thread(partial(_again, device)))
         except AudioDeviceError as error:
-            self._pending.error("device", str(error))
+            if not driver_hangs():  # which was reported when it was found
+                self._pending.error("device", str(error))
 
     async def _try(self, one: Caredfor, device: Device) -> bool:
         try:
@@ -281,23 +283,25 @@ class DeviceCare:
 
     def _report_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
         away_s = (now_ns - dog.since_ns) / 1e9
+        # Without the driver nobody can know whether the device is there.
+        gone, hint = ("is not responding", _HANGS_HINT) if driver_hangs() else ("has disappeared", _GONE_HINT)
         now = {
             Health.WORKS: f"works again after {away_s:.1f} s",
             Health.STALLED: "is back, but no sound passes",
-            Health.VANISHED: "has disappeared",
+            Health.VANISHED: gone,
         }
         self._report_end(path, one, before, dog, now[dog.health], now_ns)
         if dog.health is not Health.WORKS:
-            what = f"has stalled: no sound has passed for {away_s:.1f} s."
-            if dog.health is Health.VANISHED:
-                what = "has disappeared."
+            what = f"{gone}."
+            if dog.health is Health.STALLED:
+                what, hint = f"has stalled: no sound has passed for {away_s:.1f} s.", _STALLED_HINT
             self._pending.add(
                 e.ConditionChanged(
                     at_ns=now_ns,
                     condition=_CONDITIONS[dog.health],
                     path=path,
                     text=f"{_title(path, one)} {what}",
-                    hint=_HINTS[dog.health],
+                    hint=hint,
                     since_ns=dog.since_ns,
                 )
             )
