@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from websockets.sync.server import ServerConnection, serve
 
 from tui.agent.process import AgentProcess, start_agent
@@ -29,6 +30,7 @@ from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.call import Printer, Script, _judge, _Seen, metrics_line
+from tui.cli.main import cli
 from tui.config.model import Thresholds
 from tui.exit_code import ExitCode
 from tui.models import events as e
@@ -40,7 +42,12 @@ YES = next(line for line in caller_lines() if line.name == "yes")
 GOODBYE = next(line for line in caller_lines() if line.name == "goodbye")
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str) -> Result:
+    """Run a command in this process: most of a call's time would be the start of another."""
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def run_program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tui", *arguments],
         capture_output=True,
@@ -71,7 +78,8 @@ def free_port() -> int:
 
 def test_a_call_is_held_printed_and_saved(url: str, tmp_path: Path) -> None:
     kept = tmp_path / "heard.wav"
-    ran = run("call", url, "--say", str(YES.path), "--output", str(kept), "--max-response-ms", "5000")
+    say = ("--say", str(YES.path), "--max-response-ms", "5000")
+    ran = run_program("call", url, *say, "--output", str(kept))
     assert (ran.returncode, ran.stderr) == (0, "")
     for part in ("session.accepted", "recognition: Yes.", "active → ending"):
         assert part in ran.stdout
@@ -86,13 +94,13 @@ def test_a_call_is_held_printed_and_saved(url: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def too_slow(agent: AgentProcess) -> subprocess.CompletedProcess[str]:
+def too_slow(agent: AgentProcess) -> Result:
     """A call whose answer takes longer than allowed."""
     return run("call", agent.url("/audiocodes"), "--say", "4", "--json", "--max-response-ms", "1")
 
 
 @pytest.mark.xdist_group("too_slow")
-def test_events_come_as_json_lines_with_the_figures_last(too_slow: subprocess.CompletedProcess[str]) -> None:
+def test_events_come_as_json_lines_with_the_figures_last(too_slow: Result) -> None:
     lines = [json.loads(line) for line in too_slow.stdout.splitlines()]
     assert [line["number"] for line in lines[:-1]] == list(range(1, len(lines)))
     assert lines[0]["event"] == "session"
@@ -105,34 +113,34 @@ def test_events_come_as_json_lines_with_the_figures_last(too_slow: subprocess.Co
 
 
 @pytest.mark.xdist_group("too_slow")
-def test_a_limit_exceeded_is_exit_1(too_slow: subprocess.CompletedProcess[str]) -> None:
-    assert too_slow.returncode == 1
+def test_a_limit_exceeded_is_exit_1(too_slow: Result) -> None:
+    assert too_slow.exit_code == 1
     assert "the limit is 1 ms" in too_slow.stderr
 
 
 def test_the_agents_hang_up_is_a_fine_end(url: str) -> None:
     ran = run("call", url, "--say", str(GOODBYE.path))
-    assert ran.returncode == 0
+    assert ran.exit_code == 0
     assert "the agent hung up" in ran.stdout
 
 
 def test_nobody_there_is_exit_4_and_one_sentence() -> None:
     ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--say", str(YES.path))
-    assert ran.returncode == 4
+    assert ran.exit_code == 4
     assert "connection refused" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 
 def test_a_wrong_path_is_exit_4(agent: AgentProcess) -> None:
     ran = run("call", agent.url("/nothing"))
-    assert ran.returncode == 4
+    assert ran.exit_code == 4
     assert "HTTP 404" in ran.stderr
 
 
 def test_a_missing_token_is_exit_4() -> None:
     with start_agent(AgentSettings(token="open sesame")) as guarded:
         refused = run("call", guarded.url("/audiocodes"))
-    assert refused.returncode == 4
+    assert refused.exit_code == 4
     assert "HTTP 401" in refused.stderr
     assert "--token-env" in refused.stderr
 
@@ -152,7 +160,7 @@ def test_a_missing_token_is_exit_4() -> None:
 )
 def test_wrong_usage_is_exit_2_and_a_sentence(arguments: tuple[str, ...], says: str) -> None:
     ran = run(*arguments)
-    assert ran.returncode == 2
+    assert ran.exit_code == 2
     assert says in ran.stderr
     assert "Traceback" not in ran.stderr
 
@@ -161,12 +169,12 @@ def test_a_wav_that_cannot_be_read_is_reported_before_anybody_is_called(tmp_path
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"not a wav")
     ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--say", str(broken))
-    assert ran.returncode == 2
+    assert ran.exit_code == 2
     assert "broken.wav" in ran.stderr
 
 
 def test_devices_names_what_is_missing_and_what_to_do() -> None:
-    ran = run("devices", OPUSAGENT_TUI_HIDE_PORTAUDIO="1")
+    ran = run_program("devices", OPUSAGENT_TUI_HIDE_PORTAUDIO="1")
     assert ran.returncode == 4
     assert "PortAudio" in ran.stderr
 
@@ -180,7 +188,7 @@ def test_the_version_and_the_exit_codes_are_printed() -> None:
 
 def test_check_probes_without_a_call(url: str) -> None:
     ran = run("check", url)
-    assert ran.returncode == 0
+    assert ran.exit_code == 0
     assert "opened in" in ran.stdout
     assert "connection.validated after" in ran.stdout
 
@@ -188,7 +196,7 @@ def test_check_probes_without_a_call(url: str) -> None:
 def test_check_reports_what_is_wrong() -> None:
     for protocol in ("auto", "audiocodes"):
         ran = run("check", f"ws://127.0.0.1:{free_port()}/bot", "--protocol", protocol)
-        assert ran.returncode == 4
+        assert ran.exit_code == 4
         assert "connection refused" in ran.stdout + ran.stderr
 
 
@@ -201,7 +209,7 @@ def test_a_protocol_that_cannot_be_detected_has_to_be_named() -> None:
         threading.Thread(target=silent.serve_forever, daemon=True).start()
         ran = run("call", f"ws://127.0.0.1:{silent.socket.getsockname()[1]}/")
         silent.shutdown()
-    assert ran.returncode == 2
+    assert ran.exit_code == 2
     assert "Name it with --protocol (audiocodes, twilio, " in ran.stderr
 
 
@@ -217,9 +225,13 @@ def play(
         socket.send('{"type":"playStream.stop","streamId":"a"}')
 
 
+QUICK = ("--greeting-timeout", "0.2")
+"""Of agents that do not greet."""
+
+
 def serve_one(
-    session: Callable[[ServerConnection], None], *arguments: str
-) -> subprocess.CompletedProcess[str]:
+    session: Callable[[ServerConnection], None], *arguments: str, options: tuple[str, ...] = QUICK
+) -> Result:
     """Run a headless call with an AudioCodes agent that runs ``session`` once it has accepted."""
 
     def accept(socket: ServerConnection) -> None:
@@ -231,26 +243,26 @@ def serve_one(
     with serve(accept, "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        ran = run("call", url, "--protocol", "audiocodes", *arguments)
+        ran = run("call", url, "--protocol", "audiocodes", *options, *arguments)
         server.shutdown()
     return ran
 
 
 def test_an_agent_that_does_not_answer_is_exit_3() -> None:
     ran = serve_one(lambda socket: play(socket, 0.2), "--say", str(YES.path), "--timeout", "0.5")
-    assert ran.returncode == 3
+    assert ran.exit_code == 3
     assert f"did not answer {YES.path.name} within 0.5 s" in ran.stderr
 
 
 def test_a_reply_that_never_ends_does_not_hold_the_call_up_for_ever() -> None:
     ran = serve_one(lambda socket: play(socket, 0.2, stop=False), "--timeout", "0.5")
-    assert ran.returncode == 5
+    assert ran.exit_code == 5
     assert "The agent began a reply and never ended it." in ran.stderr
 
 
 def test_a_reply_that_came_at_once_is_heard_out_however_long() -> None:
     ran = serve_one(lambda socket: play(socket, 2), "--timeout", "0.5", "--json")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.exit_code, ran.stderr) == (0, "")
     assert json.loads(ran.stdout.splitlines()[-1])["audio_heard_ms"] == 2000
 
 
@@ -265,7 +277,7 @@ def test_a_missing_answer_is_reported_with_the_error_reported_meanwhile() -> Non
                 socket.send("nonsense")
 
     ran = serve_one(stumble, "--say", str(YES.path), "--timeout", "0.5")
-    assert ran.returncode == 3
+    assert ran.exit_code == 3
     assert "within 0.5 s; an error was reported: " in ran.stderr
 
 
@@ -275,7 +287,7 @@ def test_an_unreadable_message_is_exit_5_and_the_protocol_is_not_doubted() -> No
         play(socket, 0.2)
 
     ran = serve_one(stumble, "--json")
-    assert ran.returncode == 5
+    assert ran.exit_code == 5
     assert "not JSON" in ran.stderr
     error = next(json.loads(line) for line in ran.stdout.splitlines() if '"event":"error"' in line)
     assert "Does it speak" not in error["hint"]
@@ -284,7 +296,7 @@ def test_an_unreadable_message_is_exit_5_and_the_protocol_is_not_doubted() -> No
 
 def test_half_a_sample_is_the_agents_fault_and_exit_5() -> None:
     ran = serve_one(lambda socket: play(socket, 0.2, odd=1))
-    assert ran.returncode == 5
+    assert ran.exit_code == 5
     assert "in the middle of a 16-bit sample" in ran.stderr
 
 
@@ -294,7 +306,7 @@ def test_an_agent_that_breaks_off_is_exit_5() -> None:
         socket.close(1011, "out of ideas")
 
     ran = serve_one(break_off)
-    assert ran.returncode == 5
+    assert ran.exit_code == 5
     assert "out of ideas" in ran.stderr
 
 
@@ -302,8 +314,8 @@ def test_an_agent_that_crashes_is_exit_5_even_if_nothing_was_to_be_said() -> Non
     def crash(socket: ServerConnection) -> None:
         socket.socket.shutdown(2)
 
-    ran = serve_one(crash, "--resume-timeout", "1", "--greeting-timeout", "0.2")
-    assert ran.returncode == 5
+    ran = serve_one(crash, "--resume-timeout", "1")
+    assert ran.exit_code == 5
     assert "could not be resumed" in ran.stderr or "did not resume the session" in ran.stderr
 
 
@@ -313,7 +325,7 @@ def test_a_close_in_the_middle_of_a_reply_is_exit_5_with_the_reason() -> None:
         socket.close(1000, "enough")
 
     ran = serve_one(leave)
-    assert ran.returncode == 5
+    assert ran.exit_code == 5
     assert "closed with code 1000 (enough), with an unfinished reply" in ran.stderr
 
 
@@ -323,11 +335,11 @@ def test_an_agent_that_leaves_before_the_script_is_done_is_exit_5_with_a_reason_
         socket.send('{"type":"activities","activities":[{"type":"event","name":"hangup"}]}')
 
     ran = serve_one(hang_up, "--json", "--say", str(YES.path), "--say", str(YES.path))
-    assert ran.returncode == 5
+    assert ran.exit_code == 5
     assert "The agent hung up, with 2 lines not spoken." in ran.stderr
     errors = [json.loads(line) for line in ran.stdout.splitlines() if '"event":"error"' in line]
     assert [error["code"] for error in errors] == ["left-early"]
-    assert serve_one(hang_up).returncode == 0
+    assert serve_one(hang_up).exit_code == 0
 
 
 def test_an_agent_that_waits_for_the_end_of_the_user_stream_is_exit_3_with_the_option_that_helps() -> None:
@@ -342,9 +354,8 @@ def test_an_agent_that_waits_for_the_end_of_the_user_stream_is_exit_3_with_the_o
                 words = '"alternatives":[{"text":"yes","confidence":1}]'
                 socket.send('{"type":"userStream.speech.recognition",' + words + "}")
 
-    greeting = ("--greeting-timeout", "0.1")
-    ran = serve_one(recognize, "--say", str(YES.path), "--timeout", "4", *greeting)
-    assert ran.returncode == 3
+    ran = serve_one(recognize, "--say", str(YES.path), "--timeout", "4")
+    assert ran.exit_code == 3
     assert "try --on-stop close or --no-barge-in" in ran.stderr
 
 
@@ -353,15 +364,15 @@ def test_a_finding_is_exit_5_only_where_none_is_allowed() -> None:
         socket.send('{"type":"something.new"}')
         play(socket, 0.2)
 
-    assert serve_one(stray).returncode == 0
+    assert serve_one(stray).exit_code == 0
     strict = serve_one(stray, "--strict")
-    assert strict.returncode == 5
+    assert strict.exit_code == 5
     assert "--strict allows none" in strict.stderr
 
 
 def test_an_agent_that_never_opens_the_user_stream_is_named_as_the_cause() -> None:
     ran = serve_one(lambda socket: None, "--say", str(GOODBYE.path), "--timeout", "0.5")
-    assert ran.returncode == 3
+    assert ran.exit_code == 3
     assert "has not opened the user stream" in ran.stderr
     assert "losses unsent" in ran.stdout
 
@@ -447,14 +458,14 @@ def test_a_reader_that_has_seen_enough_ends_the_call_with_a_goodbye(goodbyes: Go
 def test_an_output_that_cannot_be_written_is_reported_before_anybody_is_called(tmp_path: Path) -> None:
     output = str(tmp_path / "nowhere" / "x.wav")
     ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--output", output)
-    assert ran.returncode == 2
+    assert ran.exit_code == 2
     assert "is not writable" in ran.stderr
 
 
 def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ran = serve_one(lambda socket: play(socket, 0.2), "--json", "--save", str(tmp_path / "file"))
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.exit_code, ran.stderr) == (0, "")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     (error,) = (event for event in events if event["event"] == "error")
     assert error["message"].startswith(f"The session is not saved: Cannot write to {tmp_path / 'file'}: ")
@@ -540,8 +551,8 @@ def test_the_first_line_is_spoken_as_soon_as_a_short_greeting_is_over() -> None:
 def test_an_agent_that_does_not_greet_is_spoken_to_after_a_while(
     options: tuple[str, ...], least_s: float, most_s: float
 ) -> None:
-    arguments = ("--say", str(YES.path), "--timeout", "0.2", "--json", *options)
-    ran = serve_one(lambda socket: None, *arguments)
+    arguments = ("--say", str(YES.path), "--timeout", "0.2", "--json")
+    ran = serve_one(lambda socket: None, *arguments, options=options)
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     accepted_ns = next(event["at_ns"] for event in events if event.get("new") == "active")
     spoken_ns = next(event["at_ns"] for event in events if event["event"] == "line")
@@ -562,7 +573,7 @@ def test_an_answer_in_text_is_an_answer_and_is_named_as_one() -> None:
                 socket.send(json.dumps({"type": "activities", "activities": [words]}))
 
     ran = serve_one(answer, "--say", str(YES.path), "--timeout", "9")
-    assert ran.returncode == 0
+    assert ran.exit_code == 0
     assert f"The agent answered {YES.path.name} in text, without sound." in ran.stderr
     assert "answered in text 1" in ran.stdout
 
@@ -590,7 +601,7 @@ def test_lines_are_spoken_to_an_agent_that_streams_silence_without_a_pause() -> 
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         ran = run("call", url, "--protocol", "pcm", "--say", str(YES.path), "--say", str(YES.path), "--json")
         server.shutdown()
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.exit_code, ran.stderr) == (0, "")
     figures = json.loads(ran.stdout.splitlines()[-1])
     greeting, *turns = figures["turns"]
     assert greeting["unmeasured"] == "no greeting"

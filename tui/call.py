@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from tui.audio.wav import read_wav
 from tui.exit_code import ExitCode
 from tui.handlers.tools.file import Tool
 from tui.models import events as e
-from tui.models.audio_manager import AudioManager
 from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
-from tui.models.sound.lines import line_of
 from tui.models.target import Target
 from tui.models.turns.figures import Judge, shown_ms
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.output import in_json, turn_lines
+from tui.scenario.holding import HeadlessCall
+from tui.scenario.lines import SpokenLine, spoken_line
+from tui.scenario.model import Expect, Say, Scenario, Step
+from tui.scenario.performance import Performance
+from tui.scenario.player import Aids
+from tui.scenario.values import Duration, Sign, SignKind
+from tui.scenario.verdict import StepVerdict
 from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
-from tui.session.listening import UNANSWERED, Answered, Limits, Listening
 from tui.session.live import LiveSession
-from tui.session.set_up import CallSetUp
 from tui.text import numbers
 from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
-_LINE_SLACK_S = 10.0
-"""Time limit for speaking a line: its length plus this."""
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Codes of errors about agent audio that could not be played as it was sent."""
 _HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -40,7 +41,7 @@ _HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Script(msgspec.Struct, frozen=True):
-    """The lines to speak in a call, and what to expect of the agent."""
+    """The lines to speak in a call, and what to expect of the agent: the short form of a scenario."""
 
     say: Sequence[Path]
     timeout_s: float = 10.0
@@ -49,6 +50,19 @@ class Script(msgspec.Struct, frozen=True):
     strict: bool = False
     """Whether any error or finding fails the call."""
 
+    def scenario(self) -> Scenario:
+        """Returns the steps of the script: each line, and the answer to it."""
+        within = Duration(self.timeout_s * 1_000)
+        steps: list[Step] = []
+        for path in self.say:
+            steps.append(Say(say=str(path)))
+            steps.append(Expect(expect=Sign(SignKind.ANSWERS), within=within, stop=True))
+        return Scenario(name="--say", timeout=Duration(math.inf), steps=steps)
+
+    def lines(self) -> dict[str, SpokenLine]:
+        """Returns the lines to speak, by what the steps say. Takes a while. Raises `AudioFileError`."""
+        return {str(path): spoken_line(path) for path in self.say}
+
 
 class _Seen:
     """What was reported in the call that decides or explains its outcome."""
@@ -56,7 +70,7 @@ class _Seen:
     def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
         self.reasons: list[str] = []
-        """Sentences that may explain why an answer is missing."""
+        """Sentences that may explain why the answer to the newest line is missing."""
         self.hint = ""
         """What may help against a missing answer."""
         self.unfinished = 0
@@ -73,6 +87,8 @@ class _Seen:
                 self.reasons.append(one_line(event.text))
             case e.ConditionChanged(active=True, hint=hint) if hint == OPEN_STREAM_HINT:
                 self.hint = hint
+            case e.StepChanged(verdict="") if event.text.startswith(Say.KIND):
+                self.reasons.clear()
             case _:
                 pass
 
@@ -92,52 +108,45 @@ async def call(
     """
     seen = _Seen()
     reasons: list[str] = []
-    listening = Listening(Limits(script.timeout_s, target.max_turn_s, target.quiet_s), reasons.append)
-
     dialled = await settle(target)
-    set_up = CallSetUp(AudioManager(), _sink(listening, seen, show))
-    await set_up.prepare(dialled.target)
-    session = set_up.session(dialled, tools=tools)
-    listening.follow(session.state, session.pending)
+    held = HeadlessCall(
+        script.scenario(),
+        dialled,
+        aids=Aids(lines=await asyncio.to_thread(script.lines)),
+        answer_s=script.timeout_s,
+        show=lambda event: _take(event, held, seen, show),
+        # Printed when the call is over: a terminal that was closed would raise here.
+        note=reasons.append,
+    )
+    await held.prepare(tools)
     # Around the close as well: an interrupt must not cost what is being saved.
-    with _hung_up_by_signals(session) as received:
-        try:
-            running = asyncio.ensure_future(session.run())
-            running.add_done_callback(lambda _: listening.end())
-            # Printed when the call is over: a terminal that was closed would raise here.
-            unanswered = await _hold(session, dialled.target, script, listening, seen, reasons.append)
-            seen.unfinished = listening.unfinished
-            session.hang_up()
-            await running
-        finally:
-            await set_up.close()
+    with _hung_up_by_signals(held.session) as received:
+        await held.hold(open_line=False)
+    seen.unfinished = held.performance.listening.unfinished
+    metrics = held.session.state.metrics
     if received:
         with contextlib.suppress(OSError):  # a terminal that was closed takes no summary
-            summary(session.state.metrics)
+            summary(metrics)
         return ExitCode(128 + received[0])
     if seen.unshown is not None:
         raise seen.unshown
-    for reason in reasons:
+    for reason in (*reasons, *_answer_reasons(held.performance, seen)):
         explain(reason)
-    summary(session.state.metrics)
-    return _judge(session.state, seen, script, unanswered, explain)
+    summary(metrics)
+    return _judge(held.session.state, seen, script, _unanswered(held.performance), explain)
 
 
-def _sink(
-    listening: Listening, seen: _Seen, show: Callable[[e.SessionEvent], None]
-) -> Callable[[e.SessionEvent], None]:
-    def take(event: e.SessionEvent) -> None:
-        listening.take(event)
-        seen.take(event)
-        if seen.unshown is None:
-            try:
-                show(event)
-            except OSError as error:
-                # The reader has exited or the terminal was closed. Raised here, it would cost the agent its goodbye.
-                seen.unshown = error
-                listening.end()
-
-    return take
+def _take(
+    event: e.SessionEvent, held: HeadlessCall, seen: _Seen, show: Callable[[e.SessionEvent], None]
+) -> None:
+    seen.take(event)
+    if seen.unshown is None:
+        try:
+            show(event)
+        except OSError as error:
+            # The reader has exited or the terminal was closed. Raised here, it would cost the agent its goodbye.
+            seen.unshown = error
+            held.performance.listening.end()
 
 
 @contextlib.contextmanager
@@ -162,59 +171,19 @@ def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
             loop.remove_signal_handler(number)
 
 
-async def _hold(
-    session: LiveSession,
-    target: Target,
-    script: Script,
-    listening: Listening,
-    seen: _Seen,
-    explain: Callable[[str], None],
-) -> bool:
-    """Speak the lines of the script and wait for the answers. Returns whether one was missing.
-
-    If the call ends meanwhile, its ending has judged what was still due.
-    """
-    pending = session.pending
-    pending.lines_left = len(script.say)
-
-    async def resumed() -> bool:
-        """Wait while the session is being resumed. Returns False if the call is over."""
-        await listening.until(lambda: not pending.resuming, target.resume_timeout_s + 1)
-        return not listening.over
-
-    lengths_s = [await asyncio.to_thread(_length_s, path) for path in script.say]
-    connect_s = target.connect_timeout_s + target.accept_timeout_s
-    if not await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s):
-        return False
-    await listening.answer(0, target.greeting_timeout_s)
-    await listening.turn_end()
-    for path, length_s in zip(script.say, lengths_s, strict=True):
-        if not await resumed():
-            return False
-        reasons_before, began_ns = len(seen.reasons), session.journal.clock_ns()
-        pending.lines_left, pending.answer_due = pending.lines_left - 1, path.name
-        await session.user.speak(line_of(path))
-        await listening.line_end(began_ns, length_s + _LINE_SLACK_S)
-        after, answer = "", await listening.answer(began_ns)
-        if answer is Answered.IN_TEXT:
-            explain(f"The agent answered {path.name} in text, without sound.")
-        if answer not in UNANSWERED:
-            pending.answer_due = ""
-            after, answer = " after its tool call", await listening.turn_end()
-        if listening.over:
-            return False
-        if answer in UNANSWERED:
-            within = f" within {script.timeout_s:g} s" if answer is Answered.NONE else ""
-            because = "".join(f"; {reason.rstrip('.')}" for reason in seen.reasons[reasons_before:][-2:])
-            missing = f"The agent did not answer {path.name}{within}{after}{because}."
-            explain(f"{missing} {seen.hint}".rstrip())
-            return True
-    await resumed()
-    return False
+def _unanswered(performance: Performance) -> bool:
+    """Whether an answer was missing. If the call ended meanwhile, its ending has judged what was still due."""
+    return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 
 
-def _length_s(path: Path) -> float:
-    return len(read_wav(path, 8_000)) / 2 / 8_000
+def _answer_reasons(performance: Performance, seen: _Seen) -> Iterator[str]:
+    """Yields what there is to explain about the answers."""
+    for case in performance.cases:
+        if case.verdict is StepVerdict.PASSED and case.reason:
+            yield case.reason
+        elif case.verdict is StepVerdict.FAILED and not performance.cut_short:
+            because = "".join(f"; {reason.rstrip('.')}" for reason in seen.reasons[-2:])
+            yield f"{case.reason.rstrip('.')}{because}. {seen.hint}".rstrip()
 
 
 def _judge(

@@ -33,6 +33,11 @@ SCENARIOS = {
     + '[[step]]\nsay = "interrupt"\nwhen = "agent speaks + 300ms"\n'
     + '[[step]]\nexpect = "agent stops"\nwithin = "2s"\n'
     + BYE,
+    "answers": '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "5s"\n' + BYE,
+    "does_not_answer": GREETED
+    + "[[step]]\nmute = true\n"
+    + '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "500ms"\n'
+    + BYE,
     "fails": NO_TOOL + BYE,
     "stops": '[[step]]\nrun = "exit 1"\nstop = true\n' + BYE,
     "hears": '[[step]]\nhear = "hello"\n' + BYE,
@@ -95,6 +100,18 @@ def test_an_agent_that_yields_to_a_barge_in_passes(runs: dict[str, RunResult]) -
     stopped_ms = run.cases[3].measured_ms
     assert stopped_ms is not None
     assert 0 < stopped_ms < 2_000
+
+
+def test_an_answer_is_heard_after_the_greeting_and_the_line(runs: dict[str, RunResult]) -> None:
+    run = runs["answers"]
+    assert (run.verdict, verdicts(run)) == (PASSED, [PASSED, DONE, PASSED, DONE])
+    assert [response > 0 for response in run.response_ms] == [True]
+
+
+def test_a_missing_answer_fails(runs: dict[str, RunResult]) -> None:
+    run = runs["does_not_answer"]
+    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, DONE, DONE, FAILED, DONE])
+    assert run.cases[4].reason == "The agent did not answer yes within 0.5 s."
 
 
 def test_a_failed_step_does_not_end_the_call(runs: dict[str, RunResult]) -> None:

@@ -1,9 +1,8 @@
-"""Holds one run of a scenario, without a screen and without sound devices. Many may run in one event loop."""
+"""Holds a call by a script, without a screen and without PortAudio. Many may run in one event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,24 +11,84 @@ import msgspec
 from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
-from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.protocols.abilities import lacking
 from tui.saving.deleting import delete_sessions
 from tui.scenario.caller_sound import CallerSound
 from tui.scenario.limits import judge_call
-from tui.scenario.model import Expect, Scenario
-from tui.scenario.player import NO_AIDS, Aids, Player
-from tui.scenario.seen import Seen
-from tui.scenario.values import SignKind
+from tui.scenario.model import Scenario
+from tui.scenario.performance import Performance
+from tui.scenario.player import NO_AIDS, Aids
 from tui.scenario.verdict import Case, RunResult, StepVerdict
-from tui.session.dialling import DiallingError, ProtocolNotDetected, settle
-from tui.session.listening import Limits, Listening
+from tui.session.dialling import Dialled, DiallingError, ProtocolNotDetected, settle
+from tui.session.listening import Limits
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
 from tui.text.visible import one_line
 
 _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
+
+
+class HeadlessCall:
+    """One call by a script: `prepare`, then `hold`.
+
+    ``show`` receives every event. ``note`` receives a sentence when a limit, rather than the agent, ended the agent's
+    turn. ``answer_s`` is the longest wait for what follows a tool of the agent.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        dialled: Dialled,
+        *,
+        aids: Aids = NO_AIDS,
+        answer_s: float = 10.0,
+        show: Callable[[e.SessionEvent], object],
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        target = dialled.target
+        limits = Limits(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
+        self.performance = Performance(scenario, limits, aids=aids, note=note)
+        self._dialled = dialled
+        self._audio = AudioManager()
+        self._set_up = CallSetUp(self._audio, _sinks(self.performance.take, show))
+        self.session: LiveSession
+
+    @property
+    def folder(self) -> str:
+        """Where the session is saved; empty if it is not."""
+        return str(self._set_up.writer.folder) if self._set_up.writer else ""
+
+    async def prepare(self, tools: Sequence[Tool] = ()) -> None:
+        """Begin to save, and make the session. Raises whatever prevents the call."""
+        scenario, audio = self.performance.scenario, self._audio
+        try:
+            await self._set_up.prepare(self._dialled.target)
+            self.session = self._set_up.session(self._dialled, tools=tools)
+            if scenario.caller.noise or scenario.caller.line:
+                sound = await asyncio.to_thread(CallerSound, scenario, lambda: audio.capture.format.rate)
+                audio.capture.chain.add_callback(sound)
+        except BaseException:
+            await self._set_up.close()
+            raise
+        self.performance.follow(self.session)
+
+    async def hold(self, *, open_line: bool = True) -> None:
+        """Call the agent, play the script, hang up, and finish what is saved."""
+        session, listening, target = self.session, self.performance.listening, self._dialled.target
+        try:
+            running = asyncio.ensure_future(session.run())
+            running.add_done_callback(lambda _: listening.end())
+            try:
+                connect_s = target.connect_timeout_s + target.accept_timeout_s
+                if await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s):
+                    await self.performance.play(open_line=open_line)
+                    await listening.resumed()
+            finally:
+                session.hang_up()
+                await running
+        finally:
+            await self._set_up.close()
 
 
 async def hold(
@@ -53,64 +112,32 @@ async def hold(
         return RunResult(unreachable=one_line(str(error)))
     if not_applicable := scenario.lacks(lacking(dialled.target.protocol)):
         return RunResult(not_applicable=not_applicable)
-    limits = Limits(max_turn_s=target.max_turn_s, quiet_s=target.quiet_s)
-    listening = Listening(limits, lambda _: None)
-    audio = AudioManager()
-    seen = Seen(time.monotonic_ns, keeps_messages=_reads_messages(scenario))
-    set_up = CallSetUp(audio, _sinks(listening.take, seen.take, show))
-    await set_up.prepare(dialled.target)
-    session = set_up.session(dialled, tools=tools)
-    if scenario.caller.noise or scenario.caller.line:
-        sound = await asyncio.to_thread(CallerSound, scenario, lambda: audio.capture.format.rate)
-        audio.capture.chain.add_callback(sound)
-    listening.follow(session.state, session.pending)
-    seen.follow(session)
-    player = Player(scenario, session, seen=seen, listening=listening, aids=aids)
-    try:
-        await _play(player, session, listening, dialled.target)
-    finally:
-        await set_up.close()
-    folder = str(set_up.writer.folder) if set_up.writer else ""
-    run = _judged(scenario, player, session.state, folder)
-    if folder and not keep(run):
-        await asyncio.to_thread(delete_sessions, [Path(folder)])
+    call = HeadlessCall(scenario, dialled, aids=aids, show=show)
+    await call.prepare(tools)
+    await call.hold()
+    run = _judged(call)
+    if run.folder and not keep(run):
+        await asyncio.to_thread(delete_sessions, [Path(run.folder)])
         run = msgspec.structs.replace(run, folder="")
     return run
 
 
-async def _play(player: Player, session: LiveSession, listening: Listening, target: Target) -> None:
-    """Hold the call for as long as the scenario takes."""
-    running = asyncio.ensure_future(session.run())
-    running.add_done_callback(lambda _: listening.end())
-    try:
-        connect_s = target.connect_timeout_s + target.accept_timeout_s
-        if await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s):
-            await player.play()
-    finally:
-        session.hang_up()
-        await running
-
-
-def _judged(scenario: Scenario, player: Player, state: SessionState, folder: str) -> RunResult:
+def _judged(held: HeadlessCall) -> RunResult:
+    state, performance = held.session.state, held.performance
     metrics, fatal = state.metrics, state.fatal_error
     if metrics.started_ns is None:
         why = one_line(fatal.message) if fatal else "The agent did not accept the session."
-        return RunResult(unreachable=why, folder=folder)
+        return RunResult(unreachable=why, folder=held.folder)
     call = Case(name="the call", verdict=StepVerdict.PASSED)
     if fatal is not None:
         call = Case(name="the call", verdict=StepVerdict.FAILED, reason=one_line(fatal.message))
+    limits = judge_call(performance.scenario, metrics, performance.player.silences)
     return RunResult(
-        cases=[call, *player.cases, *judge_call(scenario, metrics, player.silences)],
-        folder=folder,
+        cases=[call, *performance.cases, *limits],
+        folder=held.folder,
         response_ms=metrics.response_latencies_ms,
-        late=player.late,
+        late=performance.player.late,
     )
-
-
-def _reads_messages(scenario: Scenario) -> bool:
-    signs = [step.expect for step in scenario.steps if isinstance(step, Expect)]
-    signs += [when.sign for step in scenario.steps if (when := getattr(step, "when", None)) and when.sign]
-    return any(sign.kind is SignKind.MESSAGE for sign in signs)
 
 
 def _sinks(*sinks: Callable[[e.SessionEvent], object]) -> Callable[[e.SessionEvent], None]:

@@ -48,6 +48,11 @@ def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, Spok
     return found
 
 
+def spoken_line(path: Path) -> SpokenLine:
+    """Returns a WAV file as a line to speak. Takes a while. Raises `AudioFileError`."""
+    return _spoken(line_of(path))
+
+
 def _line_for(step: Say, speak: Speaker | None) -> CallerLine:
     words = step.say.strip()
     for line in caller_lines():

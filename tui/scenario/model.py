@@ -29,6 +29,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
 
     @property
+    def place(self) -> str:
+        """Where it is written, as "FILE, line N"; empty if it is not."""
+        return f"{self.file}, line {self.line}" if self.file else ""
+
+    @property
     def title(self) -> str:
         """The step in words, as it is listed."""
         return f"{self.KIND} {getattr(self, self.KIND)}"

@@ -1,4 +1,4 @@
-"""Player: carries out the steps of a scenario in a call, one after the other, and judges what they expect.
+"""Player: carries out single steps of a scenario in a call, and judges what they expect.
 
 Steps are timed by what is heard. A step of the caller without a moment of its own waits until the agent has finished
 speaking; a moment is a sign of the agent plus an offset, and a line that is spoken then is *audible* then. What is
@@ -15,7 +15,6 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS
 from tui.scenario.lines import SpokenLine, limit_s
 from tui.scenario.model import (
@@ -35,8 +34,8 @@ from tui.scenario.model import (
 )
 from tui.scenario.seen import Seen
 from tui.scenario.values import SignKind, When
-from tui.scenario.verdict import Case, StepVerdict
-from tui.session.listening import Listening
+from tui.scenario.verdict import StepVerdict
+from tui.session.listening import UNANSWERED, Answered, Listening
 from tui.session.live import LiveSession
 from tui.speech.errors import EXTRA
 from tui.text.visible import one_line
@@ -85,7 +84,7 @@ NO_AIDS = Aids()
 
 
 class Player:
-    """Plays a scenario in one session. On the session's loop; several may play in one loop.
+    """Carries out the steps of a scenario in one session, one at a time. On the session's loop.
 
     ``seen`` and ``listening`` get the session's events.
     """
@@ -99,60 +98,60 @@ class Player:
         listening: Listening,
         aids: Aids = NO_AIDS,
     ) -> None:
-        self._scenario = scenario
+        self._steps = scenario.steps
         self._session = session
+        # From the start: an agent that leaves before the first line has left early.
+        session.pending.lines_left = sum(isinstance(step, Say) for step in scenario.steps)
         self._seen = seen
         self._listening = listening
         self._aids = aids
+        self._index = 0
+        """Index of the current step."""
         self._turn = CallerTurn(None, 0, 0)
         self._ended_ns = 0
         """When the step before ended."""
         self._found_ns: dict[str, int] = {}
         """When each sign was last found, so that the same is not found twice."""
-        self.cases: list[Case] = []
         self.silences: list[tuple[int, int]] = []
         """When the caller was silent on purpose."""
-        self._began_ns = 0
-        """When the current step began."""
         self.late = ""
         """Why the run cannot be judged: this program was late; empty if it was not."""
 
-    async def play(self) -> None:
-        """Carry out the steps in the active call. Returns when all were, or the call is over."""
-        self._ended_ns = self._session.state.metrics.started_ns or self._now_ns()
+    def begin(self) -> None:
+        """Begin with the call that has become active."""
+        self._ended_ns = self._session.state.metrics.started_ns or self.now_ns()
         self._turn = CallerTurn(None, self._ended_ns, self._ended_ns)
-        self._session.pending.lines_left = sum(isinstance(step, Say) for step in self._scenario.steps)
-        await self._session.user.open_line()
-        stopped = ""
-        try:
-            async with asyncio.timeout(self._scenario.timeout / 1_000):
-                for step in self._scenario.steps:
-                    stopped = await self._carry_out(step)
-                    if stopped:
-                        break
-        except TimeoutError:
-            stopped = f"the scenario's timeout of {self._scenario.timeout} was reached"
-            self._close_case(StepVerdict.FAILED, f"{stopped[0].upper()}{stopped[1:]}.")
-        for step in self._scenario.steps[len(self.cases) :]:
-            self._begin_case(step)
-            self._close_case(StepVerdict.NOT_MEASURED, f"Not reached: {stopped}.")
+
+    async def greeting(self) -> None:
+        """Wait for a greeting and its end, where no step says what to wait for before the caller's first turn."""
+        first = self._steps[0] if self._steps else None
+        if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
+            await self._listening.greeting()
+            self._ended_ns = self.now_ns()
+
+    async def carry_out(self, index: int) -> StepOutcome:
+        """Carry out the step of that index, and judge it."""
+        step, self._index = self._steps[index], index
+        await self._listening.resumed()
+        if self._listening.over and step.KIND not in ("expect", "run", "hear"):
+            reason = f"Not reached: {self._over()}."
+            return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
+        outcome = await self._outcome(step)
+        self._ended_ns = outcome.ended_ns
+        return outcome
+
+    def skip(self, index: int) -> None:
+        """Count a step as over that was not carried out to its end."""
+        self._ended_ns = self.now_ns()
+        lines = sum(isinstance(step, Say) for step in self._steps[index + 1 :])
+        self._session.pending.lines_left = lines
 
     # -- one step --
 
-    async def _carry_out(self, step: Step) -> str:
-        """Carry out one step; returns why no other can follow, empty if one can."""
-        self._begin_case(step)
-        if self._listening.over and step.KIND not in ("expect", "run", "hear"):
-            self._close_case(StepVerdict.NOT_MEASURED, f"Not reached: {self._over()}.")
-            return ""
-        outcome = await self._outcome(step)
-        self._ended_ns = outcome.ended_ns
-        self._close_case(outcome.verdict, outcome.reason, outcome.measured_ms)
-        failed = outcome.verdict is not StepVerdict.PASSED and getattr(step, "stop", False)
-        return f"step {len(self.cases)} {outcome.verdict}, and it has stop = true" if failed else ""
-
     async def _outcome(self, step: Step) -> StepOutcome:
         match step:
+            case Expect() if step.expect.kind is SignKind.ANSWERS:
+                return await self._expect_answer(step)
             case Expect(for_=None):
                 return await self._expect(step)
             case Expect():
@@ -160,54 +159,20 @@ class Player:
             case Silence():
                 began_ns = self._ended_ns
                 await self._until(began_ns + step.silence.ns)
-                self.silences.append((began_ns, self._now_ns()))
+                self.silences.append((began_ns, self.now_ns()))
                 return StepOutcome(StepVerdict.DONE, began_ns + step.silence.ns)
             case Hear():
                 reason = f"Hearing words needs the speech extra: {EXTRA}."
-                return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), reason)
+                return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), reason)
             case Run():
                 return await self._run(step)
             case Acting():
                 at_ns = await self._moment(step)
                 if isinstance(at_ns, str):
-                    return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), at_ns)
+                    return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), at_ns)
                 return await self._act(step, at_ns)
             case _:
                 raise AssertionError(step)
-
-    def _begin_case(self, step: Step) -> None:
-        place = f"{step.file}, line {step.line}"
-        self._session.journal.emit(
-            e.StepChanged(at_ns=self._now_ns(), step=len(self.cases) + 1, text=step.title, place=place)
-        )
-        self._began_ns = self._now_ns()
-
-    def _close_case(self, verdict: StepVerdict, reason: str = "", measured_ms: float | None = None) -> None:
-        step = self._scenario.steps[len(self.cases)]
-        # Commands and agents may repeat the secrets of the call.
-        reason = self._session.journal.redactor.text(reason)
-        started_ns = self._session.state.metrics.started_ns
-        self.cases.append(
-            Case(
-                name=step.title,
-                verdict=verdict,
-                reason=reason,
-                file=step.file,
-                line=step.line,
-                measured_ms=measured_ms,
-                began_ms=None if started_ns is None else (self._began_ns - started_ns) / NS_PER_MS,
-            )
-        )
-        self._session.journal.emit(
-            e.StepChanged(
-                at_ns=self._now_ns(),
-                step=len(self.cases),
-                text=step.title,
-                place=f"{step.file}, line {step.line}",
-                verdict=verdict,
-                reason=reason,
-            )
-        )
 
     # -- the caller --
 
@@ -217,7 +182,7 @@ class Player:
         if when is None:
             if isinstance(step, TURNS):
                 await self._listening.turn_end()
-            return self._now_ns() if not self._listening.over else f"Not reached: {self._over()}."
+            return self.now_ns() if not self._listening.over else f"Not reached: {self._over()}."
         if when.sign is None:
             return self._ended_ns + when.offset.ns
         return await self._sign_of(when)
@@ -227,10 +192,10 @@ class Player:
         assert sign is not None
         since_ns, limit_ns = self._turn.began_ns, self._ended_ns + 60 * NS_PER_S
         while True:
-            at_ns = self._seen.find(sign, since_ns, self._now_ns())
+            at_ns = self._seen.find(sign, since_ns, self.now_ns())
             if at_ns is not None:
                 return at_ns + when.offset.ns
-            if self._listening.over or self._now_ns() > limit_ns:
+            if self._listening.over or self.now_ns() > limit_ns:
                 why = self._over() if self._listening.over else "it did not happen within 60 s"
                 return f"Not reached: waiting for {sign}, but {why}."
             await asyncio.sleep(_LOOK_S)
@@ -240,7 +205,7 @@ class Player:
         if isinstance(step, Say):
             return await self._say(step, at_ns)
         await self._until(at_ns)
-        now_ns = self._now_ns()
+        now_ns = self.now_ns()
         match step:
             case Press():
                 user.send_dtmf(step.press)
@@ -257,26 +222,30 @@ class Player:
             case _:
                 raise AssertionError(step)
         if isinstance(step, TURNS):
-            self._turn = CallerTurn(step, now_ns, self._now_ns())
-        return StepOutcome(StepVerdict.DONE, self._now_ns())
+            self._turn = CallerTurn(step, now_ns, self.now_ns())
+        return StepOutcome(StepVerdict.DONE, self.now_ns())
 
     async def _say(self, step: Say, at_ns: int) -> StepOutcome:
         spoken = self._aids.lines[step.say]
-        handed_ns = self._now_ns()
+        handed_ns = self.now_ns()
         # Without a moment of its own the line begins as soon as it can.
         begins_ns = max(at_ns, handed_ns) if step.when is None else at_ns - spoken.onset_ns
-        self._session.pending.lines_left -= 1
+        pending = self._session.pending
+        pending.lines_left -= 1
+        if self._answer_expected:
+            pending.answer_due = spoken.line.name
         await self._session.user.speak(spoken.line, begins_ns)
         began_ns = await self._line_begun(spoken, handed_ns)
         if began_ns is None:
-            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), "The line could not be spoken.")
+            self._turn = CallerTurn(step, handed_ns, self.now_ns())
+            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "The line could not be spoken.")
         onset_ns, end_ns = began_ns + spoken.onset_ns, began_ns + spoken.end_ns
         self._turn = CallerTurn(step, onset_ns, end_ns)
         await self._until(end_ns)
         late_ns = onset_ns - at_ns
         if step.when is not None and late_ns > _LATE_NS:
             reason = f"It began {late_ns / NS_PER_MS:,.0f} ms late: its moment was known too late."
-            self.late = self.late or f"Step {len(self.cases) + 1} began late: {reason}"
+            self.late = self.late or f"Step {self._index + 1} began late: {reason}"
             return StepOutcome(StepVerdict.NOT_MEASURED, end_ns, reason)
         return StepOutcome(StepVerdict.DONE, end_ns)
 
@@ -284,7 +253,7 @@ class Player:
         """Returns when the first sample of a line was captured; None if it cannot be spoken."""
         limit_ns = since_ns + round(limit_s(spoken) * NS_PER_S)
         while (began_ns := self._seen.line_began(spoken.line.name, since_ns)) is None:
-            if self._listening.over or self._now_ns() > limit_ns or self._seen.audio_failed(since_ns):
+            if self._listening.over or self.now_ns() > limit_ns or self._seen.audio_failed(since_ns):
                 return None
             await asyncio.sleep(_LOOK_S)
         return began_ns
@@ -299,7 +268,7 @@ class Player:
         from_ns = self._turn.began_ns if after_say else self._ended_ns
         if after_say and not await self._was_speaking(from_ns):
             return StepOutcome(
-                StepVerdict.NOT_MEASURED, self._now_ns(), "The agent was not speaking when the caller began."
+                StepVerdict.NOT_MEASURED, self.now_ns(), "The agent was not speaking when the caller began."
             )
         since_ns = from_ns
         if sign.kind is not SignKind.STOPS:
@@ -318,16 +287,44 @@ class Player:
 
     async def _find(self, step: Expect, since_ns: int, limit_ns: int) -> int | None:
         while True:
-            found_ns = self._seen.find(step.expect, since_ns, self._now_ns(), step.args)
+            found_ns = self._seen.find(step.expect, since_ns, self.now_ns(), step.args)
             ended = self._listening.over and step.expect.kind is not SignKind.HANG_UP
-            if found_ns is not None or self._now_ns() > limit_ns or self._session.state.fatal_error:
+            if found_ns is not None or self.now_ns() > limit_ns or self._session.state.fatal_error:
                 return found_ns
-            if ended and self._now_ns() > (self._seen.left_ns or 0) + _SEEN_AFTER_NS:
+            if ended and self.now_ns() > (self._seen.left_ns or 0) + _SEEN_AFTER_NS:
                 return None
             await asyncio.sleep(_LOOK_S)
 
+    @property
+    def _answer_expected(self) -> bool:
+        """Whether the next step expects an answer."""
+        step = self._steps[self._index + 1] if self._index + 1 < len(self._steps) else None
+        return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
+
+    async def _expect_answer(self, step: Expect) -> StepOutcome:
+        """Judge whether the agent answers the caller's turn, and returns once its own turn is over."""
+        turn, listening = self._turn, self._listening
+        line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
+        if line is not None:
+            await listening.line_end(turn.began_ns, limit_s(line))
+        what = line.line.name if line else turn.step.title if turn.step else ""
+        after, answer = "", await listening.answer(turn.began_ns, step.within / 1_000)
+        reason = f"The agent answered {what} in text, without sound." if answer is Answered.IN_TEXT else ""
+        answered = answer not in UNANSWERED
+        if answered:
+            self._session.pending.answer_due = ""
+            after, answer = " after its tool call", await listening.turn_end()
+        if answer not in UNANSWERED or (answered and listening.over):
+            return StepOutcome(StepVerdict.PASSED, self.now_ns(), reason)
+        if listening.over:
+            reason = f"The agent did not answer {what}: {self._over()}."
+        else:
+            within = f" within {step.within / 1_000:g} s" if answer is Answered.NONE else ""
+            reason = f"The agent did not answer {what}{within}{after}."
+        return StepOutcome(StepVerdict.FAILED, self.now_ns(), reason)
+
     def _missed(self, step: Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:
-        now_ns = self._now_ns()
+        now_ns = self.now_ns()
         measured_ms = None if found_ns is None else (found_ns - from_ns) / NS_PER_MS
         late_ms = self._seen.late_ms(from_ns, now_ns)
         if late_ms and (measured_ms is None or measured_ms - late_ms <= step.within):
@@ -358,7 +355,7 @@ class Player:
             return StepOutcome(
                 StepVerdict.NOT_MEASURED, until_ns, "The agent was not speaking when this step began."
             )
-        while self._now_ns() < until_ns + KNOWN_AFTER_NS and not self._listening.over:
+        while self.now_ns() < until_ns + KNOWN_AFTER_NS and not self._listening.over:
             if speaks and self._seen.flushed(from_ns) is not None:
                 break
             await asyncio.sleep(_LOOK_S)
@@ -384,16 +381,14 @@ class Player:
     async def _was_speaking(self, at_ns: int) -> bool:
         """Whether the agent was heard at an instant, once that is known."""
         while not self._seen.heard(at_ns, at_ns):
-            if self._now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
+            if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True
 
     def _is_last_action(self) -> bool:
         """Whether no other step of the caller came after the turn."""
-        acted = (
-            step for step in reversed(self._scenario.steps[: len(self.cases)]) if not isinstance(step, Expect)
-        )
+        acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
         return next(acted, None) is self._turn.step
 
     # -- beside the call --
@@ -401,7 +396,7 @@ class Player:
     async def _run(self, step: Run) -> StepOutcome:
         may_run = self._aids.may_run
         if may_run is None or not await may_run(step.run):
-            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), "Commands may not be run here.")
+            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "Commands may not be run here.")
         process = await asyncio.create_subprocess_shell(
             step.run,
             stdin=asyncio.subprocess.DEVNULL,
@@ -415,7 +410,7 @@ class Player:
                 output, _ = await process.communicate()
         except TimeoutError:
             reason = f"The command did not end within {step.within}."
-            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), reason)
+            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), reason)
         finally:
             # Also when the scenario's timeout cancels this step. The whole group, because what the shell started
             # keeps the output open.
@@ -424,23 +419,24 @@ class Player:
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode == 0:
-            return StepOutcome(StepVerdict.PASSED, self._now_ns())
+            return StepOutcome(StepVerdict.PASSED, self.now_ns())
         lines = output.decode(errors="replace").strip().splitlines()
         last = f": {one_line(lines[-1], 200)}" if lines else ""
         if process.returncode in (126, 127):
-            return StepOutcome(StepVerdict.NOT_MEASURED, self._now_ns(), f"The command cannot be run{last}.")
+            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), f"The command cannot be run{last}.")
         return StepOutcome(
-            StepVerdict.FAILED, self._now_ns(), f"The command ended with code {process.returncode}{last}."
+            StepVerdict.FAILED, self.now_ns(), f"The command ended with code {process.returncode}{last}."
         )
 
     # -- time --
 
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
+        """Returns the time on the session's clock."""
         return self._session.journal.clock_ns()
 
     async def _until(self, at_ns: int) -> None:
         """Wait for an instant, or the end of the call."""
-        while (left_ns := at_ns - self._now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - time sets no event
+        while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - time sets no event
             await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
 
     def _over(self) -> str:

@@ -63,6 +63,8 @@ class SignKind(StrEnum):
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
+    ANSWERS = "agent answers"
+    """It speaks or writes after the caller's turn, and once more after each of its tools."""
     KEEPS_SPEAKING = "agent keeps speaking"
     KEEPS_SILENT = "agent keeps silent"
     TOOL = "tool"
@@ -148,7 +150,7 @@ class When(Written):
         if words == "now":
             return cls(None, offset)
         sign = Sign.read(words)
-        if sign.kind.lasts or sign.kind in (SignKind.HANG_UP, SignKind.TRANSFER):
+        if sign.kind.lasts or sign.kind in (SignKind.ANSWERS, SignKind.HANG_UP, SignKind.TRANSFER):
             raise SettingsError(f"{quoted(sign.kind)} is not a moment in the call that can be waited for.")
         return cls(sign, offset)
 

@@ -53,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Audible sound that lasts longer without an end does not hold the call up."""
     quiet_s: float = 0.4
     """The agent has finished once nothing from it has been due for this long."""
+    greeting_s: float = 3.0
 
 
 async def _wait(changed: asyncio.Event) -> None:
@@ -120,6 +121,15 @@ class Listening:
             if not (self._pending.tools or self._pending.resuming):
                 left_ns -= self._clock_ns() - began_ns
         return True
+
+    async def resumed(self) -> None:
+        """Wait while the session is being resumed; that has a limit of its own."""
+        await self.until(lambda: not self._pending.resuming, _LOOK_S)
+
+    async def greeting(self) -> None:
+        """Wait for the agent's greeting and its end, for as long as an agent that greets may take."""
+        await self.answer(0, self._limits.greeting_s)
+        await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
         """Wait until a line that begins after an instant was spoken, or cannot be."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, TypeVar
+from types import UnionType
+from typing import Any, Self, TypeVar, get_args
 
 import msgspec
 from msgspec import inspect
@@ -49,6 +50,9 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
     Such text is quoted in the error, since control characters in a variable are invisible. It is never a secret.
     """
     original = value
+    if isinstance(kind, UnionType) and bool in get_args(kind):
+        # msgspec has no unions of bool and a type with a notation of its own.
+        kind = bool if isinstance(value, bool) else next(each for each in get_args(kind) if each is not bool)
     if text:
         value = _read_text(kind, str(value))
     try:
