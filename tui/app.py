@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_chec
 import msgspec
 from textual import events, work
 from textual.binding import BindingType
-from textual.command import Provider
+from textual.command import CommandPalette, Provider
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -26,7 +26,7 @@ from tui.models.target import Target
 from tui.remembered import ScreenMemory
 from tui.screens.actions import APP, bindings
 from tui.screens.endings import EndingApp
-from tui.screens.palette import ActionCommands
+from tui.screens.palette import ActionCommands, ThemeCommands
 from tui.screens.themes import ANSI, DEFAULT_THEME, THEMES
 from tui.targets import START_FAILURES, Targets
 from tui.text.visible import one_line
@@ -321,6 +321,10 @@ class OpusAgentApp(EndingApp):
         from tui.screens.quit import QuitScreen
 
         self.push_screen(QuitScreen(), lambda leave: self.leave() if leave else None)
+
+    def search_themes(self) -> None:
+        """Offer the themes whose text can be read."""
+        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
         """Show what the keys do here."""

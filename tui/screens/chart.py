@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.color import Color
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
@@ -35,6 +36,14 @@ _MARKERS: dict[Grade, tuple[str, str]] = {
     "bad": ("x", "red"),
 }
 """Marker and color of a response by its grade: distinguishable without color."""
+_IN_THEME = {
+    "green": "success",
+    "orange": "warning",
+    "red": "error",
+    "blue": "primary",
+    "magenta": "secondary",
+}
+"""The theme's color for one of plotext's, which are those of the terminal."""
 
 
 class ChartScreen(Screen[int | None], inherit_bindings=False):
@@ -91,7 +100,8 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
             those = [turn for turn in self._turns if response_of(turn, judge).grade == grade]
             if those:
                 times_ms = [turn.response_latency_ms for turn in those]
-                plt.scatter([turn.number for turn in those], times_ms, marker=marker, color=color)
+                numbers = [turn.number for turn in those]
+                plt.scatter(numbers, times_ms, marker=marker, color=self._color(color))
         for ms, color in (
             (judge.good_ms, "green"),
             (judge.slow_ms, "red"),
@@ -99,9 +109,13 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
             (self._percentiles.p95_ms, "magenta"),
         ):
             if ms is not None:
-                plt.hline(ms, color)
+                plt.hline(ms, self._color(color))
         worst_ms = max(self._percentiles.worst_ms or 0.0, judge.slow_ms)
         plt.ylim(0, worst_ms * 1.05)
+
+    def _color(self, name: str) -> str | tuple[int, int, int]:
+        theme = self.app.current_theme
+        return name if theme.ansi else Color.parse(getattr(theme, _IN_THEME[name])).rgb
 
     def _plot_distribution(self, plot: PlotextPlot) -> None:
         plot.plt.title("Turns by response time in ms")

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from tui.screens.actions import APP, LINE_KEYS, Action, ActionArea, HasActions, spoken
 from tui.screens.help import name_of
+from tui.screens.themes import OFFERED
 from tui.widgets.keys import in_order
 
 
@@ -35,6 +36,26 @@ class Command(NamedTuple):
         return Content.assemble(
             (f"{self.area}: ", "$foreground-muted"), self.name, (f"  {self.key}", "$primary")
         )
+
+
+class ThemeCommands(Provider):
+    """The themes that are offered."""
+
+    async def discover(self) -> Hits:
+        """Yields all of them."""
+        for name, look in OFFERED.items():
+            yield DiscoveryHit(name, partial(self._use, name), help=look)
+
+    async def search(self, query: str) -> Hits:
+        """Yields those that match."""
+        matcher = self.matcher(query)
+        for name, look in OFFERED.items():
+            score = matcher.match(f"{name} {look}")
+            if score > 0:
+                yield Hit(score, name, partial(self._use, name), help=look)
+
+    def _use(self, name: str) -> None:
+        self.app.theme = name
 
 
 class ActionCommands(Provider):

@@ -22,9 +22,10 @@ THEMES = (
         error="#f0615a",
         variables={
             "border": "#6cb6ff",
-            "foreground-muted": "#7f8c9b",
+            "foreground-muted": "#94a1af",
+            "text-disabled": "#94a1af",
             "border-blurred": "#37424f",
-            "block-cursor-background": "#24405f",
+            "block-cursor-background": "#1d3653",
             "block-cursor-foreground": "#f0f6fc",
             "block-cursor-text-style": "none",
             "block-cursor-blurred-background": "#1f2630",
@@ -51,12 +52,13 @@ THEMES = (
         primary="#0757ba",
         secondary="#7a35b8",
         accent="#0f7a86",
-        success="#1a7f37",
+        success="#17722f",
         warning="#8f5b00",
         error="#c4202b",
         variables={
             "border": "#0757ba",
-            "foreground-muted": "#5f6c7b",
+            "foreground-muted": "#566270",
+            "text-disabled": "#566270",
             "border-blurred": "#c3ccd6",
             "block-cursor-background": "#cfe2fb",
             "block-cursor-foreground": "#0b1f36",
@@ -78,6 +80,8 @@ THEMES = (
 )
 DEFAULT_THEME = THEMES[0].name
 ANSI = "ansi-dark"
+OFFERED = {"opus-dark": "dark", "opus-light": "light", ANSI: "the terminal's own colors"}
+"""The themes that the screen offers, whose text can be read; the settings file may name any of Textual's."""
 
 
 def check_theme(name: str | None) -> None:
