@@ -1,4 +1,4 @@
-"""How agent audio arrives: how late against real time, how fast, and how much of it to queue before it plays."""
+"""Measures the arrival of agent audio: its jitter and rate, and how much of it to queue before it plays."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Arrivals:
 
     @property
     def jitter_ms(self) -> float | None:
-        """95th percentile of how much later than real time the chunks of the last 10 s came; None below 20 chunks."""
+        """Returns the 95th percentile of how late chunks arrived in the last 10 s; None with fewer than 20 chunks."""
         count = len(self._ordered_ms)
         return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 
@@ -55,7 +55,7 @@ class Arrivals:
 
     @property
     def target_ms(self) -> float:
-        """How much of a reply to queue before it plays, so that jitter as measured causes no gap: 40 to 300 ms."""
+        """Returns how much of a reply to queue so that the measured jitter causes no dropout: 40 to 300 ms."""
         jitter_ms = self.jitter_ms
         if jitter_ms is None:
             return FIRST_TARGET_MS

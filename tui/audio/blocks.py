@@ -1,4 +1,4 @@
-"""From PortAudio's thread to an asyncio loop: blocks of captured audio, in order, each with its time and source."""
+"""Passes captured blocks from PortAudio's thread to an asyncio loop, in order, each with its time and source."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tui.audio.resample import LiveResampler
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """What delivers blocks without a gap. Each opening of a device, and each run of the clock, is another one."""
+    """One uninterrupted run of blocks. Opening a device, or restarting the clock, creates a new source."""
 
     rate: int
     from_device: bool
 
 
 class Stamp(NamedTuple):
-    """When a block was delivered, and by what: the microphone passes it as the ``time`` of PortAudio's callback."""
+    """The time and source of a block. The microphone passes it as the ``time`` argument of PortAudio's callback."""
 
     at_ns: int
-    """When the device's callback was entered, or a block of silence was due."""
+    """Time at which the device's callback was entered, or at which a block of silence was due."""
     source: Source
 
 
 class Block(NamedTuple):
-    """What was captured at once, on its way from the microphone to the loop."""
+    """One captured block on its way from the microphone to the loop."""
 
     at_ns: int
     source: Source | None
-    """None: delivered by a stream that is not the microphone's, at the rate agreed with the agent."""
+    """None if the block is not from the microphone's stream; its rate is then the one agreed with the agent."""
     pcm: bytes
     """16-bit mono, a copy of PortAudio's buffer."""
 
@@ -42,22 +42,22 @@ class Captured(NamedTuple):
     """A captured block on its way to the wire."""
 
     end_ns: int
-    """When its last sample left the microphone."""
+    """Time at which its last sample left the microphone."""
     captured_ns: int
-    """When the device's callback delivered it."""
+    """Time at which the device's callback delivered it."""
     pcm: bytes
 
 
 class CaptureHandoff:
-    """A bounded queue with one producer thread and one consuming loop.
+    """A bounded queue between one producer thread and one consuming loop.
 
-    When the consumer is two seconds behind, the oldest block is dropped and counted.
+    If the consumer falls two seconds behind, the oldest block is dropped and counted.
     """
 
     def __init__(self, *, block_ms: float = 20, max_ms: float = 2_000) -> None:
         self.dropped_blocks = 0
         self.overflows = 0
-        """Blocks that PortAudio flagged: the device lost samples before them."""
+        """Number of blocks before which PortAudio reported lost samples."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._blocks: deque[Block] = deque()
         self._max_blocks = max(int(max_ms // block_ms), 1)
@@ -83,11 +83,11 @@ class CaptureHandoff:
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
-        """Count blocks of silence that were due too long ago to be delivered. Call from the loop."""
+        """Count blocks of silence that are too old to be delivered. Call from the loop."""
         self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
-        """Remove and return everything that waits, oldest first; possibly nothing. Call from the loop."""
+        """Remove and return all queued blocks, oldest first. The list may be empty. Call from the loop."""
         taken: list[Block] = []
         while True:
             try:
@@ -96,7 +96,7 @@ class CaptureHandoff:
                 return taken
 
     async def wait(self) -> None:
-        """Wait until there is something to take. Call from the loop, by one task."""
+        """Wait until a block is queued. Call from the loop, in one task only."""
         self._loop = asyncio.get_running_loop()
         while not self._blocks:
             self._arrived.clear()
@@ -112,14 +112,17 @@ class CaptureHandoff:
 
 
 class BlockTiming:
-    """Dates captured blocks by the count of samples, and resamples them to the agreed rate. On the loop."""
+    """Computes the time of captured blocks from the sample count, and resamples them to the agreed rate.
+
+    Runs on the loop.
+    """
 
     def __init__(self, rate: int) -> None:
         self._dropped_blocks = 0
         self.restart(rate)
 
     def restart(self, rate: int) -> None:
-        """Resample to this rate (Hz) from now on."""
+        """Start over, and resample to this rate (Hz) from now on."""
         self._rate = rate
         self._elsewhere = Source(rate, from_device=False)
         self._source: Source | None = None
@@ -128,10 +131,10 @@ class BlockTiming:
         self._resampler = LiveResampler(rate, rate)
 
     def follow(self, block: Block, dropped_blocks: int) -> Source:
-        """Takes the next block and returns its source; ``dropped_blocks`` is the hand-off's count so far.
+        """Takes the next block and returns its source; ``dropped_blocks`` is the hand-off's total so far.
 
-        A block that was dropped, or belongs to another source, does not continue the one before: the count of samples
-        starts again, or every later block would be dated too early.
+        After a dropped block or a change of source, the sample count restarts; otherwise all later blocks would get
+        times that are too early.
         """
         source = block.source or self._elsewhere
         if source is not self._source or dropped_blocks != self._dropped_blocks:
@@ -143,7 +146,7 @@ class BlockTiming:
         return source
 
     def end_ns(self, block: Block) -> int:
-        """Returns when the last sample of the block left the microphone; once for each block, after `follow`."""
+        """Returns when the last sample of the block left the microphone. Call once per block, after `follow`."""
         self._instants.feed(block.at_ns, self._counted_frames)
         end_ns = self._instants.at(self._counted_frames)
         self._counted_frames += len(block.pcm) // 2
@@ -158,5 +161,5 @@ class BlockTiming:
         return source is not None and source is self._source
 
     def started_ns(self, source: Source | None) -> int | None:
-        """Returns when frame 0 of a device's stream passed it, by the latest estimate; None if it is not current."""
+        """Returns the estimated time of frame 0 of this source's stream; None if the source is not current."""
         return self._instants.at(0) if self.is_current(source) else None

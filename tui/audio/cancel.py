@@ -1,4 +1,4 @@
-"""EchoCanceller: removes what is played from what is captured, so that both can speak at once."""
+"""Removes the agent's played audio from captured audio, so that both sides can speak at the same time."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from tui.audio.echo_guard import PlayedAhead
 from tui.audio.webrtc import FRAME_MS, Processor
 
 _LEAD_NS = 40_000_000
-"""How long before it is heard a block is passed to the processor. An echo must never come before its cause, but what
-a flush drops must not have been passed."""
+"""How long before playback a block is passed to the processor. The processor must see a block before its echo
+arrives, but must not see audio that a flush still drops."""
 _MAX_DELAY_MS = 500
 
 
 class EchoCanceller(PlayedAhead):
-    """An `EchoGuard` that lets both speak at once. Blocks are whole multiples of 10 ms."""
+    """An `EchoGuard` that lets both sides speak at the same time. Blocks are whole multiples of 10 ms."""
 
     held_blocks = 0
 
@@ -23,7 +23,7 @@ class EchoCanceller(PlayedAhead):
         self._rendered_end_ns: int | None = None
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """See `EchoGuard`. Once the processor fails, blocks pass unchanged and `failure` has the reason."""
+        """See `EchoGuard`. After the processor has failed, blocks pass unchanged and `failure` holds the reason."""
         if self.failure:
             return pcm
         try:
@@ -46,6 +46,6 @@ class EchoCanceller(PlayedAhead):
 
 
 def _frames(pcm: bytes, rate: int) -> list[bytes]:
-    """Cuts samples into frames of 10 ms; the last is padded with silence, which whole blocks never need."""
+    """Splits samples into frames of 10 ms. The last frame is padded with silence; whole blocks never need it."""
     size = 2 * (rate * FRAME_MS // 1000)
     return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

@@ -1,4 +1,4 @@
-"""Clip: a stretch of recorded sound, read piece by piece to be played at some speed."""
+"""Reads a section of a recording piece by piece, for playback at a chosen speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 
 class Clip:
-    """One stretch, read once. For one thread at a time; must be closed.
+    """One section, read once. Use from one thread at a time, and close it.
 
     Speed changes the pitch, as on a tape.
     """
@@ -35,7 +35,7 @@ class Clip:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.rate = rate
-        """Rate of what `next_piece` returns, in Hz."""
+        """Sample rate of the audio that `next_piece` returns, in Hz."""
         self.speed = min(max(speed, SLOWEST), FASTEST)
         self.close = close
         self._read = read
@@ -45,7 +45,7 @@ class Clip:
         self._resampler = None if as_if_rate == rate else FloatResampler(as_if_rate, rate)
 
     def next_piece(self) -> bytes | None:
-        """Returns the mono PCM that follows, possibly empty; None after the end. Raises `AudioFileError`."""
+        """Returns the next mono PCM, possibly empty; None after the end. Raises `AudioFileError`."""
         if self._next_frame >= self._end_frame:
             # The resampler holds back the last milliseconds until it is finished.
             resampler, self._resampler = self._resampler, None
@@ -64,7 +64,7 @@ class Clip:
 def wav_clip(
     path: str | Path, *, track: int | None, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip of a WAV file: of one of its tracks (from 0), or of all of them together.
+    """Returns a clip of a WAV file: one track (numbered from 0) or a mix of all tracks.
 
     Raises `AudioFileError`.
     """
@@ -82,7 +82,7 @@ def wav_clip(
 def wire_clip(
     wire: bytes, audio_format: AudioFormat, *, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip of samples as they were on the wire, without half a sample at their end."""
+    """Returns a clip of audio in its wire format, without an incomplete sample at the end."""
     values = to_float(StreamDecoder(audio_format).feed(wire))
     return Clip(
         lambda first_frame, frames: values[first_frame : first_frame + frames],

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 class ClockedBlocks:
     """Calls ``function(due_ns)`` once for every block of monotonic time, without drift.
 
-    After a late wake-up it makes all calls that fell due, up to ``max_catch_up_ms``. It skips the rest (the process
-    was stopped), and ``on_skipped`` gets the number of blocks skipped. ``clock_ns`` and ``sleep_s`` are there for
-    tests. Runs in the loop that awaits `run`; an exception in ``function`` ends it.
+    After a late wake-up it makes all calls that fell due, up to ``max_catch_up_ms``. It skips the rest, as after the
+    process was stopped, and passes the number of skipped blocks to ``on_skipped``. ``clock_ns`` and ``sleep_s`` exist
+    for tests. Runs in the loop that awaits `run`; an exception in ``function`` ends it.
     """
 
     def __init__(

@@ -1,9 +1,10 @@
-"""Microphones and speakers through PortAudio: the only module that imports sounddevice, and only when asked.
+"""Microphones and speakers through PortAudio.
 
-A machine without the library, or without a device, is an ordinary case: `audio_problem` says what is wrong
-and what to do, everything else raises `AudioDeviceError`. PortAudio reads the device list once, when it is
-loaded, and again by `refresh_devices`. Loading takes 150 to 290 ms, after a `Trial` in a child process that takes a
-little longer. Everything here may be called from any thread, and blocks; the callbacks run on PortAudio's.
+This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an expected
+case: `audio_problem` describes it and what to do; all other functions raise `AudioDeviceError`. PortAudio reads the
+device list once, when it is loaded, and again by `refresh_devices`. Loading takes 150 to 290 ms, after a `Trial` in a
+child process that takes a little longer. All functions block and may be called from any thread; callbacks run on
+PortAudio's thread.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
 """Set to 1, this environment variable makes PortAudio look uninstalled."""
 
 _lists_lock = threading.RLock()
-"""PortAudio guards neither its list of devices nor that of streams: held by whoever reads or changes one of them.
+"""PortAudio protects neither its device list nor its stream list, so this lock is held while one of them is read or
+changed.
 
-Starting and ending a stream does not need it, so that no barge-in waits for devices to be listed or opened.
-"""
+Starting and ending a stream does not need it, so a barge-in never waits for devices to be listed or opened."""
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 _trial_lock = threading.Lock()
 _trials: list[Trial] = []
-"""The trial that counts, if one was begun; in a list, so that whoever is first can begin it (see `begin_trial`)."""
+"""The current trial, if one was started; in a list, so that the first caller can start it (see `begin_trial`)."""
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
 _INVALID_RATE = -9997
@@ -62,15 +63,15 @@ _START_SOUND_SERVER = {
 
 
 class AudioDeviceError(Exception):
-    """A device, or sound altogether, cannot be used; the text is for the user: what is wrong, what to do."""
+    """A device, or sound in general, cannot be used. The text tells the user what is wrong and what to do."""
 
 
 Direction = Literal["input", "output"]
-"""Which way sound goes, seen from the program."""
+"""Direction of audio, as seen by the program."""
 
 
 class Device(msgspec.Struct, frozen=True):
-    """One device as PortAudio lists it; the index holds until the list is read again."""
+    """One device as PortAudio lists it; the index is valid until the list is read again."""
 
     index: int
     name: str
@@ -82,11 +83,11 @@ class Device(msgspec.Struct, frozen=True):
     is_default_output: bool
 
     def channels(self, direction: Direction) -> int:
-        """Channels in that direction; 0 if it cannot be used for it."""
+        """Returns the number of channels in that direction; 0 if the device does not support it."""
         return self.input_channels if direction == "input" else self.output_channels
 
     def is_default(self, direction: Direction) -> bool:
-        """Whether it is the system default for that direction."""
+        """Returns whether it is the system default for that direction."""
         return self.is_default_input if direction == "input" else self.is_default_output
 
     def __str__(self) -> str:
@@ -94,7 +95,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class StreamTimes(Protocol):
-    """PortAudio's times of a block, in seconds of its own clock; only their differences mean anything."""
+    """PortAudio's times for a block, in seconds of its own clock; only their differences are meaningful."""
 
     @property
     def inputBufferAdcTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
@@ -105,7 +106,7 @@ class StreamTimes(Protocol):
 
 
 class StreamFlags(Protocol):
-    """What PortAudio noticed since the block before."""
+    """Problems that PortAudio noticed since the previous block."""
 
     @property
     def input_overflow(self) -> bool:
@@ -119,7 +120,10 @@ class StreamFlags(Protocol):
 
 
 class DeviceBuffer(Protocol):
-    """PortAudio's memory, valid during the callback only: ``bytes(buffer)`` and ``buffer[:] = pcm``."""
+    """PortAudio's memory, valid only during the callback.
+
+    Read it with ``bytes(buffer)``, write it with ``buffer[:] = pcm``.
+    """
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
@@ -127,9 +131,9 @@ class DeviceBuffer(Protocol):
 
 
 StreamCallback = Callable[[DeviceBuffer, int, StreamTimes, StreamFlags], None]
-"""``(buffer, frames, times, flags)`` on PortAudio's thread. An exception in it ends the stream without a message."""
+"""Called with ``(buffer, frames, times, flags)`` on PortAudio's thread. An exception ends the stream silently."""
 Latency = float | Literal["low", "high"]
-"""What to ask for, in seconds or by PortAudio's names; `Stream.latency_s` is what the device took."""
+"""Requested latency, in seconds or by PortAudio's names; `Stream.latency_s` is the latency that the device chose."""
 
 
 class Stream:
@@ -149,7 +153,7 @@ class Stream:
         self._ended_unasked = False
         self._closed = False
         self._action_lock = threading.Lock()
-        """Taken after the lock of the lists by whoever takes both."""
+        """Code that needs both locks takes the lock of the lists first."""
         # Opening and refreshing exclude each other: a refresh terminates PortAudio, which frees every stream, and
         # has to know of this one to take it away first.
         with _lists_lock:
@@ -163,29 +167,29 @@ class Stream:
 
     @property
     def vanished(self) -> bool:
-        """Whether it ended by itself: unplugged, its sound server gone, or its callback raised."""
+        """Whether the stream ended by itself: device unplugged, sound server gone, or callback failed."""
         # Both: a stream that was started again after it ended is active and has not vanished.
         return self._ended_unasked and not self.active
 
     @property
     def latency_s(self) -> float:
-        """From the callback to the ear, or from the mouth to the callback, as PortAudio says."""
+        """Latency that PortAudio reports between the callback and the speaker, or the microphone and the callback."""
         return float(self._raw.latency)
 
     @property
     def time_s(self) -> float:
-        """Now, on the clock of the times that callbacks are given."""
+        """The current time on the clock of the callbacks' times."""
         return float(self._raw.time)
 
     @property
     def active(self) -> bool:
-        """Callbacks are due. Stays true while a device stalls."""
+        """Whether callbacks are expected. Stays true while a device is stalled."""
         return not self._closed and bool(self._raw.active)
 
     def start(self) -> None:
-        """Begin, or begin again after `stop` or `abort`; never after it vanished.
+        """Start, or start again after `stop` or `abort`; not after the stream vanished.
 
-        Raises `AudioDeviceError`; then it is closed, and has vanished.
+        If it raises `AudioDeviceError`, the stream is closed and counts as vanished.
         """
         if self.vanished:
             # PortAudio's ALSA part would wait for the lost device for ever.
@@ -198,16 +202,15 @@ class Stream:
             raise
 
     def stop(self) -> None:
-        """End after what the device holds was played: blocks for as long. Raises `AudioDeviceError`."""
+        """Stop after the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
         # Before the call: PortAudio may call the finished callback before `stop` returns.
         self._ending = True
         self._do("stop")
 
     def abort(self) -> None:
-        """End now and throw away what the device holds.
+        """Stop now and discard the device's buffer.
 
-        Takes 1 to 3 ms, 25 at worst: call it from a worker, never from the callback.
-        Raises `AudioDeviceError`.
+        Takes 1 to 3 ms, at worst 25 ms: call it from a worker, never from the callback. Raises `AudioDeviceError`.
         """
         self._ending = True
         self._do("abort")
@@ -223,7 +226,7 @@ class Stream:
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Close it while someone still holds it; to them the device has vanished."""
+        """Close the stream while it is still in use; its user sees a vanished device."""
         self.close()
         self._ended_unasked = True
 
@@ -236,7 +239,7 @@ class Stream:
 
 
 def audio_problem() -> str | None:
-    """Returns why there is no sound and what to type on this platform; None when there is a device."""
+    """Returns why there is no sound and which command helps on this platform; None if there is a device."""
     try:
         devices = list_devices()
     except AudioDeviceError as error:
@@ -250,12 +253,12 @@ def list_devices() -> list[Device]:
 
 
 def list_without_trial() -> list[Device]:
-    """Returns the same, in a process that may die or hang of it."""
+    """Returns the same list, for a process in which PortAudio may crash or hang."""
     return _list_with(_load())
 
 
 def list_by_trial() -> list[Device]:
-    """Returns the same without loading PortAudio in this process. Raises `AudioDeviceError`."""
+    """Returns the same list without loading PortAudio in this process. Raises `AudioDeviceError`."""
     _refuse_if_hidden()
     return msgspec.json.decode(_tried(), type=list[Device])
 
@@ -266,7 +269,7 @@ def listing_limit_s() -> float:
 
 
 def begin_trial() -> Trial | None:
-    """Start trying PortAudio in a child process, without waiting; None where it is loaded or hidden."""
+    """Start testing PortAudio in a child process, without waiting; returns None if it is loaded already or hidden."""
     if "sounddevice" in sys.modules or os.environ.get(HIDE_VARIABLE) == "1":
         return None
     with _trial_lock:
@@ -299,7 +302,7 @@ def _list_with(portaudio: Any) -> list[Device]:
 
 
 def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
-    """Returns what PortAudio knows of each device that it can describe, with its index."""
+    """Returns PortAudio's entry for each device that it can describe, with its index."""
     try:
         return list(enumerate(portaudio.query_devices()))
     except Exception:
@@ -329,15 +332,15 @@ def refresh_devices() -> None:
 
 
 def find_device(spec: str, direction: Direction) -> Device:
-    """The device meant by "auto", by an index, or by its name or a part of it (case does not matter).
+    """Returns the device selected by "auto", by an index, or by its name or part of it (case-insensitive).
 
-    Raises `AudioDeviceError`: no sound at all, no match, several matches (named), or the wrong direction.
+    Raises `AudioDeviceError` if there is no sound, no match, more than one match, or only one in the wrong direction.
     """
     return find_among(list_devices(), spec, direction)
 
 
 def find_among(devices: list[Device], spec: str, direction: Direction) -> Device:
-    """Finds a device like `find_device`, but in a given list."""
+    """Returns a device like `find_device`, but from a given list."""
     if not devices:
         raise AudioDeviceError(no_device_sentence())
     usable = [device for device in devices if device.channels(direction)]
@@ -361,9 +364,10 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
 
 
 def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
-    """The rate to open a device at: ``wanted`` where the device, or the system behind it, takes that.
+    """Returns the rate at which to open a device.
 
-    Else its own rate, or the first common one it takes. Raises `AudioDeviceError` when it takes none.
+    This is ``wanted`` if the device or its sound system supports it, else the device's own rate, else the first
+    common rate that works. Raises `AudioDeviceError` if none does.
     """
     portaudio = _portaudio()
     check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings
@@ -390,9 +394,10 @@ def open_input(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Open a microphone; ``callback`` gets its blocks once the stream is started.
+    """Open a microphone; ``callback`` receives its blocks after the stream is started.
 
-    Raises `AudioDeviceError`: busy, refused, gone, or not at this rate (see `supported_rate`).
+    Raises `AudioDeviceError` if the device is busy, refused, gone, or does not support this rate (see
+    `supported_rate`).
     """
     return _open("input", device, rate, block_frames, callback, latency)
 
@@ -405,7 +410,7 @@ def open_output(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Open a speaker; ``callback`` has to fill the whole of every block. Else like `open_input`."""
+    """Open a speaker; ``callback`` must fill every block completely. Otherwise like `open_input`."""
     return _open("output", device, rate, block_frames, callback, latency)
 
 
@@ -436,7 +441,7 @@ def _open(
 
 @contextmanager
 def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
-    """Raise any failure of the wrapper as an `AudioDeviceError` with this sentence."""
+    """Convert any error of the wrapper to an `AudioDeviceError` with this sentence."""
     try:
         yield
     except AudioDeviceError:
@@ -459,7 +464,7 @@ def _refuse_if_hidden() -> None:
 
 
 def _tried() -> bytes:
-    """Returns what the trial found. Raises `AudioDeviceError` where it failed."""
+    """Returns the result of the trial. Raises `AudioDeviceError` if it failed."""
     trial = begin_trial()
     try:
         return trial.result() if trial else msgspec.json.encode(list_devices())
@@ -506,12 +511,12 @@ def _refused(device: Device, rate: int, error: Exception | None) -> str:
 
 
 def _code(error: Exception) -> int | None:
-    """PortAudio's number for an error: sounddevice puts it behind the text."""
+    """Returns PortAudio's error number, which sounddevice appends to the text."""
     return error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else None
 
 
 def _reason(error: Exception | None) -> str:
-    """PortAudio's own words, without the number behind them."""
+    """Returns PortAudio's error text without the number."""
     words = str(error.args[0]) if error is not None and error.args else "PortAudio gives no reason"
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror
@@ -519,7 +524,7 @@ def _reason(error: Exception | None) -> str:
 
 
 def _platform_command(commands: dict[str, str]) -> str | None:
-    """What to type on a Linux with one of the known package managers."""
+    """Returns the install command for a Linux with one of the known package managers."""
     if not sys.platform.startswith("linux"):
         return None
     return next((command for tool, command in commands.items() if shutil.which(tool)), None)
@@ -535,7 +540,7 @@ def _no_library_sentence() -> str:
 
 
 def no_device_sentence() -> str:
-    """Returns what to do on this system where PortAudio lists no device."""
+    """Returns advice for this system if PortAudio lists no device."""
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "There is no sound device. Connect one, and allow this terminal to use it."
@@ -547,5 +552,5 @@ def no_device_sentence() -> str:
 
 
 def _reaches_sound_server() -> bool:
-    """Whether ALSA, which PortAudio asks, has its plugin for sound servers, wherever this system puts that."""
+    """Returns whether ALSA, which PortAudio uses, has its plugin for sound servers in any of the usual folders."""
     return any(next(_SYSTEM.glob(f"{place}/{_ALSA_PLUGIN}"), None) for place in ("lib*", "lib*/*"))

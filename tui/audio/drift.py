@@ -1,4 +1,4 @@
-"""Measures how fast the clock of one device runs against another's, from the instants at which samples pass them."""
+"""Measures how fast one device's clock runs compared with another's, from the times at which samples pass them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 INTERVAL_NS = 1_000_000_000
 LEAST_NS, SPAN_NS = 30_000_000_000, 180_000_000_000
-"""Instants are known to a third of a millisecond, which is 10 parts per million of 30 s."""
+"""Times are accurate to a third of a millisecond, which is 10 ppm of 30 s."""
 _JUMP_NS = 5_000_000
-"""A larger step means that the stream was restarted or ran dry: earlier offsets do not apply to it."""
+"""A larger step means that the stream was restarted or ran dry, so earlier offsets no longer apply."""
 
 
 class ClockDrift:
@@ -18,11 +18,14 @@ class ClockDrift:
 
     def __init__(self) -> None:
         self.ppm: float | None = None
-        """How much faster than its nominal rate the device runs, in parts per million; None for the first 30 s."""
+        """Deviation of the device from its nominal rate, in ppm (positive: faster); None for the first 30 s."""
         self._offsets: deque[tuple[int, int]] = deque()
 
     def feed(self, now_ns: int, start_ns: int | None) -> None:
-        """Adds the current estimate of when frame 0 passed the device (None: no stream); uses one per second."""
+        """Adds the current estimate of when frame 0 passed the device (None without a stream).
+
+        Uses one estimate per second.
+        """
         if start_ns is None:
             self._offsets.clear()
             self.ppm = None
@@ -48,7 +51,7 @@ class ClockDrift:
 
 
 class DriftMeter:
-    """Compares capture with playback: what one gains on the other in a long call."""
+    """Compares the clocks of capture and playback, which drift apart in a long call."""
 
     def __init__(self) -> None:
         self._capture, self._playback = ClockDrift(), ClockDrift()
@@ -60,6 +63,6 @@ class DriftMeter:
 
     @property
     def ppm(self) -> float | None:
-        """How much faster capture runs than playback, in parts per million; None until both are known."""
+        """How much faster capture runs than playback, in ppm; None until both are known."""
         capture, playback = self._capture.ppm, self._playback.ppm
         return None if capture is None or playback is None else capture - playback

@@ -1,4 +1,4 @@
-"""Finds out whether what is played comes back on the microphone."""
+"""Detects whether played audio returns through the microphone."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
-"""How much of both tracks is compared."""
+"""Length of the compared audio of both tracks."""
 LONGEST_MS = 600
-"""Longest delay of an echo that is looked for."""
+"""Longest echo delay that is searched for."""
 _LEAST_LIKENESS = 0.25
-"""Least correlation that counts as an echo, 0..1; two voices reach up to 0.19 (measured on all prompts)."""
+"""Lowest correlation that counts as an echo, 0..1. Two different voices reach 0.19 (measured on all prompts)."""
 _LEAST_PLAYED_RMS = 0.003
 _RATE = 4_000
-"""Rate at which both are compared, in Hz: speech has most of its energy below 2 kHz."""
+"""Sample rate of the comparison, in Hz: speech has most of its energy below 2 kHz."""
 
 
 class Echo(NamedTuple):
-    """An echo that was found."""
+    """A detected echo."""
 
     delay_ms: float
     gain_db: float
-    """Level of the echo relative to what was played."""
+    """Level of the echo relative to the played audio."""
     likeness: float
 
 
 class Track:
-    """The last seconds of a track, placed on the clock. Not thread-safe."""
+    """The last seconds of a track, aligned with the clock. Not thread-safe."""
 
     def __init__(self, rate: int) -> None:
         self.full_rate = rate
@@ -40,7 +40,7 @@ class Track:
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque()
 
     def feed(self, end_ns: int, pcm: bytes) -> None:
-        """Takes a block whose last sample passed the device at ``end_ns``."""
+        """Adds a block whose last sample passed the device at ``end_ns``."""
         if is_zero(pcm):
             return  # `until` fills gaps with zeros
         values = to_float(pcm)
@@ -64,9 +64,9 @@ class Track:
 
 
 def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int) -> Echo | None:
-    """Returns the echo of ``played`` in ``heard``; both cover the same stretch of time, as floats of -1..1.
+    """Returns the echo of ``played`` in ``heard``. Both cover the same period, as floats in -1..1.
 
-    Takes about a millisecond for three seconds at 4 kHz. Returns None if nothing was played, or nothing comes back.
+    Takes about a millisecond for three seconds at 4 kHz. Returns None if nothing was played or no echo was found.
     """
     power = float(np.mean(played * played))
     if power < _LEAST_PLAYED_RMS**2 or not heard.any():

@@ -1,4 +1,4 @@
-"""Guards that keep the agent from hearing itself: they get what is played, and clean what is captured."""
+"""Guards that keep the agent from hearing itself: they receive played audio and remove it from captured audio."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _KEPT_BLOCKS = 500
 
 
 class EchoGuard(Protocol):
-    """`agent_heard` and `agent_cut` come from any thread and return at once; `clean` runs on the engine's loop."""
+    """Call `agent_heard` and `agent_cut` from any thread (they return immediately), `clean` on the engine's loop."""
 
     @property
     def failure(self) -> str:
-        """Why it stopped working, as a sentence; empty while it works."""
+        """The reason it stopped working, as a sentence; empty while it works."""
         ...
 
     @property
     def held_blocks(self) -> int:
-        """Captured blocks with sound in them that became silence."""
+        """Number of captured blocks with sound that were replaced by silence."""
         ...
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Take a block whose first sample leaves the speaker at ``start_ns``, silence included."""
+        """Add a played block, including silence, whose first sample leaves the speaker at ``start_ns``."""
         ...
 
     def agent_cut(self, at_ns: int) -> None:
@@ -36,12 +36,12 @@ class EchoGuard(Protocol):
         ...
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """A captured block, whose last sample left the microphone at ``end_ns``, as the agent is to have it."""
+        """Returns the block to send for a captured one whose last sample left the microphone at ``end_ns``."""
         ...
 
 
 class Played(NamedTuple):
-    """A block on its way to the ear."""
+    """A block that is about to be heard."""
 
     start_ns: int
     pcm: bytes
@@ -49,12 +49,12 @@ class Played(NamedTuple):
 
     @property
     def end_ns(self) -> int:
-        """When its last sample leaves the speaker."""
+        """Time at which its last sample leaves the speaker."""
         return self.start_ns + frames_to_ns(len(self.pcm) // 2, self.rate)
 
 
 class PlayedAhead:
-    """Blocks handed to the device and not yet collected. One thread each way."""
+    """Blocks handed to the device and not yet collected. One thread adds, one thread takes."""
 
     def __init__(self) -> None:
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)
@@ -70,13 +70,13 @@ class PlayedAhead:
             self._blocks.pop()
 
     def take(self, until_ns: int) -> Iterator[Played]:
-        """Those heard by that instant, in order, each once."""
+        """Returns the blocks that were heard by that time, in order, each once."""
         while self._blocks and self._blocks[0].start_ns <= until_ns:
             yield self._blocks.popleft()
 
 
 class EchoGate(PlayedAhead):
-    """Half-duplex: silence while the agent is heard, and a little after."""
+    """Half-duplex guard: sends silence while the agent is heard, and for a short time after."""
 
     failure = ""
 

@@ -1,9 +1,9 @@
 """EncodingCheck: detects agent audio that is PCM although its label says G.711, or the reverse.
 
-Two measurements decide, and both have to agree. Neighbouring samples of sound are alike, so their correlation is
-high in the right encoding and low in a wrong one. And in 16-bit PCM the high bytes of samples are distributed unlike
-the low ones, which are close to random, whereas in G.711 even and odd bytes are distributed alike. In the recordings
-of this program, at 8, 16 and 24 kHz and three volumes, no second in its right encoding is mistaken.
+Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is high in the right
+encoding and low in a wrong one. In 16-bit PCM the high bytes of samples have a different distribution from the low
+bytes, which are nearly random; in G.711 even and odd bytes have the same distribution. In this program's recordings,
+at 8, 16 and 24 kHz and three volumes, no second with the right label is misjudged.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from tui.audio import g711
 from tui.audio.formats import AudioFormat, Encoding
 
 WANTED_BYTES = 8_000
-"""How much sound is judged: half a second of PCM or a second of G.711 at 8 kHz."""
+"""Amount of audio to judge: half a second of PCM or one second of G.711 at 8 kHz."""
 _BLOCK_BYTES = 320
 _SOUND_VALUES = 24
-"""A block with fewer distinct byte values is silence in either encoding, and tells nothing."""
+"""A block with fewer distinct byte values is silence in either encoding and is skipped."""
 _LEAST_CORRELATION = 0.5
 _LEAST_LEAD = 0.1
-"""How much better the right encoding correlates than the label's."""
+"""Least advantage in correlation of the detected encoding over the label's."""
 _PCM_DIFFERENCE, _G711_DIFFERENCE = 0.4, 0.12
-"""Difference of the distributions of even and odd bytes (0: alike, 1: disjoint): least in PCM, most in G.711."""
+"""Difference between the distributions of even and odd bytes (0 equal, 1 disjoint): the least for PCM, the most for
+G.711."""
 _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW: "A-law"}
 
 
 class EncodingCheck:
-    """Judges the first sound of a call in one format; costs nothing once that is done. Not thread-safe."""
+    """Judges the first audio of a call in one format; costs nothing after that. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
@@ -36,7 +37,10 @@ class EncodingCheck:
         self._sound = bytearray()
 
     def feed(self, wire: bytes) -> str:
-        """Adds audio as on the wire; returns the fault as one sentence with its measurements, once, or ""."""
+        """Adds audio in its wire format.
+
+        Returns a sentence with the measurements if the encoding is wrong, once; otherwise "".
+        """
         if len(self._sound) >= WANTED_BYTES:
             return ""
         self._rest += wire[: 64 * WANTED_BYTES]

@@ -1,4 +1,4 @@
-"""Finds the microphone and the speaker of a call: from what the user asked for to what there is."""
+"""Finds the microphone and the speaker of a call from the user's options and the available devices."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tui.audio.in_thread import in_thread
 
 
 class InputKind(StrEnum):
-    """Where user audio comes from."""
+    """Kind of source of user audio."""
 
     DEVICE = "device"
     FILE = "file"
     LINES = "lines"
-    """No microphone: recorded lines, spoken one after the other."""
+    """No microphone; recorded lines are spoken one after the other."""
 
 
 class OutputKind(StrEnum):
-    """Where agent audio goes."""
+    """Kind of destination of agent audio."""
 
     DEVICE = "device"
     FILE = "file"
     NONE = "none"
-    """Discarded at the pace of a speaker."""
+    """Discarded at the speed of a speaker."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """What a call captures from and plays to."""
+    """The source and the destination of a call's audio."""
 
     input: InputKind
     input_name: str
@@ -41,27 +41,27 @@ class Endpoints(msgspec.Struct, frozen=True):
     input_device: devices.Device | None = None
     output_device: devices.Device | None = None
     notice: str = ""
-    """One line on what is missing."""
+    """One line that names what is missing."""
     hint: str = ""
-    """The command that would bring it."""
+    """The command that installs it."""
     warnings: tuple[str, ...] = ()
-    """What was named and was not found; the default device, or nothing, takes its place."""
+    """Devices that were named and not found; the default device, or no device, is used in their place."""
 
 
 def wants_device(input_spec: str, output_spec: str) -> bool:
-    """Whether these options need PortAudio at all."""
+    """Returns whether these options need PortAudio."""
     wants_microphone = input_spec != "lines" and not _is_wav(input_spec)
     return wants_microphone or (output_spec != "none" and not is_output_file(output_spec))
 
 
 def names_device(spec: str, direction: devices.Direction) -> bool:
-    """Whether an option names one device, by index or name, rather than auto, a file or no device."""
+    """Returns whether an option names one device, by index or name, rather than auto, a file or no device."""
     wants = wants_device(spec, "none") if direction == "input" else wants_device("lines", spec)
     return wants and spec != "auto"
 
 
 async def find(input_spec: str, output_spec: str) -> Endpoints:
-    """Find the endpoints, within the time limit of the sound system. Raises nothing but a cancellation."""
+    """Find the endpoints, within the time limit of the sound system. Raises only on cancellation."""
     problem: str | None = None
     found: list[devices.Device] = []
     if wants_device(input_spec, output_spec):
@@ -76,7 +76,7 @@ async def find(input_spec: str, output_spec: str) -> Endpoints:
 def resolve(
     input_spec: str, output_spec: str, listed: list[devices.Device], problem: str | None = None
 ) -> Endpoints:
-    """Returns the endpoints among the listed devices; ``problem`` says why there are none."""
+    """Returns the endpoints among the listed devices; ``problem`` is the reason if there are none."""
     warnings: list[str] = []
     missing: list[str] = []
     input_kind, input_name = InputKind.LINES, "caller lines"
@@ -110,7 +110,7 @@ def resolve(
 
 
 def is_output_file(spec: str) -> bool:
-    """Whether an output is written to as a file: a WAV, or by its path a pipe or a device of the file system."""
+    """Returns whether an output is a file to write: a WAV file, a pipe, or a device file."""
     if _is_wav(spec) or "/" not in spec:
         return _is_wav(spec)
     try:
@@ -127,7 +127,10 @@ def _is_wav(spec: str) -> bool:
 def _find(
     spec: str, direction: devices.Direction, listed: list[devices.Device], warnings: list[str]
 ) -> devices.Device | None:
-    """Returns the device meant; the default one, with a warning, where that is not there; None without any."""
+    """Returns the named device.
+
+    If it does not exist, returns the default device with a warning, or None without any device.
+    """
     for wanted in dict.fromkeys((spec, "auto")):
         try:
             found = devices.find_among(listed, wanted, direction)

@@ -1,7 +1,7 @@
 """Audio formats on the wire, and the conversion between them and 16-bit PCM.
 
-Inside the program audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format is how it is encoded on
-the wire, and its rate. Importing this module does not load numpy: the screen's process uses formats too.
+Inside the program, audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format is its encoding on the
+wire and its rate. Importing this module does not load numpy: the screen's process uses formats too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Encoding(StrEnum):
-    """How one sample is encoded on the wire."""
+    """Encoding of a sample on the wire."""
 
     PCM16 = "pcm16"
     MULAW = "mulaw"

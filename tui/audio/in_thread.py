@@ -1,4 +1,4 @@
-"""Calls of the sound driver, each in a daemon thread and within a time limit, so that no driver holds up a loop."""
+"""Calls the sound driver in daemon threads with a time limit, so that no driver can block an event loop."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 _NAME = "sound driver"
 _hanging: list[threading.Thread] = []
-"""Calls that were given up and have not returned. PortAudio is not thread-safe: no other call is made beside them."""
+"""Abandoned calls that have not returned. PortAudio is not thread-safe, so no other call is made meanwhile."""
 
 
 def driver_hangs() -> bool:
-    """Whether a call that was given up has still not returned."""
+    """Returns whether an abandoned call has still not returned."""
     _hanging[:] = [thread for thread in _hanging if thread.is_alive()]
     return bool(_hanging)
 
 
 def driver_busy() -> bool:
-    """Whether any call is under way. Exiting the interpreter meanwhile would crash, or wait for the driver."""
+    """Returns whether a call is in progress. Exiting the interpreter then would crash, or wait for the driver."""
     return any(thread.name == _NAME for thread in threading.enumerate())
 
 
@@ -39,9 +39,8 @@ async def in_thread(
 ) -> T:
     """Call ``function`` in a thread and return its result. Raises whatever it raises.
 
-    Raises `AudioDeviceError` if it takes longer than ``limit_s`` (by default what the sound system may take), and at
-    once while an earlier call has not returned. A call that is given up keeps running; when it returns, ``undo`` is
-    called in its thread.
+    Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and immediately while an
+    earlier call has not returned. An abandoned call keeps running; when it returns, ``undo`` is called in its thread.
     A cancellation waits for the thread as well, unless the call is ``cancellable``: opening or closing a device
     cannot be interrupted, and a lock that is held meanwhile would be released too early.
     """

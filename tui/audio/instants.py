@@ -19,16 +19,17 @@ from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
-"""Callbacks further apart belong to two streams, and offsets of the first do not apply to the second."""
+"""A longer pause between callbacks separates two streams; offsets of the first do not apply to the second."""
 _BLOCKS = 9
-"""Blocks in the median. Few, because a device that ran dry does not report it, but has a longer lead from then on."""
+"""Number of blocks in the median. It is small because a device that ran dry does not report it, but has a longer lead
+afterwards."""
 _WATCHED_BLOCKS = 50
 """Blocks over which the median's movement is observed: a sound server that was busy when the stream started reported
 leads that were 50 ms wrong, and corrected them by 8 ms a second (measured)."""
 
 
 class BlockInstants:
-    """Relates the frames of a captured stream to the monotonic clock. One thread feeds; any may read."""
+    """Maps the frames of a captured stream to the monotonic clock. One thread feeds it; any thread may read."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -50,7 +51,7 @@ class BlockInstants:
             self._offsets.popleft()
 
     def at(self, frame: int) -> int | None:
-        """Returns when the callback for ``frame`` was due on a device that is never late; None before the first."""
+        """Returns when the callback for ``frame`` was due without any delay; None before the first callback."""
         # Not "if self._offsets": the other thread may clear them between the test and the access.
         try:
             return self._offsets[0][1] + frames_to_ns(frame, self.rate)
@@ -59,18 +60,24 @@ class BlockInstants:
 
 
 class SoundInstants:
-    """Relates the frames of a played stream to the instants they are heard at. One thread feeds; any may read."""
+    """Maps the frames of a played stream to the times at which they are heard.
+
+    One thread feeds it; any thread may read.
+    """
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self._offsets: deque[int] = deque(maxlen=_WATCHED_BLOCKS)
 
     def feed(self, heard_ns: int, frame: int) -> None:
-        """Adds a block: by its callback, ``frame`` is its first and is heard at ``heard_ns``."""
+        """Adds a block whose first frame is ``frame``, heard at ``heard_ns`` according to its callback."""
         self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
 
     def restart(self) -> None:
-        """Forgets the blocks so far: the device stopped or ran dry, so the next block comes after a gap."""
+        """Discards all blocks so far.
+
+        Call it after the device stopped or ran dry, because the next block follows a gap.
+        """
         self._offsets.clear()
 
     def at(self, frame: int) -> int | None:
@@ -81,7 +88,7 @@ class SoundInstants:
 
     @property
     def moved_ns(self) -> int:
-        """How far the instants moved within the last 50 blocks; 0 until there are 50."""
+        """How far the estimate moved within the last 50 blocks; 0 with fewer blocks."""
         offsets = list(self._offsets)
         if len(offsets) < _WATCHED_BLOCKS:
             return 0

@@ -1,4 +1,4 @@
-"""Measures how loud a block is, and shows it as a meter with a falling bar and a held peak.
+"""Measures the loudness of blocks for a level meter with a falling bar and a held peak.
 
 Levels are in dBFS: 0 is a full-scale square wave, so a full-scale sine has a peak of 0 and an RMS of -3.
 """
@@ -13,11 +13,11 @@ import numpy as np
 from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
 
 FLOOR_DBFS = -90.0
-"""The level of silence; nothing is reported as quieter (one step of 16 bit is -90.3 dBFS)."""
+"""The level of silence, and the lowest reported level (one step of 16 bits is -90.3 dBFS)."""
 FALL_DB_PER_S = 40.0
 """How fast a meter's bar falls."""
 HOLD_MS = 1_500
-"""How long a peak, and that it was clipped, is held; a peak then falls as the bar does."""
+"""How long a peak and the clipping mark are held; the peak then falls like the bar."""
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -26,19 +26,19 @@ class Level(msgspec.Struct, frozen=True):
     peak_dbfs: float
     rms_dbfs: float
     clipped_frames: int
-    """Samples at full scale, either way."""
+    """Number of samples at full scale, positive or negative."""
 
 
 _NOTHING = Level(FLOOR_DBFS, FLOOR_DBFS, 0)
 
 
 class MeterReading(msgspec.Struct, frozen=True):
-    """What a level meter shows at one instant."""
+    """The state of a level meter at one instant."""
 
     rms_dbfs: float
     held_peak_dbfs: float
     clipped: bool
-    """Whether a sample was at full scale within the time that a peak is held."""
+    """Whether a sample was at full scale within the last `HOLD_MS`."""
 
 
 def to_dbfs(amplitude: float) -> float:
@@ -63,9 +63,9 @@ def measure(pcm: bytes) -> Level:
 
 
 class LevelMeter:
-    """Follows a track's level between blocks, so that whoever looks, however rarely, misses no peak.
+    """Tracks the level between readings, so that even rare readings miss no peak.
 
-    Time is passed in, as monotonic ns, and never goes back. Not thread-safe.
+    Times are passed in as monotonic ns and never decrease. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class LevelMeter:
         self._measured = False
 
     def feed(self, pcm: bytes, at_ns: int) -> Level:
-        """Takes a block into account; returns its own level."""
+        """Adds a block and returns its level."""
         level = measure(pcm)
         self._rms.raise_to(level.rms_dbfs, at_ns)
         self._held.raise_to(level.peak_dbfs, at_ns)
@@ -85,7 +85,7 @@ class LevelMeter:
         return level
 
     def read(self, at_ns: int) -> MeterReading | None:
-        """Returns what to show at that instant; None before the first block."""
+        """Returns the meter's state at that time; None before the first block."""
         if not self._measured:
             return None
         clipped = self._clipped_ns is not None and at_ns - self._clipped_ns <= HOLD_MS * 1_000_000
@@ -93,7 +93,7 @@ class LevelMeter:
 
 
 class _Falling:
-    """A level that stands for ``hold_ms`` and then falls until something louder comes."""
+    """A level that is held for ``hold_ms`` and then falls until a louder one arrives."""
 
     def __init__(self, hold_ms: int) -> None:
         self._hold_ns = hold_ms * 1_000_000

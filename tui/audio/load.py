@@ -1,4 +1,4 @@
-"""Judges whether a device keeps up: how busy its callbacks are, and when it needs a larger buffer."""
+"""Judges whether a device keeps up, from the load of its callbacks, and decides when it needs a larger buffer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CallbackLoad:
         self._recent: deque[tuple[int, float]] = deque()
 
     def worst(self, now_ns: int, busy_ns: Sequence[int]) -> float | None:
-        """Takes the durations of the callbacks since the last call; returns None if there were none for a second."""
+        """Adds callback durations; returns the worst share, or None after a second without callbacks."""
         if busy_ns:
             self._recent.append((now_ns, max(busy_ns) / self._block_ns))
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
@@ -33,7 +33,7 @@ class CallbackLoad:
 class AutoLatency:
     """Decides when low latency is too low: after two dropouts of the device within ten seconds.
 
-    Dropouts of a stream's first second belong to its start and do not count.
+    Dropouts in the first second of a stream are part of its start and do not count.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class AutoLatency:
         self._gaps: deque[int] = deque()
 
     def look(self, now_ns: int, underflows: int) -> bool:
-        """Takes the device's count of dropouts so far; returns whether to increase the latency."""
+        """Takes the device's total number of dropouts; returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
         # By difference: the count continues when the stream is opened again.
         new, self._known = underflows - self._known, underflows

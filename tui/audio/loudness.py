@@ -1,4 +1,4 @@
-"""Measures how loud each block of a track's last seconds was, and where in them a sound begins and ends."""
+"""Measures the loudness of the last seconds of a track, block by block, and finds where sounds begin and end."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tui.audio.pcm import samples_of
 
 BLOCK_MS = 10
 _SLICES = 10
-"""Slices of a block, each with a loudness of its own: edges are dated to a millisecond."""
+"""Number of slices per block; each has its own loudness, so that edges are accurate to a millisecond."""
 _LOUD_FACTOR = 2.5
 """Factor over the noise floor (8 dB) above which a block is loud."""
 _NOISE_PERCENTILE = 10
 _LEAST_LOUD = 33.0
-"""-60 dBFS: nothing quieter is loud, or every ripple would be after digital silence."""
+"""-60 dBFS. Quieter blocks are never loud; otherwise any ripple after digital silence would be."""
 _HISTORY_MS = 5_000
 _LOOK_BACK_MS = 250
 _ONSET_PAUSE_BLOCKS = 3
-"""Longest quiet between the first sound of a word and the rest (a stop consonant)."""
+"""Longest pause between the first sound of a word and the rest (a stop consonant)."""
 
 
 class Loudness:
-    """The RMS of each 10 ms block of the last five seconds, and what counts as loud among them."""
+    """The RMS of each 10 ms block of the last five seconds, and the threshold for loud blocks."""
 
     def __init__(self, rate: int) -> None:
         self.block_frames = rate * BLOCK_MS // 1000
@@ -59,14 +59,14 @@ class Loudness:
         return max(floor * _LOUD_FACTOR, _LEAST_LOUD)
 
     def rms(self, block: int) -> float:
-        """Returns the RMS of a block by its number; 0 if it is not measured yet, or forgotten."""
+        """Returns the RMS of a block by its number; 0 if it is not measured yet or no longer kept."""
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
     def edges_in(self, block: int, threshold: float | None = None) -> tuple[int, int]:
-        """Returns the first loud frame of a block and the one after the last, to a millisecond; all of a quiet block.
+        """Returns the first loud frame of a block and the frame after its last loud one, to a millisecond.
 
-        Loud is what exceeds ``threshold``, by default the current one.
+        For a quiet block this is the whole block. Frames above ``threshold`` (default: the current one) are loud.
         """
         begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
         loud = np.flatnonzero(self._slice_rms[index] > (threshold or self.threshold()))
@@ -76,7 +76,7 @@ class Loudness:
         return begin + int(ends[loud[0]]), begin + int(ends[loud[-1] + 1])
 
     def onset_block(self, last: int) -> int | None:
-        """Returns the first block of the sound under way in block ``last``, at most 250 ms before it."""
+        """Returns the first block of the sound that is in progress in block ``last``, at most 250 ms earlier."""
         threshold = self.threshold()
         found: int | None = None
         for block in range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1):
@@ -87,7 +87,7 @@ class Loudness:
         return found
 
     def last_loud_block(self, last: int) -> int | None:
-        """Returns the last loud block up to block ``last``, at most 250 ms before it."""
+        """Returns the last loud block up to and including ``last``, at most 250 ms earlier."""
         threshold = self.threshold()
         candidates = range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1)
         return next((block for block in candidates if self.rms(block) > threshold), None)

@@ -1,4 +1,4 @@
-"""The microphone of a call: whatever delivers blocks at the pace of time, a device or the clock."""
+"""The microphone of a call: delivers blocks in real time, from a device or from a clock."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ RecordingCallback = Callable[[Any, int, Any, Any], None]
 
 
 class _Mode(Enum):
-    """What is to be delivered."""
+    """What the microphone should deliver."""
 
     NOTHING = auto()
     SILENCE = auto()
     SOUND = auto()
-    """Blocks of the device; silence where there is none, or while it is not open."""
+    """Blocks of the device; silence if there is no device or it is not open."""
 
 
 class _OpenDevice(NamedTuple):
-    """A device's stream, and the source that its blocks name."""
+    """A device's stream and the source of its blocks."""
 
     stream: devices.Stream
     source: Source
 
 
 class Microphone:
-    """Delivers blocks of 16-bit mono samples to a callback: of a device, or of silence.
+    """Delivers blocks of 16-bit mono samples from a device, or silence, to a callback.
 
-    The device is open only while the user records. Silence takes its place where there is no device, while a
-    recorded line is spoken, and while the agent has to hear the silence after the last word.
+    The device is open only while the user records. Without a device, while a recorded line is spoken, and while the
+    agent must hear the silence after the last word, it delivers silence.
 
     ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's thread, the
-    clock of silence on the loop. ``on_skipped`` gets the number of blocks of silence that were due too long ago to be
-    delivered. Call its methods only from the event loop.
+    silence clock on the loop. ``on_skipped`` receives the number of blocks of silence that were too old to deliver.
+    Call the methods only from the event loop.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class Microphone:
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.rate = rate
-        """Hz of silence; a device is opened at this rate if it can deliver it. Change it only while stopped."""
+        """Sample rate of silence in Hz; a device is opened at this rate if it supports it. Change it only while
+        stopped."""
         self.block_ms = block_ms
         self.device = device
         self._callback = callback
@@ -70,7 +71,7 @@ class Microphone:
         # although opening or closing a device takes up to seconds.
         self._closed = False
         self._lost: _OpenDevice | None = None
-        """The stream of an opening that was given up, until the driver returns and it can be closed."""
+        """The stream of an abandoned open call, until the driver returns and the stream can be closed."""
         self._lock = asyncio.Lock()
         # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on two
         # threads; and as the mode may change meanwhile, it is read again under the lock, and once more when the
@@ -79,36 +80,36 @@ class Microphone:
 
     @property
     def source(self) -> Source | None:
-        """The device that delivers now; None while silence is delivered, or nothing."""
+        """The device that is delivering; None while silence or nothing is delivered."""
         opened = self._opened
         return opened.source if opened is not None and self._mode is _Mode.SOUND else None
 
     @property
     def delivering(self) -> bool:
-        """Whether blocks are delivered, of a device or of silence."""
+        """Whether blocks are delivered, from a device or as silence."""
         return self.source is not None or self._silence.running
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last delivered, or was opened first; None while it is not to deliver."""
+        """When the device last delivered a block, or was opened; None while it should not deliver."""
         return self._calls.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether a device is to deliver whose stream ended by itself, or could not be opened again."""
+        """Whether the device should deliver, but its stream ended by itself or could not be reopened."""
         opened = self._opened
         return self._calls.last_ns is not None and (opened is None or opened.stream.vanished)
 
     def take_busy_ns(self) -> int:
-        """Returns the longest that the device's callback took since the previous call, in ns."""
+        """Returns the longest duration of the device's callback since the previous call, in ns."""
         return self._calls.take_busy_ns()
 
     def take_missed_ms(self) -> float:
-        """Returns what was not captured since the previous call because a stream was replaced, in ms."""
+        """Returns how much was not captured since the previous call because a stream was replaced, in ms."""
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:
-        """Deliver from now on: from the device, or silence. Raises `AudioDeviceError`; then silence is delivered."""
+        """Start delivering, from the device or silence. If it raises `AudioDeviceError`, silence is delivered."""
         if not self._closed:
             self._mode = _Mode.SILENCE if silent else _Mode.SOUND
             await self._follow_mode()
@@ -124,7 +125,7 @@ class Microphone:
         await self.stop()
 
     async def drop(self) -> None:
-        """Release the device for a while; silence is delivered meanwhile."""
+        """Release the device temporarily; silence is delivered meanwhile."""
         async with self._lock:
             await self._close_device()
             self._keep_time()
@@ -132,7 +133,7 @@ class Microphone:
     async def reopen(self, device: devices.Device) -> None:
         """Deliver from this device, now or at the next `start`.
 
-        Raises `AudioDeviceError`; then silence is delivered, and the device to use is the one before.
+        If it raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
         """
         async with self._lock:
             if self._mode is _Mode.SOUND:
@@ -154,7 +155,7 @@ class Microphone:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """Unless sound is wanted, the device has no more to miss, and silence is delivered if anything is."""
+        """Without a request for sound, no audio of the device is missed, and silence is delivered if anything is."""
         if self._mode is not _Mode.SOUND:
             self._calls.rest()
             self._keep_time()
@@ -191,7 +192,7 @@ class Microphone:
         self._calls.opened()
 
     def _close_late(self) -> None:
-        """Close what was opened after the loop had given up. On the thread that opened it."""
+        """Close a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
         # Either of them: the driver may have hung before the stream was known, or while it started.
         for opened in (self._lost, self._opened):
             if opened is not None:
@@ -208,7 +209,7 @@ class Microphone:
                 await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
-        """Deliver silence where something is to be delivered and no device does."""
+        """Deliver silence if something must be delivered and no device does."""
         if self._mode is not _Mode.NOTHING and self.source is None:
             self._silence.start(Source(self.rate, from_device=False))
         else:
@@ -234,7 +235,7 @@ class Microphone:
 
 
 class _DeviceCalls:
-    """When a device called back, how long that took, and what was missed between two streams.
+    """The device's callback times and durations, and the audio missed between two streams.
 
     PortAudio's thread calls `begin` and `end`, the loop everything else. Each attribute is a single number that
     one side writes and the other reads or resets, so no lock is needed; at worst, a reset loses one busy time.
@@ -245,15 +246,18 @@ class _DeviceCalls:
         self._clock_ns = clock_ns
         self._busy_ns = 0
         self._given_up_ns: int | None = None
-        """When a stream that was given up last called back, until its successor calls."""
+        """Time of the last callback of an abandoned stream, until its successor calls back."""
         self._missed_ns = 0
 
     def opened(self) -> None:
-        """A stream has started: a device that never calls back counts as stalled from here."""
+        """Note that a stream has started; a device that never calls back counts as stalled from then on."""
         self.last_ns = self.last_ns or self._clock_ns()
 
     def begin(self, block_ms: int) -> int:
-        """The callback was entered; returns when. Its samples were captured during the block before."""
+        """Note that the callback was entered, and return when.
+
+        Its samples were captured during the previous block.
+        """
         began_ns = self.last_ns = self._clock_ns()
         self._miss_until(began_ns - block_ms * 1_000_000)
         return began_ns
@@ -263,21 +267,21 @@ class _DeviceCalls:
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def give_up(self) -> None:
-        """The stream is closed to open another: time is missed until that one calls back."""
+        """Note that the stream was closed to open another one; audio is missed until that one calls back."""
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:
-        """The device is not to deliver: what was missed was missed until now."""
+        """Note that the device should no longer deliver; audio was missed until now at most."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
 
     def take_busy_ns(self) -> int:
-        """Returns the longest callback since the previous call."""
+        """Returns the duration of the longest callback since the previous call."""
         busy_ns, self._busy_ns = self._busy_ns, 0
         return busy_ns
 
     def take_missed_ns(self) -> int:
-        """Returns what was missed since the previous call."""
+        """Returns how much audio was missed since the previous call."""
         missed_ns, self._missed_ns = self._missed_ns, 0
         return missed_ns
 
@@ -288,7 +292,7 @@ class _DeviceCalls:
 
 
 class _SilenceClock:
-    """Calls ``function(source, due_ns)`` for every block of time, while it runs. On the loop."""
+    """Calls ``function(source, due_ns)`` for every block while it runs. Runs on the loop."""
 
     def __init__(
         self,

@@ -22,19 +22,20 @@ _WEIGHTS = {
     0x200: _HALF,  # side left
     0x400: _HALF,  # side right
 }
-"""The mono row of ITU-R BS.775, by the positions of a WAV file's channel mask."""
+"""Mono weights of ITU-R BS.775 by position in a WAV file's channel mask."""
 _USUAL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
-"""Positions by number of channels, for files that do not name them."""
+"""Default positions by number of channels, for files that do not name them."""
 _CANCELS = 0.1
-"""The mix has less than a tenth of the level (-20 dB) of the loudest channel."""
+"""Channels cancel out if the mix is below a tenth of the loudest channel's level (-20 dB)."""
 _SILENCE = 1e-4
-"""Level of full scale (-80 dB) below which there is nothing to cancel."""
+"""Level (-80 dBFS) below which there is nothing to cancel."""
 
 
 def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float32]:
-    """Returns one channel of values in -1..1; ``channels`` has one column each, ``mask`` says where they stand.
+    """Returns one channel of values in -1..1.
 
-    Two channels are mixed by their mean; more by the mono row of ITU-R BS.775, scaled down where that would clip.
+    ``channels`` has one column per channel, ``mask`` holds their positions. Two channels are averaged; more are
+    weighted as in ITU-R BS.775 (mono), scaled down if the result would clip.
     """
     count = channels.shape[1]
     weights = _weights(count, mask) if count > 2 else None
@@ -50,7 +51,7 @@ def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float3
 
 
 def cancels(channels: NDArray[np.floating[Any]], mono: NDArray[np.float32]) -> bool:
-    """Whether the channels cancel each other out in their mix, as two in opposite phase do."""
+    """Returns whether the channels cancel each other out, as two in opposite phase do."""
     if channels.shape[1] == 1 or not len(mono):
         return False
     loudest = max(_rms(channels[:, channel]) for channel in range(channels.shape[1]))
@@ -58,7 +59,7 @@ def cancels(channels: NDArray[np.floating[Any]], mono: NDArray[np.float32]) -> b
 
 
 def _weights(count: int, mask: int) -> NDArray[np.float64] | None:
-    """The weight of each channel; None where their positions are unknown."""
+    """Returns the weight of each channel; None if their positions are unknown."""
     for positions in (mask, _USUAL_MASKS.get(count, 0)):
         bits = [bit for bit in _WEIGHTS if positions & bit]
         if len(bits) == count == positions.bit_count():

@@ -1,9 +1,8 @@
-"""OtherSounds: finds the sounds other than speech on a track: a tone, a beep, music on hold.
+"""Finds sounds other than speech on a track, such as a tone, a beep or hold music.
 
-An agent's track is clean: where it plays nothing there is silence, or the hiss that telephony calls comfort noise. So
-a fixed loudness threshold is enough to detect a sound; an adaptive floor would absorb a continuous tone. Speech
-comes first: its edges stay as its detector dates them, and what is briefly loud beside it (a breath, a fading room)
-belongs to it.
+An agent's track is clean: between sounds there is silence or comfort noise. So a fixed loudness threshold is enough
+to detect a sound; an adaptive floor would absorb a continuous tone. Speech has priority: its edges stay as its
+detector dates them, and a brief sound next to it (a breath, reverberation) belongs to it.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from typing import NamedTuple
 from tui.audio.loudness import BLOCK_MS, Loudness
 
 AUDIBLE_RMS = 184.0
-"""-45 dBFS: over comfort noise, and 19 dB under speech at its nominal level."""
+"""-45 dBFS: above comfort noise, and 19 dB below speech at its nominal level."""
 SUSTAINED_BLOCKS = 4
-"""How long a sound is loud without a pause, at least; anything shorter is a click."""
+"""Shortest uninterrupted loud period of a sound; anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
-"""Half a second: speech may still begin within it, and a sound that is nearer to speech has to be as long."""
+"""Half a second: speech may still begin within it, and a sound closer to speech must last at least as long."""
 
 
 class FrameEdge(NamedTuple):
-    """Speech, or another sound, began or ended at a frame, counted over all that were fed."""
+    """The start or end of speech or another sound, at a frame counted from the first frame fed."""
 
     started: bool
     frame: int
@@ -45,7 +44,7 @@ class _Run:
 class OtherSounds:
     """Merges the edges of other sounds with those of speech. For the thread of the track's `SpeechDetector`.
 
-    A sound is reported half a second after it began, and ends after ``silence_ms`` of quiet, or with speech.
+    A sound is reported half a second after it began, and ends after ``silence_ms`` of quiet or when speech begins.
     """
 
     def __init__(self, loudness: Loudness, silence_ms: int) -> None:
@@ -53,17 +52,17 @@ class OtherSounds:
         self._silence_blocks = silence_ms // BLOCK_MS
         self._run: _Run | None = None
         self._next_block: int | None = 0
-        """The first block not judged; None while there is speech."""
+        """The first block that was not judged; None during speech."""
         self._speech_ended = -_APART_BLOCKS
         """The first block after the last speech."""
 
     @property
     def under_way(self) -> bool:
-        """Whether a sound is under way, reported or not."""
+        """Whether a sound is in progress, reported or not."""
         return self._run is not None
 
     def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
-        """Returns all edges, in order, that are known once speech was looked for up to ``until_frame``."""
+        """Returns all edges, in order, that are known after speech detection has reached ``until_frame``."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
             # What was loud until now was the speech: its onset is dated back, so that both cannot overlap.
@@ -108,7 +107,7 @@ class OtherSounds:
         return run.sustained and block + 1 - run.first >= _APART_BLOCKS and (apart or long)
 
     def _end_run(self, speech_frame: int | None = None) -> list[FrameEdge]:
-        """Ends the sound under way with its last loud block, or with speech that begins at ``speech_frame``."""
+        """Ends the current sound at its last loud block, or where speech begins at ``speech_frame``."""
         run, self._run = self._run, None
         if run is None or not run.reported:
             return []

@@ -17,7 +17,7 @@ def samples_of(pcm: bytes) -> NDArray[np.int16]:
 
 
 def is_zero(pcm: bytes) -> bool:
-    """Whether every sample is exactly 0 (digital silence). Costs next to nothing."""
+    """Returns whether every sample is exactly 0 (digital silence). Cheap."""
     return pcm == bytes(len(pcm))
 
 
@@ -33,7 +33,7 @@ def from_float(values: NDArray[np.floating[Any]]) -> bytes:
 
 
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:
-    """Returns PCM times a factor that moves from ``start`` to ``end`` over the block, so that it does not click.
+    """Returns PCM multiplied by a factor that moves from ``start`` to ``end`` over the block, to avoid a click.
 
     Returns ``pcm`` itself if both are 1.
     """

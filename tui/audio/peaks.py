@@ -1,4 +1,4 @@
-"""Computes the outline of a recording: the loudest sample of every 10 ms of each track."""
+"""Computes the outline of a recording: the peak of every 10 ms of each track."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outline(msgspec.Struct, frozen=True):
 
 
 def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline]:
-    """Yields the outline of a file minute by minute, so that a long recording is drawn while it is read.
+    """Yields the outline of a file minute by minute, so that a long recording can be drawn while it is read.
 
     ``max_frames`` limits it to the beginning of the file. Raises `AudioFileError`.
     """

@@ -23,18 +23,18 @@ _FLOOR_DBFS = -90.0
 
 
 class MessageLevel(msgspec.Struct, frozen=True):
-    """How loud the samples of a message are; 0 dBFS is a full-scale square wave."""
+    """Loudness of a message's samples; 0 dBFS is a full-scale square wave."""
 
     peak_dbfs: float
     rms_dbfs: float
     clipped_samples: int
     """Samples at full scale, positive or negative."""
     measured_samples: int
-    """How many were measured, from the beginning: at most `MAX_SAMPLES`."""
+    """Number of samples measured from the beginning, at most `MAX_SAMPLES`."""
 
 
 def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
-    """Returns how loud audio on the wire is; None if it has no whole sample."""
+    """Returns the loudness of audio in its wire format; None if it has no complete sample."""
     # Cut before it is decoded: a message may hold minutes of audio, and this runs in the process of the screen.
     samples = samples_of(wire[: MAX_SAMPLES * audio_format.encoding.sample_bytes], audio_format.encoding)
     if not samples:
@@ -46,7 +46,7 @@ def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
 
 
 def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
-    """Returns the 16-bit samples of audio on the wire, without half a sample at the end."""
+    """Returns the 16-bit samples of audio in its wire format, without an incomplete one at the end."""
     if encoding is not Encoding.PCM16:
         table = _table(encoding)
         return array("h", [table[code] for code in wire])

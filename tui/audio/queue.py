@@ -1,8 +1,8 @@
-"""The queue between what the agent sends, at any pace and in any size, and the speaker's steady blocks.
+"""The queue between the agent's audio, of any size and at any speed, and the speaker's regular blocks.
 
-Replies play in the order they began, each complete; audio is dropped only by a flush or at a limit of minutes.
-A reply starts when the target depth is queued, when it is complete, or 50 ms after the target should have been
-reached; once started it never waits for depth again. Times are passed in, in monotonic ns.
+Replies play completely and in the order in which they began; audio is dropped only by a flush or at a limit of
+minutes. A reply starts when the target depth is queued, when it is complete, or 50 ms after the target should have
+been reached; once started, it never waits for the depth again. Times are passed in, in monotonic ns.
 
 One thread, the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread pulls. Any thread may read.
 """
@@ -26,33 +26,34 @@ _START_GRACE_NS = 50_000_000
 # Late chunks of a flushed reply are a round trip behind, in which no agent begins this many others.
 _REMEMBERED_REPLIES = 256
 CLIPPED_DBFS = -32.0
-"""A first or last millisecond with a higher RMS was cut off. None of the built-in prompts reaches -35; of prompts cut
-at random places, four of five are above (measured)."""
+"""A first or last millisecond with a higher RMS indicates clipped audio. No built-in prompt reaches -35; four of five
+prompts cut at random places are above this level (measured)."""
 
 
 class Fed(StrEnum):
-    """What became of a chunk."""
+    """Result of feeding a chunk."""
 
     QUEUED = "queued"
     UNHEARD = "unheard"
     """Late audio of a flushed reply: discarded and counted."""
     FULL = "full"
-    """The limit is reached: what did not fit was dropped and counted, and is an error to show."""
+    """The limit was reached: the excess was dropped and counted, and is shown as an error."""
 
 
 class HappeningKind(StrEnum):
-    """What can happen to a reply between its first chunk and its last sample."""
+    """Kinds of events in the life of a reply, from its first chunk to its last sample."""
 
     BEGAN = "began"
     """Its first sample was handed to the device."""
     STARVED = "starved"
-    """It had nothing to play for ``frames`` and continued. Reported only then: the silence could be its end."""
+    """It had nothing to play for ``frames`` and then continued. It is reported afterwards, because the silence could
+    have been its end."""
     DRAINED = "drained"
-    """It has ended and its last sample was handed to the device."""
+    """It has ended, and its last sample was handed to the device."""
     FULL = "full"
     """``frames`` did not fit. Reported once per reply; `PlaybackStats.dropped_frames` counts all of them."""
     CLIPPED_START = "clipped start"
-    """Its first millisecond is as loud as ``edge_dbfs``: it starts in the middle of a sound."""
+    """Its first millisecond has the level ``edge_dbfs``, so it starts in the middle of a sound."""
     CLIPPED_END = "clipped end"
     """The same for its last millisecond."""
     ODD_BYTE = "odd byte"
@@ -69,14 +70,14 @@ class Happening(msgspec.Struct, frozen=True):
     kind: HappeningKind
     reply_id: str
     at_ns: int
-    """BEGAN: of the first sample. STARVED: where the silence began. DRAINED: the end of the last sample."""
+    """BEGAN: the time of the first sample. STARVED: the start of the silence. DRAINED: the end of the last sample."""
     reply_frame: int
-    """Frames of the reply handed over before that instant."""
+    """Frames of the reply handed over before that time."""
     stream_frame: int
-    """Frames of anything, silence included, handed over before that instant."""
+    """All frames handed over before that time, including silence."""
     frames: int = 0
     arrived_ns: int | None = None
-    """BEGAN: when the first chunk came."""
+    """BEGAN: the time at which the first chunk arrived."""
     edge_dbfs: float | None = None
 
 
@@ -87,7 +88,7 @@ class Cut(msgspec.Struct, frozen=True):
     handed_frames: int
     """Pulled by the device before the flush."""
     heard_frames: int
-    """Have left the speaker, or will; fewer than handed only when the device was aborted."""
+    """Frames that have left the speaker or will; fewer than handed only if the device was aborted."""
     unheard_frames: int
     """Received and never heard."""
     rate: int
@@ -109,27 +110,28 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """The end of all audio received up to some instant; opaque, for `PlaybackQueue.passed`."""
+    """The end of all audio received so far; opaque, for `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
-    """Replies that were not played to their end, each with the frames it had."""
+    """Replies that were not played to their end, each with its number of frames."""
 
 
 class PlaybackStats(msgspec.Struct):
     """Counters since the queue was created, and its depth."""
 
     unheard_frames: int = 0
-    """Flushed, discarded with the device's buffer, or late for a flushed reply."""
+    """Frames that were flushed, discarded with the device's buffer, or too late for a flushed reply."""
     dropped_frames: int = 0
     """Dropped at the limit."""
     queued_frames: int = 0
     worst_queued_frames: int = 0
     gap_frames: int = 0
-    """Silence since the last sample of the current reply, which has not ended. A loss only if the reply continues."""
+    """Silence since the last sample of the current reply, which has not ended. It is a loss only if the reply
+    continues."""
 
 
 class _Gain:
-    """The volume asked for, and the volume in effect, which moves to it over one block."""
+    """The requested volume and the current volume, which approaches it over one block."""
 
     def __init__(self) -> None:
         self.wanted = self.now = 1.0
@@ -148,11 +150,12 @@ class PlaybackQueue:
         # resampling, and the copying and scaling of a block all happen outside it.
         self._lock = threading.Lock()
         self._known: dict[str, Reply] = {}
-        """In the order they began, the last 256 closed ones included: their late audio must not be heard."""
+        """Replies in the order in which they began, including the last 256 closed ones, whose late audio must not be
+        heard."""
         self._open: list[Reply] = []
         self._current: Reply | None = None
         self._last_handed: Reply | None = None
-        """The reply whose samples the device took last, even if it was drained or forgotten since."""
+        """The reply whose samples the device took last, even if it has since been drained or forgotten."""
         self._clock = Clock(rate)
         # Collected until the loop asks, as the pulling thread must run nothing but the queue's own code.
         self._happenings: deque[Happening] = deque()
@@ -168,7 +171,7 @@ class PlaybackQueue:
 
     @property
     def target_ms(self) -> float:
-        """Depth to reach before a reply starts; adapts to the jitter of arriving audio."""
+        """Queue depth at which a reply starts; adapts to the jitter of arriving audio."""
         return self.arrivals.target_ms
 
     @property
@@ -192,7 +195,7 @@ class PlaybackQueue:
             self._begin(reply_id).incoming = incoming
 
     def feed(self, reply_id: str, wire: bytes, at_ns: int, audio_format: AudioFormat | None = None) -> Fed:
-        """Queues a chunk, as it came on the wire at ``at_ns``. Begins the reply if it was not begun."""
+        """Queues a chunk in its wire format that arrived at ``at_ns``. Begins the reply if necessary."""
         known = self._known.get(reply_id)
         incoming = (known and known.incoming) or self._incoming(audio_format)
         before_ms = incoming.received_ms
@@ -239,7 +242,7 @@ class PlaybackQueue:
         return incoming.received_ms
 
     def cut(self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0) -> list[Cut]:
-        """Drops all queued audio, and audio that still arrives for the replies begun so far.
+        """Drops all queued audio, and later audio of the replies begun so far.
 
         Pass ``aborted_latency_ms``, the device's latency, if the device's own buffer is discarded too: its content
         then counts as unheard, even of a reply that was just drained. Otherwise the current reply may end in a fade:
@@ -331,7 +334,7 @@ class PlaybackQueue:
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
 
     def passed(self, tail: QueueTail, at_ns: int, device_latency_ms: float) -> bool:
-        """Whether everything up to ``tail`` has left the speaker, or never will."""
+        """Returns whether all audio up to ``tail`` has left the speaker or never will."""
         with self._lock:
             return all(
                 reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
@@ -356,7 +359,7 @@ class PlaybackQueue:
         return not self._known
 
     def flushed(self, reply_id: str) -> bool:
-        """Whether a flush cut the reply off and it was not begun again."""
+        """Returns whether a flush cut off the reply and it was not begun again."""
         reply = self._known.get(reply_id)
         return reply is not None and reply.flushed
 
@@ -370,7 +373,7 @@ class PlaybackQueue:
     # called with the lock held
 
     def _queue(self, reply: Reply, pcm: bytes, at_ns: int) -> Fed:
-        """Queues the samples that fit below the limit."""
+        """Queues as many samples as the limit allows."""
         frames, stats = len(pcm) // 2, self._stats
         fitting_frames = min(frames, max(self._max_frames - stats.queued_frames, 0))
         if fitting_frames:
@@ -412,7 +415,7 @@ class PlaybackQueue:
         return reply
 
     def _next(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the reply whose samples come next, if it has any and may start."""
+        """Returns the reply that plays next, if it has samples and may start."""
         if self._current is None or not self._current.queued_frames:
             reply = self._first_due(at_ns, stream_frame)
             if reply is None:

@@ -1,4 +1,4 @@
-"""One reply of the agent: from its chunks on the wire to which of its samples were heard.
+"""One reply of the agent, from its chunks on the wire to the samples that were heard.
 
 The playback queue owns every `Reply`. `IncomingAudio` is used by the feeding thread only; the queue's lock guards the
 rest of a reply.
@@ -16,18 +16,18 @@ from tui.audio.resample import LiveResampler
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Relates the frames handed to the device to time: describes the last pull."""
+    """Maps frames handed to the device to time, from the last pull."""
 
     rate: int
     stream_frame: int = 0
-    """Index of the block's first frame, counted over everything ever pulled."""
+    """Index of the block's first frame among all frames ever pulled."""
     at_ns: int = 0
     frames: int = 0
     """Length of the block."""
 
     @property
     def pulled_frames(self) -> int:
-        """Everything ever pulled, silence included."""
+        """Number of frames ever pulled, including silence."""
         return self.stream_frame + self.frames
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
@@ -42,7 +42,7 @@ class IncomingAudio:
 
     def __init__(self, audio_format: AudioFormat, rate: int) -> None:
         self.received_ms = 0.0
-        """Length of all audio received, late and dropped audio included."""
+        """Length of all audio received, including late and dropped audio."""
         self.last_ms = b""
         """The last millisecond of samples received."""
         self._decoder = StreamDecoder(audio_format)
@@ -62,19 +62,19 @@ class IncomingAudio:
         return self._resampler.feed(samples), first_ms
 
     def finish(self) -> tuple[bytes, int]:
-        """Returns the samples that the resampler held back, and how many bytes (0 or 1) are left of half a sample."""
+        """Returns the samples that the resampler held back, and the bytes (0 or 1) of an incomplete sample."""
         return self._resampler.finish(), self._decoder.flush_remainder()
 
 
 class Handed:
-    """Which samples of a reply the device took, and when."""
+    """The samples of a reply that the device took, with their times."""
 
     def __init__(self) -> None:
         self.frames = 0
         self.end_ns = 0
-        """When the last sample ends; for an empty reply, when its turn came."""
+        """End of the last sample; for an empty reply, the time of its turn."""
         self.end_stream_frame = 0
-        """The same position in frames of everything ever pulled."""
+        """The same position, in frames ever pulled."""
         self._runs: list[tuple[int, int]] = []
         # After an abort the stream's position passes the discarded frames as if they had played, so the runs would
         # count them as heard.
@@ -92,7 +92,7 @@ class Handed:
 
     @property
     def audible_frames(self) -> int:
-        """Frames that were heard or will be: fewer than were taken only after an abort of the device."""
+        """Frames that were heard or will be; fewer than were taken only if the device was aborted."""
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
@@ -103,7 +103,7 @@ class Handed:
         return sum(min(max(heard_until - start, 0), frames) for start, frames in self._runs)
 
     def abort(self, heard_frames: int) -> None:
-        """Fixes the frames that will ever be heard: the device was aborted."""
+        """Fixes the number of audible frames after the device was aborted."""
         self._final_heard_frames = heard_frames
 
 
@@ -120,19 +120,19 @@ class Reply:
         """Accepted for playback."""
         self.handed = Handed()
         self.ended = False
-        """No more audio is expected: it may start below the target depth, and is drained once it is empty."""
+        """No more audio is expected: the reply may start below the target depth, and is drained when it is empty."""
         self.closed = False
         """Drained or flushed, so no longer in the queue."""
         self.flushed = False
         self.full = False
-        """Whether reaching the limit was reported."""
+        """Whether the full queue was reported."""
         self.gap_frames = 0
         """Silence since its last sample, while more may come."""
         self._chunks: deque[memoryview] = deque()
 
     @property
     def started(self) -> bool:
-        """Whether the device took any of it."""
+        """Whether the device took any of its samples."""
         return self.handed.frames > 0
 
     @property
@@ -142,7 +142,7 @@ class Reply:
 
     @property
     def audible_frames(self) -> int:
-        """Frames that were heard or will be: fewer than received once it was flushed."""
+        """Frames that were heard or will be; fewer than received after a flush."""
         return self.handed.audible_frames if self.flushed else self.received_frames
 
     def add(self, pcm: bytes, frames: int) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tui.audio.pcm import from_float, to_float
 
 _FILTER_TAIL_MS = 50
-"""Silence that pushes the last samples out: longer than any of the filters reaches back."""
+"""Length of silence that flushes the last samples: longer than the reach of any of the filters."""
 
 
 class FloatResampler:
@@ -35,14 +35,14 @@ class FloatResampler:
         self._returned_frames = 0
 
     def feed(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the samples that are ready; possibly none."""
+        """Returns the samples that are ready; there may be none."""
         self._fed_frames += len(values)
         out = self._process(values)
         self._returned_frames += len(out)
         return out
 
     def finish(self) -> NDArray[np.float32]:
-        """Returns the samples held back, so that the whole output is as long as the input; ready for a new stream."""
+        """Returns the samples held back, so that output and input have the same length, and starts a new stream."""
         due_frames = (self._fed_frames * self._to_rate + self._from_rate // 2) // self._from_rate
         silence = np.zeros(self._from_rate * _FILTER_TAIL_MS // 1000, np.float32)
         # Not end_of_input: python-samplerate sizes its output by the input of that call, which cuts the tail off.

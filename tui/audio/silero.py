@@ -21,11 +21,11 @@ WINDOW_FRAMES = 512
 """The network judges 32 ms at a time."""
 _CONTEXT_FRAMES = 64
 _QUIET_RMS = 8.25 / 32_768
-"""-72 dBFS, a quarter of what `Loudness` calls the least that is loud: no speech is as quiet for a whole window."""
+"""-72 dBFS, a quarter of the lowest level that `Loudness` calls loud: no speech is that quiet for a whole window."""
 _REST_WINDOWS = 32
-"""One second of quiet is judged before the network rests: speech under way has ended by then."""
+"""One second of quiet is judged before the network rests; speech in progress has ended by then."""
 _RUN_UP_WINDOWS = 16
-"""Half a second of quiet before a sound that the network hears nevertheless, so that its state fits the room."""
+"""Half a second of quiet before a sound, which the network processes so that its state matches the room."""
 
 _Floats = NDArray[np.float32]
 
@@ -72,7 +72,7 @@ def network() -> SileroNetwork:
 
 
 class _State(NamedTuple):
-    """What the network keeps of a track between two windows."""
+    """The network's state of a track between two windows."""
 
     context: _Floats
     state: _Floats
@@ -81,14 +81,14 @@ class _State(NamedTuple):
 class SileroTrack:
     """The network's view of one track, window by window. Not thread-safe.
 
-    The network rests while a track is too quiet for speech; when that ends it first hears what came before.
+    The network rests while a track is too quiet for speech; after that, it first processes the last quiet windows.
     """
 
     def __init__(self) -> None:
         self._state = _State(np.zeros(_CONTEXT_FRAMES, np.float32), np.zeros((2, 1, 128), np.float32))
         self._quiet_windows = 0
         self._unheard: deque[_Floats] = deque(maxlen=_RUN_UP_WINDOWS)
-        """The last windows while the network rests."""
+        """The latest windows that the resting network has not processed."""
 
     def score(self, window: _Floats) -> float:
         """Returns the probability of speech in the next `WINDOW_FRAMES` samples of -1..1, at `RATE`."""

@@ -24,16 +24,16 @@ from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 
 _KEPT_BLOCKS = 500
-"""Blocks that wait to be measured: 10 s of 20 ms, so that a loop that hangs does not make memory grow."""
+"""Limit of blocks that wait to be measured (10 s of 20 ms), so that memory does not grow while the loop hangs."""
 _MOST_LEAD_S = 2.0
-"""A longer lead is a host's invention: PortAudio's times are zero, or of another clock, on some hosts."""
+"""A longer lead is not real: on some hosts PortAudio's times are zero or come from another clock."""
 
 
 class AgentTrack(Protocol):
-    """Receives the agent's audio as it is heard. Methods are called on the playing thread and return at once."""
+    """Receives the agent's audio as it is played. Methods are called on the playing thread and return immediately."""
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Takes a block, silence included, whose first sample leaves the speaker at ``start_ns``."""
+        """Takes a block, possibly silence, whose first sample leaves the speaker at ``start_ns``."""
         ...
 
     def agent_cut(self, at_ns: int) -> None:
@@ -48,11 +48,11 @@ class _DeviceClock:
         self.now_ns = now_ns
         self.instants = SoundInstants(rate)
         self.lead_ns = 0
-        """From the last callback until the first sample it handed over is heard."""
+        """Time from the last callback until its first sample is heard."""
         self.block_lead_ns = 0
-        """The same for the last block pulled, which may wait in the resampler's output for the next callback."""
+        """The same for the last pulled block, which may wait in the resampler for the next callback."""
         self.blocks: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
-        """Blocks pulled and not heard to their end yet, each with its first frame."""
+        """Pulled blocks that were not heard completely yet, each with its first frame."""
 
     def pulling(self, frame: int, at_ns: int, waits_ns: int) -> int:
         """Records a block that plays ``waits_ns`` after the callback's first sample; returns when it is heard."""
@@ -75,13 +75,13 @@ class _DeviceClock:
 
 
 class _Callbacks:
-    """Figures of the device's callbacks. Written by PortAudio's thread, read by the engine's loop."""
+    """Statistics of the device's callbacks. Written by PortAudio's thread, read by the engine's loop."""
 
     def __init__(self) -> None:
         self.last_ns: int | None = None
-        """When the last callback came, or the device was first opened."""
+        """Time of the last callback, or of the first opening of the device."""
         self.busy_ns = 0
-        """Duration of the longest callback since this was last read."""
+        """Duration of the longest callback since the last reading."""
         self.underflows = 0
         self.error: Exception | None = None
 
@@ -95,7 +95,7 @@ class _OpenedOutput:
         self.resampled = b""
         """Audio at the device's rate, left over for the next callback."""
         self.resting = False
-        """Whether it is about to be closed, so that no more is taken from the queue."""
+        """Whether it is about to be closed and takes no more from the queue."""
         self.in_time = False
         """Whether the last callback was in time."""
 
@@ -168,9 +168,9 @@ class Speaker:
         self._lock = asyncio.Lock()
         self._closed = False
         self._opened: _OpenedOutput | None = None
-        """The only one to pull from the queue while it is set."""
+        """While this is set, only this output pulls from the queue."""
         self._lost: _OpenedOutput | None = None
-        """The output of an opening that was given up, until the driver returns and it can be closed."""
+        """The output of an abandoned open call, until the driver returns and the output can be closed."""
         self._clocked: _Clocked | None = None
 
     @property
@@ -181,18 +181,18 @@ class Speaker:
 
     @property
     def lead_ms(self) -> float:
-        """How long after it was pulled the last block is heard; 0 without a device."""
+        """Time from the pull of the last block until it is heard; 0 without a device."""
         return self._clock.block_lead_ns / 1_000_000
 
     @property
     def underflows(self) -> int:
-        """Callbacks with PortAudio's underflow flag: the device ran dry and played a gap."""
+        """Number of callbacks with PortAudio's underflow flag: the device ran dry and played silence."""
         return self._callbacks.underflows
 
     async def open(self, device: devices.Device) -> None:
-        """Plays to a device from now on, at the queue's rate if it supports that, and no longer to a file or nowhere.
+        """Starts playing to a device, at the queue's rate if the device supports it, instead of to a file or nowhere.
 
-        Raises `AudioDeviceError`; then nothing has changed.
+        If it raises `AudioDeviceError`, nothing has changed.
         """
         async with self._lock:
             if self._closed:
@@ -227,7 +227,7 @@ class Speaker:
         self._callbacks.last_ns = self._callbacks.last_ns or self._clock.now_ns()
 
     def _close_late(self) -> None:
-        """Close what was opened after the loop had given up. On the thread that opened it."""
+        """Close a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
         for opened in (self._lost, self._opened):
             if opened is not None:
                 opened.stream.close()
@@ -235,12 +235,12 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last took a block, or was first opened; None if none is in use."""
+        """Time at which the device last took a block, or was first opened; None without a device."""
         return None if self._closed else self._callbacks.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether the device in use disappeared: its stream ended by itself, or could not be opened again."""
+        """Whether the device disappeared: its stream ended by itself or could not be reopened."""
         opened = self._opened
         return self.callback_ns is not None and (opened is None or opened.stream.vanished)
 
@@ -251,7 +251,7 @@ class Speaker:
         return busy_ns
 
     async def drop(self) -> None:
-        """Closes the device for a while: audio it holds is heard first, queued audio waits."""
+        """Closes the device temporarily. Its buffer is played first; queued audio waits."""
         if self._opened and not self._opened.stream.vanished:
             # Silence from the next callback on, until the device has played what it holds: closing at once would
             # lose audio that counts as heard.
@@ -268,7 +268,7 @@ class Speaker:
                     await in_thread(opened.stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Moves playback to this device. Raises `AudioDeviceError`; then audio goes only to a file, or nowhere."""
+        """Moves playback to this device. If it raises `AudioDeviceError`, audio goes only to a file, or nowhere."""
         await self.drop()
         await self.open(device)
 
@@ -285,14 +285,14 @@ class Speaker:
 
     @property
     def clock_moved_ms(self) -> float:
-        """How far `heard_at_ns` has moved within the last second; 0 while that is not known."""
+        """How far `heard_at_ns` has moved within the last second; 0 if unknown."""
         return self._clock.instants.moved_ns / 1_000_000
 
     async def flush(self) -> tuple[list[Cut], int]:
         """Silences the agent: drops queued audio and the audio that the device holds.
 
-        Returns what that did to each reply, and the instant from which the speaker is silent. With a fade the device
-        plays what it holds, then the fade.
+        Returns the effect on each reply, and the time from which the speaker is silent. With a fade the device plays
+        what it holds, then the fade.
         """
         opened, now_ns = self._opened, self._clock.now_ns()
         if self._fade_ms:
@@ -360,7 +360,7 @@ class Speaker:
     def _playback_callback(
         self, opened: _OpenedOutput, outdata: Any, frames: int, time: Any, status: Any
     ) -> None:
-        """Fills a block. On PortAudio's thread: copies and returns, never blocks for long, never raises."""
+        """Fills a block. Runs on PortAudio's thread: it only copies, never blocks for long and never raises."""
         callbacks = self._callbacks
         try:
             if status and status.output_underflow:

@@ -1,10 +1,10 @@
 """Finds where speech starts and stops on one track, to within a few milliseconds.
 
-A classifier decides, window by window, whether there is speech. The detector turns that into edges and moves each
-back to the block where the sound itself rose from, or sank into, the noise floor, and there to the first, or last,
-loud millisecond. Silero's network decides robustly but late (about 80 ms at an onset, 40 to 140 ms at an end); with
-the step back the middle of all edges lies within 10 ms up to 30 dB of noise. On an agent's track other sounds have
-their edges as well, found by loudness alone; each edge names the method that found it.
+A classifier decides, window by window, whether there is speech. The detector turns the decisions into edges. It moves
+each edge back to the block where the sound rose from, or sank into, the noise floor, and there to the first or last
+loud millisecond. Silero's network is robust but late (about 80 ms at an onset, 40 to 140 ms at an end); after this
+correction the median error of edges is within 10 ms, up to 30 dB of noise. On an agent's track, edges of other sounds
+are found by loudness alone; each edge names its method.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tui.audio.silero import WINDOW_FRAMES, SileroTrack
 Method = Literal["silero", "energy"]
 
 _SLACK_MS = 100
-"""Extra silence at the end of a track, as its last window may begin before that."""
+"""Extra silence at the end of a track, because its last window may begin before the end."""
 _SILERO_THRESHOLD = 0.5
 
 
 class TrackEdge(msgspec.Struct, frozen=True):
-    """Speech, or another sound, began or ended, at a monotonic instant before the moment it was noticed."""
+    """The start or end of speech or another sound, at a monotonic time before it was detected."""
 
     started: bool
     at_ns: int
@@ -41,7 +41,7 @@ class Window(NamedTuple):
     """One decision of a classifier."""
 
     start_frame: int
-    """Counted over all frames fed."""
+    """Index of its first frame among all frames fed."""
     end_frame: int
     speech: bool
 
@@ -55,9 +55,9 @@ class Classifier(Protocol):
 
 
 class SpeechDetector:
-    """Edges of speech on one track at one rate, and of other sounds where they are asked for.
+    """Finds edges of speech, and on request of other sounds, on one track at one rate. Not thread-safe.
 
-    Not thread-safe. Takes 1 % of a core while there is sound.
+    Takes 1 % of a core during sound.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class SpeechDetector:
     def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
         """Returns the edges found with these whole samples, the last of which ended at ``end_ns``.
 
-        A stop is found ``silence_ms`` after it; both kinds are dated back to where the sound changed.
-        Raises `ValueError` on half a sample.
+        A stop is detected after ``silence_ms`` of silence; starts and stops are back-dated to where the sound
+        changed. Raises `ValueError` on half a sample.
         """
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
@@ -97,7 +97,7 @@ class SpeechDetector:
         ]
 
     def finish(self, end_ns: int) -> list[TrackEdge]:
-        """Ends the track at ``end_ns``; returns the end of the sound under way, if any."""
+        """Ends the track at ``end_ns``; returns the end of the current sound, if any."""
         if not (self.speaking or (self._sounds and self._sounds.under_way)):
             return []
         silence_ms = self.silence_ms + _SLACK_MS
@@ -111,7 +111,7 @@ class SpeechDetector:
         return [speech] if speech else []
 
     def _judge(self, window: Window) -> int | None:
-        """Returns the frame of the edge of speech that is known with this window, if any."""
+        """Returns the frame of the speech edge that this window confirms, if any."""
         if window.speech:
             self._last_speech_frame = window.end_frame
             if self.speaking:
@@ -164,7 +164,10 @@ class SileroClassifier:
 
 
 def load_detector() -> None:
-    """Load what all detectors share. It blocks every thread of the process for a while: do it before a call."""
+    """Load the network that all detectors share.
+
+    This blocks every thread of the process for a while: do it before a call.
+    """
     import samplerate  # noqa: F401
 
     silero.network()
@@ -173,7 +176,7 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    ``other_sounds`` is for the track of an agent, which may answer with a tone: it is found as well. After
+    ``other_sounds`` also finds tones and other sounds, for the track of an agent, which may answer with one. After
     `load_detector` this takes a fraction of a millisecond.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

@@ -1,4 +1,4 @@
-"""PortAudio, tried in a child process: a driver that aborts or hangs there takes nothing else down.
+"""Tests PortAudio in a child process, so that a driver that aborts or hangs does not affect the program.
 
 An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that accepts connections
 and never answers blocks its first call for ever. Neither can be caught in the process where it happens.
@@ -19,7 +19,7 @@ import msgspec
 from tui.child import child_command
 
 TIMEOUT_VARIABLE = "OPUSAGENT_TUI_SOUND_TIMEOUT_S"
-"""How the setting ``[sound] timeout_s`` reaches the processes that open devices."""
+"""Passes the setting ``[sound] timeout_s`` to the processes that open devices."""
 DEFAULT_TIMEOUT_S = 3.0
 
 
@@ -29,20 +29,20 @@ def time_limit_s() -> float:
 
 
 class TrialFailed(Exception):
-    """PortAudio cannot be used here; the text is for the user: what happened, and what to do."""
+    """PortAudio cannot be used here. The text tells the user what happened and what to do."""
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """What the child process found."""
+    """Result of the child process."""
 
     devices: msgspec.Raw = msgspec.Raw(b"[]")
     """The devices as `tui.audio.devices` encodes them."""
     problem: str = ""
-    """Why there is no list, for the user."""
+    """Reason for a missing list, for the user."""
 
 
 class Trial:
-    """One child process that loads PortAudio and lists its devices. It starts at once; from any thread."""
+    """One child process that loads PortAudio and lists its devices. It starts immediately. Use it from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class Trial:
             return self._outcome
 
     def stop(self) -> None:
-        """End the child, if it still runs; `result` then fails at once."""
+        """Stop the child if it is still running; `result` then fails immediately."""
         if self._child is not None:
             self._child.kill()
 
@@ -116,7 +116,7 @@ def _how_it_ended(returncode: int) -> str:
 
 
 def main() -> None:
-    """Be the child: print an `TrialResult` as JSON."""
+    """Run the child process: print a `TrialResult` as JSON."""
     from tui.audio import devices
 
     # Libraries under PortAudio print; only the answer may reach the pipe.

@@ -1,7 +1,7 @@
 """WAV files: any PCM in, 16-bit mono out.
 
-The reader takes the file apart itself. The standard library's ``wave`` refuses float samples always, and the
-extensible header, which many editors write, before Python 3.12.
+The reader parses files itself, because the standard library's ``wave`` rejects float samples and, before Python 3.12,
+the extensible header that many editors write.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRAILERS = (b"LIST", b"id3 ", b"cue ")
 _UNKNOWN_BYTES = 0xFFFF_FFFF
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 RATES = range(1_000, 768_001)
-"""Sample rates of sound; a header that claims another is damaged."""
+"""Plausible sample rates; a header with any other rate is damaged."""
 _OTHER_FILES = {
     b"fLaC": "a FLAC file",
     b"OggS": "an Ogg file",
@@ -49,11 +49,11 @@ _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
 
 
 class AudioFileError(Exception):
-    """A sound file that cannot be read or written; the text is one sentence for the user."""
+    """A sound file cannot be read or written. The text is one sentence for the user."""
 
 
 class NotReadHere(AudioFileError):
-    """The file is not a WAV, or holds samples in a form that is not read here; other readers may support it."""
+    """The file is not a WAV file, or its sample format is not supported here; other readers may support it."""
 
 
 class _Header(NamedTuple):
@@ -66,7 +66,7 @@ class _Header(NamedTuple):
 
 
 class _Closing(ABC):
-    """Closed at the end of a ``with``."""
+    """Base class for files that are closed at the end of a ``with`` block."""
 
     @abstractmethod
     def close(self) -> None:
@@ -80,12 +80,11 @@ class _Closing(ABC):
 
 
 class WavFile(_Closing):
-    """A WAV file to be read by stretches. For one thread at a time; `close` it, or use ``with``.
+    """A WAV file that is read in sections. Use from one thread at a time; `close` it, or use ``with``.
 
-    Reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, plain or with the extensible header. A file
-    that was cut off gives what is there; one that still grows is as long as it was on opening.
-
-    Raises `AudioFileError`: missing, unreadable, without a sample in it, or `NotReadHere`.
+    Reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, plain or with the extensible header. A truncated
+    file is read as far as it goes; a growing file keeps the length it had when it was opened. Raises `AudioFileError`
+    if the file is missing, unreadable or has no samples, and `NotReadHere`.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -127,9 +126,10 @@ class WavFile(_Closing):
         return self._header.channels
 
     def read(self, first_frame: int, frames: int) -> Floats:
-        """That stretch, as far as it is there: values in -1..1, one row a frame, one column a channel.
+        """Returns that section, as far as it exists.
 
-        Float files may hold anything: what is beyond full scale is clipped, what is not a number is 0.
+        Values are in -1..1, with one row per frame and one column per channel. Values of float files beyond full
+        scale are clipped; NaN becomes 0.
         """
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(frames, self.frames - first_frame) * self._frame_bytes
@@ -144,7 +144,7 @@ class WavFile(_Closing):
         os.close(self._descriptor)
 
     def _take_apart(self) -> tuple[_Header, int, int]:
-        """The format, and where the samples begin and how many bytes of them there are."""
+        """Returns the format, the offset of the samples and their size in bytes."""
         riff = self._read_at(0, 12)
         if not riff:
             raise AudioFileError(f"{self.path} is empty.")
@@ -173,13 +173,11 @@ class WavFile(_Closing):
 
 
 def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lambda _: None) -> bytes:
-    """The whole file as mono PCM at ``rate`` Hz, channels mixed down.
+    """Returns the whole file as mono PCM at ``rate`` Hz, with its channels mixed down.
 
-    ``advise`` gets a sentence if the channels cancel each other out.
-
-    Reads what `WavFile` does, and with the package soundfile, an extra, what that reads: FLAC, Ogg, MP3, AIFF, and
-    WAV files with compressed samples.
-    16-bit mono at ``rate`` comes back bit for bit. Raises `AudioFileError`.
+    ``advise`` receives a sentence if the channels cancel each other out. Supports the formats of `WavFile`, and with
+    the package soundfile (an extra) also FLAC, Ogg, MP3, AIFF and WAV files with compressed samples. 16-bit mono at
+    ``rate`` is returned unchanged. Raises `AudioFileError`.
     """
     from tui.audio.mix import cancels, mix
     from tui.audio.pcm import from_float
@@ -223,7 +221,7 @@ def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
 
 
 def _usable(values: Floats) -> Floats:
-    """Returns samples of a float file, which may hold anything, within full scale; 0 for what is not a number."""
+    """Returns the samples of a float file, clipped to full scale, with 0 for NaN."""
     import numpy as np
 
     usable: Floats = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)
@@ -310,11 +308,11 @@ def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
 
 
 class WavWriter(_Closing):
-    """A 16-bit mono WAV file that is whole and valid after every write, so that a crash loses nothing.
+    """A 16-bit mono WAV file that is complete and valid after every write, so that a crash loses nothing.
 
-    Not thread-safe; each write goes to the operating system at once. To a pipe it is a WAV of unknown length, and a
-    reader that falls far behind is an error rather than a wait.
-    Raises `AudioFileError` when the file cannot be made or written.
+    Not thread-safe; each write goes to the operating system at once. On a pipe it is a WAV file of unknown length,
+    and a reader that falls far behind causes an error instead of a wait. Raises `AudioFileError` if the file cannot
+    be created or written.
     """
 
     def __init__(self, path: str | Path, rate: int) -> None:

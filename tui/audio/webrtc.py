@@ -1,7 +1,7 @@
 """WebRTC's audio processing, from the ``livekit`` package.
 
-That package is an extra (30 MB of its own, 200 to 280 ms to import): it is imported when cancelling is asked for,
-never before. It takes exact 10 ms frames, at any rate that devices have; both directions of 10 ms cost about 0.1 ms.
+That package is an extra (30 MB, 200 to 280 ms to import), so it is imported only when cancellation is requested. It
+takes frames of exactly 10 ms at any device rate; 10 ms in both directions cost about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _INSTALL = "the package livekit is not installed. Run `pip install livekit`."
 
 
 class EchoUnavailable(Exception):
-    """Echo cannot be cancelled here; the text is one sentence for the user: why, and what to do."""
+    """Echo cannot be canceled here. The text tells the user why and what to do."""
 
 
 class Processor(Protocol):
@@ -34,7 +34,10 @@ class Processor(Protocol):
 
 
 def missing() -> str | None:
-    """Returns why echo cannot be cancelled and what to do, to follow a colon; None if it can. Imports nothing."""
+    """Returns why echo cannot be canceled and what to do, as text to follow a colon; None if it can.
+
+    Imports nothing.
+    """
     return None if find_spec("livekit") and find_spec("livekit.rtc") else _INSTALL
 
 
