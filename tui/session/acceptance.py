@@ -1,4 +1,4 @@
-"""Acceptance: the agent has a limited time to accept the session, and again to resume it on a new socket."""
+"""Limits the time in which the agent must accept the session, or resume it on a new socket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tui.session.link import AgentLink
 
 
 class Acceptance:
-    """Ends the call when the agent does not accept it in time. On the session's loop."""
+    """Ends the call if the agent does not accept it in time. Runs on the session's loop."""
 
     def __init__(self, ending: Ending, link: AgentLink) -> None:
         self._ending = ending
@@ -18,7 +18,7 @@ class Acceptance:
         self._given = asyncio.Event()
 
     def give(self) -> None:
-        """The agent has accepted the session."""
+        """Note that the agent has accepted the session."""
         self._given.set()
 
     def withdraw(self) -> None:
@@ -26,19 +26,19 @@ class Acceptance:
         self._given.clear()
 
     async def wait(self) -> None:
-        """Wait until the agent has accepted. Fails the call when that takes longer than the target allows."""
+        """Wait until the agent has accepted. Fails the call if that takes longer than the target allows."""
         link, limit_s = self._link, self._link.target.accept_timeout_s
         if not await self._accepted_within(limit_s):
             messages = link.messages
             self._ending.not_accepted(limit_s, messages.received, messages.understood, link.protocol.title)
 
     async def wait_for_resuming(self, left_s: float) -> None:
-        """Wait until the agent has resumed the session. Fails the call after ``left_s`` of the time for that."""
+        """Wait until the agent has resumed the session. Fails the call after ``left_s`` seconds."""
         if not await self._accepted_within(left_s):
             self._ending.not_resumed(self._link.target.resume_timeout_s)
 
     async def _accepted_within(self, limit_s: float) -> bool:
-        """Returns False if the limit passed and the call is not ending anyway."""
+        """Returns False if the time limit passed while the call was not already ending."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._given.wait()

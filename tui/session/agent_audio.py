@@ -1,4 +1,4 @@
-"""AgentAudio: takes the agent's replies from its events to the speaker, and reports to it how much was heard."""
+"""Passes the agent's replies to the speaker, and reports to the agent how much of each was heard."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tui.session.reply_checks import ReplyChecks
 
 
 class AgentAudio:
-    """Plays the agent's replies, emits what became of them, and reports that to the agent. On the session's loop.
+    """Plays the agent's replies, and reports the outcome as events and to the agent. Runs on the session's loop.
 
-    If a protocol has no message for the end of a reply, a reply ends once it has had nothing to play for
-    ``ends_after_ms``; 0 means that the agent ends it.
+    If a protocol has no message for the end of a reply, a reply ends after it has had nothing to play for
+    ``ends_after_ms``; 0 means that the agent marks the end.
     """
 
     def __init__(
@@ -54,19 +54,19 @@ class AgentAudio:
             router.register_telephony_handler(event_type, handler)
 
     def poll(self, *, at_the_end: bool = False) -> None:
-        """Emits what happened to audio since the last call, and reports marks that were reached to the agent."""
+        """Emits audio events since the last call, and reports reached marks to the agent."""
         for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
     def end_dry_reply(self) -> None:
-        """Ends a reply that the agent does not end itself, once it has had nothing to play for long enough."""
+        """Ends a reply whose end the agent does not mark, after it has had nothing to play for long enough."""
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             self._end(reply)
 
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
-        """Silences the agent: drops its audio in the queue and the device, and reports how much was heard."""
+        """Silences the agent: discards its audio in the queue and the device, and reports how much was heard."""
         asked_ns = self._journal.clock_ns()
         # First, because the flush stops the device and with it the clock that dates what happened until now.
         self.poll()

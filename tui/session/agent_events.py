@@ -1,4 +1,4 @@
-"""AgentEvents: handlers for the agent's messages that do not concern audio."""
+"""Handles the agent's messages that do not concern audio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.protocols.base import TelephonyEventType as T
 
 
 class AgentEvents:
-    """Turns telephony events into session events, and ends the call when the agent does. On the session's loop.
+    """Converts telephony events to session events, and ends the call when the agent does. Runs on the session's loop.
 
     ``accepted`` is called when the agent accepts the call, ``left`` when it hangs up or transfers the call.
     """

@@ -1,4 +1,4 @@
-"""AnswerWatch: reports that the agent does not answer the user, while it does not."""
+"""Reports while the agent does not answer the user."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ OPEN_STREAM_HINT = (
     " try --on-stop close or --no-barge-in."
 )
 LIMIT_MS = 3_000.0
-"""How long a user waits for an answer before taking the agent for gone."""
+"""Time without an answer after which a user would assume that the agent is gone."""
 
 
 class AnswerWatch:
-    """Polls the current turn; nothing is pushed to it. On the session's loop.
+    """Polls the current turn; nothing is pushed to it. Runs on the session's loop.
 
-    An answer is what can be heard, or read; while a tool of ours runs, the agent is not late.
+    An answer is audible speech or text. While one of our tools runs, the agent is not late.
     """
 
     def __init__(self, journal: Journal, caller: CallerEnd, pending: Pending) -> None:
@@ -27,10 +27,10 @@ class AnswerWatch:
         self._caller = caller
         self._pending = pending
         self._unanswered: Turn | None = None
-        """The turn that was reported to have no answer."""
+        """The turn that was reported as unanswered."""
 
     def poll(self) -> None:
-        """Emit that an answer is missing, or no longer."""
+        """Emit when an answer starts or stops being overdue."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools
@@ -73,11 +73,14 @@ class AnswerWatch:
 
     @property
     def _stream_open(self) -> bool:
-        """Whether the user stream is one that the agent sees closed, and is open."""
+        """Whether the user stream is open, in a protocol where the agent can see it close."""
         return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
 
     def _what_helps(self, turn: Turn | None) -> str:
-        """Returns what to try: agents that recognized the user may wait for the end of the user stream."""
+        """Returns advice.
+
+        An agent that has recognized the user's words may be waiting for the end of the user stream.
+        """
         if turn and turn.user_text and not turn.typed and self._stream_open:
             return OPEN_STREAM_HINT
         return "Check the event log for what was sent to it and what it has sent since."

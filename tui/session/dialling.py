@@ -1,4 +1,4 @@
-"""From what the user asked for to what can be dialled: the protocol guessed, a TwiML webhook asked."""
+"""Turns the user's target into one that can be dialed: detects the protocol and queries a TwiML webhook."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NAME_PROTOCOL = "Name the protocol with --protocol, and check the address and t
 
 
 class DiallingError(ValueError):
-    """The target cannot be dialled, as a sentence that says what to do.
+    """The target cannot be dialed. The text says what to do.
 
-    ``source`` is what failed, ``code`` stable, as in the `ErrorRaised` that reports it.
+    ``source`` names what failed and ``code`` is stable, as in the `ErrorRaised` that reports it.
     """
 
     def __init__(self, source: str, code: str, message: str, hint: str = "") -> None:
@@ -35,7 +35,7 @@ class DiallingError(ValueError):
 
 
 class ProtocolNotDetected(ValueError):
-    """The protocol cannot be detected, as a sentence that says what to do."""
+    """The protocol cannot be detected. The text says what to do."""
 
 
 class Dialled(msgspec.Struct, frozen=True):
@@ -43,14 +43,14 @@ class Dialled(msgspec.Struct, frozen=True):
 
     target: Target
     redactor: Redactor
-    """Knows the secrets of the target, and of the webhook that named its URL."""
+    """Knows the secrets of the target and of the webhook that returned its URL."""
     notes: tuple[str, ...] = ()
     advice: tuple[Finding, ...] = ()
-    """What was guessed."""
+    """Advice about guesses that were made."""
 
 
 async def settle(target: Target) -> Dialled:
-    """Find out what is still open of a target. What only a call can show is left to the call.
+    """Determine what the target leaves open, except for what only the call can show.
 
     Raises `DiallingError`, `ProtocolNotDetected`.
     """

@@ -1,4 +1,4 @@
-"""Ending: records why a call ends, in words; if there are several reasons, the first one counts."""
+"""Records in words why a call ends; if there are several reasons, the first one counts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tui.protocols.base import HangUpReason
 from tui.session.pending import Pending
 
 OURS = "hung up"
-"""The reason of an ending that the user asked for."""
+"""The reason if the user ended the call."""
 
 
 class Ending:
-    """Collects what ends the call, for the session that waits for it. On the session's loop."""
+    """Collects the reason for the end of the call, for which the session waits. Runs on the session's loop."""
 
     def __init__(self, journal: Journal, pending: Pending) -> None:
         self.pending = pending
-        """What is still due when the call ends."""
+        """Tracks what is still due when the call ends."""
         self._journal = journal
         self._due = asyncio.Event()
         self._reason = ""
@@ -27,11 +27,11 @@ class Ending:
 
     @property
     def due(self) -> bool:
-        """Whether the call is to end."""
+        """Whether the call should end."""
         return self._due.is_set()
 
     async def wait(self) -> None:
-        """Wait until the call is to end."""
+        """Wait until the call should end."""
         await self._due.wait()
 
     @property
@@ -56,14 +56,14 @@ class Ending:
         self._due.set()
 
     def agent_left(self, reason: str, hang_up_reason: HangUpReason = HangUpReason.AGENT) -> None:
-        """End the call because the agent hung up or passed it on; fail it if lines of a script are left."""
+        """End the call because the agent hung up or transferred it; fail it if lines of a script are left."""
         self.finish(reason, hang_up_reason)
         if self.ours or not self.pending.lines_left:
             return
         self._fail_as_left_early(f"{reason[0].upper()}{reason[1:]}")
 
     def fail(self, source: str, code: str, message: str, hint: str = "") -> None:
-        """End the call with an error, which is emitted here."""
+        """End the call with an error, and emit the error."""
         self.fail_with(self._journal.error(source, code, message, hint, fatal=True))
 
     def fail_with(self, failure: e.ErrorRaised) -> None:
@@ -74,7 +74,7 @@ class Ending:
     def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
         """Fail the call: the agent did not accept it in time.
 
-        ``received`` is how many messages it sent, ``understood`` how many of them ``protocol`` has.
+        ``received`` is the number of messages it sent, ``understood`` the number of them that ``protocol`` knows.
         """
         if not received:
             sent = "it sent nothing"
@@ -99,8 +99,8 @@ class Ending:
     def socket_closed(self, how: str, *, lost: bool, failed: bool, violation: str = "") -> None:
         """End or fail the call because its socket closed, unless it is ending already.
 
-        ``violation`` is what the agent sent that made this end close it. A close without a fault fails the call as
-        well if something was still due.
+        ``violation`` describes what the agent sent if that made this side close the socket. Even a normal close fails
+        the call if something was still due.
         """
         pending = self.pending
         if self.due:

@@ -1,4 +1,4 @@
-"""AgentLink: the line to the agent. The protocol's caller end, the socket, and the log of every message."""
+"""The connection to the agent: the protocol's caller end, the socket, and the log of messages."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _CLOSE_LIMIT_S = 0.3
 
 
 class AgentLink:
-    """Everything between a session and its agent, for one target. On the session's loop.
+    """Everything between a session and its agent, for one target. Runs on the session's loop.
 
     ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, ``on_sent`` each
-    message once it is written. Raises `ValueError` for a protocol that does not exist or settings it does not have.
+    message once it is written. Raises `ValueError` for an unknown protocol or for settings that it does not support.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """The log rules of a protocol that is not built in, for the session to carry; None for a built-in one."""
+        """Log rules of a custom protocol, which the session must carry; None for a built-in protocol."""
         return None if self.target.protocol in BUILT_IN else self.protocol.log
 
     def send(self, messages: Iterable[Outgoing]) -> None:
@@ -86,7 +86,7 @@ class AgentLink:
         await self.connection.read(self.messages.handle_message)
 
     async def hang_up(self, reason: HangUpReason) -> None:
-        """Send the protocol's last messages, and wait a moment until they are out and answered."""
+        """Send the protocol's last messages, and wait briefly until they are sent and answered."""
         if not self.connection.is_open:
             return
         acknowledges = isinstance(self.caller, AcknowledgesUserStream)
@@ -101,7 +101,7 @@ class AgentLink:
             await self.connection.closed(_CLOSE_LIMIT_S)
 
     async def _user_stream_stopped(self) -> None:
-        """Wait a moment for the agent to acknowledge that the user stream was closed."""
+        """Wait briefly for the agent to acknowledge the end of the user stream."""
         await self._messages_until(lambda: not user_stream_closing(self.caller), _ACKNOWLEDGE_LIMIT_S)
 
     async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
@@ -113,7 +113,7 @@ class AgentLink:
             self.log.find(caller.missing_goodbye)
 
     async def _messages_until(self, happened: Callable[[], bool], limit_s: float) -> None:
-        """Wait for a message after which that is so."""
+        """Wait until the condition is true after a message."""
         arrived = asyncio.Event()
         watching = self.messages.add_message_handler(lambda _: arrived.set())
         with contextlib.suppress(TimeoutError):
@@ -145,7 +145,7 @@ class AgentLink:
         self._journal.emit(e.RoundTripMeasured(at_ns=at_ns, round_trip_ms=round_trip_ms))
 
     def _emit_pongs(self, arrive: bool) -> None:
-        """Emit that pongs are missing, or that they arrive again if they were missing."""
+        """Emit that pongs are missing, or that they are arriving again."""
         if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
             return
         silence_s = self.target.silence_timeout_s

@@ -1,6 +1,6 @@
-"""Listening: the waits of a headless call, for the agent's greeting, its answers and the ends of its turns.
+"""Waits for the agent's greeting, its answers and the ends of its turns in a headless call.
 
-An agent is waited for by what can be heard of it: some stream silence or music without a pause. Each wait is bounded.
+The waits depend on audible sound, because some agents stream silence or music without a pause. Each wait is bounded.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from tui.session.pending import Pending
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LULL_S = 1.0
-"""An agent that streams silence has finished once it was not heard for this long: longer than a pause in speech."""
+"""An agent that streams silence has finished after this long without audible sound, which is longer than a pause in
+speech."""
 _TEXT_ONLY_S = 1.5
-"""Words that no sound follows for this long are the whole answer."""
+"""Text that is not followed by sound for this long is the whole answer."""
 _FLOWING_S = 0.3
-"""Audio arrives without a pause while the last of it is not older than this."""
+"""Audio counts as arriving without a pause while its latest chunk is not older than this."""
 _LOOK_S = 0.05
-"""How often a wait looks again: what is heard, and time, are no events."""
+"""Interval at which a wait checks again, because audibility and time do not cause events."""
 
 
 class Answered(Enum):
@@ -35,24 +36,24 @@ class Answered(Enum):
 
     HEARD = "heard"
     IN_TEXT = "in text"
-    """In words, without sound."""
+    """In text, without sound."""
     FAILED = "failed"
-    """Not at all: it reported that its answer failed."""
+    """No answer: the agent reported that it failed."""
     NONE = "none"
-    """Not within the time limit, or the call ended first."""
+    """No answer within the time limit, or the call ended first."""
 
 
 UNANSWERED = (Answered.FAILED, Answered.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of the waits, in seconds."""
+    """Time limits of the waits, in seconds."""
 
     answer_s: float = 10.0
     max_turn_s: float = 60.0
-    """Audible sound that lasts longer without an end does not hold the call up."""
+    """Limit after which continuous audible sound no longer delays the call."""
     quiet_s: float = 0.4
-    """The agent has finished once nothing from it has been due for this long."""
+    """The agent has finished after nothing from it has been due for this long."""
     greeting_s: float = 3.0
 
 
@@ -62,10 +63,10 @@ async def _wait(changed: asyncio.Event) -> None:
 
 
 class Listening:
-    """Follows a session and waits for the agent. On the session's loop.
+    """Follows a session and waits for the agent. Runs on the session's loop.
 
-    ``note`` receives a sentence when a limit, rather than the agent, ended its turn. ``wait`` returns once the event
-    it gets is set, or a moment later.
+    ``note`` receives a sentence when a limit, rather than the agent, ended its turn. ``wait`` returns when its event
+    is set, or after a short time.
     """
 
     def __init__(
@@ -86,10 +87,10 @@ class Listening:
         self._heard = _Received()
         self._returned = False
         self.unfinished = 0
-        """How many replies the agent began and never ended, and sent nothing of any more."""
+        """Number of replies that the agent began and abandoned without an end."""
 
     def follow(self, state: SessionState, pending: Pending) -> None:
-        """Listen to a session, before it begins."""
+        """Start listening to a session; call it before the session begins."""
         self._state, self._pending = state, pending
 
     def take(self, event: e.SessionEvent) -> None:
@@ -110,7 +111,7 @@ class Listening:
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for a condition. Returns False if that took too long or the call ended first.
 
-        While a tool runs or the session is being resumed, which both have limits of their own, no time passes.
+        Time does not count while a tool runs or the session is being resumed; both have their own limits.
         """
         left_ns = timeout_s * NS_PER_S
         while not condition():
@@ -132,15 +133,15 @@ class Listening:
         await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
-        """Wait until a line that begins after an instant was spoken, or cannot be."""
+        """Wait until a line that begins after ``since_ns`` was spoken or has failed."""
         await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
 
     async def answer(
         self, since_ns: int, timeout_s: float | None = None, *, after_tool: bool = False
     ) -> Answered:
-        """Wait until the agent is heard, or has answered in text, with what it began after an instant.
+        """Wait until the agent is heard, or has answered in text, with a reply that began after ``since_ns``.
 
-        After a tool, what was sent before its result and is still to be heard is no answer.
+        After a tool, audio that was sent before the tool's result does not count as an answer.
         """
 
         def is_heard() -> bool:
@@ -158,9 +159,10 @@ class Listening:
         return Answered.FAILED if self._failed_since(since_ns) else Answered.NONE
 
     async def turn_end(self) -> Answered:
-        """Wait until the agent's turn is over: a tool that runs holds it open until the agent answers its result.
+        """Wait until the agent's turn is over.
 
-        Returns `Answered.NONE` or `Answered.FAILED` if it did not.
+        A running tool keeps it open until the agent answers the tool's result. Returns `Answered.NONE` or
+        `Answered.FAILED` if it did not.
         """
         answer = Answered.HEARD
         await self._until_quiet()
@@ -187,7 +189,7 @@ class Listening:
         await self._wait(self._changed)
 
     def _heard_since(self, since_ns: int) -> bool:
-        """Whether the agent began to be heard after an instant."""
+        """Returns whether the agent was first heard after ``since_ns``."""
         audible, now_ns = self._state.audible, self._clock_ns()
         if audible.heard_from(e.Party.AGENT, since_ns, now_ns):
             return True
@@ -204,14 +206,14 @@ class Listening:
         return self._clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
 
     def _failed_since(self, since_ns: int) -> bool:
-        """Whether the answer failed after ``since_ns`` and none of its audio remains to be played."""
+        """Returns whether the answer failed after ``since_ns`` and none of its audio remains to be played."""
         heard, now_ns = self._heard, self._clock_ns()
         # What has just been played becomes known as heard a little later.
         played = not heard.playing and now_ns > heard.changed_ns + KNOWN_AFTER_NS
         return heard.failed_ns > since_ns and played
 
     def _is_quiet(self) -> bool:
-        """Whether the agent has nothing more to say, as far as can be known."""
+        """Returns whether the agent has finished, as far as can be known."""
         heard, now_ns = self._heard, self._clock_ns()
         if not heard.playing:
             return now_ns - heard.changed_ns > self._limits.quiet_s * NS_PER_S
@@ -228,33 +230,33 @@ class Listening:
 
 
 class _Received:
-    """Folds events into what was received and played of the agent."""
+    """Tracks the agent's received and played audio."""
 
     def __init__(self) -> None:
         self.playing: set[str] = set()
-        """Replies that have begun and not been played to their end."""
+        """Replies that have begun and were not yet played to the end."""
         self.receiving: set[str] = set()
-        """Those of them that may still get audio."""
+        """Those of `playing` that may still receive audio."""
         self.changed_ns = 0
-        """When a reply last began or ended."""
+        """Time at which a reply last began or ended."""
         self.arrives_until_ns = 0
-        """When all audio received so far will have been played: minutes of it may come at once."""
+        """Time at which all audio received so far will have been played; minutes of audio may arrive at once."""
         self.played_ns: int | None = None
-        """When the newest reply began to play."""
+        """Time at which the newest reply began to play."""
         self.text_ns: int | None = None
-        """When the agent's newest words arrived."""
+        """Time at which the agent's newest text arrived."""
         self.line_ended_ns = 0
-        """When the newest line of the user's was spoken, or could not be."""
+        """Time at which the user's newest line was spoken or failed."""
         self.begun_ns = 0
-        """When the newest reply began to arrive."""
+        """Time at which the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether a tool was called, and nothing has waited for the answer after it yet."""
+        """Whether a tool was called whose answer was not yet waited for."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
-        """When the agent last reported that its answer failed; 0 if the user has spoken since."""
+        """Time at which the agent last reported a failed answer; 0 if the user has spoken since."""
 
     def take(self, event: e.SessionEvent) -> bool:
-        """Fold one event; True if a wait has to look again."""
+        """Process one event; returns True if waits must check again."""
         match event:
             case e.MessageLogged():
                 if event.audio_ms > 0 and event.direction is e.Direction.RECEIVED:

@@ -1,7 +1,7 @@
-"""LiveSession: one call, from connect to hang-up. It knows neither screen nor process.
+"""LiveSession: one call, from connect to hang-up. It does not depend on a screen or a process.
 
-It checks that a step is legal, emits it, and is the first reader of its own stream: what is true of the call is
-what `SessionState` has folded. Everything here runs on one event loop.
+It checks that a transition is legal, emits it, and is the first reader of its own events: `SessionState` holds the
+state of the call. Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from tui.websocket.message_handler import MessageHandler
 class LiveSession:
     """One call to one target.
 
-    ``audio`` is configured; ``redactor`` knows the secrets of the call (default: those of the target); ``tools`` are
-    what the agent may call. ``sink`` receives every event in order, ``telemetry`` the latest levels; ``keep_raw``
-    stores a raw message and returns its offset (-1: not kept); ``on_begun`` is called when the session has begun,
-    before anything else happens in it. `run` holds the call; `user` carries out what the user does in it. Raises
-    `ValueError` for a protocol that does not exist or settings it does not have.
+    ``audio`` must be configured; ``redactor`` knows the secrets of the call (default: those of the target); ``tools``
+    are the functions that the agent may call. ``sink`` receives every event in order, ``telemetry`` the latest
+    levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept); ``on_begun`` is called when the
+    session has begun, before anything else happens in it. `run` runs the call; `user` carries out the user's actions.
+    Raises `ValueError` for an unknown protocol or for settings that it does not support.
     """
 
     def __init__(
@@ -128,12 +128,12 @@ class LiveSession:
 
     @property
     def state(self) -> SessionState:
-        """What is true of the call."""
+        """The state of the call."""
         return self.journal.state
 
     @property
     def pending(self) -> Pending:
-        """What is still due in the call."""
+        """Tracks what is still due in the call."""
         return self._ending.pending
 
     @property
@@ -144,7 +144,7 @@ class LiveSession:
     # -- the call --
 
     async def run(self) -> None:
-        """Hold the call. Returns when it has ended, whichever way; never raises for what the far side does."""
+        """Run the call. Returns when it has ended for any reason; never raises because of the far side."""
         loop = asyncio.get_running_loop()
         default_reporter.clear()  # a callback that failed in an earlier call is reported in this one too
         # A callback may fail on any thread; the journal belongs to this loop.
@@ -177,7 +177,7 @@ class LiveSession:
                 self._ending.emit()
 
     def hang_up(self) -> None:
-        """End the call from our side. When it is ending already, stop waiting for the agent's last words."""
+        """End the call from this side. If it is already ending, stop waiting for the agent's last audio."""
         self._ending.finish()
         self.audio.playback.stop_draining()
 
@@ -249,14 +249,14 @@ class LiveSession:
             self.journal.notice(text)
 
     async def _say_goodbye(self) -> None:
-        """Do everything polite before the socket closes."""
+        """Send the closing messages before the socket closes."""
         self.journal.become(e.Status.ENDING, self._ending.reason)
         self.user.end_recording()
         await self.functions.close()
         await self._link.hang_up(self._ending.hang_up_reason)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Take every step of the end in this order, even after one that fails; its exception is raised last."""
+        """Run all closing steps in order, even after a failure; the first exception is raised at the end."""
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
@@ -271,7 +271,10 @@ class LiveSession:
                 stack.push_async_callback(step)
 
     async def _leave(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Close the socket. What the agent said before it hung up is played to its end, unless we hung up."""
+        """Close the socket.
+
+        Audio that the agent sent before it hung up is played to the end, unless the user hung up.
+        """
         for task in tasks:
             task.cancel()
         with contextlib.suppress(OSError):
@@ -309,12 +312,12 @@ class LiveSession:
             await self.audio.capture.start(silent=True)
 
     async def _route(self, incoming: Incoming) -> None:
-        """Pass a message itself to the router, where a handler is registered for its name on the wire."""
+        """Pass the raw message to the router if a handler is registered for its wire name."""
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message of the `FunctionHandler`; the protocol decides when, if it has a say in that."""
+        """Send a message of the `FunctionHandler`; some protocols decide when."""
         if isinstance(self._link.caller, RelaysToolMessages):
             self._link.send(self._link.caller.relay(message))
         else:

@@ -1,4 +1,4 @@
-"""MessageLog: emits an event for every message, and for the findings and errors that come with it."""
+"""Emits an event for every message, and for its findings and errors."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tui.websocket.message_handler import MessageHandler, Received
 
 @dataclass
 class _Repeated:
-    """A finding, as last found."""
+    """A finding and its latest occurrence."""
 
     found: Finding
     count: int = 0
     emitted: int = 0
-    """The count that was emitted last."""
+    """The last emitted count."""
 
 
 class MessageLog:
-    """Emits what a session's `MessageHandler` and `Connection` report. On the session's loop.
+    """Emits what a session's `MessageHandler` and `Connection` report. Runs on the session's loop.
 
-    ``reply`` sends what the protocol itself answers, right after the message it answers is logged; ``route`` is
-    then called with the message, and ``on_fatal`` with an error that ends the session.
+    ``reply`` sends the protocol's own answer right after the answered message is logged. ``route`` is then called
+    with the message, and ``on_fatal`` with an error that ends the session.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class MessageLog:
             await self._route(incoming)
 
     def find(self, found: Finding, *, about: int = 0) -> None:
-        """Emit a finding or advice. If its rule was emitted before, count it; the log lists it, not each repetition.
+        """Emit a finding or advice. If its rule was emitted before, only count it; the log does not list repetitions.
 
         ``about`` is the number of the event concerned.
         """
@@ -99,7 +99,7 @@ class MessageLog:
         self._journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Emit what came too often to be emitted one by one. Called regularly, and at the end."""
+        """Emit the counts of repeated findings. Called regularly, and at the end."""
         if at_the_end:
             for repeated in self._findings.values():
                 if repeated.count > repeated.emitted:
@@ -109,7 +109,7 @@ class MessageLog:
             self._journal.lost(e.Loss.UNDECODABLE, undecodable)
 
     def report_error(self, error: e.ErrorRaised) -> None:
-        """Error handler of the `MessageHandler`: emits the error, as one about the message that was logged last."""
+        """Error handler of the `MessageHandler`: emits the error with a reference to the last logged message."""
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""
         message = error.message
@@ -121,7 +121,7 @@ class MessageLog:
             self._on_fatal(raised)
 
     def _hint_for_undecodable(self) -> str:
-        """Returns what to do about an unreadable message: until the agent has accepted, doubt the protocol."""
+        """Returns advice about an unreadable message; before the agent has accepted, it questions the protocol."""
         if self._journal.state.metrics.started_ns is None:
             return f"Does it speak {self._protocol}?"
         return "Its content is lost; the call continues. Press enter to see the message, v for its raw text."

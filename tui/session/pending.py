@@ -1,4 +1,4 @@
-"""Pending: tracks what is still due in a call. Read to judge an ending and by the waits of a headless call."""
+"""Tracks what is still due in a call, to judge how it ends and for the waits of a headless call."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from tui.models import events as e
 
 
 class Pending:
-    """Folds events into what has begun and not ended. On the session's loop; constant time per event.
+    """Tracks what has begun and not ended. Runs on the session's loop, in constant time per event.
 
-    ``replies_are_ended`` is whether the agent marks the end of each reply: where it does not, a reply without an end
-    is not due.
+    ``replies_are_ended`` says whether the agent marks the end of each reply; if not, a reply without an end is not
+    due.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
@@ -19,9 +19,9 @@ class Pending:
         self.line = ""
         """Name of the recorded line that is being spoken; empty if none is."""
         self.lines_left = 0
-        """Number of lines of a script that have not begun; set by the holder of the script."""
+        """Number of script lines that have not begun; set by the owner of the script."""
         self.answer_due = ""
-        """Name of the line of a script that the agent has not begun to answer; set by the holder of the script."""
+        """Name of the script line that the agent has not begun to answer; set by the owner of the script."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -51,12 +51,12 @@ class Pending:
 
     @property
     def replies(self) -> list[str]:
-        """The replies that the agent began and still has to end; always empty where it does not mark the end."""
+        """Replies that the agent began and must still end; always empty if the agent does not mark the end."""
         return list(self._replies) if self.replies_are_ended else []
 
     @property
     def tools(self) -> list[str]:
-        """Names of the tools that run now, in the order in which they began."""
+        """Names of the running tools, in the order in which they started."""
         return list(self._tools.values())
 
     def in_words(self) -> list[str]:

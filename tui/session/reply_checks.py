@@ -1,4 +1,4 @@
-"""ReplyChecks: judges agent audio as it was sent, whatever the protocol: its encoding, and the pace it arrives at."""
+"""Checks agent audio in any protocol: its encoding, and the speed at which it arrives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_FORMATS = 8
 
 
 class ReplyChecks:
-    """Reports audio in a wrong encoding, and replies slower than real time. On the session's loop."""
+    """Reports audio with a wrong encoding, and replies slower than real time. Runs on the session's loop."""
 
     def __init__(self, find: Callable[[Finding], object]) -> None:
         self._find = find
@@ -32,7 +32,7 @@ class ReplyChecks:
             self._find(Finding("wrong-encoding", fault))
 
     def ended(self, received_ms: float, ratio: float | None) -> None:
-        """Judges the pace of a whole reply; ``ratio`` is its length divided by the time it took to arrive."""
+        """Judges the speed of a whole reply; ``ratio`` is its length divided by the time it took to arrive."""
         if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
             text = (
                 f"A {received_ms / 1000:.1f} s reply arrived at {ratio:.2f} × real time. "

@@ -1,4 +1,4 @@
-"""SelfCheck: watches the program's own lateness, and reports when its measurements are uncertain."""
+"""Watches the program's own lateness, and reports when measurements are uncertain."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""Arrival times are taken by the loop: beyond this lag they are off by more than a block."""
+"""The loop takes arrival times, so a longer lag makes them wrong by more than a block."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
-"""How far the sound server's figure for when a sample is heard may move within a second."""
+"""How far the sound server's estimate of when a sample is heard may move within a second."""
 
 
 class SelfCheck:
-    """Judges the loop, sending and the speaker's clock. On the loop it watches.
+    """Judges the loop, sending and the speaker's clock. Runs on the loop that it watches.
 
-    ``emit`` gets what was later than its limit, at most once a second of each kind.
+    ``emit`` receives lateness beyond its limit, at most once per second and kind.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
@@ -34,14 +34,14 @@ class SelfCheck:
         self._reported: Tally[str] = Tally()
 
     def woke(self, due_ns: int) -> None:
-        """Measure the lag of the loop: a task that slept until ``due_ns`` runs only now."""
+        """Measure the lag of the loop from a task that slept until ``due_ns``."""
         now_ns = self._clock_ns()
         lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
-        """Returns the levels of audio, and how late the program itself is."""
+        """Returns audio levels and the program's own lateness."""
         now_ns = self._clock_ns()
         send_late_ms = pace.worst_ms(now_ns)
         self.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
@@ -60,16 +60,16 @@ class SelfCheck:
     def judge(
         self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
     ) -> None:
-        """Report a lateness beyond its limit, at most once a second of each kind.
+        """Report lateness beyond its limit, at most once per second and kind.
 
-        It lasted for ``late_ms`` up to now, unless ``lasted_ms`` is given.
+        It lasted for ``lasted_ms`` up to now, by default for ``late_ms``.
         """
         if late_ms > limit_ms and self._reported.add(what, now_ns):
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def _loop_lag_ms(self, now_ns: int) -> float | None:
-        """Returns the worst of the last second in ms; None before the first."""
+        """Returns the worst lag of the last second in ms; None before the first measurement."""
         while self._lags and self._lags[0][0] < now_ns - NS_PER_S:
             self._lags.popleft()
         return max((lag_ms for _, lag_ms in self._lags), default=None)

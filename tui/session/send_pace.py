@@ -1,4 +1,4 @@
-"""SendPace: measures when captured blocks are sent, and how long each takes from the callback to the socket."""
+"""Measures when captured blocks are sent, and how long each takes from the callback to the socket."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _STEPS = 2_000
 
 
 class Way(NamedTuple):
-    """When a block came out of the device's callback, was put in a message, and was sent; None where unknown."""
+    """Times at which a block left the device's callback, was put into a message, and was sent; None if unknown."""
 
     captured_ns: int | None = None
     framed_ns: int | None = None
-    """Only where the block waited for later ones, because the protocol's messages are longer."""
+    """Set only if the block waited for later ones, because the protocol's messages are longer."""
     sent_ns: int | None = None
 
 
 class _Sent:
-    """A block whose messages wait to be sent, or were sent."""
+    """A block with its messages, queued or sent."""
 
     def __init__(self, block: Captured, last_message: Outgoing | None) -> None:
         self.end_ns = block.end_ns
@@ -37,19 +37,19 @@ class _Sent:
 
 
 class SendPace:
-    """Measures from `gave`, called for every block, and `sent`, called for every message. For one loop."""
+    """Measures from `gave` (called for every block) to `sent` (called for every message). For one loop."""
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
         self._held: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
-        """The blocks that wait for the message they are in."""
+        """Blocks that wait for their message to become complete."""
         self._counts = [0] * (_STEPS + 1)
         self._count = 0
         self._worst_ms = 0.0
         self._recent: deque[tuple[int, float]] = deque()
 
     def gave(self, block: Captured, messages: list[Outgoing], *, held: bool = False) -> None:
-        """Note that a block became these messages, which wait to be sent; or is ``held`` until they are whole."""
+        """Note that a block became these messages, or is ``held`` until a message is complete."""
         sent = _Sent(block, messages[-1] if messages else None)
         self._blocks.append(sent)
         if messages:
@@ -60,7 +60,7 @@ class SendPace:
             self._held.append(sent)
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
-        """Note that a message was written to the socket at that instant."""
+        """Note that a message was written to the socket at that time."""
         found = False
         for block in reversed(self._blocks):
             if block.last_message is message:
@@ -71,14 +71,14 @@ class SendPace:
                 return
 
     def of(self, at_ns: int) -> Way:
-        """Returns the way of the block with the sample of that instant."""
+        """Returns the times of the block that contains the sample of that instant."""
         for block in self._blocks:
             if block.end_ns >= at_ns:
                 return Way(block.captured_ns, block.framed_ns, block.sent_ns)
         return Way()
 
     def worst_ms(self, now_ns: int) -> float | None:
-        """Returns the longest of the last second in ms; None if nothing was sent."""
+        """Returns the longest time of the last second in ms; None if nothing was sent."""
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
@@ -93,7 +93,7 @@ class SendPace:
         )
 
     def percentile_ms(self, share: float) -> float | None:
-        """Returns that share's percentile of the whole call, to 0.05 ms, at most 100; None if nothing was sent."""
+        """Returns that percentile of the whole call, to 0.05 ms and at most 100 ms; None if nothing was sent."""
         if not self._count:
             return None
         reached = accumulate(self._counts)

@@ -1,4 +1,4 @@
-"""CallSetUp: prepares a call until it is a `LiveSession`, for both the engine process and headless runs."""
+"""Prepares a call and creates its `LiveSession`, for the engine process and for headless runs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tui.session.live import LiveSession
 
 
 class CallSetUp:
-    """Starts saving, configures audio, and makes the session that uses both. On the session's loop.
+    """Starts saving, configures audio, and creates the session. Runs on the session's loop.
 
-    ``sink`` receives every event in order, as it is saved.
+    ``sink`` receives every event in order, after it is saved.
     """
 
     def __init__(self, audio: AudioManager, sink: Callable[[SessionEvent], object]) -> None:
@@ -38,12 +38,12 @@ class CallSetUp:
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """The first part, so that a call that cannot be made is saved with the reason. Raises as `prepare` does."""
+        """First part of `prepare`, with its exceptions; a failed call is then saved with the reason."""
         self.writer = await start_saving(target, self.problems)
         self._audio.tracks = self.writer.tracks if self.writer else None
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """The second part; a cancellation ends it at once."""
+        """Second part of `prepare`; a cancellation ends it immediately."""
         # Now, on a thread, and not with the first sound: loading it holds up a loop that has audio to serve.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(
@@ -65,7 +65,7 @@ class CallSetUp:
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[], object] = lambda: None,
     ) -> LiveSession:
-        """Return the session, ready to run. Raises `ValueError` for settings that the protocol does not have.
+        """Return the session, ready to run. Raises `ValueError` for settings that the protocol does not support.
 
         ``keep_raw`` stores raw messages of a session that is not saved.
         """
@@ -94,6 +94,6 @@ class CallSetUp:
         self._sink(self.writer.take(event) if self.writer else event)
 
     async def close(self) -> None:
-        """Finish what is saved."""
+        """Finish saving."""
         if self.writer is not None:
             await self.writer.close()

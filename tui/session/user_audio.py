@@ -1,4 +1,4 @@
-"""UserAudio: captured blocks on their way to the wire, and the speech found in them."""
+"""Sends captured blocks to the wire, and detects the speech in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_SOCKET = "the connection was lost"
 
 
 class UserAudio:
-    """Takes captured blocks through the capture chain to the protocol. On the session's loop."""
+    """Passes captured blocks through the capture chain to the protocol. Runs on the session's loop."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether it was reported that the user stream does not open."""
+        """Whether a user stream that does not open was reported."""
         self._speech: SpeechDetector | None = None
         self._heard_until_ns = 0
 
@@ -68,7 +68,7 @@ class UserAudio:
             self.pace.sent(message, self._journal.clock_ns())
 
     def _send_block(self, block: Captured) -> bool:
-        """Send or keep a block for the agent; returns False if the agent will never get it."""
+        """Send or keep a block for the agent; returns False if the agent will never receive it."""
         if self._caller.user_stream_open:
             self.send_early()
             self._send_now(block)
@@ -124,7 +124,7 @@ class UserAudio:
         )
 
     def finish(self) -> None:
-        """Emit the end of speech under way and the timing of sending; nothing more is captured."""
+        """Emit the end of current speech and the timing of sending. Call it after capture has ended."""
         self._drop_early()
         if self._speech:
             self._emit_edges(self._speech.finish(self._heard_until_ns))

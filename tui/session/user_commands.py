@@ -1,4 +1,4 @@
-"""UserCommands: carries out the user's actions in a call: record, speak a line, type, mute, interrupt."""
+"""Carries out the user's actions in a call: record, speak a line, type, mute, interrupt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.session.link import AgentLink
 
 
 class UserCommands:
-    """Carries out what the user asks for, or gives the reason why it cannot. On the session's loop.
+    """Carries out the user's commands, or emits why it cannot. Runs on the session's loop.
 
     ``interrupt`` flushes playback; its argument is the reason.
     """
@@ -35,11 +35,11 @@ class UserCommands:
         self._link = link
         self._interrupt = interrupt
         self._only_for_a_line = False
-        """Whether recording stops when the recorded line is over."""
+        """Whether recording stops at the end of the recorded line."""
         self._state.add_completion_callback(self._stop_after_line)
 
     async def record(self, on: bool) -> None:
-        """Let capture flow to the agent, or stop it."""
+        """Start or stop sending captured audio to the agent."""
         if on == self._state.controls.recording:
             return
         if on and self._in_call("record into"):
@@ -50,14 +50,14 @@ class UserCommands:
             await self._stop_user_stream()
 
     async def open_line(self) -> None:
-        """Send silence from now on to an agent that detects turns itself: recorded lines are spoken into it."""
+        """Start sending silence to an agent that detects turns itself; recorded lines are spoken into it."""
         if agent_detects_turns(self._link.caller) and not self._state.controls.recording:
             await self._start_recording(silent=True)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Speak a recorded line on the microphone's path; starts recording for as long as it takes if necessary.
+        """Speak a recorded line in place of the microphone; if necessary, recording is on for its duration.
 
-        With ``begins_ns`` its first sample is captured at that instant.
+        With ``begins_ns``, its first sample is captured at that time.
         """
         if not self._in_call("speak into"):
             return
@@ -67,7 +67,7 @@ class UserCommands:
         await self._audio.capture.lines.speak(line, begins_ns)
 
     def end_recording(self) -> None:
-        """Emit that the user is no longer sent to the agent."""
+        """Emit that user audio is no longer sent to the agent."""
         self._only_for_a_line = False
         self._emit_recording(False)
 
@@ -78,7 +78,10 @@ class UserCommands:
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
     def change_volume(self, by: float) -> None:
-        """Change the playback volume by so much, within 0..2; each key press counts, however fast they come."""
+        """Change the playback volume by a step, within 0..2.
+
+        Every key press counts, however fast they follow each other.
+        """
         self._audio.volume = round(self._audio.volume + by, 2)
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
 
@@ -125,14 +128,14 @@ class UserCommands:
         await self._audio.capture.start(silent=silent)
 
     def _in_call(self, purpose: str) -> bool:
-        """Returns whether there is a call for that; a notice says so if there is none."""
+        """Returns whether a call is active; if not, emits a notice."""
         active = self._state.status is e.Status.ACTIVE
         if not active:
             self._journal.notice(f"There is no call to {purpose}.", "Call first.")
         return active
 
     async def _take_turn(self) -> None:
-        """Interrupt an agent that does not detect turns: speech alone would not."""
+        """Interrupt an agent that does not detect turns, because speech alone would not interrupt it."""
         if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")
 

@@ -1,4 +1,4 @@
-"""SessionWatch: polls what no event reports while a call is up."""
+"""Polls whatever no event reports during a call."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tui.units import NS_PER_S
 
 _INTERVAL_NS = 20_000_000
 _IDLE_EVERY = 3
-"""Polls between two that also publish telemetry and look at idle audio: the screen draws levels no faster."""
+"""Every how many polls telemetry is published and idle audio is checked; the screen draws levels no faster."""
 
 
 class SessionWatch:
-    """Polls audio, answers, losses and the program's own lateness, and publishes telemetry. On the session's loop."""
+    """Polls audio, answers, losses and the program's own lateness, and publishes telemetry. Runs on the loop."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class SessionWatch:
             self._self_check.woke(due_ns)
 
     async def finish(self) -> None:
-        """Emit what is left, once audio and messages have stopped."""
+        """Emit remaining events after audio and messages have stopped."""
         self._user_audio.finish()
         self._agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)

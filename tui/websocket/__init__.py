@@ -1,1 +1,1 @@
-"""The socket, and what comes through it."""
+"""The socket and its messages."""

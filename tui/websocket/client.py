@@ -1,4 +1,4 @@
-"""The socket of one call: opens it, reads it with arrival times, writes it without ever blocking its user."""
+"""The socket of one call: opening, reading with arrival times, writing, closing."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tui.text.redaction import Redactor, header_secrets, subprotocol_secrets, ur
 from tui.websocket.failure import FAILURES, Attempt, ConnectionFailed, Credentials, failure_of
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Minutes of audio in one message are normal; the library's 1 MiB would close the call."""
+"""Minutes of audio in one message are normal; the library's default of 1 MiB would close the call."""
 
 _LATE_PONGS = 2
 """Consecutive unanswered pings after which the missing pongs are reported."""
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
-"""The longest that buffered messages are handled before other tasks, sending above all, get their turn."""
+"""Longest time for which buffered messages are handled before other tasks, above all sending, may run."""
 _ORDINARY_CODES = (1000, 1001, 1005)
-"""Close codes that do not indicate an error: done, going away, no code given (RFC 6455, 7.4.1)."""
+"""Close codes that do not indicate an error: normal closure, going away, no code (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
     1002: "the agent broke the rules of the websocket protocol",
     1007: "the agent sent text that is not UTF-8",
@@ -42,7 +42,7 @@ _VIOLATIONS = {
 }
 """The close codes by which the library rejects what it received (RFC 6455, 7.4.1), and the reason for each."""
 _RESTART_CODES = (1001, 1012)
-"""Going away and service restart (RFC 6455, 7.4.1; IANA registry): what proxies and deployments send."""
+"""Going away and service restart (RFC 6455, 7.4.1; IANA registry), as sent by proxies and deployments."""
 
 
 class Closed(Exception):
@@ -50,10 +50,10 @@ class Closed(Exception):
 
 
 class Liveness(msgspec.Struct, frozen=True):
-    """How a client watches that the far side is still there.
+    """Settings for detecting a lost connection.
 
-    A missing pong proves nothing: a busy agent answers pings late, and some never do. So it is only reported, and the
-    connection counts as lost only when nothing else arrives either.
+    A missing pong proves nothing: a busy agent answers pings late, and some never do. So it is only reported; the
+    connection counts as lost only if nothing else arrives either.
     """
 
     ping_s: float = default_of("ping_s")
@@ -67,15 +67,15 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class _Connect(connect):
-    """Connects without following redirects: to another host it would send headers that are for this one."""
+    """Connects without following redirects, because the headers of this request must not reach another host."""
 
     def process_redirect(self, exc: Exception) -> Exception:
-        """Returns the answer itself, so that it is raised."""
+        """Returns the response unchanged, so that it is raised."""
         return exc
 
 
 class WebSocketClient:
-    """One websocket, on the engine's loop. Without a ``liveness``, it sends no pings.
+    """One websocket, on the engine's loop. Without ``liveness``, it sends no pings.
 
     ``credentials`` describe what authenticates the request; ``redactor`` knows the secrets of the call.
     """
@@ -151,7 +151,7 @@ class WebSocketClient:
                     turn_ns = at_ns
 
     async def send(self, frame: str | bytes) -> None:
-        """Write one message; waits while the far side does not read. Raises `Closed`."""
+        """Write one message; waits while the far side is not reading. Raises `Closed`."""
         assert self._socket is not None
         try:
             await self._socket.send(frame)
@@ -164,7 +164,7 @@ class WebSocketClient:
             await self._socket.wait_closed()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close politely, within `GOODBYE_TIMEOUT_S`."""
+        """Close with a close frame, within `GOODBYE_TIMEOUT_S`."""
         if self._pinger:
             self._pinger.cancel()
         if self._socket:
@@ -179,7 +179,7 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """The reason why this end closed the socket: what the agent sent; "" if that is not how it ended."""
+        """Describes what the agent sent if that made this side close the socket; otherwise ""."""
         sent = self._socket.protocol.close_sent if self._socket else None
         # A code that was sent after one was received only repeats it.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
@@ -211,18 +211,21 @@ class WebSocketClient:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close from the far side, or because this end gave it up."""
+        """Whether the socket ended without a close from the far side, or because this side gave up."""
         if self._socket is None or self.violation:
             return False
         return bool(self._gave_up) or self._socket.close_code in (None, 1006)
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed it to go away or to restart; a session that can be resumed may continue."""
+        """Whether the far side closed it to go away or restart; a resumable session may continue."""
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:
-        """Ping until the socket closes. Counts pings rather than time, so that a stopped program blames nobody."""
+        """Ping until the socket closes.
+
+        Counts pings rather than time, so that a suspended program reports no fault.
+        """
         missing = silent = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
             while silent * liveness.ping_s < liveness.silence_s:
@@ -256,7 +259,7 @@ class WebSocketClient:
 
 
 def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | None:
-    """Returns the certificates to trust at that URL; None for one without TLS. Raises `ConnectionFailed`."""
+    """Returns the TLS settings for that URL; None for a URL without TLS. Raises `ConnectionFailed`."""
     if urlsplit(url).scheme not in ("wss", "https"):
         return None
     if insecure:
@@ -281,7 +284,7 @@ def client_of(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a target: the URL as the protocol dials it, with the headers that carry its token.
+    """Returns the client for a target, with the URL that the protocol dials and the headers that carry the token.
 
     ``caller`` may add the ids of its call. ``redactor`` learns the secrets of both. Raises `ConnectionFailed` for a
     token that the protocol cannot use.
@@ -311,7 +314,7 @@ def client_for(
 ) -> WebSocketClient:
     """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token.
 
-    ``of_call`` are headers without secrets: their values are in messages too.
+    ``of_call`` are headers without secrets, whose values are also in messages.
     """
     headers = {**of_token, **target.headers}
     redactor.add([*header_secrets(headers), *url_secrets(url)])
@@ -332,14 +335,14 @@ def client_for(
 
 
 def _offered_by_header(headers: dict[str, str]) -> list[str]:
-    """Takes the header that offers subprotocols out of the headers, because the library has to send it itself."""
+    """Removes the header that offers subprotocols, because the library must send it itself."""
     named = next((name for name in headers if name.lower() == "sec-websocket-protocol"), "")
     value = headers.pop(named) if named else ""
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Credentials:
-    """Returns what authenticates a request for that target; the header of --header counts before the token."""
+    """Returns what authenticates a request to that target; a header from --header overrides the token."""
     token = f"the token in ${target.token_env}" if target.token_env else "the token"
     own = next(
         (name for name in target.headers if name.lower() in ("authorization", *map(str.lower, of_token))), ""

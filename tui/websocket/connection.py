@@ -1,4 +1,4 @@
-"""Connection: the socket of a session and what waits to be sent on it; a lost socket can be replaced."""
+"""The socket of a session and its queued messages; a lost socket can be replaced."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tui.websocket.failure import ConnectionFailed
 from tui.websocket.outbox import Outbox
 
 REOPEN_INTERVAL_S = 1.0
-"""A usual figure: AudioCodes' VoiceAI Connect, whose sessions can be resumed, documents none."""
+"""A common value; AudioCodes' VoiceAI Connect, whose sessions can be resumed, does not document one."""
 
 
 class Connection:
-    """One socket at a time, made by ``new_client``. On the session's loop.
+    """One socket at a time, created by ``new_client``. Runs on the session's loop.
 
-    ``on_sending`` receives every message as it goes out, ``on_sent`` once it is written, ``on_dropped`` audio
-    that never will be.
+    ``on_sending`` receives every message before it is written, ``on_sent`` after it was written, and ``on_dropped``
+    audio that will never be sent.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Connection:
         await self._client.open(self._timeout_s)
 
     async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
-        """Replace a lost socket, and drop what is queued. Returns False if that failed for ``limit_s``."""
+        """Replace a lost socket, and drop all queued messages. Returns False if that failed for ``limit_s``."""
         self._reopened.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
@@ -67,12 +67,12 @@ class Connection:
                 return client
 
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
-        """Pass every frame with its arrival time to ``handle``, until this socket closes."""
+        """Pass every frame with its arrival time to ``handle`` until this socket closes."""
         async for at_ns, frame in self._client.frames():
             await handle(frame, at_ns)
 
     async def write(self) -> None:
-        """Send what is queued on the current socket, until cancelled."""
+        """Send queued messages on the current socket until cancelled."""
         while True:
             with contextlib.suppress(Closed):
                 await self._outbox.run()
@@ -114,7 +114,7 @@ class Connection:
 
     @property
     def violation(self) -> str:
-        """The reason why this end closed the socket: what the agent sent; "" if that is not how it ended."""
+        """Describes what the agent sent if that made this side close the socket; otherwise ""."""
         return self._client.violation
 
     @property

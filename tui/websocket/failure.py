@@ -1,7 +1,7 @@
-"""Why a socket could not be opened: who did what, as a sentence, from what the libraries raise.
+"""Explains in a sentence why a socket could not be opened, from the exceptions of the libraries.
 
-The text of a library's exception is never passed on: it may hold the URL with its password, a header with its token,
-or bytes from the far side. Each kind is read, and what is not known is not stated.
+The text of a library's exception is never passed on, because it may contain the URL with its password, a header with
+a token, or bytes from the far side. Each kind of exception is interpreted, and an unknown cause is not stated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FAILURES = (
     ValueError,
     EOFError,
 )
-"""What opening a socket raises, for reasons that a user can do something about."""
+"""Exceptions on opening a socket that a user can do something about."""
 _CHECK_ADDRESS = "Check that the agent is running and that the address is right."
 _CHECK_PORT = "Check the port and the path."
 _NO_TLS = "Try ws:// instead of wss://."
@@ -43,13 +43,13 @@ _NOT_TLS = (
     "PACKET_LENGTH_TOO_LONG",
     "RECORD_LAYER_FAILURE",
 )
-"""What OpenSSL finds where the first bytes are not those of a TLS record."""
+"""OpenSSL's errors if the first bytes are not a TLS record."""
 _OF_THE_ANSWER = ("upgrade", "connection", "sec-websocket-")
-"""Beginnings of the headers that a websocket's answer is checked for."""
+"""Prefixes of the headers that the library checks in a websocket's response."""
 
 
 class ConnectionFailed(Exception):
-    """The call could not be set up. ``code`` is stable, the text a sentence, ``hint`` what to do."""
+    """The call could not be set up. ``code`` is stable, the text is a sentence, ``hint`` says what to do."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -58,12 +58,12 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """What a request was sent with, for a sentence about its refusal."""
+    """The credentials of a request, for a sentence about its refusal."""
 
     sent: str = ""
-    """"the token in $AC", "the header Authorization", …; "" if nothing was sent."""
+    """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""
     hint: str = _NAME_TOKEN
-    """What to do about a refusal."""
+    """Advice for a refusal."""
 
 
 class Attempt(NamedTuple):
@@ -76,7 +76,7 @@ class Attempt(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The URL as it can be shown."""
+        """The URL without secrets."""
         return self.redactor.text(safe_url(self.url))
 
 
@@ -121,7 +121,7 @@ def is_proxied(url: str) -> bool:
 
 
 def os_reason(error: OSError) -> str:
-    """Returns the reason of an error of the operating system, in its words: "connection refused"."""
+    """Returns the operating system's text for an error, such as "connection refused"."""
     # asyncio lists the errors of all addresses of a host in one text.
     numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
     if not isinstance(error.errno, int) and len(numbers) == 1:
@@ -256,7 +256,7 @@ def _refused(attempt: Attempt, response: Response) -> ConnectionFailed:
 
 
 def new_address(url: str, location: str) -> str:
-    """Returns where a redirect leads, safe to show, as the URL to call: ws:// stands for http://."""
+    """Returns the target of a redirect as a URL to call, without secrets; ws:// replaces http://."""
     scheme = urlsplit(url).scheme
     # `urljoin` knows neither ws:// nor how to keep it.
     base = re.sub("^ws", "http", url) if scheme in ("ws", "wss") else url

@@ -1,7 +1,7 @@
-"""MessageHandler: decodes frames, and counts and reports those that cannot be decoded.
+"""Decodes frames, and counts and reports those that cannot be decoded.
 
-Each kind of news has its handlers, kept in a `CallbackManager`: every message (the log), session and audio
-events (the router), errors (the log).
+Handlers of each kind are kept in a `CallbackManager`: for every message (the log), for session and audio events (the
+router), and for errors (the log).
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ _AUDIO = frozenset(
 )
 _ERRORS = frozenset({TelephonyEventType.SESSION_ERROR, TelephonyEventType.AGENT_ERROR})
 _FOLLOWED = frozenset({TelephonyEventType.CONFIG, TelephonyEventType.USER_STREAM_STOPPED})
-"""Events that only change the protocol's own state, which `receive` has already done."""
+"""Events that only change the protocol's own state, as `receive` has already done."""
 
 
 class Received(msgspec.Struct, frozen=True):
-    """One frame as it arrived and as it was understood; ``incoming`` is None when it was not."""
+    """One frame as it arrived, with its decoded message; ``incoming`` is None if it was not understood."""
 
     frame: str | bytes
     at_ns: int
     incoming: Incoming | None
     error: str = ""
-    """Code of the `ProtocolError`, where there was one."""
+    """Code of the `ProtocolError`, if there was one."""
     reason: str = ""
-    """What it says, for a person."""
+    """Text of the error, for a person."""
     findings: tuple[Finding, ...] = ()
 
 
 class News(StrEnum):
-    """What handlers can be added for."""
+    """Kinds of handlers."""
 
     MESSAGE = "message"
     SESSION = "session"
@@ -60,7 +60,7 @@ class News(StrEnum):
 
 
 class MessageHandler:
-    """Decodes frames with the protocol's ``receive`` and passes on what they mean, in order. For one loop."""
+    """Decodes frames with the protocol's ``receive`` and passes the results on in order. For one loop."""
 
     def __init__(
         self, receive: Callable[[str | bytes], Incoming], callbacks: CallbackManager | None = None
@@ -69,31 +69,31 @@ class MessageHandler:
         self.callbacks = callbacks or CallbackManager()
         self.received = 0
         self.understood = 0
-        """Frames whose message type the protocol has."""
+        """Number of frames whose message type the protocol knows."""
         self.undecodable: Counter[str] = Counter()
-        """Frames that were not understood, by the code of their `ProtocolError`."""
+        """Number of frames that were not understood, by the code of their `ProtocolError`."""
 
     def add_message_handler(self, handler: Callable[[Received], object]) -> Registration:
-        """Call ``handler(received)`` for every frame, understood or not, before what it means is handed out."""
+        """Call ``handler(received)`` for every frame, understood or not, before its events are passed on."""
         return self.callbacks.register_callback(News.MESSAGE, handler)
 
     def add_session_handler(self, handler: Callable[[TelephonyEvent], object]) -> Registration:
-        """Call ``handler(event)`` for what concerns the call and the user's speech."""
+        """Call ``handler(event)`` for events about the call and the user's speech."""
         return self.callbacks.register_callback(News.SESSION, handler)
 
     def add_audio_handler(self, handler: Callable[[TelephonyEvent], object]) -> Registration:
-        """Call ``handler(event)`` for what concerns playback."""
+        """Call ``handler(event)`` for events about playback."""
         return self.callbacks.register_callback(News.AUDIO, handler)
 
     def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
         """Call ``handler(error)`` for every error: of the agent, of a frame, or of the protocol itself.
 
-        The error has no number yet; emitting it is left to the handler.
+        The error has no number yet; the handler must emit it.
         """
         return self.callbacks.register_callback(News.ERROR, handler)
 
     async def handle_message(self, frame: str | bytes, at_ns: int) -> None:
-        """Decode one frame and call the handlers. Never raises for what the far side sent."""
+        """Decode one frame and call the handlers. Never raises because of the frame's content."""
         self.received += 1
         try:
             incoming = self._receive(frame)
@@ -148,7 +148,7 @@ def _agent_error(event: TelephonyEvent, at_ns: int) -> ErrorRaised:
 
 
 def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
-    """Describe a protocol that raised what it must not: where, and what."""
+    """Describe an unexpected exception of a protocol and where it was raised."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
     text = f"The protocol failed in {place}: {type(error).__name__}: {error}."

@@ -1,4 +1,4 @@
-"""Outbox: messages on their way to the socket, so that a sender never waits for the far side to read."""
+"""Queues messages for the socket, so that a sender never waits for the far side to read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from tui.protocols.base import Outgoing
 
 LIMIT_AUDIO_MS = 10_000.0
-"""The most audio that waits for a far side that does not read; more is dropped and counted."""
+"""Limit of queued audio if the far side does not read; more is dropped and counted."""
 
 
 class Outbox:
@@ -46,7 +46,7 @@ class Outbox:
             self._filled.set()
 
     def clear(self) -> None:
-        """Drop what is queued; its audio is passed to ``on_dropped``."""
+        """Drop all queued messages; their audio is passed to ``on_dropped``."""
         for message in self._queue:
             if message.audio_ms:
                 self._on_dropped(message)
@@ -55,7 +55,7 @@ class Outbox:
         self._empty.set()
 
     async def run(self) -> None:
-        """Send what is queued, until cancelled. Raises what ``send`` raises."""
+        """Send queued messages until cancelled. Raises whatever ``send`` raises."""
         while True:
             await self._filled.wait()
             while self._queue:
