@@ -1,6 +1,6 @@
 """The engine process: ``python -m tui.engine``, commands on stdin, frames on stdout, its log on stderr.
 
-End of file on stdin means that the screen is gone, for whatever reason.
+End of file on stdin means that the screen has exited, for whatever reason.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long a computing thread may keep the interpreter from the audio threads; the default is ten times as long."""
+"""Longest time for which a busy thread may keep the interpreter from the audio threads; the default is ten times
+longer."""
 
 
 def main() -> None:
-    """Run until the screen is gone."""
+    """Run until the screen has exited."""
     collector.hold()
     stdin, stdout = take_pipes()
     log_without_secrets(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def take_pipes() -> tuple[int, int]:
-    """Move the pipes off descriptors 0 and 1, so that a library that prints hits neither pipe nor terminal."""
+    """Move the pipes away from descriptors 0 and 1, so that a printing library disturbs neither pipe nor terminal."""
     stdin, stdout = os.dup(0), os.dup(1)
     # Not merely closed: the next file that is opened would get descriptor 0 or 1.
     null = os.open(os.devnull, os.O_RDONLY)

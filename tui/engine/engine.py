@@ -1,4 +1,4 @@
-"""Engine: carries out commands, holds one call at a time, and sends what happens to the screen in batches."""
+"""Carries out commands, runs one call at a time, and sends its events to the screen in batches."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ from tui.session.set_up import CallSetUp
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
-"""Time between frames; half of it, on average, is added to the wait for the screen's next tick (16 a second). With
-frames no more often than ticks, the effect of a key would show 11 ms later."""
+"""Time between frames. On average, half of it is added to the wait for the screen's next tick (16 per second). If
+frames were as rare as ticks, the effect of a key would appear 11 ms later."""
 PATIENCE_S = 0.5
-"""How long a command that needs a device may hold up those after it."""
+"""Longest time for which a command that needs a device may delay later commands."""
 TABLE_EVERY_BATCHES = 12
 _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
-"""Exceptions that prevent a call and whose text is a sentence for the user."""
+"""Exceptions that prevent a call; their text is a sentence for the user."""
 
 
 class Engine:
     """The engine process's work, without its pipes.
 
-    ``write`` takes frames, ``backlog`` returns the bytes unread; ``warm``: load PortAudio before it is needed.
+    ``write`` takes frames and ``backlog`` returns the number of unread bytes. With ``warm``, PortAudio is loaded
+    before it is needed.
     """
 
     def __init__(
@@ -59,20 +60,20 @@ class Engine:
     ) -> None:
         self._warm = warm
         self._in_order = asyncio.Lock()
-        """Held by one command of a call at a time; it wakes those that wait in the order in which they came."""
+        """Held by one command of a call at a time; waiting commands continue in the order in which they arrived."""
         self._frames = Frames(write, backlog)
         self._audio = AudioManager()
         self._clips = ClipPlayer(self._frames.replace)
         self._session: LiveSession | None = None
         self._call: asyncio.Task[None] | None = None
         self._early: list[wire.Command] = []
-        """Commands for the call that is being dialled; carried out once it has begun."""
+        """Commands for the call that is being dialed; carried out after it has begun."""
         self._shutdown = asyncio.Event()
         self._file: SessionFile | None = None
         self._set_up: CallSetUp | None = None
 
     async def run(self) -> None:
-        """Serve until `Shutdown` or `shut_down`; then end the call on the wire."""
+        """Serve until `Shutdown` or `shut_down`, then end the call on the wire."""
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()
@@ -87,12 +88,12 @@ class Engine:
         self._frames.flush()
 
     async def _load_portaudio(self) -> None:
-        """Load it, so that the first call, or the first list of devices, does not wait for it."""
+        """Load PortAudio, so that neither the first call nor the first device list waits for it."""
         with contextlib.suppress(AudioDeviceError):  # whoever needs it reports it
             await in_thread(devices.list_devices, cancellable=True, limit_s=devices.listing_limit_s())
 
     def shut_down(self) -> None:
-        """End the engine, because the screen is gone or quits."""
+        """End the engine, because the screen has exited or is quitting."""
         self._shutdown.set()
 
     async def handle(self, command: wire.Command) -> None:
@@ -161,7 +162,7 @@ class Engine:
         self._frames.add(found)
 
     async def _look_again(self) -> None:
-        """Let PortAudio list the devices again. It has to be restarted for that, which interrupts a call's audio."""
+        """Let PortAudio list the devices again. This restarts PortAudio and interrupts a call's audio."""
         if self._call is not None and not self._call.done():
             await self._audio.rescan()
         else:
@@ -193,7 +194,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
-        """Keep the raw messages in a separate file where the session is not saved; report where they are."""
+        """Keep the raw messages in a separate file if the session is not saved, and report its path."""
         if set_up.writer is None:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
@@ -202,7 +203,7 @@ class Engine:
         self._frames.add(wire.MessagesFile(path=str(file.path), session=session))
 
     async def _hold(self, target: Target, set_up: CallSetUp) -> None:
-        """Hold one call, from dialling to its end. To hang up a call that is being dialled, cancel this."""
+        """Run one call, from dialing to its end. Cancel it to hang up while dialing."""
         try:
             # In this task and not in the command: hanging up must not wait for a sound system that does not answer.
             await set_up.find_devices(target, lines=caller_lines())
@@ -219,7 +220,7 @@ class Engine:
             await asyncio.to_thread(collector.give_back)
 
     async def _dial(self, target: Target, set_up: CallSetUp) -> LiveSession:
-        """Find out what is still open of the target. Raises whatever prevents the call."""
+        """Determine what the target leaves open. Raises whatever prevents the call."""
         dialled = await settle(target)
         # The user's file is run on a thread, so that what it does at the top level does not stop the engine.
         tools = await DaemonThreads("tools file").run(load_tools, target.tools) if target.tools else []
@@ -244,13 +245,13 @@ class Engine:
             self._call.cancel()
 
     def _emit_dialling(self, target: Target) -> None:
-        """Show at once that the target is being called; the session that is saved begins once it is dialled."""
+        """Show immediately that the target is being called; the saved session begins after dialing."""
         journal = self._journal(target, self._frames.add_event)
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emit, as a separate session, a call that cannot begin: requested, refused."""
+        """Emit a separate session for a call that cannot begin: requested and refused."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
@@ -267,7 +268,7 @@ class Engine:
         journal.become(Status.ERROR, sentence)
 
     def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
-        """Emit, as a separate session, a call that was hung up while it was being dialled."""
+        """Emit a separate session for a call that was hung up while dialing."""
         journal = self._journal(target, set_up.take)
         journal.begin(target, volume=self._audio.volume)
         set_up.problems.begun(journal)
@@ -326,7 +327,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for work that may hang with a driver, but not for long: the next command may be to hang up."""
+    """Wait for work in which a driver may hang, but not for long, because the next command may be to hang up."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:
@@ -334,7 +335,7 @@ async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
 
 
 def list_devices() -> wire.DeviceList:
-    """Returns the sound devices as the screen lists them. Blocks while PortAudio loads."""
+    """Returns the sound devices for the screen. Blocks while PortAudio loads."""
     problem = devices.audio_problem() or ""
     return wire.DeviceList(devices=() if problem else tuple(devices.list_devices()), problem=problem)
 

@@ -1,4 +1,4 @@
-"""Frames: batches of items for the screen, held back while it does not read."""
+"""Sends batches of items to the screen, and holds them back while it is not reading."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from tui.engine.wire import MAX_FRAME_BYTES, EventItem, FrameItem, pack
 from tui.models.events import SessionEvent
 
 MAX_HELD_EVENTS = 400_000
-"""The most events kept for a screen that does not read (stopped with ctrl+z): about 20 minutes of a busy call."""
+"""Limit of events kept for a screen that is not reading (stopped with ctrl+z): about 20 minutes of a busy call."""
 _MAX_BACKLOG_BYTES = MAX_FRAME_BYTES // 8
 _ITEMS_OF_A_FRAME = 2_000
 
 
 class Frames:
-    """Batches of items: ``write`` takes frames, ``backlog`` returns the bytes unread. On the engine's loop."""
+    """Batches of items. ``write`` takes frames, ``backlog`` returns the number of unread bytes.
+
+    Runs on the engine's loop.
+    """
 
     def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
         self.paused = False
@@ -37,12 +40,12 @@ class Frames:
             self._dropped += 1
 
     def replace(self, item: FrameItem) -> None:
-        """Send an item in place of an earlier one of its kind that has not gone yet: the latest wins."""
+        """Send an item in place of an unsent item of the same kind; only the latest is sent."""
         # Telemetry of a moment ago is of no use, and a screen that was stopped must not find minutes of it.
         self._latest[type(item)] = item
 
     def flush(self) -> int:
-        """Send what is pending, unless the screen is not reading. Returns how many events were dropped meanwhile."""
+        """Send pending items if the screen is reading. Returns the number of events dropped meanwhile."""
         # The transport buffers without limit, so what a stopped screen leaves unread has to be held here, where it
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:

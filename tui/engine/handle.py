@@ -1,4 +1,4 @@
-"""EngineHandle: the screen's hold on the engine process. Standard library and msgspec; nothing here blocks."""
+"""The screen's handle on the engine process. Uses only the standard library and msgspec; nothing blocks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tui.temporary import create_temporary, remove_abandoned
 GOODBYE_TIMEOUT_S = 3.0
 _READ_BYTES = 1 << 20
 NO_DEVICES = "--no-devices"
-"""Argument of an engine that loads PortAudio only when it is told to use a device."""
+"""Argument of an engine that loads PortAudio only when a device is used."""
 _LOG_SUFFIX = "-engine.log"
 _KEPT_LOGS = 5
-"""Logs of engines that failed, or were killed, which stay in the temporary folder."""
+"""Number of logs of failed or killed engines that stay in the temporary folder."""
 
 
 class EngineHandle:
-    """One engine process, from `start` on; commands sent earlier go to it then. Starting it again does nothing.
+    """One engine process, from `start` on; it then receives commands that were sent earlier.
 
-    ``devices``: load PortAudio beside the start, before a device is needed.
+    Starting it again does nothing. With ``devices``, PortAudio is loaded during the start, before a device is needed.
     """
 
     def __init__(self, *, devices: bool = True) -> None:
@@ -42,7 +42,7 @@ class EngineHandle:
         self._at_end = False
 
     def start(self) -> Self:
-        """Start the process, unless it is started already. Raises `OSError`."""
+        """Start the process if it is not started yet. Raises `OSError`."""
         if self._process is not None:
             return self
         self._process = subprocess.Popen(
@@ -71,30 +71,33 @@ class EngineHandle:
 
     @property
     def pid(self) -> int:
-        """The process id of the engine, which was started."""
+        """The process id of the started engine."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the engine still runs, or is yet to be started."""
+        """Whether the engine is running or was not started yet."""
         return not self._at_end and (self._process is None or self._process.poll() is None)
 
     def drain(self) -> list[FrameItem]:
-        """Returns what has arrived since the last call."""
+        """Returns the items that have arrived since the last call."""
         if self._process is not None:
             self._exchange()
         items, self._items = self._items, []
         return items
 
     def send(self, command: Command) -> None:
-        """Send a command; what the pipe does not take now is sent by the next `drain`."""
+        """Send a command; bytes that the pipe does not accept now are sent by the next `drain`."""
         self._unsent += pack([command])
         if self._process is not None:
             self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
-        """Let the engine end the call on the wire and exit; terminate, then kill it after ``timeout_s``. Blocks."""
+        """Let the engine end the call on the wire and exit; after ``timeout_s``, terminate it, then kill it.
+
+        Blocks.
+        """
         if self._process is not None:
             self._stop(self._process, timeout_s)
         self._close_log()

@@ -1,4 +1,4 @@
-"""EngineLink: the engine as seen from the screen's side."""
+"""The interface of the engine on the screen's side."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from tui.engine.wire import Command, FrameItem
 
 
 class EngineLink(Protocol):
-    """What the bridge needs of the engine: `tui.engine.handle.EngineHandle`, a saved session, or a list in a test."""
+    """What the bridge requires of an engine: `tui.engine.handle.EngineHandle`, a saved session, or a test's fake."""
 
     @property
     def alive(self) -> bool:
-        """Whether the engine still runs."""
+        """Whether the engine is running."""
         ...
 
     @property
     def log_path(self) -> str:
-        """Where the engine's own log is, to name it when the engine died."""
+        """Path of the engine's own log, to name it after the engine has died."""
         ...
 
     def drain(self) -> list[FrameItem]:
-        """What has arrived since the last call; never blocks."""
+        """Returns the items that have arrived since the last call; never blocks."""
         ...
 
     def send(self, command: Command) -> None:
-        """Send a command; never blocks; nothing happens when the engine is gone."""
+        """Send a command; never blocks. Does nothing if the engine has exited."""
         ...

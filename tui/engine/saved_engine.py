@@ -1,4 +1,4 @@
-"""SavedEngine: a saved session in the engine's place, so that the screen opens it as it shows a live one."""
+"""Replaces the engine by a saved session, so that the screen shows it like a live one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tui.saving.record import AUDIO_FILE
 from tui.view.playhead import Playhead
 
 AT_ONCE_EVENTS = 5_000
-"""The most events that one `drain` returns, so that a long session does not stop the screen while it is read."""
+"""Limit of events per `drain`, so that the screen does not freeze while a long session is read."""
 
 
 class SavedEngine:
     """An `EngineLink` over a saved session. A real engine, ``sound``, plays the audio.
 
-    With ``speed`` the session is replayed at that multiple of real time; with None all of it is there at once. Either
-    way `playhead` is the current instant.
+    With ``speed`` the session is replayed at that multiple of real time; without it, the whole session is available
+    immediately. In both cases `playhead` holds the current time.
     """
 
     alive = True
@@ -74,11 +74,11 @@ class SavedEngine:
 
     @property
     def log_path(self) -> str:
-        """The log of the engine that plays."""
+        """Path of the log of the engine that plays audio."""
         return self._sound.log_path if self._sound else ""
 
     def drain(self) -> list[FrameItem]:
-        """Returns the events that are due, and what the engine that plays has to report."""
+        """Returns the events that are due, and the items of the engine that plays audio."""
         items: list[FrameItem] = self._heard()
         if not self._began:
             # First of all items: the screen cannot show a message of an event before it knows the file.
@@ -104,24 +104,24 @@ class SavedEngine:
         return [*items, *self._problems()]
 
     def send(self, command: Command) -> None:
-        """Pass on commands about sound; nothing else can be done in a saved session."""
+        """Pass on commands about sound; a saved session accepts no others."""
         if self._sound and isinstance(command, PlayAudio | FindPeaks | ListDevices | Pause | Shutdown):
             self._sound.send(command)
             if isinstance(command, PlayAudio):
                 self._clip = command.clip
 
     def now_ns(self) -> int:
-        """Returns the current instant of the session on the clock of its events: a clock for the bridge."""
+        """Returns the current time of the session on the clock of its events; the bridge's clock."""
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
 
     def _share_read(self) -> float:
-        """Returns how much of a session that is read at once has been read, by its times."""
+        """Returns the share of a session that has been read, judged by event times."""
         head = self.playhead
         passed_ns, whole_ns = self._last_ns - head.first_ns, head.last_ns - head.first_ns
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
-        """Return every event again, from the first, which resets every model: models cannot go back in time."""
+        """Return all events again from the first, which resets every model, because models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns
@@ -139,7 +139,7 @@ class SavedEngine:
         return list(items)
 
     def _problems(self) -> Iterator[EventItem]:
-        """Yields what could not be read, as notices after everything else."""
+        """Yields notices about unreadable parts, after everything else."""
         while self.finished and self._shown_problems < len(self.saved.problems):
             self._shown_problems += 1
             notice = NoticeRaised(

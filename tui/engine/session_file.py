@@ -1,4 +1,4 @@
-"""The session file: every raw message once, verbatim; events point into it by offset and length."""
+"""The session file: holds every raw message once, verbatim; events refer to it by offset and length."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tui.temporary import create_temporary
 
 
 class SessionFile:
-    """Append-only, for one session; removed at the end. On the engine's loop.
+    """Append-only file of one session; removed at the end. Runs on the engine's loop.
 
-    A file that cannot be written does not end the call: nothing more is kept, and ``on_failure`` receives a sentence.
+    If it cannot be written, the call continues, nothing more is kept, and ``on_failure`` receives a sentence.
     """
 
     def __init__(self, on_failure: Callable[[str], object]) -> None:
@@ -29,7 +29,7 @@ class SessionFile:
             self._fd, self.path = fd, path
 
     def append(self, raw: bytes) -> int:
-        """Keep a message. Returns its offset, -1 if it could not be kept."""
+        """Append a message. Returns its offset, or -1 if it could not be written."""
         # Events go on without their raw messages: a full disk must not end the call.
         if self._fd is None:
             return -1

@@ -27,7 +27,7 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
 
 
 class Connect(_Item, frozen=True, tag="connect"):
-    """Call the target; a call that is up is ended first."""
+    """Call the target; an active call is ended first."""
 
     target: Target
 
@@ -162,7 +162,7 @@ Command = (
 
 
 class MessagesFile(_Item, frozen=True, tag="session_file"):
-    """Path of the file with the raw messages of the session that begins now."""
+    """Path of the file with the raw messages of the session that is beginning."""
 
     path: str
     session: str = ""
@@ -186,14 +186,14 @@ class DeviceList(_Item, frozen=True, tag="devices"):
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
-    """The position of `PlayAudio`: what leaves the speaker now, on the clock of the file. Latest wins."""
+    """The position of `PlayAudio` at the speaker, as a time in the file. Only the latest is sent."""
 
     clip: int
     """The ``clip`` of the `PlayAudio`."""
     at_ms: float
     playing: bool
     problem: str = ""
-    """Why it could not be played, in one sentence; empty if it plays."""
+    """Why it could not be played, in one sentence; empty if it is playing."""
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
@@ -207,11 +207,11 @@ class Peaks(_Item, frozen=True, tag="peaks"):
     tracks: tuple[bytes, ...] = ()
     """For each track, the loudest sample of every bin, on a scale to 255."""
     problem: str = ""
-    """Why it could not be read, or not further, in one sentence; empty if it could."""
+    """Why it could not be read completely, in one sentence; otherwise empty."""
 
 
 class CallbackFigures(_Item, frozen=True, tag="callbacks"):
-    """The measurements of tracing in the engine so far."""
+    """The engine's callback measurements so far."""
 
     stats: tuple[CallbackStats, ...]
 
@@ -250,7 +250,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def pack(items: Iterable[Command | FrameItem]) -> bytes:
-    """Returns one frame with these items."""
+    """Returns a frame that contains these items."""
     # The length first: a pipe has no boundaries, and a read may end anywhere.
     body = _encoder.encode(list(items))
     return struct.pack(">I", len(body)) + body
@@ -263,7 +263,7 @@ class Unpacker:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Add bytes that arrived."""
+        """Add received bytes."""
         self._buffer += data
 
     def bodies(self) -> Iterator[bytes]:

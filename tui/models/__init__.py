@@ -1,1 +1,1 @@
-"""What is known of a session: the events, and the models that fold them."""
+"""The state of a session: its events, and the models that are computed from them."""

@@ -1,8 +1,8 @@
-"""AudioManager: everything audio of a call, between the sound devices and the wire.
+"""AudioManager: all audio of a call, between the sound devices and the wire.
 
-It lives in the engine and outlives calls: `configure` prepares it for one, `close` releases the devices. `capture`
-and `playback` are the two directions; the manager joins them, looks after their devices, and reports from `poll`
-what happened to audio, with the times of the samples concerned.
+It lives in the engine, longer than a call: `configure` prepares it for a call, `close` releases the devices.
+`capture` and `playback` are the two directions. The manager connects them, watches their devices, and returns audio
+events from `poll`, with the times of the samples concerned.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from tui.models.tally import Tally
 from tui.models.telemetry import Telemetry
 
 AUDIO_CHUNK = "audio chunk"
-"""The event of the callbacks that observe captured blocks."""
+"""The event for callbacks that observe captured blocks."""
 
 AudioChunkCallback = Callable[[bytes], object]
-"""Gets one captured block as 16-bit mono PCM."""
+"""Receives one captured block as 16-bit mono PCM."""
 
 
 class AudioManager:
     """Capture, playback, volume, levels and losses of one call at a time.
 
-    Everything runs on the engine's loop but `_recording_callback`, which PortAudio's thread calls. `configure`
-    comes first.
+    Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
+    `configure` first.
     """
 
     capture: Capture
@@ -59,7 +59,7 @@ class AudioManager:
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.tracks: TrackSink | None = None
-        """Keeps what is sent and heard; set before `configure`."""
+        """Keeps the audio that is sent and heard; set it before `configure`."""
         self._handoff = CaptureHandoff()
         self._failures = _DeferredReporter()
         self._observers = CallbackManager(self._failures)
@@ -78,7 +78,7 @@ class AudioManager:
         fade_ms: int = 0,
         lines: list[CallerLine] | None = None,
     ) -> None:
-        """Prepare for a call: find the devices, without opening them. `poll` reports what is missing."""
+        """Prepare for a call: find the devices without opening them. `poll` reports missing ones."""
         found = await endpoints.find(input, output)
         self._pending = PendingEvents(self._pending.clock_ns)
         self._losses = Tally()
@@ -125,7 +125,7 @@ class AudioManager:
         self._report_opened()
 
     async def _make_guard(self, echo: str) -> EchoGuard | None:
-        """Returns what keeps the agent from hearing itself; None without one, or where it cannot be loaded."""
+        """Returns the guard that keeps the agent from hearing itself; None if it is off or cannot be loaded."""
         if echo == "gate":
             text = (
                 "The microphone is muted while the agent is speaking (--echo gate),"
@@ -144,28 +144,28 @@ class AudioManager:
 
     @property
     def on_audio_chunk(self) -> AudioChunkCallback | None:
-        """The callback that `set_audio_chunk_callback` registered; None without one."""
+        """The callback registered by `set_audio_chunk_callback`; None without one."""
         return self._on_audio_chunk.callback if self._on_audio_chunk else None
 
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
-        """Call ``callback`` with every captured block, in place of the one that was set before; None removes that.
+        """Call ``callback`` with every captured block, in place of the previous one; None removes it.
 
-        It observes: the call gets the block either way, and so do those of `add_audio_chunk_callback`. It runs on
-        PortAudio's thread, where it must copy and return.
+        It only observes: the call and the callbacks of `add_audio_chunk_callback` receive the block in any case. It
+        runs on PortAudio's thread, so it should copy the block and return.
         """
         if self._on_audio_chunk:
             self._on_audio_chunk.unregister()
         self._on_audio_chunk = self.add_audio_chunk_callback(callback) if callback else None
 
     def add_audio_chunk_callback(self, callback: AudioChunkCallback) -> Registration:
-        """Call ``callback`` with every captured block, besides all others, until its registration ends."""
+        """Call ``callback`` with every captured block, in addition to others, until its registration ends."""
         return self._observers.register_callback(AUDIO_CHUNK, callback)
 
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
-        """PortAudio's callback: puts a copy of the block into the hand-off, then shows it to the observers.
+        """PortAudio's callback: puts a copy of the block into the hand-off, then calls the observers.
 
-        The microphone passes its `Stamp` as ``time``. Blocks of another stream may come with whatever PortAudio
-        passes: they are dated now. Integers stay bit for bit, floats of -1..1 are scaled and clipped.
+        The microphone passes its `Stamp` as ``time``. Blocks of other streams may come with PortAudio's own time;
+        they get the current time. Integers are kept exactly; floats in -1..1 are scaled and clipped.
         """
         try:
             if status and status.input_overflow:
@@ -185,7 +185,7 @@ class AudioManager:
             self.tracks.user_format(user_format)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Keep a captured block that has passed the chain; as silence where it was not sent to the agent."""
+        """Keep a captured block that has passed the chain, as silence if it was not sent to the agent."""
         if self.tracks:
             self.tracks.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -205,11 +205,11 @@ class AudioManager:
 
     @property
     def moving(self) -> bool:
-        """Whether sound is captured, or agent audio has not all been heard."""
+        """Whether sound is captured or agent audio remains to be heard."""
         return self.capture.microphone.delivering or self.playback.playing
 
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
-        """Returns what happened to audio since the previous call, in order.
+        """Returns the audio events since the previous call, in order.
 
         A continuing loss is reported once a second, and at the end.
         """
@@ -229,7 +229,7 @@ class AudioManager:
         return self._pending.take()
 
     def telemetry(self, now_ns: int) -> Telemetry:
-        """Returns levels, queue depth and figures of the devices as they are now."""
+        """Returns the current levels, queue depth and device figures."""
         user, agent = self.capture.level.read(now_ns), self.playback.read_level(now_ns)
         stats, per_ms = self.playback.stats, self.playback.frames_per_ms
         queue = self.playback.queue
@@ -257,7 +257,7 @@ class AudioManager:
         )
 
     async def close(self) -> None:
-        """The call is over: release what was opened."""
+        """Release the devices at the end of the call."""
         await self._care.close()
         await self.capture.close()
         await self.playback.close()
@@ -285,7 +285,7 @@ class AudioManager:
             self._report_opened()
 
     async def rescan(self) -> None:
-        """Have PortAudio list the devices again; during a call sound pauses for a moment."""
+        """Make PortAudio list the devices again; during a call, sound pauses briefly."""
         await self._care.rescan(self._cared())
 
     def _cared(self) -> dict[str, Caredfor]:
@@ -322,7 +322,7 @@ class AudioManager:
 
 
 class _DeferredReporter(ErrorReporter):
-    """Keeps failures on PortAudio's thread until the loop passes them on: reporting takes a lock and logs."""
+    """Keeps failures of PortAudio's thread until the loop passes them on, because reporting takes a lock and logs."""
 
     _KEPT = 1_000
 
@@ -335,14 +335,14 @@ class _DeferredReporter(ErrorReporter):
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Report what was kept, as every other callback's failure is reported. Call from the loop."""
+        """Report the kept failures like those of any other callback. Call from the loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)
 
 
 def pcm_of(indata: Any) -> bytes:
-    """Returns what PortAudio delivered as 16-bit PCM: integers bit for bit, floats of -1..1 scaled and clipped.
+    """Returns PortAudio's samples as 16-bit PCM: integers unchanged, floats in -1..1 scaled and clipped.
 
     Raises `TypeError` for samples of another type.
     """

@@ -1,4 +1,4 @@
-"""Controls: holds the user's settings of the call and the names of the devices that are open for it."""
+"""Holds the user's settings of the call and the names of its open devices."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Controls:
         self.muted = False
         self.volume = 1.0
         self.capture = ""
-        """Name of the capture device; empty while there is none."""
+        """Name of the capture device; empty without one."""
         self.playback = ""
-        """Name of the playback device; empty while there is none."""
+        """Name of the playback device; empty without one."""
         self.line = ""
-        """Name of the recorded line that is being spoken; empty while none is."""
+        """Name of the recorded line that is being spoken; otherwise empty."""
 
     def apply(self, event: SessionEvent) -> bool:
         """Fold one event. Returns whether it concerns controls."""

@@ -142,7 +142,7 @@ class Condition(StrEnum):
     SPEECH_BEFORE_RECORDING = "speech before recording"
     """The user was already speaking when recording started: the first word may be cut."""
     STREAM_NOT_OPENED = "user stream not opened"
-    """The agent has not opened the user stream, and no user audio may be sent before."""
+    """The agent has not opened the user stream; until then, no user audio may be sent."""
     NOT_ANSWERED = "not answered"
     """The user stopped speaking some time ago, and no answer has arrived."""
     NO_PONGS = "no pongs"
@@ -152,7 +152,7 @@ class Condition(StrEnum):
 
     @property
     def is_advice(self) -> bool:
-        """Whether it is a guess about agent audio that may be right as it is: a tone begins like a cut word."""
+        """Whether it is a guess about agent audio that may be correct: a tone starts like a clipped word."""
         return self in (Condition.CLIPPED_START, Condition.CLIPPED_END)
 
     @property
@@ -180,7 +180,7 @@ class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
     title: str = ""
     """Name of the target: a profile's, "demo", or the host."""
     log_rules: LogRules | None = None
-    """Rules by which the log reads its messages, for a protocol that is not built in."""
+    """Rules by which the log interprets messages of a custom protocol."""
 
 
 class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):
@@ -202,7 +202,7 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     offset: Offset = -1
     """Position of the raw message in the session file; -1 if it is not there."""
     kept_bytes: Size = 0
-    """Its length in the session file if secrets or audio were removed; 0 stands for `size_bytes`."""
+    """Its length in the session file if secrets or audio were removed; 0 means `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
 
@@ -218,7 +218,7 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     """What to do about it; empty if nothing can be done."""
     fatal: bool = False
     answer_failed: bool = False
-    """The agent gave up the answer that was due; waiting for it is in vain."""
+    """The agent gave up the answer that was due, so waiting for it is useless."""
     about: Count = 0
     """Number of the event it is about; 0 if there is none."""
     count: Count = 1
@@ -231,9 +231,9 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
     rule: str
     text: str
     advice: bool = False
-    """Allowed but unwise, or a guess of this program: it never counts for ``--strict``."""
+    """Allowed but unwise behavior, or a guess of this program; never counts for ``--strict``."""
     about: Count = 0
-    """Number of the first message with it since its previous report."""
+    """Number of the first message that caused it since the previous report."""
     count: Count = 1
     """Total occurrences so far; reported at 1, 10, 100 … and at the end of the call."""
 
@@ -246,7 +246,7 @@ class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
     of_call: bool = False
     """Valid only while the call is active."""
     of_opening: bool = False
-    """About opening a saved session, not an event of that session."""
+    """Concerns the opening of a saved session; not an event of that session."""
 
 
 class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
@@ -306,28 +306,29 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     method: str
     """"silero" or "energy"; sounds other than speech are always found by "energy"."""
     captured_ns: Instant | None = None
-    """User: when the block with the edge's sample came out of the device's callback."""
+    """User: time at which the block with the edge left the device's callback."""
     framed_ns: Instant | None = None
-    """User: when the message it is in was whole; None if that block did not wait for later ones."""
+    """User: time at which its message was complete; None if the block did not wait for later ones."""
     sent_ns: Instant | None = None
-    """User: when that block was passed to the socket; None if it was not sent."""
+    """User: time at which that block was passed to the socket; None if it was not sent."""
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
-    """Transcribed words: they replace the previous ones of the same speaker, item and part, final ones too."""
+    """Transcribed words. They replace earlier words of the same speaker, item and part, including final ones."""
 
     speaker: Party
     text: str
     final: bool
     item: str = ""
-    """The reply (stream id) for the agent's words, the id of their speech for the user's; empty: filed by time."""
+    """For the agent's words, the reply (stream id); for the user's, the id of the speech. If empty, words are ordered
+    by time."""
     part: Count = 0
     """The content part of the item."""
     written: bool = False
-    """The agent's words are written, beside or instead of speech: no audio belongs to them."""
+    """The agent's words are text in addition to or instead of speech; they have no audio."""
     confidence: float | None = None
     typed: bool = False
-    """The user typed it: the turn ends here, without speech."""
+    """The user typed the words; the turn ends here, without speech."""
 
 
 class KeysPressed(Event, frozen=True, kw_only=True, gc=False, tag="keys"):
@@ -416,7 +417,7 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     """What was late: the event loop, sending, the speaker's clock."""
     late_ms: float
     since_ns: Instant
-    """The lateness lies between this and ``at_ns``."""
+    """Start of the period of lateness, which ends at ``at_ns``."""
 
 
 class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
@@ -455,7 +456,7 @@ class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
 
 
 class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
-    """Usage of the session, or what is left of the agent's limits, as the agent reports."""
+    """Usage of the session, or what remains of the agent's limits, as reported by the agent."""
 
     what: str
     figures: dict[str, float] = {}
@@ -471,7 +472,7 @@ class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
     place: str = ""
     """Where it is written: "FILE, line N"."""
     verdict: str = ""
-    """"passed", "failed", "not measured" or "done" (a step that is not judged); empty while it is under way."""
+    """"passed", "failed", "not measured" or "done" (a step without a verdict); empty while it is running."""
     reason: str = ""
     """Why the verdict is what it is, as a sentence."""
 

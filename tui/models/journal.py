@@ -1,4 +1,4 @@
-"""Journal: numbers an event, folds it into the session's state, and passes it on."""
+"""Numbers events, applies them to the session's state, and passes them on."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
 
 class Journal:
-    """The one way into a session's stream of events. On the loop of the session.
+    """The only way into a session's event stream. Runs on the session's loop.
 
-    ``redactor`` removes the secrets of the call from every event and message first. ``sink`` gets every event in
-    order, after it was folded into ``state``; ``keep_raw`` stores a raw message and returns its offset, -1 when it
+    ``redactor`` first removes the secrets of the call from every event and message. ``sink`` receives every event in
+    order, after it was applied to ``state``; ``keep_raw`` stores a raw message and returns its offset, or -1 if it
     was not kept.
     """
 
@@ -46,7 +46,7 @@ class Journal:
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
 
     def emit(self, event: Emitted) -> Emitted:
-        """Remove secrets from the event, number it, fold it, pass it on. Returns it as it was passed on."""
+        """Remove secrets from the event, number it, apply it and pass it on. Returns the resulting event."""
         self.number += 1
         event = msgspec.structs.replace(self.redactor.event(event), number=self.number)
         self.state.apply(event)
@@ -62,10 +62,10 @@ class Journal:
         volume: float = 1.0,
         log_rules: LogRules | None = None,
     ) -> None:
-        """Begin a session with that target; one that is refused before it is a call has no id.
+        """Begin a session with that target; a session that was refused before it became a call has no id.
 
-        ``volume`` is what playback has from the call before: it stays, and is emitted where the state differs.
-        ``log_rules`` are those of a protocol that is not built in.
+        ``volume`` is the playback volume of the previous call, which is kept and emitted if the state differs.
+        ``log_rules`` are those of a custom protocol.
         """
         self.emit(
             e.SessionStarted(
@@ -102,7 +102,7 @@ class Journal:
         at_ns: int | None = None,
         known: bool = True,
     ) -> e.MessageLogged:
-        """Log a message on the wire and keep it, verbatim but for secrets."""
+        """Log a message on the wire and keep it verbatim, except for secrets."""
         raw = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
         kept = self.redactor.message(raw)
         offset = self._keep_raw(kept)
@@ -150,7 +150,7 @@ class Journal:
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
 
     def find(self, found: Finding, *, about: int = 0, count: int = 1) -> None:
-        """Emits a finding or advice; ``count`` is how often it occurred so far."""
+        """Emits a finding or advice; ``count`` is the number of occurrences so far."""
         self.emit(
             e.FindingRaised(
                 at_ns=self.clock_ns(),
@@ -167,14 +167,14 @@ class Journal:
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Count one more, or several, of a loss that may continue: emitted at once, then once a second."""
+        """Count one or more losses of a kind that may continue: emitted immediately, then once a second."""
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self.lost(loss, count.new, detail)
 
     def report_losses(self, *, final: bool = False) -> None:
-        """Emit what `losing` counted since its last event, once a second has passed, or all of it if ``final``.
+        """Emit losses counted by `losing` a second or more after their last event, or all if ``final``.
 
-        To be called often.
+        Call it often.
         """
         for (loss, detail), count in self._losing.due(self.clock_ns(), final=final):
             self.lost(loss, count.new, detail)

@@ -1,4 +1,4 @@
-"""Reading a raw message back from the file of a session's messages."""
+"""Reads raw messages from a session's message file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 from tui.models.events import MessageLogged
 
 _MAX_BYTES = 256 * 1024 * 1024
-"""A message on the wire has at most 64 MiB; a far larger size means that the file is not genuine."""
+"""A message on the wire has at most 64 MiB, so a much larger size means that the file is damaged."""
 
 
 def read_raw_message(descriptor: int | None, event: MessageLogged) -> bytes | None:
-    """The message in the file of ``descriptor``; None if it was not saved or cannot be read."""
+    """Returns the message from the file ``descriptor``; None if it was not saved or cannot be read."""
     if descriptor is None or event.offset < 0:
         return None
     kept_bytes = event.kept_bytes or event.size_bytes

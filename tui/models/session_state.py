@@ -1,4 +1,4 @@
-"""SessionState: folds events into the current state of the session, with callbacks for what shows it."""
+"""SessionState: the current state of the session, folded from events, with callbacks for its observers."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from tui.models.turns.audible import Audible
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
 RATE_LIMITS = "rate limits"
-"""The `UsageReported` that reports what is left, by the name of the limit, rather than what was used."""
+"""Name of the `UsageReported` that reports remaining limits rather than usage."""
 MAX_USAGE_FIGURES = 64
-"""The most figures that are kept, because the agent chooses their names."""
+"""Limit of kept figures, because the agent chooses their names."""
 
 
 class SessionError(Exception):
@@ -49,7 +49,7 @@ class SessionError(Exception):
 
 
 class Area(StrEnum):
-    """What a callback can be registered for."""
+    """Areas for which callbacks can be registered."""
 
     STATUS = "status"
     METRICS = "metrics"
@@ -65,8 +65,8 @@ Completed = PlaybackEnded | LineChanged | ToolChanged
 class SessionState:
     """Status, controls, metrics and the last error of one session at a time.
 
-    `apply` is the only thing that changes it. A `SessionStarted` event begins a new session: everything but
-    the registered callbacks is reset. Callbacks fire during the fold, on the thread that folds.
+    Only `apply` changes it. A `SessionStarted` event begins a new session: everything but the registered callbacks is
+    reset. Callbacks fire during the fold, on the thread that folds.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
@@ -76,20 +76,20 @@ class SessionState:
     def _reset(self) -> None:
         self.status = Status.IDLE
         self.reason = ""
-        """Why the status is what it is, for a person."""
+        """Reason for the status, for a person."""
         self.started: SessionStarted | None = None
         """The event that began the session; None before the first."""
         self.controls = Controls()
         self.notice: NoticeRaised | None = None
         self.advice: FindingRaised | None = None
-        """The newest advice of a kind that was not given before."""
+        """The newest advice of a new kind."""
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
-        """The audio problems that last, by path ("capture", "playback") and condition."""
+        """Ongoing audio problems, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
         self.fatal_error: ErrorRaised | None = None
         """The error that ended the call or prevented it; if there are several, the first."""
         self.usage: dict[str, float] = {}
-        """What the session has used so far (``total_tokens``), and what is left (``tokens left``)."""
+        """Usage of the session so far (``total_tokens``), and remaining limits (``tokens left``)."""
         self._metrics = MetricsFold()
 
     @property
@@ -119,7 +119,7 @@ class SessionState:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code of the call as far as its own end decides it; how good it was is not judged."""
+        """The exit code that follows from how the call ended; response times and findings are not judged."""
         if self.fatal_error is None:
             return ExitCode.FINE
         return _exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
@@ -131,15 +131,15 @@ class SessionState:
 
     @property
     def audible(self) -> Audible:
-        """When each party could be heard."""
+        """The periods in which each party could be heard."""
         return self._metrics.audible
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when they were last heard: ``now_ns`` while they speak; None if never."""
+        """Returns when the party was last heard: ``now_ns`` while it speaks; None if never."""
         return self._metrics.last_heard_ns(speaker, now_ns)
 
     def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
-        """Call ``callback(old, new)`` at every step of the status."""
+        """Call ``callback(old, new)`` at every change of the status."""
         return self.callbacks.register_callback(Area.STATUS, callback)
 
     def add_metrics_update_callback(self, callback: Callable[[SessionMetrics], object]) -> Registration:
@@ -223,7 +223,7 @@ class SessionState:
 
 
 def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
-    """Returns the exit code of a call that this error ended; ``accepted``: it had been active."""
+    """Returns the exit code of a call that this error ended; ``accepted`` says whether it had been active."""
     match fatal:
         case ErrorRaised(source="engine"):
             return ExitCode.CRASHED

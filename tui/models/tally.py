@@ -1,4 +1,4 @@
-"""Tally: limits what may happen thousands of times a second to one report a second, without losing a count."""
+"""Limits frequent reports to one per second, without losing a count."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Kind = TypeVar("Kind", bound=Hashable)
 
 
 def is_round(count: int) -> bool:
-    """Whether a count is 1, 10, 100 …: a flood of the same mistake is reported a few times, with its count."""
+    """Returns whether a count is 1, 10, 100 …, so that a flood of one mistake is reported only a few times."""
     return str(count).strip("0") == "1"
 
 
 class Count(NamedTuple):
-    """What is to be reported of one kind."""
+    """The counts to report for one kind."""
 
     total: float
-    """Since the beginning."""
+    """Total since the beginning."""
     new: float
-    """Since the previous report of this kind."""
+    """Increase since the previous report of this kind."""
 
 
 class Tally(Generic[Kind]):
-    """Counts by kind. A kind is due at its first count, and then once an interval if it has grown.
+    """Counts by kind. A kind is due at its first count, and then once per interval if it has grown.
 
-    Time is passed in, in ns of any one clock. Not thread-safe.
+    Times are passed in, in ns of any one clock. Not thread-safe.
     """
 
     def __init__(self, interval_ns: int = NS_PER_S) -> None:
@@ -36,11 +36,11 @@ class Tally(Generic[Kind]):
         self._reported: dict[Kind, tuple[float, int]] = {}
 
     def add(self, kind: Kind, at_ns: int, more: float = 1) -> Count | None:
-        """Count one, or more. Returns the count if it is to be reported now; it then counts as reported."""
+        """Count one or more. Returns the count if it is due, and marks it as reported."""
         return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
     def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:
-        """Like `add`, for a total that is counted elsewhere. ``final`` makes everything new due."""
+        """Like `add`, for a total that is counted elsewhere. With ``final``, any increase is due."""
         self._totals[kind] = total
         before, reported_ns = self._reported.get(kind, (0, at_ns - self._interval_ns))
         if total <= before or (at_ns - reported_ns < self._interval_ns and not final):
@@ -49,7 +49,7 @@ class Tally(Generic[Kind]):
         return Count(total, total - before)
 
     def due(self, at_ns: int, *, final: bool = False) -> list[tuple[Kind, Count]]:
-        """Returns the kinds that have grown and whose interval has passed; they then count as reported."""
+        """Returns the kinds that are due, and marks them as reported."""
         counts = [
             (kind, self.update(kind, total, at_ns, final=final)) for kind, total in self._totals.items()
         ]

@@ -1,4 +1,4 @@
-"""Target: the agent to call and how to call it, as a connect command carries it."""
+"""Target: the agent to call and how to call it; sent with a connect command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tui.text.redaction import (
 
 
 class TargetError(ValueError):
-    """A target cannot be called; the text is one sentence for the user."""
+    """A target cannot be called. The text is one sentence for the user."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +30,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = "audiocodes"
     title: str = ""
     token: str = ""
-    """A secret: never shown, logged or put into an error."""
+    """A secret that is never shown, logged or put into an error."""
     token_env: str = default_of("token_env")
-    """Name of the environment variable the token came from, which may be saved."""
+    """Name of the token's environment variable, which may be saved."""
     headers: dict[str, str] = {}
     """Extra request headers; their values are secrets too."""
     subprotocols: tuple[str, ...] = ()
-    """Websocket subprotocols to offer; one may carry a key behind its first dot."""
+    """Websocket subprotocols to offer; a subprotocol may contain a key after its first dot."""
     insecure: bool = default_of("insecure")
     cacert: str = default_of("cacert")
     input: str = default_of("input")
@@ -64,7 +64,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quiet_s: float = default_of("quiet_s")
     max_turn_s: float = default_of("max_turn_s")
     save: str = ""
-    """The folder in which the session gets one of its own; empty if it is not saved."""
+    """Folder in which the session's own folder is created; empty if it is not saved."""
     audio: bool = default_of("audio")
     redact: tuple[str, ...] = ()
 
@@ -75,7 +75,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The name on the screen: the title, or else the host."""
+        """The name on the screen: the title, or the host."""
         return self.title or host_of(self.url) or self.safe_url
 
     @property

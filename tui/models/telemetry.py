@@ -1,4 +1,4 @@
-"""Telemetry: the levels and delays of this instant, which need no history."""
+"""Telemetry: current levels and delays, which need no history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import msgspec
 class Telemetry(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="telemetry"
 ):
-    """What is true now and needs no history: latest wins, neither logged nor saved. Levels in dBFS."""
+    """Current values without a history: only the latest is sent; they are neither logged nor saved.
+
+    Levels in dBFS.
+    """
 
     at_ns: int
     user_dbfs: float | None = None
@@ -20,23 +23,23 @@ class Telemetry(
     queued_worst_ms: float = 0.0
     user_clipped: bool = False
     prebuffer_ms: float | None = None
-    """How much of a reply is waited for before it plays; adapts to how agent audio arrives."""
+    """Amount of a reply that is queued before it plays; adapts to the jitter of agent audio."""
     output_latency_ms: float | None = None
-    """What the playback device holds, by its own account."""
+    """Buffer of the playback device, as it reports."""
     arrival_jitter_ms: float | None = None
-    """95th percentile of how much later than real time chunks of the running reply came, last 10 s."""
+    """95th percentile of the lateness of chunks of the current reply, last 10 s."""
     delivery_ratio: float | None = None
-    """Agent audio received over the time it took to come, of the running reply: 1 is real time."""
+    """Length of received audio of the current reply divided by the time it took to arrive; 1 is real time."""
     user_dc: float | None = None
     """Mean of the microphone's samples, -1..1."""
     user_is_zero: bool = False
     callback_load: float | None = None
-    """Worst share of a block's length spent in an audio callback, last second; 1 is all of it."""
+    """Worst share of a block's length spent in an audio callback, last second; 1 is the whole block."""
     drift_ppm: float | None = None
     """Capture clock against playback clock, parts per million."""
     echo_delay_ms: float | None = None
     echo_db: float | None = None
-    """Level of what comes back of the agent on the microphone, relative to what was played."""
+    """Level of the agent's echo at the microphone, relative to the played audio."""
     loop_lag_ms: float | None = None
     """Worst lateness of the engine's event loop, last second."""
     send_late_ms: float | None = None
@@ -45,4 +48,4 @@ class Telemetry(
     """Median of the same, since recording began."""
     send_p99_ms: float | None = None
     line_progress: float | None = None
-    """How far the recorded line that is being spoken has come, 0..1; None while there is none."""
+    """Progress of the recorded line that is being spoken, 0..1; None without one."""

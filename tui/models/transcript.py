@@ -30,7 +30,7 @@ class Heard(StrEnum):
     """Playback state of the agent's words; the user's own are always HEARD."""
 
     IN_TEXT = "in text"
-    """No audio has come with them: an agent may answer in text."""
+    """No audio has arrived for them, because an agent may answer in text."""
     QUEUED = "queued"
     SPEAKING = "speaking"
     HEARD = "heard"
@@ -38,7 +38,7 @@ class Heard(StrEnum):
 
 
 class Utterance(msgspec.Struct):
-    """One entry of the transcript; a partial is rewritten in place until it is final."""
+    """One entry of the transcript; a partial text is replaced in place until it is final."""
 
     speaker: Party
     text: str
@@ -49,13 +49,13 @@ class Utterance(msgspec.Struct):
     heard_share: float | None = None
     """Share of a reply that was played before it was cut off, 0..1."""
     written: bool = False
-    """Whether the agent wrote it, beside or instead of speech; no audio belongs to it."""
+    """Whether it is text in addition to or instead of speech, without audio."""
     sounds_ns: int | None = None
-    """When its first sound was heard or spoken, if known."""
+    """Time at which its first sound was heard or spoken, if known."""
 
     @property
     def began_ns(self) -> int:
-        """When it began for a listener."""
+        """Time at which it began for a listener."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
@@ -92,9 +92,9 @@ class Transcript:
         self._open: dict[Party, Utterance] = {}
         """Partials without an item."""
         self._replies: dict[str, dict[int, Utterance]] = {}
-        """The agent's words, by reply and content part."""
+        """The agent's utterances, by reply and content part."""
         self._speech: dict[str, Utterance] = {}
-        """The user's words, by the item that the agent names; in the transcript once there are any."""
+        """The user's utterances, by the agent's item id; in the transcript as soon as they have words."""
         self._playing: dict[str, Heard] = {}
         self._cut = CutReplies()
         self._heard_ms: dict[str, float] = {}
@@ -106,7 +106,7 @@ class Transcript:
         """By call and name."""
 
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
-        """Call ``callback(index)`` with the first entry that changed; any after it may have too."""
+        """Call ``callback(index)`` with the first entry that changed; later entries may have changed too."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
@@ -179,7 +179,7 @@ class Transcript:
         return said
 
     def _speech_of(self, item: str, at_ns: int, *, ended: bool = True) -> Utterance:
-        """Returns the words of the user's speech with that id, begun when it was first reported."""
+        """Returns the utterance of the user's speech with that id, which began when it was first reported."""
         said = self._speech.get(item)
         if said is None:
             said = self._speech[item] = Utterance(Party.USER, "", False, at_ns, item)
@@ -188,7 +188,7 @@ class Transcript:
         return said
 
     def _place(self, said: Utterance) -> None:
-        """Puts words that come late where their speech began, before the answer to it."""
+        """Moves late words to where their speech began, before the answer."""
         at = len(self.entries)
         while at and self.entries[at - 1].at_ns > said.at_ns:
             at -= 1

@@ -1,8 +1,7 @@
-"""Audible: records when each party can be heard, which decides where replies, answers and barge-ins begin and end.
+"""Records when each party can be heard, which decides where replies, answers and barge-ins begin and end.
 
-An agent may stream without a pause (silence, comfort noise, music on hold), so its messages and its playback do not
-tell when it speaks. The edges of sound on both tracks do; they become known up to `KNOWN_AFTER_NS` after the instant
-that they date.
+An agent may stream without a pause (silence, comfort noise, hold music), so its messages and its playback do not show
+when it speaks. The edges of sound on both tracks do; they become known up to `KNOWN_AFTER_NS` after their time.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import msgspec
 from tui.models import events as e
 
 KNOWN_AFTER_NS = 600_000_000
-"""The detector needs 500 ms of quiet to be sure of an end, and 500 ms of a tone to be sure that it is one."""
+"""The detector needs 500 ms of silence to confirm an end, and 500 ms of a tone to confirm a tone."""
 BACKGROUND_NS = 10_000_000_000
-"""A sound other than speech that lasts this long is not an answer to wait for, but music on hold, for example."""
+"""A sound other than speech that lasts this long is not an answer to wait for; it may be hold music, for example."""
 _ADJOINS_NS = 100_000_000
 _KEPT_STRETCHES = 32
 
@@ -28,24 +27,24 @@ class Stretch(msgspec.Struct):
     ended_ns: int | None = None
     """None while it lasts."""
     method: str = ""
-    """What found it: "silero" finds speech alone, "energy" any sound."""
+    """Method that found it: "silero" finds only speech, "energy" any sound."""
     adjoins: bool = False
     """Whether it continues where another stretch ended."""
 
     def overlaps(self, since_ns: int, until_ns: int) -> bool:
-        """Whether any part of it lies between two instants."""
+        """Returns whether any part of it lies between two times."""
         return self.began_ns <= until_ns and (self.ended_ns is None or self.ended_ns > since_ns)
 
 
 class Audible:
-    """Folds edges of sound into the last stretches of both parties. Constant time per event; not thread-safe."""
+    """Keeps the latest stretches of both parties, from edges of sound. Constant time per event; not thread-safe."""
 
     def __init__(self) -> None:
         self._stretches: dict[e.Party, deque[Stretch]] = {
             speaker: deque(maxlen=_KEPT_STRETCHES) for speaker in e.Party
         }
         self._tells_speech = False
-        """Whether the detector distinguishes speech from other sounds: loudness alone does not."""
+        """Whether the detector distinguishes speech from other sounds; detection by loudness does not."""
 
     def apply(self, event: e.SessionEvent) -> None:
         """Fold one event."""
@@ -66,37 +65,37 @@ class Audible:
             current.ended_ns = max(event.at_ns, current.began_ns)
 
     def last(self, speaker: e.Party) -> Stretch | None:
-        """The newest stretch of a party, over or not; None if it was never heard."""
+        """Returns the newest stretch of a party, ended or not; None if it was never heard."""
         stretches = self._stretches[speaker]
         return stretches[-1] if stretches else None
 
     def current(self, speaker: e.Party) -> Stretch | None:
-        """The stretch of a party that has no known end; None if it is silent."""
+        """Returns the stretch of a party that has no known end; None if it is silent."""
         last = self.last(speaker)
         return None if last is None or last.ended_ns is not None else last
 
     def stretches(self, speaker: e.Party) -> list[Stretch]:
-        """The last stretches of a party, in order."""
+        """Returns the latest stretches of a party, in order."""
         return list(self._stretches[speaker])
 
     def takes_turn(self, speaker: e.Party, now_ns: int) -> bool:
-        """Whether a party is heard now, as far as is known, with more than background."""
+        """Returns whether a party is heard now, as far as known, with more than background sound."""
         current = self.current(speaker)
         return current is not None and not self._is_background(current, now_ns)
 
     def heard_between(self, speaker: e.Party, since_ns: int, until_ns: int) -> bool:
-        """Whether a party was heard between two instants, as far as is known, with more than background."""
+        """Returns whether a party was heard between two times, as far as known, with more than background sound."""
         return any(
             stretch.overlaps(since_ns, until_ns) and not self._is_background(stretch, since_ns)
             for stretch in self._stretches[speaker]
         )
 
     def heard_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> bool:
-        """Whether a party began to be heard after an instant, with more than background."""
+        """Returns whether a party started to be heard after a time, with more than background sound."""
         return self.onset_from(speaker, since_ns, now_ns) is not None
 
     def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
-        """When a party first began to be heard after an instant, with more than background; None if it did not."""
+        """Returns when a party was first heard after a time, with more than background sound; None if it was not."""
         return next(
             (
                 stretch.began_ns
@@ -108,7 +107,7 @@ class Audible:
         )
 
     def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
-        """When a party was heard last with more than background: ``now_ns`` if it is, None if it never was."""
+        """Returns when a party was last heard with more than background: ``now_ns`` while it is, None if never."""
         for stretch in reversed(self._stretches[speaker]):
             until_ns = now_ns if stretch.ended_ns is None else stretch.ended_ns
             if not self._is_background(stretch, until_ns):
@@ -116,6 +115,6 @@ class Audible:
         return None
 
     def _is_background(self, stretch: Stretch, at_ns: int) -> bool:
-        """Whether a stretch is, at that instant, a sound that was there before speech, or that lasts too long."""
+        """Returns whether a stretch is background at that time: a sound before speech, or one that lasts too long."""
         other_sound = stretch.method == "energy" and self._tells_speech
         return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

@@ -1,7 +1,7 @@
-"""BargeInFold: finds where the user spoke over the agent, and whether and when the agent yielded.
+"""Finds where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may come before the user's onset in the stream: an onset is emitted once the detector is sure, and
-dated back. So a flush waits one second for the speech that caused it before it counts as a false barge-in.
+The agent's signal may precede the user's onset in the event stream, because an onset is emitted when the detector is
+sure, and back-dated. So a flush waits one second for the speech that caused it before it counts as a false barge-in.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
-"""How long the agent has to yield, and how close to user speech a flush must be to be caused by it."""
+"""Time limit for the agent to yield, and longest time between user speech and a flush that it caused."""
 _PAUSED_MS = 500.0
-"""A flush that drops more than this drops words: who streams silence in real time has less of it queued."""
+"""A flush that drops more than this drops words; an agent that streams silence in real time has less queued."""
 
 
 class CutReplies:
-    """Folds events into how much was received of replies whose playback has ended. Constant work per event.
+    """Tracks how much was received of replies whose playback has ended. Constant time per event.
 
     Audio of a flushed reply keeps arriving after its `PlaybackEnded`, so the length known then is too short.
     """
 
     def __init__(self) -> None:
         self.received_ms: dict[str, float] = {}
-        """Per reply whose playback has ended: heard, unheard and late audio."""
+        """Heard, unheard and late audio of each reply whose playback has ended."""
         self.cut_by: dict[str, int] = {}
-        """The number of the flush that cut a reply off; 0 if none is known."""
+        """Number of the flush that cut off a reply; 0 if unknown."""
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Folds one event; returns how many ms more of a cut-off reply it reports as received."""
+        """Applies one event; returns how many more ms of a cut-off reply it reports as received."""
         match event:
             case e.Flushed():
                 self._last_flush = event.number
@@ -56,9 +56,9 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``. Constant work per event.
+    """Folds events into ``barge_ins``. Constant time per event.
 
-    ``audible`` has folded each event before this does: who streams silence is not interrupted.
+    ``audible`` must have processed each event first, because an agent that streams silence is not interrupted.
     """
 
     def __init__(self, barge_ins: list[BargeIn], audible: Audible) -> None:
@@ -66,23 +66,23 @@ class BargeInFold:
         self._audible = audible
         self._now_ns = 0
         self._newest: tuple[BargeIn, e.Flushed] | None = None
-        """The newest barge-in at which the agent yielded, and the flush with which it did."""
+        """The newest barge-in at which the agent yielded, and its flush."""
         self._onset_ns: int | None = None
-        """When the user last started to speak."""
+        """Time at which the user last started to speak."""
         self._speaking = False
         self._unspoken_ns: int | None = None
-        """When the user last typed or pressed a key: an agent that stops then yields too."""
+        """Time at which the user last typed or pressed a key; an agent that stops then also yields."""
         self._signal_ns: int | None = None
-        """When the agent last signalled that it hears the user."""
+        """Time at which the agent last signaled that it hears the user."""
         self._over: BargeIn | None = None
-        """The user speaks over the agent, which has not yielded yet."""
+        """The current barge-in, at which the agent has not yielded yet."""
         self._flush: e.Flushed | None = None
-        """The agent flushed, and no user speech is known that caused it."""
+        """A flush by the agent that no known user speech caused."""
         self._cut = CutReplies()
         self._of_flush: dict[int, BargeIn] = {}
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
-        """Folds one event of turn number ``turn``; returns whether a barge-in was added or changed."""
+        """Applies one event of turn number ``turn``; returns whether a barge-in was added or changed."""
         known = len(self.barge_ins)
         more_ms = self._cut.apply(event)
         self._now_ns = max(self._now_ns, event.at_ns)
@@ -109,7 +109,7 @@ class BargeInFold:
         return len(self.barge_ins) != known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
-        """Adds audio that arrived late to what the flush left unheard."""
+        """Adds late audio to the unheard audio of the flush."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
         elif number in self._of_flush:
@@ -129,12 +129,12 @@ class BargeInFold:
             self._over = BargeIn(kind=BargeInKind.MISSED, turn=turn, at_ns=edge.at_ns, event=edge.number)
 
     def _interrupts(self, onset_ns: int, flush: e.Flushed) -> bool:
-        """Whether user speech met the agent's, or a pause in it after which more was to come."""
+        """Returns whether user speech coincided with the agent's, or with a pause in it."""
         since_ns = onset_ns if flush.unheard_ms < _PAUSED_MS else onset_ns - YIELD_NS
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
     def _agent_ended(self) -> None:
-        """Drop the newest barge-in if the agent had fallen silent before it, which is known half a second later."""
+        """Drop the newest barge-in if the agent was already silent, which is known half a second later."""
         if self._newest is None:
             return
         barge_in, flush = self._newest
@@ -173,7 +173,7 @@ class BargeInFold:
         self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides what is still open after one second, once it is known what was heard then."""
+        """Decides open cases after one second, when it is known what was heard."""
         # By the time of the events, not of a clock: a replay has to judge as the live session did.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None:

@@ -17,15 +17,15 @@ Grade = Literal["good", "slow", "bad"]
 
 
 class Judge(Protocol):
-    """Grades response times. The thresholds of the settings are the only ones there are."""
+    """Grades response times by the thresholds in the settings."""
 
     @property
     def good_ms(self) -> float:
-        """A response is good up to here."""
+        """Longest response time that is good."""
 
     @property
     def slow_ms(self) -> float:
-        """A response is slow up to here, and bad above."""
+        """Longest response time that is slow; longer ones are bad."""
 
     def judge(self, latency_ms: float) -> Grade:
         """Returns the grade of a response time."""
@@ -35,14 +35,14 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     """A measured time: number, grade, and how far it can be trusted."""
 
     ms: float | None = None
-    """As it is printed: whole milliseconds, or tenths below 10 ms. None if not measured."""
+    """The value as printed: whole milliseconds, or tenths below 10 ms. None if not measured."""
     grade: Grade | None = None
     error_ms: float | None = None
     """The true value lies within ``ms`` ± this; None if no bound is known."""
     doubt: str = ""
-    """Why the figure is uncertain; empty if it is not."""
+    """Why the figure is uncertain; otherwise empty."""
     unmeasured: str = ""
-    """Why there is no figure; empty if there is one."""
+    """Why there is no figure; otherwise empty."""
 
     @property
     def glyph(self) -> str:

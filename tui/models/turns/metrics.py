@@ -77,7 +77,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     started_ns: int | None = None
     """When the session became active."""
     audio_starts_ns: int | None = None
-    """The instant that is 0 s in audio.wav; None without both tracks, and during the call."""
+    """Time of 0 s in audio.wav; None without both tracks, and during the call."""
     ended_ns: int | None = None
     messages_sent: int = 0
     messages_received: int = 0
@@ -89,9 +89,9 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     unknown_messages: int = 0
     errors: int = 0
     findings: int = 0
-    """Broken rules of the protocol, each time counted."""
+    """Number of times that a rule of the protocol was broken."""
     advice: int = 0
-    """Things that are allowed but unwise, or guessed, each time counted; never part of ``findings``."""
+    """Number of times that advice was given; never part of ``findings``."""
     interruptions: int = 0
     losses: dict[str, float] = {}
     """Amounts by name of the loss, in the unit of `tui.models.events.Loss`."""
@@ -171,7 +171,7 @@ class MetricsFold:
         self._talk = TalkFold(self.audible)
 
     def apply(self, event: SessionEvent) -> bool:
-        """Fold one event; True when a figure changed."""
+        """Apply one event; returns whether a figure changed."""
         counted = self._count(event)
         if isinstance(event, MessageLogged) and event.audio_ms:
             return True  # most events of a call are audio messages, which change nothing else
@@ -186,7 +186,7 @@ class MetricsFold:
         return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """When the party was last heard: ``now_ns`` if it is, None if it never was. Music on hold does not count."""
+        """Returns when the party was last heard: ``now_ns`` while it is, None if never. Hold music does not count."""
         return self.audible.last_heard_ns(speaker, now_ns)
 
     def _count(self, event: SessionEvent) -> bool:
@@ -248,11 +248,11 @@ class StallFold:
     def __init__(self, stalls: dict[str, Stalls]) -> None:
         self._stalls = stalls
         self._since_ns: dict[str, int] = {}
-        """Begin of ongoing stalls, by path."""
+        """Start times of ongoing stalls, by path."""
         self._until_ns: dict[str, int] = {}
 
     def apply(self, event: SessionEvent) -> bool:
-        """Fold one event; True when a figure changed."""
+        """Apply one event; returns whether a figure changed."""
         match event:
             case ConditionChanged(condition=Condition.STALLED | Condition.VANISHED):
                 if event.active:

@@ -1,4 +1,4 @@
-"""TalkFold: measures how long each party spoke, how long both did, and when neither did."""
+"""Measures how long each party spoke, how long both spoke, and when neither did."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ DEAD_AIR_NS = 2_000_000_000
 
 
 class TalkFold:
-    """Folds the edges of speech on both tracks, whose events come some time after the edge.
+    """Folds the edges of speech on both tracks, whose events arrive some time after the edge.
 
-    ``audible`` has folded each event before this does.
+    ``audible`` must have processed each event first.
     """
 
     def __init__(self, audible: Audible) -> None:
@@ -25,7 +25,7 @@ class TalkFold:
         self._quiet_since_ns: int | None = None
 
     def apply(self, event: e.SessionEvent) -> bool:
-        """Fold one event; True when a figure changed."""
+        """Apply one event; returns whether a figure changed."""
         match event:
             case e.StatusChanged(new=e.Status.ACTIVE) if self._quiet_since_ns is None:
                 self._quiet_since_ns = event.at_ns
@@ -69,7 +69,7 @@ class TalkFold:
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:
-        """End the session, and with it any speech that is still open."""
+        """End the session, including any open speech."""
         changed = bool(self._talking)
         for speaker, stretch in list(self._talking.items()):
             stretch.ended_ns = max(at_ns, stretch.began_ns)

@@ -1,11 +1,11 @@
-"""Where turns begin, which event belongs to which, and TurnFold: turns with their latencies, broken down.
+"""Finds where turns begin and which events belong to them; TurnFold measures their latencies.
 
 A turn begins with user speech, reported by the agent or measured here, with typed words, or with a pressed key, once
-the agent has answered the previous one. Speech that continues or is reported twice begins no turn, nor does another
-key. Turn 0 comes before the first: the greeting.
+the agent has answered the previous one. Continued speech, speech that is reported twice, and further keys do not
+begin a turn. Turn 0 is the greeting.
 
 An answer begins where it is heard. Messages and playback do not show that: an agent may stream silence or music
-between its words, and may greet before it accepts the session. Where nothing is heard, words in text are the answer.
+between its words, and may greet before it accepts the session. If nothing is heard, text is the answer.
 
 Events come in the order in which they became known, not in order of time: the end of the user's speech is emitted
 after the silence that proves it, often after the first chunk of the answer, and the agent's first audible sample a
@@ -41,16 +41,16 @@ class TurnBoundary:
         self._turn = 0
         self._answered = True
         self._began_ns = 0
-        """Agent sound dated before this is not an answer, even if its event comes later."""
+        """Agent sound before this time is not an answer, even if its event arrives later."""
         self._due_ns: int | None = None
-        """When a reply last began to be sent or played: it may be heard before its sound is detected."""
+        """Time at which a reply last began to be sent or played; it may be heard before its sound is detected."""
         self._turn_of: dict[str, int] = {}
-        """The turn in which each reply, or text of the agent, was first seen."""
+        """The turn in which each of the agent's replies or texts first appeared."""
         self.tools: set[str] = set()
-        """Calls of the tools that run."""
+        """Ids of running tool calls."""
 
     def begins(self, event: e.SessionEvent) -> bool:
-        """Whether a turn begins with the next event of the session."""
+        """Returns whether a turn begins with the next event of the session."""
         match event:
             case (
                 e.UserSpeech(phase=e.SpeechPhase.STARTED)
@@ -84,7 +84,7 @@ class TurnBoundary:
 
 
 class TurnIndex:
-    """Folds events, by their position in the log, into the positions at which turns begin."""
+    """Records the positions in the log at which turns begin."""
 
     def __init__(self) -> None:
         self.starts = array("I")
@@ -92,39 +92,39 @@ class TurnIndex:
         self._boundary = TurnBoundary()
 
     def apply(self, index: int, event: e.SessionEvent) -> None:
-        """Fold the event at this position."""
+        """Apply the event at this position."""
         if self._boundary.begins(event):
             self.starts.append(index)
 
     def turn_of(self, index: int) -> int:
-        """The turn of the event at this position; 0 before the first."""
+        """Returns the turn of the event at this position; 0 before the first turn."""
         return bisect_right(self.starts, index)
 
     def start_of(self, turn: int) -> int | None:
-        """The position at which a turn begins; None when there is no such turn."""
+        """Returns the position at which a turn begins; None if there is no such turn."""
         if turn == 0:
             return 0
         return self.starts[turn - 1] if 0 < turn <= len(self.starts) else None
 
 
 class _Playing(NamedTuple):
-    """Times of a reply when it began to play."""
+    """Times of a reply, recorded when it began to play."""
 
     at_ns: int
     arrived_ns: int | None
     handed_ns: int | None
     begun_ns: int | None
-    """When the agent began to send it."""
+    """Time at which the agent began to send it."""
     transport_ms: float | None
     """The latest round trip then."""
 
 
 @dataclass(slots=True)
 class _LastTool:
-    """When tools of a turn ran, when the last one ended, and the first audible sample after that."""
+    """Times at which tools of a turn ran, the end of the last one, and the first audible sample after it."""
 
     began_ns: int | None = None
-    """When the first of those that run began; None while none does."""
+    """Start of the first tool that is still running; None if none is."""
     ran_ns: list[tuple[int, int]] = field(default_factory=list)
     """Periods in which at least one tool ran."""
     ended_ns: int | None = None
@@ -132,18 +132,18 @@ class _LastTool:
 
 
 class _Measured:
-    """A turn and the times it is measured from."""
+    """A turn and the times from which it is measured."""
 
     def __init__(self, turn: Turn, since_ns: int) -> None:
         self.turn = turn
         self.since_ns = since_ns
-        """Agent sound before this instant belongs to an earlier turn."""
+        """Agent sound before this time belongs to an earlier turn."""
         self.end: e.SpeechEdge | None = None
         self.playing: _Playing | None = None
         """The reply in which the answer was first heard."""
         self.audible_ns: int | None = None
         self.begun_ns: dict[str, int] = {}
-        """When the agent began to send each reply of the turn."""
+        """Time at which the agent began to send each reply of the turn."""
         self.reported_ns: dict[str, int] = {}
         self.speech_began_ns: int | None = None
         self.tool = _LastTool()
@@ -153,13 +153,13 @@ class _Measured:
 
 
 class _Words:
-    """What one party said in a turn. Later words of the same item and part replace the earlier ones."""
+    """The words of one party in a turn. Later words of the same item and part replace the earlier ones."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[str, int], str] = {}
 
     def put(self, event: e.Transcribed) -> str:
-        """Files final words by the item and part they name, or as new ones; returns all words of the turn."""
+        """Stores final words by item and part, or as new ones; returns all words of the turn."""
         key = (event.item, event.part) if event.item else ("", len(self._parts))
         self._parts[key] = event.text[: _EXCERPT_CHARS + 1]
         return _excerpt(" ".join(filter(None, self._parts.values())))
@@ -168,7 +168,7 @@ class _Words:
 class TurnFold:
     """Folds events into ``turns``, in constant time per event. Uses no clock but the events' times.
 
-    ``audible`` has folded each event before this does.
+    ``audible`` must have processed each event first.
     """
 
     def __init__(self, turns: list[Turn], audible: Audible) -> None:
@@ -178,14 +178,14 @@ class TurnFold:
         self._now: _Measured | None = None
         self._active_ns: int | None = None
         self._of_reply: dict[str, _Measured] = {}
-        """The turn in which each reply, or text of the agent, was first seen."""
+        """The turn in which each of the agent's replies or texts first appeared."""
         self._earlier: _Measured | None = None
         """The previous turn."""
         self._playings: deque[_Playing] = deque(maxlen=_KEPT_PLAYINGS)
         self._sounding: list[tuple[_Measured, int]] = []
-        """The turns to which the agent's sound under way belongs, each from an instant on."""
+        """The turns to which the agent's current sound belongs, each with its start."""
         self._of_speech: dict[str, _Measured] = {}
-        """The turn in which the agent reported user speech, by its item: a transcript may come turns later."""
+        """The turn in which the agent reported user speech, by item; a transcript may arrive turns later."""
         self._transport_ms: float | None = None
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
@@ -318,7 +318,7 @@ class TurnFold:
         self._measure(measured)
 
     def _turn_of(self, reply: str) -> _Measured | None:
-        """Returns the turn in which a reply, or a text with that id, was first seen: the current one if it is new."""
+        """Returns the turn in which a reply or text with that id first appeared; the current one if it is new."""
         if self._now is None or not reply:
             return self._now
         return self._of_reply.setdefault(reply, self._now)
@@ -356,7 +356,7 @@ class TurnFold:
             self._heard_in(measured, at_ns)
 
     def _heard_in(self, measured: _Measured, at_ns: int) -> None:
-        """Note that the agent began to be heard in a turn."""
+        """Note that the agent was first heard in a turn."""
         begun = [playing for playing in self._playings if playing.at_ns <= at_ns + EARLY_NS]
         playing = begun[-1] if begun else None
         ended_ns = measured.tool.ended_ns
@@ -404,7 +404,7 @@ class TurnFold:
         tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
-        """Note a report of the agent; if it repeats it at every pause, the last one counts."""
+        """Note a report of the agent; if the agent repeats it at every pause, the last one counts."""
         if measured and measured.turn.number:
             measured.reported_ns[name] = at_ns
             self._measure(measured)
@@ -496,7 +496,7 @@ class TurnFold:
 
 
 def _is_of_agent(event: e.SessionEvent) -> bool:
-    """Whether the event shows that the agent has begun to greet."""
+    """Returns whether the event shows that the agent has begun to greet."""
     match event:
         case e.ReplyStarted() | e.PlaybackStarted():
             return True
@@ -535,7 +535,7 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
 
 
 def _between(start_ns: int | None, end_ns: int | None) -> float | None:
-    """Duration in ms; None if an end is unknown, or if they are reversed by more than the accuracy of times."""
+    """Returns the duration in ms; None if an end is unknown, or if they are reversed by more than the tolerance."""
     if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
         return None
     return (end_ns - start_ns) / NS_PER_MS

@@ -27,11 +27,11 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     """
 
     capture_ms: float | None = None
-    """Last speech sample at the microphone → out of the device's callback: device and block."""
+    """Last speech sample at the microphone → end of the device's callback: device and block."""
     framing_ms: float | None = None
-    """Out of the callback → in a whole message, where the protocol's messages are longer than a block."""
+    """End of the callback → complete message, if the protocol's messages are longer than a block."""
     sending_ms: float | None = None
-    """Out of the callback, or in a whole message → passed to the socket."""
+    """End of the callback, or complete message → passed to the socket."""
     agent_ms: float | None = None
     """Last speech passed to the socket → first byte of audio back, without `transport_ms`."""
     transport_ms: float | None = None
@@ -45,11 +45,11 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
 
     @property
     def to_agent_ms(self) -> float:
-        """The known parts before `agent_ms`: from the user's last sound until the agent had it."""
+        """Sum of the known parts before `agent_ms`: from the user's last sound until the agent received it."""
         return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
 
     def known(self) -> list[tuple[str, float]]:
-        """Names (without unit, with spaces) and durations of the known parts, in order."""
+        """Returns names (without unit, with spaces) and durations of the known parts, in order."""
         values = [(name.removesuffix("_ms"), getattr(self, name)) for name in self.__struct_fields__]
         return [(name.replace("_", " "), value) for name, value in values if value is not None]
 
@@ -63,7 +63,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     last_event: int = 0
     """Number of the newest event of the turn."""
     began_ns: int | None = None
-    """First sample of user speech; of turn 0: the session became active."""
+    """First sample of user speech; for turn 0, when the session became active."""
     user_ended_ns: int | None = None
     """Last sample of user speech."""
     agent_began_ns: int | None = None
@@ -71,10 +71,10 @@ class Turn(msgspec.Struct, omit_defaults=True):
     agent_ended_ns: int | None = None
     """Last audible sample of the answer."""
     agent_text_ns: int | None = None
-    """When the first words of the answer arrived."""
+    """Time at which the first words of the answer arrived."""
     user_speech_ms: float | None = None
     agent_speech_ms: float | None = None
-    """Time in which the answer was heard: neither its leading nor its trailing silence, nor pauses."""
+    """Time in which the answer was heard, without leading and trailing silence and pauses."""
     response_latency_ms: float | None = None
     """Last user speech sample at the microphone → first audible agent sample leaving the speaker. For turn 0: session
     active → first audible sample."""
@@ -91,9 +91,9 @@ class Turn(msgspec.Struct, omit_defaults=True):
     unmeasured: str = ""
     """Why there is no response time; empty if there is one."""
     doubt: str = ""
-    """Why the figures are uncertain; empty if they are not."""
+    """Why the figures are uncertain; otherwise empty."""
     error_ms: float | None = None
-    """By how much the response time may be wrong, either way; None if no bound is known."""
+    """Bound of the error of the response time in either direction; None if unknown."""
     method: str = ""
     """Method that found the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False
@@ -108,7 +108,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
     @property
     def empty(self) -> bool:
-        """Whether only the agent reported its begin: no user speech, no words and no answer followed."""
+        """Whether only the agent reported its start, and no user speech, words or answer followed."""
         return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
 
     @property
@@ -117,9 +117,9 @@ class Turn(msgspec.Struct, omit_defaults=True):
         return self.agent_began_ns is not None or self.agent_text_ns is not None
 
     def waited_ms(self, now_ns: int) -> float | None:
-        """Time that the user has waited for an answer.
+        """Returns how long the user has waited for an answer.
 
-        None while the user speaks, once the answer is heard or its words arrive, and for the greeting.
+        None while the user speaks, after the answer was heard or its words arrived, and for the greeting.
         """
         if not self.number or self.user_ended_ns is None or self.answered:
             return None
@@ -179,7 +179,7 @@ LEAST_TURNS = 20
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """Percentiles by nearest rank, so that each is a measured value."""
+    """Returns percentiles by nearest rank, so that each is a measured value."""
     ordered = sorted(latencies_ms)
     worst_ms = ordered[-1] if ordered else None
     if len(ordered) < LEAST_TURNS:

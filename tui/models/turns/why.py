@@ -1,6 +1,6 @@
-"""Where the time of a response went, and the verdict on a session in words.
+"""Explains where the time of a response went, and states the verdict on a session.
 
-The agent's part is divided by what the agent reported meanwhile; what no report divides is unexplained.
+The agent's part is divided at the agent's own reports; the rest is unexplained.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tui.models.turns.turns import Turn
 from tui.text import numbers
 
 _TELLING = 0.1
-"""Least part of the response time that is worth a word."""
+"""Smallest part of the response time that is mentioned."""
 _MOST_NAMED = 3
 _LEAST_MS = 1.0
 
 
 class Stage(StrEnum):
-    """A stage of the way from the user's last sound to the agent's first, in order. The value is its name."""
+    """A stage between the user's last sound and the agent's first, in order. The value is its name."""
 
     CAPTURE = "capture"
     FRAMING = "framing"
@@ -40,12 +40,12 @@ class Stage(StrEnum):
 
     @property
     def in_words(self) -> str:
-        """What happens in it, to follow a duration: "0.6 s until the agent noticed the end of speech"."""
+        """Returns a description to follow a duration: "0.6 s until the agent noticed the end of speech"."""
         return _WORDS[self][0]
 
     @property
     def meaning(self) -> str:
-        """From which instant to which it lasts, as a sentence."""
+        """Returns a sentence that defines the start and end of the stage."""
         return _WORDS[self][1]
 
 
@@ -164,7 +164,7 @@ def _mean(turns: Sequence[Turn]) -> list[Share]:
 
 
 def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
-    """Yields the agent's part, divided at what it reported."""
+    """Yields the agent's part, divided at its reports."""
     agent_ms, unexplained_ms = turn.parts.agent_ms, turn.unexplained_ms
     if agent_ms is None or unexplained_ms is None:
         yield Stage.AGENT, agent_ms
