@@ -52,8 +52,8 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to the streams of one user, one after another, in one format.
 
-    What counts is speech and, because test clients send them, tones; other sounds do not, because a microphone
-    picks up noise all the time.
+    Speech counts, and tones, because test clients send them. Other sounds do not, because a microphone always picks
+    up noise.
 
     Time is counted in samples, so audio that arrives faster than real time is handled the same way.
     """

@@ -34,7 +34,7 @@ class Mouth:
 
     @property
     def silent_since_ns(self) -> int | None:
-        """When the user will have heard all of the last reply; None while it is sent, and once it was interrupted."""
+        """Time at which the user will have heard the last reply; None while it is sent or if it was interrupted."""
         return self._reply.heard_until_ns if self._reply and self._reply.sent else None
 
     def say(self, answer: Answer, now_ns: int, *, delayed: bool = False) -> list[Outgoing]:

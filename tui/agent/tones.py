@@ -1,4 +1,4 @@
-"""Tells a tone from noise: test clients send tones where a user would speak."""
+"""Distinguishes tones from noise, because test clients send tones where a user would speak."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tui.audio.pcm import to_float
 
 _WINDOW_MS = 400
 _LOWEST_HZ = 250
-"""Above the hum of the mains and its first harmonics."""
+"""Lowest frequency of a tone, above mains hum and its first harmonics."""
 _PARTIALS = 8
-"""A beep has harmonics, and a dialling tone has two frequencies."""
+"""Number of partials, because a beep has harmonics and a dial tone has two frequencies."""
 _PARTIAL_BINS = 3
 """A partial's width to each side, under a Hann window."""
 _SHARE = 0.8

@@ -1,7 +1,7 @@
-"""EventLog: every event of the session, and the rows it is shown as.
+"""The event log: every event of the session, and the rows that show them.
 
-A run of audio chunks, of deltas, or of messages nobody knows is one row per kind until something else comes,
-so that a call reads as its messages and not as fifty chunks a second. An event that restates a message has no row.
+A run of audio chunks, deltas or unknown messages is one row per kind until another message arrives, so that the log
+does not show fifty chunks a second. An event that restates a message has no row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exports events to a file of JSON Lines, CSV or text, in slices, completely or not at all.
 
-JSON Lines hold the events unchanged and can be read back. CSV and text are made to be looked at: what the agent sent
-passes `visible`, and no spreadsheet takes any of it for a formula.
+JSON Lines hold the events unchanged and can be read back. CSV and text are for reading: the agent's texts pass
+through `visible`, and no spreadsheet interprets them as formulas.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ import msgspec
 
 
 class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change of the marks, as it is saved; what is None stays as it was."""
+    """One change of the marks, as saved; fields that are None do not change."""
 
     event: int
     """Number of the event."""
     marked: bool | None = None
     note: str | None = None
-    """An empty one deletes the note."""
+    """The new note; an empty one deletes it."""
 
 
 class Marks:
@@ -51,7 +51,7 @@ class Marks:
             self._change(Marking(number, note=text))
 
     def apply(self, change: Marking) -> None:
-        """Take over a change that was saved; `on_change` is not called."""
+        """Apply a saved change; `on_change` is not called."""
         number = change.event
         if change.marked is not None and change.marked != (number in self):
             if change.marked:

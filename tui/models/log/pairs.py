@@ -1,8 +1,8 @@
 """Pairs: the partner of an event: a call and its result, a mark and its echo, a start and its stop.
 
-Which messages belong together is a rule of the protocol (`tui.protocols.log_rules`); which of several, the
-identifier they share in the raw messages. The messages of a rule are read once, when a partner is first asked for,
-and then as they come.
+The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages belong together; a shared identifier
+in the raw messages selects among several. The messages of a rule are read when a partner is first requested, and then
+as they arrive.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ from tui.models.log.describe import UNLISTED, Severity, describe
 COLUMNS_BYTES = 104
 """Bytes an event takes here and as a row of the log, without its text."""
 _OWN_BYTES = 320
-"""Additional bytes, about, of an event that is kept whole, without its text."""
+"""Approximate additional bytes of an event that is kept whole, without its text."""
 _SHARED_TEXTS = 4096
 
 
 class Shape(NamedTuple):
-    """What all messages, or all events of this program, of one kind have in common."""
+    """Properties shared by all messages, or all events of this program, of one kind."""
 
     kind: str
     direction: Direction | None
@@ -36,7 +36,7 @@ class Shape(NamedTuple):
 
 
 class Shapes(list[Shape]):
-    """What events have in common: every shape, in order of arrival, and the texts seen lately.
+    """Every shape, in order of first appearance, and recently seen texts.
 
     An id is a position in this list.
     """
@@ -46,7 +46,7 @@ class Shapes(list[Shape]):
         self.message_ids: dict[tuple[str, Direction, bool], int] = {}
         """Ids by kind, direction and `known`: found without describing the message first."""
         self.texts: dict[str, str] = {}
-        """The texts seen lately: a text found here is not stored again."""
+        """Recently seen texts, which are not stored again."""
         self._ids: dict[Shape, int] = {}
 
     def id_of(self, shape: Shape) -> int:
@@ -79,7 +79,7 @@ class Worded:
         """The last message received: a `Transcribed` that restates one comes directly after it."""
 
     def transcribed(self) -> None:
-        """The last message received carried such a text."""
+        """Note that the last received message carried such a text."""
         if self.last_received is not None:
             self.positions.append(self.last_received)
             self.last_received = None
@@ -101,7 +101,7 @@ class Events(Sequence[SessionEvent]):
         """The summary of `describe`; empty for what has no row. Equal texts close to each other are one object."""
         self.shapes = Shapes()
         self.held_bytes = 0
-        """Bytes that all of this takes, rows included: a cautious estimate."""
+        """Conservative estimate of the bytes used, including rows."""
         self._offsets = array("q")
         """For a message, its position in the session file; for any other event, its position in `_own`."""
         self._kept_bytes = array("q")

@@ -1,1 +1,1 @@
-"""The sound of a call: capture, playback, device care, and what is measured of both tracks."""
+"""The sound of a call: capture, playback, device care, and measurements of both tracks."""

@@ -1,4 +1,4 @@
-"""Capture: the call's microphone, from PortAudio's blocks to blocks that are ready to be encoded."""
+"""The call's microphone, from PortAudio's blocks to blocks that are ready to be encoded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 
 
 class LevelStep:
-    """The last step of the capture chain: sends silence while `muted`, and measures what is sent."""
+    """The last step of the capture chain: replaces blocks by silence while `muted`, and measures their level."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.muted = False
@@ -40,15 +40,15 @@ class LevelStep:
         return block
 
     def read(self, at_ns: int) -> MeterReading | None:
-        """Returns what the meter shows at that instant; None before the first block."""
+        """Returns the meter's state at that time; None before the first block."""
         return self._meter.read(at_ns)
 
 
 class Capture:
-    """The microphone, recorded lines in its place, and the capture chain, for one call. On the engine's loop.
+    """The microphone, the recorded lines that replace it, and the capture chain of one call.
 
-    The microphone delivers to ``recording_callback``, which puts each block into ``handoff``; `blocks` takes it from
-    there. Events go to ``pending``.
+    Runs on the engine's loop. The microphone delivers to ``recording_callback``, which puts each block into
+    ``handoff``, from where `blocks` takes it. Events go to ``pending``.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Capture:
         guard: EchoGuard | None = None,
     ) -> None:
         self.format = DEFAULT_FORMAT
-        """What was agreed with the agent for user audio."""
+        """The format of user audio agreed with the agent."""
         self.microphone = Microphone(
             recording_callback,
             rate=self.format.rate,
@@ -78,7 +78,8 @@ class Capture:
         self.lines = RecordedLines(lines, pending, rate=self.format.rate)
         self.level = LevelStep(pending.clock_ns)
         self.chain = CallbackChain("capture")
-        """Steps that every block passes on its way to the wire; add your own. Each keeps the block's length."""
+        """Steps that every block passes on its way to the wire; custom steps can be added. Each must keep the block's
+        length."""
         # Lines before the level: a muted line is silence, and the meter shows what is sent.
         for step in (self.lines, self.level):
             self.chain.add_callback(step)
@@ -87,30 +88,30 @@ class Capture:
         self._timing = BlockTiming(self.format.rate)
         self._pending = pending
         self._starts = 0
-        """How often capture was started or stopped. A start that had to read a file compares it with its own number:
-        the latest request wins."""
+        """Number of starts and stops of capture. A start that had to read a file compares it with its own number, so
+        that the latest request wins."""
 
     def prepare(self, user_format: AudioFormat) -> None:
-        """Capture at the rate of the format that was agreed with the agent; before the first `start`."""
+        """Set the rate to that of the format agreed with the agent; call it before the first `start`."""
         self.format = user_format
         self.microphone.rate = self.lines.rate = user_format.rate
         self._timing.restart(user_format.rate)
 
     @property
     def clock_start_ns(self) -> int | None:
-        """When frame 0 of the device's stream passed it, by the latest estimate; None without a device."""
+        """The latest estimate of when frame 0 of the device's stream was captured; None without a device."""
         return self._timing.started_ns(self.microphone.source)
 
     @property
     def name(self) -> str:
-        """What is captured from: the open or chosen device, or what stands in for one."""
+        """Name of the open or chosen device, or of its replacement."""
         device = self.microphone.device
         return device.name if device else self._found.input_name
 
     async def start(self, *, silent: bool) -> None:
-        """Deliver blocks of the microphone (or of the next recorded line), or of silence.
+        """Deliver blocks of the microphone (or of the next recorded line), or silence.
 
-        A device that does not open is reported, and silence is delivered in its place.
+        A device that does not open is reported and replaced by silence.
         """
         self._starts += 1
         start = self._starts
@@ -127,7 +128,7 @@ class Capture:
             self._pending.error("device", str(error))
 
     def choose(self, device: Device) -> None:
-        """Use this microphone from now on, in place of recorded lines too."""
+        """Switch to this microphone, also from recorded lines."""
         self._found = msgspec.structs.replace(
             self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
         )
@@ -166,7 +167,7 @@ class Capture:
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:
-        """Report what was missed while a microphone was being reopened, and look for echo."""
+        """Report audio missed while a microphone was being reopened, and check for echo."""
         if missed_ms := self.microphone.take_missed_ms():
             blocks = max(round(missed_ms / self.microphone.block_ms), 1)
             detail = f"{missed_ms:,.0f} ms until the microphone was open again"
@@ -176,7 +177,7 @@ class Capture:
         self.echo.poll(now_ns)
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Judge what a device delivers, before anything changes it."""
+        """Judge a device's block before anything changes it."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._pending.add(
                 e.ConditionChanged(

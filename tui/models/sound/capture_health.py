@@ -1,4 +1,4 @@
-"""CaptureHealth: judges what a microphone delivers: only zeros, sound before recording began, or an offset."""
+"""Judges a microphone's audio: only zeros, sound before recording began, or an offset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0
 MUTED_MS = 3_000.0
-"""Limit after sound: a shorter run of exact zeros is normal for a device that gates noise between words."""
+"""Limit after a sound; shorter runs of exact zeros are normal for a device that gates noise between words."""
 _PAUSE_MS = 100.0
 _OPENING_MS = 40.0
 _LOUD_DBFS = -35.0
@@ -25,7 +25,7 @@ _ZERO_HINTS = {
 
 
 class Verdict(NamedTuple):
-    """A condition of what is captured that began, or ended."""
+    """The start or end of a condition of captured audio."""
 
     condition: Condition
     active: bool
@@ -34,26 +34,26 @@ class Verdict(NamedTuple):
 
 
 class CaptureHealth:
-    """Judges the blocks of a microphone, opening by opening. Not thread-safe."""
+    """Judges the blocks of a microphone, starting over at each opening. Not thread-safe."""
 
     def __init__(self) -> None:
         self.dc: float | None = None
-        """Mean of the samples of about the last second, -1..1."""
+        """Mean of the samples of about one second, -1..1."""
         self.is_zero = False
         """Whether the last block was all zeros: a muted device or a refused permission, never a quiet room."""
         self._reported_zeros = False
         self.opened()
 
     def opened(self) -> None:
-        """Start over: the microphone was opened, and its first block follows."""
+        """Start over after the microphone was opened; its first block follows."""
         self._zeros_ms = 0.0
         self._sounded = False
         self._pauses = False
-        """The device sends exact zeros between sounds by itself, so that zeros no longer indicate a fault."""
+        """Whether the device itself sends exact zeros between sounds, so that zeros do not indicate a fault."""
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
-        """Returns the conditions that change with a block, as it came from the device."""
+        """Returns the conditions that change with an unmodified block of the device."""
         samples = samples_of(pcm)
         if not len(samples):
             return []

@@ -1,8 +1,8 @@
-"""DeviceCare: keeps the devices of a call working through stalls, lost sound servers and a user who switches.
+"""Keeps the devices of a call working during stalls, lost sound servers and switches by the user.
 
 PortAudio does not report a stream that stalls: it stays "active", raises nothing and flags nothing (measured by
-suspending a PulseAudio source). A stream whose server is gone ends by itself and calls its finished callback. So a
-`Watchdog` judges each device by the instants of its callbacks, and `DeviceCare` acts on it.
+suspending a PulseAudio source). A stream whose server has exited ends by itself and calls its finished callback. So a
+`Watchdog` judges each device by the times of its callbacks, and `DeviceCare` acts on the result.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from tui.models.sound.pending import PendingEvents
 LEAST_STALL_MS = 500.0
 STALL_BLOCKS = 10
 BLIND_MS = 200.0
-"""Longest time between two checks. After a longer one the program itself was late or stopped, and PortAudio's thread
-with it: the time before says nothing about the device."""
+"""Longest time between two checks. After a longer time, the program itself was late or suspended, including
+PortAudio's thread, so that time is not evidence about the device."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 _FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
 
 
 class Health(StrEnum):
-    """What is known about a device."""
+    """Known health of a device."""
 
     WORKS = "works"
     STALLED = "stalled"
-    """No callback for half a second, or ten blocks if that is longer."""
+    """No callback for half a second or ten blocks, whichever is longer."""
     VANISHED = "vanished"
     """Its stream ended although nobody stopped it."""
 
@@ -51,21 +51,21 @@ _HANGS_HINT = (
 
 
 class Watchdog:
-    """Watches one device. Pure: instants are passed in, monotonic ns. Not thread-safe."""
+    """Watches one device. Has no clock: times are passed in, as monotonic ns. Not thread-safe."""
 
     def __init__(self, block_ms: float) -> None:
         self.health = Health.WORKS
         self.since_ns = 0
-        """When the device was last known to work; meaningful while it does not."""
+        """Time at which the device was last known to work; meaningful only while it does not."""
         self._looked_ns: int | None = None
         self._saw_ns = 0
-        """When the current run of uninterrupted checks began."""
+        """Start of the current run of uninterrupted checks."""
         self._limit_ns = int(max(LEAST_STALL_MS, STALL_BLOCKS * block_ms) * 1_000_000)
         self._retry_ns = 0
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
-        """Judge by the last callback, or by the opening before the first. Returns whether the health changed."""
+        """Judge by the last callback, or by the opening if there was none. Returns whether the health changed."""
         if self._looked_ns is not None and now_ns - self._looked_ns > BLIND_MS * 1_000_000:
             self._saw_ns = now_ns
         self._looked_ns = now_ns
@@ -87,7 +87,7 @@ class Watchdog:
         return True
 
     def forget(self) -> None:
-        """The device is not in use: nothing is expected of it."""
+        """Reset the state, because the device is not in use."""
         self.health = Health.WORKS
 
     def retry_due(self, now_ns: int) -> bool:
@@ -100,16 +100,16 @@ class Watchdog:
 
 
 class Caredfor(Protocol):
-    """A microphone or a speaker that can be a device."""
+    """The interface of a microphone or speaker that may use a device."""
 
     @property
     def device(self) -> Device | None:
-        """The device to use; None: silence, or a file."""
+        """The device to use; None for silence or a file."""
         ...
 
     @property
     def callback_ns(self) -> int | None:
-        """When its stream last called back, or was opened; None while no stream is to be open."""
+        """Time at which its stream last called back or was opened; None while no stream should be open."""
         ...
 
     @property
@@ -118,22 +118,22 @@ class Caredfor(Protocol):
         ...
 
     async def drop(self) -> None:
-        """Close the stream for a while; sound waits, or is silence, meanwhile."""
+        """Close the stream temporarily; sound waits or is replaced by silence."""
         ...
 
     def take_busy_ns(self) -> int:
-        """Returns the longest that its callback took since the previous call, in ns."""
+        """Returns the longest duration of its callback since the previous call, in ns."""
         ...
 
     async def reopen(self, device: Device) -> None:
-        """Continue with this device. Raises `AudioDeviceError`; then there is no stream."""
+        """Continue with this device. If it raises `AudioDeviceError`, no stream is open."""
         ...
 
 
 class DeviceCare:
-    """Watches, reopens and switches devices. On the engine's loop.
+    """Watches, reopens and switches devices. Runs on the engine's loop.
 
-    Events go to ``pending``; ``on_opened`` is called when another device, or the same one again, is in use.
+    Events go to ``pending``; ``on_opened`` is called when a device, possibly the same one, has been opened.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class DeviceCare:
         self._closed = False
 
     def poll(self, cared: dict[str, Caredfor], now_ns: int) -> None:
-        """Judge whatever of capture and playback is open, report changes, and start what reopens a device."""
+        """Judge the open devices, report changes, and start reopening a device if necessary."""
         if self._lock.locked():
             return  # a stream that is closed now was closed here: it neither stalls nor vanishes
         for path, one in cared.items():
@@ -175,7 +175,7 @@ class DeviceCare:
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
 
     def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
-        """Returns the worst share of a block's length that a callback took, of the last second; None without one."""
+        """Returns the worst share of a block's length spent in a callback in the last second; None without one."""
         busy_ns = [one.take_busy_ns() for one in cared.values() if one.callback_ns is not None]
         return self._load.worst(now_ns, busy_ns)
 
@@ -194,7 +194,7 @@ class DeviceCare:
             spawn(self.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, one: Caredfor, device: Device) -> bool:
-        """Use another device. Returns whether it is in use now; where it does not open, the one before stays."""
+        """Switch to another device. Returns whether it is in use now; if it does not open, the previous one stays."""
         async with self._lock:
             if self._closed:
                 return False
@@ -208,7 +208,7 @@ class DeviceCare:
             return switched
 
     async def rescan(self, cared: dict[str, Caredfor]) -> None:
-        """Have PortAudio list the devices again: open streams are closed for that, and opened again."""
+        """Make PortAudio list the devices again; open streams are closed and reopened."""
         async with self._lock:
             concerned = [one for one in cared.values() if one.callback_ns is not None]
             try:
@@ -226,13 +226,16 @@ class DeviceCare:
                 self._on_opened()
 
     async def close(self) -> None:
-        """The call is over: start nothing more, and wait for the change that is under way."""
+        """Start nothing more at the end of the call, and wait for the change in progress."""
         self._closed = True
         async with self._lock:
             pass
 
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
-        """Reopen a device. One that vanished is found only by a new device list, with every stream closed."""
+        """Reopen a device.
+
+        A vanished device can be found only by a new device list, for which every stream is closed.
+        """
         try:
             async with self._lock:
                 vanished = self._dogs[path].health is Health.VANISHED
@@ -258,7 +261,7 @@ class DeviceCare:
         await in_thread(devices.refresh_devices)
 
     async def _try_again(self, one: Caredfor, device: Device) -> None:
-        """Reopen a device that worked before; where that fails the watchdog keeps trying."""
+        """Reopen a device that worked before; if that fails, the watchdog keeps trying."""
         try:
             await one.reopen(await in_thread(partial(_again, device)))
         except AudioDeviceError as error:
@@ -274,7 +277,7 @@ class DeviceCare:
         return True
 
     async def _wait_for_block(self, one: Caredfor) -> None:
-        """Wait up to half a second for the first block: a device that has just been opened is not stalled."""
+        """Wait up to half a second for the first block, because a newly opened device is not stalled."""
         before_ns = one.callback_ns
         for _ in range(_FIRST_BLOCK_POLLS):
             if self._closed or one.callback_ns != before_ns:

@@ -1,4 +1,4 @@
-"""EchoControl: keeps the agent from hearing itself, and reports it when it does."""
+"""Keeps the agent from hearing itself, and reports it if it does."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SAME_DELAY_MS = 20.0
 _HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
 _GUARDED_HINT = "Echo gets through although --echo is on: use headphones, or turn the speaker down."
 _GONE_AFTER = 4
-"""Looks in a row, while the agent speaks, without an echo."""
+"""Number of consecutive checks without an echo, while the agent speaks, after which an echo is gone."""
 
 
 class EchoWatch:
-    """Compares the microphone with what was played, once a second. On the engine's loop; events go to ``emit``.
+    """Compares the microphone with played audio, once a second. Runs on the engine's loop; events go to ``emit``.
 
     ``hint`` says what to do about an echo.
     """
 
     def __init__(self, emit: Callable[[e.SessionEvent], None], hint: str = "") -> None:
         self.echo: Echo | None = None
-        """The echo found last; None once it is gone."""
+        """The latest echo; None after it is gone."""
         self._emit = emit
         self._hint = hint
         self._captured: Track | None = None
@@ -40,14 +40,14 @@ class EchoWatch:
         self._looking = False
 
     def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Take a block as it came from the microphone."""
+        """Add a block of the microphone."""
         # Another device may deliver at another rate, and tracks of two rates cannot be joined.
         if self._captured is None or self._captured.full_rate != rate:
             self._captured = Track(rate)
         self._captured.feed(end_ns, pcm)
 
     def played(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Take a block that has left the speaker."""
+        """Add a block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
         # Silence is played all the time, and cannot come back.
@@ -75,7 +75,7 @@ class EchoWatch:
             self._looking = False
 
     def _judge(self, found: Echo | None, now_ns: int) -> None:
-        """Report an echo found twice at one delay: speech resembles other speech by chance, but not at one delay."""
+        """Report an echo found twice at one delay: voices may be similar by chance, but not twice at one delay."""
         before, self._before = self._before, found
         if found is not None:
             self._missed = 0
@@ -111,9 +111,9 @@ class EchoWatch:
 
 
 class EchoControl:
-    """Takes the agent's echo out of captured blocks, where there is a guard, and watches what remains.
+    """Removes the agent's echo from captured blocks if there is a guard, and watches the remainder.
 
-    On the engine's loop.
+    Runs on the engine's loop.
     """
 
     def __init__(self, guard: EchoGuard | None, pending: PendingEvents) -> None:
@@ -121,22 +121,22 @@ class EchoControl:
         self._pending = pending
         self._failed = False
         self._sent = EchoWatch(pending.add, _GUARDED_HINT if guard else _HINT)
-        """Watches what the agent gets."""
+        """Watches the audio sent to the agent."""
         self._raw = EchoWatch(lambda _: None) if guard else self._sent
         """Watches the microphone before the guard."""
 
     @property
     def found(self) -> Echo | None:
-        """The echo on the microphone, before the guard; None while there is none."""
+        """The echo at the microphone, before the guard; None without one."""
         return self._raw.echo
 
     @property
     def held_blocks(self) -> int:
-        """Captured blocks with sound in them that the guard replaced with silence."""
+        """Number of captured blocks with sound that the guard replaced by silence."""
         return self._guard.held_blocks if self._guard else 0
 
     def clean(self, end_ns: int, block: bytes, rate: int) -> bytes:
-        """Returns a block of the device without what the guard takes out of it."""
+        """Returns a block of the device as cleaned by the guard."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
             # With the time of now as well: a canceller has to see what is about to be played before its echo comes.
@@ -148,13 +148,13 @@ class EchoControl:
         return block
 
     def played(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Take a block that has left the speaker: it may come back."""
+        """Add a block that has left the speaker and may return as an echo."""
         self._sent.played(end_ns, block, rate)
         if self._raw is not self._sent:
             self._raw.played(end_ns, block, rate)
 
     def poll(self, now_ns: int) -> None:
-        """Look for echo, where it is time to."""
+        """Check for echo if it is due."""
         self._sent.poll(now_ns)
         if self._raw is not self._sent:
             self._raw.poll(now_ns)

@@ -35,7 +35,7 @@ class RecordedLines:
 
     def __init__(self, lines: Sequence[CallerLine], pending: PendingEvents, *, rate: int) -> None:
         self.rate = rate
-        """Hz at which a line is read: that of the blocks it replaces."""
+        """Sample rate in Hz at which lines are read: that of the blocks they replace."""
         self.callbacks = CallbackManager()
         self._lines = lines
         self._next = 0
@@ -45,9 +45,9 @@ class RecordedLines:
         self._pcm = b""
         self._position = 0
         self._begins_ns: int | None = None
-        """When the first sample of a line that was scheduled is due; None once it is being spoken."""
+        """Time of the first sample of a scheduled line; None after it has begun."""
         self.block_end_ns = 0
-        """When the last sample of the next block left the microphone; set by the owner of the chain."""
+        """Time at which the last sample of the next block left the microphone; set by the owner of the chain."""
 
     @property
     def speaking(self) -> bool:
@@ -56,17 +56,17 @@ class RecordedLines:
 
     @property
     def progress(self) -> float | None:
-        """The part of the line that has been spoken, 0..1; None while no line is spoken."""
+        """Share of the line that has been spoken, 0..1; None without a line."""
         return self._position / len(self._pcm) if self._pcm else None
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
-        """Call ``callback(done)`` with 0..1 for every block of a line that is spoken."""
+        """Call ``callback(done)`` with 0..1 for every block of a line."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Speak a line from now on, in place of the one under way. A file that cannot be read is an error event.
+        """Start speaking a line, in place of the current one. An unreadable file causes an error event.
 
-        With ``begins_ns`` its first sample is captured at that instant, or in the next block if that has passed.
+        With ``begins_ns``, its first sample is captured at that time, or in the next block if that has passed.
         """
         self._loading = line
         try:
@@ -84,13 +84,13 @@ class RecordedLines:
             self._add_change(line)
 
     async def speak_next(self) -> None:
-        """Speak the next of the lines that stand in for a microphone, unless one is being spoken."""
+        """Speak the next of the lines that replace a microphone, unless one is being spoken."""
         if self._lines and not self.speaking:
             await self.speak(self._lines[self._next % len(self._lines)])
             self._next += 1
 
     def stop(self) -> None:
-        """Break off the line, and drop one that is still being read."""
+        """Stop the line, and drop one that is still being read."""
         self._loading = None
         self._finish()
 
@@ -109,7 +109,7 @@ class RecordedLines:
         return part.ljust(len(block), b"\0")
 
     def _begin(self, block: bytes, begins_ns: int) -> bytes:
-        """Returns the block with the line's first samples in it, if the line begins in this block."""
+        """Returns the block, with the line's first samples if the line begins in it."""
         block_ns = frames_to_ns(len(block) // 2, self.rate)
         wait_ns = begins_ns - (self.block_end_ns - block_ns)
         if wait_ns >= block_ns:

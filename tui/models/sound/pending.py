@@ -1,4 +1,4 @@
-"""PendingEvents: holds events about audio until the next poll emits them."""
+"""Holds events about audio until the next poll emits them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class PendingEvents:
         self._events: list[e.SessionEvent] = []
 
     def add(self, event: e.SessionEvent) -> None:
-        """Append an event whose time was already taken."""
+        """Append an event that has its time already."""
         self._events.append(event)
 
     def error(self, code: str, message: str) -> None:
-        """Append an error of the audio path, dated now."""
+        """Append an error of the audio path with the current time."""
         self.add(audio_error(self.clock_ns(), code, message))
 
     def notice(self, text: str, hint: str = "", *, of_call: bool = False) -> None:
-        """Append a notice, dated now."""
+        """Append a notice with the current time."""
         self.add(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint, of_call=of_call))
 
     def take(self) -> list[e.SessionEvent]:

@@ -1,4 +1,4 @@
-"""Playback: the call's speaker, from chunks on the wire to what was heard of each reply and when."""
+"""The call's speaker, from chunks on the wire to the audio that was heard of each reply."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tui.models.sound.speech import HeardSpeech
 STALL_MS = 500.0
 """A shorter silence inside a reply is an underrun, reported once it has ended."""
 _PATIENCE_MS = 2_000
-"""How long `Playback.drained` waits while nothing leaves the queue."""
+"""Longest wait of `Playback.drained` while nothing leaves the queue."""
 
 
 class PlaybackOutput(msgspec.Struct, frozen=True):
-    """What a call plays to, and how."""
+    """The output of a call and its settings."""
 
     found: Endpoints
     path: str
@@ -42,10 +42,10 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
 
 
 class Playback:
-    """Plays the replies of one call and emits what becomes of them. On the engine's loop.
+    """Plays the replies of one call and emits their playback events. Runs on the engine's loop.
 
     The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is called when a
-    speaker was opened; ``on_played`` gets each block that was heard as ``(end_ns, pcm, rate)``.
+    speaker was opened; ``on_played`` receives each heard block as ``(end_ns, pcm, rate)``.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Playback:
         on_played: Callable[[int, bytes, int], None],
     ) -> None:
         self.speaker: Speaker | None = None
-        """Set from the first reply (or `prepare`) on, even while its device is still being opened."""
+        """Set from the first reply (or `prepare`) on, even while its device is being opened."""
         self._output = output
         self._emit = emit
         self._clock_ns = clock_ns
@@ -89,27 +89,27 @@ class Playback:
         self._queue_for(audio_format).begin(reply, audio_format)
 
     def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> None:
-        """Queues a chunk of a reply, as it came on the wire.
+        """Queues a chunk of a reply in its wire format. A late chunk of a flushed reply is counted as unheard.
 
-        A late chunk of a flushed reply is counted as unheard. ``audio_format`` applies to a reply that was not begun.
+        ``audio_format`` applies to a reply that was not begun.
         """
         audio_format = audio_format or DEFAULT_FORMAT
         self._arrival_watch.came()
         self._queue_for(audio_format).feed(reply, wire, self._clock_ns(), audio_format)
 
     def end(self, reply: str) -> float | None:
-        """Ends a reply: no more of it will come, and what is queued still plays.
+        """Ends a reply: no more audio is expected, and queued audio still plays.
 
-        Returns how many ms of it were received in all, or None if it was not open.
+        Returns the total ms received, or None if it was not open.
         """
         return self.queue.end(reply) if self.queue else None
 
     def socket_lost(self) -> None:
-        """Stops reporting missing audio until some arrives: the socket is the reason, not the agent."""
+        """Stops reporting missing audio until some arrives, because the lost socket is the reason, not the agent."""
         self._arrival_watch.excuse()
 
     def ran_dry(self, after_ms: float) -> str | None:
-        """Returns the reply that was heard and has had nothing to play for ``after_ms``, if there is one."""
+        """Returns the reply that was heard and has had nothing to play for ``after_ms``, if any."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
         # Not before the device has played what it holds: until then the user has heard no silence.
@@ -118,11 +118,11 @@ class Playback:
 
     @property
     def playing(self) -> bool:
-        """Whether agent audio is queued or on its way to the ear."""
+        """Whether agent audio is queued or about to be heard."""
         return bool(self._still_ending()) or bool(self.queue and not self._passed(self.queue.tail()))
 
     async def drained(self) -> None:
-        """Waits until everything queued was heard, or `stop_draining`; gives up when nothing moves for 2 s."""
+        """Waits until all queued audio was heard, or `stop_draining`; gives up if nothing moves for 2 s."""
         # Bounded by movement, not by time: a reply of minutes is heard to its end, a stalled device ends the wait.
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
@@ -133,11 +133,11 @@ class Playback:
             last_frames = queued_frames
 
     def stop_draining(self) -> None:
-        """Ends `drained` at once."""
+        """Ends `drained` immediately."""
         self._stop_draining = True
 
     def mark(self, name: str) -> None:
-        """Marks the end of the audio queued so far; `reached_marks` returns the name once that has played."""
+        """Marks the end of the audio queued so far; `reached_marks` returns the name after it has played."""
         # With the tail of the queue: a mark without audio before it is reached at once.
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
@@ -191,7 +191,7 @@ class Playback:
         return self.queue.rate / 1000 if self.queue else 1.0
 
     def read_level(self, now_ns: int) -> MeterReading | None:
-        """Returns what the agent's level meter shows now."""
+        """Returns the current state of the agent's level meter."""
         return self._heard.meter.read(now_ns)
 
     async def close(self) -> None:
@@ -201,7 +201,7 @@ class Playback:
             await self.speaker.close()
 
     def take_news(self, now_ns: int) -> None:
-        """Emits what happened to replies since the last call."""
+        """Emits the events of replies since the last call."""
         if self.speaker:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
@@ -218,11 +218,11 @@ class Playback:
                 self._emit(ended)
 
     def finish_listening(self) -> None:
-        """Emits the end of the speech in progress, because nothing more will be heard."""
+        """Emits the end of current speech, because nothing more will be heard."""
         self._heard.finish()
 
     def _still_ending(self) -> list[e.PlaybackEnded]:
-        """Returns the ends that are due later, without replies that were flushed out of the device."""
+        """Returns the ends that are due later, without replies flushed from the device."""
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
 
@@ -268,7 +268,7 @@ class Playback:
         return queue
 
     def _open(self, rate: int) -> Speaker:
-        """Returns a speaker at this rate, which is opened in the background."""
+        """Returns a speaker at this rate; it is opened in the background."""
         queue, output = PlaybackQueue(rate), self._output
         queue.volume = self._volume
         speaker = Speaker(
@@ -309,17 +309,17 @@ class Playback:
 
 
 class ArrivalWatch:
-    """Reports when agent audio stops arriving in the middle of a reply, and when that ends."""
+    """Reports when agent audio stops arriving during a reply, and when it arrives again."""
 
     def __init__(self, emit: Callable[[e.SessionEvent], None]) -> None:
         self._emit = emit
         self._reply: str | None = None
-        """The reply whose audio is missing, as reported."""
+        """The reply that was reported to have missing audio."""
         self._gap_ms = 0.0
         self._excused = False
 
     def excuse(self) -> None:
-        """Reports nothing until audio arrives: the socket was lost."""
+        """Suppresses reports until audio arrives, because the socket was lost."""
         self._excused = True
 
     def came(self) -> None:
@@ -327,7 +327,7 @@ class ArrivalWatch:
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """Judges the reply that has begun and not ended (None: none has), silent for ``gap_ms`` so far."""
+        """Judges the open reply (None without one), which has been silent for ``gap_ms``."""
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000

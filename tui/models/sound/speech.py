@@ -1,4 +1,4 @@
-"""Speech on the agent's track, as it is heard."""
+"""Detects speech on the agent's track, as it is heard."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
 from tui.models import events as e
 
 _REST_MS = 1_000.0
-"""Silence that the detector gets after a sound, to be sure that speech is over. More would change nothing."""
+"""Silence passed to the detector after a sound, so that it can confirm the end. More would change nothing."""
 _BEFORE_MS = 300
-"""Silence put before a sound, so that dating an onset back never reaches beyond the silence that was left out."""
+"""Silence passed before a sound, so that a back-dated onset never reaches into omitted silence."""
 
 
 class HeardSpeech:
-    """Measures blocks that were heard. On the engine's loop.
+    """Measures heard blocks. Runs on the engine's loop.
 
-    Edges of speech and of other sounds go to ``emit``; ``on_played`` gets each block as ``(end_ns, pcm, rate)``. A
+    Edges of speech and other sounds go to ``emit``; ``on_played`` receives each block as ``(end_ns, pcm, rate)``. A
     long silence costs nothing.
     """
 
@@ -52,7 +52,7 @@ class HeardSpeech:
         self._end_ns = end_ns
 
     def finish(self) -> None:
-        """Emit the end of the sound that lasts, as nothing more is heard."""
+        """Emit the end of the current sound, because nothing more is heard."""
         if self._speech:
             self._emit_edges(self._speech.finish(self._end_ns))
 

@@ -1,4 +1,4 @@
-"""TrackSink: receives the two tracks of a call, the user as sent and the agent as heard."""
+"""The interface for the two tracks of a call: the user as sent, and the agent as heard."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tui.audio.speaker import AgentTrack
 
 
 class TrackSink(AgentTrack, Protocol):
-    """Receives both tracks as they happen. Methods return at once."""
+    """Receives both tracks in real time. Methods return immediately."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """Takes the format that was agreed for user audio; called before the first `user_sent`."""
+        """Takes the agreed format of user audio; called before the first `user_sent`."""
         ...
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
