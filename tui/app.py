@@ -40,24 +40,24 @@ S = TypeVar("S", bound=Screen[Any])
 
 TICKS_PER_S = 16
 TICKS_PER_REFRESH = 2
-"""Levels are drawn every tick, everything else at half the rate."""
+"""Levels are drawn at every tick, everything else at every second one."""
 UP_AFTER_S = 1.0
-"""The first picture is on the screen by then."""
+"""Time by which the first picture is on the screen."""
 
 
 @runtime_checkable
 class Polled(Protocol):
-    """A screen that shows values for which there are no events: levels, the clock, progress."""
+    """A screen that shows values without events: levels, the clock, progress."""
 
     def poll(self) -> None:
         """Draw it; called at every tick in which the screen is visible."""
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """How the screen is started, and what is called meanwhile."""
+    """Options for starting the screen, and callbacks."""
 
     call_demo: bool = False
-    """Call the local agent at once."""
+    """Call the local agent immediately."""
     playhead: Playhead | None = None
     """The playhead of the saved session to show; None for calls."""
     start_engine: Callable[[], EngineLink] | None = None
@@ -69,7 +69,7 @@ class Launch(msgspec.Struct, frozen=True):
     trace_callbacks: bool = False
     """Measure every callback from the start, in both processes."""
     auto_tick: bool = True
-    """Tick by a timer; tests do it by hand."""
+    """Tick by a timer; tests tick by hand."""
 
 
 class OpusAgentApp(EndingApp):
@@ -121,7 +121,7 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def session(self) -> SessionScreen:
-        """The screen of calls, or of the saved session; made when it is first needed."""
+        """The screen of calls or of the saved session; created when first needed."""
         from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
 
         screen = SessionScreen(
@@ -147,7 +147,7 @@ class OpusAgentApp(EndingApp):
         return screen
 
     def on_mount(self) -> None:
-        """Call the target if there is one; else show the connect screen."""
+        """Call the target if there is one; otherwise show the connect screen."""
         # At once: by the next turn of the loop the process is stopped.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
@@ -176,7 +176,7 @@ class OpusAgentApp(EndingApp):
             self.set_timer(UP_AFTER_S, self._launch.once_up)
 
     def _first_theme(self) -> str:
-        """Returns the terminal's own colours with NO_COLOR, else the theme of the settings or the last choice."""
+        """Returns the terminal's own colors with NO_COLOR, otherwise the theme of the settings or the last choice."""
         if self.no_color:
             return ANSI
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)
@@ -197,7 +197,7 @@ class OpusAgentApp(EndingApp):
     # the tick
 
     def tick(self) -> None:
-        """Fold what the engine sent; draw levels now, and the rest every second time."""
+        """Process what the engine sent; draw levels now, and everything else every second time."""
         self._ticks += 1
         with self.batch_update():
             self.bridge.drain()
@@ -211,7 +211,7 @@ class OpusAgentApp(EndingApp):
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Poll the visible screens of these, from the top down: nothing below a full screen is visible."""
+        """Poll the visible screens among these, from the top down; nothing below a full screen is visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -244,7 +244,7 @@ class OpusAgentApp(EndingApp):
 
     @work(exclusive=True, group="demo", description="start the local agent if it is not there")
     async def call_demo(self, before: Target | None) -> None:
-        """Call the local agent wherever it is now, with the settings of the previous call if there was one."""
+        """Call the local agent at its current address, with the settings of any previous call."""
         self.session.strip.hint = "starting the local agent …"
         try:
             fresh = await asyncio.to_thread(self.targets.demo)
@@ -293,7 +293,7 @@ class OpusAgentApp(EndingApp):
             self.repaint()
 
     def repaint(self) -> None:
-        """Redraw everything: something else was on the terminal, and Textual redraws only what has changed."""
+        """Redraw everything, because something else was on the terminal and Textual redraws only changes."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()
@@ -301,10 +301,10 @@ class OpusAgentApp(EndingApp):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Pass a stray letter on to the field that has the focus now.
+        """Pass a stray letter on to the field that now has the focus.
 
-        Keys pressed right after the one that opened a field were sent to the widget that had the focus until then.
-        A field keeps the letters it gets, so one that bubbles up to here was meant for it and is not a command.
+        Keys pressed right after the one that opened a field were sent to the widget that had the focus until then. A
+        field consumes its letters, so one that bubbles up to here was meant for the field and is not a command.
         """
         field = self.focused
         if field is not None and field.check_consume_key(event.key, event.character):
@@ -323,7 +323,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(QuitScreen(), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
-        """Offer the themes whose text can be read."""
+        """Offer the themes with readable text."""
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
@@ -339,21 +339,21 @@ class OpusAgentApp(EndingApp):
             self.push_screen(HelpScreen(active, shown, why_not))
 
     def action_callbacks(self) -> None:
-        """Show what callbacks do and how long they take."""
+        """Show the callbacks, their counts and durations."""
         from tui.screens.callbacks import CallbacksScreen
 
         if not isinstance(self.screen, CallbacksScreen):
             self.push_screen(CallbacksScreen(self.bridge))
 
     def action_devices(self) -> None:
-        """Show the devices, and which are in use."""
+        """Show the devices and mark those in use."""
         from tui.screens.devices import DevicesScreen
 
         if not isinstance(self.screen, DevicesScreen):
             self.push_screen(DevicesScreen(self.bridge, self.target))
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Use the device from now on, and in the next call of the same target."""
+        """Use the device from now on, including the next call of the same target."""
         if self.bridge.state.status.live:
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
         if self.target is not None:
@@ -368,7 +368,7 @@ class OpusAgentApp(EndingApp):
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
-    ``on_leave`` gets theme and pane layout if they have changed.
+    ``on_leave`` receives theme and pane layout if they have changed.
     """
     before = app.memory
     app.run()

@@ -1,4 +1,4 @@
-"""The only place where engine and screen meet: drain, fold, refresh. Knows no Textual.
+"""The only place where engine and screen meet: drain, fold, refresh. Does not depend on Textual.
 
 The bridge owns the screen's models. `tick` takes what the engine has sent, folds it, and refreshes each panel that
 a callback marked dirty once.
@@ -50,17 +50,17 @@ from tui.view.waveform import Waveform
 
 
 class Latest:
-    """What the engine reports beside events: of each kind only the latest counts."""
+    """What the engine reports in addition to events: only the latest of each kind counts."""
 
     def __init__(self) -> None:
         self.telemetry = Telemetry(at_ns=0)
         self.telemetry_in_call = Telemetry(at_ns=0)
-        """The last one while the session was up: what comes while it ends is of devices that are being closed."""
+        """The last telemetry of the active session; later values describe devices that are being closed."""
         self.devices: DeviceList | None = None
         self.reading: float | None = None
-        """The share of a saved session that has been read, 0..1; None if all of it has, and in a call."""
+        """The share of a saved session that has been read, 0..1; None when complete, and in a call."""
         self.callbacks: tuple[CallbackStats, ...] = ()
-        """What tracing has measured in the engine; see `Bridge.trace_callbacks`."""
+        """Measurements of callbacks in the engine; see `Bridge.trace_callbacks`."""
 
     def begin_session(self) -> None:
         """Forget the levels of the previous session."""
@@ -68,21 +68,21 @@ class Latest:
 
 
 class ClipControl:
-    """Has the engine play audio outside a call: a message, or the tracks of a saved session; one at a time."""
+    """Makes the engine play audio outside a call, one clip at a time: a message, or the tracks of a saved session."""
 
     def __init__(self, send: Callable[[Command], None]) -> None:
         self.clip = 0
-        """The number of what `play` was given last."""
+        """The number of the last clip passed to `play`."""
         self.playing: PlayingAudio | None = None
-        """How far that is; None until the engine reports it."""
+        """Its progress; None until the engine reports it."""
         self.output = "auto"
-        """The speaker to play on, as the option of that name: a call's own, once there was one."""
+        """The speaker to use, as in the option of that name; after a call, the call's own."""
         self._send = send
 
     def play(self, audio: PlayAudio) -> int:
-        """Play this instead of whatever plays. Returns the number that `clip` has while it does.
+        """Play this in place of the current clip, and return its number for `clip`.
 
-        Without a path and wire it only stops.
+        Without a path and wire, only stop.
         """
         self.clip += 1
         self.playing = None
@@ -90,27 +90,27 @@ class ClipControl:
         return self.clip
 
     def take(self, playing: PlayingAudio) -> None:
-        """Take a progress report; one about an earlier clip is dropped."""
+        """Process a progress report; one about an earlier clip is ignored."""
         if playing.clip == self.clip:
             self.playing = playing
 
 
 class Redraws:
-    """Which panels are to be drawn again at the end of this tick."""
+    """The panels to redraw at the end of this tick."""
 
     def __init__(self) -> None:
         self.refreshed = False
         """Whether panels were refreshed since the last `Bridge.drain`."""
         self.overdue = False
-        """A session has begun since the last refresh: what is drawn no longer exists."""
+        """Whether a session has begun since the last refresh, so that the drawn content no longer exists."""
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
-        """Have ``refresh`` called once."""
+        """Schedule one call of ``refresh``."""
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
-        """Call each of them. What is marked meanwhile is for the next tick."""
+        """Call each of them. Panels marked meanwhile wait for the next tick."""
         self.refreshed = True
         dirty, self._dirty, self.overdue = self._dirty, {}, False
         for refresh in dirty:
@@ -124,7 +124,7 @@ class RawFile:
         self._descriptor: int | None = None
 
     def open(self, path: Path) -> None:
-        """Read from this file from now on; from none if it cannot be opened."""
+        """Read from this file from now on, or from none if it cannot be opened."""
         self.close()
         with suppress(OSError):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -141,24 +141,24 @@ class RawFile:
 
 
 class SessionFolder:
-    """Whether and where the session that is shown is saved, and the marks and notes kept there."""
+    """Whether and where the shown session is saved, and its marks and notes."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
         """Its folder; None if it is not saved."""
         self.saving_ended = False
-        """Whether something has stopped the saving before the end of the session."""
+        """Whether saving ended before the end of the session."""
         self.marks = Marks()
         self.marks.on_change = self._keep
         self._problem = ""
         self._warned = False
 
     def use(self, path: Path | None) -> None:
-        """Keep marks in this folder from now on."""
+        """Save marks in this folder from now on."""
         self.path, self.saving_ended, self._warned = path, False, False
 
     def load(self) -> None:
-        """Take over the marks and notes of the session that begins, as far as it has any."""
+        """Load the marks and notes of the session that is beginning, if it has any."""
         self.marks.clear()
         if self.path is not None:
             saved = read_marks(self.path)
@@ -202,7 +202,7 @@ class Bridge:
         self._engine_lost = False
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
-        """Have ``refresh`` called once at the end of this tick."""
+        """Schedule one call of ``refresh`` at the end of this tick."""
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
@@ -211,7 +211,7 @@ class Bridge:
         self.refresh()
 
     def drain(self) -> None:
-        """Fold what has arrived."""
+        """Process everything that has arrived."""
         self.redraws.refreshed = False
         for item in self.engine.drain():
             self._take(item)
@@ -252,12 +252,12 @@ class Bridge:
         return callback_tracing.enabled
 
     def callback_stats(self) -> list[tuple[str, CallbackStats]]:
-        """Returns what tracing has measured so far, each with the name of its process."""
+        """Returns the callback measurements so far, each with the name of its process."""
         here = [("screen", stats) for stats in callback_tracing.snapshot()]
         return [("engine", stats) for stats in self.latest.callbacks] + here
 
     def replace_engine(self, engine: EngineLink) -> None:
-        """Continue with a new engine after the old one was lost; the models keep what they know."""
+        """Continue with a new engine after the old one was lost; the models keep their state."""
         self.engine = engine
         self._engine_lost = False
         if self.tracing_callbacks:

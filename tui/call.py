@@ -1,4 +1,4 @@
-"""Holds a call without a screen and without PortAudio, in one process: for scripts and CI."""
+"""Runs a call without a screen and without PortAudio, in one process, for scripts and CI."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
 _UNHEARABLE = ("odd-byte", "queue-full")
-"""Codes of errors about agent audio that could not be played as it was sent."""
+"""Error codes for agent audio that could not be played as sent."""
 _HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that end the call on the wire first."""
 
 
 class Script(msgspec.Struct, frozen=True):
-    """The lines to speak in a call, and what to expect of the agent: the short form of a scenario."""
+    """The lines to speak in a call and the expectations: the short form of a scenario."""
 
     say: Sequence[Path]
     timeout_s: float = 10.0
@@ -60,12 +60,12 @@ class Script(msgspec.Struct, frozen=True):
         return Scenario(name="--say", timeout=Duration(math.inf), steps=steps)
 
     def lines(self) -> dict[str, SpokenLine]:
-        """Returns the lines to speak, by what the steps say. Takes a while. Raises `AudioFileError`."""
+        """Returns the lines to speak, by the text of their steps. Slow. Raises `AudioFileError`."""
         return {str(path): spoken_line(path) for path in self.say}
 
 
 class _Seen:
-    """What was reported in the call that decides or explains its outcome."""
+    """The reports in a call that decide or explain its outcome."""
 
     def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
@@ -74,7 +74,7 @@ class _Seen:
         self.hint = ""
         """What may help against a missing answer."""
         self.unfinished = 0
-        """How many replies the agent began and never ended."""
+        """Number of replies that the agent began and never ended."""
         self.unshown: OSError | None = None
         """Why an event could not be printed; the first such error."""
 
@@ -102,7 +102,7 @@ async def call(
     explain: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
 ) -> ExitCode:
-    """Hold the call. ``show`` receives every event, ``explain`` a sentence that gives the reason for the outcome.
+    """Run the call. ``show`` receives every event, ``explain`` a sentence that gives the reason for the outcome.
 
     Raises `ValueError` for settings the protocol does not have.
     """
@@ -151,7 +151,7 @@ def _take(
 
 @contextlib.contextmanager
 def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
-    """Hang up, rather than stop, on `_HANG_UP` signals; yields the list of those that came."""
+    """Hang up, rather than stop, on `_HANG_UP` signals; yields the list of received signals."""
     received: list[signal.Signals] = []
 
     def interrupt(number: signal.Signals) -> None:
@@ -172,12 +172,15 @@ def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
 
 
 def _unanswered(performance: Performance) -> bool:
-    """Whether an answer was missing. If the call ended meanwhile, its ending has judged what was still due."""
+    """Returns whether an answer was missing.
+
+    If the call ended meanwhile, its ending has judged what was still due.
+    """
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 
 
 def _answer_reasons(performance: Performance, seen: _Seen) -> Iterator[str]:
-    """Yields what there is to explain about the answers."""
+    """Yields explanations about the answers."""
     for case in performance.cases:
         if case.verdict is StepVerdict.PASSED and case.reason:
             yield case.reason

@@ -19,7 +19,7 @@ def child_command(module: str, *arguments: str) -> list[str]:
 
 
 def _run() -> None:
-    """Be that process: find this package where this file is, also in a clone that is not installed."""
+    """Run in that process: find this package next to this file, also in a clone that is not installed."""
     if _ROOT not in sys.path:
         sys.path.insert(0, _ROOT)
     del sys.argv[0]

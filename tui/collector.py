@@ -1,6 +1,6 @@
 """Controls garbage collection, and how much freed memory the process keeps.
 
-A full collection over all that is loaded stops every thread for up to 90 ms.
+A full collection over all loaded objects stops every thread for up to 90 ms.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import gc
 
 
 def hold() -> None:
-    """Stop collecting while the process starts: what it allocates now stays, so there is no garbage."""
+    """Stop collecting while the process starts, because objects allocated then are kept."""
     gc.disable()
 
 
 def settle() -> None:
-    """Collect once and start again; what exists now is never scanned after that."""
+    """Collect once and start again; existing objects are not scanned after that."""
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """An exit code. Scripts rely on it, and on its `reason`: neither ever gets another meaning."""
+    """An exit code. Scripts rely on it and on its `reason`; neither may ever change its meaning."""
 
     FINE = 0
     LIMIT_EXCEEDED = 1
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """In a few words, for ``--help``."""
+        """A short description for ``--help``."""
         return _MEANINGS[self]
 
     @property

@@ -1,4 +1,4 @@
-"""Paths that the user writes, and files that no reader ever sees half written."""
+"""Handles paths given by the user, and writes files atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def private_folder(path: Path) -> Path:
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
     """Replaces a file so that no reader sees half of it. Raises `OSError`.
 
-    It is for its owner alone, or has the mode and, if possible, the owner of ``like``.
+    Only its owner may read it, or it gets the mode and, if possible, the owner of ``like``.
     """
     written = _written_beside(path, content)
     try:
@@ -61,9 +61,9 @@ def write_to(path: Path, content: bytes) -> None:
 
 
 def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
-    """Reads what comes through a pipe until it is closed. Raises `OSError`.
+    """Reads from a pipe until it is closed.
 
-    `TimeoutError`: nothing came for ``timeout_s``. A pipe is to be opened with ``O_NONBLOCK``.
+    Raises `OSError`, and `TimeoutError` if nothing arrives for ``timeout_s``. Open the pipe with ``O_NONBLOCK``.
     """
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)

@@ -1,7 +1,7 @@
-"""Remembers between runs the targets called last, the theme and the pane layout.
+"""Remembers recent targets, the theme and the pane layout between runs.
 
-What the user decides is in the settings (`tui.config`). Nothing here may stop the program: a file that cannot be read
-counts as missing, and one that cannot be written is skipped silently.
+The user's decisions are in the settings (`tui.config`). Errors must not stop the program: an unreadable file counts
+as missing, and a failed write is ignored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ScreenMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A target as it may be kept on disk: no token, no header, no credentials."""
+    """A target as it may be saved: without token, headers and credentials."""
 
     url: str
     protocol: str
@@ -44,7 +44,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     output: str = AUTO
 
     def target(self, base: Target) -> Target:
-        """Returns a target like ``base`` to call again, with the token that the environment has now."""
+        """Returns a target like ``base`` to call again, with the token from the current environment."""
         return msgspec.structs.replace(
             base,
             url=self.url,
@@ -57,7 +57,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _token(variable: str) -> str:
-    """The token in that variable; "" if there is none that can be sent, which calling it will report."""
+    """Returns the token in that variable; "" if it is missing or cannot be sent, which the call will report."""
     try:
         return token_in_environment(variable)
     except ValueError:
@@ -65,7 +65,7 @@ def _token(variable: str) -> str:
 
 
 def recent_targets(base: Target) -> list[Target]:
-    """Returns the targets called last, newest first; what is not remembered of them is taken from ``base``."""
+    """Returns recent targets, newest first; other settings are taken from ``base``."""
     return [recent.target(base) for recent in _recent()]
 
 

@@ -93,8 +93,8 @@ class LineView(ScrollView, can_focus=True):
     def set_lines(self, count: int) -> None:
         """Set the number of lines.
 
-        Setting `virtual_size` would have the whole screen laid out again, ten times a second in a call; but only
-        the scrollbar depends on it.
+        Setting `virtual_size` would lay out the whole screen again, ten times a second in a call, although only the
+        scrollbar depends on it.
         """
         size = Size(0, count)
         if size != self.virtual_size:
@@ -107,7 +107,7 @@ class LineView(ScrollView, can_focus=True):
         self._painted.clear()
 
     def refresh_changed(self) -> None:
-        """Paint only the rows that look different now: most of a frame equals the last one."""
+        """Paint only the rows that have changed, because most of a frame equals the last one."""
         self.measure()
         for y in range(self.scrollable_content_region.height):
             if y not in self._painted or self._painted[y] != self.key_at(y):
@@ -160,7 +160,7 @@ class LineView(ScrollView, can_focus=True):
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
-        """Scroll without animation, also by key and wheel: following the end would override an animated scroll."""
+        """Scroll without animation, also by key and wheel: following the end would override an animation."""
         return super()._scroll_to(*args, **{**kwargs, "animate": False})
 
     def notify_style_update(self) -> None:
@@ -195,7 +195,7 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def following(self) -> bool:
-        """At the bottom, and staying there."""
+        """Whether the view is at the bottom and stays there."""
         return self._following
 
     @following.setter
@@ -230,12 +230,12 @@ class FollowView(LineView, ModelPanel):
         self.grow(self.virtual_size.height, self._items)
 
     def begin_anew(self) -> None:
-        """Follow again: a new session has begun."""
+        """Follow again, because a new session has begun."""
         self.following = True
         self.changed()
 
     def hold(self) -> None:
-        """Stop following: the reader is reading."""
+        """Stop following, because the user is reading."""
         self.following = False
         self._update_title()
 

@@ -77,7 +77,7 @@ def look_at(
 
 
 class LongestKind:
-    """How wide the kinds of the events are that a log lists."""
+    """Measures the widest kind of event in a log."""
 
     def __init__(self) -> None:
         self.cells = 0
@@ -115,9 +115,9 @@ class LogLine:
         self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
 
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
-        """Returns a text and a space after it in so many cells, with what is searched for highlighted.
+        """Returns a text and a space in that many cells, with search matches highlighted.
 
-        If that is in the part that is cut off, the text is scrolled to it.
+        If a match would be cut off, the text is scrolled to it.
         """
         fitted = fit(text, cells - 1, keep_ends=keep_ends)
         if self.look.pattern is None:
@@ -219,7 +219,7 @@ the summary the rest."""
 _TIME_OF_DAY_CELLS = 13
 _SEARCHED_CHARS = 4_000
 _KIND_CELLS = 19
-"""The kind may have so many where half of the rest is less."""
+"""Least width that the kind may use."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""ModelPanel: controls when a panel that shows a model listens, and when it draws."""
+"""Controls when a panel that shows a model listens, and when it draws."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class ModelPanel(Widget):
         """Draw what has no events; called repeatedly while the panel is visible."""
 
     def sleep(self) -> None:
-        """The panel is hidden: changes are taken over when it wakes."""
+        """Note that the panel is hidden; changes are applied when it wakes."""
         self._asleep = True
 
     def wake(self) -> None:
-        """The panel is visible again: take over what changed."""
+        """Note that the panel is visible again, and apply the changes."""
         self._asleep = False
         if self._stale:
             self._stale = False
@@ -47,7 +47,7 @@ class ModelPanel(Widget):
         self.bridge.mark_dirty(self._refresh_if_mounted)
 
     def on_mount(self) -> None:
-        """Start to listen, and show the present state."""
+        """Start listening and show the current state."""
         self._registrations = tuple(self.listen())
         self.refresh_from_model()
 

@@ -19,7 +19,7 @@ from tui.widgets.wrap import fit, wrap
 FOOT_LINES = 4
 """Lines of the foot; more where rows leave lines empty."""
 LEAST_ROWS = 3
-"""Rows that the foot leaves in a focused pane: one less where there is room for no more than that."""
+"""Rows that the foot leaves in a focused pane; one fewer if there is no room for more."""
 AMPLE_ROWS = 8
 """Rows that it leaves in a pane without focus."""
 _GAP = "  "

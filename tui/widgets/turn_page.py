@@ -1,4 +1,4 @@
-"""TurnPage: one turn whole, in a view that scrolls."""
+"""Shows one turn completely, in a scrolling view."""
 
 from __future__ import annotations
 

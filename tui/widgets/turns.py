@@ -71,9 +71,9 @@ class TurnsPane(RowsView):
         self.bridge = bridge
         self.thresholds = thresholds
         self._verdict: tuple[Hashable, str] = (None, "")
-        """What the verdict was made from, and the verdict."""
+        """The verdict, and the values from which it was made."""
         self._full_ms = 0.0
-        """What fills a bar: the worst turn shown."""
+        """Length of a full bar: the worst turn shown."""
 
     @property
     def turns(self) -> list[Turn]:

@@ -177,7 +177,7 @@ class WaveformStrip(ModelPanel, Widget):
         )
 
     def _happened(self) -> Iterable[WaveformMark]:
-        """Yields the marks; where two meet, the first is seen."""
+        """Yields the marks; if two coincide, the first is visible."""
         for at_ns in self._errors:
             yield WaveformMark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics

@@ -28,13 +28,13 @@ class TextLine(Input):
         self.paste(event.text)
 
     def paste(self, text: str) -> None:
-        """Put a text in place of the selection, as far as the field takes it."""
+        """Replace the selection by a text, as far as the field accepts it."""
         line = self.clean(text)
         room = self.max_length - len(self.value) if self.max_length else len(line)
         self.replace(line[: max(room, 0)], *self.selection)
 
     def clean(self, text: str) -> str:
-        """Returns what the field takes of a pasted text."""
+        """Returns the part of a pasted text that the field accepts."""
         return harmless(" ".join(text.split()))
 
 
