@@ -11,7 +11,8 @@ import pytest
 
 from tests.report.browser import Page, browser
 from tests.report.sessions import ANSWER_MS, HOSTILE, LENGTH_MS, QUESTION_MS
-from tui.report.content import EventRow, read_content
+from tui.models import events as e
+from tui.report.content import EventRow, FailedStep, read_content
 from tui.report.page import page_of, render
 from tui.saving.reading import open_session
 from tui.text.visible import visible
@@ -19,6 +20,7 @@ from tui.text.visible import visible
 pytestmark = pytest.mark.xdist_group("browser")
 
 MANY = 100_000
+FAILED_MS = 6_200
 AT = "document.getElementById('audio').currentTime"
 COUNT = "document.getElementById('count').textContent"
 LISTED = "[...document.querySelectorAll('#list .row .summary')].map((cell) => cell.textContent)"
@@ -34,10 +36,17 @@ def reports(saved_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
             patch.setattr("importlib.util.find_spec", lambda _: None)
             (parent / "wav.html").write_bytes(render(saved))
         content = read_content(saved)
+        step = e.StepChanged(
+            at_ns=content.began_ns + 8 * 10**9, step=2, text="agent stops", verdict="failed", reason=HOSTILE
+        )
+        failed = msgspec.structs.replace(
+            content, failed_step=FailedStep(content.began_ns + FAILED_MS * 10**6, step)
+        )
+        (parent / "failed.html").write_bytes(page_of(failed, saved.audio))
         rows = [EventRow(n / 1000, n + 1, "←", "", "note", f"row {n}", "") for n in range(MANY)]
         long = msgspec.structs.replace(content, rows=rows, ended_ns=content.began_ns + 10**11)
         (parent / "long.html").write_bytes(page_of(long, saved.audio, with_audio=False))
-    return {name: parent / f"{name}.html" for name in ("sound", "wav", "long")}
+    return {name: parent / f"{name}.html" for name in ("sound", "wav", "long", "failed")}
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +190,15 @@ def test_very_many_events_are_a_few_elements(shared: Page, reports: dict[str, Pa
     shared.press("/", 191, "/")
     shared.type("99999")
     assert shared.value(COUNT) == f"1 of {MANY:,} rows"
+
+
+def test_the_report_of_a_failed_scenario_opens_at_the_failed_step(
+    shared: Page, reports: dict[str, Path]
+) -> None:
+    shared.show(reports["failed"])
+    shared.until("document.getElementById('clock').textContent.startsWith('0:06.2')")
+    chosen = shared.value("document.querySelector('#list [aria-selected=true] .time').textContent")
+    assert 5.0 < float(chosen) <= FAILED_MS / 1000
+    assert "Step 2 failed: agent stops." in shared.value("document.getElementById('failed-step').textContent")
+    shared.show(reports["sound"])
+    assert shared.value("document.getElementById('clock').textContent").startswith("0:00.0")

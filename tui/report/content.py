@@ -54,6 +54,13 @@ class Spoken(msgspec.Struct, frozen=True):
     entry: Utterance | ToolUse
 
 
+class FailedStep(msgspec.Struct, frozen=True):
+    """A step of a scenario that failed, and when it began."""
+
+    began_ns: int
+    judged: e.StepChanged
+
+
 class Content(msgspec.Struct):
     """All of a report except the audio. Seconds count from the first event, as in the event log."""
 
@@ -71,6 +78,8 @@ class Content(msgspec.Struct):
     advice: list[e.FindingRaised | e.ConditionChanged]
     losses: list[e.LossCounted]
     conditions: list[e.ConditionChanged]
+    failed_step: FailedStep | None = None
+    """The first step of a scenario that failed."""
 
     def seconds(self, at_ns: int) -> float:
         """Returns an instant as seconds of the session."""
@@ -101,6 +110,7 @@ def read_content(saved: SavedSession) -> Content:
         advice=placed.advice,
         losses=placed.losses,
         conditions=placed.conditions,
+        failed_step=placed.failed_step,
     )
     content.marks = sorted(_marks(placed, content), key=lambda mark: mark.seconds)
     spoken = (Spoken(content.seconds(entry.began_ns), entry) for entry in transcript.entries)
@@ -117,6 +127,8 @@ class _Placed:
         self.advice: list[e.FindingRaised | e.ConditionChanged] = []
         self.losses: list[e.LossCounted] = []
         self.conditions: list[e.ConditionChanged] = []
+        self.failed_step: FailedStep | None = None
+        self._step_began_ns = 0
 
     def apply(self, event: e.SessionEvent) -> None:
         match event:
@@ -136,6 +148,10 @@ class _Placed:
                 self.marked.append(event)
             case e.ToolChanged():
                 self.marked.append(event)
+            case e.StepChanged(verdict=""):
+                self._step_began_ns = event.at_ns
+            case e.StepChanged(verdict="failed") if self.failed_step is None:
+                self.failed_step = FailedStep(self._step_began_ns, event)
 
 
 def _marks(placed: _Placed, content: Content) -> Iterator[TimelineMark]:

@@ -564,13 +564,18 @@
     const followers = [];
     const player = new Player(data.length_s, (at, playing) => followers.forEach((each) => each.move(at, playing)));
     const timeline = new Timeline(data, player);
-    followers.push(timeline, new EventList(data.rows, player), new Follower());
+    const events = new EventList(data.rows, player);
+    followers.push(timeline, events, new Follower());
     keys(data, player, timeline);
     timeline.draw();
     const sound = await unpacked("sound");
     if (sound) player.load(new Blob([await sound.arrayBuffer()], { type: data.sound }), data.starts_s);
     else $("play").disabled = $("speed").disabled = true;
     $("silent").hidden = Boolean(sound);
+    if (data.opens_s !== null) {
+      player.seek(data.opens_s);
+      events.choose(events.now, false);
+    }
     document.documentElement.dataset.ready = "true";
   }
 

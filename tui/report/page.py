@@ -16,7 +16,7 @@ from tui.config.model import Thresholds
 from tui.models.turns.turns import Turn
 from tui.report import sections
 from tui.report.content import Content, EventRow, TimelineMark, read_content
-from tui.report.markup import text
+from tui.report.markup import text, together
 from tui.report.sound import ReportAudio, sound_of
 from tui.saving.reading import SavedSession
 from tui.saving.saved_audio import SavedAudio
@@ -47,6 +47,8 @@ class PageData(msgspec.Struct):
     rows: list[EventRow]
     starts_s: float = 0.0
     """Instant of the first sample."""
+    opens_s: float | None = None
+    """Where the page opens, if not at the beginning."""
     bin_s: float | None = None
     """Duration of one peak; None without tracks."""
     user: str = ""
@@ -81,7 +83,7 @@ def page_of(
         "style": style,
         "script": script,
         "header": sections.header(content),
-        "verdict": sections.verdict_line(content, thresholds),
+        "verdict": together(sections.failed_step(content), sections.verdict_line(content, thresholds)),
         "figures": sections.figures(content, thresholds),
         "turns": sections.turns_table(content, thresholds),
         "transcript": sections.transcript(content),
@@ -102,6 +104,8 @@ def _data(content: Content, audio: SavedAudio | None, sound: str) -> PageData:
     turns = [_turn(content, turn) for turn in content.metrics.turns]
     length_s = content.seconds(content.ended_ns)
     data = PageData(length_s=length_s, turns=turns, marks=content.marks, rows=content.rows, sound=sound)
+    if content.failed_step:
+        data.opens_s = content.seconds(content.failed_step.began_ns)
     if audio and audio.frames:
         data.starts_s = content.seconds(audio.starts_ns)
         data.length_s = max(length_s, content.seconds(audio.ns_at(audio.frames)))

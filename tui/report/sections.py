@@ -50,6 +50,18 @@ def header(content: Content) -> Markup:
     )
 
 
+def failed_step(content: Content) -> Markup:
+    """Returns the step of a scenario that failed first, with where it is written; empty if none did."""
+    found = content.failed_step
+    if found is None:
+        return Markup()
+    judged = found.judged
+    what = f"Step {judged.step} failed: {one_line(judged.text)}. {one_line(judged.reason)}".rstrip()
+    at = _seek_s(content.seconds(found.began_ns))
+    place = element("span", f" {one_line(judged.place)}", class_="reason") if judged.place else None
+    return element("p", f"{what} ", at, place, id="failed-step", class_="verdict")
+
+
 def verdict_line(content: Content, judge: Judge) -> Markup:
     """Returns how the response times were and where the time of the slow ones went; empty without turns."""
     said = verdict(content.metrics, judge)
