@@ -82,6 +82,7 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
     with pytest.MonkeyPatch.context() as patch:
         # Calls on a busy machine are late, and what is late is not judged; these are about the judgement.
         patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
+        patch.setattr("tui.scenario.holding._MOST_SENDING_MS", 10_000.0)
         patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
         return dict(zip(SCENARIOS, asyncio.run(every()), strict=True))
 
@@ -159,20 +160,27 @@ def test_an_agent_that_cannot_carry_a_step_is_not_called(runs: dict[str, RunResu
 @pytest.mark.parametrize(
     ("text", "path", "code", "shows"),
     [
-        ('[[step]]\nsilence = "1ms"\n', "/audiocodes", 0, "pass rate 100% (1/1, "),
+        ('[[step]]\nsilence = "1ms"\n', "/audiocodes", 0, "100% (1/1, 21%–100%)"),
         ('[[step]]\nrun = "exit 5"\n', "/audiocodes", 1, "The command ended with code 5."),
         ('[[step]]\nexpect = "agent dances"\n', "/audiocodes", 2, "line 2: "),
-        (BYE, "/nowhere", 4, "pass rate 0% (0/1, "),
+        (BYE, "/nowhere", 4, "0% (0/1, 0%–79%)"),
         (f"repeat = 3\n{SCENARIOS['presses']}", "/pcm", 6, "Plain PCM has no way to press keys."),
     ],
 )
 def test_the_exit_code_shows_how_the_scenarios_went(
-    agent: AgentProcess, tmp_path: Path, text: str, path: str, code: int, shows: str
+    agent: AgentProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    path: str,
+    code: int,
+    shows: str,
 ) -> None:
+    monkeypatch.setattr("tui.scenario.holding._MOST_SENDING_MS", 10_000.0)
     file = tmp_path / "a.call.toml"
     file.write_text(text)
     protocol = "pcm" if path == "/pcm" else "audiocodes"
     ran = CliRunner().invoke(cli, ["test", str(file), "--url", agent.url(path), "--protocol", protocol])
     assert (ran.exit_code, shows in ran.output) == (code, True), ran.output
     # A step that the protocol cannot carry is found once, not in each run.
-    assert ran.output.count("not measured  a") <= 1
+    assert ran.output.count("not measured  a (") <= 1

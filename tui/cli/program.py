@@ -16,6 +16,8 @@ from tui.cli.help import GroupedCommand, write_commands, write_options
 from tui.exit_code import ExitCode
 
 _AS_JSON = "tui.cli.program.as_json"
+_JSON_IN_FILE = ("test",)
+"""Commands whose ``--json`` names a file, so that their standard output is for people."""
 
 
 class Sentence(click.ClickException):
@@ -87,7 +89,7 @@ def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
     if isinstance(refusal, Sentence):
         code, reason, source = refusal.code, refusal.reason, refusal.source or source
     try:
-        if as_json and not isinstance(error, OutputError):
+        if as_json and source not in _JSON_IN_FILE and not isinstance(error, OutputError):
             click.echo(error_object(source, refusal.format_message(), code, reason))
         if code is not ExitCode.OUTPUT_CLOSED:
             refusal.show()

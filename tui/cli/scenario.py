@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,21 +13,66 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tui.cli.options import config_option, option, save_options, target_of, target_options, typed_settings
+from tui.cli.help import GroupedCommand, write_example
+from tui.cli.options import (
+    config_option,
+    delete_old_sessions,
+    effective_settings,
+    option,
+    save_options,
+    target_of,
+    target_options,
+    together,
+    typed_settings,
+)
 from tui.cli.program import Sentence
 from tui.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from tui.models.target import Target
+    import asyncio
+
+    from tui.config.model import Thresholds
+    from tui.scenario.baseline import Baseline, FigureChange
     from tui.scenario.model import Scenario
-    from tui.scenario.verdict import Case, RunResult
+    from tui.scenario.printing import RunPrinter
+    from tui.scenario.running import Batch, Planned
+    from tui.scenario.verdict import ScenarioResult
+
+    Results = list[tuple[Scenario, ScenarioResult]]
+
+_OWN = (
+    "url",
+    "profile",
+    "repeat",
+    "jobs",
+    "tags",
+    "fail_fast",
+    "json_file",
+    "junit_file",
+    "reports",
+    "baseline",
+    "save_baseline",
+)
+"""Options of `test` that are no settings of a call."""
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 
 
-@click.group()
+class ScenarioGroup(click.Group):
+    """What can be done with scenario files."""
+
+    command_class = GroupedCommand
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write options, commands and an example."""
+        super().format_options(ctx, formatter)
+        write_example("opusagent-tui scenario check tests/calls", formatter)
+
+
+@click.group(cls=ScenarioGroup)
 def scenario() -> None:
     """Work with scenario files (*.call.toml)."""
 
@@ -38,14 +85,105 @@ def check(files: Sequence[Path]) -> None:
         click.echo(f"{found.path}: {found.name}, {len(found.steps)} steps")
 
 
-@click.command()
+@scenario.command("import")
+@click.argument("file", metavar="FILE.yaml", type=click.Path(path_type=Path))
+@option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Default: the file's folder.",
+)
+def import_file(file: Path, output: Path | None) -> None:
+    """Make scenario files of a scripted scenario of streamdouble, voicebench or pipecat.
+
+    What cannot be carried over is listed, and stands in the file as a comment. WAV files are not copied. Needs the
+    extra `yaml`.
+    """
+    from tui.files import write_new
+    from tui.scenario.importing import import_scenarios, refusal_of
+    from tui.scenario.reading import SUFFIX, read_scenario
+    from tui.text.visible import one_line
+
+    with _refusals():
+        found = import_scenarios(file)
+        folder = output or file.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, each in enumerate(found, 1):
+            name = f"{file.stem}-{number}" if len(found) > 1 else file.stem
+            path = folder / f"{name}{SUFFIX}"
+            try:
+                write_new(path, each.text().encode())
+            except FileExistsError as error:
+                raise Sentence(refusal_of(path)) from error
+            steps = read_scenario(path).steps
+            click.echo(f"{path}: {one_line(each.name)}, {len(steps)} steps ({each.source})")
+            for missing in each.left_out:
+                click.echo(f"  not carried over: {one_line(missing, 200)}", err=True)
+
+
+_test_options = together(
+    option("--url", metavar="URL", group="Agent", help="The agent's URL; overrides the file's target."),
+    option(
+        "--profile",
+        metavar="NAME",
+        group="Agent",
+        help="A profile from the settings file; overrides the file's target.",
+    ),
+    option(
+        "--repeat",
+        type=click.IntRange(1, 10_000),
+        metavar="N",
+        help="Runs of each scenario; overrides the file.",
+    ),
+    option("--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Calls at the same time."),
+    option("--tag", "tags", multiple=True, metavar="TAG", help="Only scenarios with this tag. Repeatable."),
+    option("--fail-fast", is_flag=True, help="Stop once a scenario cannot pass any more."),
+    option(
+        "--json",
+        "json_file",
+        metavar="FILE",
+        group="Output",
+        help="Write the results as JSON; - for standard output.",
+    ),
+    option(
+        "--junit",
+        "junit_file",
+        metavar="FILE",
+        group="Output",
+        help="Write the results as JUnit XML; - for standard output.",
+    ),
+    option(
+        "--baseline",
+        metavar="FILE",
+        group="Baseline",
+        type=click.Path(path_type=Path),
+        help="Compare with the results in this file; exit with 1 if any are worse.",
+    ),
+    option(
+        "--save-baseline",
+        metavar="FILE",
+        group="Baseline",
+        type=click.Path(path_type=Path),
+        help="Save the results in this file, to compare later ones with.",
+    ),
+    option(
+        "--report",
+        "reports",
+        metavar="DIR",
+        group="Output",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Write a report of each run that did not pass; it opens at the failed step.",
+    ),
+)
+
+
+@click.command(cls=GroupedCommand, example="opusagent-tui test tests/calls --profile staging --jobs 4")
 @_files
-@option("--url", metavar="URL", help="The agent's URL; overrides the file's target.")
-@option("--profile", metavar="NAME", help="A profile from the settings file; overrides the file's target.")
+@_test_options
 @target_options
 @save_options
 @config_option
-def test(files: Sequence[Path], url: str | None, profile: str | None, **options: Any) -> None:
+def test(files: Sequence[Path], **options: Any) -> None:
     """Play scenarios against an agent, and judge them.
 
     Exit codes: 0 all passed, 1 something failed, 2 wrong file, 4 unreachable, 6 nothing failed but more than a fifth
@@ -54,86 +192,203 @@ def test(files: Sequence[Path], url: str | None, profile: str | None, **options:
     import asyncio
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed verdicts show the same
-    scenarios = _read(files)
-    flags = typed_settings(options)
-    runs: list[RunResult] = []
-    failed = False
+    chosen = {name: options.pop(name) for name in _OWN}
+    if chosen["baseline"] and chosen["save_baseline"]:
+        raise Sentence("Use either --baseline or --save-baseline.")
+    plans = _plans(_read(files), chosen, typed_settings(options))
+    printer = _printer(on_stderr="-" in (chosen["json_file"], chosen["junit_file"]))
+    with _refusals():
+        baseline = _baseline(chosen["baseline"], [plan.scenario for plan in plans])
+        pairs, received = asyncio.run(_play(plans, printer, chosen["jobs"], fail_fast=chosen["fail_fast"]))
+    if reports := chosen["reports"]:
+        thresholds = effective_settings().thresholds
+        pairs = [(each, write_reports(result, reports, thresholds)) for each, result in pairs]
+    printer.table([result for _, result in pairs])
+    code = _hand_over(pairs, chosen, printer, baseline, received)
+    delete_old_sessions()
+    sys.exit(code)
+
+
+def _hand_over(
+    pairs: Results, chosen: dict[str, Any], printer: RunPrinter, baseline: Baseline | None, received: int
+) -> ExitCode:
+    """Compare the results, and write them where they were asked for. Returns the exit code."""
+    from tui.scenario import github
+    from tui.scenario.as_json import in_json
+    from tui.scenario.baseline import Change, save_baseline
+    from tui.scenario.results import exit_code
+
+    results = [result for _, result in pairs]
+    refused = ""
+    compared: list[FigureChange] = []
+    try:
+        compared = [each for pair in pairs for each in (baseline.compare(*pair) if baseline else ())]
+        if chosen["save_baseline"] and not received:
+            _write(str(chosen["save_baseline"]), save_baseline(chosen["save_baseline"], pairs))
+    except ValueError as error:
+        # Raised at the end: what was measured is written nevertheless.
+        refused = str(error)
+    printer.comparisons(compared)
+    worse = any(each.change is Change.WORSE for each in compared)
+    code = ExitCode(128 + received) if received else exit_code(results, worse=worse)
+    if chosen["json_file"]:
+        _write(chosen["json_file"], in_json(results, code, compared))
+    if chosen["junit_file"]:
+        from tui.scenario.junit import in_junit
+
+        _write(chosen["junit_file"], in_junit(pairs))
+    if github.runs_here():
+        for line in github.error_commands(pairs):
+            printer.command(line)
+        if summary := os.environ.get(github.SUMMARY_VARIABLE):
+            github.write_summary(results, Path(summary))
+    if refused and not received:
+        raise Sentence(refused)
+    return code
+
+
+def _baseline(path: Path | None, scenarios: Sequence[Scenario]) -> Baseline | None:
+    """Read a baseline, and refuse scenarios that cannot be compared with it. Raises `ValueError`, `OSError`."""
+    from tui.scenario.baseline import Baseline
+
+    if path is None:
+        return None
+    baseline = Baseline(path)
     for each in scenarios:
-        name = url or profile or each.target.url or each.target.profile
+        baseline.check(each)
+    return baseline
+
+
+def _printer(*, on_stderr: bool) -> RunPrinter:
+    from rich.console import Console
+
+    from tui.scenario.printing import RunPrinter
+
+    stream = sys.stderr if on_stderr else sys.stdout
+    return RunPrinter(Console(file=stream, highlight=False, markup=False, emoji=False))
+
+
+def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[str, Any]) -> list[Planned]:
+    """Returns what to run: the scenarios with the tags, each with its agent. Raises `Sentence`."""
+    from tui.scenario.running import Planned
+
+    tags = set(chosen["tags"])
+    tagged = [each for each in scenarios if not tags or tags & set(each.tags)]
+    if not tagged:
+        from tui.text.strict import did_you_mean
+
+        known = sorted({tag for each in scenarios for tag in each.tags})
+        raise Sentence(f"No scenario has the tag {chosen['tags'][0]}{did_you_mean(chosen['tags'][0], known)}")
+    plans = []
+    for each in tagged:
+        name = chosen["url"] or chosen["profile"] or each.target.url or each.target.profile
         if not name:
             raise Sentence(f"{each.path} has no [target]. Name the agent with --url or --profile.")
-        if each.target.protocol and "protocol" not in flags:
-            target = target_of(name, {**flags, "protocol": each.target.protocol})
-        else:
-            target = target_of(name, flags)
-        of_each: list[RunResult] = []
-        for _ in range(each.repeat):
-            with _refusals():
-                of_each.append(asyncio.run(_hold(each, target)))
-            _print(each, of_each[-1])
-            if of_each[-1].not_applicable:
-                break
-        failed |= _judge(each, of_each)
-        runs += of_each
-    sys.exit(_exit_code(runs, failed=failed))
+        own = {"protocol": each.target.protocol} if each.target.protocol else {}
+        target = target_of(name, {**own, **flags})
+        if chosen["reports"] and not target.save:
+            raise Sentence("--report needs saved sessions: leave out --no-save.")
+        plans.append(Planned(each, target, chosen["repeat"] or each.repeat))
+    return plans
 
 
-async def _hold(scenario: Scenario, target: Target) -> RunResult:
+async def _play(
+    plans: Sequence[Planned], printer: RunPrinter, jobs: int, *, fail_fast: bool
+) -> tuple[Results, int]:
+    """Hold all calls. Returns the results, and the signal that ended them early; 0 without one."""
     import asyncio
 
-    from tui.handlers.tools.file import load_tools
-    from tui.scenario.holding import hold
+    from tui.scenario.running import Batch
+
+    total = sum(plan.repeat for plan in plans)
+    jobs = min(jobs, total)
+    batch = Batch(plans, fail_fast=fail_fast, show=printer.show)
+    playing = asyncio.ensure_future(_hold_all(batch, [plan.scenario for plan in plans], jobs))
+    with _cancelled_by_signals(playing) as received, printer.progress(total, jobs):
+        try:
+            await playing
+        except asyncio.CancelledError:
+            if not received:
+                raise
+    return batch.results, received[0] if received else 0
+
+
+async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> None:
+    import asyncio
+
     from tui.scenario.lines import lines_of
-    from tui.scenario.player import Aids
+    from tui.scenario.running import hold_here
+    from tui.scenario.workers import Workers
 
-    async def may_run(command: str) -> bool:
-        return True
-
-    lines = await asyncio.to_thread(lines_of, scenario)
-    tools = load_tools(target.tools) if target.tools else []
-    return await hold(scenario, target, aids=Aids(lines=lines, may_run=may_run), tools=tools)
-
-
-def _judge(scenario: Scenario, runs: Sequence[RunResult]) -> bool:
-    """Print what all runs of a scenario show together; returns whether it failed."""
-    from tui.scenario.limits import judge_runs
-    from tui.scenario.verdict import ScenarioResult, StepVerdict
-
-    result = ScenarioResult(
-        name=scenario.name, file=str(scenario.path), least_rate=scenario.pass_rate, runs=runs
-    )
-    cases = judge_runs(scenario, result.response_ms)
-    _print_cases(cases)
-    click.echo(f"  pass rate {result.rate}")
-    return StepVerdict.FAILED in (result.verdict, *(case.verdict for case in cases))
+    for each in scenarios:
+        await asyncio.to_thread(lines_of, each)  # whatever is missing is reported before anybody is called
+    if jobs == 1:
+        await batch.play(hold_here)
+        return
+    async with Workers(min(jobs, os.cpu_count() or 1), scenarios) as workers:
+        await batch.play(workers.hold, jobs)
 
 
-def _exit_code(runs: Sequence[RunResult], *, failed: bool) -> ExitCode:
-    from tui.scenario.verdict import StepVerdict
+@contextmanager
+def _cancelled_by_signals(task: asyncio.Future[None]) -> Iterator[list[int]]:
+    """End the calls properly on a signal that ends the program; yields the list of those that came."""
+    import asyncio
 
-    if any(run.unreachable for run in runs):
-        return ExitCode.UNREACHABLE
-    if failed:
-        return ExitCode.LIMIT_EXCEEDED
-    unjudged = sum(run.verdict is StepVerdict.NOT_MEASURED for run in runs)
-    return ExitCode.NOT_JUDGED if unjudged * 5 > len(runs) else ExitCode.FINE
+    received: list[int] = []
+
+    def cancel(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    numbers = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in numbers:
+        loop.add_signal_handler(number, cancel, number)
+    try:
+        yield received
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
-def _print(scenario: Scenario, run: RunResult) -> None:
-    from tui.text.visible import one_line
+def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) -> ScenarioResult:
+    """Write the reports of the sessions that were kept; returns the result with their paths. Raises `Sentence`."""
+    import msgspec
 
-    click.echo(one_line(f"{run.verdict}  {scenario.name}"))
-    for text in filter(None, (run.unreachable, run.late, run.not_applicable)):
-        click.echo(one_line(f"  {text}"))
-    _print_cases(run.cases)
+    from tui.files import write_to
+    from tui.report.page import render
+    from tui.saving.reading import open_session
+    from tui.saving.record import SavedSessionError
+    from tui.scenario.reading import SUFFIX
+
+    runs = []
+    for run in result.runs:
+        if run.folder:
+            path = folder / f"{Path(result.file).name.removesuffix(SUFFIX)}-{Path(run.folder).name}.html"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with open_session(Path(run.folder)) as saved:
+                    write_to(path, render(saved, thresholds))
+            except (OSError, SavedSessionError) as error:
+                raise Sentence(f"Cannot write {path}: {error}.") from error
+            runs.append(msgspec.structs.replace(run, report=str(path)))
+        else:
+            runs.append(run)
+    return msgspec.structs.replace(result, runs=runs)
 
 
-def _print_cases(cases: Sequence[Case]) -> None:
-    from tui.text.visible import one_line
+def _write(file: str, content: bytes) -> None:
+    """Write a file of results. Raises `Sentence`."""
+    from tui.files import path_of, write_to
 
-    for case in cases:
-        reason = f": {case.reason}" if case.reason else ""
-        click.echo(one_line(f"  {case.verdict:12}  {case.name}{reason}", 300))
+    if file == "-":
+        click.echo(content)
+        return
+    path = path_of(file)
+    try:
+        write_to(path, content)
+    except OSError as error:
+        raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
 
 
 def _read(files: Sequence[Path]) -> list[Scenario]:

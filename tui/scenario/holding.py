@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
+from tui.models.turns.metrics import SessionMetrics
 from tui.protocols.abilities import lacking
 from tui.saving.deleting import delete_sessions
 from tui.scenario.caller_sound import CallerSound
@@ -19,7 +21,7 @@ from tui.scenario.limits import judge_call
 from tui.scenario.model import Scenario
 from tui.scenario.performance import Performance
 from tui.scenario.player import NO_AIDS, Aids
-from tui.scenario.verdict import Case, RunResult, StepVerdict
+from tui.scenario.verdict import THE_CALL, Case, RunResult, StepVerdict
 from tui.session.dialling import Dialled, DiallingError, ProtocolNotDetected, settle
 from tui.session.listening import Limits
 from tui.session.live import LiveSession
@@ -27,6 +29,8 @@ from tui.session.set_up import CallSetUp
 from tui.text.visible import one_line
 
 _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
+_MOST_SENDING_MS = 200.0
+"""A longer gap in the caller's audio may pass for the end of a turn."""
 
 
 class HeadlessCall:
@@ -43,7 +47,7 @@ class HeadlessCall:
         *,
         aids: Aids = NO_AIDS,
         answer_s: float = 10.0,
-        show: Callable[[e.SessionEvent], object],
+        show: Callable[[e.SessionEvent], object] = lambda _: None,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         target = dialled.target
@@ -75,15 +79,21 @@ class HeadlessCall:
 
     async def hold(self, *, open_line: bool = True) -> None:
         """Call the agent, play the script, hang up, and finish what is saved."""
+        async with self.held() as active:
+            if active:
+                await self.performance.play(open_line=open_line)
+                await self.performance.listening.resumed()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[bool]:
+        """Call the agent for as long as the block takes; yields whether it accepted the call."""
         session, listening, target = self.session, self.performance.listening, self._dialled.target
         try:
             running = asyncio.ensure_future(session.run())
             running.add_done_callback(lambda _: listening.end())
             try:
                 connect_s = target.connect_timeout_s + target.accept_timeout_s
-                if await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s):
-                    await self.performance.play(open_line=open_line)
-                    await listening.resumed()
+                yield await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s)
             finally:
                 session.hang_up()
                 await running
@@ -107,19 +117,24 @@ async def hold(
     ``show`` receives every event. A session that is saved is deleted again unless ``keep`` wants it.
     """
     try:
-        dialled = await settle(msgspec.structs.replace(target, **_WITHOUT_DEVICES))
+        dialled = await dial(target)
     except (DiallingError, ProtocolNotDetected) as error:
         return RunResult(unreachable=one_line(str(error)))
     if not_applicable := scenario.lacks(lacking(dialled.target.protocol)):
-        return RunResult(not_applicable=not_applicable)
+        return RunResult(not_applicable=not_applicable, protocol=dialled.target.protocol)
     call = HeadlessCall(scenario, dialled, aids=aids, show=show)
     await call.prepare(tools)
     await call.hold()
-    run = _judged(call)
+    run = msgspec.structs.replace(_judged(call), protocol=dialled.target.protocol)
     if run.folder and not keep(run):
         await asyncio.to_thread(delete_sessions, [Path(run.folder)])
         run = msgspec.structs.replace(run, folder="")
     return run
+
+
+async def dial(target: Target) -> Dialled:
+    """Returns how to call an agent without sound devices. Raises `DiallingError`, `ProtocolNotDetected`."""
+    return await settle(msgspec.structs.replace(target, **_WITHOUT_DEVICES))
 
 
 def _judged(held: HeadlessCall) -> RunResult:
@@ -128,16 +143,27 @@ def _judged(held: HeadlessCall) -> RunResult:
     if metrics.started_ns is None:
         why = one_line(fatal.message) if fatal else "The agent did not accept the session."
         return RunResult(unreachable=why, folder=held.folder)
-    call = Case(name="the call", verdict=StepVerdict.PASSED)
+    call = Case(name=THE_CALL, verdict=StepVerdict.PASSED)
     if fatal is not None:
-        call = Case(name="the call", verdict=StepVerdict.FAILED, reason=one_line(fatal.message))
+        call = Case(name=THE_CALL, verdict=StepVerdict.FAILED, reason=one_line(fatal.message))
+    answered = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
+    slowest = max(answered, key=lambda turn: turn.response_latency_ms or 0.0, default=None)
     limits = judge_call(performance.scenario, metrics, performance.player.silences)
     return RunResult(
         cases=[call, *performance.cases, *limits],
         folder=held.folder,
         response_ms=metrics.response_latencies_ms,
-        late=performance.player.late,
+        slowest_turn=slowest.number if slowest else 0,
+        late=performance.player.late or _sent_late(metrics),
     )
+
+
+def _sent_late(metrics: SessionMetrics) -> str:
+    """Returns that the caller's audio was sent too late to be judged; empty if it was not."""
+    worst_ms = metrics.send_worst_ms or 0.0
+    if worst_ms <= _MOST_SENDING_MS:
+        return ""
+    return f"The caller's audio was sent up to {worst_ms:,.0f} ms late: this computer was too busy."
 
 
 def _sinks(*sinks: Callable[[e.SessionEvent], object]) -> Callable[[e.SessionEvent], None]:

@@ -66,15 +66,13 @@ class Performance:
 
         ``open_line``: silence flows to the agent from the start, and not only from the first line on.
         """
-        self.player.begin()
-        if open_line:
-            await self._session.user.open_line()
+        await self.begin(open_line=open_line)
         stopped = ""
         try:
             async with asyncio.timeout(self.scenario.timeout / 1_000):
                 await self.player.greeting()
                 while not stopped and len(self.cases) < len(self.scenario.steps):
-                    stopped = await self._carry_out()
+                    stopped = await self.carry_out()
         except TimeoutError:
             stopped = f"the scenario's timeout of {self.scenario.timeout} was reached"
             if len(self.cases) < len(self.scenario.steps):
@@ -86,7 +84,13 @@ class Performance:
             reason = f"Not reached: {stopped}."
             self._close_case(StepOutcome(StepVerdict.NOT_MEASURED, self._began_ns, reason))
 
-    async def _carry_out(self) -> str:
+    async def begin(self, *, open_line: bool = True) -> None:
+        """Begin in the active call, before the first step; `play` does."""
+        self.player.begin()
+        if open_line:
+            await self._session.user.open_line()
+
+    async def carry_out(self) -> str:
         """Carry out the next step; returns why no other can follow, empty if one can."""
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
@@ -132,6 +136,8 @@ class Performance:
 
 
 def _reads_messages(scenario: Scenario) -> bool:
+    if not scenario.steps:
+        return True  # they come one by one, from code
     signs = [step.expect for step in scenario.steps if isinstance(step, Expect)]
     signs += [when.sign for step in scenario.steps if (when := getattr(step, "when", None)) and when.sign]
     return any(sign.kind is SignKind.MESSAGE for sign in signs)

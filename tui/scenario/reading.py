@@ -75,6 +75,18 @@ def read_scenario(path: Path) -> Scenario:
     return scenario
 
 
+def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step:
+    """Returns the step of a kind (a key of `STEPS`) that a table stands for. Raises `SettingsError`."""
+    struct = STEPS[kind]
+    fields = {field.encode_name: field for field in _written_fields(struct)}
+    values = _values({name: field.type for name, field in fields.items()}, table, "The step")
+    named = {fields[key].name: value for key, value in values.items()}
+    try:
+        return struct(**named, line=line, file=file)
+    except ValueError as error:
+        raise SettingsError(f"The step {error}.") from error
+
+
 def _check_order(scenario: Scenario) -> None:
     """Refuse steps that cannot be carried out where they are."""
     ended: Step | None = None
@@ -147,15 +159,8 @@ class _Source:
             known = ", ".join([*STEPS, _INCLUDE])
             what = f"has no action, and {quoted(unknown)} is none{meant}" if unknown else "is empty."
             raise ScenarioError(f"{self._where(number)}: this step {what} Choose from {known}.")
-        kind = STEPS[kinds[0]]
         with self.errors(number):
-            fields = {field.encode_name: field for field in _written_fields(kind)}
-            values = _values({name: field.type for name, field in fields.items()}, table, "The step")
-            named = {fields[key].name: value for key, value in values.items()}
-            try:
-                return kind(**named, line=self.line(kinds[0], number), file=str(self._path))
-            except ValueError as error:
-                raise SettingsError(f"The step {error}.") from error
+            return make_step(kinds[0], table, file=str(self._path), line=self.line(kinds[0], number))
 
     def errors(self, number: int | None = None) -> _Located:
         """Adds file and line to errors of settings."""

@@ -29,6 +29,10 @@ class StepVerdict(StrEnum):
         return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
 
 
+THE_CALL = "the call"
+"""The name of the case that judges whether the call was held at all."""
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A step, a limit, or the call itself, judged."""
 
@@ -79,16 +83,24 @@ class PassRate(msgspec.Struct, frozen=True):
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a scenario."""
 
+    number: int = 1
+    """Among the runs of its scenario, from 1."""
+    protocol: str = ""
+    """The agent's protocol; empty if it is not known."""
     cases: Sequence[Case] = ()
     folder: str = ""
     """The saved session; empty if it was not kept."""
+    report: str = ""
+    """The report of that session; empty if none was written."""
     response_ms: Sequence[float] = ()
+    slowest_turn: int = 0
+    """The number of the turn with the longest response; 0 if none was measured."""
     unreachable: str = ""
     """Why the agent could not be called; empty if it could."""
     not_applicable: str = ""
     """Why the agent was not called: its protocol cannot carry the steps; empty if it can."""
     late: str = ""
-    """Why nothing in it can be judged: the caller was not played in time; empty if it was."""
+    """Why nothing in it can be judged, as when the caller was not played in time; empty if it can."""
 
     @property
     def verdict(self) -> StepVerdict:
@@ -102,11 +114,10 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def failed_first(self) -> Case | None:
         """The first case that failed; without one, the first that was not measured."""
-        for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
-            found = next((case for case in self.cases if case.verdict is verdict), None)
-            if found:
-                return found
-        return None
+        if why := self.unreachable or self.late or self.not_applicable:
+            return Case(name=THE_CALL, verdict=self.verdict, reason=why)
+        verdict = self.verdict
+        return next((case for case in self.cases if case.verdict is verdict is not StepVerdict.PASSED), None)
 
 
 class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +128,8 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = ""
     least_rate: float = 1.0
     runs: Sequence[RunResult] = ()
+    limits: Sequence[Case] = ()
+    """Limits that are judged by all runs together."""
 
     @property
     def rate(self) -> PassRate:
@@ -126,22 +139,45 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
         return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
 
     @property
-    def verdict(self) -> StepVerdict:
-        """The verdict: it passes if enough of the judged runs passed."""
+    def rate_verdict(self) -> StepVerdict:
+        """The verdict on the pass rate: it passes if enough of the judged runs passed."""
         share = self.rate.share
         if share is None:
             return StepVerdict.NOT_MEASURED
         return StepVerdict.PASSED if share >= self.least_rate else StepVerdict.FAILED
 
     @property
+    def verdict(self) -> StepVerdict:
+        """The verdict on the pass rate, unless a limit of all runs together failed."""
+        failed = any(case.verdict is StepVerdict.FAILED for case in self.limits)
+        return StepVerdict.FAILED if failed else self.rate_verdict
+
+    @property
     def response_ms(self) -> list[float]:
-        """The response times of all runs, in ms."""
-        return [response_ms for run in self.runs for response_ms in run.response_ms]
+        """The response times of all runs that could be judged, in ms."""
+        return [response_ms for run in self.runs if not run.late for response_ms in run.response_ms]
+
+    @property
+    def slowest(self) -> RunResult | None:
+        """The run with the longest response; None if none was measured."""
+        measured = [run for run in self.runs if run.response_ms and not run.late]
+        return max(measured, key=lambda run: max(run.response_ms), default=None)
+
+    @property
+    def failed_run(self) -> RunResult | None:
+        """The first run that failed; without one, the first that was not measured."""
+        for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
+            if found := next((run for run in self.runs if run.verdict is verdict), None):
+                return found
+        return None
 
     @property
     def failed_first(self) -> Case | None:
-        """The first case that failed in any run; without one, the first that was not measured."""
-        found = [case for run in self.runs if (case := run.failed_first)]
-        return next(
-            (case for case in found if case.verdict is StepVerdict.FAILED), found[0] if found else None
+        """What failed first in any run, or in all together; without that, the first that was not measured."""
+        run = self.failed_run
+        found = [run.failed_first if run else None, *self.limits]
+        ranked = sorted(
+            (case for case in found if case and case.verdict is not StepVerdict.PASSED),
+            key=lambda case: case.verdict is not StepVerdict.FAILED,
         )
+        return ranked[0] if ranked else None

@@ -1,0 +1,211 @@
+"""Baselines: results of an earlier day, kept in a file, that later results are compared with by rule.
+
+A figure is worse if it grew by more than a share **and** by more than an absolute amount, so that neither 20 ms of a
+long response nor half of a short one counts. Percentiles are compared only where both sides have enough turns, and
+pass rates are worse only if their 95 % intervals do not overlap. Results of another scenario or protocol are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui.models.turns.turns import LEAST_TURNS, percentiles_of
+from tui.scenario.model import Scenario
+from tui.scenario.verdict import PassRate, ScenarioResult
+from tui.text.numbers import milliseconds
+from tui.text.strict import quoted
+
+_FORMAT = 1
+_MOST_BYTES = 1 << 24
+_RULES = {"p50": (0.10, 50.0), "p95": (0.20, 100.0)}
+"""By percentile: the share, and the ms, by which it may grow."""
+
+
+class BaselineError(ValueError):
+    """A baseline that cannot be used; the text is one sentence."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one scenario in a baseline."""
+
+    fingerprint: str
+    """Of the steps, the caller and the number of runs' independent parts; another one is another scenario."""
+    protocol: str
+    passed: int
+    judged: int
+    response_count: int
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+
+
+class BaselineFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of a baseline."""
+
+    opusagent_baseline: int
+    """The version of this format."""
+    scenarios: dict[str, Kept]
+    """By the path of the scenario's file, from the folder of the baseline."""
+
+
+class Change(StrEnum):
+    """How a figure compares with its baseline."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    SAME = "the same"
+    NOT_COMPARED = "not compared"
+
+
+class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure of a scenario beside its baseline."""
+
+    scenario: str
+    figure: str
+    change: Change
+    reason: str
+    """A sentence."""
+
+
+def fingerprint(scenario: Scenario) -> str:
+    """Returns a hash of what is played: steps, caller, and timeout. Limits and the number of runs are not in it."""
+    steps = [
+        (step.KIND, {name: _written(getattr(step, name)) for name in _compared_fields(step)})
+        for step in scenario.steps
+    ]
+    content = msgspec.json.encode([steps, _written(scenario.caller)], order="deterministic")
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _compared_fields(step: msgspec.Struct) -> list[str]:
+    # Its place, and what is allowed of the agent, change nothing in the call itself.
+    return [name for name in step.__struct_fields__ if name not in ("line", "file", "within", "stop", "wer")]
+
+
+def _written(value: Any) -> Any:
+    """Returns a value of a step as JSON can hold it."""
+    match value:
+        case msgspec.Struct():
+            return {name: _written(getattr(value, name)) for name in value.__struct_fields__}
+        case Mapping():
+            return {str(key): _written(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_written(each) for each in value]
+        case bool() | int() | None:
+            return value
+        case _:
+            return str(value)
+
+
+def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
+    """Returns the content of a baseline file at ``path``. Raises `BaselineError` if a scenario was not judged."""
+    kept = {}
+    for scenario, result in results:
+        if not result.rate.judged or any(run.unreachable for run in result.runs):
+            raise BaselineError(f"No baseline was saved: {quoted(result.name)} was not judged.")
+        found = percentiles_of(result.response_ms)
+        kept[_key(path, scenario)] = Kept(
+            fingerprint=fingerprint(scenario),
+            protocol=result.protocol,
+            passed=result.rate.passed,
+            judged=result.rate.judged,
+            response_count=found.count,
+            p50_ms=found.p50_ms,
+            p95_ms=found.p95_ms,
+        )
+    content = msgspec.json.encode(
+        BaselineFile(opusagent_baseline=_FORMAT, scenarios=kept), order="deterministic"
+    )
+    return msgspec.json.format(content, indent=2) + b"\n"
+
+
+class Baseline:
+    """A baseline that was read. Raises `BaselineError`, `OSError`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        content = path.read_bytes()
+        if len(content) > _MOST_BYTES:
+            raise BaselineError(f"{path} is larger than {_MOST_BYTES:,} bytes.")
+        try:
+            version = msgspec.json.decode(content, type=dict[str, Any]).get("opusagent_baseline")
+            if version == _FORMAT:
+                self._scenarios = msgspec.json.decode(content, type=BaselineFile).scenarios
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BaselineError(f"{path} is not a baseline: {error}.") from error
+        if version != _FORMAT:
+            raise BaselineError(
+                f"{path} is not a baseline of this program, or one of another version; "
+                "save it again with --save-baseline."
+            )
+
+    def check(self, scenario: Scenario) -> None:
+        """Raises `BaselineError` if results of the scenario could not be compared. Call it before the calls."""
+        kept = self._scenarios.get(_key(self._path, scenario))
+        if kept is not None and kept.fingerprint != fingerprint(scenario):
+            raise BaselineError(
+                f"{scenario.path} has other steps, or another caller, than when {self._path} was saved, so they "
+                "cannot be compared. Save it again with --save-baseline."
+            )
+
+    def compare(self, scenario: Scenario, result: ScenarioResult) -> list[FigureChange]:
+        """Returns each figure beside its baseline. Raises `BaselineError` for another protocol."""
+        kept = self._scenarios.get(_key(self._path, scenario))
+        if kept is None:
+            return [_not_compared(result, "everything", "The baseline does not have this scenario.")]
+        if result.protocol and kept.protocol and result.protocol != kept.protocol:
+            raise BaselineError(
+                f"{scenario.path} was called over {result.protocol}, and over {kept.protocol} when {self._path} "
+                "was saved, so they cannot be compared."
+            )
+        return [_rates(kept, result), *_percentiles(kept, result)]
+
+
+def _rates(kept: Kept, result: ScenarioResult) -> FigureChange:
+    before, now = PassRate(kept.passed, kept.judged), result.rate
+    if not now.judged:
+        return _not_compared(result, "pass rate", "No run was judged.")
+    (before_low, before_high), (now_low, now_high) = before.interval, now.interval
+    change = Change.SAME
+    if now_high < before_low:
+        change = Change.WORSE
+    elif now_low > before_high:
+        change = Change.BETTER
+    reason = f"It is {now}; the baseline is {before}."
+    return FigureChange(scenario=result.name, figure="pass rate", change=change, reason=reason)
+
+
+def _percentiles(kept: Kept, result: ScenarioResult) -> Iterator[FigureChange]:
+    found = percentiles_of(result.response_ms)
+    for name, (share, floor_ms) in _RULES.items():
+        figure = f"response {name}"
+        before_ms, now_ms = getattr(kept, f"{name}_ms"), getattr(found, f"{name}_ms")
+        if before_ms is None or now_ms is None:
+            turns = f"{found.count} were measured, and {kept.response_count} in the baseline"
+            yield _not_compared(result, figure, f"It needs at least {LEAST_TURNS} turns; {turns}.")
+            continue
+        allowed_ms = max(before_ms * share, floor_ms)
+        change = Change.SAME
+        if now_ms - before_ms > allowed_ms:
+            change = Change.WORSE
+        elif before_ms - now_ms > allowed_ms:
+            change = Change.BETTER
+        reason = (
+            f"It is {milliseconds(now_ms)}; the baseline is {milliseconds(before_ms)}, "
+            f"and {milliseconds(allowed_ms)} more are allowed."
+        )
+        yield FigureChange(scenario=result.name, figure=figure, change=change, reason=reason)
+
+
+def _not_compared(result: ScenarioResult, figure: str, reason: str) -> FigureChange:
+    return FigureChange(scenario=result.name, figure=figure, change=Change.NOT_COMPARED, reason=reason)
+
+
+def _key(baseline: Path, scenario: Scenario) -> str:
+    return Path(os.path.relpath(scenario.path.resolve(), baseline.resolve().parent)).as_posix()

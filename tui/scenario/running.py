@@ -1,0 +1,109 @@
+"""Runs scenarios: as often as each asks, several at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from tui.handlers.tools.file import load_tools
+from tui.models.target import Target
+from tui.scenario.holding import hold
+from tui.scenario.lines import lines_of
+from tui.scenario.model import Scenario
+from tui.scenario.player import Aids
+from tui.scenario.results import judged
+from tui.scenario.verdict import RunResult, ScenarioResult
+
+Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
+"""Holds one call. Raises `ValueError` for what cannot be played at all."""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A scenario, the agent that it calls, and how often."""
+
+    scenario: Scenario
+    target: Target
+    repeat: int = 1
+
+
+async def hold_here(scenario: Scenario, target: Target) -> RunResult:
+    """Hold a call in this process, with all that its steps need. Raises `ValueError`."""
+
+    async def may_run(command: str) -> bool:
+        return True
+
+    lines = await asyncio.to_thread(lines_of, scenario)
+    tools = load_tools(target.tools) if target.tools else []
+    return await hold(scenario, target, aids=Aids(lines=lines, may_run=may_run), tools=tools)
+
+
+class _FailedForSure(Exception):
+    """A scenario has failed, whatever its other runs will show."""
+
+
+class Batch:
+    """All runs of some scenarios. On one event loop.
+
+    ``show`` gets each run when it is over. With ``fail_fast`` everything ends once a scenario cannot pass any more.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Planned],
+        *,
+        fail_fast: bool = False,
+        show: Callable[[Planned, RunResult], object] = lambda plan, run: None,
+    ) -> None:
+        self._plans = plans
+        self._fail_fast = fail_fast
+        self._show = show
+        self._runs: list[list[RunResult]] = [[] for _ in plans]
+        self._waiting = deque(
+            (index, number) for index, plan in enumerate(plans) for number in range(1, plan.repeat + 1)
+        )
+
+    async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
+        """Hold all calls, ``jobs`` at the same time. When cancelled, the calls under way are hung up.
+
+        Raises `ValueError` for what cannot be played at all.
+        """
+        calls = [asyncio.ensure_future(self._hold_waiting(hold)) for _ in range(jobs)]
+        try:
+            await asyncio.gather(*calls)
+        except _FailedForSure:
+            pass
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    async def _hold_waiting(self, hold: Hold) -> None:
+        while self._waiting:
+            index, number = self._waiting.popleft()
+            plan, runs = self._plans[index], self._runs[index]
+            run = msgspec.structs.replace(await hold(plan.scenario, plan.target), number=number)
+            runs.append(run)
+            self._show(plan, run)
+            if run.not_applicable:
+                # The protocol is the same in every run.
+                self._waiting = deque(each for each in self._waiting if each[0] != index)
+            if self._fail_fast and _cannot_pass(plan, runs):
+                raise _FailedForSure
+
+    @property
+    def results(self) -> list[tuple[Scenario, ScenarioResult]]:
+        """The results so far, of scenarios that were run at least once."""
+        return [
+            (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
+            for plan, runs in zip(self._plans, self._runs, strict=True)
+            if runs
+        ]
+
+
+def _cannot_pass(plan: Planned, runs: Sequence[RunResult]) -> bool:
+    """Whether the pass rate is missed even if all runs that are left pass."""
+    rate, left = judged(plan.scenario, runs).rate, plan.repeat - len(runs)
+    return rate.passed + left < plan.scenario.pass_rate * (rate.judged + left)

@@ -1,0 +1,159 @@
+"""Workers: hold calls in several processes, because one event loop cannot keep the pace of many calls.
+
+A worker's standard input takes one `CallOrder` as JSON per line, its standard output one `CallOutcome`. It reads
+the scenario files again. The end of its input makes it hang up and exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from tui.callbacks import spawn
+from tui.child import child_command
+from tui.models.target import Target
+from tui.scenario.model import Scenario
+from tui.scenario.reading import ScenarioError
+from tui.scenario.verdict import RunResult
+
+MOST_BYTES = 1 << 24
+"""The longest line between a worker and its parent."""
+_START_S = 60.0
+_GOODBYE_S = 5.0
+"""How long a worker may take to hang up its calls."""
+_ENDED = "The process that held this call ended."
+
+
+class CallOrder(msgspec.Struct, frozen=True):
+    """What a worker is to do: hold a call, or, without a target, prepare for calls by a scenario."""
+
+    number: int
+    path: str
+    target: Target | None = None
+
+
+class CallOutcome(msgspec.Struct, frozen=True):
+    """The answer to a `CallOrder`."""
+
+    number: int
+    run: RunResult | None = None
+    refused: str = ""
+    """Why the scenario cannot be played at all; empty if it can."""
+
+
+class _Worker:
+    """One process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._answers: dict[int, asyncio.Future[CallOutcome]] = {}
+        self._number = 0
+        self._reading = spawn(self._read(), "scenario worker")
+
+    @classmethod
+    async def start(cls) -> Self:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *child_command("tui.scenario.worker"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Ctrl+C reaches the parent alone, which lets the calls end on the wire.
+                start_new_session=True,
+                limit=MOST_BYTES,
+            )
+        )
+
+    @property
+    def calls(self) -> int:
+        """The number of calls under way."""
+        return len(self._answers)
+
+    async def ask(self, path: str, target: Target | None = None) -> CallOutcome:
+        """Returns the answer; one without a run if the process has ended. Raises `ScenarioError`."""
+        self._number += 1
+        number = self._number
+        if self._reading.done():
+            return CallOutcome(number)
+        answer: asyncio.Future[CallOutcome] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(msgspec.json.encode(CallOrder(number, path, target)) + b"\n")
+            outcome = await answer
+        finally:
+            del self._answers[number]
+        if outcome.refused:
+            raise ScenarioError(outcome.refused)
+        return outcome
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            async for line in self._process.stdout:
+                outcome = msgspec.json.decode(line, type=CallOutcome)
+                answer = self._answers.get(outcome.number)
+                if answer is not None and not answer.done():
+                    answer.set_result(outcome)
+        finally:
+            for number, answer in self._answers.items():
+                if not answer.done():
+                    answer.set_result(CallOutcome(number))
+
+    async def stop(self) -> None:
+        """Let it hang up and exit; kill it if it does not."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        await self._reading
+
+
+class Workers:
+    """Some processes that hold calls. ``async with`` starts and stops them.
+
+    Raises `ScenarioError` on entry for a scenario that cannot be played.
+    """
+
+    def __init__(self, count: int, scenarios: Sequence[Scenario]) -> None:
+        self._count = count
+        self._paths = [str(scenario.path) for scenario in scenarios]
+        self._workers: list[_Worker] = []
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._workers = [await _Worker.start() for _ in range(self._count)]
+            # What takes long happens before the calls: a process that is busy with it paces none.
+            async with asyncio.timeout(_START_S):
+                await asyncio.gather(
+                    *(worker.ask(path) for worker in self._workers for path in dict.fromkeys(self._paths))
+                )
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+    async def hold(self, scenario: Scenario, target: Target) -> RunResult:
+        """Hold a call in the process with the fewest. Raises `ScenarioError`."""
+        worker = min(self._workers, key=lambda each: each.calls)
+        outcome = await worker.ask(str(scenario.path), target)
+        return outcome.run or RunResult(late=_ENDED)
