@@ -240,10 +240,10 @@ SETTINGS = {setting.name: setting for setting in _SETTINGS}
 
 
 def default_of(name: str) -> Any:
-    """The default of a setting."""
+    """Returns the default of a setting."""
     return SETTINGS[name].default
 
 
 def names_with(*scopes: Scope) -> tuple[str, ...]:
-    """The settings of these scopes."""
+    """Returns the settings of these scopes."""
     return tuple(setting.name for setting in _SETTINGS if setting.scope in scopes)

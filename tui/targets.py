@@ -58,7 +58,7 @@ class Targets:
             return target
 
     def is_demo(self, target: Target) -> bool:
-        """Whether it is the local agent of this run."""
+        """Returns whether it is the local agent of this run."""
         return target.url in self._demo_urls
 
     def remember(self, target: Target) -> None:

@@ -37,7 +37,7 @@ def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
 
 
 def _status_of_abandoned(path: Path) -> os.stat_result | None:
-    """The status of a file of this user's that nobody holds; None of any other."""
+    """Returns the status of a file of this user's that nobody holds; None of any other."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -82,7 +82,7 @@ class Beginning(NamedTuple):
         return self.template.words_until(end_s - self.start_frame / _RATE)
 
     def goes_on(self, pcm: bytes, rate: int, start_s: float) -> bool:
-        """Whether ``pcm``, which starts ``start_s`` seconds into the utterance, still matches the line."""
+        """Returns whether ``pcm``, which starts ``start_s`` seconds into the utterance, still matches the line."""
         heard = _to_8k(to_float(pcm), rate)
         start = round(start_s * _RATE) - self.start_frame
         if start < 0:

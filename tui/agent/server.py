@@ -225,7 +225,7 @@ def _client_of(socket: ServerConnection) -> str:
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
-    """Whether the request carries or proves the token as the protocol's callers do."""
+    """Returns whether the request carries or proves the token as the protocol's callers do."""
     in_subprotocols = (f"{prefix}{token}".encode() for prefix in protocol.token_subprotocols)
     offered = [name.encode() for name in _subprotocols(request)]
     if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):

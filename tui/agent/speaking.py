@@ -76,7 +76,7 @@ class Mouth:
         return reply.then_hang_up
 
     def goodbye_heard(self, now_ns: int) -> bool:
-        """Whether the goodbye must have been heard by now, even without confirmation."""
+        """Returns whether the goodbye must have been heard by now, even without confirmation."""
         heard_ns = self._goodbye_heard_ns
         return heard_ns is not None and now_ns >= heard_ns
 

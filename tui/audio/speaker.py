@@ -121,7 +121,7 @@ class _OpenedOutput:
         return round((lead_s if 0 < lead_s < _MOST_LEAD_S else self.stream.latency_s) * 1e9)
 
     def too_late(self, time: Any) -> bool:
-        """Whether the device ran dry while this callback waited for its turn."""
+        """Returns whether the device ran dry while this callback waited for its turn."""
         # PortAudio's ALSA backend then discards the block it is handed (measured: one block each time) and continues
         # with the next, so nothing may be taken from the queue for it. If no callback is ever in time, the two times
         # come from different clocks, and this test says nothing: hence only the first late one counts.

@@ -87,7 +87,7 @@ async def _wait_for(awaitable: Awaitable[T]) -> T:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether ``error`` is the cancellation of the current task.
+    """Returns whether ``error`` is the cancellation of the current task.
 
     A callback that awaits a task which was cancelled elsewhere raises the same CancelledError, although its
     caller was not asked to stop: that is a failing callback.
@@ -102,7 +102,7 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 def is_coroutine_callback(callback: Callback) -> bool:
-    """Whether calling ``callback`` always returns a coroutine: function, method, partial or callable object.
+    """Returns whether calling ``callback`` always returns a coroutine: function, method, partial or callable object.
 
     A plain function may still return an awaitable; only its result shows that.
     """

@@ -83,7 +83,7 @@ class AsyncMockCallback(MockCallback):
 
 
 def _matches(last: Call, *expected: Any, **named: Any) -> bool:
-    """Whether ``expected_args`` and ``expected_kwargs``, by position or by keyword, describe the call."""
+    """Returns whether ``expected_args`` and ``expected_kwargs``, by position or by keyword, describe the call."""
     given = dict(zip(("expected_args", "expected_kwargs"), expected, strict=False)) | named
     if len(expected) > 2 or given.keys() - {"expected_args", "expected_kwargs"}:
         return False

@@ -113,7 +113,7 @@ def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
 
 
 def _default(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
-    """The value of a setting without a fixed default, and its source."""
+    """Returns the value of a setting without a fixed default, and its source."""
     from tui.config.targets import sessions_folder
     from tui.remembered import screen_memory
 
@@ -132,7 +132,7 @@ def _source(in_force: SettingsInForce, name: str) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    """A value as text, without what may be a secret."""
+    """Returns a value as text, without what may be a secret."""
     from tui.text.redaction import HIDDEN, is_secret_name, safe_url
 
     match value:

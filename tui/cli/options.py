@@ -64,7 +64,7 @@ def together(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
-    """The options of settings of a call, as one decorator."""
+    """Returns the options of settings of a call, as one decorator."""
     return together(*(each for name in names for each in _options_of(SETTINGS[name])))
 
 
@@ -219,7 +219,10 @@ def settings_errors() -> Iterator[None]:
 
 
 def effective_settings() -> SettingsInForce:
-    """The settings of this run, read once; warns about variables that look like settings. Raises `Sentence`."""
+    """Returns the settings of this run, read once; warns about variables that look like settings.
+
+    Raises `Sentence`.
+    """
     from tui.config.reading import read_settings, unknown_variables
     from tui.text.visible import one_line
 
@@ -235,7 +238,7 @@ def effective_settings() -> SettingsInForce:
 
 
 def settings_file() -> str | None:
-    """The file that ``--config`` names."""
+    """Returns the file that ``--config`` names."""
     file: str | None = click.get_current_context().meta.get(_FILE)
     return file
 
@@ -253,7 +256,7 @@ def delete_old_sessions() -> None:
 
 
 def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = ()) -> Target:
-    """The target of a URL or of a profile's name. Raises `Sentence`."""
+    """Returns the target of a URL or of a profile's name. Raises `Sentence`."""
     from tui.config.targets import make_target
 
     with settings_errors():
@@ -261,7 +264,7 @@ def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = (
 
 
 def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a call among the options that were typed, not defaults. Raises `Sentence`."""
+    """Returns the settings of a call among the options that were typed, not defaults. Raises `Sentence`."""
     context = click.get_current_context()
     typed: dict[str, Any] = {}
     for name, value in options.items():
@@ -309,7 +312,7 @@ def check_devices(typed: TargetSettings) -> None:
 
 
 def _value(setting: Setting, value: Any) -> Any:
-    """The value of an option as the settings file would have it. Raises `Sentence`."""
+    """Returns the value of an option as the settings file would have it. Raises `Sentence`."""
     if setting.default == {}:
         return dict(_pair(text, ":" if setting.name == "headers" else "=", setting.flag) for text in value)
     if setting.default == ():
@@ -397,7 +400,7 @@ def _drawn_in_utf8() -> bool:
 
 
 def token_of(variable: str | None) -> str:
-    """The token in an environment variable; "" if no variable is named. Raises `Sentence`."""
+    """Returns the token in an environment variable; "" if no variable is named. Raises `Sentence`."""
     if variable is None:
         return ""
     from tui.text.redaction import token_in_environment

@@ -51,7 +51,7 @@ def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "")
 
 
 def _line_or_file(name: Path) -> Path:
-    """The file of a recorded line if the name is its number and not that of a file."""
+    """Returns the file of a recorded line if the name is its number and not that of a file."""
     if len(name.name) > 1 or name == _STANDARD_INPUT or os.path.exists(name):  # noqa: PTH110 - never raises
         return name
     from tui.assets import caller_lines
@@ -60,7 +60,7 @@ def _line_or_file(name: Path) -> Path:
 
 
 def _is_sentence(name: Path) -> bool:
-    """Whether it is to be spoken: neither a file, nor a recorded line, nor what looks like the name of one."""
+    """Returns whether it is a sentence to speak: no file, no recorded line, and nothing that looks like a name."""
     text = str(name)
     if name == _STANDARD_INPUT or len(text) == 1 or os.path.lexists(name):
         return False
@@ -86,7 +86,7 @@ def _speak(sentences: Sequence[Path], at_end: ExitStack, synthesizer: str) -> di
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether it can be read only once, from its beginning to its end."""
+    """Returns whether it can be read only once, from its beginning to its end."""
     try:
         mode = path.stat().st_mode
     except OSError:

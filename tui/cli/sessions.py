@@ -142,7 +142,7 @@ def sessions(
 
 
 def _aware(since: datetime | None) -> datetime | None:
-    """A local date and time, with its time zone. Raises `Sentence`."""
+    """Returns a local date and time, with its time zone. Raises `Sentence`."""
     try:
         return since.astimezone() if since else None
     except (OverflowError, ValueError) as error:
@@ -150,7 +150,7 @@ def _aware(since: datetime | None) -> datetime | None:
 
 
 def _line_of(summary: SessionSummary) -> str:
-    """The line of a session in the list."""
+    """Returns the line of a session in the list."""
     from tui.text import numbers
     from tui.text.visible import one_line
 
@@ -264,7 +264,7 @@ def restore(parent: Path, names: tuple[str, ...]) -> None:
 
 
 def _can_ask() -> bool:
-    """Whether somebody at a terminal can answer."""
+    """Returns whether somebody at a terminal can answer."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -407,7 +407,7 @@ def _print_problems(problems: Sequence[str]) -> None:
 
 
 def _parent(save: str | None) -> Path:
-    """The folder of the sessions; one that ``--save`` names has to exist. Raises `Sentence`."""
+    """Returns the folder of the sessions; one that ``--save`` names has to exist. Raises `Sentence`."""
     from tui.config.targets import sessions_folder
 
     if save is None:
@@ -419,7 +419,7 @@ def _parent(save: str | None) -> Path:
 
 
 def _session(named: Path) -> Path:
-    """The folder of the session that an argument names. Raises `SavedSessionError`."""
+    """Returns the folder of the session that an argument names. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 
     # As a subcommand of `sessions`, the folder was chosen there.

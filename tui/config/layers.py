@@ -1,4 +1,4 @@
-"""Layers of settings for a call, laid over each other: the last layer that has a value wins, and is known by name."""
+"""Merges layers of settings for a call: the last layer with a value wins, and its name is kept."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Layer(msgspec.Struct, frozen=True):
     """Name of the source, with ``{key}``, ``{KEY}`` or ``{flag}`` in place of the setting."""
 
     def without(self, names: Collection[str]) -> Layer:
-        """The layer without these settings."""
+        """Returns the layer without these settings."""
         return self.only(self.values.keys() - set(names))
 
     def only(self, names: Collection[str]) -> Layer:
-        """The layer with these settings alone."""
+        """Returns the layer with these settings alone."""
         return Layer({name: value for name, value in self.values.items() if name in names}, self.source)
 
     def label(self, name: str) -> str:
-        """The setting as the user wrote it, for a sentence."""
+        """Returns the setting as the user wrote it, for a sentence."""
         flag = SETTINGS[name].flag if name in SETTINGS else ""
         return self.source.format(key=name, KEY=name.upper(), flag=flag)
 
@@ -42,15 +42,15 @@ class MergedSettings(msgspec.Struct, frozen=True):
     """By name: the setting as the user wrote it."""
 
     def get(self, name: str) -> Any:
-        """The value of a setting, its default if no layer has one."""
+        """Returns the value of a setting, its default if no layer has one."""
         return self.values.get(name, SETTINGS[name].default)
 
     def label(self, name: str) -> str:
-        """The setting as the user wrote it, for a sentence."""
+        """Returns the setting as the user wrote it, for a sentence."""
         return self.labels.get(name, name)
 
     def error(self, name: str, sentence: str) -> SettingsError:
-        """An error about the value of a setting, to be raised."""
+        """Returns an error about the value of a setting, to be raised."""
         value = one_line(str(self.get(name)), 200)
         link = " " if self.label(name).startswith("--") else "="
         return SettingsError(f"{self.label(name)}{link}{value}: {sentence}")

@@ -145,7 +145,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def type_of(setting: Setting) -> Any:
-    """The type that the value of a setting of a call is checked against."""
+    """Returns the type that the value of a setting of a call is checked against."""
     if setting.choices:
         words: Any = Literal.__getitem__(setting.choices)
         return words if setting.kind is str else words | _number(setting)
@@ -160,7 +160,7 @@ def _number(setting: Setting) -> Any:
 
 
 def _not_empty(kind: Any) -> Any:
-    """The type, with every string in it (except table values) required to be non-empty."""
+    """Returns the type, with every string in it (except table values) required to be non-empty."""
     if kind is str:
         return Text
     match get_origin(kind), get_args(kind):

@@ -221,7 +221,7 @@ def _is_path(key: str, value: object) -> bool:
 
 
 def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
-    """A section with the values of variables in place of its own; notes which variables those are."""
+    """Returns a section with the values of variables in place of its own; notes which variables those are."""
     values = _from_environment(name, _TYPES[name], variables)
     try:
         return msgspec.structs.replace(section, **values)
@@ -230,7 +230,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
 
 
 def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """The settings of a section that variables set; notes which variables those are."""
+    """Returns the settings of a section that variables set; notes which variables those are."""
     values = {}
     for key, kind in types.items():
         variable = _variable(name, key)

@@ -28,7 +28,7 @@ _KEYS = """
 
 
 def starter_file() -> str:
-    """The text of the file."""
+    """Returns the text of the file."""
     in_sessions = {field.name for field in msgspec.structs.fields(SessionsSettings)}
     for_every_call = [
         setting

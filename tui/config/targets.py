@@ -57,7 +57,7 @@ def make_target(
     *,
     ignoring: Collection[str] = (),
 ) -> Target:
-    """The target of a URL or of a profile's name; settings in ``ignoring`` are taken from flags alone.
+    """Returns the target of a URL or of a profile's name; settings in ``ignoring`` are taken from flags alone.
 
     Raises `SettingsError`.
     """
@@ -80,7 +80,7 @@ def make_target(
 def address_book(
     in_force: SettingsInForce, flags: TargetSettings | None = None, *, for_demo: bool = False
 ) -> AddressBook:
-    """The agents that the screen can call. ``flags`` are those of its first call, or of the demo.
+    """Returns the agents that the screen can call. ``flags`` are those of its first call, or of the demo.
 
     Only flags of every scope but `Scope.TARGET` apply to later calls, so that no token or header is sent to another
     agent. Raises `SettingsError`.
@@ -97,7 +97,7 @@ def address_book(
 
 
 def _listed(in_force: SettingsInForce, flags: TargetSettings) -> list[Listed]:
-    """Every profile, including those that cannot be called now."""
+    """Returns every profile, including those that cannot be called now."""
     listed = []
     for name, profile in in_force.settings.profiles.items():
         try:
@@ -115,7 +115,7 @@ def merged_settings(
     *,
     ignoring: Collection[str] = (),
 ) -> MergedSettings:
-    """The settings of a call from all their sources; those in ``ignoring`` are taken from flags alone."""
+    """Returns the settings of a call from all their sources; those in ``ignoring`` are taken from flags alone."""
     settings, path = in_force.settings, in_force.path
     saving = settings.sessions
     layers = [
@@ -162,7 +162,7 @@ def url_problem(url: str, protocol: str) -> str:
 
 
 def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]:
-    """The fields of a `Target`. Raises `SettingsError`."""
+    """Returns the fields of a `Target`. Raises `SettingsError`."""
     _check(merged)
     fields = {name: merged.get(name) for name in SETTINGS}
     for name in ("options", "params"):
@@ -220,25 +220,25 @@ def _token(merged: MergedSettings) -> str:
 
 
 def _folder(save: bool | str, in_force: SettingsInForce) -> str:
-    """The folder to save sessions in; "" if they are not saved."""
+    """Returns the folder to save sessions in; "" if they are not saved."""
     if isinstance(save, str):
         return save
     return str(sessions_folder(in_force)) if save else ""
 
 
 def sessions_folder(in_force: SettingsInForce) -> Path:
-    """The folder of saved sessions, unless a call has its own."""
+    """Returns the folder of saved sessions, unless a call has its own."""
     folder = in_force.settings.sessions.folder
     return path_of(folder) if folder else default_folder()
 
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
-    """The speaker to play a saved session on."""
+    """Returns the speaker to play a saved session on."""
     return str(merged_settings(in_force, "", flags).get("output"))
 
 
 def _header(name: str, value: str, where: str) -> str:
-    """The value of a header. Raises `SettingsError`, without the value."""
+    """Returns the value of a header. Raises `SettingsError`, without the value."""
     if not re.fullmatch(_HEADER_NAME, name):
         raise SettingsError(f"{where}: the name of a header has only letters, digits and -_.!#$%&'*+^`|~.")
     expanded = _expanded(value, where)

@@ -1,1 +1,1 @@
-"""From what a message means to what happens: routing, and the execution of tools."""
+"""Routing of decoded messages to handlers, and the execution of tools."""

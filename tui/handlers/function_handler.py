@@ -124,7 +124,7 @@ class FunctionHandler:
         return [(EVENT, callback_name(func)) for func in self.function_registry.values()]
 
     def retrace(self) -> None:
-        """Nothing to do: each call checks the tracing switch itself."""
+        """Do nothing, because each call checks the tracing switch itself."""
 
     # -- messages of the agent --
 
@@ -215,7 +215,7 @@ class FunctionHandler:
         return ToolOutcome(error=f"NotImplementedError: Function '{short}' not implemented.")
 
     def _should_hang_up(self, result: object) -> bool:
-        """Whether a result requests the end of the call.
+        """Returns whether a result requests the end of the call.
 
         That is a mapping in which ``hang_up``, ``hangup`` or ``end_call`` is true, or in which ``action`` or
         ``next_action`` is one of these words.

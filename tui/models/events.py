@@ -39,7 +39,7 @@ class Status(StrEnum):
         return self in _LIVE
 
     def may_become(self, new: Status) -> bool:
-        """Whether the transition to ``new`` is legal; error may follow any other status."""
+        """Returns whether the transition to ``new`` is legal; error may follow any other status."""
         return new in _STEPS[self] or (new is Status.ERROR and self is not Status.ERROR)
 
 

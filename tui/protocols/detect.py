@@ -60,7 +60,7 @@ def from_first_frame(frame: str | bytes) -> Guess | None:
 
 
 def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
-    """A package cannot claim what is a sign of a built-in protocol."""
+    """Returns the first match; a package cannot claim the sign of a built-in protocol."""
     return guess([protocol_named(name) for name in BUILT_IN]) or guess(_installed())
 
 

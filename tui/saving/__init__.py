@@ -1,1 +1,1 @@
-"""Sessions on disk: written as they happen, opened again, measured again, listed, deleted."""
+"""Sessions on disk: writing, reading, measuring again, listing and deleting them."""

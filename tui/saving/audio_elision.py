@@ -1,4 +1,4 @@
-"""Messages of a session whose audio is not saved: the audio is replaced by its length."""
+"""Replaces the audio in messages by its length, for sessions whose audio is not saved."""
 
 from __future__ import annotations
 

@@ -29,15 +29,15 @@ class Deletion(msgspec.Struct, frozen=True):
     size_bytes: int = 0
     """Disk usage of the files that are removed."""
     left: tuple[str, ...] = ()
-    """Names of other files in the folder, which stay, and the folder with them."""
+    """Names of other files in the folder, which are kept together with the folder."""
     report: Path | None = None
-    """A report beside the folder, which stays."""
+    """A report next to the folder, which is kept."""
     problem: str = ""
     """A sentence on why nothing was deleted."""
 
 
 class _Origin(msgspec.Struct):
-    """The part of ``session.json`` that says who wrote it; both are always there."""
+    """The part of ``session.json`` that names the program that wrote it; both fields are always present."""
 
     schema: int
     program: str
@@ -65,8 +65,8 @@ def superfluous(
 ) -> list[Path]:
     """Sessions older than ``keep_days``, and all but the newest ``keep_count``; newest first.
 
-    A running session is never among them, nor is one of unknown age unless it exceeds the count. Folders that are
-    not sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
+    A running session is never included, nor is one of unknown age unless it exceeds the count. Folders that are not
+    sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
     """
     oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
@@ -80,13 +80,13 @@ def superfluous(
 
 
 def with_trash(parent: Path) -> list[Path]:
-    """Returns the folder and, if it has one, its trash: both have limits. A link is not a trash."""
+    """Returns the folder and its trash, if any, because both have limits. A link is not a trash."""
     trash = parent / TRASH
     return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]
 
 
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
-    """Delete each of these sessions, or find out what that would do; one that cannot be deleted has a problem."""
+    """Delete these sessions, or determine what that would do; one that cannot be deleted gets a problem."""
     done = []
     for folder in folders:
         try:
@@ -122,7 +122,7 @@ def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
 
 
 def is_own(folder: Path) -> bool:
-    """Whether this program made the folder: its ``session.json`` says so.
+    """Returns whether this program made the folder: its ``session.json`` says so.
 
     Where that is damaged or missing: the folder has a name that this program makes, and holds only its files.
     """
@@ -190,7 +190,7 @@ def _some(names: list[str]) -> str:
 
 
 def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of this program's files in a folder, in the order of their deletion, and of everything else."""
+    """Returns the names of this program's files in a folder, in order of deletion, and those of all others."""
     with os.scandir(folder) as entries:
         files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     own = tuple(name for name in SESSION_FILES if files.get(name))
@@ -198,7 +198,7 @@ def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _others(folder: Path) -> bool:
-    """Whether anything in the folder is not a file of this program, or cannot be seen."""
+    """Returns whether anything in the folder is not a file of this program, or cannot be seen."""
     try:
         return bool(_contents(folder)[1])
     except OSError:
@@ -206,7 +206,7 @@ def _others(folder: Path) -> bool:
 
 
 def _remove_empty(folder: Path) -> tuple[str, ...]:
-    """Remove the folder; returns the names of what came into it meanwhile, which stay."""
+    """Remove the folder; returns the names of files that were added meanwhile, which are kept."""
     try:
         folder.rmdir()
     except OSError as error:

@@ -30,7 +30,7 @@ from tui.text.json_text import json_of
 
 
 class FolderWriter:
-    """The files of one session in a folder that exists. Everything raises `OSError`.
+    """Writes the files of one session into an existing folder. All methods raise `OSError`.
 
     Events, messages and figures come from a `Journal`, which has removed the secrets from them.
     """
@@ -50,7 +50,7 @@ class FolderWriter:
         self._write_record()
 
     def check_present(self) -> None:
-        """Raise `FileNotFoundError` if a file was removed: what is written to it now would be lost unseen."""
+        """Raise `FileNotFoundError` if a file was removed, because further writes would be lost silently."""
         for name in (EVENTS_FILE, MESSAGES_FILE, RECORD_FILE, *((AUDIO_FILE,) if self._has_tracks() else ())):
             try:
                 (self._folder / name).lstat()
@@ -83,7 +83,7 @@ class FolderWriter:
             self._tracks.take(item)
 
     def flush(self, now_ns: int) -> str:
-        """Hand everything to the operating system; returns a sentence if the tracks had to end, else ""."""
+        """Pass everything to the operating system; returns a sentence if the tracks had to end, otherwise ""."""
         # Messages first, so that no event on disk points to a message that is not.
         self._raw.append(self._messages)
         self._events.append(self._lines)
@@ -157,7 +157,7 @@ class FolderWriter:
 
 
 class _AppendedFile:
-    """A file that is only appended to, by whole pieces."""
+    """A file to which only complete pieces are appended."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -178,7 +178,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Close it, dropping a piece that a full disk took only in part."""
+        """Close it, and drop a piece that a full disk accepted only in part."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

@@ -22,7 +22,7 @@ _SAME_SECOND = 100
 
 
 def default_folder() -> Path:
-    """The default folder of saved sessions; it need not exist."""
+    """Returns the default folder of saved sessions; it need not exist."""
     return user_data_path("opusagent-tui") / "sessions"
 
 
@@ -44,25 +44,25 @@ def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
 
 
 def safe_title(title: str) -> str:
-    """A title as a folder name: without separators, blanks or a leading dot, and not too long."""
+    """Returns a title as a folder name: without separators, blanks or a leading dot, and not too long."""
     return _UNSAFE.sub("-", title)[:_TITLE_LENGTH].strip("-.") or "session"
 
 
 def has_session_name(folder: Path) -> bool:
-    """Whether the name is one that `new_session_folder` makes."""
+    """Returns whether the name is one that `new_session_folder` makes."""
     return _NAME.fullmatch(folder.name) is not None
 
 
 def report_path(folder: Path) -> Path:
-    """Where the report of a session is written by default: beside its folder."""
+    """Returns where the report of a session is written by default: beside its folder."""
     return folder.with_name(f"{folder.name}.html")
 
 
 def session_folders(parent: Path) -> Iterator[Path]:
-    """The folders in ``parent`` that hold a session, oldest name first; links are not followed.
+    """Returns the folders in ``parent`` that hold a session, oldest name first; links are not followed.
 
-    Includes folders with the name of a session that cannot be looked into. A ``parent`` that does not exist has no
-    sessions. Raises `SavedSessionError`: it is not a folder or cannot be read.
+    Includes unreadable folders with the name of a session. A ``parent`` that does not exist has no sessions. Raises
+    `SavedSessionError`: it is not a folder or cannot be read.
     """
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
@@ -83,7 +83,7 @@ def _is_closed_session(folder: Path) -> bool:
 
 
 def is_session(folder: Path) -> bool:
-    """Whether a folder holds files of a session."""
+    """Returns whether a folder holds files of a session."""
     return any(is_file(folder / name) for name in (RECORD_FILE, EVENTS_FILE))
 
 
@@ -98,7 +98,7 @@ def open_regular(path: Path) -> int:
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a regular file, not a link."""
+    """Returns whether it is a regular file, not a link."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:

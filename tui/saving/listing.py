@@ -31,7 +31,7 @@ LATEST = "latest"
 """Name of the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
-"""Nowhere else in a line: quotes inside a text are escaped."""
+"""Occurs nowhere else in a line, because quotes inside a text are escaped."""
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)
@@ -40,7 +40,7 @@ _MAX_DURATION_S = 366 * 24 * 3600
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
-    """A saved session as a list shows it. Unknown values are None."""
+    """A saved session in a list. Unknown values are None."""
 
     folder: Path
     title: str
@@ -65,7 +65,7 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """Number of marked events."""
     notes: int = 0
     problem: str = ""
-    """Why some of it could not be read; empty if all was."""
+    """Why parts could not be read; otherwise empty."""
 
     @property
     def name(self) -> str:
@@ -101,8 +101,8 @@ def list_sessions(
 def find_session(parent: Path, path: Path) -> Path:
     """Find a session by path, or in ``parent`` by name, beginning of a name, title, or ``latest``.
 
-    A title, like ``latest``, stands for the newest session. A path that leads to something else than a session hides
-    none of these. Raises `SavedSessionError`.
+    A title, like ``latest``, selects the newest such session. A path to something other than a session does not hide
+    the other meanings. Raises `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
@@ -129,7 +129,10 @@ def find_session(parent: Path, path: Path) -> Path:
 
 
 def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
-    """The session among ``names`` in ``parent`` that has this name or begins with it. Raises `SavedSessionError`."""
+    """Returns the session among ``names`` in ``parent`` that has this name or begins with it.
+
+    Raises `SavedSessionError`.
+    """
     found = [name] if name in names else [each for each in names if each.startswith(name)]
     if len(found) > 1:
         some = ", ".join(f"“{each}”" for each in found[-3:])
@@ -185,7 +188,7 @@ def summarise(folder: Path) -> SessionSummary:
 
 
 def total_size(parent: Path) -> int:
-    """Size of all sessions in a folder on disk, in bytes."""
+    """Returns the size of all sessions in a folder on disk, in bytes."""
     return sum(size_of_session(folder) for folder in session_folders(parent))
 
 
@@ -216,7 +219,7 @@ def _instant_in_name(name: str) -> datetime | None:
 
 
 def size_of_session(folder: Path, names: Iterable[str] = SESSION_FILES) -> int:
-    """Disk usage of a session's files in bytes; a silent track is sparse and takes almost nothing."""
+    """Returns the disk usage of a session's files in bytes; a silent track is sparse and takes almost nothing."""
     size_bytes = 0
     for name in names:
         with contextlib.suppress(OSError):
@@ -227,7 +230,7 @@ def size_of_session(folder: Path, names: Iterable[str] = SESSION_FILES) -> int:
 
 
 def _seconds_of_events(folder: Path, record: SessionRecord) -> float | None:
-    """Seconds from the first event to the last complete one, read from the end of the file."""
+    """Returns the seconds from the first event to the last complete one, read from the end of the file."""
 
     class Event(msgspec.Struct):
         at_ns: Instant

@@ -11,10 +11,10 @@ from tui.audio.pcm import frames_to_ns, is_zero, samples_of
 from tui.audio.resample import LiveResampler
 
 LOOK_AHEAD_NS = 300_000_000
-"""Time that blocks wait to be placed: only the blocks after it show whether one was late or followed a gap."""
+"""Time that blocks wait to be placed, because only later blocks show whether one was late or followed a gap."""
 _TOLERANCE_NS = 10_000_000
 _PATIENCE_NS = 60_000_000
-"""A larger offset is a gap, which is corrected at once; drift is corrected in silence."""
+"""A larger offset is a gap and is corrected immediately; drift is corrected during silence."""
 _QUIET = 200
 """Peak of a block (-44 dBFS) in which inserted or dropped samples are inaudible."""
 
@@ -29,19 +29,19 @@ class Placed(NamedTuple):
 class _Waiting(NamedTuple):
     start_ns: int
     ideal_ns: int
-    """Its beginning by the count of samples alone."""
+    """Its start according to the sample count alone."""
     late_ns: int
-    """Its reported begin minus `ideal_ns`."""
+    """Its reported start minus `ideal_ns`."""
     first: bool
-    """It begins a stream: the count of samples starts at zero."""
+    """Whether it begins a stream, so that the sample count starts at zero."""
     pcm: bytes
 
 
 class TrackPlacer:
     """One track at ``rate`` whose first frame is at ``origin_ns``. One thread; blocks come in their order.
 
-    Consecutive samples stay together: their time is their count, aligned to the clock by the earliest of the reported
-    times around them, because callbacks come late but never early.
+    Consecutive samples stay together: their time follows from the sample count, aligned to the clock by the earliest
+    reported times around them, because callbacks are late but never early.
     """
 
     def __init__(self, rate: int, origin_ns: int) -> None:
@@ -89,7 +89,7 @@ class TrackPlacer:
         return frame
 
     def frame_at(self, at_ns: int) -> int:
-        """The frame at a time."""
+        """Returns the frame at a time."""
         return round((at_ns - self._origin_ns) * self.rate / 1_000_000_000)
 
     def _place_next(self) -> Placed:
@@ -110,7 +110,7 @@ class TrackPlacer:
         return Placed(frame, pcm)
 
     def _lateness_ns(self) -> int:
-        """The least lateness of the next block and of those after it in its stream."""
+        """Returns the least lateness of the next block and of those after it in its stream."""
         least_ns = self._waiting[0].late_ns
         for block in islice(self._waiting, 1, None):
             if block.first:

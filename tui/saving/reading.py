@@ -34,7 +34,7 @@ _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 _MAX_AUDIO_AFTER_EVENTS_S = 120
-"""Longer tracks than the session are read so far beyond its last event: with damaged events, its end may be there."""
+"""Limit to which tracks are read beyond the last event: with damaged events, the session may have ended later."""
 _MAX_PROBLEMS = 20
 _TAIL_BYTES = 256 * 1024
 
@@ -111,7 +111,7 @@ class SavedSession:
             yield from _end_of_what_was_cut_off(last, status, self.record.problem)
 
     def raw_message(self, event: e.MessageLogged) -> bytes | None:
-        """The message as it was saved; None if it was not saved or cannot be read."""
+        """Returns the message as it was saved; None if it was not saved or cannot be read."""
         return read_raw_message(self._messages, event)
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ class SavedSession:
         return audio
 
     def _limit(self, audio: SavedAudio) -> None:
-        """Limit the tracks to what the session can have lasted: a sparse file of no size may claim days."""
+        """Limit the tracks to the possible length of the session, because a sparse file may claim days."""
         last_ns = self.last_ns
         end_ns = audio.starts_ns if last_ns is None else max(last_ns, audio.starts_ns)
         most_frames = audio.frame_at(end_ns) + _MAX_AUDIO_AFTER_EVENTS_S * audio.rate
@@ -250,13 +250,13 @@ def open_session(path: str | Path) -> SavedSession:
 
 
 def read_record_file(folder: Path) -> bytes:
-    """The content of ``session.json``. Raises `OSError`."""
+    """Returns the content of ``session.json``. Raises `OSError`."""
     with os.fdopen(open_regular(folder / RECORD_FILE), "rb") as file:
         return file.read(_MAX_RECORD_BYTES)
 
 
 def schema_of(content: bytes) -> int:
-    """The schema that a ``session.json`` declares; 0 if it declares none. Raises `ValueError`."""
+    """Returns the schema that a ``session.json`` declares; 0 if it declares none. Raises `ValueError`."""
 
     class Declared(msgspec.Struct):
         schema: int = 0
@@ -270,12 +270,12 @@ def outcome_of(record: SessionRecord, *, running: bool) -> str:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether the session in that folder is being written now."""
+    """Returns whether the session in that folder is being written now."""
     return _is_locked(folder / EVENTS_FILE, fcntl.LOCK_SH)
 
 
 def in_use(folder: Path) -> bool:
-    """Whether the session in that folder is being written, or read by a `SavedSession`, now."""
+    """Returns whether the session in that folder is being written, or read by a `SavedSession`, now."""
     return _is_locked(folder / EVENTS_FILE, fcntl.LOCK_EX)
 
 
@@ -291,7 +291,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def _is_locked(path: Path, against: int) -> bool:
-    """Whether a lock of this kind is refused because of another process's lock."""
+    """Returns whether a lock of this kind is refused because of another process's lock."""
     try:
         descriptor = open_regular(path)
     except OSError:

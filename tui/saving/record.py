@@ -100,7 +100,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
 
 
 def target_without_secrets(target: Target) -> dict[str, Any]:
-    """The settings of a call without token, header values, credentials in the URL, and values named as secrets."""
+    """Returns the settings of a call without secrets: token, header values, credentials, secret values."""
     kept: dict[str, Any] = msgspec.to_builtins(target)
     kept["url"] = target.safe_url
     kept["token"] = HIDDEN if target.token else ""
@@ -114,5 +114,5 @@ def target_without_secrets(target: Target) -> dict[str, Any]:
 
 
 def encoded(record: SessionRecord) -> bytes:
-    """The content of ``session.json``, indented."""
+    """Returns the content of ``session.json``, indented."""
     return msgspec.json.format(json_of(record), indent=2) + b"\n"

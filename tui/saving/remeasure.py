@@ -20,11 +20,11 @@ _AGREES_NS = 40_000_000
 """An edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose phase
 differs."""
 _PROOF_NS = 200_000_000
-"""Delay of an edge's event, as in a call: after the events of what it belongs to."""
+"""Delay of an edge's event, as in a call, so that it follows the events to which it belongs."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:
-    """All figures of a session, by the current detector and fold."""
+    """Returns all figures of a session, by the current detector and fold."""
     fold = MetricsFold()
     for event in remeasured_events(saved):
         fold.apply(event)
@@ -81,7 +81,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """The edges, those of the user with the time from sample to socket that was measured in the call."""
+    """Returns the edges, those of the user with the time from sample to socket that was measured in the call."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),
@@ -108,7 +108,7 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """The edges in order of time; one that confirms an edge of the call is that edge."""
+    """Returns the edges in order of time; one that confirms an edge of the call is that edge."""
     kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
     for edge in live:
         kinds.setdefault((edge.speaker, edge.started), []).append(edge)

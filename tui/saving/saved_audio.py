@@ -50,7 +50,7 @@ class SavedAudio:
         return TrackPair(both[0::2].tobytes(), both[1::2].tobytes())
 
     def wav(self) -> bytes:
-        """Both tracks as a plain WAV file."""
+        """Returns both tracks as a plain WAV file."""
         samples = self._read(0, self.frames)
         form = AudioFormat(Encoding.PCM16, self.rate)
         return wav_header(form, channels=2, data_bytes=len(samples)) + samples
@@ -62,11 +62,11 @@ class SavedAudio:
         return os.pread(self._file.fileno(), wanted_bytes, self._data_at + first_frame * _FRAME_BYTES)
 
     def frame_at(self, at_ns: int) -> int:
-        """The frame at a time; may lie outside the tracks."""
+        """Returns the frame at a time; may lie outside the tracks."""
         return (at_ns - self.starts_ns) * self.rate // 1_000_000_000
 
     def ns_at(self, frame: int) -> int:
-        """The time of a frame."""
+        """Returns the time of a frame."""
         return self.starts_ns + frame * 1_000_000_000 // self.rate
 
     def close(self) -> None:

@@ -14,10 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class SavingProblems:
-    """The session as its writer knows it: what is not saved becomes an error of it, once it has begun.
-
-    On the session's loop.
-    """
+    """Reports saving problems as errors of the session, after it has begun. Runs on the session's loop."""
 
     def __init__(self) -> None:
         self._journal: Journal | None = None
@@ -25,22 +22,22 @@ class SavingProblems:
         """Codes and sentences."""
 
     def begun(self, journal: Journal) -> None:
-        """Emit what is known into the journal of the session that has begun, and whatever comes later."""
+        """Emit known and later problems to the journal of the session that has begun."""
         self._journal = journal
         waiting, self._waiting = self._waiting, []
         for code, sentence in waiting:
             _emit(journal, code, sentence)
 
     def report(self, sentence: str) -> None:
-        """Report that something is not saved."""
+        """Report something that is not saved."""
         self._report("unkept", sentence)
 
     def report_end(self, sentence: str) -> None:
-        """Report that the session is not saved, or no longer."""
+        """Report that the session is not saved, or no longer saved."""
         self._report(UNSAVED, sentence)
 
     def metrics(self) -> SessionMetrics | None:
-        """The figures of the session so far; None before it has begun."""
+        """Returns the figures of the session so far; None before it has begun."""
         return None if self._journal is None else self._journal.state.metrics
 
     def _report(self, code: str, sentence: str) -> None:

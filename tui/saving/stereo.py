@@ -46,7 +46,7 @@ class StereoFile:
         self._write_header(0)
 
     def put(self, channel: Channel, frame: int, pcm: bytes) -> None:
-        """Write samples of one track from a frame on; those before the beginning are dropped."""
+        """Write samples of one track from a frame on; samples before the start of the file are dropped."""
         if frame < 0:
             pcm, frame = pcm[-2 * frame :], 0
         if is_zero(pcm) and frame >= self._written_frames:

@@ -29,7 +29,7 @@ class AgentHeard(NamedTuple):
 
 
 class AgentCut(NamedTuple):
-    """Playback was cut: audio announced for after this time is never played."""
+    """Playback was cut; audio announced for later is never played."""
 
     at_ns: int
 
@@ -72,7 +72,7 @@ class TracksWriter:
                 self._cut(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Write the blocks that have their place, and silence until shortly before now."""
+        """Write the placed blocks, and silence until shortly before now."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():

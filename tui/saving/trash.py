@@ -18,7 +18,7 @@ _SAME_NAME = 100
 
 
 def trash_of(parent: Path) -> Path:
-    """The trash of a folder of sessions; it need not exist."""
+    """Returns the trash of a folder of sessions; it need not exist."""
     return parent / TRASH
 
 
@@ -71,7 +71,7 @@ def _free_name(trash: Path, name: str) -> str:
 
 
 def _move(folder: Path, into: Path, name: str) -> Path:
-    """Rename between the folders that are there now: a link put in place of one is not followed."""
+    """Rename between the open folders, so that a link put in place of one is not followed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

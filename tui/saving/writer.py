@@ -1,4 +1,4 @@
-"""SessionWriter: saves a session while it happens, on a separate thread that nothing ever waits for."""
+"""Saves a running session on a separate thread that nothing waits for."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, UserSent
 logger = logging.getLogger(__name__)
 
 CYCLE_S = 0.1
-"""The longest that events and messages stay in memory; audio also waits to be placed, see `placing.LOOK_AHEAD_NS`."""
+"""Longest time that events and messages stay in memory; audio also waits to be placed (`placing.LOOK_AHEAD_NS`)."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Limit of events and messages that are handed over and not yet written, for a disk that does not keep up."""
+"""Limit of queued events and messages, for a disk that does not keep up."""
 MAX_WAITING_BLOCKS = 6_000
 """The same limit for audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
@@ -41,7 +41,7 @@ TOO_SLOW = "The disk is too slow: parts of this session are missing from what is
 
 
 class _WriteQueue:
-    """What is handed over and not yet written, bounded; what does not fit is counted in `dropped`.
+    """Bounded queue of items to write; those that do not fit are counted in `dropped`.
 
     `put` is for the session's loop, `put_audio` for any thread, `take` and `written` for the thread that writes.
     """
@@ -56,11 +56,11 @@ class _WriteQueue:
 
     @property
     def dropped(self) -> int:
-        """Events, messages and blocks of audio that did not fit."""
+        """Number of events, messages and blocks of audio that did not fit."""
         return self._dropped_items + self._dropped_blocks
 
     def put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
-        """Hand over an event or a message; False if it does not fit."""
+        """Queue an event or a message; returns False if it does not fit."""
         waiting_bytes = self._handed_bytes - self._written_bytes
         if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             self._dropped_items += 1
@@ -70,14 +70,14 @@ class _WriteQueue:
         return True
 
     def put_audio(self, item: TrackItem) -> None:
-        """Hand over a piece of a track."""
+        """Queue a piece of a track."""
         if len(self._audio) < MAX_WAITING_BLOCKS:
             self._audio.append(item)
         else:
             self._dropped_blocks += 1
 
     def move_to(self, files: FolderWriter) -> int:
-        """Hand everything to the files, in order; returns its bytes, for `written`."""
+        """Write everything to the files in order; returns its size for `written`."""
         moved_bytes = 0
         while self._items:
             item = self._items.popleft()
@@ -92,7 +92,7 @@ class _WriteQueue:
         return moved_bytes
 
     def written(self, size_bytes: int) -> None:
-        """Make room: so many bytes have reached the disk."""
+        """Free the space of that many written bytes."""
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
@@ -102,7 +102,7 @@ class _WriteQueue:
 
 
 class _WriterThread(threading.Thread):
-    """Moves what waits in the queue to the files, every `CYCLE_S`, until `over` is set or the disk fails."""
+    """Writes queued items to the files every `CYCLE_S`, until `over` is set or the disk fails."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _WriterThread(threading.Thread):
         super().__init__(name="session writer", daemon=True)
         self.over = threading.Event()
         self.metrics: SessionMetrics | None = None
-        """Set before `over`, on the session's loop, when no event changes them any more."""
+        """Set before `over`, on the session's loop, when events no longer change them."""
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
@@ -150,9 +150,9 @@ class _WriterThread(threading.Thread):
 class SessionWriter:
     """One session's folder, and the thread that writes into it. Created by `start`; `close` ends it.
 
-    `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any thread.
-    None of them waits or fails. A full disk ends the saving, a slow one leaves gaps: ``on_problem`` gets one
-    sentence about each, once, on the loop; about what ends it, ``on_end`` gets it instead if there is one.
+    `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any thread. None
+    of them waits or fails. A full disk ends the saving; a slow one leaves gaps. ``on_problem`` receives one sentence
+    about each, once, on the loop; ``on_end``, if given, receives the sentence about the end instead.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class SessionWriter:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         on_end: Callable[[str], object] | None = None,
     ) -> SessionWriter:
-        """Make the folder of a call to that target in ``target.save``. Raises `SavingError`.
+        """Create the folder of a call to that target in ``target.save``. Raises `SavingError`.
 
         ``metrics`` returns the figures of the session, which are saved when it is closed.
         """

@@ -42,7 +42,7 @@ class Availability:
         )
 
     def state_of(self, action_id: str) -> bool | None:
-        """Whether an action applies, as `Action.state` has it."""
+        """Returns whether an action applies, as `Action.state` has it."""
         return ACTIONS_BY_ID[action_id].state(self.situation)
 
     def why_not(self, action_id: str) -> str:

@@ -234,7 +234,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
 
 def _is_same(one: Target, other: Target) -> bool:
-    """Whether they are one entry of the list: it reads alike, and one may have lost its secrets."""
+    """Returns whether they are one entry of the list: it reads alike, and one may have lost its secrets."""
     return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 

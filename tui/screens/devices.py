@@ -118,7 +118,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         )
 
     def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
-        """Whether it is in use; outside a call, whether the next call would use it."""
+        """Returns whether it is in use; outside a call, whether the next call would use it."""
         state = self.bridge.state
         if state.status.live:
             return device.name == (

@@ -112,7 +112,7 @@ def stop_job() -> None:
 
 
 def _in_background() -> bool:
-    """Whether the shell continued the job without giving it the terminal (`bg`)."""
+    """Returns whether the shell continued the job without giving it the terminal (`bg`)."""
     try:
         return sys.__stdin__ is not None and os.tcgetpgrp(sys.__stdin__.fileno()) != os.getpgrp()
     except OSError:

@@ -23,9 +23,9 @@ import msgspec
 
 REDACTED = "[redacted]"
 HIDDEN = "…"
-"""Stands for a secret in a URL or in a table of settings, where its place is known."""
+"""Replaces a secret in a URL or in a table of settings, where its position is known."""
 SHORTEST_SECRET = 6
-"""In characters. A shorter value (a header with value "1") would match everywhere."""
+"""Minimum length in characters; a shorter value (such as a header with value "1") would match everywhere."""
 SHORTEST_LEARNT = 4
 """The same limit for values of ``--redact`` fields, which the user has named one by one."""
 _LEARNT_VALUES = 256

@@ -65,18 +65,18 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
 
 
 def in_words(kind: Any) -> str:
-    """The expected type, as the end of a sentence."""
+    """Returns the expected type, as the end of a sentence."""
     return _words(inspect.type_info(kind))
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The end of a sentence about an unknown word: a suggestion of a similar one, or a full stop."""
+    """Returns the end of a sentence about an unknown word: a suggestion of a similar one, or a full stop."""
     near = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean {quoted(near[0])}?" if near else "."
 
 
 def quoted(word: str) -> str:
-    """A word from a file in quotes, safe to be shown."""
+    """Returns a word from a file in quotes, safe to be shown."""
     return f'"{one_line(word, 60)}"'
 
 

@@ -198,7 +198,7 @@ class WaveformStrip(ModelPanel, Widget):
         return cells
 
     def _levels_now(self) -> tuple[bytes, bytes]:
-        """The peaks of both tracks, one per column; computed once per width and part of the session."""
+        """Returns the peaks of both tracks, one per column; computed once per width and part of the session."""
         waveform = self.bridge.waveform
         key = waveform.version, self._left_ns, self.span_ns, self.columns
         if key != self._levels_key:

@@ -44,7 +44,7 @@ class Tool:
         return self.name
 
     def definition(self) -> dict[str, Any]:
-        """The tool's description for the agent, in the format of OpenAI Realtime."""
+        """Returns the tool's description for the agent, in the format of OpenAI Realtime."""
         return {
             "type": "function",
             "name": self.name,

@@ -221,5 +221,5 @@ class _Wishes:
         self._events = frozenset(conversation.texts("client_events"))
 
     def wants(self, kind: str) -> bool:
-        """Whether events of that type are to be sent; all are if the caller named none."""
+        """Returns whether events of that type are to be sent; all are if the caller named none."""
         return not self._events or kind in self._events

@@ -52,7 +52,7 @@ class Options:
         self._extra = _read("setup", self._chosen["setup"], dict, "a JSON object with members of setup")
 
     def on(self, name: str) -> bool:
-        """Whether a switch is on."""
+        """Returns whether a switch is on."""
         return self._chosen[name] == "on"
 
     @property

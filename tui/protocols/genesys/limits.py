@@ -35,7 +35,7 @@ class MessageRate:
         self._at_ms = at_ms
 
     def should_report(self, at_ms: float) -> bool:
-        """Whether a message over the limits is to be answered: once a second."""
+        """Returns whether a message over the limits is to be answered: once a second."""
         if self._reported_ms is not None and at_ms < self._reported_ms + _REPORT_EVERY_MS:
             return False
         self._reported_ms = at_ms
@@ -52,7 +52,7 @@ class Pings:
         self._answered = 0
 
     def due(self, at_ms: float) -> bool:
-        """Whether a ping is due."""
+        """Returns whether a ping is due."""
         return self._due_ms is not None and at_ms >= self._due_ms
 
     def sent(self, seq: int, at_ms: float) -> None:

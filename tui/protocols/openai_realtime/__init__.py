@@ -32,7 +32,7 @@ _JSON_WEB_TOKEN = "eyJ"
 
 
 def connect_url(url: str, model: str) -> str:
-    """The URL with the model in its query, unless it names one (or a call to attach to) already."""
+    """Returns the URL with the model in its query, unless it names one (or a call to attach to) already."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
     if not model or {"model", "deployment", "call_id"} & {name for name, _ in query}:

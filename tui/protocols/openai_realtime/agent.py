@@ -135,7 +135,7 @@ class OpenAIAgent:
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
-        """The user began to speak; an answer that has not started is abandoned."""
+        """Note that the user began to speak; an answer that has not started is abandoned."""
         if not self.detects_turns:
             return []
         self._user_speaks = True
@@ -149,7 +149,7 @@ class OpenAIAgent:
         ]
 
     def speech_stopped(self) -> list[Outgoing]:
-        """The user stopped speaking: commit the turn."""
+        """Commit the turn, because the user stopped speaking."""
         if not (self.detects_turns and self._user_speaks):
             return []
         members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
@@ -157,7 +157,7 @@ class OpenAIAgent:
         return [stopped, *self._commit()]
 
     def idle(self) -> list[Outgoing]:
-        """The user has been silent for too long: commit the silence as a turn."""
+        """Commit the silence as a turn, because the user has been silent for too long."""
         self._next_item_id = f"item_{self._new_id()}"
         start_ms = max(int(self._received_ms - (self.idle_timeout_ms or 0.0)), 0)
         span = {"audio_start_ms": start_ms, "audio_end_ms": int(self._received_ms)}

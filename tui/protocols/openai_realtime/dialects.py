@@ -23,7 +23,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Whether voices of Azure are objects rather than names."""
 
     def knows(self, kind: str) -> bool:
-        """Whether a message is one of its own."""
+        """Returns whether a message is one of its own."""
         return kind.startswith(self.messages) if self.messages else False
 
 
