@@ -72,6 +72,7 @@ class Call:
         greeted: bool = True,
         reports_play_finished: bool = True,
     ) -> None:
+        self.protocol = protocol
         ids = itertools.count(1)
         uuids = (f"00000000-0000-4000-8000-{number:012d}" for number in ids)
         wishes = CallerSettings(formats=tuple(offer), barge_in=barge_in, options=options or {})

@@ -134,3 +134,16 @@ async def test_where_a_session_opens_for_nothing_that_is_the_check(
         assert await check(Target(url=url, protocol="gemini", accept_timeout_s=0.2), said.append) is code
     assert sentence in "\n".join(said)
     assert "validat" not in "\n".join(said)
+
+
+@pytest.mark.parametrize(("protocol", "shown"), [("telnyx", True), ("twilio", False)])
+async def test_what_a_call_cannot_show_of_a_real_account_is_shown(protocol: str, shown: bool) -> None:
+    said: list[str] = []
+
+    async def hold(peer: Peer) -> None:
+        await peer.socket.wait_closed()
+
+    async with agent(hold) as url:
+        assert await check(Target(url=url, protocol=protocol), said.append) is ExitCode.FINE
+    assert any("stream_bidirectional_mode" in text for text in said) is shown
+    assert "can only confirm that the socket opens" in said[-1]

@@ -111,6 +111,9 @@ _MORE_GEMINI: list[dict[str, Any]] = [
     {"error": {"code": 7, "message": "m", "status": "INTERNAL"}},
 ]
 _TWILIO = [line["message"] for line in example("twilio")]
+_TELEPHONY = {
+    name: [line["message"] for line in example(name)] for name in ("telnyx", "plivo", "exotel", "vonage")
+}
 _AUDIOCODES = [line["message"] for line in example("audiocodes")]
 _PCM_KINDS = ("ready", "transcript", "interrupt", "end", "error", "ping", "audio", "start", "usage")
 _PCM_MEMBERS = {
@@ -133,6 +136,7 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "gemini": _GEMINI + _MORE_GEMINI,
     "deepgram": _DEEPGRAM + _MORE_DEEPGRAM,
     "genesys": _GENESYS,
+    **{name: [_short(m, "media", "payload") for m in messages] for name, messages in _TELEPHONY.items()},
 }
 ACCEPTING = {
     "audiocodes": '{"type":"session.accepted","mediaFormat":"raw/lpcm16"}',
@@ -142,5 +146,9 @@ ACCEPTING = {
     "gemini": json.dumps({**_GEMINI[0], **_GEMINI[1]}),
     "deepgram": '{"type":"SettingsApplied"}',
     "genesys": json.dumps(_GENESYS[1]),
+    **{
+        name: json.dumps(next(m for m in messages if "start" in m or "content-type" in m))
+        for name, messages in _TELEPHONY.items()
+    },
 }
 """The message after which either end is in the call."""

@@ -29,6 +29,10 @@ def test_the_reason_names_the_protocol_by_its_title(name: str) -> None:
         ("gemini", {"keypad"}),
         ("deepgram", {"keypad"}),
         ("genesys", {"write", "instructions"}),
+        ("telnyx", {"write", "instructions"}),
+        ("plivo", {"write", "instructions"}),
+        ("exotel", {"write", "instructions"}),
+        ("vonage", {"write", "instructions"}),
     ],
 )
 def test_each_protocol_lacks_what_it_has_no_message_for(name: str, lacks: set[str]) -> None:

@@ -58,6 +58,7 @@ class Call(Line):
         return [event.stream_id for event in self.heard_by["caller"] if event.type is T.PLAY_STREAM_START]
 
 
+TELEPHONY = ("twilio", "telnyx", "plivo", "exotel", "vonage")
 WITHOUT_PARAMETERS = ("openai", "gemini", "deepgram")
 CALLS = [
     ("audiocodes", {}),
@@ -72,6 +73,10 @@ CALLS = [
     ("gemini", {}),
     ("deepgram", {}),
     ("genesys", {}),
+    ("telnyx", {}),
+    ("plivo", {}),
+    ("exotel", {}),
+    ("vonage", {}),
 ]
 _REPLY = [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
 _WORDS = [T.SPEECH_HYPOTHESIS, T.SPEECH_RECOGNITION]
@@ -103,6 +108,11 @@ HEARD_BY_CALLER = {
         T.CLEAR,
         T.PLAY_STREAM_STOP,
     ],
+    "telnyx": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
+    # A flush drops the mark of the reply as well.
+    "plivo": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
+    "exotel": [*_REPLY, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
+    "vonage": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
     "openai": [
         T.SESSION_ACCEPTED,
         T.AGENT_TEXT,
@@ -184,6 +194,8 @@ HEARD_BY_CALLER = {
     ],
 }
 """What the agent's messages mean to the caller, but for USAGE, of which OpenAI's agents send much."""
+_BEGIN = [T.SESSION_INITIATE, T.CALL_STARTED]
+_PLAYED = [T.MARK_REACHED, T.PLAY_FINISHED]
 HEARD_BY_AGENT = {
     "audiocodes": [
         T.SESSION_INITIATE,
@@ -208,6 +220,10 @@ HEARD_BY_AGENT = {
         *[T.DTMF] * 2,  # a key each
         T.SESSION_END,
     ],
+    "telnyx": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
+    "plivo": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
+    "exotel": [*_BEGIN, *_PLAYED, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
+    "vonage": [*_BEGIN, *_PLAYED, T.USER_STREAM_CHUNK, T.PLAY_FINISHED, *[T.DTMF] * 2],
     "openai": [T.CONFIG, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED],
     "pcm": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_START, T.USER_STREAM_CHUNK],
     "elevenlabs": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
@@ -224,6 +240,19 @@ HEARD_BY_AGENT = {
 }
 
 
+WHOLE_ANSWERS = {"genesys": 10, "exotel": 20, "vonage": 4}
+LEAST_BYTES = {"exotel": (3_200, 320, b"\0"), "vonage": (640, 640, b"\0"), "telnyx": (160, 1, b"\xff")}
+"""The least size of a message of the agent's audio, the multiple that it must be, and silence."""
+
+
+def padded(protocol: str, audio: bytes) -> bytes:
+    """The audio of a reply that is shorter than a second, with the silence that its last message needs."""
+    least, unit, silence = LEAST_BYTES.get(protocol, (0, 1, b""))
+    last = len(audio) % least if protocol == "vonage" else len(audio)
+    missing = max(least - last, -last % unit) if last else 0
+    return audio + silence * missing
+
+
 @pytest.mark.parametrize(("protocol", "agent_options"), CALLS)
 def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
     protocol: str, agent_options: dict[str, Any]
@@ -231,8 +260,7 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
     call = Call(protocol, **agent_options)
     caller, agent = call.caller, call.agent
     greeting, question, answer = bytes(range(256)) * 3 + b"!\1", b"\3\4" * 320, b"\5\6" * 80
-    if protocol == "genesys":
-        answer *= 10  # a whole message, which is not held back
+    answer *= WHOLE_ANSWERS.get(protocol, 1)  # a whole message, which is not held back
     call.reply("greeting", "Good morning.", [greeting[:402], greeting[402:]])
     call.to_agent(caller.user_audio(question))
     call.to_caller([*agent.speech_started(), *agent.hypothesis("what"), *agent.speech_stopped()])
@@ -242,10 +270,9 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
     call.to_caller(agent.hang_up("done"))
     call.to_agent(caller.hang_up())
 
-    assert call.audio_heard_by("caller") == greeting + answer
-    assert call.audio_heard_by("agent") == (
-        b"" if protocol == "genesys" else question
-    )  # in messages of 200 ms
+    assert call.audio_heard_by("caller") == padded(protocol, greeting) + answer
+    is_short = protocol in ("genesys", "exotel")  # whose messages have 200 and 100 ms
+    assert call.audio_heard_by("agent") == (b"" if is_short else question)
     assert len(set(call.streams())) == 2
     assert [kind for kind in call.types_heard_by("caller") if kind is not T.USAGE] == HEARD_BY_CALLER[
         protocol
@@ -253,12 +280,20 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
     assert call.types_heard_by("agent") == HEARD_BY_AGENT[protocol]
 
 
-@pytest.mark.parametrize("protocol", ["twilio", "elevenlabs"])
+@pytest.mark.parametrize("protocol", ["twilio", "elevenlabs", "telnyx", "plivo", "exotel", "vonage"])
 def test_custom_parameters_reach_the_agent(protocol: str) -> None:
     begun = [event for event in Call(protocol).heard_by["agent"] if event.type is T.CALL_STARTED]
     assert [event.params for event in begun] == [{"scenario": "smoke"}]
 
 
+FRAME_BYTES = {
+    "twilio": 160,
+    "telnyx": 160,
+    "plivo": 160,
+    "vonage": 640,
+    "genesys": 1_600,
+    "exotel": 1_600,
+}
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 # Samples that are no container and cannot be taken for 32-bit floats; Twilio's end of silence is a finding.
 audio_chunks = (
@@ -283,11 +318,14 @@ def test_audio_and_words_arrive_unchanged(
     call.reply(name, text, chunks)
     call.to_agent([*caller.user_text(text), *caller.dtmf("12#")])
 
-    said, whole = b"".join(chunks), {"twilio": 160, "genesys": 1_600}.get(protocol, 1)
+    said, whole = b"".join(chunks), FRAME_BYTES.get(protocol, 1)
     assert call.audio_heard_by("agent") == said[: len(said) // whole * whole]
     chunks_heard = [event for event in call.heard_by["caller"] if event.type is T.PLAY_STREAM_CHUNK]
     heard_audio = [event.audio for event in chunks_heard]
-    assert heard_audio == ([said] if protocol == "genesys" else chunks)
+    if protocol in LEAST_BYTES:
+        assert b"".join(heard_audio) == padded(protocol, said)
+    else:
+        assert heard_audio == ([said] if protocol == "genesys" else chunks)
     assert {event.format for event in chunks_heard} == {agent.play_format}
     words: dict[T, Side] = {T.SPEECH_RECOGNITION: "caller", T.USER_TEXT: "agent", T.DTMF: "agent"}
     for kind, listener in words.items():
@@ -342,10 +380,18 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("protocol", MESSAGES)
+DECODERS = [TELEPHONY, *((name,) for name in MESSAGES if name not in TELEPHONY)]
+"""The protocols by what reads their messages: the telephony dialects have it in common."""
+every_decoder = pytest.mark.parametrize("protocols", DECODERS, ids=lambda names: "+".join(names))
+
+
+@every_decoder
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(data=st.data())
-def test_only_a_protocol_error_escapes_whatever_is_received(protocol: str, data: st.DataObject) -> None:
+def test_only_a_protocol_error_escapes_whatever_is_received(
+    protocols: tuple[str, ...], data: st.DataObject
+) -> None:
+    protocol = data.draw(st.sampled_from(protocols))
     call = Call(protocol)
     messages = mutated_messages(MESSAGES[protocol], NAMES[protocol], VALUES[protocol])
     hostile = messages | st.binary(max_size=300)
@@ -355,13 +401,14 @@ def test_only_a_protocol_error_escapes_whatever_is_received(protocol: str, data:
         use(call)
 
 
-@pytest.mark.parametrize("protocol", MESSAGES)
+@every_decoder
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_frame_that_is_not_a_message_is_a_protocol_error_or_unknown(
-    protocol: str, data: st.DataObject
+    protocols: tuple[str, ...], data: st.DataObject
 ) -> None:
-    kind_member = "event" if protocol == "twilio" else "type"
+    protocol = data.draw(st.sampled_from(protocols))
+    kind_member = "event" if protocol in TELEPHONY else "type"
     frame = data.draw(no_messages(kind_member, VALUES[protocol]))
     for end in (Call(protocol).caller, Call(protocol).agent):
         check_incoming(end.receive, frame)
@@ -376,6 +423,9 @@ def test_a_frame_that_is_not_a_message_is_a_protocol_error_or_unknown(
         ("elevenlabs", {"xi-api-key": "secret"}),
         ("gemini", {"x-goog-api-key": "secret"}),
         ("deepgram", {"Authorization": "Token secret"}),
+        ("telnyx", {"x-telnyx-streaming-auth-token": "secret"}),
+        ("exotel", {"Authorization": "Basic c2VjcmV0"}),
+        ("vonage", {"Authorization": "Bearer secret"}),
     ],
 )
 def test_the_header_that_carries_a_token(protocol: str, headers: dict[str, str]) -> None:

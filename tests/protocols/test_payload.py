@@ -28,6 +28,13 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
     ],
     "deepgram": [],  # its audio is in binary frames
     "genesys": [],
+    "telnyx": [{"event": "media", "stream_id": "s", "media": {"chunk": "1", "payload": BASE64}}],
+    "plivo": [
+        {"event": "media", "streamId": "s", "media": {"chunk": 1, "payload": BASE64}},
+        {"event": "playAudio", "media": {"contentType": "audio/x-mulaw", "payload": BASE64}},
+    ],
+    "exotel": [{"event": "media", "stream_sid": "s", "media": {"payload": BASE64}}],
+    "vonage": [],
     "gemini": [
         {
             "serverContent": {

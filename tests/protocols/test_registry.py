@@ -15,6 +15,7 @@ from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, by_path, names, protocol_named
 
 EXAMPLE = Path(__file__).parent / "mine.py"
+TABLE = Path(__file__).parent / "table.py"
 README = Path(registry.__file__).parent / "README.md"
 
 WHOLE = """
@@ -91,6 +92,10 @@ class TestBuiltIn:
             "/gemini",
             "/v1/agent/converse",
             "/genesys",
+            "/telnyx",
+            "/plivo",
+            "/exotel",
+            "/vonage",
         ]
 
     def test_one_without_an_agents_end_the_local_agent_does_not_answer(
@@ -203,7 +208,7 @@ class TestInstalledPackages:
 class TestTheExampleOfThePage:
     def test_the_page_shows_the_file_that_is_tested(self) -> None:
         blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-        assert blocks == [EXAMPLE.read_text(encoding="utf-8")]
+        assert blocks == [file.read_text(encoding="utf-8") for file in (EXAMPLE, TABLE)]
 
     def test_the_page_names_what_there_is(self) -> None:
         page = README.read_text(encoding="utf-8")
@@ -217,6 +222,26 @@ class TestTheExampleOfThePage:
         headers = protocol_named(str(EXAMPLE)).headers
         assert headers("secret", "ws://localhost/") == {"Authorization": "Bearer secret"}
         assert headers("", "ws://localhost/") == {}
+
+    def test_the_ends_of_its_table_hold_a_call(self) -> None:
+        call = _Call(protocol_named(str(TABLE)))
+        call.to_agent(call.caller.opened())
+        call.to_agent(call.caller.user_audio(b"\1" * 160))
+        for name in ("one", "two"):
+            call.to_caller(call.agent.say_start(name))
+            call.to_caller(call.agent.say_audio(name, b"\3" * 160))
+            call.to_caller(call.agent.say_stop(name, interrupted=name == "two"))
+            call.to_agent(call.caller.mark_reached(name))
+        call.to_agent([*call.caller.dtmf("5"), *call.caller.hang_up()])
+        assert [event.type for event in call.heard_by_agent] == [
+            T.SESSION_INITIATE,
+            T.CALL_STARTED,
+            T.USER_STREAM_CHUNK,
+            *(T.MARK_REACHED, T.PLAY_FINISHED) * 2,
+            T.DTMF,
+            T.SESSION_END,
+        ]
+        assert [event.type for event in call.heard_by_caller][-3:] == [T.MARK, T.CLEAR, T.PLAY_STREAM_STOP]
 
     def test_its_ends_hold_a_call(self) -> None:
         mine = protocol_named(str(EXAMPLE))

@@ -233,6 +233,9 @@ def _proves(request: Request, protocol: Protocol, token: str) -> bool:
     host = _header(request, "Host")
     # A proof may cover the URL that was dialled; a proxy in between may have terminated TLS.
     urls = (f"{scheme}://{host}{request.path}" for scheme in ("ws", "wss"))
+    proves = protocol.proves_token
+    if proves is not None:
+        return any(proves(lambda name: _header(request, name), token, url) for url in urls)
     return any(_has_all(request, protocol.headers(token, url)) for url in urls)
 
 

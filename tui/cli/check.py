@@ -49,7 +49,8 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
     for note in (*(guess.text for guess in dialled.advice), *dialled.notes):
         report(note)
     protocol = protocol_named(target.protocol)
-    caller = protocol.caller(CallerSettings(options=target.options), lambda: str(uuid.uuid4()), utc_now)
+    settings = CallerSettings(options=target.options, url=target.url)
+    caller = protocol.caller(settings, lambda: str(uuid.uuid4()), utc_now)
     began_ns = time.monotonic_ns()
     try:
         client = client_of(target, protocol, redactor=redactor, caller=caller)
@@ -58,6 +59,8 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
         report(f"{failure} {failure.hint}".strip())
         return ExitCode.UNREACHABLE
     report(f"{target.safe_url} opened in {(time.monotonic_ns() - began_ns) / 1e6:.0f} ms.")
+    if protocol.check_notice:
+        report(protocol.check_notice)
     try:
         if not (protocol.checked_by_opening or isinstance(caller, CanValidate)):
             report(

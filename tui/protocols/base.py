@@ -183,6 +183,8 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
     """Settings of the protocol by name; it rejects unknown names with a `ValueError`."""
+    url: str = ""
+    """The URL that is dialled, as given: some protocols have settings in its query."""
 
     def check_options(self, protocol: str, known: Collection[str]) -> None:
         """Raises `ValueError` for an option that is not ``known``; ``protocol`` names it in the sentence."""
@@ -576,6 +578,11 @@ class Protocol(msgspec.Struct, frozen=True):
     """Further paths at which the local agent answers it, for clients that cannot choose theirs."""
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialled URL."""
+    proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
+    """Returns whether headers (by name), token and URL fit, where they differ from request to request.
+
+    For the local agent; by default a request has to have the `headers` of the token.
+    """
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
     """Makes the agent's end. Without one, the local agent does not answer the protocol."""
     token_subprotocols: tuple[str, ...] = ()
@@ -601,6 +608,8 @@ class Protocol(msgspec.Struct, frozen=True):
     """
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
+    check_notice: str = ""
+    """What neither `check` nor a call can show of a real account, as a sentence for `check` to print."""
     url_notice: Callable[[str], str] = _nothing_to_say
     """Returns a sentence about what the protocol does not allow in a URL; "" for a good one."""
     accepted_on_open: bool = False

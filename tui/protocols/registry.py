@@ -28,6 +28,10 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",
         "deepgram": "tui.protocols.deepgram:DEEPGRAM",
         "genesys": "tui.protocols.genesys:GENESYS",
+        "telnyx": "tui.protocols.telephony.telnyx:TELNYX",
+        "plivo": "tui.protocols.telephony.plivo:PLIVO",
+        "exotel": "tui.protocols.telephony.exotel:EXOTEL",
+        "vonage": "tui.protocols.telephony.vonage:VONAGE",
     }
 )
 """Where each built-in protocol is defined, by name, in the order they are offered."""

@@ -172,4 +172,5 @@ def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:
         caller=target.caller,
         params=target.params,
         options={**target.options, **offered},
+        url=target.url,
     )

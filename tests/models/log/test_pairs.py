@@ -129,6 +129,15 @@ def test_a_tool_call_and_its_result() -> None:
     )
     assert partners(pairs) == both_ways((2, 3))
     pairs = pairs_of(
+        "plivo",
+        (RECEIVED, {"event": "checkpoint", "name": "a"}),
+        (RECEIVED, {"event": "checkpoint", "name": "b"}),
+        (SENT, {"event": "playedStream", "name": "b"}),
+        (RECEIVED, {"event": "clearAudio"}),
+        (SENT, {"event": "clearedAudio"}),
+    )
+    assert partners(pairs) == both_ways((2, 3), (4, 5))
+    pairs = pairs_of(
         "deepgram",
         (RECEIVED, {"type": "FunctionCallRequest", "functions": [{"id": "7"}]}),
         (SENT, {"type": "FunctionCallResponse", "id": "7"}),

@@ -17,16 +17,11 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha1
-from typing import Any
 from urllib.parse import urlsplit
 
-from tui.protocols.base import Protocol
-from tui.protocols.implied_replies import ENDS_AFTER_MS
-from tui.protocols.log_rules import End, LogRules, Pair, span
-from tui.protocols.signs import Signs
-from tui.protocols.twilio.agent import TwilioAgent
-from tui.protocols.twilio.caller import TwilioCaller
-from tui.protocols.twilio.wire import FORMATS, MULAW_8K
+from tui.protocols.telephony.dialect import MULAW_8K
+from tui.protocols.telephony.protocol import telephony_protocol
+from tui.protocols.twilio.dialect import FORMATS, TWILIO_DIALECT, TwilioAgent, TwilioCaller
 
 __all__ = ["FORMATS", "MULAW_8K", "TWILIO", "TwilioAgent", "TwilioCaller", "signature"]
 
@@ -50,39 +45,16 @@ def _url_notice(url: str) -> str:
     return f"{why}. Pass data as custom parameters instead: --param NAME=VALUE."
 
 
-def _first_message(message: Mapping[str, Any] | bytes) -> str:
-    match message:
-        case {"event": "media" | "mark" | "clear" as event}:
-            return f"the agent sent the event {event}, as servers send it to Twilio"
-        case _:
-            return ""
-
-
-TWILIO = Protocol(
+TWILIO = telephony_protocol(
+    TWILIO_DIALECT,
+    ends=(TwilioCaller, TwilioAgent),
     name="twilio",
     title="Twilio Media Streams",
-    path="/twilio",
-    caller=TwilioCaller,
-    agent=TwilioAgent,
-    formats=FORMATS,
-    log=LogRules(
-        runs=("media", "mark"),
-        pairs=(
-            Pair(End("agent", ("mark",), "mark.name"), End("caller", ("mark",), "mark.name")),
-            span("caller", "start", "stop"),
-        ),
-        audio_members=("media.payload",),
-    ),
-    signs=Signs(
-        path_words=("twilio",),
-        path_endings={"/media-stream": "Twilio's samples"},
-        web_address="an http or https address is a webhook that returns TwiML",
-        first_message=_first_message,
-    ),
-    has_words=False,
+    signs={
+        "path_words": ("twilio",),
+        "path_endings": {"/media-stream": "Twilio's samples"},
+        "web_address": "an http or https address is a webhook that returns TwiML",
+    },
     headers=_headers,
     url_notice=_url_notice,
-    accepted_on_open=True,
-    continuous=True,
-    reply_ends_after_ms=ENDS_AFTER_MS,
 )

@@ -1,0 +1,388 @@
+"""The telephony dialects against literals: what differs from provider to provider, at both ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from base64 import b64decode, b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocols.both_ends import example, messages_from
+from tests.protocols.shown import advice, bodies, rules, types
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import CallerSettings, Incoming, ProtocolError
+from tui.protocols.base import TelephonyEventType as T
+from tui.protocols.registry import protocol_named
+from tui.protocols.telephony.agent import TelephonyAgent
+from tui.protocols.telephony.caller import TelephonyCaller
+from tui.protocols.telephony.dialect import Sizes
+from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped
+
+NAMES = ("telnyx", "plivo", "exotel", "vonage")
+TONE = struct.pack("<160h", *(round(9_000 * math.sin(index / 6)) for index in range(160)))
+TONE_SWAPPED = struct.pack(">160h", *struct.unpack("<160h", TONE))
+
+
+def a_caller(name: str, **settings: Any) -> TelephonyCaller:
+    ids = iter(f"id-{number}" for number in range(1, 100))
+    caller = protocol_named(name).caller(CallerSettings(**settings), lambda: next(ids), lambda: "now")
+    assert isinstance(caller, TelephonyCaller)
+    return caller
+
+
+def in_call(name: str, **settings: Any) -> TelephonyCaller:
+    caller = a_caller(name, **settings)
+    caller.opened()
+    return caller
+
+
+def an_agent(name: str, *frames: dict[str, Any]) -> TelephonyAgent:
+    agent = protocol_named(name).agent(lambda: "x", lambda: "now")
+    assert isinstance(agent, TelephonyAgent)
+    for frame in frames:
+        agent.receive(json.dumps(frame))
+    return agent
+
+
+def say(end: TelephonyCaller | TelephonyAgent, **members: Any) -> Incoming:
+    return end.receive(json.dumps(members))
+
+
+def payload(audio: bytes) -> dict[str, str]:
+    return {"payload": b64encode(audio).decode()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestTheExamples:
+    def test_the_caller_understands_the_agents_messages(self, name: str) -> None:
+        lines = example(name)
+        caller = in_call(name)
+        sent = messages_from("caller", lines)
+        if "stream" in caller.dialect.ids:
+            caller._faults._stream_id = next(
+                m[caller.dialect.stream_id] for m in sent if caller.dialect.stream_id in m
+            )
+        received = [say(caller, **message) for message in messages_from("agent", lines)]
+        assert all(incoming.known for incoming in received)
+        assert [found for incoming in received for found in rules(incoming)] in ([], ["marks-lost"])
+        marks = [event.text for each in received for event in each.events if event.type is T.MARK]
+        assert marks == (["greeting", "answer"] if name in ("telnyx", "exotel") else ["greeting"])
+        assert T.CLEAR in types(received[-1])
+
+    def test_the_agent_understands_the_callers_messages(self, name: str) -> None:
+        agent = an_agent(name)
+        agent._unheard += ["greeting", "answer"]
+        received = [say(agent, **message) for message in messages_from("caller", example(name))]
+        assert all(incoming.known for incoming in received)
+        assert [rule for incoming in received for rule in rules(incoming)] == []
+        heard = [kind for incoming in received for kind in types(incoming)]
+        assert heard[:2] == [T.SESSION_INITIATE, T.CALL_STARTED]
+        assert T.DTMF in heard
+        started = next(event for each in received for event in each.events if event.type is T.CALL_STARTED)
+        assert started.params["tier"] == "gold"
+
+
+class TestTelnyx:
+    def test_connected_and_start_byte_for_byte(self) -> None:
+        settings = {"caller": "+15550100", "agent_name": "+15550101", "params": {"tier": "gold"}}
+        connected, start = a_caller("telnyx", **settings).opened()
+        assert connected.frame == '{"event":"connected","version":"1.0.0"}'
+        assert start.frame == (
+            '{"event":"start","sequence_number":"1","stream_id":"id-1","start":{"user_id":"id-2",'
+            '"call_control_id":"id-3","call_session_id":"id-4","from":"+15550100","to":"+15550101",'
+            '"client_state":"","custom_parameters":{"tier":"gold"},'
+            '"media_format":{"encoding":"PCMU","sample_rate":8000,"channels":1}}}'
+        )
+
+    def test_the_agent_needs_no_stream_id_and_a_wrong_one_is_found(self) -> None:
+        caller = in_call("telnyx")
+        assert rules(say(caller, event="media", media=payload(b"\x01" * 160))) == []
+        assert rules(say(caller, event="clear", stream_id="other")) == ["wrong-stream-id"]
+
+    def test_a_message_that_it_does_not_know_is_answered_with_an_error(self) -> None:
+        incoming = say(in_call("telnyx"), event="play")
+        (error,) = bodies(incoming.replies)
+        assert (error["event"], error["payload"]["code"]) == ("error", 100_002)
+        (error,) = bodies(say(in_call("telnyx"), event="media", media={"payload": "!"}).replies)
+        assert error["payload"]["code"] == 100_004
+
+    def test_marks_come_back_after_a_flush(self) -> None:
+        caller = in_call("telnyx")
+        say(caller, event="mark", mark={"name": "a"})
+        assert advice(say(caller, event="clear")) == []
+        assert bodies(caller.mark_reached("a"))[0]["mark"] == {"name": "a"}
+
+    def test_samples_cross_the_wire_with_the_high_byte_first(self) -> None:
+        caller = in_call("telnyx", formats=("L16;16000",))
+        (sent,) = bodies(caller.user_audio(TONE * 2))
+        assert b64decode(sent["media"]["payload"]) == TONE_SWAPPED * 2
+        incoming = say(caller, event="media", media=payload(TONE_SWAPPED * 2))
+        assert incoming.events[1].audio == TONE * 2
+        assert rules(incoming) == []
+
+    def test_samples_in_the_other_order_are_advice_until_the_option_is_set(self) -> None:
+        caller = in_call("telnyx", formats=("L16;16000",))
+        incoming = say(caller, event="media", media=payload(TONE * 2))
+        assert advice(incoming) == ["byte-order"]
+        assert "--option byte_order=little" in incoming.findings[0].text
+        told = in_call("telnyx", formats=("L16;16000",), options={"byte_order": "little"})
+        incoming = say(told, event="media", media=payload(TONE * 2))
+        assert (incoming.events[1].audio, rules(incoming)) == (TONE * 2, [])
+
+    def test_half_a_sample_waits_for_the_next_message(self) -> None:
+        caller = in_call("telnyx", formats=("L16;16000",))
+        heard = b""
+        for piece in (TONE_SWAPPED[:101], TONE_SWAPPED[101:]):
+            events = say(caller, event="media", media=payload(piece)).events
+            heard += b"".join(event.audio for event in events)
+        assert heard == TONE
+
+    def test_replies_may_have_another_format_than_the_user(self) -> None:
+        caller = in_call("telnyx", options={"reply_format": "L16;24000"})
+        assert caller.user_format == AudioFormat(Encoding.MULAW, 8_000)
+        assert caller.play_format == AudioFormat(Encoding.PCM16, 24_000)
+        with pytest.raises(ValueError, match="The option reply_format must be one of PCMU"):
+            a_caller("telnyx", options={"reply_format": "OPUS"})
+
+    def test_a_message_of_less_than_20_ms_is_advice(self) -> None:
+        caller = in_call("telnyx")
+        assert advice(say(caller, event="media", media=payload(b"\x01" * 159))) == ["audio-size"]
+        assert advice(say(in_call("telnyx"), event="media", media=payload(b"\x01" * 160))) == []
+
+    def test_the_order_of_its_messages_is_not_judged(self) -> None:
+        start, *media = messages_from("caller", example("telnyx"))[1:4]
+        agent = an_agent("telnyx", start)
+        assert [rules(say(agent, **message)) for message in reversed(media)] == [[], []]
+
+    def test_an_error_of_the_provider_is_reported_by_the_agent(self) -> None:
+        error = {"code": 100_002, "title": "Unknown event"}
+        assert rules(say(an_agent("telnyx"), event="error", payload=error))[-1] == "refused"
+
+
+class TestPlivo:
+    def test_audio_under_the_name_of_twilio_is_found(self) -> None:
+        incoming = say(in_call("plivo"), event="media", media=payload(b"\x01" * 160))
+        assert rules(incoming) == ["callers-own-message"]
+        assert incoming.findings[0].text.endswith("a server sends audio as playAudio.")
+
+    @pytest.mark.parametrize(
+        ("content_type", "rate", "expected"),
+        [
+            ("audio/x-mulaw", 8_000, []),
+            ("audio/x-l16", 16_000, []),
+            ("audio/x-mulaw", 16_000, ["content-type"]),
+            ("audio/x-l16", 24_000, ["content-type"]),
+            ("audio/mpeg", 8_000, ["content-type"]),
+        ],
+    )
+    def test_a_format_that_it_does_not_take_is_advice(
+        self, content_type: str, rate: int, expected: list[str]
+    ) -> None:
+        media = {"contentType": content_type, "sampleRate": rate, **payload(b"\x01" * 160)}
+        assert advice(say(in_call("plivo"), event="playAudio", media=media)) == expected
+
+    def test_keys_that_the_agent_presses_are_shown(self) -> None:
+        incoming = say(in_call("plivo"), event="sendDTMF", dtmf="12#")
+        assert (incoming.summary, incoming.known, rules(incoming)) == ("keys to press: 12#", True, [])
+
+    def test_without_a_stream_id_a_checkpoint_is_found_and_audio_is_not(self) -> None:
+        assert rules(say(in_call("plivo"), event="checkpoint", name="a")) == ["missing-stream-id"]
+        media = {"contentType": "audio/x-mulaw", "sampleRate": 8_000, **payload(b"\x01" * 160)}
+        assert rules(say(in_call("plivo"), event="playAudio", media=media)) == []
+
+    def test_the_signature_is_that_of_its_helper(self) -> None:
+        # printf 'wss://…?a=1&b=2.n1' | openssl dgst -sha256 -hmac 12345 -binary | base64
+        protocol = protocol_named("plivo")
+        url, signature = "wss://bot.example/plivo?b=2&a=1", "MyQ4STLEUrlxcOWv3QisjUHocQ20BbMSrLaYAd+UmLs="
+        headers = {"X-Plivo-Signature-V3": signature, "X-Plivo-Signature-V3-Nonce": "n1"}
+        assert protocol.proves_token
+        assert protocol.proves_token(lambda name: headers[name], "12345", url)
+        assert not protocol.proves_token(lambda name: headers[name], "12346", url)
+        caller: Any = a_caller("plivo")
+        made = caller.request_headers("wss://bot.example/plivo", "12345")
+        assert protocol.proves_token(lambda name: made[name], "12345", "wss://bot.example/plivo")
+        assert caller.request_headers(url, "") == {}
+
+    def test_a_flush_is_the_end_of_every_reply_whose_mark_it_drops(self) -> None:
+        agent = an_agent("plivo", messages_from("caller", example("plivo"))[0])
+        agent.say_start("a")
+        agent.say_audio("a", b"\x01" * 160)
+        agent.say_stop("a")
+        agent.say_start("b")
+        agent.say_audio("b", b"\x01" * 160)
+        assert [frame.kind for frame in agent.say_stop("b", interrupted=True)] == ["clearAudio"]
+        envelope = {"streamId": "20170ada-f610-433b-8758-c02a2aab3662"}
+        played = say(agent, event="playedStream", sequenceNumber=2, name="a", **envelope)
+        assert types(played) == [T.MARK_REACHED, T.PLAY_FINISHED]  # it was reached before the flush
+        cleared = say(agent, event="clearedAudio", sequenceNumber=3, **envelope)
+        assert [event.stream_id for event in cleared.events] == ["b"]
+        late = say(agent, event="playedStream", sequenceNumber=4, name="b", **envelope)
+        assert rules(late) == ["unknown-mark"]
+
+    @pytest.mark.parametrize(
+        ("number", "expected"),
+        [(2, []), (3, ["number-out-of-order"]), ("2", ["wrong-type-member"]), (None, ["missing-member"])],
+    )
+    def test_its_numbers_are_judged_by_the_agent(self, number: object, expected: list[str]) -> None:
+        start, media = messages_from("caller", example("plivo"))[:2]
+        agent = an_agent("plivo", start)
+        assert rules(say(agent, **{**media, "sequenceNumber": number})) == expected
+
+
+class TestExotel:
+    def test_rate_and_parameters_are_those_of_the_url(self) -> None:
+        url = "wss://bot.example/ws?sample-rate=16000&tier=gold"
+        connected, start = a_caller("exotel", url=url, agent_name="+15550101").opened()
+        assert connected.frame == '{"event":"connected"}'
+        assert start.frame == (
+            '{"event":"start","sequence_number":"1","stream_sid":"id1","start":{"stream_sid":"id1",'
+            '"call_sid":"id2","account_sid":"id3","from":"+15550100","to":"+15550101",'
+            '"custom_parameters":{"sample-rate":"16000","tier":"gold"},'
+            '"media_format":{"encoding":"audio/x-raw","sample_rate":"16000","bit_rate":"16"}}}'
+        )
+        assert a_caller("exotel").user_format == AudioFormat(Encoding.PCM16, 8_000)
+        given = a_caller("exotel", url=url, formats=("audio/x-mulaw",))
+        assert given.user_format == AudioFormat(Encoding.MULAW, 8_000)
+
+    @pytest.mark.parametrize(
+        ("query", "notice"),
+        [
+            ("", ""),
+            ("?sample-rate=24000&a=1&b=2&c=3", ""),
+            ("?sample-rate=44100", "sample-rate must be one of 8000, 16000, 24000"),
+            ("?a=1&b=2&c=3&d=4", "Exotel passes 3 custom parameters"),
+            (f"?a={'x' * 256}", "of 256 characters"),
+        ],
+    )
+    def test_what_it_does_not_take_in_a_url(self, query: str, notice: str) -> None:
+        seen = protocol_named("exotel").url_notice(f"wss://bot.example/{query}")
+        assert notice in seen
+        assert bool(seen) is bool(notice)
+
+    def test_a_frame_has_100_ms(self) -> None:
+        caller = in_call("exotel")
+        assert caller.user_audio(bytes(1_598)) == []
+        first, second = bodies(caller.user_audio(bytes(1_602)))
+        assert [m["media"]["timestamp"] for m in (first, second)] == ["0", "100"]
+        assert list(second["media"]) == ["chunk", "timestamp", "payload"]
+
+    @pytest.mark.parametrize(
+        ("size", "expected"),
+        [(3_200, []), (3_520, []), (102_400, []), (3_201, ["audio-size"]), (640, ["audio-size"])],
+    )
+    def test_sizes_that_it_may_drop_are_advice(self, size: int, expected: list[str]) -> None:
+        caller = in_call("exotel")
+        frame = {"event": "media", "stream_sid": "id1", "media": payload(bytes(size))}
+        assert advice(say(caller, **frame)) == expected
+        assert advice(say(caller, **frame)) == []
+
+    def test_mulaw_where_samples_are_due_is_advice(self) -> None:
+        quiet = bytes(0xFF - index % 24 if index % 3 else 0x7F - index % 20 for index in range(3_200))
+        frame = {"event": "media", "stream_sid": "id1"}
+        assert advice(say(in_call("exotel"), **frame, media=payload(quiet))) == ["looks-like-mulaw"]
+        assert advice(say(in_call("exotel"), **frame, media=payload(TONE * 10))) == []
+
+    def test_what_becomes_of_marks_at_a_flush_is_an_option(self) -> None:
+        for option, came_back in (({}, 1), ({"flushed_marks": "dropped"}, 0)):
+            caller = in_call("exotel", options=option)
+            say(caller, event="mark", stream_sid="id1", mark={"name": "a"})
+            say(caller, event="clear", stream_sid="id1")
+            assert len(caller.mark_reached("a")) == came_back
+
+
+class TestVonage:
+    def test_the_first_message_holds_the_headers_of_the_ncco(self) -> None:
+        (first,) = a_caller("vonage", params={"user": "ada"}).opened()
+        assert first.frame == (
+            '{"event":"websocket:connected","content-type":"audio/l16;rate=16000","user":"ada"}'
+        )
+        with pytest.raises(ValueError, match="'event' has the name of a member"):
+            a_caller("vonage", params={"event": "x"})
+
+    def test_audio_is_in_binary_frames_of_20_ms(self) -> None:
+        caller = in_call("vonage")
+        (frame,) = caller.user_audio(TONE * 2)
+        assert (frame.frame, frame.kind, frame.audio_ms) == (TONE * 2, "audio", 20)
+        incoming = caller.receive(TONE * 2)
+        assert types(incoming) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+        assert (incoming.kind, incoming.audio_ms, incoming.findings) == ("audio", 20, ())
+
+    def test_frames_of_another_length_are_advice(self) -> None:
+        caller = in_call("vonage")
+        incoming = caller.receive(TONE)
+        assert (advice(incoming), incoming.events[1].audio) == (["audio-size"], TONE)
+
+    @pytest.mark.parametrize("content", [{"name": "a"}, {"a": 1, "b": [2]}, "text", 7])
+    def test_a_notification_comes_back_as_it_was(self, content: object) -> None:
+        caller = in_call("vonage")
+        incoming = say(caller, action="notify", payload=content)
+        (mark,) = incoming.events
+        assert bodies(caller.mark_reached(mark.text)) == [{"event": "websocket:notify", "payload": content}]
+        assert rules(incoming) == []
+
+    def test_a_notification_without_a_payload_is_found(self) -> None:
+        assert rules(say(in_call("vonage"), action="notify")) == ["missing-member"]
+
+    def test_a_flush_is_answered_and_drops_notifications(self) -> None:
+        caller = in_call("vonage")
+        say(caller, action="notify", payload={"name": "a"})
+        incoming = say(caller, action="clear")
+        assert [reply.frame for reply in incoming.replies] == ['{"event":"websocket:cleared"}']
+        assert advice(incoming) == ["marks-lost"]
+        assert caller.mark_reached("a") == []
+
+    def test_a_message_without_an_action_is_an_error(self) -> None:
+        with pytest.raises(ProtocolError, match="the message has no action"):
+            say(in_call("vonage"), event="media")
+
+    @pytest.mark.parametrize(
+        ("content_type", "rate", "expected"),
+        [
+            ("audio/l16;rate=8000", 8_000, []),
+            ("audio/l16; rate=24000", 24_000, []),
+            ("audio/l16;rate=44100", 16_000, ["other-media-format"]),
+            (None, 16_000, ["missing-member"]),
+        ],
+    )
+    def test_the_agent_reads_its_format(
+        self, content_type: str | None, rate: int, expected: list[str]
+    ) -> None:
+        agent = an_agent("vonage")
+        incoming = say(agent, **{"event": "websocket:connected", "content-type": content_type})
+        assert rules(incoming) == expected
+        assert agent.user_format == AudioFormat(Encoding.PCM16, rate)
+
+    def test_audio_before_the_first_message_is_found_by_the_agent(self) -> None:
+        agent = an_agent("vonage")
+        assert rules(agent.receive(TONE)) == ["media-before-start"]
+        assert rules(agent.receive(TONE)) == []
+
+
+class TestSamples:
+    @given(st.lists(st.binary(max_size=900), max_size=8), st.sampled_from([1, 320]))
+    def test_a_reply_is_cut_into_messages_that_fit(self, pieces: list[bytes], unit: int) -> None:
+        sizes, cutter = Sizes(640, 1_280, unit), Cutter(Sizes(640, 1_280, unit))
+        sent = [part for piece in pieces for part in cutter.cut(piece)]
+        sent += cutter.last(AudioFormat(Encoding.PCM16, 16_000))
+        whole = b"".join(pieces)
+        assert b"".join(sent)[: len(whole)] == whole
+        assert set(b"".join(sent)[len(whole) :]) <= {0}
+        assert all(sizes.fit(len(part)) for part in sent)
+        assert cutter.last(AudioFormat(Encoding.PCM16, 16_000)) == []
+
+    def test_the_order_of_bytes_is_not_judged_by_silence_or_noise(self) -> None:
+        assert looks_swapped(TONE_SWAPPED)
+        assert not looks_swapped(TONE)
+        assert not looks_swapped(bytes(320))
+        assert not looks_swapped(TONE_SWAPPED[:100])
+        noise = bytes(index * 7_919 % 251 for index in range(320))
+        assert not looks_swapped(noise)
+
+    def test_quiet_samples_are_not_taken_for_mulaw(self) -> None:
+        assert not looks_like_mulaw(b"\xff" * 320)
+        assert not looks_like_mulaw(struct.pack("<160h", *(-(index % 20) for index in range(160))))

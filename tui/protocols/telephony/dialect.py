@@ -1,0 +1,356 @@
+"""TelephonyDialect: the table in which the media stream of one telephony provider differs from the others.
+
+They all work alike: the provider dials the user's server; audio flows both ways; the server can ask when its audio
+has been played, and can have the rest dropped. A table names the messages; its functions make those that have a
+shape of their own. The two ends (`caller`, `agent`) know nothing but the table.
+
+A message has a kind (its ``event``), and what it carries is at a path, as in ``media.payload``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import CallerSettings, Finding, NewId, UtcNow
+from tui.protocols.json_frames import Members, cut, encode
+
+MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
+RETURNED, DROPPED = "returned", "dropped"
+"""What becomes of pending marks when the server has the rest of its audio dropped."""
+BYTE_ORDER = "byte_order"
+"""The option for the order of the bytes in 16-bit samples, where it is not documented."""
+
+Content = Mapping[str, Any]
+"""The members of a message, or of an object in one."""
+Check = Callable[[str], str]
+"""Returns what the value of an option must be; "" if it is."""
+
+
+class Verb(NamedTuple):
+    """A kind of message, and where in it its content is; without a kind the dialect does not have it."""
+
+    kind: str = ""
+    path: str = ""
+
+    def holding(self, value: Any, beside: Content = MappingProxyType({})) -> dict[str, Any]:
+        """Returns the members that hold the value at the path, with other members next to it."""
+        *outer, name = self.path.split(".")
+        members = {**beside, name: value}
+        for member in reversed(outer):
+            members = {member: members}
+        return members
+
+    def place(self, message: Members) -> tuple[Members, str]:
+        """Returns the object in which the content is, and its name there."""
+        *outer, name = self.path.split(".")
+        for member in outer:
+            message = message.inside(member)
+        return message, name
+
+
+class Sizes(NamedTuple):
+    """How many bytes of audio one message of the server may carry."""
+
+    least: int
+    most: int
+    unit: int = 1
+    """Only multiples of it are taken."""
+
+    def fit(self, size: int) -> bool:
+        """Returns whether a message may carry so many bytes."""
+        return self.least <= size <= self.most and size % self.unit == 0
+
+    def __str__(self) -> str:
+        size = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
+        return f"{size} bytes" if self.unit == 1 else f"{size} bytes, in multiples of {self.unit}"
+
+
+class StreamCall:
+    """What the caller's messages carry in one call: settings, ids, formats and counters."""
+
+    def __init__(
+        self, dialect: TelephonyDialect, settings: CallerSettings, new_id: NewId, utc_now: UtcNow
+    ) -> None:
+        self.dialect = dialect
+        self.settings = settings
+        self.new_id = new_id
+        self.utc_now = utc_now
+        self.format_name = next(iter(settings.formats), "") or dialect.preferred_format(settings)
+        self.ids = {name: settings.options.get(name) or make(new_id) for name, make in dialect.ids.items()}
+        self.frames_sent = 0
+        self._numbered = 0
+
+    @property
+    def user_format(self) -> AudioFormat:
+        """The format of the user's audio."""
+        return self.dialect.formats[self.format_name]
+
+    @property
+    def play_format(self) -> AudioFormat:
+        """The format in which replies are due, unless a message names another."""
+        return self.dialect.formats[self.settings.options.get("reply_format", self.format_name)]
+
+    @property
+    def at_ms(self) -> int:
+        """The time in the call: frames are sent in real time, so that their count is the time."""
+        return self.dialect.frame_ms * self.frames_sent
+
+    @property
+    def encoding(self) -> str:
+        """The name on the wire of the user's encoding."""
+        return self.format_name.partition(";")[0]
+
+    def numbered(self, kind: str, content: Content) -> dict[str, Any]:
+        """Returns a whole message: kind, number and stream id, as far as the dialect has them, and the content."""
+        dialect = self.dialect
+        body: dict[str, Any] = {dialect.kind_member: kind}
+        if dialect.sequence:
+            self._numbered += 1
+            body[dialect.sequence] = dialect.number(self._numbered)
+        if dialect.stream_id and kind not in dialect.without_stream_id:
+            body[dialect.stream_id] = self.ids["stream"]
+        return {**body, **content}
+
+    def reply(self, verb: Verb, value: Any = None) -> dict[str, Any]:
+        """Returns a whole message that holds the value."""
+        return self.numbered(verb.kind, verb.holding(value) if verb.path else {})
+
+
+def media(call: StreamCall, audio: bytes) -> Content | bytes:
+    """Returns the message for one frame of the user's audio, as most dialects write it."""
+    dialect = call.dialect
+    number = dialect.number(call.frames_sent + 1)
+    counted = {"chunk": number, "timestamp": str(call.at_ms), "payload": audio}
+    return call.numbered("media", {"media": {**dialect.media_members, **counted}})
+
+
+def first_format(dialect_formats: Mapping[str, AudioFormat]) -> Callable[[CallerSettings], str]:
+    """Returns the choice of the first format for every call."""
+    first = next(iter(dialect_formats))
+    return lambda settings: first
+
+
+def named_mark(members: Members, name: str) -> tuple[str, Any] | None:
+    """Returns a mark's name, twice: to know it by, and to send back; None without one."""
+    text = members.ident(name, required=True)
+    return None if not text and members.body.get(name) != "" else (text, text)
+
+
+def named_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
+    """Returns the format in ``media_format`` of a start message; the first of the table if it has none of them."""
+    described = start.inside(dialect.media_format)
+    name = described.text("encoding", required=True)
+    if dialect.rate_type is int:
+        number = described.number(dialect.rate)
+        rate = "" if number is None else f"{number:.0f}"
+    else:
+        rate = described.ident(dialect.rate, required=True)
+    for key, coding in dialect.formats.items():
+        if (key.partition(";")[0], str(coding.rate)) == (name, rate):
+            return coding
+    text = f"{dialect.media_format} is {as_sent(described.body)}; expected {describe(dialect.formats)}."
+    described.find("other-media-format", text)
+    return next(iter(dialect.formats.values()))
+
+
+def named_params(dialect: TelephonyDialect, message: Members, start: Members) -> Content:
+    """Returns the custom parameters in ``params`` of a start message."""
+    return start.inside(dialect.params).body if dialect.params else {}
+
+
+def any_id(new_id: NewId) -> str:
+    """Makes an id of no particular form."""
+    return new_id()
+
+
+def _given(value: str) -> str:
+    return "" if value else "a text"
+
+
+def one_of(*values: str) -> Check:
+    """Returns the check of an option that takes one of the values."""
+    return lambda value: "" if value in values else f"one of {', '.join(values)}, not {cut(value, 60)!r}"
+
+
+def flushed_marks(default: str) -> Mapping[str, Check]:
+    """Returns the option for a dialect whose documentation does not say what a flush does to pending marks."""
+    return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
+
+
+def _no_notice(*_: object) -> str:
+    return ""
+
+
+def _same(text: str) -> Any:
+    return text
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+def _no_members(_: AudioFormat) -> Content:
+    return {}
+
+
+class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
+    """The table of one provider. What is empty, or None, the provider does not have."""
+
+    vendor: str
+    """As in sentences: "Twilio"."""
+
+    # Names.
+    kind_member: str = "event"
+    """Where the caller's messages have their kind."""
+    server_kind_member: str = "event"
+    """Where the server's messages have theirs."""
+    stream_id: str = ""
+    """The member, at the top of every message, that names the stream."""
+    without_stream_id: tuple[str, ...] = ()
+    """Kinds of the caller's messages that have no stream id at the top."""
+    stream_id_due: tuple[str, ...] = ()
+    """Kinds of the server's messages that must have it."""
+    sequence: str = ""
+    """The member that counts the caller's messages from 1."""
+    media_format: str = ""
+    rate: str = ""
+    params: str = ""
+    """The members of ``start`` with the format, its rate, and the custom parameters."""
+    ids: Mapping[str, Callable[[NewId], str]] = {}
+    """Makes the ids of a call; all but ``stream`` are options as well."""
+    number: type[str] | type[int] = str
+    """How the counters are written; a ``timestamp`` is always text."""
+    ordered: bool = True
+    """Whether messages arrive in the order of their numbers."""
+    rate_type: type[str] | type[int] = int
+    media_members: Content = {}
+    """What each frame of the user's audio carries besides counters and payload."""
+
+    # Settings.
+    options: Mapping[str, Check] = {}
+    check_params: Callable[[Mapping[str, str]], str] = _no_notice
+    """Returns a sentence about custom parameters that the provider would not take."""
+
+    # Audio.
+    formats: Mapping[str, AudioFormat]
+    """By their names on the wire. What follows a ``;`` tells formats of one name apart and is not sent."""
+    preferred_format: Callable[[CallerSettings], str]
+    frame_ms: int = 20
+    big_endian: Callable[[Mapping[str, str], AudioFormat], bool] = lambda options, audio_format: False
+    """Whether samples cross the wire with their high byte first."""
+    reply_sizes: Callable[[AudioFormat], Sizes | None] = _nothing
+    reply_format: Callable[[Members], AudioFormat | None] = _nothing
+    """Returns the format that a message of the server names for its audio."""
+    reply_members: Callable[[AudioFormat], Content] = _no_members
+    """Returns what a message of the server carries besides its audio, beside the payload."""
+
+    # Messages of the caller.
+    opening: Callable[[StreamCall], list[Content]]
+    """Returns its first messages, whole; the last of them starts the stream."""
+    user_audio: Callable[[StreamCall, bytes], Content | bytes] = media
+    key: Callable[[StreamCall, str], Content]
+    """Returns the message for a pressed key, whole."""
+    connected: str = ""
+    start: str = "start"
+    media: Verb = Verb("media", "media.payload")
+    dtmf: Verb = Verb("dtmf", "dtmf.digit")
+    played: Verb = Verb("mark", "mark.name")
+    """A mark was reached."""
+    cleared: Verb = Verb()
+    """Unplayed audio was dropped."""
+    stop: Callable[[StreamCall], Content | None] = _nothing
+    """Returns the last message, whole."""
+    stopped: str = ""
+    refusal: Callable[[StreamCall, list[Finding]], Content | None] = _nothing
+    """Returns the answer to a message with these findings."""
+    error: str = ""
+    """The answer to a message that was refused."""
+    required: Mapping[str, tuple[str, ...]] = {}
+    """Paths of the texts that the caller's messages must have, by kind."""
+    tracks: Mapping[str, tuple[str, ...]] = {}
+    """The values that ``track`` may have, by kind."""
+    check_start: Callable[[Members, Members], None] = _nothing
+    """Reports what is wrong with a start message and its content."""
+    read_format: Callable[[TelephonyDialect, Members, Members], AudioFormat] = named_format
+    """Returns the format that a start message and its content name."""
+    read_params: Callable[[TelephonyDialect, Members, Members], Content] = named_params
+    """Returns the custom parameters of a start message and its content."""
+
+    # Messages of the server.
+    say: Verb = Verb("media", "media.payload")
+    """Audio; without a kind it is in binary frames."""
+    mark: Verb = Verb("mark", "mark.name")
+    clear: str = "clear"
+    send_keys: Verb = Verb()
+    """Keys to be pressed in the call."""
+    read_mark: Callable[[Members, str], tuple[str, Any] | None] = named_mark
+    """Returns a mark's name and what is sent back for it; None for one without a name."""
+    mark_value: Callable[[str], Any] = _same
+    """Returns what stands for a mark of that name in a message."""
+    flushed: str = RETURNED
+    """What becomes of pending marks at a flush: `RETURNED` or `DROPPED`; an option ``flushed_marks`` overrides it."""
+    server_members: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    """The members that the server's messages may have, by kind, where others are a fault."""
+    own_message_rule: str = "callers-own-message"
+
+    def check(self, settings: CallerSettings) -> None:
+        """Raises `ValueError` for settings that the provider does not have."""
+        ids = (name for name in self.ids if name != "stream")
+        options: dict[str, Check] = {**dict.fromkeys(ids, _given), **self.options}
+        settings.check_options(self.vendor, options)
+        for name, value in settings.options.items():
+            if due := options[name](value):
+                raise ValueError(f"The option {name} must be {due}.")
+        if fault := self.check_params(settings.params):
+            raise ValueError(fault)
+
+    def names_foreign(self) -> dict[str, str]:
+        """Returns the spellings of other vendors, each with that of this one."""
+        own = {self.stream_id, self.sequence, self.media_format, self.rate, self.params, *self.ids_in_start}
+        return {name: due for group in _SPELLINGS for due in group & own for name in group - own}
+
+    @property
+    def stream_id_rule(self) -> str:
+        """The stream id as part of the name of a rule: "stream-sid"."""
+        return _WORD_START.sub("-", self.stream_id).lower()
+
+    @property
+    def ids_in_start(self) -> tuple[str, ...]:
+        """The ids that ``start`` contains."""
+        return tuple(path.rpartition(".")[2] for path in self.required.get(self.start, ()))
+
+
+_WORD_START = re.compile("_|(?<=[a-z])(?=[A-Z])")
+STREAM_IDS = frozenset(("streamSid", "stream_sid", "stream_id", "streamId"))
+"""The members with which the vendors name a stream."""
+_SPELLINGS = tuple(
+    map(
+        frozenset,
+        (
+            STREAM_IDS,
+            ("sequenceNumber", "sequence_number"),
+            ("accountSid", "account_sid"),
+            ("callSid", "call_sid"),
+            ("customParameters", "custom_parameters"),
+            ("mediaFormat", "media_format"),
+            ("sampleRate", "sample_rate"),
+        ),
+    )
+)
+
+
+def describe(formats: Mapping[str, AudioFormat]) -> str:
+    """Returns the formats for a sentence: "audio/x-mulaw, 8000 Hz"."""
+    each = (f"{name.partition(';')[0]}, {coding.rate} Hz" for name, coding in formats.items())
+    return " or ".join(each)
+
+
+def as_sent(content: Content) -> str:
+    """Returns content for a sentence, as one short line of JSON."""
+    return cut(encode(content))

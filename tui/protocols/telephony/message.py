@@ -1,0 +1,80 @@
+"""What both ends of a telephony stream read: JSON messages, with the spellings of look-alikes understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tui.protocols.base import Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.json_frames import Members, Message, cut, encode
+from tui.protocols.telephony.dialect import Content
+
+
+class StreamMessage(Message):
+    """A message whose ``event`` (or other member) names its kind.
+
+    ``foreign`` are other vendors' spellings, each with that of this one. They are read as this one, and remembered in
+    ``respelt``.
+    """
+
+    def __init__(self, frame: str | bytes, kind_member: str, foreign: Mapping[str, str]) -> None:
+        super().__init__(frame)
+        self._kind_member = kind_member
+        self._foreign = foreign
+        self.respelt: dict[str, str] = {}
+        self.body = self._respell(self.body)
+
+    def kind(self) -> str:
+        """Returns the kind of the message. Raises `ProtocolError` if it has none."""
+        member = self._kind_member
+        match self.body.get(member):
+            case str() as kind:
+                return kind
+            case None if "type" in self.body:
+                hint = "it has a type, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
+                raise ProtocolError(f"no-{member}", f"the message has no {member} ({hint})")
+            case None:
+                raise ProtocolError(f"no-{member}", f"the message has no {member}")
+            case _:
+                raise ProtocolError(f"wrong-{member}", f"the {member} of the message is not text")
+
+    def _respell(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        spelt: dict[str, Any] = {}
+        for name, value in body.items():
+            due = self._foreign.get(name, name)
+            if due != name and due in body:
+                due = name
+            elif due != name:
+                self.respelt[name] = due
+            inside = due in _SPELT_INSIDE and isinstance(value, dict)
+            spelt[due] = self._respell(value) if inside else value
+        return spelt
+
+
+class AudioFrame(Members):
+    """A binary frame of audio while it is being decoded."""
+
+    def __init__(self) -> None:
+        super().__init__({}, [])
+        self.events: list[TelephonyEvent] = []
+        self.audio_ms = 0.0
+
+    def incoming(self, summary: str) -> Incoming:
+        """Returns the decoded frame."""
+        return Incoming(
+            kind="audio",
+            summary=summary,
+            audio_ms=self.audio_ms,
+            events=tuple(self.events),
+            findings=tuple(self.findings),
+        )
+
+
+_SPELT_INSIDE = ("start", "stop", "mediaFormat", "media_format")
+
+
+def outgoing(kind_member: str, message: Content | bytes, summary: str, audio_ms: float = 0.0) -> Outgoing:
+    """Returns a message as the frame to send; bytes are a binary frame."""
+    if isinstance(message, bytes):
+        return Outgoing(message, "audio", cut(summary), audio_ms)
+    return Outgoing(encode(message), message[kind_member], cut(summary), audio_ms)

@@ -1,0 +1,121 @@
+"""Plivo audio streams (bidirectional), both ends.
+
+Facts are from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. It does not say what
+becomes of pending checkpoints at a flush: they are dropped, as implementers report (``flushed_marks``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.json_frames import Members, cut
+from tui.protocols.telephony.caller import TelephonyCaller
+from tui.protocols.telephony.dialect import (
+    DROPPED,
+    MULAW_8K,
+    Content,
+    Sizes,
+    StreamCall,
+    TelephonyDialect,
+    Verb,
+    any_id,
+    first_format,
+    flushed_marks,
+)
+from tui.protocols.telephony.plivo_signature import is_signed, signature_headers
+from tui.protocols.telephony.protocol import ends_of, telephony_protocol
+
+_L16 = "audio/x-l16"
+FORMATS = {
+    "audio/x-mulaw": MULAW_8K,
+    f"{_L16};8000": AudioFormat(Encoding.PCM16, 8_000),
+    f"{_L16};16000": AudioFormat(Encoding.PCM16, 16_000),
+}
+
+
+def _opening(call: StreamCall) -> list[Content]:
+    media_format = {"encoding": call.encoding, "sampleRate": call.user_format.rate}
+    ids = {"callId": call.ids["call_id"], "streamId": call.ids["stream"], "accountId": call.ids["account_id"]}
+    start = {**ids, "tracks": ["inbound"], "mediaFormat": media_format}
+    headers = ";".join(f"{name}={value}" for name, value in call.settings.params.items())
+    return [call.numbered("start", {"start": start, "extra_headers": headers})]
+
+
+def _key(call: StreamCall, digit: str) -> Content:
+    return call.numbered("dtmf", {"dtmf": {"track": "inbound", "digit": digit, "timestamp": str(call.at_ms)}})
+
+
+def _reply_format(message: Members) -> AudioFormat | None:
+    media = message.inside("media")
+    name, rate = media.text("contentType"), media.number("sampleRate")
+    found = FORMATS.get(f"{name};{rate:.0f}" if name == _L16 and rate is not None else name)
+    if found is None or found.rate != rate:
+        expected = " or ".join(FORMATS)
+        text = (
+            f"contentType is {cut(name, 60) or 'missing'} with sampleRate {rate or 0:g}; expected {expected}."
+        )
+        media.advise("content-type", text)
+    return found
+
+
+def _reply_members(coding: AudioFormat) -> Content:
+    name = next(name for name, known in FORMATS.items() if known == coding)
+    return {"contentType": name.partition(";")[0], "sampleRate": coding.rate}
+
+
+def _extra_headers(dialect: TelephonyDialect, message: Members, start: Members) -> Content:
+    pairs = (pair.partition("=") for pair in message.text("extra_headers").split(";") if pair)
+    return {name: value for name, _, value in pairs}
+
+
+PLIVO_DIALECT = TelephonyDialect(
+    vendor="Plivo",
+    stream_id="streamId",
+    without_stream_id=("start",),
+    stream_id_due=("checkpoint", "clearAudio"),
+    sequence="sequenceNumber",
+    media_format="mediaFormat",
+    rate="sampleRate",
+    ids=dict.fromkeys(("stream", "call_id", "account_id"), any_id),
+    number=int,
+    media_members={"track": "inbound"},
+    options=flushed_marks(DROPPED),
+    formats=FORMATS,
+    preferred_format=first_format(FORMATS),
+    reply_sizes=lambda coding: Sizes(0, 12_288),
+    reply_format=_reply_format,
+    reply_members=_reply_members,
+    opening=_opening,
+    key=_key,
+    played=Verb("playedStream", "name"),
+    cleared=Verb("clearedAudio"),
+    required={"start": ("start.callId", "start.streamId", "start.accountId")},
+    tracks={"media": ("inbound",), "dtmf": ("inbound",)},
+    read_params=_extra_headers,
+    say=Verb("playAudio", "media.payload"),
+    mark=Verb("checkpoint", "name"),
+    clear="clearAudio",
+    send_keys=Verb("sendDTMF", "dtmf"),
+    flushed=DROPPED,
+)
+
+
+class PlivoCaller(TelephonyCaller):
+    """Stands in for Plivo in one call; ``settings.params`` become ``extra_headers``."""
+
+    dialect = PLIVO_DIALECT
+
+    def request_headers(self, url: str, token: str) -> Mapping[str, str]:
+        """Returns the signature of the request; nothing without a token, the auth token of the account."""
+        return signature_headers(token, url, self._call.new_id()) if token else {}
+
+
+PLIVO = telephony_protocol(
+    PLIVO_DIALECT,
+    name="plivo",
+    title="Plivo Audio Streaming",
+    ends=(PlivoCaller, ends_of(PLIVO_DIALECT)[1]),
+    headers=lambda token, url: {},
+    proves_token=is_signed,
+)

@@ -1,0 +1,91 @@
+"""The Protocol value of a telephony dialect: what follows from its table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tui.protocols.base import Protocol
+from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.log_rules import End, LogRules, Pair, span
+from tui.protocols.signs import Signs
+from tui.protocols.telephony.agent import TelephonyAgent
+from tui.protocols.telephony.caller import TelephonyCaller
+from tui.protocols.telephony.dialect import STREAM_IDS, TelephonyDialect, named_mark
+
+
+def telephony_protocol(
+    table: TelephonyDialect,
+    *,
+    name: str,
+    title: str,
+    ends: tuple[type[TelephonyCaller], type[TelephonyAgent]] | None = None,
+    signs: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Protocol:
+    """Returns the protocol of a table.
+
+    ``ends`` are its ends, where it has more than the table; ``signs`` the fields of `Signs` about the URL, by default
+    the name in its path; ``more`` further fields of `Protocol`. A call is accepted once the first messages are sent;
+    its audio flows from then on, silence included.
+    """
+    caller, agent = ends or ends_of(table)
+    return Protocol(
+        name=name,
+        title=title,
+        path=f"/{name}",
+        caller=caller,
+        agent=agent,
+        formats=table.formats,
+        log=_log_rules(table),
+        signs=Signs(first_message=_first_message(table), **(signs or {"path_words": (name,)})),
+        has_words=False,
+        accepted_on_open=True,
+        continuous=True,
+        reply_ends_after_ms=ENDS_AFTER_MS,
+        **more,
+    )
+
+
+def ends_of(table: TelephonyDialect) -> tuple[type[TelephonyCaller], type[TelephonyAgent]]:
+    """Returns the two ends that know nothing but the table."""
+
+    class Caller(TelephonyCaller):
+        dialect = table
+
+    class Agent(TelephonyAgent):
+        dialect = table
+
+    return Caller, Agent
+
+
+def _first_message(dialect: TelephonyDialect) -> Callable[[Mapping[str, Any] | bytes], str]:
+    member, kinds = dialect.server_kind_member, (dialect.say.kind, dialect.mark.kind, dialect.clear)
+    foreign = STREAM_IDS - {dialect.stream_id}
+
+    def reason(message: Mapping[str, Any] | bytes) -> str:
+        if isinstance(message, bytes) or foreign & message.keys():
+            return ""
+        kind = message.get(member)
+        if not (isinstance(kind, str) and kind and kind in kinds):
+            return ""
+        return f"the agent sent the {member} {kind}, as servers send it to {dialect.vendor}"
+
+    return reason
+
+
+def _log_rules(dialect: TelephonyDialect) -> LogRules:
+    mark, played, carriers = dialect.mark, dialect.played, (dialect.media, dialect.say)
+    named = dialect.read_mark is named_mark
+    paths = (mark.path, played.path) if named else ("", "")
+    pairs = [Pair(End("agent", (mark.kind,), paths[0]), End("caller", (played.kind,), paths[1]))]
+    if dialect.cleared.kind:
+        pairs.append(Pair(End("agent", (dialect.clear,)), End("caller", (dialect.cleared.kind,))))
+    if dialect.stopped:
+        pairs.append(span("caller", dialect.start, dialect.stopped))
+    runs = (verb.kind for verb in (*carriers, mark, played) if verb.kind)
+    return LogRules(
+        runs=tuple(dict.fromkeys(runs)),
+        pairs=tuple(pairs),
+        audio_members=tuple(dict.fromkeys(verb.path for verb in carriers if verb.path)),
+    )

@@ -1,0 +1,101 @@
+"""The samples of a telephony stream: their byte order, and audio that does not look like what it is said to be."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.telephony.dialect import Sizes
+
+_SNIFFED_SAMPLES = 80
+_ROUGHER = 4
+_LEAST_HIGH_BYTES = 8
+_LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
+"""5 ms at full scale: silence, to a server that mistakes mu-law for PCM."""
+
+
+class ByteOrder:
+    """Swaps the bytes of the samples in one direction; half a sample waits for the next message."""
+
+    def __init__(self) -> None:
+        self._odd = b""
+
+    def swap(self, audio: bytes) -> bytes:
+        """Returns the samples that ``audio`` completes, with the other byte first."""
+        joined = self._odd + audio
+        whole = len(joined) & ~1
+        self._odd = joined[whole:]
+        swapped = bytearray(whole)
+        swapped[0::2], swapped[1::2] = joined[1:whole:2], joined[0:whole:2]
+        return bytes(swapped)
+
+
+class Cutter:
+    """Cuts the audio of a reply into messages of the sizes that the provider takes; the remainder waits."""
+
+    def __init__(self, sizes: Sizes | None) -> None:
+        self._sizes = sizes
+        self._rest = b""
+
+    def cut(self, audio: bytes) -> list[bytes]:
+        """Returns the audio of the messages that can be sent now."""
+        sizes = self._sizes
+        if sizes is None:
+            return [audio] if audio else []
+        rest, pieces = self._rest + audio, []
+        while len(rest) >= max(sizes.least, sizes.unit):
+            size = min(len(rest), sizes.most)
+            size -= size % sizes.unit
+            pieces.append(rest[:size])
+            rest = rest[size:]
+        self._rest = rest
+        return pieces
+
+    def last(self, audio_format: AudioFormat) -> list[bytes]:
+        """Returns the remainder with silence after it, as one message."""
+        rest, self._rest = self._rest, b""
+        if not rest or self._sizes is None:
+            return []
+        due = max(self._sizes.least, len(rest) + -len(rest) % self._sizes.unit)
+        return [rest + silence(audio_format, due - len(rest))]
+
+    def drop(self) -> None:
+        """Drops the remainder."""
+        self._rest = b""
+
+
+def looks_swapped(pcm: bytes) -> bool:
+    """Returns whether 16-bit little-endian samples would be much smoother with their bytes swapped."""
+    count = min(len(pcm) // 2, _SNIFFED_SAMPLES)
+    if count < _SNIFFED_SAMPLES:
+        return False
+    as_is, swapped = (_roughness(struct.unpack_from(f"{order}{count}h", pcm)) for order in "<>")
+    # Near silence both are small, and mean nothing.
+    return as_is > _ROUGHER * swapped and as_is > _SNIFFED_SAMPLES * 1_000
+
+
+def looks_like_mulaw(pcm: bytes) -> bool:
+    """Returns whether bytes that are due to be 16-bit samples are mu-law: quiet sound near 0xFF and 0x7F."""
+    head = pcm[: 2 * _SNIFFED_SAMPLES]
+    # The high bytes of quiet samples hardly differ.
+    if len(head) < 2 * _SNIFFED_SAMPLES or len(set(head[1::2])) < _LEAST_HIGH_BYTES:
+        return False
+    return sum(byte & 0x7F > 0x60 for byte in head) > 0.9 * len(head)
+
+
+def ends_loud(audio: bytes, audio_format: AudioFormat) -> bool:
+    """Returns whether mu-law ends in bytes that are silence in another encoding, and full scale in this one."""
+    return audio_format.encoding is Encoding.MULAW and audio.endswith(_LOUD_PADDING)
+
+
+def silence(audio_format: AudioFormat, size: int) -> bytes:
+    """Returns so many bytes of silence."""
+    return _SILENCE[audio_format.encoding] * size
+
+
+_SILENCE = {Encoding.PCM16: b"\0", Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5"}
+
+
+def _roughness(samples: tuple[int, ...]) -> int:
+    return sum(abs(second - first) for first, second in pairwise(samples))

@@ -1,0 +1,43 @@
+"""SIDs, the form of all ids of Twilio: two capital letters and 32 lower-case hex digits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+
+from tui.protocols.base import NewId
+from tui.protocols.json_frames import Members, cut
+from tui.protocols.telephony.dialect import Check
+
+_SID = re.compile(r"[A-Z]{2}[a-f0-9]{32}")
+_HEX_ID = re.compile(r"[a-f0-9]{32}")
+
+
+def new_sid(prefix: str) -> Callable[[NewId], str]:
+    """Returns the maker of a SID from an id: from its own hex digits if it has 32, as a UUID does."""
+
+    def make(new_id: NewId) -> str:
+        made = new_id()
+        digits = made.replace("-", "").lower()
+        return prefix + (digits if _HEX_ID.fullmatch(digits) else sha256(made.encode()).hexdigest()[:32])
+
+    return make
+
+
+def is_sid(prefix: str) -> Check:
+    """Returns the check of an option that takes a SID."""
+    due = f"{prefix} followed by 32 lower-case hex digits"
+    return lambda value: "" if _SID.fullmatch(value) and value.startswith(prefix) else due
+
+
+def check_sids(message: Members, start: Members) -> None:
+    """Reports SIDs of another form, and a stream that has two."""
+    for name in ("streamSid", "accountSid", "callSid"):
+        sid = start.body.get(name)
+        if isinstance(sid, str) and sid and not _SID.fullmatch(sid):
+            text = f"{name} is {cut(sid, 60)}; expected two capital letters and 32 lower-case hex digits."
+            start.find("bad-sid", text)
+    inner, outer = start.body.get("streamSid"), message.body.get("streamSid")
+    if isinstance(inner, str) and inner and outer is not None and inner != outer:
+        start.find("wrong-stream-sid", "start contains two different streamSids.")
