@@ -122,7 +122,7 @@ _SETTINGS = (
     ),
     Setting(
         "params", dict[str, Scalar], {},
-        "Custom parameter of the call (AudioCodes, Twilio), or dynamic variable (ElevenLabs).",
+        "Custom parameter of the call (AudioCodes, telephony), or dynamic variable (ElevenLabs).",
         flag="--param", metavar="KEY=VALUE", example='{scenario = "smoke"}',
     ),
     Setting(
@@ -172,12 +172,12 @@ _SETTINGS = (
     ),
     Setting(
         "agent_name", str, "opusagent-tui",
-        "Name or number that is called (AudioCodes, Twilio webhooks).",
+        "Name or number that is called (AudioCodes, telephony).",
         flag="--called", metavar="NAME",
     ),
     Setting(
         "caller", str, "+15550100",
-        "Number of the caller (AudioCodes, Twilio webhooks).",
+        "Number of the caller (AudioCodes, telephony).",
         flag="--caller", metavar="NUMBER",
     ),
     Setting(

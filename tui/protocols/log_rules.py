@@ -51,6 +51,8 @@ class LogRules(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tried in order; the first that finds a partner counts."""
     audio_members: tuple[str, ...] = ()
     """Where a JSON message carries audio as base64, as in ``media.payload``; the first that is present counts."""
+    big_endian: bool = False
+    """Whether 16-bit samples are sent with their high byte first."""
 
 
 def member_at(body: Any, path: str) -> Any:

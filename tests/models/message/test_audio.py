@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 from base64 import b64encode
 from pathlib import Path
 
@@ -140,3 +142,15 @@ def test_a_long_run_is_played_in_part() -> None:
     sound = call.audio.of_run([index] * 3)
     assert sound is not None
     assert sound.ms == MAX_PLAYED_S * 1000
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_samples_with_the_high_byte_first_are_put_in_order(order: str) -> None:
+    """Unless they are already, as the option of the protocol for the other order has them."""
+    tone = [0] * 160 + [round(9_000 * math.sin(index / 6)) for index in range(160)]
+    call = Call("telnyx")
+    media = {"payload": b64encode(struct.pack(f"{order}320h", *tone)).decode()}
+    indexes = [call.message({"event": "media", "media": media}, 20) for _ in range(2)]
+    for sound in (call.audio.of(indexes[0]), call.audio.of_run(indexes)):
+        assert sound is not None
+        assert sound.wire[:640] == struct.pack("<320h", *tone)

@@ -18,6 +18,7 @@ from tui.models.log.event_log import EventLog, RawMessage
 from tui.protocols.base import Protocol
 from tui.protocols.payload import audio_payload
 from tui.protocols.registry import BUILT_IN, protocol_named
+from tui.protocols.telephony.samples import low_byte_first
 
 MAX_PLAYED_S = 60
 """Longest piece of a run that is played, from its beginning."""
@@ -53,7 +54,7 @@ class EventAudio:
         """Returns the audio of the message at this index; None if it carries none or was not kept."""
         wire, audio_ms = self._payload(index)
         audio_format = self._format(index, len(wire), audio_ms) if wire else None
-        return MessageAudio(wire, audio_format) if audio_format else None
+        return self._ordered(wire, audio_format) if audio_format else None
 
     def of_run(self, indexes: Iterable[int]) -> MessageAudio | None:
         """Returns the audio of messages of one kind as one piece, up to `MAX_PLAYED_S`."""
@@ -70,7 +71,13 @@ class EventAudio:
                     break
                 pieces.append(wire[:left_bytes])
                 left_bytes -= len(wire)
-        return None if audio_format is None else MessageAudio(b"".join(pieces), audio_format)
+        return None if audio_format is None else self._ordered(b"".join(pieces), audio_format)
+
+    def _ordered(self, wire: bytes, audio_format: AudioFormat) -> MessageAudio:
+        """Returns the audio with the low byte of each sample first."""
+        if self._log.rules.big_endian and audio_format.encoding is Encoding.PCM16:
+            wire = low_byte_first(wire)
+        return MessageAudio(wire, audio_format)
 
     def _payload(self, index: int) -> tuple[bytes, float]:
         """Returns the audio bytes of a message and their duration."""

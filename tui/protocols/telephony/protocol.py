@@ -87,5 +87,6 @@ def _log_rules(dialect: TelephonyDialect) -> LogRules:
     return LogRules(
         runs=tuple(dict.fromkeys(runs)),
         pairs=tuple(pairs),
+        big_endian=any(dialect.big_endian({}, coding) for coding in dialect.formats.values()),
         audio_members=tuple(dict.fromkeys(verb.path for verb in carriers if verb.path)),
     )

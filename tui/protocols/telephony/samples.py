@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.telephony.dialect import Sizes
+
+if TYPE_CHECKING:
+    from tui.protocols.telephony.dialect import Sizes
 
 _SNIFFED_SAMPLES = 80
 _ROUGHER = 4
@@ -73,6 +76,21 @@ def looks_swapped(pcm: bytes) -> bool:
     as_is, swapped = (_roughness(struct.unpack_from(f"{order}{count}h", pcm)) for order in "<>")
     # Near silence both are small, and mean nothing.
     return as_is > _ROUGHER * swapped and as_is > _SNIFFED_SAMPLES * 1_000
+
+
+def low_byte_first(wire: bytes) -> bytes:
+    """Returns whole 16-bit samples that are said to be big endian as little-endian ones.
+
+    The samples decide, where one order is much smoother than the other: the option for the order is not known here.
+    """
+    swapped = ByteOrder().swap(wire)
+    size = 2 * _SNIFFED_SAMPLES
+    for at in range(0, len(swapped) - size + 1, size):
+        if looks_swapped(wire[at : at + size]):
+            return swapped
+        if looks_swapped(swapped[at : at + size]):
+            return wire
+    return swapped
 
 
 def looks_like_mulaw(pcm: bytes) -> bool:
