@@ -24,6 +24,11 @@ UNJUDGED = RunResult(late="It was late.")
 NOT_CARRIED = RunResult(not_applicable="It has no keys.")
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.scenario.running._APART_S", 0.0)
+
+
 def scenario(name: str = "a", pass_rate: float = 1.0) -> Scenario:
     step = Silence(silence=Duration(1), file="a.call.toml", line=3)
     limits = CallLimits(errors=0)

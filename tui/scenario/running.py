@@ -20,6 +20,9 @@ from tui.scenario.verdict import RunResult, ScenarioResult
 Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
 """Holds one call. Raises `ValueError` for what cannot be played at all."""
 
+_APART_S = 0.25
+"""Between the beginnings of the first calls: setting one up, or ending it, takes 20 ms that others would wait for."""
+
 
 class Planned(msgspec.Struct, frozen=True):
     """A scenario, the agent that it calls, and how often."""
@@ -70,7 +73,9 @@ class Batch:
 
         Raises `ValueError` for what cannot be played at all.
         """
-        calls = [asyncio.ensure_future(self._hold_waiting(hold)) for _ in range(jobs)]
+        calls = [
+            asyncio.ensure_future(self._hold_waiting(hold, after_s=_APART_S * job)) for job in range(jobs)
+        ]
         try:
             await asyncio.gather(*calls)
         except _FailedForSure:
@@ -80,7 +85,8 @@ class Batch:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
 
-    async def _hold_waiting(self, hold: Hold) -> None:
+    async def _hold_waiting(self, hold: Hold, *, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         while self._waiting:
             index, number = self._waiting.popleft()
             plan, runs = self._plans[index], self._runs[index]
