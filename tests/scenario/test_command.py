@@ -117,6 +117,7 @@ def test_more_than_a_fifth_that_could_not_be_judged_is_an_exit_code(
     ran = run(".", a="repeat = 5\n")
     assert ran.exit_code == code
     assert ran.output.count("It was late.") >= late
+    assert f"5 runs, of which {late} could not be judged, in 0:0" in ran.output
     assert f"100% ({5 - late}/{5 - late}, " in ran.output
 
 

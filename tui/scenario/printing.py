@@ -133,7 +133,10 @@ class RunPrinter:
     def _summary(self, results: Sequence[ScenarioResult]) -> None:
         verdicts = [result.verdict for result in results]
         counts = ", ".join(f"{count:,} {each}" for each in StepVerdict if (count := verdicts.count(each)))
-        runs = counted(sum(len(result.runs) for result in results), "run")
+        all_runs = [run for result in results for run in result.runs]
+        runs = counted(len(all_runs), "run")
+        if unjudged := sum(run.verdict is StepVerdict.NOT_MEASURED for run in all_runs):
+            runs += f", of which {unjudged:,} could not be judged,"
         took = clock(time.monotonic() - self._began_s)
         self._console.print()
         self._plain(f"{counted(len(results), 'scenario')}: {counts}; {runs} in {took}")
