@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -29,6 +29,7 @@ from tui.screens.endings import EndingApp
 from tui.screens.palette import ActionCommands, ThemeCommands
 from tui.screens.themes import ANSI, DEFAULT_THEME, THEMES
 from tui.targets import START_FAILURES, Targets
+from tui.text.strict import SettingsError
 from tui.text.visible import one_line
 from tui.view.playhead import Playhead
 
@@ -66,6 +67,8 @@ class Launch(msgspec.Struct, frozen=True):
     """Called when the first picture has been painted."""
     once_up: Callable[[], object] | None = None
     """Called a second later."""
+    change_settings: Callable[[Mapping[str, Mapping[str, object]]], None] = lambda _: None
+    """Writes changed settings, by section and key, to the settings file. Raises `SettingsError`."""
     trace_callbacks: bool = False
     """Measure every callback from the start, in both processes."""
     auto_tick: bool = True
@@ -337,6 +340,51 @@ class OpusAgentApp(EndingApp):
             below = self.screen
             why_not = below.why_not if isinstance(below, SessionScreen) else lambda _: ""
             self.push_screen(HelpScreen(active, shown, why_not))
+
+    def action_settings(self) -> None:
+        """Show the settings that can be changed here."""
+        from tui.screens.settings_form import SettingsScreen
+
+        self.push_screen(SettingsScreen(self.settings, self.theme), self._change_settings)
+
+    def _change_settings(self, new: Settings | None) -> None:
+        """Use changed settings from now on, and write what has changed to the file."""
+        from tui.config.writing import changes_between
+        from tui.screens.keymap import keymap_of
+
+        if new is None:
+            return
+        old, self.settings = self.settings, new
+        self.set_keymap(keymap_of(new.keys))
+        self.session.use_thresholds(new.thresholds)
+        changes = changes_between(old, new)
+        if not changes:
+            return
+        try:
+            self._launch.change_settings(changes)
+        except SettingsError as error:
+            sentence = f"{error} The change holds until you quit."
+            self.notify(one_line(sentence, 400), severity="error", markup=False)
+        else:
+            self.notify("Settings saved.", markup=False)
+
+    def action_jump(self) -> None:
+        """Show a letter over every target, and go to the one that is typed."""
+        from tui.screens.jump import JumpScreen, targets_on
+
+        self.push_screen(JumpScreen(targets_on(self.screen)), lambda target: target and target.focus())
+
+    def action_take_picture(self) -> None:
+        """Save the screen as it is, as a picture and as text, and show where."""
+        from tui.screens.picture import save_picture
+
+        try:
+            path = save_picture(self, Path.cwd())
+        except OSError as error:
+            reason = one_line(f"The screenshot was not saved: {error.strerror or error}.", 300)
+            self.notify(reason, severity="error", markup=False)
+        else:
+            self.notify(f"Saved {path} and {path.with_suffix('.txt').name}", markup=False)
 
     def action_callbacks(self) -> None:
         """Show the callbacks, their counts and durations."""

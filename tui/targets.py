@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from tui.config.targets import Listed
 from tui.models.target import Target
 
+DEMO_TITLE = "demo"
+"""Title of the local agent as a target."""
 START_FAILURES = (OSError, RuntimeError, ValueError)
 """What the start of a process beside the screen may raise: the engine or the local agent."""
 

@@ -24,19 +24,15 @@ from tui.screens.themes import THEMES
 LEAST = 4.5
 PLACES = (
     ("enter", "enter", "down"),
-    ("escape", "t"),
     ("u", "enter"),
-    ("J",),
     ("h",),
     ("question_mark",),
     ("ctrl+p",),
     ("x",),
-    ("K",),
     ("A",),
     ("f2",),
     ("T", "space"),
-    ("q",),
-    ("w",),
+    ("f4",),
 )
 """Keys that lead from the log to what is measured; escape leads back."""
 

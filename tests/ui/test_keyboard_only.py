@@ -15,6 +15,7 @@ from tui.models.target import Target
 from tui.screens.keymap import PLACES
 from tui.screens.quit import QuitScreen
 from tui.screens.session import SessionScreen
+from tui.screens.settings_form import KeyScreen, SettingsScreen
 from tui.widgets.choice import Choice
 
 KEYS = {
@@ -29,6 +30,9 @@ KEYS = {
     "FilterHelpScreen": ("f2",),
     "QuitScreen": ("q",),
     "TurnScreen": ("u", "enter"),
+    "JumpScreen": ("ctrl+g",),
+    "SettingsScreen": ("f4",),
+    "KeyScreen": ("f4", "shift+tab", "enter"),
     "ChartScreen": ("u", "P"),
 }
 """What opens each screen from the session."""
@@ -75,7 +79,10 @@ async def test_every_control_is_reached_and_escape_leaves(
             assert wanted - reached == set(), key
         assert s.top() is screen
         await s.press("escape")
-        assert s.top() is s.session
+        if kind is KeyScreen:
+            assert isinstance(s.top(), SettingsScreen)
+        else:
+            assert s.top() is s.session
 
 
 async def test_an_export_is_set_up_and_written_by_keys_alone(stage: Staging, script: Script) -> None:

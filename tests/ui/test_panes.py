@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from textual import events
+from textual.widget import Widget
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
@@ -150,3 +151,27 @@ def test_titles_give_way_the_longest_first_and_keys_never() -> None:
     assert titles(30) == ["log", "transcri.", "callbacks"]
     assert titles(20) == ["log", "tra.", "cal."]
     assert titles(5) == ["", "", ""]
+
+
+def is_seen(widget: Widget) -> bool:
+    return bool(widget.region.area)
+
+
+async def test_a_pane_fills_the_space_and_escape_restores_the_others(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(a_call(script).take())
+        both = (s.session.log_pane.region, s.session.transcript.region)
+        await s.press("t", "Z")
+        assert s.session.transcript.region == s.session.panes.region
+        assert not is_seen(s.session.log_pane)
+        assert s.focused() is s.session.transcript
+        await s.press("escape")
+        assert (s.session.log_pane.region, s.session.transcript.region) == both
+        await s.press("l", "Z")
+        assert s.session.log_pane.region == s.session.panes.region
+        await s.press("enter")
+        assert is_seen(s.session.detail)
+        await s.press("escape", "Z", "u")
+        assert is_seen(s.session.turns)
+        assert is_seen(s.session.log_pane)
+        assert s.focused() is s.session.turns

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.ui.conftest import Staging
 from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.engine.wire import ReadingSession
 from tui.models import events as e
 from tui.models.events import Loss, Status
+from tui.screens.palette import ActionCommands
 from tui.widgets.strip import STATUS_LOOKS
 
 WALK = [
@@ -36,7 +39,7 @@ def test_every_status_has_a_glyph_of_its_own() -> None:
 
 
 async def test_a_figure_that_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
-    async with stage() as s:
+    async with stage((120, 40)) as s:
         assert "–:––" in s.text().splitlines()[0]
         await s.play(to_active(script).take())
         assert "response –" in s.text()
@@ -134,3 +137,66 @@ async def test_queued_audio_is_shown(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play([*to_active(script).take(), telemetry(None, None, queued_ms=1500)])
         assert "queued 1.5 s" in s.text()
+
+
+async def test_the_target_is_shortened_before_it_is_left_out(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        first = s.text().splitlines()[0]
+        assert "audiocodes  ws://12…11/audiocodes" in first
+        await s.pilot.resize_terminal(60, 20)
+        await s.tick()
+        assert "127" not in s.text().splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "hint"),
+    [
+        ("demo", "press 1 to ask “Hello, what are your opening hours today?”"),
+        ("staging", "press r to talk, 1 to play a recorded line"),
+    ],
+)
+async def test_until_the_user_speaks_the_header_says_how(
+    stage: Staging, script: Script, title: str, hint: str
+) -> None:
+    async with stage() as s:
+        script.started(title=title)
+        await s.play(script.status(e.Status.IDLE, e.Status.CONNECTING).take())
+        assert hint not in s.text("SessionStrip")
+        await s.play(script.status(e.Status.CONNECTING, e.Status.ACTIVE).take())
+        assert hint in s.text("SessionStrip")
+        s.session.strip.recorded = True
+        await s.tick()
+        assert hint not in s.text("SessionStrip")
+        s.session.strip.recorded = False
+        await s.play(script.add(e.RecordingChanged, recording=True).take())
+        assert hint not in s.text("SessionStrip")
+
+
+async def test_empty_panes_name_the_keys(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        text = " ".join(s.text("#log").replace("│", " ").split())
+        assert "Press c to call, n to choose an agent." in text
+        text = " ".join(s.text("#side").replace("│", " ").split())
+        assert text.count("In a call, press r to talk or 1 to play a recorded line.") == 2
+        await s.press("J")
+        text = " ".join(s.text("#tools").replace("│", " ").split())
+        assert "In a call, press r to talk or 1 to play a recorded line." in text
+
+
+async def test_callbacks_are_in_the_palette_and_not_among_the_tabs(stage: Staging, script: Script) -> None:
+    async with stage((120, 40)) as s:
+        assert "Callbacks" not in s.text("#tabs-line")
+        assert "Program: Callbacks  T" in [
+            str(hit.prompt) async for hit in ActionCommands(s.app.screen).discover()
+        ]
+
+
+async def test_the_header_names_the_devices(stage: Staging, script: Script) -> None:
+    async with stage((160, 50)) as s:
+        await s.play(script.started().add(e.AudioOpened, capture="default", playback="default").take())
+        assert "default microphone → agent → default speaker" in s.text().splitlines()[0]
+        await s.play(script.add(e.AudioOpened, capture="caller lines", playback="none").take())
+        assert "recorded lines → agent → not heard" in s.text().splitlines()[0]
+        await s.play(script.add(e.AudioOpened, capture="Jabra", playback="HDMI").take())
+        assert "Jabra → agent → HDMI" in s.text().splitlines()[0]

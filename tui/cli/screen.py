@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from tui.audio.endpoints import wants_device
 from tui.cli.options import pass_time_limit
 from tui.config.reading import SettingsInForce
 from tui.config.targets import AddressBook
+from tui.config.writing import change_file
 from tui.engine.handle import EngineHandle
 from tui.models.target import Target
 from tui.settings import AUTO
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from tui.agent.process import AgentProcess
     from tui.agent.settings import AgentSettings
     from tui.targets import Targets
-
-DEMO = "demo"
-"""Title of the local agent as a target."""
 
 
 class LocalAgent:
@@ -49,6 +48,7 @@ class LocalAgent:
         """Return it as a target, once it listens; blocks. Raises `RuntimeError` with a sentence."""
         from tui.agent.settings import AgentError
         from tui.protocols.registry import protocol_named
+        from tui.targets import DEMO_TITLE
 
         named = self._base.protocol
         protocol = protocol_named("audiocodes" if named == AUTO else named)
@@ -56,7 +56,7 @@ class LocalAgent:
             url = self.start().url(protocol.path)
         except AgentError as error:
             raise RuntimeError(str(error)) from error
-        return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO)
+        return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO_TITLE)
 
     def stop(self) -> None:
         """Stop it, after it has closed its calls."""
@@ -122,6 +122,7 @@ def run_screen(
                 start_engine=engines.start_another,
                 on_painted=engines.first.start,
                 once_up=collector.settle,
+                change_settings=partial(change_file, in_force.path),
                 trace_callbacks=trace_callbacks,
             ),
         )
@@ -171,6 +172,11 @@ def open_screen(path: Path, speed: float | None, output: str, in_force: Settings
             bridge,
             memory=screen_memory(),
             settings=in_force.settings,
-            launch=Launch(playhead=engine.playhead, on_painted=sound.start, once_up=collector.settle),
+            launch=Launch(
+                playhead=engine.playhead,
+                on_painted=sound.start,
+                once_up=collector.settle,
+                change_settings=partial(change_file, in_force.path),
+            ),
         )
         return run_app(app, remember_screen)

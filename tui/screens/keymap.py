@@ -22,11 +22,13 @@ from tui.screens.export import ExportScreen
 from tui.screens.filter_help import FilterHelpScreen
 from tui.screens.help import HelpScreen
 from tui.screens.instructions import InstructionsScreen
+from tui.screens.jump import JumpScreen
 from tui.screens.keypad import KeypadScreen
 from tui.screens.needs import Origin
 from tui.screens.quit import QuitScreen
 from tui.screens.session import SessionScreen
 from tui.screens.session_actions import ACTIONS_BY_ID
+from tui.screens.settings_form import KeyScreen, SettingsScreen
 from tui.screens.turn import TurnScreen
 from tui.text.strict import SettingsError, did_you_mean, quoted
 from tui.widgets.callback_table import CallbackTable
@@ -62,6 +64,9 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     InstructionsScreen: (),
     KeypadScreen: (),
     QuitScreen: (),
+    JumpScreen: (),
+    SettingsScreen: (Input, OptionList),
+    KeyScreen: (),
     HelpScreen: (Input,),
     FilterHelpScreen: (),
 }

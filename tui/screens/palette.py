@@ -13,7 +13,6 @@ from textual.dom import DOMNode
 from textual.widgets import Input
 
 from tui.screens.actions import APP, LINE_KEYS, Action, ActionArea, HasActions, spoken
-from tui.screens.help import name_of
 from tui.screens.themes import OFFERED
 from tui.widgets.keys import in_order
 
@@ -82,6 +81,8 @@ class ActionCommands(Provider):
         return sorted(found, key=lambda c: places.index(c.area) if c.area in places else len(places))
 
     def _actions(self) -> Iterator[Command]:
+        from tui.screens.help import name_of  # late: the first picture needs no help
+
         here: Sequence[Action] = self.screen.ACTIONS if isinstance(self.screen, HasActions) else ()
         keys = {
             entry.binding.id or "": self.app.get_key_display(entry.binding)
@@ -103,6 +104,8 @@ class ActionCommands(Provider):
 
     def _other_keys(self) -> Iterator[Command]:
         """Yields the keys of the focused pane, and of a screen that lists no actions."""
+        from tui.screens.help import name_of
+
         listed = isinstance(self.screen, HasActions)
         seen: set[str] = set()
         for entry in in_order(self.screen.active_bindings.values()):

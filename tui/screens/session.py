@@ -187,6 +187,16 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
         return DetailPane(self.bridge, id="detail")
 
+    def use_thresholds(self, thresholds: Thresholds) -> None:
+        """Grade response times by other thresholds from now on."""
+        self._thresholds = thresholds
+        self.strip.thresholds = self.turns.thresholds = thresholds
+        if self.is_mounted:
+            self.strip.refresh_from_model()
+            self.turns.forget_lines()
+            self.turns.refresh_from_model()
+            self.turns.refresh()
+
     # what is seen
 
     def compose(self) -> ComposeResult:
@@ -366,6 +376,8 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:
             self.controls.write_line.action_close()
+        elif self.panes.is_maximized:
+            self.panes.restore()
         elif self.reading.is_open:
             self.reading.close()
         elif self.search.active:

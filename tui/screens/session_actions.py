@@ -672,6 +672,15 @@ SESSION: Sequence[Action] = (
         key_display="<",
     ),
     Action(
+        "maximize",
+        "Z",
+        "Maximize",
+        "Fill the space with the pane, or show the others again (escape too).",
+        area=ActionArea.PANES,
+        do=lambda s: s.panes.maximize(),
+        key_display="Z",
+    ),
+    Action(
         "higher",
         "right_parenthesis",
         "Taller",

@@ -22,6 +22,7 @@ from tui.models.log.view import EventView, ViewLine
 from tui.text.redaction import without_secrets
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
+from tui.widgets.hints import KEYS_TO_CALL
 from tui.widgets.lines import FollowView, line_of
 from tui.widgets.log_columns import LongestKind, Look, look_at, pieces, with_heads
 
@@ -324,7 +325,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         """Returns why nothing is shown: no events yet, or none that match, with suggestions."""
         log, count = self.bridge.log, len(self.bridge.log.events)
         if not self.filtered or not count:
-            return "No events yet. Every message sent or received will appear here."
+            return f"No events yet. Every message sent or received will appear here. {KEYS_TO_CALL}"
         if self.view.progress < 1:
             return ""  # the title says how far it is
         seen = tuple(log.kinds())

@@ -62,6 +62,8 @@ class Panes(Container):
         self.side = Vertical(id="side")
         self._kept = layout
         self._arrangement = Arrangement(tuple(side), transient, layout.panes)
+        self._full = ""
+        """The pane that fills the space; "" while none does."""
         self._grabbed: tuple[Edge, str] | None = None
         self._beside = False
 
@@ -78,7 +80,24 @@ class Panes(Container):
     @property
     def shown(self) -> list[str]:
         """The visible side panes, from top to bottom."""
+        if self._full:
+            return [self._full] if self._full in self._makers else []
         return self._arrangement.shown
+
+    @property
+    def is_maximized(self) -> bool:
+        """Whether one pane fills the space."""
+        return bool(self._full)
+
+    def maximize(self) -> None:
+        """Fill the space with the pane that has the focus, or show the others again."""
+        focused = self.screen.focused
+        filled = bool(self._full) or focused is None or not self.has(focused)
+        self._fill("" if filled or focused is None else focused.id or "")
+
+    def restore(self) -> None:
+        """Show the other panes again."""
+        self._fill("")
 
     def has(self, widget: Widget) -> bool:
         """Returns whether a widget is one of the panes."""
@@ -116,6 +135,7 @@ class Panes(Container):
     def visit(self, name: str) -> None:
         """Show and focus a pane; if it has the focus, hide it and go back to the log."""
         if name not in self._makers:
+            self._fill("")
             self.log_pane.focus()
         elif name in self.panes and self.panes[name].has_focus:
             self.put_away(name)
@@ -125,12 +145,14 @@ class Panes(Container):
 
     def bring(self, name: str) -> None:
         """Show a side pane."""
+        self._full = ""
         self._arrangement.bring(name)
         self._settle()
 
     def put_away(self, name: str) -> None:
         """Hide a side pane; the previous one comes back."""
         had_focus = self.panes[name].has_focus
+        self._full = ""
         self._arrangement.put_away(name)
         self._settle()
         if had_focus:
@@ -193,6 +215,11 @@ class Panes(Container):
 
     # arranging
 
+    def _fill(self, name: str) -> None:
+        if name != self._full:
+            self._full = name
+            self._settle()
+
     @property
     def _log_share(self) -> float:
         if self._beside:
@@ -240,6 +267,8 @@ class Panes(Container):
         for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
             part.styles.width = _part(share) if self._beside else "1fr"
             part.styles.height = "1fr" if self._beside else _part(share)
+        self.log_pane.display = self._full in ("", self.log_pane.id)
+        self.side.display = self._full != self.log_pane.id
         shown = self.shown
         for name, pane in self.panes.items():
             pane.styles.height = _part(self._weight(name))

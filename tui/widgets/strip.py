@@ -20,7 +20,9 @@ from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.figures import ShownFigure
+from tui.widgets.hints import what_to_press
 from tui.widgets.panel import ModelPanel
+from tui.widgets.wrap import fit
 
 Part = tuple[str, str]
 """A text and its style."""
@@ -42,7 +44,12 @@ _LOSS_NAMES = {
     Loss.CALLBACK_FAILED: "callbacks",
 }
 """Labels shorter than `Loss.label`."""
+_CAPTURE_NAMES = {"default": "default microphone", "caller lines": "recorded lines"}
+_PLAYBACK_NAMES = {"default": "default speaker", "none": "not heard"}
+"""Words for names of sound systems and of this program that do not say what they are."""
 _GAP = 2
+_LEAST_CELLS = 12
+"""The least of a URL that is worth showing."""
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
 _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error"}
@@ -89,11 +96,16 @@ class SessionStrip(Static, ModelPanel):
         reading = self.bridge.latest.reading
         lines = (
             (_who(state, self.hint, reading), _controls(state, now_ns, reading, self._saving())),
-            (figures, _doing(state, telemetry)),
+            (figures, [*self._hint(), *_doing(state, telemetry)]),
         )
         if (lines, width) != self._shown:
             self._shown = lines, width
             self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
+
+    def _hint(self) -> list[Group]:
+        """Returns what to press in a call in which the user has not spoken yet."""
+        hint = "" if self.recorded else what_to_press(self.bridge.state)
+        return [Group([(hint, "$secondary")], 4)] if hint else []
 
     def _saving(self) -> Group | None:
         """Returns the light that shows whether the call is being saved; None without one."""
@@ -119,6 +131,16 @@ class Group(NamedTuple):
     parts: Sequence[Part]
     rank: int = 0
     """Where there is no room for all, the highest rank goes first; 0 always stays."""
+    least_cells: int = 0
+    """It is shortened to what room is left, but not below this; 0: it is whole or not there."""
+
+    def fitted(self, cells: int) -> Group | None:
+        """Returns the group with its last text cut in the middle to fit; None if that leaves too little of it."""
+        if not self.least_cells or cells < self.least_cells:
+            return None
+        *first, (text, style) = self.parts
+        room = cells - sum(cell_len(part) for part, _ in first)
+        return self._replace(parts=[*first, (fit(text, room, keep_ends=True).rstrip(), style)])
 
 
 def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
@@ -128,7 +150,13 @@ def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content
         last = max((*kept, *ends), key=lambda group: group.rank)
         if last.rank == 0:
             break
-        (kept if last in kept else ends).remove(last)
+        side = kept if last in kept else ends
+        room = width - _cells([group for group in (*kept, *ends) if group is not last]) - 2 * _GAP
+        short = last.fitted(room)
+        if short is not None:
+            side[side.index(last)] = short
+            break
+        side.remove(last)
     gap = max(width - _cells(kept) - _cells(ends), 0)
     return Content.assemble(*_joined(kept), " " * gap, *_joined(ends))
 
@@ -158,14 +186,16 @@ def _who(state: SessionState, hint: str, reading: float | None) -> list[Group]:
     if state.reason:
         groups.append(Group([(one_line(state.reason, 60), _PLAIN)], 1))
     if state.title and state.target:
-        groups.append(Group([(one_line(state.target, 80), _MUTED)], 5))
+        groups.append(Group([(one_line(state.target, 80), _MUTED)], 5, _LEAST_CELLS))
     return groups
 
 
 def _controls(state: SessionState, now_ns: int, reading: float | None, saving: Group | None) -> list[Group]:
     groups: list[Group] = []
     if state.controls.capture or state.controls.playback:
-        devices = f"{one_line(state.controls.capture, 24)} → agent → {one_line(state.controls.playback, 24)}"
+        capture = _CAPTURE_NAMES.get(state.controls.capture, one_line(state.controls.capture, 24))
+        playback = _PLAYBACK_NAMES.get(state.controls.playback, one_line(state.controls.playback, 24))
+        devices = f"{capture} → agent → {playback}"
         groups.append(Group([(devices, _MUTED)], 6))
     if state.controls.volume != 1.0:
         groups.append(

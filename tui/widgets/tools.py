@@ -10,6 +10,7 @@ from tui.models.events import ToolChanged
 from tui.models.transcript import ToolUse
 from tui.text import numbers
 from tui.text.visible import one_line
+from tui.widgets.hints import KEYS_TO_TALK
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.wrap import fit
@@ -77,7 +78,7 @@ class ToolsPane(RowsView):
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
-        return "No tool calls yet. Each call will be listed with its arguments and result."
+        return f"No tool calls yet. Each call will be listed with its arguments and result. {KEYS_TO_TALK}"
 
     def row_key(self, index: int) -> Hashable:
         """Returns a call's event and state."""

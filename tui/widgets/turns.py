@@ -19,6 +19,7 @@ from tui.models.turns.why import shares_of, telling, verdict
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.cursor import own_key
+from tui.widgets.hints import KEYS_TO_TALK
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.turn_words import axis_of, bar_of, sparkline_of, turn_in_full
@@ -145,7 +146,7 @@ class TurnsPane(RowsView):
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
-        return "No turns yet. A turn starts when you speak or when the agent greets you."
+        return f"No turns yet. A turn starts when you speak or when the agent greets you. {KEYS_TO_TALK}"
 
     def poll(self) -> None:
         """Update the waiting time, which has no events."""

@@ -1,0 +1,170 @@
+"""Settings that are changed on the screen, and the file they are written to."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.ui.conftest import Stage, Staging
+from tests.ui.fakes import Script, a_call, to_active
+from tests.ui.test_reading import notices
+from tui.config.model import ScreenSettings, Settings, Thresholds
+from tui.config.reading import read_settings
+from tui.config.writing import change_file, changes_between
+from tui.engine.wire import Record
+from tui.screens.settings_form import SettingsScreen
+from tui.text.strict import SettingsError
+
+WRITTEN = """\
+# my settings
+[thresholds]
+good_ms = 700  # as agreed
+
+[screen]
+refresh_per_s = 8 # over SSH
+
+[profiles.staging] # theirs
+url = "wss://h/x"
+
+[keys]
+mark = "f6"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(WRITTEN)
+    return path
+
+
+def form(s: Stage) -> SettingsScreen:
+    screen = s.top()
+    assert isinstance(screen, SettingsScreen)
+    return screen
+
+
+def content(file: Path) -> str:
+    return file.read_text()
+
+
+async def test_thresholds_hold_at_once_and_are_written(stage: Staging, script: Script, file: Path) -> None:
+    settings = read_settings(str(file)).settings
+    async with stage((100, 36), settings=settings, change_settings=partial(change_file, file)) as s:
+        await s.play(a_call(script).take())
+        assert "response 480 ms ✓" in s.text()
+        await s.press("f4")
+        form(s).good.value, form(s).slow.value = "300", "400"
+        await s.press("ctrl+s")
+        assert s.top() is s.session
+        assert "response 480 ms ✗" in s.text()
+        await s.press("u")
+        assert "480 ms ✗" in s.text("#turns")
+    text = content(file)
+    assert text.startswith("# my settings\n[thresholds]\ngood_ms = 300  # as agreed\n")
+    assert "slow_ms = 400\n" in text
+    assert 'refresh_per_s = 8 # over SSH\n\n[profiles.staging] # theirs\nurl = "wss://h/x"\n' in text
+    assert read_settings(str(file)).settings.thresholds == Thresholds(good_ms=300, slow_ms=400)
+
+
+async def test_a_theme_is_previewed_and_escape_takes_it_back(stage: Staging, file: Path) -> None:
+    async with stage((100, 36), change_settings=partial(change_file, file)) as s:
+        await s.press("f4")
+        form(s).theme.choose("opus-light")
+        await s.tick()
+        assert s.app.theme == "opus-light"
+        await s.press("escape")
+        assert s.app.theme == "opus-dark"
+        assert content(file) == WRITTEN
+        await s.press("f4")
+        form(s).theme.choose("opus-light")
+        form(s).quitting.choose("no")
+        await s.press("ctrl+s")
+        assert s.app.theme == "opus-light"
+    assert tomllib.loads(content(file))["screen"] == {
+        "refresh_per_s": 8,
+        "theme": "opus-light",
+        "confirm_quit": False,
+    }
+
+
+async def test_a_key_is_changed_and_changed_back(stage: Staging, script: Script, file: Path) -> None:
+    async with stage((100, 36), change_settings=partial(change_file, file)) as s:
+        await s.play(to_active(script).take())
+        await s.press("f4")
+        keys = form(s).keys
+        keys.focus()
+        keys.highlighted = keys.get_option_index("record")
+        await s.press("enter", "f7", "ctrl+s")
+        s.sent()
+        await s.press("r")
+        assert s.sent() == []
+        await s.press("f7")
+        assert s.sent() == [Record(on=True)]
+        assert tomllib.loads(content(file))["keys"] == {"mark": "f6", "record": "f7"}
+        await s.press("f4")
+        keys = form(s).keys
+        keys.focus()
+        keys.highlighted = keys.get_option_index("record")
+        await s.press("backspace", "ctrl+s")
+        assert tomllib.loads(content(file))["keys"] == {"mark": "f6"}
+        assert s.session.active_bindings["r"].binding.id == "record"
+
+
+async def test_a_taken_key_and_a_wrong_number_are_explained(stage: Staging, script: Script) -> None:
+    async with stage((100, 36)) as s:
+        await s.play(to_active(script).take())
+        await s.press("f4")
+        keys = form(s).keys
+        keys.focus()
+        keys.highlighted = keys.get_option_index("record")
+        await s.press("enter", "m")
+        text = " ".join(s.text("#settings").replace("│", " ").split())
+        assert "that key is already bound to Mute (mute) on the Session screen" in text
+        form(s).good.value = "2000"
+        await s.press("ctrl+s")
+        assert "slow_ms (1500) has to be at least good_ms (2000)" in s.text()
+        form(s).good.value = "soon"
+        await s.press("ctrl+s")
+        assert "[thresholds] good_ms should be" in s.text()
+        await s.press("escape")
+        assert s.top() is s.session
+
+
+async def test_a_file_that_cannot_be_written_is_a_sentence_and_the_change_holds(
+    stage: Staging, script: Script, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("tui.config.writing.write_to", refuse)
+    async with stage((100, 36), change_settings=partial(change_file, file)) as s:
+        await s.play(a_call(script).take())
+        await s.press("f4")
+        form(s).good.value = "100"
+        await s.press("ctrl+s")
+        assert notices(s) == f"{file} cannot be written: Permission denied. The change holds until you quit."
+        assert "response 480 ms ~" in s.text()
+
+
+def test_a_new_file_is_made_and_a_broken_one_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "config.toml"
+    change_file(path, {"screen": {"theme": "opus-light"}})
+    assert path.read_text() == '[screen]\ntheme = "opus-light"\n'
+    path.write_text("[screen\n")
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        change_file(path, {"screen": {"theme": "opus-dark"}})
+    assert path.read_text() == "[screen\n"
+
+
+def test_only_what_differs_is_written() -> None:
+    old = Settings(keys={"mark": ("f6",), "note": ("f7", "f8")})
+    new = Settings(screen=ScreenSettings(confirm_quit=False), keys={"note": ("f7", "f8"), "record": ("f9",)})
+    assert changes_between(old, old) == {}
+    assert changes_between(old, new) == {
+        "screen": {"confirm_quit": False},
+        "keys": {"mark": None, "record": ("f9",)},
+    }

@@ -1,0 +1,62 @@
+"""Jump mode: a letter over everything that can have the focus; typing one goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from string import ascii_lowercase
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.screens.actions import Action, bindings
+
+JUMP = (Action("jump_cancel", "escape", "Cancel", "Stay where you are.", "cancel", key_display="esc"),)
+_LETTERS = "asdfghjkl" + "".join(sorted(set(ascii_lowercase) - set("asdfghjkl")))
+"""Those under the fingers first."""
+
+
+class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
+    """Ends with the widget whose letter was typed; None for any other key."""
+
+    DEFAULT_CSS = """
+    JumpScreen {
+        background: $background 40%;
+        Static {
+            position: absolute; width: 3; height: 1;
+            background: $warning; color: $background; text-style: bold; text-align: center;
+        }
+    }
+    """
+    TITLE = "Jump"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(JUMP)
+
+    def __init__(self, targets: Iterable[Widget]) -> None:
+        super().__init__()
+        self.targets: Mapping[str, Widget] = dict(zip(_LETTERS, targets, strict=False))
+        """By letter."""
+
+    def compose(self) -> ComposeResult:
+        """Yields the letters, each at the top left of its target."""
+        for letter, widget in self.targets.items():
+            mark = Static(letter, markup=False)
+            mark.styles.offset = widget.region.offset
+            yield mark
+
+    def on_key(self, event: events.Key) -> None:
+        """Go to the target of the letter."""
+        event.stop()
+        self.dismiss(self.targets.get(event.key))
+
+    def action_cancel(self) -> None:
+        """Go nowhere."""
+        self.dismiss(None)
+
+
+def targets_on(screen: Screen[object]) -> list[Widget]:
+    """Returns what can have the focus and is seen, in the order of tab."""
+    return [widget for widget in screen.focus_chain if widget.region.overlaps(screen.region)]

@@ -1,0 +1,212 @@
+"""The settings dialog: theme with preview, thresholds, the question before quitting, and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.keys import format_key
+from textual.screen import ModalScreen
+from textual.widgets import Label, OptionList, Select, Static
+from textual.widgets.option_list import Option
+
+from tui.config.model import Settings, Thresholds
+from tui.screens.actions import APP, DIALOG, Action, ActionArea, bindings
+from tui.screens.session_actions import SESSION
+from tui.screens.themes import OFFERED
+from tui.text.strict import SettingsError, to_struct
+from tui.text.visible import one_line
+from tui.widgets.choice import Choice
+from tui.widgets.writing import WordLine
+
+SETTINGS_KEYS = (
+    Action("settings_save", "ctrl+s", "Save", "Use the settings, and write them to the file.", "save"),
+    Action("settings_own_key", "backspace", "Own key", "Give the action its own key again.", "own_key"),
+    Action("settings_close", "escape", "Close", "Close; everything is as it was.", "close"),
+    *DIALOG,
+)
+KEY = (Action("key_cancel", "escape", "Cancel", "Keep the key.", "cancel", key_display="esc"),)
+HINT = "tab next · enter open a list, or choose another key · ⌫ own key · ^s save · esc cancel"
+_QUITTING = {"yes": "asks once", "no": "ends the call and quits"}
+
+
+class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
+    """Ends with the key that is pressed, as it is written in the settings file; None for escape."""
+
+    DEFAULT_CSS = """
+    KeyScreen {
+        align: center middle; background: $background 60%;
+        Static { width: auto; height: auto; padding: 0 2; border: round $border; background: $surface; }
+    }
+    """
+    TITLE = "Key"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(KEY)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def compose(self) -> ComposeResult:
+        """Yields the question."""
+        yield Static(f"Press the new key of {self._name}. esc keeps the old one.", markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take any key but escape."""
+        if event.key == "escape":
+            return
+        event.stop()
+        typed = event.character if event.is_printable and event.key != "space" else None
+        self.dismiss(typed or event.key)
+
+    def action_cancel(self) -> None:
+        """Keep the key."""
+        self.dismiss(None)
+
+
+class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
+    """Ends with the changed settings, or None. The theme is shown while it is chosen."""
+
+    CSS_PATH = "settings_form.tcss"
+    TITLE = "Settings"
+    AUTO_FOCUS = "#theme"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SETTINGS_KEYS)
+
+    def __init__(self, settings: Settings, theme: str) -> None:
+        super().__init__()
+        self._settings, self._theme = settings, theme
+        limits = settings.thresholds
+        self.theme = Choice({name: f"{name}: {look}" for name, look in OFFERED.items()}, id="theme")
+        self.good = WordLine(placeholder="ms", id="good")
+        self.slow = WordLine(placeholder="ms", id="slow")
+        self.good.value, self.slow.value = f"{limits.good_ms:g}", f"{limits.slow_ms:g}"
+        self.quitting = Choice(_QUITTING, id="quitting")
+        self.keys = OptionList(id="keys", markup=False)
+        self._bound = dict(settings.keys)
+        self._problem = Static(id="problem", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Yields one line per setting, then the keys."""
+        with Vertical(id="settings") as box:
+            box.border_title = "Settings"
+            with Horizontal(classes="field"):
+                yield Label("Theme")
+                yield self.theme
+            with Horizontal(classes="field"):
+                yield Label("Good up to (ms)")
+                yield self.good
+                yield Label("Bad above (ms)", classes="second")
+                yield self.slow
+            with Horizontal(classes="field"):
+                yield Label("q in a call")
+                yield self.quitting
+            self.keys.border_title = "Keys"
+            yield self.keys
+            yield self._problem
+            yield Static(HINT, id="hint", markup=False)
+
+    def on_mount(self) -> None:
+        """Show what is in force."""
+        self.theme.choose(self._theme)
+        self.quitting.choose("yes" if self._settings.screen.confirm_quit else "no")
+        self.keys.add_options(self._options())
+        self.keys.highlighted = 0
+
+    def _options(self) -> Iterator[Option]:
+        for action in _bindable():
+            yield Option(self._line(action), id=action.id)
+
+    def _line(self, action: Action) -> Content:
+        changed = action.id in self._bound
+        keys = " ".join(map(format_key, self._bound.get(action.id, action.keys.split(","))))
+        name = f"{action.area}: {action.name}"
+        # Two columns: keys are compared with each other, and so are names.
+        return Content.assemble(
+            (f"{name:<26} ", "bold"),
+            (f"{keys:<14} ", "$primary bold" if changed else "$primary"),
+            action.tooltip,
+        )
+
+    @on(Select.Changed, "#theme")
+    def preview(self) -> None:
+        """Show the screen in the theme."""
+        self.app.theme = self.theme.chosen
+
+    @on(OptionList.OptionSelected, "#keys")
+    def ask_key(self, event: OptionList.OptionSelected) -> None:
+        """Ask for another key."""
+        action = next(action for action in _bindable() if action.id == event.option_id)
+        self.app.push_screen(KeyScreen(action.name), lambda key: self._take_key(action, key))
+
+    def _take_key(self, action: Action, key: str | None) -> None:
+        if key is not None:
+            self._bind(action, (key,))
+
+    def action_own_key(self) -> None:
+        """Give the action under the cursor its own key again."""
+        option = self.keys.highlighted_option
+        if option is not None and self.focused is self.keys:
+            self._bind(next(action for action in _bindable() if action.id == option.id), ())
+
+    def _bind(self, action: Action, keys: tuple[str, ...]) -> None:
+        before = dict(self._bound)
+        self._bound.pop(action.id, None)
+        if keys:
+            self._bound[action.id] = keys
+        problem = self._key_problem()
+        if problem:
+            self._bound = before
+        self._show_problem(problem)
+        self.keys.replace_option_prompt(action.id, self._line(action))
+
+    def _key_problem(self) -> str:
+        from tui.screens.keymap import keymap_of  # it imports every screen, this one too
+
+        try:
+            keymap_of(self._bound)
+        except SettingsError as error:
+            return str(error)
+        return ""
+
+    def _show_problem(self, sentence: str) -> None:
+        self._problem.update(one_line(sentence, 400))
+        self._problem.display = bool(sentence)
+
+    def action_save(self) -> None:
+        """Close with the settings, or show what is wrong with them."""
+        try:
+            limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
+            thresholds = to_struct(Thresholds, limits, "[thresholds]")
+        except SettingsError as error:
+            self._show_problem(str(error))
+            return
+        old = self._settings.screen
+        theme = self.theme.chosen if self.theme.chosen != self._theme else old.theme
+        screen = msgspec.structs.replace(old, theme=theme, confirm_quit=self.quitting.chosen == "yes")
+        self.dismiss(
+            msgspec.structs.replace(self._settings, thresholds=thresholds, screen=screen, keys=self._bound)
+        )
+
+    def action_close(self) -> None:
+        """Close without changes."""
+        self.app.theme = self._theme
+        self.dismiss(None)
+
+
+def _bindable() -> Iterator[Action]:
+    """Yields the actions of the session screen and of the program, by area."""
+    areas = list(ActionArea)
+    yield from sorted((*SESSION, *APP), key=lambda action: areas.index(action.area or ActionArea.PROGRAM))
+
+
+def _number(text: str) -> float | str:
+    """Returns a number; other text as it is, for the error."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,26 @@
+"""What to press next, where there is nothing to see yet."""
+
+from __future__ import annotations
+
+from tui.models.events import Status
+from tui.models.session_state import SessionState
+from tui.targets import DEMO_TITLE
+
+KEYS_TO_CALL = "Press c to call, n to choose an agent."
+KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
+
+
+def what_to_press(state: SessionState) -> str:
+    """Returns the keys with which a call begins to be one; "" once the user has spoken, and in a saved session."""
+    if state.status is not Status.ACTIVE or state.controls.recording or state.controls.line:
+        return ""
+    if any(turn.number for turn in state.metrics.turns):
+        return ""
+    if state.title != DEMO_TITLE:
+        return "press r to talk, 1 to play a recorded line"
+    from tui.assets import AssetsMissing, caller_lines  # late: the first picture does without
+
+    try:
+        return f"press 1 to ask “{caller_lines()[0].text}”"
+    except AssetsMissing:
+        return "press r to talk"
