@@ -108,13 +108,15 @@ async def hold(
     aids: Aids = NO_AIDS,
     tools: Sequence[Tool] = (),
     show: Callable[[e.SessionEvent], object] = lambda _: None,
+    follow: Callable[[LiveSession], object] = lambda _: None,
     keep: Callable[[RunResult], bool] = lambda run: run.verdict is not StepVerdict.PASSED,
 ) -> RunResult:
     """Call the agent, play the scenario, hang up, and judge. Returns the run, also where nobody could be called.
 
     An agent whose protocol cannot carry the steps is not called.
 
-    ``show`` receives every event. A session that is saved is deleted again unless ``keep`` wants it.
+    ``show`` receives every event, and ``follow`` the session before it begins. A session that is saved is deleted
+    again unless ``keep`` wants it.
     """
     try:
         dialled = await dial(target)
@@ -124,6 +126,7 @@ async def hold(
         return RunResult(not_applicable=not_applicable, protocol=dialled.target.protocol)
     call = HeadlessCall(scenario, dialled, aids=aids, show=show)
     await call.prepare(tools)
+    follow(call.session)
     await call.hold()
     run = msgspec.structs.replace(_judged(call), protocol=dialled.target.protocol)
     if run.folder and not keep(run):

@@ -235,7 +235,8 @@ class Player:
         if self._answer_expected:
             pending.answer_due = spoken.line.name
         await self._session.user.speak(spoken.line, begins_ns)
-        began_ns = await self._line_begun(spoken, handed_ns)
+        # The block that the line begins in may have begun before the line was handed over.
+        began_ns = await self._line_begun(spoken, handed_ns - _LATE_NS)
         if began_ns is None:
             self._turn = CallerTurn(step, handed_ns, self.now_ns())
             return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "The line could not be spoken.")
