@@ -1,4 +1,4 @@
-"""Remembers recent targets, the theme and the pane layout between runs.
+"""Remembers recent targets, hosts that may be loaded, the theme and the pane layout between runs.
 
 The user's decisions are in the settings (`tui.config`). Errors must not stop the program: an unreadable file counts
 as missing, and a failed write is ignored.
@@ -20,7 +20,7 @@ from tui.text.redaction import token_in_environment
 from tui.view.layout import Layout
 
 RECENT_LIMIT = 9
-_RECENT_FILE, _SCREEN_FILE = "recent.json", "screen.json"
+_RECENT_FILE, _SCREEN_FILE, _HOSTS_FILE = "recent.json", "screen.json", "load-hosts.json"
 
 T = TypeVar("T")
 
@@ -84,6 +84,16 @@ def screen_memory() -> ScreenMemory:
 def remember_screen(memory: ScreenMemory) -> None:
     """Save theme and pane layout."""
     _write(_SCREEN_FILE, memory)
+
+
+def allowed_hosts() -> list[str]:
+    """Returns the hosts that the user allowed load tests of."""
+    return _read(_HOSTS_FILE, list[str]) or []
+
+
+def allow_host(host: str) -> None:
+    """Remember that load tests of a host are allowed."""
+    _write(_HOSTS_FILE, sorted({*allowed_hosts(), host}))
 
 
 def _recent() -> list[RecentTarget]:

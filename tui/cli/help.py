@@ -9,7 +9,7 @@ import click
 
 COMMAND_GROUPS: Mapping[str, Sequence[str]] = {
     "Call": ("demo", "connect", "call", "check"),
-    "Test": ("test", "scenario"),
+    "Test": ("test", "scenario", "load"),
     "Saved sessions": ("sessions", "open", "metrics", "report"),
     "Tools": ("agent", "devices", "config"),
 }

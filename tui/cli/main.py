@@ -15,6 +15,7 @@ import click
 from tui import __version__
 from tui.cli import completion
 from tui.cli.config import config
+from tui.cli.load import load
 from tui.cli.options import (
     LOCAL_PROTOCOLS,
     NearChoice,
@@ -210,6 +211,7 @@ cli.add_command(metrics)
 cli.add_command(report)
 cli.add_command(scenario)
 cli.add_command(test)
+cli.add_command(load)
 
 
 @cli.command(example="opusagent-tui agent --port 9000")

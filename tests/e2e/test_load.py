@@ -1,0 +1,100 @@
+"""Load tests with real processes: a master, its workers, a server that counts its callers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.e2e.terminal import PROGRAM
+from tests.load.serving import Server, serving, silent_scenario
+from tui.child import child_command
+from tui.load.plan import LoadPlan, Role
+from tui.load.processes import free_port
+from tui.models.target import Target
+
+pytestmark = pytest.mark.timeout(90)
+
+
+def test_a_hundred_callers_on_two_workers_are_all_accounted_for_and_hung_up_by_ctrl_c(tmp_path: Path) -> None:
+    scenario, summary_file = silent_scenario(tmp_path), tmp_path / "summary.json"
+    options = ["--users", "100", "--spawn-rate", "50", "--workers", "2", "--json", str(summary_file)]
+    with serving("--refuse-above", "80") as server:
+        command = [*PROGRAM, "load", str(scenario), "--url", server.url, "--headless", *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+            server.until(lambda seen: seen["open"] == 80 and seen["refused"] > 10 and seen["opened"] > 120)
+            program.send_signal(signal.SIGINT)
+            seen = server.until(lambda seen: seen["open"] == 0)
+            assert program.wait(30) == 0
+    summary = json.loads(summary_file.read_text())
+    ended = summary["completed"] + summary["failed"] + summary["stopped"]
+    assert (summary["calls"], summary["lost"]) == (ended, 0)
+    # What the server counted: a call that was hung up while it was being answered is one for the server alone.
+    assert 0 <= seen["opened"] - summary["set_up"] <= 80
+    assert seen["most"] == 80
+    assert set(seen["codes"]) <= {"1000", "1001"}, seen
+    refused = next(cluster for cluster in summary["clusters"] if "503" in cluster["reason"])
+    assert refused["kind"] == "socket refused"
+    assert [worker["calls"] > 40 for worker in summary["workers"]] == [True, True]
+
+
+class Process:
+    """One process of a load test, started as the command would."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self.process = subprocess.Popen(
+            child_command("tui.load"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(msgspec.json.encode(plan) + b"\n")
+        self.process.stdin.flush()
+
+    def snapshot_where(self, condition: Any) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            snapshot: dict[str, Any] = json.loads(line)
+            if condition(snapshot):
+                return snapshot
+        raise AssertionError("the process has ended")
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang_up(tmp_path: Path) -> None:
+    with serving() as server:
+        plan = plan_for(server, silent_scenario(tmp_path, silence="1m"))
+        master = Process(msgspec.structs.replace(plan, role=Role.MASTER, workers=2, users=10, spawn_rate=10))
+        workers = [Process(msgspec.structs.replace(plan, role=Role.WORKER)) for _ in range(2)]
+        try:
+            server.until(lambda seen: seen["open"] == 10)
+            workers[0].process.kill()
+            found = master.snapshot_where(lambda snapshot: snapshot["workers_lost"] == 1)
+            assert (found["calls"], found["failed"]) == (10, 0)
+            seen = server.until(lambda seen: seen["open"] == 5)
+            assert seen["codes"] == {"1006": 5}
+            master.process.kill()
+            seen = server.until(lambda seen: seen["open"] == 0)
+            assert seen["codes"] == {"1006": 5, "1000": 5}
+            assert workers[1].process.wait(10) == 0
+        finally:
+            for process in (master, *workers):
+                process.end()
+
+
+def plan_for(server: Server, scenario: Path) -> LoadPlan:
+    target = Target(url=server.url, protocol="pcm", input="lines", output="none")
+    return LoadPlan(
+        scenario=str(scenario), target=target, master_port=free_port(), snapshots=True, master_timeout_s=3
+    )

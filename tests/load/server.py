@@ -1,0 +1,103 @@
+"""A voice server of plain PCM with planted limits, as a process of its own: ``python server.py [--refuse N] …``.
+
+It prints its port, and as its last line what it saw, as JSON. It answers whoever was loud and is quiet again with a
+tone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import math
+import signal
+import sys
+from array import array
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+RATE = 16_000
+TONE = array("h", (round(8_000 * math.sin(frame * 0.2)) for frame in range(RATE // 4))).tobytes()
+LOUD, QUIET_CHUNKS = 400, 15
+
+
+class Limits:
+    """What goes wrong, and what was seen of it."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.slow_above: int = arguments.slow_above
+        self.refuse_above: int = arguments.refuse_above
+        self.open = self.most = self.opened = self.refused = 0
+        self.codes: dict[str, int] = {}
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self.open >= self.refuse_above:
+            self.refused += 1
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "full\n")
+        # Counted here: two that are let in at the same time would both be below the limit.
+        self.open += 1
+        self.opened += 1
+        self.most = max(self.most, self.open)
+        return None
+
+    async def hold(self, connection: ServerConnection) -> None:
+        loud = False
+        quiet = 0
+        try:
+            async for frame in connection:
+                if not isinstance(frame, bytes) or not frame:
+                    continue
+                is_loud = max(array("h", frame[: len(frame) // 2 * 2]), default=0) > LOUD
+                quiet = 0 if is_loud else quiet + 1
+                loud = loud or is_loud
+                if loud and quiet > QUIET_CHUNKS:
+                    loud = False
+                    await asyncio.sleep(0.8 if self.open > self.slow_above else 0.2)
+                    await connection.send(TONE)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.open -= 1
+            code = str(connection.close_code)
+            self.codes[code] = self.codes.get(code, 0) + 1
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--slow-above", type=int, default=1_000_000)
+    parser.add_argument("--refuse-above", type=int, default=1_000_000)
+    limits = Limits(parser.parse_args())
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    async with serve(limits.hold, "127.0.0.1", 0, process_request=limits.admit, compression=None) as server:
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        watching = asyncio.create_task(report(limits))  # noqa: TID251 - awaited below
+        await ended.wait()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        print(seen(limits), flush=True)
+
+
+async def report(limits: Limits) -> None:
+    """Print what was seen, whenever it has changed."""
+    last = ""
+    while True:
+        if (now := seen(limits)) != last:
+            print(now, flush=True)
+            last = now
+        await asyncio.sleep(0.05)
+
+
+def seen(limits: Limits) -> str:
+    names = ("open", "most", "opened", "refused", "codes")
+    return json.dumps({name: getattr(limits, name) for name in names})
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    sys.exit(0)

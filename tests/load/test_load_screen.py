@@ -1,0 +1,80 @@
+"""The live screen of a load test."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+
+import msgspec
+
+from tui.load.processes import LoadProcesses
+from tui.load.snapshot import Snapshot
+from tui.screens.load import LoadApp, failures_of, lines_of
+
+SNAPSHOT = Snapshot(
+    at_s=65,
+    users=50,
+    calls=48,
+    began=130,
+    failed=3,
+    calls_per_s=2.04,
+    p50_ms=612.4,
+    p95_ms=1_190.0,
+    p99_ms=None,
+    not_trusted=2,
+    lag_ms=12.0,
+    kinds={"closed early": 1, "socket refused": 2},
+    workers_lost=1,
+    knee_calls=40,
+)
+
+
+def test_the_figures_of_a_run_are_three_lines() -> None:
+    assert lines_of(SNAPSHOT) == [
+        "1:05   50 users   48 calls now   2.0 calls/s   130 in all",
+        "response in the last 30 s   p50 612 ms   p95 1190 ms   p99 –   knee 40 calls",
+        "failed 3   not trusted 2   workers late by 12 ms   lost 1",
+    ]
+    assert failures_of(SNAPSHOT) == ["     2 × socket refused", "     1 × closed early"]
+
+
+class Processes(LoadProcesses):
+    """Processes that print what the test has them print."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.output: queue.Queue[str | None] = queue.Queue()
+        self.stopped = 0
+
+    def lines(self) -> Iterator[str]:
+        return iter(self.output.get, None)
+
+    def stop(self) -> None:
+        self.stopped += 1
+        self.output.put("130 calls: 127 completed, 3 failed")
+        self.output.put(None)
+
+    def wait(self) -> int:
+        return 1
+
+
+async def test_the_screen_shows_the_run_and_q_ends_it_in_order() -> None:
+    processes = Processes()
+    app = LoadApp(processes, "book.call.toml · ws://127.0.0.1:9000/pcm")
+    async with app.run_test(size=(80, 24)) as pilot:
+        processes.output.put(msgspec.json.encode(SNAPSHOT).decode())
+        while "48 calls now" not in shown(app, "figures"):
+            await pilot.pause()
+        assert "2 × socket refused" in shown(app, "failures")
+        assert "book.call.toml" in shown(app, "title")
+        await pilot.press("q")
+        while app.return_code is None and app.is_running:
+            await pilot.pause()
+    assert processes.stopped == 1
+    assert (app.return_value, app.printed) == (1, ["130 calls: 127 completed, 3 failed"])
+
+
+def shown(app: LoadApp, name: str) -> str:
+    from textual.widgets import Static
+
+    return str(app.screen.query_one(f"#{name}", Static).content)

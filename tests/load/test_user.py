@@ -1,0 +1,137 @@
+"""VoiceUser in a Locust environment, against the server of the tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from locust.env import Environment
+from locust.event import Events
+
+from tests.load.serving import serving, short_scenario
+from tui.load import VoiceUser
+from tui.load.board import Board
+from tui.load.records import CallEnding, CallRecord, TurnRecord
+from tui.load.summary import Summary
+from tui.load.user import board_of, figures_to_report, prepare
+from tui.models.target import Target
+
+
+class Run:
+    """One short run of two callers."""
+
+    def __init__(self, environment: Environment, board: Board, summary: Summary) -> None:
+        self.environment = environment
+        self.board = board
+        self.summary = summary
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    path = short_scenario(tmp_path_factory.mktemp("load"))
+    with serving() as server:
+
+        class Caller(VoiceUser):
+            scenario = str(path)
+            target = Target(
+                url=server.url, protocol="pcm", input="lines", output="none", greeting_timeout_s=0.1
+            )
+
+        environment = Environment(user_classes=[Caller], events=Events())
+        runner = environment.create_local_runner()
+        prepare(environment)
+        board = board_of(environment)
+        assert board is not None
+        runner.start(2, spawn_rate=10)
+        with gevent.Timeout(30):
+            while environment.stats.get("short", "call").num_requests < 2:
+                gevent.sleep(0.02)
+        runner.quit()
+        summary = board.summary(warm_up_s=0, scenario="short", target="here")
+        environment.events.quit.fire(exit_code=0)
+        yield Run(environment, board, summary)
+
+
+def test_every_call_is_accounted_for(run: Run) -> None:
+    summary = run.summary
+    assert summary.calls == summary.completed + summary.failed + summary.stopped
+    assert summary.completed >= 2
+    assert (summary.failed, summary.lost) == (0, 0)
+
+
+def test_locust_counts_what_a_call_is_made_of(run: Run) -> None:
+    entries = {key[1]: stats for key, stats in run.environment.stats.entries.items()}
+    assert {"call", "connect"} <= set(entries)
+    assert entries["call"].num_failures == 0
+    assert entries["call"].max_response_time < 8_000  # a line that begins with the call is not missed
+    trusted = run.summary.response.count
+    assert (entries["response"].num_requests if "response" in entries else 0) == trusted
+
+
+def test_the_response_is_measured_from_what_was_heard(run: Run) -> None:
+    measured = run.summary.response.count + run.summary.not_trusted
+    assert measured >= 2
+    worst_ms = run.summary.response.worst_ms
+    # 300 ms until the server knows, 200 ms until it answers; a busy machine only leaves fewer turns trusted.
+    assert worst_ms is None or 350 < worst_ms < 1_500
+
+
+def test_what_locust_is_told_of_a_late_or_failed_call() -> None:
+    def reported(**fields: object) -> list[tuple[str, bool]]:
+        record = CallRecord(
+            **{  # type: ignore[arg-type]  # of which only some are needed
+                "call": "a",
+                "worker": "w",
+                "began_s": 0.0,
+                "ended_s": 1.0,
+                "outcome": CallEnding.COMPLETED,
+                **fields,
+            }
+        )
+        return [(name, error is not None) for name, _, error in figures_to_report(record)]
+
+    turns = [TurnRecord(1.0, 500.0), TurnRecord(2.0, 500.0, late_ms=40.0), TurnRecord(3.0, None)]
+    assert reported(connect_ms=5.0, turns=turns) == [("call", False), ("connect", False), ("response", False)]
+    assert reported(connect_ms=5.0, late_ms=40.0, turns=turns) == [("call", False), ("response", False)]
+    failed = {
+        "outcome": CallEnding.FAILED,
+        "kind": "closed early",
+        "findings": ["twice"],
+        "dead_air_ms": [2_500.0],
+    }
+    assert reported(**failed) == [("call", True), ("dead air", False), ("finding", True)]
+    assert reported(outcome=CallEnding.STOPPED) == []
+
+
+def test_the_package_imports_no_locust_and_the_command_none_either() -> None:
+    code = (
+        "import sys, tui.load, tui.cli.main, tui.load.plan, tui.load.conditions, tui.load.processes\n"
+        "print([name for name in ('locust', 'gevent', 'flask', 'zmq') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_class_without_a_scenario_is_refused_with_a_sentence() -> None:
+    class Nobody(VoiceUser):
+        pass
+
+    with pytest.raises(ValueError, match="Nobody needs a scenario and a target"):
+        Nobody.script()
+
+
+def test_a_locustfile_may_have_classes_of_its_own(tmp_path: Path) -> None:
+    path = short_scenario(tmp_path)
+
+    class Other(VoiceUser):
+        scenario = str(path)
+        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
+        weight = 3
+
+    script = Other.script()
+    assert (script.scenario.name, list(script.lines)) == ("short", ["word.wav"])
+    assert not Other.abstract

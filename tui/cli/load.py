@@ -1,0 +1,308 @@
+"""The command `load`: many callers at once. It starts Locust in processes of their own, and imports none of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from tui.cli.help import GroupedCommand
+from tui.cli.options import (
+    NumberInRange,
+    config_option,
+    effective_settings,
+    option,
+    target_of,
+    target_options,
+    together,
+    tools_option,
+    typed_settings,
+)
+from tui.cli.program import Sentence
+from tui.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from tui.load.plan import LoadPlan
+    from tui.models.target import Target
+    from tui.scenario.model import Scenario
+
+EXTRA = "pip install 'opusagent-tui[load]'"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OTHER_DESCRIPTORS = 200
+"""Files and sockets that a worker has open beside those of its calls."""
+_A_CALL = 2
+"""Descriptors of a call: its socket, and a file if it is saved."""
+
+
+class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
+    """A time such as 90s, 10m or 1h30m, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Returns the time in seconds."""
+        found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(value).strip())
+        if not value or found is None:
+            self.fail("write a time like 90s, 10m or 1h30m.", param, ctx)
+        hours, minutes, seconds = (float(part or 0) for part in found.groups())
+        return hours * 3_600 + minutes * 60 + seconds
+
+
+class _Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
+    """A share such as 1%, as 0..1."""
+
+    name = "share"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Returns the share, 0..1."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
+        if found is None or float(found[1]) > 100:
+            self.fail("write a share from 0% to 100%.", param, ctx)
+        return float(found[1]) / 100
+
+
+# fmt: off
+_load_options = together(
+    option("--users", group="Load", type=click.IntRange(1), default=1, metavar="N",
+           help="Callers at the same time, each with one call after the other."),
+    option("--spawn-rate", group="Load", type=NumberInRange(min=0.01), default=1.0, metavar="R",
+           help="Callers that are added each second."),
+    option("--run-time", "run_time_s", group="Load", type=_RunTime(), metavar="T",
+           help="Length of the run, such as 90s or 10m; without it, until Ctrl+C."),
+    option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
+           help="Leave calls that begin in this time out of the figures."),
+    option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
+           help="End the run once all calls together took N minutes."),
+    option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",
+           help="Allow a load test of this host, now and later. Not needed for this machine. Repeatable."),
+    option("--locustfile", group="Load", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+           help="Locustfile with VoiceUser classes of your own, and shapes."),
+    option("--workers", group="Processes", type=click.IntRange(1), metavar="N",
+           help="Worker processes: with --master those to wait for, otherwise those to start (one a core)."),
+    option("--master", group="Processes", is_flag=True, help="Lead workers on other machines; hold no calls."),
+    option("--worker", group="Processes", is_flag=True, help="Hold calls for a master on another machine."),
+    option("--master-host", group="Processes", default="", metavar="H",
+           help="Address of the master; with --master, the address to listen on."),
+    option("--master-port", group="Processes", type=click.IntRange(1, 65535), default=5557, metavar="PORT",
+           help="Port of the master."),
+    option("--web", group="Output", is_flag=True, help="Serve Locust's web page (http://localhost:8089)."),
+    option("--headless", group="Output", is_flag=True, help="Print a line every five seconds; don't open a screen."),
+    option("--json", "json_file", group="Output", default="", metavar="FILE",
+           help="Write the summary as JSON; - is standard output."),
+    option("--report", "report_file", group="Output", default="", metavar="FILE",
+           help="Write the summary as a page of HTML with plots."),
+    option("--fail-if", group="Verdict", multiple=True, metavar="COND",
+           help='Exit with 1 if this holds, such as "p95 > 2s" or "failed > 1%". Repeatable.'),
+    option("--keep-if", group="Verdict", multiple=True, metavar="COND",
+           help='Save calls for which this holds, such as "failed or response > 2s". Repeatable.'),
+    option("--keep", group="Verdict", type=_Share(), default="0%", metavar="SHARE",
+           help="Save this share of all calls, such as 1%."),
+)
+# fmt: on
+
+
+@click.command(
+    cls=GroupedCommand,
+    example="opusagent-tui load book.call.toml --users 50 --spawn-rate 2 --run-time 5m --url ws://127.0.0.1:9000/pcm",
+)
+@click.argument("scenario", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("locust_options", metavar="[-- LOCUST OPTIONS]", nargs=-1, type=click.UNPROCESSED)
+@option("--url", group="Load", metavar="URL", help="The agent's URL; overrides the file's target.")
+@option(
+    "--profile",
+    group="Load",
+    metavar="NAME",
+    help="A profile from the settings file; overrides the file's target.",
+)
+@_load_options
+@tools_option
+@target_options
+@config_option
+def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -> None:
+    """Call an agent with many callers at once, and find how many it carries.
+
+    Each caller plays the scenario, again and again. Everything after -- is passed on to Locust, such as --csv NAME or
+    --html FILE.
+
+    Exit codes: 0 fine, 1 a --fail-if condition holds, 2 wrong usage, 4 unreachable, 6 not judged.
+    """
+    own = {name: options.pop(name) for name in _own_names()}
+    _check_options(own)
+    if find_spec("locust") is None:
+        raise Sentence(f"Load tests need the load extra: {EXTRA}.")
+    found = _read(scenario)
+    name = url or profile or found.target.url or found.target.profile
+    if not name:
+        raise Sentence(f"{found.path} has no [target]. Name the agent with --url or --profile.")
+    flags = typed_settings(options)
+    if found.target.protocol and "protocol" not in flags:
+        flags["protocol"] = found.target.protocol
+    target = target_of(name, flags)
+    _check_host(target, own["allowed"])
+    workers = own["workers"] or 1
+    _check_descriptors(own["users"] if own["worker"] else math.ceil(own["users"] / workers))
+    plans = _plans(found, target, own)
+    sys.exit(_run_on_screen(plans) if _has_screen(own) else _run(plans))
+
+
+def _has_screen(own: dict[str, Any]) -> bool:
+    """Whether progress is drawn: on a terminal, unless it is not wanted or somewhere else."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return terminal and not (own["headless"] or own["web"] or own["worker"])
+
+
+def _run(plans: Sequence[LoadPlan]) -> int:
+    from tui.load.processes import run
+
+    return run(plans)
+
+
+def _run_on_screen(plans: Sequence[LoadPlan]) -> int:
+    import msgspec
+
+    from tui.load.processes import LoadProcesses
+    from tui.screens.load import LoadApp
+
+    first, *workers = plans
+    with LoadProcesses(
+        [msgspec.structs.replace(first, snapshots=True), *workers], captures=True
+    ) as processes:
+        app = LoadApp(processes, f"{Path(first.scenario).name} · {first.target.safe_url}")
+        code = app.run()
+        for line in app.printed:
+            click.echo(line)
+    return ExitCode.CRASHED if code is None else code
+
+
+def _own_names() -> list[str]:
+    return [
+        parameter.name
+        for parameter in load.params
+        if getattr(parameter, "group", "") in ("Load", "Processes", "Output", "Verdict")
+        and parameter.name not in ("url", "profile", None)
+    ] + ["locust_options"]
+
+
+def _check_options(own: dict[str, Any]) -> None:
+    from tui.load.conditions import OF_A_CALL, OF_A_RUN, Criterion
+    from tui.text.strict import SettingsError
+
+    if own["master"] and own["worker"]:
+        raise Sentence("--master and --worker exclude each other: run them on different machines.")
+    if own["worker"] and not own["master_host"]:
+        raise Sentence("--worker needs --master-host, the address of the machine with --master.")
+    if own["web"] and own["headless"]:
+        raise Sentence("--web and --headless exclude each other.")
+    for flag, names in (("keep_if", OF_A_CALL), ("fail_if", OF_A_RUN)):
+        for text in own[flag]:
+            try:
+                Criterion(text, names)
+            except SettingsError as error:
+                raise Sentence(f"--{flag.replace('_', '-')}: {error}") from error
+    for flag in ("json_file", "report_file"):
+        if own[flag] not in ("", "-") and not Path(own[flag]).resolve().parent.is_dir():
+            raise Sentence(f"--{flag.removesuffix('_file')} {own[flag]}: its folder does not exist.")
+
+
+def _read(path: Path) -> Scenario:
+    from tui.scenario.reading import find_scenarios, read_scenario
+    from tui.text.visible import one_line
+
+    try:
+        files = find_scenarios([path])
+        if len(files) != 1:
+            raise Sentence(f"{path} has {len(files)} scenarios. Name one file.")
+        return read_scenario(files[0])
+    except ValueError as error:
+        raise Sentence(one_line(str(error), 500)) from error
+
+
+def _check_host(target: Target, allowed: Sequence[str]) -> None:
+    """Refuse to load a host that is neither this machine nor allowed. Raises `Sentence`."""
+    from tui.remembered import allow_host, allowed_hosts
+
+    host = (urlsplit(target.url).hostname or "").lower()
+    for each in allowed:
+        allow_host(each.lower())
+    if host in _LOOPBACK or host in (each.lower() for each in allowed) or host in allowed_hosts():
+        return
+    why = f"A load test of {host} may look like an attack, and may cost its owner money."
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        if click.confirm(f"{why} May you load it?", err=True):
+            allow_host(host)
+            return
+        raise Sentence(f"{host} was not allowed.")
+    raise Sentence(f"{why} If you may load it, add --allow-host {host}.")
+
+
+def _check_descriptors(calls: int) -> None:
+    """Raise the limit on open files as far as that many calls need. Raises `Sentence` if it cannot be raised."""
+    import resource
+
+    needed = calls * _A_CALL + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise Sentence(
+            f"{calls:,} calls in one process need {needed:,} open files, but {hard:,} are allowed. Raise the limit "
+            f"with `ulimit -n {needed}` (as root, or in /etc/security/limits.conf), or use more --workers."
+        )
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (OSError, ValueError) as error:
+        raise Sentence(
+            f"{calls:,} calls in one process need {needed:,} open files, but {soft:,} are allowed. "
+            f"Raise the limit with `ulimit -n {needed}`."
+        ) from error
+
+
+def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[LoadPlan]:
+    """Returns a plan for each process; the first is the one that the others work for."""
+    import msgspec
+
+    from tui.config.targets import sessions_folder
+    from tui.load.plan import LoadPlan, Role
+    from tui.load.processes import free_port
+    from tui.scenario.lines import lines_of
+    from tui.text.visible import one_line
+
+    saves = bool(own["keep_if"]) or own["keep"] > 0
+    folder = str(sessions_folder(effective_settings())) if saves else ""
+    try:
+        lines = {} if own["master"] else lines_of(scenario)
+    except ValueError as error:
+        raise Sentence(one_line(str(error), 500)) from error
+    plan = LoadPlan(
+        scenario=str(Path(scenario.path).resolve()),
+        target=msgspec.structs.replace(target, input="lines", output="none", save=folder),
+        lines=lines,
+        keep_if=" or ".join(own["keep_if"]),
+        **{name: own[name] for name in _PASSED_ON},
+        locustfile=str(Path(own["locustfile"]).resolve()) if own["locustfile"] else "",
+        workers=own["workers"] or 1,
+    )
+    replace = msgspec.structs.replace
+    if own["worker"]:
+        return [replace(plan, role=Role.WORKER, master_host=own["master_host"])]
+    if own["master"]:
+        return [replace(plan, role=Role.MASTER, master_host=own["master_host"] or "*")]
+    if own["workers"] is None:
+        return [plan]
+    port = free_port()
+    worker = replace(plan, role=Role.WORKER, master_port=port, locust_options=())
+    return [replace(plan, role=Role.MASTER, master_port=port), *([worker] * own["workers"])]
+
+
+_PASSED_ON = (
+    *("users", "spawn_rate", "run_time_s", "warm_up_s", "max_call_minutes", "keep", "fail_if"),
+    *("json_file", "report_file", "master_port", "web", "locust_options"),
+)

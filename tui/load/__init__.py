@@ -1,0 +1,21 @@
+"""Many callers at once, on Locust: `VoiceUser` is a Locust user that holds calls.
+
+Locust is an extra and is imported with `VoiceUser`, never with this package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tui.load.user import VoiceUser
+
+__all__ = ["VoiceUser"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "VoiceUser":
+        from tui.load.user import VoiceUser
+
+        return VoiceUser
+    raise AttributeError(name)

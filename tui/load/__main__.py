@@ -1,0 +1,154 @@
+"""A process of a load test: ``python -m tui.load``, with its plan as a line of JSON on stdin.
+
+It runs Locust's own main function. Only a master, which holds no calls, has gevent replace threads and sockets, as
+Locust's main function expects there. End of file on stdin means that the command that started it is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tui.exit_code import ExitCode
+from tui.load.conditions import OF_A_RUN, Criterion
+from tui.load.plan import LoadPlan, Role, set_plan
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+    from tui.load.summary import Summary
+
+
+def main() -> None:
+    """Run the process; exits with its code."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # before Locust's main function, which handles it, is reached
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _run() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, shells have it ignored
+    plan = _read_plan(0)
+    set_plan(plan)
+    if plan.role is not Role.MASTER:
+        os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+    import locust
+    import locust.main
+    import locust.runners
+
+    from tui.text.redaction import log_without_secrets
+
+    log_without_secrets(logging.WARNING, "%(message)s")
+    logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)
+    locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust has a minute
+    environments: list[Environment] = []
+    locust.events.init.add_listener(lambda environment, **_: environments.append(environment))
+    _end_with_parent()
+    sys.argv = ["locust", *arguments(plan)]
+    code: int | str | None = 0
+    try:
+        locust.main.main()
+    except SystemExit as ending:
+        code = ending.code
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+        sys.exit(ExitCode.USAGE)
+    if plan.role is Role.WORKER:
+        sys.exit(ExitCode.FINE)
+    if not environments:
+        sys.exit(code or ExitCode.USAGE)
+    sys.exit(_finish(plan, environments[0]))
+
+
+def arguments(plan: LoadPlan) -> list[str]:
+    """Returns the plan as options of Locust."""
+    locustfile = plan.locustfile or str(Path(__file__).with_name("locustfile.py"))
+    options = ["--locustfile", locustfile, "--skip-log-setup"]
+    if plan.role is Role.WORKER:
+        master = ["--worker", "--master-host", plan.master_host, "--master-port", str(plan.master_port)]
+        return [*options, *master, *plan.locust_options]
+    options += ["--users", str(plan.users), "--spawn-rate", str(plan.spawn_rate)]
+    options += ["--autostart"] if plan.web else ["--headless", "--only-summary"]
+    if plan.run_time_s is not None:
+        options += ["--run-time", f"{round(plan.run_time_s)}s"]
+    if plan.role is Role.MASTER:
+        options += ["--master", "--expect-workers", str(plan.workers)]
+        options += ["--master-bind-host", plan.master_host, "--master-bind-port", str(plan.master_port)]
+    return [*options, *plan.locust_options]
+
+
+def _read_plan(descriptor: int) -> LoadPlan:
+    """Returns the plan, read byte by byte so that nothing after its line is taken."""
+    data = bytearray()
+    while (byte := os.read(descriptor, 1)) not in (b"\n", b""):
+        data += byte
+    return msgspec.json.decode(bytes(data), type=LoadPlan)
+
+
+def _end_with_parent() -> None:
+    import gevent
+
+    watcher = gevent.get_hub().loop.io(0, 1, ref=False)
+
+    def look() -> None:
+        if not os.read(0, 1024):
+            watcher.stop()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    watcher.start(look)
+
+
+def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
+    """Print and write the summary; returns the exit code."""
+    from tui.load.output import lines_of_summary
+    from tui.load.user import board_of
+    from tui.text.redaction import without_secrets
+
+    board = board_of(environment)
+    if board is None:
+        sys.stderr.write(f"{plan.locustfile} has no class that is a VoiceUser.\n")
+        return ExitCode.USAGE
+    summary = board.summary(
+        warm_up_s=plan.warm_up_s, scenario=Path(plan.scenario).name, target=plan.target.safe_url
+    )
+    data = msgspec.json.format(msgspec.json.encode(summary), indent=2)
+    if plan.json_file == "-":
+        sys.stdout.write(without_secrets(data.decode()) + "\n")
+    else:
+        if plan.json_file:
+            Path(plan.json_file).write_text(without_secrets(data.decode()) + "\n", encoding="utf-8")
+        for line in lines_of_summary(summary):
+            print(without_secrets(line))
+    if plan.report_file:
+        from tui.load.page import page_of
+
+        Path(plan.report_file).write_text(without_secrets(page_of(summary)), encoding="utf-8")
+    if board.unreachable:
+        return ExitCode.UNREACHABLE
+    return judge(plan, summary)
+
+
+def judge(plan: LoadPlan, summary: Summary) -> ExitCode:
+    """Print which conditions of ``--fail-if`` hold; returns the exit code."""
+    conditions = [Criterion(text, OF_A_RUN) for text in plan.fail_if]
+    failed = [condition for condition in conditions if condition.holds(summary.figures)]
+    unmeasured = [condition for condition in conditions if condition.unmeasured(summary.figures)]
+    for condition in failed:
+        sys.stderr.write(f"Failed: {condition.text}\n")
+    for condition in unmeasured:
+        sys.stderr.write(f"Not measured: {condition.text}\n")
+    if failed:
+        return ExitCode.LIMIT_EXCEEDED
+    return ExitCode.NOT_JUDGED if unmeasured else ExitCode.FINE
+
+
+if __name__ == "__main__":
+    main()

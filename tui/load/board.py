@@ -1,0 +1,226 @@
+"""Board: collects the records of all workers, watches over the run, and makes its summary. On the master's hub."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner
+
+from tui.load.levels import Concurrency, knee_of, percentile
+from tui.load.records import CallBegan, CallEnding, CallRecord, Record, WorkerSecond, decode
+from tui.load.snapshot import Snapshot
+from tui.load.station import HANG_UP, HANG_UP_S
+from tui.load.summary import Summary, summarise
+
+logger = logging.getLogger(__name__)
+
+_WATCH_S = 0.5
+_NOBODY_S = 4.0
+"""A run without a single accepted call is given up after this time…"""
+_NOBODY_CALLS = 5
+"""…and this many calls that failed."""
+_RECENT_S = 30.0
+_MOST_CALLS_FOR_KNEE = 5_000
+
+
+class Board:
+    """Keeps the records of a run. ``show`` receives how it is doing, every ``show_every_s`` seconds."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        max_call_minutes: float | None = None,
+        show: Callable[[Snapshot], object],
+        show_every_s: float = 5.0,
+    ) -> None:
+        self._runner = runner
+        self._max_call_minutes = max_call_minutes
+        self._show = show
+        self._show_every_s = show_every_s
+        self._records = _Records()
+        self._watcher: gevent.Greenlet | None = None
+        self.ended_early = ""
+        self.unreachable = ""
+        """Why not a single call was accepted, if that ended the run."""
+
+    def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
+        """Take records from a worker: the listener of the message `tui.load.station.RECORDS`."""
+        try:
+            records = decode(msg.data)
+        except msgspec.DecodeError as error:
+            logger.error("Records of worker %s cannot be read: %s", msg.node_id, error)
+            return
+        for record in records:
+            self._records.take(record)
+
+    def begin(self) -> None:
+        """Begin a run."""
+        self._records = _Records()
+        self.ended_early = self.unreachable = ""
+        if self._watcher is None:
+            self._watcher = gevent.spawn(self._watch)
+
+    def wait_for_calls(self) -> None:
+        """Have every worker hang up, and wait for the records of its calls."""
+        runner = self._runner
+        if not isinstance(runner, MasterRunner):
+            return
+        runner.send_message(HANG_UP)
+        until_s = time.monotonic() + HANG_UP_S + 1
+        while time.monotonic() < until_s:
+            missing = {node.id for node in runner.clients.missing}
+            if all(call.worker in missing for call in self._records.open.values()):
+                break
+            gevent.sleep(0.05)
+
+    def summary(self, *, warm_up_s: float, scenario: str, target: str) -> Summary:
+        """Returns the figures of the run."""
+        return summarise(
+            self._records.everything,
+            warm_up_s=warm_up_s,
+            scenario=scenario,
+            target=target,
+            ended_early=self.ended_early,
+        )
+
+    # -- during the run --
+
+    def _watch(self) -> None:
+        next_line_s = time.monotonic() + self._show_every_s
+        while True:
+            gevent.sleep(_WATCH_S)
+            self._end_if_due()
+            if time.monotonic() >= next_line_s:
+                next_line_s += self._show_every_s
+                self._show(self.snapshot())
+
+    def _end_if_due(self) -> None:
+        records = self._records
+        if self.ended_early or not records.everything:
+            return
+        minutes = records.minutes(time.time())
+        if self._max_call_minutes is not None and minutes >= self._max_call_minutes:
+            self._end(f"All calls together took {minutes:,.1f} minutes (--max-call-minutes).")
+            return
+        failed = records.ended
+        least = min(_NOBODY_CALLS, max(self._runner.target_user_count, 1))
+        if records.accepted or len(failed) < least or not failed[0].reason:
+            return
+        if time.time() - failed[0].began_s > _NOBODY_S:
+            self.unreachable = failed[0].reason
+            self._end(f"No call was accepted. {failed[0].reason}")
+
+    def _end(self, why: str) -> None:
+        self.ended_early = why
+        logger.info(why)
+        options = self._runner.environment.parsed_options
+        gevent.spawn(self._runner.quit if options is None or options.headless else self._runner.stop)
+
+    def snapshot(self) -> Snapshot:
+        """Returns how the run is doing."""
+        now_s, records, runner = time.time(), self._records, self._runner
+        response_ms = [response_ms for _, response_ms in records.responses_since(now_s - _RECENT_S)]
+        lasted_s = now_s - records.first_s if records.first_s is not None else 0.0
+        return Snapshot(
+            at_s=lasted_s,
+            users=runner.user_count,
+            calls=len(records.open),
+            began=len(records.ended) + len(records.open),
+            failed=sum(records.kinds.values()),
+            calls_per_s=records.began_since(now_s - _RECENT_S) / max(min(lasted_s, _RECENT_S), 1.0),
+            p50_ms=percentile(response_ms, 0.5),
+            p95_ms=percentile(response_ms, 0.95),
+            p99_ms=percentile(response_ms, 0.99),
+            not_trusted=records.not_trusted,
+            lag_ms=max((second.lag_ms for second in records.newest.values()), default=0.0),
+            kinds=dict(records.kinds),
+            workers_lost=len(runner.clients.missing) if isinstance(runner, MasterRunner) else 0,
+            knee_calls=records.knee_calls(),
+        )
+
+
+class _Records:
+    """The records of a run, counted as they come: a run may last for hours."""
+
+    def __init__(self) -> None:
+        self.everything: list[Record] = []
+        self.open: dict[str, CallBegan] = {}
+        self.ended: list[CallRecord] = []
+        self.kinds: Counter[str] = Counter()
+        """Failed calls by kind."""
+        self.newest: dict[str, WorkerSecond] = {}
+        self.not_trusted = 0
+        self.accepted = False
+        """Whether any call was accepted."""
+        self._begun_s: deque[float] = deque(maxlen=100_000)
+        """When calls began, the newest last."""
+        self._ended_minutes = 0.0
+        self.first_s: float | None = None
+        """When the first call began; None before it."""
+
+    def take(self, record: Record) -> None:
+        self.everything.append(record)
+        match record:
+            case CallBegan():
+                self.open[record.call] = record
+                self._begun_s.append(record.at_s)
+                self.first_s = record.at_s if self.first_s is None else self.first_s
+            case CallRecord():
+                self.open.pop(record.call, None)
+                self.ended.append(record)
+                self.accepted |= record.active_s is not None
+                self.not_trusted += sum(not turn.trusted for turn in record.turns)
+                self._ended_minutes += (record.ended_s - record.began_s) / 60
+                if record.outcome is CallEnding.FAILED:
+                    self.kinds[record.kind] += 1
+            case WorkerSecond():
+                self.newest[record.worker] = record
+
+    def minutes(self, now_s: float) -> float:
+        """Returns how long all calls together took."""
+        return self._ended_minutes + sum(now_s - call.at_s for call in self.open.values()) / 60
+
+    def began_since(self, since_s: float) -> int:
+        return sum(1 for _ in takewhile(lambda at_s: at_s > since_s, reversed(self._begun_s)))
+
+    def knee_calls(self) -> int | None:
+        """Returns the knee so far, of a run that is not too long to look at all of it again and again."""
+        if len(self.ended) > _MOST_CALLS_FOR_KNEE:
+            return None
+        # Calls that are under way are active too, only unmeasured: nobody knows yet when they were accepted.
+        now_s = time.time()
+        under_way = [
+            CallRecord(
+                call=call.call,
+                worker=call.worker,
+                began_s=call.at_s,
+                active_s=call.at_s,
+                ended_s=now_s,
+                outcome=CallEnding.STOPPED,
+            )
+            for call in self.open.values()
+        ]
+        concurrency = Concurrency([*self.ended, *under_way])
+        knee = knee_of(
+            [(concurrency.at(at_s), response_ms) for at_s, response_ms in self.responses_since(0.0)]
+        )
+        return knee.calls if knee else None
+
+    def responses_since(self, since_s: float) -> list[tuple[float, float]]:
+        """Returns trusted turns of calls that ended since a time: when they were, and the response time in ms."""
+        recent = takewhile(lambda call: call.ended_s > since_s, reversed(self.ended))
+        return [
+            (turn.at_s, turn.response_ms)
+            for call in recent
+            for turn in call.turns
+            if turn.trusted and turn.response_ms is not None and turn.at_s > since_s
+        ]

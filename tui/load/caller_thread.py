@@ -1,0 +1,149 @@
+"""CallerThread: an asyncio loop in a real OS thread, which greenlets hand calls to and wait for.
+
+Audio has to be sent every 20 ms. Under gevent each send would wait for the greenlets before it, so the calls run on
+an event loop of their own, and a greenlet only waits for the end of its call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+import gevent
+from gevent import monkey
+from gevent.event import AsyncResult
+
+from tui import collector
+
+T = TypeVar("T")
+
+PATCHED = (
+    "VoiceUser needs real threads, and gevent has replaced them. Run the file with "
+    "`opusagent-tui load --locustfile FILE`, or set LOCUST_SKIP_MONKEY_PATCH=1 for locust."
+)
+
+
+class ThreadsReplaced(RuntimeError):
+    """gevent's monkey-patching has replaced threads, so that asyncio cannot run in one."""
+
+
+class Ticket(Generic[T]):
+    """A call that was handed over. `wait` and `hang_up` are for greenlets."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.result: AsyncResult = AsyncResult()
+        self.task: asyncio.Task[T] | None = None
+        """On the loop's thread only, as what follows."""
+        self.hung_up = False
+        """Whether it was asked to end, perhaps before its task began."""
+        self.end: Callable[[], object] | None = None
+        """Ends the call in order; without it, its task is cancelled."""
+
+    def wait(self, timeout_s: float | None = None) -> T:
+        """Returns the result of the call. Raises what it raised, and `gevent.Timeout`."""
+        result: T = self.result.get(timeout=timeout_s)
+        return result
+
+    def hang_up(self) -> None:
+        """Ask the call to end. Its result still comes."""
+        self._loop.call_soon_threadsafe(self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self.hung_up:
+            return
+        self.hung_up = True
+        if self.end is not None:
+            self.end()
+        elif self.task is not None:
+            self.task.cancel()
+
+
+class CallerThread:
+    """Runs coroutines on a loop in a thread. Its methods are for the greenlets of the thread that made it.
+
+    Raises `ThreadsReplaced` where threads are not real ones.
+    """
+
+    def __init__(self) -> None:
+        if monkey.is_module_patched("threading"):
+            raise ThreadsReplaced(PATCHED)
+        self.loop = asyncio.new_event_loop()
+        self._open: set[Ticket[Any]] = set()
+        self._done: deque[tuple[Ticket[Any], Any, BaseException | None]] = deque()
+        # A result is set by the hub, woken by this: gevent's own events may only be set on the hub's thread.
+        self._waker = gevent.get_hub().loop.async_()
+        self._waker.start(self._settle)
+        self._thread = threading.Thread(target=self._run, name="callers", daemon=True)
+        self._thread.start()
+
+    @property
+    def native_id(self) -> int | None:
+        """The thread's id in the operating system."""
+        return self._thread.native_id
+
+    @property
+    def calls(self) -> int:
+        """How many calls are under way."""
+        return len(self._open)
+
+    def submit(self, make: Callable[[Ticket[T]], Coroutine[Any, Any, T]]) -> Ticket[T]:
+        """Run a coroutine on the loop. It is made there, and gets its ticket."""
+        ticket: Ticket[T] = Ticket(self.loop)
+        self._open.add(ticket)
+        self.loop.call_soon_threadsafe(self._begin, ticket, make)
+        return ticket
+
+    def hang_up_all(self, timeout_s: float, *, except_for: Ticket[Any] | None = None) -> bool:
+        """End all calls but one, and wait for their results. Returns False if some did not end in time."""
+        ending = [ticket for ticket in self._open if ticket is not except_for]
+        for ticket in ending:
+            ticket.hang_up()
+        return len(gevent.wait([ticket.result for ticket in ending], timeout=timeout_s)) == len(ending)
+
+    def close(self) -> None:
+        """Stop the loop and its thread. No call is under way."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self._waker.stop()
+        self._waker.close()
+
+    # -- on the loop's thread --
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        # What was imported so far is never scanned again: a full collection would hold all calls up.
+        self.loop.call_soon(collector.settle)
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self.loop.close()
+
+    def _begin(self, ticket: Ticket[T], make: Callable[[Ticket[T]], Coroutine[Any, Any, T]]) -> None:
+        task = ticket.task = self.loop.create_task(make(ticket))
+        task.add_done_callback(lambda done: self._end(ticket, done))
+        if ticket.hung_up:
+            task.cancel()
+
+    def _end(self, ticket: Ticket[T], task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self._done.append((ticket, None, asyncio.CancelledError()))
+        else:
+            error = task.exception()
+            self._done.append((ticket, None if error else task.result(), error))
+        self._waker.send()
+
+    # -- on the hub --
+
+    def _settle(self) -> None:
+        while self._done:
+            ticket, value, error = self._done.popleft()
+            self._open.discard(ticket)
+            if error is None:
+                ticket.result.set(value)
+            else:
+                ticket.result.set_exception(error)

@@ -1,0 +1,100 @@
+"""Lateness: watches the event loop that holds all calls of a worker, and remembers when it was late."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from tui.load.records import WorkerSecond
+from tui.session.self_check import LOOP_LIMIT_MS
+from tui.units import NS_PER_MS, NS_PER_S
+
+BUSY = 0.95
+"""Share of a core beyond which a worker is the limit: one event loop cannot use more than one core."""
+_LOOK_S = 0.02
+_KEPT = 20_000
+
+
+class Lateness:
+    """Remembers the periods in which a worker was late. On the loop it watches, except `between`, for any thread.
+
+    ``emit`` receives a `WorkerSecond` every second; ``calls`` returns how many calls are held.
+    """
+
+    def __init__(self, worker: str, emit: Callable[[WorkerSecond], object], calls: Callable[[], int]) -> None:
+        self._worker = worker
+        self._emit = emit
+        self._calls = calls
+        self._late: deque[tuple[int, int, float]] = deque(maxlen=_KEPT)
+        """Begin and end in ns of the monotonic clock, and by how many ms it was late."""
+        self._worst_ms = 0.0
+
+    async def watch(self) -> None:
+        """Watch until cancelled."""
+        second_ns, used_ns = time.monotonic_ns(), time.process_time_ns()
+        while True:
+            due_ns = time.monotonic_ns() + round(_LOOK_S * NS_PER_S)
+            await asyncio.sleep(_LOOK_S)
+            now_ns = time.monotonic_ns()
+            self.woke(due_ns, now_ns)
+            if now_ns - second_ns >= NS_PER_S:
+                now_used_ns = time.process_time_ns()
+                self.second(second_ns, now_ns, (now_used_ns - used_ns) / (now_ns - second_ns))
+                second_ns, used_ns = now_ns, now_used_ns
+
+    def woke(self, due_ns: int, now_ns: int) -> None:
+        """Note that the loop got to a task that was due at an instant."""
+        late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
+        self._worst_ms = max(self._worst_ms, late_ms)
+        if late_ms > LOOP_LIMIT_MS:
+            self._late.append((due_ns, now_ns, late_ms))
+
+    def second(self, since_ns: int, now_ns: int, processor: float) -> None:
+        """Report one second, in which ``processor`` of a core was used."""
+        if processor > BUSY:
+            # Whatever waited for the processor was late, by an unknown part of this second.
+            self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))
+        self._emit(
+            WorkerSecond(
+                worker=self._worker,
+                at_s=time.time(),
+                calls=self._calls(),
+                lag_ms=round(self._worst_ms, 1),
+                processor=round(processor, 3),
+                rss_bytes=_rss_bytes(),
+                descriptors=_descriptors(),
+                descriptors_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            )
+        )
+        self._worst_ms = 0.0
+
+    def between(self, since_ns: int, until_ns: int) -> float:
+        """Returns by how many ms the worker was late between two instants, at its worst; 0 if it was in time."""
+        late = (
+            late_ms
+            for begin_ns, end_ns, late_ms in tuple(self._late)
+            if begin_ns <= until_ns and end_ns >= since_ns
+        )
+        return max(late, default=0.0)
+
+
+def _rss_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:  # macOS has no /proc: the most that was ever used, in bytes there
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _descriptors() -> int:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(folder))  # noqa: PTH208 - Path objects for thousands of entries, once a second
+        except OSError:
+            continue
+    return 0

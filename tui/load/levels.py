@@ -1,0 +1,148 @@
+"""Levels: response times against the number of calls at the same time, and the knee where they begin to rise."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.load.records import CallRecord
+
+_LEAST_TURNS = 10
+"""Least number of turns on either side of a knee."""
+_LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
+"""Least rise at a knee, as a factor and in ms: below it, users would hear no difference."""
+_LEAST_GAIN = 0.2
+"""By how much of its error a bend has to fit better than a straight line."""
+_MOST_WEIGHT = 20
+"""Weight of all turns at one number of calls together, at most."""
+_MOST_LEVELS = 20
+
+
+class CallLevel(msgspec.Struct, frozen=True):
+    """The turns in which a number of calls were held. Percentiles that need more turns are None."""
+
+    calls_from: int
+    calls_to: int
+    turns: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class Knee(msgspec.Struct, frozen=True):
+    """Up to ``calls`` at the same time the agent answers as fast as ever, and slower beyond."""
+
+    calls: int
+    below_ms: float
+    """Median response time up to the knee."""
+    above_ms: float
+    """Median response time beyond it."""
+
+
+class Concurrency:
+    """How many calls were active at any time."""
+
+    def __init__(self, calls: Iterable[CallRecord]) -> None:
+        active = [call for call in calls if call.active_s is not None]
+        steps = sorted(
+            [(call.active_s or 0.0, 1) for call in active] + [(call.ended_s, -1) for call in active]
+        )
+        self._at_s = [at_s for at_s, _ in steps]
+        self._calls = list(accumulate((step for _, step in steps), initial=0))
+
+    def at(self, at_s: float) -> int:
+        """Returns how many calls were active at a time."""
+        return self._calls[bisect.bisect_right(self._at_s, at_s)]
+
+    @property
+    def most(self) -> int:
+        """The most calls that were active at the same time."""
+        return max(self._calls)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Returns a percentile by nearest rank; None if there are too few values for it to differ from the largest."""
+    if not values or len(values) * (1 - share) < 1 - 1e-9:
+        return None
+    return sorted(values)[math.ceil(len(values) * share - 1e-9) - 1]
+
+
+def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
+    """Returns up to 20 levels with turns, from pairs of the number of calls and the response time in ms."""
+    most = max((calls for calls, _ in turns), default=0)
+    width = max(math.ceil(most / _MOST_LEVELS), 1)
+    by_level: dict[int, list[float]] = {}
+    for calls, response_ms in turns:
+        by_level.setdefault(max(calls - 1, 0) // width, []).append(response_ms)
+    return [
+        CallLevel(
+            level * width + 1,
+            min((level + 1) * width, most),
+            len(found),
+            percentile(found, 0.5),
+            percentile(found, 0.95),
+            percentile(found, 0.99),
+        )
+        for level, found in sorted(by_level.items())
+    ]
+
+
+def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
+    """Returns the knee of response times, as in `levels_of`; None if they do not bend upwards.
+
+    It is the number of calls where one level line up to it, and a straight line of its own beyond, fit the
+    logarithms best: that finds a step as well as a slope.
+    """
+    ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
+    if len(ordered) < 2 * _LEAST_TURNS:
+        return None
+    x, y = (np.array(column, float) for column in zip(*ordered, strict=True))
+    # A run stays longest at its full load: those turns must not outweigh the way there.
+    _, level, sizes = np.unique(x, return_inverse=True, return_counts=True)
+    weight = np.minimum(1.0, _MOST_WEIGHT / sizes)[level]
+    # A split lies after the last turn of a number of calls.
+    splits = np.flatnonzero(np.diff(x)) + 1
+    splits = splits[(splits >= _LEAST_TURNS) & (splits <= len(x) - _LEAST_TURNS)]
+    if not len(splits):
+        return None
+    before, after = _Sums(x, y, weight), _Sums(x[::-1], y[::-1], weight[::-1])
+    errors = before.level_error(splits) + after.line_error(len(x) - splits)
+    best = int(splits[int(np.argmin(errors))])
+    straight = float(before.line_error(np.array([len(x)]))[0])
+    below_ms, above_ms = math.exp(float(np.median(y[:best]))), math.exp(float(np.median(y[best:])))
+    bends = float(errors.min()) <= (1 - _LEAST_GAIN) * straight
+    rises = above_ms >= _LEAST_RISE * below_ms and above_ms - below_ms >= _LEAST_RISE_MS
+    return Knee(int(x[best - 1]), round(below_ms, 1), round(above_ms, 1)) if bends and rises else None
+
+
+_Numbers = NDArray[np.float64]
+
+
+class _Sums:
+    """Weighted sums over the first n points: the error of a fitted line follows from them without another pass."""
+
+    def __init__(self, x: _Numbers, y: _Numbers, weight: _Numbers) -> None:
+        x = x - x.mean()  # keeps the differences of large squares exact enough
+        products = (np.ones_like(x), x, y, x * x, x * y, y * y)
+        self._sums = np.array([np.concatenate([[0.0], np.cumsum(weight * each)]) for each in products])
+
+    def level_error(self, counts: NDArray[np.int64]) -> _Numbers:
+        """Returns the squared error of the mean of the first ``counts`` points."""
+        n, _, y, _, _, yy = self._sums[:, counts]
+        error: _Numbers = np.maximum(yy - y * y / n, 0.0)
+        return error
+
+    def line_error(self, counts: NDArray[np.int64]) -> _Numbers:
+        """Returns the squared error of the best line through the first ``counts`` points."""
+        n, x, y, xx, xy, yy = self._sums[:, counts]
+        spread = xx - x * x / n
+        together = xy - x * y / n
+        explained = np.where(spread > 1e-9, together * together / np.maximum(spread, 1e-9), 0.0)
+        error: _Numbers = np.maximum(yy - y * y / n - explained, 0.0)
+        return error

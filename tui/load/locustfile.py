@@ -1,0 +1,9 @@
+"""The locustfile of `opusagent-tui load`: callers that follow the plan of the process."""
+
+from __future__ import annotations
+
+from tui.load.user import VoiceUser
+
+
+class Caller(VoiceUser):
+    """Plays the scenario of the command line, again and again."""

@@ -1,0 +1,115 @@
+"""Processes: starts the processes of a load test, and sees that all of them end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+import msgspec
+
+from tui.child import child_command
+from tui.exit_code import ExitCode
+from tui.load.plan import LoadPlan
+
+_END_S = 12.0
+"""Time limit for workers to end after their master: they hang up first."""
+
+
+def free_port() -> int:
+    """Returns a port of the loopback address that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+class LoadProcesses:
+    """The processes of a load test, for the time of a ``with``. The first leads; the others work for it.
+
+    ``captures`` is whether `lines` are to be read. Methods are for any thread.
+    """
+
+    def __init__(self, plans: Sequence[LoadPlan], *, captures: bool = False) -> None:
+        self._plans = plans
+        self._captures = captures
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._stops = 0
+
+    def __enter__(self) -> Self:
+        for plan in self._plans:
+            is_read = self._captures and not self._processes
+            # A session of its own: Ctrl+C reaches the master alone, which has the workers hang up and report.
+            process = subprocess.Popen(
+                child_command("tui.load"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if is_read else None,
+                start_new_session=True,
+            )
+            self._processes.append(process)
+            assert process.stdin is not None
+            process.stdin.write(msgspec.json.encode(plan) + b"\n")
+            process.stdin.flush()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    def stop(self) -> None:
+        """Have every call hung up and the run end; the second time, kill it."""
+        self._stops += 1
+        self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
+
+    def lines(self) -> Iterator[str]:
+        """Yields what the first process prints, until it ends."""
+        output = self._processes[0].stdout
+        assert output is not None
+        for line in output:
+            yield line.decode(errors="replace").rstrip("\n")
+
+    def wait(self) -> int:
+        """Wait until all have ended. Returns the exit code of the first, which the others follow."""
+        first, *workers = self._processes
+        code = first.wait()
+        until_s = time.monotonic() + _END_S
+        for worker in workers:
+            if code < 0 or code == ExitCode.CRASHED:
+                worker.send_signal(signal.SIGINT)  # their master has not told them to end
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(max(until_s - time.monotonic(), 0))
+        return code
+
+
+def run(plans: Sequence[LoadPlan]) -> int:
+    """Run a process for each plan until the first one has ended. Returns its exit code.
+
+    Ctrl+C, SIGTERM and SIGHUP end it in order; the second signal ends it at once.
+    """
+    with LoadProcesses(plans) as processes, _passed_on(processes):
+        return processes.wait()
+
+
+@contextmanager
+def _passed_on(processes: LoadProcesses) -> Iterator[None]:
+    """Pass on signals that end the program."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {
+        each: signal.signal(each, lambda *_: processes.stop())
+        for each in signals
+        if signal.getsignal(each) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

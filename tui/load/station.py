@@ -1,0 +1,127 @@
+"""Station: where the users of a worker hold their calls."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections import deque
+
+import gevent
+from gevent.timeout import Timeout
+from locust.env import Environment
+
+from tui.audio.speech import load_detector
+from tui.load.caller import CallerScript, hold_call
+from tui.load.caller_thread import CallerThread, Ticket
+from tui.load.lateness import Lateness
+from tui.load.records import CallBegan, CallEnding, CallRecord, Record, encode
+from tui.text.visible import one_line
+
+logger = logging.getLogger(__name__)
+
+RECORDS = "opusagent-tui records"
+"""Message of a worker to its master."""
+HANG_UP = "opusagent-tui hang up"
+"""Message of a master to its workers."""
+HANG_UP_S = 6.0
+"""Time limit for all calls to end in order: a goodbye is waited for 3 s."""
+_FLUSH_S = 0.25
+
+
+class Station:
+    """Holds the calls of one Locust process, and sends their records to the master.
+
+    Its methods are for greenlets. Raises `tui.load.caller_thread.ThreadsReplaced`.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._outbox: deque[Record] = deque()
+        self._numbers = itertools.count(1)
+        # All callers share one network. Loading it later would hold the calls up that are under way.
+        load_detector()
+        self.thread = CallerThread()
+        self.worker: str = getattr(environment.runner, "client_id", "local")
+        self.stopping = False
+        """Whether the run is being stopped: nobody calls any more."""
+        self._lateness = Lateness(self.worker, self._outbox.append, lambda: self.thread.calls - 1)
+        self._watch = self.thread.submit(lambda _: self._lateness.watch())
+        self._flusher = gevent.spawn(self._flush_always)
+
+    def hold(self, script: CallerScript, *, keep: float = 0.0) -> CallRecord:
+        """Hold a call and return its record. If the greenlet is killed, the call is hung up on the wire first."""
+        call = f"{self.worker}-{next(self._numbers)}"
+        began_s = time.time()
+        # Sent before the call: a worker that is lost later must not take the knowledge of its calls with it.
+        self._outbox.append(CallBegan(call, self.worker, began_s))
+        self.flush()
+        saves = bool(script.target.save) and (script.keep_if is not None or random.random() < keep)
+        ticket = self.thread.submit(lambda ticket: self._held(script, call, ticket, began_s, saves=saves))
+        try:
+            return ticket.wait()
+        except gevent.GreenletExit:
+            ticket.hang_up()
+            with Timeout(HANG_UP_S, False):
+                ticket.result.wait()
+            raise
+
+    def begin(self) -> None:
+        """Begin a run."""
+        self.stopping = False
+
+    def hang_up_all(self) -> None:
+        """Hang up every call on the wire, and send all records."""
+        self.stopping = True
+        if not self.thread.hang_up_all(HANG_UP_S, except_for=self._watch):
+            logger.warning("Some calls did not end within %g s after they were hung up.", HANG_UP_S)
+        self.flush()
+
+    def close(self) -> None:
+        """Hang up, and stop the thread."""
+        self.hang_up_all()
+        self._flusher.kill()
+        self._watch.hang_up()
+        with Timeout(1, False):
+            self._watch.result.wait()
+        self.thread.close()
+
+    def flush(self) -> None:
+        """Send the records that wait."""
+        records = [self._outbox.popleft() for _ in range(len(self._outbox))]
+        if records and self._environment.runner is not None:
+            self._environment.runner.send_message(RECORDS, encode(records))
+
+    def _flush_always(self) -> None:
+        while True:
+            gevent.sleep(_FLUSH_S)
+            self.flush()
+
+    async def _held(
+        self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
+    ) -> CallRecord:
+        """Hold a call on the thread's loop. Its record is on its way also if nobody waits for it any more."""
+
+        def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
+            return CallRecord(
+                call=call,
+                worker=self.worker,
+                began_s=began_s,
+                ended_s=time.time(),
+                outcome=outcome,
+                kind=kind,
+                reason=reason,
+            )
+
+        try:
+            record = await hold_call(script, call, self.worker, self._lateness, ticket, saves=saves)
+        except asyncio.CancelledError:
+            record = without_call(CallEnding.STOPPED)
+        except Exception as error:  # one call must not end the others
+            logger.exception("A call ended with an internal error.")
+            text = one_line(f"{type(error).__name__}: {error}", 200)
+            record = without_call(CallEnding.FAILED, "internal error", text)
+        self._outbox.append(record)
+        return record

@@ -1,0 +1,121 @@
+"""The live screen of a load test: an application of its own, beside the processes that hold the calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Footer, Static
+
+from tui.load.processes import LoadProcesses
+from tui.load.snapshot import Snapshot
+from tui.screens.themes import DEFAULT_THEME, THEMES
+from tui.text.numbers import clock, milliseconds
+from tui.text.visible import one_line
+
+if TYPE_CHECKING:
+    from textual_plotext import PlotextPlot
+
+_MOST_KINDS = 6
+
+
+class LoadApp(App[int]):
+    """Shows how a run is doing, and ends with it. Returns the exit code of the run.
+
+    ``printed`` is what the processes printed apart from that, which is to be shown once the screen is gone.
+    """
+
+    CSS_PATH = "load.tcss"
+    TITLE = "Load test"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c,ctrl+q", "stop", "Hang up every call and stop", key_display="q", priority=True)
+    ]
+
+    def __init__(self, processes: LoadProcesses, title: str) -> None:
+        super().__init__()
+        self._processes = processes
+        self._what = one_line(title, 100)
+        self._history: list[Snapshot] = []
+        self._stopping = False
+        self.printed: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        # Loaded with the first plot: plotext takes as long to import as a small screen to draw.
+        from textual_plotext import PlotextPlot
+
+        with Vertical(id="body"):
+            yield Static(self._what, id="title", markup=False)
+            yield Static("Starting…", id="figures", markup=False)
+            yield PlotextPlot(id="responses")
+            yield Static("", id="failures", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Follow the processes."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DEFAULT_THEME
+        self.run_worker(self._follow, thread=True)
+
+    def action_stop(self) -> None:
+        """Have every call hung up; the second time, end at once."""
+        self._stopping = True
+        self.query_one("#figures", Static).update("Hanging up every call… Press q again to end at once.")
+        self._processes.stop()
+
+    def _follow(self) -> None:
+        """Read what the processes print until they have ended. In a thread."""
+        for line in self._processes.lines():
+            try:
+                snapshot = msgspec.json.decode(line, type=Snapshot)
+            except msgspec.DecodeError:
+                self.printed.append(line)
+            else:
+                self.call_from_thread(self.show, snapshot)
+        code = self._processes.wait()
+        self.call_from_thread(self.exit, code)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show how the run is doing now."""
+        self._history.append(snapshot)
+        if not self._stopping:
+            self.query_one("#figures", Static).update("\n".join(lines_of(snapshot)))
+        self.query_one("#failures", Static).update("\n".join(failures_of(snapshot)))
+        self._plot(self.query_one("#responses"))  # type: ignore[arg-type]  # imported late
+
+    def _plot(self, plot: PlotextPlot) -> None:
+        plt = plot.plt
+        plt.clear_data()
+        plt.title("Response time in ms, over time in s")
+        for name, color in (("p50", "blue"), ("p95", "orange")):
+            points = [(each.at_s, getattr(each, f"{name}_ms")) for each in self._history]
+            known = [(at_s, value) for at_s, value in points if value is not None]
+            if known:
+                at_s, values = zip(*known, strict=True)
+                plt.plot(at_s, values, label=name, color=color)
+        plot.refresh()
+
+
+def lines_of(snapshot: Snapshot) -> list[str]:
+    """Returns the figures of a run, in three lines."""
+    percentiles = (("p50", snapshot.p50_ms), ("p95", snapshot.p95_ms), ("p99", snapshot.p99_ms))
+    response = "   ".join(f"{name} {milliseconds(value)}" for name, value in percentiles)
+    knee = f"{snapshot.knee_calls} calls" if snapshot.knee_calls else "none so far"
+    now = f"{snapshot.users:,} users   {snapshot.calls:,} calls now   {snapshot.calls_per_s:.1f} calls/s"
+    worker = f"workers late by {milliseconds(snapshot.lag_ms)}   lost {snapshot.workers_lost}"
+    return [
+        f"{clock(snapshot.at_s)}   {now}   {snapshot.began:,} in all",
+        f"response in the last 30 s   {response}   knee {knee}",
+        f"failed {snapshot.failed:,}   not trusted {snapshot.not_trusted:,}   {worker}",
+    ]
+
+
+def failures_of(snapshot: Snapshot) -> list[str]:
+    """Returns the failures of a run by kind, the most frequent first."""
+    most = sorted(snapshot.kinds.items(), key=lambda kind: -kind[1])[:_MOST_KINDS]
+    return [one_line(f"{count:6,} × {kind}", 100) for kind, count in most] or ["No failures."]
