@@ -1,0 +1,255 @@
+"""What callers of a load test cost, next to a bare websockets loop and to an ordinary Locust user.
+
+Every generator sends 50 messages a second for each caller to an echo server in a process of its own, which also
+judges the pacing: by how much each message came later than its place in the stream. ``--quick`` takes fewer callers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from measuring import Steal, resident_bytes
+
+BLOCK_S, BLOCK = 0.02, bytes(640)
+PACING_MS = 5.0
+WARM_S, LASTS_S = 3.0, 7.0
+SCENARIO = '[[step]]\nsay = "1"\nwhen = "now"\n[[step]]\nsilence = "3s"\n' * 20
+LADDERS = {"bare loop": (1, 20, 80), "VoiceUser": (1, 5, 10, 20, 30), "ordinary Locust user": (1, 5, 10, 20)}
+
+
+# -- the server --
+
+
+async def echo() -> None:
+    """Echo every frame, and print how late frames were once it is terminated."""
+    from websockets.asyncio.server import ServerConnection, serve
+    from websockets.exceptions import ConnectionClosed
+
+    lateness_ms: list[float] = []
+
+    async def hold(connection: ServerConnection) -> None:
+        arrived: list[float] = []
+        try:
+            async for frame in connection:
+                arrived.append(time.monotonic())
+                await connection.send(frame)
+        except ConnectionClosed:
+            pass  # generators just end
+        finally:
+            kept = [at for at in arrived if at - arrived[0] > WARM_S]
+            over = [at - number * BLOCK_S for number, at in enumerate(kept)]
+            # The earliest tenth is in time: a generator that catches up must not count as early.
+            base = sorted(over)[len(over) // 10] if over else 0.0
+            lateness_ms.extend(max(at - base, 0.0) * 1_000 for at in over)
+
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    async with serve(hold, "127.0.0.1", 0, compression=None) as server:
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        await ended.wait()
+    lateness_ms.sort()
+    p50, p99 = (
+        lateness_ms[int(len(lateness_ms) * share)] if lateness_ms else math.nan for share in (0.5, 0.99)
+    )
+    print(json.dumps({"messages": len(lateness_ms), "p50_ms": p50, "p99_ms": p99}), flush=True)
+
+
+# -- the generators: each prints the processor time and memory of its own process --
+
+
+class Meter:
+    """Processor time of this process between two moments."""
+
+    def __init__(self, callers: int) -> None:
+        self._callers = callers
+        self._began = (time.process_time(), time.monotonic())
+
+    def show(self) -> None:
+        """Print what was used."""
+        used_s, lasted_s = time.process_time() - self._began[0], time.monotonic() - self._began[1]
+        share = used_s / lasted_s / self._callers
+        print(json.dumps({"processor": share, "rss": resident_bytes()}), flush=True)
+
+
+async def bare(url: str, callers: int) -> None:
+    """Paces every caller by a task of its own."""
+    from websockets.asyncio.client import ClientConnection, connect
+
+    async def send(connection: ClientConnection) -> None:
+        due = time.monotonic()
+        while True:
+            await connection.send(BLOCK)
+            due += BLOCK_S
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+
+    async def receive(connection: ClientConnection) -> None:
+        async for _ in connection:
+            pass
+
+    tasks = []
+    for _ in range(callers):
+        connection = await connect(url, compression=None)
+        tasks += [asyncio.ensure_future(send(connection)), asyncio.ensure_future(receive(connection))]
+    await asyncio.sleep(WARM_S)
+    meter = Meter(callers)
+    await asyncio.sleep(LASTS_S)
+    meter.show()
+    for task in tasks:
+        task.cancel()
+    os._exit(0)
+
+
+def voice_users(url: str, callers: int) -> None:
+    """Holds calls with the station of a Locust worker."""
+    os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+    import gevent
+    from locust.env import Environment
+    from locust.event import Events
+
+    from tui.load.caller import CallerScript
+    from tui.load.station import Station
+    from tui.models.target import Target
+    from tui.scenario.lines import lines_of
+    from tui.scenario.reading import read_scenario
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "bench.call.toml")
+        path.write_text(SCENARIO)
+        scenario = read_scenario(path)
+    target = Target(url=url, protocol="pcm", input="lines", output="none")
+    script = CallerScript(scenario=scenario, target=target, lines=lines_of(scenario))
+    station = Station(Environment(events=Events()))
+    for _ in range(callers):
+        gevent.spawn(station.hold, script)
+        gevent.sleep(min(1 / callers, 0.1))
+    gevent.sleep(WARM_S)
+    meter = Meter(callers)
+    gevent.sleep(LASTS_S)
+    meter.show()
+    os._exit(0)
+
+
+def locust_users(url: str, callers: int) -> None:
+    """Paces every caller by a greenlet, with the synchronous websockets client, as a Locust user would."""
+    import locust
+    from locust.env import Environment
+    from locust.event import Events
+    from websockets.sync.client import connect
+
+    class Ordinary(locust.User):
+        @locust.task
+        def call(self) -> None:
+            import gevent
+
+            connection = connect(url, compression=None)
+
+            def receive() -> None:
+                for _ in connection:
+                    pass
+
+            gevent.spawn(receive)
+            due = time.monotonic()
+            while True:
+                connection.send(BLOCK)
+                due += BLOCK_S
+                gevent.sleep(max(due - time.monotonic(), 0))
+
+    import gevent
+
+    runner = Environment(user_classes=[Ordinary], events=Events()).create_local_runner()
+    runner.start(callers, spawn_rate=max(callers, 1))
+    gevent.sleep(WARM_S)
+    meter = Meter(callers)
+    gevent.sleep(LASTS_S)
+    meter.show()
+    os._exit(0)
+
+
+# -- the comparison --
+
+
+def measure(kind: str, callers: int) -> dict[str, Any]:
+    """Returns the figures of a generator with a number of callers."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen([*command, "--echo"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = f"ws://127.0.0.1:{int(server.stdout.readline())}/pcm"
+        shown = subprocess.run(
+            [*command, "--generator", kind, "--callers", str(callers), "--url", url],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        time.sleep(0.3)
+        server.terminate()
+        pacing = json.loads(server.stdout.read().splitlines()[-1])
+    return {**json.loads(shown.splitlines()[-1]), **pacing, "callers": callers}
+
+
+def compare(*, quick: bool) -> None:
+    """Measure every generator, and print a table."""
+    steal = Steal()
+    print("| generator | callers | processor per caller | memory per caller | pacing p50 | p99 |")
+    print("| --- | --: | --: | --: | --: | --: |")
+    cost: dict[str, float] = {}
+    most: dict[str, int] = {}
+    for kind, ladder in LADDERS.items():
+        first = None
+        for callers in ladder[:3] if quick else ladder:
+            found = measure(kind, callers)
+            first = first or found
+            each = (found["rss"] - first["rss"]) / (callers - 1) if callers > 1 else math.nan
+            memory = f"{each / 1e6:.2f} MB" if callers > 1 else f"({found['rss'] / 1e6:.0f} MB in all)"
+            print(
+                f"| {kind} | {callers} | {found['processor']:.2%} of a core | {memory} | {found['p50_ms']:.1f} ms | "
+                f"{found['p99_ms']:.1f} ms |",
+                flush=True,
+            )
+            if found["p99_ms"] <= PACING_MS:
+                cost[kind], most[kind] = found["processor"], callers
+    print(f"\nCPU steal {steal.share:.1%}, load {os.getloadavg()[0]:.1f}")
+    for kind in cost:
+        print(
+            f"{kind}: pacing p99 ≤ {PACING_MS:g} ms up to {most[kind]} callers, {cost[kind]:.2%} of a core each"
+        )
+    if "VoiceUser" in cost and "bare loop" in cost:
+        print(f"VoiceUser / bare loop: {cost['VoiceUser'] / cost['bare loop']:.1f}x processor time")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--generator", help=argparse.SUPPRESS)
+    parser.add_argument("--callers", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(4_096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2
+    )
+    if options.echo:
+        asyncio.run(echo())
+    elif options.generator == "bare loop":
+        asyncio.run(bare(options.url, options.callers))
+    elif options.generator == "VoiceUser":
+        voice_users(options.url, options.callers)
+    elif options.generator == "ordinary Locust user":
+        locust_users(options.url, options.callers)
+    else:
+        compare(quick=options.quick)
+
+
+if __name__ == "__main__":
+    main()
