@@ -176,3 +176,13 @@ def test_the_command_writes_files_and_names_what_it_left_out(tmp_path: Path) -> 
     assert read_scenario(path).name == "weather"
     ran = CliRunner().invoke(cli, arguments)
     assert (ran.exit_code, "already exists" in ran.stderr) == (2, True)
+
+
+def test_wav_files_are_found_from_the_folder_of_the_new_file(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    source = tmp_path / "theirs" / "call.yaml"
+    source.write_text('steps: [{say: clips/a.wav}, {dtmf: "1"}]')
+    arguments = ["scenario", "import", str(source), "--output", str(tmp_path / "ours")]
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+    first = read_scenario(tmp_path / "ours" / "call.call.toml").steps[0]
+    assert first.title == "say ../theirs/clips/a.wav at now"

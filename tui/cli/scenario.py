@@ -111,6 +111,7 @@ def import_file(file: Path, output: Path | None) -> None:
         for number, each in enumerate(found, 1):
             name = f"{file.stem}-{number}" if len(found) > 1 else file.stem
             path = folder / f"{name}{SUFFIX}"
+            each.move(file.parent, folder)
             try:
                 write_new(path, each.text().encode())
             except FileExistsError as error:

@@ -7,6 +7,7 @@ pipecat (`pipecat.evals.script`, "Scripted scenarios"). What cannot be carried o
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,12 @@ class Imported(msgspec.Struct):
     steps: list[Table] = []
     left_out: list[str] = []
     """What could not be carried over, each as a phrase."""
+
+    def move(self, source: Path, folder: Path) -> None:
+        """Let WAV files that are named from one folder be found from another."""
+        for step in self.steps:
+            if str(step.get("say", "")).lower().endswith(".wav"):
+                step["say"] = Path(os.path.relpath(source / step["say"], folder)).as_posix()
 
     def text(self) -> str:
         """Returns the scenario file."""
