@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,7 @@ import pytest
 
 from tests.e2e.conftest import RATE
 from tests.e2e.listening import Samples, likeness
-from tests.e2e.terminal import Terminal, recorded_speaker, say
+from tests.e2e.terminal import ROOT, Terminal, recorded_speaker, say
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import WavWriter, read_wav
 
@@ -62,3 +66,24 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
     assert is_heard(heard, samples(prompts()["workshop"].path)[:RATE])
     if protocol != "openai":
         assert is_heard(heard, samples(prompts()["greeting"].path))
+
+
+def test_live_calls_of_the_others_side_by_side(sound: dict[str, str]) -> None:
+    """All have the same microphone and speaker; every millisecond of their agents' audio is accounted for."""
+    others = ("gemini", "deepgram", "genesys", "telnyx", "plivo", "exotel", "vonage")
+    held = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.side_by_side", *others],
+        env={**os.environ, **sound},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert held.returncode == 0, held.stderr
+    for protocol, result in json.loads(held.stdout).items():
+        assert (result["flushes"], result["findings"], result["errors"]) == (1, [], []), protocol
+        assert result["status"] == "ended", protocol
+        assert result["greeting_ms"] == pytest.approx(len(samples(prompts()["greeting"].path)) / 16, abs=101)
+        accounted = result["played_ms"] + result["dropped_ms"]
+        assert accounted == pytest.approx(result["received_ms"], abs=1), protocol

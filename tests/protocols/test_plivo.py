@@ -87,3 +87,11 @@ def test_checkpoints_come_back_at_a_flush_where_the_option_asks_for_it() -> None
 
 def test_no_message_ends_the_call() -> None:
     assert in_call().hang_up() == []
+
+
+def test_a_name_may_be_set_again_after_a_flush_dropped_it() -> None:
+    caller = in_call()
+    say(caller, "checkpoint", name="c1")
+    say(caller, "clearAudio")
+    say(caller, "checkpoint", name="c1")
+    assert [len(caller.mark_reached("c1")) for _ in range(3)] == [0, 1, 0]

@@ -47,6 +47,24 @@ class Twilio:
         await self.peer.send({"event": "mark", "streamSid": self.sid, "mark": {"name": name}})
 
 
+async def test_settings_in_the_url_reach_the_protocol_and_are_not_saved() -> None:
+    started: list[dict[str, Any]] = []
+
+    async def script(peer: Peer) -> None:
+        started.append((await peer.until("start", "event"))["start"])
+        await peer.socket.close()
+
+    async with (
+        agent(script) as url,
+        call(f"{url}?sample-rate=16000&tier=golden-key", protocol="exotel") as held,
+    ):
+        await held.until(e.StatusChanged, lambda event: event.new in (Status.ENDED, Status.ERROR))
+    assert started[0]["custom_parameters"] == {"sample-rate": "16000", "tier": "golden-key"}
+    assert started[0]["media_format"]["sample_rate"] == "16000"
+    assert b'"tier"' in held.raw
+    assert b"golden-key" not in held.raw
+
+
 async def test_a_twilio_stream_is_accepted_at_once_and_never_silent() -> None:
     counted: list[int] = []
 

@@ -23,7 +23,7 @@ class Faults:
             message.find(rule, text)
 
     def advise(self, message: Members, rule: str, text: str) -> None:
-        """Gives advice, unless it was given before."""
+        """Reports advice, unless it was reported before."""
         if self.is_new(text):
             message.advise(rule, text)
 
