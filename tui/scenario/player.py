@@ -346,9 +346,7 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent keeps speaking or stays silent, from the onset of a line just spoken if there is
-        one.
-        """
+        """Judge whether the agent keeps speaking or stays silent, from the onset of a line that was just spoken."""
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns
