@@ -1,4 +1,4 @@
-"""CallerSound: adds background noise and line effects to a caller's voice. Seeded, so that runs are reproducible."""
+"""CallerSound: the noise beside a caller's voice, and what their line does to it. Seeded, so that a run repeats."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NOISES = ("babble", "white", "hum")
 _SPEECH_DBFS = -26.0
 """The level of active speech that the signal-to-noise ratio refers to: the nominal level of ITU-T P.56."""
 _PERIOD_S = 10
-"""Length of a noise in seconds, after which it repeats."""
+"""A noise repeats after this time."""
 _VOICES = 6
 _HUM_HZ = 50.0
 _CODECS = {"mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 
 
 class CallerSound:
-    """The last step of the capture chain: adds noise, applies the codec of the line, drops lost packets.
+    """The last step of the capture chain: adds noise, passes the codec of the line, drops lost packets.
 
     ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call. Raises
     `ScenarioError` for a noise that cannot be read.
@@ -46,7 +46,7 @@ class CallerSound:
             self._check(self._noise, scenario)
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the block as the agent receives it; its length is unchanged."""
+        """Returns the block as the agent gets it; as long as it was."""
         if self._noise:
             block = self._with_noise(block, self._noise)
         if self._line and self._line.codec in _CODECS:
@@ -73,7 +73,7 @@ class CallerSound:
 
 
 def noise_values(noise: Noise, rate: int, folder: Path) -> NDArray[np.float32]:
-    """Returns one period of a noise at its level, as samples in -1..1. Raises `AudioFileError`, `ValueError`."""
+    """Returns one period of a noise at its level, in -1..1. Raises `AudioFileError`, `ValueError`."""
     chance = np.random.default_rng(noise.seed)
     frames = _PERIOD_S * rate
     values: NDArray[Any]

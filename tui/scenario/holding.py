@@ -1,4 +1,4 @@
-"""Holds a scripted call, without a screen and without PortAudio. One event loop can run many."""
+"""Holds a call by a script, without a screen and without PortAudio. Many may run in one event loop."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from tui.text.visible import one_line
 
 _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 _MOST_SENDING_MS = 200.0
-"""Longest gap in the caller's audio, in ms; the agent may take a longer one for the end of a turn."""
+"""A longer gap in the caller's audio may pass for the end of a turn."""
 
 
 class HeadlessCall:
-    """One scripted call: `prepare`, then `hold`.
+    """One call by a script: `prepare`, then `hold`.
 
     ``show`` receives every event. ``note`` receives a sentence when a limit, rather than the agent, ended the agent's
-    turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls.
+    turn. ``answer_s`` is the longest wait for what follows a tool of the agent.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class HeadlessCall:
 
     @property
     def folder(self) -> str:
-        """Folder that the session is saved in; empty if it is not saved."""
+        """Where the session is saved; empty if it is not."""
         return str(self._set_up.writer.folder) if self._set_up.writer else ""
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
-        """Start saving and create the session. Raises the error that prevents the call."""
+        """Begin to save, and make the session. Raises whatever prevents the call."""
         scenario, audio = self.performance.scenario, self._audio
         try:
             await self._set_up.prepare(self._dialled.target)
@@ -78,7 +78,7 @@ class HeadlessCall:
         self.performance.follow(self.session)
 
     async def hold(self, *, open_line: bool = True) -> None:
-        """Call the agent, play the script, hang up, and finish saving."""
+        """Call the agent, play the script, hang up, and finish what is saved."""
         async with self.held() as active:
             if active:
                 await self.performance.play(open_line=open_line)
@@ -86,7 +86,7 @@ class HeadlessCall:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
-        """Call the agent for the duration of the block; yields whether it accepted the call."""
+        """Call the agent for as long as the block takes; yields whether it accepted the call."""
         session, listening, target = self.session, self.performance.listening, self._dialled.target
         try:
             running = asyncio.ensure_future(session.run())
@@ -111,12 +111,12 @@ async def hold(
     follow: Callable[[LiveSession], object] = lambda _: None,
     keep: Callable[[RunResult], bool] = lambda run: run.verdict is not StepVerdict.PASSED,
 ) -> RunResult:
-    """Call the agent, play the scenario, hang up, and judge. Returns the run, even if the agent could not be called.
+    """Call the agent, play the scenario, hang up, and judge. Returns the run, also where nobody could be called.
 
     An agent whose protocol cannot carry the steps is not called.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted again
-    unless ``keep`` accepts the run.
+    ``show`` receives every event, and ``follow`` the session before it begins. A session that is saved is deleted
+    again unless ``keep`` wants it.
     """
     try:
         dialled = await dial(target)
@@ -136,10 +136,7 @@ async def hold(
 
 
 async def dial(target: Target) -> Dialled:
-    """Returns the settings for calling an agent without sound devices.
-
-    Raises `DiallingError`, `ProtocolNotDetected`.
-    """
+    """Returns how to call an agent without sound devices. Raises `DiallingError`, `ProtocolNotDetected`."""
     return await settle(msgspec.structs.replace(target, **_WITHOUT_DEVICES))
 
 
@@ -165,7 +162,7 @@ def _judged(held: HeadlessCall) -> RunResult:
 
 
 def _sent_late(metrics: SessionMetrics) -> str:
-    """Returns a sentence if the caller's audio was sent too late to be judged; empty if it was in time."""
+    """Returns that the caller's audio was sent too late to be judged; empty if it was not."""
     worst_ms = metrics.send_worst_ms or 0.0
     if worst_ms <= _MOST_SENDING_MS:
         return ""

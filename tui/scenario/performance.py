@@ -1,6 +1,6 @@
-"""Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
+"""Performance: a scenario in one call, step after step, with its verdicts. It can be taken over by hand.
 
-It is used without a screen (`tui.scenario.holding`) and in the engine, where a user is present.
+The same performance is held without a screen (`tui.scenario.holding`) and in the engine, beside the user.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tui.units import NS_PER_MS
 
 
 class Performance:
-    """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several.
+    """Plays a scenario in one session and judges it. On the session's loop; several may play in one loop.
 
-    `take` must receive every event of the session, which is passed to `follow` before it begins. ``note`` receives a
+    `take` has to receive every event of the session, which `follow` names before it begins. ``note`` receives a
     sentence when a limit, rather than the agent, ended the agent's turn.
     """
 
@@ -39,9 +39,9 @@ class Performance:
         self.listening = Listening(limits, note)
         self.cases: list[Case] = []
         self.cut_short = False
-        """Whether the call ended before the last step did."""
+        """Whether the call was over before the last step was."""
         self._began_ns = 0
-        """Time at which the current step began."""
+        """When the current step began."""
         self._seen = Seen(time.monotonic_ns, keeps_messages=_reads_messages(scenario))
         self._aids = aids
         self._session: LiveSession
@@ -53,7 +53,7 @@ class Performance:
         self._seen.take(event)
 
     def follow(self, session: LiveSession) -> None:
-        """Use this session, which has not begun yet."""
+        """Play in this session, which has not begun."""
         self._session = session
         self.listening.follow(session.state, session.pending)
         self._seen.follow(session)
@@ -62,9 +62,9 @@ class Performance:
         )
 
     async def play(self, *, open_line: bool = True) -> None:
-        """Carry out the steps in the active call. Returns when all are done or the call is over.
+        """Carry out the steps in the active call. Returns when all were, or the call is over.
 
-        ``open_line``: send silence to the agent from the start, rather than only from the first line on.
+        ``open_line``: silence flows to the agent from the start, and not only from the first line on.
         """
         await self.begin(open_line=open_line)
         stopped = ""
@@ -85,13 +85,13 @@ class Performance:
             self._close_case(StepOutcome(StepVerdict.NOT_MEASURED, self._began_ns, reason))
 
     async def begin(self, *, open_line: bool = True) -> None:
-        """Begin in the active call, before the first step. `play` calls this."""
+        """Begin in the active call, before the first step; `play` does."""
         self.player.begin()
         if open_line:
             await self._session.user.open_line()
 
     async def carry_out(self) -> str:
-        """Carry out the next step; returns why no further step can follow, empty if one can."""
+        """Carry out the next step; returns why no other can follow, empty if one can."""
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
         outcome = await self.player.carry_out(len(self.cases))
@@ -100,7 +100,7 @@ class Performance:
         return f"step {len(self.cases)} {outcome.verdict}, and it has stop = true" if failed else ""
 
     def _begin_case(self) -> None:
-        """Emit the start of the next step."""
+        """Emit that the next step begins."""
         self._began_ns, number = self.player.now_ns(), len(self.cases) + 1
         step = self.scenario.steps[number - 1]
         self._session.journal.emit(

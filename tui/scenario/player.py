@@ -1,9 +1,9 @@
-"""Player: carries out single steps of a scenario in a call, and judges their expectations.
+"""Player: carries out single steps of a scenario in a call, and judges what they expect.
 
-Steps are timed by audible sound. A step of the caller without a moment waits until the agent has finished speaking. A
-moment is a sign of the agent plus an offset; a line spoken at a moment is *audible* at that time. Sound is detected
-slightly after it occurs (`tui.models.turns.audible`). Every wait allows for that, and every judgment uses the time
-that the sound is dated back to.
+Steps are timed by what is heard. A step of the caller without a moment of its own waits until the agent has finished
+speaking; a moment is a sign of the agent plus an offset, and a line that is spoken then is *audible* then. What is
+heard becomes known a little later than it happens (`tui.models.turns.audible`), so every wait allows for that, and an
+instant that is judged is always the one that the sound is dated at.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LOOK_S = 0.01
-"""Polling interval of waits in seconds; short, because a line has to be handed over before it is due."""
+"""How often a wait looks again: a line that is due after a sign has to be handed over before it is."""
 _LATE_NS = 20_000_000
-"""Longest delay of a line after its moment, in ns; a later line was not spoken when the scenario asks for it."""
+"""A line that begins later than this after its moment was not spoken when the scenario asks for it."""
 _SEEN_AFTER_NS = 100_000_000
-"""Longest time from an event to the handling of its message, in ns."""
+"""How long after it happened a message may be handled."""
 _LONGEST_GAP_MS = 1_000.0
-"""Pauses in speech up to this length, in ms, do not end it."""
+"""A pause in speech that is shorter than this does not end it."""
 _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
 
 
 class CallerTurn(NamedTuple):
-    """The caller's last turn, with its audible start and end."""
+    """The caller's last turn: when it began, and ended, audibly."""
 
     step: Step | None
     began_ns: int
@@ -61,7 +61,7 @@ class CallerTurn(NamedTuple):
 
 
 class StepOutcome(NamedTuple):
-    """Result of a step."""
+    """How a step went."""
 
     verdict: StepVerdict
     ended_ns: int
@@ -70,21 +70,21 @@ class StepOutcome(NamedTuple):
 
 
 class Aids(NamedTuple):
-    """Things that steps need besides the call; a step that lacks one is not measured."""
+    """What steps need beside the call; a step whose aid is missing is not measured."""
 
     lines: Mapping[str, SpokenLine] = {}
-    """Lines of `Say` steps by their text."""
+    """The lines of `Say` steps, by what they say."""
     may_run: Callable[[str], Awaitable[bool]] | None = None
     """Returns whether a shell command may be run; None refuses all."""
     environment: Mapping[str, str] = {}
-    """Environment variables for shell commands."""
+    """Variables for shell commands."""
 
 
 NO_AIDS = Aids()
 
 
 class Player:
-    """Carries out the steps of a scenario in one session, one at a time. Runs on the session's loop.
+    """Carries out the steps of a scenario in one session, one at a time. On the session's loop.
 
     ``seen`` and ``listening`` get the session's events.
     """
@@ -109,13 +109,13 @@ class Player:
         """Index of the current step."""
         self._turn = CallerTurn(None, 0, 0)
         self._ended_ns = 0
-        """Time at which the previous step ended."""
+        """When the step before ended."""
         self._found_ns: dict[str, int] = {}
-        """Time at which each sign was last found, so that the same one is not found twice."""
+        """When each sign was last found, so that the same is not found twice."""
         self.silences: list[tuple[int, int]] = []
-        """Periods of intended silence of the caller."""
+        """When the caller was silent on purpose."""
         self.late = ""
-        """Sentence on why the run cannot be judged because this program was late; empty if it was in time."""
+        """Why the run cannot be judged: this program was late; empty if it was not."""
 
     def begin(self) -> None:
         """Begin with the call that has become active."""
@@ -123,14 +123,14 @@ class Player:
         self._turn = CallerTurn(None, self._ended_ns, self._ended_ns)
 
     async def greeting(self) -> None:
-        """Wait for the end of a greeting, if the first step is a turn of the caller without a moment."""
+        """Wait for a greeting and its end, where no step says what to wait for before the caller's first turn."""
         first = self._steps[0] if self._steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
             await self._listening.greeting()
             self._ended_ns = self.now_ns()
 
     async def carry_out(self, index: int) -> StepOutcome:
-        """Carry out the step with that index, and judge it."""
+        """Carry out the step of that index, and judge it."""
         step, self._index = self._steps[index], index
         await self._listening.resumed()
         if self._listening.over and step.KIND not in ("expect", "run", "hear"):
@@ -141,7 +141,7 @@ class Player:
         return outcome
 
     def skip(self, index: int) -> None:
-        """Treat a step as over although it was not completed."""
+        """Count a step as over that was not carried out to its end."""
         self._ended_ns = self.now_ns()
         lines = sum(isinstance(step, Say) for step in self._steps[index + 1 :])
         self._session.pending.lines_left = lines
@@ -177,7 +177,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a step of the caller, or a sentence on why it did not come."""
+        """Returns the instant for a step of the caller; a sentence if it does not come."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS):
@@ -251,7 +251,7 @@ class Player:
         return StepOutcome(StepVerdict.DONE, end_ns)
 
     async def _line_begun(self, spoken: SpokenLine, since_ns: int) -> int | None:
-        """Returns the time at which the first sample of a line was captured; None if it cannot be spoken."""
+        """Returns when the first sample of a line was captured; None if it cannot be spoken."""
         limit_ns = since_ns + round(limit_s(spoken) * NS_PER_S)
         while (began_ns := self._seen.line_began(spoken.line.name, since_ns)) is None:
             if self._listening.over or self.now_ns() > limit_ns or self._seen.audio_failed(since_ns):
@@ -298,12 +298,12 @@ class Player:
 
     @property
     def _answer_expected(self) -> bool:
-        """Returns whether the next step expects an answer."""
+        """Whether the next step expects an answer."""
         step = self._steps[self._index + 1] if self._index + 1 < len(self._steps) else None
         return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
 
     async def _expect_answer(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent answers the caller's turn; returns once the agent's turn is over."""
+        """Judge whether the agent answers the caller's turn, and returns once its own turn is over."""
         turn, listening = self._turn, self._listening
         line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
         if line is not None:
@@ -346,7 +346,7 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent keeps speaking or stays silent, from the onset of a line that was just spoken."""
+        """Judge whether the agent keeps speaking, or silent; from the caller's onset if that was the step before."""
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns
@@ -368,7 +368,7 @@ class Player:
         return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
 
     def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
-        """Returns a sentence on how the agent failed to keep speaking or stay silent; empty if it succeeded."""
+        """Returns how the agent did not keep speaking, or silent; empty if it did."""
         if not speaks:
             began_ns = self._seen.first_heard(from_ns, until_ns)
             after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0
@@ -380,7 +380,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Returns whether the agent was heard at an instant, once that is known."""
+        """Whether the agent was heard at an instant, once that is known."""
         while not self._seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False
@@ -388,7 +388,7 @@ class Player:
         return True
 
     def _is_last_action(self) -> bool:
-        """Returns whether the turn was the caller's last step so far."""
+        """Whether no other step of the caller came after the turn."""
         acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
         return next(acted, None) is self._turn.step
 

@@ -1,4 +1,4 @@
-"""Prints scenarios to a terminal or a CI log: progress, each run, and the table of all scenarios."""
+"""Prints scenarios on a terminal or into a CI log: progress, each run, and the table of all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def placed(case: Case) -> str:
 
 
 def worst_turn(result: ScenarioResult) -> str:
-    """Returns the longest response time and its turn; a dash if none was measured."""
+    """Returns the longest response time and where it was; a dash if none was measured."""
     slowest = result.slowest
     if slowest is None:
         return "–"
@@ -48,7 +48,7 @@ def worst_turn(result: ScenarioResult) -> str:
 
 
 class RunPrinter:
-    """Prints to a console. Text from the agent and from files is never interpreted as markup."""
+    """Prints to a console. What the agent and the files say is never taken for markup."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -59,7 +59,7 @@ class RunPrinter:
 
     @contextmanager
     def progress(self, total: int, jobs: int) -> Iterator[None]:
-        """Show the progress of ``total`` runs, if the output is a terminal."""
+        """Show how far ``total`` runs are, on a terminal."""
         self._total = total
         calls = f", {jobs} at the same time" if jobs > 1 else ""
         with Progress(
@@ -77,10 +77,7 @@ class RunPrinter:
             yield
 
     def show(self, plan: Planned, run: RunResult) -> None:
-        """Print a completed run: one line, and the cases that did not pass.
-
-        A single run is printed with every step.
-        """
+        """Print a run that is over: one line, and what was not passed. A single run is printed with every step."""
         number = f" ({run.number}/{plan.repeat})" if plan.repeat > 1 else ""
         self._line(run.verdict, one_line(f"{plan.scenario.name}{number}"))
         if trouble := run.unreachable or run.late or run.not_applicable:
@@ -94,7 +91,7 @@ class RunPrinter:
             self._progress.update(self._progress.task_ids[0], advance=1, failed=failed)
 
     def table(self, results: Sequence[ScenarioResult]) -> None:
-        """Print all scenarios with their figures, then the first failure of each with the folder of its session."""
+        """Print all scenarios with their figures, then what failed first in each and where its session is."""
         if not results:
             self._plain("No run is over.")
             return
@@ -145,7 +142,7 @@ class RunPrinter:
         self._plain(f"{counted(len(results), 'scenario')}: {counts}; {runs} in {took}")
 
     def comparisons(self, compared: Sequence[FigureChange]) -> None:
-        """Print each figure with its baseline, grouped by scenario."""
+        """Print each figure beside its baseline, those of the same scenario together."""
         styles = {Change.WORSE: "bold red", Change.BETTER: "green"}
         width = max(map(len, Change))
         scenario = ""
@@ -159,7 +156,7 @@ class RunPrinter:
             self._console.print(label.append(text, style="default"), soft_wrap=True, highlight=False)
 
     def command(self, line: str) -> None:
-        """Print a line for the CI system unchanged."""
+        """Print a line for the CI system as it is."""
         self._plain(line)
 
     def _line(self, verdict: StepVerdict, text: str, *, indent: int = 0) -> None:

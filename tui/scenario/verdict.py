@@ -13,28 +13,28 @@ _Z_95 = 1.959964
 
 
 class StepVerdict(StrEnum):
-    """Verdict on a case."""
+    """How a case went."""
 
     PASSED = "passed"
     FAILED = "failed"
     NOT_MEASURED = "not measured"
-    """Could not be judged: something needed for that was missing, or this program was too late."""
+    """It could not be judged: something that is needed for that was not there, or this program was too late."""
     DONE = "done"
     """A step of the caller, which is not judged."""
 
     @classmethod
     def of_all(cls, verdicts: Iterable[StepVerdict]) -> StepVerdict:
-        """Returns the combined verdict of several: one that failed outweighs one that was not measured."""
+        """Returns the verdict of several together: one that failed outweighs one that was not measured."""
         found = set(verdicts)
         return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
 
 
 THE_CALL = "the call"
-"""Name of the case that judges whether the call was held at all."""
+"""The name of the case that judges whether the call was held at all."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a step, a limit, or the call itself."""
+    """A step, a limit, or the call itself, judged."""
 
     name: str
     verdict: StepVerdict
@@ -42,27 +42,27 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence."""
     file: str = ""
     line: int = 0
-    """Line that it is written in; 0 if there is none."""
+    """Where it is written; 0 if it is not."""
     measured_ms: float | None = None
-    """Measured time, for cases that have one."""
+    """What was measured, of cases that have a time."""
     began_ms: float | None = None
-    """Start of the step, in ms after the session became active."""
+    """When the step began, in ms after the session became active."""
 
 
 class PassRate(msgspec.Struct, frozen=True):
-    """Share of the judged runs that passed, with the 95 % interval of Wilson (1927)."""
+    """How many of the runs that could be judged passed, with the 95 % interval of Wilson (1927)."""
 
     passed: int
     judged: int
 
     @property
     def share(self) -> float | None:
-        """Pass rate, 0..1; None if no run could be judged."""
+        """The pass rate, 0..1; None if no run could be judged."""
         return self.passed / self.judged if self.judged else None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Bounds of the pass rate, 0..1."""
+        """The bounds of the pass rate, 0..1."""
         n = self.judged
         if not n:
             return 0.0, 1.0
@@ -84,27 +84,27 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a scenario."""
 
     number: int = 1
-    """Number among the runs of its scenario, from 1."""
+    """Among the runs of its scenario, from 1."""
     protocol: str = ""
-    """Protocol of the agent; empty if unknown."""
+    """The agent's protocol; empty if it is not known."""
     cases: Sequence[Case] = ()
     folder: str = ""
-    """Folder of the saved session; empty if it was not kept."""
+    """The saved session; empty if it was not kept."""
     report: str = ""
-    """Path of the session's report; empty if none was written."""
+    """The report of that session; empty if none was written."""
     response_ms: Sequence[float] = ()
     slowest_turn: int = 0
-    """Number of the turn with the longest response time; 0 if none was measured."""
+    """The number of the turn with the longest response; 0 if none was measured."""
     unreachable: str = ""
-    """Reason why the agent could not be called; empty if it could."""
+    """Why the agent could not be called; empty if it could."""
     not_applicable: str = ""
-    """Reason why the agent's protocol cannot carry the steps, so that it was not called; empty if it can."""
+    """Why the agent was not called: its protocol cannot carry the steps; empty if it can."""
     late: str = ""
-    """Reason why nothing in the run can be judged, such as caller audio that was late; empty if it can."""
+    """Why nothing in it can be judged, as when the caller was not played in time; empty if it can."""
 
     @property
     def verdict(self) -> StepVerdict:
-        """Verdict on the run."""
+        """The verdict of the run."""
         if self.late or self.not_applicable:
             return StepVerdict.NOT_MEASURED
         if self.unreachable:
@@ -113,7 +113,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """First case that failed, or else the first that was not measured."""
+        """The first case that failed; without one, the first that was not measured."""
         if why := self.unreachable or self.late or self.not_applicable:
             return Case(name=THE_CALL, verdict=self.verdict, reason=why)
         verdict = self.verdict
@@ -129,18 +129,18 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     least_rate: float = 1.0
     runs: Sequence[RunResult] = ()
     limits: Sequence[Case] = ()
-    """Limits that are judged over all runs together."""
+    """Limits that are judged by all runs together."""
 
     @property
     def rate(self) -> PassRate:
-        """Pass rate over the runs that could be judged."""
+        """The pass rate over the runs that could be judged."""
         verdicts = [run.verdict for run in self.runs]
         passed = verdicts.count(StepVerdict.PASSED)
         return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
 
     @property
     def rate_verdict(self) -> StepVerdict:
-        """Verdict on the pass rate: passed if enough of the judged runs passed."""
+        """The verdict on the pass rate: it passes if enough of the judged runs passed."""
         share = self.rate.share
         if share is None:
             return StepVerdict.NOT_MEASURED
@@ -148,24 +148,24 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> StepVerdict:
-        """Verdict on the pass rate, unless a limit over all runs together failed."""
+        """The verdict on the pass rate, unless a limit of all runs together failed."""
         failed = any(case.verdict is StepVerdict.FAILED for case in self.limits)
         return StepVerdict.FAILED if failed else self.rate_verdict
 
     @property
     def response_ms(self) -> list[float]:
-        """Response times of all runs that could be judged, in ms."""
+        """The response times of all runs that could be judged, in ms."""
         return [response_ms for run in self.runs if not run.late for response_ms in run.response_ms]
 
     @property
     def slowest(self) -> RunResult | None:
-        """Run with the longest response time; None if none was measured."""
+        """The run with the longest response; None if none was measured."""
         measured = [run for run in self.runs if run.response_ms and not run.late]
         return max(measured, key=lambda run: max(run.response_ms), default=None)
 
     @property
     def failed_run(self) -> RunResult | None:
-        """First run that failed, or else the first that was not measured."""
+        """The first run that failed; without one, the first that was not measured."""
         for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
             if found := next((run for run in self.runs if run.verdict is verdict), None):
                 return found
@@ -173,7 +173,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """First case that failed in any run or over all runs, or else the first that was not measured."""
+        """What failed first in any run, or in all together; without that, the first that was not measured."""
         run = self.failed_run
         found = [run.failed_first if run else None, *self.limits]
         ranked = sorted(

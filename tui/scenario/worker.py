@@ -1,4 +1,4 @@
-"""The process that `tui.scenario.workers` starts: ``python -m tui.scenario.worker``."""
+"""The process of `tui.scenario.workers`: ``python -m tui.scenario.worker``."""
 
 from __future__ import annotations
 
