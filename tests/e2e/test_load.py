@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.e2e.terminal import PROGRAM
-from tests.load.serving import Server, serving, silent_scenario
+from tests.load.serving import Server, serving, short_scenario, silent_scenario
 from tui.child import child_command
 from tui.load.plan import LoadPlan, Role
 from tui.load.processes import free_port
@@ -98,3 +98,19 @@ def plan_for(server: Server, scenario: Path) -> LoadPlan:
     return LoadPlan(
         scenario=str(scenario), target=target, master_port=free_port(), snapshots=True, master_timeout_s=3
     )
+
+
+def test_the_canary_calls_alone_first_and_beside_the_others_then(tmp_path: Path) -> None:
+    scenario, summary_file = short_scenario(tmp_path), tmp_path / "summary.json"
+    options = ["--users", "2", "--spawn-rate", "2", "--canary", "--json", str(summary_file)]
+    with serving() as server:
+        command = [*PROGRAM, "load", str(scenario), "--url", server.url, "--headless", *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+            server.until(lambda seen: seen["open"] == 3)
+            server.until(lambda seen: seen["opened"] >= 8)
+            program.send_signal(signal.SIGINT)
+            assert program.wait(30) == 0
+            server.until(lambda seen: seen["open"] == 0)
+    canary = json.loads(summary_file.read_text())["canary"]
+    assert Path(canary["idle_folder"], "events.jsonl").exists()
+    assert Path(canary["loaded_folder"]).is_dir()

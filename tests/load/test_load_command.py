@@ -145,3 +145,13 @@ def test_secrets_are_not_in_arguments(
     assert load("--url", URL, "--protocol", "pcm", "--token-env", "LOAD_TOKEN").exit_code == 0
     assert started[0].target.token == "sesame-open-9"
     assert "sesame" not in " ".join(arguments(started[0])) + repr(started[0])
+
+
+def test_the_canary_is_a_process_whose_calls_are_saved(load: object, started: list[LoadPlan]) -> None:
+    assert callable(load)
+    assert load("--url", URL, "--protocol", "pcm", "--canary").exit_code == 0
+    crowd, canary = started
+    assert (crowd.role, canary.role) == (Role.ALONE, Role.CANARY)
+    assert crowd.canary_file == canary.canary_file != ""
+    assert (crowd.target.save, bool(canary.target.save)) == ("", True)
+    assert load("--url", URL, "--master", "--canary").exit_code == 2

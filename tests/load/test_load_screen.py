@@ -9,7 +9,7 @@ import msgspec
 
 from tui.load.processes import LoadProcesses
 from tui.load.snapshot import Snapshot
-from tui.screens.load import LoadApp, failures_of, lines_of
+from tui.screens.load import LoadApp, failures_of, lines_of, strip_of
 
 SNAPSHOT = Snapshot(
     at_s=65,
@@ -32,10 +32,15 @@ SNAPSHOT = Snapshot(
 def test_the_figures_of_a_run_are_three_lines() -> None:
     assert lines_of(SNAPSHOT) == [
         "1:05   50 users   48 calls now   2.0 calls/s   130 in all",
-        "response in the last 30 s   p50 612 ms   p95 1190 ms   p99 –   knee 40 calls",
+        "last 30 s   p50 612 ms   p95 1190 ms   p99 –   knee 40 calls",
         "failed 3   not trusted 2   workers late by 12 ms   lost 1",
     ]
     assert failures_of(SNAPSHOT) == ["     2 × socket refused", "     1 × closed early"]
+
+
+def test_the_canary_is_a_strip_of_bars() -> None:
+    assert strip_of([]) == ""
+    assert strip_of([250.0, 500.0, 1_000.0]) == "canary ▃▅█   now 1000 ms   worst 1000 ms"
 
 
 class Processes(LoadProcesses):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import msgspec
 import pytest
 
+from tui.load.canary import read_records
 from tui.load.levels import knee_of, levels_of, percentile
 from tui.load.output import lines_of_summary, verdict_on_capacity, words_of_drift
 from tui.load.page import page_of
@@ -21,7 +24,7 @@ from tui.load.records import (
     decode,
     encode,
 )
-from tui.load.summary import Summary, summarise
+from tui.load.summary import Summary, summarise, with_canary
 
 START_S = 1_000_000.0
 
@@ -292,3 +295,46 @@ def test_ticks_are_few_and_reach_the_most(most: float) -> None:
     assert found[-1] >= most
     assert 2 <= len(found) <= 9
     assert 2 <= len(ticks(most, most_steps=4)) <= 5
+
+
+def canary_call(at_s: float, *response_ms: float, late_ms: float = 0.0, folder: str = "") -> CallRecord:
+    turns = [TurnRecord(START_S + at_s + 1, each, late_ms) for each in response_ms]
+    return CallRecord(
+        call="canary",
+        worker="canary",
+        began_s=START_S + at_s,
+        ended_s=START_S + at_s + 5,
+        outcome=CallEnding.COMPLETED,
+        turns=turns,
+        folder=folder,
+    )
+
+
+def test_the_canary_is_compared_with_itself_alone(limited: Summary) -> None:
+    calls = [
+        canary_call(-10, 500.0, 510.0, folder="/alone"),
+        canary_call(20, 600.0, 610.0, folder="/early"),
+        canary_call(60, 1_190.0, 1_210.0, folder="/worst"),
+        canary_call(70, 9_000.0, late_ms=50.0),
+    ]
+    canary = with_canary(limited, calls).canary
+    assert canary is not None
+    assert (canary.idle.count, canary.idle.p50_ms, canary.idle_folder) == (2, 500.0, "/alone")
+    assert (canary.loaded.count, canary.loaded.worst_ms, canary.loaded_folder) == (4, 1_210.0, "/worst")
+    page = page_of(with_canary(limited, calls))
+    assert "The canary: one caller, alone and beside the others" in page
+    assert "/worst" in page
+
+
+def test_without_a_canary_there_is_no_word_of_it(limited: Summary) -> None:
+    assert with_canary(limited, []) is limited
+    assert "canary" not in page_of(limited) + "\n".join(lines_of_summary(limited))
+
+
+def test_records_of_the_canary_are_read_up_to_the_last_whole_line(tmp_path: Path) -> None:
+    file = tmp_path / "canary.jsonl"
+    assert read_records(str(file)) == read_records("") == []
+    call = canary_call(0, 500.0)
+    line = msgspec.json.encode(call) + b"\n"
+    file.write_bytes(line + line[:40])
+    assert read_records(str(file)) == [call]

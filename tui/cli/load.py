@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -79,6 +80,8 @@ _load_options = together(
            help="Length of the run, such as 90s or 10m; without it, until Ctrl+C."),
     option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
            help="Leave calls that begin in this time out of the figures."),
+    option("--canary", group="Load", is_flag=True,
+           help="Hold one more call in a process of its own, first alone, then beside the others, and save it."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
            help="End the run once all calls together took N minutes."),
     option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",
@@ -149,8 +152,10 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
     _check_host(target, own["allowed"])
     workers = own["workers"] or 1
     _check_descriptors(own["users"] if own["worker"] else math.ceil(own["users"] / workers))
-    plans = _plans(found, target, own)
-    sys.exit(_run_on_screen(plans) if _has_screen(own) else _run(plans))
+    with TemporaryDirectory(prefix="opusagent-tui-load-") as scratch:
+        plans = _plans(found, target, {**own, "scratch": scratch})
+        code = _run_on_screen(plans) if _has_screen(own) else _run(plans)
+    sys.exit(code)
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
@@ -199,6 +204,10 @@ def _check_options(own: dict[str, Any]) -> None:
         raise Sentence("--master and --worker exclude each other: run them on different machines.")
     if own["worker"] and not own["master_host"]:
         raise Sentence("--worker needs --master-host, the address of the machine with --master.")
+    if own["canary"] and (own["master"] or own["worker"]):
+        raise Sentence(
+            "--canary is for runs on one machine. Beside a distributed run, use `opusagent-tui connect`."
+        )
     if own["web"] and own["headless"]:
         raise Sentence("--web and --headless exclude each other.")
     for flag, names in (("keep_if", OF_A_CALL), ("fail_if", OF_A_RUN)):
@@ -276,7 +285,8 @@ def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[Load
     from tui.text.visible import one_line
 
     saves = bool(own["keep_if"]) or own["keep"] > 0
-    folder = str(sessions_folder(effective_settings())) if saves else ""
+    sessions = str(sessions_folder(effective_settings()))
+    folder = sessions if saves else ""
     try:
         lines = {} if own["master"] else lines_of(scenario)
     except ValueError as error:
@@ -295,11 +305,15 @@ def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[Load
         return [replace(plan, role=Role.WORKER, master_host=own["master_host"])]
     if own["master"]:
         return [replace(plan, role=Role.MASTER, master_host=own["master_host"] or "*")]
+    canary: list[LoadPlan] = []
+    if own["canary"]:
+        plan = replace(plan, canary_file=str(Path(own["scratch"], "canary.jsonl")))
+        canary = [replace(plan, role=Role.CANARY, target=replace(plan.target, save=sessions))]
     if own["workers"] is None:
-        return [plan]
+        return [plan, *canary]
     port = free_port()
     worker = replace(plan, role=Role.WORKER, master_port=port, locust_options=())
-    return [replace(plan, role=Role.MASTER, master_port=port), *([worker] * own["workers"])]
+    return [replace(plan, role=Role.MASTER, master_port=port), *([worker] * own["workers"]), *canary]
 
 
 _PASSED_ON = (

@@ -37,6 +37,11 @@ def _run() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, shells have it ignored
     plan = _read_plan(0)
     set_plan(plan)
+    if plan.role is Role.CANARY:
+        from tui.load.canary import main as hold_calls
+
+        hold_calls(plan)
+        return
     if plan.role is not Role.MASTER:
         os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
     import locust
@@ -108,7 +113,9 @@ def _end_with_parent() -> None:
 
 def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
     """Print and write the summary; returns the exit code."""
+    from tui.load.canary import read_records
     from tui.load.output import lines_of_summary
+    from tui.load.summary import with_canary
     from tui.load.user import board_of
     from tui.text.redaction import without_secrets
 
@@ -116,8 +123,11 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
     if board is None:
         sys.stderr.write(f"{plan.locustfile} has no class that is a VoiceUser.\n")
         return ExitCode.USAGE
-    summary = board.summary(
-        warm_up_s=plan.warm_up_s, scenario=Path(plan.scenario).name, target=plan.target.safe_url
+    summary = with_canary(
+        board.summary(
+            warm_up_s=plan.warm_up_s, scenario=Path(plan.scenario).name, target=plan.target.safe_url
+        ),
+        read_records(plan.canary_file),
     )
     data = msgspec.json.format(msgspec.json.encode(summary), indent=2)
     if plan.json_file == "-":

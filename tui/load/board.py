@@ -14,6 +14,7 @@ import msgspec
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
+from tui.load.canary import read_records
 from tui.load.levels import Concurrency, knee_of, percentile
 from tui.load.records import CallBegan, CallEnding, CallRecord, Record, WorkerSecond, decode
 from tui.load.snapshot import Snapshot
@@ -29,6 +30,7 @@ _NOBODY_CALLS = 5
 """…and this many calls that failed."""
 _RECENT_S = 30.0
 _MOST_CALLS_FOR_KNEE = 5_000
+_CANARY_CALLS = 20
 
 
 class Board:
@@ -41,11 +43,13 @@ class Board:
         max_call_minutes: float | None = None,
         show: Callable[[Snapshot], object],
         show_every_s: float = 5.0,
+        canary_file: str = "",
     ) -> None:
         self._runner = runner
         self._max_call_minutes = max_call_minutes
         self._show = show
         self._show_every_s = show_every_s
+        self._canary_file = canary_file
         self._records = _Records()
         self._watcher: gevent.Greenlet | None = None
         self.ended_early = ""
@@ -145,6 +149,12 @@ class Board:
             kinds=dict(records.kinds),
             workers_lost=len(runner.clients.missing) if isinstance(runner, MasterRunner) else 0,
             knee_calls=records.knee_calls(),
+            canary_ms=[
+                turn.response_ms
+                for call in read_records(self._canary_file)[-_CANARY_CALLS:]
+                for turn in call.turns
+                if turn.response_ms is not None
+            ],
         )
 
 

@@ -48,6 +48,9 @@ def lines_of_summary(summary: Summary) -> Iterator[str]:
     ):
         if figure.count:
             yield f"{name:10}{_figures(figure)}"
+    if canary := summary.canary:
+        yield f"canary    alone   {_figures(canary.idle)}"
+        yield f"          beside  {_figures(canary.loaded)}"
     if summary.not_trusted:
         yield f"{counted(summary.not_trusted, 'turn')} not trusted (a worker was late) and left out"
     if summary.not_answered:

@@ -38,6 +38,7 @@ def _sections(summary: Summary) -> Iterator[str]:
     yield _overview(summary)
     yield _section("Response time against calls at the same time", _against_calls(summary))
     yield _section("Over time", _over_time(summary))
+    yield _section("The canary: one caller, alone and beside the others", _canary(summary))
     yield _section("Levels", _levels(summary))
     yield _section("Failures", _failures(summary))
     yield _section("Workers", _workers(summary))
@@ -155,6 +156,32 @@ def _levels(summary: Summary) -> str:
             milliseconds(level.p99_ms),
         ]
         for level in summary.levels
+    ]
+    return _table(columns, rows)
+
+
+def _canary(summary: Summary) -> str:
+    canary = summary.canary
+    if canary is None:
+        return ""
+    columns = [
+        _Column("", False),
+        *map(_Column, ("turns", "p50", "p95", "worst")),
+        _Column("saved session", False),
+    ]
+    rows = [
+        [
+            name,
+            f"{heard.count:,}",
+            milliseconds(heard.p50_ms),
+            milliseconds(heard.p95_ms),
+            milliseconds(heard.worst_ms),
+            folder,
+        ]
+        for name, heard, folder in (
+            ("alone", canary.idle, canary.idle_folder),
+            ("beside the others", canary.loaded, canary.loaded_folder),
+        )
     ]
     return _table(columns, rows)
 

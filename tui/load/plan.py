@@ -20,6 +20,8 @@ class Role(StrEnum):
     """It holds the calls and folds their records."""
     MASTER = "master"
     WORKER = "worker"
+    CANARY = "canary"
+    """It holds one fully measured call beside the others, without Locust."""
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Workers hang up if their master is silent for so long: a call may cost money."""
     workers: int = 0
     """How many workers the master waits for."""
+    canary_file: str = ""
+    """Where the canary writes the records of its calls; empty without one."""
     web: bool = False
     snapshots: bool = False
     """Whether progress is printed as JSON, for the live screen."""

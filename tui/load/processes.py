@@ -15,7 +15,7 @@ import msgspec
 
 from tui.child import child_command
 from tui.exit_code import ExitCode
-from tui.load.plan import LoadPlan
+from tui.load.plan import LoadPlan, Role
 
 _END_S = 12.0
 """Time limit for workers to end after their master: they hang up first."""
@@ -31,6 +31,8 @@ def free_port() -> int:
 class LoadProcesses:
     """The processes of a load test, for the time of a ``with``. The first leads; the others work for it.
 
+    A canary is started before the others, and waited for until it knows how the agent answers without them.
+
     ``captures`` is whether `lines` are to be read. Methods are for any thread.
     """
 
@@ -39,25 +41,34 @@ class LoadProcesses:
         self._captures = captures
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stops = 0
+        self._canary: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        canaries = [plan for plan in self._plans if plan.role is Role.CANARY]
+        for plan in canaries:
+            self._canary = self._start(plan, is_read=True)
+            assert self._canary.stdout is not None
+            self._canary.stdout.readline()
         for plan in self._plans:
-            is_read = self._captures and not self._processes
-            # A session of its own: Ctrl+C reaches the master alone, which has the workers hang up and report.
-            process = subprocess.Popen(
-                child_command("tui.load"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if is_read else None,
-                start_new_session=True,
-            )
-            self._processes.append(process)
-            assert process.stdin is not None
-            process.stdin.write(msgspec.json.encode(plan) + b"\n")
-            process.stdin.flush()
+            if plan.role is not Role.CANARY:
+                self._processes.append(self._start(plan, is_read=self._captures and not self._processes))
         return self
 
+    def _start(self, plan: LoadPlan, *, is_read: bool) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl+C reaches the master alone, which has the workers hang up and report.
+        process = subprocess.Popen(
+            child_command("tui.load"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if is_read else None,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(plan) + b"\n")
+        process.stdin.flush()
+        return process
+
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
+        for process in (*self._processes, *filter(None, [self._canary])):
             if process.poll() is None:
                 process.kill()
                 process.wait()
@@ -81,6 +92,9 @@ class LoadProcesses:
         """Wait until all have ended. Returns the exit code of the first, which the others follow."""
         first, *workers = self._processes
         code = first.wait()
+        if self._canary is not None:
+            self._canary.send_signal(signal.SIGINT)
+            workers.append(self._canary)
         until_s = time.monotonic() + _END_S
         for worker in workers:
             if code < 0 or code == ExitCode.CRASHED:

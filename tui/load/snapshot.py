@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import msgspec
 
@@ -30,6 +31,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     workers_lost: int
     knee_calls: int | None = None
     """The knee so far; None without one."""
+    canary_ms: Sequence[float] = ()
+    """The newest response times of the canary, the latest last."""
 
 
 def print_json(snapshot: Snapshot) -> None:

@@ -71,6 +71,17 @@ class WorkerSummary(msgspec.Struct, frozen=True):
     """Calls that it began and never reported the end of."""
 
 
+class CanarySummary(msgspec.Struct, frozen=True):
+    """What one caller heard: without the others, and while they called."""
+
+    idle: Distribution
+    loaded: Distribution
+    idle_folder: str = ""
+    """The saved session of the call without the others."""
+    loaded_folder: str = ""
+    """That of the worst call while they called."""
+
+
 class Moment(msgspec.Struct, frozen=True):
     """One part of the run, for plots over time."""
 
@@ -122,6 +133,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     clusters: Sequence[Cluster] = ()
     workers: Sequence[WorkerSummary] = ()
     moments: Sequence[Moment] = ()
+    canary: CanarySummary | None = None
     kept: Sequence[str] = ()
     """Folders of saved sessions, the worst first."""
     ended_early: str = ""
@@ -222,6 +234,23 @@ def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
         dead_air=sum(len(call.dead_air_ms) for call in calls),
         findings=dict(Counter(rule for call in calls for rule in call.findings)),
     )
+
+
+def with_canary(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
+    """Returns a summary with what the canary heard. Its turns in which it was late itself are left out."""
+    if not calls:
+        return summary
+
+    def heard(found: Sequence[CallRecord]) -> Distribution:
+        return distribution_of(turn.response_ms for call in found for turn in call.turns if turn.trusted)
+
+    idle = [call for call in calls if call.ended_s < summary.began_s]
+    loaded = [call for call in calls if call.ended_s >= summary.began_s]
+    worst = max(loaded, key=lambda call: call.worst_response_ms or 0.0, default=None)
+    canary = CanarySummary(
+        heard(idle), heard(loaded), idle[0].folder if idle else "", worst.folder if worst else ""
+    )
+    return msgspec.structs.replace(summary, canary=canary)
 
 
 def _sorted_out(

@@ -152,7 +152,13 @@ def prepare(environment: Environment, **_: Any) -> None:
     if not isinstance(runner, WorkerRunner):
         plan = current_plan()
         if plan and plan.snapshots:
-            board = Board(runner, max_call_minutes=plan.max_call_minutes, show=print_json, show_every_s=1.0)
+            board = Board(
+                runner,
+                max_call_minutes=plan.max_call_minutes,
+                show=print_json,
+                show_every_s=1.0,
+                canary_file=plan.canary_file,
+            )
         else:
             board = Board(runner, max_call_minutes=plan.max_call_minutes if plan else None, show=print_line)
         _boards[environment] = board

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -10,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
+from tui.load.plot import ticks
 from tui.load.processes import LoadProcesses
 from tui.load.snapshot import Snapshot
 from tui.screens.themes import DEFAULT_THEME, THEMES
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from textual_plotext import PlotextPlot
 
 _MOST_KINDS = 6
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 class LoadApp(App[int]):
@@ -52,6 +55,7 @@ class LoadApp(App[int]):
             yield Static(self._what, id="title", markup=False)
             yield Static("Starting…", id="figures", markup=False)
             yield PlotextPlot(id="responses")
+            yield Static("", id="canary", markup=False)
             yield Static("", id="failures", markup=False)
         yield Footer()
 
@@ -86,12 +90,17 @@ class LoadApp(App[int]):
         if not self._stopping:
             self.query_one("#figures", Static).update("\n".join(lines_of(snapshot)))
         self.query_one("#failures", Static).update("\n".join(failures_of(snapshot)))
+        self.query_one("#canary", Static).update(strip_of(snapshot.canary_ms))
         self._plot(self.query_one("#responses"))  # type: ignore[arg-type]  # imported late
 
     def _plot(self, plot: PlotextPlot) -> None:
         plt = plot.plt
         plt.clear_data()
         plt.title("Response time in ms, over time in s")
+        most_ms = max((each.p95_ms or each.p50_ms or 0.0 for each in self._history), default=0.0)
+        values_ms = ticks(most_ms, most_steps=5)
+        plt.ylim(0, values_ms[-1])
+        plt.yticks(values_ms, [f"{value:,.0f}" for value in values_ms])
         for name, color in (("p50", "blue"), ("p95", "orange")):
             points = [(each.at_s, getattr(each, f"{name}_ms")) for each in self._history]
             known = [(at_s, value) for at_s, value in points if value is not None]
@@ -110,9 +119,18 @@ def lines_of(snapshot: Snapshot) -> list[str]:
     worker = f"workers late by {milliseconds(snapshot.lag_ms)}   lost {snapshot.workers_lost}"
     return [
         f"{clock(snapshot.at_s)}   {now}   {snapshot.began:,} in all",
-        f"response in the last 30 s   {response}   knee {knee}",
+        f"last 30 s   {response}   knee {knee}",
         f"failed {snapshot.failed:,}   not trusted {snapshot.not_trusted:,}   {worker}",
     ]
+
+
+def strip_of(canary_ms: Sequence[float]) -> str:
+    """Returns the newest response times of the canary as bars, whose full height is the worst; empty without any."""
+    if not canary_ms:
+        return ""
+    worst_ms = max(canary_ms)
+    bars = "".join(_BARS[min(int(each / worst_ms * len(_BARS)), len(_BARS) - 1)] for each in canary_ms[-40:])
+    return f"canary {bars}   now {milliseconds(canary_ms[-1])}   worst {milliseconds(worst_ms)}"
 
 
 def failures_of(snapshot: Snapshot) -> list[str]:
