@@ -224,6 +224,10 @@ def compare(*, quick: bool) -> None:
         print(
             f"{kind}: pacing p99 ≤ {PACING_MS:g} ms up to {most[kind]} callers, {cost[kind]:.2%} of a core each"
         )
+    if voices := most.get("VoiceUser"):
+        for callers in (1_000, 10_000):
+            cores = math.ceil(callers / voices)
+            print(f"{callers:,} callers: {cores} cores, or {math.ceil(cores / 8)} machines of 8 cores")
     if "VoiceUser" in cost and "bare loop" in cost:
         print(f"VoiceUser / bare loop: {cost['VoiceUser'] / cost['bare loop']:.1f}x processor time")
 
