@@ -20,7 +20,7 @@ from textual.widget import Widget
 from tui.bridge import Bridge
 from tui.config.model import Settings
 from tui.engine.link import EngineLink
-from tui.engine.wire import Connect, Pause, SwitchDevice
+from tui.engine.wire import Connect, Pause, PlayScenario, SwitchDevice
 from tui.exit_code import ExitCode
 from tui.models.target import Target
 from tui.remembered import ScreenMemory
@@ -59,6 +59,8 @@ class Launch(msgspec.Struct, frozen=True):
 
     call_demo: bool = False
     """Call the local agent immediately."""
+    scenario: PlayScenario | None = None
+    """Play this in every call; whether its commands may be run is asked first."""
     playhead: Playhead | None = None
     """The playhead of the saved session to show; None for calls."""
     start_engine: Callable[[], EngineLink] | None = None
@@ -115,6 +117,7 @@ class OpusAgentApp(EndingApp):
         self.settings = settings or Settings()
         self.targets = targets or Targets()
         self._launch = launch or Launch()
+        self._scenario = self._launch.scenario
         self._ticks = 0
         for theme in THEMES:
             self.register_theme(theme)
@@ -131,6 +134,7 @@ class OpusAgentApp(EndingApp):
             self.bridge, self.memory.layout, self.settings.thresholds, self._launch.playhead
         )
         # Known before the first picture; set later, its footer would show the key only from the next tick on.
+        screen.controls.synthesizer = self.settings.speech.synthesizer or ""
         screen.controls.can_call = self._launch.call_demo or self.target is not None
         return screen
 
@@ -167,6 +171,23 @@ class OpusAgentApp(EndingApp):
             over_ssh = "SSH_CONNECTION" in os.environ
             rate = self.settings.screen.refresh_per_s or (TICKS_PER_S // 2 if over_ssh else TICKS_PER_S)
             self.set_interval(1 / rate, self.tick)
+        if self._scenario is not None and self._scenario.commands:
+            self.call_after_refresh(self._ask_commands, self._scenario)
+        else:
+            self._begin()
+        self.call_after_refresh(self._launch.on_painted)
+        if self._launch.once_up is not None:
+            self.set_timer(UP_AFTER_S, self._launch.once_up)
+
+    def _ask_commands(self, scenario: PlayScenario) -> None:
+        def answered(allowed: PlayScenario) -> None:
+            self._scenario = allowed
+            self._begin()
+
+        self.session.scenario.ask_commands(scenario, answered)
+
+    def _begin(self) -> None:
+        """Call the target if there is one; else show the connect screen."""
         if self._launch.call_demo:
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
@@ -174,9 +195,6 @@ class OpusAgentApp(EndingApp):
         elif self._asks_first:
             # Not before Textual paints: until then it would lay the form out and draw it for nobody.
             self.call_next(self.choose_target)
-        self.call_after_refresh(self._launch.on_painted)
-        if self._launch.once_up is not None:
-            self.set_timer(UP_AFTER_S, self._launch.once_up)
 
     def _first_theme(self) -> str:
         """Returns the terminal's own colors with NO_COLOR, otherwise the theme of the settings or the last choice."""
@@ -231,7 +249,7 @@ class OpusAgentApp(EndingApp):
         if not self.bridge.engine.alive and not self._restart_engine():
             return
         self.session.strip.hint = "calling …"
-        self.bridge.send(Connect(target=target))
+        self.bridge.send(Connect(target=target, scenario=self._scenario))
         self.targets.remember(target)
 
     def on_session_screen_call_wanted(self) -> None:

@@ -41,6 +41,7 @@ from tui.models.events import (
 from tui.models.log.event_log import EventLog
 from tui.models.log.marks import Marking, Marks
 from tui.models.raw_message import read_raw_message
+from tui.models.scenario_progress import ScenarioProgress
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
 from tui.models.transcript import Transcript
@@ -150,6 +151,7 @@ class SessionFolder:
         """Whether saving ended before the end of the session."""
         self.marks = Marks()
         self.marks.on_change = self._keep
+        self.raw = RawFile()
         self._problem = ""
         self._warned = False
 
@@ -192,13 +194,13 @@ class Bridge:
         self.state = SessionState()
         self.log = EventLog()
         self.transcript = Transcript()
+        self.scenario = ScenarioProgress()
         self.latest = Latest()
         self.waveform = Waveform()
         """The waveform of the saved session that is shown."""
         self.player = ClipControl(self.send)
         self.redraws = Redraws()
         self.folder = SessionFolder()
-        self._raw = RawFile()
         self._engine_lost = False
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
@@ -229,6 +231,7 @@ class Bridge:
         self.state.apply(event)
         self.log.apply(event)
         self.transcript.apply(event)
+        self.scenario.apply(event)
         if isinstance(event, SessionStarted):
             self.folder.load()  # after the log, which forgets the marks of the session before
         elif isinstance(event, ErrorRaised) and event.code == UNSAVED:
@@ -265,11 +268,11 @@ class Bridge:
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
         """Returns the message as it was on the wire; None if it was not kept or can no longer be read."""
-        return self._raw.read(event)
+        return self.folder.raw.read(event)
 
     def close(self) -> None:
         """Close the session file."""
-        self._raw.close()
+        self.folder.raw.close()
 
     def _take(self, item: FrameItem) -> None:
         match item:
@@ -280,7 +283,7 @@ class Bridge:
                 if self.state.status in (Status.ACTIVE, Status.RESUMING):
                     self.latest.telemetry_in_call = item.telemetry
             case MessagesFile():
-                self._raw.open(Path(item.path))
+                self.folder.raw.open(Path(item.path))
                 self.folder.use(Path(item.session) if item.session else None)
             case DeviceList():
                 self.latest.devices = item

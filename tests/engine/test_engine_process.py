@@ -95,7 +95,7 @@ def test_stopping_says_goodbye_and_leaves_no_file(agent: AgentProcess) -> None:
     engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     call(bridge, agent)
-    kept = Path(f"/proc/self/fd/{bridge._raw._descriptor}").resolve()
+    kept = Path(f"/proc/self/fd/{bridge.folder.raw._descriptor}").resolve()
     assert kept.exists()
     engine.stop()
     bridge.tick()

@@ -359,5 +359,7 @@ def nasty(script: Script, text: str) -> Script:
     add(e.LatencyReported, name=text, reported_ms=-1.0, reply=text)
     add(e.LatenessSeen, what=text, late_ms=90, since_ns=0)
     add(e.ConditionChanged, condition=e.Condition.STALLED, path=text, active=True, text=text, hint=text)
+    add(e.ScenarioChanged, phase=e.ScenarioPhase.PLAYING, name=text, file=text, steps=(text,))
+    add(e.StepChanged, step=1, text=text, place=text, verdict=text, reason=text)
     add(e.SpeechEdge, speaker=e.Party.USER, started=True, method=text)
     return add(e.SpeechEdge, speaker=e.Party.USER, started=False, method=text)

@@ -11,6 +11,7 @@ from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, devices, measured
 from tests.ui.test_reading import two_updates
 from tui.config.model import ScreenSettings, Settings
+from tui.engine.wire import PlayScenario
 from tui.models.target import Target
 from tui.screens.keymap import PLACES
 from tui.screens.quit import QuitScreen
@@ -47,6 +48,9 @@ async def open_screen(s: Stage, script: Script, kind: type[Screen[object]]) -> S
         await s.play([*a_call(script, "openai" if name in NEEDS_OPENAI else "audiocodes").take(), devices()])
     if name == "ConnectScreen":
         s.session.controls.choose_target()
+        await s.tick()
+    elif name == "CommandsScreen":
+        s.session.scenario.ask_commands(PlayScenario(path="/x", commands=("true",)), lambda _: None)
         await s.tick()
     else:
         await s.press(*KEYS[name])

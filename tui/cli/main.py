@@ -44,7 +44,7 @@ from tui.cli.options import (
     typed_settings,
 )
 from tui.cli.program import Program, Sentence, prepare_streams
-from tui.cli.scenario import scenario, test
+from tui.cli.scenario import scenario, scenario_option, scenario_to_play, test
 from tui.cli.sessions import metrics, open_session, report, sessions
 from tui.exit_code import ExitCode
 
@@ -83,11 +83,12 @@ def cli(context: click.Context) -> None:
 @target_options
 @block_option
 @tools_option
+@scenario_option
 @audio_options
 @save_options
 @trace_option
 @config_option
-def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
+def connect(url: str | None, trace_callbacks: bool, scenario: Path | None, **options: Any) -> None:
     """Call a voice agent.
 
     URL is the agent's websocket (ws:// or wss://) or TwiML webhook; PROFILE is a name in the settings file, whose
@@ -100,7 +101,7 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
     if url is None:
         refuse_settings_of_one_target(flags)
     target = target_of(url, flags) if url is not None else None
-    _show_screen(target, flags=flags, trace_callbacks=trace_callbacks)
+    _show_screen(target, flags=flags, trace_callbacks=trace_callbacks, scenario=scenario)
 
 
 @cli.command(
@@ -116,17 +117,32 @@ def connect(url: str | None, trace_callbacks: bool, **options: Any) -> None:
 )
 @behaviour_options
 @tools_option
+@scenario_option
 @audio_options
 @block_option
 @save_options
 @trace_option
 @config_option
-def demo(reply: str, reply_delay: float, pace: str, trace_callbacks: bool, **options: Any) -> None:
+def demo(
+    reply: str,
+    reply_delay: float,
+    pace: str,
+    trace_callbacks: bool,
+    scenario: Path | None,
+    **options: Any,
+) -> None:
     """Start the local agent and call it."""
     agent = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
     flags = typed_settings(options)
     check_devices(flags)
-    _show_screen(None, flags=flags, agent=agent, start_demo=True, trace_callbacks=trace_callbacks)
+    _show_screen(
+        None,
+        flags=flags,
+        agent=agent,
+        start_demo=True,
+        trace_callbacks=trace_callbacks,
+        scenario=scenario,
+    )
 
 
 @cli.command(
@@ -284,6 +300,7 @@ def _show_screen(
     agent: AgentSettings | None = None,
     start_demo: bool = False,
     trace_callbacks: bool = False,
+    scenario: Path | None = None,
 ) -> NoReturn:
     """Run the screen, and exit with its code. Raises `Sentence`."""
     in_force = effective_settings()
@@ -301,6 +318,7 @@ def _show_screen(
             agent=agent,
             start_demo=start_demo,
             trace_callbacks=trace_callbacks,
+            scenario=scenario_to_play(scenario, in_force) if scenario else None,
         )
     delete_old_sessions()
     sys.exit(code)

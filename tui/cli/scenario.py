@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from tui.config.model import Thresholds
+    from tui.config.reading import SettingsInForce
+    from tui.engine.wire import PlayScenario
     from tui.scenario.baseline import Baseline, FigureChange
     from tui.scenario.model import Scenario
     from tui.scenario.printing import RunPrinter
@@ -59,6 +61,25 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+
+scenario_option = option(
+    "--scenario",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    group="Agent",
+    help="Play a scenario (FILE.call.toml) in the call; any key that acts on the call takes it over.",
+)
+
+
+def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
+    """Returns a scenario as the engine plays it. Raises `Sentence`."""
+    with _refusals():
+        from tui.engine.wire import PlayScenario
+        from tui.scenario.reading import commands_of, read_scenario
+
+        commands = commands_of(read_scenario(path))
+    synthesizer = in_force.settings.speech.synthesizer or ""
+    return PlayScenario(path=str(path.resolve()), commands=commands, synthesizer=synthesizer)
 
 
 class ScenarioGroup(click.Group):

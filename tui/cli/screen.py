@@ -23,6 +23,7 @@ from tui.settings import AUTO
 if TYPE_CHECKING:
     from tui.agent.process import AgentProcess
     from tui.agent.settings import AgentSettings
+    from tui.engine.wire import PlayScenario
     from tui.targets import Targets
 
 
@@ -90,6 +91,7 @@ def run_screen(
     agent: AgentSettings | None = None,
     start_demo: bool = False,
     trace_callbacks: bool = False,
+    scenario: PlayScenario | None = None,
 ) -> int:
     """Run the screen until it ends, and with it the engine and the local agent. Raises `SettingsError`.
 
@@ -119,6 +121,7 @@ def run_screen(
             settings=in_force.settings,
             launch=Launch(
                 call_demo=start_demo,
+                scenario=scenario,
                 start_engine=engines.start_another,
                 on_painted=engines.first.start,
                 once_up=collector.settle,

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui import assets, collector
 from tui.audio import devices
@@ -36,6 +36,9 @@ from tui.session.ending import OURS
 from tui.session.live import LiveSession
 from tui.session.set_up import CallSetUp
 
+if TYPE_CHECKING:
+    from tui.engine.scenario_play import ScenarioPlay
+
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
@@ -44,6 +47,19 @@ frames were as rare as ticks, the effect of a key would appear 11 ms later."""
 PATIENCE_S = 0.5
 """Longest time for which a command that needs a device may delay later commands."""
 TABLE_EVERY_BATCHES = 12
+_MOST_NAME_CHARS = 40
+"""A sentence that is spoken is named by its beginning."""
+_BY_HAND = (
+    wire.Record,
+    wire.SetMuted,
+    wire.SpeakLine,
+    wire.SpeakSentence,
+    wire.SendDtmf,
+    wire.SendText,
+    wire.SendInstructions,
+    wire.Interrupt,
+)
+"""Commands with which the user acts on the call; a scenario that is played leaves it to them."""
 _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 """Exceptions that prevent a call; their text is a sentence for the user."""
 
@@ -71,6 +87,7 @@ class Engine:
         self._shutdown = asyncio.Event()
         self._file: SessionFile | None = None
         self._set_up: CallSetUp | None = None
+        self._scenario: ScenarioPlay | None = None
 
     async def run(self) -> None:
         """Serve until `Shutdown` or `shut_down`, then end the call on the wire."""
@@ -130,7 +147,14 @@ class Engine:
             await self._handle_in_call(session, command)
 
     async def _handle_in_call(self, session: LiveSession, command: wire.Command) -> None:
+        if self._scenario is not None and isinstance(command, _BY_HAND):
+            await self._scenario.steer(by_hand=True)
         match command:
+            case wire.PlayScenario():
+                # Not awaited: its lines may have to be spoken first, and commands are carried out in order.
+                spawn(self._scenario_play(session.target).begin(command, session), "scenario of a call")
+            case wire.SteerScenario() if self._scenario is not None:
+                await self._scenario.steer(by_hand=command.by_hand)
             case wire.Record():
                 await session.user.record(command.on)
             case wire.SetMuted():
@@ -139,6 +163,9 @@ class Engine:
                 session.user.change_volume(command.by)
             case wire.SpeakLine():
                 await self._speak(session, command.key)
+            case wire.SpeakSentence():
+                # Not awaited: a voice takes a second to load.
+                spawn(self._speak_sentence(session, command), "a sentence")
             case wire.SendDtmf():
                 session.user.send_dtmf(command.digits)
             case wire.SendText():
@@ -173,12 +200,27 @@ class Engine:
             if line.key == key:
                 await session.user.speak(recorded)
 
+    async def _speak_sentence(self, session: LiveSession, command: wire.SpeakSentence) -> None:
+        from tui.speech.errors import SpeechError
+        from tui.speech.process import SpeechProcess
+
+        def speak() -> str:
+            with SpeechProcess(synthesizer=command.synthesizer) as speech:
+                return str(speech.speak(command.text))
+
+        try:
+            path = await asyncio.to_thread(speak)
+        except SpeechError as error:
+            session.journal.notice(str(error))
+        else:
+            await session.user.speak(CallerLine(command.text[:_MOST_NAME_CHARS], command.text, path))
+
     async def _connect(self, command: wire.Connect) -> None:
         # One call at a time: both would read the same microphone.
         await self._end_call()
-        self._session = self._file = None
+        self._session = self._file = self._scenario = None
         self._early = []
-        target, set_up = command.target, CallSetUp(self._audio, self._frames.add_event)
+        target, set_up = command.target, CallSetUp(self._audio, self._take_event)
         self._set_up = set_up
         self._emit_dialling(target)
         try:
@@ -188,7 +230,7 @@ class Engine:
             self._report_impossible(target, set_up, error)
             await set_up.close()
         else:
-            self._call = spawn(self._hold(target, set_up), "call")
+            self._call = spawn(self._hold(target, set_up, command.scenario), "call")
             # Let it take its first step: a task that is cancelled before that ends without running its handlers,
             # and the call would have no end.
             await asyncio.sleep(0)
@@ -202,35 +244,53 @@ class Engine:
         session = str(set_up.writer.folder) if set_up.writer else ""
         self._frames.add(wire.MessagesFile(path=str(file.path), session=session))
 
-    async def _hold(self, target: Target, set_up: CallSetUp) -> None:
+    async def _hold(self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None) -> None:
         """Run one call, from dialing to its end. Cancel it to hang up while dialing."""
         try:
             # In this task and not in the command: hanging up must not wait for a sound system that does not answer.
             await set_up.find_devices(target, lines=caller_lines())
-            self._session = await self._dial(target, set_up)
+            self._session = await self._dial(target, set_up, scenario)
         except asyncio.CancelledError:
             self._report_hung_up(target, set_up)
         except Exception as error:  # noqa: BLE001 - as above
             self._report_impossible(target, set_up, error)
         else:
             await self._session.run()
+            if self._scenario is not None:
+                await self._scenario.finish()
         finally:
+            if self._scenario is not None:
+                self._scenario.close()
             await set_up.close()
             # On a thread: trimming takes some milliseconds, in which the next call may begin.
             await asyncio.to_thread(collector.give_back)
 
-    async def _dial(self, target: Target, set_up: CallSetUp) -> LiveSession:
+    async def _dial(
+        self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None
+    ) -> LiveSession:
         """Determine what the target leaves open. Raises whatever prevents the call."""
         dialled = await settle(target)
+        performance = await self._scenario_play(dialled.target).prepare(scenario) if scenario else None
         # The user's file is run on a thread, so that what it does at the top level does not stop the engine.
         tools = await DaemonThreads("tools file").run(load_tools, target.tools) if target.tools else []
-        return set_up.session(
+        session = set_up.session(
             dialled,
             tools=tools,
             telemetry=self._take_telemetry,
             keep_raw=self._file.append if self._file else lambda _: -1,
             on_begun=lambda: spawn(self._catch_up(), "commands given while it was dialled"),
         )
+        if performance is not None:
+            self._scenario_play(dialled.target).follow(performance, session, whole_call=True)
+        return session
+
+    def _scenario_play(self, target: Target) -> ScenarioPlay:
+        """Returns what plays scenarios in this call; loaded when first needed."""
+        from tui.engine.scenario_play import ScenarioPlay
+
+        if self._scenario is None:
+            self._scenario = ScenarioPlay(self._audio, target)
+        return self._scenario
 
     async def _catch_up(self) -> None:
         # Taken first: a command that arrives during one of these goes to the session, not to this list.
@@ -288,12 +348,19 @@ class Engine:
     async def _end_call(self) -> None:
         if self._call and not self._call.done():
             self._hang_up()
+            if self._scenario is not None:
+                self._scenario.hurry()
             await asyncio.gather(self._call, return_exceptions=True)
         if self._set_up:
             await self._set_up.close()
         if self._file:
             # Not when the call ends: the screen keeps reading the messages of the call that it shows.
             self._file.close()
+
+    def _take_event(self, event: SessionEvent) -> None:
+        if self._scenario is not None:
+            self._scenario.take(event)
+        self._frames.add_event(event)
 
     def _take_telemetry(self, telemetry: Telemetry) -> None:
         self._frames.replace(wire.TelemetryItem(telemetry=telemetry))

@@ -26,10 +26,27 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
     pass
 
 
+class PlayScenario(_Item, frozen=True, tag="play_scenario"):
+    """Play a scenario in the call that is up, or, in `Connect`, in the one that begins."""
+
+    path: str
+    commands: tuple[str, ...] = ()
+    """The shell commands of it that the user allows."""
+    synthesizer: str = ""
+    """What speaks sentences, as in the settings; empty for the best that is installed."""
+
+
+class SteerScenario(_Item, frozen=True, tag="steer_scenario"):
+    """Take the scenario over by hand, or give the call back to it."""
+
+    by_hand: bool
+
+
 class Connect(_Item, frozen=True, tag="connect"):
     """Call the target; an active call is ended first."""
 
     target: Target
+    scenario: PlayScenario | None = None
 
 
 class Record(_Item, frozen=True, tag="record"):
@@ -54,6 +71,14 @@ class SpeakLine(_Item, frozen=True, tag="speak"):
     """Play a recorded line, by its key ("1" to "9"), on the microphone's path."""
 
     key: str
+
+
+class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
+    """Speak any sentence on the microphone's path."""
+
+    text: str
+    synthesizer: str = ""
+    """What speaks it, as in the settings; empty for the best that is installed."""
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):
@@ -146,12 +171,15 @@ Command = (
     | SetMuted
     | ChangeVolume
     | SpeakLine
+    | SpeakSentence
     | SendDtmf
     | SendText
     | SendInstructions
     | Interrupt
     | HangUp
     | SwitchDevice
+    | PlayScenario
+    | SteerScenario
     | PlayAudio
     | FindPeaks
     | ListDevices

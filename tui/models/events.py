@@ -462,11 +462,34 @@ class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
     figures: dict[str, float] = {}
 
 
+class ScenarioPhase(StrEnum):
+    """Phase of a scenario that is played in a call."""
+
+    PLAYING = "playing"
+    BY_HAND = "by hand"
+    """The user has taken the call over; no step is carried out."""
+    OVER = "over"
+
+
+class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"):
+    """A scenario began, was taken over by hand or given back, or is over and judged."""
+
+    phase: ScenarioPhase
+    name: str
+    file: str = ""
+    steps: tuple[str, ...] = ()
+    """All steps in words, with its beginning."""
+    verdict: str = ""
+    """"passed", "failed" or "not measured", once it is over."""
+    reason: str = ""
+    """Why the verdict is what it is, as a sentence."""
+
+
 class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
-    """A step of a scenario began, or was carried out and judged."""
+    """A step of a scenario began, or was carried out and judged; or a limit of it was judged."""
 
     step: Count
-    """From 1."""
+    """From 1; limits follow the last step."""
     text: str
     """The step in words."""
     place: str = ""
@@ -506,6 +529,7 @@ SessionEvent = (
     | RoundTripMeasured
     | ToolChanged
     | UsageReported
+    | ScenarioChanged
     | StepChanged
 )
 """Every kind of event, as one type for decoders and `match`."""

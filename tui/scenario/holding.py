@@ -13,15 +13,13 @@ from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
-from tui.models.turns.metrics import SessionMetrics
 from tui.protocols.abilities import lacking
 from tui.saving.deleting import delete_sessions
 from tui.scenario.caller_sound import CallerSound
-from tui.scenario.limits import judge_call
 from tui.scenario.model import Scenario
 from tui.scenario.performance import Performance
 from tui.scenario.player import NO_AIDS, Aids
-from tui.scenario.verdict import THE_CALL, Case, RunResult, StepVerdict
+from tui.scenario.verdict import RunResult, StepVerdict
 from tui.session.dialling import Dialled, DiallingError, ProtocolNotDetected, settle
 from tui.session.listening import Limits
 from tui.session.live import LiveSession
@@ -29,8 +27,6 @@ from tui.session.set_up import CallSetUp
 from tui.text.visible import one_line
 
 _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
-_MOST_SENDING_MS = 200.0
-"""A longer gap in the caller's audio may pass for the end of a turn."""
 
 
 class HeadlessCall:
@@ -97,6 +93,8 @@ class HeadlessCall:
             finally:
                 session.hang_up()
                 await running
+            self.performance.judge()
+            self.performance.judge()
         finally:
             await self._set_up.close()
 
@@ -128,7 +126,7 @@ async def hold(
     await call.prepare(tools)
     follow(call.session)
     await call.hold()
-    run = msgspec.structs.replace(_judged(call), protocol=dialled.target.protocol)
+    run = msgspec.structs.replace(call.performance.result(call.folder), protocol=dialled.target.protocol)
     if run.folder and not keep(run):
         await asyncio.to_thread(delete_sessions, [Path(run.folder)])
         run = msgspec.structs.replace(run, folder="")
@@ -138,35 +136,6 @@ async def hold(
 async def dial(target: Target) -> Dialled:
     """Returns how to call an agent without sound devices. Raises `DiallingError`, `ProtocolNotDetected`."""
     return await settle(msgspec.structs.replace(target, **_WITHOUT_DEVICES))
-
-
-def _judged(held: HeadlessCall) -> RunResult:
-    state, performance = held.session.state, held.performance
-    metrics, fatal = state.metrics, state.fatal_error
-    if metrics.started_ns is None:
-        why = one_line(fatal.message) if fatal else "The agent did not accept the session."
-        return RunResult(unreachable=why, folder=held.folder)
-    call = Case(name=THE_CALL, verdict=StepVerdict.PASSED)
-    if fatal is not None:
-        call = Case(name=THE_CALL, verdict=StepVerdict.FAILED, reason=one_line(fatal.message))
-    answered = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
-    slowest = max(answered, key=lambda turn: turn.response_latency_ms or 0.0, default=None)
-    limits = judge_call(performance.scenario, metrics, performance.player.silences)
-    return RunResult(
-        cases=[call, *performance.cases, *limits],
-        folder=held.folder,
-        response_ms=metrics.response_latencies_ms,
-        slowest_turn=slowest.number if slowest else 0,
-        late=performance.player.late or _sent_late(metrics),
-    )
-
-
-def _sent_late(metrics: SessionMetrics) -> str:
-    """Returns that the caller's audio was sent too late to be judged; empty if it was not."""
-    worst_ms = metrics.send_worst_ms or 0.0
-    if worst_ms <= _MOST_SENDING_MS:
-        return ""
-    return f"The caller's audio was sent up to {worst_ms:,.0f} ms late: this computer was too busy."
 
 
 def _sinks(*sinks: Callable[[e.SessionEvent], object]) -> Callable[[e.SessionEvent], None]:

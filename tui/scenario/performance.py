@@ -10,21 +10,29 @@ import time
 from collections.abc import Callable
 
 from tui.models import events as e
+from tui.models.turns.metrics import SessionMetrics
+from tui.scenario.limits import judge_call
 from tui.scenario.model import Expect, Scenario
 from tui.scenario.player import NO_AIDS, Aids, Player, StepOutcome
 from tui.scenario.seen import Seen
 from tui.scenario.values import SignKind
-from tui.scenario.verdict import Case, StepVerdict
+from tui.scenario.verdict import THE_CALL, Case, RunResult, StepVerdict
 from tui.session.listening import Limits, Listening
 from tui.session.live import LiveSession
+from tui.text.visible import one_line
 from tui.units import NS_PER_MS
+
+_MOST_SENDING_MS = 200.0
+"""A longer gap in the caller's audio may pass for the end of a turn."""
+_LOOK_S = 0.05
+"""How often a wait looks again."""
 
 
 class Performance:
     """Plays a scenario in one session and judges it. On the session's loop; several may play in one loop.
 
-    `take` has to receive every event of the session, which `follow` names before it begins. ``note`` receives a
-    sentence when a limit, rather than the agent, ended the agent's turn.
+    `take` has to receive every event of the session from `follow` on. ``note`` receives a sentence when a limit,
+    rather than the agent, ended the agent's turn.
     """
 
     def __init__(
@@ -40,10 +48,14 @@ class Performance:
         self.cases: list[Case] = []
         self.cut_short = False
         """Whether the call was over before the last step was."""
+        self.by_hand = False
+        """Whether the user has taken the call over."""
         self._began_ns = 0
         """When the current step began."""
         self._seen = Seen(time.monotonic_ns, keeps_messages=_reads_messages(scenario))
         self._aids = aids
+        self._work: asyncio.Future[StepOutcome] | None = None
+        """The step that is being carried out."""
         self._session: LiveSession
         self.player: Player
 
@@ -53,7 +65,7 @@ class Performance:
         self._seen.take(event)
 
     def follow(self, session: LiveSession) -> None:
-        """Play in this session, which has not begun."""
+        """Play in this session."""
         self._session = session
         self.listening.follow(session.state, session.pending)
         self._seen.follow(session)
@@ -61,32 +73,115 @@ class Performance:
             self.scenario, session, seen=self._seen, listening=self.listening, aids=self._aids
         )
 
-    async def play(self, *, open_line: bool = True) -> None:
+    async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Carry out the steps in the active call. Returns when all were, or the call is over.
 
-        ``open_line``: silence flows to the agent from the start, and not only from the first line on.
+        ``open_line``: silence flows to the agent from the start, and not only from the first line on. ``since_ns`` is
+        when the scenario begins; by default with the call.
         """
-        await self.begin(open_line=open_line)
+        await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
         try:
-            async with asyncio.timeout(self.scenario.timeout / 1_000):
-                await self.player.greeting()
+            async with asyncio.timeout(self.scenario.timeout / 1_000) as limit:
+                if since_ns is None:
+                    await self.player.greeting()
                 while not stopped and len(self.cases) < len(self.scenario.steps):
-                    stopped = await self.carry_out()
+                    stopped = await self._until_given_back(limit) or await self.carry_out()
         except TimeoutError:
             stopped = f"the scenario's timeout of {self.scenario.timeout} was reached"
             if len(self.cases) < len(self.scenario.steps):
                 reason = f"{stopped[0].upper()}{stopped[1:]}."
                 self._close_case(StepOutcome(StepVerdict.FAILED, self.player.now_ns(), reason))
         self.cut_short = self.listening.over
-        for _ in self.scenario.steps[len(self.cases) :]:
-            self._begin_case()
-            reason = f"Not reached: {stopped}."
-            self._close_case(StepOutcome(StepVerdict.NOT_MEASURED, self._began_ns, reason))
+        self._leave_out(stopped)
 
-    async def begin(self, *, open_line: bool = True) -> None:
+    def judge(self) -> None:
+        """Emit the verdicts of the limits and of the whole, once the call is over."""
+        if self._session.state.metrics.started_ns is None or not self.scenario.steps:
+            return
+        self._leave_out("the call had ended")
+        run = self.result()
+        limits = run.cases[1 + len(self.cases) :]
+        for number, case in enumerate(limits, len(self.scenario.steps) + 1):
+            place = f"{case.file}, line {case.line}" if case.file else ""
+            self._session.journal.emit(
+                e.StepChanged(
+                    at_ns=self.player.now_ns(),
+                    step=number,
+                    text=f"limit {case.name}",
+                    place=place,
+                    verdict=case.verdict,
+                    reason=case.reason,
+                )
+            )
+        first = run.failed_first
+        reason = run.late or (f"{first.name}: {first.reason}" if first else "")
+        self._emit(e.ScenarioPhase.OVER, verdict=run.verdict, reason=reason)
+
+    def result(self, folder: str = "") -> RunResult:
+        """Returns the run, once the call is over; ``folder`` is where it is saved."""
+        metrics, fatal = self._session.state.metrics, self._session.state.fatal_error
+        if metrics.started_ns is None:
+            why = one_line(fatal.message) if fatal else "The agent did not accept the session."
+            return RunResult(unreachable=why, folder=folder)
+        call = Case(name=THE_CALL, verdict=StepVerdict.PASSED)
+        if fatal is not None:
+            call = Case(name=THE_CALL, verdict=StepVerdict.FAILED, reason=one_line(fatal.message))
+        answered = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
+        slowest = max(answered, key=lambda turn: turn.response_latency_ms or 0.0, default=None)
+        limits = judge_call(self.scenario, metrics, self.player.silences)
+        return RunResult(
+            cases=[call, *self.cases, *limits],
+            folder=folder,
+            response_ms=metrics.response_latencies_ms,
+            slowest_turn=slowest.number if slowest else 0,
+            late=self.player.late or _sent_late(metrics),
+        )
+
+    # -- by hand --
+
+    async def take_over(self) -> None:
+        """Let the user have the call: the step under way is not measured, and none is carried out."""
+        if self.by_hand or self.listening.over or len(self.cases) >= len(self.scenario.steps):
+            return
+        self.by_hand = True
+        self._emit(e.ScenarioPhase.BY_HAND)
+        self.player.pause()
+        if self._work is not None:
+            self._work.cancel()
+        # The line that silence flows on is not the microphone, which the user may be about to open.
+        await self._session.user.record(False)
+
+    async def give_back(self) -> None:
+        """Continue with the next step."""
+        if not self.by_hand or self.listening.over:
+            return
+        await self._session.user.record(False)
+        await self._session.user.open_line()
+        self.player.go_on(len(self.cases))
+        self.by_hand = False
+        self._emit(e.ScenarioPhase.PLAYING)
+
+    async def _until_given_back(self, limit: asyncio.Timeout) -> str:
+        """Wait while the user has the call, which is no time of the scenario's; returns why no step can follow."""
+        taken = self.by_hand
+        if not taken:
+            return ""
+        clock, until_s = asyncio.get_running_loop().time, limit.when()
+        left_s = None if until_s is None else until_s - clock()
+        limit.reschedule(None)
+        while self.by_hand and not self.listening.over:  # noqa: ASYNC110 - the call may end without an event
+            await asyncio.sleep(_LOOK_S)
+        limit.reschedule(None if left_s is None else clock() + left_s)
+        return "the call was taken over by hand" if self.by_hand else ""
+
+    # -- steps --
+
+    async def begin(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Begin in the active call, before the first step; `play` does."""
-        self.player.begin()
+        started_ns = self._session.state.metrics.started_ns or self.player.now_ns()
+        self.player.begin(started_ns if since_ns is None else since_ns)
+        self._emit(e.ScenarioPhase.PLAYING, steps=tuple(step.title for step in self.scenario.steps))
         if open_line:
             await self._session.user.open_line()
 
@@ -94,10 +189,44 @@ class Performance:
         """Carry out the next step; returns why no other can follow, empty if one can."""
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
-        outcome = await self.player.carry_out(len(self.cases))
+        self._work = asyncio.ensure_future(self.player.carry_out(len(self.cases)))
+        try:
+            outcome = await self._work
+        except asyncio.CancelledError:
+            if not self.by_hand:
+                raise
+            outcome = StepOutcome(StepVerdict.NOT_MEASURED, self.player.now_ns(), "Taken over by hand.")
+        finally:
+            self._work = None
         self._close_case(outcome)
-        failed = outcome.verdict is not StepVerdict.PASSED and getattr(step, "stop", False)
-        return f"step {len(self.cases)} {outcome.verdict}, and it has stop = true" if failed else ""
+        if self.by_hand or outcome.verdict is StepVerdict.PASSED or not getattr(step, "stop", False):
+            return ""
+        return f"step {len(self.cases)} {outcome.verdict}, and it has stop = true"
+
+    def _leave_out(self, why: str) -> None:
+        """Judge the steps that are left as not reached."""
+        for _ in self.scenario.steps[len(self.cases) :]:
+            self._begin_case()
+            reason = f"Not reached: {why}."
+            self._close_case(StepOutcome(StepVerdict.NOT_MEASURED, self._began_ns, reason))
+
+    def _emit(
+        self, phase: e.ScenarioPhase, *, steps: tuple[str, ...] = (), verdict: str = "", reason: str = ""
+    ) -> None:
+        """Emit how the scenario goes, if it is one from a file."""
+        scenario = self.scenario
+        if scenario.path.name:
+            self._session.journal.emit(
+                e.ScenarioChanged(
+                    at_ns=self.player.now_ns(),
+                    phase=phase,
+                    name=scenario.name,
+                    file=str(scenario.path),
+                    steps=steps,
+                    verdict=verdict,
+                    reason=self._session.journal.redactor.text(reason),
+                )
+            )
 
     def _begin_case(self) -> None:
         """Emit that the next step begins."""
@@ -133,6 +262,14 @@ class Performance:
                 reason=reason,
             )
         )
+
+
+def _sent_late(metrics: SessionMetrics) -> str:
+    """Returns that the caller's audio was sent too late to be judged; empty if it was not."""
+    worst_ms = metrics.send_worst_ms or 0.0
+    if worst_ms <= _MOST_SENDING_MS:
+        return ""
+    return f"The caller's audio was sent up to {worst_ms:,.0f} ms late: this computer was too busy."
 
 
 def _reads_messages(scenario: Scenario) -> bool:

@@ -117,10 +117,10 @@ class Player:
         self.late = ""
         """Why the run cannot be judged: this program was late; empty if it was not."""
 
-    def begin(self) -> None:
-        """Begin with the call that has become active."""
-        self._ended_ns = self._session.state.metrics.started_ns or self.now_ns()
-        self._turn = CallerTurn(None, self._ended_ns, self._ended_ns)
+    def begin(self, since_ns: int) -> None:
+        """Begin: what happened before this instant is not looked at."""
+        self._ended_ns = since_ns
+        self._turn = CallerTurn(None, since_ns, since_ns)
 
     async def greeting(self) -> None:
         """Wait for a greeting and its end, where no step says what to wait for before the caller's first turn."""
@@ -140,10 +140,15 @@ class Player:
         self._ended_ns = outcome.ended_ns
         return outcome
 
-    def skip(self, index: int) -> None:
-        """Count a step as over that was not carried out to its end."""
-        self._ended_ns = self.now_ns()
-        lines = sum(isinstance(step, Say) for step in self._steps[index + 1 :])
+    def pause(self) -> None:
+        """Count nothing of the script as due: the user has the call."""
+        pending = self._session.pending
+        pending.lines_left, pending.answer_due = 0, ""
+
+    def go_on(self, index: int) -> None:
+        """Continue with the step of that index: what happened before now is not looked at."""
+        self.begin(self.now_ns())
+        lines = sum(isinstance(step, Say) for step in self._steps[index:])
         self._session.pending.lines_left = lines
 
     # -- one step --

@@ -19,6 +19,7 @@ from tui.scenario.model import (
     Expect,
     Noise,
     PhoneLine,
+    Run,
     Scenario,
     Step,
 )
@@ -85,6 +86,11 @@ def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step
         return struct(**named, line=line, file=file)
     except ValueError as error:
         raise SettingsError(f"The step {error}.") from error
+
+
+def commands_of(scenario: Scenario) -> tuple[str, ...]:
+    """Returns the shell commands that a scenario runs."""
+    return tuple(dict.fromkeys(step.run for step in scenario.steps if isinstance(step, Run)))
 
 
 def _check_order(scenario: Scenario) -> None:

@@ -39,6 +39,7 @@ class Availability:
             panes_stacked=screen.panes.stacked,
             searching=screen.search.active,
             filtered=screen.log_pane.filtered,
+            scenario=self._bridge.scenario.phase,
         )
 
     def state_of(self, action_id: str) -> bool | None:

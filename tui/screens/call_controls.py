@@ -16,7 +16,9 @@ from tui.engine.wire import (
     SendText,
     SetMuted,
     SpeakLine,
+    SpeakSentence,
 )
+from tui.widgets.question import Question
 
 if TYPE_CHECKING:
     from tui.screens.session import SessionScreen
@@ -33,6 +35,8 @@ class CallControls:
         """Whether there is a target to call; the app's business."""
         self.instructions = ""
         """The agent's instructions in this call, as last sent; the app sets those it begins with."""
+        self.synthesizer = ""
+        """What speaks sentences, as in the settings; set by the app."""
 
     def record(self, *, on: bool) -> None:
         """Turn the microphone on or off."""
@@ -53,6 +57,16 @@ class CallControls:
     def say(self, key: str) -> None:
         """Play a recorded line to the agent."""
         self._bridge.send(SpeakLine(key=key))
+
+    async def ask_sentence(self) -> None:
+        """Ask for a sentence, and speak it."""
+        hint = "What the agent is to hear · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
+        await self._screen.questions.ask(Question("Speak", hint, self._speak))
+
+    def _speak(self, text: str) -> str:
+        if text:
+            self._bridge.send(SpeakSentence(text=text, synthesizer=self.synthesizer))
+        return ""
 
     def interrupt(self) -> None:
         """Discard the agent's audio that has not played yet."""

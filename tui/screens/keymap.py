@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList
 from tui.screens.actions import APP, bindings
 from tui.screens.callbacks import CallbacksScreen
 from tui.screens.chart import ChartScreen
+from tui.screens.commands import CommandsScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.devices import DevicesScreen
@@ -36,6 +37,7 @@ from tui.widgets.compare import CompareView
 from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.health import HealthPane
+from tui.widgets.ladder import LadderPane
 from tui.widgets.prompt import PromptLine
 from tui.widgets.tools import ToolsPane
 from tui.widgets.transcript import TranscriptPane
@@ -50,6 +52,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
         TurnsPane,
         HealthPane,
         ToolsPane,
+        LadderPane,
         DetailPane,
         PromptLine,
         WriteLine,
@@ -67,6 +70,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     JumpScreen: (),
     SettingsScreen: (Input, OptionList),
     KeyScreen: (),
+    CommandsScreen: (),
     HelpScreen: (Input,),
     FilterHelpScreen: (),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.bridge import Bridge
@@ -18,6 +20,24 @@ from tui.widgets.question import Question
 
 if TYPE_CHECKING:
     from tui.widgets.prompt import PromptLine
+
+
+_MOST_PATHS = 50
+
+
+def _paths(text: str) -> Iterable[str]:
+    """Returns the folders and scenario files that a path may go on with."""
+    typed = Path(text).expanduser()
+    folder, start = (typed, "") if text.endswith("/") or not text else (typed.parent, typed.name)
+    try:
+        found = sorted(path for path in folder.iterdir() if path.name.startswith(start))
+    except OSError:
+        return []
+    return [
+        f"{path}/" if path.is_dir() else str(path)
+        for path in found
+        if path.is_dir() or path.name.endswith(".call.toml")
+    ][:_MOST_PATHS]
 
 
 class LogQuestions:
@@ -50,7 +70,7 @@ class LogQuestions:
             lambda text: completions(text, self._bridge.log.kinds()),
             self.explain_filters,
         )
-        await self._ask(question, str(before))
+        await self.ask(question, str(before))
 
     def clear_filter(self) -> None:
         """Show every event."""
@@ -72,12 +92,12 @@ class LogQuestions:
             self._search.highlight,
             partial(self._pane.set_pattern, self._pane.pattern),
         )
-        await self._ask(question)
+        await self.ask(question)
 
     async def ask_place(self) -> None:
         """Ask for a time or an event's number to go to."""
         hint = "12.5 or 1:30 from the start, or #123 for an event"
-        await self._ask(Question("Go to", hint, self._jumps.to_place))
+        await self.ask(Question("Go to", hint, self._jumps.to_place))
 
     async def ask_note(self) -> None:
         """Ask for a note on the event."""
@@ -87,9 +107,14 @@ class LogQuestions:
         self._pane.hold()
         before = view.marks.notes.get(view.number(line), "")
         question = Question("Note", "enter saves, empty deletes", partial(self._note, line))
-        await self._ask(question, before)
+        await self.ask(question, before)
 
-    async def _ask(self, question: Question, value: str = "") -> None:
+    async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
+        """Ask for a file; ``entered`` returns what is wrong with the answer."""
+        await self.ask(Question(label, hint, entered, complete=_paths), value)
+
+    async def ask(self, question: Question, value: str = "") -> None:
+        """Ask a question."""
         if not self._pane.is_attached:
             return  # typed before there is a screen
         if not self.prompt.is_attached:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from tui.models.events import Status
+from tui.models.events import ScenarioPhase, Status
 
 if TYPE_CHECKING:
     from tui.protocols.abilities import Lacking
@@ -36,6 +36,8 @@ class Situation(NamedTuple):
     panes_stacked: bool
     searching: bool
     filtered: bool
+    scenario: ScenarioPhase | None = None
+    """The phase of the session's scenario; None without one."""
 
     @property
     def talking(self) -> bool:
@@ -99,6 +101,25 @@ def no_call(now: Situation) -> str:
 def target(now: Situation) -> str:
     """A target, and the end of the call."""
     return no_call(now) or ("" if now.can_call else "no agent has been chosen")
+
+
+# a scenario
+
+
+def scenario(now: Situation) -> str:
+    """A scenario that is or was played."""
+    return "" if now.scenario else "no scenario was played"
+
+
+def scenario_in_play(now: Situation) -> str:
+    """A scenario that is not over."""
+    in_play = now.scenario in (ScenarioPhase.PLAYING, ScenarioPhase.BY_HAND)
+    return _active(now) or ("" if in_play else "no scenario is being played")
+
+
+def room_for_scenario(now: Situation) -> str:
+    """A call, and no scenario in it that is not over."""
+    return _active(now) or ("a scenario is being played" if not scenario_in_play(now) else "")
 
 
 # the session

@@ -25,6 +25,7 @@ from tui.screens.log_jumps import LogJumps
 from tui.screens.log_questions import LogQuestions
 from tui.screens.log_search import LogSearch
 from tui.screens.reading import Reading
+from tui.screens.scenario_controls import ScenarioControls
 from tui.screens.session_actions import ACTIONS_BY_ID, SESSION
 from tui.screens.styled_once import StyledOnce
 from tui.screens.tab_line import TabLine
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tui.screens.replay import Replay
     from tui.widgets.detail import DetailPane
     from tui.widgets.health import HealthPane
+    from tui.widgets.ladder import LadderPane
     from tui.widgets.tools import ToolsPane
     from tui.widgets.transcript import TranscriptPane
     from tui.widgets.turns import TurnsPane
@@ -99,9 +101,10 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
                 "tools": lambda: self.tools,
                 "health": lambda: self.health,
                 "detail": lambda: self.detail,
+                "scenario": lambda: self.ladder,
             },
             layout or Layout(),
-            transient={"detail"},
+            transient={"detail", "scenario"},
             id="panes",
         )
         self.tab_line = TabLine(self.panes)
@@ -115,6 +118,11 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     def controls(self) -> CallControls:
         """What the user can do in the call."""
         return CallControls(self.bridge, self)
+
+    @cached_property
+    def scenario(self) -> ScenarioControls:
+        """The scenario that is played."""
+        return ScenarioControls(self.bridge, self)
 
     @cached_property
     def search(self) -> LogSearch:
@@ -197,6 +205,13 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.turns.refresh_from_model()
             self.turns.refresh()
 
+    @cached_property
+    def ladder(self) -> LadderPane:
+        """The steps of the scenario."""
+        from tui.widgets.ladder import LadderPane
+
+        return LadderPane(self.bridge, id="scenario")
+
     # what is seen
 
     def compose(self) -> ComposeResult:
@@ -224,6 +239,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         state.add_controls_change_callback(self._changed)
         state.add_error_callback(self._changed)
         self.bridge.log.add_clear_callback(self.reading.close)
+        self.bridge.scenario.add_change_callback(self.scenario.changed)
         # When the terminal loses the focus, it may never report that the mouse button was released.
         self.watch(
             self.app, "app_focus", lambda focus: None if focus else self.tab_line.talk.let_go(), init=False
@@ -391,6 +407,8 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Follow the end of log and transcript."""
         self.log_pane.follow()
         self.transcript.follow()
+        if self.bridge.scenario.rungs:
+            self.ladder.follow()
 
     def go_to_turn_of_event(self) -> None:
         """Go from the log's row to its turn."""

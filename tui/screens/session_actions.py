@@ -284,6 +284,42 @@ PANES: Sequence[Action] = (
     ),
 )
 
+SCENARIO_PANE = Action(
+    "pane_scenario",
+    "S",
+    "Scenario",
+    "Go to the steps of the scenario; press again to return to the log.",
+    area=ActionArea.PANES,
+    do=lambda s: s.panes.visit("scenario"),
+    needs=needs.scenario,
+    key_display="S",
+)
+
+SCENARIO: Sequence[Action] = (
+    SCENARIO_PANE,
+    Action(
+        "play_scenario",
+        "f4",
+        "Play scenario",
+        "Play a scenario file in this call.",
+        area=ActionArea.CALL,
+        do=lambda s: s.scenario.ask_file(),
+        needs=needs.room_for_scenario,
+        origin=Origin.CALL,
+    ),
+    Action(
+        "speak",
+        "W",
+        "Speak",
+        "Type a sentence and speak it to the agent.",
+        area=ActionArea.CALL,
+        do=lambda s: s.controls.ask_sentence(),
+        needs=needs.talking,
+        origin=Origin.CALL,
+        key_display="W",
+    ),
+)
+
 READING: Sequence[Action] = (
     Action(
         "copy_value",
@@ -451,6 +487,18 @@ REPLAY: Sequence[Action] = (
 SESSION: Sequence[Action] = (
     *SEARCHING,
     *REPLAY,
+    Action(
+        "hand",
+        "G",
+        "By hand",
+        "Take the call over from the scenario, or give it back. Any key that acts on the call takes it over, too.",
+        area=ActionArea.CALL,
+        do=lambda s: s.scenario.toggle_hand(),
+        needs=needs.scenario_in_play,
+        origin=Origin.CALL,
+        show=True,
+        key_display="G",
+    ),
     Action(
         "record",
         "r",
@@ -644,6 +692,7 @@ SESSION: Sequence[Action] = (
     *LOG,
     *READING,
     *PANES,
+    *SCENARIO,
     Action(
         "turn_of_event",
         "U",

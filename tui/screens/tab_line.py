@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from tui.screens.session_actions import PANES
+from tui.screens.session_actions import PANES, SCENARIO_PANE
 from tui.widgets.panes import Panes
 from tui.widgets.tabs import PaneTabs, Tab
 from tui.widgets.talk import TalkButton
@@ -17,6 +17,8 @@ class TabLine(Horizontal):
     def __init__(self, panes: Panes) -> None:
         super().__init__(id="tabs-line")
         self.talk = TalkButton(id="talk")
+        self.with_scenario = False
+        """Whether the session has a scenario, whose pane is then named too."""
         self._panes = panes
         self._tabs = PaneTabs(id="tabs")
         self._keys: dict[str, str] = {}
@@ -36,7 +38,8 @@ class TabLine(Horizontal):
             entry.binding.id or "": self.app.get_key_display(entry.binding)
             for entry in reversed(self.screen.active_bindings.values())
         }
-        tabs = tuple(Tab(action.id, self._keys.get(action.id, ""), action.name) for action in PANES)
+        named = (*PANES, SCENARIO_PANE) if self.with_scenario else PANES
+        tabs = tuple(Tab(action.id, self._keys.get(action.id, ""), action.name) for action in named)
         focused = self.screen.focused
         if focused is not None and self._panes.has(focused):
             self._at = f"pane_{focused.id}"

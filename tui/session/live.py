@@ -132,6 +132,11 @@ class LiveSession:
         return self.journal.state
 
     @property
+    def target(self) -> Target:
+        """What is called."""
+        return self._link.target
+
+    @property
     def pending(self) -> Pending:
         """Tracks what is still due in the call."""
         return self._ending.pending

@@ -66,17 +66,23 @@ def describe(event: e.SessionEvent) -> Description:
             return Description("self-check", _describe_lateness(event), level=Severity.WARNING)
         case e.NoticeRaised():
             return Description("notice", event.text, level=Severity.WARNING)
+        case e.ScenarioChanged():
+            return _describe_judged("scenario", f"{event.name} {event.verdict or event.phase}", event)
         case e.StepChanged():
             outcome = f" {event.verdict}" if event.verdict else ""
-            reason = f": {event.reason}" if event.reason else ""
-            level = _STEP_LEVELS.get(event.verdict, Severity.PLAIN)
-            return Description(f"step {event.step}", f"{event.text}{outcome}{reason}", level=level)
+            return _describe_judged(f"step {event.step}", f"{event.text}{outcome}", event)
         case e.ToolChanged():
             return Description(
                 "tool", _describe_tool(event), level=Severity.WARNING if event.error else Severity.PLAIN
             )
         case _:
             return Description(*_describe_own(event))
+
+
+def _describe_judged(kind: str, text: str, event: e.ScenarioChanged | e.StepChanged) -> Description:
+    reason = f": {event.reason}" if event.reason else ""
+    level = _STEP_LEVELS.get(event.verdict, Severity.PLAIN)
+    return Description(kind, f"{text}{reason}", level=level)
 
 
 def _describe_own(event: e.SessionEvent) -> tuple[str, str]:

@@ -1,0 +1,132 @@
+"""ScenarioPlay: the scenario of the engine's call, played beside the user, who can take it over."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+from tui.callbacks import Registration, spawn
+from tui.engine.wire import PlayScenario
+from tui.models.audio_manager import AudioManager
+from tui.models.events import SessionEvent, Status
+from tui.models.target import Target
+from tui.protocols.abilities import lacking
+from tui.scenario.caller_sound import CallerSound
+from tui.scenario.lines import lines_of
+from tui.scenario.performance import Performance
+from tui.scenario.player import Aids
+from tui.scenario.reading import ScenarioError, read_scenario
+from tui.session.listening import Limits
+from tui.session.live import LiveSession
+from tui.speech.errors import SpeechError
+from tui.speech.process import SpeechProcess
+from tui.text.visible import one_line
+
+
+class ScenarioPlay:
+    """One scenario at a time, in one call. On the engine's loop."""
+
+    def __init__(self, audio: AudioManager, target: Target) -> None:
+        self._audio = audio
+        self._target = target
+        self._performance: Performance | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._sound: Registration | None = None
+        self._hurry = asyncio.Event()
+
+    def take(self, event: SessionEvent) -> None:
+        """Note an event of the call."""
+        if self._performance is not None:
+            self._performance.take(event)
+
+    async def prepare(self, wanted: PlayScenario) -> Performance:
+        """Read a scenario and make its lines audible, which takes a while. Raises `ScenarioError`."""
+        try:
+            performance = await asyncio.to_thread(_read, wanted, self._target)
+        except SpeechError as error:
+            raise ScenarioError(f"{wanted.path}: {error}") from error
+        if reason := performance.scenario.lacks(lacking(self._target.protocol)):
+            raise ScenarioError(reason)
+        return performance
+
+    def follow(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
+        """Play in this session: from its beginning to its end, or from now on."""
+        self._performance = performance
+        performance.follow(session)
+        self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
+
+    async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
+        """Play a scenario in a call that is up, unless one is being played."""
+        if self._task is not None and not self._task.done():
+            session.journal.notice("A scenario is already being played.", "Wait for its end, or hang up.")
+            return
+        try:
+            performance = await self.prepare(wanted)
+        except ScenarioError as error:
+            session.journal.error("scenario", "impossible", one_line(str(error), 500))
+            return
+        if session.state.status is Status.ACTIVE:
+            self.follow(performance, session, whole_call=False)
+
+    async def steer(self, *, by_hand: bool) -> None:
+        """Take the call over by hand, or give it back."""
+        if self._performance is not None:
+            await (self._performance.take_over() if by_hand else self._performance.give_back())
+
+    def hurry(self) -> None:
+        """Do not wait for the steps that can follow the call."""
+        self._hurry.set()
+
+    async def finish(self) -> None:
+        """Let the steps end that can follow the call, which is over, and judge all."""
+        performance, task = self._performance, self._task
+        if performance is None or task is None:
+            return
+        performance.listening.end()
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait([task, hurry], return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        task.cancel()
+        await asyncio.wait([task])
+        performance.judge()
+
+    def close(self) -> None:
+        """Leave the call."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._sound is not None:
+            self._sound.unregister()
+
+    async def _play(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
+        listening, caller, target = performance.listening, performance.scenario.caller, self._target
+        connect_s = target.connect_timeout_s + target.accept_timeout_s
+        if not await listening.until(lambda: session.state.status is Status.ACTIVE, connect_s):
+            return
+        if caller.noise or caller.line:
+            rate = self._audio.capture.format.rate
+            sound = await asyncio.to_thread(CallerSound, performance.scenario, lambda: rate)
+            self._sound = self._audio.capture.chain.add_callback(sound)
+        if whole_call:
+            await performance.play()
+            if not performance.by_hand:
+                session.hang_up()
+        else:
+            # What the agent says now began before this was listened to.
+            await listening.until(lambda: not self._audio.playback.playing, target.max_turn_s)
+            await performance.play(since_ns=session.journal.clock_ns())
+
+
+def _read(wanted: PlayScenario, target: Target) -> Performance:
+    """Raises `ScenarioError`, `SpeechError`."""
+    scenario = read_scenario(Path(wanted.path))
+    with closing(SpeechProcess(synthesizer=wanted.synthesizer)) as speech:
+        lines = lines_of(scenario, speech.speak)
+
+    async def may_run(command: str) -> bool:
+        return command in wanted.commands
+
+    limits = Limits(
+        max_turn_s=target.max_turn_s, quiet_s=target.quiet_s, greeting_s=target.greeting_timeout_s
+    )
+    return Performance(scenario, limits, aids=Aids(lines=lines, may_run=may_run))

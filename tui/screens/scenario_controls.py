@@ -1,0 +1,80 @@
+"""ScenarioControls: plays a scenario in the call, takes it over by hand, and gives the call back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.bridge import Bridge
+from tui.engine.wire import PlayScenario, SteerScenario
+from tui.models.events import ScenarioPhase
+
+if TYPE_CHECKING:
+    from tui.screens.session import SessionScreen
+
+PANE = "scenario"
+
+
+class ScenarioControls:
+    """The scenario of the session: its pane, and what the user can do with it."""
+
+    def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
+        self._bridge = bridge
+        self._screen = screen
+        self._shown_for: tuple[str, ...] | None = None
+        """What the pane was shown for, so that it comes by itself only once."""
+
+    def changed(self) -> None:
+        """Show the ladder when a scenario begins, and hide it when a session without one does."""
+        self._bridge.mark_dirty(self._show)
+
+    def _show(self) -> None:
+        progress, panes = self._bridge.scenario, self._screen.panes
+        self._screen.tab_line.with_scenario = bool(progress.rungs)
+        key = (self._bridge.state.session_id, progress.name) if progress.rungs else None
+        if key != self._shown_for:
+            self._shown_for = key
+            if key is not None:
+                panes.bring(PANE)
+            elif PANE in panes.shown:
+                panes.put_away(PANE)
+        self._screen.tab_line.show_tabs()
+        self._screen.availability.update()
+
+    def toggle_hand(self) -> None:
+        """Take the call over by hand, or give it back to the scenario."""
+        by_hand = self._bridge.scenario.phase is not ScenarioPhase.BY_HAND
+        self._bridge.send(SteerScenario(by_hand=by_hand))
+
+    async def ask_file(self) -> None:
+        """Ask which scenario to play."""
+        hint = "FILE.call.toml · tab completes · enter plays it in this call"
+        await self._screen.questions.ask_path("Scenario", hint, self._play)
+
+    def _play(self, text: str) -> str:
+        """Play a file; returns what is wrong with it, or ""."""
+        from tui.scenario.reading import ScenarioError, commands_of, read_scenario
+
+        path = Path(text).expanduser()
+        try:
+            commands = commands_of(read_scenario(path))
+        except ScenarioError as error:
+            return str(error)
+        wanted = PlayScenario(
+            path=str(path.resolve()), commands=commands, synthesizer=self._screen.controls.synthesizer
+        )
+        self.ask_commands(wanted, self._bridge.send)
+        return ""
+
+    def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
+        """Ask whether the shell commands of a scenario may be run, if it has any, and go on with the answer."""
+        if not wanted.commands:
+            then(wanted)
+            return
+        from tui.screens.commands import CommandsScreen
+
+        def answered(allowed: bool | None) -> None:
+            then(wanted if allowed else PlayScenario(path=wanted.path, synthesizer=wanted.synthesizer))
+
+        self._screen.app.push_screen(CommandsScreen(wanted.commands), answered)
