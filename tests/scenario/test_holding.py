@@ -82,7 +82,7 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
     with pytest.MonkeyPatch.context() as patch:
         # Calls on a busy machine are late, and what is late is not judged; these are about the judgement.
         patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
-        patch.setattr("tui.scenario.holding._MOST_SENDING_MS", 10_000.0)
+        patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
         patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
         return dict(zip(SCENARIOS, asyncio.run(every()), strict=True))
 
@@ -176,7 +176,7 @@ def test_the_exit_code_shows_how_the_scenarios_went(
     code: int,
     shows: str,
 ) -> None:
-    monkeypatch.setattr("tui.scenario.holding._MOST_SENDING_MS", 10_000.0)
+    monkeypatch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
     file = tmp_path / "a.call.toml"
     file.write_text(text)
     protocol = "pcm" if path == "/pcm" else "audiocodes"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.conftest import TARGET, Stage, Staging
-from tests.ui.fakes import Script, to_active
+from tests.ui.fakes import Script, a_call, to_active
 from tui.engine.wire import Connect, PlayScenario, SpeakSentence, SteerScenario
 from tui.models import events as e
 from tui.screens.commands import CommandsScreen
@@ -124,7 +124,7 @@ async def test_a_file_is_asked_for_read_and_played_in_the_call(
     async with stage((120, 40)) as s:
         await s.play(to_active(script).take())
         s.sent()
-        await s.press("f4")
+        await s.press("L")
         s.session.questions.prompt.line.value = str(path)
         await s.press("enter")
         assert "line 2: " in s.text("PromptLine")
@@ -168,3 +168,22 @@ async def test_any_sentence_can_be_spoken(stage: Staging, script: Script) -> Non
         assert s.sent() == [SpeakSentence(text="Hi you")]
         await s.press("W", "escape")
         assert s.sent() == []
+
+
+async def test_a_scenario_is_made_of_the_session_that_is_shown(
+    stage: Staging, script: Script, tmp_path: Path, saved_folder: Path
+) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(a_call(script).take())
+        s.bridge.folder.use(saved_folder)
+        await s.press("X")
+        path = tmp_path / "bug.call.toml"
+        s.session.questions.prompt.line.value = str(path)
+        await s.press("enter")
+        await s.until(lambda: s.app._notifications)
+        (told,) = s.app._notifications
+        assert told.message == f"Wrote 5 steps and 1 WAV files to {path}."
+        assert path.exists()
+        s.bridge.folder.use(None)
+        await s.press("X")
+        assert "This session is not saved" in list(s.app._notifications)[-1].message

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui.cli import completion
 from tui.cli.help import GroupedCommand, write_example
 from tui.cli.options import (
     config_option,
@@ -104,6 +105,34 @@ def check(files: Sequence[Path]) -> None:
     """Check scenario files without calling anybody."""
     for found in _read(files):
         click.echo(f"{found.path}: {found.name}, {len(found.steps)} steps")
+
+
+@scenario.command()
+@click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
+@option(
+    "-o",
+    "--output",
+    metavar="FILE.call.toml",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The new file; the WAV files of what was said are put beside it.",
+)
+@config_option
+def make(session: Path, output: Path) -> None:
+    """Make a scenario of a saved session, so that a bug report becomes a failing test.
+
+    What was said, typed and pressed becomes steps; what a healthy agent does after it is expected. SESSION is a
+    folder, a name from the list or its beginning, a title, or `latest`.
+    """
+    from tui.cli.sessions import named_session, session_sentences
+    from tui.scenario.making import make_scenario
+    from tui.text.visible import one_line
+
+    with _refusals(), session_sentences():
+        made = make_scenario(named_session(session), output, effective_settings().thresholds.slow_ms)
+    click.echo(f"{made.path}: {made.steps} steps, {made.sounds} WAV files")
+    for each in made.left_out:
+        click.echo(f"  not carried over: {one_line(each, 200)}", err=True)
 
 
 @scenario.command("import")

@@ -115,7 +115,7 @@ def sessions(
     from tui.saving.listing import list_sessions, total_size
     from tui.text.visible import one_line
 
-    with _sentences():
+    with session_sentences():
         found = list_sessions(
             parent,
             target=target,
@@ -132,7 +132,7 @@ def sessions(
     for each in found:
         click.echo(_line_of(each))
     size = _size(sum(each.size_bytes for each in found)).strip()
-    with _sentences():
+    with session_sentences():
         everything = _size(total_size(parent)).strip()
         in_trash = 0 if trash else sum(1 for _ in session_folders(parent / TRASH))
     many = "1 session" if len(found) == 1 else f"{len(found)} sessions"
@@ -216,7 +216,7 @@ def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> No
     """
     from tui.saving.deleting import find_to_delete
 
-    with _sentences():
+    with session_sentences():
         folders = list(dict.fromkeys(find_to_delete(parent, name) for name in names))
     _delete(folders, dry_run=dry_run, yes=yes)
 
@@ -241,7 +241,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run
         raise Sentence(
             "No limit is set. Use --keep-days N or --keep-count N, or set them under [sessions] in the settings."
         )
-    with _sentences():
+    with session_sentences():
         folders = [
             folder
             for each in with_trash(parent)
@@ -258,7 +258,7 @@ def restore(parent: Path, names: tuple[str, ...]) -> None:
     from tui.saving.trash import restore as restore_session
     from tui.text.visible import one_line
 
-    with _sentences():
+    with session_sentences():
         for name in names:
             click.echo(f"Restored {one_line(restore_session(parent, name).name)}")
 
@@ -323,9 +323,9 @@ def open_session(session: Path, speed: float | None, **options: str) -> None:
 
     in_force = effective_settings()
     check_terminal(f"opusagent-tui metrics {session}")
-    with _sentences(), settings_errors():
+    with session_sentences(), settings_errors():
         output = speaker(in_force, typed_settings(options))
-        sys.exit(open_screen(_session(session), speed, output, in_force))
+        sys.exit(open_screen(named_session(session), speed, output, in_force))
 
 
 @click.command(cls=GroupedCommand, example="opusagent-tui metrics latest --json")
@@ -343,7 +343,7 @@ def metrics(session: Path, as_json: bool) -> None:
     from tui.saving.remeasure import remeasure
     from tui.text.json_text import json_of
 
-    with _sentences(), open_saved(_session(session)) as saved:
+    with session_sentences(), open_saved(named_session(session)) as saved:
         figures = remeasure(saved)
         _print_problems(saved.problems)
     thresholds = effective_settings().thresholds
@@ -371,7 +371,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
     from tui.saving.folders import report_path
     from tui.saving.reading import open_session as open_saved
 
-    with _sentences(), open_saved(_session(session)) as saved:
+    with session_sentences(), open_saved(named_session(session)) as saved:
         page = render(saved, effective_settings().thresholds, with_audio=not no_audio)
         _print_problems(saved.problems)
         beside = report_path(saved.folder.resolve())
@@ -388,7 +388,7 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def session_sentences() -> Iterator[None]:
     """Turn errors about saved sessions into a `Sentence`."""
     from tui.saving.record import SavedSessionError
     from tui.text.visible import one_line
@@ -418,7 +418,7 @@ def _parent(save: str | None) -> Path:
     return parent
 
 
-def _session(named: Path) -> Path:
+def named_session(named: Path) -> Path:
     """Returns the folder of the session that an argument names. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 

@@ -6,16 +6,15 @@ pipecat (`pipecat.evals.script`, "Scripted scenarios"). What cannot be carried o
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import msgspec
 
 from tui.scenario.reading import ScenarioError
+from tui.scenario.writing import toml_of
 from tui.text.strict import quoted
 from tui.text.visible import one_line
 
@@ -55,16 +54,16 @@ class Imported(msgspec.Struct):
     def text(self) -> str:
         """Returns the scenario file."""
         lines = [
-            f"name = {_toml(self.name)}",
+            f"name = {toml_of(self.name)}",
             *(f"# not carried over: {one_line(each)}" for each in self.left_out),
         ]
         plain = {key: value for key, value in self.head.items() if not isinstance(value, dict)}
-        lines += [f"{key} = {_toml(value)}" for key, value in plain.items()]
+        lines += [f"{key} = {toml_of(value)}" for key, value in plain.items()]
         for key, table in self.head.items():
             if isinstance(table, dict):
-                lines += ["", f"[{key}]", *(f"{inner} = {_toml(value)}" for inner, value in table.items())]
+                lines += ["", f"[{key}]", *(f"{inner} = {toml_of(value)}" for inner, value in table.items())]
         for step in self.steps:
-            lines += ["", "[[step]]", *(f"{key} = {_toml(value)}" for key, value in step.items())]
+            lines += ["", "[[step]]", *(f"{key} = {toml_of(value)}" for key, value in step.items())]
         return "\n".join(lines) + "\n"
 
 
@@ -328,29 +327,6 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _duration(value_ms: float) -> str:
     return f"{value_ms / 1_000:g}s" if value_ms >= 1_000 and value_ms % 10 == 0 else f"{round(value_ms)}ms"
-
-
-def _toml(value: Any) -> str:
-    """Returns a value as TOML has it; what TOML does not have becomes text."""
-    write: Callable[[Any], str] = _toml
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case Mapping():
-            pairs = (f"{_key(str(key))} = {write(each)}" for key, each in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        case list():
-            return f"[{', '.join(map(write, value))}]"
-        case _:
-            # A string of JSON is one of TOML, but for DEL and lone surrogates.
-            text = str(value).encode(errors="replace").decode()
-            return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
 
 
 def refusal_of(path: Path) -> str:

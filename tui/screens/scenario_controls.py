@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.bridge import Bridge
 from tui.engine.wire import PlayScenario, SteerScenario
 from tui.models.events import ScenarioPhase
+from tui.text.visible import one_line
 
 if TYPE_CHECKING:
     from tui.screens.session import SessionScreen
@@ -51,6 +54,43 @@ class ScenarioControls:
         """Ask which scenario to play."""
         hint = "FILE.call.toml · tab completes · enter plays it in this call"
         await self._screen.questions.ask_path("Scenario", hint, self._play)
+
+    async def ask_new_file(self) -> None:
+        """Ask where to write a scenario of the session that is shown."""
+        folder = self._bridge.folder.path
+        if folder is None:
+            self._screen.app.notify(
+                "This session is not saved, so no scenario can be made of it.",
+                severity="warning",
+                markup=False,
+            )
+            return
+        hint = "FILE.call.toml · enter writes it, with the WAV files of what was said beside it"
+        default = str(Path.cwd() / f"{folder.name}.call.toml")
+        await self._screen.questions.ask_path("Make scenario", hint, partial(self._make, folder), default)
+
+    def _make(self, folder: Path, text: str) -> str:
+        if not text:
+            return "Name a file."
+        self._screen.run_worker(
+            self._made(folder, Path(text).expanduser()), description="make a scenario", exit_on_error=False
+        )
+        return ""
+
+    async def _made(self, folder: Path, path: Path) -> None:
+        from tui.saving.record import SavedSessionError
+        from tui.scenario.making import make_scenario
+        from tui.scenario.reading import ScenarioError
+
+        app, slow_ms = self._screen.app, self._screen.thresholds.slow_ms
+        try:
+            made = await asyncio.to_thread(make_scenario, folder, path, slow_ms)
+        except (ScenarioError, SavedSessionError) as error:
+            app.notify(one_line(str(error), 400), severity="error", markup=False)
+        else:
+            left_out = f", {len(made.left_out)} not carried over" if made.left_out else ""
+            words = f"Wrote {made.steps} steps and {made.sounds} WAV files to {made.path}{left_out}."
+            app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
         """Play a file; returns what is wrong with it, or ""."""

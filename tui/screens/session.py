@@ -88,9 +88,9 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     ) -> None:
         super().__init__()
         self.bridge = bridge
-        self._thresholds = thresholds or Thresholds()
+        self.thresholds = thresholds or Thresholds()
         self._playhead = playhead
-        self.strip = SessionStrip(bridge, self._thresholds, id="strip")
+        self.strip = SessionStrip(bridge, self.thresholds, id="strip")
         self.meters = Meters(id="meters")
         self.log_pane: EventLogPane = EventLogPane(bridge, id="log")
         self.panes: Panes = Panes(
@@ -172,7 +172,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Latencies, turn by turn."""
         from tui.widgets.turns import TurnsPane
 
-        return TurnsPane(self.bridge, self._thresholds, id="turns")
+        return TurnsPane(self.bridge, self.thresholds, id="turns")
 
     @cached_property
     def tools(self) -> ToolsPane:
@@ -350,14 +350,14 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Show the chart of response times; enter there opens a turn."""
         from tui.screens.chart import ChartScreen
 
-        self.app.push_screen(ChartScreen(self.bridge, self._thresholds), self._open_turn)
+        self.app.push_screen(ChartScreen(self.bridge, self.thresholds), self._open_turn)
 
     def _open_turn(self, number: int | None) -> None:
         from tui.screens.turn import TurnScreen
 
         if number is not None:
             self.turns.go_to_turn(number)
-            self.app.push_screen(TurnScreen(self.bridge, self._thresholds, number), self._show_turn)
+            self.app.push_screen(TurnScreen(self.bridge, self.thresholds, number), self._show_turn)
 
     def _show_turn(self, number: int | None) -> None:
         turn = next((turn for turn in self.turns.turns if turn.number == number), None)
