@@ -15,7 +15,7 @@ from tui.screens.session_actions import REPLAY, SEARCHING, SESSION
 
 
 async def help_text(s: Stage) -> str:
-    await s.pilot.resize_terminal(100, 260)
+    await s.pilot.resize_terminal(100, 300)
     await s.press("question_mark")
     assert isinstance(s.app.screen, HelpScreen)
     return s.text()

@@ -197,7 +197,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     def use_thresholds(self, thresholds: Thresholds) -> None:
         """Grade response times by other thresholds from now on."""
-        self._thresholds = thresholds
+        self.thresholds = thresholds
         self.strip.thresholds = self.turns.thresholds = thresholds
         if self.is_mounted:
             self.strip.refresh_from_model()
