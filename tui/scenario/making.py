@@ -175,7 +175,7 @@ class _Maker:
 
     def text(self) -> str:
         """Returns the file. Raises `ScenarioError` if there is nothing to make it of."""
-        steps = [step for step in self._steps() if step]
+        steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
             raise ScenarioError("Nobody said, typed or pressed anything in this session.")
         record = self._saved.record
