@@ -107,7 +107,7 @@ def test_the_canary_calls_alone_first_and_beside_the_others_then(tmp_path: Path)
         command = [*PROGRAM, "load", str(scenario), "--url", server.url, "--headless", *options]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
             server.until(lambda seen: seen["open"] == 3)
-            server.until(lambda seen: seen["opened"] >= 8)
+            server.until(lambda seen: seen["opened"] >= 5)
             program.send_signal(signal.SIGINT)
             assert program.wait(30) == 0
             server.until(lambda seen: seen["open"] == 0)
