@@ -50,7 +50,7 @@ def line_named(name: str) -> Line:
 def conversation(settings: AgentSettings | None = None, agent: AgentEnd | None = None) -> Conversation:
     agent = agent or AUDIOCODES.agent(lambda: "activity", lambda: _UTC)
     settings = settings or AgentSettings()
-    return Conversation(agent, settings, Hearing(recogniser(), settings.silence_ms))
+    return Conversation(agent, settings, Hearing(recogniser(), settings))
 
 
 class Call:

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import sys
 
-from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
+from tui.agent.settings import AgentError, AgentSettings, Fault, ReplyMode, parse_pace
 from tui.crash import crash_report
 from tui.exit_code import ExitCode
 from tui.text.redaction import log_without_secrets, token_in_environment
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
             pace=options.pace,
             chunk_ms=options.chunk,
             silence_ms=options.silence,
+            interrupt_ms=options.interrupt,
+            fault=Fault(options.fault) if options.fault else None,
             cert=options.cert,
             key=options.key,
         )
@@ -83,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--pace", metavar="N|all", type=_pace, default=default.pace, help="N times faster than real time")
     add("--chunk", metavar="MS", type=float, default=default.chunk_ms, help="audio in one message")
     add("--silence", metavar="MS", type=int, default=default.silence_ms, help="silence that ends a turn")
+    add("--interrupt", metavar="MS", type=int, default=0, help="speech that interrupts the agent")
+    add("--fault", choices=["", *Fault], default="", help="bug to plant in the agent")
     add("--cert", metavar="FILE", default=default.cert, help="certificate chain for TLS, in PEM")
     add("--key", metavar="FILE", default=default.key, help="private key of the certificate, in PEM")
     add("--lifeline", action="store_true", help="end when stdin does")

@@ -8,8 +8,8 @@ from typing import Any
 
 from tui.agent.hearing import TurnEnded
 from tui.agent.replies import Answer, prompt_answer
-from tui.agent.settings import AgentSettings, ReplyMode
-from tui.agent.tools import arguments_for, fitting_tool
+from tui.agent.settings import AgentSettings, Fault, ReplyMode
+from tui.agent.tools import arguments_for, fitting_tool, wrong_value
 from tui.assets import caller_lines, prompts
 from tui.protocols.base import AgentEnd, CallsTools
 from tui.protocols.json_frames import cut
@@ -47,6 +47,11 @@ class Answers:
     def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
         self._agent = agent
         self._echoes = settings.reply is ReplyMode.ECHO
+        self._fault = settings.fault
+        self._called: ToolCall | None = None
+        """The last function that was called."""
+        self.turns = 0
+        """How many turns the user has taken."""
 
     def prompt(self, *names: str) -> Answer:
         """Returns an answer made of the prompts with these names."""
@@ -60,6 +65,7 @@ class Answers:
 
     def to_turn(self, turn: TurnEnded) -> Plan:
         """Returns the answer to a spoken turn."""
+        self.turns += 1
         line = turn.match.line if turn.match else None
         answer = line.answer if line else _FALLBACK
         if self._echoes and answer != "goodbye":
@@ -68,6 +74,7 @@ class Answers:
 
     def to_text(self, text: str) -> Plan:
         """Returns the answer to a typed turn."""
+        self.turns += 1
         said = text.strip().casefold()
         answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
         return self._to_words(text, next(answers, _FALLBACK))
@@ -79,8 +86,9 @@ class Answers:
             names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
         return self.prompt(*names) if names else None
 
-    def to_tool_output(self, call: ToolCall | None, output: str) -> Plan:
+    def to_tool_output(self, output: str) -> Plan:
         """Returns the answer to a function's output: a prompt, with the output added to its text but not spoken."""
+        call = self._called
         answer = self.prompt(call.prompt if call else _AFTER_TOOL)
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 
@@ -89,7 +97,13 @@ class Answers:
         if not isinstance(self._agent, CallsTools):
             return None
         tool = fitting_tool(self._agent.tools, plan.words, required=self._agent.must_call_tool)
-        return ToolCall(tool["name"], arguments_for(tool), plan.prompt_after_tool) if tool else None
+        if tool is None:
+            return None
+        arguments = arguments_for(tool)
+        if self._fault is Fault.WRONG_ARGUMENT:
+            arguments = {name: wrong_value(value) for name, value in arguments.items()}
+        self._called = ToolCall(tool["name"], arguments, plan.prompt_after_tool)
+        return self._called
 
     def _to_words(self, words: str, answer: str) -> Plan:
         return Plan(self.prompt(answer), words, _AFTER_TOOL if answer == _FALLBACK else answer)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tui.agent.answers import Answers, Plan, ToolCall
+from tui.agent.answers import Answers, Plan
 from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
-from tui.agent.settings import AgentSettings
+from tui.agent.settings import AgentSettings, Fault
 from tui.agent.speaking import Mouth
 from tui.protocols.base import (
     AgentEnd,
@@ -31,6 +31,10 @@ from tui.protocols.base import (
 )
 from tui.protocols.base import TelephonyEventType as Type
 
+_MEANWHILE = "fallback"
+"""The prompt of an agent that talks over the user."""
+_CRASHED = Close(1011, "internal error")
+_CRASHES_IN_TURN = 2
 _GOODBYE_TIMEOUT_NS = 3_000_000_000
 """Time a caller has to disconnect after the agent has hung up."""
 
@@ -57,12 +61,12 @@ class Conversation:
         self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
         self._on_problem = on_problem
         self._hearing = hearing
+        self._fault = settings.fault
         self._answers = Answers(agent, settings)
         self._mouth = Mouth(agent, settings)
         self._greeted = False
         self._kept: Plan | None = None
         """The answer that waits until the caller asks for it."""
-        self._called: ToolCall | None = None
         self._leaves_at_ns: int | None = None
 
     @property
@@ -147,7 +151,7 @@ class Conversation:
                 text = self._answers.to_text(event.text)
                 return self._answer(text, now_ns, unasked=self._wishes is None)
             case Type.TOOL_OUTPUT:
-                output = self._answers.to_tool_output(self._called, event.text)
+                output = self._answers.to_tool_output(event.text)
                 return self._answer(output, now_ns, unasked=self._wishes is None)
             case Type.RESPONSE_WANTED:
                 return self._answer_as_asked(event, now_ns)
@@ -162,17 +166,27 @@ class Conversation:
     def _hear(self, sounds: Iterable[Sound], now_ns: int) -> list[Outgoing]:
         frames: list[Outgoing] = []
         for sound in sounds:
+            if self._overhears(sound):
+                continue
             match sound:
                 case TurnBegan():
                     frames += self._agent.speech_started()
                     frames += self._mouth.yield_the_word(now_ns) if self._yields_to_speech else []
+                    if self._fault is Fault.TALKS_OVER:
+                        frames += self._mouth.say(self._answers.prompt(_MEANWHILE), now_ns)
                 case Words(text):
                     frames += self._agent.hypothesis(text)
                 case TurnEnded():
+                    frames += self._agent.speech_started() if sound.brief else []
                     frames += self._agent.speech_stopped() + self._recognition(sound)
                     unasked = self._answers_unasked
                     frames += self._answer(self._answers.to_turn(sound), now_ns, unasked=unasked)
         return frames
+
+    def _overhears(self, sound: Sound) -> bool:
+        """Whether the agent takes no notice of what the user says while it speaks."""
+        ignored = self._fault is Fault.IGNORES_BARGE_IN or (isinstance(sound, TurnEnded) and sound.brief)
+        return ignored and self._mouth.busy
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
         """Handle the end of a turn announced by the caller, which asks for the answer separately."""
@@ -226,6 +240,9 @@ class Conversation:
 
         An answer that is ``apart`` from the conversation does not count as answering pending turns.
         """
+        if self._fault is Fault.CRASHES and self._answers.turns >= _CRASHES_IN_TURN:
+            self.over, self.close = True, _CRASHED
+            return []
         if not unasked:
             self._kept = plan
             return []
@@ -236,11 +253,12 @@ class Conversation:
         if call is None:
             return self._mouth.say(plan.answer, now_ns, delayed=True)
         assert isinstance(self._agent, CallsTools)
-        self._called = call
         return self._mouth.yield_the_word(now_ns) + self._agent.call_tool(call.name, call.arguments)
 
     def _hang_up(self, now_ns: int) -> list[Outgoing]:
         self._mouth.drop()
+        if self._fault is Fault.NEVER_HANGS_UP:
+            return []
         self._leaves_at_ns = now_ns + _GOODBYE_TIMEOUT_NS
         frames = self._agent.hang_up("the agent said goodbye")
         self.over = not frames  # without a message to send, the caller will not disconnect by itself

@@ -6,21 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from tui.agent.recogniser import Hypotheses, Match, Recogniser
+from tui.agent.settings import AgentSettings, Fault
 from tui.agent.tones import is_tone
 from tui.audio.formats import AudioFormat, StreamDecoder
-from tui.audio.pcm import frames_to_ns, ns_to_frames
+from tui.audio.pcm import frames_to_ns, ns_to_frames, to_float
 from tui.audio.speech import make_detector
 
 _MARGIN_MS = 150
 """Audio kept around an utterance, because the detector marks only the loud part."""
+_STILL_SPEAKING = 0.1
+"""Least peak of the last 100 ms, relative to the utterance: -20 dB."""
 _LONGEST_UTTERANCE_S = 120
 """Longest utterance without a pause; only the end of a longer one is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnBegan:
-    """The user has begun to speak."""
+    """The user has spoken for long enough to interrupt the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class TurnEnded:
     rate: int
     speech_ms: float
     match: Match | None
+    brief: bool = False
+    """Whether it was too short to interrupt the agent; then no `TurnBegan` came before it."""
 
     @property
     def text(self) -> str:
@@ -61,9 +68,13 @@ class Ear:
     ends_turns = True
     """Whether a pause ends a turn; otherwise the caller ends it with `commit`."""
 
-    def __init__(self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int) -> None:
+    def __init__(
+        self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int, interrupt_ms: int = 0
+    ) -> None:
         self.format = audio_format
-        self._rate = audio_format.rate
+        self._interrupt_frames = audio_format.rate * interrupt_ms // 1000
+        self._interrupts = False
+        """Whether it was reported that the turn has begun."""
         self._recogniser = recogniser
         self._silence_ms = silence_ms
         self._decoder = StreamDecoder(audio_format)
@@ -111,29 +122,53 @@ class Ear:
             frame = ns_to_frames(edge.at_ns, self._rate)
             if edge.started and not self.in_turn:
                 if edge.method == "silero" or is_tone(self._kept, self._rate):
-                    yield self._begin_turn(frame)
+                    self._begin_turn(frame)
             elif not edge.started and self.in_turn:
                 self._ended_frame = frame
                 if self.ends_turns:
                     yield self._end_turn(frame)
-        if self._hypotheses and (text := self._hypotheses.feed(self._kept)):
+            yield from self._report_beginning()
+        yield from self._report_beginning()
+        if self._interrupts and self._hypotheses and (text := self._hypotheses.feed(self._kept)):
             yield Words(text)
 
-    def _begin_turn(self, frame: int) -> TurnBegan:
+    def _report_beginning(self) -> Iterator[TurnBegan]:
+        if self.in_turn and not self._interrupts and self._insists():
+            self._interrupts = True
+            yield TurnBegan()
+
+    def _insists(self) -> bool:
+        """Whether the user has spoken for long enough to interrupt, and still does.
+
+        The detector finds an end only after a silence, which is longer than a backchannel.
+        """
+        if not self._interrupt_frames:
+            return True
+        if self._fed_frames - self._began_frame < self._interrupt_frames:
+            return False
+        samples = np.abs(to_float(bytes(self._kept)))
+        return float(samples[-self._rate // 10 :].max()) > _STILL_SPEAKING * float(samples.max())
+
+    def _begin_turn(self, frame: int) -> None:
         self._began_frame = frame
         self._keep_latest_frames(self._fed_frames - frame + self._margin_frames)
         self._hypotheses = Hypotheses(self._recogniser, self._rate)
-        return TurnBegan()
+        self._interrupts = False
 
     def _end_turn(self, frame: int) -> TurnEnded:
         self._hypotheses = None
         surplus_frames = max(self._fed_frames - frame - self._margin_frames, 0)
         utterance = bytes(self._kept[: len(self._kept) - 2 * surplus_frames])
         speech_ms = (frame - self._began_frame) * 1000 / self._rate
-        return TurnEnded(utterance, self._rate, speech_ms, self._recogniser.recognise(utterance, self._rate))
+        match = self._recogniser.recognise(utterance, self._rate)
+        return TurnEnded(utterance, self._rate, speech_ms, match, brief=not self._interrupts)
 
     def _keep_latest_frames(self, frames: int) -> None:
         del self._kept[: max(len(self._kept) - 2 * frames, 0)]
+
+    @property
+    def _rate(self) -> int:
+        return self.format.rate
 
     @property
     def _margin_frames(self) -> int:
@@ -143,11 +178,13 @@ class Ear:
 class Hearing:
     """Listens to one user: a new ear for each format."""
 
-    def __init__(self, recogniser: Recogniser, silence_ms: int) -> None:
+    def __init__(self, recogniser: Recogniser, settings: AgentSettings) -> None:
         self.ear: Ear | None = None
         """None before the user's format is known."""
         self._recogniser = recogniser
-        self._silence_ms = silence_ms
+        self._silence_ms = settings.silence_ms
+        yields_at_once = settings.fault is Fault.STOPS_AT_BACKCHANNEL
+        self._interrupt_ms = 0 if yields_at_once else settings.interrupt_ms
 
     def prepare(self, audio_format: AudioFormat | None) -> None:
         """Make the first ear, before there is audio for it."""
@@ -157,5 +194,5 @@ class Hearing:
     def ear_for(self, audio_format: AudioFormat | None) -> Ear | None:
         """Returns the ear for audio in that format; the one in use if it is None."""
         if audio_format and (self.ear is None or self.ear.format != audio_format):
-            self.ear = Ear(audio_format, self._recogniser, self._silence_ms)
+            self.ear = Ear(audio_format, self._recogniser, self._silence_ms, self._interrupt_ms)
         return self.ear

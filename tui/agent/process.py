@@ -109,6 +109,8 @@ def _arguments(settings: AgentSettings) -> list[str]:
         "--pace": pace,
         "--chunk": settings.chunk_ms,
         "--silence": settings.silence_ms,
+        "--interrupt": settings.interrupt_ms,
+        "--fault": settings.fault or "",
         "--cert": settings.cert,
         "--key": settings.key,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from tui.agent.settings import EVERYTHING_AT_ONCE, AgentSettings
+from tui.agent.settings import EVERYTHING_AT_ONCE, AgentSettings, Fault
 from tui.assets import prompts
 from tui.audio.formats import AudioFormat, encode
 from tui.audio.resample import LiveResampler
@@ -13,6 +13,7 @@ from tui.audio.wav import read_wav
 from tui.protocols.base import AgentEnd, Outgoing
 
 _PROMPT_RATE = 16_000
+_CLIPPED_MS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ class PacedReply:
         self._format = media = agent.play_format
         if media is None:  # a text response
             return frames
-        self._audio = encode(_at_rate(self._answer.pcm, self._answer.rate, media.rate), media)
+        clipped_ms = _CLIPPED_MS if self._settings.fault is Fault.CLIPS_FIRST_WORD else 0
+        pcm = self._answer.pcm[2 * (self._answer.rate * clipped_ms // 1000) :]
+        self._audio = encode(_at_rate(pcm, self._answer.rate, media.rate), media)
         chunk_frames = max(round(media.rate * self._settings.chunk_ms / 1000), 1)
         self._chunk_bytes = chunk_frames * media.encoding.sample_bytes
         if self._settings.pace == EVERYTHING_AT_ONCE:

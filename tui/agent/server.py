@@ -184,7 +184,7 @@ class AgentServer:
     async def _converse(self, socket: ServerConnection) -> None:
         protocol = self._protocol_at(socket.request.path if socket.request else "")
         assert protocol is not None
-        hearing = Hearing(self._recogniser, self._settings.silence_ms)
+        hearing = Hearing(self._recogniser, self._settings)
         notes = CallNotes(f"call {next(self._numbers)}", self._report)
         agent = protocol.agent(_new_id, _utc_now)
         call = Conversation(agent, self._settings, hearing, notes.problem)

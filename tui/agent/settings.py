@@ -19,6 +19,27 @@ class ReplyMode(StrEnum):
     """The user's own audio."""
 
 
+class Fault(StrEnum):
+    """A bug that is planted in the agent, to see that a test of agents finds it."""
+
+    LATE = "late"
+    """Each answer comes 800 ms later."""
+    IGNORES_BARGE_IN = "ignores-barge-in"
+    """What the user says while the agent speaks is not heard."""
+    STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
+    """Any sound of speech stops the agent, whatever ``interrupt_ms`` is."""
+    WRONG_ARGUMENT = "wrong-argument"
+    """Every argument of a function call has another value."""
+    NEVER_HANGS_UP = "never-hangs-up"
+    """After the goodbye the call stays open."""
+    CLIPS_FIRST_WORD = "clips-first-word"
+    """The first 400 ms of each reply are missing."""
+    TALKS_OVER = "talks-over"
+    """The agent begins to speak as soon as the user does."""
+    CRASHES = "crashes"
+    """The connection fails (close code 1011) at the user's second turn."""
+
+
 class AgentError(Exception):
     """The local agent cannot run; the text is one sentence for the user."""
 
@@ -41,6 +62,10 @@ class AgentSettings:
     """Audio in one message of a reply."""
     silence_ms: int = 400
     """Silence of the user that ends a turn."""
+    interrupt_ms: int = 0
+    """How long the user has to speak to interrupt the agent; shorter speech meanwhile is not answered."""
+    fault: Fault | None = None
+    """The bug that is planted in it; None for none."""
     cert: str = ""
     """A file with the certificate chain for TLS (wss://), in PEM; empty for ws://."""
     key: str = ""
@@ -57,6 +82,8 @@ class AgentSettings:
             raise AgentError(f"A reply delay of {self.reply_delay_ms / 1000:g} s is not between 0 and 600 s.")
         if self.key and not self.cert:
             raise AgentError("A key needs the certificate that it belongs to.")
+        if not 0 <= self.interrupt_ms <= 10_000:
+            raise AgentError(f"Speech of {self.interrupt_ms} ms to interrupt is not between 0 and 10000 ms.")
         if not 100 <= self.silence_ms <= 10_000:
             raise AgentError(f"A silence of {self.silence_ms} ms is not between 100 and 10000 ms.")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tui.agent.replies import Answer, PacedReply
-from tui.agent.settings import AgentSettings
+from tui.agent.settings import AgentSettings, Fault
 from tui.protocols.base import AgentEnd, Outgoing
 
 _PLAYOUT_MARGIN_NS = 200_000_000
 """Allowance for the caller's playback, which lags behind the audio that was sent."""
+_LATE_MS = 800.0
 _GOODBYE_MARGIN_NS = 1_000_000_000
 """Time a caller has to confirm the goodbye after it has played."""
 
@@ -28,6 +29,11 @@ class Mouth:
         return self._reply is not None and not self._reply.sent
 
     @property
+    def _delay_ms(self) -> float:
+        planted_ms = _LATE_MS if self._settings.fault is Fault.LATE else 0.0
+        return self._settings.reply_delay_ms + planted_ms
+
+    @property
     def next_due_ns(self) -> int | None:
         """The time at which `due` has something to send, or the goodbye counts as heard."""
         return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
@@ -43,7 +49,7 @@ class Mouth:
             return []
         frames = self.yield_the_word(now_ns)
         self._begun += 1
-        starts_ns = now_ns + (round(self._settings.reply_delay_ms * 1e6) if delayed else 0)
+        starts_ns = now_ns + (round(self._delay_ms * 1e6) if delayed else 0)
         self._reply = PacedReply(f"play-{self._begun}", answer, starts_ns, self._settings)
         return frames + self.due(now_ns)
 

@@ -37,6 +37,23 @@ def arguments_for(tool: Tool) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {}
 
 
+def wrong_value(value: Any) -> Any:
+    """Returns another value of the same type; a list or an object with only wrong values, or with one too many."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value} (wrong)".strip()
+        case list():
+            return [wrong_value(each) for each in value] or [None]
+        case dict():
+            return {name: wrong_value(each) for name, each in value.items()} or {"wrong": True}
+        case _:
+            return "wrong"
+
+
 def _shared(tool: Tool, words: set[str]) -> tuple[int, int]:
     """Returns how many of the words are in its name, and in its description."""
     description = tool.get("description")

@@ -17,6 +17,7 @@ from tui.cli import completion
 from tui.cli.config import config
 from tui.cli.load import load
 from tui.cli.options import (
+    BEHAVIOUR,
     LOCAL_PROTOCOLS,
     NearChoice,
     agent_options,
@@ -123,16 +124,9 @@ def connect(url: str | None, trace_callbacks: bool, scenario: Path | None, **opt
 @save_options
 @trace_option
 @config_option
-def demo(
-    reply: str,
-    reply_delay: float,
-    pace: str,
-    trace_callbacks: bool,
-    scenario: Path | None,
-    **options: Any,
-) -> None:
+def demo(trace_callbacks: bool, scenario: Path | None, **options: Any) -> None:
     """Start the local agent and call it."""
-    agent = make_agent_settings(reply=reply, reply_delay=reply_delay, pace=pace)
+    agent = make_agent_settings(**{name: options.pop(name) for name in BEHAVIOUR})
     flags = typed_settings(options)
     check_devices(flags)
     _show_screen(

@@ -144,6 +144,13 @@ class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  
 
 
 # fmt: off
+FAULTS = (
+    "late", "ignores-barge-in", "stops-at-backchannel", "wrong-argument", "never-hangs-up", "clips-first-word",
+    "talks-over", "crashes",
+)
+"""The values of `tui.agent.settings.Fault`, which `--help` does not load."""
+BEHAVIOUR = ("reply", "reply_delay", "pace", "interrupt", "fault")
+"""Parameters of `behaviour_options`."""
 audio_options = setting_options(*names_with(Scope.SOUND))
 block_option = setting_options("block_ms")
 tools_option = setting_options(*_TOOLS)
@@ -159,6 +166,10 @@ behaviour_options = together(
            help="Delay before each answer."),
     option("--pace", group="Local agent", default="1", metavar="N|all",
            help="Sending speed: real time (1), N times faster, or all in one message."),
+    option("--interrupt", group="Local agent", type=NumberInRange(0, 10), default=0.0, metavar="S",
+           help="Speech that interrupts the agent; shorter speech (a backchannel) does not."),
+    option("--fault", group="Local agent", type=NearChoice(FAULTS),
+           help="Plant a bug in the agent, to see that your tests find it."),
 )
 script_options = together(
     option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV|TEXT",
@@ -350,14 +361,25 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
 
 
 def make_agent_settings(
-    *, pace: str = "1", reply: str = "prompts", reply_delay: float = 0.0, **settings: Any
+    *,
+    pace: str = "1",
+    reply: str = "prompts",
+    reply_delay: float = 0.0,
+    interrupt: float = 0.0,
+    fault: str | None = None,
+    **settings: Any,
 ) -> AgentSettings:
     """Build the settings of the local agent from options. Raises `Sentence`."""
-    from tui.agent.settings import AgentError, AgentSettings, ReplyMode, parse_pace
+    from tui.agent.settings import AgentError, AgentSettings, Fault, ReplyMode, parse_pace
 
     try:
         return AgentSettings(
-            pace=parse_pace(pace), reply=ReplyMode(reply), reply_delay_ms=reply_delay * 1000, **settings
+            pace=parse_pace(pace),
+            reply=ReplyMode(reply),
+            reply_delay_ms=reply_delay * 1000,
+            interrupt_ms=round(interrupt * 1000),
+            fault=Fault(fault) if fault else None,
+            **settings,
         )
     except (AgentError, ValueError) as error:
         raise Sentence(str(error)) from error
