@@ -153,18 +153,18 @@ def locust_users(url: str, callers: int) -> None:
         def call(self) -> None:
             import gevent
 
-            connection = connect(url, compression=None)
+            with connect(url, compression=None) as connection:
 
-            def receive() -> None:
-                for _ in connection:
-                    pass
+                def receive() -> None:
+                    for _ in connection:
+                        pass
 
-            gevent.spawn(receive)
-            due = time.monotonic()
-            while True:
-                connection.send(BLOCK)
-                due += BLOCK_S
-                gevent.sleep(max(due - time.monotonic(), 0))
+                gevent.spawn(receive)
+                due = time.monotonic()
+                while True:
+                    connection.send(BLOCK)
+                    due += BLOCK_S
+                    gevent.sleep(max(due - time.monotonic(), 0))
 
     import gevent
 
