@@ -29,6 +29,7 @@ class Targets:
         profiles: Sequence[Listed] = (),
         recent: Sequence[Target] = (),
         protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
+        saved: Callable[[], Sequence[str]] = lambda: (),
         start_demo: Callable[[], Target] | None = None,
         on_remembered: Callable[[Target], None] = lambda _: None,
     ) -> None:
@@ -36,6 +37,8 @@ class Targets:
         self.profiles = tuple(profiles)
         self.recent = list(recent)
         self.protocols = protocols
+        self.saved = saved
+        """Returns a line for each of the newest saved sessions. Reads files; any thread."""
         self._start_demo = start_demo
         # The connect screen and a repeated call may both want it, each on a separate thread.
         self._demo_lock = threading.Lock()

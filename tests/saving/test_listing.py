@@ -14,7 +14,7 @@ from tui.models.events import Status
 from tui.models.target import Target
 from tui.saving.deleting import delete_session, superfluous
 from tui.saving.folders import default_folder
-from tui.saving.listing import list_sessions, total_size
+from tui.saving.listing import list_sessions, newest_in_lines, total_size
 from tui.saving.record import Outcome, SavedSessionError
 from tui.saving.writer import SessionWriter
 
@@ -41,6 +41,14 @@ def test_no_folder_has_no_sessions(tmp_path: Path) -> None:
     assert list_sessions(tmp_path / "nothing") == []
     assert total_size(tmp_path / "nothing") == 0
     assert default_folder().name == "sessions"
+
+
+def test_the_newest_sessions_are_one_line_each(tmp_path: Path) -> None:
+    for number, name in enumerate(("1 alpha", "2 beta", "3 gamma")):
+        session(tmp_path, name, days_old=2 - number)
+    began = [(NOW - timedelta(days=days)).astimezone().strftime("%Y-%m-%d %H:%M") for days in (0, 1)]
+    assert newest_in_lines(tmp_path, 2) == [f"gamma  {began[0]}  0:05", f"beta  {began[1]}  0:05"]
+    assert newest_in_lines(tmp_path / "nothing", 2) == []
 
 
 def test_sessions_are_listed_newest_first_and_filtered(tmp_path: Path) -> None:

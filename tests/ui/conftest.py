@@ -30,7 +30,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 _HOPS = 3
 TARGET = Target(url="ws://127.0.0.1:38211/audiocodes", title="demo")
 
-_TARGETS = ("base", "profiles", "recent", "protocols", "start_demo", "on_remembered")
+_TARGETS = ("base", "profiles", "recent", "protocols", "start_demo", "on_remembered", "saved")
 
 
 @pytest.fixture(autouse=True, scope="package")

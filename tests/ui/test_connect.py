@@ -296,3 +296,19 @@ async def test_pasted_headers_go_to_no_other_host(stage: Staging) -> None:
         await s.press("enter")
         (target,) = called(s)
         assert (target.headers, target.subprotocols) == ({}, ())
+
+
+async def test_the_newest_saved_sessions_are_listed_below_the_targets(stage: Staging) -> None:
+    lines = ["demo  2026-11-29 22:52  2:36", "staging [/x]  2026-11-28 09:01  0:41"]
+    async with stage(target=None, recent=RECENT, saved=lambda: lines) as s:
+        await s.until(lambda: "Saved sessions" in s.text())
+        text = s.text()
+        assert text.index("staging  twilio") < text.index("Saved sessions · ") < text.index(lines[0])
+        assert text.index(lines[0]) < text.index(lines[1]) < text.index("Protocol")
+
+
+async def test_without_saved_sessions_nothing_is_said_of_them(stage: Staging) -> None:
+    async with stage(target=None, recent=RECENT) as s:
+        await s.app.workers.wait_for_complete()
+        await s.tick()
+        assert "Saved sessions" not in s.text()

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tui.targets import Targets
 
 
+LISTED_SESSIONS = 3
+"""How many saved sessions the first screen names."""
+
+
 class LocalAgent:
     """The local agent of this run: started when it is first called, and again if it has died."""
 
@@ -116,7 +120,7 @@ def run_screen(
         app = OpusAgentApp(
             bridge,
             target=target,
-            targets=_targets(book, local),
+            targets=_targets(book, local, in_force),
             memory=screen_memory(),
             settings=in_force.settings,
             launch=Launch(
@@ -132,7 +136,7 @@ def run_screen(
         return run_app(app, remember_screen) or bridge.state.exit_code
 
 
-def _targets(book: AddressBook, local: LocalAgent) -> Targets:
+def _targets(book: AddressBook, local: LocalAgent, in_force: SettingsInForce) -> Targets:
     from tui.protocols.registry import names
     from tui.remembered import recent_targets, remember_target
     from tui.targets import Targets
@@ -142,9 +146,21 @@ def _targets(book: AddressBook, local: LocalAgent) -> Targets:
         profiles=book.profiles,
         recent=recent_targets(book.base),
         protocols=lambda: (AUTO, *names()),
+        saved=lambda: _saved(in_force),
         start_demo=local.target,
         on_remembered=remember_target,
     )
+
+
+def _saved(in_force: SettingsInForce) -> list[str]:
+    from tui.config.targets import sessions_folder
+    from tui.saving.listing import newest_in_lines
+    from tui.saving.record import SavedSessionError
+
+    try:
+        return newest_in_lines(sessions_folder(in_force), LISTED_SESSIONS)
+    except SavedSessionError:
+        return []  # the sessions command gives the reason
 
 
 def open_screen(path: Path, speed: float | None, output: str, in_force: SettingsInForce) -> int:

@@ -26,6 +26,8 @@ from tui.saving.record import (
     SavedSessionError,
     SessionRecord,
 )
+from tui.text.numbers import clock
+from tui.text.visible import one_line
 
 LATEST = "latest"
 """Name of the newest session."""
@@ -96,6 +98,21 @@ def list_sessions(
         and (min_duration_s is None or (summary.duration_s or 0.0) >= min_duration_s)
     ]
     return wanted[::-1]
+
+
+def newest_in_lines(parent: Path, count: int) -> list[str]:
+    """Returns the newest sessions of a folder, one line each: what was called, when, how long.
+
+    Raises `SavedSessionError`: the folder cannot be read.
+    """
+    # By name, which begins with the start: a list by content would read every session.
+    return [_in_line(summarise(folder)) for folder in [*session_folders(parent)][: -count - 1 : -1]]
+
+
+def _in_line(summary: SessionSummary) -> str:
+    started = "" if summary.started is None else f"{summary.started.astimezone():%Y-%m-%d %H:%M}"
+    name = summary.title or summary.target or summary.name
+    return one_line(f"{name}  {started}  {clock(summary.duration_s)}", 100)
 
 
 def find_session(parent: Path, path: Path) -> Path:

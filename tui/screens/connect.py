@@ -61,6 +61,8 @@ CONNECT = (
 )
 DEMO = "demo — the local agent: no account, no key, no network"
 _DEMO_ID = "demo"
+BROWSER_KEY = "ctrl+o"
+"""Opens the browser of saved sessions."""
 
 
 class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
@@ -84,6 +86,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self._listed = [Listed(current), *others]
         self._current = current
         self.targets = OptionList(id="targets", markup=False)
+        self._saved = Static(id="saved", markup=False)
         self.form = TargetForm(known.base, Listed(known.base if current is None else current))
 
     def compose(self) -> ComposeResult:
@@ -95,6 +98,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             yield from self.form.compose_url()
             self.targets.border_title = "Demo, profiles, recent targets · ↓ to choose"
             yield self.targets
+            yield self._saved
             yield from self.form.compose()
             with Horizontal(id="buttons"):
                 yield Button("Call", id="call", variant="primary", compact=True)
@@ -116,6 +120,16 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.form.url.placeholder = f"URL or wscat/curl command{alone}"
         self.bridge.send(ListDevices())
         self.call_after_refresh(self._offer_protocols)
+        self.call_after_refresh(self._list_saved)
+
+    @work(exclusive=True, group="saved", description="list the newest saved sessions")
+    async def _list_saved(self) -> None:
+        """After the first picture: files are read."""
+        lines = await asyncio.to_thread(self._known.saved)
+        browser = self.app.active_bindings.get(BROWSER_KEY)
+        how = "^o opens one" if browser else "opusagent-tui open NAME shows one"
+        self._saved.update("\n".join([f"Saved sessions · {how}", *(f"  {line}" for line in lines)]))
+        self._saved.set_class(bool(lines), "-shown")
 
     def _offer_protocols(self) -> None:
         """After the first picture: packages are asked which they bring."""

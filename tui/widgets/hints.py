@@ -16,11 +16,6 @@ def what_to_press(state: SessionState) -> str:
         return ""
     if any(turn.number for turn in state.metrics.turns):
         return ""
-    if state.title != DEMO_TITLE:
-        return "press r to talk, 1 to play a recorded line"
-    from tui.assets import AssetsMissing, caller_lines  # late: the first picture does without
-
-    try:
-        return f"press 1 to ask “{caller_lines()[0].text}”"
-    except AssetsMissing:
-        return "press r to talk"
+    if state.title == DEMO_TITLE:
+        return "press 1 to ask a recorded question"
+    return "press r to talk, 1 to play a recorded line"
