@@ -38,7 +38,9 @@ class SavedCall(Call):
         self.writer = await SessionWriter.start(
             self._target, self.problems.append, lambda: self.session.state.metrics
         )
-        self.audio.tracks = self.writer.tracks
+        tracks = self.writer.tracks
+        assert tracks is not None
+        self.audio.tracks = [tracks]
         await self.audio.configure(input="lines", output="none")
         self.session = LiveSession(
             self._target,

@@ -36,6 +36,18 @@ def test_noise_has_its_level_below_speech_and_repeats_exactly(kind: str) -> None
     assert blocks(sound(Noise(kind, snr_db=12.0)), count=500) == made
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
+def test_noise_of_any_rate_takes_the_event_loop_no_time(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = CallerSetting(noise=Noise("babble", snr_db=12.0))
+    made = CallerSound(Scenario(name="noisy", caller=setting, path=Path("a.call.toml")), lambda: rate)
+    monkeypatch.setattr(
+        "tui.scenario.caller_sound.read_wav", lambda *_: pytest.fail("read in the event loop")
+    )
+    found = b"".join(made(bytes(rate // 25)) for _ in range(550))
+    assert rms_dbfs(found[: 20 * rate]) == pytest.approx(-38.0, abs=0.1)
+    assert found[20 * rate :] == found[: 2 * rate]  # it repeats after ten seconds
+
+
 @pytest.mark.parametrize("kind", ["white", "babble"])
 def test_another_seed_makes_another_noise(kind: str) -> None:
     assert blocks(sound(Noise(kind, seed=1))) != blocks(sound(Noise(kind, seed=2)))

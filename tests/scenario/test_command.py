@@ -33,7 +33,7 @@ class Calls:
         self.response_ms = 700.0
         self.folder = ""
 
-    async def __call__(self, scenario: Scenario, target: Target) -> RunResult:
+    async def __call__(self, scenario: Scenario, target: Target, speech: object) -> RunResult:
         self.held.append((scenario.name, target.url))
         if self.late.get(scenario.name, 0) > 0:
             self.late[scenario.name] -= 1

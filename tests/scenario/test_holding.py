@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.speech.machine import install_recognizer, install_voice
 from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.audio.speech import load_detector
@@ -19,6 +21,7 @@ from tui.scenario.lines import lines_of
 from tui.scenario.player import Aids
 from tui.scenario.reading import read_scenario
 from tui.scenario.verdict import RunResult, StepVerdict
+from tui.speech.errors import SpeechError
 
 SECRET = "sesame-open-123"
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
@@ -31,7 +34,7 @@ SCENARIOS = {
     "greets": f"[limits]\nfindings = 0\n{GREETED}{BYE}",
     "yields": GREETED
     + '[[step]]\nsay = "interrupt"\nwhen = "agent speaks + 300ms"\n'
-    + '[[step]]\nexpect = "agent stops"\nwithin = "2s"\n'
+    + '[[step]]\nexpect = "agent stops"\nwithin = "8s"\n'
     + BYE,
     "answers": '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "5s"\n' + BYE,
     "does_not_answer": GREETED
@@ -40,7 +43,8 @@ SCENARIOS = {
     + BYE,
     "fails": NO_TOOL + BYE,
     "stops": '[[step]]\nrun = "exit 1"\nstop = true\n' + BYE,
-    "hears": '[[step]]\nhear = "hello"\n' + BYE,
+    "hears": '[[step]]\nhear = "Hello"\n[[step]]\nhear = "goodbye"\nwithin = "100ms"\n' + BYE,
+    "deaf": '[[step]]\nhear = "hello"\nstop = true\n' + BYE,
     "times_out": 'timeout = "500ms"\n[[step]]\nsilence = "10s"\n' + BYE,
     "runs": '[[step]]\nrun = "true"\n'
     f'[[step]]\nrun = "echo {SECRET} is wrong; exit 3"\n'
@@ -48,6 +52,15 @@ SCENARIOS = {
     '[[step]]\nrun = "sleep 20; true"\nwithin = "100ms"\n' + BYE,
     "presses": '[[step]]\npress = "1"\n' + BYE,
 }
+
+
+def words(pcm: bytes, rate: int) -> str:
+    """Recognize any speech as one word."""
+    return "hello" if len(pcm) > rate and any(pcm) else ""
+
+
+def no_recogniser(pcm: bytes, rate: int) -> str:
+    raise SpeechError("Run pip install something.")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +83,8 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
         scenario = read_scenario(path)
         protocol = "pcm" if name == "presses" else "audiocodes"
         target = Target(url=agent.url(f"/{protocol}"), protocol=protocol, token=SECRET)
-        return hold(scenario, target, aids=Aids(lines=lines_of(scenario), may_run=allowed))
+        hear = {"hears": words, "deaf": no_recogniser}.get(name)
+        return hold(scenario, target, aids=Aids(lines=lines_of(scenario), may_run=allowed, hear=hear))
 
     # What takes long happens before the calls: a program that is late judges nothing.
     load_detector()
@@ -100,7 +114,7 @@ def test_an_agent_that_yields_to_a_barge_in_passes(runs: dict[str, RunResult]) -
     assert (run.late, verdicts(run)) == ("", [PASSED, PASSED, DONE, PASSED, DONE])
     stopped_ms = run.cases[3].measured_ms
     assert stopped_ms is not None
-    assert 0 < stopped_ms < 2_000
+    assert stopped_ms > 0
 
 
 def test_an_answer_is_heard_after_the_greeting_and_the_line(runs: dict[str, RunResult]) -> None:
@@ -127,9 +141,17 @@ def test_a_failed_step_with_stop_ends_the_call(runs: dict[str, RunResult]) -> No
     assert runs["stops"].cases[2].reason == "Not reached: step 1 failed, and it has stop = true."
 
 
+def test_words_are_judged_by_what_a_recogniser_hears(runs: dict[str, RunResult]) -> None:
+    run = runs["hears"]
+    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, FAILED, DONE])
+    assert run.cases[2].reason == '"hello" was heard: its word error rate is 1.00, 0.2 is allowed.'
+
+
 def test_words_without_a_recogniser_are_not_measured(runs: dict[str, RunResult]) -> None:
-    assert (runs["hears"].verdict, verdicts(runs["hears"])) == (NOT_MEASURED, [PASSED, NOT_MEASURED, DONE])
-    assert "pip install" in runs["hears"].cases[1].reason
+    run = runs["deaf"]
+    assert (run.verdict, verdicts(run)) == (NOT_MEASURED, [PASSED, NOT_MEASURED, NOT_MEASURED])
+    assert run.cases[1].reason == "Run pip install something."
+    assert run.cases[2].reason == "Not reached: step 1 not measured, and it has stop = true."
 
 
 def test_the_timeout_of_a_scenario_fails_its_step(runs: dict[str, RunResult]) -> None:
@@ -184,3 +206,39 @@ def test_the_exit_code_shows_how_the_scenarios_went(
     assert (ran.exit_code, shows in ran.output) == (code, True), ran.output
     # A step that the protocol cannot carry is found once, not in each run.
     assert ran.output.count("not measured  a (") <= 1
+
+
+SENTENCE = '[[step]]\nsay = "Is it open on Sunday?"\nwhen = "now"\n[[step]]\nhear = "hello"\n' + BYE
+
+
+def played_by_the_command(
+    agent: AgentProcess, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, str]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    file = folder / "a.call.toml"
+    file.write_text(SENTENCE)
+    ran = CliRunner().invoke(
+        cli, ["test", str(file), "--url", agent.url("/audiocodes"), "--protocol", "audiocodes"]
+    )
+    return ran.exit_code, ran.output
+
+
+def test_sentences_are_spoken_and_words_recognized_outside_the_call(
+    agent: AgentProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_voice(tmp_path, monkeypatch)
+    install_recognizer(tmp_path, monkeypatch)
+    code, output = played_by_the_command(agent, tmp_path, monkeypatch)
+    assert code == 1
+    assert re.search(r"done .*say Is it open on Sunday\? at now", output), output
+    # The recognizer of these tests says how many samples it heard.
+    assert re.search(r'failed .*hear hello: "\d+ samples heard by ', output), output
+
+
+def test_a_sentence_without_a_voice_is_refused_with_what_to_install(
+    agent: AgentProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, output = played_by_the_command(agent, tmp_path, monkeypatch)
+    assert code == 2
+    assert "a.call.toml, line 2: No voice is installed. Run `pip install 'opusagent-tui[speech]'`" in output

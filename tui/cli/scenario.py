@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -370,13 +371,18 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
     from tui.scenario.lines import lines_of
     from tui.scenario.running import hold_here
     from tui.scenario.workers import Workers
+    from tui.speech.process import SpeechProcess
 
+    chosen = effective_settings().settings.speech
+    choice = {"synthesizer": chosen.synthesizer or "", "model": chosen.model or ""}
+    speech = click.get_current_context().with_resource(SpeechProcess(**choice))
     for each in scenarios:
-        await asyncio.to_thread(lines_of, each)  # whatever is missing is reported before anybody is called
+        # Whatever is missing is reported before anybody is called.
+        await asyncio.to_thread(lines_of, each, speech.speak)
     if jobs == 1:
-        await batch.play(hold_here)
+        await batch.play(partial(hold_here, speech=speech))
         return
-    async with Workers(min(jobs, os.cpu_count() or 1), scenarios) as workers:
+    async with Workers(min(jobs, os.cpu_count() or 1), scenarios, **choice) as workers:
         await batch.play(workers.hold, jobs)
 
 

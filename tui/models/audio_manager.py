@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,8 +58,8 @@ class AudioManager:
     _losses: Tally[e.Loss]
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self.tracks: TrackSink | None = None
-        """Keeps the audio that is sent and heard; set it before `configure`."""
+        self.tracks: Sequence[TrackSink] = ()
+        """Keep the audio that is sent and heard; set them before `configure`."""
         self._handoff = CaptureHandoff()
         self._failures = _DeferredReporter()
         self._observers = CallbackManager(self._failures)
@@ -107,7 +107,7 @@ class AudioManager:
                 block_ms=block_ms,
                 latency=latency,
                 fade_ms=fade_ms,
-                tracks=[track for track in (self.tracks, guard) if track],
+                tracks=[*self.tracks, *([guard] if guard else [])],
             ),
             emit=self._pending.add,
             clock_ns=self._pending.clock_ns,
@@ -181,13 +181,13 @@ class AudioManager:
     def prepare_capture(self, user_format: AudioFormat) -> None:
         """Capture and keep user audio in the format that was agreed with the agent."""
         self.capture.prepare(user_format)
-        if self.tracks:
-            self.tracks.user_format(user_format)
+        for track in self.tracks:
+            track.user_format(user_format)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
         """Keep a captured block that has passed the chain, as silence if it was not sent to the agent."""
-        if self.tracks:
-            self.tracks.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
+        for track in self.tracks:
+            track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
     # -- playback --
 

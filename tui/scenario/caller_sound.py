@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from tui.text.strict import did_you_mean, quoted
 NOISES = ("babble", "white", "hum")
 _SPEECH_DBFS = -26.0
 """The level of active speech that the signal-to-noise ratio refers to: the nominal level of ITU-T P.56."""
+_RATE = 16_000
 _PERIOD_S = 10
-"""A noise repeats after this time."""
+"""Length of a noise in seconds, after which it repeats."""
+_LONGEST_S = 60
+"""How much of a WAV file is the noise that repeats."""
 _VOICES = 6
 _HUM_HZ = 50.0
 _CODECS = {"mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
@@ -38,12 +42,13 @@ class CallerSound:
         self._noise = scenario.caller.noise
         self._line = scenario.caller.line
         self._rate = rate
-        self._folder = scenario.path.parent
-        self._values: NDArray[np.float32] = np.empty(0, np.float32)
+        self._noises: dict[int, NDArray[np.float32]] = {}
+        """One period of the noise, by rate."""
         self._position = 0
         self._chance = np.random.default_rng(self._line.seed if self._line else 0)
         if self._noise:
-            self._check(self._noise, scenario)
+            # Before the call: making babble takes a third of a second, in which the event loop would serve nobody.
+            self._noises = _prepared(self._noise, scenario)
 
     def __call__(self, block: bytes) -> bytes:
         """Returns the block as the agent gets it; as long as it was."""
@@ -57,24 +62,38 @@ class CallerSound:
         return block
 
     def _with_noise(self, block: bytes, noise: Noise) -> bytes:
-        if not len(self._values):
-            self._values = noise_values(noise, self._rate(), self._folder)
+        rate = self._rate()
+        if rate not in self._noises:
+            self._noises[rate] = _at_rate(self._noises[_RATE], rate, noise)
+        values = self._noises[rate]
         frames = len(block) // 2
-        at = (self._position + np.arange(frames)) % len(self._values)
-        self._position = (self._position + frames) % len(self._values)
-        return from_float(to_float(block) + self._values[at])
-
-    def _check(self, noise: Noise, scenario: Scenario) -> None:
-        try:
-            self._values = noise_values(noise, 16_000, self._folder)
-        except (AudioFileError, ValueError) as error:
-            raise ScenarioError(f"{scenario.path}: noise: {error}") from error
-        self._values = np.empty(0, np.float32)
+        at = (self._position + np.arange(frames)) % len(values)
+        self._position = (self._position + frames) % len(values)
+        return from_float(to_float(block) + values[at])
 
 
-def noise_values(noise: Noise, rate: int, folder: Path) -> NDArray[np.float32]:
-    """Returns one period of a noise at its level, in -1..1. Raises `AudioFileError`, `ValueError`."""
+def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]]:
+    """Returns one period of a noise at each rate that calls usually have. Raises `ScenarioError`."""
+    try:
+        made = _noise_values(noise, scenario.path.parent)
+    except (AudioFileError, ValueError) as error:
+        raise ScenarioError(f"{scenario.path}: noise: {error}") from error
+    return {rate: _at_rate(made, rate, noise) for rate in (_RATE, 8_000, 24_000)}
+
+
+def _at_rate(values: NDArray[np.float32], rate: int, noise: Noise) -> NDArray[np.float32]:
+    """Returns a period of 16 kHz at another rate and at the level of the noise, without a seam where it repeats."""
+    frames = max(len(values) * rate // _RATE, 1)
+    found = np.fft.irfft(np.fft.rfft(values)[: frames // 2 + 1], frames)
+    rms = float(np.sqrt(np.mean(np.square(found))))
+    return (found * (10 ** ((_SPEECH_DBFS - noise.snr_db) / 20) / (rms or 1.0))).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _noise_values(noise: Noise, folder: Path) -> NDArray[np.float32]:
+    """Returns one period of a noise at 16 kHz, at any level. Raises `AudioFileError`, `ValueError`."""
     chance = np.random.default_rng(noise.seed)
+    rate = _RATE
     frames = _PERIOD_S * rate
     values: NDArray[Any]
     match noise.kind:
@@ -90,12 +109,11 @@ def noise_values(noise: Noise, rate: int, folder: Path) -> NDArray[np.float32]:
                 voice = np.resize(to_float(read_wav(line.path, rate)), frames)
                 values += np.roll(voice, int(chance.integers(frames)))
         case kind if kind.lower().endswith(".wav"):
-            values = to_float(read_wav(folder / kind, rate))
+            values = to_float(read_wav(folder / kind, rate))[: _LONGEST_S * rate]
         case kind:
             raise ValueError(
                 f"{quoted(kind)} is neither a WAV file nor {', '.join(NOISES)}{did_you_mean(kind, NOISES)}"
             )
-    rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if len(values) else 0.0
-    if not rms:
+    if not np.any(values):
         raise ValueError(f"{quoted(noise.kind)} is silent.")
-    return (values * (10 ** ((_SPEECH_DBFS - noise.snr_db) / 20) / rms)).astype(np.float32)
+    return values.astype(np.float32)

@@ -63,7 +63,10 @@ class HeadlessCall:
         """Begin to save, and make the session. Raises whatever prevents the call."""
         scenario, audio = self.performance.scenario, self._audio
         try:
-            await self._set_up.prepare(self._dialled.target)
+            await self._set_up.start_saving(self._dialled.target)
+            if self.performance.judges_words:
+                audio.tracks = [*audio.tracks, self.performance.words]
+            await self._set_up.find_devices(self._dialled.target)
             self.session = self._set_up.session(self._dialled, tools=tools)
             if scenario.caller.noise or scenario.caller.line:
                 sound = await asyncio.to_thread(CallerSound, scenario, lambda: audio.capture.format.rate)

@@ -18,6 +18,7 @@ from tui.scenario.lines import SpokenLine, lines_of
 from tui.scenario.model import Say, Scenario, Step
 from tui.scenario.player import Aids
 from tui.scenario.reading import make_step
+from tui.scenario.running import usual_speech
 from tui.scenario.verdict import Case, StepVerdict
 from tui.session.dialling import DiallingError, ProtocolNotDetected
 from tui.text.visible import one_line
@@ -110,7 +111,7 @@ class CallInCode:
         step = make_step(kind, table, file=file, line=line)
         if isinstance(step, Say):
             spoken = Scenario(name=step.say, steps=[step])
-            self._lines.update(await asyncio.to_thread(lines_of, spoken))
+            self._lines.update(await asyncio.to_thread(lines_of, spoken, usual_speech().speak))
             self._call.session.pending.lines_left += 1
         self._steps.append(step)
         performance = self._call.performance
@@ -152,7 +153,7 @@ async def call_in_code(
     steps: list[Step] = []
     lines: dict[str, SpokenLine] = {}
     scenario = Scenario(name="a call in code", steps=steps)
-    call = HeadlessCall(scenario, dialled, aids=Aids(lines=lines))
+    call = HeadlessCall(scenario, dialled, aids=Aids(lines=lines, hear=usual_speech().hear))
     await call.prepare(tools)
     async with call.held() as active:
         if not active:

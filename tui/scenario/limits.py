@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from tui.models.turns.figures import response_of, shown_ms
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import LEAST_TURNS, BargeInKind, percentiles_of
 from tui.scenario.model import Bounds, CallLimits, Scenario
 from tui.scenario.values import Duration
 from tui.scenario.verdict import Case, StepVerdict
+from tui.text.numbers import milliseconds
 from tui.units import NS_PER_MS
 
 Silences = Sequence[tuple[int, int]]
@@ -70,19 +72,18 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
 
 def _response(limit: Duration, metrics: SessionMetrics) -> Case:
     title = f"response max ≤ {limit}"
-    turns = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
-    if not turns:
+    figures = ((turn.number, response_of(turn, None)) for turn in metrics.turns if turn.number)
+    found = [(number, figure, figure.ms) for number, figure in figures if figure.ms is not None]
+    if not found:
         return Case(
             name=title, verdict=StepVerdict.NOT_MEASURED, reason="No response time could be measured."
         )
-    worst = max(turns, key=lambda turn: turn.response_latency_ms or 0.0)
-    case = _compared(title, worst.response_latency_ms, limit)
-    slow = [turn for turn in turns if (turn.response_latency_ms or 0.0) > limit]
-    if slow and all(turn.doubt for turn in slow):
-        took = f"Turn {worst.number} took {worst.response_latency_ms:,.0f} ms"
-        reason = f"{took}, but that is uncertain: {worst.doubt}."
-        return Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=reason, measured_ms=case.measured_ms)
-    return case
+    number, worst, worst_ms = max(found, key=lambda each: each[2])
+    slow = [figure for _, figure, ms in found if ms > limit]
+    if slow and all(figure.doubt for figure in slow):
+        reason = f"Turn {number} took {milliseconds(worst_ms)}, but that is uncertain: {worst.doubt}."
+        return Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=reason, measured_ms=worst_ms)
+    return _compared(title, worst_ms, limit)
 
 
 def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
@@ -113,9 +114,10 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
 def _compared(title: str, value_ms: float | None, limit: Duration, missing: str = "") -> Case:
     if value_ms is None:
         return Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=missing)
-    failed = value_ms > limit
-    reason = f"{value_ms:,.0f} ms were measured." if failed else ""
-    return Case(name=title, verdict=_failed_if(failed), reason=reason, measured_ms=value_ms)
+    ms = shown_ms(value_ms)
+    failed = ms > limit
+    reason = f"{milliseconds(ms)} were measured." if failed else ""
+    return Case(name=title, verdict=_failed_if(failed), reason=reason, measured_ms=ms)
 
 
 def _failed_if(failed: bool) -> StepVerdict:

@@ -15,13 +15,14 @@ from tui.audio.wav import AudioFileError, read_wav
 from tui.models.sound.lines import CallerLine, line_of
 from tui.scenario.model import Say, Scenario
 from tui.scenario.reading import ScenarioError
-from tui.speech.errors import EXTRA
+from tui.speech.errors import SpeechError
 from tui.text.strict import quoted
 from tui.units import NS_PER_S
 
 _RATE = 16_000
+_MOST_NAME_CHARS = 60
 Speaker = Callable[[str], Path]
-"""Returns a WAV file of a sentence. Raises `ValueError`, whose text says what is missing."""
+"""Returns a WAV file of a sentence. Raises `SpeechError`, whose text names what is missing."""
 
 
 class SpokenLine(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, Spok
         if isinstance(step, Say) and step.say not in found:
             try:
                 found[step.say] = _spoken(_line_for(step, speak))
-            except (AudioFileError, ValueError) as error:
+            except (AudioFileError, SpeechError, ValueError) as error:
                 raise ScenarioError(f"{step.file}, line {step.line}: {error}") from error
     return found
 
@@ -62,11 +63,8 @@ def _line_for(step: Say, speak: Speaker | None) -> CallerLine:
         return line_of(Path(step.file).parent / words)
     if speak is None:
         names = ", ".join(line.name for line in caller_lines())
-        raise ValueError(
-            f"{quoted(words)} is neither a recorded line ({names}) nor a WAV file. "
-            f"Speaking any sentence needs the speech extra: {EXTRA}."
-        )
-    return CallerLine(words[:40], words, str(speak(words)))
+        raise ValueError(f"{quoted(words)} is neither a recorded line ({names}) nor a WAV file.")
+    return CallerLine(words[:_MOST_NAME_CHARS], words, str(speak(words)))
 
 
 def _spoken(line: CallerLine) -> SpokenLine:

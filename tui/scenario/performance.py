@@ -9,14 +9,17 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from tui.models import events as e
 from tui.models.turns.metrics import SessionMetrics
 from tui.scenario.limits import judge_call
-from tui.scenario.model import Expect, Scenario
+from tui.scenario.model import Expect, Hear, Scenario
 from tui.scenario.player import NO_AIDS, Aids, Player, StepOutcome
 from tui.scenario.seen import Seen
 from tui.scenario.values import SignKind
 from tui.scenario.verdict import THE_CALL, Case, RunResult, StepVerdict
+from tui.scenario.words import AgentWords, Excerpt
 from tui.session.listening import Limits, Listening
 from tui.session.live import LiveSession
 from tui.text.visible import one_line
@@ -51,7 +54,9 @@ class Performance:
         self.by_hand = False
         """Whether the user has taken the call over."""
         self._began_ns = 0
-        """When the current step began."""
+        """Time at which the current step began."""
+        self.words = AgentWords(aids.hear)
+        """A sink for the agent's audio; needed if `judges_words`."""
         self._seen = Seen(time.monotonic_ns, keeps_messages=_reads_messages(scenario))
         self._aids = aids
         self._work: asyncio.Future[StepOutcome] | None = None
@@ -81,12 +86,13 @@ class Performance:
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
+        said: list[tuple[int, Hear, Excerpt]] = []
         try:
             async with asyncio.timeout(self.scenario.timeout / 1_000) as limit:
                 if since_ns is None:
                     await self.player.greeting()
                 while not stopped and len(self.cases) < len(self.scenario.steps):
-                    stopped = await self._until_given_back(limit) or await self.carry_out()
+                    stopped = await self._until_given_back(limit) or await self.carry_out(said)
         except TimeoutError:
             stopped = f"the scenario's timeout of {self.scenario.timeout} was reached"
             if len(self.cases) < len(self.scenario.steps):
@@ -94,6 +100,10 @@ class Performance:
                 self._close_case(StepOutcome(StepVerdict.FAILED, self.player.now_ns(), reason))
         self.cut_short = self.listening.over
         self._leave_out(stopped)
+        silent_since_ns = self.player.now_ns()
+        for index, hear, excerpt in said:
+            self._settle_case(index, *await self.words.judge(hear, excerpt))
+        self.player.silences.append((silent_since_ns, self.player.now_ns()))
 
     def judge(self) -> None:
         """Emit the verdicts of the limits and of the whole, once the call is over."""
@@ -185,8 +195,16 @@ class Performance:
         if open_line:
             await self._session.user.open_line()
 
-    async def carry_out(self) -> str:
-        """Carry out the next step; returns why no other can follow, empty if one can."""
+    @property
+    def judges_words(self) -> bool:
+        """Whether a step asks for the words of the agent, or may: without steps they come one by one, from code."""
+        return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
+
+    async def carry_out(self, said: list[tuple[int, Hear, Excerpt]] | None = None) -> str:
+        """Carry out the next step; returns why no other can follow, empty if one can.
+
+        Words are recognized at once, or later by the caller if there is a list ``said``, which they are added to.
+        """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
         self._work = asyncio.ensure_future(self.player.carry_out(len(self.cases)))
@@ -198,6 +216,14 @@ class Performance:
             outcome = StepOutcome(StepVerdict.NOT_MEASURED, self.player.now_ns(), "Taken over by hand.")
         finally:
             self._work = None
+        if isinstance(step, Hear) and not self.by_hand:
+            excerpt = self.words.between(self.player.turn_ended_ns, outcome.ended_ns)
+            if said is not None and not step.stop:
+                said.append((len(self.cases), step, excerpt))
+                self._add_case(outcome)
+                return ""
+            verdict, reason = await self.words.judge(step, excerpt)
+            outcome = outcome._replace(verdict=verdict, reason=reason)
         self._close_case(outcome)
         if self.by_hand or outcome.verdict is StepVerdict.PASSED or not getattr(step, "stop", False):
             return ""
@@ -237,28 +263,36 @@ class Performance:
         )
 
     def _close_case(self, outcome: StepOutcome) -> None:
-        step, journal = self.scenario.steps[len(self.cases)], self._session.journal
-        # Commands and agents may repeat the secrets of the call.
-        reason = journal.redactor.text(outcome.reason)
+        self._add_case(outcome)
+        self._settle_case(len(self.cases) - 1, outcome.verdict, outcome.reason)
+
+    def _add_case(self, outcome: StepOutcome) -> None:
+        step = self.scenario.steps[len(self.cases)]
         started_ns = self._session.state.metrics.started_ns
         self.cases.append(
             Case(
                 name=step.title,
                 verdict=outcome.verdict,
-                reason=reason,
                 file=step.file,
                 line=step.line,
                 measured_ms=outcome.measured_ms,
                 began_ms=None if started_ns is None else (self._began_ns - started_ns) / NS_PER_MS,
             )
         )
+
+    def _settle_case(self, index: int, verdict: StepVerdict, reason: str) -> None:
+        """Set the verdict of a case, and emit it."""
+        step, journal = self.scenario.steps[index], self._session.journal
+        # Commands and agents may repeat the secrets of the call.
+        reason = journal.redactor.text(reason)
+        self.cases[index] = msgspec.structs.replace(self.cases[index], verdict=verdict, reason=reason)
         journal.emit(
             e.StepChanged(
                 at_ns=self.player.now_ns(),
-                step=len(self.cases),
+                step=index + 1,
                 text=step.title,
                 place=step.place,
-                verdict=outcome.verdict,
+                verdict=verdict,
                 reason=reason,
             )
         )

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from tui.models.turns.audible import KNOWN_AFTER_NS
+from tui.models.turns.figures import shown_ms
 from tui.scenario.lines import SpokenLine, limit_s
 from tui.scenario.model import (
     TURNS,
@@ -35,9 +36,9 @@ from tui.scenario.model import (
 from tui.scenario.seen import Seen
 from tui.scenario.values import SignKind, When
 from tui.scenario.verdict import StepVerdict
+from tui.scenario.words import Recognizer
 from tui.session.listening import UNANSWERED, Answered, Listening
 from tui.session.live import LiveSession
-from tui.speech.errors import EXTRA
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
@@ -77,7 +78,9 @@ class Aids(NamedTuple):
     may_run: Callable[[str], Awaitable[bool]] | None = None
     """Returns whether a shell command may be run; None refuses all."""
     environment: Mapping[str, str] = {}
-    """Variables for shell commands."""
+    """Environment variables for shell commands."""
+    hear: Recognizer | None = None
+    """Recognizes the agent's words."""
 
 
 NO_AIDS = Aids()
@@ -129,8 +132,13 @@ class Player:
             await self._listening.greeting()
             self._ended_ns = self.now_ns()
 
+    @property
+    def turn_ended_ns(self) -> int:
+        """When the caller's last turn ended, audibly; the start of the call before the first one."""
+        return self._turn.ended_ns
+
     async def carry_out(self, index: int) -> StepOutcome:
-        """Carry out the step of that index, and judge it."""
+        """Carry out the step with that index, and judge it; words are not judged."""
         step, self._index = self._steps[index], index
         await self._listening.resumed()
         if self._listening.over and step.KIND not in ("expect", "run", "hear"):
@@ -167,8 +175,8 @@ class Player:
                 self.silences.append((began_ns, self.now_ns()))
                 return StepOutcome(StepVerdict.DONE, began_ns + step.silence.ns)
             case Hear():
-                reason = f"Hearing words needs the speech extra: {EXTRA}."
-                return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), reason)
+                await self._spoken_out(step)
+                return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns())
             case Run():
                 return await self._run(step)
             case Acting():
@@ -239,9 +247,9 @@ class Player:
         pending.lines_left -= 1
         if self._answer_expected:
             pending.answer_due = spoken.line.name
+        begun_before = self._seen.lines_begun
         await self._session.user.speak(spoken.line, begins_ns)
-        # The block that the line begins in may have begun before the line was handed over.
-        began_ns = await self._line_begun(spoken, handed_ns - _LATE_NS)
+        began_ns = await self._line_begun(spoken, handed_ns, begun_before)
         if began_ns is None:
             self._turn = CallerTurn(step, handed_ns, self.now_ns())
             return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "The line could not be spoken.")
@@ -255,16 +263,26 @@ class Player:
             return StepOutcome(StepVerdict.NOT_MEASURED, end_ns, reason)
         return StepOutcome(StepVerdict.DONE, end_ns)
 
-    async def _line_begun(self, spoken: SpokenLine, since_ns: int) -> int | None:
-        """Returns when the first sample of a line was captured; None if it cannot be spoken."""
+    async def _line_begun(self, spoken: SpokenLine, since_ns: int, begun_before: int) -> int | None:
+        """Returns the time at which the first sample of a line was captured; None if it cannot be spoken."""
         limit_ns = since_ns + round(limit_s(spoken) * NS_PER_S)
-        while (began_ns := self._seen.line_began(spoken.line.name, since_ns)) is None:
+        while (began_ns := self._seen.line_began(spoken.line.name, begun_before)) is None:
             if self._listening.over or self.now_ns() > limit_ns or self._seen.audio_failed(since_ns):
                 return None
             await asyncio.sleep(_LOOK_S)
         return began_ns
 
     # -- the agent --
+
+    async def _spoken_out(self, step: Hear) -> None:
+        """Wait, for as long as the step allows, until the agent has answered the last turn and finished speaking."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(step.within / 1_000):
+                since_ns = self._turn.ended_ns
+                await self._listening.until(
+                    lambda: self._seen.heard(since_ns, self.now_ns()), step.within / 1_000
+                )
+                await self._listening.turn_end()
 
     async def _expect(self, step: Expect) -> StepOutcome:
         sign = step.expect
@@ -286,7 +304,7 @@ class Player:
         found_ns = await self._find(step, since_ns, deadline_ns + known_ns)
         if found_ns is not None:
             self._found_ns[str(sign)] = found_ns
-        if found_ns is not None and found_ns <= deadline_ns:
+        if found_ns is not None and shown_ms((found_ns - from_ns) / NS_PER_MS) <= step.within:
             measured_ms = (found_ns - from_ns) / NS_PER_MS
             return StepOutcome(StepVerdict.PASSED, max(found_ns, self._ended_ns), measured_ms=measured_ms)
         return self._missed(step, from_ns, since_ns, found_ns)
@@ -351,7 +369,7 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent keeps speaking, or silent; from the caller's onset if that was the step before."""
+        """Judge whether the agent keeps speaking or stays silent, from the onset of a line that was just spoken."""
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns

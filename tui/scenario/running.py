@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 
 import msgspec
 
@@ -16,6 +17,7 @@ from tui.scenario.model import Scenario
 from tui.scenario.player import Aids
 from tui.scenario.results import judged
 from tui.scenario.verdict import RunResult, ScenarioResult
+from tui.speech.process import SpeechProcess
 
 Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
 """Holds one call. Raises `ValueError` for what cannot be played at all."""
@@ -32,15 +34,23 @@ class Planned(msgspec.Struct, frozen=True):
     repeat: int = 1
 
 
-async def hold_here(scenario: Scenario, target: Target) -> RunResult:
-    """Hold a call in this process, with all that its steps need. Raises `ValueError`."""
+@cache
+def usual_speech() -> SpeechProcess:
+    """Returns the voice and the recognizer that this process uses where none are chosen."""
+    return SpeechProcess()
+
+
+async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | None = None) -> RunResult:
+    """Hold a call in this process, with everything that its steps need. Raises `ValueError`."""
+    speech = speech or usual_speech()
 
     async def may_run(command: str) -> bool:
         return True
 
-    lines = await asyncio.to_thread(lines_of, scenario)
+    lines = await asyncio.to_thread(lines_of, scenario, speech.speak)
     tools = load_tools(target.tools) if target.tools else []
-    return await hold(scenario, target, aids=Aids(lines=lines, may_run=may_run), tools=tools)
+    aids = Aids(lines=lines, may_run=may_run, hear=speech.hear)
+    return await hold(scenario, target, aids=aids, tools=tools)
 
 
 class _FailedForSure(Exception):

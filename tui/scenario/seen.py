@@ -150,9 +150,17 @@ class Seen:
         onset_ns = self._state.audible.onset_from(e.Party.AGENT, since_ns, self._clock_ns())
         return onset_ns if onset_ns is not None and onset_ns <= until_ns else None
 
-    def line_began(self, name: str, since_ns: int) -> int | None:
-        """Returns when the first sample of a line that began after an instant was captured; None if none did."""
-        return next((at_ns for at_ns, line in self._lines if line == name and at_ns >= since_ns), None)
+    @property
+    def lines_begun(self) -> int:
+        """How many lines of the caller have begun."""
+        return len(self._lines)
+
+    def line_began(self, name: str, after: int) -> int | None:
+        """Returns when the first sample of a line was captured that began after so many others; None if none did.
+
+        Counted and not timed: a block that is handled late was captured before its line was handed over.
+        """
+        return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 
     def audio_failed(self, since_ns: int) -> bool:
         """Whether sound could not be played or read after an instant."""

@@ -1,4 +1,7 @@
-"""The process of `tui.scenario.workers`: ``python -m tui.scenario.worker``."""
+"""The process that `tui.scenario.workers` starts: ``python -m tui.scenario.worker SYNTHESIZER MODEL``.
+
+Either may be empty, as for `SpeechProcess`.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,30 @@ from tui.scenario.reading import read_scenario
 from tui.scenario.running import hold_here
 from tui.scenario.verdict import RunResult
 from tui.scenario.workers import MOST_BYTES, CallOrder, CallOutcome
+from tui.speech.process import SpeechProcess
 from tui.text.visible import one_line
 
 
-async def _outcome(order: CallOrder) -> CallOutcome:
+async def _outcome(order: CallOrder, speech: SpeechProcess) -> CallOutcome:
     try:
         scenario = read_scenario(Path(order.path))
         if order.target is None:
-            await asyncio.to_thread(lines_of, scenario)
+            await asyncio.to_thread(lines_of, scenario, speech.speak)
             return CallOutcome(order.number)
-        return CallOutcome(order.number, await hold_here(scenario, order.target))
+        return CallOutcome(order.number, await hold_here(scenario, order.target, speech))
     except ValueError as error:
         return CallOutcome(order.number, refused=one_line(str(error), 500))
     except Exception as error:  # noqa: BLE001 - the parent has to learn of any
         return CallOutcome(order.number, RunResult(late=crash_report(error)))
 
 
-async def _serve(orders: int, answers: int) -> None:
+async def _serve(orders: int, answers: int, speech: SpeechProcess) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MOST_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(orders, "rb"))
 
     async def answer(order: CallOrder) -> None:
-        line = msgspec.json.encode(await _outcome(order)) + b"\n"
+        line = msgspec.json.encode(await _outcome(order, speech)) + b"\n"
         # Short, and its reader is always there: the parent ends this process before it stops reading.
         await asyncio.to_thread(os.write, answers, line)
 
@@ -62,7 +66,9 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)
-    asyncio.run(_serve(orders, answers))
+    synthesizer, model = sys.argv[1:3]
+    with SpeechProcess(synthesizer=synthesizer, model=model) as speech:
+        asyncio.run(_serve(orders, answers, speech))
 
 
 if __name__ == "__main__":

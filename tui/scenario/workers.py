@@ -57,10 +57,10 @@ class _Worker:
         self._reading = spawn(self._read(), "scenario worker")
 
     @classmethod
-    async def start(cls) -> Self:
+    async def start(cls, synthesizer: str, model: str) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
-                *child_command("tui.scenario.worker"),
+                *child_command("tui.scenario.worker", synthesizer, model),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -123,17 +123,22 @@ class _Worker:
 class Workers:
     """Some processes that hold calls. ``async with`` starts and stops them.
 
+    ``synthesizer`` and ``model`` are those of `SpeechProcess`.
+
     Raises `ScenarioError` on entry for a scenario that cannot be played.
     """
 
-    def __init__(self, count: int, scenarios: Sequence[Scenario]) -> None:
+    def __init__(
+        self, count: int, scenarios: Sequence[Scenario], *, synthesizer: str = "", model: str = ""
+    ) -> None:
+        self._speech = (synthesizer, model)
         self._count = count
         self._paths = [str(scenario.path) for scenario in scenarios]
         self._workers: list[_Worker] = []
 
     async def __aenter__(self) -> Self:
         try:
-            self._workers = [await _Worker.start() for _ in range(self._count)]
+            self._workers = [await _Worker.start(*self._speech) for _ in range(self._count)]
             # What takes long happens before the calls: a process that is busy with it paces none.
             async with asyncio.timeout(_START_S):
                 await asyncio.gather(

@@ -40,7 +40,8 @@ class CallSetUp:
     async def start_saving(self, target: Target) -> None:
         """First part of `prepare`, with its exceptions; a failed call is then saved with the reason."""
         self.writer = await start_saving(target, self.problems)
-        self._audio.tracks = self.writer.tracks if self.writer else None
+        tracks = self.writer.tracks if self.writer else None
+        self._audio.tracks = [tracks] if tracks else []
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
         """Second part of `prepare`; a cancellation ends it immediately."""

@@ -73,12 +73,15 @@ def graded(value_ms: float | None, judge: Judge) -> Figure:
     return Figure(ms, judge.judge(ms))
 
 
-def response_of(turn: Turn, judge: Judge) -> Figure:
-    """Returns the response time of a turn; of turn 0, the time until the greeting, which has no grade."""
+def response_of(turn: Turn, judge: Judge | None) -> Figure:
+    """Returns the response time of a turn; of turn 0, the time until the greeting, which has no grade.
+
+    Without a judge, no figure has a grade.
+    """
     if turn.response_latency_ms is None:
         return Figure(unmeasured=turn.unmeasured)
     ms = shown_ms(turn.response_latency_ms)
-    grade = judge.judge(ms) if turn.number else None
+    grade = judge.judge(ms) if judge and turn.number else None
     return Figure(ms, grade, error_ms=turn.error_ms, doubt=turn.doubt)
 
 

@@ -1,0 +1,228 @@
+"""Every step that is judged, passing, failing and not measured, with a clock that is moved by hand.
+
+The tables are compared with the steps and signs that a file can have: a new one without its three verdicts fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.builders import MS, active, message, status
+from tui.models import events as e
+from tui.models.session_state import SessionState
+from tui.protocols.base import TelephonyEvent
+from tui.protocols.base import TelephonyEventType as T
+from tui.scenario.model import STEPS, Acting, Expect, Hear, Run, Scenario, Silence, Step
+from tui.scenario.player import Aids, Player
+from tui.scenario.seen import Seen
+from tui.scenario.values import Duration, Sign, SignKind
+from tui.scenario.verdict import StepVerdict
+from tui.scenario.words import AgentWords, Excerpt
+from tui.session.listening import Limits, Listening
+from tui.session.pending import Pending
+from tui.speech.errors import SpeechError
+
+PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
+BEGAN_MS = 10_000
+"""When the step begins; it has a second."""
+
+
+def edge(at_ms: float, *, started: bool) -> e.SpeechEdge:
+    return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Party.AGENT, started=started, method="silero")
+
+
+def tool(at_ms: float, people: int) -> e.ToolChanged:
+    return e.ToolChanged(at_ns=int(at_ms * MS), call="1", name="book", arguments=f'{{"people": {people}}}')
+
+
+def words(at_ms: float, text: str) -> e.Transcribed:
+    return e.Transcribed(at_ns=int(at_ms * MS), speaker=e.Party.AGENT, text=text, final=True)
+
+
+def signal(kind: T, text: str = "") -> TelephonyEvent:
+    return TelephonyEvent(type=kind, text=text)
+
+
+LATE = e.LatenessSeen(
+    at_ns=(BEGAN_MS + 900) * MS, what="the event loop", late_ms=500, since_ns=(BEGAN_MS + 400) * MS
+)
+SPOKE_BEFORE = edge(BEGAN_MS - 1_000, started=True)
+ENDING = status(e.Status.ACTIVE, e.Status.ENDING, BEGAN_MS + 300)
+Happening = tuple[float, e.SessionEvent | TelephonyEvent]
+
+
+def soon(*events: e.SessionEvent) -> list[Happening]:
+    """Events that become known when they happen."""
+    return [(event.at_ns / MS, event) for event in events]
+
+
+def sent(at_ms: float, event: TelephonyEvent) -> list[Happening]:
+    return [(at_ms, event)]
+
+
+SIGNS: dict[SignKind, tuple[str, list[Happening], list[Happening], list[Happening]]] = {
+    # What follows the words, and what happens where the step passes, fails, and is not measured.
+    SignKind.SPEAKS: (
+        "",
+        soon(edge(BEGAN_MS + 900, started=True)),
+        soon(edge(BEGAN_MS + 1_100, started=True)),
+        soon(LATE),
+    ),
+    SignKind.STOPS: (
+        "",
+        soon(SPOKE_BEFORE, edge(BEGAN_MS + 900, started=False)),
+        soon(SPOKE_BEFORE, edge(BEGAN_MS + 1_100, started=False)),
+        soon(SPOKE_BEFORE, LATE),
+    ),
+    SignKind.KEEPS_SPEAKING: (
+        "",
+        soon(SPOKE_BEFORE),
+        soon(SPOKE_BEFORE, e.Flushed(at_ns=(BEGAN_MS + 500) * MS, reason="", unheard_ms=0)),
+        [],
+    ),
+    SignKind.KEEPS_SILENT: (
+        "",
+        soon(edge(BEGAN_MS + 1_100, started=True)),
+        soon(edge(BEGAN_MS + 900, started=True)),
+        soon(edge(BEGAN_MS + 900, started=True), LATE),
+    ),
+    SignKind.TOOL: (
+        "book",
+        soon(tool(BEGAN_MS + 500, 2)),
+        soon(tool(BEGAN_MS + 500, 3)),
+        soon(LATE),
+    ),
+    SignKind.TRANSCRIPT: (
+        "/nine to (five|six)/",
+        soon(words(BEGAN_MS + 500, "We are open from nine to six.")),
+        soon(words(BEGAN_MS + 500, "We are closed.")),
+        soon(LATE),
+    ),
+    SignKind.MESSAGE: (
+        "session.resumed",
+        soon(message("session.resumed", at_ms=BEGAN_MS + 500)),
+        soon(message("session.accepted", at_ms=BEGAN_MS + 500)),
+        soon(LATE),
+    ),
+    SignKind.MARK: (
+        "booked",
+        sent(BEGAN_MS + 500, signal(T.MARK, "booked")),
+        sent(BEGAN_MS + 500, signal(T.MARK, "greeted")),
+        soon(LATE),
+    ),
+    SignKind.TRANSFER: (
+        "",
+        sent(BEGAN_MS + 500, signal(T.TRANSFER)),
+        sent(BEGAN_MS + 500, signal(T.MARK)),
+        soon(LATE),
+    ),
+    SignKind.HANG_UP: ("", soon(ENDING), [], soon(LATE)),
+}
+BESIDE = {SignKind.ANSWERS}
+"""Judged by whether it happens within seconds, which no lateness explains; tests/test_call.py has its verdicts."""
+
+
+class Stage:
+    """A player whose time passes only while it waits; ``happens`` is what becomes known meanwhile."""
+
+    def __init__(self, step: Step, happens: Sequence[Happening], aids: Aids = Aids()) -> None:  # noqa: B008
+        self.now_ns = BEGAN_MS * MS
+        self._happens = sorted(happens, key=lambda each: each[0])
+        self.state = SessionState()
+        self.state.apply(active(0))
+        reads = isinstance(step, Expect) and step.expect.kind is SignKind.MESSAGE
+        self._seen = Seen(lambda: self.now_ns, keeps_messages=reads)
+        self._signalled: list[Any] = []
+        self._listening = Listening(
+            Limits(), lambda _: None, clock_ns=lambda: self.now_ns, wait=lambda _: self.sleep(0.05)
+        )
+        messages = SimpleNamespace(
+            add_audio_handler=self._signalled.append, add_session_handler=lambda handler: None
+        )
+        session: Any = SimpleNamespace(
+            journal=SimpleNamespace(clock_ns=lambda: self.now_ns),
+            state=self.state,
+            pending=Pending(replies_are_ended=True),
+            messages=messages,
+        )
+        self._seen.follow(session)
+        self._listening.follow(self.state, session.pending)
+        scenario = Scenario(name="staged", steps=[step])
+        self.player = Player(scenario, session, seen=self._seen, listening=self._listening, aids=aids)
+        self.player.begin(self.now_ns)
+        self._happen()
+
+    async def sleep(self, time_s: float) -> None:
+        self.now_ns += round(time_s * 1e9)
+        self._happen()
+
+    def _happen(self) -> None:
+        while self._happens and self._happens[0][0] * MS <= self.now_ns:
+            _, event = self._happens.pop(0)
+            if isinstance(event, TelephonyEvent):
+                self._signalled[0](event)
+            else:
+                self.state.apply(event)
+                self._seen.take(event)
+                self._listening.take(event)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
+    """The stage whose clock `asyncio.sleep` moves."""
+    stages: list[Stage] = []
+
+    async def sleep(time_s: float) -> None:
+        await stages[0].sleep(time_s)
+
+    monkeypatch.setattr("tui.scenario.player.asyncio.sleep", sleep)
+    return stages
+
+
+def test_every_step_is_judged_here_or_by_nobody() -> None:
+    judged = {kind for kind in STEPS.values() if not issubclass(kind, (Acting, Silence))}
+    assert judged == {Expect, Hear, Run}
+    assert set(SIGNS) | BESIDE == set(SignKind)
+
+
+@pytest.mark.parametrize("kind", SIGNS)
+async def test_each_sign_passes_fails_and_is_not_measured(kind: SignKind, clock: list[Stage]) -> None:
+    text, *happenings = SIGNS[kind]
+    second = Duration(1_000)
+    times: dict[str, Any] = {"for_": second} if kind.lasts else {"within": second}
+    args = {"people": 2} if kind is SignKind.TOOL else {}
+    step = Expect(expect=Sign(kind, text), args=args, **times)
+    found = []
+    for happens in happenings:
+        clock[:] = [Stage(step, happens)]
+        outcome = await clock[0].player.carry_out(0)
+        found.append(outcome.verdict)
+        assert bool(outcome.reason) is (outcome.verdict is not PASSED)
+    assert found == [PASSED, FAILED, NOT_MEASURED]
+
+
+def no_recognizer(pcm: bytes, rate: int) -> str:
+    raise SpeechError("Nothing recognizes speech.")
+
+
+async def test_words_pass_fail_and_are_not_measured() -> None:
+    said = Excerpt(b"\1\1", 8_000)
+    recognizers = (lambda pcm, rate: "Yes", lambda pcm, rate: "no", no_recognizer)
+    found = [(await AgentWords(hear).judge(Hear(hear="yes"), said))[0] for hear in recognizers]
+    assert found == [PASSED, FAILED, NOT_MEASURED]
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict"), [("true", PASSED), ("false", FAILED), ("/nowhere/at-all", NOT_MEASURED)]
+)
+async def test_commands_pass_fail_and_are_not_measured(command: str, verdict: StepVerdict) -> None:
+    async def may_run(text: str) -> bool:
+        return True
+
+    stage = Stage(Run(run=command, file=str(Path("a.call.toml"))), [], Aids(may_run=may_run))
+    assert (await stage.player.carry_out(0)).verdict is verdict

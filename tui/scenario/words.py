@@ -1,0 +1,80 @@
+"""AgentWords: keeps what the agent says in a call, and judges its words with a recognizer.
+
+Recognizing takes a second of a whole core, so it is done when all steps are over: no step is late because of it, and
+the caller does not fall silent during the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tui.audio.formats import AudioFormat
+from tui.scenario.model import Hear
+from tui.scenario.verdict import StepVerdict
+from tui.speech.errors import SpeechError
+from tui.speech.word_errors import word_error_rate
+from tui.text.strict import quoted
+
+_MOST_BLOCKS = 15_000
+"""Five minutes in blocks of 20 ms."""
+_MOST_CHARS = 200
+
+Recognizer = Callable[[bytes, int], str]
+"""Returns the words of 16-bit mono PCM at a rate in Hz; blocks its thread. Raises `SpeechError`."""
+
+
+class Excerpt(NamedTuple):
+    """Audio of the agent, as it was heard: 16-bit mono PCM."""
+
+    pcm: bytes
+    rate: int
+    """Hz; 0 without audio."""
+
+
+class AgentWords:
+    """A track sink that keeps the last five minutes of the agent. ``hear`` is the recognizer; None without one."""
+
+    def __init__(self, hear: Recognizer | None) -> None:
+        self._hear = hear
+        # Written by the playing thread, read by the loop: appending to a deque and copying it are atomic.
+        self._blocks: deque[tuple[int, bytes, int]] = deque(maxlen=_MOST_BLOCKS)
+
+    def user_format(self, audio_format: AudioFormat) -> None:
+        """Ignored: only the agent's words are judged."""
+
+    def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
+        """Ignored: only the agent's words are judged."""
+
+    def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
+        """Keep a block."""
+        self._blocks.append((start_ns, pcm, rate))
+
+    def agent_cut(self, at_ns: int) -> None:
+        """Drop blocks that were announced for later and are never heard."""
+        while self._blocks and self._blocks[-1][0] >= at_ns:
+            self._blocks.pop()
+
+    def between(self, since_ns: int, until_ns: int) -> Excerpt:
+        """Returns what was heard between two instants."""
+        blocks = [block for block in self._blocks.copy() if since_ns <= block[0] <= until_ns]
+        rate = blocks[-1][2] if blocks else 0
+        return Excerpt(b"".join(pcm for _, pcm, of_block in blocks if of_block == rate), rate)
+
+    async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
+        """Compare the words of an excerpt with those that a step expects; returns the verdict and its reason."""
+        if self._hear is None:
+            return StepVerdict.NOT_MEASURED, "There is no recognizer here."
+        try:
+            words = await asyncio.to_thread(self._hear, *said) if said.pcm else ""
+            errors = word_error_rate(step.hear, words)
+        except SpeechError as error:
+            return StepVerdict.NOT_MEASURED, str(error)
+        if errors <= step.wer:
+            return StepVerdict.PASSED, ""
+        if not words.strip():
+            return StepVerdict.FAILED, "No words were heard."
+        rate = f"its word error rate is {errors:.2f}, {step.wer:g} is allowed"
+        return StepVerdict.FAILED, f"{quoted(words.strip()[:_MOST_CHARS])} was heard: {rate}."
