@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+import time
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,12 @@ import pytest
 from tests.models.turns.slow_turns import late_notice
 from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS
 from tui.config.model import Thresholds
+from tui.models.log.marks import Marking
 from tui.models.turns.turns import LEAST_TURNS, LatencyParts, Turn
 from tui.report.content import read_content
 from tui.report.page import page_of, render
+from tui.report.sections import local_time
+from tui.saving.marks_file import append_marking
 from tui.saving.reading import SavedSession, open_session
 from tui.saving.remeasure import remeasure
 from tui.text.visible import visible
@@ -207,3 +211,43 @@ def test_the_events_are_the_rows_of_the_log(saved: SavedSession) -> None:
     assert ["userStream.chunk", "40 × audio, 0.80 s, 50/s"] in [row[4:6] for row in rows]
     hello = next(row for row in rows if row[4] == "hello")
     assert '"type": "hello"' in hello[6]
+
+
+def test_marks_and_notes_are_in_the_report_with_their_events(saved_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "with notes"
+    shutil.copytree(saved_folder, folder)
+    with open_session(folder) as saved:
+        words = words_of(render(saved))
+    assert "Marks and notes" not in words
+    append_marking(folder, Marking(4, marked=True))
+    append_marking(folder, Marking(5, note=f"slow <b>here</b> {HOSTILE}"))
+    with open_session(folder) as saved:
+        page = render(saved)
+    words = words_of(page)
+    assert "Marks and notes" in words
+    assert "#4 hello" in words
+    assert visible("slow <b>here</b>") in words
+    looks = [mark for mark in Elements(page).data()["marks"] if mark[2] == "note"]
+    assert [mark[3] for mark in looks][:1] == ["mark"]
+    assert words.index("Marks and notes") < words.index("Figures")
+
+
+@pytest.mark.parametrize(
+    ("zone", "utc", "shown"),
+    [
+        ("Europe/Berlin", "2026-11-29T22:52:04.123+00:00", "2026-11-29 23:52:04 (UTC+01:00)"),
+        ("Asia/Kolkata", "2026-11-29T22:52:04Z", "2026-11-30 04:22:04 (UTC+05:30)"),
+        ("UTC", "2026-11-29T22:52:04", "2026-11-29 22:52:04 (UTC)"),
+        ("UTC", "yesterday <b>", "yesterday <b>"),
+    ],
+)
+def test_times_are_local_with_their_zone(
+    zone: str, utc: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert local_time(utc) == shown
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -9,9 +9,11 @@ import msgspec
 from tui.models import events as e
 from tui.models.log.describe import Severity, describe
 from tui.models.log.event_log import EventLog, Row
+from tui.models.log.marks import Marks
 from tui.models.transcript import ToolUse, Transcript, Utterance
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.audio_elision import without_audio
+from tui.saving.marks_file import read_marks
 from tui.saving.reading import SavedSession
 from tui.saving.record import SessionRecord
 from tui.saving.remeasure import remeasured_events
@@ -43,8 +45,17 @@ class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
     seconds: float
     until_s: float | None
     look: str
-    """"tool", "error", "finding", "barge-in", "loss", "condition"."""
+    """"tool", "error", "finding", "barge-in", "loss", "condition", "note"."""
     text: str
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """A marked event, or one with a note. Every text is safe to show."""
+
+    seconds: float
+    marked: bool
+    event: str
+    note: str
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -73,6 +84,8 @@ class Content(msgspec.Struct):
     problems: list[str]
     rows: list[EventRow]
     marks: list[TimelineMark]
+    marked: list[Marked]
+    """The user's marks and notes, in order of time."""
     transcript: list[Spoken]
     wrong: list[e.ErrorRaised | e.FindingRaised]
     advice: list[e.FindingRaised | e.ConditionChanged]
@@ -105,6 +118,7 @@ def read_content(saved: SavedSession) -> Content:
         problems=[*saved.problems, *([log.limit_notice] if log.left_out else [])],
         rows=list(_rows(log, saved)),
         marks=[],
+        marked=list(_marked(log, read_marks(saved.folder))),
         transcript=[],
         wrong=placed.wrong,
         advice=placed.advice,
@@ -112,7 +126,8 @@ def read_content(saved: SavedSession) -> Content:
         conditions=placed.conditions,
         failed_step=placed.failed_step,
     )
-    content.marks = sorted(_marks(placed, content), key=lambda mark: mark.seconds)
+    noted = (TimelineMark(each.seconds, None, "note", each.note or "mark") for each in content.marked)
+    content.marks = sorted((*_marks(placed, content), *noted), key=lambda mark: mark.seconds)
     spoken = (Spoken(content.seconds(entry.began_ns), entry) for entry in transcript.entries)
     content.transcript = sorted(spoken, key=lambda each: each.seconds)
     return content
@@ -182,6 +197,16 @@ def _marks(placed: _Placed, content: Content) -> Iterator[TimelineMark]:
             yield TimelineMark(
                 content.seconds(barge_in.at_ns), None, "barge-in", f"barge-in {barge_in.kind}{silence}"
             )
+
+
+def _marked(log: EventLog, marks: Marks) -> Iterator[Marked]:
+    for number in sorted({*marks.numbers, *marks.notes}):
+        index = log.events.find(number)
+        if index is not None:
+            what = describe(log.events[index])
+            event = one_line(f"#{number} {what.kind} {what.summary}", _SUMMARY_CHARS)
+            note = one_line(marks.notes.get(number, ""))
+            yield Marked(round(log.seconds(index), 6), number in marks, event, note)
 
 
 def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:

@@ -81,8 +81,8 @@
   }
 
   const LANES = { ruler: [0, 20], turns: [22, 20], user: [48, 76], agent: [130, 76], marks: [214, 32] };
-  const GLYPHS = { error: "✗", finding: "!", tool: "ƒ", "barge-in": "⇄", loss: "▾", condition: "◆" };
-  const INKS = { error: "bad", finding: "warn", tool: "accent", "barge-in": "user", loss: "bad", condition: "warn" };
+  const GLYPHS = { error: "✗", finding: "!", tool: "ƒ", "barge-in": "⇄", loss: "▾", condition: "◆", note: "◈" };
+  const INKS = { error: "bad", finding: "warn", tool: "accent", "barge-in": "user", loss: "bad", condition: "warn", note: "accent" };
 
   /** Both waveforms with turns, words and marks at their place; draws itself anew when looked at differently. */
   class Timeline {

@@ -77,13 +77,18 @@ def page_of(
     sound = sound_of(audio) if with_audio and audio and audio.frames else ReportAudio("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {
-        "title": text(one_line(f"{content.record.title or 'Session'} {content.record.started_utc}", 200)),
+        "title": text(
+            one_line(
+                f"{content.record.title or 'Session'} {sections.local_time(content.record.started_utc)}", 200
+            )
+        ),
         "style_hash": _hash(style),
         "script_hash": _hash(script),
         "style": style,
         "script": script,
         "header": sections.header(content),
         "verdict": together(sections.failed_step(content), sections.verdict_line(content, thresholds)),
+        "marks": sections.marks_and_notes(content),
         "figures": sections.figures(content, thresholds),
         "turns": sections.turns_table(content, thresholds),
         "transcript": sections.transcript(content),

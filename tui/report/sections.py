@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from tui.models import events as e
 from tui.models.log.describe import describe
@@ -122,6 +123,14 @@ def turns_table(content: Content, judge: Judge) -> Markup:
     if not rows:
         return _section("turns", "Turns", element("p", "No turns.", class_="none"))
     return _section("turns", "Turns", legend, _table("Turns", heads, rows, class_="turns"))
+
+
+def marks_and_notes(content: Content) -> Markup:
+    """Returns what the user marked and noted; empty if that is nothing."""
+    rows = [
+        (_seek_s(each.seconds), "*" if each.marked else "", each.note, each.event) for each in content.marked
+    ]
+    return _listed("marks", "Marks and notes", ("At", "Mark", "Note", "Event"), rows)
 
 
 def transcript(content: Content) -> Markup:
@@ -341,7 +350,18 @@ def _look(figure: Figure) -> str:
 def _instant(utc: str) -> Markup:
     if not utc:
         return Markup("–")
-    return element("time", utc.replace("T", " ").partition(".")[0].removesuffix("Z") + " UTC", datetime=utc)
+    return element("time", local_time(utc), datetime=utc)
+
+
+def local_time(utc: str) -> str:
+    """Returns an instant of ``session.json`` in local time, with its zone; as it is written if it is not one."""
+    try:
+        instant = datetime.fromisoformat(utc)
+        local = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone()
+    except (ValueError, OverflowError):
+        return one_line(utc, 60)
+    offset = local.strftime("%z")
+    return f"{local:%Y-%m-%d %H:%M:%S} (UTC{f'{offset[:3]}:{offset[3:5]}' if local.utcoffset() else ''})"
 
 
 def _pair(name: str, value: Child) -> Markup:

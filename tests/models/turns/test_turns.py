@@ -355,3 +355,11 @@ def test_turns_are_those_of_the_log(events: list[e.SessionEvent]) -> None:
     begun = [turn for turn in metrics.turns if turn.number]
     assert [turn.first_event - 1 for turn in begun] == list(log.turns.starts)
     assert all(turn.response_latency_ms is None or turn.response_latency_ms >= 0 for turn in begun)
+
+
+def test_silence_after_the_last_answer_is_not_dead_air_and_after_an_unanswered_turn_it_is() -> None:
+    answered = (active(), edge(USER, True, 500), edge(USER, False, 1500), edge(AGENT, True, 2000))
+    assert fold(*answered, edge(AGENT, False, 3000), ended(140_000)).dead_air == []
+    unanswered = (active(), edge(AGENT, True, 100), edge(AGENT, False, 900), edge(USER, True, 1500))
+    metrics = fold(*unanswered, edge(USER, False, 2500), ended(9000))
+    assert metrics.dead_air == [DeadAir(at(2500), 6500)]

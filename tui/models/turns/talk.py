@@ -23,6 +23,7 @@ class TalkFold:
         self._audible = audible
         self._talking: dict[e.Party, Stretch] = {}
         self._quiet_since_ns: int | None = None
+        self._spoke_last: e.Party | None = None
 
     def apply(self, event: e.SessionEvent) -> bool:
         """Apply one event; returns whether a figure changed."""
@@ -58,6 +59,7 @@ class TalkFold:
     def _end(self, speaker: e.Party, at_ns: int) -> None:
         other = e.Party.AGENT if speaker is e.Party.USER else e.Party.USER
         began_ns = self._talking.pop(speaker).began_ns
+        self._spoke_last = speaker
         talk_ns = max(at_ns - began_ns, 0)
         self.talk_ms[speaker] = self.talk_ms.get(speaker, 0.0) + talk_ns / NS_PER_MS
         both_ns = sum(
@@ -75,6 +77,8 @@ class TalkFold:
             stretch.ended_ns = max(at_ns, stretch.began_ns)
             self._end(speaker, stretch.ended_ns)
         if self._quiet_since_ns is not None:
-            changed |= self._quiet(self._quiet_since_ns, at_ns)
+            # After the agent's last answer nobody waits for anything: the user has not hung up yet.
+            if self._spoke_last is not e.Party.AGENT:
+                changed |= self._quiet(self._quiet_since_ns, at_ns)
             self._quiet_since_ns = None
         return changed
