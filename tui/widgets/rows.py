@@ -72,6 +72,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self._foot_at = 0
         self._heads: Sequence[Sequence[Piece]] = ()
         self._foot: list[list[Piece]] = []
+        self._least_foot = FOOT_LINES
 
     @property
     def cursor(self) -> int:
@@ -104,6 +105,9 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     def in_full(self, index: int) -> Sequence[Piece]:
         """Returns everything known about a row; each piece stays on one line if possible."""
 
+    vital_pieces = 0
+    """How many of the first pieces of `in_full` the foot shows whole, even if it has to be taller for that."""
+
     # drawing
 
     @property
@@ -113,9 +117,9 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         empty = room - self.count()
         if self.has_focus:
             least_rows = min(LEAST_ROWS, max(room // 2, 1))
-            return min(len(self._foot), max(room - least_rows, 0), max(FOOT_LINES, empty))
-        most = max(empty, FOOT_LINES if room - FOOT_LINES >= AMPLE_ROWS else 0)
-        return min(len(self._foot), most) if most >= min(len(self._foot), FOOT_LINES) else 0
+            return min(len(self._foot), max(room - least_rows, 0), max(self._least_foot, empty))
+        most = max(empty, self._least_foot if room - self._least_foot >= AMPLE_ROWS else 0)
+        return min(len(self._foot), most) if most >= min(len(self._foot), self._least_foot) else 0
 
     @property
     def row_room(self) -> int:
@@ -127,7 +131,11 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         region = self.scrollable_content_region
         self._heads = self.heads(region.width - 1, region.height) if region.width > 1 else ()
         shown = self.cursor < self.count()
-        self._foot = laid_out(self.in_full(self.cursor), max(region.width, 1)) if shown else []
+        pieces, width = self.in_full(self.cursor) if shown else (), max(region.width, 1)
+        self._foot = laid_out(pieces, width) if pieces else []
+        vital = len(laid_out(pieces[: self.vital_pieces], width))
+        # The line after them may be cut.
+        self._least_foot = max(FOOT_LINES, vital + (len(self._foot) > vital))
 
     @property
     def has_lines(self) -> bool:

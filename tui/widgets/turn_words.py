@@ -35,6 +35,8 @@ _METHODS = {
     "typed": "typed turn",
 }
 _MAX_TEXT = 200
+VITAL_PIECES = 3
+"""The first pieces of a turn in full: its number, its response time, and the sentence that says why."""
 LEAST_SHARE_MS = 0.05
 """Shares that would be shown as 0.0 ms are left out."""
 
@@ -72,7 +74,7 @@ def sparkline_of(latencies_ms: Sequence[float]) -> str:
 
 
 def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
-    """Returns response time and why, barge-ins, uncertainty, then the shares and what the agent reported.
+    """Returns response time and why (`VITAL_PIECES`), uncertainty, barge-ins, shares, and what the agent reported.
 
     ``waiting``: how long the user has been waiting.
     """
@@ -82,9 +84,9 @@ def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiti
         pieces.append((f"no response time{why}{f': waited {waiting}' if waiting else ''}", "rows--slow"))
     else:
         pieces.append((judged(figure), f"rows--{figure.grade or 'plain'}"))
-    pieces += [(line, "rows--slow") for line in telling_lines(turn, barge_ins)]
     if why := why_of(turn):
         pieces.append((f"{why}.", "rows--plain"))
+    pieces += [(line, "rows--slow") for line in telling_lines(turn, barge_ins)]
     if turn.keys:
         pieces.append((f"keys {one_line(turn.keys, _MAX_TEXT)}", "rows--plain"))
     pieces += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
@@ -22,7 +23,7 @@ from tui.widgets.cursor import own_key
 from tui.widgets.hints import KEYS_TO_TALK
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
-from tui.widgets.turn_words import axis_of, bar_of, sparkline_of, turn_in_full
+from tui.widgets.turn_words import VITAL_PIECES, axis_of, bar_of, sparkline_of, turn_in_full
 from tui.widgets.wrap import fit, wrap
 
 _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 8, 40
@@ -31,6 +32,7 @@ _HEAD_CELLS = _NUMBER_CELLS + _FIGURE_CELLS + 4
 _LEAST_LINES = 3
 """Lines that the verdict leaves for rows and foot."""
 _MOST_KEYS = 20
+_LEAST_QUOTED = 10
 _MOST_SPARKS = 24
 _TITLE_CELLS = 48
 """Cells of the title beside its sparkline."""
@@ -40,6 +42,7 @@ class TurnsPane(RowsView):
     """Draws `SessionMetrics.turns`."""
 
     TITLE = "Turns"
+    vital_pieces = VITAL_PIECES
     HELP = (
         "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of where it went, ┊ thresholds: "
         "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
@@ -183,7 +186,7 @@ class TurnsPane(RowsView):
         return [
             *head,
             (bar_of(shares_of(turn), self._full_ms, cells, self.thresholds), "rows--bar"),
-            (fit(f" {self._words(turn, figure)}", max(width - _HEAD_CELLS - cells, 0)), "rows--muted"),
+            (_whole(self._words(turn, figure), max(width - _HEAD_CELLS - cells, 0)), "rows--muted"),
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
@@ -231,25 +234,40 @@ class TurnsPane(RowsView):
                 found.append(barge_in)
         return found[::-1]
 
-    def _words(self, turn: Turn, figure: Figure) -> str:
-        words = [
+    def _words(self, turn: Turn, figure: Figure) -> list[str]:
+        """Returns what is worth a word, the most telling first: of a slow turn, where its time went."""
+        longest = sorted(telling(shares_of(turn)), key=lambda share: -share.ms)
+        words = ["greeting"] if turn.number == 0 else []
+        if figure.grade != "good":
+            words += [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
+        words += [
             f"barge-in {barge_in.kind} {numbers.milliseconds(barge_in.silence_ms)}"
             for barge_in in self._barge_ins(turn)
         ]
-        words += ["greeting"] if turn.number == 0 else []
         words += [f"keys {one_line(turn.keys, _MOST_KEYS)}"] if turn.keys else []
         words += ["cut off"] if turn.interrupted else []
-        longest = sorted(telling(shares_of(turn)), key=lambda share: -share.ms)
-        if figure.grade != "good" and longest:
-            words.append(", ".join(f"{share.stage} {numbers.seconds(share.ms)}" for share in longest))
-        words += [f"[{name}]" for name in turn.tools]
-        words += [turn.doubt] if turn.doubt else []
-        words += [f"“{turn.user_text or turn.agent_text}”"] if turn.user_text or turn.agent_text else []
-        return one_line(" · ".join(words), 200)
+        words += [f"[{one_line(name, 40)}]" for name in turn.tools]
+        words += [one_line(turn.doubt, 200)] if turn.doubt else []
+        words += [f"“{one_line(turn.user_text or turn.agent_text, 200)}”"]
+        return [word for word in words if word != "“”"]
 
 
 def _bar_cells(width: int) -> int:
-    return min(max(width // 3, _LEAST_BAR_CELLS), _MOST_BAR_CELLS)
+    return min(max((width - _HEAD_CELLS) // 3, _LEAST_BAR_CELLS), _MOST_BAR_CELLS)
+
+
+def _whole(words: Sequence[str], cells: int) -> str:
+    """Returns as many of the words as fit whole, in order; only a quotation may be cut, or a first one on its own."""
+    line = ""
+    for word in words:
+        longer = f"{line} · {word}" if line else f" {word}"
+        room = cells - cell_len(line) - (3 if line else 1)
+        if cell_len(longer) <= cells:
+            line = longer
+        elif not line or (word.startswith("“") and room >= _LEAST_QUOTED):
+            line = longer
+            break
+    return fit(line, cells)
 
 
 def _percentiles(of: Percentiles, judge: Judge) -> list[str]:
