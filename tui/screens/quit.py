@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from tui.models.session_state import SessionState
 from tui.screens.actions import DIALOG, Action, bindings
 
 QUIT = (
@@ -36,19 +37,31 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
     AUTO_FOCUS = "#leave"
     BINDINGS: ClassVar[list[BindingType]] = bindings(QUIT)
 
+    def __init__(self, state: SessionState) -> None:
+        super().__init__()
+        self._state = state
+        self._question = Static("The call is still active. End it and quit?", id="question", markup=False)
+        self._leave = Button("End call and quit", id="leave", variant="primary", compact=True)
+
     def compose(self) -> ComposeResult:
         """Yields the question and its two answers."""
         with Vertical(id="quit") as box:
             box.border_title = "Quit"
-            yield Static("The call is still active. End it and quit?", markup=False)
+            yield self._question
             with Horizontal():
-                yield Button("End call and quit", id="leave", variant="primary", compact=True)
+                yield self._leave
                 yield Button("Stay", id="stay", compact=True)
             yield Static(
                 "enter or q quit · esc stay · confirm_quit = false under [screen] turns this off",
                 id="hint",
                 markup=False,
             )
+
+    def poll(self) -> None:
+        """Ask otherwise if the call has ended meanwhile. Called every tick."""
+        if self.is_mounted and not self._state.status.live and str(self._leave.label) != "Quit":
+            self._question.update("The call has ended meanwhile. Quit?")
+            self._leave.label = "Quit"
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
