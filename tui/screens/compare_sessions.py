@@ -1,0 +1,86 @@
+"""The screen on which two saved sessions are compared, turn by turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+
+from tui.library import CommandFailed, Library
+from tui.screens.actions import Action, bindings
+from tui.text.visible import one_line
+from tui.widgets.keys import KeyBar
+from tui.widgets.session_comparison import SessionComparisonView
+from tui.widgets.too_small import TooSmall
+
+COMPARE_SESSIONS = (
+    Action(
+        "sessions_next_difference",
+        "n",
+        "Next",
+        "Go to the next turn that differs.",
+        "difference",
+        show=True,
+    ),
+    Action(
+        "sessions_previous_difference",
+        "N",
+        "Previous",
+        "Go to the previous turn that differs.",
+        "difference(False)",
+        show=True,
+        key_display="N",
+    ),
+    Action("sessions_compare_close", "escape", "Back", "Go back.", "close", show=True, key_display="esc"),
+)
+
+
+class CompareSessionsScreen(Screen[None], inherit_bindings=False):
+    """Has both sessions measured in a process of its own, and shows them side by side."""
+
+    CSS_PATH = "compare_sessions.tcss"
+    TITLE = "Compare sessions"
+    ACTIONS = COMPARE_SESSIONS
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMPARE_SESSIONS)
+
+    def __init__(self, library: Library, left: Path, right: Path) -> None:
+        super().__init__()
+        self.view = SessionComparisonView(id="sessions")
+        self._library = library
+        self._folders = left, right
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield TooSmall()
+        with Vertical(id="body"):
+            yield self.view
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin to measure."""
+        self.view.border_title = "Compare sessions · Δ right minus left · ≠ differs"
+        self.view.focus()
+        self._measure()
+
+    @work(exclusive=True, group="compare", description="measure two sessions")
+    async def _measure(self) -> None:
+        try:
+            comparison = await self._library.compare(*self._folders)
+        except (CommandFailed, OSError) as error:
+            self.view.show(None, one_line(f"The sessions cannot be compared: {error}", 400))
+        else:
+            self.view.show(comparison)
+
+    def action_difference(self, forward: bool = True) -> None:
+        """Go to the next turn that differs, or the previous one."""
+        if not self.view.go_to_difference(forward=forward):
+            self.notify("No more differences in that direction.", markup=False)
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss()

@@ -1,0 +1,170 @@
+"""SessionComparisonView: two sessions side by side, turn by turn, in a view that scrolls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from tui.models.turns.comparison import SessionComparison, SessionOf, TurnOf, TurnPair, signed
+from tui.text import numbers
+from tui.text.visible import one_line
+from tui.widgets.lines import LineView, Piece, line_of
+from tui.widgets.wrap import fit, wrap
+
+_GAP = " │ "
+_MAX_WORDS = 1_000
+Line = Sequence[Piece]
+
+
+class SessionComparisonView(LineView, inherit_bindings=False):
+    """Draws a `SessionComparison`: the left session left, and what differs marked."""
+
+    TITLE = "Compare sessions"
+    HELP = "Δ right minus left · ≠ a turn that differs · ! an error or finding"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "sessions--plain",
+        "sessions--muted",
+        "sessions--heading",
+        "sessions--good",
+        "sessions--slow",
+        "sessions--bad",
+    }
+    DEFAULT_CSS = """
+    SessionComparisonView {
+        .sessions--plain { color: $foreground; }
+        .sessions--muted { color: $foreground-muted; }
+        .sessions--heading { color: $primary; text-style: bold; }
+        .sessions--good { color: $text-success; text-style: bold; }
+        .sessions--slow { color: $text-warning; text-style: bold; }
+        .sessions--bad { color: $text-error; text-style: bold; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "Up", show=False, id="session_comparison.up"),
+        Binding("down,j", "scroll_down", "Down", show=False, id="session_comparison.down"),
+        Binding("pageup", "page_up", "Page up", show=False, id="session_comparison.page_up"),
+        Binding("pagedown", "page_down", "Page down", show=False, id="session_comparison.page_down"),
+        Binding("home", "scroll_home", "To the top", show=False, id="session_comparison.first"),
+        Binding("end", "scroll_end", "To the end", show=False, id="session_comparison.last"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.comparison: SessionComparison | None = None
+        self.notice = "Measuring both sessions …"
+        """Shown until there is a comparison."""
+        self._lines: list[Line] = []
+        self._places: dict[int, int] = {}
+        """The first line of each pair of turns, by its index."""
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is a comparison."""
+        return self.comparison is not None
+
+    def why_empty(self) -> str:
+        """Returns what is shown without a comparison."""
+        return self.notice
+
+    def show(self, comparison: SessionComparison | None, notice: str = "") -> None:
+        """Show a comparison, or why there is none."""
+        self.comparison, self.notice = comparison, notice
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        """Wrap the words again."""
+        self._lay_out()
+
+    def draw_line(self, index: int, width: int) -> Strip:
+        """Draw a line of the page."""
+        pieces = [(" ", "sessions--plain"), *self._lines[index]]
+        return line_of(*((text, self.component(style)) for text, style in pieces))
+
+    def go_to_difference(self, *, forward: bool = True) -> bool:
+        """Scroll to the next pair of turns that differs, or the previous one; returns whether there is one."""
+        if self.comparison is None:
+            return False
+        places = [at for index, at in self._places.items() if self.comparison.turns[index].differs]
+        top = round(self.scroll_target_y)
+        if forward and top >= self.max_scroll_y:
+            return False  # the rest is on the screen
+        wanted = [at for at in places if (at > top if forward else at < top)]
+        if not wanted:
+            return False
+        self.scroll_to(y=wanted[0] if forward else wanted[-1], animate=False)
+        return True
+
+    def _lay_out(self) -> None:
+        self._lines, self._places = [], {}
+        width = max(self.line_width - 2, 20)
+        if self.comparison is not None:
+            self._lines += _sessions(self.comparison, width)
+            for index, pair in enumerate(self.comparison.turns):
+                self._lines.append([])
+                self._places[index] = len(self._lines)
+                self._lines += _pair(pair, width)
+        self.forget_lines()
+        self.set_lines(len(self._lines))
+        self.refresh()
+
+
+def _sessions(comparison: SessionComparison, width: int) -> Iterator[Line]:
+    cells = (width - len(_GAP)) // 2
+    columns = [list(_session(side, cells)) for side in (comparison.left, comparison.right)]
+    yield from _side_by_side(columns[0], columns[1], cells)
+
+
+def _session(side: SessionOf, cells: int) -> Iterator[Piece]:
+    yield one_line(side.name, 200), "sessions--heading"
+    facts = f"{side.outcome} · {numbers.clock(side.length_s)} · {side.protocol} {side.target}"
+    yield from _wrapped(one_line(facts, 400), "sessions--muted", cells)
+    yield from _wrapped(side.verdict, "sessions--plain", cells)
+    for text in (*side.problems, *side.findings):
+        yield from _wrapped(f"! {text}", "sessions--slow", cells)
+
+
+def _pair(pair: TurnPair, width: int) -> Iterator[Line]:
+    cells = (width - len(_GAP)) // 2
+    by_ms = pair.difference_ms
+    name = f"Turn {pair.turn}" if pair.turn else "Greeting"
+    head = f"{name}{'' if by_ms is None else f'  Δ {signed(by_ms)}'}{'  ≠' if pair.differs else ''}"
+    yield [(head, "sessions--heading")]
+    columns = [list(_turn(side, cells)) for side in (pair.left, pair.right)]
+    yield from _side_by_side(columns[0], columns[1], cells)
+
+
+def _turn(side: TurnOf | None, cells: int) -> Iterator[Piece]:
+    if side is None:
+        yield "no such turn", "sessions--muted"
+        return
+    figure = side.response
+    if figure.ms is None:
+        yield from _wrapped(f"no response time: {figure.unmeasured or 'unknown'}", "sessions--slow", cells)
+    else:
+        grade = f" {figure.grade}" if figure.grade else ""
+        yield f"{figure.short} {figure.glyph}{grade}", f"sessions--{figure.grade or 'plain'}"
+    if side.why and figure.grade != "good":
+        yield from _wrapped(f"{side.why}.", "sessions--muted", cells)
+    for who, words in (("user", side.user_text), ("agent", side.agent_text)):
+        if words:
+            yield from _wrapped(f"{who}: {one_line(words, _MAX_WORDS)}", "sessions--plain", cells)
+    notes = [f"tool {name}" for name in side.tools]
+    notes += [numbers.counted(side.barge_ins, "barge-in")] if side.barge_ins else []
+    if notes:
+        yield from _wrapped(", ".join(notes), "sessions--muted", cells)
+    for text in side.findings:
+        yield from _wrapped(f"! {text}", "sessions--slow", cells)
+
+
+def _wrapped(text: str, style: str, cells: int) -> Iterator[Piece]:
+    return ((line, style) for line in wrap(text, cells))
+
+
+def _side_by_side(left: Sequence[Piece], right: Sequence[Piece], cells: int) -> Iterator[Line]:
+    nothing: Piece = ("", "sessions--plain")
+    for one, other in zip_longest(left, right, fillvalue=nothing):
+        yield [(fit(one[0], cells), one[1]), (_GAP, "sessions--muted"), (fit(other[0], cells), other[1])]
