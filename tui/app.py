@@ -22,8 +22,10 @@ from tui.config.model import Settings
 from tui.engine.link import EngineLink
 from tui.engine.wire import Connect, Pause, PlayScenario, SwitchDevice
 from tui.exit_code import ExitCode
+from tui.library import Library, Opened
 from tui.models.target import Target
 from tui.remembered import ScreenMemory
+from tui.saving.record import SavedSessionError
 from tui.screens.actions import APP, bindings
 from tui.screens.endings import EndingApp
 from tui.screens.palette import ActionCommands, ThemeCommands
@@ -31,7 +33,6 @@ from tui.screens.themes import ANSI, DEFAULT_THEME, THEMES
 from tui.targets import START_FAILURES, Targets
 from tui.text.strict import SettingsError
 from tui.text.visible import one_line
-from tui.view.playhead import Playhead
 
 if TYPE_CHECKING:
     from tui.screens.devices import DevicesScreen
@@ -61,8 +62,10 @@ class Launch(msgspec.Struct, frozen=True):
     """Call the local agent immediately."""
     scenario: PlayScenario | None = None
     """Play this in every call; whether its commands may be run is asked first."""
-    playhead: Playhead | None = None
-    """The playhead of the saved session to show; None for calls."""
+    library: Library | None = None
+    """The saved sessions, and the one that is open from the start; None: those of the default folder."""
+    browse: bool = False
+    """Show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
     """Starts another engine when the first is lost. Raises one of `START_FAILURES`."""
     on_painted: Callable[[], object] = lambda: None
@@ -126,25 +129,35 @@ class OpusAgentApp(EndingApp):
         self.animation_level = "none"
 
     @cached_property
+    def library(self) -> Library:
+        """The saved sessions, and the one that is open."""
+        return self._launch.library or Library()
+
+    @cached_property
     def session(self) -> SessionScreen:
-        """The screen of calls or of the saved session; created when first needed."""
+        """The screen of calls; made when it is first needed."""
         from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
 
-        screen = SessionScreen(
-            self.bridge, self.memory.layout, self.settings.thresholds, self._launch.playhead
-        )
+        screen = SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds)
         # Known before the first picture; set later, its footer would show the key only from the next tick on.
         screen.controls.synthesizer = self.settings.speech.synthesizer or ""
         screen.controls.can_call = self._launch.call_demo or self.target is not None
         return screen
 
     def get_default_screen(self) -> Screen[Any]:
-        """Returns the session screen; before the first call an empty one, which stands below the connect screen."""
-        return Screen() if self._asks_first else self._laid_out(self.session)
+        """Returns the session screen; before the first call an empty one, below the screen on which to choose."""
+        if self.library.opened is not None:
+            return self._screen_of(self.library.opened)
+        return self._laid_out(self.session) if self._calls_at_once else Screen()
 
     @property
-    def _asks_first(self) -> bool:
-        return not self._launch.call_demo and self.target is None and self._launch.playhead is None
+    def _calls_at_once(self) -> bool:
+        return self._launch.call_demo or self.target is not None
+
+    @property
+    def _has_below(self) -> bool:
+        """Whether there is a screen to go back to from one that is pushed now."""
+        return len(self.screen_stack) > 1 or type(self.screen_stack[0]) is not Screen
 
     def _laid_out(self, screen: S) -> S:
         """Returns the screen with this terminal's size classes, so that its first picture is styled only once."""
@@ -192,9 +205,9 @@ class OpusAgentApp(EndingApp):
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
             self.call_after_refresh(self.call, self.target)
-        elif self._asks_first:
+        elif self.library.opened is None:
             # Not before Textual paints: until then it would lay the form out and draw it for nobody.
-            self.call_next(self.choose_target)
+            self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
     def _first_theme(self) -> str:
         """Returns the terminal's own colors with NO_COLOR, otherwise the theme of the settings or the last choice."""
@@ -220,15 +233,16 @@ class OpusAgentApp(EndingApp):
     def tick(self) -> None:
         """Process what the engine sent; draw levels now, and everything else every second time."""
         self._ticks += 1
+        opened = self.library.opened
+        # One engine serves both, and what it sends is for what is shown.
+        bridge = self.bridge if opened is None else opened.bridge
         with self.batch_update():
-            self.bridge.drain()
+            bridge.drain()
             refreshing = (
-                self._ticks % TICKS_PER_REFRESH == 0
-                or not self._launch.auto_tick
-                or self.bridge.redraws.overdue
+                self._ticks % TICKS_PER_REFRESH == 0 or not self._launch.auto_tick or bridge.redraws.overdue
             )
             if refreshing:
-                self.bridge.refresh()
+                bridge.refresh()
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
@@ -253,12 +267,19 @@ class OpusAgentApp(EndingApp):
         self.targets.remember(target)
 
     def on_session_screen_call_wanted(self) -> None:
-        """Call the same target once more."""
+        """Call the same target once more, or that of the saved session that is open."""
+        target = self._target_of(self.library.opened)
+        if target is not None:
+            self._show_calls()
+            self.target = target
         self.call_again()
+
+    def _target_of(self, opened: Opened | None) -> Target | None:
+        return None if opened is None else self.targets.recall(opened.record.target, opened.record.protocol)
 
     def call_again(self) -> None:
         """Call the same target once more."""
-        if self.target is None or self.targets.is_demo(self.target):
+        if self.target is None or self.targets.is_demo(self.target) or self.targets.was_demo(self.target):
             self.call_demo(self.target)
         else:
             self.call(self.target)
@@ -274,7 +295,11 @@ class OpusAgentApp(EndingApp):
             reason = one_line(f"The local agent failed to start: {error}", 300)
             self.notify(reason, severity="error", markup=False)
         else:
-            self.call(fresh if before is None else msgspec.structs.replace(before, url=fresh.url))
+            self.call(fresh if before is None else self.targets.moved(before, fresh))
+
+    def on_sessions_screen_target_wanted(self) -> None:
+        """Show the connect screen."""
+        self.choose_target()
 
     def on_session_screen_target_wanted(self) -> None:
         """Show the connect screen."""
@@ -285,15 +310,84 @@ class OpusAgentApp(EndingApp):
         from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
 
         current = None if self.target is None or self.targets.is_demo(self.target) else self.target
-        form = ConnectScreen(self.bridge, self.targets, current, has_session=not self._asks_first)
+        form = ConnectScreen(self._shown_bridge, self.targets, current, has_session=self._has_below)
         self.push_screen(self._laid_out(form), self._target_chosen)
 
     def _target_chosen(self, target: Target | None) -> None:
-        if self.session not in self.screen_stack:
-            self.push_screen(self._laid_out(self.session))
         if target is not None:
+            self._show_calls()
             self.target = target
             self.call_again()
+
+    def _show_calls(self) -> None:
+        """Show the screen of calls, and close what is above it or in its place."""
+        while self.screen is not self.screen_stack[0] and self.screen is not self.session:
+            self.pop_screen()
+        if self.screen is self.session:
+            pass
+        elif self.library.opened is not None and type(self.screen) is not Screen:
+            self.switch_screen(self._laid_out(self.session))
+        else:
+            self.push_screen(self._laid_out(self.session))
+        self.library.close()
+
+    # saved sessions
+
+    @property
+    def _shown_bridge(self) -> Bridge:
+        """The bridge of the saved session that is open; otherwise that of the calls."""
+        return self.bridge if self.library.opened is None else self.library.opened.bridge
+
+    def on_session_screen_sessions_wanted(self) -> None:
+        """Show the saved sessions."""
+        self.show_sessions()
+
+    def on_connect_screen_sessions_wanted(self) -> None:
+        """Show the saved sessions."""
+        self.show_sessions()
+
+    def show_sessions(self) -> None:
+        """Show the saved sessions, in place of the one that is open."""
+        from tui.screens.sessions import SessionsScreen
+
+        opened = self.library.opened
+        current = None if opened is None else opened.folder
+        if opened is not None:
+            if len(self.screen_stack) > 1:
+                self.pop_screen()
+            else:
+                self.switch_screen(Screen())
+            self.library.close()
+        screen = SessionsScreen(
+            self.bridge, self.library, self.settings.thresholds, current, has_below=self._has_below
+        )
+        self.push_screen(self._laid_out(screen), self._session_chosen)
+
+    def on_session_screen_report_wanted(self) -> None:
+        """Ask where to save the report of the session that is shown."""
+        from tui.screens.report import ReportScreen
+
+        folder = self._shown_bridge.folder.path
+        if folder is not None:
+            self.push_screen(ReportScreen(self.library, folder))
+
+    def _session_chosen(self, folder: Path | None) -> None:
+        if folder is None:
+            return
+        try:
+            opened = self.library.open(folder, self.bridge.engine)
+        except SavedSessionError as error:
+            self.notify(one_line(str(error), 300), severity="error", markup=False)
+            self.show_sessions()
+        else:
+            self.push_screen(self._screen_of(opened))
+
+    def _screen_of(self, opened: Opened) -> SessionScreen:
+        from tui.screens.session import SessionScreen
+
+        screen = SessionScreen(opened.bridge, self.memory.layout, self.settings.thresholds, opened.playhead)
+        screen.controls.can_call = self._target_of(opened) is not None
+        return self._laid_out(screen)
 
     def _restart_engine(self) -> bool:
         if self._launch.start_engine is None:
@@ -341,7 +435,7 @@ class OpusAgentApp(EndingApp):
             return
         from tui.screens.quit import QuitScreen
 
-        self.push_screen(QuitScreen(), lambda leave: self.leave() if leave else None)
+        self.push_screen(QuitScreen(self.bridge.state), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
         """Offer the themes with readable text."""
@@ -369,12 +463,15 @@ class OpusAgentApp(EndingApp):
         """Use changed settings from now on, and write what has changed to the file."""
         from tui.config.writing import changes_between
         from tui.screens.keymap import keymap_of
+        from tui.screens.session import SessionScreen
 
         if new is None:
             return
         old, self.settings = self.settings, new
         self.set_keymap(keymap_of(new.keys))
-        self.session.use_thresholds(new.thresholds)
+        for screen in self.screen_stack:
+            if isinstance(screen, SessionScreen):
+                screen.use_thresholds(new.thresholds)
         changes = changes_between(old, new)
         if not changes:
             return
@@ -409,26 +506,34 @@ class OpusAgentApp(EndingApp):
         from tui.screens.callbacks import CallbacksScreen
 
         if not isinstance(self.screen, CallbacksScreen):
-            self.push_screen(CallbacksScreen(self.bridge))
+            self.push_screen(CallbacksScreen(self._shown_bridge))
 
     def action_devices(self) -> None:
         """Show the devices and mark those in use."""
         from tui.screens.devices import DevicesScreen
 
-        if not isinstance(self.screen, DevicesScreen):
+        if isinstance(self.screen, DevicesScreen):
+            return
+        opened = self.library.opened
+        if opened is None:
             self.push_screen(DevicesScreen(self.bridge, self.target))
+        else:
+            self.push_screen(
+                DevicesScreen(opened.bridge, Target(url="", output=self.library.output), speaker_only=True)
+            )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Use the device from now on, including the next call of the same target."""
+        """Use the device from now on, and in the next call of the same target or the next saved session."""
+        opened = self.library.opened
+        if opened is not None:
+            self.library.output = opened.bridge.player.output = event.spec
+            opened.playhead.seek(opened.playhead.at_ns)  # what plays begins again, on that device
+            return
         if self.bridge.state.status.live:
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
         if self.target is not None:
             self.target = msgspec.structs.replace(self.target, **{event.direction: event.spec})
             self.targets.remember(self.target)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the devices in a saved session, which uses no microphone."""
-        return not (action == "devices" and self._launch.playhead is not None)
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:

@@ -188,6 +188,9 @@ class SessionFolder:
 class Bridge:
     """The screen's models, fed from the engine. One thread: the screen's."""
 
+    grows = True
+    """Whether more events can come; False for a saved session that is all there."""
+
     def __init__(self, engine: EngineLink, clock_ns: Callable[[], int]) -> None:
         self.engine = engine
         self.clock_ns = clock_ns

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
 
 from tui.config.targets import Listed
-from tui.models.target import Target
+from tui.models.target import Target, TargetError, check_url
+from tui.settings import AUTO
+from tui.text.redaction import HIDDEN, host_of
 
 DEMO_TITLE = "demo"
 """Title of the local agent as a target."""
 START_FAILURES = (OSError, RuntimeError, ValueError)
 """What the start of a process beside the screen may raise: the engine or the local agent."""
+_LOCAL = ("127.0.0.1", "localhost")
 
 
 class Targets:
@@ -42,8 +49,8 @@ class Targets:
         self._start_demo = start_demo
         # The connect screen and a repeated call may both want it, each on a separate thread.
         self._demo_lock = threading.Lock()
-        self._demo_urls: set[str] = set()
-        """Where demos were; a local agent that was started again is somewhere else."""
+        self._demo_places: set[str] = set()
+        """Hosts and ports where demos were; a local agent that was started again is somewhere else."""
         self._on_remembered = on_remembered
 
     @property
@@ -59,12 +66,55 @@ class Targets:
         assert self._start_demo is not None
         with self._demo_lock:
             target = self._start_demo()
-            self._demo_urls.add(target.url)
+            self._demo_places.add(urlsplit(target.url).netloc)
             return target
 
     def is_demo(self, target: Target) -> bool:
         """Returns whether it is the local agent of this run."""
-        return target.url in self._demo_urls
+        return urlsplit(target.url).netloc in self._demo_places
+
+    def recall(self, recorded: dict[str, Any], protocol: str) -> Target | None:
+        """Returns the agent of a saved session, to call it again; None if the session does not name one.
+
+        ``recorded`` is the target in its ``session.json``, which may come from anywhere. Token, headers and tools are
+        therefore only those of a profile or recent target with the same URL: no file may choose which variable is
+        sent to which host, or which code runs.
+        """
+        url, title = str(recorded.get("url", "")), str(recorded.get("title", ""))
+        try:
+            check_url(url)
+        except TargetError:
+            return None
+        known = [*(each.target for each in self.profiles if not each.problem), *self.recent]
+        for target in known:
+            if target.safe_url == url and (target.title == title or not target.title):
+                return target
+        if protocol not in self.protocols():
+            protocol = AUTO
+        return msgspec.structs.replace(
+            self.base,
+            url=url,
+            protocol=protocol,
+            title=title,
+            token="",
+            token_env="",
+            headers={},
+            subprotocols=(),
+            options=_plain(recorded.get("options")),
+            params=_plain(recorded.get("params")),
+        )
+
+    def moved(self, demo: Target, fresh: Target) -> Target:
+        """Returns an earlier local agent where the present one is: path and protocol are those of the earlier."""
+        place = urlsplit(fresh.url)
+        url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
+        return msgspec.structs.replace(demo, url=url)
+
+    def was_demo(self, target: Target) -> bool:
+        """Whether it was the local agent of an earlier run, which is somewhere else now."""
+        return (
+            self.has_demo and target.title == DEMO_TITLE and host_of(target.url).partition(":")[0] in _LOCAL
+        )
 
     def remember(self, target: Target) -> None:
         """Offer it again, in this run and in the next, unless it always is: the demo and profiles are."""
@@ -72,3 +122,9 @@ class Targets:
             return
         self.recent = [target, *(known for known in self.recent if known.safe_url != target.safe_url)]
         self._on_remembered(target)
+
+
+def _plain(values: object) -> dict[str, str]:
+    """Returns the recorded values of options or parameters, except those that were hidden."""
+    items = values.items() if isinstance(values, dict) else ()
+    return {str(key): value for key, value in items if isinstance(value, str) and value != HIDDEN}

@@ -135,7 +135,12 @@ def test_a_report_opens_in_the_browser_on_request(
     call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+
+    def browse(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browse)
     path = tmp_path / "a report.html"
     ran("report", str(call), "--no-audio", "-o", str(path))
     assert opened == []

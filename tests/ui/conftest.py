@@ -23,8 +23,12 @@ from tui.app import Launch, OpusAgentApp
 from tui.bridge import Bridge
 from tui.callbacks import callback_tracing
 from tui.engine.wire import Command, FrameItem
+from tui.library import Library, Opened
 from tui.models.target import Target
+from tui.saving.record import SessionRecord
+from tui.screens.session import SessionScreen
 from tui.targets import Targets
+from tui.view.playhead import Playhead
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 _HOPS = 3
@@ -62,8 +66,10 @@ class Stage:
 
     def __init__(self, app: OpusAgentApp, engine: FakeEngine, clock: FakeClock, pilot: Pilot[int]) -> None:
         self.app, self.engine, self.clock, self.pilot = app, engine, clock, pilot
-        self.session = app.session
-        self.bridge = app.bridge
+        opened = app.library.opened
+        shown = app.screen
+        self.session = shown if opened and isinstance(shown, SessionScreen) else app.session
+        self.bridge = opened.bridge if opened else app.bridge
 
     async def play(self, items: Sequence[FrameItem]) -> None:
         """Have the engine say this, and the screen draw it."""
@@ -144,22 +150,36 @@ Staging = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
-def stage() -> Staging:
-    """``async with stage(size=(80, 24)) as s:``; options of the app, of `Targets` and of `Launch` alike."""
+def stage(tmp_path: Path) -> Staging:
+    """``async with stage(size=(80, 24)) as s:``; options of the app, of `Targets` and of `Launch` alike.
+
+    With a ``playhead``, a saved session is open, as ``recorded`` has it, read from the stage's engine.
+    """
 
     @asynccontextmanager
     async def run(
-        size: tuple[int, int] = (80, 24), *, target: Target | None = TARGET, **options: object
+        size: tuple[int, int] = (80, 24),
+        *,
+        target: Target | None = TARGET,
+        playhead: Playhead | None = None,
+        library: Library | None = None,
+        recorded: SessionRecord | None = None,
+        **options: object,
     ) -> AsyncIterator[Stage]:
         engine, clock = FakeEngine(), FakeClock()
+        library = library or Library(tmp_path / "sessions")
+        calls = Bridge(engine, clock)
+        if playhead is not None:
+            library.opened = Opened(calls, playhead, tmp_path, recorded or SessionRecord())
+            calls = Bridge(FakeEngine(), clock)
         launch = {name: options.pop(name) for name in Launch.__struct_fields__ if name in options}
         targets = {name: options.pop(name) for name in _TARGETS if name in options}
         painted = asyncio.Event()
         app = OpusAgentApp(
-            Bridge(engine, clock),
+            calls,
             target=target,
             targets=Targets(**targets),  # type: ignore[arg-type]
-            launch=Launch(auto_tick=False, on_painted=painted.set, **launch),  # type: ignore[arg-type]
+            launch=Launch(auto_tick=False, on_painted=painted.set, library=library, **launch),  # type: ignore[arg-type]
             **options,  # type: ignore[arg-type]
         )
         async with app.run_test(size=size) as pilot:
@@ -168,6 +188,7 @@ def stage() -> Staging:
             await it.until(painted.is_set)
             await it.tick()
             yield it
+        library.close()
         app.bridge.close()
 
     return run

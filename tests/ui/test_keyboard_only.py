@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from textual.screen import Screen
@@ -12,7 +14,9 @@ from tests.ui.fakes import Script, a_call, devices, measured
 from tests.ui.test_reading import two_updates
 from tui.config.model import ScreenSettings, Settings
 from tui.engine.wire import PlayScenario
+from tui.models import events as e
 from tui.models.target import Target
+from tui.screens.compare_sessions import CompareSessionsScreen
 from tui.screens.keymap import PLACES
 from tui.screens.quit import QuitScreen
 from tui.screens.session import SessionScreen
@@ -24,6 +28,9 @@ KEYS = {
     "CallbacksScreen": ("T",),
     "CompareScreen": ("b", "up", "D"),
     "ExportScreen": ("x",),
+    "SessionsScreen": ("ctrl+o",),
+    "CompareSessionsScreen": (),
+    "ReportScreen": ("ctrl+s",),
     "DevicesScreen": ("A",),
     "InstructionsScreen": ("I",),
     "KeypadScreen": ("K",),
@@ -37,6 +44,7 @@ KEYS = {
     "ChartScreen": ("u", "P"),
 }
 """What opens each screen from the session."""
+NEEDS_NO_CALL = ("SessionsScreen", "CompareSessionsScreen", "ReportScreen")
 NEEDS_OPENAI = ("CompareScreen", "InstructionsScreen")
 
 
@@ -45,12 +53,18 @@ async def open_screen(s: Stage, script: Script, kind: type[Screen[object]]) -> S
     if name == "CompareScreen":
         await s.play(two_updates(script).take())
     else:
-        await s.play([*a_call(script, "openai" if name in NEEDS_OPENAI else "audiocodes").take(), devices()])
+        a_call(script, "openai" if name in NEEDS_OPENAI else "audiocodes")
+        if name in NEEDS_NO_CALL:
+            script.status(e.Status.ACTIVE, e.Status.ENDED)
+        await s.play([*script.take(), devices()])
     if name == "ConnectScreen":
         s.session.controls.choose_target()
         await s.tick()
     elif name == "CommandsScreen":
         s.session.scenario.ask_commands(PlayScenario(path="/x", commands=("true",)), lambda _: None)
+        await s.tick()
+    elif name == "CompareSessionsScreen":
+        s.app.push_screen(CompareSessionsScreen(s.app.library, Path("a"), Path("b")))
         await s.tick()
     else:
         await s.press(*KEYS[name])
@@ -118,6 +132,18 @@ async def test_q_in_a_call_asks_once(stage: Staging, script: Script) -> None:
         s.app.simulate_key("enter")
         await s.until(lambda: s.app.return_code is not None)
         assert s.app.return_code == 0
+
+
+async def test_the_question_says_so_if_the_call_ends_meanwhile(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        await s.press("q")
+        assert "The call is still active. End it and quit?" in s.text()
+        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+        assert "The call has ended meanwhile. Quit?" in s.text()
+        assert "End call" not in s.text()
+        await s.press("escape")
+        assert s.top() is s.session
 
 
 async def test_the_settings_turn_the_question_off(stage: Staging, script: Script) -> None:

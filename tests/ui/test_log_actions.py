@@ -15,7 +15,6 @@ from tui.models import events as e
 from tui.screens.connect import ConnectScreen
 from tui.screens.export import ExportScreen
 from tui.screens.filter_help import FilterHelpScreen
-from tui.screens.help import HelpScreen
 from tui.screens.palette import ActionCommands
 from tui.view.playhead import Playhead
 
@@ -300,18 +299,19 @@ async def test_n_opens_the_connect_screen_while_no_search_is_active(stage: Stagi
         assert isinstance(s.top(), ConnectScreen)
 
 
-async def test_a_replay_cannot_call(stage: Staging, script: Script) -> None:
+async def test_a_replay_of_an_unknown_agent_cannot_call_it(stage: Staging, script: Script) -> None:
     async with stage((200, 60), target=None, playhead=Playhead(0, 1, clock_ns=lambda: 0)) as s:
         await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await s.press("n", "c")
-        assert s.top() is s.session
-        assert "n New" not in s.text()
         assert "c Call" not in s.text()
+        await s.press("c")
+        assert s.top() is s.session
+        assert "Call: the session does not name an agent that can be called" in s.text("KeyBar")
         offered = [str(hit.prompt) async for hit in ActionCommands(s.session).discover()]
-        assert not {"New  n", "Call  c"} & set(offered)
-        await s.press("question_mark")
-        assert isinstance(s.top(), HelpScreen)
-        assert "another target" not in s.text()
+        assert "Call  c" not in offered
+        await s.press("n")
+        assert isinstance(s.top(), ConnectScreen)
+        await s.press("escape")
+        assert s.top() is s.session
 
 
 async def test_times_of_day(stage: Staging, script: Script) -> None:
@@ -348,6 +348,17 @@ async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, scri
     async with stage((200, 60)) as s:
         await s.play(to_active(script).take())
         assert any("Δ0.012" in line for line in log_lines(s))
+
+
+async def test_the_name_that_export_offers_is_the_sessions(
+    stage: Staging, script: Script, tmp_path: Path
+) -> None:
+    async with stage() as s:
+        await s.play(to_active(script).take())
+        await s.press("x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        assert screen.path.value == str(Path.cwd() / f"{tmp_path.name}.jsonl")
 
 
 async def test_export_writes_the_shown_events_and_reports_how_many(
@@ -416,7 +427,7 @@ async def test_the_format_sets_the_file_name_extension(stage: Staging, script: S
         assert isinstance(screen, ExportScreen)
         screen.format.choose("txt")
         await s.settle()
-        assert screen.path.value.endswith("/events.txt")
+        assert screen.path.value.endswith(".txt")
         await s.press("escape")
         assert s.top() is s.session
 

@@ -214,14 +214,15 @@ def test_a_turn_in_full_leaves_nothing_out_and_begins_with_the_most_telling() ->
     )  # fmt: skip
     figure = response_of(turn, Thresholds())
     assert [text for text, _ in turn_in_full(turn, figure, [barge_in])] == [
-        "turn 7", "900 ms ~ slow", "? uncertain: the program was late",
-        (
-            "barge-in yielded: agent's signal after 120 ms, silence after 340 ms, from signal to silence 220 ms, "
-            "talk-over 300 ms, unplayed 0.6 s"
-        ),
+        "turn 7", "900 ms ~ slow",
         (
             "0.2 s until the agent noticed the end of speech, 0.5 s unexplained by what it reported, "
             "0.2 s not measured."
+        ),
+        "? uncertain: the program was late",
+        (
+            "barge-in yielded: agent's signal after 120 ms, silence after 340 ms, from signal to silence 220 ms, "
+            "talk-over 300 ms, unplayed 0.6 s"
         ),
         "▞ end of speech 210 ms", "█ unexplained 490 ms", "? not measured 200 ms",
         "agent reports speech stopped 210 ms", "tools book",

@@ -10,7 +10,7 @@ import click
 COMMAND_GROUPS: Mapping[str, Sequence[str]] = {
     "Call": ("demo", "connect", "call", "check"),
     "Test": ("test", "scenario", "load"),
-    "Saved sessions": ("sessions", "open", "metrics", "report"),
+    "Saved sessions": ("sessions", "open", "metrics", "compare", "report", "export"),
     "Tools": ("agent", "devices", "config"),
 }
 """Headings and the commands below them; a command that is not listed stands under `OTHER`."""

@@ -46,7 +46,7 @@ from tui.cli.options import (
 )
 from tui.cli.program import Program, Sentence, prepare_streams
 from tui.cli.scenario import scenario, scenario_option, scenario_to_play, test
-from tui.cli.sessions import metrics, open_session, report, sessions
+from tui.cli.sessions import compare, export, metrics, open_session, report, sessions
 from tui.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -219,6 +219,8 @@ cli.add_command(sessions)
 cli.add_command(open_session)
 cli.add_command(metrics)
 cli.add_command(report)
+cli.add_command(compare)
+cli.add_command(export)
 cli.add_command(scenario)
 cli.add_command(test)
 cli.add_command(load)

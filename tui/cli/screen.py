@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 
 from tui import collector
 from tui.audio.endpoints import wants_device
 from tui.cli.options import pass_time_limit
 from tui.config.reading import SettingsInForce
-from tui.config.targets import AddressBook
+from tui.config.targets import AddressBook, sessions_folder
 from tui.config.writing import change_file
 from tui.engine.handle import EngineHandle
 from tui.models.target import Target
@@ -23,7 +26,9 @@ from tui.settings import AUTO
 if TYPE_CHECKING:
     from tui.agent.process import AgentProcess
     from tui.agent.settings import AgentSettings
+    from tui.bridge import Bridge
     from tui.engine.wire import PlayScenario
+    from tui.library import Library
     from tui.targets import Targets
 
 
@@ -87,6 +92,19 @@ class Engines:
             engine.stop()
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """What of the saved sessions is shown first."""
+
+    folder: Path
+    """The folder of the sessions."""
+    session: Path | None = None
+    """Folder of the session to open; None shows the list of all."""
+    speed: float | None = None
+    """Replay it at this multiple of real time; None shows all of it at once."""
+    output: str = AUTO
+    """The speaker to play it on."""
+
+
 def run_screen(
     target: Target | None,
     book: AddressBook,
@@ -94,13 +112,11 @@ def run_screen(
     *,
     agent: AgentSettings | None = None,
     start_demo: bool = False,
+    opening: Opening | None = None,
     trace_callbacks: bool = False,
     scenario: PlayScenario | None = None,
 ) -> int:
-    """Run the screen until it ends, and with it the engine and the local agent. Raises `SettingsError`.
-
-    Returns the exit code: of how the screen ended, or else of the last call.
-    """
+    """Run the screen; returns its exit code or the last call's. Raises `SettingsError`, `SavedSessionError`."""
     collector.hold()
     pass_time_limit(in_force)
     called = target or (book.demo if start_demo else book.base)
@@ -108,7 +124,6 @@ def run_screen(
     with ExitStack() as at_end:
         at_end.callback(local.stop)
         at_end.callback(engines.stop)
-
         from tui.app import Launch, OpusAgentApp, run_app
         from tui.bridge import Bridge
         from tui.remembered import remember_screen, screen_memory
@@ -117,6 +132,8 @@ def run_screen(
         check_screen(in_force)
         bridge = Bridge(engines.first, time.monotonic_ns)
         at_end.callback(bridge.close)
+        library = _library(opening, sessions_folder(in_force), engines.first)
+        at_end.callback(library.close)
         app = OpusAgentApp(
             bridge,
             target=target,
@@ -126,6 +143,8 @@ def run_screen(
             launch=Launch(
                 call_demo=start_demo,
                 scenario=scenario,
+                library=library,
+                browse=opening is not None,
                 start_engine=engines.start_another,
                 on_painted=engines.first.start,
                 once_up=collector.settle,
@@ -133,7 +152,43 @@ def run_screen(
                 trace_callbacks=trace_callbacks,
             ),
         )
-        return run_app(app, remember_screen) or bridge.state.exit_code
+        code = run_app(app, remember_screen) or bridge.state.exit_code
+    click.echo("".join(f"{line}\n" for line in farewell(bridge, library.folder)), nl=False, err=True)
+    return code
+
+
+def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Library:
+    """Returns the saved sessions, with the one that is to be shown first. Raises `SavedSessionError`."""
+    from tui.library import Library
+
+    if opening is None:
+        return Library(folder)
+    library = Library(opening.folder, output=opening.output)
+    if opening.session is not None:
+        library.open(opening.session, sound, speed=opening.speed)
+    return library
+
+
+def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
+    """Yields lines to print after the screen: why the last call failed, where it was saved, how to open and send it.
+
+    ``sessions`` is the folder in which sessions are found by name.
+    """
+    from tui.text import numbers
+    from tui.text.visible import one_line
+
+    state, folder = bridge.state, bridge.folder.path
+    error = state.fatal_error
+    if error is not None:
+        yield one_line(f"✗ {error.message} {error.hint}".rstrip(), 1000)
+    if folder is None or not folder.is_dir():
+        return
+    length = numbers.clock(state.metrics.duration_s(bridge.clock_ns()))
+    yield f"Saved {length} to {one_line(str(folder), 500)}"
+    # The time in the name is enough, and needs no quotes.
+    name = shlex.quote(str(folder)) if folder.parent != sessions else folder.name.partition(" ")[0]
+    yield f"Open it: opusagent-tui open {name}"
+    yield f"Send it: opusagent-tui report {name}"
 
 
 def _targets(book: AddressBook, local: LocalAgent, in_force: SettingsInForce) -> Targets:
@@ -161,41 +216,3 @@ def _saved(in_force: SettingsInForce) -> list[str]:
         return newest_in_lines(sessions_folder(in_force), LISTED_SESSIONS)
     except SavedSessionError:
         return []  # the sessions command gives the reason
-
-
-def open_screen(path: Path, speed: float | None, output: str, in_force: SettingsInForce) -> int:
-    """Show a saved session until the user leaves; returns the exit code.
-
-    Raises `SavedSessionError`, `SettingsError`.
-    """
-    collector.hold()
-    from tui.saving.reading import open_session
-
-    with ExitStack() as at_end:
-        saved = at_end.enter_context(open_session(path))
-        sound = EngineHandle()
-        at_end.callback(sound.stop)
-
-        from tui.app import Launch, OpusAgentApp, run_app
-        from tui.bridge import Bridge
-        from tui.engine.saved_engine import SavedEngine
-        from tui.remembered import remember_screen, screen_memory
-        from tui.screens.settings import check_screen
-
-        check_screen(in_force)
-        engine = SavedEngine(saved, speed=speed, sound=sound)
-        bridge = Bridge(engine, engine.now_ns)
-        at_end.callback(bridge.close)
-        bridge.player.output = output
-        app = OpusAgentApp(
-            bridge,
-            memory=screen_memory(),
-            settings=in_force.settings,
-            launch=Launch(
-                playhead=engine.playhead,
-                on_painted=sound.start,
-                once_up=collector.settle,
-                change_settings=partial(change_file, in_force.path),
-            ),
-        )
-        return run_app(app, remember_screen)

@@ -29,6 +29,8 @@ from tui.cli.program import Sentence
 from tui.files import path_of
 
 if TYPE_CHECKING:
+    from tui.config.reading import SettingsInForce
+    from tui.config.targets import AddressBook
     from tui.saving.listing import SessionSummary
 
 folder_option = option(
@@ -299,7 +301,9 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
 
 
 @click.command("open", cls=GroupedCommand, example="opusagent-tui open latest")
-@click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
+@click.argument(
+    "session", type=click.Path(path_type=Path), required=False, shell_complete=completion.sessions
+)
 @option(
     "--speed",
     type=NumberInRange(min=0.1),
@@ -313,19 +317,36 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
     help="Speaker: auto, a name, part of a name, an index, or none.",
 )
 @config_option
-def open_session(session: Path, speed: float | None, **options: str) -> None:
+def open_session(session: Path | None, speed: float | None, **options: str) -> None:
     """Open a saved session on the screen.
 
-    SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`.
+    SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`. Without one, a
+    screen lists all sessions.
     """
-    from tui.cli.screen import open_screen
+    from tui.cli.screen import Opening, run_screen
     from tui.config.targets import speaker
 
     in_force = effective_settings()
-    check_terminal(f"opusagent-tui metrics {session}")
+    if session is None and speed is not None:
+        raise Sentence("--speed needs a session: opusagent-tui open latest --speed 8.")
+    check_terminal("opusagent-tui sessions" if session is None else f"opusagent-tui metrics {session}")
     with session_sentences(), settings_errors():
         output = speaker(in_force, typed_settings(options))
-        sys.exit(open_screen(named_session(session), speed, output, in_force))
+        opening = Opening(_folder(), None if session is None else named_session(session), speed, output)
+        code = run_screen(None, _book(in_force), in_force, opening=opening)
+    sys.exit(code)
+
+
+def _book(in_force: SettingsInForce) -> AddressBook:
+    """The agents that can be called from a saved session; a setting that prevents calls does not prevent reading."""
+    from tui.config.targets import AddressBook, address_book
+    from tui.models.target import Target
+    from tui.text.strict import SettingsError
+
+    try:
+        return address_book(in_force)
+    except SettingsError:
+        return AddressBook(base=Target(url=""), demo=Target(url=""), profiles=())
 
 
 @click.command(cls=GroupedCommand, example="opusagent-tui metrics latest --json")
@@ -360,8 +381,9 @@ def metrics(session: Path, as_json: bool) -> None:
     "-o", "--output", metavar="FILE", help="Output file; default: next to the session; - is standard output."
 )
 @option("--no-audio", is_flag=True, help="Draw the waveform but leave the audio out.")
+@option("--open", "open_it", is_flag=True, help="Open the report in the web browser.")
 @config_option
-def report(session: Path, output: str | None, no_audio: bool) -> None:
+def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> None:
     """Export a saved session as a single self-contained HTML page.
 
     SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
@@ -376,6 +398,8 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
         _print_problems(saved.problems)
         beside = report_path(saved.folder.resolve())
     if output == "-":
+        if open_it:
+            raise Sentence("--open needs a file. Leave out -o -.")
         sys.stdout.buffer.write(page)
         return
     path = path_of(output) if output else beside
@@ -385,6 +409,94 @@ def report(session: Path, output: str | None, no_audio: bool) -> None:
         raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
     # Not where the page itself may have gone.
     click.echo(f"{path}  {_size(len(page)).strip()}", err=not path.is_file())
+    if open_it:
+        import webbrowser
+
+        if not webbrowser.open(path.resolve().as_uri()):
+            raise Sentence("No web browser was found to open it with.")
+
+
+@click.command(cls=GroupedCommand, example="opusagent-tui compare 2026-01-31T09 latest")
+@click.argument("left", type=click.Path(path_type=Path), shell_complete=completion.sessions)
+@click.argument("right", type=click.Path(path_type=Path), shell_complete=completion.sessions)
+@option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@config_option
+def compare(left: Path, right: Path, as_json: bool) -> None:
+    """Compare two saved sessions turn by turn: response times, words, findings.
+
+    LEFT and RIGHT are folders, names from the list or their beginnings, titles, or `latest`.
+    """
+    from tui.models.turns.comparison import comparison_lines
+    from tui.saving.comparing import compare_sessions
+    from tui.saving.reading import open_session as open_saved
+    from tui.text.json_text import json_of
+
+    with (
+        session_sentences(),
+        open_saved(named_session(left)) as one,
+        open_saved(named_session(right)) as other,
+    ):
+        comparison = compare_sessions(one, other, effective_settings().thresholds)
+    if as_json:
+        click.echo(json_of(comparison))
+        return
+    for line in comparison_lines(comparison):
+        click.echo(line)
+
+
+@click.command(cls=GroupedCommand, example="opusagent-tui export latest --format csv --filter errors")
+@click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
+@option(
+    "-o", "--output", metavar="FILE", help="Output file; default: named after the session, in this folder."
+)
+@option(
+    "--format",
+    "format_",
+    type=click.Choice(["jsonl", "csv", "txt"]),
+    help="JSON Lines (default), CSV or text; otherwise the suffix of FILE decides.",
+)
+@option("--filter", "filter_", metavar="TEXT", help="Only events that match; the filter language of the log.")
+@option("--marked", is_flag=True, help="Only marked events.")
+@option("--raw", is_flag=True, help="With the raw messages.")
+@option("--overwrite", is_flag=True, help="Replace an existing file.")
+@config_option
+def export(
+    session: Path,
+    output: str | None,
+    format_: str | None,
+    filter_: str | None,
+    marked: bool,
+    raw: bool,
+    overwrite: bool,
+) -> None:
+    """Export the events of a saved session, as the log's export does.
+
+    SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
+    """
+    from tui.models.filter.language import parse
+    from tui.models.filter.patterns import FilterError
+    from tui.models.log.export import ExportError, ExportFormat
+    from tui.saving.exporting import export_session
+    from tui.saving.reading import open_session as open_saved
+    from tui.text.visible import one_line
+
+    try:
+        wanted = parse(filter_ or "")
+    except FilterError as error:
+        raise Sentence(f"--filter: {error}") from error
+    with session_sentences(), open_saved(named_session(session)) as saved:
+        suffix = Path(output or "").suffix.removeprefix(".")
+        known = suffix if suffix in set(ExportFormat) else ExportFormat.JSONL
+        format_ = format_ or known
+        path = path_of(output) if output else Path(f"{saved.folder.resolve().name}.{format_}")
+        try:
+            done = export_session(
+                saved, path, ExportFormat(format_), wanted, only_marked=marked, raw=raw, overwrite=overwrite
+            )
+        except ExportError as error:
+            raise Sentence(str(error).replace("turn on Overwrite", "add --overwrite")) from error
+        _print_problems(saved.problems)
+    click.echo(one_line(str(done), 1000))
 
 
 @contextmanager
@@ -422,12 +534,19 @@ def named_session(named: Path) -> Path:
     """Returns the folder of the session that an argument names. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 
-    # As a subcommand of `sessions`, the folder was chosen there.
-    return find_session(click.get_current_context().obj or _parent(None), path_of(str(named)))
+    return find_session(_folder(), path_of(str(named)))
+
+
+def _folder() -> Path:
+    """The folder of the sessions; for a subcommand of `sessions` it was chosen there."""
+    chosen: Path | None = click.get_current_context().obj
+    return chosen or _parent(None)
 
 
 sessions.add_command(open_session)
 sessions.add_command(report)
+sessions.add_command(compare)
+sessions.add_command(export)
 
 
 def _size(size_bytes: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 import msgspec
@@ -24,6 +24,7 @@ from tui.models.events import (
     UserSpeech,
 )
 from tui.models.turns.barge_ins import CutReplies
+from tui.text.visible import one_line
 
 
 class Heard(StrEnum):
@@ -227,3 +228,20 @@ class Transcript:
         while self.entries[index] is not entry:
             index -= 1
         self.callbacks.trigger(CHANGED, index)
+
+
+def in_text(entries: Iterable[Entry], start_ns: int) -> str:
+    """Returns a transcript as text to paste, one line per entry; ``start_ns`` is the start of the session."""
+    return "".join(f"{_line(entry, start_ns)}\n" for entry in entries)
+
+
+def _line(entry: Entry, start_ns: int) -> str:
+    at = f"+{(entry.began_ns - start_ns) / 1e9:.1f} s"
+    if isinstance(entry, ToolUse):
+        event = entry.event
+        outcome = (
+            f"✗ {event.error}" if event.error else f"→ {event.result}" if event.finished else "no result"
+        )
+        return one_line(f"{at}  tool: {event.name}({event.arguments}) {outcome}")
+    fate = f" [{entry.heard.value}]" if entry.heard is Heard.CUT else ""
+    return one_line(f"{at}  {entry.speaker.value}: {entry.text}{fate}")

@@ -49,7 +49,7 @@ class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
     text: str
 
 
-class Marked(msgspec.Struct, frozen=True):
+class MarkedRow(msgspec.Struct, frozen=True):
     """A marked event, or one with a note. Every text is safe to show."""
 
     seconds: float
@@ -84,7 +84,7 @@ class Content(msgspec.Struct):
     problems: list[str]
     rows: list[EventRow]
     marks: list[TimelineMark]
-    marked: list[Marked]
+    marked: list[MarkedRow]
     """The user's marks and notes, in order of time."""
     transcript: list[Spoken]
     wrong: list[e.ErrorRaised | e.FindingRaised]
@@ -199,14 +199,14 @@ def _marks(placed: _Placed, content: Content) -> Iterator[TimelineMark]:
             )
 
 
-def _marked(log: EventLog, marks: Marks) -> Iterator[Marked]:
+def _marked(log: EventLog, marks: Marks) -> Iterator[MarkedRow]:
     for number in sorted({*marks.numbers, *marks.notes}):
         index = log.events.find(number)
         if index is not None:
             what = describe(log.events[index])
             event = one_line(f"#{number} {what.kind} {what.summary}", _SUMMARY_CHARS)
             note = one_line(marks.notes.get(number, ""))
-            yield Marked(round(log.seconds(index), 6), number in marks, event, note)
+            yield MarkedRow(round(log.seconds(index), 6), number in marks, event, note)
 
 
 def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:

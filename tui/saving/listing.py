@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -88,7 +89,7 @@ def list_sessions(
     ``target`` is a part of title, URL or protocol, in any case; ``since`` is aware of its time zone; ``errors``
     selects sessions with or without errors. A folder that does not exist has no sessions.
     """
-    summaries = sorted(map(summarise, session_folders(parent)), key=_age_key)
+    summaries = sorted(map(summarise, session_folders(parent)), key=age_key)
     wanted = [
         summary
         for summary in summaries
@@ -106,13 +107,18 @@ def newest_in_lines(parent: Path, count: int) -> list[str]:
     Raises `SavedSessionError`: the folder cannot be read.
     """
     # By name, which begins with the start: a list by content would read every session.
-    return [_in_line(summarise(folder)) for folder in [*session_folders(parent)][: -count - 1 : -1]]
+    return [_in_line(summary) for summary in islice(summaries(parent), count)]
 
 
 def _in_line(summary: SessionSummary) -> str:
     started = "" if summary.started is None else f"{summary.started.astimezone():%Y-%m-%d %H:%M}"
     name = summary.title or summary.target or summary.name
     return one_line(f"{name}  {started}  {clock(summary.duration_s)}", 100)
+
+
+def summaries(parent: Path) -> Iterator[SessionSummary]:
+    """Yields the sessions in a folder one by one, those with the newest name first. Raises `SavedSessionError`."""
+    return map(summarise, reversed(list(session_folders(parent))))
 
 
 def find_session(parent: Path, path: Path) -> Path:
@@ -209,7 +215,8 @@ def total_size(parent: Path) -> int:
     return sum(size_of_session(folder) for folder in session_folders(parent))
 
 
-def _age_key(summary: SessionSummary) -> tuple[datetime, str]:
+def age_key(summary: SessionSummary) -> tuple[datetime, str]:
+    """Returns what sorts sessions from the oldest to the newest."""
     return (summary.started or datetime.min.replace(tzinfo=UTC), summary.name)
 
 

@@ -28,6 +28,8 @@ def move_to_trash(folder: Path) -> Path:
     Raises `SavedSessionError`: it is not a session of this program, is in use, or may not be moved.
     """
     check_deletable(folder)
+    if folder.parent.name == TRASH:
+        raise SavedSessionError(f"{folder.name} is in the trash already.")
     trash = trash_of(folder.parent)
     try:
         trash.mkdir(mode=0o700, exist_ok=True)

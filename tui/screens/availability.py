@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from textual.binding import Binding
 
 from tui.bridge import Bridge
 from tui.protocols.abilities import lacking
@@ -31,6 +34,8 @@ class Availability:
             lacking=lacking(state.protocol),
             recording=state.controls.recording,
             can_call=screen.controls.can_call,
+            saved=self._bridge.folder.path is not None,
+            has_words=bool(self._bridge.transcript.entries),
             has_events=bool(self._bridge.log.rows),
             has_turns=bool(state.metrics.turns),
             has_error=state.last_error is not None,
@@ -50,6 +55,16 @@ class Availability:
         """Returns why an action does nothing just now; "" for one that applies or belongs elsewhere."""
         action = ACTIONS_BY_ID.get(action_id)
         return "" if action is None else action.needs(self.situation)
+
+    def why_not_here(self, bound: Iterable[Binding]) -> str:
+        """Returns why none of a key's actions exists here, with the name of one; "" for a key without any."""
+        here = self.situation.origin
+        for binding in bound:
+            action = ACTIONS_BY_ID.get(binding.id or "")
+            if action is not None and action.origin not in (None, here):
+                where = "this is a saved session" if here is Origin.SAVED else "this is not a saved session"
+                return f"{action.name}: {where}"
+        return ""
 
     def update(self) -> None:
         """Have footer, help and talk button show what applies now, if that has changed."""

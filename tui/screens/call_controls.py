@@ -114,6 +114,14 @@ class CallControls:
         """Ask the app for another target."""
         self._screen.post_message(self._screen.TargetWanted())
 
+    def show_sessions(self) -> None:
+        """Ask the app for the saved sessions."""
+        self._screen.post_message(self._screen.SessionsWanted())
+
+    def save_report(self) -> None:
+        """Ask the app for the dialog that saves a report of the session."""
+        self._screen.post_message(self._screen.ReportWanted())
+
     def _send_instructions(self, text: str | None) -> None:
         if text is not None:
             self.instructions = text

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -47,6 +48,15 @@ CONNECT = (
         key_display="^d",
         priority=True,
     ),
+    Action(
+        "connect_sessions",
+        "ctrl+o",
+        "Sessions",
+        "Show the saved sessions, to open, report or delete them.",
+        "sessions",
+        show=True,
+        key_display="^o",
+    ),
     Action("connect_list", "down", "List", "Go to the list, or to the next field.", "below", key_display="↓"),
     Action("connect_up", "up", "Up", "Go to the previous field.", "app.focus_previous", key_display="↑"),
     Action(
@@ -71,6 +81,9 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     TITLE = "Connect"
     AUTO_FOCUS = "#url"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)
+
+    class SessionsWanted(Message):
+        """Show the saved sessions."""
 
     def __init__(
         self, bridge: Bridge, known: Targets, current: Target | None = None, *, has_session: bool = True
@@ -238,6 +251,10 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             show_problem(self.form.call_problem, f"The local agent failed to start: {error}")
             return
         self.dismiss(msgspec.structs.replace(target, **self.form.chosen_devices))
+
+    def action_sessions(self) -> None:
+        """Ask the app for the saved sessions."""
+        self.post_message(self.SessionsWanted())
 
     def action_back(self) -> None:
         """Call nobody."""

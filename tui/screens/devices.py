@@ -35,7 +35,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     CSS_PATH = "devices.tcss"
     TITLE = "Devices"
-    AUTO_FOCUS = "#input"
+    AUTO_FOCUS = "OptionList"
     BINDINGS: ClassVar[list[BindingType]] = bindings(DEVICES)
 
     class Chosen(Message):
@@ -45,11 +45,15 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             super().__init__()
             self.direction, self.spec = direction, spec
 
-    def __init__(self, bridge: Bridge, target: Target | None) -> None:
+    def __init__(self, bridge: Bridge, target: Target | None, *, speaker_only: bool = False) -> None:
+        """``speaker_only``: a saved session has no microphone."""
         super().__init__()
         self.bridge = bridge
+        self._speaker_only = speaker_only
         self._specs = {"input": target.input, "output": target.output} if target else {}
         self._lists = {direction: OptionList(id=direction, markup=False) for direction in _LISTS}
+        if speaker_only:
+            del self._lists["input"]
         self._problem = Static(id="problem", markup=False)
         self._shown: tuple[object, ...] = ()
         self._error = bridge.state.last_error
@@ -59,9 +63,9 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         """Yields the lists one below the other: names are long."""
         with Vertical(id="devices") as box:
             box.border_title = "Devices"
-            for direction, title in _LISTS.items():
-                self._lists[direction].border_title = title
-                yield self._lists[direction]
+            for direction, options in self._lists.items():
+                options.border_title = _LISTS[direction]
+                yield options
             yield self._problem
             yield Static(HINT, id="hint", markup=False)
 
@@ -109,7 +113,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     def _line(self, device: Device, direction: Direction, listed: DeviceList) -> Content:
         used = self._used(device, direction, listed)
         default = device.is_default(direction)
-        word = "  in use" if self.bridge.state.status.live else "  next call"
+        word = "" if self._speaker_only else "  in use" if self._in_call else "  next call"
         return Content.assemble(
             ("● " if used else "  ", "$text-success"),
             (one_line(device.name, 60), "bold" if used else ""),
@@ -120,7 +124,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
         """Returns whether it is in use; outside a call, whether the next call would use it."""
         state = self.bridge.state
-        if state.status.live:
+        if self._in_call:
             return device.name == (
                 state.controls.capture if direction == "input" else state.controls.playback
             )
@@ -128,6 +132,11 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         if spec == "auto":
             return device.is_default(direction)
         return spec in (listed.spec_of(device, direction), device.name, str(device.index))
+
+    @property
+    def _in_call(self) -> bool:
+        """Whether a call uses the devices: the status of a saved session is history."""
+        return self.bridge.state.status.live and not self._speaker_only
 
     def _show_problem(self, sentence: str) -> None:
         self._problem.update(one_line(sentence, 400))
@@ -138,7 +147,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
         """Use the device under the cursor, or under the mouse."""
-        direction: Direction = "input" if event.option_list is self._lists["input"] else "output"
+        direction: Direction = "input" if event.option_list is self._lists.get("input") else "output"
         spec = event.option.id or ""
         self._error = self.bridge.state.last_error
         self._specs[direction] = spec

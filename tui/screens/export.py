@@ -56,7 +56,10 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
         }
         self.what = Choice(what, id="what")
         self.format = Choice(_FORMATS, id="format")
-        self.path = TextLine(str(folder / "events.jsonl"), id="path", compact=True, select_on_focus=False)
+        # Named after the session, so that the next export does not have the same name.
+        session = bridge.folder.path
+        name = "events.jsonl" if session is None else f"{session.name}.jsonl"
+        self.path = TextLine(str(folder / name), id="path", compact=True, select_on_focus=False)
         self.raw = Choice({"no": "Without the raw messages", "yes": "With the raw messages"}, id="raw")
         self.existing = Choice(
             {"keep": "Don't overwrite", "replace": "Overwrite existing file"}, id="existing"

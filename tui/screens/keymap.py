@@ -17,6 +17,7 @@ from tui.screens.callbacks import CallbacksScreen
 from tui.screens.chart import ChartScreen
 from tui.screens.commands import CommandsScreen
 from tui.screens.compare import CompareScreen
+from tui.screens.compare_sessions import CompareSessionsScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.devices import DevicesScreen
 from tui.screens.export import ExportScreen
@@ -27,8 +28,10 @@ from tui.screens.jump import JumpScreen
 from tui.screens.keypad import KeypadScreen
 from tui.screens.needs import Origin
 from tui.screens.quit import QuitScreen
+from tui.screens.report import ReportScreen
 from tui.screens.session import SessionScreen
 from tui.screens.session_actions import ACTIONS_BY_ID
+from tui.screens.sessions import SessionsScreen
 from tui.screens.settings_form import KeyScreen, SettingsScreen
 from tui.screens.turn import TurnScreen
 from tui.text.strict import SettingsError, did_you_mean, quoted
@@ -39,6 +42,8 @@ from tui.widgets.event_log import EventLogPane
 from tui.widgets.health import HealthPane
 from tui.widgets.ladder import LadderPane
 from tui.widgets.prompt import PromptLine
+from tui.widgets.session_comparison import SessionComparisonView
+from tui.widgets.session_rows import SessionsView
 from tui.widgets.tools import ToolsPane
 from tui.widgets.transcript import TranscriptPane
 from tui.widgets.turn_page import TurnPage
@@ -58,8 +63,11 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
         WriteLine,
     ),
     ConnectScreen: (OptionList, Input),
+    SessionsScreen: (SessionsView, Input),
     CallbacksScreen: (CallbackTable,),
     CompareScreen: (CompareView,),
+    CompareSessionsScreen: (SessionComparisonView,),
+    ReportScreen: (Input,),
     TurnScreen: (TurnPage,),
     ChartScreen: (OptionList,),
     ExportScreen: (Input,),

@@ -28,7 +28,11 @@ class Situation(NamedTuple):
     recording: bool
     can_call: bool
     """Whether there is a target to call."""
+    saved: bool
+    """Whether the session has a folder."""
     has_events: bool
+    has_words: bool
+    """Whether there is a transcript."""
     has_turns: bool
     has_error: bool
     has_marks: bool
@@ -95,12 +99,15 @@ def call_to_end(now: Situation) -> str:
 
 def no_call(now: Situation) -> str:
     """The end of the call."""
-    return "hang up first" if now.status.live else ""
+    return "hang up first" if now.status.live and now.origin is Origin.CALL else ""
 
 
 def target(now: Situation) -> str:
     """A target, and the end of the call."""
-    return no_call(now) or ("" if now.can_call else "no agent has been chosen")
+    unknown = "no agent has been chosen"
+    if now.origin is Origin.SAVED:
+        unknown = "the session does not name an agent that can be called"
+    return no_call(now) or ("" if now.can_call else unknown)
 
 
 # a scenario
@@ -128,6 +135,16 @@ def room_for_scenario(now: Situation) -> str:
 def events(now: Situation) -> str:
     """An event in the log."""
     return "" if now.has_events else "there are no events yet"
+
+
+def saved(now: Situation) -> str:
+    """A session that is saved and over."""
+    return no_call(now) or ("" if now.saved else "the session is not saved")
+
+
+def words(now: Situation) -> str:
+    """An entry in the transcript."""
+    return "" if now.has_words else "there is no transcript yet"
 
 
 def turns(now: Situation) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui.bridge import Bridge
 from tui.engine.wire import PlayAudio
 from tui.models.log.event_log import Row
+from tui.models.transcript import in_text
 from tui.screens.clipboard import copy
 
 if TYPE_CHECKING:
@@ -76,6 +77,12 @@ class Reading:
     def copy_message(self) -> None:
         """Copy the whole message, as it came."""
         self._copy(self._event())
+
+    def copy_transcript(self) -> None:
+        """Copy the transcript as text."""
+        bridge = self._bridge
+        start_ns = bridge.log.events.at_ns[0] if len(bridge.log.events) else 0
+        copy(self._screen.app, "transcript", in_text(bridge.transcript.entries, start_ns))
 
     def _event(self) -> Copied | None:
         row = self.row

@@ -72,6 +72,12 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     class TargetWanted(Message):
         """Choose another target."""
 
+    class SessionsWanted(Message):
+        """Show the saved sessions."""
+
+    class ReportWanted(Message):
+        """Save a report of the session."""
+
     class LayoutChanged(Message):
         """The user has arranged the panes otherwise; it is worth remembering."""
 
@@ -88,6 +94,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     ) -> None:
         super().__init__()
         self.bridge = bridge
+        bridge.grows = playhead is None or playhead.folds
         self.thresholds = thresholds or Thresholds()
         self._playhead = playhead
         self.strip = SessionStrip(bridge, self.thresholds, id="strip")
@@ -297,10 +304,12 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Show why a key does nothing just now."""
         entry = self.active_bindings.get(event.key)
-        mute = entry is None or entry.enabled or entry.node is not self
-        self.query_one(KeyBar).show_notice(
-            "" if mute or entry is None else f"{entry.binding.description}: {self.why_not(entry)}"
-        )
+        if entry is None:
+            sentence = self.availability.why_not_here(self._bindings.key_to_bindings.get(event.key, ()))
+        else:
+            mute = entry.enabled or entry.node is not self
+            sentence = "" if mute else f"{entry.binding.description}: {self.why_not(entry)}"
+        self.query_one(KeyBar).show_notice(sentence)
 
     def why_not(self, entry: ActiveBinding) -> str:
         """Returns why a key of this screen does nothing just now, or ""."""

@@ -207,6 +207,11 @@ class FollowView(LineView, ModelPanel):
         """Called when `following` changes; override to update the model."""
 
     @property
+    def grows(self) -> bool:
+        """Whether more can be appended: nothing is ever new in a saved session that is all there."""
+        return self.bridge.grows
+
+    @property
     def unseen(self) -> int:
         """Items appended since the view stopped following."""
         return self._items - self._seen
@@ -273,7 +278,7 @@ class FollowView(LineView, ModelPanel):
 
     def _update_title(self) -> None:
         parts = self.title_parts()
-        if not self.following:
+        if not self.following and self.grows:
             parts.insert(
                 2, f"paused, +{self.unseen:,} new, F to follow" if self.unseen else "paused, F to follow"
             )

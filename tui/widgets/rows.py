@@ -72,7 +72,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self._foot_at = 0
         self._heads: Sequence[Sequence[Piece]] = ()
         self._foot: list[list[Piece]] = []
-        self._least_foot = FOOT_LINES
+        self._vital_lines = 0
 
     @property
     def cursor(self) -> int:
@@ -108,6 +108,11 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     vital_pieces = 0
     """How many of the first pieces of `in_full` the foot shows whole, even if it has to be taller for that."""
 
+    @property
+    def least_lines(self) -> int:
+        """Lines that the heads leave: one row, and the part of the foot that is never cut."""
+        return 1 + (self._vital_lines if self.has_focus else 0)
+
     # drawing
 
     @property
@@ -115,11 +120,12 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         """Lines of the foot: what rows leave empty, and some more if focused; otherwise all or none."""
         room = self.row_room
         empty = room - self.count()
+        least = max(FOOT_LINES, self._vital_lines)
         if self.has_focus:
-            least_rows = min(LEAST_ROWS, max(room // 2, 1))
-            return min(len(self._foot), max(room - least_rows, 0), max(self._least_foot, empty))
-        most = max(empty, self._least_foot if room - self._least_foot >= AMPLE_ROWS else 0)
-        return min(len(self._foot), most) if most >= min(len(self._foot), self._least_foot) else 0
+            least_rows = max(min(LEAST_ROWS, room // 2, room - self._vital_lines), 1)
+            return min(len(self._foot), max(room - least_rows, 0), max(least, empty))
+        most = max(empty, least if room - least >= AMPLE_ROWS else 0)
+        return min(len(self._foot), most) if most >= min(len(self._foot), least) else 0
 
     @property
     def row_room(self) -> int:
@@ -129,13 +135,13 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     def lay_out(self) -> None:
         """Lay out head and foot for the view's size and the cursor's row."""
         region = self.scrollable_content_region
-        self._heads = self.heads(region.width - 1, region.height) if region.width > 1 else ()
         shown = self.cursor < self.count()
         pieces, width = self.in_full(self.cursor) if shown else (), max(region.width, 1)
         self._foot = laid_out(pieces, width) if pieces else []
-        vital = len(laid_out(pieces[: self.vital_pieces], width))
-        # The line after them may be cut.
-        self._least_foot = max(FOOT_LINES, vital + (len(self._foot) > vital))
+        vital = pieces[: self.vital_pieces]
+        self._vital_lines = len(laid_out(vital, width)) if vital else 0
+        # Last: they leave room for what the foot has to show.
+        self._heads = self.heads(region.width - 1, region.height) if region.width > 1 else ()
 
     @property
     def has_lines(self) -> bool:
@@ -190,9 +196,14 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     def _foot_line(self, line: int, width: int) -> Sequence[Piece]:
         lines = self._foot
-        if line == self.foot_lines - 1 and len(lines) > line + 1:
+        if line == self.foot_lines - 1 and len(lines) > line + 1 and not self._is_vital(line, width):
             return [(fit("".join(text for text, _ in lines[line]), width - 2) + " …", "rows--muted")]
         return lines[line] if line < len(lines) else []
+
+    def _is_vital(self, line: int, width: int) -> bool:
+        """Returns whether a line must not be cut, not even to show that more lines follow."""
+        text = "".join(text for text, _ in self._foot[line])
+        return line < self._vital_lines and cell_len(text) > width - 2
 
     # the cursor
 

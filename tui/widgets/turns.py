@@ -116,10 +116,13 @@ class TurnsPane(RowsView):
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
         """Returns the verdict, where it leaves room, and the axis of the bars."""
         said = self._said()
-        lines = wrap(said, max(width, 1)) if said else []
-        if height - len(lines) - 1 < _LEAST_LINES:
-            lines = []
-        return [*([(line, "rows--heading")] for line in lines), [(self._axis(width), "rows--muted")]]
+        sentences = [[(line, "rows--heading")] for line in wrap(said, max(width, 1))] if said else []
+        axis = [[(self._axis(width), "rows--muted")]]
+        room = height - max(_LEAST_LINES, self.least_lines)
+        # The verdict rather than the axis; with neither, the rows and the sentence that says why.
+        return next(
+            heads for heads in ([*sentences, *axis], sentences, axis, []) if len(heads) <= max(room, 0)
+        )
 
     def _said(self) -> str:
         """Returns the verdict; made again only if one of the newest turns has changed, for others do not."""

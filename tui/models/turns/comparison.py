@@ -150,8 +150,8 @@ def comparison_lines(comparison: SessionComparison) -> Iterator[str]:
             yield from (
                 f"  {what:5} {letter:1} {one_line(f'“{text}”', 300)}" for letter, text in said if text
             )
-        for letter, side in _sides(pair):
-            yield from (f"  ! {letter}     {one_line(text, 300)}" for text in (side.findings if side else ()))
+        for letter, each in _sides(pair):
+            yield from (f"  ! {letter}     {one_line(text, 300)}" for text in (each.findings if each else ()))
 
 
 def signed(ms: float) -> str:

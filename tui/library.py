@@ -1,0 +1,164 @@
+"""Library: the saved sessions as the screen uses them: listed, opened, reported, compared. Knows no Textual."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tui.bridge import Bridge
+from tui.child import child_command
+from tui.engine.link import EngineLink
+from tui.engine.wire import PlayAudio
+from tui.saving.folders import default_folder
+from tui.saving.record import SavedSessionError, SessionRecord
+from tui.view.playhead import Playhead
+
+if TYPE_CHECKING:
+    from tui.models.turns.comparison import SessionComparison
+    from tui.saving.listing import SessionSummary
+
+Run = Callable[[Sequence[str]], Awaitable[str]]
+"""Runs a command of this program and returns what it printed. Raises `CommandFailed`."""
+
+
+class CommandFailed(Exception):
+    """A command in another process failed; the text is its sentence."""
+
+
+async def run_command(arguments: Sequence[str]) -> str:
+    """Run a command of this program in a process of its own, which is ended if the task is canceled.
+
+    Measuring a session again needs numpy and a processor for seconds; the screen has neither.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *child_command("tui", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Ctrl+C in the terminal is for the screen.
+        start_new_session=True,
+    )
+    try:
+        printed, complaint = await process.communicate()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    if process.returncode:
+        last = complaint.decode(errors="replace").strip().splitlines()[-1:]
+        raise CommandFailed(last[0] if last else f"it ended with exit code {process.returncode}")
+    return printed.decode(errors="replace")
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A saved session that is shown, with models of its own."""
+
+    bridge: Bridge
+    playhead: Playhead
+    folder: Path
+    record: SessionRecord
+    on_close: Callable[[], object] = lambda: None
+
+    def close(self) -> None:
+        """Stop its sound and close its files."""
+        self.bridge.player.play(PlayAudio())
+        self.bridge.close()
+        self.on_close()
+
+
+class Listing:
+    """The sessions of a folder, read in a thread, so that a thousand of them do not stop the screen.
+
+    The thread appends to a deque and sets a flag, and the screen polls both: neither waits for the other.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.done = False
+        self.problem = ""
+        """Why the folder cannot be read; empty if it can."""
+        self._found: deque[SessionSummary] = deque()
+        self._stopped = threading.Event()
+        # A daemon: leaving the program does not wait for a slow disk.
+        self._thread = threading.Thread(target=self._read, name="session list", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End reading after the session that is being read."""
+        self._stopped.set()
+
+    def take(self) -> list[SessionSummary]:
+        """Returns what was read since the last call."""
+        return [self._found.popleft() for _ in range(len(self._found))]
+
+    def _read(self) -> None:
+        # Late, as the modules below: the first picture does without.
+        from tui.saving.listing import summaries
+
+        try:
+            for summary in summaries(self.folder):
+                if self._stopped.is_set():
+                    return
+                self._found.append(summary)
+        except SavedSessionError as error:
+            self.problem = str(error)
+        self.done = True
+
+
+class Library:
+    """The folder of saved sessions, and the one that is open."""
+
+    def __init__(self, folder: Path | None = None, *, output: str = "auto", run: Run = run_command) -> None:
+        self.folder = folder or default_folder()
+        self.output = output
+        """The speaker that saved sessions are played on."""
+        self.opened: Opened | None = None
+        self.run = run
+
+    def listing(self) -> Listing:
+        """Returns a new list of the sessions, which is yet to be started."""
+        return Listing(self.folder)
+
+    def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:
+        """Open a session in place of the one that is open; ``sound`` plays its audio. Raises `SavedSessionError`."""
+        from tui.engine.saved_engine import SavedEngine
+        from tui.saving.reading import open_session
+
+        saved = open_session(folder)
+        self.close()
+        engine = SavedEngine(saved, speed=speed, sound=sound)
+        bridge = Bridge(engine, engine.now_ns)
+        bridge.player.output = self.output
+        self.opened = Opened(bridge, engine.playhead, saved.folder, saved.record, saved.close)
+        return self.opened
+
+    async def report(self, folder: Path, path: Path, *, show: bool = False) -> None:
+        """Write a session's report to a file; ``show`` opens it in the web browser. Raises `CommandFailed`."""
+        await self.run(["report", str(folder), "-o", str(path), *(["--open"] if show else [])])
+
+    async def compare(self, left: Path, right: Path) -> SessionComparison:
+        """Measure two sessions and compare them. Raises `CommandFailed`."""
+        from tui.models.turns.comparison import SessionComparison
+
+        printed = await self.run(["compare", str(left), str(right), "--json"])
+        try:
+            return msgspec.json.decode(printed, type=SessionComparison)
+        except ValueError as error:
+            raise CommandFailed(f"its answer cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Close the session that is open."""
+        if self.opened is not None:
+            self.opened.close()
+            self.opened = None

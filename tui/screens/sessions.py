@@ -1,0 +1,277 @@
+"""The session browser: every saved session, to open, report, compare or move to the trash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input, Label
+
+from tui.bridge import Bridge
+from tui.config.model import Thresholds
+from tui.library import Library
+from tui.saving.listing import summarise
+from tui.saving.record import SavedSessionError
+from tui.saving.trash import move_to_trash, restore
+from tui.screens.actions import Action, bindings
+from tui.screens.styled_once import StyledOnce
+from tui.text.visible import one_line
+from tui.widgets.keys import KeyBar
+from tui.widgets.session_rows import SessionRows, SessionsView
+from tui.widgets.too_small import TooSmall
+from tui.widgets.writing import TextLine
+
+SESSIONS = (
+    Action(
+        "sessions_filter",
+        "f,slash",
+        "Filter",
+        "Show only sessions with these words: title, URL, protocol, date, outcome.",
+        "filter",
+        show=True,
+    ),
+    Action(
+        "sessions_mark",
+        "space",
+        "Mark",
+        "Mark two sessions to compare, or remove the mark.",
+        "mark",
+        show=True,
+    ),
+    Action(
+        "sessions_compare",
+        "C",
+        "Compare",
+        "Compare the two marked sessions, or the marked session and this one.",
+        "compare",
+        show=True,
+        key_display="C",
+    ),
+    Action(
+        "sessions_report",
+        "R",
+        "Report",
+        "Save the session's report: one HTML page to send.",
+        "report",
+        show=True,
+        key_display="R",
+    ),
+    Action(
+        "sessions_trash",
+        "D",
+        "Trash",
+        "Move the session to the trash; `opusagent-tui sessions restore` brings it back, too.",
+        "trash",
+        show=True,
+        key_display="D",
+    ),
+    Action(
+        "sessions_undo", "U", "Undo", "Restore the session trashed last.", "undo", show=True, key_display="U"
+    ),
+    Action("sessions_new", "n", "New call", "Choose an agent to call.", "new", show=True),
+    Action(
+        "sessions_back",
+        "escape",
+        "Back",
+        "Clear the filter, then go back.",
+        "back",
+        show=True,
+        key_display="esc",
+    ),
+)
+
+
+class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
+    """Ends with the folder of the session to open, or None."""
+
+    CSS_PATH = "sessions.tcss"
+    TITLE = "Sessions"
+    ACTIONS = SESSIONS
+    AUTO_FOCUS = "#sessions"
+    BINDINGS: ClassVar[list[BindingType]] = bindings(SESSIONS)
+
+    class TargetWanted(Message):
+        """Choose an agent to call."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        library: Library,
+        thresholds: Thresholds,
+        current: Path | None = None,
+        *,
+        has_below: bool = True,
+    ) -> None:
+        """``current``: the session that the cursor begins on. ``has_below``: there is a screen to go back to."""
+        super().__init__()
+        self._has_below = has_below
+        self.library = library
+        self.rows = SessionRows()
+        self.view = SessionsView(self.rows, thresholds, id="sessions")
+        self.view.bridge = bridge
+        self._filter = TextLine(
+            id="filter", compact=True, placeholder="words in title, URL, protocol, date or outcome"
+        )
+        self._listing = library.listing()
+        self._current = current
+        self._trashed: list[Path] = []
+        """Sessions in the trash that were moved there here, the latest last."""
+
+    def compose(self) -> ComposeResult:
+        """Yields filter, table and keys."""
+        yield TooSmall()
+        with Vertical(id="body"):
+            with Horizontal(id="filter-line"):
+                yield Label("Filter")
+                yield self._filter
+            yield self.view
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin to read the sessions."""
+        self._listing.start()
+
+    def on_unmount(self) -> None:
+        """End reading."""
+        self._listing.stop()
+
+    def poll(self) -> None:
+        """Show the sessions that were read meanwhile. Called every tick."""
+        if not self.view.is_attached:
+            return
+        done = self._listing.done  # before the last ones are taken
+        found = self._listing.take()
+        if found:
+            here = self._here
+            self.rows.take(found)
+            self.view.show(here)
+        if done and self.view.empty != self._why_empty():
+            self.view.empty = self._why_empty()
+            self.view.show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what applies: an undo, and a way back if there is one."""
+        if action == "undo":
+            return bool(self._trashed)
+        if action == "compare":
+            return bool(self.rows.marked)
+        if action == "back":
+            return bool(self.rows.filter) or self._filter.has_focus or self._has_below
+        return True
+
+    # the filter
+
+    @on(Input.Changed, "#filter")
+    def _select(self) -> None:
+        here = self._here
+        self.rows.set_filter(self._filter.value)
+        if self._listing.done:
+            self.view.empty = self._why_empty()
+        self.view.show(here)
+        self.refresh_bindings()
+
+    @on(Input.Submitted, "#filter")
+    def _leave_filter(self) -> None:
+        self.view.focus()
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self._filter.focus()
+
+    def action_back(self) -> None:
+        """Clear the filter; without one, go back."""
+        if self.rows.filter:
+            self._filter.value = ""
+            self.view.focus()
+        elif self._filter.has_focus:
+            self.view.focus()
+        elif self._has_below:
+            self.dismiss(None)
+
+    # the sessions
+
+    @on(SessionsView.Opened)
+    def open(self, event: SessionsView.Opened) -> None:
+        """End with the session that was chosen."""
+        self.dismiss(event.folder)
+
+    def action_mark(self) -> None:
+        """Mark the session to compare it, and go to the next."""
+        if self.view.current is not None:
+            self.rows.toggle(self.view.current.folder)
+            self.view.action_cursor(1)
+            self.refresh_bindings()
+
+    def action_compare(self) -> None:
+        """Compare the marked sessions, the older one left; with one mark, that session and the one of the cursor."""
+        from tui.screens.compare_sessions import CompareSessionsScreen
+
+        chosen = set(self.rows.marked)
+        if len(chosen) == 1 and self.view.current is not None:
+            chosen.add(self.view.current.folder)
+        oldest_first = [each.folder for each in reversed(self.rows.all) if each.folder in chosen]
+        if len(oldest_first) == 2:
+            self.app.push_screen(CompareSessionsScreen(self.library, *oldest_first))
+        else:
+            self.notify("Mark another session to compare it with (space).", markup=False)
+
+    def action_report(self) -> None:
+        """Ask where to save the report of the session under the cursor."""
+        from tui.screens.report import ReportScreen
+
+        if self.view.current is not None:
+            self.app.push_screen(ReportScreen(self.library, self.view.current.folder))
+
+    def action_trash(self) -> None:
+        """Move the session under the cursor to the trash."""
+        session = self.view.current
+        if session is None:
+            return
+        try:
+            self._trashed.append(move_to_trash(session.folder))
+        except SavedSessionError as error:
+            self.notify(one_line(str(error), 300), severity="error", markup=False)
+            return
+        self.rows.remove(session.folder)
+        self.view.empty = self._why_empty()
+        self.view.show()
+        name = one_line(session.title or session.name, 60)
+        self.notify(f"“{name}” is in the trash. U brings it back.", markup=False)
+        self.refresh_bindings()
+
+    def action_undo(self) -> None:
+        """Restore the session that was moved to the trash last."""
+        try:
+            folder = restore(self.library.folder, self._trashed[-1].name)
+        except SavedSessionError as error:
+            self.notify(one_line(str(error), 300), severity="error", markup=False)
+            return
+        del self._trashed[-1]
+        self.rows.take([summarise(folder)])
+        self.view.show(folder)
+        self.refresh_bindings()
+
+    def action_new(self) -> None:
+        """Choose an agent to call."""
+        self.post_message(self.TargetWanted())
+
+    @property
+    def _here(self) -> Path | None:
+        """The session that the cursor stays on while the rows change: at first, the one that was asked for."""
+        shown = self.view.current
+        if shown is not None and (shown.folder == self._current or self.view.cursor):
+            self._current = None
+        return self._current or (shown.folder if shown else None)
+
+    def _why_empty(self) -> str:
+        if self._listing.problem:
+            return self._listing.problem
+        if self.rows.all:
+            return f"No session matches “{self.rows.filter}”. esc clears the filter."
+        return f"No saved sessions in {self.library.folder}. Calls are saved there; n starts one."

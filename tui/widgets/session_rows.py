@@ -1,0 +1,250 @@
+"""SessionsView: the saved sessions as rows, with a filter, marks, and the selected session in full below."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.message import Message
+
+from tui.config.model import Thresholds
+from tui.models.turns.figures import Judge, graded
+from tui.saving.listing import SessionSummary, age_key
+from tui.saving.record import Outcome
+from tui.text import numbers
+from tui.text.visible import one_line
+from tui.widgets.cursor import cursor_bindings, own_key
+from tui.widgets.lines import Piece
+from tui.widgets.rows import RowsView
+from tui.widgets.wrap import fit
+
+_WIDE_CELLS = 100
+_TO_COMPARE = 2
+_TEXT_CHARS = 300
+_DAMAGED = "damaged"
+_MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_CELLS = 2, 8, 8, 6, 11, 7
+
+
+class SessionRows:
+    """The sessions in order, newest first: which match the filter, and which are marked."""
+
+    def __init__(self) -> None:
+        self.all: list[SessionSummary] = []
+        self.rows: list[SessionSummary] = []
+        """Those that match the filter."""
+        self.marked: list[Path] = []
+        """Folders of those marked to compare: at most two, in the order of marking."""
+        self.filter = ""
+
+    def take(self, found: Iterable[SessionSummary]) -> None:
+        """Add sessions that were read."""
+        self.all += found
+        self.all.sort(key=age_key, reverse=True)
+        self._select()
+
+    def set_filter(self, text: str) -> None:
+        """Show only sessions that have each of these words somewhere in their row."""
+        self.filter = text.strip()
+        self._select()
+
+    def toggle(self, folder: Path) -> None:
+        """Mark a session or remove its mark; a third mark replaces the first."""
+        if folder in self.marked:
+            self.marked.remove(folder)
+        else:
+            self.marked = [*self.marked, folder][-_TO_COMPARE:]
+
+    def remove(self, folder: Path) -> None:
+        """Take a session out of the list."""
+        self.all = [each for each in self.all if each.folder != folder]
+        self.marked = [each for each in self.marked if each != folder]
+        self._select()
+
+    def _select(self) -> None:
+        words = self.filter.casefold().split()
+        self.rows = [each for each in self.all if all(word in _searched(each) for word in words)]
+
+
+class SessionsView(RowsView, inherit_bindings=False):
+    """Draws `SessionRows`."""
+
+    TITLE = "Saved sessions"
+    HELP = (
+        "worst: the slowest response, ✓ good ~ slow ✗ bad · marks: marked events and notes · ◆ marked to compare; "
+        "below: the selected session"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *cursor_bindings("session_list"),
+        own_key("enter", "choose", "Open", "Open the session.", "session_list.open"),
+    ]
+    FOOTER: ClassVar[Sequence[str]] = ("session_list.open",)
+
+    class Opened(Message):
+        """Asks for a session to be opened."""
+
+        def __init__(self, folder: Path) -> None:
+            super().__init__()
+            self.folder = folder
+
+    def __init__(self, rows: SessionRows, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.rows = rows
+        self.thresholds: Judge = thresholds
+        self.empty = "Reading …"
+        """Shown when there are no rows."""
+        self._this_year = datetime.now().astimezone().year
+
+    @property
+    def grows(self) -> bool:
+        """Nothing is followed: the newest session is at the top."""
+        return False
+
+    @property
+    def current(self) -> SessionSummary | None:
+        """The session under the cursor."""
+        return self.rows.rows[self.cursor] if self.cursor < self.count() else None
+
+    def show(self, current: Path | None = None) -> None:
+        """Draw the rows again, with the cursor on that session if it is shown, or where it was."""
+        folders = [each.folder for each in self.rows.rows]
+        if current in folders:
+            self._cursor = folders.index(current)
+        self.refresh_from_model()
+        self.move_to(self.cursor)
+
+    def refresh_from_model(self) -> None:
+        """Take over the rows; the cursor never follows the end."""
+        self._following = False
+        super().refresh_from_model()
+
+    def title_parts(self) -> list[str]:
+        """Returns how many sessions there are, and how many the filter shows."""
+        shown, count = len(self.rows.rows), len(self.rows.all)
+        return [self.TITLE, f"{count:,}" if shown == count else f"{shown:,} of {count:,}"]
+
+    def count(self) -> int:
+        """Returns the number of sessions shown."""
+        return len(self.rows.rows)
+
+    def event_of(self, index: int) -> int:
+        """Returns 0: a session is not an event."""
+        return 0
+
+    def action_choose(self) -> None:
+        """Ask for the session under the cursor to be opened."""
+        if self.current is not None:
+            self.post_message(self.Opened(self.current.folder))
+
+    def why_empty(self) -> str:
+        """Returns why no session is shown."""
+        return self.empty
+
+    def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
+        """Returns the names of the columns."""
+        title_cells, when_cells = self._cells(width)
+        line = "".join(
+            (
+                " " * _MARK_CELLS,
+                f"{'began':<{when_cells}}",
+                _cell("title", title_cells),
+                " " * _OUTCOME_CELLS,
+                f"{'length':>{_LENGTH_CELLS}}{'turns':>{_TURNS_CELLS}}{'worst':>{_WORST_CELLS - 2}}  ",
+                f"{'errors':>{_COUNT_CELLS}}{'marks':>{_COUNT_CELLS}}",
+            )
+        )
+        return [[(fit(line, width), "rows--muted")]]
+
+    def row_key(self, index: int) -> Hashable:
+        """Returns what the row shows: a summary never changes."""
+        summary = self.rows.rows[index]
+        return summary.folder, summary.folder in self.rows.marked
+
+    def row(self, index: int, width: int) -> Sequence[Piece]:
+        """Returns the session's figures in columns."""
+        summary = self.rows.rows[index]
+        title_cells, when_cells = self._cells(width)
+        worst = graded(max(summary.response_latencies_ms, default=None), self.thresholds)
+        outcome = outcome_in_words(summary)
+        marks = summary.marks + summary.notes
+        return [
+            ("◆ " if summary.folder in self.rows.marked else "  ", "rows--heading"),
+            (f"{self._when(summary, when_cells):<{when_cells}}", "rows--muted"),
+            (_cell(one_line(summary.title or summary.name, 200), title_cells), "rows--plain"),
+            (_cell(outcome, _OUTCOME_CELLS), "rows--bad" if summary.problem else "rows--slow"),
+            (f"{length_of(summary):>{_LENGTH_CELLS}}", "rows--plain"),
+            (f"{'–' if summary.turns is None else f'{summary.turns:,}':>{_TURNS_CELLS}}", "rows--plain"),
+            (
+                f"{worst.short:>{_WORST_CELLS - 2}} {worst.glyph}",
+                f"rows--{worst.grade}" if worst.grade else "rows--muted",
+            ),
+            (
+                f"{'–' if summary.errors is None else summary.errors or '':>{_COUNT_CELLS}}",
+                "rows--bad" if summary.errors else "rows--muted",
+            ),
+            (f"{marks or '':>{_COUNT_CELLS}}", "rows--plain"),
+        ]
+
+    def in_full(self, index: int) -> Sequence[Piece]:
+        """Returns what is known of a session, beginning with what is wrong with it."""
+        summary = self.rows.rows[index]
+        pieces: list[Piece] = [(one_line(summary.name, _TEXT_CHARS), "rows--heading")]
+        if summary.problem:
+            pieces.append((f"✗ damaged: {one_line(summary.problem, _TEXT_CHARS)}", "rows--bad"))
+        if summary.reason and summary.outcome != Outcome.ENDED:
+            pieces.append((one_line(f"{summary.outcome}: {summary.reason}", _TEXT_CHARS), "rows--slow"))
+        facts = [
+            f"{one_line(summary.protocol, 30)} {one_line(summary.target, _TEXT_CHARS)}".strip(),
+            f"{summary.not_answered} not answered" if summary.not_answered else "",
+            numbers.counted(summary.marks, "mark") if summary.marks else "",
+            numbers.counted(summary.notes, "note") if summary.notes else "",
+            f"{summary.size_bytes / 1e6:.1f} MB" if summary.size_bytes >= 1e5 else "",
+            "" if summary.has_audio else "no audio",
+        ]
+        return [*pieces, *((fact, "rows--muted") for fact in facts if fact)]
+
+    def _cells(self, width: int) -> tuple[int, int]:
+        """Returns the widths of title and date: the title has what the figures leave."""
+        when_cells = 18 if width >= _WIDE_CELLS else 13
+        fixed = _MARK_CELLS + _OUTCOME_CELLS + _LENGTH_CELLS + _TURNS_CELLS + _WORST_CELLS + 2 * _COUNT_CELLS
+        return max(width - fixed - when_cells, 6), when_cells
+
+    def _when(self, summary: SessionSummary, cells: int) -> str:
+        if summary.started is None:
+            return "–"
+        began = summary.started.astimezone()
+        if cells > len("2026-01-31 09:30"):
+            return began.strftime("%Y-%m-%d %H:%M")
+        return began.strftime("%m-%d %H:%M" if began.year == self._this_year else "%Y-%m-%d")
+
+
+def outcome_in_words(summary: SessionSummary) -> str:
+    """Returns how a session ended, or that it is damaged; empty for a normal end."""
+    if summary.problem:
+        return _DAMAGED
+    return "" if summary.outcome == Outcome.ENDED else one_line(summary.outcome, 20)
+
+
+def length_of(summary: SessionSummary) -> str:
+    """Returns how long a session lasted, as "0:01:23"; a dash if that is not known."""
+    return "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
+
+
+def _searched(summary: SessionSummary) -> str:
+    began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else ""
+    words = (
+        began,
+        summary.title,
+        summary.name,
+        summary.target,
+        summary.protocol,
+        outcome_in_words(summary),
+        summary.reason,
+    )
+    return " ".join(words).casefold()
+
+
+def _cell(text: str, cells: int) -> str:
+    return fit(text, cells - 1) + " "
