@@ -33,7 +33,7 @@ class Held:
     def record(self) -> None:
         """Let the microphone flow to the agent."""
         self.terminal.press("r")
-        self.terminal.wait_for("REC")
+        self.terminal.wait_for("mic on")
         time.sleep(0.5)
 
     def shown(self) -> SessionMetrics:
@@ -70,7 +70,7 @@ def call(
             terminal.wait_for("active", limit_s=30)
             yield held
             terminal.press("d")
-            terminal.wait_for("ended", limit_s=30)
+            terminal.wait_for("■ ended", limit_s=30)
             terminal.press("q")
             terminal.wait_for("EXIT 0", limit_s=30)
             terminal.wait_until_gone()

@@ -65,7 +65,7 @@ async def _measure(*, quick: bool) -> list[Measured]:
         ):
             quiet = await _share(terminal, watch_s)
             terminal.press("r")
-            await _seen(terminal, "REC")
+            await _seen(terminal, "mic on")
             with _spoken(sound, Path(folder, "words.wav")):
                 await asyncio.sleep(SETTLE_S)
                 live = await _share(terminal, watch_s)
