@@ -140,3 +140,16 @@ async def test_once_closed_it_opens_nothing_any_more(desk: Desk) -> None:
     await desk.microphone.start(silent=False)
     assert desk.sound.streams == []
     assert not desk.microphone.delivering
+
+
+async def test_the_longest_gap_of_a_stream_is_that_between_two_of_its_callbacks(desk: Desk) -> None:
+    await desk.microphone.start(silent=False)
+    desk.speak()
+    assert desk.microphone.take_gap_ms() == 0
+    desk.speak()
+    assert desk.microphone.take_gap_ms() > 0
+    assert desk.microphone.take_gap_ms() == 0
+    await desk.microphone.stop()
+    await desk.microphone.start(silent=False)
+    desk.speak()
+    assert desk.microphone.take_gap_ms() == 0

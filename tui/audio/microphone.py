@@ -104,6 +104,10 @@ class Microphone:
         """Returns the longest duration of the device's callback since the previous call, in ns."""
         return self._calls.take_busy_ns()
 
+    def take_gap_ms(self) -> float:
+        """Returns the longest time between two callbacks of one stream since the previous call, in ms; 0 if none."""
+        return self._calls.take_gap_ns() / 1_000_000
+
     def take_missed_ms(self) -> float:
         """Returns how much was not captured since the previous call because a stream was replaced, in ms."""
         return self._calls.take_missed_ns() / 1_000_000
@@ -183,6 +187,7 @@ class Microphone:
         # Before the start: PortAudio may call back before `start` returns, and a callback whose source is not the
         # open one is dropped. From here on the clock of silence is dropped instead, so that no block of its comes
         # between two of the device.
+        self._calls.opening()
         self._opened = _OpenDevice(stream, source)
         try:
             stream.start()
@@ -245,6 +250,9 @@ class _DeviceCalls:
         self.last_ns: int | None = None
         self._clock_ns = clock_ns
         self._busy_ns = 0
+        self._called_ns: int | None = None
+        """When the stream last called back; unlike `last_ns` not when it was opened."""
+        self._gap_ns = 0
         self._given_up_ns: int | None = None
         """Time of the last callback of an abandoned stream, until its successor calls back."""
         self._missed_ns = 0
@@ -253,12 +261,19 @@ class _DeviceCalls:
         """Note that a stream has started; a device that never calls back counts as stalled from then on."""
         self.last_ns = self.last_ns or self._clock_ns()
 
+    def opening(self) -> None:
+        """A stream is about to start: the time since the one before is no gap of it."""
+        self._called_ns = None
+
     def begin(self, block_ms: int) -> int:
         """Note that the callback was entered, and return when.
 
         Its samples were captured during the previous block.
         """
         began_ns = self.last_ns = self._clock_ns()
+        if self._called_ns is not None:
+            self._gap_ns = max(self._gap_ns, began_ns - self._called_ns)
+        self._called_ns = began_ns
         self._miss_until(began_ns - block_ms * 1_000_000)
         return began_ns
 
@@ -279,6 +294,11 @@ class _DeviceCalls:
         """Returns the duration of the longest callback since the previous call."""
         busy_ns, self._busy_ns = self._busy_ns, 0
         return busy_ns
+
+    def take_gap_ns(self) -> int:
+        """Returns the longest time between two callbacks since the previous call."""
+        gap_ns, self._gap_ns = self._gap_ns, 0
+        return gap_ns
 
     def take_missed_ns(self) -> int:
         """Returns how much audio was missed since the previous call."""

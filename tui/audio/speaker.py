@@ -80,6 +80,10 @@ class _Callbacks:
     def __init__(self) -> None:
         self.last_ns: int | None = None
         """Time of the last callback, or of the first opening of the device."""
+        self.called_ns: int | None = None
+        """When the open stream last called back; None before its first callback."""
+        self.gap_ns = 0
+        """The longest time between two callbacks of one stream since this was last read."""
         self.busy_ns = 0
         """Duration of the longest callback since the last reading."""
         self.underflows = 0
@@ -216,6 +220,7 @@ class Speaker:
             latency=_latency(self.latency),
         )
         self._clock.instants.restart()
+        self._callbacks.called_ns = None
         # Before start(), because the first callbacks come before it returns.
         self._opened = opened
         try:
@@ -249,6 +254,11 @@ class Speaker:
         # Without a lock: a callback in between loses one duration, which is cheaper than a callback that waits.
         busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
         return busy_ns
+
+    def take_gap_ms(self) -> float:
+        """Returns the longest time between two callbacks of one stream since the last call, in ms; 0 if none."""
+        gap_ns, self._callbacks.gap_ns = self._callbacks.gap_ns, 0
+        return gap_ns / 1_000_000
 
     async def drop(self) -> None:
         """Closes the device temporarily. Its buffer is played first; queued audio waits."""
@@ -368,6 +378,9 @@ class Speaker:
                 # The gap that the device played shifts everything after it.
                 self._clock.instants.restart()
             now_ns = callbacks.last_ns = self._clock.now_ns()
+            if callbacks.called_ns is not None:
+                callbacks.gap_ns = max(callbacks.gap_ns, now_ns - callbacks.called_ns)
+            callbacks.called_ns = now_ns
             self._clock.lead_ns = opened.lead_ns(time)
             # Only of the stream in use: one that is being closed must not be asked for its time.
             if opened is self._opened and opened.too_late(time):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
+from tui.audio.instants import WINDOW_NS
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.tally import Tally
@@ -19,6 +21,19 @@ LOOP_LIMIT_MS = 30.0
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """How far the sound server's estimate of when a sample is heard may move within a second."""
+STALL_LIMIT_MS = 60.0
+"""How long a device may go without a callback. After longer stalls of the sound server both clocks were up to 90 ms
+off while the instants before the stall were still in their windows (measured)."""
+
+
+class _Stall(NamedTuple):
+    """A device that did not call back for a while."""
+
+    since_ns: int
+    until_ns: int
+    """Reported until then: the device's clock knows the instants before the stall for a window, and a report, at most
+    one a second, covers the time before it."""
+    gap_ms: float
 
 
 class SelfCheck:
@@ -32,6 +47,7 @@ class SelfCheck:
         self._clock_ns = clock_ns
         self._lags: deque[tuple[int, float]] = deque()
         self._reported: Tally[str] = Tally()
+        self._stalls: dict[str, _Stall] = {}
 
     def woke(self, due_ns: int) -> None:
         """Measure the lag of the loop from a task that slept until ``due_ns``."""
@@ -47,6 +63,8 @@ class SelfCheck:
         self.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
         moved_ms = speaker.clock_moved_ms if speaker else 0.0
+        self.called_back("the microphone", audio.capture.microphone.take_gap_ms(), now_ns)
+        self.called_back("the speaker", speaker.take_gap_ms() if speaker else 0.0, now_ns)
         clock = "the speaker's clock, which is settling,"
         self.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
         return msgspec.structs.replace(
@@ -67,6 +85,17 @@ class SelfCheck:
         if late_ms > limit_ms and self._reported.add(what, now_ns):
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
+
+    def called_back(self, device: str, gap_ms: float, now_ns: int) -> None:
+        """Takes the longest time between two callbacks of a device since the last call; reports a stall."""
+        if gap_ms > STALL_LIMIT_MS:
+            self._stalls[device] = _Stall(
+                now_ns - int(gap_ms * NS_PER_MS), now_ns + WINDOW_NS + NS_PER_S, gap_ms
+            )
+        stall = self._stalls.get(device)
+        if stall and now_ns <= stall.until_ns:
+            lasted_ms = (now_ns - stall.since_ns) / NS_PER_MS
+            self.judge(device, stall.gap_ms, STALL_LIMIT_MS, now_ns, lasted_ms=lasted_ms)
 
     def _loop_lag_ms(self, now_ns: int) -> float | None:
         """Returns the worst lag of the last second in ms; None before the first measurement."""
