@@ -302,5 +302,14 @@ def metrics_line(metrics: SessionMetrics) -> str:
         f"response time {latencies}{answers}; sent {metrics.audio_sent_ms / 1000:.1f} s, "
         f"received {metrics.audio_received_ms / 1000:.1f} s, played {metrics.audio_heard_ms / 1000:.1f} s; "
         f"losses {losses or 'none'}; {stalls}{conditions}"
-        f"errors {metrics.errors}, findings {metrics.findings}, advice {metrics.advice}"
+        f"{_edges(metrics)}errors {metrics.errors}, findings {metrics.findings}, advice {metrics.advice}"
     )
+
+
+def _edges(metrics: SessionMetrics) -> str:
+    """Returns what a second detector did not confirm or could not judge; empty if there is nothing of that."""
+    if metrics.edges_compared is None:
+        return ""
+    disputed = f"{metrics.edges_disputed} of {numbers.counted(metrics.edges_compared, 'edge')} disputed; "
+    left_out = f"{numbers.counted(metrics.edges_left_out, 'edge')} not compared; "
+    return (disputed if metrics.edges_disputed else "") + (left_out if metrics.edges_left_out else "")

@@ -99,7 +99,8 @@ def test_both_tracks_hold_every_sample_at_its_instant(conversation: Conversation
         assert np.count_nonzero(heard) == np.count_nonzero(prompt) + np.count_nonzero(prompt[:RATE])
         assert np.count_nonzero(user) == np.count_nonzero(line)
         # Silence to the end of the call.
-        assert 0 <= saved.audio.ns_at(saved.audio.frames) - conversation.events[-1].at_ns < 2e9
+        assert conversation.metrics.ended_ns is not None
+        assert 0 <= saved.audio.ns_at(saved.audio.frames) - conversation.metrics.ended_ns < 2e9
 
 
 def test_the_figures_of_the_call_and_of_its_recording_agree(conversation: Conversation) -> None:

@@ -16,7 +16,7 @@ from tui.engine.wire import Peaks, PlayAudio, PlayingAudio
 from tui.models import events as e
 from tui.screens.session import SessionScreen
 from tui.view.playhead import Playhead, Sound
-from tui.widgets.waveform import WaveformStrip
+from tui.widgets.waveform import LABEL_CELLS, WaveformStrip
 
 LAST_NS = START_NS + 10_000 * MS
 
@@ -244,6 +244,23 @@ async def test_zoomed_in_the_waveform_follows_the_playhead(opened: Opening) -> N
         assert strip.span_ns == 1_000 * MS
         await r.stage.press(*["minus"] * 9)
         assert strip.span_ns == 10_000 * MS
+
+
+async def test_an_edge_that_two_detectors_do_not_agree_on_is_marked_at_both_instants(
+    opened: Opening, script: Script
+) -> None:
+    async with opened((86, 24)) as r:  # 78 columns for ten seconds
+        turn = r.stage.bridge.state.metrics.turns[-1].number
+        for edge, second_ns in (("USER_ENDED", START_NS + 8_000 * MS), ("AGENT_BEGAN", None)):
+            first_ns = START_NS + (7_000 if second_ns else 9_000) * MS
+            script.add(
+                e.EdgeDisputed, turn=turn, edge=e.CheckedEdge[edge], first_ns=first_ns, second_ns=second_ns
+            )
+        await r.stage.play(script.add(e.EdgesCompared, compared=2, disputed=2).take())
+        await r.stage.tick()
+        line = r.waveform.render_line(1).text
+        marked = [at - LABEL_CELLS for at, glyph in enumerate(line) if glyph == "?"]
+        assert marked == [at * 78 // 10 for at in (7, 8, 9)]
 
 
 async def test_a_run_can_still_be_opened(opened: Opening) -> None:

@@ -118,6 +118,31 @@ async def test_which_turn_was_slow_and_why_takes_one_key_and_the_turn_three(
         assert f"longest first {longest} ms {longest / total_ms:.0%} {stage_name}" in text
 
 
+async def test_an_edge_that_a_second_detector_finds_elsewhere_is_listed_at_both_instants(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(session(script, SESSIONS["slow agent"][0]).take())
+        turn = s.bridge.state.metrics.turns[2]
+        assert turn.user_ended_ns is not None
+        script.add(
+            e.EdgeDisputed,
+            turn=2,
+            edge=e.CheckedEdge.USER_ENDED,
+            first_ns=turn.user_ended_ns,
+            second_ns=turn.user_ended_ns + 229_000_000,
+        )
+        await s.play(script.take())
+        await s.press("u", "up", "enter")
+        assert "? uncertain: a second detector finds the end of user speech 229 ms later" in read(
+            s, "TurnPage"
+        )
+        await s.press("end")
+        text = read(s, "TurnPage")
+        assert "0.0 ms heard the user's last sound" in text
+        assert "229 ms second the end of user speech, by a second detector" in text
+
+
 async def test_a_turn_names_what_was_reported_beside_what_was_heard(stage: Staging, script: Script) -> None:
     async with stage((80, 24)) as s:
         await s.play(session(script, SESSIONS["slow agent"][0]).take())

@@ -420,6 +420,33 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     """Start of the period of lateness, which ends at ``at_ns``."""
 
 
+class CheckedEdge(StrEnum):
+    """An edge of sound that a response time is measured from, by its name on the screen."""
+
+    USER_ENDED = "end of user speech"
+    AGENT_BEGAN = "start of the answer"
+
+
+class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_disputed"):
+    """A second detector, which runs over the tracks when the call has ended, does not confirm an edge of a turn."""
+
+    turn: Count
+    edge: CheckedEdge
+    first_ns: Instant
+    """Where it was found in the call."""
+    second_ns: Instant | None = None
+    """Where the second detector finds it; None if it finds no sound near it."""
+
+
+class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compared"):
+    """How many edges of turns a second detector was asked about; emitted once, after its `EdgeDisputed`."""
+
+    compared: Count
+    disputed: Count
+    left_out: Count = 0
+    """Edges that there was no time, or no audio, to compare."""
+
+
 class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
     """A latency figure that the agent itself reports, under its own name."""
 
@@ -524,6 +551,8 @@ SessionEvent = (
     | LossCounted
     | ConditionChanged
     | LatenessSeen
+    | EdgeDisputed
+    | EdgesCompared
     | LatencyReported
     | SendingMeasured
     | RoundTripMeasured

@@ -105,9 +105,8 @@ def read_content(saved: SavedSession) -> Content:
     for event in saved.events():
         log.apply(event)
         transcript.apply(event)
-    for event in remeasured_events(saved):
+    for event in remeasured_events(saved, fold):
         placed.apply(event)
-        fold.apply(event)
     began_ns = log.events.at_ns[0] if len(log.events) else 0
     content = Content(
         record=saved.record,

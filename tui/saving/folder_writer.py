@@ -60,6 +60,11 @@ class FolderWriter:
             except OSError:
                 continue  # a network file system that is away for a moment
 
+    @property
+    def tracks_are_whole(self) -> bool:
+        """Whether both tracks are on disk to their end."""
+        return self._has_tracks() and self._tracks is not None and self._tracks.closed
+
     def _has_tracks(self) -> bool:
         return self._tracks is not None and self._tracks.rate is not None
 
@@ -88,7 +93,7 @@ class FolderWriter:
         self._raw.append(self._messages)
         self._events.append(self._lines)
         problem = ""
-        if self._tracks and not self._tracks.closed:
+        if self._tracks:
             try:
                 self._tracks.settle(now_ns)
             except TracksFull as full:

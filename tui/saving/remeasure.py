@@ -12,13 +12,12 @@ from tui.audio.speech import TrackEdge, make_detector
 from tui.models import events as e
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.reading import SavedSession
+from tui.saving.second_opinion import compare_edges
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Edges of two detectors that are closer than this are the same."""
-_AGREES_NS = 40_000_000
-"""An edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose phase
-differs."""
+"""Edges of two detectors that are closer than this are the same. The call dates it, from the device's callbacks;
+where the track has it elsewhere, `compare_edges` disputes it, on the screen as well."""
 _PROOF_NS = 200_000_000
 """Delay of an edge's event, as in a call, so that it follows the events to which it belongs."""
 
@@ -26,27 +25,34 @@ _PROOF_NS = 200_000_000
 def remeasure(saved: SavedSession) -> SessionMetrics:
     """Returns all figures of a session, by the current detector and fold."""
     fold = MetricsFold()
-    for event in remeasured_events(saved):
-        fold.apply(event)
+    for _ in remeasured_events(saved, fold):
+        pass
     fold.metrics.audio_starts_ns = saved.audio.starts_ns if saved.audio else None
     return fold.metrics
 
 
-def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
+def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
     """The events of a session with the edges of speech found again in its tracks, at the instants they have.
 
+    Each is folded before it is passed on: the second detector is asked about the edges of the turns found so far.
     An edge that confirms one of the call keeps the instant of the call, so that both show the same figures.
     Without tracks the events are those that were saved. An edge has the number of the event before it.
     """
-    edges = speech_edges(saved)
-    if edges is None:
+    for event in _events_again(saved, fold):
+        fold.apply(event)
+        yield event
+
+
+def _events_again(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
+    audio, edges = saved.audio, speech_edges(saved)
+    if audio is None or edges is None:
         yield from saved.events()
         return
     live = [event for event in saved.events() if isinstance(event, e.SpeechEdge)]
     edges = _confirming(_with_their_way(edges, live), live)
     at_edge = number = newest_ns = 0
     for event in saved.events():
-        if isinstance(event, e.SpeechEdge):
+        if isinstance(event, e.SpeechEdge | e.EdgeDisputed | e.EdgesCompared):
             continue
         newest_ns = max(newest_ns, event.at_ns)
         ends = isinstance(event, e.StatusChanged) and event.new in (e.Status.ENDED, e.Status.ERROR)
@@ -57,6 +63,8 @@ def remeasured_events(saved: SavedSession) -> Iterator[e.SessionEvent]:
         yield event
     for edge in edges[at_edge:]:
         yield msgspec.structs.replace(edge, number=number)
+    for compared in compare_edges(audio, fold.metrics.turns, at_ns=newest_ns):
+        yield msgspec.structs.replace(compared, number=number)
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
@@ -123,7 +131,7 @@ def _confirmed(edge: e.SpeechEdge, live: Sequence[e.SpeechEdge]) -> e.SpeechEdge
     place = bisect_left(live, edge.at_ns, key=_at_ns)
     near = live[max(place - 1, 0) : place + 1]
     nearest = min(near, key=lambda each: abs(each.at_ns - edge.at_ns), default=None)
-    agrees = nearest is not None and abs(nearest.at_ns - edge.at_ns) <= _AGREES_NS
+    agrees = nearest is not None and abs(nearest.at_ns - edge.at_ns) <= _SAME_NS
     return nearest if nearest is not None and agrees and nearest.method == edge.method else edge
 
 

@@ -34,7 +34,13 @@ class AgentCut(NamedTuple):
     at_ns: int
 
 
-TrackItem = UserSent | AgentHeard | AgentCut | AudioFormat
+class TracksEnd(NamedTuple):
+    """Nothing more of either track comes; both are as long as the call until this time."""
+
+    at_ns: int
+
+
+TrackItem = UserSent | AgentHeard | AgentCut | TracksEnd | AudioFormat
 """Pieces of the tracks, in order; the format is that of user audio."""
 
 
@@ -70,6 +76,8 @@ class TracksWriter:
                 self._placers[Channel.AGENT].feed(start_ns, pcm, rate)
             case AgentCut(at_ns):
                 self._cut(at_ns)
+            case TracksEnd(at_ns):
+                self.close(at_ns)
 
     def settle(self, now_ns: int) -> None:
         """Write the placed blocks, and silence until shortly before now."""

@@ -7,8 +7,9 @@ import contextlib
 import logging
 import threading
 import time
+import wave
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,13 @@ from tui.models.events import MessageLogged, SessionEvent
 from tui.models.sound.tracks import TrackSink
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
+from tui.models.turns.turns import Turn
 from tui.saving.audio_elision import without_audio
 from tui.saving.folder_writer import FolderWriter
 from tui.saving.folders import new_session_folder
-from tui.saving.record import MESSAGES_FILE, SavingError, SessionRecord, target_without_secrets
-from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, UserSent
+from tui.saving.record import AUDIO_FILE, MESSAGES_FILE, SavingError, SessionRecord, target_without_secrets
+from tui.saving.saved_audio import SavedAudio
+from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, TracksEnd, UserSent
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_WAITING_BLOCKS = 6_000
 """The same limit for audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
+COMPARING_S = 1.5
+"""Limit for comparing edges when a call ends: a screen that quits waits 3 s for everything."""
 _EVENT_BYTES = 400
 """Approximate size of an event in memory."""
 TOO_SLOW = "The disk is too slow: parts of this session are missing from what is saved."
@@ -114,6 +119,8 @@ class _WriterThread(threading.Thread):
     ) -> None:
         super().__init__(name="session writer", daemon=True)
         self.over = threading.Event()
+        self.tracks_over = threading.Event()
+        """Set once both tracks are on disk to their end, or never will be."""
         self.metrics: SessionMetrics | None = None
         """Set before `over`, on the session's loop, when events no longer change them."""
         self._queue = queue
@@ -135,6 +142,13 @@ class _WriterThread(threading.Thread):
             self._report_end(f"The session is no longer saved: {reason}.")
             self._queue.clear()
             self._files.close(self._clock_ns(), problem=reason)
+        finally:
+            self.tracks_over.set()
+
+    @property
+    def tracks_start_ns(self) -> int | None:
+        """Time of the first sample of the tracks that are whole on disk; None if none are. After `tracks_over`."""
+        return self._files.record.audio_starts_ns if self._files.tracks_are_whole else None
 
     def _write_waiting(self) -> None:
         now_ns = self._clock_ns()
@@ -143,6 +157,8 @@ class _WriterThread(threading.Thread):
         self._files.record.unsaved = self._queue.dropped
         if problem := self._files.flush(now_ns):
             self._report(problem)
+        if self._files.tracks_are_whole:
+            self.tracks_over.set()
         # Only now: what the operating system has not taken still occupies memory.
         self._queue.written(size_bytes)
 
@@ -170,6 +186,7 @@ class SessionWriter:
         self._save_audio = save_audio
         self._on_problem = on_problem
         self._metrics = metrics
+        self._clock_ns = clock_ns
         self._loop = asyncio.get_running_loop()
         self._queue = _WriteQueue()
         report_end = partial(self._report, to=on_end or on_problem)
@@ -213,6 +230,30 @@ class SessionWriter:
         self._thread.metrics = self._metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
+
+    async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
+        """See `TrackSink`. Returns nothing if the tracks are not saved, or not whole."""
+        self._put_audio(TracksEnd(self._clock_ns()))
+        return await asyncio.to_thread(self._compare, turns)
+
+    def _compare(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
+        # Here and not at the top: it loads numpy, which nobody needs who only lists sessions.
+        from tui.saving.second_opinion import compare_edges
+
+        until_s = time.monotonic() + COMPARING_S
+        self._thread.tracks_over.wait(COMPARING_S / 2)
+        starts_ns = self._thread.tracks_start_ns
+        if starts_ns is None:
+            return []
+        path = self.folder / AUDIO_FILE
+        try:
+            with path.open("rb") as file:
+                return compare_edges(
+                    SavedAudio(file, path, starts_ns), turns, at_ns=self._clock_ns(), until_s=until_s
+                )
+        except (OSError, EOFError, wave.Error):
+            logger.exception("the tracks could not be read again")
+            return []
 
     # -- on the session's loop --
 

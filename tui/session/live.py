@@ -180,6 +180,8 @@ class LiveSession:
             finally:
                 unsubscribe()
                 self._ending.emit()
+        # After the end: it takes a moment, which is no part of the call's length or of its silences.
+        await self._watch.compare_edges()
 
     def hang_up(self) -> None:
         """End the call from this side. If it is already ending, stop waiting for the agent's last audio."""

@@ -77,6 +77,12 @@ class SessionWatch:
         self._agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)
 
+    async def compare_edges(self) -> None:
+        """Emit what a second detector finds on the tracks, once they have ended."""
+        if self._audio.tracks:
+            for event in await self._audio.tracks.second_opinion(self._journal.state.metrics.turns):
+                self._journal.emit(event)
+
     def _emit_counts(self, *, at_the_end: bool = False) -> None:
         self._log.emit_counts(at_the_end=at_the_end)
         self._count_failed_callbacks()

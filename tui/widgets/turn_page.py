@@ -14,6 +14,7 @@ from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import Share, why_of
 from tui.text import numbers
 from tui.text.visible import one_line
+from tui.units import NS_PER_MS
 from tui.widgets.lines import LineView, Piece, line_of
 from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, shown_shares, telling_lines
 from tui.widgets.wrap import fit, wrap
@@ -139,7 +140,14 @@ def _timeline(turn: Turn) -> Iterator[Line]:
         (turn.response_latency_ms, "heard", "the agent's first sound"),
     ]
     reported = [(turn.reported_ms.get(name), "reported", name) for name in _STEPS]
-    known = [(ms, by, what) for ms, by, what in (*heard, *reported) if ms is not None]
+    began_ns = turn.user_ended_ns or 0
+    # The first instant of each is listed above.
+    second = [
+        ((dispute.second_ns - began_ns) / NS_PER_MS, "second", f"the {dispute.edge}, by a second detector")
+        for dispute in turn.disputes
+        if dispute.second_ns is not None
+    ]
+    known = [(ms, by, what) for ms, by, what in (*heard, *reported, *second) if ms is not None]
     for ms, by, what in sorted(known, key=lambda each: each[0]):
         yield [
             (f"{numbers.milliseconds(ms):>{_INDENT + _MS_CELLS}}  ", "turn--plain"),

@@ -23,6 +23,8 @@ from tui.widgets.panel import ModelPanel
 FULL = 0.35
 """Loudness that fills a line, of full scale: the mean peak of loud speech."""
 BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
+DISPUTED = "?"
+"""Where either detector finds an edge that they do not agree on."""
 NO_ROOM = "┬"
 """A turn whose number does not fit at this zoom."""
 LABEL_CELLS = 6
@@ -54,6 +56,7 @@ class WaveformStrip(ModelPanel, Widget):
         "waveform--line",
         "waveform--turn",
         "waveform--barge-in",
+        "waveform--disputed",
         "waveform--error",
         "waveform--playhead",
     }
@@ -68,6 +71,7 @@ class WaveformStrip(ModelPanel, Widget):
         .waveform--line { color: $border-blurred; }
         .waveform--turn { color: $foreground; text-style: bold; }
         .waveform--barge-in { color: $text-warning; text-style: bold; }
+        .waveform--disputed { color: $text-warning; text-style: bold; }
         .waveform--error { color: $text-error; text-style: bold; }
         .waveform--playhead { color: $accent; text-style: bold; }
     }
@@ -122,7 +126,7 @@ class WaveformStrip(ModelPanel, Widget):
             self.span_ns,
             self._column(self.playhead.at_ns),
             self.bridge.waveform.version,
-            (len(self._errors), len(metrics.turns), len(metrics.barge_ins)),
+            (len(self._errors), len(metrics.turns), len(metrics.barge_ins), metrics.edges_disputed),
         )
         if looks != self._shown:
             self._shown = looks
@@ -181,6 +185,11 @@ class WaveformStrip(ModelPanel, Widget):
         for at_ns in self._errors:
             yield WaveformMark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics
+        for turn in metrics.turns:
+            for dispute in turn.disputes:
+                for edge_ns in (dispute.first_ns, dispute.second_ns):
+                    if edge_ns is not None:
+                        yield WaveformMark(edge_ns, DISPUTED, "disputed")
         for barge_in in metrics.barge_ins:
             if barge_in.at_ns is not None and barge_in.kind is not BargeInKind.FALSE:
                 yield WaveformMark(barge_in.at_ns, BARGE_IN, "barge-in")

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tui.models import events as e
+from tui.models.turns.turns import Dispute
+from tui.text import numbers
 
 
 class Severity(StrEnum):
@@ -62,8 +64,8 @@ def describe(event: e.SessionEvent) -> Description:
                 return Description("advice", text)
             level = Severity.WARNING if event.active else Severity.PLAIN
             return Description("condition", text, level=level)
-        case e.LatenessSeen():
-            return Description("self-check", _describe_lateness(event), level=Severity.WARNING)
+        case e.LatenessSeen() | e.EdgeDisputed():
+            return Description("self-check", _describe_doubt(event), level=Severity.WARNING)
         case e.NoticeRaised():
             return Description("notice", event.text, level=Severity.WARNING)
         case e.ScenarioChanged():
@@ -91,6 +93,8 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return "session", f"{event.protocol} {event.target}"
         case e.StatusChanged():
             return "status", f"{event.old} → {event.new}" + (f": {event.reason}" if event.reason else "")
+        case e.EdgesCompared():
+            return "self-check", _describe_comparison(event)
         case e.AudioOpened():
             return "audio", f"capture {event.capture}, playback {event.playback}"
         case e.RecordingChanged():
@@ -134,7 +138,15 @@ def _describe_own(event: e.SessionEvent) -> tuple[str, str]:
             return type(event).__name__, ""
 
 
-def _describe_lateness(event: e.LatenessSeen) -> str:
+def _describe_comparison(event: e.EdgesCompared) -> str:
+    agreed = event.compared - event.disputed
+    left_out = f"; {event.left_out:,} not compared" if event.left_out else ""
+    return f"second detector: {agreed:,} of {numbers.counted(event.compared, 'edge')} confirmed{left_out}"
+
+
+def _describe_doubt(event: e.LatenessSeen | e.EdgeDisputed) -> str:
+    if isinstance(event, e.EdgeDisputed):
+        return f"turn {event.turn}: {Dispute(event.edge, event.first_ns, event.second_ns)}"
     if event.what == "the event loop":
         return f"opusagent-tui fell {event.late_ms:.0f} ms behind"
     return f"{event.what} was {event.late_ms:.0f} ms late"

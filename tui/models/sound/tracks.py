@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tui.audio.formats import AudioFormat
 from tui.audio.speaker import AgentTrack
+from tui.models import events as e
+from tui.models.turns.turns import Turn
 
 
 class TrackSink(AgentTrack, Protocol):
-    """Receives both tracks in real time. Methods return immediately."""
+    """Receives both tracks in real time, and judges them at the end. All methods but the last return immediately."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
         """Takes the agreed format of user audio; called before the first `user_sent`."""
@@ -17,4 +20,8 @@ class TrackSink(AgentTrack, Protocol):
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Takes a captured block, silent if it was not sent; its last sample left the microphone at ``end_ns``."""
+        ...
+
+    async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
+        """Ends the tracks; returns what a second detector finds of the edges of the turns. Takes 2 s at most."""
         ...

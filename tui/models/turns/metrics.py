@@ -11,6 +11,8 @@ from tui.models.events import (
     Condition,
     ConditionChanged,
     Direction,
+    EdgeDisputed,
+    EdgesCompared,
     ErrorRaised,
     FindingRaised,
     Flushed,
@@ -56,6 +58,7 @@ TURN_EVENTS = (
     UserSpeech,
     ToolChanged,
     LatencyReported,
+    EdgeDisputed,
 )
 """Events that change figures of a turn, in addition to those that are counted."""
 
@@ -111,6 +114,12 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     agent_talk_ms: float | None = None
     overlap_ms: float | None = None
     """Talk-over: time in which both spoke."""
+    edges_compared: int | None = None
+    """Edges of turns that a second detector was asked about; None if it was not, as without both tracks."""
+    edges_disputed: int = 0
+    """Those among them that it does not confirm; their turns are marked as uncertain."""
+    edges_left_out: int = 0
+    """Edges that there was no time, or no audio, to compare."""
     dead_air: list[DeadAir] = []
     """Periods of more than two seconds in which nobody spoke."""
 
@@ -217,6 +226,9 @@ class MetricsFold:
             case SendingMeasured():
                 m.send_p50_ms, m.send_p99_ms = event.p50_ms, event.p99_ms
                 m.send_worst_ms = event.worst_ms
+            case EdgesCompared():
+                m.edges_compared, m.edges_disputed = event.compared, event.disputed
+                m.edges_left_out = event.left_out
             case PlaybackEnded():
                 m.audio_heard_ms += event.heard_ms
             case _:

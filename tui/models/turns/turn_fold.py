@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
-from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, LatencyParts, Turn
+from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, Dispute, LatencyParts, Turn
 from tui.units import NS_PER_MS
 
 EARLY_NS = 40_000_000
@@ -239,6 +239,8 @@ class TurnFold:
                 for measured in (self._now, self._earlier):
                     if measured:
                         self._doubt(measured)
+            case e.EdgeDisputed():
+                self._disputed(event)
             case _:
                 pass
 
@@ -413,6 +415,17 @@ class TurnFold:
         measured = self._turn_of(event.reply)
         if measured:
             measured.turn.reported_ms[event.name] = event.reported_ms
+
+    def _disputed(self, event: e.EdgeDisputed) -> None:
+        """Mark the turn whose edge the second detector does not confirm."""
+        turn = next((turn for turn in self.turns if turn.number == event.turn), None)
+        if turn is None:
+            return
+        turn.disputes.append(Dispute(event.edge, event.first_ns, event.second_ns))
+        turn.doubt = "; ".join(map(str, turn.disputes))
+        off_ms = [abs(dispute.off_ms) for dispute in turn.disputes if dispute.off_ms is not None]
+        # An edge that is not there at all may be off by anything: no bound is known then.
+        turn.error_ms = sum(off_ms) if len(off_ms) == len(turn.disputes) else None
 
     # -- measuring --
 

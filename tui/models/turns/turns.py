@@ -54,6 +54,28 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
         return [(name.replace("_", " "), value) for name, value in values if value is not None]
 
 
+class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An edge of a turn that a second detector does not confirm."""
+
+    edge: str
+    """Its name, as `tui.models.events.CheckedEdge` has it."""
+    first_ns: int
+    """Where it was found in the call."""
+    second_ns: int | None = None
+    """Where the second detector finds it; None if it finds no sound near it."""
+
+    @property
+    def off_ms(self) -> float | None:
+        """How much later the second detector finds it; None if it does not find it."""
+        return None if self.second_ns is None else (self.second_ns - self.first_ns) / 1_000_000
+
+    def __str__(self) -> str:
+        if self.off_ms is None:
+            return f"a second detector finds no {self.edge} there"
+        way = "later" if self.off_ms > 0 else "earlier"
+        return f"a second detector finds the {self.edge} {abs(self.off_ms):,.0f} ms {way}"
+
+
 class Turn(msgspec.Struct, omit_defaults=True):
     """User speech (or typed words, or pressed keys) and the answer to it. Turn 0 is the agent's greeting."""
 
@@ -94,6 +116,8 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """Why the figures are uncertain; otherwise empty."""
     error_ms: float | None = None
     """Bound of the error of the response time in either direction; None if unknown."""
+    disputes: list[Dispute] = []
+    """Edges that a second detector does not confirm; judged when the call has ended."""
     method: str = ""
     """Method that found the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False
