@@ -106,6 +106,11 @@ class StreamCall:
         """The name on the wire of the user's encoding."""
         return self.format_name.partition(";")[0]
 
+    @property
+    def named_format(self) -> Content:
+        """The user's format, as a start message has it."""
+        return {"encoding": self.encoding, self.dialect.rate: self.dialect.rate_type(self.user_format.rate)}
+
     def numbered(self, kind: str, content: Content) -> dict[str, Any]:
         """Returns a whole message: kind, number and stream id, as far as the dialect has them, and the content."""
         dialect = self.dialect

@@ -58,7 +58,7 @@ def _url_notice(url: str) -> str:
 def _opening(call: StreamCall) -> list[Content]:
     ids = {"stream_sid": call.ids["stream"], **_call_ids(call)}
     params = {**_query(call.settings.url), **call.settings.params}
-    media_format = {"encoding": call.encoding, "sample_rate": str(call.user_format.rate), "bit_rate": "16"}
+    media_format = {**call.named_format, "bit_rate": "16"}
     numbers = {"from": call.settings.caller, "to": call.settings.agent_name}
     start = {**ids, **numbers, "custom_parameters": params, "media_format": media_format}
     return [{"event": "connected"}, call.numbered("start", {"start": start})]

@@ -35,9 +35,8 @@ FORMATS = {
 
 
 def _opening(call: StreamCall) -> list[Content]:
-    media_format = {"encoding": call.encoding, "sampleRate": call.user_format.rate}
     ids = {"callId": call.ids["call_id"], "streamId": call.ids["stream"], "accountId": call.ids["account_id"]}
-    start = {**ids, "tracks": ["inbound"], "mediaFormat": media_format}
+    start = {**ids, "tracks": ["inbound"], "mediaFormat": call.named_format}
     headers = ";".join(f"{name}={value}" for name, value in call.settings.params.items())
     return [call.numbered("start", {"start": start, "extra_headers": headers})]
 

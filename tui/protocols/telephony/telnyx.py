@@ -42,7 +42,7 @@ def _opening(call: StreamCall) -> list[Content]:
         "to": call.settings.agent_name,
         "client_state": "",
         "custom_parameters": call.settings.params,
-        "media_format": {"encoding": call.encoding, "sample_rate": call.user_format.rate, "channels": 1},
+        "media_format": {**call.named_format, "channels": 1},
     }
     return [{"event": "connected", "version": "1.0.0"}, call.numbered("start", {"start": start})]
 

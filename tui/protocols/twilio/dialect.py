@@ -45,7 +45,7 @@ def _opening(call: StreamCall) -> list[Content]:
         "callSid": call.ids["call_sid"],
         "tracks": ["inbound"],
         "customParameters": call.settings.params,
-        "mediaFormat": {"encoding": call.encoding, "sampleRate": call.user_format.rate, "channels": 1},
+        "mediaFormat": {**call.named_format, "channels": 1},
     }
     connected = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
     return [connected, call.numbered("start", {"start": start})]
