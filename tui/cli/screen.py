@@ -208,7 +208,6 @@ def _targets(book: AddressBook, local: LocalAgent, in_force: SettingsInForce) ->
 
 
 def _saved(in_force: SettingsInForce) -> list[str]:
-    from tui.config.targets import sessions_folder
     from tui.saving.listing import newest_in_lines
     from tui.saving.record import SavedSessionError
 
