@@ -1,0 +1,130 @@
+"""The scenarios of tests/scenarios against the local agent: over each protocol, and with each bug planted in it.
+
+The calls are real, from socket to verdict, but their time is virtual (`tests.scenario.virtual`): what is asserted is
+the verdict of every run, which does not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.scenario.virtual import SOUND, Call
+from tui.agent.settings import Fault
+from tui.protocols.abilities import lacking
+from tui.protocols.registry import BUILT_IN
+from tui.scenario.reading import SUFFIX, find_scenarios, read_scenario
+
+pytestmark = pytest.mark.timeout(180)
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "tests" / "scenarios"
+SCENARIOS = {path.name.removesuffix(SUFFIX): path for path in find_scenarios([FOLDER])}
+
+TELEPHONY = {"twilio", "telnyx", "plivo", "exotel", "vonage", "genesys"}
+NOT_APPLICABLE = {
+    # The protocols that cannot carry the steps of a scenario.
+    "keys": {"pcm", "openai", "elevenlabs", "gemini", "deepgram"},
+    "typed": {"pcm", *TELEPHONY},
+    # Only here the caller offers its functions to the agent.
+    "tool": set(BUILT_IN) - {"openai", "gemini", "deepgram"},
+}
+FOUND_BY = {
+    # The scenarios that a planted bug has to fail; it passes all others.
+    Fault.LATE: {"answers"},
+    Fault.IGNORES_BARGE_IN: {"yields", "noisy"},
+    Fault.STOPS_AT_BACKCHANNEL: {"backchannel"},
+    Fault.WRONG_ARGUMENT: {"tool"},
+    Fault.NEVER_HANGS_UP: {"goodbye"},
+    Fault.CLIPS_FIRST_WORD: {"greets", "keys"},
+    Fault.TALKS_OVER: {"polite"},
+    Fault.CRASHES: {"two-turns"},
+}
+SEARCHED_OVER = {"tool": "openai", "polite": "pcm"}
+"""Where bugs are looked for over another protocol than AudioCodes, whose caller flushes what talks over it."""
+
+
+class Went(NamedTuple):
+    """How a call went."""
+
+    verdict: str
+    reasons: str
+
+
+Runs = dict[Call, Went]
+
+
+def chosen() -> list[Call]:
+    """The calls to play: a call computes for half a second, so each scenario is played over one of its protocols.
+
+    With EVERY_SCENARIO in the environment, each is played over all of them, and against each bug.
+    """
+    everything = bool(os.environ.get("EVERY_SCENARIO"))
+    used: Counter[str] = Counter(dict.fromkeys(BUILT_IN, 0))
+    calls = []
+    for name in sorted(SCENARIOS, key=lambda name: len(applicable(name))):
+        least = min(applicable(name), key=lambda protocol: (used[protocol], protocol))
+        used[least] += 1
+        calls += [Call(SOUND, name, each) for each in (sorted(applicable(name)) if everything else [least])]
+    assert all(used.values())
+    for fault, finders in FOUND_BY.items():
+        names = SCENARIOS if everything else finders
+        calls += [Call(fault, name, SEARCHED_OVER.get(name, "audiocodes")) for name in names]
+    return calls
+
+
+def applicable(name: str) -> set[str]:
+    return set(BUILT_IN) - NOT_APPLICABLE.get(name, set())
+
+
+@pytest.fixture(scope="module")
+def runs() -> Runs:
+    calls = chosen()
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.scenario.virtual", str(FOLDER), *("/".join(call) for call in calls)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    found = {Call(*line["call"]): Went(line["verdict"], line["reasons"]) for line in lines}
+    assert set(found) == set(calls), ran.stderr
+    return found
+
+
+def unpassed(runs: Runs, agent: str) -> dict[tuple[str, str], str]:
+    """The runs against an agent that did not pass, with the reasons."""
+    return {
+        (call.name, call.protocol): f"{went.verdict}: {went.reasons}"
+        for call, went in runs.items()
+        if call.agent == agent and went.verdict != "passed"
+    }
+
+
+def test_there_are_at_least_twelve() -> None:
+    assert len(SCENARIOS) >= 12
+
+
+@pytest.mark.parametrize("name", ["keys", "typed"])
+def test_a_protocol_is_not_applicable_where_it_lacks_a_step(name: str) -> None:
+    scenario = read_scenario(SCENARIOS[name])
+    lacks = {protocol for protocol in BUILT_IN if scenario.lacks(lacking(protocol))}
+    assert lacks == NOT_APPLICABLE[name]
+
+
+def test_an_agent_without_a_bug_passes_every_scenario(runs: Runs) -> None:
+    assert unpassed(runs, SOUND) == {}
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_planted_bug_fails_the_scenarios_that_are_about_it_and_no_other(fault: Fault, runs: Runs) -> None:
+    failed = unpassed(runs, fault)
+    assert {name for name, _ in failed} == FOUND_BY[fault], failed
+    assert {went.split(":")[0] for went in failed.values()} == {"failed"}

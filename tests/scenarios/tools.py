@@ -1,0 +1,6 @@
+"""What the scenarios offer to the agent."""
+
+
+def book_appointment(people: int = 2) -> str:
+    """Book an appointment for so many people."""
+    return f"booked for {people}"
