@@ -624,7 +624,7 @@ SESSION: Sequence[Action] = (
         "call",
         "c",
         "Call",
-        "Call again, or the agent of the saved session; restarts the engine if it was lost.",
+        "Call again; restarts the engine if it was lost.",
         area=ActionArea.CALL,
         do=lambda s: s.controls.call_again(),
         needs=needs.target,
