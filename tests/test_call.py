@@ -522,6 +522,31 @@ def test_strict_counts_findings_and_never_advice(event: e.FindingRaised, code: E
     assert len(reasons) == (code is not ExitCode.FINE)
 
 
+@pytest.mark.parametrize(
+    ("limit_ms", "code", "reason"),
+    [
+        (1_109, ExitCode.LIMIT_EXCEEDED, "The slowest response took 1200 ms; the limit is 1109 ms."),
+        (
+            1_110,
+            ExitCode.NOT_JUDGED,
+            "Turn 1 took 1200 ms ± 90 ms, which is too close to call: the loop was late. The limit is 1110 ms.",
+        ),
+        (1_290, ExitCode.FINE, ""),
+    ],
+)
+def test_a_response_that_may_be_on_either_side_of_the_limit_is_not_judged(
+    limit_ms: float, code: ExitCode, reason: str
+) -> None:
+    state, reasons = SessionState(), list[str]()
+    state.metrics.turns += [
+        Turn(1, response_latency_ms=1_200.0, doubt="the loop was late", error_ms=90.0),
+        Turn(2, response_latency_ms=600.0),
+    ]
+    script = Script([Path("yes.wav")], max_response_ms=limit_ms)
+    assert _judge(state, _Seen(), script, False, reasons.append) is code
+    assert " ".join(reasons) == reason
+
+
 def test_a_repeated_finding_is_printed_once_with_its_count_at_the_end() -> None:
     lines: list[str] = []
     printer = Printer(lambda line: lines.append(str(line)), Thresholds(), as_json=False)

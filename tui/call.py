@@ -17,7 +17,7 @@ from tui.models import events as e
 from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
 from tui.models.target import Target
-from tui.models.turns.figures import Judge, shown_ms
+from tui.models.turns.figures import Against, Judge, against, shown_ms, too_close
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.output import in_json, turn_lines
 from tui.scenario.holding import HeadlessCall
@@ -226,14 +226,19 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
     limit_ms = script.max_response_ms
     if limit_ms is None or not script.say:
         return ExitCode.FINE
-    latencies_ms = metrics.response_latencies_ms
-    if not latencies_ms:
+    judged = [(turn, against(turn, limit_ms)) for turn in metrics.turns if turn.number]
+    if all(verdict is None for _, verdict in judged):
         explain("No response time could be measured, so the limit could not be checked.")
         return ExitCode.LIMIT_EXCEEDED
-    worst_ms = shown_ms(max(latencies_ms))
-    if worst_ms > limit_ms:
-        explain(f"The slowest response took {numbers.milliseconds(worst_ms)}; the limit is {limit_ms:g} ms.")
+    over_ms = [turn.response_latency_ms or 0.0 for turn, verdict in judged if verdict is Against.OVER]
+    if over_ms:
+        worst = numbers.milliseconds(shown_ms(max(over_ms)))
+        explain(f"The slowest response took {worst}; the limit is {limit_ms:g} ms.")
         return ExitCode.LIMIT_EXCEEDED
+    open_turns = [turn for turn, verdict in judged if verdict is Against.TOO_CLOSE]
+    if open_turns:
+        explain(f"{one_line(too_close(open_turns[0]))}. The limit is {limit_ms:g} ms.")
+        return ExitCode.NOT_JUDGED
     return ExitCode.FINE
 
 

@@ -42,7 +42,7 @@ _MEANINGS = {
     ExitCode.NOT_ANSWERED: "the agent did not answer",
     ExitCode.UNREACHABLE: "refused or unreachable",
     ExitCode.PROTOCOL_ERROR: "protocol error, or call cut off",
-    ExitCode.NOT_JUDGED: "too many runs not judged",
+    ExitCode.NOT_JUDGED: "too uncertain to be judged",
     ExitCode.CRASHED: "internal error",
     ExitCode.OUTPUT_FAILED: "output cannot be written",
     ExitCode.HUNG_UP: "terminal closed",

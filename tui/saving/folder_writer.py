@@ -61,9 +61,14 @@ class FolderWriter:
                 continue  # a network file system that is away for a moment
 
     @property
+    def tracks_over(self) -> bool:
+        """Whether nothing more is added to the tracks, if there are any."""
+        return self._tracks is not None and self._tracks.closed
+
+    @property
     def tracks_are_whole(self) -> bool:
         """Whether both tracks are on disk to their end."""
-        return self._has_tracks() and self._tracks is not None and self._tracks.closed
+        return self._has_tracks() and self.tracks_over
 
     def _has_tracks(self) -> bool:
         return self._tracks is not None and self._tracks.rate is not None

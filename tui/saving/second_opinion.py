@@ -79,6 +79,8 @@ def compare_edges(
                     at_ns=at_ns, turn=turn.number, edge=edge, first_ns=edges[edge], second_ns=second_ns
                 )
             )
+    if not compared and not left_out:
+        return []
     counts = e.EdgesCompared(at_ns=at_ns, compared=compared, disputed=len(disputed), left_out=left_out)
     return [*disputed, counts]
 

@@ -90,6 +90,7 @@ class TracksWriter:
     def close(self, now_ns: int) -> None:
         """Write the rest and close the file."""
         if self._file is None:
+            self.closed = True
             return
         try:
             for channel, placer in self._placers.items():

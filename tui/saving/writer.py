@@ -157,7 +157,7 @@ class _WriterThread(threading.Thread):
         self._files.record.unsaved = self._queue.dropped
         if problem := self._files.flush(now_ns):
             self._report(problem)
-        if self._files.tracks_are_whole:
+        if self._files.tracks_over:
             self.tracks_over.set()
         # Only now: what the operating system has not taken still occupies memory.
         self._queue.written(size_bytes)

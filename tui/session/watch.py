@@ -79,8 +79,9 @@ class SessionWatch:
 
     async def compare_edges(self) -> None:
         """Emit what a second detector finds on the tracks, once they have ended."""
-        if self._audio.tracks:
-            for event in await self._audio.tracks.second_opinion(self._journal.state.metrics.turns):
+        turns = self._journal.state.metrics.turns
+        if self._audio.tracks and any(turn.response_latency_ms is not None for turn in turns):
+            for event in await self._audio.tracks.second_opinion(turns):
                 self._journal.emit(event)
 
     def _emit_counts(self, *, at_the_end: bool = False) -> None:

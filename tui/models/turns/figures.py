@@ -6,6 +6,7 @@ Screen, `metrics`, `--json` and report take their figures from here, so that one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Literal, Protocol
 
 import msgspec
@@ -63,6 +64,36 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 def shown_ms(value_ms: float) -> float:
     """Returns a time as it is printed, so that a grade or a limit never contradicts the number beside it."""
     return round(value_ms, 1) if value_ms < 10 else float(round(value_ms))
+
+
+class Against(Enum):
+    """A measured time against a limit."""
+
+    WITHIN = auto()
+    OVER = auto()
+    """It exceeds the limit by more than its ±."""
+    TOO_CLOSE = auto()
+    """Too close to call: the limit lies within its ±, or it is uncertain without a known bound."""
+
+
+def against(turn: Turn, limit_ms: float) -> Against | None:
+    """Compares the response time of a turn with a limit; None if it has none."""
+    if turn.response_latency_ms is None:
+        return None
+    ms = shown_ms(turn.response_latency_ms)
+    if turn.doubt and turn.error_ms is None:
+        return Against.TOO_CLOSE
+    error_ms = turn.error_ms or 0.0
+    if ms - error_ms > limit_ms:
+        return Against.OVER
+    return Against.WITHIN if ms + error_ms <= limit_ms else Against.TOO_CLOSE
+
+
+def too_close(turn: Turn) -> str:
+    """Returns why the response time of a turn cannot be compared with a limit, as a sentence without its end."""
+    ms = numbers.milliseconds(turn.response_latency_ms)
+    error = "" if turn.error_ms is None else f" ± {numbers.milliseconds(turn.error_ms)}"
+    return f"Turn {turn.number} took {ms}{error}, which is too close to call: {turn.doubt}"
 
 
 def graded(value_ms: float | None, judge: Judge) -> Figure:
