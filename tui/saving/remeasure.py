@@ -16,8 +16,12 @@ from tui.saving.second_opinion import compare_edges
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Edges of two detectors that are closer than this are the same. The call dates it, from the device's callbacks;
-where the track has it elsewhere, `compare_edges` disputes it, on the screen as well."""
+"""Edges of two detectors that are closer than this are the same. Those that response times are measured from are
+dated by the call, from the device's callbacks: where the track has one elsewhere, `compare_edges` disputes it, on the
+screen as well."""
+_AGREES_NS = 40_000_000
+"""Any other edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose
+phase differs."""
 _PROOF_NS = 200_000_000
 """Delay of an edge's event, as in a call, so that it follows the events to which it belongs."""
 
@@ -131,7 +135,10 @@ def _confirmed(edge: e.SpeechEdge, live: Sequence[e.SpeechEdge]) -> e.SpeechEdge
     place = bisect_left(live, edge.at_ns, key=_at_ns)
     near = live[max(place - 1, 0) : place + 1]
     nearest = min(near, key=lambda each: abs(each.at_ns - edge.at_ns), default=None)
-    agrees = nearest is not None and abs(nearest.at_ns - edge.at_ns) <= _SAME_NS
+    of_response = edge.started is (edge.speaker is e.Party.AGENT)
+    agrees = nearest is not None and abs(nearest.at_ns - edge.at_ns) <= (
+        _SAME_NS if of_response else _AGREES_NS
+    )
     return nearest if nearest is not None and agrees and nearest.method == edge.method else edge
 
 

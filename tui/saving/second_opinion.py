@@ -24,7 +24,7 @@ _MISSED_MS = 250.0
 _NOT_SOUND = ("typed", "keys")
 
 
-class _Stretch(NamedTuple):
+class _Around(NamedTuple):
     """The sounds of one track around an edge, in ms after it."""
 
     sounds: Sequence[SoundFound]
@@ -128,11 +128,11 @@ def _moved(edge_ns: int, off_ms: float | None) -> int | None:
     return None if off_ms is None else edge_ns + round(off_ms * NS_PER_MS)
 
 
-def _stretch(audio: SavedAudio, party: e.Party, edge_ns: int, since_ns: int, until_ns: int) -> _Stretch:
+def _stretch(audio: SavedAudio, party: e.Party, edge_ns: int, since_ns: int, until_ns: int) -> _Around:
     """Returns the sounds of a track around an edge, and at least between two instants."""
     first_frame = max(audio.frame_at(min(edge_ns - _BEFORE_NS, since_ns)), 0)
     last_frame = audio.frame_at(max(edge_ns + _AFTER_NS, until_ns))
     pair = audio.read(first_frame, last_frame - first_frame)
     pcm = pair.user if party is e.Party.USER else pair.agent
     edge_ms = (edge_ns - audio.ns_at(first_frame)) / NS_PER_MS
-    return _Stretch([SoundFound(*(ms - edge_ms for ms in sound)) for sound in sounds_in(pcm, audio.rate)])
+    return _Around([SoundFound(*(ms - edge_ms for ms in sound)) for sound in sounds_in(pcm, audio.rate)])
