@@ -11,6 +11,7 @@ from tui.handlers.function_handler import FunctionHandler
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
+from tui.models.sound.tracks import TrackJudge
 from tui.models.telemetry import Telemetry
 from tui.protocols.base import CallerEnd
 from tui.session.agent_audio import AgentAudio
@@ -80,9 +81,12 @@ class SessionWatch:
     async def compare_edges(self) -> None:
         """Emit what a second detector finds on the tracks, once they have ended."""
         turns = self._journal.state.metrics.turns
-        if self._audio.tracks and any(turn.response_latency_ms is not None for turn in turns):
-            for event in await self._audio.tracks.second_opinion(turns):
-                self._journal.emit(event)
+        if all(turn.response_latency_ms is None for turn in turns):
+            return
+        for track in self._audio.tracks:
+            if isinstance(track, TrackJudge):
+                for event in await track.second_opinion(turns):
+                    self._journal.emit(event)
 
     def _emit_counts(self, *, at_the_end: bool = False) -> None:
         self._log.emit_counts(at_the_end=at_the_end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tui.audio.formats import AudioFormat
 from tui.audio.speaker import AgentTrack
@@ -12,7 +12,7 @@ from tui.models.turns.turns import Turn
 
 
 class TrackSink(AgentTrack, Protocol):
-    """Receives both tracks in real time, and judges them at the end. All methods but the last return immediately."""
+    """Receives both tracks in real time. Methods return immediately."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
         """Takes the agreed format of user audio; called before the first `user_sent`."""
@@ -21,6 +21,11 @@ class TrackSink(AgentTrack, Protocol):
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Takes a captured block, silent if it was not sent; its last sample left the microphone at ``end_ns``."""
         ...
+
+
+@runtime_checkable
+class TrackJudge(Protocol):
+    """A receiver of both tracks that can judge them at the end."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
         """Ends the tracks; returns what a second detector finds of the edges of the turns. Takes 2 s at most."""
