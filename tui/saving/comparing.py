@@ -32,8 +32,7 @@ def compare_sessions(left: SavedSession, right: SavedSession, judge: Judge) -> S
 
 def _read(saved: SavedSession, judge: Judge) -> tuple[SessionOf, dict[int, TurnOf]]:
     fold, findings, first_ns, last_ns = MetricsFold(), [], None, 0
-    for event in remeasured_events(saved):
-        fold.apply(event)
+    for event in remeasured_events(saved, fold):
         first_ns = event.at_ns if first_ns is None else first_ns
         last_ns = max(last_ns, event.at_ns)
         if isinstance(event, e.ErrorRaised) or (isinstance(event, e.FindingRaised) and not event.advice):
