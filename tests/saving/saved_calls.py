@@ -39,8 +39,7 @@ class SavedCall(Call):
             self._target, self.problems.append, lambda: self.session.state.metrics
         )
         tracks = self.writer.tracks
-        assert tracks is not None
-        self.audio.tracks = [tracks]
+        self.audio.tracks = [tracks] if tracks else []
         await self.audio.configure(input="lines", output="none")
         self.session = LiveSession(
             self._target,
