@@ -1,4 +1,4 @@
-"""Checking, without a call, that an agent can be reached and is healthy."""
+"""Checks, without a call, that an agent can be reached and is healthy."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
 _VALIDATE_S = 2.0
-"""The longest wait for an answer to connection.validate: the SDK has none, and an agent that has one is quick."""
+"""Longest wait in seconds for an answer to connection.validate: the SDK never answers, other agents are quick."""
 _CLOSE_S = 0.5
-"""How long the agent may take to close the socket after session.end."""
+"""Time limit in seconds for the agent to close the socket after session.end."""
 
 
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
-    """Open the socket, request validation if the protocol has it, and close; show each step in a sentence.
+    """Open the socket, request validation if the protocol supports it, and close; show a sentence per step.
 
-    An agent that ignores the request is asked to accept a session, which is ended at once. A protocol
-    whose sessions can be opened for nothing is checked by that alone.
+    An agent that ignores the request is asked to accept a session, which is ended at once. If the protocol's sessions
+    can be opened without cost, only that is checked.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
@@ -74,7 +74,7 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
 
 
 class _Probe:
-    """Validates the connection, or holds a session without audio with an agent that ignores the request."""
+    """Validates the connection, or holds a session without audio if the agent ignores the request."""
 
     def __init__(
         self, caller: CallerEnd, client: WebSocketClient, target: Target, report: Callable[[str], None]
@@ -85,13 +85,13 @@ class _Probe:
         self._report = report
         self._answer: TelephonyEvent | None = None
         self._fault: ErrorRaised | None = None
-        """The newest error that ends a session, as a refusal does."""
+        """Latest error that ends a session, such as a refusal."""
         self._messages = MessageHandler(caller.receive)
         self._messages.add_session_handler(self._take)
         self._messages.add_error_handler(self._take_error)
 
     async def run(self) -> ExitCode:
-        """Returns the exit code; every step was reported."""
+        """Validate the connection, and report each step. Returns the exit code."""
         validate_s = min(_VALIDATE_S, self._limit_s)
         assert isinstance(self._caller, CanValidate)
         took_ms = await self._ask(self._caller.validate(), validate_s)
@@ -114,7 +114,7 @@ class _Probe:
         return await self._open(self._caller.opened())
 
     async def open(self, caller: CallerEnd) -> ExitCode:
-        """Opens a session, or its probe where there is one, and ends it. Returns the exit code."""
+        """Open a session, or its probe if the protocol has one, and end it. Returns the exit code."""
         return await self._open(caller.validate() if isinstance(caller, CanValidate) else caller.opened())
 
     async def _open(self, request: Sequence[Outgoing]) -> ExitCode:
@@ -131,7 +131,7 @@ class _Probe:
         return code
 
     async def _ask(self, request: Sequence[Outgoing], limit_s: float) -> float:
-        """Send a request, and wait for an answer, an error, the close or the limit; returns how long, in ms."""
+        """Send a request, and wait for an answer, an error, the close or the limit; returns the wait in ms."""
         began_ns = time.monotonic_ns()
         with contextlib.suppress(TimeoutError, Closed):
             async with asyncio.timeout(limit_s):

@@ -1,4 +1,4 @@
-"""What the shell completes: profiles, saved sessions and protocols. Everything is imported when it is asked for."""
+"""Shell completion of profiles, saved sessions and protocols. Everything is imported on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tui.config.reading import SettingsInForce
 
 _FILES = "file"
-"""Makes the shell complete the names of files as well."""
+"""Completion type that makes the shell complete file names as well."""
 
 
 def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
@@ -23,7 +23,7 @@ def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> 
 def protocols(
     context: click.Context, parameter: click.Parameter, typed: str
 ) -> list[click.shell_completion.CompletionItem]:
-    """Returns the protocols, and files for a protocol of the user's own."""
+    """Returns the protocols, and files for a user-defined protocol."""
     from tui.protocols.registry import names
     from tui.settings import AUTO
 

@@ -32,7 +32,7 @@ class SettingRow(NamedTuple):
     name: str
     value: str
     source: str
-    """``file``, ``default``, or the variable."""
+    """Source of the value: ``file``, ``default``, or the name of the variable."""
 
 
 @click.command(cls=GroupedCommand, example="opusagent-tui config --init")
@@ -65,7 +65,7 @@ def config(init: bool, keys: bool) -> None:
 
 
 def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
-    """Every setting of the program, and those of calls and keys that are set. No secrets."""
+    """Returns every setting of the program, and the call settings and keys that are set, without secrets."""
     settings = in_force.settings
     for section in ("thresholds", "screen", "sessions", "sound", "speech"):
         for key, value in _fields(getattr(settings, section)):
@@ -132,7 +132,7 @@ def _source(in_force: SettingsInForce, name: str) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    """Returns a value as text, without what may be a secret."""
+    """Returns a value as text, without possible secrets."""
     from tui.text.redaction import HIDDEN, is_secret_name, safe_url
 
     match value:

@@ -1,4 +1,4 @@
-"""The help of the commands: options in groups, an example for each command, and commands by what they are for."""
+"""The help of the commands: options in groups, an example for each command, and commands by purpose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMAND_GROUPS: Mapping[str, Sequence[str]] = {
     "Saved sessions": ("sessions", "open", "metrics", "compare", "report", "export"),
     "Tools": ("agent", "devices", "config"),
 }
-"""Headings and the commands below them; a command that is not listed stands under `OTHER`."""
+"""Headings and the commands below them; a command that is not listed is shown under `OTHER`."""
 OTHER = "Other"
 OPTIONS = "Options"
 
@@ -40,7 +40,7 @@ class GroupedCommand(click.Command):
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the options of a command, group by group in order of first appearance; those without one at the end."""
+    """Write the options of a command, group by group in order of first appearance; ungrouped ones come last."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
@@ -59,7 +59,7 @@ def write_example(example: str, formatter: click.HelpFormatter) -> None:
 
 
 def write_commands(group: click.Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the commands of the program by what they are for."""
+    """Write the commands of the program by purpose."""
     known = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
     grouped = {name for names in COMMAND_GROUPS.values() for name in names}
     headings = {**COMMAND_GROUPS, OTHER: [name for name in known if name not in grouped]}

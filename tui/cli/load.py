@@ -1,4 +1,4 @@
-"""The command `load`: many callers at once. It starts Locust in processes of their own, and imports none of it."""
+"""The command `load`: many callers at once. Starts Locust in separate processes, and imports none of it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 EXTRA = "pip install 'opusagent-tui[load]'"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OTHER_DESCRIPTORS = 200
-"""Files and sockets that a worker has open beside those of its calls."""
+"""Number of files and sockets that a worker opens in addition to those of its calls."""
 _A_CALL = 2
-"""Descriptors of a call: its socket, and a file if it is saved."""
+"""Number of descriptors of a call: its socket, and a file if it is saved."""
 
 
 class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
@@ -132,7 +132,7 @@ _load_options = together(
 def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -> None:
     """Call an agent with many callers at once, and find how many it carries.
 
-    Each caller plays the scenario, again and again. Everything after -- is passed on to Locust, such as --csv NAME or
+    Each caller plays the scenario repeatedly. Everything after -- is passed on to Locust, such as --csv NAME or
     --html FILE.
 
     Exit codes: 0 fine, 1 a --fail-if condition holds, 2 wrong usage, 4 unreachable, 6 not judged.
@@ -159,7 +159,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
-    """Whether progress is drawn: on a terminal, unless it is not wanted or somewhere else."""
+    """Returns whether progress is drawn: only on a terminal, unless turned off or shown elsewhere."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return terminal and not (own["headless"] or own["web"] or own["worker"])
 
@@ -235,7 +235,7 @@ def _read(path: Path) -> Scenario:
 
 
 def _check_host(target: Target, allowed: Sequence[str]) -> None:
-    """Refuse to load a host that is neither this machine nor allowed. Raises `Sentence`."""
+    """Refuse to load-test a host that is neither this machine nor allowed. Raises `Sentence`."""
     from tui.remembered import allow_host, allowed_hosts
 
     host = (urlsplit(target.url).hostname or "").lower()
@@ -275,7 +275,7 @@ def _check_descriptors(calls: int) -> None:
 
 
 def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[LoadPlan]:
-    """Returns a plan for each process; the first is the one that the others work for."""
+    """Returns a plan for each process; the first one is the master of the others."""
     import msgspec
 
     from tui.config.targets import sessions_folder

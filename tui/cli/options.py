@@ -1,7 +1,7 @@
-"""Options of the commands: made from the settings of a call (`tui.settings`), or a command's own; and their values.
+"""Options of the commands and their values.
 
-An option that is a setting of a call is an entry in `tui.settings`. Everything heavy is imported late, because
-``--help`` loads this module.
+They come from the settings of a call (`tui.settings`) or are specific to a command. An option that is a setting of a
+call is an entry in `tui.settings`. Everything heavy is imported late, because ``--help`` loads this module.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _GROUPS = {
     **dict.fromkeys(("save", "audio", "redact"), _SAVING),
     **dict.fromkeys((*names_with(Scope.SOUND), "block_ms"), _SOUND),
 }
-"""The heading of a setting's option in the help, where its name and unit do not decide."""
+"""Headings in the help for options of settings, if name and unit of the setting do not decide."""
 
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
@@ -46,7 +46,7 @@ Command = Callable[..., Any]
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """`click.option`, with its default shown if it has one. ``group`` is its heading in the help."""
+    """Returns `click.option`, with the default shown if there is one. ``group`` is its heading in the help."""
     settings.setdefault("cls", GroupedOption)
     settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
     return click.option(*names, **settings)
@@ -69,7 +69,7 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
 
 
 def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
-    """One option, or a second one that turns the setting off."""
+    """Yields the option of a setting, and for some settings a second one that turns it off."""
     group = _GROUPS.get(setting.name, _LIMITS if setting.name.endswith("_s") else _PROTOCOL)
     name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
     if setting.kind is bool and setting.default is True and setting.flag:
@@ -105,7 +105,7 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits, called so in errors."""
+    """A number within limits, which errors simply call a number."""
 
     name = "number"
 
@@ -123,7 +123,10 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """An existing file. Unlike `click.Path`, does not report a file as missing if it just cannot be accessed."""
+    """An existing file.
+
+    Unlike `click.Path`, it does not report a file as missing if the file merely cannot be accessed.
+    """
 
     name = "file"
 
@@ -220,7 +223,7 @@ def config_option(command: Command) -> Command:
 
 @contextmanager
 def settings_errors() -> Iterator[None]:
-    """Turn errors in settings into a `Sentence` of wrong usage."""
+    """Turn errors in settings into a `Sentence` with the exit code for wrong usage."""
     from tui.text.strict import SettingsError
 
     try:
@@ -255,7 +258,7 @@ def settings_file() -> str | None:
 
 
 def delete_old_sessions() -> None:
-    """Delete saved sessions beyond the limits in the settings, and report that in one line."""
+    """Delete saved sessions beyond the limits in the settings, and report it in one line."""
     from tui.config.targets import sessions_folder
     from tui.saving.deleting import retain
 
@@ -275,7 +278,7 @@ def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = (
 
 
 def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the settings of a call among the options that were typed, not defaults. Raises `Sentence`."""
+    """Returns the settings of a call that were typed as options, without defaults. Raises `Sentence`."""
     context = click.get_current_context()
     typed: dict[str, Any] = {}
     for name, value in options.items():
@@ -289,16 +292,16 @@ def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def pass_time_limit(in_force: SettingsInForce) -> None:
-    """Let this process and its children know how long the sound system may take to answer."""
+    """Pass the time limit for answers of the sound system to this process and its children."""
     from tui.audio.trial import TIMEOUT_VARIABLE
 
     os.environ[TIMEOUT_VARIABLE] = str(in_force.settings.sound.timeout_s)
 
 
 def check_devices(typed: TargetSettings) -> None:
-    """Refuse a device that was typed and does not exist. Raises `Sentence`.
+    """Refuse a device that was named and does not exist. Raises `Sentence`.
 
-    Where the sound system does not answer, nothing is known of the device: the call then reports that.
+    If the sound system does not answer, the device cannot be checked; the call reports that later.
     """
     from tui.audio import devices
     from tui.audio.endpoints import names_device
@@ -323,7 +326,7 @@ def check_devices(typed: TargetSettings) -> None:
 
 
 def _value(setting: Setting, value: Any) -> Any:
-    """Returns the value of an option as the settings file would have it. Raises `Sentence`."""
+    """Returns the value of an option in the form used in the settings file. Raises `Sentence`."""
     if setting.default == {}:
         return dict(_pair(text, ":" if setting.name == "headers" else "=", setting.flag) for text in value)
     if setting.default == ():
@@ -388,7 +391,7 @@ def make_agent_settings(
 def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
     """Check that there is a terminal that can show the screen, in UTF-8. Raises `Sentence`.
 
-    ``instead`` is a command that needs none.
+    ``instead`` is a command that works without one.
     """
     streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error output": sys.__stderr__}
     elsewhere = [name for name, stream in streams.items() if stream is None or not stream.isatty()]
@@ -407,7 +410,10 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
 
 
 def _drawn_in_utf8() -> bool:
-    """Returns whether the terminal takes UTF-8. The screen, written to error output, is then drawn in it."""
+    """Returns whether the terminal accepts UTF-8.
+
+    If so, error output, which the screen is written to, is set to UTF-8.
+    """
     import locale
 
     stream = sys.__stderr__

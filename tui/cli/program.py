@@ -1,4 +1,7 @@
-"""Program: the group of all commands. Whatever happens in one ends in an exit code, a sentence and a JSON object."""
+"""Program: the group of all commands.
+
+Every failure of a command ends in an exit code, a sentence and a JSON object.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from tui.exit_code import ExitCode
 
 _AS_JSON = "tui.cli.program.as_json"
 _JSON_IN_FILE = ("test",)
-"""Commands whose ``--json`` names a file, so that their standard output is for people."""
+"""Commands whose ``--json`` names a file, so that their standard output is for humans."""
 
 
 class Sentence(click.ClickException):
     """An error as one sentence for the user, with its exit code.
 
-    ``reason`` is the reason code that ``--json`` prints if there is a closer one than that of the exit code, and
-    ``source`` what failed if it is not the command.
+    ``reason`` is the reason code that ``--json`` prints if there is a more specific one than that of the exit code.
+    ``source`` names the component that failed if it is not the command.
     """
 
     def __init__(
@@ -36,17 +39,17 @@ class Sentence(click.ClickException):
         self.source = source
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it on stderr."""
+        """Print the sentence on stderr."""
         click.echo(_harmless(self.message), err=True)
 
 
 class Program(click.Group):
-    """Ends every command with the right exit code, and prints errors as JSON too where ``--json`` was given."""
+    """Ends every command with the right exit code, and also prints errors as JSON if ``--json`` was given."""
 
     command_class = GroupedCommand
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by what they are for, then the options."""
+        """Write the commands by purpose, then the options."""
         write_commands(self, ctx, formatter)
         write_options(self, ctx, formatter)
 
@@ -100,7 +103,7 @@ def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
 
 
 def _refusal(error: Exception) -> click.ClickException:
-    """Returns what an exception means to the user."""
+    """Returns the `Sentence` for an exception."""
     match error:
         case click.ClickException():
             return error
@@ -117,7 +120,7 @@ def _refusal(error: Exception) -> click.ClickException:
 
 
 def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
-    """Returns what the file system answered to a path, as a sentence."""
+    """Returns a sentence on the file system's error for a path."""
     from tui.text.visible import one_line
 
     return f"{one_line(os.fsdecode(path), 200)} cannot be used: {error.strerror or error}."
@@ -155,7 +158,7 @@ class _Output(FileIO):
 
 
 def prepare_streams() -> None:
-    """Make standard streams that take any text, also where they were closed when the program started."""
+    """Make standard streams that accept any text, even if they were closed when the program started."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
@@ -174,7 +177,7 @@ def prepare_streams() -> None:
 
 
 def _drop_unwritten() -> None:
-    """Send what could not be written to nowhere: Python would try again at exit, and end with 120."""
+    """Discard output that could not be written: Python would try again at exit, and exit with code 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

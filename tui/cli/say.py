@@ -1,7 +1,7 @@
-"""What ``--say`` names: WAV files, numbers of recorded lines, sound that comes through pipes, and any sentence.
+"""Values of ``--say``: WAV files, numbers of recorded lines, audio from pipes, and any sentence.
 
-What exists as a file, then the number of a recorded line, wins over a sentence. A name in one word that looks like a
-file's (with a slash or an extension) is never spoken, so that a mistyped ``hours.wav`` is an error.
+An existing file takes precedence, then the number of a recorded line, then a sentence. A single word that looks like
+a file name (with a slash or an extension) is never spoken, so a mistyped ``hours.wav`` is an error.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tui.files import read_stream
 _STANDARD_INPUT = Path("-")
 _MOST_BYTES = 512 * 1024 * 1024
 _MOST_NAME_CHARS = 60
-"""At most 240 bytes, which every file system allows."""
+"""Longest file name in characters: at most 240 bytes, which every file system allows."""
 
 
 @contextmanager
 def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "") -> Iterator[list[Path]]:
-    """The WAV file of each name, found to be readable; what a pipe carries is in a temporary file until the end.
+    """Yields a readable WAV file for each name; data from a pipe is in a temporary file until the end.
 
     A sentence is spoken by ``synthesizer``; the file's name is the sentence. ``timeout_s`` is the longest wait for
-    more of a pipe. Raises `Sentence`, `AudioFileError`, `SpeechError`.
+    more data from a pipe. Raises `Sentence`, `AudioFileError`, `SpeechError`.
     """
     from tui.audio.wav import AudioFileError, read_wav
 
@@ -60,7 +60,7 @@ def _line_or_file(name: Path) -> Path:
 
 
 def _is_sentence(name: Path) -> bool:
-    """Returns whether it is a sentence to speak: no file, no recorded line, and nothing that looks like a name."""
+    """Returns whether the name is a sentence to speak: not a file, a recorded line, or similar to a file name."""
     text = str(name)
     if name == _STANDARD_INPUT or len(text) == 1 or os.path.lexists(name):
         return False
@@ -86,7 +86,7 @@ def _speak(sentences: Sequence[Path], at_end: ExitStack, synthesizer: str) -> di
 
 
 def _is_stream(path: Path) -> bool:
-    """Returns whether it can be read only once, from its beginning to its end."""
+    """Returns whether the file can be read only once, from beginning to end."""
     try:
         mode = path.stat().st_mode
     except OSError:

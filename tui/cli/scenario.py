@@ -57,7 +57,7 @@ _OWN = (
     "baseline",
     "save_baseline",
 )
-"""Options of `test` that are no settings of a call."""
+"""Options of `test` that are not settings of a call."""
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _files = click.argument(
@@ -85,7 +85,7 @@ def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
 
 
 class ScenarioGroup(click.Group):
-    """What can be done with scenario files."""
+    """Subcommands for scenario files."""
 
     command_class = GroupedCommand
 
@@ -103,7 +103,7 @@ def scenario() -> None:
 @scenario.command()
 @_files
 def check(files: Sequence[Path]) -> None:
-    """Check scenario files without calling anybody."""
+    """Check scenario files without calling an agent."""
     for found in _read(files):
         click.echo(f"{found.path}: {found.name}, {len(found.steps)} steps")
 
@@ -145,9 +145,9 @@ def make(session: Path, output: Path) -> None:
     help="Default: the file's folder.",
 )
 def import_file(file: Path, output: Path | None) -> None:
-    """Make scenario files of a scripted scenario of streamdouble, voicebench or pipecat.
+    """Convert a scripted scenario of streamdouble, voicebench or pipecat to scenario files.
 
-    What cannot be carried over is listed, and stands in the file as a comment. WAV files are not copied. Needs the
+    Whatever cannot be carried over is listed, and added to the file as a comment. WAV files are not copied. Needs the
     extra `yaml`.
     """
     from tui.files import write_new
@@ -264,7 +264,7 @@ def test(files: Sequence[Path], **options: Any) -> None:
 def _hand_over(
     pairs: Results, chosen: dict[str, Any], printer: RunPrinter, baseline: Baseline | None, received: int
 ) -> ExitCode:
-    """Compare the results, and write them where they were asked for. Returns the exit code."""
+    """Compare the results, and write them to the requested files. Returns the exit code."""
     from tui.scenario import github
     from tui.scenario.as_json import in_json
     from tui.scenario.baseline import Change, save_baseline
@@ -321,7 +321,7 @@ def _printer(*, on_stderr: bool) -> RunPrinter:
 
 
 def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[str, Any]) -> list[Planned]:
-    """Returns what to run: the scenarios with the tags, each with its agent. Raises `Sentence`."""
+    """Returns the runs to hold: the scenarios with the tags, each with its agent. Raises `Sentence`."""
     from tui.scenario.running import Planned
 
     tags = set(chosen["tags"])
@@ -347,7 +347,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[st
 async def _play(
     plans: Sequence[Planned], printer: RunPrinter, jobs: int, *, fail_fast: bool
 ) -> tuple[Results, int]:
-    """Hold all calls. Returns the results, and the signal that ended them early; 0 without one."""
+    """Hold all calls. Returns the results, and the signal that ended the calls early; 0 without one."""
     import asyncio
 
     from tui.scenario.running import Batch
@@ -388,7 +388,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
 
 @contextmanager
 def _cancelled_by_signals(task: asyncio.Future[None]) -> Iterator[list[int]]:
-    """End the calls properly on a signal that ends the program; yields the list of those that came."""
+    """End the calls properly on a signal that ends the program; yields the list of received signals."""
     import asyncio
 
     received: list[int] = []
@@ -457,7 +457,7 @@ def _read(files: Sequence[Path]) -> list[Scenario]:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn what is wrong with a file into a `Sentence`."""
+    """Turn errors in a file into a `Sentence`."""
     from tui.text.visible import one_line
 
     try:

@@ -1,4 +1,4 @@
-"""Running the screen, with the processes it needs: an engine, and the local agent if it is called."""
+"""Runs the screen with the processes that it needs: an engine, and the local agent if it is called."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTED_SESSIONS = 3
 
 
 class LocalAgent:
-    """The local agent of this run: started when it is first called, and again if it has died."""
+    """The local agent of this run, started when first called, and again if it has died."""
 
     def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class LocalAgent:
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
-        """Start it, without waiting for it. Raises `AgentError`."""
+        """Start the agent, without waiting until it listens. Raises `AgentError`."""
         # Imported late, like everything that the first picture does not need.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
@@ -55,7 +55,7 @@ class LocalAgent:
         return self._process
 
     def target(self) -> Target:
-        """Return it as a target, once it listens; blocks. Raises `RuntimeError` with a sentence."""
+        """Returns the agent as a target, once it listens; blocks. Raises `RuntimeError` with a sentence."""
         from tui.agent.settings import AgentError
         from tui.protocols.registry import protocol_named
         from tui.targets import DEMO_TITLE
@@ -69,13 +69,13 @@ class LocalAgent:
         return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO_TITLE)
 
     def stop(self) -> None:
-        """Stop it, after it has closed its calls."""
+        """Stop the agent, after it has closed its calls."""
         if self._process is not None:
             self._process.stop()
 
 
 class Engines:
-    """The engine processes of this run: the first, and those started after one has died."""
+    """The engine processes of this run: the first one and its replacements."""
 
     def __init__(self, *, devices: bool) -> None:
         self.first = EngineHandle(devices=devices)
@@ -87,7 +87,7 @@ class Engines:
         return self._all[-1]
 
     def stop(self) -> None:
-        """Stop all of them."""
+        """Stop all engines."""
         for engine in self._all:
             engine.stop()
 

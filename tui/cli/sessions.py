@@ -1,4 +1,4 @@
-"""Commands for saved sessions: list, delete, open, measure again, report."""
+"""Commands for saved sessions: list, delete, open, remeasure, report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ folder_option = option(
 
 
 class LocalTime(click.DateTime):
-    """A date, with or without a time; an error shows how it is written."""
+    """A date, with or without a time; errors show the format."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the date. Raises `click.BadParameter`."""
@@ -53,12 +53,12 @@ class LocalTime(click.DateTime):
 
 
 class SessionsGroup(click.Group):
-    """The list of sessions, and what can be done with them; `list` is another word for the list."""
+    """The list of sessions and its subcommands; `list` is an alias for the list itself."""
 
     command_class = GroupedCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take `list` for the list itself, before, after or among its options."""
+        """Accept `list` as an alias for the list itself, before, after or among its options."""
         if "list" in args:
             at = args.index("list")
             before = args[at - 1] if at else ""
@@ -177,7 +177,7 @@ def _line_of(summary: SessionSummary) -> str:
 
 
 def _about(summary: SessionSummary) -> str:
-    """Protocol and URL path, which distinguish sessions of the same title."""
+    """Returns protocol and URL path, which distinguish sessions with the same title."""
     from urllib.parse import urlsplit
 
     from tui.text.visible import one_line
@@ -190,7 +190,7 @@ def _about(summary: SessionSummary) -> str:
 
 
 def _columns() -> float:
-    """Width that a line may have: that of the terminal; unlimited in a file or a pipe."""
+    """Returns the maximum width of a line: the terminal's; unlimited in a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
@@ -266,12 +266,12 @@ def restore(parent: Path, names: tuple[str, ...]) -> None:
 
 
 def _can_ask() -> bool:
-    """Returns whether somebody at a terminal can answer."""
+    """Returns whether a user at a terminal can answer questions."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
-    """Delete sessions after asking where that is due, and print what was done. Raises `Sentence`."""
+    """Delete sessions, after a confirmation where required, and print the result. Raises `Sentence`."""
     from tui.saving.deleting import delete_sessions
     from tui.text.visible import one_line
 
@@ -519,7 +519,7 @@ def _print_problems(problems: Sequence[str]) -> None:
 
 
 def _parent(save: str | None) -> Path:
-    """Returns the folder of the sessions; one that ``--save`` names has to exist. Raises `Sentence`."""
+    """Returns the folder of the sessions; a folder named by ``--save`` must exist. Raises `Sentence`."""
     from tui.config.targets import sessions_folder
 
     if save is None:

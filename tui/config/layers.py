@@ -1,4 +1,4 @@
-"""Merges layers of settings for a call: the last layer with a value wins, and its name is kept."""
+"""Merges layers of settings for a call: the last layer with a value wins, and its name is recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.text.visible import one_line
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """Settings of one source."""
+    """Settings from one source."""
 
     values: TargetSettings
     source: str
@@ -25,7 +25,7 @@ class Layer(msgspec.Struct, frozen=True):
         return self.only(self.values.keys() - set(names))
 
     def only(self, names: Collection[str]) -> Layer:
-        """Returns the layer with these settings alone."""
+        """Returns the layer with only these settings."""
         return Layer({name: value for name, value in self.values.items() if name in names}, self.source)
 
     def label(self, name: str) -> str:
@@ -39,10 +39,10 @@ class MergedSettings(msgspec.Struct, frozen=True):
 
     values: TargetSettings
     labels: Mapping[str, str]
-    """By name: the setting as the user wrote it."""
+    """Settings as the user wrote them, by name."""
 
     def get(self, name: str) -> Any:
-        """Returns the value of a setting, its default if no layer has one."""
+        """Returns the value of a setting, or its default if no layer has one."""
         return self.values.get(name, SETTINGS[name].default)
 
     def label(self, name: str) -> str:
@@ -57,7 +57,10 @@ class MergedSettings(msgspec.Struct, frozen=True):
 
 
 def overlay(layers: Iterable[Layer]) -> MergedSettings:
-    """Merge the layers, the last one first. Tables are joined, and so are the fields to redact: none may be lost."""
+    """Merge the layers; later ones take precedence.
+
+    Tables and the fields to redact are joined, so that none are lost.
+    """
     values: dict[str, Any] = {}
     labels: dict[str, str] = {}
     for layer in layers:

@@ -54,7 +54,7 @@ class ScreenSettings(Struct, frozen=True, kw_only=True):
 
 
 class SessionsSettings(Struct, frozen=True, kw_only=True):
-    """How sessions are saved, and for how long."""
+    """Settings for saving sessions, and for how long they are kept."""
 
     folder: (
         Annotated[Text, Meta(description="Default: the user's data directory.", examples=["~/calls"])] | None
@@ -90,7 +90,7 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
 
 
 class SoundSettings(Struct, frozen=True, kw_only=True):
-    """The sound system of this machine."""
+    """Settings of this machine's sound system."""
 
     timeout_s: Annotated[
         float,
@@ -103,7 +103,7 @@ class SoundSettings(Struct, frozen=True, kw_only=True):
 
 
 class SpeechSettings(Struct, frozen=True, kw_only=True):
-    """How sentences are spoken and speech is recognized."""
+    """Settings for speech synthesis and recognition."""
 
     synthesizer: (
         Annotated[
@@ -129,7 +129,7 @@ TargetSettings = Mapping[str, Any]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything the file may say."""
+    """All settings that the file may contain."""
 
     thresholds: Thresholds = Thresholds()
     screen: ScreenSettings = ScreenSettings()
@@ -139,13 +139,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     target: dict[str, Any] = {}
     """Settings of every call, unless a profile overrides them."""
     profiles: dict[str, dict[str, Any]] = {}
-    """By name; each has a ``url``."""
+    """Profiles by name; each has a ``url``."""
     keys: dict[str, tuple[str, ...]] = {}
-    """Action by id: the keys it is on instead of its own."""
+    """Keys by action id, in place of the action's default keys."""
 
 
 def type_of(setting: Setting) -> Any:
-    """Returns the type that the value of a setting of a call is checked against."""
+    """Returns the type for validating the value of a call setting."""
     if setting.choices:
         words: Any = Literal.__getitem__(setting.choices)
         return words if setting.kind is str else words | _number(setting)
@@ -174,6 +174,6 @@ def _not_empty(kind: Any) -> Any:
 
 
 TARGET_TYPES = {name: type_of(setting) for name, setting in SETTINGS.items()}
-"""Settings of a call by name."""
+"""Types of the settings of a call, by name."""
 PROFILE_TYPES = {"url": Text, **TARGET_TYPES}
-"""Settings of a profile by name; ``${NAME}`` in the URL stands for the value of that variable."""
+"""Types of the settings of a profile, by name; ``${NAME}`` in the URL stands for the value of that variable."""

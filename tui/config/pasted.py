@@ -18,7 +18,7 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 class Pasted(msgspec.Struct, frozen=True):
-    """What the command would call, and with which headers; their values are secrets."""
+    """URL and headers that the command would use; the values of headers are secrets."""
 
     url: str
     headers: dict[str, str]
@@ -26,10 +26,10 @@ class Pasted(msgspec.Struct, frozen=True):
 
 
 def read_command(text: str) -> Pasted | None:
-    """Returns what a command line calls; None for any other text, and for one without a URL.
+    """Returns the URL and headers of a command line; None for any other text, and for a command without a URL.
 
-    Headers that every websocket client writes itself are left out. A line that curl would send to ``https://``
-    becomes ``wss://``: written for curl, the handshake of a websocket is an ordinary request.
+    Headers that every websocket client sets itself are left out. A curl command's ``https://`` becomes ``wss://``,
+    because curl sends a websocket handshake as an ordinary request.
     """
     try:
         words = shlex.split(text.replace("\\\n", " "))

@@ -1,4 +1,4 @@
-"""Reading the settings from the file and the environment."""
+"""Reads the settings from the file and the environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tui.settings import SETTINGS
 from tui.text.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
-"""The variable that names a settings file to read instead of the user's own file."""
+"""Environment variable with the path of a settings file to read instead of the user's own."""
 _PREFIX = "OPUSAGENT_TUI"
 _MAX_BYTES = 1_000_000
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -38,7 +38,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "speech": SpeechSettings,
 }
 _PATHS = ("folder", *(name for name, setting in SETTINGS.items() if setting.is_path))
-"""Relative paths start at the folder of the file."""
+"""Settings that are paths; relative ones are resolved against the folder of the file."""
 _TYPES = {
     name: {field.name: field.type for field in msgspec.structs.fields(kind)}
     for name, kind in _SECTIONS.items()
@@ -63,7 +63,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     written: frozenset[str]
     """Settings in the file, by section and key."""
     warning: str = ""
-    """Sentence about a file of the user's own that cannot be reached, so that the defaults are in force."""
+    """Sentence about the user's own file if it cannot be reached, so that defaults apply; otherwise empty."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -72,7 +72,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Path of the settings file: ``named`` by a flag, by the environment, or the user's own."""
+    """Returns the path of the settings file: ``named`` by a flag, by the environment, or the user's own."""
     path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
@@ -101,7 +101,7 @@ def read_settings(named: str | None = None) -> SettingsInForce:
 
 
 def unknown_variables() -> list[str]:
-    """Sentences about environment variables that look like settings but are not."""
+    """Returns sentences about environment variables that look like settings but are not."""
     known = [FILE_VARIABLE] + [
         _variable(section, name)
         for section, types in {**_TYPES, "target": TARGET_TYPES}.items()
@@ -124,7 +124,7 @@ def _variable(section: str, key: str) -> str:
 
 
 def _unreachable(path: Path) -> str:
-    """Returns a sentence if it cannot be determined whether the file exists, as in a home without access."""
+    """Returns a sentence if it cannot be determined whether the file exists, as in an inaccessible home folder."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -221,7 +221,7 @@ def _is_path(key: str, value: object) -> bool:
 
 
 def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
-    """Returns a section with the values of variables in place of its own; notes which variables those are."""
+    """Returns a section with its values overridden by variables; records those variables."""
     values = _from_environment(name, _TYPES[name], variables)
     try:
         return msgspec.structs.replace(section, **values)
@@ -230,7 +230,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
 
 
 def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Returns the settings of a section that variables set; notes which variables those are."""
+    """Returns the settings of a section that are set by variables; records those variables."""
     values = {}
     for key, kind in types.items():
         variable = _variable(name, key)
@@ -242,7 +242,7 @@ def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, 
 
 
 def _in_environment(variable: str) -> str:
-    """Returns the value of a variable without what ``.env`` files leave around it: blanks, a CR, quotes."""
+    """Returns the value of a variable without the blanks, CR or quotes that ``.env`` files leave around it."""
     value = os.environ.get(variable, "").strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1].strip()

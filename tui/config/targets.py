@@ -26,10 +26,10 @@ SOUND = names_with(Scope.SOUND)
 FOR_EVERYBODY = names_with(Scope.SOUND, Scope.EVERY_CALL)
 _NO_FLAGS: TargetSettings = {}
 _AROUND = " \t\r\n\u00a0\u200b\ufeff"
-"""What a copied URL may have around it."""
+"""Characters that may surround a copied URL."""
 _VARIABLE = r"\$\{(\w+)\}"
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-"""A token of RFC 9110, 5.6.2."""
+"""Pattern of a header name: a token of RFC 9110, 5.6.2."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def make_target(
     *,
     ignoring: Collection[str] = (),
 ) -> Target:
-    """Returns the target of a URL or of a profile's name; settings in ``ignoring`` are taken from flags alone.
+    """Returns the target of a URL or of a profile's name; settings in ``ignoring`` are taken only from flags.
 
     Raises `SettingsError`.
     """
@@ -82,8 +82,8 @@ def address_book(
 ) -> AddressBook:
     """Returns the agents that the screen can call. ``flags`` are those of its first call, or of the demo.
 
-    Only flags of every scope but `Scope.TARGET` apply to later calls, so that no token or header is sent to another
-    agent. Raises `SettingsError`.
+    Flags of scope `Scope.TARGET` do not apply to later calls, so that no token or header is sent to another agent.
+    Raises `SettingsError`.
     """
     flags = flags or _NO_FLAGS
     shared = Layer(flags, "").only(FOR_EVERYBODY).values
@@ -115,7 +115,7 @@ def merged_settings(
     *,
     ignoring: Collection[str] = (),
 ) -> MergedSettings:
-    """Returns the settings of a call from all their sources; those in ``ignoring`` are taken from flags alone."""
+    """Returns the settings of a call from all their sources; those in ``ignoring`` are taken only from flags."""
     settings, path = in_force.settings, in_force.path
     saving = settings.sessions
     layers = [
@@ -151,7 +151,7 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
 
 
 def url_problem(url: str, protocol: str) -> str:
-    """Reason why a URL cannot be called, as a sentence; empty if it can. A Twilio webhook is an http(s) URL."""
+    """Returns a sentence on why a URL cannot be called; empty if it can. A Twilio webhook is an http(s) URL."""
     if url.startswith(("http://", "https://")) and protocol in (AUTO, "twilio"):
         return ""
     try:
@@ -177,7 +177,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
 
 
 def _check(merged: MergedSettings) -> None:
-    """Check what can only be checked when a target is used: names and files that have to exist."""
+    """Check settings that can only be checked when a target is used: names and files that have to exist."""
     protocol = merged.get("protocol")
     if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
         known = (AUTO, *protocol_names())

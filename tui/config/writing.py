@@ -1,4 +1,4 @@
-"""Changing settings in the file: comments, the order and whatever else stands there are kept."""
+"""Changes settings in the file; comments, the order and all other content are kept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tui.files import private_folder, write_to
 from tui.text.strict import SettingsError
 
 Changes = Mapping[str, Mapping[str, object]]
-"""Values by section and key; None removes a key, so that its default is in force again."""
+"""Values by section and key; None removes a key, so that its default applies again."""
 
 
 def changes_between(old: Settings, new: Settings) -> Changes:
-    """Returns what differs in the sections that the screen can change: thresholds, screen and keys."""
+    """Returns the differences in the sections that the screen can change: thresholds, screen and keys."""
     changes: dict[str, dict[str, object]] = {}
     for section in ("thresholds", "screen"):
         before, after = getattr(old, section), getattr(new, section)
@@ -29,7 +29,7 @@ def changes_between(old: Settings, new: Settings) -> Changes:
 def change_file(path: Path, changes: Changes) -> None:
     """Writes changed settings into the file, which need not exist.
 
-    Raises `SettingsError` with a sentence if it cannot be read or written; it is then as it was.
+    Raises `SettingsError` with a sentence if it cannot be read or written; the file is then unchanged.
     """
     import tomlkit  # only when something is changed
     from tomlkit.exceptions import TOMLKitError

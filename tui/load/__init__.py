@@ -1,6 +1,6 @@
-"""Many callers at once, on Locust: `VoiceUser` is a Locust user that holds calls.
+"""Load tests with many callers, based on Locust: `VoiceUser` is a Locust user that holds calls.
 
-Locust is an extra and is imported with `VoiceUser`, never with this package.
+Locust is an optional extra. It is imported with `VoiceUser`, never with this package.
 """
 
 from __future__ import annotations

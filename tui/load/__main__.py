@@ -1,7 +1,7 @@
-"""A process of a load test: ``python -m tui.load``, with its plan as a line of JSON on stdin.
+"""A process of a load test: ``python -m tui.load``, which reads its plan as a line of JSON from stdin.
 
-It runs Locust's own main function. Only a master, which holds no calls, has gevent replace threads and sockets, as
-Locust's main function expects there. End of file on stdin means that the command that started it is gone.
+It runs Locust's own main function. Only in a master, which holds no calls, gevent replaces threads and sockets, as
+Locust's main function expects. End of file on stdin means that the command that started the process is gone.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def arguments(plan: LoadPlan) -> list[str]:
 
 
 def _read_plan(descriptor: int) -> LoadPlan:
-    """Returns the plan, read byte by byte so that nothing after its line is taken."""
+    """Returns the plan, read byte by byte so that nothing after its line is consumed."""
     data = bytearray()
     while (byte := os.read(descriptor, 1)) not in (b"\n", b""):
         data += byte
@@ -147,7 +147,7 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
 
 
 def judge(plan: LoadPlan, summary: Summary) -> ExitCode:
-    """Print which conditions of ``--fail-if`` hold; returns the exit code."""
+    """Print the conditions of ``--fail-if`` that hold; returns the exit code."""
     conditions = [Criterion(text, OF_A_RUN) for text in plan.fail_if]
     failed = [condition for condition in conditions if condition.holds(summary.figures)]
     unmeasured = [condition for condition in conditions if condition.unmeasured(summary.figures)]

@@ -1,4 +1,4 @@
-"""Board: collects the records of all workers, watches over the run, and makes its summary. On the master's hub."""
+"""Board: collects the records of all workers, supervises the run, and summarizes it. Runs on the master's hub."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.5
 _NOBODY_S = 4.0
-"""A run without a single accepted call is given up after this time…"""
+"""Least time in seconds before a run without a single accepted call is given up."""
 _NOBODY_CALLS = 5
-"""…and this many calls that failed."""
+"""Least number of failed calls before such a run is given up."""
 _RECENT_S = 30.0
 _MOST_CALLS_FOR_KNEE = 5_000
 _CANARY_CALLS = 20
 
 
 class Board:
-    """Keeps the records of a run. ``show`` receives how it is doing, every ``show_every_s`` seconds."""
+    """Keeps the records of a run. ``show`` receives a snapshot every ``show_every_s`` seconds."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Board:
         self._watcher: gevent.Greenlet | None = None
         self.ended_early = ""
         self.unreachable = ""
-        """Why not a single call was accepted, if that ended the run."""
+        """Reason why no call was accepted, if that ended the run."""
 
     def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
-        """Take records from a worker: the listener of the message `tui.load.station.RECORDS`."""
+        """Take records from a worker. Listens to the message `tui.load.station.RECORDS`."""
         try:
             records = decode(msg.data)
         except msgspec.DecodeError as error:
@@ -74,7 +74,7 @@ class Board:
             self._watcher = gevent.spawn(self._watch)
 
     def wait_for_calls(self) -> None:
-        """Have every worker hang up, and wait for the records of its calls."""
+        """Have every worker hang up, and wait for the records of the calls."""
         runner = self._runner
         if not isinstance(runner, MasterRunner):
             return
@@ -130,7 +130,7 @@ class Board:
         gevent.spawn(self._runner.quit if options is None or options.headless else self._runner.stop)
 
     def snapshot(self) -> Snapshot:
-        """Returns how the run is doing."""
+        """Returns the current state of the run."""
         now_s, records, runner = time.time(), self._records, self._runner
         response_ms = [response_ms for _, response_ms in records.responses_since(now_s - _RECENT_S)]
         lasted_s = now_s - records.first_s if records.first_s is not None else 0.0
@@ -159,23 +159,23 @@ class Board:
 
 
 class _Records:
-    """The records of a run, counted as they come: a run may last for hours."""
+    """The records of a run, counted as they arrive, because a run may last for hours."""
 
     def __init__(self) -> None:
         self.everything: list[Record] = []
         self.open: dict[str, CallBegan] = {}
         self.ended: list[CallRecord] = []
         self.kinds: Counter[str] = Counter()
-        """Failed calls by kind."""
+        """Number of failed calls by kind."""
         self.newest: dict[str, WorkerSecond] = {}
         self.not_trusted = 0
         self.accepted = False
         """Whether any call was accepted."""
         self._begun_s: deque[float] = deque(maxlen=100_000)
-        """When calls began, the newest last."""
+        """Times at which calls began, the newest last."""
         self._ended_minutes = 0.0
         self.first_s: float | None = None
-        """When the first call began; None before it."""
+        """Time at which the first call began; None before that."""
 
     def take(self, record: Record) -> None:
         self.everything.append(record)
@@ -196,14 +196,14 @@ class _Records:
                 self.newest[record.worker] = record
 
     def minutes(self, now_s: float) -> float:
-        """Returns how long all calls together took."""
+        """Returns the total duration of all calls in minutes."""
         return self._ended_minutes + sum(now_s - call.at_s for call in self.open.values()) / 60
 
     def began_since(self, since_s: float) -> int:
         return sum(1 for _ in takewhile(lambda at_s: at_s > since_s, reversed(self._begun_s)))
 
     def knee_calls(self) -> int | None:
-        """Returns the knee so far, of a run that is not too long to look at all of it again and again."""
+        """Returns the knee so far; None without one, or if the run is too long for repeated analysis."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
         # Calls that are under way are active too, only unmeasured: nobody knows yet when they were accepted.
@@ -226,7 +226,7 @@ class _Records:
         return knee.calls if knee else None
 
     def responses_since(self, since_s: float) -> list[tuple[float, float]]:
-        """Returns trusted turns of calls that ended since a time: when they were, and the response time in ms."""
+        """Returns time and response time (ms) of trusted turns since a time, in calls that have ended since then."""
         recent = takewhile(lambda call: call.ended_s > since_s, reversed(self.ended))
         return [
             (turn.at_s, turn.response_ms)

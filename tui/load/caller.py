@@ -1,4 +1,4 @@
-"""Caller: holds one call of a load test, and makes its record."""
+"""Caller: holds one call of a load test, and creates its record."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from tui.units import NS_PER_MS, NS_PER_S
 
 _NOT_REACHED = "Not reached: "
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""Lateness this long before the caller stopped speaking still moves the end of the speech that the agent gets."""
+"""Period in ns before the end of the caller's speech in which lateness still delays that end for the agent."""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
-    """What every caller of a run does."""
+    """Settings of every caller of a run."""
 
     scenario: Scenario
     target: Target
-    """With a folder to save in, if sessions may be kept."""
+    """Target, with a folder to save in if sessions may be kept."""
     lines: Mapping[str, SpokenLine] = {}
     tools: Sequence[Tool] = ()
     keep_if: Criterion | None = None
-    """Which saved sessions to keep; None keeps all that are saved."""
+    """Condition for keeping a saved session; None keeps all that are saved."""
 
 
 class _Watch:
-    """Follows the events of one call. On its loop."""
+    """Follows the events of one call. Runs on the call's loop."""
 
     def __init__(self) -> None:
         self.began_ns = time.monotonic_ns()
@@ -85,7 +85,7 @@ async def hold_call(
     *,
     saves: bool,
 ) -> CallRecord:
-    """Hold a call of the script. Returns its record. ``saves`` is whether this call is saved."""
+    """Hold a call of the script. Returns its record. ``saves``: whether this call is saved."""
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 
@@ -157,7 +157,7 @@ def _turn(turn: Turn, watch: _Watch, late_ms: Callable[[int, int], float]) -> Tu
 
 
 def _outcome(watch: _Watch, run: RunResult, *, stopped: bool) -> tuple[CallEnding, str, str]:
-    """Returns how a call ended, the kind of its failure, and a sentence about that."""
+    """Returns the ending of a call, the kind of its failure, and a sentence about it."""
     fatal = watch.fatal
     if stopped and (fatal is None or watch.active_ns is not None):
         return CallEnding.STOPPED, "", ""

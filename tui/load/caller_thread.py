@@ -1,7 +1,7 @@
-"""CallerThread: an asyncio loop in a real OS thread, which greenlets hand calls to and wait for.
+"""CallerThread: an asyncio loop in a real OS thread, to which greenlets pass calls and on which they wait.
 
-Audio has to be sent every 20 ms. Under gevent each send would wait for the greenlets before it, so the calls run on
-an event loop of their own, and a greenlet only waits for the end of its call.
+Audio has to be sent every 20 ms. Under gevent, each send would wait for other greenlets. Calls therefore run on a
+separate event loop, and a greenlet only waits for the end of its call.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ PATCHED = (
 
 
 class ThreadsReplaced(RuntimeError):
-    """gevent's monkey-patching has replaced threads, so that asyncio cannot run in one."""
+    """gevent's monkey-patching has replaced threads, so asyncio cannot run in one."""
 
 
 class Ticket(Generic[T]):
-    """A call that was handed over. `wait` and `hang_up` are for greenlets."""
+    """A call that was passed to the thread. `wait` and `hang_up` are for greenlets."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.result: AsyncResult = AsyncResult()
         self.task: asyncio.Task[T] | None = None
-        """On the loop's thread only, as what follows."""
+        """Task of the call. Like the next two attributes, used only on the loop's thread."""
         self.hung_up = False
-        """Whether it was asked to end, perhaps before its task began."""
+        """Whether the call was asked to end, possibly before its task began."""
         self.end: Callable[[], object] | None = None
-        """Ends the call in order; without it, its task is cancelled."""
+        """Ends the call properly; if None, the task is cancelled instead."""
 
     def wait(self, timeout_s: float | None = None) -> T:
-        """Returns the result of the call. Raises what it raised, and `gevent.Timeout`."""
+        """Returns the result of the call. Raises the call's own exceptions, and `gevent.Timeout`."""
         result: T = self.result.get(timeout=timeout_s)
         return result
 
     def hang_up(self) -> None:
-        """Ask the call to end. Its result still comes."""
+        """Ask the call to end. Its result still arrives."""
         self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
@@ -65,7 +65,7 @@ class Ticket(Generic[T]):
 class CallerThread:
     """Runs coroutines on a loop in a thread. Its methods are for the greenlets of the thread that made it.
 
-    Raises `ThreadsReplaced` where threads are not real ones.
+    Raises `ThreadsReplaced` if threads are not OS threads.
     """
 
     def __init__(self) -> None:
@@ -82,16 +82,16 @@ class CallerThread:
 
     @property
     def native_id(self) -> int | None:
-        """The thread's id in the operating system."""
+        """Id of the thread in the operating system."""
         return self._thread.native_id
 
     @property
     def calls(self) -> int:
-        """How many calls are under way."""
+        """Number of calls in progress."""
         return len(self._open)
 
     def submit(self, make: Callable[[Ticket[T]], Coroutine[Any, Any, T]]) -> Ticket[T]:
-        """Run a coroutine on the loop. It is made there, and gets its ticket."""
+        """Run a coroutine on the loop. ``make`` is called there with the ticket."""
         ticket: Ticket[T] = Ticket(self.loop)
         self._open.add(ticket)
         self.loop.call_soon_threadsafe(self._begin, ticket, make)
@@ -105,7 +105,7 @@ class CallerThread:
         return len(gevent.wait([ticket.result for ticket in ending], timeout=timeout_s)) == len(ending)
 
     def close(self) -> None:
-        """Stop the loop and its thread. No call is under way."""
+        """Stop the loop and its thread. No call may be in progress."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self._waker.stop()

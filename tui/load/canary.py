@@ -1,6 +1,6 @@
-"""The canary: one caller beside the crowd, in a process of its own, whose calls are all saved.
+"""The canary: one caller in addition to the others, in a separate process, with all of its calls saved.
 
-It shows what one person hears: first while nobody else calls, then while all the others do.
+It shows what a single user hears, first without and then during the other calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tui.load.records import CallRecord
 from tui.scenario.reading import read_scenario
 
 READY = "ready"
-"""Printed once the call without the crowd has ended."""
+"""Line printed once the call without other callers has ended."""
 _PAUSE_S = 1.0
 
 
@@ -76,7 +76,7 @@ def _write(path: str, record: CallRecord) -> None:
 
 
 def read_records(path: str) -> list[CallRecord]:
-    """Returns the calls of the canary so far; none if there is no canary."""
+    """Returns the calls of the canary so far; empty if there is no canary."""
     if not path or not Path(path).exists():
         return []
     lines = Path(path).read_bytes().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Conditions: what ``--keep-if`` and ``--fail-if`` are written in, such as "failed or response > 2s"."""
+"""Conditions: the language of ``--keep-if`` and ``--fail-if``, such as "failed or response > 2s"."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OF_A_RUN = (
 
 
 class Criterion:
-    """A condition on figures by name: comparisons, joined by "and" and "or", of which "and" binds closer.
+    """A condition on named figures: comparisons joined by "and" and "or", where "and" binds more tightly.
 
     A name alone holds if the figure is not 0. A comparison with a figure that was not measured does not hold.
     """
@@ -50,11 +50,11 @@ class Criterion:
         self._any_of = [[_term(term, names) for term in re.split(r"\s+and\s+", each)] for each in words]
 
     def holds(self, figures: Figures) -> bool:
-        """Returns whether the figures fulfil it."""
+        """Returns whether the figures meet the condition."""
         return any(all(_fulfils(term, figures) for term in terms) for terms in self._any_of)
 
     def unmeasured(self, figures: Figures) -> bool:
-        """Returns whether it cannot be judged, because figures it needs were not measured."""
+        """Returns whether the condition cannot be judged because figures that it needs were not measured."""
         return not self.holds(figures) and any(
             figures.get(name) is None for terms in self._any_of for name, _, _ in terms
         )
@@ -82,7 +82,7 @@ def _fulfils(term: _Comparison, figures: Figures) -> bool:
 
 
 def figures_of_call(call: CallRecord) -> Figures:
-    """Returns the figures of a call, in ms and counts. `OF_A_CALL` are their names."""
+    """Returns the figures of a call, as ms or counts. `OF_A_CALL` holds their names."""
     return {
         "failed": float(call.outcome is CallEnding.FAILED),
         "late": call.late_ms,

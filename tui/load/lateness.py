@@ -1,4 +1,4 @@
-"""Lateness: watches the event loop that holds all calls of a worker, and remembers when it was late."""
+"""Lateness: watches the event loop that holds all calls of a worker, and records when it was late."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tui.session.self_check import LOOP_LIMIT_MS
 from tui.units import NS_PER_MS, NS_PER_S
 
 BUSY = 0.95
-"""Share of a core beyond which a worker is the limit: one event loop cannot use more than one core."""
+"""Share of a core above which the worker is the bottleneck: one event loop cannot use more than one core."""
 _LOOK_S = 0.02
 _KEPT = 20_000
 
 
 class Lateness:
-    """Remembers the periods in which a worker was late. On the loop it watches, except `between`, for any thread.
+    """Records the periods in which a worker was late. Runs on the loop it watches; `between` is for any thread.
 
-    ``emit`` receives a `WorkerSecond` every second; ``calls`` returns how many calls are held.
+    ``emit`` receives a `WorkerSecond` every second; ``calls`` returns the number of calls in progress.
     """
 
     def __init__(self, worker: str, emit: Callable[[WorkerSecond], object], calls: Callable[[], int]) -> None:
@@ -32,7 +32,7 @@ class Lateness:
         self._emit = emit
         self._calls = calls
         self._late: deque[tuple[int, int, float]] = deque(maxlen=_KEPT)
-        """Begin and end in ns of the monotonic clock, and by how many ms it was late."""
+        """Late periods: start and end in ns of the monotonic clock, and the lateness in ms."""
         self._worst_ms = 0.0
 
     async def watch(self) -> None:
@@ -49,14 +49,14 @@ class Lateness:
                 second_ns, used_ns = now_ns, now_used_ns
 
     def woke(self, due_ns: int, now_ns: int) -> None:
-        """Note that the loop got to a task that was due at an instant."""
+        """Record that the loop now runs a task that was due at an instant."""
         late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._worst_ms = max(self._worst_ms, late_ms)
         if late_ms > LOOP_LIMIT_MS:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Report one second, in which ``processor`` of a core was used."""
+        """Report one second, in which the share ``processor`` of a core was used."""
         if processor > BUSY:
             # Whatever waited for the processor was late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))
@@ -75,7 +75,7 @@ class Lateness:
         self._worst_ms = 0.0
 
     def between(self, since_ns: int, until_ns: int) -> float:
-        """Returns by how many ms the worker was late between two instants, at its worst; 0 if it was in time."""
+        """Returns the largest lateness of the worker between two instants, in ms; 0 if it was in time."""
         late = (
             late_ms
             for begin_ns, end_ns, late_ms in tuple(self._late)

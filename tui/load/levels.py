@@ -1,4 +1,4 @@
-"""Levels: response times against the number of calls at the same time, and the knee where they begin to rise."""
+"""Levels: response times by number of simultaneous calls, and the knee where they begin to rise."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LEAST_TURNS = 10
 _LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
 """Least rise at a knee, as a factor and in ms: below it, users would hear no difference."""
 _LEAST_GAIN = 0.2
-"""By how much of its error a bend has to fit better than a straight line."""
+"""Least share of a straight line's error by which a bend has to reduce it."""
 _MOST_WEIGHT = 20
-"""Weight of all turns at one number of calls together, at most."""
+"""Largest total weight of the turns at one number of calls."""
 _MOST_LEVELS = 20
 
 
 class CallLevel(msgspec.Struct, frozen=True):
-    """The turns in which a number of calls were held. Percentiles that need more turns are None."""
+    """The turns at a certain number of simultaneous calls. Percentiles that need more turns are None."""
 
     calls_from: int
     calls_to: int
@@ -36,7 +36,7 @@ class CallLevel(msgspec.Struct, frozen=True):
 
 
 class Knee(msgspec.Struct, frozen=True):
-    """Up to ``calls`` at the same time the agent answers as fast as ever, and slower beyond."""
+    """The point of saturation: beyond ``calls`` simultaneous calls, the agent responds more slowly."""
 
     calls: int
     below_ms: float
@@ -46,7 +46,7 @@ class Knee(msgspec.Struct, frozen=True):
 
 
 class Concurrency:
-    """How many calls were active at any time."""
+    """The number of active calls over time."""
 
     def __init__(self, calls: Iterable[CallRecord]) -> None:
         active = [call for call in calls if call.active_s is not None]
@@ -57,24 +57,24 @@ class Concurrency:
         self._calls = list(accumulate((step for _, step in steps), initial=0))
 
     def at(self, at_s: float) -> int:
-        """Returns how many calls were active at a time."""
+        """Returns the number of calls that were active at a time."""
         return self._calls[bisect.bisect_right(self._at_s, at_s)]
 
     @property
     def most(self) -> int:
-        """The most calls that were active at the same time."""
+        """Largest number of calls that were active at the same time."""
         return max(self._calls)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns a percentile by nearest rank; None if there are too few values for it to differ from the largest."""
+    """Returns a percentile by nearest rank; None with so few values that it would be the largest one."""
     if not values or len(values) * (1 - share) < 1 - 1e-9:
         return None
     return sorted(values)[math.ceil(len(values) * share - 1e-9) - 1]
 
 
 def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
-    """Returns up to 20 levels with turns, from pairs of the number of calls and the response time in ms."""
+    """Returns up to 20 levels with turns, given pairs of the number of calls and the response time in ms."""
     most = max((calls for calls, _ in turns), default=0)
     width = max(math.ceil(most / _MOST_LEVELS), 1)
     by_level: dict[int, list[float]] = {}
@@ -96,8 +96,8 @@ def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
 def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     """Returns the knee of response times, as in `levels_of`; None if they do not bend upwards.
 
-    It is the number of calls where one level line up to it, and a straight line of its own beyond, fit the
-    logarithms best: that finds a step as well as a slope.
+    The knee is the number of calls at which a level line up to it and a separate straight line beyond it best fit the
+    logarithms. This finds a step as well as a slope.
     """
     ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
     if len(ordered) < 2 * _LEAST_TURNS:

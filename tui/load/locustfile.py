@@ -6,4 +6,4 @@ from tui.load.user import VoiceUser
 
 
 class Caller(VoiceUser):
-    """Plays the scenario of the command line, again and again."""
+    """Plays the scenario of the command line repeatedly."""

@@ -1,4 +1,4 @@
-"""What a load test prints: a line every few seconds, and the summary at its end."""
+"""Output of a load test: a line every few seconds, and the summary at its end."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tui.text.visible import one_line
 
 
 def print_line(snapshot: Snapshot) -> None:
-    """Print how the run is doing."""
+    """Print the current state of the run."""
     click.echo(line_of(snapshot))
 
 
 def line_of(snapshot: Snapshot) -> str:
-    """Returns how a run is doing, in one line."""
+    """Returns the current state of a run in one line."""
     parts = [
         f"{clock(snapshot.at_s):>5}",
         f"{snapshot.calls:5,} calls",
@@ -36,7 +36,7 @@ def line_of(snapshot: Snapshot) -> str:
 
 
 def lines_of_summary(summary: Summary) -> Iterator[str]:
-    """Yields the lines that the summary of a run is printed in."""
+    """Yields the lines of the printed summary of a run."""
     if summary.ended_early:
         yield one_line(summary.ended_early, 300)
     yield from _calls(summary)
@@ -90,7 +90,7 @@ def _calls(summary: Summary) -> Iterator[str]:
 
 
 def verdict_on_capacity(summary: Summary) -> str:
-    """Returns what the run shows of how many calls the agent carries, as a sentence."""
+    """Returns a sentence on the number of calls that the agent can carry, as far as the run shows it."""
     if summary.generator_limit:
         return f"No knee is given. {summary.generator_limit}"
     if summary.knee is None:
@@ -105,7 +105,7 @@ def verdict_on_capacity(summary: Summary) -> str:
 
 
 def words_of_drift(summary: Summary) -> str:
-    """Returns how responses changed over time at full load, as a sentence; empty if they did not."""
+    """Returns a sentence on the change of response times over time at full load; empty if there was none."""
     drift = summary.drift
     if drift is None:
         return ""

@@ -1,4 +1,4 @@
-"""The report of a load test: one page of HTML with plots, which needs no network and no script."""
+"""The report of a load test: one HTML page with plots, which needs neither network nor scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoadPlan: what `opusagent-tui load` hands to the processes of Locust that it starts."""
+"""LoadPlan: the instructions that `opusagent-tui load` passes to the Locust processes that it starts."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ NAME = "opusagent-tui load"
 
 
 class Role(StrEnum):
-    """What a process of Locust does."""
+    """The task of a Locust process."""
 
     ALONE = "alone"
-    """It holds the calls and folds their records."""
+    """Holds the calls and evaluates their records."""
     MASTER = "master"
     WORKER = "worker"
     CANARY = "canary"
-    """It holds one fully measured call beside the others, without Locust."""
+    """Holds one fully measured call at a time next to the others, without Locust."""
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. It holds the target's secrets, so it travels through a pipe, never in arguments."""
+    """One run. Contains the target's secrets, so it is passed through a pipe, never in arguments."""
 
     role: Role = Role.ALONE
     scenario: str
     """Path of the scenario file."""
     target: Target
-    """With a folder to save in, if sessions may be kept."""
+    """Target, with a folder to save in if sessions may be kept."""
     lines: dict[str, SpokenLine] = {}
-    """The lines of the scenario, by what its steps say."""
+    """Lines of the scenario by the text of their steps."""
     locustfile: str = ""
-    """A file with `VoiceUser` classes of the user's own; empty for the one that comes with the program."""
+    """File with the user's own `VoiceUser` classes; empty for the built-in one."""
     users: int = 1
     spawn_rate: float = 1.0
     run_time_s: float | None = None
@@ -50,19 +50,19 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     master_host: str = "127.0.0.1"
     master_port: int = 5557
     master_timeout_s: float = 10.0
-    """Workers hang up if their master is silent for so long: a call may cost money."""
+    """Silence of the master in seconds after which workers hang up, because a call may cost money."""
     workers: int = 0
-    """How many workers the master waits for."""
+    """Number of workers that the master waits for."""
     canary_file: str = ""
-    """Where the canary writes the records of its calls; empty without one."""
+    """Path of the file for the records of the canary's calls; empty without a canary."""
     web: bool = False
     snapshots: bool = False
     """Whether progress is printed as JSON, for the live screen."""
     locust_options: Sequence[str] = ()
-    """Further options of Locust's own."""
+    """Further options for Locust."""
 
     def __repr__(self) -> str:
-        """Returns a form without secrets, because a traceback may show it."""
+        """Returns a text without secrets, because it may appear in a traceback."""
         return f"LoadPlan({self.role}, {self.scenario!r}, {self.target!r})"
 
 
@@ -75,5 +75,5 @@ def set_plan(plan: LoadPlan) -> None:
 
 
 def current_plan() -> LoadPlan | None:
-    """Returns the plan of this process; None where Locust was started without `opusagent-tui load`."""
+    """Returns the plan of this process; None if Locust was started without `opusagent-tui load`."""
     return _current[0] if _current else None

@@ -1,4 +1,4 @@
-"""Processes: starts the processes of a load test, and sees that all of them end."""
+"""Processes: starts the processes of a load test, and makes sure that all of them end."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tui.exit_code import ExitCode
 from tui.load.plan import LoadPlan, Role
 
 _END_S = 12.0
-"""Time limit for workers to end after their master: they hang up first."""
+"""Time limit in seconds for workers to end after their master: they hang up first."""
 
 
 def free_port() -> int:
-    """Returns a port of the loopback address that is free now."""
+    """Returns a currently free port of the loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
 
 
 class LoadProcesses:
-    """The processes of a load test, for the time of a ``with``. The first leads; the others work for it.
+    """The processes of a load test, for the duration of a ``with``. The first is the master of the others.
 
-    A canary is started before the others, and waited for until it knows how the agent answers without them.
+    A canary is started first; the others start once it has measured the agent's responses without them.
 
-    ``captures`` is whether `lines` are to be read. Methods are for any thread.
+    ``captures``: whether `lines` will be read. All methods may be called from any thread.
     """
 
     def __init__(self, plans: Sequence[LoadPlan], *, captures: bool = False) -> None:
@@ -77,19 +77,19 @@ class LoadProcesses:
                     pipe.close()
 
     def stop(self) -> None:
-        """Have every call hung up and the run end; the second time, kill it."""
+        """Have every call hung up and the run end; a second call kills the processes."""
         self._stops += 1
         self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
 
     def lines(self) -> Iterator[str]:
-        """Yields what the first process prints, until it ends."""
+        """Yields the lines that the first process prints, until it ends."""
         output = self._processes[0].stdout
         assert output is not None
         for line in output:
             yield line.decode(errors="replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Wait until all have ended. Returns the exit code of the first, which the others follow."""
+        """Wait until all have ended. Returns the exit code of the first."""
         first, *workers = self._processes
         code = first.wait()
         if self._canary is not None:
@@ -107,7 +107,7 @@ class LoadProcesses:
 def run(plans: Sequence[LoadPlan]) -> int:
     """Run a process for each plan until the first one has ended. Returns its exit code.
 
-    Ctrl+C, SIGTERM and SIGHUP end it in order; the second signal ends it at once.
+    Ctrl+C, SIGTERM and SIGHUP end the run properly; a second signal ends it at once.
     """
     with LoadProcesses(plans) as processes, _passed_on(processes):
         return processes.wait()
@@ -115,7 +115,7 @@ def run(plans: Sequence[LoadPlan]) -> int:
 
 @contextmanager
 def _passed_on(processes: LoadProcesses) -> Iterator[None]:
-    """Pass on signals that end the program."""
+    """Forward signals that end the program."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {
         each: signal.signal(each, lambda *_: processes.stop())

@@ -1,4 +1,4 @@
-"""Snapshot: how a load test is doing, as the master reports it while it runs."""
+"""Snapshot: the current state of a load test, which the master reports while it runs."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import msgspec
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """How a run is doing."""
+    """The current state of a run."""
 
     at_s: float
     """Time since the first call."""
     users: int
     calls: int
-    """Calls under way."""
+    """Number of calls in progress."""
     began: int
     failed: int
     calls_per_s: float
     p50_ms: float | None
-    """Of the last 30 s, as what follows."""
+    """Median response time over the last 30 s, the period of all three percentiles."""
     p95_ms: float | None
     p99_ms: float | None
     not_trusted: int
     lag_ms: float
-    """The worst of all workers in their last second."""
+    """Largest lateness of all workers in their last second."""
     kinds: dict[str, int]
-    """Failures by kind."""
+    """Number of failures by kind."""
     workers_lost: int
     knee_calls: int | None = None
-    """The knee so far; None without one."""
+    """Knee so far, in calls; None without one."""
     canary_ms: Sequence[float] = ()
-    """The newest response times of the canary, the latest last."""
+    """Newest response times of the canary, the latest last."""
 
 
 def print_json(snapshot: Snapshot) -> None:
-    """Print how the run is doing as one line of JSON, for the live screen."""
+    """Print the current state of the run as one line of JSON, for the live screen."""
     sys.stdout.write(msgspec.json.encode(snapshot).decode() + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Station: where the users of a worker hold their calls."""
+"""Station: holds the calls of a worker's users."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tui.text.visible import one_line
 logger = logging.getLogger(__name__)
 
 RECORDS = "opusagent-tui records"
-"""Message of a worker to its master."""
+"""Type of the messages from a worker to its master."""
 HANG_UP = "opusagent-tui hang up"
-"""Message of a master to its workers."""
+"""Type of the messages from a master to its workers."""
 HANG_UP_S = 6.0
-"""Time limit for all calls to end in order: a goodbye is waited for 3 s."""
+"""Time limit in seconds for all calls to end properly, including the wait for the agent's goodbye."""
 _FLUSH_S = 0.25
 
 
@@ -46,7 +46,7 @@ class Station:
         self.thread = CallerThread()
         self.worker: str = getattr(environment.runner, "client_id", "local")
         self.stopping = False
-        """Whether the run is being stopped: nobody calls any more."""
+        """Whether the run is being stopped, so that no call may begin."""
         self._lateness = Lateness(self.worker, self._outbox.append, lambda: self.thread.calls - 1)
         self._watch = self.thread.submit(lambda _: self._lateness.watch())
         self._flusher = gevent.spawn(self._flush_always)
@@ -89,7 +89,7 @@ class Station:
         self.thread.close()
 
     def flush(self) -> None:
-        """Send the records that wait."""
+        """Send the queued records."""
         records = [self._outbox.popleft() for _ in range(len(self._outbox))]
         if records and self._environment.runner is not None:
             self._environment.runner.send_message(RECORDS, encode(records))
@@ -102,7 +102,7 @@ class Station:
     async def _held(
         self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
     ) -> CallRecord:
-        """Hold a call on the thread's loop. Its record is on its way also if nobody waits for it any more."""
+        """Hold a call on the thread's loop. Its record is sent even if nothing waits for it any longer."""
 
         def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
             return CallRecord(

@@ -1,4 +1,4 @@
-"""Summary: folds the records of a run into its figures."""
+"""Summary: computes the figures of a run from its records."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tui.load.levels import CallLevel, Concurrency, Knee, knee_of, levels_of, pe
 from tui.load.records import CallBegan, CallEnding, CallRecord, Record, TurnRecord, WorkerSecond
 
 MOST_UNTRUSTED = 0.2
-"""Share of turns at high load that may be late before the generator counts as the limit."""
+"""Share of late turns at high load above which the load generator counts as the bottleneck."""
 _STEADY = 0.9
-"""Drift is measured while at least this share of the most calls was held."""
+"""Share of the largest number of calls from which drift is measured."""
 _LEAST_TURNS_FOR_DRIFT = 30
 _LEAST_DRIFT, _LEAST_DRIFT_MS, _LEAST_Z = 0.1, 20.0, 4.0
 _MOST_CLUSTERS, _MOST_KEPT = 20, 20
@@ -35,29 +35,29 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """Responses became slower, or faster, over time although the number of calls stayed the same."""
+    """A change of response times over time although the number of calls stayed the same."""
 
     first_ms: float
     """Median of the first third of the turns at full load."""
     last_ms: float
     minutes: float
-    """Time between the middles of the two thirds."""
+    """Time between the midpoints of the two thirds."""
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Failures with the same kind and, apart from numbers, the same reason."""
+    """Failures of the same kind and, apart from numbers, with the same reason."""
 
     kind: str
     reason: str
     count: int
     first_s: float
-    """Time of the first, from the begin of the run."""
+    """Time of the first failure, in seconds from the start of the run."""
     calls_at_first: int
-    """How many calls were active then."""
+    """Number of calls that were active then."""
 
 
 class WorkerSummary(msgspec.Struct, frozen=True):
-    """How a worker did."""
+    """The figures of one worker."""
 
     name: str
     calls: int
@@ -65,25 +65,25 @@ class WorkerSummary(msgspec.Struct, frozen=True):
     turns_not_trusted: int
     worst_lag_ms: float
     busiest: float
-    """The most processor time in a second, as a share of a core."""
+    """Largest processor time in one second, as a share of a core."""
     most_rss_bytes: int
     lost: int
-    """Calls that it began and never reported the end of."""
+    """Number of calls whose end was never reported."""
 
 
 class CanarySummary(msgspec.Struct, frozen=True):
-    """What one caller heard: without the others, and while they called."""
+    """The canary's figures: without the other calls, and during them."""
 
     idle: Distribution
     loaded: Distribution
     idle_folder: str = ""
-    """The saved session of the call without the others."""
+    """Folder of the saved session of the call without the others."""
     loaded_folder: str = ""
-    """That of the worst call while they called."""
+    """Folder of the saved session of the worst call during the other calls."""
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """One part of the run, for plots over time."""
+    """One interval of the run, for plots over time."""
 
     at_s: float
     calls: int
@@ -105,13 +105,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     stopped: int = 0
     lost: int = 0
-    """Calls of workers that were lost."""
+    """Number of calls whose worker was lost."""
     warm_up: int = 0
-    """Calls that began during the warm-up; they are in no figure but `calls`."""
+    """Number of calls that began during the warm-up; they are included only in `calls`."""
     most_calls: int = 0
-    """The most calls at the same time."""
+    """Largest number of simultaneous calls."""
     set_up: int = 0
-    """Calls that the agent accepted."""
+    """Number of calls that the agent accepted."""
     set_up_tried: int = 0
     response: Distribution = Distribution()
     greeting: Distribution = Distribution()
@@ -120,28 +120,29 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     barge_ins_missed: int = 0
     dead_air: int = 0
     not_answered: int = 0
-    """Trusted turns without a measured response time."""
+    """Number of trusted turns without a measured response time."""
     not_trusted: int = 0
-    """Turns that were left out because the worker was late."""
+    """Number of turns that were left out because the worker was late."""
     findings: dict[str, int] = {}
-    """Calls by the rule of the protocol that the agent broke in them."""
+    """Number of calls by the protocol rule that the agent broke in them."""
     levels: Sequence[CallLevel] = ()
     knee: Knee | None = None
     generator_limit: str = ""
-    """How the load generator, not the agent, was the limit; empty if it was not. There is no knee then."""
+    """Sentence on why the load generator rather than the agent was the bottleneck, in which case there is no knee;
+    empty if it was not."""
     drift: Drift | None = None
     clusters: Sequence[Cluster] = ()
     workers: Sequence[WorkerSummary] = ()
     moments: Sequence[Moment] = ()
     canary: CanarySummary | None = None
     kept: Sequence[str] = ()
-    """Folders of saved sessions, the worst first."""
+    """Folders of kept sessions, the worst first."""
     ended_early: str = ""
-    """Why the run ended before its time; empty if it did not."""
+    """Reason why the run ended early; empty if it did not."""
 
     @property
     def figures(self) -> Figures:
-        """The figures for conditions, by the names `tui.load.conditions.OF_A_RUN`."""
+        """Figures for conditions, by the names in `tui.load.conditions.OF_A_RUN`."""
         ended = self.completed + self.failed
         turns = self.response.count + self.not_trusted
         return {
@@ -164,7 +165,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def distribution_of(values: Iterable[float | None]) -> Distribution:
-    """Returns the percentiles of what was measured."""
+    """Returns the percentiles of measured values."""
     known = sorted(value for value in values if value is not None)
     p50, p95, p99 = (percentile(known, share) for share in (0.5, 0.95, 0.99))
     return Distribution(len(known), p50, p95, p99, known[-1] if known else None)
@@ -178,7 +179,7 @@ def summarise(
     target: str = "",
     ended_early: str = "",
 ) -> Summary:
-    """Fold all records of a run. Calls of the first ``warm_up_s`` seconds are only counted."""
+    """Summarize all records of a run. Calls of the first ``warm_up_s`` seconds are only counted."""
     began, ended, seconds = _sorted_out(records)
     start_s = min((call.at_s for call in began), default=0.0)
     concurrency = Concurrency(ended)
@@ -216,7 +217,7 @@ def summarise(
 
 
 def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the figures of whole calls. Times of calls in which the worker was late are left out."""
+    """Returns a summary with the figures of whole calls, except times of calls in which the worker was late."""
     outcomes = Counter(call.outcome for call in calls)
     tried = [call for call in calls if call.active_s is not None or call.outcome is CallEnding.FAILED]
     in_time = [call for call in calls if not call.late_ms]
@@ -237,7 +238,7 @@ def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
 
 
 def with_canary(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with what the canary heard. Its turns in which it was late itself are left out."""
+    """Returns a summary with the canary's figures, except turns in which the canary itself was late."""
     if not calls:
         return summary
 
@@ -302,7 +303,7 @@ _LOCAL_LIMITS = {
     "Cannot assign requested address": "local ports ran out: use more machines",
     "Cannot allocate memory": "memory ran out",
 }
-"""Reasons of failed calls that are this machine's, by the words of the operating system."""
+"""Local causes of failed calls, by the error text of the operating system."""
 
 
 def _generator_limit(
@@ -312,7 +313,7 @@ def _generator_limit(
     workers: Sequence[WorkerSummary],
     seconds: Sequence[WorkerSecond],
 ) -> str:
-    """Returns how the generator was the limit; empty if it was not."""
+    """Returns a sentence on why the load generator was the bottleneck; empty if it was not."""
     for words, sentence in _LOCAL_LIMITS.items():
         if any(words in call.reason for call in calls):
             return f"On the load generator, {sentence}."
@@ -377,7 +378,7 @@ def _clusters(calls: Sequence[CallRecord], start_s: float, concurrency: Concurre
 def _moments(
     calls: Sequence[CallRecord], turns: Sequence[TurnRecord], start_s: float, concurrency: Concurrency
 ) -> list[Moment]:
-    """Returns up to 120 parts of equal length, each of at least a second."""
+    """Returns up to 120 intervals of equal length, each of at least a second."""
     end_s = max((call.ended_s for call in calls), default=start_s)
     width_s = max((end_s - start_s) / 120, 1.0)
     parts = int((end_s - start_s) // width_s) + 1

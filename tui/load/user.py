@@ -1,6 +1,6 @@
-"""VoiceUser: a Locust user that holds calls, one after the other.
+"""VoiceUser: a Locust user that holds calls one after the other.
 
-In a locustfile of one's own it is subclassed, with the waits, weights and shapes that are Locust's::
+Subclass it in your own locustfile, with Locust's waits, weights and shapes::
 
     from tui.load import VoiceUser
 
@@ -10,7 +10,7 @@ In a locustfile of one's own it is subclassed, with the waits, weights and shape
 
 Every call is reported through Locust's `request` event: "call" (failed if it failed), "connect", "greeting",
 "response" (each turn), "barge-in", "dead air", "finding". Figures of turns in which the worker itself was late are
-left out of these too.
+left out.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from tui.scenario.reading import read_scenario
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_REFUSAL_S = 1.0
-"""A caller that was not accepted does not call again at once."""
+"""Pause in seconds before a caller that was not accepted calls again."""
 
 _stations: WeakKeyDictionary[Environment, Station] = WeakKeyDictionary()
 _boards: WeakKeyDictionary[Environment, Board] = WeakKeyDictionary()
 
 
 class CallFailed(Exception):
-    """A call that failed, as Locust counts it: the text is the kind of failure and its reason."""
+    """A failed call, as Locust counts it; the text is the kind of failure and its reason."""
 
 
 class VoiceUser(locust.User):
@@ -65,7 +65,10 @@ class VoiceUser(locust.User):
 
     @classmethod
     def script(cls) -> CallerScript:
-        """Returns what callers of this class do. Takes a while. Raises `ValueError`, whose text is a sentence."""
+        """Returns the script of callers of this class. May take a while.
+
+        Raises `ValueError`, whose text is a sentence.
+        """
         plan = current_plan()
         target = plan.target if plan and cls.target is None else cls.target
         path = plan.scenario if plan and not cls.scenario else cls.scenario
@@ -104,7 +107,7 @@ class VoiceUser(locust.User):
 
 
 def figures_to_report(record: CallRecord) -> Iterator[tuple[str, float, CallFailed | None]]:
-    """Yields what Locust is to count of a call: the type of request, its time in ms, and what failed."""
+    """Yields the requests that Locust counts for a call: type, time in ms, and failure."""
     if record.outcome is not CallEnding.STOPPED:
         failure = (
             CallFailed(f"{record.kind}: {record.reason}") if record.outcome is CallEnding.FAILED else None
@@ -140,9 +143,9 @@ def board_of(environment: Environment) -> Board | None:
 
 
 def prepare(environment: Environment, **_: Any) -> None:
-    """Prepare a process of Locust for voice users: the listener of its `init` event.
+    """Prepare a Locust process for voice users. Listens to Locust's `init` event.
 
-    Ends the process with a sentence if that cannot be done.
+    Ends the process with a sentence if the preparation fails.
     """
     kinds = [kind for kind in environment.user_classes if issubclass(kind, VoiceUser)]
     runner = environment.runner

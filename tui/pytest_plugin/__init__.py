@@ -1,7 +1,7 @@
 """The pytest plugin: collects scenario files (``*.call.toml``), and the fixture `call` for calls in code.
 
-pytest loads this module in every run, also in those that have nothing to do with calls: it imports nothing more until
-there is a scenario file or a test asks for the fixture.
+pytest loads this module in every run, even in those without calls. It therefore imports nothing more until a scenario
+file is found or a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTIONS = {
     "protocol": ("NAME", "Protocol of the agent to call."),
 }
 DIST = "opusagent_dist"
-"""How a worker of pytest-xdist learns how tests are distributed."""
+"""Key under which a worker of pytest-xdist receives the way tests are distributed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,17 +46,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Pass a worker of pytest-xdist the way tests are distributed, which it is not told otherwise."""
+    """Pass a worker of pytest-xdist the way tests are distributed, which it would not know otherwise."""
     node.workerinput[DIST] = node.config.getoption("dist")
 
 
 @pytest.fixture
 def call(pytestconfig: pytest.Config) -> Callable[..., AbstractAsyncContextManager[CallInCode]]:
-    """Returns a function whose result holds a call for the length of an ``async with`` block.
+    """Returns a function whose result holds a call for the duration of an ``async with`` block.
 
-    ``async with call("staging") as c: await c.say("1")``
-    Its argument is a profile or a URL; without one, the agent is that of the command line or of pytest's settings.
-    Further arguments are settings of a call, such as ``protocol="twilio"``.
+    ``async with call("staging") as c: await c.say("1")`` Its argument is a profile or a URL; by default, the agent
+    comes from the command line or from pytest's settings. Further arguments are settings of a call, such as
+    ``protocol="twilio"``.
     """
     from tui.pytest_plugin.items import target_for
     from tui.scenario.in_code import call_in_code

@@ -1,4 +1,4 @@
-"""Scenario files as tests: each step and each limit is one, and the calls are held with the first of them."""
+"""Scenario files as tests: each step and each limit is a test, and the first one holds the calls."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tui.text.strict import SettingsError
 from tui.text.visible import one_line
 
 _WHOLE_FILES = ("no", "loadgroup", "loadfile", "loadscope", "each")
-"""Ways of pytest-xdist to distribute tests that keep those of a file on one worker."""
+"""Distribution modes of pytest-xdist that keep the tests of a file on one worker."""
 _SLACK_S = 60.0
-"""Time that a call may take beside its steps."""
+"""Time in seconds that a call may take in addition to its steps."""
 
 
 class CaseFailed(Exception):
@@ -33,7 +33,7 @@ class CaseFailed(Exception):
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
-    """Returns the agent to call: that of the code or file, unless the command line names one.
+    """Returns the agent to call: the one in the code or file, unless the command line names another.
 
     Raises `pytest.UsageError`.
     """
@@ -85,7 +85,7 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def result(self) -> ScenarioResult | str:
-        """The result of all runs, or a sentence why there is none; the first access holds the calls."""
+        """Result of all runs, or a sentence on why there is none; the first access holds the calls."""
         aim = self.scenario.target
         try:
             settings = {"protocol": aim.protocol} if aim.protocol else {}
@@ -98,19 +98,19 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def summaries(self) -> list[CaseSummary]:
-        """The cases over all runs, in the order of the tests. Raises `CaseFailed` if nobody could be called."""
+        """Cases over all runs, in the order of the tests. Raises `CaseFailed` if the agent could not be called."""
         if isinstance(self.result, str):
             raise CaseFailed(self.result)
         return summarize(self.scenario, self.result)
 
     @property
     def folders(self) -> list[str]:
-        """The sessions that were kept."""
+        """Folders of the kept sessions."""
         return [] if isinstance(self.result, str) else [run.folder for run in self.result.runs if run.folder]
 
 
 class CaseItem(pytest.Item):
-    """A step or a limit, or several together."""
+    """The test of a step or a limit, or of several together."""
 
     parent: ScenarioFile
 
@@ -134,13 +134,13 @@ class CaseItem(pytest.Item):
             pytest.skip(f"not measured: {one_line(unmeasured[0].reason)}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Returns what failed, without a traceback through this program."""
+        """Returns a description of the failure, without a traceback through this program."""
         if isinstance(excinfo.value, CaseFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Returns where the step is written."""
+        """Returns the place of the step in its file."""
         return self.path, max(self._line - 1, 0), self.name
 
 

@@ -1,1 +1,1 @@
-"""A saved session as one page of HTML that needs nothing else: no server, no network, no program."""
+"""A saved session as one self-contained HTML page, which needs no server, network or program."""

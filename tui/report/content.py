@@ -1,4 +1,4 @@
-"""The content of a report: a saved session's events, folded into the same models as on the screen."""
+"""The content of a report: a saved session's events, applied to the same models as on the screen."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line, visible
 
 _MOST_RAW_CHARS = 16_000
-"""Limits for one message and for all of them: a report has to be small enough to send."""
+"""Limits for one message and for all messages, because a report has to be small enough to send."""
 _MOST_RAW_CHARS_IN_ALL = 8_000_000
 _SUMMARY_CHARS = 400
 
 
 class EventRow(msgspec.Struct, array_like=True, frozen=True):
-    """A row of the event log, as the page receives it. Every text is safe to show."""
+    """A row of the event log, in the form for the page. All texts are safe to show."""
 
     seconds: float
     number: int
@@ -36,7 +36,7 @@ class EventRow(msgspec.Struct, array_like=True, frozen=True):
     kind: str
     summary: str
     detail: str
-    """The message as it was on the wire, or the event."""
+    """Message as on the wire, or the event."""
 
 
 class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
@@ -59,26 +59,26 @@ class MarkedRow(msgspec.Struct, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """An entry of the transcript and when it was first heard."""
+    """An entry of the transcript and the time at which it was first heard."""
 
     seconds: float
     entry: Utterance | ToolUse
 
 
 class FailedStep(msgspec.Struct, frozen=True):
-    """A step of a scenario that failed, and when it began."""
+    """A failed step of a scenario, and its start."""
 
     began_ns: int
     judged: e.StepChanged
 
 
 class Content(msgspec.Struct):
-    """All of a report except the audio. Seconds count from the first event, as in the event log."""
+    """The content of a report except the audio. Seconds count from the first event, as in the event log."""
 
     record: SessionRecord
     outcome: str
     metrics: SessionMetrics
-    """Measured again from events and tracks."""
+    """Figures remeasured from events and tracks."""
     began_ns: int
     ended_ns: int
     problems: list[str]
@@ -92,15 +92,15 @@ class Content(msgspec.Struct):
     losses: list[e.LossCounted]
     conditions: list[e.ConditionChanged]
     failed_step: FailedStep | None = None
-    """The first step of a scenario that failed."""
+    """First step of a scenario that failed; None without one."""
 
     def seconds(self, at_ns: int) -> float:
-        """Returns an instant as seconds of the session."""
+        """Returns an instant in seconds of the session."""
         return (at_ns - self.began_ns) / 1e9
 
 
 def read_content(saved: SavedSession) -> Content:
-    """Reads a session and measures it again."""
+    """Reads a session and remeasures it."""
     log, transcript, placed, fold = EventLog(), Transcript(), _Placed(), MetricsFold()
     for event in saved.events():
         log.apply(event)

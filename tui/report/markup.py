@@ -8,7 +8,7 @@ from tui.text.visible import visible
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 

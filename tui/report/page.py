@@ -1,4 +1,4 @@
-"""The page: static parts, data and audio in one file that needs no network."""
+"""The page: static parts, data and audio in one self-contained file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PageData(msgspec.Struct):
     starts_s: float = 0.0
     """Instant of the first sample."""
     opens_s: float | None = None
-    """Where the page opens, if not at the beginning."""
+    """Instant at which the page opens; None for the beginning."""
     bin_s: float | None = None
     """Duration of one peak; None without tracks."""
     user: str = ""
@@ -62,7 +62,7 @@ _DEFAULT = Thresholds()
 
 
 def render(saved: SavedSession, thresholds: Thresholds = _DEFAULT, *, with_audio: bool = True) -> bytes:
-    """Returns the report of a session as HTML. ``with_audio``: whether it can be played; it is drawn anyway."""
+    """Returns the report of a session as HTML. ``with_audio``: whether audio can be played; it is always drawn."""
     return page_of(read_content(saved), saved.audio, thresholds, with_audio=with_audio)
 
 
@@ -101,7 +101,7 @@ def page_of(
 
 
 def packed(content: bytes) -> str:
-    """Returns the content deflated, in base64, which is safe inside HTML."""
+    """Returns the content deflated and in base64, which is safe inside HTML."""
     return b64encode(zlib.compress(content, 9)).decode()
 
 

@@ -24,7 +24,7 @@ _MOST_LISTED = 200
 
 
 def header(content: Content) -> Markup:
-    """Returns what was called, when, and how it ended."""
+    """Returns the target, time and outcome of the call."""
     record = content.record
     good = content.outcome == Outcome.ENDED
     facts = [
@@ -52,7 +52,7 @@ def header(content: Content) -> Markup:
 
 
 def failed_step(content: Content) -> Markup:
-    """Returns the step of a scenario that failed first, with where it is written; empty if none did."""
+    """Returns the first failed step of a scenario and its place in the file; empty if none failed."""
     found = content.failed_step
     if found is None:
         return Markup()
@@ -64,7 +64,7 @@ def failed_step(content: Content) -> Markup:
 
 
 def verdict_line(content: Content, judge: Judge) -> Markup:
-    """Returns how the response times were and where the time of the slow ones went; empty without turns."""
+    """Returns a verdict on the response times, with the causes of slow ones; empty without turns."""
     said = verdict(content.metrics, judge)
     return element("p", said, id="verdict", class_="verdict") if said else Markup()
 
@@ -134,7 +134,7 @@ def marks_and_notes(content: Content) -> Markup:
 
 
 def transcript(content: Content) -> Markup:
-    """Returns who said what, and the tools called in between."""
+    """Returns the transcript, including the tool calls."""
     entries = [_entry(spoken) for spoken in content.transcript]
     if not entries:
         return _section("transcript", "Transcript", element("p", "No transcript.", class_="none"))

@@ -1,4 +1,4 @@
-"""The audio of a report in a format that every browser plays: Opus if the `report` extra is installed, else WAV."""
+"""The audio of a report in a format that every browser plays: Opus with the `report` extra, otherwise WAV."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FRAMES_AT_ONCE = 48_000
 
 
 class ReportAudio(NamedTuple):
-    """Both tracks as a file."""
+    """Both tracks as an audio file."""
 
     kind: str
-    """Its media type."""
+    """Media type of the file."""
     content: bytes
 
 

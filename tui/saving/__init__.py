@@ -1,1 +1,1 @@
-"""Sessions on disk: writing, reading, measuring again, listing and deleting them."""
+"""Sessions on disk: writing, reading, remeasuring, listing and deleting them."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 _LONG_BASE64 = re.compile(rb'"([A-Za-z0-9+/_-]{41,}={0,2})"')
-"""Longer than any identifier (a SHA-1 has 40); shorter strings hold less than 2 ms of telephone audio."""
+"""Base64 strings longer than any identifier (a SHA-1 has 40); shorter ones hold less than 2 ms of telephone audio."""
 
 
 def without_audio(raw: bytes) -> bytes | None:
-    """Returns a raw message with its audio replaced by its length; None if it is nothing but audio."""
+    """Returns a raw message with its audio replaced by its length; None if it consists only of audio."""
     if b"\0" in raw or not _is_text(raw):
         return None
     return _LONG_BASE64.sub(lambda match: b'"(%d characters)"' % len(match[1]), raw)

@@ -1,4 +1,4 @@
-"""Deleting sessions, by name or beyond limits: only what this program wrote is ever removed."""
+"""Deletes sessions, by name or beyond limits. Only files that this program wrote are ever removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 class Deletion(msgspec.Struct, frozen=True):
-    """What deleting one session did, or would do."""
+    """Result of deleting one session, or of a dry run."""
 
     folder: Path
     size_bytes: int = 0
@@ -31,9 +31,9 @@ class Deletion(msgspec.Struct, frozen=True):
     left: tuple[str, ...] = ()
     """Names of other files in the folder, which are kept together with the folder."""
     report: Path | None = None
-    """A report next to the folder, which is kept."""
+    """Path of a report next to the folder, which is kept."""
     problem: str = ""
-    """A sentence on why nothing was deleted."""
+    """Sentence on why nothing was deleted; empty without a problem."""
 
 
 class _Origin(msgspec.Struct):
@@ -44,7 +44,10 @@ class _Origin(msgspec.Struct):
 
 
 def find_to_delete(parent: Path, name: str) -> Path:
-    """Find a session in ``parent`` by the name of its folder, or the beginning of one. Raises `SavedSessionError`."""
+    """Find a session in ``parent`` by the name of its folder or the beginning of the name.
+
+    Raises `SavedSessionError`.
+    """
     if not name.strip():
         raise SavedSessionError("The name of a session is missing. Nothing was deleted.")
     if name in (".", "..") or "/" in name or "\0" in name:
@@ -63,10 +66,10 @@ def find_to_delete(parent: Path, name: str) -> Path:
 def superfluous(
     parent: Path, *, keep_days: float | None, keep_count: int | None, now: datetime | None = None
 ) -> list[Path]:
-    """Sessions older than ``keep_days``, and all but the newest ``keep_count``; newest first.
+    """Returns sessions older than ``keep_days`` and all but the newest ``keep_count``; newest first.
 
-    A running session is never included, nor is one of unknown age unless it exceeds the count. Folders that are not
-    sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
+    A running session is never included; one of unknown age is included only if it exceeds the count. Folders that are
+    not sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
     """
     oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
@@ -80,13 +83,13 @@ def superfluous(
 
 
 def with_trash(parent: Path) -> list[Path]:
-    """Returns the folder and its trash, if any, because both have limits. A link is not a trash."""
+    """Returns the folder and its trash, if any, because limits apply to both. A link does not count as a trash."""
     trash = parent / TRASH
     return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]
 
 
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
-    """Delete these sessions, or determine what that would do; one that cannot be deleted gets a problem."""
+    """Delete these sessions, or only determine the effect. A session that cannot be deleted gets a problem."""
     done = []
     for folder in folders:
         try:
@@ -97,7 +100,7 @@ def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[D
 
 
 def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
-    """Delete the files of a session by their names, and then its folder if nothing else is in it.
+    """Delete the files of a session by name, and then its folder if it is empty.
 
     Raises `SavedSessionError`: it is not a session of this program, is in use, or may not be deleted.
     """
@@ -122,9 +125,9 @@ def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
 
 
 def is_own(folder: Path) -> bool:
-    """Returns whether this program made the folder: its ``session.json`` says so.
+    """Returns whether this program created the folder, according to its ``session.json``.
 
-    Where that is damaged or missing: the folder has a name that this program makes, and holds only its files.
+    If that is damaged or missing, the folder must have a name that this program creates, and hold only its files.
     """
     if folder.name in ("", "..") or folder.is_symlink() or not folder.is_dir() or not is_session(folder):
         return False
@@ -157,8 +160,8 @@ def _check_own(folder: Path) -> None:
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
     """Delete sessions older than ``keep_days`` and all but the newest ``keep_count``, also in the trash.
 
-    Without limits, none. Returns one line about deleted sessions and failures; empty if there were none. Raises
-    nothing.
+    Without limits, delete nothing. Returns one line about deleted sessions and failures; empty if there were none.
+    Never raises.
     """
     if keep_days is None and keep_count is None:
         return ""
@@ -190,7 +193,7 @@ def _some(names: list[str]) -> str:
 
 
 def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the names of this program's files in a folder, in order of deletion, and those of all others."""
+    """Returns the names of this program's files in a folder, in order of deletion, and those of all other files."""
     with os.scandir(folder) as entries:
         files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     own = tuple(name for name in SESSION_FILES if files.get(name))
@@ -206,7 +209,7 @@ def _others(folder: Path) -> bool:
 
 
 def _remove_empty(folder: Path) -> tuple[str, ...]:
-    """Remove the folder; returns the names of files that were added meanwhile, which are kept."""
+    """Remove the folder, unless files were added meanwhile; returns their names."""
     try:
         folder.rmdir()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""FolderWriter: writes the files of one session piece by piece. Not thread-safe; it may block."""
+"""FolderWriter: writes the files of one session piece by piece. Not thread-safe; may block."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from tui.text.json_text import json_of
 
 
 class FolderWriter:
-    """Writes the files of one session into an existing folder. All methods raise `OSError`.
+    """Writes the files of one session into an existing folder. All methods may raise `OSError`.
 
-    Events, messages and figures come from a `Journal`, which has removed the secrets from them.
+    Events, messages and figures come from a `Journal`, which has already removed secrets.
     """
 
     def __init__(self, folder: Path, record: SessionRecord, *, began_ns: int) -> None:
@@ -93,7 +93,7 @@ class FolderWriter:
             self._tracks.take(item)
 
     def flush(self, now_ns: int) -> str:
-        """Pass everything to the operating system; returns a sentence if the tracks had to end, otherwise ""."""
+        """Pass everything to the operating system; returns a sentence if the tracks had to be ended, otherwise ""."""
         # Messages first, so that no event on disk points to a message that is not.
         self._raw.append(self._messages)
         self._events.append(self._lines)
@@ -112,7 +112,7 @@ class FolderWriter:
     def close(self, now_ns: int, metrics: SessionMetrics | None = None, *, problem: str = "") -> None:
         """Write the end and close the files.
 
-        ``problem`` is the reason why saving ends early; then errors of writing the end are ignored.
+        ``problem`` is the reason why saving ends early; if given, errors while writing the end are ignored.
         """
         record = self.record
         record.problem = problem
@@ -179,7 +179,7 @@ class _AppendedFile:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, pieces: list[bytes]) -> None:
-        """Write the pieces and forget them."""
+        """Write the pieces and discard them."""
         rest = memoryview(b"".join(pieces))
         total_bytes = len(rest)
         pieces.clear()
@@ -188,7 +188,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Close it, and drop a piece that a full disk accepted only in part."""
+        """Close it, and remove a piece that a full disk accepted only in part."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

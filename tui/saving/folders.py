@@ -14,7 +14,7 @@ from platformdirs import user_data_path
 from tui.saving.record import EVENTS_FILE, RECORD_FILE, SavedSessionError, SavingError
 
 NAME_TIME = "%Y-%m-%dT%H-%M-%SZ"
-"""Beginning of the name of a session's folder, in UTC."""
+"""Format of the time (UTC) at the beginning of the name of a session's folder."""
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ [\w.-]+( \d{1,2})?")
 _UNSAFE = re.compile(r"[^\w.-]+")
 _TITLE_LENGTH = 60
@@ -27,7 +27,7 @@ def default_folder() -> Path:
 
 
 def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
-    """Create the private folder of a session that begins now (UTC). Raises `SavingError`."""
+    """Create the private folder of a session that begins now. Raises `SavingError`."""
     name = f"{now.strftime(NAME_TIME)} {safe_title(title)}"
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -44,25 +44,25 @@ def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
 
 
 def safe_title(title: str) -> str:
-    """Returns a title as a folder name: without separators, blanks or a leading dot, and not too long."""
+    """Returns a title as part of a folder name: without separators, blanks or a leading dot, and not too long."""
     return _UNSAFE.sub("-", title)[:_TITLE_LENGTH].strip("-.") or "session"
 
 
 def has_session_name(folder: Path) -> bool:
-    """Returns whether the name is one that `new_session_folder` makes."""
+    """Returns whether the name is one that `new_session_folder` creates."""
     return _NAME.fullmatch(folder.name) is not None
 
 
 def report_path(folder: Path) -> Path:
-    """Returns where the report of a session is written by default: beside its folder."""
+    """Returns the default path of a session's report: next to its folder."""
     return folder.with_name(f"{folder.name}.html")
 
 
 def session_folders(parent: Path) -> Iterator[Path]:
     """Returns the folders in ``parent`` that hold a session, oldest name first; links are not followed.
 
-    Includes unreadable folders with the name of a session. A ``parent`` that does not exist has no sessions. Raises
-    `SavedSessionError`: it is not a folder or cannot be read.
+    Unreadable folders with the name of a session are included. A ``parent`` that does not exist has no sessions.
+    Raises `SavedSessionError`: it is not a folder or cannot be read.
     """
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
@@ -83,12 +83,15 @@ def _is_closed_session(folder: Path) -> bool:
 
 
 def is_session(folder: Path) -> bool:
-    """Returns whether a folder holds files of a session."""
+    """Returns whether a folder contains files of a session."""
     return any(is_file(folder / name) for name in (RECORD_FILE, EVENTS_FILE))
 
 
 def open_regular(path: Path) -> int:
-    """Open a regular file to read; a session from elsewhere may hold links and devices. Raises `OSError`."""
+    """Open a regular file for reading, because a session from elsewhere may contain links and devices.
+
+    Raises `OSError`.
+    """
     # Without O_NONBLOCK, opening a pipe would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -98,7 +101,7 @@ def open_regular(path: Path) -> int:
 
 
 def is_file(path: Path) -> bool:
-    """Returns whether it is a regular file, not a link."""
+    """Returns whether the path is a regular file, not a link."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:

@@ -31,10 +31,10 @@ from tui.text.numbers import clock
 from tui.text.visible import one_line
 
 LATEST = "latest"
-"""Name of the newest session."""
+"""Word that selects the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
-"""Occurs nowhere else in a line, because quotes inside a text are escaped."""
+"""Marker of an error event. Occurs nowhere else in a line, because quotes inside texts are escaped."""
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)
@@ -48,14 +48,14 @@ class SessionSummary(msgspec.Struct, frozen=True):
     folder: Path
     title: str
     target: str
-    """The URL without credentials."""
+    """URL without credentials."""
     protocol: str
     started: datetime | None
     outcome: str
     """One of `tui.saving.record.Outcome`."""
     reason: str
     duration_s: float | None
-    """From acceptance to the end; of a session that was cut off, from its first event to its last."""
+    """Time from acceptance to the end; for a session that was cut off, from its first event to its last."""
     errors: int | None
     turns: int | None
     """Number of turns of the user."""
@@ -68,7 +68,7 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """Number of marked events."""
     notes: int = 0
     problem: str = ""
-    """Why parts could not be read; otherwise empty."""
+    """Reason why parts could not be read; otherwise empty."""
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ def list_sessions(
 ) -> list[SessionSummary]:
     """List the sessions in a folder, newest first, including unreadable ones with their problem.
 
-    ``target`` is a part of title, URL or protocol, in any case; ``since`` is aware of its time zone; ``errors``
+    ``target`` is a part of title, URL or protocol, ignoring case; ``since`` is a time with time zone; ``errors``
     selects sessions with or without errors. A folder that does not exist has no sessions.
     """
     summaries = sorted(map(summarise, session_folders(parent)), key=age_key)
@@ -122,10 +122,10 @@ def summaries(parent: Path) -> Iterator[SessionSummary]:
 
 
 def find_session(parent: Path, path: Path) -> Path:
-    """Find a session by path, or in ``parent`` by name, beginning of a name, title, or ``latest``.
+    """Find a session by path, or in ``parent`` by name, beginning of the name, title, or ``latest``.
 
-    A title, like ``latest``, selects the newest such session. A path to something other than a session does not hide
-    the other meanings. Raises `SavedSessionError`.
+    A title, like ``latest``, selects the newest such session. A path to something other than a session does not
+    prevent the other interpretations. Raises `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
@@ -168,7 +168,7 @@ def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
 
 
 def summarise(folder: Path) -> SessionSummary:
-    """Summarise one session. Raises nothing."""
+    """Summarise one session. Never raises."""
     problem = ""
     try:
         record = msgspec.json.decode(read_record_file(folder), type=SessionRecord)
@@ -275,7 +275,7 @@ def _seconds_of_events(folder: Path, record: SessionRecord) -> float | None:
 
 
 def _count_errors(folder: Path) -> int | None:
-    """Errors among the events of a session that was cut off; None where they cannot be counted in reasonable time."""
+    """Returns the number of errors in a session that was cut off; None if counting would take too long."""
     errors, end = 0, b""
     try:
         with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:

@@ -1,6 +1,6 @@
 """``marks.jsonl``: the marks and notes of a session, one change per line.
 
-It is only appended to, each line in one write: a crash loses nothing that was entered, and two programs that have the
+Lines are only ever appended, each in one write. A crash therefore loses no entries, and two programs that have the
 same session open do not overwrite each other's notes.
 """
 

@@ -1,4 +1,4 @@
-"""Placing the samples of a track on the session's clock: from blocks with jittery times to frame positions."""
+"""Places the samples of a track on the session's clock: turns blocks with jittery times into frame positions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from tui.audio.pcm import frames_to_ns, is_zero, samples_of
 from tui.audio.resample import LiveResampler
 
 LOOK_AHEAD_NS = 300_000_000
-"""Time that blocks wait to be placed, because only later blocks show whether one was late or followed a gap."""
+"""Time that blocks wait before they are placed, because only later blocks show whether one was late or followed a
+gap."""
 _TOLERANCE_NS = 10_000_000
 _PATIENCE_NS = 60_000_000
-"""A larger offset is a gap and is corrected immediately; drift is corrected during silence."""
+"""Largest offset in ns that counts as drift, which is corrected during silence; a larger one is a gap and is
+corrected immediately."""
 _QUIET = 200
-"""Peak of a block (-44 dBFS) in which inserted or dropped samples are inaudible."""
+"""Largest peak of a block (-44 dBFS) in which inserted or dropped samples are inaudible."""
 
 
 class Placed(NamedTuple):
-    """Samples, and the frame of the track at which they begin."""
+    """Samples with the frame of the track at which they begin."""
 
     frame: int
     pcm: bytes
@@ -29,16 +31,16 @@ class Placed(NamedTuple):
 class _Waiting(NamedTuple):
     start_ns: int
     ideal_ns: int
-    """Its start according to the sample count alone."""
+    """Start according to the sample count alone."""
     late_ns: int
-    """Its reported start minus `ideal_ns`."""
+    """Reported start minus `ideal_ns`."""
     first: bool
-    """Whether it begins a stream, so that the sample count starts at zero."""
+    """Whether the block begins a stream, so that the sample count starts at zero."""
     pcm: bytes
 
 
 class TrackPlacer:
-    """One track at ``rate`` whose first frame is at ``origin_ns``. One thread; blocks come in their order.
+    """Places one track at ``rate`` whose first frame is at ``origin_ns``. For one thread; feed blocks in order.
 
     Consecutive samples stay together: their time follows from the sample count, aligned to the clock by the earliest
     reported times around them, because callbacks are late but never early.
@@ -55,7 +57,7 @@ class TrackPlacer:
         self._next_frame = 0
 
     def feed(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Add a block whose first sample is reported for ``start_ns``."""
+        """Add a block whose first sample is reported to be at ``start_ns``."""
         if rate != self._resampler.from_rate:
             self._resampler = LiveResampler(rate, self.rate)
             self._run_began_ns = None
@@ -75,7 +77,7 @@ class TrackPlacer:
             yield self._place_next()
 
     def finish(self) -> Iterator[Placed]:
-        """Place every block, because their stream has ended; the next block begins a new one."""
+        """Place all waiting blocks, because the stream has ended; the next block begins a new one."""
         while self._waiting:
             yield self._place_next()
         if tail := self._resampler.finish():
@@ -83,7 +85,10 @@ class TrackPlacer:
         self._run_began_ns = None
 
     def cut(self, at_ns: int) -> int:
-        """Discard samples placed after a time, which were never played; returns its frame. Call `finish` first."""
+        """Discard samples placed after a time, which were never played; returns the frame at that time.
+
+        Call `finish` first.
+        """
         frame = max(self.frame_at(at_ns), 0)
         self._next_frame = min(self._next_frame, frame)
         return frame

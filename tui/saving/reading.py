@@ -1,4 +1,4 @@
-"""Reading a saved session as far as possible, with a list of what could not be read. Loads no numpy."""
+"""Reads a saved session as far as possible, and lists the problems. Does not load numpy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 _MAX_AUDIO_AFTER_EVENTS_S = 120
-"""Limit to which tracks are read beyond the last event: with damaged events, the session may have ended later."""
+"""Longest part of the tracks that is read after the last event: with damaged events, the session may have ended
+later."""
 _MAX_PROBLEMS = 20
 _TAIL_BYTES = 256 * 1024
 
@@ -47,7 +48,7 @@ class SavedSession:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[str] = []
-        """Sentences on what could not be read; grows while events are read."""
+        """Sentences on parts that could not be read; grows while events are read."""
         self.running = is_running(folder)
         """Whether the session is still running and being saved."""
         self._held = _hold(folder)
@@ -62,7 +63,7 @@ class SavedSession:
 
     @property
     def messages_path(self) -> Path:
-        """The file of raw messages, which events point into."""
+        """Path of the file of raw messages, which events point into."""
         return self.folder / MESSAGES_FILE
 
     @property
@@ -81,7 +82,7 @@ class SavedSession:
         return None
 
     def written_events(self) -> Iterator[e.SessionEvent]:
-        """Every event on disk, in order, read lazily."""
+        """Yields every event on disk, in order, read lazily."""
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return
@@ -98,7 +99,7 @@ class SavedSession:
                 yield event
 
     def events(self) -> Iterator[e.SessionEvent]:
-        """Every event; a session that was cut off ends with an error after the last saved event."""
+        """Yields every event; for a session that was cut off, an error follows the last saved event."""
         status, last = e.Status.IDLE, None
         for event in self.written_events():
             last = event
@@ -193,7 +194,7 @@ class SavedSession:
         return audio
 
     def _limit(self, audio: SavedAudio) -> None:
-        """Limit the tracks to the possible length of the session, because a sparse file may claim days."""
+        """Limit the tracks to the possible length of the session, because a sparse file may seem to last for days."""
         last_ns = self.last_ns
         end_ns = audio.starts_ns if last_ns is None else max(last_ns, audio.starts_ns)
         most_frames = audio.frame_at(end_ns) + _MAX_AUDIO_AFTER_EVENTS_S * audio.rate
@@ -206,7 +207,7 @@ class SavedSession:
             audio.frames = most_frames
 
     def _open(self, name: str, missing: str = "") -> int | None:
-        """Open a file of the session to read; a problem is reported once."""
+        """Open a file of the session for reading; a problem is reported only once."""
         try:
             return open_regular(self.folder / name)
         except FileNotFoundError:
@@ -265,7 +266,7 @@ def schema_of(content: bytes) -> int:
 
 
 def outcome_of(record: SessionRecord, *, running: bool) -> str:
-    """Outcome of a session: "running" counts only while its files are locked by a writer."""
+    """Returns the outcome of a session: "running" counts only while its files are locked by a writer."""
     return Outcome.CUT_OFF if record.outcome == Outcome.RUNNING and not running else record.outcome
 
 
@@ -308,9 +309,9 @@ def _is_locked(path: Path, against: int) -> bool:
 
 
 def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
-    """The lines with their ends; the rest of a line that is far too long is left out.
+    """Yields the lines with their line ends; the rest of a line that is far too long is left out.
 
-    Ends at a line that has no end within reason.
+    Stops at a line that does not end within a sane length.
     """
     while line := file.readline(_MAX_LINE_BYTES):
         rest, skipped_bytes = line, 0

@@ -23,10 +23,8 @@ MARKS_FILE = "marks.jsonl"
 RECORD_PART_FILE = "session.json.part"
 """A new ``session.json`` while it is being written."""
 SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, MARKS_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
-"""Every file that this program writes into a session's folder, in the order in which deleting removes them.
-
-The one that proves whose the folder is comes last, so that a deletion that was cut off can be repeated.
-"""
+"""Every file that this program writes into a session's folder, in order of deletion. The file that shows who created
+the folder comes last, so that an interrupted deletion can be repeated."""
 PROGRAM = "opusagent-tui"
 UNSAVED = "unsaved"
 """Code of the error after which nothing more of the session is saved."""
@@ -44,11 +42,11 @@ class Outcome(StrEnum):
     """Outcome of a saved session."""
 
     RUNNING = "running"
-    """In ``session.json``: not ended, or its end was never written (see `CUT_OFF`)."""
+    """Value in ``session.json`` while the session has not ended, or if its end was never written (see `CUT_OFF`)."""
     ENDED = "ended"
     ERROR = "error"
     CUT_OFF = "cut off"
-    """Never written: read in place of "running" when no process is saving the session."""
+    """Never written; replaces "running" on reading when no process is saving the session."""
 
 
 class Devices(msgspec.Struct, omit_defaults=True):
@@ -57,7 +55,7 @@ class Devices(msgspec.Struct, omit_defaults=True):
     capture: str = ""
     playback: str = ""
     latency_ms: float = 0.0
-    """Buffer of the playback device, as it reports."""
+    """Latency that the playback device reports."""
 
 
 class Formats(msgspec.Struct, omit_defaults=True):
@@ -69,18 +67,18 @@ class Formats(msgspec.Struct, omit_defaults=True):
 
 
 class SessionRecord(msgspec.Struct, kw_only=True):
-    """``session.json``. Instants ending in ``_ns`` are on the one monotonic clock of the events."""
+    """The content of ``session.json``. Instants ending in ``_ns`` are on the monotonic clock of the events."""
 
     schema: int = SCHEMA
     program: str = f"{PROGRAM} {__version__}"
     session_id: str = ""
     title: str = ""
     target: dict[str, Any] = {}
-    """The settings of the call, secrets replaced by an ellipsis."""
+    """Settings of the call, with secrets replaced by an ellipsis."""
     protocol: str = ""
     started_utc: str = ""
     started_ns: Instant | None = None
-    """The instant of ``started_utc``, which is that of the first event."""
+    """Instant of ``started_utc``, which is that of the first event."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
     """One of `Outcome`, or a value of a newer version."""
@@ -92,15 +90,15 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     audio_starts_ns: Instant | None = None
     """Time of the first sample of both tracks; left: the user as sent, right: the agent as played."""
     metrics: SessionMetrics | None = None
-    """Figures of the whole session, written at its end; None if saving ended before it."""
+    """Figures of the whole session, written at its end; None if saving ended earlier."""
     unsaved: int = 0
-    """Events, messages and blocks of audio that the disk was too slow to take."""
+    """Number of events, messages and audio blocks that were lost because the disk was too slow."""
     problem: str = ""
-    """Why saving ended before the session did."""
+    """Reason why saving ended before the session did; empty if it did not."""
 
 
 def target_without_secrets(target: Target) -> dict[str, Any]:
-    """Returns the settings of a call without secrets: token, header values, credentials, secret values."""
+    """Returns the settings of a call without secrets (token, header values, credentials, secret values)."""
     kept: dict[str, Any] = msgspec.to_builtins(target)
     kept["url"] = target.safe_url
     kept["token"] = HIDDEN if target.token else ""

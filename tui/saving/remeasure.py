@@ -1,4 +1,4 @@
-"""Measuring a saved session again: the speech from its tracks, the figures from its events."""
+"""Remeasures a saved session: speech from its tracks, figures from its events."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tui.saving.second_opinion import compare_edges
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Edges of two detectors that are closer than this are the same. Those that response times are measured from are
-dated by the call, from the device's callbacks: where the track has one elsewhere, `compare_edges` disputes it, on the
-screen as well."""
+"""Edges of two detectors that are closer than this, in ns, are the same. Those that response times are measured from
+are dated by the call, from the device's callbacks: where the track has one elsewhere, `compare_edges` disputes it,
+on the screen as well."""
 _AGREES_NS = 40_000_000
 """Any other edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose
 phase differs."""
 _PROOF_NS = 200_000_000
-"""Delay of an edge's event, as in a call, so that it follows the events to which it belongs."""
+"""Delay of an edge's event in ns, as in a call, so that it follows the events to which it belongs."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:
-    """Returns all figures of a session, by the current detector and fold."""
+    """Returns all figures of a session, computed with the current detector and rules."""
     fold = MetricsFold()
     for _ in remeasured_events(saved, fold):
         pass
@@ -38,9 +38,9 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
     """The events of a session with the edges of speech found again in its tracks, at the instants they have.
 
-    Each is folded before it is passed on: the second detector is asked about the edges of the turns found so far.
-    An edge that confirms one of the call keeps the instant of the call, so that both show the same figures.
-    Without tracks the events are those that were saved. An edge has the number of the event before it.
+    Each is folded before it is passed on: the second detector is asked about the edges of the turns found so far. An
+    edge that confirms one of the call keeps the instant of the call, so that both show the same figures. Without
+    tracks the events are those that were saved. An edge has the number of the previous event.
     """
     for event in _events_again(saved, fold):
         fold.apply(event)
@@ -72,7 +72,7 @@ def _events_again(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionE
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
-    """Edges of speech on both tracks, and of other agent sounds, in order of time; None without tracks."""
+    """Returns the edges of speech on both tracks, and of other agent sounds, by time; None without tracks."""
     audio = saved.audio
     if audio is None:
         return None
@@ -93,7 +93,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges, those of the user with the time from sample to socket that was measured in the call."""
+    """Returns the edges; those of the user get the time from sample to socket that was measured in the call."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),
@@ -120,7 +120,7 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges in order of time; one that confirms an edge of the call is that edge."""
+    """Returns the edges in order of time; an edge that confirms one of the call is replaced by it."""
     kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
     for edge in live:
         kinds.setdefault((edge.speaker, edge.started), []).append(edge)

@@ -1,4 +1,4 @@
-"""SavedAudio: the two tracks of a saved session, read piece by piece. Loads no numpy."""
+"""SavedAudio: the two tracks of a saved session, read piece by piece. Does not load numpy."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class TrackPair(NamedTuple):
 
 
 class SavedAudio:
-    """``audio.wav``: the user as sent on the left, the agent as played on the right. Not thread-safe."""
+    """Reads ``audio.wav``: left, the user as sent; right, the agent as played. Not thread-safe."""
 
     def __init__(self, file: IO[bytes], path: Path, starts_ns: int) -> None:
-        """Read from an open file; ``path`` is its name. Raises `wave.Error`, `EOFError` or `OSError`."""
+        """Read from an open file, whose name is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
         self.path = path
         self._file = file
         with wave.open(file) as header:
@@ -39,7 +39,7 @@ class SavedAudio:
             raise wave.Error(f"it claims {self.rate} samples per second")
         there_bytes = os.fstat(file.fileno()).st_size - self._data_at
         self.frames: int = min(self.promised_frames, there_bytes // _FRAME_BYTES)
-        """Number of frames that are read; its owner may lower it."""
+        """Number of frames that can be read; the owner may lower it."""
         self.starts_ns = starts_ns
         """Time of the first sample, on the clock of the events."""
 
@@ -62,7 +62,7 @@ class SavedAudio:
         return os.pread(self._file.fileno(), wanted_bytes, self._data_at + first_frame * _FRAME_BYTES)
 
     def frame_at(self, at_ns: int) -> int:
-        """Returns the frame at a time; may lie outside the tracks."""
+        """Returns the frame at a time, which may lie outside the tracks."""
         return (at_ns - self.starts_ns) * self.rate // 1_000_000_000
 
     def ns_at(self, frame: int) -> int:

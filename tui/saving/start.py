@@ -1,4 +1,4 @@
-"""Starting to save a call, and reporting in its events what is not saved."""
+"""Starts to save a call, and reports in its events if something is not saved."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ logger = logging.getLogger(__name__)
 
 
 class SavingProblems:
-    """Reports saving problems as errors of the session, after it has begun. Runs on the session's loop."""
+    """Reports saving problems as errors of the session, once it has begun. Runs on the session's loop."""
 
     def __init__(self) -> None:
         self._journal: Journal | None = None
         self._waiting: list[tuple[str, str]] = []
-        """Codes and sentences."""
+        """Code and sentence of each problem not yet reported."""
 
     def begun(self, journal: Journal) -> None:
-        """Emit known and later problems to the journal of the session that has begun."""
+        """Emit known problems, and from now on new ones, to the journal of the session that has begun."""
         self._journal = journal
         waiting, self._waiting = self._waiting, []
         for code, sentence in waiting:
             _emit(journal, code, sentence)
 
     def report(self, sentence: str) -> None:
-        """Report something that is not saved."""
+        """Report that something is not saved."""
         self._report("unkept", sentence)
 
     def report_end(self, sentence: str) -> None:

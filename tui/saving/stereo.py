@@ -32,21 +32,21 @@ class TracksFull(OSError):
 
 
 class StereoFile:
-    """16-bit stereo PCM. Samples may be written in any order; the rest is silence.
+    """A WAV file of 16-bit stereo PCM. Samples may be written in any order; the rest is silence.
 
-    Not thread-safe; every write goes to the operating system at once. Everything raises `OSError`.
+    Not thread-safe; every write goes to the operating system at once. All methods may raise `OSError`.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
         self.rate = rate
         self.frames = 0
-        """Number of frames by the header."""
+        """Number of frames according to the header."""
         self._written_frames = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._write_header(0)
 
     def put(self, channel: Channel, frame: int, pcm: bytes) -> None:
-        """Write samples of one track from a frame on; samples before the start of the file are dropped."""
+        """Write samples of one track, starting at a frame; samples before the start of the file are dropped."""
         if frame < 0:
             pcm, frame = pcm[-2 * frame :], 0
         if is_zero(pcm) and frame >= self._written_frames:
@@ -57,7 +57,7 @@ class StereoFile:
             self._write(frame, frames)
 
     def clear(self, channel: Channel, frame: int) -> None:
-        """Silence one track from a frame on."""
+        """Silence one track, starting at a frame."""
         frame = max(frame, 0)
         if (count := self._written_frames - frame) > 0:
             frames = self._read(frame, count)

@@ -1,4 +1,4 @@
-"""The tracks of a session: pieces from other threads are placed in time and written to ``audio.wav``."""
+"""The tracks of a session: places pieces from other threads in time and writes them to ``audio.wav``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.saving.stereo import Channel, StereoFile
 
 
 class UserSent(NamedTuple):
-    """A block of the user as sent."""
+    """A block of user audio as sent."""
 
     end_ns: int
     pcm: bytes
@@ -21,7 +21,7 @@ class UserSent(NamedTuple):
 
 
 class AgentHeard(NamedTuple):
-    """A block of the agent as played."""
+    """A block of agent audio as played."""
 
     start_ns: int
     pcm: bytes
@@ -29,7 +29,7 @@ class AgentHeard(NamedTuple):
 
 
 class AgentCut(NamedTuple):
-    """Playback was cut; audio announced for later is never played."""
+    """Playback was cut; audio announced for a later time is never played."""
 
     at_ns: int
 
@@ -41,14 +41,14 @@ class TracksEnd(NamedTuple):
 
 
 TrackItem = UserSent | AgentHeard | AgentCut | TracksEnd | AudioFormat
-"""Pieces of the tracks, in order; the format is that of user audio."""
+"""A piece of the tracks; a format is that of the user audio."""
 
 
 class TracksWriter:
     """Writes ``audio.wav``, created when the rate of user audio is known, or with the first block. Not thread-safe.
 
-    Both tracks have the rate of user audio, which is thus saved bit for bit; an agent at another rate is resampled.
-    Everything raises `OSError`.
+    Both tracks have the rate of the user audio, which is thus saved bit for bit; agent audio at another rate is
+    resampled. All methods may raise `OSError`.
     """
 
     def __init__(self, path: Path, origin_ns: int) -> None:
@@ -80,7 +80,7 @@ class TracksWriter:
                 self.close(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Write the placed blocks, and silence until shortly before now."""
+        """Write the placed blocks, and extend the file with silence until shortly before now."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():
@@ -100,7 +100,7 @@ class TracksWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the file in its present state; later pieces are ignored."""
+        """Close the file in its current state; later pieces are ignored."""
         self.closed = True
         if self._file:
             self._file.close()

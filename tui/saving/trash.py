@@ -1,6 +1,7 @@
 """The trash: a folder of deleted sessions inside the folder of the sessions, from which they can be restored.
 
-Only sessions that this program wrote are moved, whole. The limits of the settings apply to the trash as well.
+Only sessions that this program wrote are moved, always as a whole. The limits in the settings apply to the trash as
+well.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ _SAME_NAME = 100
 
 
 def trash_of(parent: Path) -> Path:
-    """Returns the trash of a folder of sessions; it need not exist."""
+    """Returns the trash folder of a folder of sessions; it need not exist."""
     return parent / TRASH
 
 
 def move_to_trash(folder: Path) -> Path:
-    """Move a session into the trash beside it; returns where it is now.
+    """Move a session into the trash next to it; returns its new folder.
 
     Raises `SavedSessionError`: it is not a session of this program, is in use, or may not be moved.
     """
@@ -41,9 +42,9 @@ def move_to_trash(folder: Path) -> Path:
 
 
 def restore(parent: Path, name: str) -> Path:
-    """Move a session out of the trash of ``parent``, by its name or the beginning of one; returns its folder.
+    """Move a session out of the trash of ``parent``, by its name or the beginning of it; returns its folder.
 
-    Raises `SavedSessionError`: it is not in the trash, or a session of that name is there again.
+    Raises `SavedSessionError`: it is not in the trash, or a session of that name already exists.
     """
     shown = one_line(name, 80)
     if name in ("", ".", "..") or "/" in name or "\0" in name:
@@ -73,7 +74,7 @@ def _free_name(trash: Path, name: str) -> str:
 
 
 def _move(folder: Path, into: Path, name: str) -> Path:
-    """Rename between the open folders, so that a link put in place of one is not followed."""
+    """Rename between the open folders, so that a link that replaces one of them is not followed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""Saves a running session on a separate thread that nothing waits for."""
+"""Saves a running session on a separate thread, which nothing waits for."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 CYCLE_S = 0.1
 """Longest time that events and messages stay in memory; audio also waits to be placed (`placing.LOOK_AHEAD_NS`)."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Limit of queued events and messages, for a disk that does not keep up."""
+"""Limit of queued events and messages in bytes, for a disk that does not keep up."""
 MAX_WAITING_BLOCKS = 6_000
 """The same limit for audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
@@ -65,7 +65,7 @@ class _WriteQueue:
         return self._dropped_items + self._dropped_blocks
 
     def put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
-        """Queue an event or a message; returns False if it does not fit."""
+        """Queue an event or a message. Returns False if it does not fit."""
         waiting_bytes = self._handed_bytes - self._written_bytes
         if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             self._dropped_items += 1
@@ -82,7 +82,7 @@ class _WriteQueue:
             self._dropped_blocks += 1
 
     def move_to(self, files: FolderWriter) -> int:
-        """Write everything to the files in order; returns its size for `written`."""
+        """Write everything to the files in order; returns the size to pass to `written`."""
         moved_bytes = 0
         while self._items:
             item = self._items.popleft()
@@ -97,7 +97,7 @@ class _WriteQueue:
         return moved_bytes
 
     def written(self, size_bytes: int) -> None:
-        """Free the space of that many written bytes."""
+        """Free the space of that many bytes, which have been written."""
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
@@ -122,7 +122,7 @@ class _WriterThread(threading.Thread):
         self.tracks_over = threading.Event()
         """Set once both tracks are on disk to their end, or never will be."""
         self.metrics: SessionMetrics | None = None
-        """Set before `over`, on the session's loop, when events no longer change them."""
+        """Final figures. Set before `over`, on the session's loop, when events no longer change them."""
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
@@ -164,11 +164,11 @@ class _WriterThread(threading.Thread):
 
 
 class SessionWriter:
-    """One session's folder, and the thread that writes into it. Created by `start`; `close` ends it.
+    """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any thread. None
     of them waits or fails. A full disk ends the saving; a slow one leaves gaps. ``on_problem`` receives one sentence
-    about each, once, on the loop; ``on_end``, if given, receives the sentence about the end instead.
+    about each of these, once, on the loop; ``on_end``, if given, receives the sentence about the end instead.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class SessionWriter:
 
     @property
     def tracks(self) -> TrackSink | None:
-        """Receiver of both tracks; None when audio is not to be saved."""
+        """Receiver of both tracks; None if audio is not saved."""
         return self if self._save_audio else None
 
     async def close(self) -> None:
@@ -258,7 +258,7 @@ class SessionWriter:
     # -- on the session's loop --
 
     def append(self, raw: bytes) -> int:
-        """Save a raw message; returns its offset in the file, -1 when it is not saved."""
+        """Save a raw message; returns its offset in the file, or -1 if it is not saved."""
         kept = raw if self._save_audio else without_audio(raw)
         self._last_kept_bytes = 0
         if kept is None or not self._put(kept, len(kept)):
@@ -269,7 +269,7 @@ class SessionWriter:
         return offset
 
     def take(self, event: SessionEvent) -> SessionEvent:
-        """Save the next event; returns it as saved: pointing to the message that was appended just before."""
+        """Save the next event; returns it as saved, with the saved size of the message appended just before."""
         if (
             isinstance(event, MessageLogged)
             and event.offset >= 0

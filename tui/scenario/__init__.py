@@ -1,1 +1,1 @@
-"""Scenarios: calls as files, played live or headless and judged by what was heard."""
+"""Scenarios: calls written as files, played live or headless, and judged by what was heard."""

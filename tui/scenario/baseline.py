@@ -1,8 +1,9 @@
-"""Baselines: results of an earlier day, kept in a file, that later results are compared with by rule.
+"""Baselines: earlier results, kept in a file, which later results are compared with by fixed rules.
 
-A figure is worse if it grew by more than a share **and** by more than an absolute amount, so that neither 20 ms of a
-long response nor half of a short one counts. Percentiles are compared only where both sides have enough turns, and
-pass rates are worse only if their 95 % intervals do not overlap. Results of another scenario or protocol are refused.
+A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither 20 ms more of a long
+response nor half as much again of a short one counts. Percentiles are compared only where both sides have enough
+turns, and pass rates are worse only if their 95 % intervals do not overlap. Results of another scenario or protocol
+are refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tui.text.strict import quoted
 _FORMAT = 1
 _MOST_BYTES = 1 << 24
 _RULES = {"p50": (0.10, 50.0), "p95": (0.20, 100.0)}
-"""By percentile: the share, and the ms, by which it may grow."""
+"""Allowed growth by percentile: as a share, and in ms."""
 
 
 class BaselineError(ValueError):
@@ -36,7 +37,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one scenario in a baseline."""
 
     fingerprint: str
-    """Of the steps, the caller and the number of runs' independent parts; another one is another scenario."""
+    """Hash from `fingerprint`; results with a different one belong to a different scenario."""
     protocol: str
     passed: int
     judged: int
@@ -49,13 +50,13 @@ class BaselineFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The content of a baseline."""
 
     opusagent_baseline: int
-    """The version of this format."""
+    """Version of this format."""
     scenarios: dict[str, Kept]
-    """By the path of the scenario's file, from the folder of the baseline."""
+    """Figures by the path of the scenario's file, relative to the folder of the baseline."""
 
 
 class Change(StrEnum):
-    """How a figure compares with its baseline."""
+    """Result of comparing a figure with its baseline."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -64,7 +65,7 @@ class Change(StrEnum):
 
 
 class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of a scenario beside its baseline."""
+    """A figure of a scenario with its baseline."""
 
     scenario: str
     figure: str
@@ -74,7 +75,7 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Returns a hash of what is played: steps, caller, and timeout. Limits and the number of runs are not in it."""
+    """Returns a hash of what is played: steps, caller and timeout, but not limits and number of runs."""
     steps = [
         (step.KIND, {name: _written(getattr(step, name)) for name in _compared_fields(step)})
         for step in scenario.steps
@@ -89,7 +90,7 @@ def _compared_fields(step: msgspec.Struct) -> list[str]:
 
 
 def _written(value: Any) -> Any:
-    """Returns a value of a step as JSON can hold it."""
+    """Returns a value of a step in a form that JSON can hold."""
     match value:
         case msgspec.Struct():
             return {name: _written(getattr(value, name)) for name in value.__struct_fields__}
@@ -104,7 +105,7 @@ def _written(value: Any) -> Any:
 
 
 def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
-    """Returns the content of a baseline file at ``path``. Raises `BaselineError` if a scenario was not judged."""
+    """Returns the content for a baseline file at ``path``. Raises `BaselineError` if a scenario was not judged."""
     kept = {}
     for scenario, result in results:
         if not result.rate.judged or any(run.unreachable for run in result.runs):
@@ -155,7 +156,7 @@ class Baseline:
             )
 
     def compare(self, scenario: Scenario, result: ScenarioResult) -> list[FigureChange]:
-        """Returns each figure beside its baseline. Raises `BaselineError` for another protocol."""
+        """Returns each figure with its baseline. Raises `BaselineError` if the protocol differs."""
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is None:
             return [_not_compared(result, "everything", "The baseline does not have this scenario.")]

@@ -1,4 +1,4 @@
-"""CallerSound: the noise beside a caller's voice, and what their line does to it. Seeded, so that a run repeats."""
+"""CallerSound: adds background noise and line effects to a caller's voice. Seeded, so that runs are reproducible."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CODECS = {"mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 
 
 class CallerSound:
-    """The last step of the capture chain: adds noise, passes the codec of the line, drops lost packets.
+    """The last step of the capture chain: adds noise, applies the codec of the line, drops lost packets.
 
     ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call. Raises
     `ScenarioError` for a noise that cannot be read.
@@ -51,7 +51,7 @@ class CallerSound:
             self._noises = _prepared(self._noise, scenario)
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the block as the agent gets it; as long as it was."""
+        """Returns the block as the agent receives it; its length is unchanged."""
         if self._noise:
             block = self._with_noise(block, self._noise)
         if self._line and self._line.codec in _CODECS:

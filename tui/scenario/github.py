@@ -1,7 +1,6 @@
-"""What GitHub Actions shows of scenarios: a table on the page of the run, and each failure at its line of the file.
+"""Reports scenarios to GitHub Actions: a table on the run's page, and each failure at its line of the file.
 
-The form of workflow commands and of the summary is that of GitHub's documentation, "Workflow commands for GitHub
-Actions".
+Workflow commands and the summary follow GitHub's documentation, "Workflow commands for GitHub Actions".
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ _HEADINGS = ("", "scenario", "pass rate", "p50", "p95", "worst turn", "failed fi
 
 
 def runs_here(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this is a job of GitHub Actions."""
+    """Returns whether this process runs in a job of GitHub Actions."""
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
 def error_commands(
     results: Sequence[tuple[Scenario, ScenarioResult]], environment: Mapping[str, str] = os.environ
 ) -> Iterator[str]:
-    """Yields a line for each case that failed, which GitHub shows at its place in the file."""
+    """Yields a line for each failed case, which GitHub shows at the case's place in the file."""
     workspace = environment.get("GITHUB_WORKSPACE", "")
     for scenario, result in results:
         for case in summarize(scenario, result):
@@ -49,7 +48,7 @@ def error_commands(
 
 
 def write_summary(results: Sequence[ScenarioResult], path: Path) -> None:
-    """Append the table of all scenarios to the summary of a job. Raises `OSError`."""
+    """Append the table of all scenarios to the job summary. Raises `OSError`."""
     with path.open("a", encoding="utf-8") as file:
         file.write(summary_table(results))
 
@@ -74,7 +73,7 @@ def _values(result: ScenarioResult) -> Iterator[str]:
 
 
 def _cell(value: str) -> str:
-    """Returns a value as a cell: nothing in it is taken for Markdown or HTML."""
+    """Returns a value as a cell, escaped so that nothing in it is read as Markdown or HTML."""
     line = one_line(value, _MOST_CHARS)
     return "".join(f"&#{ord(char)};" if char in "&<>|`*_[]()!#~\\@:" else char for char in line)
 
@@ -84,7 +83,7 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def _in_repository(file: str, workspace: str) -> str:
-    """Returns the path of a file from the repository's root, as GitHub wants it."""
+    """Returns the path of a file relative to the repository's root, as GitHub requires."""
     path = Path(file).resolve()
     if workspace and path.is_relative_to(Path(workspace).resolve()):
         return path.relative_to(Path(workspace).resolve()).as_posix()

@@ -1,4 +1,4 @@
-"""Holds a call by a script, without a screen and without PortAudio. Many may run in one event loop."""
+"""Holds a scripted call, without a screen and without PortAudio. One event loop can run many."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 
 
 class HeadlessCall:
-    """One call by a script: `prepare`, then `hold`.
+    """One scripted call: `prepare`, then `hold`.
 
     ``show`` receives every event. ``note`` receives a sentence when a limit, rather than the agent, ended the agent's
-    turn. ``answer_s`` is the longest wait for what follows a tool of the agent.
+    turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class HeadlessCall:
 
     @property
     def folder(self) -> str:
-        """Where the session is saved; empty if it is not."""
+        """Folder that the session is saved in; empty if it is not saved."""
         return str(self._set_up.writer.folder) if self._set_up.writer else ""
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
-        """Begin to save, and make the session. Raises whatever prevents the call."""
+        """Start saving and create the session. Raises the error that prevents the call."""
         scenario, audio = self.performance.scenario, self._audio
         try:
             await self._set_up.start_saving(self._dialled.target)
@@ -77,7 +77,7 @@ class HeadlessCall:
         self.performance.follow(self.session)
 
     async def hold(self, *, open_line: bool = True) -> None:
-        """Call the agent, play the script, hang up, and finish what is saved."""
+        """Call the agent, play the script, hang up, and finish saving."""
         async with self.held() as active:
             if active:
                 await self.performance.play(open_line=open_line)
@@ -85,7 +85,7 @@ class HeadlessCall:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
-        """Call the agent for as long as the block takes; yields whether it accepted the call."""
+        """Call the agent for the duration of the block; yields whether it accepted the call."""
         session, listening, target = self.session, self.performance.listening, self._dialled.target
         try:
             running = asyncio.ensure_future(session.run())
@@ -112,12 +112,12 @@ async def hold(
     follow: Callable[[LiveSession], object] = lambda _: None,
     keep: Callable[[RunResult], bool] = lambda run: run.verdict is not StepVerdict.PASSED,
 ) -> RunResult:
-    """Call the agent, play the scenario, hang up, and judge. Returns the run, also where nobody could be called.
+    """Call the agent, play the scenario, hang up, and judge. Returns the run, even if the agent could not be called.
 
     An agent whose protocol cannot carry the steps is not called.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A session that is saved is deleted
-    again unless ``keep`` wants it.
+    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted again
+    unless ``keep`` accepts the run.
     """
     try:
         dialled = await dial(target)
@@ -137,7 +137,10 @@ async def hold(
 
 
 async def dial(target: Target) -> Dialled:
-    """Returns how to call an agent without sound devices. Raises `DiallingError`, `ProtocolNotDetected`."""
+    """Returns the settings for calling an agent without sound devices.
+
+    Raises `DiallingError`, `ProtocolNotDetected`.
+    """
     return await settle(msgspec.structs.replace(target, **_WITHOUT_DEVICES))
 
 

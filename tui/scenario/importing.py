@@ -1,7 +1,8 @@
-"""Scenarios from the scripted formats of other tools, which are YAML: streamdouble, voicebench, pipecat.
+"""Imports scenarios from the YAML formats of other tools: streamdouble, voicebench, pipecat.
 
-What they are is documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2, "Scenario format") and
-pipecat (`pipecat.evals.script`, "Scripted scenarios"). What cannot be carried over is named, never dropped silently.
+The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2, "Scenario format") and
+pipecat (`pipecat.evals.script`, "Scripted scenarios"). Whatever cannot be carried over is listed, never dropped
+silently.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _MOST_BYTES = 1_000_000
 _PIPECAT_WITHIN_MS = 60_000
 _SPOKEN = ("response", "llm_response", "tts_response")
 _MOMENTS = {"bot_started_speaking": "agent speaks", "bot_stopped_speaking": "agent stops"}
-"""Events of pipecat by what the agent is heard to do."""
+"""The sign of the agent for each event of pipecat."""
 _LIMITS = {
     "max_response_latency_ms": ("response", "max"),
     "p50_response_latency_ms": ("response", "p50"),
     "max_barge_in_stop_ms": ("barge_in", "max"),
 }
-"""Assertions of voicebench by the limit that they are here."""
+"""The limit that corresponds to each assertion of voicebench."""
 
 Table = dict[str, Any]
 
@@ -39,20 +40,20 @@ class Imported(msgspec.Struct):
 
     name: str
     source: str
-    """The tool whose format it was."""
+    """Name of the tool that the scenario was written for."""
     head: Table = {}
     steps: list[Table] = []
     left_out: list[str] = []
-    """What could not be carried over, each as a phrase."""
+    """Phrases that name what could not be carried over."""
 
     def move(self, source: Path, folder: Path) -> None:
-        """Let WAV files that are named from one folder be found from another."""
+        """Rewrite paths of WAV files relative to ``source`` so that they are relative to ``folder``."""
         for step in self.steps:
             if str(step.get("say", "")).lower().endswith(".wav"):
                 step["say"] = Path(os.path.relpath(source / step["say"], folder)).as_posix()
 
     def text(self) -> str:
-        """Returns the scenario file."""
+        """Returns the text of the scenario file."""
         lines = [
             f"name = {toml_of(self.name)}",
             *(f"# not carried over: {one_line(each)}" for each in self.left_out),
@@ -98,7 +99,7 @@ def _read(path: Path) -> tuple[Table, list[str]]:
     left_out: list[str] = []
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]  # the library may have no types
-        """Leaves out what other files hold."""
+        """A YAML loader that leaves out content of other files."""
 
     def include(loader: Any, node: Any) -> None:
         left_out.append(f"!include {node.value}")
@@ -330,5 +331,5 @@ def _duration(value_ms: float) -> str:
 
 
 def refusal_of(path: Path) -> str:
-    """Returns that a file is there already, as a sentence."""
+    """Returns a sentence that says that the file already exists."""
     return f"{quoted(str(path))} already exists. Name another folder with --output."

@@ -1,4 +1,4 @@
-"""Calls in code: the steps of a scenario as methods, carried out by the same player."""
+"""Calls written in code: the steps of a scenario as methods, carried out by the same player."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _raise(reason: str) -> NoReturn:
 
 
 class CallInCode:
-    """A call that code holds step by step. On the loop it began on.
+    """A call that code holds step by step. Runs on the loop that it began on.
 
     A step that fails raises `StepFailed`; one that cannot be judged calls ``not_measured``, which raises.
     Durations are written as in scenario files: "600ms", "2s".
@@ -57,11 +57,11 @@ class CallInCode:
 
     @property
     def metrics(self) -> SessionMetrics:
-        """The figures of the call so far."""
+        """Figures of the call so far."""
         return self._call.session.state.metrics
 
     async def say(self, words: str, *, when: str = "") -> None:
-        """Speak a recorded line (by name or number), a WAV file, or a sentence, to its end."""
+        """Speak a recorded line (by name or number), a WAV file, or a sentence; returns when it has ended."""
         await self._act("say", words, when)
 
     async def press(self, keys: str, *, when: str = "") -> None:
@@ -81,7 +81,7 @@ class CallInCode:
         await self._act("hang_up", True, when)
 
     async def silence(self, lasts: str) -> None:
-        """Be silent for a time."""
+        """Stay silent for a time."""
         await self._carry_out("silence", {"silence": lasts})
 
     async def expects(
@@ -89,18 +89,18 @@ class CallInCode:
     ) -> float | None:
         """Wait until the agent does something, such as "agent speaks" or "tool book_table".
 
-        Returns how long it took, in ms.
+        Returns the time it took, in ms.
         """
         table: dict[str, Any] = {"expect": sign, "within": within}
         case = await self._carry_out("expect", table | ({"args": dict(args)} if args else {}))
         return case.measured_ms
 
     async def keeps(self, sign: str, *, lasts: str) -> None:
-        """Wait while the agent keeps doing something: "agent keeps speaking" or "agent keeps silent"."""
+        """Check that the agent keeps doing something for a time: "agent keeps speaking" or "agent keeps silent"."""
         await self._carry_out("expect", {"expect": sign, "for": lasts})
 
     async def hears(self, words: str, *, wer: float = 0.2) -> None:
-        """Check what the agent said since the caller's last turn, by a recogniser."""
+        """Check the agent's words since the caller's last turn, as recognized from its audio."""
         await self._carry_out("hear", {"hear": words, "wer": wer})
 
     async def _act(self, kind: str, value: object, when: str) -> None:
@@ -128,7 +128,7 @@ class CallInCode:
 
 
 def _written_at() -> tuple[str, int]:
-    """Returns the file and line of the code outside of this module that asked for the step."""
+    """Returns file and line of the code outside this module that requested the step."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""The results of scenarios as JUnit XML: a suite per scenario, a case per step and limit."""
+"""Results of scenarios as JUnit XML: a suite per scenario, a case per step and limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MS_PER_S = 1_000
 
 
 class PlacedCase(TestCase):  # type: ignore[misc, unused-ignore]  # the library has no types in some versions
-    """A test case with the place it is written at, as pytest writes it."""
+    """A test case with file and line, in the attributes that pytest uses."""
 
     file = Attr()
     line = Attr()
@@ -24,8 +24,8 @@ class PlacedCase(TestCase):  # type: ignore[misc, unused-ignore]  # the library 
 def in_junit(results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
     """Returns the results as JUnit XML, in UTF-8.
 
-    The time of a case is the longest that was measured, in seconds. A case failed only if its scenario did: what a
-    pass rate allows to fail is in the case's output.
+    The time of a case is the longest one measured, in seconds. A case counts as failed only if its scenario failed:
+    failures that the pass rate allows are in the case's output.
     """
     document = JUnitXml("opusagent-tui")
     for scenario, result in results:

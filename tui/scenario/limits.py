@@ -1,4 +1,4 @@
-"""Judges the limits of a scenario: those of one call from its metrics, percentiles from all runs."""
+"""Judges the limits of a scenario: those of one call by its metrics, percentiles by all runs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Silences = Sequence[tuple[int, int]]
 def judge_call(scenario: Scenario, metrics: SessionMetrics, silences: Silences) -> list[Case]:
     """Returns a case for each limit that one call can be judged by.
 
-    ``silences`` are the times in which the caller was silent on purpose: they are no dead air.
+    ``silences`` are the periods of intended silence of the caller, which do not count as dead air.
     """
     return [_located(scenario, case) for case in _cases(scenario.limits, metrics, silences)]
 
 
 def judge_runs(scenario: Scenario, response_ms: Sequence[float]) -> list[Case]:
-    """Returns a case for each percentile that is limited, from the response times of all runs."""
+    """Returns a case for each percentile with a limit, judged by the response times of all runs."""
     limits = scenario.limits.response
     found = percentiles_of(response_ms)
     cases = []
@@ -105,7 +105,7 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
 
 
 def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
-    """Returns how much of a period of dead air the caller did not ask for, in ms."""
+    """Returns the part of a period of dead air that the caller did not intend, in ms."""
     ends_ns = at_ns + length_ms * NS_PER_MS
     asked_ns = sum(max(min(ends_ns, until_ns) - max(at_ns, since_ns), 0) for since_ns, until_ns in silences)
     return length_ms - asked_ns / NS_PER_MS

@@ -1,4 +1,4 @@
-"""What a ``say`` step speaks: a recorded line, a WAV file, or a sentence; and when it is audible in its file."""
+"""Finds the audio of ``say`` steps (a recorded line, a WAV file or a sentence) and where in it speech is audible."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class SpokenLine(msgspec.Struct, frozen=True):
 
 
 def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
-    """Returns the lines of a scenario by what its steps say. Takes a while. Raises `ScenarioError`.
+    """Returns the lines of a scenario by the text of their steps. May take a while. Raises `ScenarioError`.
 
-    ``speak`` makes sentences audible; without it a sentence is refused.
+    ``speak`` synthesizes sentences; without it, a sentence is refused.
     """
     found: dict[str, SpokenLine] = {}
     for step in scenario.steps:
@@ -50,7 +50,7 @@ def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, Spok
 
 
 def spoken_line(path: Path) -> SpokenLine:
-    """Returns a WAV file as a line to speak. Takes a while. Raises `AudioFileError`."""
+    """Returns a WAV file as a line to speak. May take a while. Raises `AudioFileError`."""
     return _spoken(line_of(path))
 
 
@@ -76,9 +76,9 @@ def _spoken(line: CallerLine) -> SpokenLine:
 
 @lru_cache(maxsize=256)
 def _edges(path: str, _changed_ns: int) -> tuple[int, int, int]:
-    """Returns where speech begins and ends in a file, and its length, all in ns from its start.
+    """Returns where speech begins and ends in a file, and the file's length, all in ns from its start.
 
-    Found by the detector that judges the call. A file without speech begins with its first sample.
+    The detector is the one that judges the call. A file without speech begins with its first sample.
     """
     pcm = read_wav(path, _RATE)
     length_ns = frames_to_ns(len(pcm) // 2, _RATE)
@@ -90,9 +90,9 @@ def _edges(path: str, _changed_ns: int) -> tuple[int, int, int]:
 
 
 SLACK_S = 10.0
-"""Time limit for speaking a line: its length plus this."""
+"""Seconds added to a line's length to get the time limit for speaking it."""
 
 
 def limit_s(line: SpokenLine) -> float:
-    """Returns the longest time that speaking a line may take."""
+    """Returns the time limit for speaking a line, in seconds."""
     return line.length_ns / NS_PER_S + SLACK_S

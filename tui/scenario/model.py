@@ -1,6 +1,6 @@
 """The model of a scenario: its steps, the caller it plays, and its limits. `tui.scenario.reading` reads it from TOML.
 
-The structs of this module are the keys of the file; what a step stands for is in its docstring.
+The fields of the structs are the keys of the file; the docstring of a step describes its effect.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a call. `line` and `file` say where it is written."""
+    """One step of a call. `line` and `file` are its place in the source."""
 
     KIND: ClassVar[str] = ""
     NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""
-    """What the protocol has to offer for it, as in `tui.protocols.abilities.Lacking`."""
+    """Ability that the step needs of the protocol, a field of `tui.protocols.abilities.Lacking`; empty if none."""
     line: int = 0
     file: str = ""
 
     @property
     def place(self) -> str:
-        """Where it is written, as "FILE, line N"; empty if it is not."""
+        """Place in the source, as "FILE, line N"; empty if it comes from no file."""
         return f"{self.file}, line {self.line}" if self.file else ""
 
     @property
     def title(self) -> str:
-        """The step in words, as it is listed."""
+        """Description of the step in lists."""
         return f"{self.KIND} {getattr(self, self.KIND)}"
 
 
@@ -47,7 +47,7 @@ class Expect(Step, frozen=True, kw_only=True):
     within: Duration = Duration(10_000)
     for_: Duration | None = msgspec.field(default=None, name="for")
     args: dict[str, Any] = {}
-    """For a tool: the arguments that it must be called with; others are allowed."""
+    """Arguments that a tool must be called with; others are allowed."""
     stop: bool = False
     """Whether the call ends here if the step fails."""
 
@@ -61,7 +61,7 @@ class Expect(Step, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The step in words, with its time."""
+        """Description of the step, with its time."""
         if self.for_ is not None:
             return f"{self.expect} for {self.for_}"
         args = f" {msgspec.json.encode(self.args).decode()}" if self.args else ""
@@ -69,13 +69,13 @@ class Expect(Step, frozen=True, kw_only=True):
 
 
 class Acting(Step, frozen=True, kw_only=True):
-    """A step of the caller. Without ``when`` it waits until the agent has finished speaking."""
+    """A step of the caller. Without ``when``, it waits until the agent has finished speaking."""
 
     when: When | None = None
 
     @property
     def title(self) -> str:
-        """The step in words, with its moment."""
+        """Description of the step, with its moment."""
         moment = f" at {self.when}" if self.when else ""
         return f"{Step.title.fget(self)}{moment}"  # type: ignore[attr-defined]  # mypy does not know fget
 
@@ -118,7 +118,7 @@ class EndCall(Acting, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The step in words."""
+        """Description of the step."""
         return "hang up"
 
 
@@ -130,7 +130,7 @@ class Silence(Step, frozen=True, kw_only=True):
 
 
 class Hear(Step, frozen=True, kw_only=True):
-    """The agent said these words since the last turn of the caller, as a recogniser hears them."""
+    """The agent has said these words since the caller's last turn, as recognized from its audio."""
 
     KIND = "hear"
     hear: Text
@@ -152,13 +152,13 @@ class Run(Step, frozen=True, kw_only=True):
 STEPS: dict[str, type[Step]] = {
     kind.KIND: kind for kind in (Expect, Say, Press, Type, Mute, EndCall, Silence, Hear, Run)
 }
-"""The kinds of steps, by the key that they have in the file. ``include`` stands for the steps of another file."""
+"""Kinds of steps by their key in the file. ``include`` stands for the steps of another file."""
 TURNS = (Say, Press, Type)
-"""Steps that are a turn of the caller."""
+"""Steps that form a turn of the caller."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The largest allowed percentiles, or values, of a figure."""
+    """The largest allowed percentiles or values of a figure."""
 
     p50: Duration | None = None
     p95: Duration | None = None
@@ -172,15 +172,15 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class CallLimits(msgspec.Struct, frozen=True):
-    """Limits of figures of the whole call; each is a test case of its own."""
+    """Limits for figures of the whole call; each is a separate test case."""
 
     response: Bounds = Bounds()
     greeting: Duration | None = None
     barge_in: Bounds = Bounds()
     dead_air: Duration | None = None
-    """The longest time in which nobody speaks; steps of silence do not count."""
+    """Longest time in which nobody speaks, not counting steps of silence."""
     talk_over: Duration | None = None
-    """The longest time, in all, in which both speak."""
+    """Longest total time of talk-over."""
     findings: Annotated[int, msgspec.Meta(ge=0)] | None = None
     errors: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
@@ -191,25 +191,25 @@ class CallLimits(msgspec.Struct, frozen=True):
 
 
 class Noise(msgspec.Struct, frozen=True):
-    """Noise beside the caller's voice."""
+    """Background noise of the caller."""
 
     kind: Text
-    """babble, white, hum, or a WAV file."""
+    """Kind of noise: babble, white, hum, or a WAV file."""
     snr_db: Annotated[float, msgspec.Meta(ge=-20, le=80)] = 20.0
     seed: int = 1
 
 
 class PhoneLine(msgspec.Struct, frozen=True):
-    """What the caller's line does to their audio."""
+    """Effects of the caller's line on their audio."""
 
     codec: Literal["none", "mulaw", "alaw"] = "none"
     loss: Percent = Percent(0)
-    """Packets of 20 ms that are lost."""
+    """Share of lost packets, each of 20 ms."""
     seed: int = 1
 
 
 class CallerSetting(msgspec.Struct, frozen=True):
-    """The caller: what is heard beside their voice, and the line that they call on."""
+    """The caller: background noise and the line that they call on."""
 
     noise: Noise | None = None
     line: PhoneLine | None = None
@@ -224,22 +224,22 @@ class Aim(msgspec.Struct, frozen=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as a file."""
+    """A call written as a file."""
 
     name: Text
     tags: tuple[str, ...] = ()
     repeat: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    """The least share of the judged runs that has to pass."""
+    """Least share of the judged runs that has to pass, 0..1."""
     timeout: Duration = Duration(120_000)
-    """The longest duration of the call."""
+    """Longest duration of the call."""
     target: Aim = Aim()
     caller: CallerSetting = CallerSetting()
     limits: CallLimits = CallLimits()
     steps: Sequence[Step] = ()
     path: Path = Path()
     limits_line: int = 0
-    """Line of the limits in the file."""
+    """Number of the line of the limits in the file."""
 
     def lacks(self, lacking: Lacking) -> str:
         """Returns why a protocol cannot carry the steps, as a sentence with file and line; empty if it can."""

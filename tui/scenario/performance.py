@@ -1,6 +1,6 @@
-"""Performance: a scenario in one call, step after step, with its verdicts. It can be taken over by hand.
+"""Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
 
-The same performance is held without a screen (`tui.scenario.holding`) and in the engine, beside the user.
+It is used without a screen (`tui.scenario.holding`) and in the engine, where a user is present.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LOOK_S = 0.05
 
 
 class Performance:
-    """Plays a scenario in one session and judges it. On the session's loop; several may play in one loop.
+    """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several.
 
     `take` has to receive every event of the session from `follow` on. ``note`` receives a sentence when a limit,
     rather than the agent, ended the agent's turn.
@@ -50,7 +50,7 @@ class Performance:
         self.listening = Listening(limits, note)
         self.cases: list[Case] = []
         self.cut_short = False
-        """Whether the call was over before the last step was."""
+        """Whether the call ended before the last step did."""
         self.by_hand = False
         """Whether the user has taken the call over."""
         self._began_ns = 0
@@ -79,10 +79,10 @@ class Performance:
         )
 
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Carry out the steps in the active call. Returns when all were, or the call is over.
+        """Carry out the steps in the active call. Returns when all are done or the call is over.
 
-        ``open_line``: silence flows to the agent from the start, and not only from the first line on. ``since_ns`` is
-        when the scenario begins; by default with the call.
+        ``open_line``: send silence to the agent from the start, rather than only from the first line on. ``since_ns``
+        is when the scenario begins; by default with the call.
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
@@ -188,7 +188,7 @@ class Performance:
     # -- steps --
 
     async def begin(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Begin in the active call, before the first step; `play` does."""
+        """Begin in the active call, before the first step. `play` calls this."""
         started_ns = self._session.state.metrics.started_ns or self.player.now_ns()
         self.player.begin(started_ns if since_ns is None else since_ns)
         self._emit(e.ScenarioPhase.PLAYING, steps=tuple(step.title for step in self.scenario.steps))
@@ -201,7 +201,7 @@ class Performance:
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, said: list[tuple[int, Hear, Excerpt]] | None = None) -> str:
-        """Carry out the next step; returns why no other can follow, empty if one can.
+        """Carry out the next step; returns why no further step can follow, empty if one can.
 
         Words are recognized at once, or later by the caller if there is a list ``said``, which they are added to.
         """
@@ -255,7 +255,7 @@ class Performance:
             )
 
     def _begin_case(self) -> None:
-        """Emit that the next step begins."""
+        """Emit the start of the next step."""
         self._began_ns, number = self.player.now_ns(), len(self.cases) + 1
         step = self.scenario.steps[number - 1]
         self._session.journal.emit(

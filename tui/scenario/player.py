@@ -1,9 +1,9 @@
-"""Player: carries out single steps of a scenario in a call, and judges what they expect.
+"""Player: carries out single steps of a scenario in a call, and judges their expectations.
 
-Steps are timed by what is heard. A step of the caller without a moment of its own waits until the agent has finished
-speaking; a moment is a sign of the agent plus an offset, and a line that is spoken then is *audible* then. What is
-heard becomes known a little later than it happens (`tui.models.turns.audible`), so every wait allows for that, and an
-instant that is judged is always the one that the sound is dated at.
+Steps are timed by audible sound. A step of the caller without a moment waits until the agent has finished speaking. A
+moment is a sign of the agent plus an offset; a line spoken at a moment is *audible* at that time. Sound is detected
+slightly after it occurs (`tui.models.turns.audible`). Every wait allows for that, and every judgment uses the time
+that the sound is dated back to.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LOOK_S = 0.01
-"""How often a wait looks again: a line that is due after a sign has to be handed over before it is."""
+"""Polling interval of waits in seconds; short, because a line has to be handed over before it is due."""
 _LATE_NS = 20_000_000
-"""A line that begins later than this after its moment was not spoken when the scenario asks for it."""
+"""Longest delay of a line after its moment, in ns; a later line was not spoken when the scenario asks for it."""
 _SEEN_AFTER_NS = 100_000_000
-"""How long after it happened a message may be handled."""
+"""Longest time from an event to the handling of its message, in ns."""
 _LONGEST_GAP_MS = 1_000.0
-"""A pause in speech that is shorter than this does not end it."""
+"""Pauses in speech up to this length, in ms, do not end it."""
 _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
 
 
 class CallerTurn(NamedTuple):
-    """The caller's last turn: when it began, and ended, audibly."""
+    """The caller's last turn, with its audible start and end."""
 
     step: Step | None
     began_ns: int
@@ -62,7 +62,7 @@ class CallerTurn(NamedTuple):
 
 
 class StepOutcome(NamedTuple):
-    """How a step went."""
+    """Result of a step."""
 
     verdict: StepVerdict
     ended_ns: int
@@ -71,10 +71,10 @@ class StepOutcome(NamedTuple):
 
 
 class Aids(NamedTuple):
-    """What steps need beside the call; a step whose aid is missing is not measured."""
+    """Things that steps need besides the call; a step that lacks one is not measured."""
 
     lines: Mapping[str, SpokenLine] = {}
-    """The lines of `Say` steps, by what they say."""
+    """Lines of `Say` steps by their text."""
     may_run: Callable[[str], Awaitable[bool]] | None = None
     """Returns whether a shell command may be run; None refuses all."""
     environment: Mapping[str, str] = {}
@@ -87,7 +87,7 @@ NO_AIDS = Aids()
 
 
 class Player:
-    """Carries out the steps of a scenario in one session, one at a time. On the session's loop.
+    """Carries out the steps of a scenario in one session, one at a time. Runs on the session's loop.
 
     ``seen`` and ``listening`` get the session's events.
     """
@@ -112,13 +112,13 @@ class Player:
         """Index of the current step."""
         self._turn = CallerTurn(None, 0, 0)
         self._ended_ns = 0
-        """When the step before ended."""
+        """Time at which the previous step ended."""
         self._found_ns: dict[str, int] = {}
-        """When each sign was last found, so that the same is not found twice."""
+        """Time at which each sign was last found, so that the same one is not found twice."""
         self.silences: list[tuple[int, int]] = []
-        """When the caller was silent on purpose."""
+        """Periods of intended silence of the caller."""
         self.late = ""
-        """Why the run cannot be judged: this program was late; empty if it was not."""
+        """Sentence on why the run cannot be judged because this program was late; empty if it was in time."""
 
     def begin(self, since_ns: int) -> None:
         """Begin: what happened before this instant is not looked at."""
@@ -126,7 +126,7 @@ class Player:
         self._turn = CallerTurn(None, since_ns, since_ns)
 
     async def greeting(self) -> None:
-        """Wait for a greeting and its end, where no step says what to wait for before the caller's first turn."""
+        """Wait for the end of a greeting, if the first step is a turn of the caller without a moment."""
         first = self._steps[0] if self._steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
             await self._listening.greeting()
@@ -190,7 +190,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a step of the caller; a sentence if it does not come."""
+        """Returns the instant for a step of the caller, or a sentence on why it did not come."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS):
@@ -321,12 +321,12 @@ class Player:
 
     @property
     def _answer_expected(self) -> bool:
-        """Whether the next step expects an answer."""
+        """Returns whether the next step expects an answer."""
         step = self._steps[self._index + 1] if self._index + 1 < len(self._steps) else None
         return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
 
     async def _expect_answer(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent answers the caller's turn, and returns once its own turn is over."""
+        """Judge whether the agent answers the caller's turn; returns once the agent's turn is over."""
         turn, listening = self._turn, self._listening
         line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
         if line is not None:
@@ -391,7 +391,7 @@ class Player:
         return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
 
     def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
-        """Returns how the agent did not keep speaking, or silent; empty if it did."""
+        """Returns a sentence on how the agent failed to keep speaking or stay silent; empty if it succeeded."""
         if not speaks:
             began_ns = self._seen.first_heard(from_ns, until_ns)
             after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0
@@ -403,7 +403,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Whether the agent was heard at an instant, once that is known."""
+        """Returns whether the agent was heard at an instant, once that is known."""
         while not self._seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False
@@ -411,7 +411,7 @@ class Player:
         return True
 
     def _is_last_action(self) -> bool:
-        """Whether no other step of the caller came after the turn."""
+        """Returns whether the turn was the caller's last step so far."""
         acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
         return next(acted, None) is self._turn.step
 

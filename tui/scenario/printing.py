@@ -1,4 +1,4 @@
-"""Prints scenarios on a terminal or into a CI log: progress, each run, and the table of all."""
+"""Prints scenarios to a terminal or a CI log: progress, each run, and the table of all scenarios."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def placed(case: Case) -> str:
 
 
 def worst_turn(result: ScenarioResult) -> str:
-    """Returns the longest response time and where it was; a dash if none was measured."""
+    """Returns the longest response time and its turn; a dash if none was measured."""
     slowest = result.slowest
     if slowest is None:
         return "–"
@@ -48,7 +48,7 @@ def worst_turn(result: ScenarioResult) -> str:
 
 
 class RunPrinter:
-    """Prints to a console. What the agent and the files say is never taken for markup."""
+    """Prints to a console. Text from the agent and from files is never interpreted as markup."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -59,7 +59,7 @@ class RunPrinter:
 
     @contextmanager
     def progress(self, total: int, jobs: int) -> Iterator[None]:
-        """Show how far ``total`` runs are, on a terminal."""
+        """Show the progress of ``total`` runs, if the output is a terminal."""
         self._total = total
         calls = f", {jobs} at the same time" if jobs > 1 else ""
         with Progress(
@@ -77,7 +77,10 @@ class RunPrinter:
             yield
 
     def show(self, plan: Planned, run: RunResult) -> None:
-        """Print a run that is over: one line, and what was not passed. A single run is printed with every step."""
+        """Print a completed run: one line, and the cases that did not pass.
+
+        A single run is printed with every step.
+        """
         number = f" ({run.number}/{plan.repeat})" if plan.repeat > 1 else ""
         self._line(run.verdict, one_line(f"{plan.scenario.name}{number}"))
         if trouble := run.unreachable or run.late or run.not_applicable:
@@ -91,7 +94,7 @@ class RunPrinter:
             self._progress.update(self._progress.task_ids[0], advance=1, failed=failed)
 
     def table(self, results: Sequence[ScenarioResult]) -> None:
-        """Print all scenarios with their figures, then what failed first in each and where its session is."""
+        """Print all scenarios with their figures, then the first failure of each with the folder of its session."""
         if not results:
             self._plain("No run is over.")
             return
@@ -142,7 +145,7 @@ class RunPrinter:
         self._plain(f"{counted(len(results), 'scenario')}: {counts}; {runs} in {took}")
 
     def comparisons(self, compared: Sequence[FigureChange]) -> None:
-        """Print each figure beside its baseline, those of the same scenario together."""
+        """Print each figure with its baseline, grouped by scenario."""
         styles = {Change.WORSE: "bold red", Change.BETTER: "green"}
         width = max(map(len, Change))
         scenario = ""
@@ -156,7 +159,7 @@ class RunPrinter:
             self._console.print(label.append(text, style="default"), soft_wrap=True, highlight=False)
 
     def command(self, line: str) -> None:
-        """Print a line for the CI system as it is."""
+        """Print a line for the CI system unchanged."""
         self._plain(line)
 
     def _line(self, verdict: StepVerdict, text: str, *, indent: int = 0) -> None:

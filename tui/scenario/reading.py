@@ -1,4 +1,4 @@
-"""Reads scenario files: TOML, checked strictly. Whatever is wrong is a sentence with file and line."""
+"""Reads scenario files: TOML, checked strictly. Every error is a sentence with file and line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NESTED: dict[str, type[msgspec.Struct]] = {
     "response": Bounds,
     "barge_in": Bounds,
 }
-"""Tables inside tables, by key."""
+"""Types of nested tables, by key."""
 _NOT_WRITTEN = ("line", "file", "path", "steps", "limits_line")
 
 
@@ -47,7 +47,7 @@ class ScenarioError(ValueError):
 
 
 def find_scenarios(paths: Sequence[Path]) -> list[Path]:
-    """Returns the files named, and those ending in `SUFFIX` in the folders named. Raises `ScenarioError`."""
+    """Returns the named files, and those ending in `SUFFIX` in the named folders. Raises `ScenarioError`."""
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
@@ -77,7 +77,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step:
-    """Returns the step of a kind (a key of `STEPS`) that a table stands for. Raises `SettingsError`."""
+    """Returns the step of a kind (a key of `STEPS`) that a table describes. Raises `SettingsError`."""
     struct = STEPS[kind]
     fields = {field.encode_name: field for field in _written_fields(struct)}
     values = _values({name: field.type for name, field in fields.items()}, table, "The step")
@@ -94,7 +94,7 @@ def commands_of(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _check_order(scenario: Scenario) -> None:
-    """Refuse steps that cannot be carried out where they are."""
+    """Refuse steps that cannot be carried out at their position."""
     ended: Step | None = None
     for step in scenario.steps:
         where = f"{step.file}, line {step.line}"
@@ -109,7 +109,7 @@ def _check_order(scenario: Scenario) -> None:
 
 
 class _Source:
-    """One file, and where its keys are."""
+    """One file, with the lines of its keys."""
 
     def __init__(self, path: Path, including: tuple[Path, ...] = ()) -> None:
         self._path = path
@@ -131,7 +131,7 @@ class _Source:
             raise ScenarioError(f"{path} cannot be read: {error.strerror or error}.") from error
 
     def steps(self) -> list[Step]:
-        """Returns the steps, with those of included files in their place."""
+        """Returns the steps, with each ``include`` replaced by the steps of its file."""
         tables = self.table.get("step", [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise ScenarioError(f"{self._path}: write each step as [[step]].")
@@ -169,11 +169,11 @@ class _Source:
             return make_step(kinds[0], table, file=str(self._path), line=self.line(kinds[0], number))
 
     def errors(self, number: int | None = None) -> _Located:
-        """Adds file and line to errors of settings."""
+        """Add file and line to errors in settings."""
         return _Located(self, number)
 
     def located(self, sentence: str, number: int | None) -> str:
-        """Returns a sentence about a key with the place of that key before it."""
+        """Returns a sentence about a key, preceded by the place of the key."""
         key = re.search(
             r'no setting "([^"]+)"|([a-z_0-9]+)(?::| should | needs )', sentence.removeprefix("The step: ")
         )
@@ -183,7 +183,7 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line of a key, in the step of that number or above all steps; else that of the heading."""
+        """Returns the line of a key, in the step of that number or above all steps; otherwise that of the heading."""
         first, lines = 1, self._text.splitlines()
         headings = [at for at, text in enumerate(lines, 1) if re.match(r"\s*\[\[\s*step\s*\]\]", text)]
         last = len(lines)
@@ -210,14 +210,14 @@ class _Located:
 
 
 def _written_fields(kind: type[msgspec.Struct]) -> Iterator[Any]:
-    """The fields of a struct that a file can have."""
+    """Returns the fields of a struct that may occur in a file."""
     for field in msgspec.structs.fields(kind):
         if field.name not in _NOT_WRITTEN or (kind is CallerSetting and field.name == "line"):
             yield field
 
 
 def _values(kinds: dict[str, Any], table: object, where: str) -> dict[str, Any]:
-    """Converts the values of a table, and of the tables in it. Raises `SettingsError`."""
+    """Convert the values of a table and of its nested tables. Raises `SettingsError`."""
     nested = {key for key in kinds if key in _NESTED and not _is_text(kinds[key])}
     if not isinstance(table, dict):
         raise SettingsError(f"{where} should be a table.")

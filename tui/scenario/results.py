@@ -1,4 +1,4 @@
-"""Judges all runs of a scenario together: each step and limit over the runs, and the exit code."""
+"""Judges all runs of a scenario together: each step and limit, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.scenario.model import Scenario
 from tui.scenario.verdict import THE_CALL, Case, RunResult, ScenarioResult, StepVerdict
 
 _UNJUDGED_SHARE = 0.2
-"""The largest share of runs that may not be judged."""
+"""Largest allowed share of runs that could not be judged."""
 
 
 class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,18 +21,18 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     verdict: StepVerdict
-    """It failed only if the scenario did; where the pass rate allows some failures, ``reason`` counts them."""
+    """Failed only if the scenario failed; ``reason`` counts the failures that the pass rate allows."""
     reason: str = ""
     file: str = ""
     line: int = 0
     worst_ms: float | None = None
-    """The longest time that was measured, in ms."""
+    """Longest measured time, in ms."""
     unreachable: bool = False
-    """Whether it stands for an agent that could not be called."""
+    """Whether the case represents an agent that could not be called."""
 
 
 def planned_cases(scenario: Scenario) -> list[Case]:
-    """Returns the cases that a run of a scenario judges, in the order of its results; none has a verdict yet."""
+    """Returns the cases that a run of a scenario will judge, in the order of its results, without verdicts."""
     steps = [
         Case(name=step.title, verdict=StepVerdict.NOT_MEASURED, file=step.file, line=step.line)
         for step in scenario.steps
@@ -43,7 +43,7 @@ def planned_cases(scenario: Scenario) -> list[Case]:
 
 
 def planned_limits(scenario: Scenario) -> list[Case]:
-    """Returns the cases that are judged by all runs together."""
+    """Returns the cases that are judged over all runs together."""
     return judge_runs(scenario, [])
 
 
@@ -97,7 +97,7 @@ def summarize(scenario: Scenario, result: ScenarioResult) -> list[CaseSummary]:
 
 
 def _call(planned: Case, result: ScenarioResult) -> CaseSummary:
-    """Returns whether the calls were held."""
+    """Returns the case that judges whether the calls were held."""
     troubles = [run.failed_first for run in result.runs if run.unreachable or run.late or run.not_applicable]
     cases = [case for case in troubles if case] + [
         run.cases[0] for run in result.runs if run.cases and not run.late

@@ -1,4 +1,4 @@
-"""Runs scenarios: as often as each asks, several at the same time."""
+"""Runs scenarios: each as often as requested, several at the same time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
 """Holds one call. Raises `ValueError` for what cannot be played at all."""
 
 _APART_S = 0.25
-"""Between the beginnings of the first calls: setting one up, or ending it, takes 20 ms that others would wait for."""
+"""Seconds between the starts of the first calls: setting up or ending a call blocks all others for 20 ms."""
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """A scenario, the agent that it calls, and how often."""
+    """A scenario, the agent that it calls, and the number of its runs."""
 
     scenario: Scenario
     target: Target
@@ -54,13 +54,13 @@ async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | 
 
 
 class _FailedForSure(Exception):
-    """A scenario has failed, whatever its other runs will show."""
+    """A scenario has failed, regardless of its remaining runs."""
 
 
 class Batch:
-    """All runs of some scenarios. On one event loop.
+    """All runs of some scenarios. Runs on one event loop. ``show`` receives each completed run.
 
-    ``show`` gets each run when it is over. With ``fail_fast`` everything ends once a scenario cannot pass any more.
+    With ``fail_fast``, everything ends once a scenario can no longer pass.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batch:
         )
 
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
-        """Hold all calls, ``jobs`` at the same time. When cancelled, the calls under way are hung up.
+        """Hold all calls, ``jobs`` at the same time. When cancelled, the calls in progress are hung up.
 
         Raises `ValueError` for what cannot be played at all.
         """
@@ -111,7 +111,7 @@ class Batch:
 
     @property
     def results(self) -> list[tuple[Scenario, ScenarioResult]]:
-        """The results so far, of scenarios that were run at least once."""
+        """Results so far, of scenarios that were run at least once."""
         return [
             (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
             for plan, runs in zip(self._plans, self._runs, strict=True)
@@ -120,6 +120,6 @@ class Batch:
 
 
 def _cannot_pass(plan: Planned, runs: Sequence[RunResult]) -> bool:
-    """Whether the pass rate is missed even if all runs that are left pass."""
+    """Returns whether the pass rate is missed even if all remaining runs pass."""
     rate, left = judged(plan.scenario, runs).rate, plan.repeat - len(runs)
     return rate.passed + left < plan.scenario.pass_rate * (rate.judged + left)

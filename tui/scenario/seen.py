@@ -1,4 +1,4 @@
-"""Seen: records what the agent has done in a call so far, as far as scenario steps can expect it."""
+"""Seen: records the agent's actions in a call so far that scenario steps can expect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui.session.live import LiveSession
 from tui.units import NS_PER_MS
 
 _PAUSE_NS = 1_000_000_000
-"""An agent that streams without marking its end has stopped once it was not heard for this long."""
+"""Silence in ns after which an agent that does not mark the end of its replies has stopped speaking."""
 
 
 class ToolSeen(NamedTuple):
@@ -31,15 +31,15 @@ class ToolSeen(NamedTuple):
 
 
 class Seen:
-    """Folds a session's events into what can be expected of its agent. On the session's loop.
+    """Collects the agent's actions from a session's events. Runs on the session's loop.
 
-    ``keeps_messages`` is whether messages will be asked for.
+    ``keeps_messages``: whether messages will be searched.
     """
 
     def __init__(self, clock_ns: Callable[[], int], *, keeps_messages: bool) -> None:
         self.tools: list[ToolSeen] = []
         self.left_ns: int | None = None
-        """When the call began to end."""
+        """Time at which the call began to end."""
         self._clock_ns = clock_ns
         self._state = SessionState()
         self._texts: list[tuple[int, str]] = []
@@ -52,7 +52,7 @@ class Seen:
         self._log = EventLog() if keeps_messages else None
 
     def follow(self, session: LiveSession) -> None:
-        """Observe a session, before it begins."""
+        """Observe a session that has not begun yet."""
         self._state = session.state
         session.messages.add_audio_handler(self._signalled)
         session.messages.add_session_handler(self._signalled)
@@ -63,7 +63,7 @@ class Seen:
             self._signals.append((self._clock_ns(), kind, event.text))
 
     def take(self, event: e.SessionEvent) -> None:
-        """Fold one event."""
+        """Record one event."""
         if self._log is not None:
             self._log.apply(event)
         match event:
@@ -95,7 +95,7 @@ class Seen:
     def find(
         self, sign: Sign, since_ns: int, now_ns: int, args: Mapping[str, Any] | None = None
     ) -> int | None:
-        """Returns when a sign was first seen after an instant; None if it was not."""
+        """Returns the time at which a sign was first seen after an instant; None if it was not."""
         match sign.kind:
             case SignKind.SPEAKS:
                 return self._state.audible.onset_from(e.Party.AGENT, since_ns, now_ns)
@@ -140,11 +140,11 @@ class Seen:
                 return None
 
     def heard(self, since_ns: int, until_ns: int) -> bool:
-        """Whether the agent was heard between two instants."""
+        """Returns whether the agent was heard between two instants."""
         return self._state.audible.heard_between(e.Party.AGENT, since_ns, until_ns)
 
     def first_heard(self, since_ns: int, until_ns: int) -> int | None:
-        """Returns when the agent was first heard between two instants; None if it was not."""
+        """Returns the time at which the agent was first heard between two instants; None if it was not."""
         if self.heard(since_ns, since_ns):
             return since_ns
         onset_ns = self._state.audible.onset_from(e.Party.AGENT, since_ns, self._clock_ns())
@@ -163,15 +163,15 @@ class Seen:
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 
     def audio_failed(self, since_ns: int) -> bool:
-        """Whether sound could not be played or read after an instant."""
+        """Returns whether sound could not be played or read after an instant."""
         return self._failed_ns > since_ns
 
     def flushed(self, since_ns: int) -> int | None:
-        """Returns when playback was first flushed after an instant; None if it was not."""
+        """Returns the time of the first flush of playback after an instant; None if there was none."""
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns when the agent, heard at an instant, fell silent for good after it; None if it is not known yet."""
+        """Returns the time at which an agent heard at an instant stopped for good; None if it is not known yet."""
         if not self.heard(since_ns, since_ns):
             return since_ns
         flushed_ns = self.flushed(since_ns)
@@ -192,12 +192,12 @@ class Seen:
         return max(longest_ns, until_ns - silent_since_ns) / NS_PER_MS
 
     def late_ms(self, since_ns: int, until_ns: int) -> float:
-        """Returns by how much this program was late between two instants, at its worst."""
+        """Returns the largest lateness of this program between two instants, in ms."""
         found = (late.late_ms for late in self._late if late.since_ns <= until_ns and late.at_ns >= since_ns)
         return max(found, default=0.0)
 
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns when what was heard at an instant ended, over pauses of up to a second; None if it lasts."""
+        """Returns the end of the sound heard at an instant, across pauses of up to a second; None if it goes on."""
         ended_ns = since_ns
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:
@@ -218,7 +218,7 @@ class Seen:
 
 
 def has(arguments: str, wanted: Mapping[str, Any]) -> bool:
-    """Whether the arguments of a tool, in JSON, have all wanted values, in nested objects too."""
+    """Returns whether the arguments of a tool, in JSON, contain all wanted values, also in nested objects."""
     try:
         given = msgspec.json.decode(arguments) if arguments else {}
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""The notations of a scenario file: durations, shares, signs that the agent gives, and moments to act at."""
+"""Notations of a scenario file: durations, shares, signs of the agent, and moments to act at."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Duration(float, Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the duration that a string stands for. Raises `ValueError`, `SettingsError`."""
+        """Returns the duration that a string denotes. Raises `ValueError`, `SettingsError`."""
         found = re.fullmatch(_DURATION, text.strip())
         if found is None:
             raise ValueError(text)
@@ -45,13 +45,13 @@ class Duration(float, Written):
 
 
 class Percent(float, Written):
-    """A share of 0..1, written in percent."""
+    """A share, 0..1, written in percent."""
 
     EXPECTED = 'a share from "0%" to "100%"'
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the share that a string stands for. Raises `ValueError`."""
+        """Returns the share that a string denotes. Raises `ValueError`."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
         if found is None or float(found[1]) > 100:
             raise ValueError(text)
@@ -59,12 +59,12 @@ class Percent(float, Written):
 
 
 class SignKind(StrEnum):
-    """What the agent can be expected to do, by the words it is written with."""
+    """Actions that can be expected of the agent; the values are the words in the file."""
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
     ANSWERS = "agent answers"
-    """It speaks or writes after the caller's turn, and once more after each of its tools."""
+    """Speaks or writes after the caller's turn, and again after each of its tool calls."""
     KEEPS_SPEAKING = "agent keeps speaking"
     KEEPS_SILENT = "agent keeps silent"
     TOOL = "tool"
@@ -76,12 +76,12 @@ class SignKind(StrEnum):
 
     @property
     def argument(self) -> str:
-        """What has to follow the words; empty if nothing may."""
+        """Description of the text that must follow the words; empty if nothing may."""
         return _ARGUMENTS.get(self, "")
 
     @property
     def lasts(self) -> bool:
-        """Whether it is a state that has to last (`for`), rather than an event (`within`)."""
+        """Whether it is a state that must last (`for`) rather than an event (`within`)."""
         return self in (SignKind.KEEPS_SPEAKING, SignKind.KEEPS_SILENT)
 
 
@@ -94,7 +94,7 @@ _ARGUMENTS = {
 
 
 class Sign(Written):
-    """Something that the agent does, heard or seen."""
+    """An audible or visible action of the agent."""
 
     EXPECTED = "one of " + ", ".join(
         quoted(" ".join((kind, *kind.argument.upper().split()[-1:]))) for kind in SignKind
@@ -108,7 +108,7 @@ class Sign(Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the sign that a string stands for. Raises `SettingsError`."""
+        """Returns the sign that a string denotes. Raises `SettingsError`."""
         words = " ".join(text.split())
         kind = next((kind for kind in SignKind if words == kind or words.startswith(f"{kind} ")), None)
         if kind is None:
@@ -138,12 +138,12 @@ class When(Written):
 
     def __init__(self, sign: Sign | None, offset: Duration) -> None:
         self.sign = sign
-        """None for the end of the step before."""
+        """Sign to wait for; None for the end of the previous step."""
         self.offset = offset
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the moment that a string stands for. Raises `SettingsError`."""
+        """Returns the moment that a string denotes. Raises `SettingsError`."""
         found = re.fullmatch(rf"(.*?)(?:\+\s*({_DURATION}))?", text.strip())
         assert found is not None  # it matches any line
         words, offset = found[1].strip(), Duration.read(found[2]) if found[2] else Duration(0)

@@ -13,28 +13,28 @@ _Z_95 = 1.959964
 
 
 class StepVerdict(StrEnum):
-    """How a case went."""
+    """Verdict on a case."""
 
     PASSED = "passed"
     FAILED = "failed"
     NOT_MEASURED = "not measured"
-    """It could not be judged: something that is needed for that was not there, or this program was too late."""
+    """Could not be judged: something needed for that was missing, or this program was too late."""
     DONE = "done"
     """A step of the caller, which is not judged."""
 
     @classmethod
     def of_all(cls, verdicts: Iterable[StepVerdict]) -> StepVerdict:
-        """Returns the verdict of several together: one that failed outweighs one that was not measured."""
+        """Returns the combined verdict of several: one that failed outweighs one that was not measured."""
         found = set(verdicts)
         return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
 
 
 THE_CALL = "the call"
-"""The name of the case that judges whether the call was held at all."""
+"""Name of the case that judges whether the call was held at all."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A step, a limit, or the call itself, judged."""
+    """The verdict on a step, a limit, or the call itself."""
 
     name: str
     verdict: StepVerdict
@@ -42,27 +42,27 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence."""
     file: str = ""
     line: int = 0
-    """Where it is written; 0 if it is not."""
+    """Line that it is written in; 0 if there is none."""
     measured_ms: float | None = None
-    """What was measured, of cases that have a time."""
+    """Measured time, for cases that have one."""
     began_ms: float | None = None
-    """When the step began, in ms after the session became active."""
+    """Start of the step, in ms after the session became active."""
 
 
 class PassRate(msgspec.Struct, frozen=True):
-    """How many of the runs that could be judged passed, with the 95 % interval of Wilson (1927)."""
+    """Share of the judged runs that passed, with the 95 % interval of Wilson (1927)."""
 
     passed: int
     judged: int
 
     @property
     def share(self) -> float | None:
-        """The pass rate, 0..1; None if no run could be judged."""
+        """Pass rate, 0..1; None if no run could be judged."""
         return self.passed / self.judged if self.judged else None
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The bounds of the pass rate, 0..1."""
+        """Bounds of the pass rate, 0..1."""
         n = self.judged
         if not n:
             return 0.0, 1.0
@@ -84,27 +84,27 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a scenario."""
 
     number: int = 1
-    """Among the runs of its scenario, from 1."""
+    """Number among the runs of its scenario, from 1."""
     protocol: str = ""
-    """The agent's protocol; empty if it is not known."""
+    """Protocol of the agent; empty if unknown."""
     cases: Sequence[Case] = ()
     folder: str = ""
-    """The saved session; empty if it was not kept."""
+    """Folder of the saved session; empty if it was not kept."""
     report: str = ""
-    """The report of that session; empty if none was written."""
+    """Path of the session's report; empty if none was written."""
     response_ms: Sequence[float] = ()
     slowest_turn: int = 0
-    """The number of the turn with the longest response; 0 if none was measured."""
+    """Number of the turn with the longest response time; 0 if none was measured."""
     unreachable: str = ""
-    """Why the agent could not be called; empty if it could."""
+    """Reason why the agent could not be called; empty if it could."""
     not_applicable: str = ""
-    """Why the agent was not called: its protocol cannot carry the steps; empty if it can."""
+    """Reason why the agent's protocol cannot carry the steps, so that it was not called; empty if it can."""
     late: str = ""
-    """Why nothing in it can be judged, as when the caller was not played in time; empty if it can."""
+    """Reason why nothing in the run can be judged, such as caller audio that was late; empty if it can."""
 
     @property
     def verdict(self) -> StepVerdict:
-        """The verdict of the run."""
+        """Verdict on the run."""
         if self.late or self.not_applicable:
             return StepVerdict.NOT_MEASURED
         if self.unreachable:
@@ -113,7 +113,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """The first case that failed; without one, the first that was not measured."""
+        """First case that failed, or else the first that was not measured."""
         if why := self.unreachable or self.late or self.not_applicable:
             return Case(name=THE_CALL, verdict=self.verdict, reason=why)
         verdict = self.verdict
@@ -129,18 +129,18 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     least_rate: float = 1.0
     runs: Sequence[RunResult] = ()
     limits: Sequence[Case] = ()
-    """Limits that are judged by all runs together."""
+    """Limits that are judged over all runs together."""
 
     @property
     def rate(self) -> PassRate:
-        """The pass rate over the runs that could be judged."""
+        """Pass rate over the runs that could be judged."""
         verdicts = [run.verdict for run in self.runs]
         passed = verdicts.count(StepVerdict.PASSED)
         return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
 
     @property
     def rate_verdict(self) -> StepVerdict:
-        """The verdict on the pass rate: it passes if enough of the judged runs passed."""
+        """Verdict on the pass rate: passed if enough of the judged runs passed."""
         share = self.rate.share
         if share is None:
             return StepVerdict.NOT_MEASURED
@@ -148,24 +148,24 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> StepVerdict:
-        """The verdict on the pass rate, unless a limit of all runs together failed."""
+        """Verdict on the pass rate, unless a limit over all runs together failed."""
         failed = any(case.verdict is StepVerdict.FAILED for case in self.limits)
         return StepVerdict.FAILED if failed else self.rate_verdict
 
     @property
     def response_ms(self) -> list[float]:
-        """The response times of all runs that could be judged, in ms."""
+        """Response times of all runs that could be judged, in ms."""
         return [response_ms for run in self.runs if not run.late for response_ms in run.response_ms]
 
     @property
     def slowest(self) -> RunResult | None:
-        """The run with the longest response; None if none was measured."""
+        """Run with the longest response time; None if none was measured."""
         measured = [run for run in self.runs if run.response_ms and not run.late]
         return max(measured, key=lambda run: max(run.response_ms), default=None)
 
     @property
     def failed_run(self) -> RunResult | None:
-        """The first run that failed; without one, the first that was not measured."""
+        """First run that failed, or else the first that was not measured."""
         for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
             if found := next((run for run in self.runs if run.verdict is verdict), None):
                 return found
@@ -173,7 +173,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """What failed first in any run, or in all together; without that, the first that was not measured."""
+        """First case that failed in any run or over all runs, or else the first that was not measured."""
         run = self.failed_run
         found = [run.failed_first if run else None, *self.limits]
         ranked = sorted(

@@ -1,7 +1,7 @@
-"""Workers: hold calls in several processes, because one event loop cannot keep the pace of many calls.
+"""Workers: hold calls in several processes, because one event loop is too slow for many calls.
 
-A worker's standard input takes one `CallOrder` as JSON per line, its standard output one `CallOutcome`. It reads
-the scenario files again. The end of its input makes it hang up and exit.
+A worker reads one `CallOrder` as JSON per line from standard input and writes one `CallOutcome` per line to standard
+output. It reads the scenario files again. At the end of its input it hangs up and exits.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tui.scenario.reading import ScenarioError
 from tui.scenario.verdict import RunResult
 
 MOST_BYTES = 1 << 24
-"""The longest line between a worker and its parent."""
+"""Longest line between a worker and its parent, in bytes."""
 _START_S = 60.0
 _GOODBYE_S = 5.0
-"""How long a worker may take to hang up its calls."""
+"""Time limit in seconds for a worker to hang up its calls."""
 _ENDED = "The process that held this call ended."
 
 
 class CallOrder(msgspec.Struct, frozen=True):
-    """What a worker is to do: hold a call, or, without a target, prepare for calls by a scenario."""
+    """An order for a worker: hold a call or, without a target, prepare for calls of a scenario."""
 
     number: int
     path: str
@@ -44,7 +44,7 @@ class CallOutcome(msgspec.Struct, frozen=True):
     number: int
     run: RunResult | None = None
     refused: str = ""
-    """Why the scenario cannot be played at all; empty if it can."""
+    """Reason why the scenario cannot be played at all; empty if it can."""
 
 
 class _Worker:
@@ -72,11 +72,11 @@ class _Worker:
 
     @property
     def calls(self) -> int:
-        """The number of calls under way."""
+        """Number of calls in progress."""
         return len(self._answers)
 
     async def ask(self, path: str, target: Target | None = None) -> CallOutcome:
-        """Returns the answer; one without a run if the process has ended. Raises `ScenarioError`."""
+        """Returns the answer, without a run if the process has ended. Raises `ScenarioError`."""
         self._number += 1
         number = self._number
         if self._reading.done():
@@ -107,7 +107,7 @@ class _Worker:
                     answer.set_result(CallOutcome(number))
 
     async def stop(self) -> None:
-        """Let it hang up and exit; kill it if it does not."""
+        """Have it hang up and exit; kill it if it does not."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -121,7 +121,7 @@ class _Worker:
 
 
 class Workers:
-    """Some processes that hold calls. ``async with`` starts and stops them.
+    """Processes that hold calls. ``async with`` starts and stops them.
 
     ``synthesizer`` and ``model`` are those of `SpeechProcess`.
 
@@ -158,7 +158,7 @@ class Workers:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     async def hold(self, scenario: Scenario, target: Target) -> RunResult:
-        """Hold a call in the process with the fewest. Raises `ScenarioError`."""
+        """Hold a call in the process that has the fewest. Raises `ScenarioError`."""
         worker = min(self._workers, key=lambda each: each.calls)
         outcome = await worker.ask(str(scenario.path), target)
         return outcome.run or RunResult(late=_ENDED)

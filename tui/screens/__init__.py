@@ -1,1 +1,1 @@
-"""The screens: what is laid out where, and which keys mean what."""
+"""The screens: their layout and their keys."""

@@ -1,4 +1,4 @@
-"""Actions: keys, footer, help and palette are made from them, and when each applies."""
+"""Actions: the source of keys, footer, help and palette, and of when each action applies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ActionArea(StrEnum):
-    """What an action is for: a heading of the help, and the first word in the palette; in the order of both."""
+    """Purpose of an action: a heading of the help and the first word in the palette, in the order of both."""
 
     CALL = "Call"
     REPLAY = "Replay"
@@ -32,37 +32,37 @@ class Action(msgspec.Struct, frozen=True):
     """Something the user can do."""
 
     id: str
-    """Stable: keymaps in the settings refer to it."""
+    """Stable id: keymaps in the settings refer to it."""
     keys: str
     name: str
     """One or two words for the footer and the palette."""
     tooltip: str
     """A sentence for the help, the palette and the mouse."""
     call: str = ""
-    """Textual's action; the id unless given. Not used with ``do``."""
+    """Textual's action; by default, the id. Not used with ``do``."""
     area: ActionArea | None = None
-    """What it is for; None for what only its own screen can do."""
+    """Purpose of the action; None for an action that belongs to a single screen."""
     show: bool = False
     """Whether the footer shows it."""
     key_display: str | None = None
     palette: bool = True
     priority: bool = False
     do: Callable[[SessionScreen], object] | None = None
-    """For actions of the session screen: what it does there. An awaitable it returns is awaited."""
+    """Function that carries out an action of the session screen. If it returns an awaitable, that is awaited."""
     needs: Callable[[Situation], str] = nothing
-    """Returns why the action does nothing just now, in a few words; "" where it applies."""
+    """Returns a short reason why the action does nothing at the moment; "" if it applies."""
     origin: Origin | None = None
-    """Whether only a call or only a saved session has this action."""
+    """Origin of the events that the action is limited to; None if it is for calls and saved sessions."""
     yields_key: bool = False
-    """While it does not apply, its key belongs to another action."""
+    """Whether its key belongs to another action while this one does not apply."""
 
     @property
     def action(self) -> str:
-        """What Textual is to run."""
+        """The action string for Textual."""
         return f"do('{self.id}')" if self.do is not None else self.call or self.id
 
     def state(self, now: Situation) -> bool | None:
-        """True: applies. None: not now, which the footer leaves out and the help explains. False: not here."""
+        """True if it applies, None if not now (hidden in the footer, explained in the help), False if not here."""
         if self.origin not in (None, now.origin):
             return False
         if not self.needs(now):
@@ -78,14 +78,14 @@ class HasActions(Protocol):
 
 
 LINE_KEYS = "1-9"
-"""How the footer shows the keys of all recorded lines."""
+"""Label in the footer for the keys of all recorded lines."""
 
 
 @cache
 def spoken() -> Mapping[str, str]:
-    """Returns what each recorded line says, by the action's id: "Say: Hello, …"; nothing without the recordings.
+    """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty without recordings.
 
-    Read when first needed: the first picture does without.
+    Reads them when first needed, so that they do not delay the first picture.
     """
     from tui.assets import AssetsMissing, caller_lines
 
@@ -244,7 +244,8 @@ DIALOG: Sequence[Action] = (
         "app.focus_previous",
     ),
 )
-"""The keys of every dialog: the program's own keys stop at a modal screen. A field that uses an arrow keeps it."""
+"""Keys of every dialog, because the program's own keys don't reach a modal screen. A field that uses an arrow key
+keeps it."""
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Availability:
-    """Asks models and screen, so that it is right at any time; only footer and help have to be redrawn."""
+    """Queries models and screen, so it is always up to date; only footer and help need to be redrawn."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -26,7 +26,7 @@ class Availability:
 
     @property
     def situation(self) -> Situation:
-        """What decides which actions apply."""
+        """The state that decides which actions apply."""
         state, screen = self._bridge.state, self._screen
         return Situation(
             origin=Origin.CALL if screen.replay is None else Origin.SAVED,
@@ -48,11 +48,11 @@ class Availability:
         )
 
     def state_of(self, action_id: str) -> bool | None:
-        """Returns whether an action applies, as `Action.state` has it."""
+        """Returns whether an action applies, as `Action.state` does."""
         return ACTIONS_BY_ID[action_id].state(self.situation)
 
     def why_not(self, action_id: str) -> str:
-        """Returns why an action does nothing just now; "" for one that applies or belongs elsewhere."""
+        """Returns the reason why an action does nothing at the moment; "" if it applies or belongs elsewhere."""
         action = ACTIONS_BY_ID.get(action_id)
         return "" if action is None else action.needs(self.situation)
 
@@ -67,7 +67,7 @@ class Availability:
         return ""
 
     def update(self) -> None:
-        """Have footer, help and talk button show what applies now, if that has changed."""
+        """Update footer, help and talk button if the available actions have changed."""
         now = self.situation
         if now != self._offered:
             self._offered = now

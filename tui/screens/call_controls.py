@@ -1,4 +1,4 @@
-"""CallControls: the user's actions in a call: record, mute, speak a line, press keys, write, hang up."""
+"""CallControls: the user's actions in a call: record, mute, play a line, press keys, type, hang up."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 class CallControls:
-    """Sends the user's intents to the engine. What becomes of them is an event."""
+    """Sends the user's intents to the engine, which reports their results as events."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
         self._screen = screen
         self.can_call = False
-        """Whether there is a target to call; the app's business."""
+        """Whether there is a target to call; set by the app."""
         self.instructions = ""
-        """The agent's instructions in this call, as last sent; the app sets those it begins with."""
+        """The agent's instructions in this call, as last sent; the app sets the initial ones."""
         self.synthesizer = ""
         """What speaks sentences, as in the settings; set by the app."""
 
@@ -43,7 +43,7 @@ class CallControls:
         self._bridge.send(Record(on=on))
 
     def toggle_record(self) -> None:
-        """Turn the microphone on if it is off, else off."""
+        """Turn the microphone on if it is off, otherwise off."""
         self.record(on=not self._bridge.state.controls.recording)
 
     def toggle_mute(self) -> None:
@@ -84,7 +84,7 @@ class CallControls:
 
     @cached_property
     def write_line(self) -> WriteLine:
-        """Where turns are typed; loaded from the start it would delay the first picture."""
+        """Line for typed turns; created when first used, because it would delay the first picture."""
         from tui.widgets.writing import WriteLine
 
         return WriteLine(id="write")

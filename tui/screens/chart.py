@@ -1,4 +1,4 @@
-"""The Chart screen: response times over turns, their distribution, and the slow turns to go to."""
+"""The Chart screen: response times by turn, their distribution, and a list of the slow turns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MARKERS: dict[Grade, tuple[str, str]] = {
     "slow": ("~", "orange"),
     "bad": ("x", "red"),
 }
-"""Marker and color of a response by its grade: distinguishable without color."""
+"""Marker and color of a response by its grade; the markers are distinguishable without color."""
 _IN_THEME = {
     "green": "success",
     "orange": "warning",
@@ -43,7 +43,7 @@ _IN_THEME = {
     "blue": "primary",
     "magenta": "secondary",
 }
-"""The theme's color for one of plotext's, which are those of the terminal."""
+"""Theme color for each of plotext's colors, which are the terminal's."""
 
 
 class ChartScreen(Screen[int | None], inherit_bindings=False):
@@ -62,7 +62,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         self._percentiles = metrics.percentiles()
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         # Loaded with the first chart: plotext takes as long to import as a small screen to draw.
         from textual_plotext import PlotextPlot
 
@@ -134,5 +134,5 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         self.dismiss(int(event.option_id or 0))
 
     def action_close(self) -> None:
-        """Go back to the turns."""
+        """Return to the turns."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""The clipboard: through the terminal (OSC 52), which also works over SSH, and the system's tool if there is one."""
+"""The clipboard: through the terminal (OSC 52), which also works over SSH, and through the system's tool if any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.text.visible import one_line
 
 TIMEOUT_S = 3.0
 TERMINALS_TAKE_BYTES = 74_994
-"""The longest text for terminals that keep to xterm's limit of 100,000 bytes (in base64)."""
+"""Longest text in bytes for terminals that apply xterm's limit of 100,000 bytes (in base64)."""
 _TOOLS = (
     ("WAYLAND_DISPLAY", ("wl-copy",)),
     ("DISPLAY", ("xclip", "-selection", "clipboard")),
@@ -25,7 +25,7 @@ _TOOLS = (
 )
 
 _feeding = threading.Lock()
-"""Held while a tool runs, so that the text copied last is also written last."""
+"""Lock held while a tool runs, so that the text copied last is also written last."""
 
 
 def copy(app: App[object], what: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The Compare screen: how two events differ."""
+"""The Compare screen: the differences between two events."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         self._path = Static(id="path", markup=False)
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self._head
@@ -99,7 +99,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         self._path.update(one_line(line, 400))
 
     def action_differences(self) -> None:
-        """Show everything, or only the differences."""
+        """Toggle between everything and only the differences."""
         self.view.show_all(differences_only=not self.view.differences_only)
 
     def action_difference(self, forward: bool = True) -> None:
@@ -114,13 +114,13 @@ class CompareScreen(Screen[None], inherit_bindings=False):
             copy(self.app, *copied)
 
     def action_copy_path(self) -> None:
-        """Copy its path."""
+        """Copy the path of the value under the cursor."""
         row = self.view.row
         if row is not None:
             copy(self.app, "path", path_text(row.path))
 
     def action_close(self) -> None:
-        """Go back to the log."""
+        """Return to the log."""
         self.dismiss()
 
 

@@ -1,4 +1,4 @@
-"""The connect screen: which agent to call, how, and with which devices."""
+"""The connect screen: choose the agent to call, the protocol and the devices."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ BROWSER_KEY = "ctrl+o"
 
 
 class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
-    """Ends with the target to call, or None."""
+    """Returns the target to call, or None."""
 
     TITLE = "Connect"
     AUTO_FOCUS = "#url"
@@ -88,7 +88,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     def __init__(
         self, bridge: Bridge, known: Targets, current: Target | None = None, *, has_session: bool = True
     ) -> None:
-        """``current`` is the target of the present session; without a session there is nothing to go back to."""
+        """``current`` is the target of the present session; None if there is no session to return to."""
         super().__init__()
         self._has_session = has_session
         self.bridge = bridge
@@ -122,7 +122,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Ask for the devices, offer the targets: the current one, the demo, and the others."""
+        """Request the devices, and list the targets: the current one, the demo, and the others."""
         options = [Option(_line_of(listed.target), id=str(n)) for n, listed in enumerate(self._listed)]
         if self._known.has_demo:
             options.insert(0 if self._current is None else 1, Option(Content(DEMO), id=_DEMO_ID))
@@ -145,23 +145,23 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self._saved.set_class(bool(lines), "-shown")
 
     def _offer_protocols(self) -> None:
-        """After the first picture: packages are asked which they bring."""
+        """Offer the protocols. Runs after the first picture, because installed packages are searched for them."""
         self.form.protocol.offer({name: name for name in self._known.protocols()})
 
     def poll(self) -> None:
-        """Take the devices when they have come."""
+        """Take the devices once they have arrived."""
         if self.is_mounted:
             self.form.offer_devices(self.bridge.latest.devices)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the demo if there is no local agent, and the way back if there is no session."""
+        """Hide the demo if there is no local agent, and Back if there is no session."""
         if action == "demo":
             return self._known.has_demo
         return action != "back" or self._has_session
 
     @on(OptionList.OptionHighlighted, "#targets")
     def fill(self, event: OptionList.OptionHighlighted) -> None:
-        """Show a listed target in the form, to call it or to change it first."""
+        """Show a listed target in the form, so that it can be changed before the call."""
         listed = self._listed_as(event.option)
         if listed is not None:
             self.form.fill(listed)
@@ -177,7 +177,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Do what the clicked button is for."""
+        """Run the action of the clicked button."""
         match event.button.id:
             case "call":
                 self.action_call()
@@ -187,13 +187,13 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
                 self.action_back()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Take what is pasted outside a field, where it would be lost, as the URL of a new target."""
+        """Take text pasted outside a field, where it would be lost, as the URL of a new target."""
         if self.form.url.clean(event.text):
             self._begin_new()
             self.form.url.paste(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """Take what is typed outside a field as the beginning of a URL: no letter of one may be a command."""
+        """Take a character typed outside a field as the start of a URL, so no character of a URL may be a command."""
         typed = event.character if event.is_printable and event.key != "space" else None
         outside = self.focused is self.targets or isinstance(self.focused, Button) or self.focused is None
         if typed and outside:
@@ -204,7 +204,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.cursor_position = 1
 
     def _begin_new(self) -> None:
-        """Begin a target whose URL is typed: not with the token of the one that was listed."""
+        """Start a target whose URL is typed, without the token of the listed one."""
         self.targets.highlighted = None
         self.form.fill(Listed(self._known.base))
         self.form.url.select_on_focus = False
@@ -217,7 +217,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.form.take(event.pasted)
 
     def action_below(self) -> None:
-        """Go from the address bar to the list, otherwise to the next field."""
+        """Move from the address bar to the list, otherwise to the next field."""
         if self.focused is self.form.url and self.targets.option_count:
             self.targets.focus()
             if self.targets.highlighted is None:
@@ -226,12 +226,12 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.app.action_focus_next()
 
     async def action_help(self) -> None:
-        """Show what the keys do here."""
+        """Show the keys of this screen."""
         await self.app.run_action("help")
 
     @on(Input.Submitted)
     def action_call(self) -> None:
-        """Call the target in the form, or show what is wrong with it; without a URL call the demo."""
+        """Call the target in the form, or show its problems; without a URL, call the demo."""
         if not self.form.url.value.strip() and self._current is None and self._known.has_demo:
             self.action_demo()
             return
@@ -265,7 +265,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
 
 def _is_same(one: Target, other: Target) -> bool:
-    """Returns whether they are one entry of the list: it reads alike, and one may have lost its secrets."""
+    """Returns whether two targets are the same entry of the list, although one may have lost its secrets."""
     return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 

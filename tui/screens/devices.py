@@ -31,7 +31,10 @@ _LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}
 
 
 class DevicesScreen(ModalScreen[None], inherit_bindings=False):
-    """Two lists; `poll` it while it is shown. Outside a call, the devices of ``target`` are marked."""
+    """Lists microphones and speakers; `poll` it while it is shown.
+
+    Outside a call, the devices of ``target`` are marked.
+    """
 
     CSS_PATH = "devices.tcss"
     TITLE = "Devices"
@@ -57,10 +60,10 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self._problem = Static(id="problem", markup=False)
         self._shown: tuple[object, ...] = ()
         self._error = bridge.state.last_error
-        """The last error when the screen was opened; only later ones are shown here."""
+        """Last error at the time the screen was opened; only later ones are shown here."""
 
     def compose(self) -> ComposeResult:
-        """Yields the lists one below the other: names are long."""
+        """Yields the lists one below the other, because names are long."""
         with Vertical(id="devices") as box:
             box.border_title = "Devices"
             for direction, options in self._lists.items():
@@ -122,7 +125,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         )
 
     def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
-        """Returns whether it is in use; outside a call, whether the next call would use it."""
+        """Returns whether a device is in use; outside a call, whether the next call would use it."""
         state = self.bridge.state
         if self._in_call:
             return device.name == (

@@ -1,4 +1,4 @@
-"""EndingApp: one path for every ending of the screen: a key, a signal, a lost terminal, a crash."""
+"""EndingApp: one path for all ways to leave the screen: a key, a signal, a lost terminal, a crash."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class EndingApp(App[int]):
     """An application that reports a crash in one sentence and ends with a meaningful exit code."""
 
     crash_report = ""
-    """The sentence about a crash; "" without one."""
+    """Sentence about a crash; "" without one."""
     suspended = False
-    """Whether the shell has the terminal."""
+    """Whether the program is suspended and the shell has the terminal."""
 
     def leave(self, code: int = 0) -> None:
-        """End with this exit code; the caller of `run_app` ends the call on the wire."""
+        """Exit with this code; the caller of `run_app` ends the call on the wire."""
         self.exit(code, return_code=code)
 
     async def action_quit(self) -> None:
@@ -49,14 +49,17 @@ class EndingApp(App[int]):
             stop_job()
 
     def listen_to_signals(self) -> None:
-        """End on SIGTERM, SIGHUP, SIGINT and SIGQUIT. Called on the event loop, once the terminal is ours."""
+        """Exit on SIGTERM, SIGHUP, SIGINT and SIGQUIT.
+
+        Called on the event loop, once Textual controls the terminal.
+        """
         loop = asyncio.get_running_loop()
         for number, code in _SIGNALS.items():
             loop.add_signal_handler(number, self.leave, code)
         resume = signal.getsignal(signal.SIGCONT)
 
         def continued(number: int, frame: FrameType | None) -> None:
-            """A closing terminal sends SIGCONT too: Textual would start painting again, and hang."""
+            """Handle SIGCONT. A closing terminal sends it too; Textual would then start painting again, and hang."""
             if self.suspended and callable(resume):
                 resume(number, frame)
 
@@ -70,16 +73,16 @@ class EndingApp(App[int]):
         otherwise: Callable[[threading.ExceptHookArgs], object],
         failure: threading.ExceptHookArgs,
     ) -> None:
-        """Leave if a thread fails with OSError: a terminal can vanish without a signal, seen first by its writer."""
+        """Leave if a thread fails with OSError: the writer is the first to notice if a terminal vanishes silently."""
         if isinstance(failure.exc_value, OSError):
             loop.call_soon_threadsafe(self.leave, ExitCode.HUNG_UP)
         else:
             otherwise(failure)
 
     def panic(self, *renderables: RenderableType) -> None:
-        """Keep the reason and leave, instead of printing local variables as Textual does.
+        """Store the reason and leave, instead of printing local variables as Textual does.
 
-        Without a current exception it was the thread reading the terminal that failed.
+        Without a current exception, the thread that reads the terminal has failed.
         """
         error = sys.exception() or self._exception
         if error is None:
@@ -100,8 +103,8 @@ class EndingApp(App[int]):
 def stop_job() -> None:
     """Stop this process and its process group; returns when they have the terminal again.
 
-    The shell waits for what it started: a wrapper such as `uv run`, left running, would keep the terminal. The engine
-    keeps running because it is in a separate session.
+    The whole group is stopped because the shell waits for the process that it started: a wrapper such as `uv run`
+    would keep the terminal if left running. The engine keeps running because it is in a separate session.
     """
     # With the default handler the kernel ignores SIGTSTP if no shell could ever continue the job.
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The export dialog: which events, format and file; then progress and the result."""
+"""The export dialog: choice of events, format and file, then progress and the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXPORT = (
 )
 HINT = "tab or ↑ ↓ next field · enter open a list · ^s export · esc close"
 BUDGET_MS = 20.0
-"""Time per tick for writing."""
+"""Time per tick for writing, in ms."""
 _FORMATS = {
     ExportFormat.JSONL.value: "JSON Lines, for programs",
     ExportFormat.CSV.value: "CSV, for a spreadsheet",
@@ -38,7 +38,7 @@ _BAR_CELLS = 30
 
 
 class ExportScreen(ModalScreen[None], inherit_bindings=False):
-    """The form; `poll` it while it is shown."""
+    """The export form; `poll` it while it is shown."""
 
     CSS_PATH = "export.tcss"
     TITLE = "Export"

@@ -1,4 +1,4 @@
-"""The page that explains filters, made from the filter language's own help text."""
+"""The page that explains filters, generated from the filter language's own help text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILTER_HELP = (
 
 
 class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
-    """One scrolling text."""
+    """Shows the explanation as one scrolling text."""
 
     CSS_PATH = "filter_help.tcss"
     TITLE = "Filters"
@@ -40,7 +40,7 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def page() -> Group:
-    """Returns the help of the filter language, its table as wide as the window."""
+    """Returns the help of the filter language, with its table as wide as the window."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)

@@ -1,4 +1,4 @@
-"""The help screen: the keys that are active where it was opened and what every figure means, with a search."""
+"""The help screen: the keys of the screen where it was opened and the meaning of every figure, with a search."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ HELP = (
     Action("help_page_up", "pageup", "Page up", "Scroll up by a page.", "page(-1)"),
 )
 MOVING, FIELD, LIST = "Move", "Field", "List"
-"""Headings of the keys that move a cursor or scroll, that edit a line, and of Textual's lists."""
+"""Headings for keys that move a cursor or scroll, for keys that edit a line, and for those of Textual's lists."""
 _MOVES = (".up", ".down", ".page_up", ".page_down", ".first", ".last", ".end")
-"""How their ids end."""
+"""Endings of the ids of actions that move or scroll."""
 _AREAS = {action.id: action.area for action in (*ACTIONS_BY_ID.values(), *APP) if action.area}
 
 
 class HelpRow(NamedTuple):
-    """Keys, or the name of a figure, and what is to be known of it."""
+    """Keys, or the name of a figure, with an explanation."""
 
     name: str
     text: str
     applies: bool = True
-    """Whether the keys do something now."""
+    """Whether the keys have an effect now."""
     label: str = ""
-    """The word for it in the footer, which is searched too."""
+    """Label in the footer, which is searched too."""
 
 
 class HelpSection(NamedTuple):
@@ -64,7 +64,7 @@ class HelpSection(NamedTuple):
     note: str = ""
 
     def matching(self, words: Sequence[str]) -> HelpSection:
-        """Returns the rows that contain every word, in the title too; without words, all of them."""
+        """Returns the rows that contain every word, counting the title; without words, all rows."""
         rows = [
             row
             for row in self.rows
@@ -74,7 +74,7 @@ class HelpSection(NamedTuple):
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists keys by task, why some of them do nothing just now, and the figures; the field above searches them."""
+    """Lists the keys by task, why some do nothing at the moment, and the figures, with a search field above."""
 
     CSS_PATH = "help.tcss"
     TITLE = "Help"
@@ -93,7 +93,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         self._scroll = VerticalScroll(self._text, can_focus=False)
 
     def compose(self) -> ComposeResult:
-        """Yields the field, and one scrolling text."""
+        """Yields the search field and one scrolling text."""
         with Vertical(id="help") as box:
             box.border_title = "Help"
             box.border_subtitle = "type to search · ↑ ↓ scroll · esc close"
@@ -102,7 +102,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Input.Changed)
     def search(self, event: Input.Changed) -> None:
-        """Show what contains every word that was typed."""
+        """Show the rows that contain every typed word."""
         self._text.update(help_text(found(self._sections, event.value)))
         self._scroll.scroll_home(animate=False, immediate=True)
 
@@ -122,7 +122,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
-    """Returns what a search finds: the row of a key first if the query is one, then rows with all of its words."""
+    """Returns the matches of a search: first the row of a key if the query is a key, then rows with all its words."""
     wanted = query.strip()
     keyed = [row for section in sections for row in section.rows if wanted and wanted in row.name.split()]
     words = wanted.casefold().split()
@@ -153,7 +153,7 @@ def _table(section: HelpSection) -> Table:
 
 
 def figure_sections() -> list[HelpSection]:
-    """Returns what every figure and sign on the screen means."""
+    """Returns explanations of every figure and sign on the screen."""
     stages = [HelpRow(f"{STAGE_GLYPHS[stage]} {stage}", stage.meaning) for stage in Stage]
     return [
         HelpSection("Figures in header and health pane", [HelpRow(f, f.meaning) for f in ShownFigure]),
@@ -166,7 +166,7 @@ def figure_sections() -> list[HelpSection]:
 def key_sections(
     active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
 ) -> list[HelpSection]:
-    """Returns the keys by task: those of the focused pane or a screen of its own first, moving last."""
+    """Returns the keys by task: first those of the focused pane or of a separate screen, last those for moving."""
     sections: dict[str, list[ActiveBinding]] = {}
     notes: dict[str, str] = {}
     for entry in in_order(active.values()):

@@ -29,7 +29,7 @@ class InstructionsArea(TextArea):
 
 
 class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Ends with the instructions to send, or None."""
+    """Returns the instructions to send, or None."""
 
     CSS_PATH = "instructions.tcss"
     TITLE = "Instructions"
@@ -40,7 +40,7 @@ class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
         self.area = InstructionsArea(harmless(text), compact=True, id="area")
 
     def compose(self) -> ComposeResult:
-        """Yields a box over the session."""
+        """Yields a box shown over the session."""
         with Vertical(id="instructions") as box:
             box.border_title = "Instructions"
             yield self.area

@@ -1,4 +1,4 @@
-"""Jump mode: a letter over everything that can have the focus; typing one goes there."""
+"""Jump mode: shows a letter over every focusable widget; typing it moves the focus there."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tui.screens.actions import Action, bindings
 
 JUMP = (Action("jump_cancel", "escape", "Cancel", "Stay where you are.", "cancel", key_display="esc"),)
 _LETTERS = "asdfghjkl" + "".join(sorted(set(ascii_lowercase) - set("asdfghjkl")))
-"""Those under the fingers first."""
+"""Letters in order of use: the home row first."""
 
 
 class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
-    """Ends with the widget whose letter was typed; None for any other key."""
+    """Returns the widget whose letter was typed; None for any other key."""
 
     DEFAULT_CSS = """
     JumpScreen {
@@ -48,7 +48,7 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
             yield mark
 
     def on_key(self, event: events.Key) -> None:
-        """Go to the target of the letter."""
+        """Select the target of the letter."""
         event.stop()
         self.dismiss(self.targets.get(event.key))
 
@@ -58,5 +58,5 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
 
 
 def targets_on(screen: Screen[object]) -> list[Widget]:
-    """Returns what can have the focus and is seen, in the order of tab."""
+    """Returns the visible focusable widgets, in tab order."""
     return [widget for widget in screen.focus_chain if widget.region.overlaps(screen.region)]

@@ -82,7 +82,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     HelpScreen: (Input,),
     FilterHelpScreen: (),
 }
-"""Every screen, with what on it has keys of its own while it has the focus."""
+"""Every screen, with its widgets that have their own keys while focused."""
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 _NAMED_KEYS = {key.value for key in Keys}
 _SAME_TO_A_TERMINAL = {alias: key for key, aliases in KEY_ALIASES.items() for alias in aliases}
@@ -110,7 +110,7 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Returns what a keymap can name, by where it applies: the action, its keys now, and what it does."""
+    """Returns the actions that a keymap can name, by where they apply: id, current keys and description."""
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
     owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]
@@ -127,7 +127,7 @@ def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, st
 
 
 def _where(screen: type[DOMNode], binding: Binding) -> str:
-    """Returns where an action applies, as a heading."""
+    """Returns a heading for the place where an action applies."""
     if screen is App:
         return "Everywhere"
     origin = _only(binding)
@@ -135,7 +135,7 @@ def _where(screen: type[DOMNode], binding: Binding) -> str:
 
 
 def _only(binding: Binding) -> Origin | None:
-    """Returns where alone an action of the session screen applies; None for every other action."""
+    """Returns the only origin that an action of the session screen applies to; None for every other action."""
     action = ACTIONS_BY_ID.get(binding.id or "")
     return None if action is None else action.origin
 

@@ -1,4 +1,4 @@
-"""The keypad: DTMF keys by keyboard and by mouse."""
+"""The keypad: DTMF keys for keyboard and mouse."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
         self._pressed = Static("–", id="pressed", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Yields the keys as on a telephone."""
+        """Yields the keys, arranged as on a telephone."""
         with Vertical(id="keypad") as box:
             box.border_title = "Keypad"
             yield self._pressed
@@ -65,17 +65,17 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press_button(self, event: Button.Pressed) -> None:
-        """Press a key by mouse, or with tab and enter."""
+        """Send the key of a button that was pressed by mouse or with enter."""
         self.action_press(event.button.name or "")
 
     def action_press(self, key: str) -> None:
-        """Send a key, and show those sent so far."""
+        """Send a key, and show the keys sent so far."""
         self._digits += key
         self._pressed.update(self._digits[-_SHOWN:], layout=False)
         self._send(key)
 
     def action_move(self, by: int) -> None:
-        """Move the focus by so many keys, around the ends; enter sends the key that has it."""
+        """Move the focus by a number of keys, wrapping around; enter sends the focused key."""
         buttons = list(self.query(Button))
         at = buttons.index(self.focused) if isinstance(self.focused, Button) else 0 if by < 0 else -by
         buttons[(at + by) % len(buttons)].focus()

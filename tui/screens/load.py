@@ -1,4 +1,4 @@
-"""The live screen of a load test: an application of its own, beside the processes that hold the calls."""
+"""The live screen of a load test: an application separate from the processes that hold the calls."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class LoadApp(App[int]):
-    """Shows how a run is doing, and ends with it. Returns the exit code of the run.
+    """Shows the progress of a run, and ends with it. Returns the exit code of the run.
 
-    ``printed`` is what the processes printed apart from that, which is to be shown once the screen is gone.
+    ``printed`` holds the other output of the processes, to be printed once the screen is gone.
     """
 
     CSS_PATH = "load.tcss"
@@ -47,7 +47,7 @@ class LoadApp(App[int]):
         self.printed: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         # Loaded with the first plot: plotext takes as long to import as a small screen to draw.
         from textual_plotext import PlotextPlot
 
@@ -67,13 +67,13 @@ class LoadApp(App[int]):
         self.run_worker(self._follow, thread=True)
 
     def action_stop(self) -> None:
-        """Have every call hung up; the second time, end at once."""
+        """Have every call hung up; a second press ends at once."""
         self._stopping = True
         self.query_one("#figures", Static).update("Hanging up every call… Press q again to end at once.")
         self._processes.stop()
 
     def _follow(self) -> None:
-        """Read what the processes print until they have ended. In a thread."""
+        """Read the output of the processes until they have ended. Runs in a thread."""
         for line in self._processes.lines():
             try:
                 snapshot = msgspec.json.decode(line, type=Snapshot)
@@ -85,7 +85,7 @@ class LoadApp(App[int]):
         self.call_from_thread(self.exit, code)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show how the run is doing now."""
+        """Show the current state of the run."""
         self._history.append(snapshot)
         if not self._stopping:
             self.query_one("#figures", Static).update("\n".join(lines_of(snapshot)))
@@ -125,7 +125,7 @@ def lines_of(snapshot: Snapshot) -> list[str]:
 
 
 def strip_of(canary_ms: Sequence[float]) -> str:
-    """Returns the newest response times of the canary as bars, whose full height is the worst; empty without any."""
+    """Returns the canary's newest response times as bars scaled to the worst one; empty without any."""
     if not canary_ms:
         return ""
     worst_ms = max(canary_ms)

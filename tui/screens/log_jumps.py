@@ -11,7 +11,7 @@ from tui.widgets.event_log import EventLogPane
 
 
 class LogJumps:
-    """Each jump shows beside the log's title when there was nothing to go to, or when it wrapped."""
+    """Moves the cursor; shows next to the log's title if there was no target, or if the jump wrapped around."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch) -> None:
         self._bridge = bridge
@@ -61,7 +61,10 @@ class LogJumps:
         pane.show_remark("" if shown else f"event {number:,} is hidden by the filter")
 
     def to_place(self, text: str) -> str:
-        """Go to a time since the session's start, or to an event's number. Returns what is wrong with it, or ""."""
+        """Go to a time since the session's start, or to an event's number.
+
+        Returns the problem with the input, or "".
+        """
         view = self._pane.view
         if not text or not len(view):
             return ""

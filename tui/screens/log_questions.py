@@ -1,4 +1,4 @@
-"""LogQuestions: the questions about the event log that are answered in a line: filter, search, go to, note."""
+"""LogQuestions: the one-line prompts of the event log: filter, search, go to, note."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _paths(text: str) -> Iterable[str]:
 
 
 class LogQuestions:
-    """Asks one at a time, in a line that is added to the log's screen when it is first needed."""
+    """Asks one question at a time, in a line that is added to the log's screen when first needed."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch, jumps: LogJumps) -> None:
         self._bridge = bridge
@@ -51,7 +51,7 @@ class LogQuestions:
 
     @cached_property
     def prompt(self) -> PromptLine:
-        """The line. Many sessions never need it: loaded from the start it would delay the first picture."""
+        """Prompt line, created when first used: many sessions never need it, and it would delay the first picture."""
         from tui.widgets.prompt import PromptLine
 
         return PromptLine(id="prompt")
@@ -95,7 +95,7 @@ class LogQuestions:
         await self.ask(question)
 
     async def ask_place(self) -> None:
-        """Ask for a time or an event's number to go to."""
+        """Ask for a time or an event number to go to."""
         hint = "12.5 or 1:30 from the start, or #123 for an event"
         await self.ask(Question("Go to", hint, self._jumps.to_place))
 
@@ -122,9 +122,9 @@ class LogQuestions:
         self.prompt.ask(question, value)
 
     def set_filter(self, text: str, anchor: ViewLine | None = None) -> str:
-        """Show only the events that match. Returns what is wrong with the text, or "".
+        """Show only the events that match. Returns the problem with the text, or "".
 
-        The cursor goes to ``anchor`` or near it; without one it stays where it is.
+        The cursor moves to ``anchor`` or near it; without one, it keeps its place.
         """
         try:
             self._apply(parse(text), anchor)

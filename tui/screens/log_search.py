@@ -12,27 +12,27 @@ from tui.models.log.search import Found, MatchNumber, RawSearch, finding, placin
 from tui.widgets.event_log import EventLogPane
 
 SEARCH_BUDGET_MS = 30.0
-"""Time per tick for searching lines or raw messages; a key press waits no longer than this."""
+"""Time per tick for searching lines or raw messages, in ms; a key press waits no longer than this."""
 
 
 class LogSearch:
-    """What is searched for, and how far that is. `poll` it every tick."""
+    """A search and its progress. `poll` it every tick."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane) -> None:
         self._bridge = bridge
         self._pane = pane
         self._lines: Iterator[Found | None] | None = None
         self._count: Iterator[MatchNumber | None] | None = None
-        """Counts the matches once one was found."""
+        """Counter of the matches, started once one was found."""
         self._messages: RawSearch | None = None
 
     @property
     def active(self) -> bool:
-        """Whether something is searched for, and ``n`` finds the next."""
+        """Whether a search is active, so that ``n`` goes to the next match."""
         return self._pane.pattern is not None
 
     def highlight(self, text: str) -> str:
-        """Highlight what matches in the lines. Returns what is wrong with the text, or ""."""
+        """Highlight the matches in the lines. Returns the problem with the text, or ""."""
         try:
             self._pane.set_pattern(search_pattern(text) if text.strip() else None)
         except FilterError as error:
@@ -40,7 +40,7 @@ class LogSearch:
         return ""
 
     def start(self, text: str) -> str:
-        """Search for the text from the cursor on. Returns what is wrong with it, or ""."""
+        """Search for the text, starting at the cursor. Returns the problem with the text, or ""."""
         problem = self.highlight(text)
         self.stop()
         if not problem:
@@ -48,7 +48,7 @@ class LogSearch:
         return problem
 
     def find(self, *, forward: bool = True) -> None:
-        """Go to the next match, or the previous one; the messages are searched after the lines."""
+        """Go to the next or the previous match; raw messages are searched after the lines."""
         pane = self._pane
         if pane.pattern is None:
             return
@@ -58,7 +58,7 @@ class LogSearch:
         self.poll()
 
     def poll(self) -> None:
-        """Search on in the lines and then in the raw messages, a slice at each tick."""
+        """Continue to search the lines and then the raw messages, a slice per tick."""
         if self._lines is not None:
             self._search_lines(self._lines)
         if self._lines is None and self._messages is not None:
@@ -67,11 +67,11 @@ class LogSearch:
             self._count_matches(self._count)
 
     def stop(self) -> None:
-        """Give up a search that is under way; what was found stays highlighted."""
+        """Stop a search in progress; its matches stay highlighted."""
         self._lines = self._messages = self._count = None
 
     def end(self) -> None:
-        """Search for nothing."""
+        """End the search, and remove the highlights."""
         self.stop()
         self._pane.set_pattern(None)
 

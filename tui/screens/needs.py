@@ -1,4 +1,7 @@
-"""What an action of the session screen needs before it applies, and why it does nothing without."""
+"""Conditions for the actions of the session screen.
+
+Each returns why an action does nothing now, or "" if it applies.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Origin(Enum):
-    """Where the events on the screen come from; the value is part of a heading."""
+    """Source of the events on the screen; the value is part of a heading."""
 
     CALL = "in a call"
     SAVED = "saved"
 
 
 class Situation(NamedTuple):
-    """What of the session and its screen decides which actions apply."""
+    """The state of session and screen that decides which actions apply."""
 
     origin: Origin
     status: Status
     lacking: Lacking
-    """What the protocol cannot do."""
+    """Abilities that the protocol lacks, with the reasons."""
     recording: bool
     can_call: bool
     """Whether there is a target to call."""
@@ -45,12 +48,12 @@ class Situation(NamedTuple):
 
     @property
     def talking(self) -> bool:
-        """Whether there is somebody to talk to."""
+        """Whether the agent can be talked to."""
         return self.status in (Status.ACTIVE, Status.RESUMING)
 
 
 def nothing(now: Situation) -> str:
-    """The action always applies."""
+    """Needs nothing: the action always applies."""
     return ""
 
 
@@ -58,52 +61,52 @@ def nothing(now: Situation) -> str:
 
 
 def talking(now: Situation) -> str:
-    """An agent that listens."""
+    """Needs an agent that listens."""
     return "" if now.talking else _no_call(now.status)
 
 
 def microphone_off(now: Situation) -> str:
-    """An agent that listens, and a microphone that is off."""
+    """Needs an agent that listens, and a microphone that is off."""
     return "already recording" if now.recording else talking(now)
 
 
 def microphone_on(now: Situation) -> str:
-    """A microphone that is on."""
+    """Needs a microphone that is on."""
     return "" if now.recording else "not recording"
 
 
 def keypad(now: Situation) -> str:
-    """A protocol with DTMF."""
+    """Needs a protocol with DTMF."""
     return (now.talking and now.lacking.keypad) or talking(now)
 
 
 def typed_turns(now: Situation) -> str:
-    """A protocol with typed turns."""
+    """Needs a protocol with typed turns."""
     return (now.talking and now.lacking.write) or _active(now)
 
 
 def instructions(now: Situation) -> str:
-    """A protocol with instructions during the call."""
+    """Needs a protocol that can change the instructions during the call."""
     return (now.talking and now.lacking.instructions) or _active(now)
 
 
 def live_call(now: Situation) -> str:
-    """A call, be it up or not."""
+    """Needs a call, even one that is not yet connected."""
     return "" if now.status.live else _no_call(now.status)
 
 
 def call_to_end(now: Situation) -> str:
-    """A call that is not ending."""
+    """Needs a call that is not ending."""
     return "" if now.status.live and now.status is not Status.ENDING else _no_call(now.status)
 
 
 def no_call(now: Situation) -> str:
-    """The end of the call."""
+    """Needs that no call is in progress."""
     return "hang up first" if now.status.live and now.origin is Origin.CALL else ""
 
 
 def target(now: Situation) -> str:
-    """A target, and the end of the call."""
+    """Needs a target, and that no call is in progress."""
     unknown = "no agent has been chosen"
     if now.origin is Origin.SAVED:
         unknown = "the session does not name an agent that can be called"
@@ -133,7 +136,7 @@ def room_for_scenario(now: Situation) -> str:
 
 
 def events(now: Situation) -> str:
-    """An event in the log."""
+    """Needs an event in the log."""
     return "" if now.has_events else "there are no events yet"
 
 
@@ -161,12 +164,12 @@ def error(now: Situation) -> str:
 
 
 def marks(now: Situation) -> str:
-    """A marked event."""
+    """Needs a marked event."""
     return "" if now.has_marks else "no event is marked"
 
 
 def filter_(now: Situation) -> str:
-    """A filter that hides events."""
+    """Needs a filter that hides events."""
     return "" if now.filtered else "no filter is set"
 
 
@@ -176,12 +179,12 @@ def search(now: Situation) -> str:
 
 
 def detail(now: Situation) -> str:
-    """An event shown in detail."""
+    """Needs an event shown in detail."""
     return "" if now.detail_open else "no event is open"
 
 
 def stacked_panes(now: Situation) -> str:
-    """Panes on top of each other."""
+    """Needs panes stacked on top of each other."""
     return "" if now.panes_stacked else "no panes are stacked"
 
 

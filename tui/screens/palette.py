@@ -1,4 +1,4 @@
-"""The command palette: lists what applies now, by area."""
+"""The command palette: lists the available actions, by area."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from tui.widgets.keys import in_order
 
 
 class Command(NamedTuple):
-    """What the palette can run."""
+    """A command that the palette can run."""
 
     area: str
     label: str
-    """The word for it in the footer."""
+    """Label in the footer."""
     name: str
-    """The label, or more: what a recorded line says."""
+    """The label, or a longer text such as that of a recorded line."""
     help: str
     key: str
     run: Callable[[], Awaitable[object]]
 
     @property
     def title(self) -> Content:
-        """The area, the name, and the key that does the same."""
+        """Area, name and key of the command."""
         return Content.assemble(
             (f"{self.area}: ", "$foreground-muted"), self.name, (f"  {self.key}", "$primary")
         )
 
 
 class ThemeCommands(Provider):
-    """The themes that are offered."""
+    """Commands that choose a theme."""
 
     async def discover(self) -> Hits:
-        """Yields all of them."""
+        """Yields all themes."""
         for name, look in OFFERED.items():
             yield DiscoveryHit(name, partial(self._use, name), help=look)
 
     async def search(self, query: str) -> Hits:
-        """Yields those that match."""
+        """Yields the themes that match."""
         matcher = self.matcher(query)
         for name, look in OFFERED.items():
             score = matcher.match(f"{name} {look}")
@@ -58,15 +58,15 @@ class ThemeCommands(Provider):
 
 
 class ActionCommands(Provider):
-    """The actions of the screen below and of the program, then the keys of the pane that has the focus."""
+    """Commands for the actions of the screen below and of the program, then for the keys of the focused pane."""
 
     async def discover(self) -> Hits:
-        """Yields everything that applies."""
+        """Yields all available commands."""
         for command in self._commands():
             yield DiscoveryHit(command.title, command.run, help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Yields what applies and matches."""
+        """Yields the available commands that match."""
         matcher = self.matcher(query)
         for command in self._commands():
             # A fuzzy search of whole sentences would match nearly anything.

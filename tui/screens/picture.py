@@ -14,15 +14,15 @@ from textual.app import App
 from tui.files import write_new
 
 _TEXT = re.compile(r'<text [^>]*?x="([\d.]+)"[^>]*?clip-path="url\(#[^"]*-line-(\d+)\)"[^>]*>([^<]*)</text>')
-"""A piece of text in Rich's SVG: where it begins, its line, and what it reads."""
+"""A piece of text in Rich's SVG: its x position, its line and its content."""
 _CELL_WIDTH = 12.2
-"""Width of a cell there."""
+"""Width of a cell in Rich's SVG."""
 
 
 def save_picture(app: App[Any], folder: Path) -> Path:
-    """Writes what the screen shows into two new files of a folder, and returns the path of the SVG.
+    """Writes the content of the screen to two new files in a folder, and returns the path of the SVG.
 
-    The other one holds its text, with the suffix ``.txt``. Raises `OSError`.
+    The other file, with the suffix ``.txt``, holds its text. Raises `OSError`.
     """
     name = f"opusagent-tui {datetime.now():%Y-%m-%d %H-%M-%S}"
     path, number = folder / f"{name}.svg", 1

@@ -1,4 +1,4 @@
-"""The question before the program is left during a call."""
+"""The confirmation before quitting during a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIT = (
 
 
 class QuitScreen(ModalScreen[bool], inherit_bindings=False):
-    """Ends with whether to quit; the call continues meanwhile."""
+    """Returns whether to quit; the call continues meanwhile."""
 
     DEFAULT_CSS = """
     QuitScreen {

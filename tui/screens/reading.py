@@ -1,4 +1,4 @@
-"""Reading: the event that is read, and what can be done with it: show, copy, hear and compare it."""
+"""Reading: the selected event and the actions on it: show, copy, play and compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTHING_TO_COMPARE = "Mark an event (b), go to another one, then compare."
 
 
 class Reading:
-    """The event in the detail or, while that is closed, the one under the log's cursor. `poll` it every tick."""
+    """The event in the detail pane or, while that is closed, the one under the log's cursor. `poll` it every tick."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -26,7 +26,7 @@ class Reading:
         self._pane = screen.log_pane
         self._panes = screen.panes
         self._clip: int | None = None
-        """The number that the bridge gave our audio, while it plays."""
+        """Number of this object's audio in the bridge while it plays."""
         self._clip_ms = 0.0
 
     @property
@@ -36,13 +36,13 @@ class Reading:
 
     @property
     def row(self) -> Row | None:
-        """The event that is read, as a row of the log."""
+        """The selected event, as a row of the log."""
         return (self._screen.detail.row if self.is_open else None) or self._pane.row
 
     # show
 
     def open(self) -> None:
-        """Show the log's row in detail, or move the focus there if it is shown; the log no longer follows."""
+        """Show the log's row in detail, or focus the detail if it is shown; the log stops following."""
         row, detail = self._pane.row, self._screen.detail
         if row is None:
             return
@@ -54,13 +54,13 @@ class Reading:
         detail.show(row, at_once=True)
 
     def follow_cursor(self) -> None:
-        """Have the detail show what is under the log's cursor."""
+        """Show the event under the log's cursor in the detail."""
         row = self._pane.row
         if self.is_open and row is not None:
             self._screen.detail.show(row, at_once=False)
 
     def close(self) -> None:
-        """Close the detail: the previous pane gets its place back."""
+        """Close the detail; the previous pane returns to its place."""
         if self.is_open:
             self._panes.put_away("detail")
 
@@ -71,11 +71,11 @@ class Reading:
         self._copy(self._screen.detail.copied_value() if self.is_open else self._event())
 
     def copy_path(self) -> None:
-        """Copy the path of that value."""
+        """Copy the path of the value under the detail's cursor."""
         self._copy(self._screen.detail.copied_path(), "No path here: the raw message is shown.")
 
     def copy_message(self) -> None:
-        """Copy the whole message, as it came."""
+        """Copy the whole message, as received or sent."""
         self._copy(self._event())
 
     def copy_transcript(self) -> None:
@@ -119,7 +119,7 @@ class Reading:
         self._pane.show_remark(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
 
     def poll(self) -> None:
-        """Show how far the audio has played."""
+        """Show the progress of the audio."""
         player = self._bridge.player
         if self._clip is not None and self._clip != player.clip:
             self._played()  # the playhead of a saved session plays now
@@ -141,7 +141,7 @@ class Reading:
     # compare
 
     def compare(self) -> None:
-        """Compare the two marked events, or the marked one and this."""
+        """Compare the two marked events, or the marked one with the selected one."""
         pair = self._compared()
         if pair is None:
             self._screen.notify(_NOTHING_TO_COMPARE, markup=False)
@@ -152,7 +152,7 @@ class Reading:
         self._screen.app.push_screen(CompareScreen(self._bridge, *sorted(pair)))
 
     def _compared(self) -> tuple[int, int] | None:
-        """Indexes of two events: both marked ones; or this and the nearest mark before it, else the first after."""
+        """Returns the indexes of both marked events, or of this one and the nearest mark, earlier ones first."""
         log, numbers = self._bridge.log, self._pane.view.marks.numbers
         marks = [index for index in map(log.events.find, numbers) if index is not None]
         line = self._pane.line

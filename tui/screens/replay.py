@@ -1,4 +1,4 @@
-"""Replay: a saved session on the session screen; log, transcript and sound go with the playhead."""
+"""Replay: a saved session on the session screen; log, transcript and sound follow the playhead."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class TrackSound:
-    """Has the tracks heard where the playhead is, and the playhead be where they are heard."""
+    """Keeps the playback of the tracks and the playhead at the same instant."""
 
     def __init__(self, player: ClipControl, playhead: Playhead) -> None:
         self.problem = ""
-        """Why nothing is heard; the playhead then goes by the clock."""
+        """Reason why nothing can be played; the playhead then moves with the clock."""
         self._player = player
         self._playhead = playhead
         self._clip: int | None = None
-        """What of ours is to be heard now."""
+        """Number of the clip of the tracks that is to be played now; None if none is."""
         self._jumps = playhead.jumps - 1
 
     def poll(self) -> None:
-        """Called every tick."""
+        """Synchronize both. Called every tick."""
         head = self._playhead
         if head.jumps != self._jumps:
             self._jumps = head.jumps
@@ -74,9 +74,10 @@ class TrackSound:
 
 
 class Replay:
-    """Has the log's cursor go with the playhead, and the playhead with the log's cursor. `poll` it every tick.
+    """Keeps the log's cursor and the playhead together. `poll` it every tick.
 
-    Where events come as the playhead reaches them (``--speed``), the log follows its end and its cursor is free.
+    If events arrive as the playhead reaches them (``--speed``), the log follows its end and its cursor is
+    independent.
     """
 
     def __init__(self, bridge: Bridge, playhead: Playhead, screen: SessionScreen) -> None:
@@ -88,9 +89,9 @@ class Replay:
         self._transport = Transport(playhead, id="transport")
         self._sound = TrackSound(bridge.player, playhead)
         self._led_for = (-1, -1)
-        """The instant and the number of rows for which the cursor was put where it is."""
+        """Instant and number of rows for which the cursor was last placed."""
         self._led_to: int | None = None
-        """Number of the event that the playhead, or the user, has put the cursor on."""
+        """Number of the event that the playhead or the user has moved the cursor to."""
 
     def widgets(self) -> Iterator[Widget]:
         """Yields the widgets shown in place of the meters."""
@@ -98,7 +99,7 @@ class Replay:
         yield self.waveform
 
     def poll(self) -> None:
-        """Move on, and draw where the playhead is."""
+        """Advance the playhead, and draw its position."""
         head = self.playhead
         self._sound.poll()
         now = head.at_ns, len(self._pane.view)
@@ -127,7 +128,7 @@ class Replay:
     # and is led
 
     def follow_cursor(self) -> None:
-        """Seek to the log's cursor, if it was not the playhead that has put it there."""
+        """Seek to the log's cursor, unless the playhead has moved it there."""
         head, number = self.playhead, self._number_at_cursor()
         if head.folds or number is None or number == self._led_to:
             return
@@ -137,19 +138,19 @@ class Replay:
         self._screen.transcript.show_instant(head.at_ns)
 
     def seek_to_event(self, number: int) -> None:
-        """Seek to an event, as of a turn or of a tool call."""
+        """Seek to an event, such as that of a turn or tool call."""
         events = self._bridge.log.events
         index = events.find(number)
         if index is not None:
             self.playhead.seek(events.at_ns[index])
 
     def step(self, lines: int) -> None:
-        """Go so many lines of the log forward, or back if negative."""
+        """Move a number of log lines forward, or back if negative."""
         self._pane.action_cursor(lines)
         self._seek_to_cursor()
 
     def toggle_run(self) -> None:
-        """Show every message of a run, or only one line of it."""
+        """Expand or collapse a run of messages."""
         line = self._pane.line
         if line is not None:
             self._pane.open_run(open_=self._pane.view.opened(line.row) is None)

@@ -1,4 +1,4 @@
-"""The session screen: strip, meters, panes, footer. Draws models; its parts do what the keys ask for."""
+"""The session screen: strip, meters, panes, footer. Draws models; its parts carry out the actions."""
 
 from __future__ import annotations
 
@@ -57,20 +57,17 @@ _SILENT = Telemetry(at_ns=0)
 
 
 class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
-    """One call at a time, or one saved session, seen and steered.
-
-    ``playhead`` is that of the saved session; None in a call.
-    """
+    """Shows and controls a call or a saved session. ``playhead`` is that of the saved session; None in a call."""
 
     TITLE = "Session"
     ACTIONS = SESSION
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSION)
 
     class CallWanted(Message):
-        """Call the target (again)."""
+        """The user wants to call the target (again)."""
 
     class TargetWanted(Message):
-        """Choose another target."""
+        """The user wants to choose another target."""
 
     class SessionsWanted(Message):
         """Show the saved sessions."""
@@ -79,7 +76,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Save a report of the session."""
 
     class LayoutChanged(Message):
-        """The user has arranged the panes otherwise; it is worth remembering."""
+        """The user has changed the layout of the panes, which should be remembered."""
 
         def __init__(self, layout: Layout) -> None:
             super().__init__()
@@ -123,7 +120,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def controls(self) -> CallControls:
-        """What the user can do in the call."""
+        """The user's actions in the call."""
         return CallControls(self.bridge, self)
 
     @cached_property
@@ -143,12 +140,12 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def questions(self) -> LogQuestions:
-        """The questions about the log."""
+        """The prompts of the log."""
         return LogQuestions(self.bridge, self.log_pane, self.search, self.jumps)
 
     @cached_property
     def reading(self) -> Reading:
-        """The event that is read."""
+        """The selected event."""
         return Reading(self.bridge, self)
 
     @cached_property
@@ -162,35 +159,35 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def availability(self) -> Availability:
-        """Which actions apply."""
+        """The availability of actions."""
         return Availability(self.bridge, self)
 
     # the panes at the side: what is not seen in the first picture is not loaded for it
 
     @cached_property
     def transcript(self) -> TranscriptPane:
-        """Who said what."""
+        """The transcript pane."""
         from tui.widgets.transcript import TranscriptPane
 
         return TranscriptPane(self.bridge, id="transcript")
 
     @cached_property
     def turns(self) -> TurnsPane:
-        """Latencies, turn by turn."""
+        """The pane of turns and their latencies."""
         from tui.widgets.turns import TurnsPane
 
         return TurnsPane(self.bridge, self.thresholds, id="turns")
 
     @cached_property
     def tools(self) -> ToolsPane:
-        """The agent's tool calls."""
+        """The pane of the agent's tool calls."""
         from tui.widgets.tools import ToolsPane
 
         return ToolsPane(self.bridge, id="tools")
 
     @cached_property
     def health(self) -> HealthPane:
-        """The state of the audio path in figures."""
+        """The pane with figures on the audio path."""
         from tui.widgets.health import HealthPane
 
         return HealthPane(self.bridge, id="health")
@@ -203,7 +200,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         return DetailPane(self.bridge, id="detail")
 
     def use_thresholds(self, thresholds: Thresholds) -> None:
-        """Grade response times by other thresholds from now on."""
+        """Use other thresholds to grade response times from now on."""
         self.thresholds = thresholds
         self.strip.thresholds = self.turns.thresholds = thresholds
         if self.is_mounted:
@@ -222,7 +219,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     # what is seen
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self.strip
@@ -240,7 +237,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Listen for what changes which keys apply."""
+        """Subscribe to everything that affects which keys apply."""
         state = self.bridge.state
         state.add_status_change_callback(self._changed)
         state.add_controls_change_callback(self._changed)
@@ -254,7 +251,10 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.log_pane.focus()
 
     def poll(self) -> None:
-        """Draw what has no events: levels and the clock. Called every tick while this screen is shown."""
+        """Draw state that has no events, such as levels and the clock.
+
+        Called every tick while this screen is shown.
+        """
         over = self.bridge.state.status in (Status.ENDED, Status.ERROR)
         self.meters.poll(_SILENT if over else self.bridge.latest.telemetry)
         if self.bridge.redraws.refreshed:
@@ -275,7 +275,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(Panes.Changed)
     def panes_changed(self) -> None:
-        """Have tabs and keys follow, and the layout remembered if it is another one."""
+        """Update tabs and keys, and request that a changed layout be remembered."""
         if "detail" in self.panes.panes and not self.reading.is_open:
             self.detail.forget()
         self.tab_line.show_tabs()
@@ -285,24 +285,24 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.post_message(self.LayoutChanged(self._layout))
 
     def on_descendant_focus(self) -> None:
-        """Another pane has the keys."""
+        """Update after the focus has moved to another pane."""
         self.tab_line.show_tabs()
 
     # keys
 
     async def action_do(self, action_id: str) -> None:
-        """Do what an action of this screen is for."""
+        """Run an action of this screen."""
         action = ACTIONS_BY_ID[action_id]
         done = action.do(self) if action.do is not None else None
         if isawaitable(done):
             await done
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """True: applies. None: not now, which the footer leaves out and the help says. False: another has the key."""
+        """Returns True if it applies, None if not now (see the help), False if another action has the key."""
         return self.availability.state_of(str(parameters[0])) if action == "do" else True
 
     def on_key(self, event: events.Key) -> None:
-        """Show why a key does nothing just now."""
+        """Show why a key does nothing at the moment."""
         entry = self.active_bindings.get(event.key)
         if entry is None:
             sentence = self.availability.why_not_here(self._bindings.key_to_bindings.get(event.key, ()))
@@ -312,7 +312,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.query_one(KeyBar).show_notice(sentence)
 
     def why_not(self, entry: ActiveBinding) -> str:
-        """Returns why a key of this screen does nothing just now, or ""."""
+        """Returns the reason why a key of this screen does nothing at the moment, or ""."""
         return self.availability.why_not(entry.binding.id or "")
 
     # mouse and panes
@@ -342,7 +342,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(RowsView.Chosen)
     def _show_row(self, event: RowsView.Chosen) -> None:
-        """A tool call was chosen: show its events in the log."""
+        """Show the events of a chosen tool call in the log."""
         self._show_event(event.event_number)
 
     def _show_event(self, number: int) -> None:
@@ -352,7 +352,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.jumps.to_event(number)
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
-        """Show a turn whole; enter there shows its events."""
+        """Show one turn in full; enter there shows its events."""
         self._open_turn(event.number)
 
     def on_turns_pane_plot_wanted(self) -> None:
@@ -385,7 +385,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.jumps.to_event(error.number)
 
     def on_waveform_strip_sought(self, event: WaveformStrip.Sought) -> None:
-        """Seek to where the mouse was."""
+        """Seek to the clicked instant."""
         if self.replay is not None:
             self.replay.playhead.seek(event.at_ns)
 
@@ -396,7 +396,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     # what concerns several panes
 
     def close(self) -> None:
-        """Close one thing: the line to write in, the detail, the search, the error, the notice."""
+        """Close the first that is open: prompt, typing line, maximized pane, detail, search, error, notice."""
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:
@@ -413,14 +413,14 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.notice.dismiss()
 
     def follow(self) -> None:
-        """Follow the end of log and transcript."""
+        """Scroll log and transcript to their end, and follow it."""
         self.log_pane.follow()
         self.transcript.follow()
         if self.bridge.scenario.rungs:
             self.ladder.follow()
 
     def go_to_turn_of_event(self) -> None:
-        """Go from the log's row to its turn."""
+        """Show the turn of the log's row."""
         line = self.log_pane.line
         if line is None:
             return
@@ -429,7 +429,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.turns.go_to_turn(self.bridge.log.turns.turn_of(line.event))
 
     def export(self) -> None:
-        """Ask which events to write to a file, and where to."""
+        """Open the export dialog."""
         from tui.screens.export import ExportScreen
 
         self.app.push_screen(ExportScreen(self.bridge, self.log_pane.view, Path.cwd()))

@@ -1,4 +1,4 @@
-"""The actions of the session screen: keys, help, when each applies, and what it does."""
+"""The actions of the session screen: keys, help text, condition and function of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _replay(do: Callable[[Replay], object]) -> Callable[[SessionScreen], object]:
-    """Returns an action on the replay of a saved session; in a call it does nothing."""
+    """Returns an action on the replay of a saved session; it does nothing in a call."""
     return lambda s: None if s.replay is None else do(s.replay)
 
 
@@ -72,7 +72,7 @@ SEARCHING: Sequence[Action] = (
         key_display="N",
     ),
 )
-"""Listed before the session's own actions: during a search, ``n`` goes to the next match."""
+"""Actions during a search. Listed before the session's own actions, so that ``n`` goes to the next match."""
 
 LOG: Sequence[Action] = (
     Action(
@@ -503,7 +503,8 @@ REPLAY: Sequence[Action] = (
         key_display="-",
     ),
 )
-"""Listed before the session's own actions: in a saved session they take the keys of actions that need a call."""
+"""Actions of a saved session. Listed before the session's own actions, because they take the keys of actions that
+need a call."""
 
 SESSION: Sequence[Action] = (
     *SEARCHING,

@@ -1,4 +1,4 @@
-"""The settings dialog: theme with preview, thresholds, the question before quitting, and keys."""
+"""The settings dialog: theme with preview, thresholds, confirmation before quitting, and keys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _QUITTING = {"yes": "asks once", "no": "ends the call and quits"}
 
 
 class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Ends with the key that is pressed, as it is written in the settings file; None for escape."""
+    """Returns the pressed key, as written in the settings file; None for escape."""
 
     DEFAULT_CSS = """
     KeyScreen {
@@ -57,7 +57,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
         yield Static(f"Press the new key of {self._name}. esc keeps the old one.", markup=False)
 
     def on_key(self, event: events.Key) -> None:
-        """Take any key but escape."""
+        """Take any key except escape."""
         if event.key == "escape":
             return
         event.stop()
@@ -65,12 +65,12 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
         self.dismiss(typed or event.key)
 
     def action_cancel(self) -> None:
-        """Keep the key."""
+        """Close without a new key."""
         self.dismiss(None)
 
 
 class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
-    """Ends with the changed settings, or None. The theme is shown while it is chosen."""
+    """Returns the changed settings, or None. The theme is previewed while it is being chosen."""
 
     CSS_PATH = "settings_form.tcss"
     TITLE = "Settings"
@@ -111,7 +111,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Show what is in force."""
+        """Show the effective settings."""
         self.theme.choose(self._theme)
         self.quitting.choose("yes" if self._settings.screen.confirm_quit else "no")
         self.keys.add_options(self._options())
@@ -134,12 +134,12 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
 
     @on(Select.Changed, "#theme")
     def preview(self) -> None:
-        """Show the screen in the theme."""
+        """Preview the theme on the screen."""
         self.app.theme = self.theme.chosen
 
     @on(OptionList.OptionSelected, "#keys")
     def ask_key(self, event: OptionList.OptionSelected) -> None:
-        """Ask for another key."""
+        """Ask for a new key for the chosen action."""
         action = next(action for action in _bindable() if action.id == event.option_id)
         self.app.push_screen(KeyScreen(action.name), lambda key: self._take_key(action, key))
 
@@ -148,7 +148,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
             self._bind(action, (key,))
 
     def action_own_key(self) -> None:
-        """Give the action under the cursor its own key again."""
+        """Reset the action under the cursor to its default key."""
         option = self.keys.highlighted_option
         if option is not None and self.focused is self.keys:
             self._bind(next(action for action in _bindable() if action.id == option.id), ())
@@ -178,7 +178,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem.display = bool(sentence)
 
     def action_save(self) -> None:
-        """Close with the settings, or show what is wrong with them."""
+        """Close with the settings, or show their problems."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
             thresholds = to_struct(Thresholds, limits, "[thresholds]")
@@ -205,7 +205,7 @@ def _bindable() -> Iterator[Action]:
 
 
 def _number(text: str) -> float | str:
-    """Returns a number; other text as it is, for the error."""
+    """Returns the text as a number; other text unchanged, for the error."""
     try:
         return float(text)
     except ValueError:

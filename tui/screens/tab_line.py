@@ -1,4 +1,4 @@
-"""TabLine: the line that names the panes with their keys, and the talk button at its end."""
+"""TabLine: the line with the names and keys of the panes, and the talk button at its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.widgets.talk import TalkButton
 
 
 class TabLine(Horizontal):
-    """Shows which panes are seen, and which has the keys."""
+    """Shows which panes are visible and which one has the focus."""
 
     def __init__(self, panes: Panes) -> None:
         super().__init__(id="tabs-line")
@@ -22,17 +22,17 @@ class TabLine(Horizontal):
         self._panes = panes
         self._tabs = PaneTabs(id="tabs")
         self._keys: dict[str, str] = {}
-        """Keys of the tabs, by the id of their action."""
+        """Keys of the tabs by the id of their action."""
         self._at = ""
-        """The pane that has the keys, or gets them back from a line to write in."""
+        """Pane that has the focus, or gets it back when an input line closes."""
 
     def compose(self) -> ComposeResult:
-        """From left to right."""
+        """Compose the widgets from left to right."""
         yield self._tabs
         yield self.talk
 
     def show_tabs(self) -> None:
-        """Name the panes with the keys they have now."""
+        """Show the panes with their current keys."""
         # A line to write in takes the letters, but the tabs keep their names.
         self._keys |= {
             entry.binding.id or "": self.app.get_key_display(entry.binding)

@@ -1,4 +1,4 @@
-"""TargetForm: the fields of the connect screen: URL, protocol, token, devices, and what is wrong with them."""
+"""TargetForm: the fields of the connect screen (URL, protocol, token, devices), and their problems."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _FORGOTTEN = "The part after … was a secret and was not remembered. Type it ag
 
 
 class UrlLine(WordLine):
-    """The address bar: also takes the command line of another websocket client."""
+    """The address bar, which also takes the command line of another websocket client."""
 
     class CommandPasted(Message):
-        """A whole command line was pasted."""
+        """A complete command line was pasted."""
 
         def __init__(self, pasted: Pasted) -> None:
             super().__init__()
@@ -45,9 +45,9 @@ class UrlLine(WordLine):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(placeholder="", id=id)
         self.pasted: Pasted | None = None
-        """The command line that was pasted last, as long as no listed target is chosen."""
+        """Command line that was pasted last, until a listed target is chosen."""
         self.note = Static(classes="note", id="headers", markup=False)
-        """Which of its headers go along; stands below the bar."""
+        """Note below the bar on the pasted headers that will be sent."""
 
     def paste(self, text: str) -> None:
         """Put a URL in place of the selection, or report a pasted command line."""
@@ -61,7 +61,7 @@ class UrlLine(WordLine):
 
 
 class TargetForm:
-    """Begins with a target; ``base`` holds the initial settings of a target whose URL is typed."""
+    """The form, initially for a target; ``base`` holds the initial settings of a target whose URL is typed."""
 
     def __init__(self, base: Target, filled: Listed) -> None:
         self.url = UrlLine(id="url")
@@ -70,17 +70,17 @@ class TargetForm:
         self.capture = Choice(["auto"], id="in")
         self.playback = Choice(["auto", "none"], id="out")
         self.call_problem = Static(classes="problem", id="call-problem", markup=False)
-        """What is wrong with the target as a whole; stands below the buttons."""
+        """Problem with the target as a whole, shown below the buttons."""
         self._url_problem = Static(classes="problem", id="url-problem", markup=False)
         self._token_problem = Static(classes="problem", id="token-problem", markup=False)
         self._audio_problem = Static(classes="problem", id="audio-problem", markup=False)
         self._base = base
         self._filled = filled
-        """The listed target that the fields were last filled with."""
+        """Listed target that the fields were last filled with."""
         self._devices: DeviceList | None = None
 
     def compose_url(self) -> ComposeResult:
-        """Yields the address bar, with its problem and what was pasted along with a URL below."""
+        """Yields the address bar, and below it its problem and the note on pasted headers."""
         with Horizontal(classes="field"):
             yield Label("URL")
             yield self.url
@@ -88,7 +88,7 @@ class TargetForm:
         yield self.url.note
 
     def compose(self) -> ComposeResult:
-        """Yields the other fields, each line with its problem below."""
+        """Yields the other fields, each line with its problem below it."""
         with Horizontal(classes="field"):
             yield Label("Protocol")
             yield self.protocol
@@ -103,7 +103,7 @@ class TargetForm:
         yield self._audio_problem
 
     def fill(self, listed: Listed | None = None) -> None:
-        """Show a listed target; without one, the target the form begins with."""
+        """Show a listed target; without one, the initial target."""
         self._filled = listed or self._filled
         self.url.pasted = None
         show_problem(self.url.note, "")
@@ -129,7 +129,7 @@ class TargetForm:
             )
 
     def offer_devices(self, devices: DeviceList | None) -> None:
-        """Offer these devices, once the fields can take them: a tick may come before they are mounted."""
+        """Offer these devices, once the fields are mounted, which may be after the first tick."""
         mounted = self.capture.is_mounted and self.playback.is_mounted
         if devices is None or devices is self._devices or not mounted:
             return
@@ -140,12 +140,12 @@ class TargetForm:
 
     @property
     def chosen_devices(self) -> dict[str, str]:
-        """The devices that are not left to the system, as fields of a target."""
+        """Explicitly chosen devices, as fields of a target."""
         chosen = {"input": self.capture.chosen, "output": self.playback.chosen}
         return {direction: device for direction, device in chosen.items() if device != "auto"}
 
     def target(self) -> Target | None:
-        """Returns the target to call; None if something is wrong, which is then shown beside its field."""
+        """Returns the target to call; None if there is a problem, which is then shown next to its field."""
         for problem in (self._url_problem, self._token_problem, self.call_problem):
             show_problem(problem, "")
         known, url = self._base, self.url.value.strip()
@@ -194,7 +194,7 @@ class TargetForm:
 
 
 def show_problem(problem: Static, sentence: str) -> None:
-    """Show what is wrong, or hide the line with ""."""
+    """Show a problem; "" hides the line."""
     problem.update(one_line(sentence, 400))
     problem.set_class(bool(sentence), "-shown")
 

@@ -1,4 +1,4 @@
-"""The program's own themes: to add one, add it to `THEMES`. With ``NO_COLOR`` the terminal's colors are used."""
+"""The program's own themes. To add a theme, add it to `THEMES`. With ``NO_COLOR``, the terminal's colors are used."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ THEMES = (
 DEFAULT_THEME = THEMES[0].name
 ANSI = "ansi-dark"
 OFFERED = {"opus-dark": "dark", "opus-light": "light", ANSI: "the terminal's own colors"}
-"""The themes that the screen offers, whose text can be read; the settings file may name any of Textual's."""
+"""Themes that the screen offers, all with readable text; the settings file may name any of Textual's."""
 
 
 def check_theme(name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The Turn screen: one turn whole, and the way to its events."""
+"""The Turn screen: one turn in full, with a link to its events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TURN = (
 
 
 class TurnScreen(Screen[int | None], inherit_bindings=False):
-    """Shows one turn. Returns the turn whose events are wanted in the log, or None."""
+    """Shows one turn. Returns the turn whose events should be shown in the log, or None."""
 
     CSS_PATH = "turn.tcss"
     TITLE = "Turn"
@@ -39,7 +39,7 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self._number = number
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self.page
@@ -51,7 +51,7 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self.page.focus()
 
     def poll(self) -> None:
-        """Take over what has changed. Called every tick while this screen is shown."""
+        """Show changes of the turn. Called every tick while this screen is shown."""
         if self.bridge.redraws.refreshed:
             self.page.update()
 
@@ -62,7 +62,7 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self.page.border_title = name
 
     def action_turn(self, step: int) -> None:
-        """Go to the next turn, or the previous one."""
+        """Go to the next or the previous turn."""
         numbers = [turn.number for turn in self.bridge.state.metrics.turns]
         wanted = self.page.number + step
         if wanted in numbers:
@@ -71,9 +71,9 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
             self.notify("No more turns in that direction.", markup=False)
 
     def action_events(self) -> None:
-        """Close, and have the turn's events shown."""
+        """Close, and show the turn's events."""
         self.dismiss(self.page.number)
 
     def action_close(self) -> None:
-        """Go back to the turns."""
+        """Return to the turns."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""Recognizes speech with faster-whisper, from the extra, and a model of the user's choice."""
+"""Recognizes speech with faster-whisper, from the ``speech`` extra, and a model of the user's choice."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _DOWNLOADED = "tiny.en"
 _MODEL_FILE = "model.bin"
 _PACKAGE_NAME = re.compile(r"[a-zA-Z_][\w-]*")
 _MARGIN_FRAMES = _RATE * 3 // 10
-"""Silence before and after: Whisper loses words at the edges of a recording."""
+"""Frames of silence added before and after, because Whisper loses words at the edges of a recording."""
 
 
 class Ears:
     """A recognizer with its model, loaded on creation. Not thread-safe.
 
     ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or the name of one
-    that faster-whisper downloads; empty for what is installed, otherwise the download of tiny.en.
-    Raises `SpeechError`.
+    that faster-whisper downloads; empty for the installed model or else the download of tiny.en. Raises
+    `SpeechError`.
     """
 
     def __init__(self, model: str = "") -> None:
@@ -56,7 +56,7 @@ class Ears:
 
 
 def find_model(model: str, downloads: list[str]) -> str:
-    """Returns the folder of a model, or the one of ``downloads`` that it names. Raises `SpeechError`."""
+    """Returns the folder of a model, or the entry of ``downloads`` that it names. Raises `SpeechError`."""
     if not model:
         return _in_package(_PACKAGE) or _DOWNLOADED
     if model in downloads:

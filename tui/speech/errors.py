@@ -1,9 +1,9 @@
-"""The error of everything that speaks or hears."""
+"""The error of synthesis and recognition."""
 
 from __future__ import annotations
 
 EXTRA = "pip install 'opusagent-tui[speech]'"
-"""The command that installs the voice and the recognizer."""
+"""Command that installs the synthesizer and the recognizer."""
 
 
 class SpeechError(Exception):

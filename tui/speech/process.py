@@ -1,7 +1,7 @@
-"""SpeechProcess: speaks and hears in a child process, because both keep a core busy and load 300 MB.
+"""SpeechProcess: synthesizes and recognizes speech in a child process, because both keep a core busy and load 300 MB.
 
-Requests go to the child's standard input, answers come from its standard output: one line of JSON each, and after a
-request to hear as many bytes of PCM as it announces. Standard library and msgspec only.
+Requests go to the child's standard input, answers come from its standard output: one line of JSON each; a request to
+recognize is followed by as many bytes of PCM as it announces. Uses only the standard library and msgspec.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from tui.text.visible import one_line
 
 MOST_CHARS = 2000
 _TIMEOUT_S = 120.0
-"""The longest wait for an answer."""
+"""Longest wait for an answer, in seconds."""
 _DOWNLOAD_TIMEOUT_S = 900.0
-"""The same for what is heard first, which may have to download its model."""
+"""Longest wait for the first recognition, in seconds, which may have to download its model."""
 _KEPT_FILES = 1000
 _MAX_REASON_CHARS = 400
 
 
 class SpeechProcess:
-    """Voices and ears in a child process, which starts with the first request that needs it.
+    """Synthesizer and recognizer in a child process, which starts with the first request that needs it.
 
     ``synthesizer`` and ``model`` are those of the settings ``[speech]``; empty for the best that is installed.
-    Requests are handled one after the other; every method may be called in any thread, and blocks it: use
-    `asyncio.to_thread` in a loop. `close` it, or use ``with``; the child also ends with this process.
+    Requests are handled one after the other; every method may be called in any thread, and blocks: use
+    `asyncio.to_thread` in an event loop. `close` it, or use ``with``; the child also ends with this process.
     """
 
     def __init__(self, *, synthesizer: str = "", model: str = "") -> None:
@@ -53,8 +53,8 @@ class SpeechProcess:
     def speak(self, text: str, voice: Voice = Voice.USER) -> Path:
         """Returns a WAV file of the text: 16-bit mono at 16 kHz, without silence around it, peak at -3 dBFS.
 
-        The file is in the cache and stays there; the same text is spoken once for each voice and synthesizer, and a
-        sentence of the cache starts no process. Raises `SpeechError`.
+        The file stays in the cache; the same text is synthesized only once for each voice and synthesizer, and a
+        cached sentence starts no process. Raises `SpeechError`.
         """
         text = " ".join(text.encode(errors="replace").decode().split())
         if not text:
@@ -136,7 +136,7 @@ class SpeechProcess:
 
 
 def cache_folder() -> Path:
-    """Returns the folder of the sentences that were spoken; it need not exist."""
+    """Returns the folder of cached sentences; it need not exist."""
     return user_cache_path("opusagent-tui") / "speech"
 
 
@@ -174,7 +174,7 @@ def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Delete the sentences that were not spoken for longest, beyond those that are kept. Raises `OSError`."""
+    """Delete the least recently spoken sentences beyond the limit. Raises `OSError`."""
     files = [path for path in folder.glob("*.wav") if len(path.stem) == 32]
     if len(files) < _KEPT_FILES:
         return

@@ -1,4 +1,4 @@
-"""Synthesizers: hibari from the extra, otherwise what the machine has. Heavy imports wait until one speaks."""
+"""Synthesizers: hibari from the extra, otherwise those of the machine. Heavy imports are deferred until first use."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE = 16_000
-"""Sample rate of everything that is spoken, in Hz."""
+"""Sample rate of synthesized speech, in Hz."""
 _LOWERED = 1.2
-"""How much deeper the agent is than the user; 1.25 and more cost the recognizer words."""
+"""Factor by which the agent's voice is deeper than the user's; from 1.25 on, the recognizer misses words."""
 _TIMEOUT_S = 60.0
 _PEAK = 10 ** (-3 / 20)
-"""-3 dBFS, like the recordings."""
+"""Peak level: -3 dBFS, like the recordings."""
 _QUIET = 10 ** (-50 / 20)
 _FADE_FRAMES = RATE * 5 // 1000
 
 
 class Voice(StrEnum):
-    """Who speaks."""
+    """Voice to speak with."""
 
     USER = "user"
     AGENT = "agent"
-    """Deeper, so that both can be told apart in one recording."""
+    """Deeper voice, so that both can be distinguished in one recording."""
 
 
 class Synthesizer(ABC):
     """Turns text into audio."""
 
     name: str
-    """As in the settings."""
+    """Name in the settings."""
 
     @property
     @abstractmethod
     def version(self) -> str:
-        """Name and version: audio of another version is made again."""
+        """Name and version; audio of another version is synthesized again."""
 
     @abstractmethod
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
-        """Returns samples in -1..1, shape (n,), and their rate in Hz; ``speed`` 1 is the usual pace.
+        """Returns samples in -1..1, shape (n,), and their rate in Hz; ``speed`` 1 is the normal pace.
 
         Raises `SpeechError`.
         """
@@ -64,11 +64,11 @@ class Hibari(Synthesizer):
 
     name = "hibari"
     _seed = 7
-    """Makes its noise component the same every time."""
+    """Seed that makes the noise component reproducible."""
 
     @property
     def version(self) -> str:
-        """The version of the package."""
+        """Version of the package."""
         return f"hibari-tts {importlib.metadata.version('hibari-tts')}"
 
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
@@ -96,7 +96,7 @@ class CommandVoice(Synthesizer):
 
     @property
     def version(self) -> str:
-        """The command's name: asking it for its version would cost a process for each cached sentence."""
+        """Name of the command; querying its version would cost a process for each cached sentence."""
         return self.name
 
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
@@ -128,7 +128,7 @@ _SAY = CommandVoice(
     "say", 175, lambda pace, path: ["-r", str(pace), "-o", path, "--data-format=LEI16@22050", "-f", "-"]
 )
 SYNTHESIZERS = ("hibari", "espeak-ng", "say")
-"""Names, the best first."""
+"""Names of the synthesizers, the best first."""
 
 
 def find_synthesizer(name: str = "") -> Synthesizer:
@@ -152,7 +152,7 @@ def find_synthesizer(name: str = "") -> Synthesizer:
 def speak(text: str, voice: Voice, synthesizer: Synthesizer) -> bytes:
     """Returns the text as 16-bit mono PCM at `RATE`: trimmed, 5 ms fades, peak at -3 dBFS.
 
-    Raises `SpeechError`, also if nothing in the text can be spoken.
+    Raises `SpeechError`, including if nothing in the text can be spoken.
     """
     import numpy as np
 

@@ -29,8 +29,9 @@ _NOT_IN_WORDS = re.compile(r"[^\w\s']|_")
 def word_error_rate(expected: str, heard: str) -> float:
     """Returns the word errors of ``heard`` as a share of the words of ``expected``: 0 for the same words.
 
-    Words are compared as `comparable_words` returns them. It exceeds 1 if more is wrong than was expected; it is 1
-    if words were heard and none were expected. Raises `SpeechError` if jiwer, which counts them, is not installed.
+    Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more errors than expected
+    words; it is 1 if words were heard but none expected. Raises `SpeechError` if jiwer, which counts them, is not
+    installed.
     """
     due, got = comparable_words(expected), comparable_words(heard)
     if not due:
@@ -55,10 +56,10 @@ def comparable_words(text: str) -> list[str]:
 
 
 def _with_digits(words: list[str]) -> Iterator[str]:
-    """Yields the words, with each number in place of the words that it consists of."""
+    """Yields the words, with the words of each number replaced by the number."""
     value: int | None = None
     room = 1
-    """What a number word has to be below to be part of the number so far: 100 after "hundred", 10 after "twenty"."""
+    """Limit below which a number word belongs to the number so far: 100 after "hundred", 10 after "twenty"."""
     follows_digit = False
     for word, following in zip(words, [*words, ""][1:], strict=True):
         number = _CARDINALS.get(word, _ORDINALS.get(word))

@@ -1,1 +1,1 @@
-"""State that screens, bridge and replay share."""
+"""State shared by screens, bridge and replay."""

@@ -1,4 +1,4 @@
-"""Layout: a plain value with the wanted side panes and their shares of the space; decides which panes are shown."""
+"""Layout: the requested side panes and their shares of the space; also decides which panes are shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 LEAST_SHARE, MOST_SHARE = 0.15, 0.85
-"""Shares of the space that the log may take."""
+"""Smallest and largest share of the space for the log."""
 LEAST_WEIGHT, MOST_WEIGHT = 0.1, 10.0
 
 Share = Annotated[float, msgspec.Meta(ge=LEAST_SHARE, le=MOST_SHARE)]
@@ -16,22 +16,22 @@ Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The panes as remembered between runs. Fields of another version are ignored."""
+    """The panes as remembered between runs. Unknown fields of other versions are ignored."""
 
     panes: tuple[str, ...] = ("transcript", "turns", "health")
     """Names of the side panes, the most recently requested first; panes not named come last."""
     log_share_beside: Share = 0.55
-    """The log's share of the width while the side panes are beside it."""
+    """Log's share of the width while the side panes are beside it."""
     log_share_below: Share = 0.6
-    """The log's share of the height while they are below it."""
+    """Log's share of the height while the side panes are below it."""
     weights: dict[str, Weight] = {}
     """Relative height of a side pane among those it is stacked with, by name; 1 by default."""
 
 
 class Arrangement:
-    """Which side panes are shown: the most recently requested, as many as fit.
+    """Decides which side panes are shown: the most recently requested, as many as fit.
 
-    A transient pane exists only from when it is requested until it is put away or crowded out.
+    A transient pane exists only from the time it is requested until it is hidden or displaced.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Arrangement:
         self.transient = frozenset(transient)
         lasting = [name for name in self.names if name not in self.transient]
         self.order = list(dict.fromkeys([*(name for name in wanted if name in lasting), *lasting]))
-        """Names, the most recently requested first."""
+        """Names of the panes, the most recently requested first."""
         self.room = 1
 
     @property
@@ -61,13 +61,13 @@ class Arrangement:
         return not self.transient.isdisjoint(self.order)
 
     def bring(self, name: str) -> None:
-        """Show a pane; one that is shown already stays where it is."""
+        """Show a pane; one that is already shown keeps its place."""
         if name not in self.shown:
             self.order = [name, *(other for other in self.order if other != name)]
         self._crowd_out()
 
     def put_away(self, name: str) -> None:
-        """Hide a pane; the one requested before it takes its place."""
+        """Hide a pane; the previously requested one takes its place."""
         self.order = [other for other in self.order if other != name]
         if name not in self.transient:
             self.order.append(name)

@@ -1,4 +1,4 @@
-"""Playhead: the instant of a saved session that is shown and heard."""
+"""Playhead: the instant of a saved session that is shown and played."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from enum import Enum
 
 AUDIBLE_SPEED = 2.0
-"""The highest speed with sound: an octave higher. Faster speech is unintelligible and is muted."""
+"""Highest speed with sound, which is an octave higher. Faster speech is unintelligible and is muted."""
 
 
 class Sound(Enum):
-    """Which tracks are heard; the value is the track's index in the file, None for all, -1 for none."""
+    """Choice of tracks to play; the value is the track's index in the file, None for all, -1 for none."""
 
     BOTH = None
     USER = 0
@@ -19,7 +19,7 @@ class Sound(Enum):
 
 
 class Playhead:
-    """An instant of the session that moves while it plays, or is moved. One thread.
+    """An instant of the session that advances during playback or is moved by the user. For one thread.
 
     Instants are in ns on the clock of the session's events; ``clock_ns`` returns the present time in ns.
     """
@@ -42,12 +42,12 @@ class Playhead:
         self.speed = speed
         self.sound = Sound.BOTH if audio_path else Sound.OFF
         self.audio_path = audio_path
-        """The file with the two tracks; "" if there is none."""
+        """Path of the file with the two tracks; "" if there is none."""
         self.audio_starts_ns = audio_starts_ns
         self.folds = folds
-        """Whether events arrive when the playhead reaches them, as in the call; else all are there at once."""
+        """Whether events arrive when the playhead reaches them, as in the call; otherwise all are present at once."""
         self.jumps = 0
-        """Counts changes of place, speed, sound or playing: after each one the audio has to be started again."""
+        """Number of changes of position, speed, sound or playing; the audio has to be restarted after each one."""
         self._clock_ns = clock_ns
         self._polled_ns = clock_ns()
 
@@ -80,11 +80,11 @@ class Playhead:
             self.jumps += 1
 
     def toggle(self) -> None:
-        """Play, or pause while it plays."""
+        """Play, or pause if already playing."""
         self.pause() if self.playing else self.play()
 
     def seek_by(self, seconds: float) -> None:
-        """Go forward by so many seconds, or back if negative."""
+        """Move forward by a number of seconds, or back if negative."""
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
@@ -106,7 +106,7 @@ class Playhead:
             self.jumps += 1
 
     def advance(self, heard_ms: float | None = None) -> None:
-        """Move with time: to ``heard_ms`` in the tracks, or by the clock without it."""
+        """Advance to ``heard_ms`` in the tracks, or without it by the time passed on the clock."""
         now_ns = self._clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
         if not self.playing:
@@ -120,5 +120,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Stand still although time has passed: the tracks are not audible yet."""
+        """Ignore the time that has passed, because the tracks are not audible yet."""
         self._polled_ns = self._clock_ns()

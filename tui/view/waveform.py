@@ -7,7 +7,7 @@ from itertools import pairwise
 
 
 class Waveform:
-    """Peaks of both tracks, one byte per bin of `bin_ms`. Loads no numpy. One thread."""
+    """Peaks of both tracks, one byte per bin of `bin_ms`. Does not load numpy. For one thread."""
 
     def __init__(self) -> None:
         self.bin_ms = 0.0
@@ -16,11 +16,11 @@ class Waveform:
         self.known_bins = 0
         """Number of bins received so far, from the beginning."""
         self.version = 0
-        """Changes whenever a part was received."""
+        """Version of the data; changes whenever a part was received."""
         self._tracks: list[bytearray] = []
 
     def take(self, first_bin: int, bins: int, bin_ms: float, tracks: Sequence[bytes]) -> None:
-        """Take a part: peaks of each track from ``first_bin`` on; ``bins`` is the total."""
+        """Take a part: peaks of each track, starting at ``first_bin``; ``bins`` is the total."""
         self.bins, self.bin_ms = bins, bin_ms
         if len(self._tracks) != len(tracks):
             self._tracks = [bytearray(bins) for _ in tracks]
@@ -37,8 +37,8 @@ class Waveform:
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
         """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a stretch; 0 where nothing is known.
 
-        It is the mean of the peaks: their maximum would draw a minute of speech as a block. It is never 0 where
-        there is sound.
+        Loudness is the mean of the peaks, because their maximum would draw a minute of speech as a block. It is never
+        0 if there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)
