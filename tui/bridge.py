@@ -175,7 +175,8 @@ class SessionFolder:
         if self.path is None:
             if not self._warned:
                 self._problem = (
-                    "This session is not saved: marks and notes are lost when it ends. x exports them."
+                    "This session is not being saved: marks and notes will be lost when it ends."
+                    " Press x to export them."
                 )
             self._warned = True
             return
@@ -311,7 +312,7 @@ class Bridge:
                 source="engine",
                 code="engine-lost",
                 message="The engine process has ended; the call is over.",
-                hint=f"Call again to start a new one. See its log: {self.engine.log_path}",
+                hint=f"Call again to start a new engine. The old engine's log: {self.engine.log_path}",
                 fatal=True,
             )
         )

@@ -263,7 +263,7 @@ class TestTheOptions:
                 "Unknown audio format 'audio/opus' for OpenAI Realtime. Choose from audio/pcm",
             ),
             ({"tools": "["}, "The option tools is not JSON:"),
-            ({"tools": "{}"}, "The option tools must be a JSON array of tool objects."),
+            ({"tools": "{}"}, "The tools option must be a JSON array of tool objects."),
             ({"session": "[]"}, "The option session must be a JSON object"),
         ],
     )

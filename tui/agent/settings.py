@@ -81,7 +81,7 @@ class AgentSettings:
         if not 0 <= self.reply_delay_ms <= 600_000:
             raise AgentError(f"A reply delay of {self.reply_delay_ms / 1000:g} s is not between 0 and 600 s.")
         if self.key and not self.cert:
-            raise AgentError("A key needs the certificate that it belongs to.")
+            raise AgentError("A private key was given without its certificate: add --cert FILE.")
         if not 0 <= self.interrupt_ms <= 10_000:
             raise AgentError(f"Speech of {self.interrupt_ms} ms to interrupt is not between 0 and 10000 ms.")
         if not 100 <= self.silence_ms <= 10_000:

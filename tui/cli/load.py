@@ -83,7 +83,7 @@ _load_options = together(
     option("--canary", group="Load", is_flag=True,
            help="Hold one more call in a process of its own, first alone, then beside the others, and save it."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
-           help="End the run once all calls together took N minutes."),
+           help="End the run once its calls add up to N minutes."),
     option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",
            help="Allow a load test of this host, now and later. Not needed for this machine. Repeatable."),
     option("--locustfile", group="Load", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
@@ -118,12 +118,12 @@ _load_options = together(
 )
 @click.argument("scenario", metavar="SCENARIO", type=click.Path(path_type=Path))
 @click.argument("locust_options", metavar="[-- LOCUST OPTIONS]", nargs=-1, type=click.UNPROCESSED)
-@option("--url", group="Load", metavar="URL", help="The agent's URL; overrides the file's target.")
+@option("--url", group="Load", metavar="URL", help="The agent's URL; overrides the scenario's target.")
 @option(
     "--profile",
     group="Load",
     metavar="NAME",
-    help="A profile from the settings file; overrides the file's target.",
+    help="A profile from the settings file; overrides the scenario's target.",
 )
 @_load_options
 @tools_option
@@ -201,7 +201,7 @@ def _check_options(own: dict[str, Any]) -> None:
     from tui.text.strict import SettingsError
 
     if own["master"] and own["worker"]:
-        raise Sentence("--master and --worker exclude each other: run them on different machines.")
+        raise Sentence("--master and --worker cannot be used together: run them on different machines.")
     if own["worker"] and not own["master_host"]:
         raise Sentence("--worker needs --master-host, the address of the machine with --master.")
     if own["canary"] and (own["master"] or own["worker"]):
@@ -209,7 +209,7 @@ def _check_options(own: dict[str, Any]) -> None:
             "--canary is for runs on one machine. Beside a distributed run, use `opusagent-tui connect`."
         )
     if own["web"] and own["headless"]:
-        raise Sentence("--web and --headless exclude each other.")
+        raise Sentence("--web and --headless cannot be used together.")
     for flag, names in (("keep_if", OF_A_CALL), ("fail_if", OF_A_RUN)):
         for text in own[flag]:
             try:
@@ -245,11 +245,11 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
         return
     why = f"A load test of {host} may look like an attack, and may cost its owner money."
     if sys.stdin.isatty() and sys.stdout.isatty():
-        if click.confirm(f"{why} May you load it?", err=True):
+        if click.confirm(f"{why} Do you have permission to load-test it?", err=True):
             allow_host(host)
             return
         raise Sentence(f"{host} was not allowed.")
-    raise Sentence(f"{why} If you may load it, add --allow-host {host}.")
+    raise Sentence(f"{why} If you have permission to load-test it, add --allow-host {host}.")
 
 
 def _check_descriptors(calls: int) -> None:

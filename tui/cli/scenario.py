@@ -174,12 +174,12 @@ def import_file(file: Path, output: Path | None) -> None:
 
 
 _test_options = together(
-    option("--url", metavar="URL", group="Agent", help="The agent's URL; overrides the file's target."),
+    option("--url", metavar="URL", group="Agent", help="The agent's URL; overrides the scenario's target."),
     option(
         "--profile",
         metavar="NAME",
         group="Agent",
-        help="A profile from the settings file; overrides the file's target.",
+        help="A profile from the settings file; overrides the scenario's target.",
     ),
     option(
         "--repeat",

@@ -81,7 +81,7 @@ class ShownFigure(StrEnum):
     )
     ROUND_TRIP = "websocket round trip", "Round trip of the latest websocket ping."
     CAPTURE_STALLED = "capture stalled", "How often, and for how long, the microphone passed no audio."
-    PLAYBACK_STALLED = "playback stalled", "How often, and for how long, the speaker took no audio."
+    PLAYBACK_STALLED = "playback stalled", "How often, and for how long, the speaker accepted no audio."
 
 
 LOSS_MEANINGS: Mapping[Loss, str] = {
@@ -89,7 +89,7 @@ LOSS_MEANINGS: Mapping[Loss, str] = {
     Loss.CAPTURE_DROPPED: (
         "Microphone blocks that came while this program was late or reopened it; the header writes dropped."
     ),
-    Loss.UNSENT: "Microphone blocks recorded while the agent took no audio.",
+    Loss.UNSENT: "Microphone blocks recorded while the agent was not accepting audio.",
     Loss.WITHHELD: "Microphone blocks withheld on purpose while the agent spoke. Not a fault.",
     Loss.UNDERRUN: "How often playback ran dry during a reply, because its audio came too late.",
     Loss.DEVICE_UNDERFLOW: "Blocks in which the speaker had nothing to play; the header writes underflow.",

@@ -336,7 +336,7 @@ async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(sound: Fak
     call.deliver()
     assert len(sound.streams) == 1, "it was not opened again"
     assert conditions(call) == [
-        (True, "The microphone (Desk) has stalled: no sound has passed for 0.5 s."),
+        (True, "The microphone (Desk) has stalled: no audio for 0.5 s."),
         (False, "The microphone (Desk) works again after 0.7 s."),
     ]
     fold = MetricsFold()

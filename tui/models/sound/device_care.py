@@ -290,14 +290,14 @@ class DeviceCare:
         gone, hint = ("is not responding", _HANGS_HINT) if driver_hangs() else ("has disappeared", _GONE_HINT)
         now = {
             Health.WORKS: f"works again after {away_s:.1f} s",
-            Health.STALLED: "is back, but no sound passes",
+            Health.STALLED: "is back, but delivers no audio",
             Health.VANISHED: gone,
         }
         self._report_end(path, one, before, dog, now[dog.health], now_ns)
         if dog.health is not Health.WORKS:
             what = f"{gone}."
             if dog.health is Health.STALLED:
-                what, hint = f"has stalled: no sound has passed for {away_s:.1f} s.", _STALLED_HINT
+                what, hint = f"has stalled: no audio for {away_s:.1f} s.", _STALLED_HINT
             self._pending.add(
                 e.ConditionChanged(
                     at_ns=now_ns,

@@ -67,7 +67,7 @@ class CallOptions:
 
 def _function(tool: Any) -> dict[str, Any]:
     if not isinstance(tool, dict):
-        raise ValueError("The option tools must be a JSON array of tool objects.")
+        raise ValueError("The tools option must be a JSON array of tool objects.")
     return {name: tool[name] for name in ("name", "description", "parameters") if tool.get(name)}
 
 

@@ -104,7 +104,7 @@ class Options:
 
     def _declaration(self, tool: Any) -> Any:
         if not isinstance(tool, dict):
-            raise ValueError("The option tools must be a JSON array of tool objects.")
+            raise ValueError("The tools option must be a JSON array of tool objects.")
         declared = {name: tool[name] for name in ("name", "description") if tool.get(name)}
         if tool.get("parameters"):
             # Unlike ``parameters``, this takes any JSON schema.

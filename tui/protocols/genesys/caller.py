@@ -255,7 +255,7 @@ class GenesysCaller(ImplyingCaller):
             message.find(
                 "wrong-pong", f"The clientseq of pong must be {self._pings.waiting}, that of its ping."
             )
-            message.replies.append(self._error(400, "Wrong clientseq of pong"))
+            message.replies.append(self._error(400, "Wrong clientseq in pong"))
         return "pong"
 
     def _on_pause(self, message: Message) -> str:

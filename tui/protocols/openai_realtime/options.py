@@ -137,7 +137,7 @@ def _chosen(name: str, value: str) -> str:
 def _tools(text: str) -> list[_Object]:
     tools = _read("tools", text, [])
     if not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
-        raise ValueError("The option tools must be a JSON array of tool objects.")
+        raise ValueError("The tools option must be a JSON array of tool objects.")
     return tools
 
 
