@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from tui.agent.process import AgentProcess, start_agent
@@ -264,6 +265,23 @@ def test_a_reply_that_came_at_once_is_heard_out_however_long() -> None:
     ran = serve_one(lambda socket: play(socket, 2), "--timeout", "0.5", "--json")
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert json.loads(ran.stdout.splitlines()[-1])["audio_heard_ms"] == 2000
+
+
+def test_an_agent_that_never_pauses_is_interrupted_after_the_longest_turn() -> None:
+    def talk(socket: ServerConnection) -> None:
+        buzz = np.where(np.arange(320) // 40 % 2, 8_000, -8_000).astype("<i2").tobytes()
+        chunk = {"type": "playStream.chunk", "streamId": "a", "audioChunk": base64.b64encode(buzz).decode()}
+        socket.send('{"type":"playStream.start","streamId":"a","mediaFormat":"raw/lpcm16"}')
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                socket.send(json.dumps(chunk))
+                with contextlib.suppress(TimeoutError):
+                    if json.loads(socket.recv(timeout=0.02))["type"] == "userStream.start":
+                        socket.send('{"type":"userStream.started"}')
+
+    ran = serve_one(talk, "--say", str(YES.path), "--max-turn", "0.5", "--timeout", "0.2")
+    assert ran.stderr.count("The agent's turn had not ended after 0.5 s") == 1
+    assert "playing 4-yes.wav" in ran.stdout
 
 
 def test_a_missing_answer_is_reported_with_the_error_reported_meanwhile() -> None:

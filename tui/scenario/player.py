@@ -115,6 +115,8 @@ class Player:
         """Time at which the previous step ended."""
         self._found_ns: dict[str, int] = {}
         """Time at which each sign was last found, so that the same one is not found twice."""
+        self._heard_out = False
+        """Whether the end of the agent's turn was waited for already: its time limit counts once."""
         self.silences: list[tuple[int, int]] = []
         """Periods of intended silence of the caller."""
         self.late = ""
@@ -130,7 +132,7 @@ class Player:
         first = self._steps[0] if self._steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
             await self._listening.greeting()
-            self._ended_ns = self.now_ns()
+            self._ended_ns, self._heard_out = self.now_ns(), True
 
     @property
     def turn_ended_ns(self) -> int:
@@ -193,7 +195,7 @@ class Player:
         """Returns the instant for a step of the caller, or a sentence on why it did not come."""
         when = step.when
         if when is None:
-            if isinstance(step, TURNS):
+            if isinstance(step, TURNS) and not self._heard_out:
                 await self._listening.turn_end()
             return self.now_ns() if not self._listening.over else f"Not reached: {self._over()}."
         if when.sign is None:
@@ -215,6 +217,7 @@ class Player:
 
     async def _act(self, step: Acting, at_ns: int) -> StepOutcome:
         user = self._session.user
+        self._heard_out = False
         if isinstance(step, Say):
             return await self._say(step, at_ns)
         await self._until(at_ns)
@@ -338,6 +341,7 @@ class Player:
         if answered:
             self._session.pending.answer_due = ""
             after, answer = " after its tool call", await listening.turn_end()
+            self._heard_out = True
         if answer not in UNANSWERED or (answered and listening.over):
             return StepOutcome(StepVerdict.PASSED, self.now_ns(), reason)
         if listening.over:
