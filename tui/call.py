@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -54,14 +55,19 @@ class Script(msgspec.Struct, frozen=True):
         """Returns the steps of the script: each line, and the answer to it."""
         within = Duration(self.timeout_s * 1_000)
         steps: list[Step] = []
-        for path in self.say:
-            steps.append(Say(say=str(path)))
+        for text in self._texts():
+            steps.append(Say(say=text))
             steps.append(Expect(expect=Sign(SignKind.ANSWERS), within=within, stop=True))
         return Scenario(name="--say", timeout=Duration(math.inf), steps=steps)
 
     def lines(self) -> dict[str, SpokenLine]:
         """Returns the lines to speak, by the text of their steps. Slow. Raises `AudioFileError`."""
-        return {str(path): spoken_line(path) for path in self.say}
+        return {text: spoken_line(path) for text, path in zip(self._texts(), self.say, strict=True)}
+
+    def _texts(self) -> list[str]:
+        """Returns the text of each line's step: the file's name, or its path if that names no file or two."""
+        named = Counter(path.name for path in set(self.say))
+        return [path.name if path.suffix and named[path.name] == 1 else str(path) for path in self.say]
 
 
 class _Seen:
