@@ -417,7 +417,7 @@ async def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path)
         with pytest.raises(AgentError, match=reason):
             async with AgentServer(settings):
                 pass
-    with pytest.raises(AgentError, match="A key needs the certificate"):
+    with pytest.raises(AgentError, match="A private key was given without its certificate"):
         AgentSettings(key="key.pem")
 
 
