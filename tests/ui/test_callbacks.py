@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from textual.screen import Screen
 
@@ -227,7 +229,7 @@ async def test_nasty_names_and_errors(stage: Staging) -> None:
                 check(s)
 
 
-async def lists(screen: Screen[object], action: str) -> bool:
+async def lists(screen: Screen[Any], action: str) -> bool:
     """Whether the palette lists an action, in whichever area."""
     return action in [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(screen).discover()]
 

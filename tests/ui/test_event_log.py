@@ -208,7 +208,7 @@ async def test_a_time_before_that_of_the_row_above_is_marked(stage: Staging, scr
         assert len(marked) == 1
         assert "↶   +0.220 ·   speech" in marked[0]
         await s.press("question_mark")
-        await s.pilot.resize_terminal(100, 60)
+        await s.pilot.resize_terminal(100, 160)
         await s.tick()
         assert "↶ out of order" in " ".join(s.text().replace("│", " ").split())
 

@@ -68,7 +68,9 @@ async def test_a_note_in_a_call_that_is_not_saved_warns_once(stage: Staging) -> 
         await s.press("b")
         await s.press("up", "b")
         (warning,) = s.app._notifications
-        assert warning.message.startswith("This session is not saved: marks and notes are lost when it ends.")
+        assert warning.message.startswith(
+            "This session is not being saved: marks and notes will be lost when it ends."
+        )
 
 
 async def test_a_note_that_cannot_be_saved_is_reported(
