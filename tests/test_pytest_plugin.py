@@ -156,12 +156,9 @@ def test_the_fixture_calls_the_agent_that_a_test_names(other: pytest.Pytester) -
 def test_it_loads_nothing_of_ours_but_itself(tmp_path: Path) -> None:
     (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n")
     code = (
-        "import json, sys, time, pytest\n"
-        "before = time.perf_counter()\n"
-        "import tui.pytest_plugin\n"
-        "took_ms = (time.perf_counter() - before) * 1e3\n"
+        "import json, sys, pytest\n"
         f"assert pytest.main(['-q', '-p', 'tui.pytest_plugin', {str(tmp_path)!r}]) == 0\n"
-        "print(json.dumps([took_ms, [name for name in sys.modules if name.partition('.')[0] == 'tui']]))\n"
+        "print(json.dumps([name for name in sys.modules if name.partition('.')[0] == 'tui']))\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code],
@@ -172,6 +169,4 @@ def test_it_loads_nothing_of_ours_but_itself(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # other plugins take seconds
     )
-    took_ms, loaded = json.loads(ran.stdout.splitlines()[-1])
-    assert loaded == ["tui", "tui.pytest_plugin"]
-    assert took_ms < 10
+    assert json.loads(ran.stdout.splitlines()[-1]) == ["tui", "tui.pytest_plugin"]
