@@ -97,6 +97,7 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
         # Calls on a busy machine are late, and what is late is not judged; these are about the judgement.
         patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
         patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
+        patch.setattr("tui.session.self_check.SelfCheck.judge", lambda *_, **__: None)
         patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
         return dict(zip(SCENARIOS, asyncio.run(every()), strict=True))
 

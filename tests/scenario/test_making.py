@@ -193,6 +193,7 @@ def test_a_session_with_a_fault_becomes_a_test_that_a_healthy_agent_passes(tmp_p
         patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
         patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
         patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
+        patch.setattr("tui.session.self_check.SelfCheck.judge", lambda *_, **__: None)
         faulty, healthy = asyncio.run(calls(slow.url("/audiocodes"), fine.url("/audiocodes")))
     assert faulty.failed_first
     assert faulty.verdict is StepVerdict.FAILED
