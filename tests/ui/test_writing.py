@@ -95,7 +95,7 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
         assert "w Write" not in s.text()
         await s.play(to_active(script, "openai").take())
         assert "w Write  I Instructions" in s.text()
-        found = [str(hit.prompt) async for hit in ActionCommands(s.session).discover()]
+        found = [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(s.session).discover()]
         assert {"Write  w", "Instructions  I"} <= set(found)
         await s.play(script.status(e.Status.ACTIVE, e.Status.RESUMING).take())
         await s.press(key)
