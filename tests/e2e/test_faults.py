@@ -173,7 +173,7 @@ def test_a_sound_server_that_stops_answering_does_not_keep_the_call(desk: Desk, 
         with desk.frozen():
             terminal.press("Down", "Enter")
             terminal.wait_for("The sound system is not responding.")
-            terminal.press("Escape")
+            terminal.press("A")  # not escape: with the next key it may be read as one
             terminal.wait_for("(default) is not responding")
             terminal.press("d")
             terminal.wait_for("■ ended")
