@@ -15,6 +15,7 @@ from tui.agent.process import AgentProcess, start_agent
 from tui.agent.settings import AgentSettings
 from tui.audio.speech import load_detector
 from tui.cli.main import cli
+from tui.models import events as e
 from tui.models.target import Target
 from tui.scenario.holding import hold
 from tui.scenario.lines import lines_of
@@ -243,3 +244,15 @@ def test_a_sentence_without_a_voice_is_refused_with_what_to_install(
     code, output = played_by_the_command(agent, tmp_path, monkeypatch)
     assert code == 2
     assert "a.call.toml, line 2: No voice is installed. Run `pip install 'opusagent-tui[speech]'`" in output
+
+
+def test_a_call_is_judged_once(agent: AgentProcess, tmp_path: Path) -> None:
+    path = tmp_path / "once.call.toml"
+    path.write_text(f"[limits]\nfindings = 0\n{BYE}")
+    events: list[e.SessionEvent] = []
+    target = Target(url=agent.url("/audiocodes"), protocol="audiocodes")
+    asyncio.run(hold(read_scenario(path), target, show=events.append))
+    assert (
+        sum(isinstance(event, e.ScenarioChanged) and event.phase is e.ScenarioPhase.OVER for event in events)
+        == 1
+    )

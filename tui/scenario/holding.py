@@ -97,7 +97,6 @@ class HeadlessCall:
                 session.hang_up()
                 await running
             self.performance.judge()
-            self.performance.judge()
         finally:
             await self._set_up.close()
 
