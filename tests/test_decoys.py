@@ -19,6 +19,8 @@ from tui.child import child_command
 from tui.engine import wire
 from tui.engine.handle import EngineHandle
 
+pytestmark = pytest.mark.xdist_group("decoys")
+
 ROOT = Path(__file__).parent.parent
 EVERYTHING = """
 import sys, json

@@ -22,6 +22,8 @@ from tui.saving.marks_file import append_marking
 from tui.saving.reading import open_session
 from tui.saving.remeasure import remeasure
 
+pytestmark = pytest.mark.xdist_group("compared")
+
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> Path:

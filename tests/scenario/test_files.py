@@ -22,7 +22,7 @@ from tui.protocols.abilities import lacking
 from tui.protocols.registry import BUILT_IN
 from tui.scenario.reading import SUFFIX, find_scenarios, read_scenario
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("scenario files")]
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "scenarios"
 SCENARIOS = {path.name.removesuffix(SUFFIX): path for path in find_scenarios([FOLDER])}

@@ -24,6 +24,8 @@ from tui.scenario.reading import read_scenario
 from tui.scenario.verdict import RunResult, StepVerdict
 from tui.speech.errors import SpeechError
 
+pytestmark = pytest.mark.xdist_group("held scenarios")
+
 SECRET = "sesame-open-123"
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
 DONE = StepVerdict.DONE
