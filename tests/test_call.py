@@ -156,7 +156,7 @@ def test_a_missing_token_is_exit_4() -> None:
         (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "use a file name that ends in .wav"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
         (("connect", "ws://127.0.0.1:1/"), "needs an interactive terminal"),
-        (("demo", "--pace", "fast"), "neither a factor nor 'all'"),
+        (("demo", "--pace", "fast"), "must be a factor or 'all'"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_a_sentence(arguments: tuple[str, ...], says: str) -> None:
@@ -486,7 +486,9 @@ def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(tmp_pa
     assert (ran.exit_code, ran.stderr) == (0, "")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     (error,) = (event for event in events if event["event"] == "error")
-    assert error["message"].startswith(f"The session is not saved: Cannot write to {tmp_path / 'file'}: ")
+    assert error["message"].startswith(
+        f"The session is not being saved: Cannot write to {tmp_path / 'file'}: "
+    )
     assert error["number"] > 1
     assert any(event["event"] == "playback_ended" for event in events)
 
@@ -617,7 +619,7 @@ def test_an_answer_in_text_is_an_answer_and_is_named_as_one() -> None:
 
     ran = serve_one(answer, "--say", str(YES.path), "--timeout", "9")
     assert ran.exit_code == 0
-    assert f"The agent answered {YES.path.name} in text, without sound." in ran.stderr
+    assert f"The agent answered {YES.path.name} only in text, without audio." in ran.stderr
     assert "answered in text 1" in ran.stdout
 
 

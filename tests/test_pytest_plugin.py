@@ -103,7 +103,7 @@ def test_a_wrong_file_is_an_error_of_collection(other: pytest.Pytester) -> None:
     (other.path / "books.call.toml").write_text('[[step]]\nsaay = "1"\n')
     ran = other.runpytest_inprocess(*OPTIONS, "-n", "0")
     ran.assert_outcomes(errors=1)
-    ran.stdout.fnmatch_lines(['*line 1: this step has no action, and "saay" is none; did you mean "say"?*'])
+    ran.stdout.fnmatch_lines(['*line 1: this step has no action; "saay" is not one; did you mean "say"?*'])
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def audio_folder() -> Path:
     for place in _PLACES:
         if (place / "lines.toml").is_file():
             return place
-    raise AssetsMissing(f"The recordings are missing from this installation: there is no {_PLACES[0]}.")
+    raise AssetsMissing(f"The recordings are missing from this installation: {_PLACES[0]} does not exist.")
 
 
 @cache

@@ -71,8 +71,8 @@ class Setting(NamedTuple):
 _SETTINGS = (
     Setting(
         "protocol", str, AUTO,
-        "{protocols}, one of an installed package, a file of your own,"
-        " or auto (detected from the URL or the first message; the reason is shown).",
+        "{protocols}, a protocol of an installed package, your own FILE.py, or auto (detected from the "
+        "URL or the first message; the reason is shown).",
         flag="--protocol", metavar="NAME|FILE.py",
     ),
     Setting(
@@ -117,7 +117,7 @@ _SETTINGS = (
     ),
     Setting(
         "options", dict[str, Scalar], {},
-        "Option of the protocol.",
+        "Protocol option.",
         flag="--option", metavar="KEY=VALUE", example='{instructions = "Be brief."}',
     ),
     Setting(
@@ -172,7 +172,7 @@ _SETTINGS = (
     ),
     Setting(
         "agent_name", str, "opusagent-tui",
-        "Name or number that is called (AudioCodes, telephony).",
+        "Name or number to call (AudioCodes, telephony).",
         flag="--called", metavar="NAME",
     ),
     Setting(
@@ -214,7 +214,7 @@ _SETTINGS = (
     ),
     Setting(
         "fade_ms", int, 0,
-        "Fade the agent out on a barge-in; audio already buffered by the speaker (--latency) is then also heard.",
+        "Fade the agent out on a barge-in; audio already buffered by the speaker (--latency) is still heard.",
         flag="--fade", metavar="MS", least=0, most=500, scope=Scope.SOUND,
     ),
     Setting(

@@ -92,10 +92,10 @@ def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
         "0 HDA Analog (ALSA), 2 USB Headset (ALSA), 4 HDA Analog (JACK)."
     )
     assert sentence(lambda: devices.find_device("usb", "input")) == (
-        "'usb' fits several input devices: 1 USB Headset (ALSA), 3 USB Camera (ALSA)."
+        "'usb' matches several input devices: 1 USB Headset (ALSA), 3 USB Camera (ALSA)."
     )
     assert sentence(lambda: devices.find_device("9", "input")).startswith(
-        "There is no sound device 9; available: 0 "
+        "Sound device 9 does not exist; available: 0 "
     )
     assert sentence(lambda: devices.find_device("3", "output")).startswith(
         "Sound device 3 USB Camera (ALSA) is not an output device; available: 0 "
@@ -265,7 +265,7 @@ def test_a_busy_device_is_not_asked_for_every_rate(desk: FakeSoundDevice) -> Non
 
     desk.refuse = refuse
     words = sentence(lambda: devices.supported_rate(devices.list_devices()[1], "input", 24_000))
-    assert words == "USB Headset is in use by another program: close that or choose another device."
+    assert words == "USB Headset is in use by another program. Close that program or choose another device."
     assert asked == [24_000]
 
 
@@ -320,7 +320,7 @@ def test_a_refusal_gets_a_sentence(desk: FakeSoundDevice) -> None:
 
     desk.refuse = lambda rate: unavailable()
     assert sentence(open_it) == (
-        "USB Headset is in use by another program: close that or choose another device."
+        "USB Headset is in use by another program. Close that program or choose another device."
     )
     desk.refuse = lambda rate: PortAudioError("Error opening RawInputStream: Invalid device", -9996)
     assert sentence(open_it) == "USB Headset cannot be opened: Error opening RawInputStream: Invalid device."
@@ -328,7 +328,7 @@ def test_a_refusal_gets_a_sentence(desk: FakeSoundDevice) -> None:
     stream = open_it()
     assert isinstance(stream, devices.Stream)
     desk.streams[0].failure = PortAudioError()
-    assert sentence(stream.start) == "USB Headset failed to start: PortAudio gives no reason."
+    assert sentence(stream.start) == "USB Headset failed to start: PortAudio gave no reason."
     assert desk.streams[0].calls == ["start", "close"], "nobody else would give it back"
     assert stream.vanished
 

@@ -109,7 +109,7 @@ async def test_a_home_folder_that_does_not_exist_saves_nothing_and_the_call_goes
     async with at_a_desk() as desk:
         await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes", save="~nobody-at-all/x")
         unkept, unreachable = desk.errors
-    assert unkept.startswith("The session is not saved: Cannot write to ~nobody-at-all/x: ")
+    assert unkept.startswith("The session is not being saved: Cannot write to ~nobody-at-all/x: ")
     assert "cannot be reached" in unreachable
 
 

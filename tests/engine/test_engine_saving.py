@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_written_is_reported_and_the_call_goes_on(
     call(bridge, agent, tmp_path / "file")
     until(bridge, lambda: sounds(bridge))
     error = next(event for event in bridge.log.events if isinstance(event, e.ErrorRaised))
-    assert error.message.startswith(f"The session is not saved: Cannot write to {tmp_path / 'file'}: ")
+    assert error.message.startswith(f"The session is not being saved: Cannot write to {tmp_path / 'file'}: ")
     logged = next(event for event in bridge.log.events if isinstance(event, e.MessageLogged))
     assert bridge.raw_message(logged) is not None
 

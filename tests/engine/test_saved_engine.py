@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_reported_after_what_can(folder: Path) -> None:
         told = [event.text for event in bridge.log.events if isinstance(event, e.NoticeRaised)]
         assert any("audio.wav cannot be read" in text for text in told)
         assert any("line 4 is not an event" in text for text in told)
-        assert any("is cut short" in text for text in told)
+        assert any("is truncated" in text for text in told)
         numbers = [event.number for event in bridge.log.events]
         assert numbers == sorted(set(numbers))
         assert engine.playhead.audio_path == ""

@@ -38,7 +38,7 @@ def test_a_command_carries_every_field_of_a_target() -> None:
 def test_a_frame_over_the_limit_is_refused_before_it_is_read() -> None:
     unpacker = wire.Unpacker()
     unpacker.feed(b"\xff\xff\xff\xff")
-    with pytest.raises(ValueError, match="over the limit"):
+    with pytest.raises(ValueError, match="exceeds the limit"):
         list(unpacker.bodies())
 
 

@@ -226,7 +226,7 @@ async def test_results_without_a_json_form_are_sent_as_text(agent: Agent) -> Non
 
 async def test_a_result_that_is_too_long_is_an_error(agent: Agent) -> None:
     agent.handler.register_function("f", lambda _: "x" * OUTPUT_LIMIT)
-    assert await agent.calls("f") == {"error": "The result is 65,538 characters long, the limit is 65,536."}
+    assert await agent.calls("f") == {"error": "The result is 65,538 characters long; the limit is 65,536."}
 
 
 async def test_a_call_that_cannot_be_answered_is_reported_and_later_calls_still_run(agent: Agent) -> None:

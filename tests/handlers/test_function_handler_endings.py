@@ -83,7 +83,7 @@ async def test_the_number_of_calls_at_a_time_is_bounded(agent: Agent) -> None:
     for number in range(CALLS_LIMIT + 3):
         await agent.ends_item("wait", call_id=f"call_{number}")
     await agent.socket.until(lambda: len(agent.socket.outputs) == 3)
-    refusal = {"error": f"There are {CALLS_LIMIT} function calls running already."}
+    refusal = {"error": f"{CALLS_LIMIT} function calls are already running."}
     assert list(agent.socket.outputs.values()) == [refusal] * 3
     release.set()
     await agent.idle()
@@ -100,7 +100,7 @@ async def test_threads_that_never_came_back_count_as_running() -> None:
     await agent.idle()
     await agent.ends_item("stuck", call_id="one_more")
     await agent.idle()
-    assert "running already" in agent.socket.outputs["one_more"]["error"]
+    assert "already running" in agent.socket.outputs["one_more"]["error"]
     gate.opened.set()
 
 

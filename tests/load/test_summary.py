@@ -164,7 +164,7 @@ def test_no_knee_is_drawn_where_the_generator_was_the_limit() -> None:
         ramp(80, limited_at(40), late_ms=lambda worker: 100.0 if worker == "worker 1" else 0.0)
     )
     assert summary.knee is None
-    assert verdict_on_capacity(summary).startswith("No knee is given. At high load 5")
+    assert verdict_on_capacity(summary).startswith("No knee was determined. At high load 5")
     assert 'class="knee"' not in page_of(summary)
 
 

@@ -137,10 +137,10 @@ class TestTheSetup:
         ("options", "sentence"),
         [
             ({"speed": "1"}, "no option 'speed'"),
-            ({"activity": "maybe"}, "The option activity must be one of on, off, not 'maybe'"),
+            ({"activity": "maybe"}, "The activity option must be one of on, off, not 'maybe'"),
             ({"tools": "{}"}, "must be a JSON array of tool objects"),
             ({"tools": "[1]"}, "must be a JSON array of tool objects"),
-            ({"setup": "["}, "The option setup is not JSON"),
+            ({"setup": "["}, "The setup option is not JSON"),
         ],
     )
     def test_a_wrong_option_is_a_sentence(self, options: dict[str, str], sentence: str) -> None:
@@ -195,7 +195,7 @@ class TestBinaryFramesAndSpelling:
 
     def test_an_object_without_a_member_is_unreadable_and_an_unknown_one_is_a_finding(self) -> None:
         caller = in_call()
-        with pytest.raises(ProtocolError, match="no member"):
+        with pytest.raises(ProtocolError, match="empty object"):
             caller.receive("{}")
         incoming = say(caller, {"weather": {}})
         assert (incoming.known, rules(incoming)) == (False, ["unknown-type"])

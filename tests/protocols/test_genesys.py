@@ -201,7 +201,7 @@ class TestTheEnvelope:
         peer = in_call()
         gap = peer.say("updated", seq=4)
         assert rules(gap) == ["seq-gap"]
-        assert gap.findings[0].text == "seq is 4; expected 2. Genesys Cloud ends a session on a gap."
+        assert gap.findings[0].text == "seq is 4; expected 2. Genesys Cloud ends a session if there is a gap."
         assert rules(peer.say("updated", seq=5)) == []
         assert rules(peer.say("updated", clientseq=9)) == ["wrong-clientseq"]
 
@@ -355,9 +355,9 @@ class TestTheRequest:
         ("options", "sentence"),
         [
             ({"speed": "1"}, "no option 'speed'"),
-            ({"organization": "me"}, "The option organization must be a UUID, not 'me'"),
-            ({"burst": "0"}, "The option burst must be a number above 0, not '0'"),
-            ({"rate_limit": "x"}, "The option rate_limit must be a number above 0, not 'x'"),
+            ({"organization": "me"}, "The organization option must be a UUID, not 'me'"),
+            ({"burst": "0"}, "The burst option must be a number above 0, not '0'"),
+            ({"rate_limit": "x"}, "The rate_limit option must be a number above 0, not 'x'"),
         ],
     )
     def test_a_wrong_option_is_a_sentence(self, options: dict[str, Any], sentence: str) -> None:

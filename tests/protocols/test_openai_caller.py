@@ -255,16 +255,16 @@ class TestTheOptions:
             ({"pitch": "1"}, "OpenAI Realtime has no option 'pitch'. Choose from model, instructions"),
             (
                 {"turn_detection": "x"},
-                "turn_detection must be one of on, server_vad, semantic, semantic_vad, azure_semantic_vad",
+                "turn_detection option must be one of on, server_vad, semantic, semantic_vad, azure_semantic_vad",
             ),
-            ({"greet": "yes"}, "The option greet must be one of on, off, not 'yes'."),
+            ({"greet": "yes"}, "The greet option must be one of on, off, not 'yes'."),
             (
                 {"format": "audio/opus"},
                 "Unknown audio format 'audio/opus' for OpenAI Realtime. Choose from audio/pcm",
             ),
-            ({"tools": "["}, "The option tools is not JSON:"),
+            ({"tools": "["}, "The tools option is not JSON:"),
             ({"tools": "{}"}, "The tools option must be a JSON array of tool objects."),
-            ({"session": "[]"}, "The option session must be a JSON object"),
+            ({"session": "[]"}, "The session option must be a JSON object"),
         ],
     )
     def test_bad_ones_get_a_sentence(self, options: dict[str, str], sentence: str) -> None:

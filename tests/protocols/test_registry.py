@@ -127,7 +127,7 @@ class TestASingleFile:
             (WHOLE + "A = protocol(formats={'x': 1})", ": its formats are not a mapping from names to AudioFormat."),
             (WHOLE + "A = protocol(caller=None)", ": its caller is not callable."),
             (WHOLE + "A = protocol(agent=None)", ": its agent is not callable."),
-            (WHOLE + "A = protocol(interface=2)", "it is written for version 2 of the protocol interface, and this"),
+            (WHOLE + "A = protocol(interface=2)", "it is written for version 2 of the protocol interface, but this"),
             (WHOLE + "A = protocol(log=None)", ": its log is not a valid LogRules: Expected `object`, got `null`."),
             (RULES + "A = protocol(log=LogRules(runs='say'))", "Expected `array`, got `str` - at `$.runs`."),
             (RULES + "A = protocol(log=LogRules(pairs=(span('me', 'a', 'b'),)))", "`$.pairs[0].opens.sender`."),

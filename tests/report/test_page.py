@@ -203,7 +203,7 @@ def test_unreadable_parts_are_named(saved_folder: Path, tmp_path: Path) -> None:
     with (broken / "events.jsonl").open("ab") as file:
         file.write(b'{"event":"sta')
     with open_session(broken) as saved:
-        assert "is cut short" in words_of(render(saved))
+        assert "is truncated" in words_of(render(saved))
 
 
 def test_the_events_are_the_rows_of_the_log(saved: SavedSession) -> None:

@@ -86,7 +86,7 @@ def test_a_line_that_was_cut_short_is_named(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with open_session(folder) as saved:
         assert list(saved.written_events()) == a_session()[:-1]
-        assert saved.problems == ["events.jsonl line 8 is cut short."]
+        assert saved.problems == ["events.jsonl line 8 is truncated."]
 
 
 def test_ten_thousand_corrupt_lines_are_a_few_sentences(folder: Path) -> None:

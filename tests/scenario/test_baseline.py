@@ -124,7 +124,7 @@ def test_every_kind_of_step_has_a_fingerprint(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("{", "is not a baseline"),
-        ("{}", "another version"),
+        ("{}", "that this version can read"),
         ('{"opusagent_baseline": 1, "scenarios": 3}', "is not a baseline"),
     ],
 )

@@ -142,20 +142,20 @@ def test_a_failed_step_does_not_end_the_call(runs: dict[str, RunResult]) -> None
 
 def test_a_failed_step_with_stop_ends_the_call(runs: dict[str, RunResult]) -> None:
     assert verdicts(runs["stops"]) == [PASSED, FAILED, NOT_MEASURED]
-    assert runs["stops"].cases[2].reason == "Not reached: step 1 failed, and it has stop = true."
+    assert runs["stops"].cases[2].reason == "Not reached: step 1 failed, and the step has stop = true."
 
 
 def test_words_are_judged_by_what_a_recogniser_hears(runs: dict[str, RunResult]) -> None:
     run = runs["hears"]
     assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, FAILED, DONE])
-    assert run.cases[2].reason == '"hello" was heard: its word error rate is 1.00, 0.2 is allowed.'
+    assert run.cases[2].reason == '"hello" was heard: its word error rate is 1.00; the limit is 0.2.'
 
 
 def test_words_without_a_recogniser_are_not_measured(runs: dict[str, RunResult]) -> None:
     run = runs["deaf"]
     assert (run.verdict, verdicts(run)) == (NOT_MEASURED, [PASSED, NOT_MEASURED, NOT_MEASURED])
     assert run.cases[1].reason == "Run pip install something."
-    assert run.cases[2].reason == "Not reached: step 1 not measured, and it has stop = true."
+    assert run.cases[2].reason == "Not reached: step 1 not measured, and the step has stop = true."
 
 
 def test_the_timeout_of_a_scenario_fails_its_step(runs: dict[str, RunResult]) -> None:

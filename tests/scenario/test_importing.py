@@ -141,7 +141,7 @@ def test_several_scenarios_in_one_file_of_pipecat(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: [", "a.yaml, line 1: this is not YAML."),
+        ("a: [", "a.yaml, line 1: this is not valid YAML."),
         ("- 1", "is not a scenario of streamdouble, voicebench or pipecat."),
         ("name: a", "is not a scenario of streamdouble, voicebench or pipecat."),
         ("persona: somebody", "can be carried over: persona: a simulated user."),

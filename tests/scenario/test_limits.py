@@ -39,7 +39,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(response=up_to(1_299)),
         SessionMetrics(turns=TURNS),
         FAILED,
-        "1300 ms were measured.",
+        "It was 1300 ms.",
     ),
     (
         CallLimits(response=up_to(1_000)),
@@ -65,7 +65,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(greeting=Duration(899)),
         SessionMetrics(turns=TURNS),
         FAILED,
-        "900 ms were measured.",
+        "It was 900 ms.",
     ),
     (CallLimits(greeting=Duration(899)), SessionMetrics(), NOT_MEASURED, "No greeting was heard."),
     (CallLimits(barge_in=up_to(350)), SessionMetrics(barge_ins=[YIELDED]), PASSED, ""),
@@ -73,13 +73,13 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(barge_in=up_to(349)),
         SessionMetrics(barge_ins=[YIELDED]),
         FAILED,
-        "350 ms were measured.",
+        "It was 350 ms.",
     ),
     (
         CallLimits(barge_in=up_to(350)),
         SessionMetrics(barge_ins=[YIELDED, MISSED]),
         FAILED,
-        "The agent did not stop at 1 of 2 interruptions.",
+        "The agent did not stop for 1 of 2 interruptions.",
     ),
     (
         CallLimits(barge_in=up_to(350)),
@@ -92,14 +92,14 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(dead_air=Duration(3_000)),
         SessionMetrics(dead_air=[DeadAir(0, 3_001.0)]),
         FAILED,
-        "3001 ms were measured.",
+        "It was 3001 ms.",
     ),
     (CallLimits(talk_over=Duration(0)), BOTH, PASSED, ""),
     (
         CallLimits(talk_over=Duration(100)),
         SessionMetrics(user_talk_ms=1.0, agent_talk_ms=1.0, overlap_ms=101.0),
         FAILED,
-        "101 ms were measured.",
+        "It was 101 ms.",
     ),
     (
         CallLimits(talk_over=Duration(100)),
@@ -112,10 +112,10 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(findings=1),
         SessionMetrics(findings=2),
         FAILED,
-        "2 were reported; 1 are allowed.",
+        "2 were reported; the limit is 1.",
     ),
     (CallLimits(errors=0), SessionMetrics(), PASSED, ""),
-    (CallLimits(errors=0), SessionMetrics(errors=1), FAILED, "1 were reported; 0 are allowed."),
+    (CallLimits(errors=0), SessionMetrics(errors=1), FAILED, "1 were reported; the limit is 0."),
 ]
 KNOWN = {"dead_air", "findings", "errors"}
 """What is counted or timed in every call: it is always measured."""
@@ -144,7 +144,7 @@ def test_percentiles_need_twenty_turns_of_all_runs() -> None:
     times_ms = [100.0 * number for number in range(1, 21)]
     median, high = judge_runs(limited, times_ms)
     assert (median.name, median.verdict, median.measured_ms) == ("response p50 ≤ 1 s", PASSED, 1_000.0)
-    assert (high.verdict, high.reason) == (FAILED, "1900 ms were measured.")
+    assert (high.verdict, high.reason) == (FAILED, "It was 1900 ms.")
     assert [case.reason for case in judge_runs(limited, times_ms[1:])] == [
         "It needs at least 20 turns; 19 were measured."
     ] * 2

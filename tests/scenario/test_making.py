@@ -145,7 +145,7 @@ def test_what_cannot_be_carried_over_is_named(save: Saving, tmp_path: Path) -> N
 
 
 def test_a_session_in_which_nobody_did_anything_makes_none(save: Saving, tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="Nobody said, typed or pressed anything"):
+    with pytest.raises(ScenarioError, match="The caller did not speak, type or press"):
         made_of(save(heard(AGENT, 100, 2_000)), tmp_path)
 
 

@@ -79,7 +79,7 @@ def printed(found: Results, *, shown: bool = False) -> str:
     return stream.getvalue()
 
 
-FAILED_RUN = run(FAILED, "It happened after 812 ms; 400 ms are allowed.", 2, 1_412.0)
+FAILED_RUN = run(FAILED, "It happened after 812 ms (limit 400 ms).", 2, 1_412.0)
 
 
 def test_the_table_shows_the_pass_rate_the_worst_turn_and_what_failed_first() -> None:
@@ -90,7 +90,7 @@ def test_the_table_shows_the_pass_rate_the_worst_turn_and_what_failed_first() ->
     assert "1412 ms (run 2, turn 2)" in text.replace("\n", " ")
     assert "stops | in time (run 2)" in text
     assert (
-        "failed        a.call.toml:12  agent stops within 400 ms: It happened after 812 ms; 400 ms are allowed."
+        "failed        a.call.toml:12  agent stops within 400 ms: It happened after 812 ms (limit 400 ms)."
         in text
     )
     assert "session       /sessions/one" in text
@@ -111,7 +111,7 @@ def test_one_run_is_printed_with_every_step_and_many_with_those_that_failed() ->
     assert many.splitlines()[:3] == [
         "passed        stops | in time (1/2)",
         "failed        stops | in time (2/2)",
-        "  failed        a.call.toml:12  agent stops within 400 ms: It happened after 812 ms; 400 ms are allowed.",
+        "  failed        a.call.toml:12  agent stops within 400 ms: It happened after 812 ms (limit 400 ms).",
     ]
 
 
@@ -135,7 +135,7 @@ def test_github_gets_each_failure_at_its_line(tmp_path: Path, monkeypatch: pytes
     assert line == (
         f"::error file={tmp_path.name}/calls/a.call.toml,line=12,"
         "title=stops | in time%3A agent stops within 400 ms::"
-        "It happened after 812 ms; 400 ms are allowed."
+        "It happened after 812 ms (limit 400 ms)."
     )
     assert list(error_commands(results(run()), {})) == []
 
@@ -161,7 +161,7 @@ def test_junit_has_a_case_for_each_step_and_limit() -> None:
     assert [case.result for case in (call, errors)] == [[], []]
     (failure,) = step.result
     assert isinstance(failure, Failure)
-    assert failure.message == "It failed in 1 of 2 runs. It happened after 812 ms; 400 ms are allowed."
+    assert failure.message == "It failed in 1 of 2 runs. It happened after 812 ms (limit 400 ms)."
     assert (step.time, step.classname) == (0.812, "stops | in time")
     element = step._elem
     assert (element.get("file"), element.get("line")) == ("calls/a.call.toml", "12")

@@ -25,7 +25,7 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
     [
         (
             '[[step]]\nexpekt = "agent speaks"\n',
-            'line 1: this step has no action, and "expekt" is none; did you mean',
+            'line 1: this step has no action; "expekt" is not one; did you mean',
         ),
         (
             '[[step]]\nsay = "yes"\nwhem = "now"\n',
@@ -38,10 +38,10 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
         ),
         ('[[step]]\nsay = "yes"\npress = "1"\n', "are two steps"),
         ('[[step]]\nhang_up = true\n[[step]]\nsay = "yes"\n', "line 4: the call is over"),
-        ('[[step]]\nexpect = "agent keeps speaking"\n', "needs for"),
+        ('[[step]]\nexpect = "agent keeps speaking"\n', 'needs "for"'),
         ("name = 1\n[[step]]\nhang_up = true\n", "line 1"),
-        ("name\n", "line 1: this is not TOML"),
-        ('name = "empty"\n', "there is no [[step]]"),
+        ("name\n", "line 1: this is not valid TOML"),
+        ('name = "empty"\n', "the file has no [[step]]"),
         (
             '[limits]\ndead_air = "1.9s"\n[[step]]\nhang_up = true\n',
             "line 1: limits: dead_air should be at least 2 s.",

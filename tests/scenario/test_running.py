@@ -171,7 +171,7 @@ def whole(*verdicts: StepVerdict) -> RunResult:
             PASSED,
             "It was not measured in 1 of 2 runs. It was too late.",
         ),
-        ([UNJUDGED], 1.0, NOT_MEASURED, "The call was not held."),
+        ([UNJUDGED], 1.0, NOT_MEASURED, "The call did not take place."),
     ],
 )
 def test_a_step_is_judged_over_all_runs(

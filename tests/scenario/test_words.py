@@ -37,7 +37,7 @@ def test_an_excerpt_has_what_was_heard_and_not_what_was_cut() -> None:
         (
             "four seven two",
             FAILED,
-            '"four seven two" was heard: its word error rate is 0.33, 0.2 is allowed.',
+            '"four seven two" was heard: its word error rate is 0.33; the limit is 0.2.',
         ),
         (" ", FAILED, "No words were heard."),
     ],
@@ -60,7 +60,7 @@ async def test_words_that_cannot_be_recognized_are_not_measured() -> None:
     assert await AgentWords(fails).judge(Hear(hear="yes"), said) == (NOT_MEASURED, "Install it.")
     assert await AgentWords(None).judge(Hear(hear="yes"), said) == (
         NOT_MEASURED,
-        "There is no recognizer here.",
+        "No speech recognizer is available.",
     )
 
 

@@ -118,7 +118,9 @@ async def test_sound_without_an_end_is_over_after_its_limit_which_is_noted() -> 
     await agent.listening.answer(0)
     await agent.listening.turn_end()
     assert 12_000 < agent.now_ms < 13_000
-    assert agent.notes == ["The agent's turn had not ended after 12 s and was treated as over (--max-turn)."]
+    assert agent.notes == [
+        "The agent's turn had not ended after 12 s and was treated as finished (--max-turn)."
+    ]
 
 
 async def test_a_long_reply_that_was_sent_whole_is_heard_out() -> None:

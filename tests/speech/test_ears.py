@@ -50,5 +50,5 @@ def test_a_folder_without_a_model_is_a_sentence(tmp_path: Path) -> None:
 
 def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
-    with pytest.raises(SpeechError, match=r"faster-whisper, which is not installed: run `pip install 'opus"):
+    with pytest.raises(SpeechError, match=r"faster-whisper, which is not installed\. Run `pip install 'opus"):
         Ears()

@@ -63,6 +63,6 @@ def test_without_the_package_that_counts_a_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jiwer", None)
     with pytest.raises(
-        SpeechError, match=r"jiwer, which is not installed: run `pip install 'opusagent-tui\[speech\]'`"
+        SpeechError, match=r"jiwer, which is not installed\. Run `pip install 'opusagent-tui\[speech\]'`"
     ):
         word_error_rate("yes", "yes")

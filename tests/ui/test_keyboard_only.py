@@ -140,7 +140,7 @@ async def test_the_question_says_so_if_the_call_ends_meanwhile(stage: Staging, s
         await s.press("q")
         assert "The call is still active. End it and quit?" in s.text()
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        assert "The call has ended meanwhile. Quit?" in s.text()
+        assert "The call has ended in the meantime. Quit?" in s.text()
         assert "End call" not in s.text()
         await s.press("escape")
         assert s.top() is s.session

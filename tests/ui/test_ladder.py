@@ -38,7 +38,7 @@ def at_the_fourth_step(script: Script) -> Script:
     scenario(to_active(script), steps=STEPS)
     step(step(script, 1).after(1210), 1, "passed")
     step(step(script, 2).after(2400), 2, "done")
-    late = "It happened after 812 ms; 400 ms are allowed."
+    late = "It happened after 812 ms (limit 400 ms)."
     step(step(script, 3).after(900), 3, "failed", late)
     return step(script, 4)
 
@@ -64,7 +64,7 @@ async def test_verdicts_come_and_the_last_is_that_of_the_whole(stage: Staging, s
     async with stage((200, 60)) as s:
         at_the_fourth_step(script)
         step(script, 4, "done")
-        step(step(script, 5), 5, "not measured", "opusagent-tui fell 90 ms behind meanwhile.")
+        step(step(script, 5), 5, "not measured", "opusagent-tui fell 90 ms behind in the meantime.")
         script.add(e.StepChanged, step=7, text="limit findings ≤ 0", verdict="passed")
         scenario(
             script, OVER, verdict="failed", reason="agent stops within 400 ms: It happened after 812 ms."

@@ -87,9 +87,9 @@ async def test_notices_of_the_recorded_call_stay_in_the_log_and_those_of_opening
         assert not r.stage.session.notice.display
         await r.stage.press("end")
         assert "There is no sound device." in r.stage.text(), "the log keeps it"
-        script.add(e.NoticeRaised, text="events.jsonl is cut short.", of_opening=True)
+        script.add(e.NoticeRaised, text="events.jsonl is truncated.", of_opening=True)
         await r.stage.play(script.take())
-        assert "! events.jsonl is cut short." in r.stage.text()
+        assert "! events.jsonl is truncated." in r.stage.text()
 
 
 async def test_it_opens_at_the_beginning(opened: Opening) -> None:

@@ -126,7 +126,7 @@ async def test_a_taken_key_and_a_wrong_number_are_explained(stage: Staging, scri
         assert "that key is already bound to Mute (mute) on the Session screen" in text
         form(s).good.value = "2000"
         await s.press("ctrl+s")
-        assert "slow_ms (1500) has to be at least good_ms (2000)" in s.text()
+        assert "slow_ms (1500) must be at least good_ms (2000)" in s.text()
         form(s).good.value = "soon"
         await s.press("ctrl+s")
         assert "[thresholds] good_ms should be" in s.text()

@@ -73,19 +73,23 @@ class AgentSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
-            raise AgentError(f"The port {self.port} is not between 0 and 65535.")
+            raise AgentError(f"The port must be between 0 and 65535, not {self.port}.")
         if not self.pace > 0:
-            raise AgentError(f"The pace {self.pace:g} is not a factor above 0.")
+            raise AgentError(f"The pace must be a factor above 0, not {self.pace:g}.")
         if not 1 <= self.chunk_ms <= 60_000:
-            raise AgentError(f"A chunk of {self.chunk_ms:g} ms is not between 1 ms and a minute.")
+            raise AgentError(f"The chunk length must be between 1 ms and 1 minute, not {self.chunk_ms:g} ms.")
         if not 0 <= self.reply_delay_ms <= 600_000:
-            raise AgentError(f"A reply delay of {self.reply_delay_ms / 1000:g} s is not between 0 and 600 s.")
+            raise AgentError(
+                f"The reply delay must be between 0 and 600 s, not {self.reply_delay_ms / 1000:g} s."
+            )
         if self.key and not self.cert:
             raise AgentError("A private key was given without its certificate: add --cert FILE.")
         if not 0 <= self.interrupt_ms <= 10_000:
-            raise AgentError(f"Speech of {self.interrupt_ms} ms to interrupt is not between 0 and 10000 ms.")
+            raise AgentError(
+                f"The interrupting speech must be between 0 and 10000 ms, not {self.interrupt_ms} ms."
+            )
         if not 100 <= self.silence_ms <= 10_000:
-            raise AgentError(f"A silence of {self.silence_ms} ms is not between 100 and 10000 ms.")
+            raise AgentError(f"The silence must be between 100 and 10000 ms, not {self.silence_ms} ms.")
 
 
 def parse_pace(text: str) -> float:
@@ -95,4 +99,4 @@ def parse_pace(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"The pace {text!r} is neither a factor nor 'all'.") from None
+        raise ValueError(f"The pace must be a factor or 'all', not {text!r}.") from None

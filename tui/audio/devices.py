@@ -359,7 +359,7 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
         )
     # The same name under several host APIs is one device; PortAudio lists the preferred API first.
     if len({device.name for device in matches}) > 1:
-        raise AudioDeviceError(f"{spec!r} fits several {direction} devices: {_listed(matches)}.")
+        raise AudioDeviceError(f"{spec!r} matches several {direction} devices: {_listed(matches)}.")
     return matches[0]
 
 
@@ -488,7 +488,7 @@ def _load() -> Any:
 
 def _by_index(index: int, devices: list[Device], direction: Direction) -> Device:
     if index >= len(devices):
-        raise AudioDeviceError(f"There is no sound device {index}; available: {_listed(devices)}.")
+        raise AudioDeviceError(f"Sound device {index} does not exist; available: {_listed(devices)}.")
     if not devices[index].channels(direction):
         usable = [device for device in devices if device.channels(direction)]
         raise AudioDeviceError(
@@ -504,7 +504,7 @@ def _listed(devices: list[Device]) -> str:
 def _refused(device: Device, rate: int, error: Exception | None) -> str:
     code = None if error is None else _code(error)
     if code == _UNAVAILABLE:
-        return f"{device.name} is in use by another program: close that or choose another device."
+        return f"{device.name} is in use by another program. Close that program or choose another device."
     if code == _INVALID_RATE:
         return f"{device.name} does not work at {rate} Hz."
     return f"{device.name} cannot be opened: {_reason(error)}."
@@ -517,7 +517,7 @@ def _code(error: Exception) -> int | None:
 
 def _reason(error: Exception | None) -> str:
     """Returns PortAudio's error text without the number."""
-    words = str(error.args[0]) if error is not None and error.args else "PortAudio gives no reason"
+    words = str(error.args[0]) if error is not None and error.args else "PortAudio gave no reason"
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror
     return words.partition(" [PaErrorCode")[0].rstrip(".")

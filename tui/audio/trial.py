@@ -102,7 +102,7 @@ class Trial:
             answer = msgspec.json.decode(written, type=TrialResult)
         except msgspec.DecodeError:
             return TrialFailed(
-                "The list of sound devices is not readable. Check that sounddevice is installed."
+                "The list of sound devices could not be read. Check that sounddevice is installed."
             )
         return TrialFailed(answer.problem) if answer.problem else bytes(answer.devices)
 

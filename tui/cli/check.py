@@ -107,8 +107,8 @@ class _Probe:
             why = f"The agent answered connection.validate with an error: {one_line(self._fault.message)}"
         else:
             why = (
-                f"The agent did not answer connection.validate within {validate_s:g} s, "
-                "as agents built with the AudioCodes SDK do not."
+                f"The agent did not answer connection.validate within {validate_s:g} s "
+                "(agents built with the AudioCodes SDK never do)."
             )
         self._report(f"{why.rstrip('.')}. Initiating a session instead.")
         return await self._open(self._caller.opened())

@@ -73,24 +73,24 @@ class _Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
 # fmt: off
 _load_options = together(
     option("--users", group="Load", type=click.IntRange(1), default=1, metavar="N",
-           help="Callers at the same time, each with one call after the other."),
+           help="Number of simultaneous callers, each making one call after another."),
     option("--spawn-rate", group="Load", type=NumberInRange(min=0.01), default=1.0, metavar="R",
-           help="Callers that are added each second."),
+           help="Number of callers to add per second."),
     option("--run-time", "run_time_s", group="Load", type=_RunTime(), metavar="T",
-           help="Length of the run, such as 90s or 10m; without it, until Ctrl+C."),
+           help="Length of the run, such as 90s or 10m. Default: until Ctrl+C."),
     option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
-           help="Leave calls that begin in this time out of the figures."),
+           help="Leave calls that begin during this time out of the figures."),
     option("--canary", group="Load", is_flag=True,
-           help="Hold one more call in a process of its own, first alone, then beside the others, and save it."),
+           help="Hold and save an extra call in a separate process, first alone and then alongside the others."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
            help="End the run once its calls add up to N minutes."),
     option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",
-           help="Allow a load test of this host, now and later. Not needed for this machine. Repeatable."),
+           help="Allow load tests of this host from now on. Not needed for this machine. Repeatable."),
     option("--locustfile", group="Load", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-           help="Locustfile with VoiceUser classes of your own, and shapes."),
+           help="Locustfile with your own VoiceUser classes and load shapes."),
     option("--workers", group="Processes", type=click.IntRange(1), metavar="N",
-           help="Worker processes: with --master those to wait for, otherwise those to start (one a core)."),
-    option("--master", group="Processes", is_flag=True, help="Lead workers on other machines; hold no calls."),
+           help="Number of worker processes to start (default: one per core), or to wait for with --master."),
+    option("--master", group="Processes", is_flag=True, help="Coordinate workers on other machines; hold no calls."),
     option("--worker", group="Processes", is_flag=True, help="Hold calls for a master on another machine."),
     option("--master-host", group="Processes", default="", metavar="H",
            help="Address of the master; with --master, the address to listen on."),
@@ -101,7 +101,7 @@ _load_options = together(
     option("--json", "json_file", group="Output", default="", metavar="FILE",
            help="Write the summary as JSON; - is standard output."),
     option("--report", "report_file", group="Output", default="", metavar="FILE",
-           help="Write the summary as a page of HTML with plots."),
+           help="Write the summary as an HTML page with plots."),
     option("--fail-if", group="Verdict", multiple=True, metavar="COND",
            help='Exit with 1 if this holds, such as "p95 > 2s" or "failed > 1%". Repeatable.'),
     option("--keep-if", group="Verdict", multiple=True, metavar="COND",
@@ -206,7 +206,7 @@ def _check_options(own: dict[str, Any]) -> None:
         raise Sentence("--worker needs --master-host, the address of the machine with --master.")
     if own["canary"] and (own["master"] or own["worker"]):
         raise Sentence(
-            "--canary is for runs on one machine. Beside a distributed run, use `opusagent-tui connect`."
+            "--canary works only on a single machine. During a distributed run, use `opusagent-tui connect`."
         )
     if own["web"] and own["headless"]:
         raise Sentence("--web and --headless cannot be used together.")
@@ -228,7 +228,7 @@ def _read(path: Path) -> Scenario:
     try:
         files = find_scenarios([path])
         if len(files) != 1:
-            raise Sentence(f"{path} has {len(files)} scenarios. Name one file.")
+            raise Sentence(f"{path} has {len(files)} scenarios. Name a single file.")
         return read_scenario(files[0])
     except ValueError as error:
         raise Sentence(one_line(str(error), 500)) from error
@@ -248,7 +248,7 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
         if click.confirm(f"{why} Do you have permission to load-test it?", err=True):
             allow_host(host)
             return
-        raise Sentence(f"{host} was not allowed.")
+        raise Sentence(f"A load test of {host} was not allowed.")
     raise Sentence(f"{why} If you have permission to load-test it, add --allow-host {host}.")
 
 

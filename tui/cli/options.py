@@ -161,7 +161,7 @@ target_options = setting_options(*(name for name in names_with(Scope.TARGET) if 
 headless_options = setting_options(*names_with(Scope.HEADLESS))
 save_options = setting_options("save", "audio", "redact")
 trace_option = option("--trace-callbacks", is_flag=True,
-                      help="Measure every registered callback; press T to show them.")
+                      help="Measure every registered callback; press T to see the figures.")
 behaviour_options = together(
     option("--reply", group="Local agent", type=NearChoice(["prompts", "echo"]), default="prompts",
            help="Answer with recorded prompts, or repeat the user's own words."),
@@ -170,9 +170,9 @@ behaviour_options = together(
     option("--pace", group="Local agent", default="1", metavar="N|all",
            help="Sending speed: real time (1), N times faster, or all in one message."),
     option("--interrupt", group="Local agent", type=NumberInRange(0, 10), default=0.0, metavar="S",
-           help="Speech that interrupts the agent; shorter speech (a backchannel) does not."),
+           help="Speech this long interrupts the agent; shorter speech (a backchannel) does not."),
     option("--fault", group="Local agent", type=NearChoice(FAULTS),
-           help="Plant a bug in the agent, to see that your tests find it."),
+           help="Plant a bug in the agent, to check that your tests find it."),
 )
 script_options = together(
     option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV|TEXT",
@@ -198,7 +198,7 @@ agent_options = together(
     option("--silence", "silence_ms", type=click.IntRange(100, 10_000), default=400, metavar="MS",
            help="Length of silence that ends the user's turn."),
     option("--cert", default="", metavar="FILE", help="Certificate chain in PEM; serves wss:// instead of ws://."),
-    option("--key", default="", metavar="FILE", help="Private key in PEM, unless the certificate file has it."),
+    option("--key", default="", metavar="FILE", help="Private key in PEM, unless the certificate file contains it."),
     option("--quiet", is_flag=True, help="Don't print calls, refused requests, or findings about clients."),
 )
 # fmt: on
@@ -438,5 +438,5 @@ def token_of(variable: str | None) -> str:
     except ValueError as error:
         raise Sentence(f"--token-env {variable}: the value of that variable {error}.") from None
     if not token:
-        raise Sentence(f"--token-env {variable}: that variable is not set; export it with the agent's token.")
+        raise Sentence(f"--token-env {variable}: that variable is not set; set it to the agent's token.")
     return token

@@ -97,7 +97,7 @@ def _is_stream(path: Path) -> bool:
 def _read(name: Path, timeout_s: float) -> bytes:
     standard_input = name == _STANDARD_INPUT
     if standard_input and (sys.stdin is None or sys.stdin.isatty()):
-        raise Sentence("--say -: standard input is not a pipe or a file. Send a WAV file to it.")
+        raise Sentence("--say -: standard input is neither a pipe nor a file. Redirect a WAV file to it.")
     try:
         descriptor = (
             os.dup(sys.stdin.fileno()) if standard_input else os.open(name, os.O_RDONLY | os.O_NONBLOCK)

@@ -69,7 +69,7 @@ scenario_option = option(
     metavar="FILE",
     type=click.Path(path_type=Path),
     group="Agent",
-    help="Play a scenario (FILE.call.toml) in the call; any key that acts on the call takes it over.",
+    help="Play a scenario (FILE.call.toml) in the call; any key that acts on the call takes over from it.",
 )
 
 
@@ -116,7 +116,7 @@ def check(files: Sequence[Path]) -> None:
     metavar="FILE.call.toml",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The new file; the WAV files of what was said are put beside it.",
+    help="Output file; WAV files of what was said are written next to it.",
 )
 @config_option
 def make(session: Path, output: Path) -> None:
@@ -187,9 +187,11 @@ _test_options = together(
         metavar="N",
         help="Runs of each scenario; overrides the file.",
     ),
-    option("--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Calls at the same time."),
+    option(
+        "--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Number of simultaneous calls."
+    ),
     option("--tag", "tags", multiple=True, metavar="TAG", help="Only scenarios with this tag. Repeatable."),
-    option("--fail-fast", is_flag=True, help="Stop once a scenario cannot pass any more."),
+    option("--fail-fast", is_flag=True, help="Stop once a scenario can no longer pass."),
     option(
         "--json",
         "json_file",
@@ -216,7 +218,7 @@ _test_options = together(
         metavar="FILE",
         group="Baseline",
         type=click.Path(path_type=Path),
-        help="Save the results in this file, to compare later ones with.",
+        help="Save the results in this file as a baseline for later runs.",
     ),
     option(
         "--report",
@@ -246,7 +248,7 @@ def test(files: Sequence[Path], **options: Any) -> None:
     logging.getLogger().addHandler(logging.NullHandler())  # the printed verdicts show the same
     chosen = {name: options.pop(name) for name in _OWN}
     if chosen["baseline"] and chosen["save_baseline"]:
-        raise Sentence("Use either --baseline or --save-baseline.")
+        raise Sentence("Use either --baseline or --save-baseline, not both.")
     plans = _plans(_read(files), chosen, typed_settings(options))
     printer = _printer(on_stderr="-" in (chosen["json_file"], chosen["junit_file"]))
     with _refusals():

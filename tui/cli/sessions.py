@@ -88,7 +88,9 @@ class SessionsGroup(click.Group):
 )
 @option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without.")
 @option("--min-duration", type=NumberInRange(min=0), metavar="S", help="Only sessions that lasted longer.")
-@option("--trash", is_flag=True, help="The sessions in the trash instead; with delete and prune, too.")
+@option(
+    "--trash", is_flag=True, help="List the sessions in the trash; delete and prune then apply to the trash."
+)
 @option("--json", "as_json", is_flag=True, help="Print JSON, one session per line.")
 @config_option
 @click.pass_context
@@ -148,7 +150,7 @@ def _aware(since: datetime | None) -> datetime | None:
     try:
         return since.astimezone() if since else None
     except (OverflowError, ValueError) as error:
-        raise Sentence(f"--since {since:%Y-%m-%d}: that is outside the calendar.") from error
+        raise Sentence(f"--since {since:%Y-%m-%d}: that date is out of range.") from error
 
 
 def _line_of(summary: SessionSummary) -> str:
@@ -413,7 +415,7 @@ def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> 
         import webbrowser
 
         if not webbrowser.open(path.resolve().as_uri()):
-            raise Sentence("No web browser was found to open it with.")
+            raise Sentence("No web browser was found to open the report.")
 
 
 @click.command(cls=GroupedCommand, example="opusagent-tui compare 2026-01-31T09 latest")

@@ -19,12 +19,12 @@ GOOD_MS, SLOW_MS = 800.0, 1500.0
 class Thresholds(Struct, frozen=True, kw_only=True):
     """Limits of good and slow responses."""
 
-    good_ms: Annotated[Milliseconds, Meta(description="A response is good up to here.")] = GOOD_MS
-    slow_ms: Annotated[Milliseconds, Meta(description="A response is bad above this.")] = SLOW_MS
+    good_ms: Annotated[Milliseconds, Meta(description="Response times up to this limit are good.")] = GOOD_MS
+    slow_ms: Annotated[Milliseconds, Meta(description="Response times above this limit are bad.")] = SLOW_MS
 
     def __post_init__(self) -> None:
         if self.slow_ms < self.good_ms:
-            raise ValueError(f"slow_ms ({self.slow_ms:g}) has to be at least good_ms ({self.good_ms:g})")
+            raise ValueError(f"slow_ms ({self.slow_ms:g}) must be at least good_ms ({self.good_ms:g})")
 
     def judge(self, latency_ms: float) -> Grade:
         """Returns the grade of a response time."""
@@ -35,7 +35,7 @@ class ScreenSettings(Struct, frozen=True, kw_only=True):
     """The screen."""
 
     theme: (
-        Annotated[Text, Meta(description="Theme; default: the one chosen last.", examples=["opus-dark"])]
+        Annotated[Text, Meta(description="Theme; default: the last one chosen.", examples=["opus-dark"])]
         | None
     ) = None
     refresh_per_s: (
@@ -81,7 +81,10 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
             int,
             Meta(
                 ge=1,
-                description="All but the newest are deleted when a call ends; without a limit nothing is deleted.",
+                description=(
+                    "All but this many sessions are deleted when a call ends, oldest first; without a "
+                    "limit nothing is deleted."
+                ),
                 examples=[100],
             ),
         ]

@@ -47,15 +47,22 @@ def starter_file() -> str:
             *_lines(_entries_of(SessionsSettings)),
             _section("[sound]", "the sound system of this machine"),
             *_lines(_entries_of(SoundSettings)),
-            _section("[speech]", "any sentence as audio, and audio as words (the `speech` extra)"),
+            _section("[speech]", "speech synthesis and speech recognition (the `speech` extra)"),
             *_lines(_entries_of(SpeechSettings)),
             _section(
-                "[target]", "settings of every call, unless its profile overrides them; any below but url"
+                "[target]",
+                "settings of every call, unless a profile overrides them: all of those below except url",
             ),
             *_lines(map(_entry, for_every_call)),
             _section("# [profiles.staging]", "opusagent-tui connect staging"),
             *_lines(
-                [("url", '"wss://agent.example.com/voice?key=${STAGING_KEY}"', "${NAME} is a variable.")]
+                [
+                    (
+                        "url",
+                        '"wss://agent.example.com/voice?key=${STAGING_KEY}"',
+                        "${NAME} is an environment variable.",
+                    )
+                ]
             ),
             *_lines(map(_entry, for_one)),
             _KEYS,

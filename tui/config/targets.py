@@ -188,7 +188,8 @@ def _check(merged: MergedSettings) -> None:
     for name in merged.get("subprotocols"):
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise merged.error(
-                "subprotocols", "a name has no spaces, commas or quotes; repeat it for several."
+                "subprotocols",
+                "a name cannot contain spaces, commas or quotes; repeat the setting for several.",
             )
     for setting in SETTINGS.values():
         path = merged.get(setting.name) if setting.must_exist else ""
@@ -215,7 +216,7 @@ def _token(merged: MergedSettings) -> str:
         raise merged.error("token_env", f"the value of that variable {error}.") from None
     if not token:
         state = "empty" if os.environ.get(variable) else "not set"
-        raise merged.error("token_env", f"that variable is {state}; export it with the agent's token.")
+        raise merged.error("token_env", f"that variable is {state}; set it to the agent's token.")
     return token
 
 
@@ -240,7 +241,7 @@ def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
 def _header(name: str, value: str, where: str) -> str:
     """Returns the value of a header. Raises `SettingsError`, without the value."""
     if not re.fullmatch(_HEADER_NAME, name):
-        raise SettingsError(f"{where}: the name of a header has only letters, digits and -_.!#$%&'*+^`|~.")
+        raise SettingsError(f"{where}: a header name can contain only letters, digits and -_.!#$%&'*+^`|~.")
     expanded = _expanded(value, where)
     try:
         return clean_header(expanded)

@@ -318,7 +318,7 @@ class Engine:
         elif isinstance(error, _SENTENCES):
             sentence = str(error)
         else:
-            logger.error("a call that cannot begin", exc_info=error)
+            logger.error("the call could not be started", exc_info=error)
             reason = error_message(error).rstrip(".")
             sentence = f"The call could not be started: {type(error).__name__}{reason and ': '}{reason}."
         journal = self._journal(target, set_up.take)

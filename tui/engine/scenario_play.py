@@ -59,7 +59,7 @@ class ScenarioPlay:
     async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
         """Play a scenario in a call that is up, unless one is being played."""
         if self._task is not None and not self._task.done():
-            session.journal.notice("A scenario is already being played.", "Wait for its end, or hang up.")
+            session.journal.notice("A scenario is already being played.", "Wait until it ends, or hang up.")
             return
         try:
             performance = await self.prepare(wanted)

@@ -300,7 +300,7 @@ class Unpacker:
             (length,) = struct.unpack_from(">I", self._buffer)
             # Something else wrote to the pipe, so every length that follows would be wrong as well.
             if length > MAX_FRAME_BYTES:
-                raise ValueError(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+                raise ValueError(f"a frame of {length} bytes exceeds the limit of {MAX_FRAME_BYTES}")
             if len(self._buffer) < 4 + length:
                 return
             body = bytes(self._buffer[4 : 4 + length])

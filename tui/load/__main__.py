@@ -121,7 +121,7 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
 
     board = board_of(environment)
     if board is None:
-        sys.stderr.write(f"{plan.locustfile} has no class that is a VoiceUser.\n")
+        sys.stderr.write(f"{plan.locustfile} has no VoiceUser class.\n")
         return ExitCode.USAGE
     summary = with_canary(
         board.summary(

@@ -113,7 +113,7 @@ class Board:
             return
         minutes = records.minutes(time.time())
         if self._max_call_minutes is not None and minutes >= self._max_call_minutes:
-            self._end(f"All calls together took {minutes:,.1f} minutes (--max-call-minutes).")
+            self._end(f"The calls added up to {minutes:,.1f} minutes (--max-call-minutes).")
             return
         failed = records.ended
         least = min(_NOBODY_CALLS, max(self._runner.target_user_count, 1))

@@ -73,7 +73,9 @@ class VoiceUser(locust.User):
         target = plan.target if plan and cls.target is None else cls.target
         path = plan.scenario if plan and not cls.scenario else cls.scenario
         if not path or target is None:
-            raise ValueError(f"{cls.__name__} needs a scenario and a target, its own or those of `{NAME}`.")
+            raise ValueError(
+                f"{cls.__name__} needs a scenario and a target: set them in the class, or pass them to `{NAME}`."
+            )
         scenario = read_scenario(Path(path))
         own_lines = bool(cls.scenario) or plan is None
         return CallerScript(

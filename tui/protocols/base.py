@@ -555,7 +555,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
     """Stands for the agent's end of a protocol that has none."""
-    raise NotImplementedError("this protocol has no agent's end")
+    raise NotImplementedError("this protocol does not implement the agent's end")
 
 
 def _nothing_to_say(url: str) -> str:

@@ -77,9 +77,7 @@ def unknown(name: str, known: Sequence[str]) -> str:
 
     meant = get_close_matches(name, known, n=1)
     hint = f" Did you mean {meant[0]!r}?" if meant else ""
-    return (
-        f"Unknown protocol {name!r}.{hint} Choose from {', '.join(known)}, or give a file of your own (.py)."
-    )
+    return f"Unknown protocol {name!r}.{hint} Choose from {', '.join(known)}, or name your own FILE.py."
 
 
 def by_path() -> Mapping[str, Protocol]:
@@ -150,8 +148,8 @@ def _faults(protocol: Protocol) -> Iterator[str]:
 
     if protocol.interface not in (0, INTERFACE):
         yield (
-            f"it is written for version {protocol.interface} of the protocol interface, and this program has"
-            f" version {INTERFACE} (tui/protocols/README.md)"
+            f"it is written for version {protocol.interface} of the protocol interface, but this program "
+            f"has version {INTERFACE} (tui/protocols/README.md)"
         )
     # A msgspec struct does not check the types of its fields when it is made.
     for member in ("name", "title", "path"):

@@ -221,7 +221,7 @@ class SavedSession:
             event = _events.decode(line)
         except (ValueError, RecursionError) as error:
             cut = not line.endswith(b"\n")
-            what = "is cut short" if cut else f"is not an event: {one_line(_reason(error), 120)}"
+            what = "is truncated" if cut else f"is not an event: {one_line(_reason(error), 120)}"
             self._report(f"{EVENTS_FILE} line {line_number} {what}.")
             return None
         return event

@@ -61,5 +61,5 @@ async def start_saving(target: Target, problems: SavingProblems) -> SessionWrite
             target, problems.report, problems.metrics, on_end=problems.report_end
         )
     except SavingError as error:
-        problems.report_end(f"The session is not saved: {error}.")
+        problems.report_end(f"The session is not being saved: {error}.")
         return None

@@ -69,7 +69,7 @@ def _free_name(trash: Path, name: str) -> str:
     names = (name if number == 1 else f"{name} {number}" for number in range(1, _SAME_NAME))
     free = next((each for each in names if not os.path.lexists(trash / each)), None)
     if free is None:
-        raise OSError(f"the trash already has {_SAME_NAME - 1} sessions of that name")
+        raise OSError(f"the trash already has {_SAME_NAME - 1} sessions with that name")
     return free
 
 

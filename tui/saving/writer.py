@@ -42,7 +42,7 @@ COMPARING_S = 1.5
 """Limit for comparing edges when a call ends: a screen that quits waits 3 s for everything."""
 _EVENT_BYTES = 400
 """Approximate size of an event in memory."""
-TOO_SLOW = "The disk is too slow: parts of this session are missing from what is saved."
+TOO_SLOW = "The disk is too slow: parts of this session were not saved."
 
 
 class _WriteQueue:

@@ -142,8 +142,7 @@ class Baseline:
             raise BaselineError(f"{path} is not a baseline: {error}.") from error
         if version != _FORMAT:
             raise BaselineError(
-                f"{path} is not a baseline of this program, or one of another version; "
-                "save it again with --save-baseline."
+                f"{path} is not a baseline that this version can read. Save it again with --save-baseline."
             )
 
     def check(self, scenario: Scenario) -> None:

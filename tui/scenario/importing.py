@@ -86,7 +86,7 @@ def import_scenarios(path: Path) -> list[Imported]:
         each.left_out += left_out
     if not any(each.steps for each in found):
         why = next((f": {each.left_out[0]}" for each in found if each.left_out), "")
-        raise ScenarioError(f"Nothing of {path} can be carried over{one_line(why)}.")
+        raise ScenarioError(f"Nothing in {path} can be carried over{one_line(why)}.")
     return [each for each in found if each.steps]
 
 
@@ -115,7 +115,7 @@ def _read(path: Path) -> tuple[Table, list[str]]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ScenarioError(f"{path}{where}: this is not YAML.") from error
+        raise ScenarioError(f"{path}{where}: this is not valid YAML.") from error
     if not isinstance(document, dict):
         raise ScenarioError(f"{path} is not a scenario of streamdouble, voicebench or pipecat.")
     return document, left_out

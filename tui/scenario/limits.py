@@ -66,7 +66,7 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
     ):
         if most is not None:
             failed = count > most
-            reason = f"{count:,} were reported; {most:,} are allowed." if failed else ""
+            reason = f"{count:,} were reported; the limit is {most:,}." if failed else ""
             yield Case(name=f"{name} ≤ {most}", verdict=_failed_if(failed), reason=reason)
 
 
@@ -93,7 +93,7 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
     for name, limit in limits.set:
         title = f"barge_in {name} ≤ {limit}"
         if missed:
-            reason = f"The agent did not stop at {missed} of {missed + len(times_ms)} interruptions."
+            reason = f"The agent did not stop for {missed} of {missed + len(times_ms)} interruptions."
             yield Case(name=title, verdict=StepVerdict.FAILED, reason=reason)
         elif name != "max" and len(known_ms) < LEAST_TURNS:
             reason = f"It needs at least {LEAST_TURNS} interruptions; {len(known_ms)} were measured."
@@ -116,7 +116,7 @@ def _compared(title: str, value_ms: float | None, limit: Duration, missing: str 
         return Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=missing)
     ms = shown_ms(value_ms)
     failed = ms > limit
-    reason = f"{milliseconds(ms)} were measured." if failed else ""
+    reason = f"It was {milliseconds(ms)}." if failed else ""
     return Case(name=title, verdict=_failed_if(failed), reason=reason, measured_ms=ms)
 
 

@@ -177,10 +177,10 @@ class _Maker:
         """Returns the file. Raises `ScenarioError` if there is nothing to make it of."""
         steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
-            raise ScenarioError("Nobody said, typed or pressed anything in this session.")
+            raise ScenarioError("The caller did not speak, type or press a key in this session.")
         record = self._saved.record
         lines = [
-            f"# Made of the session {one_line(self._saved.folder.name)}. What a healthy agent would have done is",
+            f"# Made from the session {one_line(self._saved.folder.name)}. What a healthy agent would do is",
             "# expected: correct what is not, such as the arguments of a tool.",
             *(f"# not carried over: {one_line(each)}" for each in self.left_out),
             f"name = {toml_of(one_line(f'{record.title} {self._saved.folder.name}'.strip(), _MOST_CHARS))}",

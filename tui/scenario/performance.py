@@ -227,7 +227,7 @@ class Performance:
         self._close_case(outcome)
         if self.by_hand or outcome.verdict is StepVerdict.PASSED or not getattr(step, "stop", False):
             return ""
-        return f"step {len(self.cases)} {outcome.verdict}, and it has stop = true"
+        return f"step {len(self.cases)} {outcome.verdict}, and the step has stop = true"
 
     def _leave_out(self, why: str) -> None:
         """Judge the steps that are left as not reached."""

@@ -261,7 +261,7 @@ class Player:
         await self._until(end_ns)
         late_ns = onset_ns - at_ns
         if step.when is not None and late_ns > _LATE_NS:
-            reason = f"It began {late_ns / NS_PER_MS:,.0f} ms late: its moment was known too late."
+            reason = f"It began {late_ns / NS_PER_MS:,.0f} ms late, because its moment was detected too late."
             self.late = self.late or f"Step {self._index + 1} began late: {reason}"
             return StepOutcome(StepVerdict.NOT_MEASURED, end_ns, reason)
         return StepOutcome(StepVerdict.DONE, end_ns)
@@ -336,7 +336,9 @@ class Player:
             await listening.line_end(turn.began_ns, limit_s(line))
         what = line.line.name if line else turn.step.title if turn.step else ""
         after, answer = "", await listening.answer(turn.began_ns, step.within / 1_000)
-        reason = f"The agent answered {what} in text, without sound." if answer is Answered.IN_TEXT else ""
+        reason = (
+            f"The agent answered {what} only in text, without audio." if answer is Answered.IN_TEXT else ""
+        )
         answered = answer not in UNANSWERED
         if answered:
             self._session.pending.answer_due = ""
@@ -359,7 +361,7 @@ class Player:
             reason = _behind(late_ms)
             return StepOutcome(StepVerdict.NOT_MEASURED, now_ns, reason, measured_ms)
         if measured_ms is not None:
-            reason = f"It happened after {measured_ms:,.0f} ms; {step.within} are allowed."
+            reason = f"It happened after {measured_ms:,.0f} ms (limit {step.within})."
         elif self._listening.over and step.expect.kind not in (SignKind.HANG_UP, SignKind.TRANSFER):
             reason = f"It did not happen: {self._over()}."
         else:
@@ -473,4 +475,4 @@ class Player:
 
 
 def _behind(late_ms: float) -> str:
-    return f"opusagent-tui fell {late_ms:,.0f} ms behind meanwhile."
+    return f"opusagent-tui fell {late_ms:,.0f} ms behind in the meantime."

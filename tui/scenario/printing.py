@@ -61,7 +61,7 @@ class RunPrinter:
     def progress(self, total: int, jobs: int) -> Iterator[None]:
         """Show the progress of ``total`` runs, if the output is a terminal."""
         self._total = total
-        calls = f", {jobs} at the same time" if jobs > 1 else ""
+        calls = f", {jobs} at a time" if jobs > 1 else ""
         with Progress(
             SpinnerColumn(),
             MofNCompleteColumn(),

@@ -53,7 +53,7 @@ def find_scenarios(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = sorted(path.rglob(f"*{SUFFIX}"))
             if not inside:
-                raise ScenarioError(f"There is no file *{SUFFIX} in {path}.")
+                raise ScenarioError(f"No *{SUFFIX} file was found in {path}.")
             found.update(dict.fromkeys(inside))
         else:
             found[path] = None
@@ -71,7 +71,7 @@ def read_scenario(path: Path) -> Scenario:
         values = {"name": path.name.removesuffix(SUFFIX), **values}
         scenario = Scenario(**values, steps=steps, path=path, limits_line=source.line("limits"))
     if not steps:
-        raise ScenarioError(f"{path}: there is no [[step]].")
+        raise ScenarioError(f"{path}: the file has no [[step]].")
     _check_order(scenario)
     return scenario
 
@@ -100,7 +100,7 @@ def _check_order(scenario: Scenario) -> None:
         where = f"{step.file}, line {step.line}"
         if ended is not None and step.KIND != "run":
             raise ScenarioError(
-                f"{where}: the call is over after {quoted(ended.title)}; only run can follow."
+                f"{where}: the call is over after {quoted(ended.title)}; only a run step can follow."
             )
         if step.KIND == "hang_up" or (
             isinstance(step, Expect) and step.expect.kind in (SignKind.HANG_UP, SignKind.TRANSFER)
@@ -124,7 +124,7 @@ class _Source:
             found = re.search(r"\(at line (\d+), column \d+\)", str(error))
             problem = re.sub(r"\s*\(at .*\)", "", str(error))
             line = f", line {found[1]}" if found else ""
-            raise ScenarioError(f"{path}{line}: this is not TOML: {problem}.") from error
+            raise ScenarioError(f"{path}{line}: this is not valid TOML: {problem}.") from error
         except UnicodeDecodeError as error:
             raise ScenarioError(f"{path} is not UTF-8 text.") from error
         except OSError as error:
@@ -163,7 +163,7 @@ class _Source:
             unknown = next(iter(table), "")
             meant = did_you_mean(unknown, [*STEPS, _INCLUDE]) if unknown else "."
             known = ", ".join([*STEPS, _INCLUDE])
-            what = f"has no action, and {quoted(unknown)} is none{meant}" if unknown else "is empty."
+            what = f"has no action; {quoted(unknown)} is not one{meant}" if unknown else "is empty."
             raise ScenarioError(f"{self._where(number)}: this step {what} Choose from {known}.")
         with self.errors(number):
             return make_step(kinds[0], table, file=str(self._path), line=self.line(kinds[0], number))

@@ -118,7 +118,7 @@ def _over_runs(planned: Case, cases: Sequence[Case], result: ScenarioResult) -> 
         reason = _counted("failed", failed, len(cases))
     elif len(unmeasured) == len(cases):
         verdict = StepVerdict.NOT_MEASURED
-        reason = unmeasured[0].reason if unmeasured else "The call was not held."
+        reason = unmeasured[0].reason if unmeasured else "The call did not take place."
     else:
         verdict, reason = StepVerdict.PASSED, ""
         if unmeasured:

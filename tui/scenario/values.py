@@ -112,9 +112,7 @@ class Sign(Written):
         words = " ".join(text.split())
         kind = next((kind for kind in SignKind if words == kind or words.startswith(f"{kind} ")), None)
         if kind is None:
-            raise SettingsError(
-                f"{quoted(text)} is nothing that can be expected{did_you_mean(words, SignKind)}"
-            )
+            raise SettingsError(f"{quoted(text)} cannot be expected{did_you_mean(words, SignKind)}")
         argument = words[len(kind) :].strip()
         if kind.argument and not argument:
             raise SettingsError(f"{quoted(kind)} needs {kind.argument} after it.")
@@ -151,7 +149,7 @@ class When(Written):
             return cls(None, offset)
         sign = Sign.read(words)
         if sign.kind.lasts or sign.kind in (SignKind.ANSWERS, SignKind.HANG_UP, SignKind.TRANSFER):
-            raise SettingsError(f"{quoted(sign.kind)} is not a moment in the call that can be waited for.")
+            raise SettingsError(f"A step cannot wait for {quoted(sign.kind)}.")
         return cls(sign, offset)
 
     def __str__(self) -> str:

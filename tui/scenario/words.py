@@ -66,7 +66,7 @@ class AgentWords:
     async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
         """Compare the words of an excerpt with those that a step expects; returns the verdict and its reason."""
         if self._hear is None:
-            return StepVerdict.NOT_MEASURED, "There is no recognizer here."
+            return StepVerdict.NOT_MEASURED, "No speech recognizer is available."
         try:
             words = await asyncio.to_thread(self._hear, *said) if said.pcm else ""
             errors = word_error_rate(step.hear, words)
@@ -76,5 +76,5 @@ class AgentWords:
             return StepVerdict.PASSED, ""
         if not words.strip():
             return StepVerdict.FAILED, "No words were heard."
-        rate = f"its word error rate is {errors:.2f}, {step.wer:g} is allowed"
+        rate = f"its word error rate is {errors:.2f}; the limit is {step.wer:g}"
         return StepVerdict.FAILED, f"{quoted(words.strip()[:_MOST_CHARS])} was heard: {rate}."

@@ -60,7 +60,7 @@ class CallControls:
 
     async def ask_sentence(self) -> None:
         """Ask for a sentence, and speak it."""
-        hint = "What the agent is to hear · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
+        hint = "Type a sentence · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
         await self._screen.questions.ask(Question("Speak", hint, self._speak))
 
     def _speak(self, text: str) -> str:

@@ -44,7 +44,14 @@ COMPARE = (
         "copy_value",
         show=True,
     ),
-    Action("compare_copy_path", "Y", "Copy path", "Copy the path of that value.", "copy_path", show=True),
+    Action(
+        "compare_copy_path",
+        "Y",
+        "Copy path",
+        "Copy the path of the value under the cursor.",
+        "copy_path",
+        show=True,
+    ),
     Action("compare_close", "escape,D", "Back", "Go back to the log.", "close", show=True, key_display="esc"),
 )
 

@@ -32,7 +32,7 @@ BUDGET_MS = 20.0
 _FORMATS = {
     ExportFormat.JSONL.value: "JSON Lines, for programs",
     ExportFormat.CSV.value: "CSV, for a spreadsheet",
-    ExportFormat.TEXT.value: "Text, to read",
+    ExportFormat.TEXT.value: "Text, for reading",
 }
 _BAR_CELLS = 30
 
@@ -50,7 +50,9 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
         self.bridge, self.view = bridge, view
         filtered = bool(str(view.filter))
         what = {
-            "shown": f"Events the filter shows: {view.filter}" if filtered else "Events shown in the log",
+            "shown": f"Events that match the filter: {view.filter}"
+            if filtered
+            else "Events shown in the log",
             "marked": f"Marked events ({len(view.marks):,})",
             "all": f"All events ({len(bridge.log.events):,})",
         }

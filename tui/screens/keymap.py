@@ -168,7 +168,7 @@ def _key(text: str, action: str, *, urgent: bool) -> str:
         )
     if urgent and (key_to_character(key) or "\n").isprintable():
         raise SettingsError(
-            f"{where}: this action also works while you type, so it needs a key that types nothing."
+            f"{where}: this action also works while you type, so its key must not type a character."
         )
     return key
 

@@ -22,7 +22,7 @@ from tui.widgets.writing import TextLine
 
 REPORT = (
     Action("report_save", "ctrl+s", "Save", "Save the report.", "save", key_display="^s"),
-    Action("report_close", "escape", "Close", "Close, and cancel a report that is being made.", "close"),
+    Action("report_close", "escape", "Close", "Close, and cancel a report in progress.", "close"),
     *DIALOG,
 )
 HINT = "enter save · tab or ↑ ↓ next field · esc close"

@@ -65,7 +65,7 @@ class ScenarioControls:
                 markup=False,
             )
             return
-        hint = "FILE.call.toml · enter writes it, with the WAV files of what was said beside it"
+        hint = "FILE.call.toml · enter writes it, and WAV files of what was said next to it"
         default = str(Path.cwd() / f"{folder.name}.call.toml")
         await self._screen.questions.ask_path("Make scenario", hint, partial(self._make, folder), default)
 

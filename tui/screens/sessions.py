@@ -72,7 +72,13 @@ SESSIONS = (
         key_display="D",
     ),
     Action(
-        "sessions_undo", "U", "Undo", "Restore the session trashed last.", "undo", show=True, key_display="U"
+        "sessions_undo",
+        "U",
+        "Undo",
+        "Restore the session moved to the trash last.",
+        "undo",
+        show=True,
+        key_display="U",
     ),
     Action("sessions_new", "n", "New call", "Choose an agent to call.", "new", show=True),
     Action(

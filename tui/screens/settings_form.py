@@ -26,13 +26,15 @@ from tui.widgets.choice import Choice
 from tui.widgets.writing import WordLine
 
 SETTINGS_KEYS = (
-    Action("settings_save", "ctrl+s", "Save", "Use the settings, and write them to the file.", "save"),
-    Action("settings_own_key", "backspace", "Own key", "Give the action its own key again.", "own_key"),
-    Action("settings_close", "escape", "Close", "Close; everything is as it was.", "close"),
+    Action(
+        "settings_save", "ctrl+s", "Save", "Apply the settings and write them to the settings file.", "save"
+    ),
+    Action("settings_own_key", "backspace", "Own key", "Restore the action's default key.", "own_key"),
+    Action("settings_close", "escape", "Close", "Close without changes.", "close"),
     *DIALOG,
 )
-KEY = (Action("key_cancel", "escape", "Cancel", "Keep the key.", "cancel", key_display="esc"),)
-HINT = "tab next · enter open a list, or choose another key · ⌫ own key · ^s save · esc cancel"
+KEY = (Action("key_cancel", "escape", "Cancel", "Keep the current key.", "cancel", key_display="esc"),)
+HINT = "tab next · enter open a list, or choose another key · ⌫ default key · ^s save · esc cancel"
 _QUITTING = {"yes": "asks once", "no": "ends the call and quits"}
 
 
@@ -54,7 +56,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Yields the question."""
-        yield Static(f"Press the new key of {self._name}. esc keeps the old one.", markup=False)
+        yield Static(f"Press the new key for {self._name}. esc keeps the current one.", markup=False)
 
     def on_key(self, event: events.Key) -> None:
         """Take any key except escape."""

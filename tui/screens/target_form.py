@@ -125,7 +125,7 @@ class TargetForm:
             show_problem(
                 self.url.note,
                 f"With {names} from the pasted line: values are hidden, sent only to {host_of(pasted.url)} and not "
-                "saved. To keep a token, put it in a variable: connect URL --token-env NAME.",
+                "saved. To reuse a token, put it in an environment variable: connect URL --token-env NAME.",
             )
 
     def offer_devices(self, devices: DeviceList | None) -> None:

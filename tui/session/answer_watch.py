@@ -9,7 +9,7 @@ from tui.protocols.base import AcknowledgesUserStream, CallerEnd
 from tui.session.pending import Pending
 
 OPEN_STREAM_HINT = (
-    "It recognized the user, and the user stream is still open. It may answer only once the stream is closed:"
+    "It recognized the user, but the user stream is still open. It may answer only once the stream is closed:"
     " try --on-stop close or --no-barge-in."
 )
 LIMIT_MS = 3_000.0
@@ -68,7 +68,7 @@ class AnswerWatch:
         return (
             "The agent keeps talking."
             if talked_on
-            else "The user went on speaking; the agent has not answered."
+            else "The user continued speaking; the agent has not answered."
         )
 
     @property

@@ -81,12 +81,12 @@ class Ending:
         elif received == 1:
             sent = "it sent one message, which did not accept the session"
         else:
-            sent = f"it sent {received} messages, none of which accepted it"
+            sent = f"it sent {received} messages, none of them an acceptance"
         self.fail(
             "agent",
             "not-accepted" if received else "silent",
             f"The agent did not accept the session within {limit_s:g} s: {sent}.",
-            f"It speaks {protocol}; if it accepts later, allow more time with --accept-timeout."
+            f"It speaks {protocol}. If it only needs more time, raise --accept-timeout."
             if understood
             else f"Does it speak {protocol}? Choose another with --protocol.",
         )

@@ -179,7 +179,7 @@ class Listening:
             if self._heard.receiving and self._clock_ns() - began_ns > self._limits.max_turn_s * NS_PER_S:
                 limit = f"{self._limits.max_turn_s:g} s"
                 self._note(
-                    f"The agent's turn had not ended after {limit} and was treated as over (--max-turn)."
+                    f"The agent's turn had not ended after {limit} and was treated as finished (--max-turn)."
                 )
                 return
             await self._look_again()

@@ -36,6 +36,6 @@ class ReplyChecks:
         if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
             text = (
                 f"A {received_ms / 1000:.1f} s reply arrived at {ratio:.2f} × real time. "
-                "playback stutters when audio arrives slower than it plays."
+                "Playback stutters when audio arrives more slowly than it plays."
             )
             self._find(Finding("slower-than-real-time", text, advice=True))

@@ -106,7 +106,7 @@ class UserAudio:
         while self._early:
             self._early.popleft()
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
-        self._report_waiting(False, "No user audio is waiting for the user stream any more.")
+        self._report_waiting(False, "User audio is no longer waiting for the user stream.")
 
     def _report_waiting(self, waits: bool, text: str) -> None:
         if waits == self._waits:
@@ -119,7 +119,7 @@ class UserAudio:
                 path="capture",
                 active=waits,
                 text=text,
-                hint="The agent was asked to open the stream and has not responded." if waits else "",
+                hint="The agent was asked to open the stream but has not responded." if waits else "",
             )
         )
 

@@ -32,7 +32,7 @@ class Ears:
             import faster_whisper
         except ImportError:
             raise SpeechError(
-                f"Speech is recognized by faster-whisper, which is not installed: run `{EXTRA}`."
+                f"Speech recognition needs faster-whisper, which is not installed. Run `{EXTRA}`."
             ) from None
         place = find_model(model, faster_whisper.available_models())
         try:

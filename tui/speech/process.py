@@ -58,10 +58,10 @@ class SpeechProcess:
         """
         text = " ".join(text.encode(errors="replace").decode().split())
         if not text:
-            raise SpeechError("There is nothing in this text that can be spoken.")
+            raise SpeechError("This text contains nothing that can be spoken.")
         if len(text) > MOST_CHARS:
             raise SpeechError(
-                f"A text to speak has at most {MOST_CHARS:,} characters; this one has {len(text):,}."
+                f"A text to speak can have at most {MOST_CHARS:,} characters; this one has {len(text):,}."
             )
         synthesizer = find_synthesizer(self._synthesizer)
         folder = cache_folder()
@@ -119,7 +119,7 @@ class SpeechProcess:
                 self._forget(child)
                 late = isinstance(error, TimeoutError)
                 how = f"did not answer within {timeout_s:g} s" if late else "ended before it answered"
-                raise SpeechError(f"The process for voices and speech recognition {how}.") from error
+                raise SpeechError(f"The speech process {how}.") from error
         if "error" in answer:
             raise SpeechError(one_line(answer["error"], _MAX_REASON_CHARS))
         return str(answer["text"])
@@ -151,9 +151,7 @@ def _start() -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         reason = error.strerror or error
-        raise SpeechError(
-            f"The process for voices and speech recognition cannot be started: {reason}."
-        ) from error
+        raise SpeechError(f"The speech process cannot be started: {reason}.") from error
 
 
 def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:

@@ -116,7 +116,7 @@ class CommandVoice(Synthesizer):
             except subprocess.CalledProcessError as error:
                 raise SpeechError(f"{self.name} failed with exit code {error.returncode}.") from error
             except subprocess.TimeoutExpired as error:
-                raise SpeechError(f"{self.name} was not done after {_TIMEOUT_S:g} s.") from error
+                raise SpeechError(f"{self.name} did not finish within {_TIMEOUT_S:g} s.") from error
             except (OSError, AudioFileError) as error:
                 raise SpeechError(f"{self.name} wrote no audio: {error}") from error
 

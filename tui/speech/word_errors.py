@@ -40,7 +40,7 @@ def word_error_rate(expected: str, heard: str) -> float:
         import jiwer
     except ImportError:
         raise SpeechError(
-            f"Word errors are counted by jiwer, which is not installed: run `{EXTRA}`."
+            f"Counting word errors needs jiwer, which is not installed. Run `{EXTRA}`."
         ) from None
     return float(jiwer.wer(" ".join(due), " ".join(got)))
 

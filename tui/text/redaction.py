@@ -276,7 +276,7 @@ def clean_header(value: str) -> str:
     for character in value:
         if ord(character) > 0xFF:  # HTTP has ISO 8859-1 there
             raise ValueError(
-                f"contains the character U+{ord(character):04X}, which an HTTP header cannot have"
+                f"contains the character U+{ord(character):04X}, which an HTTP header cannot contain"
             )
     return value
 

@@ -133,7 +133,7 @@ def _words(wanted: inspect.Type) -> str:
         case inspect.StrType():
             return "a text" + (" that is not empty" if wanted.min_length else "")
         case inspect.VarTupleType():
-            return "a list of texts"
+            return "a list of strings"
         case inspect.CustomType() if issubclass(wanted.cls, Written):
             return wanted.cls.EXPECTED
         case inspect.DictType():

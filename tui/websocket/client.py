@@ -350,7 +350,7 @@ def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Crede
     if own:
         return Credentials(f"the header {own}", "Check the value that is given with --header.")
     if any(target.token in value for value in of_token.values()):
-        return Credentials(token, "Check that it is the token of this agent.")
+        return Credentials(token, "Check that it is this agent's token.")
     if of_token:
         return Credentials(
             "",

@@ -28,84 +28,90 @@ class ShownFigure(StrEnum):
         "Response time of the latest turn: from the user's last sound to the agent's first, as heard.",
     )
     LOSS = "loss", "What was lost unintentionally in this call, by kind; the kinds are explained below."
-    STALLED = "stalled", "For how long a sound device passed no audio although it was open."
-    ERRORS = "errors", "Errors of the agent, the connection or this program. e goes to the last one."
+    STALLED = "stalled", "How long a sound device delivered or accepted no audio although it was open."
+    ERRORS = "errors", "Errors of the agent, the connection or this program. Press e to go to the last one."
     FINDINGS = "findings", "Messages in which the agent broke its protocol's specification."
     ADVICE = (
         "advice",
-        "Agent behavior that is allowed but unwise, and guesses of this program. Never counted as a fault.",
+        "Agent behavior that is allowed but unwise, and guesses made by this program. Never counted as a fault.",
     )
     GREETING = "greeting", "From the start of the session to the agent's first sound."
     PING = "ping", "Round trip of the latest websocket ping."
-    FLUSHED = "flushed", "How often the agent's queued audio was discarded, by a barge-in or by i."
+    FLUSHED = "flushed", "How often the agent's queued audio was discarded, by a barge-in or with the i key."
     RECEIVED = "received", "Messages received from the agent."
     SENT = "sent", "Messages sent to the agent."
     TOKENS = "tokens", "Tokens used, as the agent reports them."
-    TOKENS_LEFT = "tokens left", "Tokens that the agent's rate limit leaves, as it reports them."
-    VOLUME = "volume", "Playback volume, where it is not 100 %."
+    TOKENS_LEFT = "tokens left", "Tokens left in the agent's rate limit, as the agent reports them."
+    VOLUME = "volume", "Playback volume, if it is not 100 %."
     QUEUED = "queued", "Agent audio that has arrived and waits to be played."
 
     # the health pane
     LEVEL = "level", "RMS level now and the held peak, in dB below full scale (0 dB)."
-    CLIPPING = "clipping", "Whether the microphone reaches full scale, where it distorts. Lower its gain."
+    CLIPPING = (
+        "clipping",
+        "Whether the microphone reaches full scale and distorts. If it does, lower its gain.",
+    )
     SILENCE = (
         "silence",
-        "Whether the microphone sends only zeros, as one does that is muted or not permitted.",
+        "Whether the microphone sends only zeros, as it does when it is muted or not permitted.",
     )
-    DC_OFFSET = "DC offset", "Mean of the microphone's samples, which is 0 % for sound hardware in order."
-    ECHO = "echo", "What comes back of the agent through the microphone: level against playback, and delay."
-    CLOCK = "clock", "The microphone's clock against the speaker's, in parts per million."
+    DC_OFFSET = "DC offset", "Mean of the microphone's samples; with working sound hardware it is 0 %."
+    ECHO = "echo", "The agent's sound as the microphone picks it up: level relative to playback, and delay."
+    CLOCK = "clock", "The microphone's clock relative to the speaker's, in parts per million."
     QUEUE = "queued now, worst", "Agent audio waiting to be played: now, and the most in this call."
     BUFFER = (
         "buffer",
         "How much of a reply has to arrive before it plays: more if audio arrives unevenly. It delays the response.",
     )
-    DEVICE_LATENCY = "device latency", "Audio held by the playback device, by its own account."
+    DEVICE_LATENCY = "device latency", "Audio held in the playback device, as the device reports it."
     JITTER = (
         "arrival jitter p95",
-        "How much later than real time 95 % of the chunks of the current reply arrived at most, last 10 s.",
+        "Of the current reply's chunks in the last 10 s, 95 % were at most this late relative to real time.",
     )
-    DELIVERY = "delivery", "Audio received over the time it took to arrive: above 1 is faster than real time."
+    DELIVERY = (
+        "delivery",
+        "Audio received, divided by the time it took to arrive; above 1 is faster than real time.",
+    )
     SENDING = (
         "callback to socket",
-        "From a block of the microphone to the socket: median and 99th percentile.",
+        "From a microphone block to the socket: median and 99th percentile.",
     )
     SENDING_WORST = (
         "worst of last second",
         "The longest time from the microphone to the socket in the last second.",
     )
-    LOOP_LAG = "event loop lag", "The most that this program fell behind in the last second."
+    LOOP_LAG = "event loop lag", "The furthest that this program fell behind in the last second."
     CALLBACK_LOAD = (
         "callback load",
         "Largest share of a block's length spent in an audio callback, last second.",
     )
     ROUND_TRIP = "websocket round trip", "Round trip of the latest websocket ping."
-    CAPTURE_STALLED = "capture stalled", "How often, and for how long, the microphone passed no audio."
+    CAPTURE_STALLED = "capture stalled", "How often, and for how long, the microphone delivered no audio."
     PLAYBACK_STALLED = "playback stalled", "How often, and for how long, the speaker accepted no audio."
 
 
 LOSS_MEANINGS: Mapping[Loss, str] = {
-    Loss.CAPTURE_OVERFLOW: "The sound system lost microphone audio, in blocks; the header writes overflow.",
+    Loss.CAPTURE_OVERFLOW: "The sound system lost microphone audio, in blocks; “overflow” in the header.",
     Loss.CAPTURE_DROPPED: (
-        "Microphone blocks that came while this program was late or reopened it; the header writes dropped."
+        "Microphone blocks that came while this program was late or reopening the device; “dropped” in the header."
     ),
     Loss.UNSENT: "Microphone blocks recorded while the agent was not accepting audio.",
     Loss.WITHHELD: "Microphone blocks withheld on purpose while the agent spoke. Not a fault.",
     Loss.UNDERRUN: "How often playback ran dry during a reply, because its audio came too late.",
-    Loss.DEVICE_UNDERFLOW: "Blocks in which the speaker had nothing to play; the header writes underflow.",
-    Loss.UNHEARD: "Agent audio that was discarded unplayed, by a barge-in or by i. Not a fault.",
-    Loss.QUEUE_FULL: "Agent audio beyond the limit of the playback queue.",
+    Loss.DEVICE_UNDERFLOW: "Blocks in which the speaker had nothing to play; “underflow” in the header.",
+    Loss.UNHEARD: "Agent audio that was discarded unplayed, by a barge-in or with the i key. Not a fault.",
+    Loss.QUEUE_FULL: "Agent audio dropped because the playback queue was full.",
     Loss.UNDECODABLE: "Messages that could not be decoded.",
-    Loss.LATE_TOOL_RESULT: "Tool results that came after the time limit and were not sent.",
-    Loss.CALLBACK_FAILED: "Callbacks that raised an exception; the header writes callbacks, and T lists them.",
+    Loss.LATE_TOOL_RESULT: "Tool results that arrived after the time limit and were not sent.",
+    Loss.CALLBACK_FAILED: "Callbacks that raised an exception; “callbacks” in the header. T lists them.",
 }
 """Amounts lost, with their unit; the name of each is `Loss.label`."""
 
 SIGNS: Mapping[str, str] = {
-    "✓ ~ ✗": "A response time that is good, slow or bad; the thresholds are settings.",
+    "✓ ~ ✗": "A response time that is good, slow or bad; the thresholds are in the settings.",
     "? uncertain": "The figure may be wrong; the reason is given with the turn.",
     "–": "Not measured, or not measured yet.",
-    "p50, p95": "Half, and 95 %, of the response times are at most this long. Shown from 20 turns on.",
+    "p50, p95": "Half (p50) or 95 % (p95) of the response times are at most this long. Shown from 20 turns on.",
     "talk-over": "How long user and agent spoke at the same time.",
     "mic on, mic off": "Whether the microphone's sound goes to the agent. The call is saved either way.",
     "saving, not saved": "Whether the call is being kept on disk.",

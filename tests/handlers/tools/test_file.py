@@ -384,7 +384,7 @@ def test_a_function_that_cannot_be_a_tool_is_named_with_its_parameter(
 ) -> None:
     with pytest.raises(ToolsFileError) as raised:
         load(source)
-    hint = "If it is not meant as one, rename it to _f."
+    hint = "If it is not meant to be one, rename it to _f."
     assert (
         str(raised.value).rpartition("/")[2] == f"shop.py: the function f cannot be a tool: {reason}. {hint}"
     )

@@ -127,7 +127,7 @@ async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSo
     sound.refuse = lambda rate: next(busy, None)
     await audio.switch("output", "Headset")
     assert errors(poll(audio)) == [
-        "Headset is in use by another program: close that or choose another device."
+        "Headset is in use by another program. Close that program or choose another device."
     ]
     assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
     await audio.close()

@@ -112,5 +112,6 @@ def _tool(path: Path, name: str, function: Callable[..., Any]) -> Tool:
         return Tool(name, function, describe(function))
     except NotATool as error:
         raise ToolsFileError(
-            f"{path}: the function {name} cannot be a tool: {error}. If it is not meant as one, rename it to _{name}."
+            f"{path}: the function {name} cannot be a tool: {error}. If it is not meant to be one, rename "
+            f"it to _{name}."
         ) from error

@@ -134,7 +134,7 @@ class ToolRunner:
         self._running += 1
         try:
             if max(self._running - 1, self.threads.running) >= CALLS_LIMIT:
-                raise CallRefused(f"There are {CALLS_LIMIT} function calls running already.")
+                raise CallRefused(f"{CALLS_LIMIT} function calls are already running.")
             result = await self._call(func, parse_arguments(arguments))
             # in a thread too: a value without a JSON form is converted by its __str__, which is user code
             output = within_limit(await self.threads.run(as_json, result))
@@ -177,7 +177,7 @@ def parse_arguments(arguments: str | Mapping[str, Any]) -> dict[str, Any]:
         return dict(arguments)
     if len(arguments) > ARGUMENTS_LIMIT:
         raise CallRefused(
-            f"The arguments are {len(arguments):,} characters long, the limit is {ARGUMENTS_LIMIT:,}."
+            f"The arguments are {len(arguments):,} characters long; the limit is {ARGUMENTS_LIMIT:,}."
         )
     try:
         return msgspec.json.decode(arguments or "{}", type=dict[str, Any])
@@ -196,7 +196,7 @@ def as_json(value: object) -> str:
 def within_limit(output: str) -> str:
     """Returns the output of a call unchanged. Raises `CallRefused` if it is too long to be sent."""
     if len(output) > OUTPUT_LIMIT:
-        raise CallRefused(f"The result is {len(output):,} characters long, the limit is {OUTPUT_LIMIT:,}.")
+        raise CallRefused(f"The result is {len(output):,} characters long; the limit is {OUTPUT_LIMIT:,}.")
     return output
 
 

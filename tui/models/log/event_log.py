@@ -228,7 +228,7 @@ class EventLog:
         """Count an event that is left out; the first time, log a notice."""
         if not self.left_out:
             text = f"The log is full ({self.max_bytes / 1e6:,.0f} MB): messages are no longer listed."
-            hint = "The events that are not listed are in the session if it is saved."
+            hint = "If the session is saved, it includes the events that are not listed."
             self._append(NoticeRaised(number=event.number, at_ns=event.at_ns, text=text, hint=hint))
         self.left_out += 1
 

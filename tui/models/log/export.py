@@ -249,7 +249,7 @@ class Export:
 
     def _write_slice(self) -> None:
         if self._writer.log.events is not self._writer.events:
-            raise ExportError("A new session began before the export was done; nothing was written.")
+            raise ExportError("A new session began before the export was finished; nothing was written.")
         until = min(self._at + _SLICE, self._until)
         for index in self._selection(range(self._at, until)):
             self._writer.write(index)

@@ -19,8 +19,8 @@ _OPENING_MS = 40.0
 _LOUD_DBFS = -35.0
 _DC_SHARE = 0.02
 _ZERO_HINTS = {
-    "darwin": "Allow this terminal the microphone: System Settings, Privacy & Security, Microphone; then restart it.",
-    "linux": "Is it muted? pactl set-source-mute @DEFAULT_SOURCE@ 0, or wpctl set-mute @DEFAULT_AUDIO_SOURCE@ 0.",
+    "darwin": "Allow this terminal to use the microphone in System Settings, Privacy & Security, then restart it.",
+    "linux": "To unmute it: pactl set-source-mute @DEFAULT_SOURCE@ 0, or wpctl set-mute @DEFAULT_AUDIO_SOURCE@ 0.",
 }
 
 
@@ -97,5 +97,5 @@ class CaptureHealth:
         if rms_dbfs <= _LOUD_DBFS:
             return []
         self._opening_ms = _OPENING_MS
-        text = f"There was sound already when the microphone opened ({rms_dbfs:.0f} dB): the first word may be cut."
+        text = f"There was already sound when the microphone opened ({rms_dbfs:.0f} dB): the first word may be cut."
         return [Verdict(Condition.SPEECH_BEFORE_RECORDING, True, text)]

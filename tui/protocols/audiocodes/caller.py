@@ -229,7 +229,7 @@ class AudioCodesCaller:
         media = self._offer.accepted(message)
         if media not in FORMATS:
             reason = (
-                f"The agent accepted the audio format {cut(media, 60)}, which the protocol does not have."
+                f"The agent accepted the audio format {cut(media, 60)}, which the protocol does not define."
             )
             message.event(Type.SESSION_ERROR, reason=reason, code="unknown-format", fatal=True)
             return f"accepted {media}, an unknown format"
@@ -400,7 +400,7 @@ class AudioCodesCaller:
         if params.body:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")
         if not parts:
-            activity.advise("empty-config", "config has no sessionParams: it changes nothing.")
+            activity.advise("empty-config", "config has no sessionParams, so it changes nothing.")
         return f"config {'; '.join(parts)}" if parts else "empty config"
 
     # The user stream.
@@ -459,7 +459,7 @@ class AudioCodesCaller:
         reply = self._replies.named(stream_id)
         if reply and (reply.open or reply.closed_here):
             return reply
-        fault = f"The audio is for {cut(stream_id)}, which is not open; it is played anyway."
+        fault = f"The audio is for stream {cut(stream_id)}, which is not open; it is played anyway."
         message.find("chunk-outside-stream", fault)
         if reply:
             return reply
@@ -526,5 +526,5 @@ def _checked_options(settings: CallerSettings) -> Mapping[str, str]:
     settings.check_options("AudioCodes", _OPTIONS)
     chosen = {**_OPTIONS, **settings.options}
     if chosen["play_finished"] not in ("on", "off"):
-        raise ValueError(f"The option play_finished must be on or off, not {chosen['play_finished']!r}.")
+        raise ValueError(f"The play_finished option must be on or off, not {chosen['play_finished']!r}.")
     return chosen

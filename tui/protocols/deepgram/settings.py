@@ -75,8 +75,8 @@ def _read(name: str, text: str, kind: type) -> Any:
     try:
         value = msgspec.json.decode(text) if text.strip() else kind()
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The option {name} is not JSON: {error}.") from None
+        raise ValueError(f"The {name} option is not JSON: {error}.") from None
     if not isinstance(value, kind):
         due = "a JSON array of tool objects" if kind is list else "a JSON object with members of Settings"
-        raise ValueError(f"The option {name} must be {due}.")
+        raise ValueError(f"The {name} option must be {due}.")
     return value

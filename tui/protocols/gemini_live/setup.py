@@ -46,7 +46,7 @@ class Options:
         for name, known in _CHOICES.items():
             if self._chosen[name] not in known:
                 choices = ", ".join(filter(None, known))
-                raise ValueError(f"The option {name} must be one of {choices}, not {self._chosen[name]!r}.")
+                raise ValueError(f"The {name} option must be one of {choices}, not {self._chosen[name]!r}.")
         self._barge_in = settings.barge_in
         self._tools = _read("tools", self._chosen["tools"], list, "a JSON array of tool objects")
         self._extra = _read("setup", self._chosen["setup"], dict, "a JSON object with members of setup")
@@ -118,7 +118,7 @@ def _read(name: str, text: str, kind: type, due: str) -> Any:
     try:
         value = msgspec.json.decode(text) if text.strip() else kind()
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The option {name} is not JSON: {error}.") from None
+        raise ValueError(f"The {name} option is not JSON: {error}.") from None
     if not isinstance(value, kind):
-        raise ValueError(f"The option {name} must be {due}.")
+        raise ValueError(f"The {name} option must be {due}.")
     return value

@@ -67,7 +67,7 @@ def kind_of(body: Mapping[str, Any]) -> str:
     known = (member for member in (*FROM_CALLER, *FROM_AGENT) if member in body)
     name = next(known, next(iter(body), None))
     if name is None:
-        raise ProtocolError("no-type", "the message has no member")
+        raise ProtocolError("no-type", "the message is an empty object")
     inner = body[name]
     if name in _SPLIT and isinstance(inner, dict):
         first = next((member for member in inner if _NAMES.fullmatch(member)), "")

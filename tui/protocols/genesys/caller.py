@@ -172,7 +172,8 @@ class GenesysCaller(ImplyingCaller):
         message = Message('{"type":"audio"}')
         if not stream.media:
             message.find(
-                "audio-before-opened", "Audio was sent before opened; Genesys Cloud ends the session on it."
+                "audio-before-opened",
+                "Audio was sent before opened; Genesys Cloud ends the session when that happens.",
             )
         elif stream.paused:
             message.find("audio-while-paused", "Audio was sent while the session is paused.")
@@ -218,7 +219,7 @@ class GenesysCaller(ImplyingCaller):
         if len(media) > 1:
             message.find("more-than-one-medium", f"opened selects {len(media)} media; one is allowed.")
         if not media:
-            message.advise("no-medium", "opened selects no medium: no audio flows.")
+            message.advise("no-medium", "opened selects no media, so no audio will be sent.")
             return self._offer[0]
         chosen = media[0]
         name, rate = chosen.text("format"), chosen.number("rate")
@@ -298,7 +299,8 @@ class GenesysCaller(ImplyingCaller):
     def _on_reconnect(self, message: Message) -> str:
         info = message.inside("parameters").text("info")
         message.advise(
-            "reconnect", "The agent asks for another connection; Audio Connector sessions cannot resume."
+            "reconnect",
+            "The agent asked for a new connection, but Audio Connector sessions cannot be resumed.",
         )
         return f"reconnect {info}".strip()
 
@@ -411,7 +413,7 @@ def _checked(settings: CallerSettings) -> Mapping[str, str]:
     for name in ("organization", "conversation"):
         value = settings.options.get(name, "")
         if value and not is_uuid(value):
-            raise ValueError(f"The option {name} must be a UUID, not {cut(value, 60)!r}.")
+            raise ValueError(f"The {name} option must be a UUID, not {cut(value, 60)!r}.")
     return settings.options
 
 
@@ -421,5 +423,5 @@ def _number(options: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value < 1e6:
-        raise ValueError(f"The option {name} must be a number above 0, not {options[name]!r}.")
+        raise ValueError(f"The {name} option must be a number above 0, not {options[name]!r}.")
     return value

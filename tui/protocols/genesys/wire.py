@@ -36,7 +36,7 @@ class AudioHookMessage(Message):
             self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
         seen = self.text("id", required=True)
         if session_id and seen and seen != session_id:
-            self.find("other-session-id", f"The id is {cut(seen, 60)}; this session has another.")
+            self.find("other-session-id", f"The id is {cut(seen, 60)}; this session has a different one.")
         counters.check(self, other)
 
 
@@ -52,7 +52,7 @@ class Counters:
         seq, known = _count(message, "seq"), _count(message, other)
         if seq is not None:
             if seq != self.received + 1:
-                text = f"seq is {seq}; expected {self.received + 1}. Genesys Cloud ends a session on a gap."
+                text = f"seq is {seq}; expected {self.received + 1}. Genesys Cloud ends a session if there is a gap."
                 message.find("seq-gap", text)
             self.received = seq
         if known is not None and known > self.sent:

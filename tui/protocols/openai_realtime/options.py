@@ -131,7 +131,7 @@ def _chosen(name: str, value: str) -> str:
         return _CHOICES[name][value]
     except KeyError:
         known = ", ".join(filter(None, _CHOICES[name]))
-        raise ValueError(f"The option {name} must be one of {known}, not {value!r}.") from None
+        raise ValueError(f"The {name} option must be one of {known}, not {value!r}.") from None
 
 
 def _tools(text: str) -> list[_Object]:
@@ -144,7 +144,7 @@ def _tools(text: str) -> list[_Object]:
 def _extra(text: str) -> _Object:
     extra = _read("session", text, {})
     if not isinstance(extra, dict):
-        raise ValueError("The option session must be a JSON object with members for session.update.")
+        raise ValueError("The session option must be a JSON object with members for session.update.")
     return extra
 
 
@@ -152,7 +152,7 @@ def _read(name: str, text: str, default: Any) -> Any:
     try:
         return msgspec.json.decode(text) if text.strip() else default
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The option {name} is not JSON: {error}.") from None
+        raise ValueError(f"The {name} option is not JSON: {error}.") from None
 
 
 def _merged(plain: _Object, extra: Mapping[str, Any]) -> _Object:

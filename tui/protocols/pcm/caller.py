@@ -192,12 +192,12 @@ def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:
     rate = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE):
         limits = f"a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
-        raise ValueError(f"The option {name} must be {limits} (Hz), not {cut(text, 60)!r}.")
+        raise ValueError(f"The {name} option must be {limits} (Hz), not {cut(text, 60)!r}.")
     return rate
 
 
 def _switch(options: Mapping[str, str], name: str) -> bool:
     value = options.get(name, "off")
     if value not in ("on", "off"):
-        raise ValueError(f"The option {name} must be on or off, not {cut(value, 60)!r}.")
+        raise ValueError(f"The {name} option must be on or off, not {cut(value, 60)!r}.")
     return value == "on"

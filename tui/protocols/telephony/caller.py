@@ -189,7 +189,7 @@ class TelephonyCaller(ImplyingCaller):
         advise, dialect = self._faults.advise, self.dialect
         sizes = dialect.reply_sizes(audio_format)
         if sizes is not None and not sizes.fit(len(audio)):
-            text = f"A message of the agent should carry {sizes} of audio; {dialect.vendor} may drop another."
+            text = f"A message of the agent should carry {sizes} of audio; {dialect.vendor} may drop other sizes."
             advise(message, "audio-size", text)
         if ends_loud(audio, audio_format):
             text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
@@ -222,8 +222,8 @@ class TelephonyCaller(ImplyingCaller):
             return "mark without a name"
         name, value = read
         if len(name) > _MAX_MARK_CHARS or len(self._marks) >= _MAX_MARKS:
-            limits = f"{_MAX_MARK_CHARS} characters, or beyond {_MAX_MARKS} pending marks"
-            message.advise("too-many-marks", f"Marks longer than {limits}, are not answered.")
+            limits = f"longer than {_MAX_MARK_CHARS} characters, or beyond {_MAX_MARKS} pending ones"
+            message.advise("too-many-marks", f"Marks {limits}, are not answered.")
             return f"mark not answered: {name}"
         self._marks.append(_Mark(name, value))
         message.event(Type.MARK, stream_id=self._replies.stream_id, text=name)

@@ -311,7 +311,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
         settings.check_options(self.vendor, options)
         for name, value in settings.options.items():
             if due := options[name](value):
-                raise ValueError(f"The option {name} must be {due}.")
+                raise ValueError(f"The {name} option must be {due}.")
         if fault := self.check_params(settings.params):
             raise ValueError(fault)
 

@@ -50,7 +50,8 @@ def _url_notice(url: str) -> str:
         return f"sample-rate must be one of {', '.join(map(str, _RATES))} for Exotel; 8000 is used."
     if len(query) > _MAX_PARAMETERS or chars > _MAX_PARAMETER_CHARS:
         return (
-            f"Exotel passes {_MAX_PARAMETERS} custom parameters of {_MAX_PARAMETER_CHARS} characters in all."
+            f"Exotel passes at most {_MAX_PARAMETERS} custom parameters, {_MAX_PARAMETER_CHARS} "
+            "characters in total."
         )
     return ""
 

@@ -105,5 +105,5 @@ TELNYX = telephony_protocol(
     name="telnyx",
     title="Telnyx Media Streaming",
     headers=lambda token, url: {_TOKEN: token} if token else {},
-    check_notice='Telnyx drops all audio of the agent unless the call has stream_bidirectional_mode "rtp".',
+    check_notice='Telnyx drops all agent audio unless the call has stream_bidirectional_mode "rtp".',
 )

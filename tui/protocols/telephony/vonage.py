@@ -41,7 +41,9 @@ def _key(call: StreamCall, digit: str) -> Content:
 
 def _check_params(params: Mapping[str, str]) -> str:
     taken = next((name for name in params if name in _OWN_MEMBERS), "")
-    return f"The parameter {taken!r} has the name of a member of Vonage's first message." if taken else ""
+    return (
+        f"The parameter {taken!r} has the same name as a member of Vonage's first message." if taken else ""
+    )
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:

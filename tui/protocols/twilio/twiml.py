@@ -281,7 +281,7 @@ def _refusal(url: str, token: str, error: urllib.error.HTTPError) -> str:
             place = _shown_url(urljoin(url, location))
         except ValueError:
             place = "an unreadable URL"
-        return f"{where} redirects to {place} (HTTP {error.code}); call that."
+        return f"{where} redirects to {place} (HTTP {error.code}); use that URL instead."
     match error.code:
         case HTTPStatus.UNAUTHORIZED if "@" in urlsplit(url).netloc:
             hint = "it rejected the user name and password in the URL"
