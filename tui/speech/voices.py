@@ -166,7 +166,7 @@ def speak(text: str, voice: Voice, synthesizer: Synthesizer) -> bytes:
     peak = float(np.abs(samples).max(initial=0.0))
     loud = np.flatnonzero(np.abs(samples) > _QUIET * peak)
     if len(loud) < 2 * _FADE_FRAMES:
-        raise SpeechError("There is nothing in this text that can be spoken.")
+        raise SpeechError("This text contains nothing that can be spoken.")
     samples = samples[loud[0] : loud[-1] + 1] * np.float32(_PEAK / peak)
     fade = np.linspace(0, 1, _FADE_FRAMES, dtype=np.float32)
     samples[:_FADE_FRAMES] *= fade
