@@ -11,6 +11,7 @@ from tests.agent.calls import Call, conversation, line_named, prompt, spoken
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentSettings
 from tui.assets import prompts
 from tui.audio.formats import encode
+from tui.protocols.asterisk import ASTERISK
 from tui.protocols.audiocodes import AUDIOCODES
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol
 from tui.protocols.base import TelephonyEventType as Type
@@ -28,10 +29,10 @@ from tui.protocols.telephony.telnyx import TELNYX
 from tui.protocols.telephony.vonage import VONAGE
 from tui.protocols.twilio import TWILIO, TwilioAgent
 
-_TELEPHONY = [TWILIO, TELNYX, PLIVO, EXOTEL, VONAGE]
+_TELEPHONY = [TWILIO, TELNYX, PLIVO, EXOTEL, VONAGE, ASTERISK]
 _ALL = [AUDIOCODES, *_TELEPHONY, OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM, GENESYS]
 _WITHOUT_TRANSCRIPTS = _TELEPHONY
-_PADDED = [TELNYX, EXOTEL, VONAGE]
+_PADDED = [TELNYX, EXOTEL, VONAGE, ASTERISK]
 """Whose messages of audio have a least size: a reply ends in silence."""
 _OF_THE_AGENT_ONLY = [GENESYS]
 _WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM]

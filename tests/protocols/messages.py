@@ -114,6 +114,7 @@ _TWILIO = [line["message"] for line in example("twilio")]
 _TELEPHONY = {
     name: [line["message"] for line in example(name)] for name in ("telnyx", "plivo", "exotel", "vonage")
 }
+_ASTERISK = [line["message"] for line in example("asterisk")]
 _AUDIOCODES = [line["message"] for line in example("audiocodes")]
 _PCM_KINDS = ("ready", "transcript", "interrupt", "end", "error", "ping", "audio", "start", "usage")
 _PCM_MEMBERS = {
@@ -136,6 +137,7 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "gemini": _GEMINI + _MORE_GEMINI,
     "deepgram": _DEEPGRAM + _MORE_DEEPGRAM,
     "genesys": _GENESYS,
+    "asterisk": _ASTERISK,
     **{name: [_short(m, "media", "payload") for m in messages] for name, messages in _TELEPHONY.items()},
 }
 ACCEPTING = {
@@ -146,6 +148,7 @@ ACCEPTING = {
     "gemini": json.dumps({**_GEMINI[0], **_GEMINI[1]}),
     "deepgram": '{"type":"SettingsApplied"}',
     "genesys": json.dumps(_GENESYS[1]),
+    "asterisk": json.dumps(_ASTERISK[0]),
     **{
         name: json.dumps(next(m for m in messages if "start" in m or "content-type" in m))
         for name, messages in _TELEPHONY.items()

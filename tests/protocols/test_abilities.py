@@ -33,6 +33,7 @@ def test_the_reason_names_the_protocol_by_its_title(name: str) -> None:
         ("plivo", {"write", "instructions"}),
         ("exotel", {"write", "instructions"}),
         ("vonage", {"write", "instructions"}),
+        ("asterisk", {"write", "instructions"}),
     ],
 )
 def test_each_protocol_lacks_what_it_has_no_message_for(name: str, lacks: set[str]) -> None:

@@ -77,6 +77,7 @@ CALLS = [
     ("plivo", {}),
     ("exotel", {}),
     ("vonage", {}),
+    ("asterisk", {}),
 ]
 _REPLY = [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
 _WORDS = [T.SPEECH_HYPOTHESIS, T.SPEECH_RECOGNITION]
@@ -113,6 +114,16 @@ HEARD_BY_CALLER = {
     "plivo": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
     "exotel": [*_REPLY, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
     "vonage": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
+    "asterisk": [
+        *_REPLY,
+        T.PLAY_STREAM_CHUNK,
+        T.PLAY_STREAM_CHUNK,
+        T.MARK,
+        *_REPLY,
+        T.CLEAR,
+        T.PLAY_STREAM_STOP,
+        T.HANG_UP,
+    ],
     "openai": [
         T.SESSION_ACCEPTED,
         T.AGENT_TEXT,
@@ -224,6 +235,8 @@ HEARD_BY_AGENT = {
     "plivo": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
     "exotel": [*_BEGIN, *_PLAYED, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
     "vonage": [*_BEGIN, *_PLAYED, T.USER_STREAM_CHUNK, T.PLAY_FINISHED, *[T.DTMF] * 2],
+    # A flush is not answered: the reply ends with the next message.
+    "asterisk": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
     "openai": [T.CONFIG, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED],
     "pcm": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_START, T.USER_STREAM_CHUNK],
     "elevenlabs": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
@@ -241,14 +254,19 @@ HEARD_BY_AGENT = {
 
 
 WHOLE_ANSWERS = {"genesys": 10, "exotel": 20, "vonage": 4}
-LEAST_BYTES = {"exotel": (3_200, 320, b"\0"), "vonage": (640, 640, b"\0"), "telnyx": (160, 1, b"\xff")}
+LEAST_BYTES = {
+    "exotel": (3_200, 320, b"\0"),
+    "vonage": (640, 640, b"\0"),
+    "telnyx": (160, 1, b"\xff"),
+    "asterisk": (160, 160, b"\xff"),
+}
 """The least size of a message of the agent's audio, the multiple that it must be, and silence."""
 
 
 def padded(protocol: str, audio: bytes) -> bytes:
     """The audio of a reply that is shorter than a second, with the silence that its last message needs."""
     least, unit, silence = LEAST_BYTES.get(protocol, (0, 1, b""))
-    last = len(audio) % least if protocol == "vonage" else len(audio)
+    last = len(audio) % least if protocol in ("vonage", "asterisk") else len(audio)
     missing = max(least - last, -last % unit) if last else 0
     return audio + silence * missing
 
@@ -280,7 +298,9 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
     assert call.types_heard_by("agent") == HEARD_BY_AGENT[protocol]
 
 
-@pytest.mark.parametrize("protocol", ["twilio", "elevenlabs", "telnyx", "plivo", "exotel", "vonage"])
+@pytest.mark.parametrize(
+    "protocol", ["twilio", "elevenlabs", "telnyx", "plivo", "exotel", "vonage", "asterisk"]
+)
 def test_custom_parameters_reach_the_agent(protocol: str) -> None:
     begun = [event for event in Call(protocol).heard_by["agent"] if event.type is T.CALL_STARTED]
     assert [event.params for event in begun] == [{"scenario": "smoke"}]
@@ -291,6 +311,7 @@ FRAME_BYTES = {
     "telnyx": 160,
     "plivo": 160,
     "vonage": 640,
+    "asterisk": 160,
     "genesys": 1_600,
     "exotel": 1_600,
 }

@@ -47,6 +47,7 @@ from tui.protocols.signs import Signs
         ("wss://bot.example/v1/plivo/stream", "plivo"),
         ("wss://bot.example/exotel?sample-rate=16000", "exotel"),
         ("wss://bot.example/nexmo/socket", "vonage"),
+        ("ws://bot.example/asterisk/media", "asterisk"),
         ("wss://bot.example/v2/twilio/stream", "twilio"),
         ("wss://bot.example/media-stream", "twilio"),
         ("https://bot.example/incoming-call", "twilio"),
@@ -169,6 +170,7 @@ def test_the_paths_of_the_local_agent_are_signs_of_their_protocols() -> None:
         ('{"event":"mark","stream_sid":"s","mark":{"name":"a"}}', "exotel"),
         ('{"event":"playAudio","media":{"payload":""}}', "plivo"),
         ('{"action":"clear"}', "vonage"),
+        ('{"command":"ANSWER"}', "asterisk"),
         ('{"type":"ready","output_sample_rate":24000}', "pcm"),
         (b"\x01\x02", "pcm"),
     ],
@@ -196,6 +198,7 @@ def test_the_first_message_is_a_sign_of_its_protocol(frame: str | bytes, protoco
         '{"event":"playAudio","streamSid":"s"}',
         '{"action":["clear"]}',
         '{"action":""}',
+        '{"command":"DANCE"}',
         "[" * 100_000,
     ],
 )

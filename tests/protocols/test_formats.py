@@ -52,6 +52,15 @@ FORMATS = [
     ("vonage", "audio/l16;rate=8000", Encoding.PCM16, 8_000, 320),
     ("vonage", "audio/l16;rate=16000", Encoding.PCM16, 16_000, 640),
     ("vonage", "audio/l16;rate=24000", Encoding.PCM16, 24_000, 960),
+    ("asterisk", "ulaw", Encoding.MULAW, 8_000, 160),
+    ("asterisk", "alaw", Encoding.ALAW, 8_000, 160),
+    ("asterisk", "slin", Encoding.PCM16, 8_000, 320),
+    ("asterisk", "slin12", Encoding.PCM16, 12_000, 480),
+    ("asterisk", "slin16", Encoding.PCM16, 16_000, 640),
+    ("asterisk", "slin24", Encoding.PCM16, 24_000, 960),
+    ("asterisk", "slin32", Encoding.PCM16, 32_000, 1_280),
+    ("asterisk", "slin44", Encoding.PCM16, 44_100, 1_764),
+    ("asterisk", "slin48", Encoding.PCM16, 48_000, 1_920),
     ("deepgram", "linear16_8000", Encoding.PCM16, 8_000, 320),
     ("deepgram", "linear16_16000", Encoding.PCM16, 16_000, 640),
     ("deepgram", "linear16_24000", Encoding.PCM16, 24_000, 960),
@@ -95,6 +104,7 @@ def test_the_table_is_complete() -> None:
         ("plivo", False, True, True, False, 500),
         ("exotel", False, True, True, False, 500),
         ("vonage", False, True, True, False, 500),
+        ("asterisk", False, True, True, False, 500),
     ],
 )
 def test_what_a_protocol_has(

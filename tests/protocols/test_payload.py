@@ -35,6 +35,7 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
     ],
     "exotel": [{"event": "media", "stream_sid": "s", "media": {"payload": BASE64}}],
     "vonage": [],
+    "asterisk": [],
     "gemini": [
         {
             "serverContent": {

@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "plivo": "tui.protocols.telephony.plivo:PLIVO",
         "exotel": "tui.protocols.telephony.exotel:EXOTEL",
         "vonage": "tui.protocols.telephony.vonage:VONAGE",
+        "asterisk": "tui.protocols.asterisk:ASTERISK",
     }
 )
 """Where each built-in protocol is defined, by name, in the order they are offered."""

@@ -24,7 +24,7 @@ def pairs_of(protocol: str, *frames: tuple[e.Direction, dict[str, Any]]) -> Pair
     """Messages of a session by their own names, numbered from 1; the session's first event has the number 0."""
     raws = [json.dumps(body).encode() for _, body in frames]
     events = [
-        message(body.get("type") or body.get("event") or next(iter(body)), direction)
+        message(body.get("type") or body.get("event") or body.get("command") or next(iter(body)), direction)
         for direction, body in frames
     ]
     log = log_in(protocol)
@@ -128,6 +128,16 @@ def test_a_tool_call_and_its_result() -> None:
         (RECEIVED, {"type": "pong", "clientseq": 5}),
     )
     assert partners(pairs) == both_ways((2, 3))
+    pairs = pairs_of(
+        "asterisk",
+        (RECEIVED, {"command": "START_MEDIA_BUFFERING"}),
+        (RECEIVED, {"command": "MARK_MEDIA", "correlation_id": "a"}),
+        (RECEIVED, {"command": "STOP_MEDIA_BUFFERING", "correlation_id": "b"}),
+        (SENT, {"event": "MEDIA_MARK_PROCESSED", "correlation_id": "a"}),
+        (SENT, {"event": "MEDIA_BUFFERING_COMPLETED", "correlation_id": "b"}),
+    )
+    assert partners(pairs)[2] == 4
+    assert partners(pairs)[5] == 3
     pairs = pairs_of(
         "plivo",
         (RECEIVED, {"event": "checkpoint", "name": "a"}),

@@ -1,0 +1,66 @@
+"""Asterisk's ``chan_websocket``, both ends: this program is Asterisk that dials the user's server.
+
+Facts are from the driver (asterisk/asterisk, channels/chan_websocket.c at 0607f2c), from Asterisk's documentation
+("WebSocket", with SET_MEDIA_DIRECTION, which the driver at that commit does not have), and from galcymedia 0.1.1.
+Where they are silent, or a clock is needed:
+
+* Control messages are JSON unless ``control=plain`` is set: Asterisk's default is plain text, which is called
+  deprecated, and which most servers do not read.
+* Asterisk takes a frame from its queue every 20 ms. That clock is the user's audio, which flows in real time.
+* Marks, and the ends of buffering, are acknowledged once the audio before them was played here.
+* No message starts or ends a reply: it ends when it has run dry, or with FLUSH_MEDIA.
+* PAUSE_MEDIA and SET_MEDIA_DIRECTION are understood, and not obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tui.protocols.asterisk.agent import AsteriskAgent
+from tui.protocols.asterisk.caller import AsteriskCaller
+from tui.protocols.asterisk.wire import COMMANDS, FORMATS
+from tui.protocols.base import Protocol
+from tui.protocols.implied_replies import ENDS_AFTER_MS
+from tui.protocols.log_rules import End, LogRules, Pair, span
+from tui.protocols.signs import Signs, sent
+
+__all__ = ["ASTERISK", "FORMATS", "AsteriskAgent", "AsteriskCaller"]
+
+_ID = "correlation_id"
+
+
+def _first_message(message: Mapping[str, Any] | bytes) -> str:
+    if isinstance(message, bytes):
+        return ""
+    command = message.get("command")
+    return sent(command, "Asterisk") if isinstance(command, str) and command in COMMANDS else ""
+
+
+ASTERISK = Protocol(
+    name="asterisk",
+    title="Asterisk WebSocket channel",
+    path="/asterisk",
+    caller=AsteriskCaller,
+    agent=AsteriskAgent,
+    formats=FORMATS,
+    log=LogRules(
+        runs=("audio", "MARK_MEDIA", "MEDIA_MARK_PROCESSED"),
+        pairs=(
+            Pair(End("agent", ("MARK_MEDIA",), _ID), End("caller", ("MEDIA_MARK_PROCESSED",), _ID)),
+            Pair(
+                End("agent", ("STOP_MEDIA_BUFFERING",), _ID),
+                End("caller", ("MEDIA_BUFFERING_COMPLETED",), _ID),
+            ),
+            Pair(End("agent", ("GET_STATUS",)), End("caller", ("STATUS",))),
+            Pair(End("agent", ("REPORT_QUEUE_DRAINED",)), End("caller", ("QUEUE_DRAINED",))),
+            span("agent", "START_MEDIA_BUFFERING", "STOP_MEDIA_BUFFERING"),
+            span("caller", "MEDIA_XOFF", "MEDIA_XON"),
+        ),
+    ),
+    signs=Signs(path_words=("asterisk",), first_message=_first_message),
+    has_words=False,
+    accepted_on_open=True,
+    continuous=True,
+    reply_ends_after_ms=ENDS_AFTER_MS,
+)

@@ -1,0 +1,216 @@
+"""The agent's end of Asterisk's WebSocket channel: what the server that Asterisk dials does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.asterisk.wire import (
+    FORMATS,
+    MAX_MESSAGE_BYTES,
+    ControlMessage,
+    command,
+    frame_bytes,
+    is_plain,
+)
+from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults
+from tui.protocols.json_frames import Message, cut
+from tui.protocols.telephony.dialect import Sizes
+from tui.protocols.telephony.samples import Cutter
+
+
+class AsteriskAgent(AgentDefaults):
+    """Stands in for the server on one socket.
+
+    It answers in the form of MEDIA_START (JSON or plain text), and buffers each reply, whose end is acknowledged once
+    it was played. Between MEDIA_XOFF and MEDIA_XON it keeps what it has to say.
+    """
+
+    def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
+        self._format: AudioFormat | None = None
+        self._plain = False
+        self._query: Mapping[str, str] = {}
+        self._cutter = Cutter(None)
+        self._open_stream_id: str | None = None
+        self._replies = 0
+        self._pending: dict[str, str] = {}
+        """The replies whose end is not acknowledged, by correlation id."""
+        self._dropped: list[str] = []
+        """The replies that a flush has ended, which Asterisk does not acknowledge."""
+        self._stopped = False
+        self._kept: list[Outgoing] = []
+
+    def admit(self, handshake: Handshake) -> Close | None:
+        """Remembers the URL's query, in which a dial string passes parameters. Refuses nobody."""
+        self._query = handshake.query
+        return None
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """The format of the user's audio; None before MEDIA_START."""
+        return self._format
+
+    @property
+    def play_format(self) -> AudioFormat | None:
+        """The format that `say_audio` takes: the same."""
+        return self._format
+
+    # Actions of the agent.
+
+    def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
+        """Starts buffering; a reply that is still open ends here."""
+        if self._format is None:
+            return []
+        before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
+        self._open_stream_id = stream_id
+        return before + self._send(self._command("START_MEDIA_BUFFERING", "starts buffering"))
+
+    def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
+        """Sends audio of the open reply, in whole frames."""
+        if stream_id != self._open_stream_id or self._format is None:
+            return []
+        return self._send(*self._audio(self._cutter.cut(audio), self._format))
+
+    def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
+        """Stops buffering; an interrupted reply is flushed while any of it is unplayed."""
+        is_open = stream_id == self._open_stream_id and self._format is not None
+        if interrupted and (is_open or stream_id in self._pending.values()):
+            self._dropped += [*self._pending.values(), *([stream_id] if is_open else [])]
+            self._pending.clear()
+            self._open_stream_id = None
+            self._cutter.drop()
+            self._kept.clear()
+            return [self._command("FLUSH_MEDIA", "flush")]
+        if not is_open or self._format is None:
+            return []
+        self._open_stream_id = None
+        self._replies += 1
+        correlation_id = f"reply-{self._replies}"
+        self._pending[correlation_id] = stream_id
+        last = self._audio(self._cutter.last(self._format), self._format)
+        return self._send(
+            *last, self._command("STOP_MEDIA_BUFFERING", f"stops buffering: {correlation_id}", correlation_id)
+        )
+
+    def hang_up(self, reason: str) -> list[Outgoing]:
+        """Has Asterisk hang up."""
+        self._open_stream_id = None
+        return [] if self._format is None else [self._command("HANGUP", f"hang up: {reason}")]
+
+    def _audio(self, pieces: list[bytes], coding: AudioFormat) -> list[Outgoing]:
+        lengths_ms = [coding.duration_ms(len(piece)) for piece in pieces]
+        return [
+            Outgoing(piece, "audio", f"agent audio {length_ms:.0f} ms", length_ms)
+            for piece, length_ms in zip(pieces, lengths_ms, strict=True)
+        ]
+
+    def _send(self, *frames: Outgoing) -> list[Outgoing]:
+        """Returns the frames that may be sent now; keeps them while Asterisk's queue is full."""
+        if not self._stopped:
+            return list(frames)
+        self._kept += frames
+        return []
+
+    def _command(self, kind: str, summary: str, correlation_id: str = "") -> Outgoing:
+        return command(kind, summary, plain=self._plain, correlation_id=correlation_id)
+
+    # Messages from Asterisk.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Decodes one event of Asterisk, or audio. Raises `ProtocolError`."""
+        if isinstance(frame, bytes):
+            return self._receive_audio(frame)
+        message = ControlMessage(frame, "event")
+        handler = self._HANDLERS.get(message.kind())
+        if message.kind() == "MEDIA_START":
+            self._plain = is_plain(frame)
+        self._end_dropped(message)
+        return message.incoming(handler(self, message) if handler else message.unknown())
+
+    def _receive_audio(self, frame: bytes) -> Incoming:
+        message = Message('{"type":"audio"}')
+        if self._format is None:
+            # Asterisk may send audio before MEDIA_START; its format is not known yet.
+            return message.incoming("user audio, too early")
+        self._end_dropped(message)
+        message.audio_ms = self._format.duration_ms(len(frame))
+        if frame:
+            message.event(Type.USER_STREAM_CHUNK, format=self._format, audio=frame)
+        return message.incoming(f"user audio {message.audio_ms:.0f} ms")
+
+    def _end_dropped(self, message: Message) -> None:
+        """Ends the replies of the last flush with the next message: a flush is not answered."""
+        for stream_id in self._dropped:
+            message.event(Type.PLAY_FINISHED, stream_id=stream_id)
+        self._dropped.clear()
+
+    def _on_start(self, message: Message) -> str:
+        name = message.text("format", required=True)
+        coding = FORMATS.get(name)
+        if coding is None:
+            message.find(
+                "other-format", f"The format is {cut(name, 40)}; expected one of {', '.join(FORMATS)}."
+            )
+            message.replies.append(self._command("HANGUP", "hang up: the format is not supported"))
+            return "start, another format"
+        size, due = message.number("optimal_frame_size"), frame_bytes(coding)
+        if size != due:
+            found = "missing" if size is None else f"{size:g}"
+            message.find(
+                "other-frame-size", f"optimal_frame_size is {found}; a frame of {name} has {due} bytes."
+            )
+        self._format = coding
+        self._cutter = Cutter(Sizes(due, MAX_MESSAGE_BYTES - MAX_MESSAGE_BYTES % due, due))
+        self._open_stream_id = None
+        variables = message.inside("channel_variables").body
+        message.event(Type.SESSION_INITIATE, format=coding, params=message.body)
+        message.event(Type.CALL_STARTED, params={**self._query, **variables})
+        return f"start, {coding}"
+
+    def _on_key(self, message: Message) -> str:
+        digit = message.text("digit", required=True)
+        if digit:
+            message.event(Type.DTMF, text=digit)
+        return f"dtmf {digit}"
+
+    def _on_played(self, message: Message) -> str:
+        correlation_id = message.text("correlation_id")
+        message.event(Type.MARK_REACHED, text=correlation_id)
+        stream_id = self._pending.pop(correlation_id, None)
+        if stream_id is None:
+            text = f"{message.kind()} has the id {cut(correlation_id, 40)!r}, which was not asked for."
+            message.find("unknown-mark", text)
+        else:
+            message.event(Type.PLAY_FINISHED, stream_id=stream_id)
+        return f"mark reached: {correlation_id}"
+
+    def _on_flow(self, message: Message) -> str:
+        self._stopped = message.kind() == "MEDIA_XOFF"
+        if self._stopped:
+            return "asks to stop"
+        message.replies += self._kept
+        self._kept = []
+        return "asks to go on"
+
+    def _on_error(self, message: Message) -> str:
+        text = message.text("error_text")
+        message.find("refused", f"Asterisk refused a command: {cut(text, 60).rstrip('. ')}.")
+        return f"error: {text}"
+
+    def _on_news(self, message: Message) -> str:
+        return message.kind()
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[AsteriskAgent, Message], str]]] = {
+        "MEDIA_START": _on_start,
+        "DTMF_END": _on_key,
+        "MEDIA_BUFFERING_COMPLETED": _on_played,
+        "MEDIA_MARK_PROCESSED": _on_played,
+        "MEDIA_XOFF": _on_flow,
+        "MEDIA_XON": _on_flow,
+        "ERROR": _on_error,
+        "QUEUE_DRAINED": _on_news,
+        "STATUS": _on_news,
+    }

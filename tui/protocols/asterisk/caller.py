@@ -1,0 +1,378 @@
+"""The caller's end of Asterisk's WebSocket channel: what Asterisk does when it dials a server."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, ClassVar, NamedTuple
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.wav import strip_wav_header
+from tui.protocols.asterisk.queue import MAX_FRAMES, XOFF_FRAMES, XON_FRAMES, FrameQueue
+from tui.protocols.asterisk.wire import (
+    COMMANDS,
+    FORMATS,
+    FRAME_MS,
+    MAX_COMMAND_BYTES,
+    MAX_MESSAGE_BYTES,
+    ControlMessage,
+    event,
+    frame_bytes,
+    is_plain,
+)
+from tui.protocols.base import (
+    CallerSettings,
+    HangUpReason,
+    Incoming,
+    NewId,
+    Outgoing,
+    ProtocolError,
+    UtcNow,
+    check_formats,
+)
+from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.implied_replies import ImplyingCaller
+from tui.protocols.json_frames import Message, cut
+from tui.protocols.telephony.faults import Faults
+from tui.protocols.telephony.samples import ends_loud, looks_like_mulaw, looks_swapped, silence
+
+_TITLE = "Asterisk"
+_OPTIONS = ("control", "connection", "channel_id")
+_MAX_MARKS = 10_000
+_SNIFFED_MESSAGES = 100
+_COMPLETED, _PROCESSED = "MEDIA_BUFFERING_COMPLETED", "MEDIA_MARK_PROCESSED"
+
+
+class _Acknowledgement(NamedTuple):
+    correlation_id: str
+    answer: str
+    """The event that reports it as reached; "" after a flush dropped it."""
+
+
+class AsteriskCaller(ImplyingCaller):
+    """Stands in for Asterisk in one call. ``settings.params`` become variables of the channel.
+
+    Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``.
+    """
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        super().__init__()
+        self._channel = _Channel(settings, new_id, utc_now)
+        self._in_call = False
+        self._rest = b""
+        self._queue = FrameQueue(frame_bytes(self._channel.coding))
+        self._marks: deque[_Acknowledgement] = deque()
+        self._drain_wanted = False
+        self._sniffs = _SNIFFED_MESSAGES
+        self._faults = Faults(_TITLE)
+
+    @property
+    def user_format(self) -> AudioFormat | None:
+        """The format that `user_audio` takes, known from the start."""
+        return self._channel.coding
+
+    @property
+    def user_stream_open(self) -> bool:
+        """Whether the call is up: its audio never pauses."""
+        return self._in_call
+
+    # Actions of the user.
+
+    def opened(self) -> list[Outgoing]:
+        """Sends MEDIA_START; the call then counts as accepted."""
+        self._in_call = True
+        return [self._channel.start()]
+
+    def user_audio(self, audio: bytes) -> list[Outgoing]:
+        """Sends user audio in frames of 20 ms, each of which is a tick of Asterisk's clock; the remainder waits."""
+        if not self._in_call:
+            return []
+        size = self._queue.frame_bytes
+        audio = self._rest + audio
+        whole = len(audio) - len(audio) % size
+        self._rest = audio[whole:]
+        frames: list[Outgoing] = []
+        for at in range(0, whole, size):
+            frames.append(
+                Outgoing(audio[at : at + size], "audio", f"user audio {FRAME_MS} ms", float(FRAME_MS))
+            )
+            frames += self._tick()
+        return frames
+
+    def dtmf(self, digits: str) -> list[Outgoing]:
+        """Sends pressed keys, one message each."""
+        if not self._in_call:
+            return []
+        return [self._channel.event("DTMF_END", f"dtmf {digit}", digit=digit) for digit in digits]
+
+    def mark_reached(self, name: str) -> list[Outgoing]:
+        """Reports the first pending mark of that id as reached; nothing for a dropped or unknown one."""
+        found = next((mark for mark in self._marks if mark.correlation_id == name), None)
+        if not self._in_call or found is None:
+            return []
+        self._marks.remove(found)
+        if not found.answer:
+            return []
+        what = "mark reached" if found.answer == _PROCESSED else "buffered audio played"
+        return [self._channel.event(found.answer, f"{what}: {name}", correlation_id=name)]
+
+    def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
+        """Sends nothing: closing the socket ends the call."""
+        self._in_call = False
+        return []
+
+    def _tick(self) -> list[Outgoing]:
+        events = [self._channel.event("MEDIA_XON", "asks to go on")] if self._queue.tick() else []
+        # What is heard lags behind the queue: its end is not reported before that of the audio before the last mark.
+        heard = self._queue.length == 0 and not any(mark.answer for mark in self._marks)
+        if self._drain_wanted and heard and not self._queue.paused:
+            self._drain_wanted = False
+            events.append(self._channel.event("QUEUE_DRAINED", "queue drained"))
+        return events
+
+    # Messages from the server.
+
+    def receive(self, frame: str | bytes) -> Incoming:
+        """Decodes one command of the server, or audio. Raises `ProtocolError`."""
+        if isinstance(frame, bytes):
+            return self._receive_audio(frame)
+        if (size := len(frame.encode(errors="surrogatepass"))) > MAX_COMMAND_BYTES:
+            text = f"The command has {size} bytes; Asterisk ignores those of more than {MAX_COMMAND_BYTES}."
+            return _ignored(frame, "command-too-long", text)
+        if is_plain(frame) is not self._channel.plain:
+            return self._other_control(frame)
+        try:
+            message = ControlMessage(frame, "command")
+        except ProtocolError as error:
+            if error.code != "not-json":
+                raise
+            incoming = _ignored(frame, "not-json", f"The command is {error}.")
+            return self._refusing(incoming)
+        handler = self._HANDLERS.get(message.kind())
+        if handler is None:
+            return message.incoming(message.unknown())
+        return message.incoming(handler(self, message))
+
+    def _receive_audio(self, frame: bytes) -> Incoming:
+        message, coding = Message('{"type":"audio"}'), self._channel.coding
+        audio, had_header = strip_wav_header(frame)
+        message.audio_ms = coding.duration_ms(len(audio))
+        self._check_audio(message, frame, audio, had_header=had_header)
+        was_full, overflows = self._queue.full, self._queue.overflows
+        played, lost = self._queue.put(audio)
+        if lost:
+            self._lose(message, lost, overflows=overflows)
+        self._play(message, played)
+        if self._queue.full and not was_full:
+            message.replies.append(self._xoff())
+        return message.incoming(f"agent audio {message.audio_ms:.0f} ms")
+
+    def _play(self, message: Message, audio: bytes) -> None:
+        if audio:
+            message.events += self._replies.audio(audio, self._channel.coding)
+
+    def _lose(self, message: Message, lost: bytes, *, overflows: bool) -> None:
+        coding, faults = self._channel.coding, self._faults
+        message.event(
+            Type.PLAY_STREAM_DISCARDED, stream_id=self._replies.stream_id, format=coding, audio=lost
+        )
+        lost_ms = coding.duration_ms(len(lost))
+        if overflows:
+            text = f"{MAX_FRAMES} frames (20 s) are queued: Asterisk drops further audio without an answer."
+            faults.report(message, "queue-overflow", text)
+        elif faults.is_new("remainder-lost"):
+            size = self._queue.frame_bytes
+            rule = f"outside buffering, Asterisk drops what is not a whole frame of {size} bytes"
+            message.find("remainder-lost", f"{lost_ms:.3g} ms at the end of a message were dropped: {rule}.")
+
+    def _check_audio(self, message: Message, frame: bytes, audio: bytes, *, had_header: bool) -> None:
+        faults, coding = self._faults, self._channel.coding
+        if len(frame) > MAX_MESSAGE_BYTES:
+            text = f"A message has more than {MAX_MESSAGE_BYTES} bytes; Asterisk hangs up on it."
+            faults.report(message, "message-too-long", text)
+        if self._queue.ignored and not self._queue.overflows:
+            text = "Audio arrived more than a second after MEDIA_XOFF; beyond 1000 frames it is lost."
+            faults.report(message, "sent-after-xoff", text)
+        if had_header:
+            text = "The audio begins with a WAV header, which Asterisk plays as noise; send it raw."
+            faults.report(message, "header-in-audio", text)
+        if ends_loud(audio, coding):
+            text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
+            faults.advise(message, "loud-silence", text)
+        if self._sniffs > 0 and coding.encoding is Encoding.PCM16:
+            self._sniffs -= 1
+            name = self._channel.format_name
+            if looks_like_mulaw(audio):
+                text = f"The audio looks like mu-law, which plays as noise: {name} is 16-bit samples."
+                faults.advise(message, "looks-like-mulaw", text)
+            elif looks_swapped(audio):
+                text = f"The samples look big endian, which plays as noise: {name} is little endian."
+                faults.advise(message, "byte-order", text)
+
+    def _other_control(self, frame: str) -> Incoming:
+        """Returns what becomes of a command in the form that this call does not have: Asterisk ignores it."""
+        came, due = ("JSON", "json") if self._channel.plain else ("plain text", "plain")
+        text = f"The command is {came}, and this Asterisk takes the other form (set --option control={due})."
+        incoming = _ignored(frame, "wrong-control-format", text)
+        return incoming if self._channel.plain else self._refusing(incoming)
+
+    def _refusing(self, incoming: Incoming) -> Incoming:
+        error = self._channel.event("ERROR", "error", error_text="Unable to parse JSON command")
+        return Incoming(
+            kind=incoming.kind, summary=incoming.summary, findings=incoming.findings, replies=(error,)
+        )
+
+    def _on_start_buffering(self, message: Message) -> str:
+        self._queue.buffering = True
+        return "starts buffering"
+
+    def _on_stop_buffering(self, message: Message) -> str:
+        if not self._queue.buffering:
+            text = "STOP_MEDIA_BUFFERING was sent without START_MEDIA_BUFFERING."
+            self._faults.advise(message, "not-buffering", text)
+        was_full = self._queue.full
+        filled = silence(self._channel.coding, self._queue.frame_bytes)
+        self._play(message, self._queue.stop_buffering(filled))
+        if self._queue.full and not was_full:
+            message.replies.append(self._xoff())
+        return self._mark(message, _COMPLETED, "stops buffering")
+
+    def _on_mark(self, message: Message) -> str:
+        return self._mark(message, _PROCESSED, "mark set")
+
+    def _mark(self, message: Message, answer: str, what: str) -> str:
+        correlation_id = message.text("correlation_id")
+        if len(self._marks) >= _MAX_MARKS:
+            message.advise("too-many-marks", f"Marks beyond {_MAX_MARKS} pending ones are not answered.")
+            return f"{what}, not answered"
+        self._marks.append(_Acknowledgement(correlation_id, answer))
+        message.event(Type.MARK, stream_id=self._replies.stream_id, text=correlation_id)
+        return f"{what}: {correlation_id}" if correlation_id else what
+
+    def _on_flush(self, message: Message) -> str:
+        if any(mark.answer for mark in self._marks):
+            text = "Asterisk drops pending marks at a flush; a server must not wait for them."
+            self._faults.advise(message, "marks-lost", text)
+        self._marks = deque(mark._replace(answer="") for mark in self._marks)
+        self._queue.flush()
+        message.events += self._replies.clear("FLUSH_MEDIA")
+        return "flush"
+
+    def _on_hang_up(self, message: Message) -> str:
+        message.event(Type.HANG_UP, reason="HANGUP")
+        return "hang up"
+
+    def _on_answer(self, message: Message) -> str:
+        return "answer"
+
+    def _on_status(self, message: Message) -> str:
+        queue = self._queue
+        status = {
+            "queue_length": queue.length,
+            "xon_level": XON_FRAMES,
+            "xoff_level": XOFF_FRAMES,
+            "queue_full": queue.full,
+            "bulk_media": queue.buffering,
+            "media_paused": queue.paused,
+        }
+        message.replies.append(self._channel.event("STATUS", f"status, {queue.length} frames", **status))
+        return "asks for the status"
+
+    def _on_drained(self, message: Message) -> str:
+        self._drain_wanted = True
+        return "asks for the end of the queue"
+
+    def _on_pause(self, message: Message) -> str:
+        self._queue.paused = message.kind() == "PAUSE_MEDIA"
+        if self._queue.paused:
+            text = "PAUSE_MEDIA is not simulated: Asterisk would fall silent, and the audio plays on here."
+            self._faults.advise(message, "not-simulated", text)
+        return "pause" if self._queue.paused else "continue"
+
+    def _on_direction(self, message: Message) -> str:
+        direction = message.text("direction", required=True)
+        if direction not in ("both", "in", "out", ""):
+            message.find("bad-direction", f"The direction is {cut(direction, 40)}; expected both, in or out.")
+        elif direction in ("in", "out"):
+            text = "SET_MEDIA_DIRECTION is not simulated: audio still flows both ways here."
+            self._faults.advise(message, "not-simulated", text)
+        return f"direction {direction}"
+
+    def _xoff(self) -> Outgoing:
+        return self._channel.event("MEDIA_XOFF", "asks to stop")
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[[AsteriskCaller, Message], str]]] = {
+        "ANSWER": _on_answer,
+        "HANGUP": _on_hang_up,
+        "START_MEDIA_BUFFERING": _on_start_buffering,
+        "STOP_MEDIA_BUFFERING": _on_stop_buffering,
+        "MARK_MEDIA": _on_mark,
+        "FLUSH_MEDIA": _on_flush,
+        "PAUSE_MEDIA": _on_pause,
+        "CONTINUE_MEDIA": _on_pause,
+        "GET_STATUS": _on_status,
+        "REPORT_QUEUE_DRAINED": _on_drained,
+        "SET_MEDIA_DIRECTION": _on_direction,
+    }
+
+
+class _Channel:
+    """The channel of one call: its names, its format, and the form of its control messages."""
+
+    def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
+        _check(settings)
+        options = settings.options
+        self.plain = options.get("control") == "plain"
+        self.format_name = settings.formats[0] if settings.formats else next(iter(FORMATS))
+        self.coding = FORMATS[self.format_name]
+        self._id = options.get("channel_id") or _unique_id(new_id, utc_now)
+        # Plain text separates its members by blanks.
+        connection = options.get("connection") or "-".join(settings.agent_name.split())
+        address = sha256(self._id.encode()).hexdigest()[:10]
+        self._names = {"connection_id": connection, "channel": f"WebSocket/{connection}/0x7f{address}"}
+        self._variables = dict(settings.params)
+
+    def start(self) -> Outgoing:
+        """Returns MEDIA_START."""
+        sizes = {"optimal_frame_size": frame_bytes(self.coding), "ptime": FRAME_MS}
+        members = {**self._names, "channel_id": self._id, "format": self.format_name, **sizes}
+        variables = {"channel_variables": self._variables}
+        return event("MEDIA_START", {**members, **variables}, f"start, {self.coding}", plain=self.plain)
+
+    def event(self, kind: str, summary: str, **members: Any) -> Outgoing:
+        """Returns an event of this channel."""
+        return event(kind, {"channel_id": self._id, **members}, summary, plain=self.plain)
+
+
+def _check(settings: CallerSettings) -> None:
+    settings.check_options(_TITLE, _OPTIONS)
+    check_formats(_TITLE, settings.formats, FORMATS)
+    control = settings.options.get("control", "json")
+    if control not in ("json", "plain"):
+        raise ValueError(f"The option control must be json or plain, not {cut(control, 60)!r}.")
+    for name in ("connection", "channel_id"):
+        value = settings.options.get(name, "x")
+        if not value or any(character.isspace() for character in value):
+            raise ValueError(f"The option {name} must be a text without blanks, not {cut(value, 60)!r}.")
+    if settings.params and control == "plain":
+        where = "put them into the query of the URL, or use --option control=json"
+        raise ValueError(f"Plain-text control messages of Asterisk carry no parameters; {where}.")
+
+
+def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
+    """Makes the id of a channel as Asterisk does: seconds since 1970 and a number."""
+    try:
+        seconds = datetime.fromisoformat(utc_now()).timestamp()
+    except ValueError:
+        return new_id()
+    return f"{seconds:.0f}.1"
+
+
+def _ignored(frame: str, rule: str, text: str) -> Incoming:
+    """Returns a command that Asterisk does not carry out, with the reason as a finding."""
+    kind = next((name for name in COMMANDS if name in frame), "text")
+    message = Message('{"type":"text"}')
+    message.find(rule, text)
+    return Incoming(kind=kind, summary=f"{kind}, ignored", findings=tuple(message.findings))

@@ -1,0 +1,77 @@
+"""FrameQueue: the queue from which Asterisk plays a server's audio, one frame every 20 ms."""
+
+from __future__ import annotations
+
+MAX_FRAMES = 1_000
+XOFF_FRAMES = 900
+XON_FRAMES = 800
+_GRACE_TICKS = 50
+"""A second: longer than what is on its way when the server is asked to stop."""
+
+
+class FrameQueue:
+    """Counts the frames that wait, and cuts messages into frames. Its clock is `tick`."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self.frame_bytes = frame_bytes
+        self.length = 0
+        self.full = False
+        """Whether the server was asked to stop, and not yet to go on."""
+        self.buffering = False
+        self.paused = False
+        self._rest = b""
+        self._ticks_full = 0
+
+    @property
+    def overflows(self) -> bool:
+        """Whether the next message is dropped as a whole."""
+        return self.length >= MAX_FRAMES
+
+    @property
+    def ignored(self) -> bool:
+        """Whether the server was asked to stop long enough ago for it to have done so."""
+        return self.full and self._ticks_full >= _GRACE_TICKS
+
+    def put(self, audio: bytes) -> tuple[bytes, bytes]:
+        """Queues a message; returns the whole frames it completes, and what is lost of it.
+
+        While buffering, the remainder waits for the next message; otherwise it is lost.
+        """
+        if self.overflows:
+            return b"", audio
+        if self.buffering:
+            audio = self._rest + audio
+        whole = len(audio) - len(audio) % self.frame_bytes
+        frames, rest = audio[:whole], audio[whole:]
+        self._rest, lost = (rest, b"") if self.buffering else (b"", rest)
+        self._count(whole // self.frame_bytes)
+        return frames, lost
+
+    def stop_buffering(self, silence: bytes) -> bytes:
+        """Ends buffering; returns the frame of the remainder, filled with ``silence``, if there is one."""
+        rest, self._rest, self.buffering = self._rest, b"", False
+        if not rest:
+            return b""
+        self._count(1)
+        return rest + silence[len(rest) :]
+
+    def flush(self) -> None:
+        """Drops all frames and the remainder, and ends buffering. The server is asked to go on at the next tick."""
+        self.length, self._rest, self.buffering = 0, b"", False
+
+    def tick(self) -> bool:
+        """Takes a frame from the queue; returns whether the server is to be asked to go on."""
+        if self.full:
+            self._ticks_full += 1
+        if self.paused:
+            return False
+        goes_on = self.full and self.length < XON_FRAMES
+        if goes_on:
+            self.full = False
+        self.length = max(0, self.length - 1)
+        return goes_on
+
+    def _count(self, frames: int) -> None:
+        self.length += frames
+        if not self.full and self.length >= XOFF_FRAMES:
+            self.full, self._ticks_full = True, 0
