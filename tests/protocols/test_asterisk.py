@@ -127,12 +127,12 @@ class TestWhatAsteriskSends:
     @pytest.mark.parametrize(
         ("given", "sentence"),
         [
-            ({"options": {"control": "xml"}}, "The option control must be json or plain, not 'xml'."),
-            ({"options": {"connection": "a b"}}, "The option connection must be a text without blanks"),
-            ({"options": {"channel_id": ""}}, "The option channel_id must be a text without blanks"),
+            ({"options": {"control": "xml"}}, "The control option must be json or plain, not 'xml'."),
+            ({"options": {"connection": "a b"}}, "The connection option must be text without spaces"),
+            ({"options": {"channel_id": ""}}, "The channel_id option must be text without spaces"),
             ({"options": {"rate": "1"}}, "Asterisk has no option 'rate'. Choose from control"),
             ({"formats": ("opus",)}, "Asterisk has no audio format 'opus'. Choose from ulaw"),
-            ({"options": PLAIN, "params": {"a": "1"}}, "Plain-text control messages of Asterisk carry no"),
+            ({"options": PLAIN, "params": {"a": "1"}}, "Asterisk's plain-text control messages carry no"),
         ],
     )
     def test_settings_that_it_does_not_have(self, given: dict[str, Any], sentence: str) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tui.protocols import registry
+from tui.protocols import base, registry
 from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol, TelephonyEvent, no_agent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, by_path, names, protocol_named
+from tui.protocols.telephony.dialect import TelephonyDialect
 
 EXAMPLE = Path(__file__).parent / "mine.py"
 TABLE = Path(__file__).parent / "table.py"
@@ -96,6 +98,7 @@ class TestBuiltIn:
             "/plivo",
             "/exotel",
             "/vonage",
+            "/asterisk",
         ]
 
     def test_one_without_an_agents_end_the_local_agent_does_not_answer(
@@ -110,6 +113,16 @@ class TestBuiltIn:
 
 
 class TestASingleFile:
+    def test_one_for_an_older_interface_is_refused_in_one_sentence(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(base, "INTERFACE", 2)
+        sentence = sentence_for(str(EXAMPLE))
+        assert sentence.endswith(
+            "it is written for version 1 of the protocol interface, but this program has version 2"
+            " (tui/protocols/README.md)."
+        )
+
     @pytest.mark.parametrize(
         ("source", "sentence"),
         [
@@ -216,7 +229,17 @@ class TestTheExampleOfThePage:
         assert f'"elevenlabs": "{BUILT_IN["elevenlabs"]}"' in page
         links = re.findall(r"\]\((?!http)(.*?)\)", page)
         assert links
-        assert all((README.parent / link).exists() for link in links)
+        assert all((README.parent / link.partition("#")[0]).exists() for link in links)
+        assert f"version {base.INTERFACE} of the interface" in page
+
+    def test_every_entry_of_the_table_that_it_asks_for_exists(self) -> None:
+        page = README.read_text(encoding="utf-8")
+        rows = re.findall(r"^\| .*\? \| (.*) \|$", page, re.MULTILINE)
+        named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+        known = {field.name for field in msgspec.structs.fields(TelephonyDialect)}
+        assert len(rows) == 15
+        assert named - known <= {"event", "str", "int", "stream", "telephony_protocol"}
+        assert {"opening", "key", "say", "mark", "clear", "flushed"} <= named
 
     def test_a_token_goes_where_most_agents_look_for_it(self) -> None:
         headers = protocol_named(str(EXAMPLE)).headers

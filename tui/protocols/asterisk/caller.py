@@ -139,7 +139,7 @@ class AsteriskCaller(ImplyingCaller):
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         if (size := len(frame.encode(errors="surrogatepass"))) > MAX_COMMAND_BYTES:
-            text = f"The command has {size} bytes; Asterisk ignores those of more than {MAX_COMMAND_BYTES}."
+            text = f"The command has {size} bytes; Asterisk ignores commands longer than {MAX_COMMAND_BYTES} bytes."
             return _ignored(frame, "command-too-long", text)
         if is_plain(frame) is not self._channel.plain:
             return self._other_control(frame)
@@ -180,11 +180,11 @@ class AsteriskCaller(ImplyingCaller):
         )
         lost_ms = coding.duration_ms(len(lost))
         if overflows:
-            text = f"{MAX_FRAMES} frames (20 s) are queued: Asterisk drops further audio without an answer."
+            text = f"{MAX_FRAMES} frames (20 s) are queued; Asterisk drops further audio without an answer."
             faults.report(message, "queue-overflow", text)
         elif faults.is_new("remainder-lost"):
             size = self._queue.frame_bytes
-            rule = f"outside buffering, Asterisk drops what is not a whole frame of {size} bytes"
+            rule = f"outside buffering, Asterisk drops bytes that do not fill a frame of {size} bytes"
             message.find("remainder-lost", f"{lost_ms:.3g} ms at the end of a message were dropped: {rule}.")
 
     def _check_audio(self, message: Message, frame: bytes, audio: bytes, *, had_header: bool) -> None:
@@ -193,7 +193,7 @@ class AsteriskCaller(ImplyingCaller):
             text = f"A message has more than {MAX_MESSAGE_BYTES} bytes; Asterisk hangs up on it."
             faults.report(message, "message-too-long", text)
         if self._queue.ignored and not self._queue.overflows:
-            text = "Audio arrived more than a second after MEDIA_XOFF; beyond 1000 frames it is lost."
+            text = "Audio arrived more than a second after MEDIA_XOFF; Asterisk drops it once 1000 frames are queued."
             faults.report(message, "sent-after-xoff", text)
         if had_header:
             text = "The audio begins with a WAV header, which Asterisk plays as noise; send it raw."
@@ -213,8 +213,8 @@ class AsteriskCaller(ImplyingCaller):
 
     def _other_control(self, frame: str) -> Incoming:
         """Returns what becomes of a command in the form that this call does not have: Asterisk ignores it."""
-        came, due = ("JSON", "json") if self._channel.plain else ("plain text", "plain")
-        text = f"The command is {came}, and this Asterisk takes the other form (set --option control={due})."
+        came, other, due = ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
+        text = f"The command is {came}; Asterisk is set to {other} and ignores it (--option control={due})."
         incoming = _ignored(frame, "wrong-control-format", text)
         return incoming if self._channel.plain else self._refusing(incoming)
 
@@ -287,7 +287,7 @@ class AsteriskCaller(ImplyingCaller):
     def _on_pause(self, message: Message) -> str:
         self._queue.paused = message.kind() == "PAUSE_MEDIA"
         if self._queue.paused:
-            text = "PAUSE_MEDIA is not simulated: Asterisk would fall silent, and the audio plays on here."
+            text = "PAUSE_MEDIA is not simulated: Asterisk would play silence, but here the audio continues."
             self._faults.advise(message, "not-simulated", text)
         return "pause" if self._queue.paused else "continue"
 
@@ -296,7 +296,7 @@ class AsteriskCaller(ImplyingCaller):
         if direction not in ("both", "in", "out", ""):
             message.find("bad-direction", f"The direction is {cut(direction, 40)}; expected both, in or out.")
         elif direction in ("in", "out"):
-            text = "SET_MEDIA_DIRECTION is not simulated: audio still flows both ways here."
+            text = "SET_MEDIA_DIRECTION is not simulated: audio continues to flow both ways."
             self._faults.advise(message, "not-simulated", text)
         return f"direction {direction}"
 
@@ -351,14 +351,14 @@ def _check(settings: CallerSettings) -> None:
     check_formats(_TITLE, settings.formats, FORMATS)
     control = settings.options.get("control", "json")
     if control not in ("json", "plain"):
-        raise ValueError(f"The option control must be json or plain, not {cut(control, 60)!r}.")
+        raise ValueError(f"The control option must be json or plain, not {cut(control, 60)!r}.")
     for name in ("connection", "channel_id"):
         value = settings.options.get(name, "x")
         if not value or any(character.isspace() for character in value):
-            raise ValueError(f"The option {name} must be a text without blanks, not {cut(value, 60)!r}.")
+            raise ValueError(f"The {name} option must be text without spaces, not {cut(value, 60)!r}.")
     if settings.params and control == "plain":
-        where = "put them into the query of the URL, or use --option control=json"
-        raise ValueError(f"Plain-text control messages of Asterisk carry no parameters; {where}.")
+        where = "Put them into the query of the URL, or use --option control=json"
+        raise ValueError(f"Asterisk's plain-text control messages carry no parameters. {where}.")
 
 
 def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
