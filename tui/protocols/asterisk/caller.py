@@ -213,7 +213,9 @@ class AsteriskCaller(ImplyingCaller):
 
     def _other_control(self, frame: str) -> Incoming:
         """Returns what becomes of a command in the form that this call does not have: Asterisk ignores it."""
-        came, other, due = ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
+        came, other, due = (
+            ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
+        )
         text = f"The command is {came}; Asterisk is set to {other} and ignores it (--option control={due})."
         incoming = _ignored(frame, "wrong-control-format", text)
         return incoming if self._channel.plain else self._refusing(incoming)
