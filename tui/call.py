@@ -65,7 +65,7 @@ class Script(msgspec.Struct, frozen=True):
         return {text: spoken_line(path) for text, path in zip(self._texts(), self.say, strict=True)}
 
     def _texts(self) -> list[str]:
-        """Returns the text of each line's step: the file's name, or its path if that names no file or two."""
+        """Returns the text of each line's step: the file's name, or its path if the name is missing or not unique."""
         named = Counter(path.name for path in set(self.say))
         return [path.name if path.suffix and named[path.name] == 1 else str(path) for path in self.say]
 
@@ -318,7 +318,7 @@ def metrics_line(metrics: SessionMetrics) -> str:
 
 
 def _edges(metrics: SessionMetrics) -> str:
-    """Returns what a second detector did not confirm or could not judge; empty if there is nothing of that."""
+    """Returns the edges that a second detector did not confirm or could not judge; empty if there are none."""
     if metrics.edges_compared is None:
         return ""
     disputed = f"{metrics.edges_disputed} of {numbers.counted(metrics.edges_compared, 'edge')} disputed; "

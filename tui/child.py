@@ -13,7 +13,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def child_command(module: str, *arguments: str) -> list[str]:
-    """Returns the command line that runs a module of this package, wherever the package is and is started from."""
+    """Returns the command line that runs a module of this package, whatever the current directory is."""
     # -P keeps the current directory and that of the script out of sys.path.
     return [sys.executable, "-P", str(Path(_ROOT, "tui", "child.py")), module, *arguments]
 

@@ -35,7 +35,7 @@ class CommandFailed(Exception):
 async def run_command(arguments: Sequence[str]) -> str:
     """Run a command of this program in a process of its own, which is ended if the task is canceled.
 
-    Measuring a session again needs numpy and a processor for seconds; the screen has neither.
+    Measuring a session again needs numpy and seconds of processor time, neither of which the screen has.
     """
     process = await asyncio.create_subprocess_exec(
         *child_command("tui", *arguments),
@@ -59,7 +59,7 @@ async def run_command(arguments: Sequence[str]) -> str:
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A saved session that is shown, with models of its own."""
+    """A saved session that is shown, with its own models."""
 
     bridge: Bridge
     playhead: Playhead
@@ -127,7 +127,7 @@ class Library:
         self.run = run
 
     def listing(self) -> Listing:
-        """Returns a new list of the sessions, which is yet to be started."""
+        """Returns a new list of the sessions; reading them has not begun."""
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:

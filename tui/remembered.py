@@ -1,4 +1,4 @@
-"""Remembers recent targets, hosts that may be loaded, the theme and the pane layout between runs.
+"""Remembers recent targets, hosts that may be load-tested, the theme and the pane layout between runs.
 
 The user's decisions are in the settings (`tui.config`). Errors must not stop the program: an unreadable file counts
 as missing, and a failed write is ignored.

@@ -12,18 +12,18 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 AUTO = "auto"
-"""Choose for the user: the protocol, a device, the latency."""
+"""Lets the program choose: the protocol, a device, the latency."""
 MAX_LATENCY_S = 2
 """A speaker that buffers more is of no use in a call."""
 Scalar = str | int | float | bool
-"""What TOML may write for an option that is text on the wire."""
+"""Types that TOML may use for an option that is text on the wire."""
 
 
 class Scope(Enum):
     """Which calls an option of the command line applies to."""
 
     TARGET = "target"
-    """The one call it was typed for: no token, header or protocol goes to another agent."""
+    """Only the call it was typed for, so that no token, header or protocol goes to another agent."""
     EVERY_CALL = "every call"
     """Also calls that are chosen later, and those to the local agent."""
     HEADLESS = "headless"

@@ -1,4 +1,4 @@
-"""Targets: lists who can be called from the screen: profiles, the targets called last, and the local agent."""
+"""Targets: lists the agents that can be called from the screen: profiles, recent targets, and the local agent."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from tui.text.redaction import HIDDEN, host_of
 DEMO_TITLE = "demo"
 """Title of the local agent as a target."""
 START_FAILURES = (OSError, RuntimeError, ValueError)
-"""What the start of a process beside the screen may raise: the engine or the local agent."""
+"""Exceptions from starting a process of the screen: the engine or the local agent."""
 _LOCAL = ("127.0.0.1", "localhost")
 
 
 class Targets:
     """The lists that the connect screen offers, kept up to date during this run.
 
-    ``base`` is what a target begins with whose URL is typed. ``protocols`` may take its time to return: it asks
-    packages. ``start_demo`` returns where the local agent is, starting it if need be. ``on_remembered`` gets each
+    ``base`` has the initial settings of a target whose URL is typed. ``protocols`` may be slow to return, because
+    it searches packages. ``start_demo`` returns the address of the local agent, starting it if necessary.
+    ``on_remembered`` gets each
     target that the next run is to offer again.
     """
 
@@ -50,7 +51,7 @@ class Targets:
         # The connect screen and a repeated call may both want it, each on a separate thread.
         self._demo_lock = threading.Lock()
         self._demo_places: set[str] = set()
-        """Hosts and ports where demos were; a local agent that was started again is somewhere else."""
+        """Hosts and ports of earlier demos; a local agent that was started again has a different address."""
         self._on_remembered = on_remembered
 
     @property
@@ -59,7 +60,7 @@ class Targets:
         return self._start_demo is not None
 
     def demo(self) -> Target:
-        """Returns where the local agent is; starts it if need be. Blocks; any thread.
+        """Returns the address of the local agent; starts it if necessary. Blocks; any thread.
 
         Raises one of `START_FAILURES`.
         """
@@ -105,19 +106,19 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Returns an earlier local agent where the present one is: path and protocol are those of the earlier."""
+        """Returns an earlier local agent, with its path and protocol, at the address of the present one."""
         place = urlsplit(fresh.url)
         url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
         return msgspec.structs.replace(demo, url=url)
 
     def was_demo(self, target: Target) -> bool:
-        """Whether it was the local agent of an earlier run, which is somewhere else now."""
+        """Whether it was the local agent of an earlier run, whose address has changed."""
         return (
             self.has_demo and target.title == DEMO_TITLE and host_of(target.url).partition(":")[0] in _LOCAL
         )
 
     def remember(self, target: Target) -> None:
-        """Offer it again, in this run and in the next, unless it always is: the demo and profiles are."""
+        """Offer it again, in this run and the next, unless it is always offered, as the demo and profiles are."""
         if self.is_demo(target) or target.title in {profile.target.title for profile in self.profiles}:
             return
         self.recent = [target, *(known for known in self.recent if known.safe_url != target.safe_url)]

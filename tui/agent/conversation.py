@@ -3,8 +3,8 @@
 It has no sockets and no clock: frames and the time go in, frames to send come out. Its owner sends what `opened`,
 `receive` and `due` return, and calls `due` again at `next_due_ns`.
 
-Where the caller controls when the agent answers (`RealtimeAgentEnd`), typed text, tool outputs, and turns that
-must not be answered without being asked or during a reply wait until the caller asks for an answer.
+If the caller controls when the agent answers (`RealtimeAgentEnd`), these wait until the caller asks for an answer:
+typed text, tool outputs, and turns that must not be answered unasked or during a reply.
 If it is asked for an answer without a turn, the agent greets if it has not spoken yet, and otherwise invites the
 user to go ahead.
 """
@@ -184,7 +184,7 @@ class Conversation:
         return frames
 
     def _overhears(self, sound: Sound) -> bool:
-        """Whether the agent takes no notice of what the user says while it speaks."""
+        """Whether the agent ignores what the user says while it speaks."""
         ignored = self._fault is Fault.IGNORES_BARGE_IN or (isinstance(sound, TurnEnded) and sound.brief)
         return ignored and self._mouth.busy
 
@@ -208,7 +208,7 @@ class Conversation:
 
     @property
     def _idle_at_ns(self) -> int | None:
-        """When the agent speaks again because the user has not."""
+        """Time at which the agent will speak again if the user stays silent."""
         timeout_ms = self._wishes.idle_timeout_ms if self._wishes else None
         since_ns, ear = self._mouth.silent_since_ns, self._hearing.ear
         if timeout_ms is None or since_ns is None or (ear and ear.in_turn):

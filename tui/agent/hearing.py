@@ -45,7 +45,7 @@ class TurnEnded:
     speech_ms: float
     match: Match | None
     brief: bool = False
-    """Whether it was too short to interrupt the agent; then no `TurnBegan` came before it."""
+    """Whether it was too short to interrupt the agent, in which case no `TurnBegan` preceded it."""
 
     @property
     def text(self) -> str:
@@ -74,7 +74,7 @@ class Ear:
         self.format = audio_format
         self._interrupt_frames = audio_format.rate * interrupt_ms // 1000
         self._interrupts = False
-        """Whether it was reported that the turn has begun."""
+        """Whether the beginning of the turn was reported."""
         self._recogniser = recogniser
         self._silence_ms = silence_ms
         self._decoder = StreamDecoder(audio_format)
@@ -176,7 +176,7 @@ class Ear:
 
 
 class Hearing:
-    """Listens to one user: a new ear for each format."""
+    """Listens to one user, with a separate ear for each format."""
 
     def __init__(self, recogniser: Recogniser, settings: AgentSettings) -> None:
         self.ear: Ear | None = None

@@ -25,7 +25,7 @@ _RATE = 8_000
 _FILE_RATE = 16_000
 _THRESHOLD = 0.6
 _EARLIEST_START_S = -0.3
-"""How much of a line's beginning may be missing after a late start, at most."""
+"""Longest part of a line's beginning that may be missing after a late start."""
 _LATEST_START_S = 1.5
 _PARTIAL_FROM_S = 0.6
 _PARTIAL_UNTIL_S = 3.0

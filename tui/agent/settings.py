@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 EVERYTHING_AT_ONCE = math.inf
-"""The pace at which a reply is sent as one message, followed at once by its end."""
+"""The pace that sends each reply as a single message, with the end-of-reply message right after it."""
 
 
 class ReplyMode(StrEnum):
@@ -20,16 +20,16 @@ class ReplyMode(StrEnum):
 
 
 class Fault(StrEnum):
-    """A bug that is planted in the agent, to see that a test of agents finds it."""
+    """A bug to plant in the agent, to check that tests of agents find it."""
 
     LATE = "late"
     """Each answer comes 800 ms later."""
     IGNORES_BARGE_IN = "ignores-barge-in"
-    """What the user says while the agent speaks is not heard."""
+    """The agent does not hear what the user says while it speaks."""
     STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
     """Any sound of speech stops the agent, whatever ``interrupt_ms`` is."""
     WRONG_ARGUMENT = "wrong-argument"
-    """Every argument of a function call has another value."""
+    """Every argument of a function call has a wrong value."""
     NEVER_HANGS_UP = "never-hangs-up"
     """After the goodbye the call stays open."""
     CLIPS_FIRST_WORD = "clips-first-word"
@@ -65,7 +65,7 @@ class AgentSettings:
     interrupt_ms: int = 0
     """How long the user has to speak to interrupt the agent; shorter speech meanwhile is not answered."""
     fault: Fault | None = None
-    """The bug that is planted in it; None for none."""
+    """The bug planted in the agent; None for a correct agent."""
     cert: str = ""
     """A file with the certificate chain for TLS (wss://), in PEM; empty for ws://."""
     key: str = ""

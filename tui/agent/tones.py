@@ -12,7 +12,7 @@ _LOWEST_HZ = 250
 _PARTIALS = 8
 """Number of partials, because a beep has harmonics and a dial tone has two frequencies."""
 _PARTIAL_BINS = 3
-"""A partial's width to each side, under a Hann window."""
+"""Width of a partial to each side, with a Hann window."""
 _SHARE = 0.8
 """Least share of a tone's energy in its partials; for white noise it is less than a third."""
 

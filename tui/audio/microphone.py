@@ -262,7 +262,7 @@ class _DeviceCalls:
         self.last_ns = self.last_ns or self._clock_ns()
 
     def opening(self) -> None:
-        """A stream is about to start: the time since the one before is no gap of it."""
+        """Note that a stream is about to start; the time since the previous one is not one of its gaps."""
         self._called_ns = None
 
     def begin(self, block_ms: int) -> int:

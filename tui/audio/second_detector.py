@@ -20,7 +20,7 @@ _LOUDEST_BANDS = 3
 """Voices fill the low bands and hisses the high ones: the mean of the loudest finds both."""
 _FLOOR_PERCENTILE = 15
 _LEAST_POWER = 4.0
-"""Squared sample value per band: nothing quieter is a floor, or every ripple would rise from digital silence."""
+"""Least noise floor, as a squared sample value per band; without it, every ripple would rise from digital silence."""
 _MAYBE, _SURE, _CLEAR = 2.2, 4.5, 5.0
 """Powers of two over the floor: possibly sound, sound if it lasts, and clearly sound."""
 _LEAST_SOUND_MS = 40
@@ -80,13 +80,13 @@ def _over_the_floor(samples: _Floats, rate: int) -> _Floats:
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Returns where a mask is true: the first index and the one after the last, of each run."""
+    """Returns the runs in which a mask is true, each as its first index and the index after its last."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
 
 
 def _joined(runs: list[tuple[int, int]], pause_ms: int) -> list[tuple[int, int]]:
-    """Returns the runs, with those that a pause of at most ``pause_ms`` separates joined."""
+    """Returns the runs; those separated by a pause of at most ``pause_ms`` are joined."""
     joined: list[tuple[int, int]] = []
     for begin, end in runs:
         if joined and (begin - joined[-1][1]) * _HOP_MS <= pause_ms:

@@ -130,7 +130,7 @@ _load_options = together(
 @target_options
 @config_option
 def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -> None:
-    """Call an agent with many callers at once, and find how many it carries.
+    """Call an agent with many callers at once, and find out how many it can handle.
 
     Each caller plays the scenario repeatedly. Everything after -- is passed on to Locust, such as --csv NAME or
     --html FILE.

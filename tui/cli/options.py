@@ -35,7 +35,7 @@ _GROUPS = {
     **dict.fromkeys(("save", "audio", "redact"), _SAVING),
     **dict.fromkeys((*names_with(Scope.SOUND), "block_ms"), _SOUND),
 }
-"""Headings in the help for options of settings, if name and unit of the setting do not decide."""
+"""Help headings of options for which the name and unit of the setting do not determine one."""
 
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
@@ -105,7 +105,7 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits, which errors simply call a number."""
+    """A number within limits; errors simply call it a number."""
 
     name = "number"
 

@@ -122,7 +122,7 @@ def check(files: Sequence[Path]) -> None:
 def make(session: Path, output: Path) -> None:
     """Make a scenario of a saved session, so that a bug report becomes a failing test.
 
-    What was said, typed and pressed becomes steps; what a healthy agent does after it is expected. SESSION is a
+    Everything said, typed and pressed becomes steps; the reactions of a healthy agent are expected. SESSION is a
     folder, a name from the list or its beginning, a title, or `latest`.
     """
     from tui.cli.sessions import named_session, session_sentences
@@ -147,8 +147,8 @@ def make(session: Path, output: Path) -> None:
 def import_file(file: Path, output: Path | None) -> None:
     """Convert a scripted scenario of streamdouble, voicebench or pipecat to scenario files.
 
-    Whatever cannot be carried over is listed, and added to the file as a comment. WAV files are not copied. Needs the
-    extra `yaml`.
+    Whatever cannot be carried over is listed, and added to the file as a comment. WAV files are not copied. Needs
+    the `yaml` extra.
     """
     from tui.files import write_new
     from tui.scenario.importing import import_scenarios, refusal_of

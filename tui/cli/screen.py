@@ -93,7 +93,7 @@ class Engines:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What of the saved sessions is shown first."""
+    """The saved session, or the list of sessions, that is shown first."""
 
     folder: Path
     """The folder of the sessions."""

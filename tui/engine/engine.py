@@ -59,7 +59,7 @@ _BY_HAND = (
     wire.SendInstructions,
     wire.Interrupt,
 )
-"""Commands with which the user acts on the call; a scenario that is played leaves it to them."""
+"""Commands with which the user acts on the call; they take over from a scenario."""
 _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 """Exceptions that prevent a call; their text is a sentence for the user."""
 

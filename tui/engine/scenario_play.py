@@ -1,4 +1,4 @@
-"""ScenarioPlay: the scenario of the engine's call, played beside the user, who can take it over."""
+"""ScenarioPlay: plays a scenario in the engine's call; the user can take over."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ScenarioPlay:
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
 
     async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
-        """Play a scenario in a call that is up, unless one is being played."""
+        """Play a scenario in the active call, unless one is being played already."""
         if self._task is not None and not self._task.done():
             session.journal.notice("A scenario is already being played.", "Wait until it ends, or hang up.")
             return
@@ -79,7 +79,7 @@ class ScenarioPlay:
         self._hurry.set()
 
     async def finish(self) -> None:
-        """Let the steps end that can follow the call, which is over, and judge all."""
+        """Finish the steps that can follow the end of the call, and judge everything."""
         performance, task = self._performance, self._task
         if performance is None or task is None:
             return

@@ -27,17 +27,17 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
 
 
 class PlayScenario(_Item, frozen=True, tag="play_scenario"):
-    """Play a scenario in the call that is up, or, in `Connect`, in the one that begins."""
+    """Play a scenario in the active call or, in `Connect`, in the one that begins."""
 
     path: str
     commands: tuple[str, ...] = ()
-    """The shell commands of it that the user allows."""
+    """Its shell commands that the user allows."""
     synthesizer: str = ""
-    """What speaks sentences, as in the settings; empty for the best that is installed."""
+    """Name of the synthesizer for sentences, as in the settings; empty for the best one installed."""
 
 
 class SteerScenario(_Item, frozen=True, tag="steer_scenario"):
-    """Take the scenario over by hand, or give the call back to it."""
+    """Take over from the scenario, or give the call back to it."""
 
     by_hand: bool
 
@@ -78,7 +78,7 @@ class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
 
     text: str
     synthesizer: str = ""
-    """What speaks it, as in the settings; empty for the best that is installed."""
+    """Name of its synthesizer, as in the settings; empty for the best one installed."""
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):

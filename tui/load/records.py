@@ -18,7 +18,7 @@ class CallEnding(StrEnum):
     """Played the scenario to its end."""
     FAILED = "failed"
     STOPPED = "stopped"
-    """Hung up because the run ended or users were taken away: neither a success nor a failure."""
+    """Hung up because the run ended or the number of users was reduced: neither a success nor a failure."""
 
 
 class CallBegan(msgspec.Struct, frozen=True, tag="began"):

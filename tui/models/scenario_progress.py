@@ -11,7 +11,7 @@ from tui.models.events import ScenarioChanged, ScenarioPhase, SessionEvent, Sess
 
 CHANGED = "changed"
 MOST_STEPS = 10_000
-"""The most steps that are kept: saved events may be forged."""
+"""Limit of kept steps, because saved events may be forged."""
 
 
 class Rung(msgspec.Struct):

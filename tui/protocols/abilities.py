@@ -27,12 +27,18 @@ class Lacking(NamedTuple):
 
 @cache
 def lacking(protocol: str) -> Lacking:
-    """Returns what the protocol of that name lacks. Only built-in ones are asked: others would run foreign code."""
+    """Returns what the protocol of that name lacks.
+
+    Only built-in protocols are checked; others would run third-party code.
+    """
     return lacking_in(protocol_named(protocol)) if protocol in BUILT_IN else Lacking()
 
 
 def lacking_in(protocol: Protocol) -> Lacking:
-    """Returns what the protocol lacks. A caller made by a function is only known in the call."""
+    """Returns what the protocol lacks.
+
+    If a function makes the caller's end, its abilities are known only during the call.
+    """
     caller = protocol.caller
     if not isinstance(caller, type):
         return Lacking()

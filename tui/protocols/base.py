@@ -365,7 +365,7 @@ class AcknowledgesUserStream(Shape):
 
 
 def user_stream_opening(caller: CallerEnd) -> bool:
-    """Returns whether user audio may wait for the agent to open the stream; where it is not asked to, never."""
+    """Returns whether user audio may wait for the agent to open the stream; never if the agent is not asked to."""
     return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_opening
 
 
@@ -579,7 +579,7 @@ class Protocol(msgspec.Struct, frozen=True):
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialled URL."""
     proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
-    """Returns whether headers (by name), token and URL fit, where they differ from request to request.
+    """Returns whether headers (by name) match the token and URL, if they differ from request to request.
 
     For the local agent; by default a request has to have the `headers` of the token.
     """

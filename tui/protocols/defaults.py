@@ -1,7 +1,7 @@
 """Defaults for ends: no frames where the protocol has no message.
 
-A protocol's ends may derive from these and implement only what the protocol has. A protocol file should: it then
-also has the methods that are added to the interface later.
+A protocol's ends may derive from these and implement only what the protocol has. A protocol file should do so: it
+then also gets methods that are added to the interface later.
 """
 
 from __future__ import annotations

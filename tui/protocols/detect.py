@@ -1,8 +1,8 @@
 """Detects which protocol an agent speaks from its URL or its first message.
 
 The signs belong to the protocols (`Protocol.signs`). Built-in protocols are asked first, those of installed
-packages when none of them matches. The caller listens for `LISTEN_MS` where the URL matches nothing, and asks the
-user where the first message matches nothing either.
+packages when none of them matches. If the URL matches nothing, the caller listens for `LISTEN_MS`; if the first
+message matches nothing either, it asks the user.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Guess(NamedTuple):
 
 
 def from_url(url: str) -> Guess | None:
-    """Returns the protocol that the URL is a sign of; None where it is a sign of none."""
+    """Returns the protocol that the URL indicates; None if it indicates none."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
@@ -49,7 +49,7 @@ def from_url(url: str) -> Guess | None:
 
 
 def from_first_frame(frame: str | bytes) -> Guess | None:
-    """Returns the protocol that a frame is a sign of which the agent sent before it received anything."""
+    """Returns the protocol indicated by a frame that the agent sent before it received anything."""
     if isinstance(frame, bytes) and (not frame or frame.lstrip().startswith(b"{")):
         return None
     try:

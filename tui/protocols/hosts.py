@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(url: str) -> bool:
-    """Returns whether the URL's host is this machine, which no proxy must be asked for."""
+    """Returns whether the URL's host is this machine, for which no proxy must be used."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -191,7 +191,7 @@ def _wrong_members(protocol: Protocol) -> Iterator[str]:
 
 
 def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:
-    """Yields the methods that a class lacks; what a function makes is only known in the call."""
+    """Yields the methods that a class lacks; the result of a function is known only during the call."""
     due = (name for name in vars(shape) if not name.startswith("_"))
     lacks = [name for name in due if not hasattr(end, name)] if isinstance(end, type) else []
     if lacks:

@@ -29,7 +29,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     path_words: tuple[str, ...] = ()
     """Words of the URL's path, in lower case."""
     path_endings: Mapping[str, str] = {}
-    """Endings of the URL's path, each with whose convention it is: "Twilio's samples"."""
+    """Endings of the URL's path, each with the owner of the convention: "Twilio's samples"."""
     web_address: str = ""
     """The reason why an http or https URL is this protocol; empty: it is not."""
     first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign

@@ -126,7 +126,7 @@ def turns_table(content: Content, judge: Judge) -> Markup:
 
 
 def marks_and_notes(content: Content) -> Markup:
-    """Returns what the user marked and noted; empty if that is nothing."""
+    """Returns what the user marked and noted; empty without any."""
     rows = [
         (_seek_s(each.seconds), "*" if each.marked else "", each.note, each.event) for each in content.marked
     ]
@@ -354,7 +354,7 @@ def _instant(utc: str) -> Markup:
 
 
 def local_time(utc: str) -> str:
-    """Returns an instant of ``session.json`` in local time, with its zone; as it is written if it is not one."""
+    """Returns an instant of ``session.json`` in local time, with its zone; unchanged if it cannot be read."""
     try:
         instant = datetime.fromisoformat(utc)
         local = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone()

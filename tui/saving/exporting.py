@@ -1,4 +1,4 @@
-"""Exporting the events of a saved session, as the log on the screen exports those of a session that is shown."""
+"""Exports the events of a saved session, as the log on the screen does."""
 
 from __future__ import annotations
 

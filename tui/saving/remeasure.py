@@ -16,9 +16,9 @@ from tui.saving.second_opinion import compare_edges
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Edges of two detectors that are closer than this, in ns, are the same. Those that response times are measured from
-are dated by the call, from the device's callbacks: where the track has one elsewhere, `compare_edges` disputes it,
-on the screen as well."""
+"""Edges of two detectors that are closer than this, in ns, are the same. Edges from which response times are
+measured keep the call's times, which come from the device's callbacks; if the track has one elsewhere,
+`compare_edges` disputes it, also on the screen."""
 _AGREES_NS = 40_000_000
 """Any other edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose
 phase differs."""

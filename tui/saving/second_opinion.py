@@ -1,4 +1,4 @@
-"""Asks the second detector about the edges that the response times of a session are measured from."""
+"""Asks the second detector about the edges from which the response times of a session are measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERANCE_MS = 30.0
 """How far outside the second detector's interval an edge may lie. With it, under 1 % of the right edges of the
 recorded lines and prompts are disputed (clean, with noise at 15 dB, and as mu-law)."""
 _BEFORE_NS, _AFTER_NS = 2_500_000_000, 1_500_000_000
-"""What is looked at around an edge: enough quiet to know the noise floor."""
+"""The period examined around an edge: enough quiet to determine the noise floor."""
 _LONGEST_NS = 15_000_000_000
 _MISSED_MS = 250.0
 """A sound between the two edges that is at least as long as this was missed; a shorter one may be a breath."""
@@ -86,7 +86,7 @@ def compare_edges(
 
 
 def _edges_of(turn: Turn) -> dict[e.CheckedEdge, int]:
-    """Returns the edges that can be heard of those that the response time of a turn is measured from."""
+    """Returns the audible edges from which the response time of a turn is measured."""
     edges: dict[e.CheckedEdge, int] = {}
     if turn.response_latency_ms is None:
         return edges
@@ -106,7 +106,7 @@ def _has(audio: SavedAudio, at_ns: int) -> bool:
 def _disputes(
     audio: SavedAudio, edges: dict[e.CheckedEdge, int]
 ) -> Iterator[tuple[e.CheckedEdge, int | None]]:
-    """Yields the edges that are not confirmed, with where the second detector finds them."""
+    """Yields the edges that are not confirmed, with the places where the second detector finds them."""
     user_ns, agent_ns = edges.get(e.CheckedEdge.USER_ENDED), edges.get(e.CheckedEdge.AGENT_BEGAN)
     if user_ns is not None:
         until_ns = user_ns if agent_ns is None else min(agent_ns, user_ns + _LONGEST_NS)

@@ -2,7 +2,7 @@
 
 What the caller said, typed and pressed becomes steps; what a healthy agent does after it becomes what they expect: it
 answers, and it stops when it is interrupted, whether or not it did so in the session. Tools are expected with the
-arguments of the session, which whoever reads the file corrects if those were the fault.
+arguments of the session; whoever reads the file corrects them if they were wrong.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _PAUSE_NS = 1_200_000_000
-"""A shorter pause of the caller, in which the agent does not begin, is within what they say."""
+"""A shorter pause of the caller, in which the agent does not begin, belongs to the same utterance."""
 _AGENT_PAUSE_NS = 1_000_000_000
 _LEAD_NS, _TAIL_NS = 200_000_000, 300_000_000
-"""Kept before and after what was said."""
+"""Audio kept before and after an utterance."""
 _BACKCHANNEL_NS = 700_000_000
-"""Speech that is shorter, while the agent speaks, is no interruption."""
+"""Shorter speech while the agent speaks is not an interruption."""
 _PATIENCE_NS = 3_000_000_000
-"""A caller who waits this long waits for an answer."""
+"""A caller who is silent this long waits for an answer."""
 _ANSWER, _ANSWER_AFTER_TOOL, _GREETING = "3s", "10s", "5s"
 _MOST_CHARS = 120
 
 
 class MadeScenario(msgspec.Struct):
-    """A scenario file that was made of a session."""
+    """A scenario file that was made from a session."""
 
     path: Path
     steps: int
     sounds: int
-    """How many WAV files are beside it."""
+    """Number of WAV files next to it."""
     left_out: list[str]
     """What could not be carried over, each as a phrase."""
 
@@ -71,7 +71,7 @@ class _Stretch(msgspec.Struct):
 
 
 class _Story:
-    """What happened in a session, as far as steps are made of it."""
+    """The parts of a session from which steps are made."""
 
     def __init__(self, saved: SavedSession) -> None:
         self.stretches: dict[e.Party, list[_Stretch]] = {party: [] for party in e.Party}
@@ -122,7 +122,7 @@ class _Story:
             self.acts.append(_Act("press", event.digits, event.at_ns, event.at_ns))
 
     def agent(self) -> list[_Stretch]:
-        """Returns when the agent was heard, over pauses in its speech."""
+        """Returns the periods in which the agent was heard, including pauses in its speech."""
         return list(_joined(self.stretches[e.Party.AGENT], _AGENT_PAUSE_NS, ()))
 
     def said(self, party: e.Party, since_ns: int, until_ns: int) -> str:
@@ -134,7 +134,7 @@ class _Story:
 
 
 def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
-    """Write a scenario of a session to a new file, with the caller's speech as WAV files beside it.
+    """Write a scenario made from a session to a new file, and the caller's speech to WAV files next to it.
 
     ``slow_ms`` is the time above which a response was too slow. Takes seconds for a session of an hour.
     Raises `ScenarioError`, `SavedSessionError`.
@@ -199,7 +199,7 @@ class _Maker:
             yield from ("", "[target]", *(f"{key} = {toml_of(text)}" for key, text in values.items() if text))
 
     def _limits(self) -> Iterator[str]:
-        """Yields limits of what was wrong in the session."""
+        """Yields limits for the problems in the session."""
         metrics, slow_ms = self._call.metrics, self._slow_ms
         found: dict[str, Any] = {}
         if max(metrics.response_latencies_ms, default=0.0) > slow_ms:
@@ -249,7 +249,7 @@ class _Maker:
             yield answer, _expected("agent answers", _ANSWER_AFTER_TOOL if called else _ANSWER)
 
     def _moment(self, act: _Act, since_ns: int) -> str:
-        """Returns when the caller acted while the agent spoke, as a scenario has it."""
+        """Returns the moment of an action during the agent's speech, in the notation of scenarios."""
         onsets = (each.began_ns for each in self._call.stretches[e.Party.AGENT])
         onset_ns = next((at_ns for at_ns in onsets if since_ns <= at_ns <= act.began_ns), None)
         if onset_ns is not None:
@@ -320,7 +320,7 @@ class _Maker:
 
 
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
-    """Yields stretches, those with a short pause between them as one unless something happened in it."""
+    """Yields stretches; those with a short pause between them are joined unless something happened in it."""
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):
         if current is None:

@@ -28,7 +28,7 @@ from tui.units import NS_PER_MS
 _MOST_SENDING_MS = 200.0
 """A longer gap in the caller's audio may pass for the end of a turn."""
 _LOOK_S = 0.05
-"""How often a wait looks again."""
+"""Interval at which a wait checks again."""
 
 
 class Performance:
@@ -151,7 +151,7 @@ class Performance:
     # -- by hand --
 
     async def take_over(self) -> None:
-        """Let the user have the call: the step under way is not measured, and none is carried out."""
+        """Give the call to the user: the current step is not measured, and no other is carried out."""
         if self.by_hand or self.listening.over or len(self.cases) >= len(self.scenario.steps):
             return
         self.by_hand = True
@@ -173,7 +173,7 @@ class Performance:
         self._emit(e.ScenarioPhase.PLAYING)
 
     async def _until_given_back(self, limit: asyncio.Timeout) -> str:
-        """Wait while the user has the call, which is no time of the scenario's; returns why no step can follow."""
+        """Wait while the user has the call, without counting that time; returns why no step can follow."""
         taken = self.by_hand
         if not taken:
             return ""
@@ -197,13 +197,13 @@ class Performance:
 
     @property
     def judges_words(self) -> bool:
-        """Whether a step asks for the words of the agent, or may: without steps they come one by one, from code."""
+        """Whether a step asks for the agent's words, or might, as steps that come from code one by one."""
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, said: list[tuple[int, Hear, Excerpt]] | None = None) -> str:
         """Carry out the next step; returns why no further step can follow, empty if one can.
 
-        Words are recognized at once, or later by the caller if there is a list ``said``, which they are added to.
+        Words are recognized at once or, with a list ``said``, added to it for the caller to recognize later.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
@@ -239,7 +239,7 @@ class Performance:
     def _emit(
         self, phase: e.ScenarioPhase, *, steps: tuple[str, ...] = (), verdict: str = "", reason: str = ""
     ) -> None:
-        """Emit how the scenario goes, if it is one from a file."""
+        """Emit the progress of the scenario, if it comes from a file."""
         scenario = self.scenario
         if scenario.path.name:
             self._session.journal.emit(
@@ -299,7 +299,7 @@ class Performance:
 
 
 def _sent_late(metrics: SessionMetrics) -> str:
-    """Returns that the caller's audio was sent too late to be judged; empty if it was not."""
+    """Returns a sentence if the caller's audio was sent too late to be judged; otherwise empty."""
     worst_ms = metrics.send_worst_ms or 0.0
     if worst_ms <= _MOST_SENDING_MS:
         return ""

@@ -123,7 +123,7 @@ class Player:
         """Sentence on why the run cannot be judged because this program was late; empty if it was in time."""
 
     def begin(self, since_ns: int) -> None:
-        """Begin: what happened before this instant is not looked at."""
+        """Begin; events before this instant are ignored."""
         self._ended_ns = since_ns
         self._turn = CallerTurn(None, since_ns, since_ns)
 
@@ -151,12 +151,12 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Count nothing of the script as due: the user has the call."""
+        """Count no part of the script as due, because the user has the call."""
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
 
     def go_on(self, index: int) -> None:
-        """Continue with the step of that index: what happened before now is not looked at."""
+        """Continue with the step of that index; events before now are ignored."""
         self.begin(self.now_ns())
         lines = sum(isinstance(step, Say) for step in self._steps[index:])
         self._session.pending.lines_left = lines

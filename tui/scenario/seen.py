@@ -156,9 +156,10 @@ class Seen:
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns when the first sample of a line was captured that began after so many others; None if none did.
+        """Returns when the first sample of the line after that many others was captured; None without one.
 
-        Counted and not timed: a block that is handled late was captured before its line was handed over.
+        Lines are counted and not timed, because a block that is handled late was captured before its line was
+        handed over.
         """
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 
@@ -197,7 +198,7 @@ class Seen:
         return max(found, default=0.0)
 
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the end of the sound heard at an instant, across pauses of up to a second; None if it goes on."""
+        """Returns the end of the sound heard at an instant, across pauses of up to a second; None if it continues."""
         ended_ns = since_ns
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:

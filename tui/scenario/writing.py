@@ -1,4 +1,4 @@
-"""Writes values as TOML has them, for scenario files that this program makes."""
+"""Writes values in TOML, for scenario files that this program makes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def toml_of(value: Any) -> str:
-    """Returns a value as TOML has it; what TOML does not have becomes text."""
+    """Returns a value in TOML; a value that TOML cannot represent becomes text."""
     write: Callable[[Any], str] = toml_of
     match value:
         case bool():

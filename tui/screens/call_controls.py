@@ -36,7 +36,7 @@ class CallControls:
         self.instructions = ""
         """The agent's instructions in this call, as last sent; the app sets the initial ones."""
         self.synthesizer = ""
-        """What speaks sentences, as in the settings; set by the app."""
+        """Name of the synthesizer for sentences, as in the settings; set by the app."""
 
     def record(self, *, on: bool) -> None:
         """Turn the microphone on or off."""

@@ -41,7 +41,7 @@ COMPARE_SESSIONS = (
 
 
 class CompareSessionsScreen(Screen[None], inherit_bindings=False):
-    """Has both sessions measured in a process of its own, and shows them side by side."""
+    """Has both sessions measured in a separate process, and shows them side by side."""
 
     CSS_PATH = "compare_sessions.tcss"
     TITLE = "Compare sessions"
@@ -55,7 +55,7 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
         self._folders = left, right
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Compose the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self.view

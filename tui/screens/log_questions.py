@@ -26,7 +26,7 @@ _MOST_PATHS = 50
 
 
 def _paths(text: str) -> Iterable[str]:
-    """Returns the folders and scenario files that a path may go on with."""
+    """Returns the folders and scenario files that complete a path."""
     typed = Path(text).expanduser()
     folder, start = (typed, "") if text.endswith("/") or not text else (typed.parent, typed.name)
     try:

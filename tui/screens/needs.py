@@ -117,18 +117,18 @@ def target(now: Situation) -> str:
 
 
 def scenario(now: Situation) -> str:
-    """A scenario that is or was played."""
+    """Needs a scenario that is or was played."""
     return "" if now.scenario else "no scenario was played"
 
 
 def scenario_in_play(now: Situation) -> str:
-    """A scenario that is not over."""
+    """Needs a scenario that is not over."""
     in_play = now.scenario in (ScenarioPhase.PLAYING, ScenarioPhase.BY_HAND)
     return _active(now) or ("" if in_play else "no scenario is being played")
 
 
 def room_for_scenario(now: Situation) -> str:
-    """A call, and no scenario in it that is not over."""
+    """Needs a call in which no scenario is being played."""
     return _active(now) or ("a scenario is being played" if not scenario_in_play(now) else "")
 
 
@@ -141,12 +141,12 @@ def events(now: Situation) -> str:
 
 
 def saved(now: Situation) -> str:
-    """A session that is saved and over."""
+    """Needs a session that is saved and over."""
     return no_call(now) or ("" if now.saved else "the session is not saved")
 
 
 def words(now: Situation) -> str:
-    """An entry in the transcript."""
+    """Needs an entry in the transcript."""
     return "" if now.has_words else "there is no transcript yet"
 
 

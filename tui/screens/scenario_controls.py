@@ -1,4 +1,4 @@
-"""ScenarioControls: plays a scenario in the call, takes it over by hand, and gives the call back."""
+"""ScenarioControls: plays a scenario in the call, takes over from it, and gives the call back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ScenarioControls:
         self._bridge = bridge
         self._screen = screen
         self._shown_for: tuple[str, ...] | None = None
-        """What the pane was shown for, so that it comes by itself only once."""
+        """The scenario for which the pane was shown, so that it opens by itself only once."""
 
     def changed(self) -> None:
         """Show the ladder when a scenario begins, and hide it when a session without one does."""
@@ -46,7 +46,7 @@ class ScenarioControls:
         self._screen.availability.update()
 
     def toggle_hand(self) -> None:
-        """Take the call over by hand, or give it back to the scenario."""
+        """Take over from the scenario, or give the call back to it."""
         by_hand = self._bridge.scenario.phase is not ScenarioPhase.BY_HAND
         self._bridge.send(SteerScenario(by_hand=by_hand))
 
@@ -56,7 +56,7 @@ class ScenarioControls:
         await self._screen.questions.ask_path("Scenario", hint, self._play)
 
     async def ask_new_file(self) -> None:
-        """Ask where to write a scenario of the session that is shown."""
+        """Ask where to write a scenario made from the session that is shown."""
         folder = self._bridge.folder.path
         if folder is None:
             self._screen.app.notify(
@@ -108,7 +108,7 @@ class ScenarioControls:
         return ""
 
     def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
-        """Ask whether the shell commands of a scenario may be run, if it has any, and go on with the answer."""
+        """Ask whether the shell commands of a scenario may be run, if it has any, and continue with the answer."""
         if not wanted.commands:
             then(wanted)
             return

@@ -50,7 +50,7 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Returns whether the joiner there stands between letters or symbols outside ASCII, which has nothing to join."""
+    """Returns whether the joiner there stands between letters or symbols outside ASCII; ASCII has nothing to join."""
     before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     # Letters, the marks on them, and emoji with their skin tones and variants.
     return all(char and not char.isascii() and category(char)[0] in "LMS" for char in (before, after))

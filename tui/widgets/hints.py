@@ -11,7 +11,7 @@ KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
 
 
 def what_to_press(state: SessionState) -> str:
-    """Returns the keys with which a call begins to be one; "" once the user has spoken, and in a saved session."""
+    """Returns the keys with which the user starts to talk; "" once the user has spoken, and in a saved session."""
     if state.status is not Status.ACTIVE or state.controls.recording or state.controls.line:
         return ""
     if any(turn.number for turn in state.metrics.turns):

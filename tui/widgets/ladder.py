@@ -69,7 +69,7 @@ class LadderPane(RowsView):
         return self.progress.rungs[index].number
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns no head: what is where is plain to see."""
+        """Returns no head, because the columns explain themselves."""
         return ()
 
     def why_empty(self) -> str:

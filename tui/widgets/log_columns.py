@@ -136,7 +136,7 @@ class LogLine:
 
 
 Draw = Callable[[LogLine, int], list[Piece]]
-"""Draws a cell of a line in so many terminal cells."""
+"""Draws a cell of a line in that many terminal cells."""
 
 
 def _cursor(line: LogLine, cells: int) -> list[Piece]:

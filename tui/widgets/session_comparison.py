@@ -21,7 +21,7 @@ Line = Sequence[Piece]
 
 
 class SessionComparisonView(LineView, inherit_bindings=False):
-    """Draws a `SessionComparison`: the left session left, and what differs marked."""
+    """Draws a `SessionComparison`, with the differences marked."""
 
     TITLE = "Compare sessions"
     HELP = "Δ right minus left · ≠ a turn that differs · ! an error or finding"

@@ -188,7 +188,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns what is known of a session, beginning with what is wrong with it."""
+        """Returns what is known about a session, problems first."""
         summary = self.rows.rows[index]
         pieces: list[Piece] = [(one_line(summary.name, _TEXT_CHARS), "rows--heading")]
         if summary.problem:

@@ -46,7 +46,7 @@ _LOSS_NAMES = {
 """Labels shorter than `Loss.label`."""
 _CAPTURE_NAMES = {"default": "default microphone", "caller lines": "recorded lines"}
 _PLAYBACK_NAMES = {"default": "default speaker", "none": "not heard"}
-"""Words for names of sound systems and of this program that do not say what they are."""
+"""Words for unclear names that sound systems and this program give to devices."""
 _GAP = 2
 _LEAST_CELLS = 12
 """The least of a URL that is worth showing."""
@@ -130,9 +130,9 @@ class Group(NamedTuple):
 
     parts: Sequence[Part]
     rank: int = 0
-    """Where there is no room for all, the highest rank goes first; 0 always stays."""
+    """If there is not enough room, the highest rank is dropped first; 0 always stays."""
     least_cells: int = 0
-    """It is shortened to what room is left, but not below this; 0: it is whole or not there."""
+    """It may be shortened to this width; 0: it is shown completely or not at all."""
 
     def fitted(self, cells: int) -> Group | None:
         """Returns the group with its last text cut in the middle to fit; None if that leaves too little of it."""

@@ -55,7 +55,7 @@ class TurnsPane(RowsView):
     FOOTER: ClassVar[Sequence[str]] = ("turns.open", "turns.plot", "follow")
 
     class Opened(Message):
-        """Asks for a turn to be shown whole."""
+        """Asks for a turn to be shown in full."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
@@ -199,7 +199,7 @@ class TurnsPane(RowsView):
         return turn_in_full(turn, figure, self._barge_ins(turn), self._waiting(turn))
 
     def action_open_turn(self) -> None:
-        """Ask for the turn under the cursor to be shown whole."""
+        """Ask for the turn under the cursor to be shown in full."""
         if self.cursor < self.count():
             self.post_message(self.Opened(self.turns[self.cursor].number))
 

@@ -1,7 +1,7 @@
 """Bookkeeping of function calls: which call is complete, and when an answer to it is due.
 
 Works on OpenAI Realtime events and does no input or output. Servers announce a call more than once, send null for
-members they leave out, and after a barge-in announce calls as done whose arguments were cut off.
+members they leave out, and after a barge-in announce calls as done although their arguments were cut off.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INCOMPLETE = "incomplete"
 REMEMBERED_CALLS = 1000
 """Number of announced calls that are remembered, so that none runs twice."""
 OPEN_LIMIT = 100
-"""Most calls with incomplete arguments, and most unfinished responses; beyond, the oldest is forgotten."""
+"""Limit of calls with incomplete arguments, and of unfinished responses; beyond it, the oldest is forgotten."""
 
 
 class AnnouncedItem(msgspec.Struct, frozen=True):

@@ -130,7 +130,7 @@ class Term(Filter, frozen=True):
 
 
 class Text(Term, frozen=True):
-    """Text in the summary or the kind: in what a row shows. The parser makes it of every other word."""
+    """Text in the summary or kind, as a row shows them. The parser turns every other word into it."""
 
     HELP = (
         ("hello", "events whose summary or kind contains this word, in upper or lower case"),

@@ -90,7 +90,7 @@ def marked(log: EventLog, marks: Marks) -> Selection:
 
 
 class EventWriter:
-    """Writes events of one log to a file, one at a time. A subclass gives the format."""
+    """Writes events of one log to a file, one at a time. Each subclass writes one format."""
 
     def __init__(self, file: IO[str], log: EventLog, marks: Marks, raw: RawMessage | None) -> None:
         self.file, self.log, self.marks, self.raw = file, log, marks, raw

@@ -56,7 +56,7 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of what a pair rule, or the one for events of this program, pairs an event with."""
+        """Returns the index of the partner of an event by a rule; None is the rule for events of this program."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {

@@ -1,8 +1,8 @@
 """EventView: the rows of the log that match a filter, as lines, with runs that can be opened.
 
 A row is shown if one of its events matches. New events are filtered as they come (`update`). Those present when a
-filter is set are filtered from the newest backwards, a slice at a time (`step`): the end of the log is right at once,
-and a key pressed during that time finds the screen idle.
+filter is set are filtered from the newest backwards, a slice at a time (`step`): the end of the log is correct at
+once, and keys pressed during that time are handled without delay.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ MAX_ROWS = 10_000
 
 
 class Difference(StrEnum):
-    """What became of a value; the value is a glyph, readable without color."""
+    """How a value differs; the enum's value is a glyph, readable without color."""
 
     SAME = " "
     ADDED = "+"

@@ -62,7 +62,7 @@ class _Node:
 
 
 class EventTree:
-    """The lines of one JSON value. What fits is decided by the panel, which has a width."""
+    """The lines of one JSON value. The panel, which has a width, decides what fits."""
 
     def __init__(self, value: object, fits: Fits, break_text: BreakText) -> None:
         self._fits, self._break_text = fits, break_text

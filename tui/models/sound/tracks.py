@@ -28,5 +28,5 @@ class TrackJudge(Protocol):
     """A receiver of both tracks that can judge them at the end."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
-        """Ends the tracks; returns what a second detector finds of the edges of the turns. Takes 2 s at most."""
+        """Ends the tracks; returns the second detector's results on the edges of the turns. Takes 2 s at most."""
         ...

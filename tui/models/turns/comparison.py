@@ -15,7 +15,7 @@ from tui.text.visible import one_line
 
 _TEXT_CHARS = 2_000
 NOTICEABLE_MS = 50.0
-"""Least difference of two response times that is worth looking at."""
+"""Smallest difference between two response times that is worth attention."""
 
 
 class Raised(msgspec.Struct, frozen=True):
@@ -57,11 +57,11 @@ class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: list[str] = []
     """Errors and findings that were raised outside of every turn."""
     problems: list[str] = []
-    """What of it could not be read."""
+    """The parts of it that could not be read."""
 
 
 class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The turn of that number in both sessions; None in the one that has no such turn."""
+    """The turn with that number in both sessions; None if a session has no such turn."""
 
     turn: int
     left: TurnOf | None = None

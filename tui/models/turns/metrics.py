@@ -64,7 +64,7 @@ TURN_EVENTS = (
 
 
 class Stalls(msgspec.Struct, omit_defaults=True):
-    """Periods in which a device passed no audio."""
+    """Periods in which a device delivered or accepted no audio."""
 
     count: int = 0
     lasted_ms: float = 0.0
@@ -115,7 +115,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     overlap_ms: float | None = None
     """Talk-over: time in which both spoke."""
     edges_compared: int | None = None
-    """Edges of turns that a second detector was asked about; None if it was not, as without both tracks."""
+    """Number of edges of turns that a second detector checked; None if it did not run, for example without both
+    tracks."""
     edges_disputed: int = 0
     """Those among them that it does not confirm; their turns are marked as uncertain."""
     edges_left_out: int = 0
@@ -147,7 +148,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def turns_answered_in_text(self) -> int:
-        """Number of user turns that were answered with words and no sound."""
+        """Number of user turns that were answered with words but no sound."""
         return sum(turn.unmeasured == IN_TEXT for turn in self.turns)
 
     def percentiles(self) -> Percentiles:
@@ -195,7 +196,10 @@ class MetricsFold:
         return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard: ``now_ns`` while it is, None if never. Hold music does not count."""
+        """Returns when the party was last heard: ``now_ns`` while it is heard, None if never.
+
+        Hold music does not count.
+        """
         return self.audible.last_heard_ns(speaker, now_ns)
 
     def _count(self, event: SessionEvent) -> bool:

@@ -462,7 +462,7 @@ class TurnFold:
         self._doubt(measured)
 
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
-        """Returns why the time from the end of the user's speech to the answer is no response time, or ""."""
+        """Returns why the time from the end of the user's speech to the answer is not a response time, or ""."""
         playing, end = measured.playing, measured.end
         if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:
             return "a time stamp is earlier than the start of the session"

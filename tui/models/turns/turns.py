@@ -17,7 +17,7 @@ NOT_ANSWERED = "the agent did not answer"
 ONLY_SILENCE = "the agent answered with silence"
 """Value of `Turn.unmeasured` for a user turn whose answer played without any sound."""
 IN_TEXT = "answered in text"
-"""Value of `Turn.unmeasured` for a turn that was answered with words and no sound."""
+"""Value of `Turn.unmeasured` for a turn that was answered with words but no sound."""
 
 
 class LatencyParts(msgspec.Struct, omit_defaults=True):

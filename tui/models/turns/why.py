@@ -128,7 +128,7 @@ def why_of(turn: Turn) -> str:
 
 
 def verdict(metrics: SessionMetrics, judge: Judge) -> str:
-    """Returns how the session's response times were, and where the time of the slow ones went, in sentences."""
+    """Returns a verdict on the session's response times and where the time of the slow ones went, in sentences."""
     turns = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
     if metrics.turns_not_answered:

@@ -26,7 +26,7 @@ class Offer:
 
     @property
     def assumed(self) -> str:
-        """The format to assume where the agent names none, or an unknown one."""
+        """The format to assume if the agent names none or an unknown one."""
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:

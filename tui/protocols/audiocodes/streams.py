@@ -65,7 +65,7 @@ class PlayStream:
     media: str
     open: bool = True
     closed_here: bool = False
-    """Whether this end closed it without the agent's word: what then comes for it breaks no further rule."""
+    """Whether this end closed it on its own; later messages for it are then not reported as faults."""
     heard: bool = False
     cleared: bool = False
 

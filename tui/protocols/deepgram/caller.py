@@ -77,7 +77,7 @@ class DeepgramCaller(ImplyingCaller):
         return [outgoing({"type": "UpdatePrompt", "prompt": text}, f"prompt: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing; nothing of the reply is left to discard. A reply that is still sent stays open."""
+        """Sends nothing; nothing of the reply is left to discard. A reply that is still being sent stays open."""
         self._unheard.discard(stream_id)
         return []
 
@@ -224,7 +224,7 @@ class DeepgramCaller(ImplyingCaller):
         return f"error: {text}"
 
     def _on_news(self, message: Message) -> str:
-        """Only shows the message: it has no meaning for the call."""
+        """Only shows the message, which does not affect the call."""
         members = {name: value for name, value in message.body.items() if name != "type"}
         return f"{message.kind()}: {encode(members)}" if members else message.kind()
 

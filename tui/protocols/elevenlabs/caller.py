@@ -29,7 +29,7 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "prompt": ("agent", "prompt", "prompt"),
     "voice_id": ("tts", "voice_id"),
 }
-"""Where each option is in ``conversation_config_override``."""
+"""Path of each option in ``conversation_config_override``."""
 
 
 class ElevenLabsCaller(ImplyingCaller):
@@ -100,7 +100,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a client tool; an agent of ElevenLabs answers it without being asked."""
+        """Sends the result of a client tool; an ElevenLabs agent answers it without being asked."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []

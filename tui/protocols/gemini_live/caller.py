@@ -66,7 +66,7 @@ class GeminiCaller(ImplyingCaller):
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt; if not, the agent is asked not to stop, and audio flows all the same."""
+        """Whether the user may interrupt; if not, the agent is asked not to stop, but audio still flows."""
         return self._barge_in
 
     @property
@@ -349,7 +349,7 @@ class GeminiCaller(ImplyingCaller):
 
 
 class _Phase:
-    """What one connection has come to."""
+    """The state of one connection."""
 
     def __init__(self, *, resumes: bool = False) -> None:
         self.resumes = resumes

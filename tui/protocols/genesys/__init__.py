@@ -6,8 +6,8 @@ Where they are silent or disagree:
 
 * Signed are the components in the order that Genesys Cloud sends, for ten seconds.
 * Audio messages are limited to five a second on average and 25 at once, as the limits page of Genesys is relayed.
-  More are a finding, and answered with error 429; they are played all the same, so that the rest can be judged.
-* No message starts or ends a reply: it ends when it has run dry, or with barge_in. ``playback_started`` is sent with
+  Excess messages are a finding and are answered with error 429; they are still played, so that the rest can be
+  judged. ``playback_started`` is sent with
   its first audio, ``playback_completed`` when the queue has run empty.
 * Pings, positions and rates are timed by the audio sent, which flows in real time.
 """

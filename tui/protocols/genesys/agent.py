@@ -34,8 +34,8 @@ _MAX_MESSAGE_BYTES = 64_000
 class GenesysAgent(AgentDefaults):
     """Stands in for the voice bot on one socket.
 
-    Its audio leaves in messages of 200 ms; of more where it comes faster than in real time, because Genesys Cloud
-    limits the number of messages.
+    It sends audio in messages of 200 ms, or in longer ones if audio comes faster than in real time, because
+    Genesys Cloud limits the number of messages.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:

@@ -376,7 +376,7 @@ class GenesysCaller(ImplyingCaller):
 
 
 class _Stream:
-    """How far a session has come."""
+    """Stage of a session."""
 
     def __init__(self) -> None:
         self.opening = False

@@ -1,4 +1,4 @@
-"""What an AudioHook session limits and times: the rate of audio messages, and pings. Its clock is the audio sent."""
+"""Limits and timing of an AudioHook session: the rate of audio messages, and pings. Its clock is the audio sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _REPORT_EVERY_MS = 1_000
 
 
 class MessageRate:
-    """A token bucket for binary messages: so many a second on average, and so many at once."""
+    """A token bucket for binary messages: a number per second on average, and a number at once."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self.per_second = per_second
@@ -18,7 +18,7 @@ class MessageRate:
         self._reported_ms: float | None = None
 
     def allows(self, at_ms: float) -> bool:
-        """Counts one message; returns whether it is within the limits. One that is not costs nothing."""
+        """Counts one message; returns whether it is within the limits. A message over the limits uses up nothing."""
         self._refill(at_ms)
         if self._left < 1:
             return False
@@ -61,7 +61,7 @@ class Pings:
         self._due_ms = at_ms + _PING_EVERY_MS
 
     def answer(self, seq: object) -> bool:
-        """Notes a pong; returns whether it is that of the ping that waits."""
+        """Notes a pong; returns whether it answers the pending ping."""
         if seq != self.waiting:
             return False
         self.waiting = 0

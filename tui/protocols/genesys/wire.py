@@ -82,7 +82,7 @@ def seconds_in(text: str) -> float | None:
 
 
 def is_uuid(text: str) -> bool:
-    """Returns whether the text is an id as AudioHook has them."""
+    """Returns whether the text is an id in AudioHook's format."""
     return _UUID.fullmatch(text) is not None
 
 

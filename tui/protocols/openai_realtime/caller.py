@@ -58,7 +58,7 @@ class _Stage(Enum):
 
 @dataclass(slots=True)
 class _UserAudio:
-    """The user's audio and what of it is in the agent's input buffer."""
+    """The user's audio, and the part of it that is in the agent's input buffer."""
 
     format: AudioFormat | None = None
     """None until the session is agreed."""

@@ -14,13 +14,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """What a service does differently from OpenAI."""
 
     beta: bool | None = None
-    """Whether it has the names of the beta; None: that is detected from the first message."""
+    """Whether it uses the names of the beta; None if the first message decides."""
     messages: tuple[str, ...] = ()
     """Beginnings of the names of messages that only it has; none of them has an effect on the call."""
     opens_with: str = ""
     """The message it sends first, in place of ``session.created`` or before it."""
     has_azure_voices: bool = False
-    """Whether voices of Azure are objects rather than names."""
+    """Whether Azure voices are objects rather than names."""
 
     def knows(self, kind: str) -> bool:
         """Returns whether a message is one of its own."""

@@ -16,11 +16,11 @@ _Kept = TypeVar("_Kept")
 
 _ACTIVE_RESPONSE = "conversation_already_has_active_response"
 _MAX_REMEMBERED = 100
-"""Responses, and replies; beyond, the oldest is forgotten."""
+"""Limit of remembered responses and replies; beyond it, the oldest is forgotten."""
 _MAX_CONTENT_INDEX = 1_000
 _MAX_PARTS = 16
 _MAX_TEXT_CHARS = 20_000
-"""Most partial text that is kept of a content part; the final message has all of it."""
+"""Limit of the partial text kept of a content part; the final message has all of it."""
 
 
 @dataclass(slots=True, eq=False)

@@ -126,7 +126,7 @@ def answer_ping(end: PcmEnd, message: Message) -> str:
 
 
 def _looks_like_floats(audio: bytes) -> bool:
-    """Returns whether the first samples, read as 32-bit floats, are in -1..1, and most neither 0 nor tiny."""
+    """Returns whether the first samples, read as 32-bit floats, are in -1..1 and most are neither 0 nor tiny."""
     if len(audio) % 4 or len(audio) < 4 * _SNIFFED_FLOATS:
         return False
     values = [value for value in struct.unpack_from(f"<{_SNIFFED_FLOATS}f", audio) if value]

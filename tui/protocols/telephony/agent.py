@@ -195,7 +195,7 @@ class TelephonyAgent(AgentDefaults):
             self._faults.report(message, f"wrong-{dialect.stream_id_rule}", text)
 
     def _track(self, message: StreamMessage, content: Members) -> str:
-        """Returns the track of a message, where the dialect has tracks; reports another than those it has."""
+        """Returns the track of a message if the dialect has tracks, and reports an unknown one."""
         kind = message.kind()
         due = self.dialect.tracks.get(kind)
         if due is None:

@@ -38,7 +38,7 @@ class _Mark(NamedTuple):
 
 
 class _Directions(NamedTuple):
-    """The byte order of each direction; None where samples are as this program has them."""
+    """The byte order of each direction; None if samples are in this program's order."""
 
     to_server: ByteOrder | None
     from_server: ByteOrder | None

@@ -1,8 +1,8 @@
-"""TelephonyDialect: the table in which the media stream of one telephony provider differs from the others.
+"""TelephonyDialect: a table of what is specific to the media stream of one telephony provider.
 
 They all work alike: the provider dials the user's server; audio flows both ways; the server can ask when its audio
-has been played, and can have the rest dropped. A table names the messages; its functions make those that have a
-shape of their own. The two ends (`caller`, `agent`) know nothing but the table.
+has been played, and can have the rest dropped. A table names the messages; its functions make those with a special
+structure. The two ends (`caller`, `agent`) know only the table.
 
 A message has a kind (its ``event``), and what it carries is at a path, as in ``media.payload``.
 """
@@ -22,7 +22,7 @@ from tui.protocols.json_frames import Members, cut, encode
 
 MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 RETURNED, DROPPED = "returned", "dropped"
-"""What becomes of pending marks when the server has the rest of its audio dropped."""
+"""What happens to pending marks when the server discards the rest of its audio."""
 BYTE_ORDER = "byte_order"
 """The option for the order of the bytes in 16-bit samples, where it is not documented."""
 
@@ -112,7 +112,7 @@ class StreamCall:
         return {"encoding": self.encoding, self.dialect.rate: self.dialect.rate_type(self.user_format.rate)}
 
     def numbered(self, kind: str, content: Content) -> dict[str, Any]:
-        """Returns a whole message: kind, number and stream id, as far as the dialect has them, and the content."""
+        """Returns a complete message: kind, number and stream id, if the dialect has them, and the content."""
         dialect = self.dialect
         body: dict[str, Any] = {dialect.kind_member: kind}
         if dialect.sequence:
@@ -123,7 +123,7 @@ class StreamCall:
         return {**body, **content}
 
     def reply(self, verb: Verb, value: Any = None) -> dict[str, Any]:
-        """Returns a whole message that holds the value."""
+        """Returns a complete message that holds the value."""
         return self.numbered(verb.kind, verb.holding(value) if verb.path else {})
 
 
@@ -142,7 +142,7 @@ def first_format(dialect_formats: Mapping[str, AudioFormat]) -> Callable[[Caller
 
 
 def named_mark(members: Members, name: str) -> tuple[str, Any] | None:
-    """Returns a mark's name, twice: to know it by, and to send back; None without one."""
+    """Returns a mark's name twice, to identify it and to send back; None without a name."""
     text = members.ident(name, required=True)
     return None if not text and members.body.get(name) != "" else (text, text)
 
@@ -205,7 +205,7 @@ def _no_members(_: AudioFormat) -> Content:
 
 
 class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
-    """The table of one provider. What is empty, or None, the provider does not have."""
+    """The table of one provider. An entry that is empty or None is something that the provider does not have."""
 
     vendor: str
     """As in sentences: "Twilio"."""
@@ -244,7 +244,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Audio.
     formats: Mapping[str, AudioFormat]
-    """By their names on the wire. What follows a ``;`` tells formats of one name apart and is not sent."""
+    """By their names on the wire. The part after a ``;`` distinguishes formats with the same name and is not sent."""
     preferred_format: Callable[[CallerSettings], str]
     frame_ms: int = 20
     big_endian: Callable[[Mapping[str, str], AudioFormat], bool] = lambda options, audio_format: False
@@ -253,14 +253,14 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     reply_format: Callable[[Members], AudioFormat | None] = _nothing
     """Returns the format that a message of the server names for its audio."""
     reply_members: Callable[[AudioFormat], Content] = _no_members
-    """Returns what a message of the server carries besides its audio, beside the payload."""
+    """Returns what an audio message of the server carries in addition to its payload."""
 
     # Messages of the caller.
     opening: Callable[[StreamCall], list[Content]]
-    """Returns its first messages, whole; the last of them starts the stream."""
+    """Returns its complete first messages; the last of them starts the stream."""
     user_audio: Callable[[StreamCall, bytes], Content | bytes] = media
     key: Callable[[StreamCall, str], Content]
-    """Returns the message for a pressed key, whole."""
+    """Returns the complete message for a pressed key."""
     connected: str = ""
     start: str = "start"
     media: Verb = Verb("media", "media.payload")
@@ -270,7 +270,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     cleared: Verb = Verb()
     """Unplayed audio was dropped."""
     stop: Callable[[StreamCall], Content | None] = _nothing
-    """Returns the last message, whole."""
+    """Returns the complete last message."""
     stopped: str = ""
     refusal: Callable[[StreamCall, list[Finding]], Content | None] = _nothing
     """Returns the answer to a message with these findings."""
@@ -299,9 +299,9 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     mark_value: Callable[[str], Any] = _same
     """Returns what stands for a mark of that name in a message."""
     flushed: str = RETURNED
-    """What becomes of pending marks at a flush: `RETURNED` or `DROPPED`; an option ``flushed_marks`` overrides it."""
+    """What happens to pending marks at a flush: `RETURNED` or `DROPPED`; an option ``flushed_marks`` overrides it."""
     server_members: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
-    """The members that the server's messages may have, by kind, where others are a fault."""
+    """The members that the server's messages may have, by kind; any other member is a fault."""
     own_message_rule: str = "callers-own-message"
 
     def check(self, settings: CallerSettings) -> None:

@@ -1,8 +1,8 @@
 """Exotel AgentStream (the Voicebot applet, bidirectional), both ends.
 
 Facts are from Exotel's documentation of AgentStream and from pipecat 1.14 (serializers/exotel.py). The rate of the
-samples and the custom parameters are in the query of the URL. What becomes of pending marks at a flush is not
-documented: they come back, unless ``flushed_marks=dropped``.
+samples and the custom parameters are in the query of the URL. What happens to pending marks at a flush is not
+documented: they are returned unless ``flushed_marks=dropped``.
 """
 
 from __future__ import annotations

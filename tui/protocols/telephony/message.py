@@ -1,4 +1,4 @@
-"""What both ends of a telephony stream read: JSON messages, with the spellings of look-alikes understood."""
+"""What both ends of a telephony stream read: JSON messages, including the spellings of similar protocols."""
 
 from __future__ import annotations
 

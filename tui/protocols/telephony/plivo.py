@@ -1,7 +1,7 @@
 """Plivo audio streams (bidirectional), both ends.
 
 Facts are from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. It does not say what
-becomes of pending checkpoints at a flush: they are dropped, as implementers report (``flushed_marks``).
+happens to pending checkpoints at a flush: they are dropped, as implementers report (``flushed_marks``).
 """
 
 from __future__ import annotations

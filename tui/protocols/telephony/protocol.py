@@ -48,7 +48,7 @@ def telephony_protocol(
 
 
 def ends_of(table: TelephonyDialect) -> tuple[type[TelephonyCaller], type[TelephonyAgent]]:
-    """Returns the two ends that know nothing but the table."""
+    """Returns the two ends that are based on the table alone."""
 
     class Caller(TelephonyCaller):
         dialect = table

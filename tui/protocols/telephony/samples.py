@@ -1,4 +1,4 @@
-"""The samples of a telephony stream: their byte order, and audio that does not look like what it is said to be."""
+"""The samples of a telephony stream: their byte order, and audio that does not match its stated encoding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ByteOrder:
         self._odd = b""
 
     def swap(self, audio: bytes) -> bytes:
-        """Returns the samples that ``audio`` completes, with the other byte first."""
+        """Returns the samples that ``audio`` completes, with their bytes swapped."""
         joined = self._odd + audio
         whole = len(joined) & ~1
         self._odd = joined[whole:]
@@ -79,7 +79,7 @@ def looks_swapped(pcm: bytes) -> bool:
 
 
 def low_byte_first(wire: bytes) -> bytes:
-    """Returns whole 16-bit samples that are said to be big endian as little-endian ones.
+    """Returns whole 16-bit samples, stated to be big endian, as little-endian ones.
 
     The samples decide, where one order is much smoother than the other: the option for the order is not known here.
     """
@@ -108,7 +108,7 @@ def ends_loud(audio: bytes, audio_format: AudioFormat) -> bool:
 
 
 def silence(audio_format: AudioFormat, size: int) -> bytes:
-    """Returns so many bytes of silence."""
+    """Returns that many bytes of silence."""
     return _SILENCE[audio_format.encoding] * size
 
 

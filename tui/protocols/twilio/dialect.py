@@ -1,4 +1,4 @@
-"""The table of Twilio Media Streams, and the two ends that have it."""
+"""The table of Twilio Media Streams, and the two ends that use it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _stop(call: StreamCall) -> Content:
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format of a start message, which look-alikes choose from several; mu-law if it is unreadable."""
+    """Returns the format of a start message, of which similar services have several; mu-law if it is unreadable."""
     described = start.inside(dialect.media_format)
     name, rate = described.text("encoding", required=True), described.number(dialect.rate)
     if name not in FORMATS or rate != MULAW_8K.rate or described.number("channels") != 1:

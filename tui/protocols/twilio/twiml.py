@@ -1,4 +1,4 @@
-"""TwiML: the document that tells Twilio which websocket to dial, and with which parameters.
+"""TwiML: the document that names the websocket for Twilio to dial, and its parameters.
 
 Facts are from Twilio's pages "TwiML Voice: Stream", "Security", those of the errors 11200, 11750, 31408 and 31941,
 and from the request validators of twilio-python 9.13 and of twilio-node 5.8.
